@@ -1,0 +1,146 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
+)
+
+// Authority tells whose addresses are whose. The Registry implements it.
+type Authority interface {
+	// VerifyLocal refuses where the component owner of this runtime may not post under from.
+	VerifyLocal(owner, from message.URL) error
+	// Verify refuses where the runtime remote may not post under from. It may ask the Domain Registry.
+	Verify(ctx context.Context, remote, from message.URL) error
+}
+
+// Options are a MessageBus's settings. Runtime is required; Connect gives the rest.
+type Options struct {
+	Runtime message.URL   // the runtime's own URL
+	Inbox   int           // messages that wait for one listener; 0: minibus.DefaultInbox
+	Timeout time.Duration // of a request; 0: minibus.DefaultTimeout
+	Log     hclog.Logger  // nil: none
+	Trace   trace.Func
+}
+
+// MessageBus carries messages between the components of a runtime, and out of it. It implements [message.Bus].
+type MessageBus struct {
+	runtime   message.URL
+	log       hclog.Logger
+	trace     trace.Func
+	listeners *minibus.Listeners
+	requests  minibus.Requests
+
+	resolver  Resolver
+	out       Forwarder
+	authority Authority
+
+	mu       sync.RWMutex
+	forwards map[message.URL][]*forward // never changed in place
+}
+
+type forward struct {
+	remote message.URL
+	box    message.URL // where its inbox is in listeners: a private address
+	stop   func()
+}
+
+var _ message.Bus = (*MessageBus)(nil)
+
+// New makes a MessageBus. Before the first message leaves the house it must be told the way out, with
+// [MessageBus.Connect]. It must be closed.
+func New(o Options) *MessageBus {
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	return &MessageBus{
+		runtime:   o.Runtime.Canonical(),
+		log:       o.Log,
+		trace:     o.Trace,
+		listeners: minibus.NewListeners(o.Inbox),
+		requests:  minibus.Requests{Timeout: o.Timeout},
+		forwards:  map[message.URL][]*forward{},
+	}
+}
+
+// Connect tells the bus the way out of the house. It is called once, before the bus is used: the Registry that
+// resolves is itself a component on this bus.
+func (b *MessageBus) Connect(r Resolver, f Forwarder, a Authority) {
+	b.resolver, b.out, b.authority = r, f, a
+}
+
+// Listen adds a listener; see [message.Bus].
+func (b *MessageBus) Listen(at message.URL, h message.Handler) (stop func()) {
+	return b.listeners.Listen(at, h)
+}
+
+// Forward has every message for the address at also sent to the runtime remote: a subscription from outside. Each
+// remote has an inbox of its own, so that a slow one holds up nobody.
+func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
+	at, remote = at.Canonical(), remote.Canonical()
+	f := &forward{remote: remote, box: "forward:" + at + ">" + remote}
+	f.stop = b.listeners.Listen(f.box, func(ctx context.Context, m message.Message) {
+		b.leave(ctx, Route{Remote: remote, Why: "subscribed"}, m)
+	})
+	b.trace.Emit(trace.Event{Kind: trace.Listener, To: at, Via: remote})
+	b.mu.Lock()
+	b.forwards[at] = append(slices.Clip(b.forwards[at]), f)
+	b.mu.Unlock()
+	return func() {
+		b.mu.Lock()
+		rest := slices.DeleteFunc(slices.Clone(b.forwards[at]), func(other *forward) bool { return other == f })
+		if len(rest) == 0 {
+			delete(b.forwards, at)
+		} else {
+			b.forwards[at] = rest
+		}
+		b.mu.Unlock()
+		f.stop()
+	}
+}
+
+// Close ends every listener and request, and waits for what is running. It must not be called from a handler.
+func (b *MessageBus) Close() {
+	b.requests.Close()
+	b.listeners.Close()
+}
+
+// leave hands m to the way out and tells its sender where that fails.
+func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message) {
+	err := b.out.Forward(ctx, route, m)
+	switch {
+	case err == nil:
+		b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // the runtime ends, or the sender gave up
+	default:
+		b.log.Debug("message not sent", "to", m.To, "type", m.Type, "way", route.Door, "error", err)
+		b.refuse(ctx, m, err)
+	}
+}
+
+// refuse tells the sender of m why it was not done. A response is never answered, nor is a publication.
+func (b *MessageBus) refuse(ctx context.Context, m message.Message, err error) {
+	if m.Type == message.Response || Publication(m) {
+		return
+	}
+	if err := b.local(ctx, refusal(m, err)); err != nil {
+		b.log.Debug("nobody to tell", "from", m.From, "to", m.To, "error", err)
+	}
+}
+
+// refusal is the response that says err.
+func refusal(m message.Message, err error) message.Message {
+	var known *message.ResponseError
+	if errors.As(err, &known) {
+		return m.Refuse(known.Code, "%s", known.Description)
+	}
+	return m.Refuse(message.CodeError, "%v", err)
+}

@@ -1,0 +1,231 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	home   message.URL = "hyperty-runtime://example.com/home"
+	away   message.URL = "hyperty-runtime://example.com/away"
+	alice  message.URL = "hyperty://example.com/alice"
+	bob    message.URL = "hyperty://example.com/bob"
+	nobody message.URL = "hyperty://example.com/nobody"
+)
+
+// outside is the world beyond the bus: bob is at away, nobody is unknown, and home's components own alice.
+type outside struct {
+	mu    sync.Mutex
+	sent  []message.Message
+	ways  []bus.Route
+	block chan struct{}
+}
+
+func (o *outside) Resolve(_ context.Context, m message.Message) (bus.Route, error) {
+	if m.To == nobody {
+		return bus.Route{}, &message.ResponseError{Code: message.CodeNotFound, From: home, Description: "nobody knows it"}
+	}
+	return bus.Route{Stub: home + "/protostub/1", Door: home + "/protostub/1", Remote: away, Why: "test"}, nil
+}
+
+func (o *outside) Forward(_ context.Context, r bus.Route, m message.Message) error {
+	if o.block != nil {
+		<-o.block
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sent, o.ways = append(o.sent, m), append(o.ways, r)
+	return nil
+}
+
+func (o *outside) VerifyLocal(owner, from message.URL) error {
+	if from.Within(owner) {
+		return nil
+	}
+	return fmt.Errorf("%s does not belong to %s", from, owner)
+}
+
+func (o *outside) Verify(_ context.Context, remote, from message.URL) error {
+	if from == bob || from.Within(remote) {
+		return nil
+	}
+	return fmt.Errorf("%s does not run on %s", from, remote)
+}
+
+func open(o *outside) *bus.MessageBus {
+	b := bus.New(bus.Options{Runtime: home})
+	b.Connect(o, o, o)
+	return b
+}
+
+func code(t *testing.T, m message.Message) int {
+	t.Helper()
+	r, err := m.Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Code
+}
+
+func TestLocalListenersThenResolve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o outside
+		b := open(&o)
+		defer b.Close()
+		var got atomic.Int32
+		for range 2 { // several listeners for one address
+			b.Listen(alice, func(context.Context, message.Message) { got.Add(1) })
+		}
+		post := func(to message.URL) {
+			if err := b.Post(t.Context(), message.Message{Type: message.Create, From: home + "/registry", To: to}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		post(alice)
+		post(bob)
+		synctest.Wait()
+		if got.Load() != 2 {
+			t.Errorf("%d deliveries to alice's two listeners", got.Load())
+		}
+		if len(o.sent) != 1 || o.sent[0].To != bob || o.ways[0].Remote != away {
+			t.Errorf("sent out: %v by %v", o.sent, o.ways)
+		}
+	})
+}
+
+func TestNobodyKnowsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o outside
+		b := open(&o)
+		defer b.Close()
+		for _, to := range []message.URL{nobody, home + "/no-such-component"} {
+			m, err := b.Request(t.Context(), message.Message{Type: message.Read, From: home + "/registry", To: to})
+			if err != nil || code(t, m) != message.CodeNotFound {
+				t.Errorf("%s: %v, %v", to, m, err)
+			}
+		}
+		// A publication that nobody subscribed to is not an error, and a response is never answered.
+		heard := 0
+		b.Listen(home+"/registry", func(context.Context, message.Message) { heard++ })
+		_ = b.Post(t.Context(), message.Message{Type: message.Update, From: home + "/registry", To: home + "/registry/changes"})
+		_ = b.Post(t.Context(), message.Message{Type: message.Response, From: home + "/registry", To: nobody, Body: []byte(`{"code":200}`)})
+		synctest.Wait()
+		if heard != 0 || len(o.sent) != 0 {
+			t.Errorf("%d answers heard, %v sent", heard, o.sent)
+		}
+	})
+}
+
+func TestForgedFromIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o outside
+		b := open(&o)
+		defer b.Close()
+		heard := 0
+		b.Listen(alice, func(_ context.Context, m message.Message) { heard++ })
+		err := b.From(t.Context(), alice, message.Message{Type: message.Create, From: bob, To: alice})
+		var refused *message.ResponseError
+		if !errors.As(err, &refused) || refused.Code != message.CodeForbidden {
+			t.Errorf("a component posted under another's from: %v", err)
+		}
+		b.Arrive(t.Context(), away, "", message.Message{ID: message.NumberID(7), Type: message.Create, From: alice, To: alice})
+		b.Arrive(t.Context(), away, "", message.Message{ID: message.NumberID(8), Type: message.Create, From: bob, To: alice})
+		synctest.Wait()
+		if heard != 1 {
+			t.Errorf("alice heard %d messages, want only bob's own", heard)
+		}
+		if len(o.sent) != 1 || code(t, o.sent[0]) != message.CodeForbidden || o.sent[0].ID != message.NumberID(7) {
+			t.Errorf("answered %v", o.sent)
+		}
+	})
+}
+
+func TestArriveIsNeverSentOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o outside
+		b := open(&o)
+		defer b.Close()
+		b.Arrive(t.Context(), away, "", message.Message{ID: message.NumberID(1), Type: message.Create, From: bob, To: "hyperty://example.com/carol"})
+		b.Arrive(t.Context(), away, "", message.Message{ID: message.NumberID(2), Type: message.Response, From: bob, To: alice, Body: []byte(`{"code":200}`)})
+		b.Arrive(t.Context(), away, "", message.Message{ID: message.NumberID(3), Type: message.Create, From: bob, To: alice, Body: []byte(`[]`)})
+		synctest.Wait()
+		if len(o.sent) != 2 || code(t, o.sent[0]) != message.CodeNotFound || o.sent[0].To != bob || o.ways[0].Remote != away ||
+			code(t, o.sent[1]) != message.CodeBadRequest {
+			t.Errorf("sent %v by %v", o.sent, o.ways)
+		}
+	})
+}
+
+func TestForwardToSubscribers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := outside{block: make(chan struct{})}
+		b := open(&o)
+		defer b.Close()
+		changes := home + "/registry/changes"
+		stop := b.Forward(changes, away)
+		b.Forward(changes, "hyperty-runtime://example.com/third")
+		local := 0
+		b.Listen(changes, func(context.Context, message.Message) { local++ })
+		publish := func() {
+			_ = b.Post(t.Context(), message.Message{Type: message.Update, From: home + "/registry", To: changes})
+		}
+		for range 10 { // the way out is stuck: the publisher must not be
+			publish()
+		}
+		synctest.Wait()
+		if local != 10 {
+			t.Errorf("the local listener got %d of 10", local)
+		}
+		close(o.block)
+		synctest.Wait()
+		if len(o.sent) != 20 {
+			t.Errorf("%d of 20 went out", len(o.sent))
+		}
+		stop()
+		publish()
+		synctest.Wait()
+		if len(o.sent) != 21 || o.ways[20].Remote != "hyperty-runtime://example.com/third" {
+			t.Errorf("after one unsubscribed: %d, last to %v", len(o.sent), o.ways[len(o.ways)-1])
+		}
+	})
+}
+
+func TestOrderPerSenderAndReceiver(t *testing.T) {
+	b := open(&outside{})
+	defer b.Close()
+	const senders, each = 8, 500
+	var wg sync.WaitGroup
+	next := map[message.URL]uint64{}
+	done := make(chan struct{})
+	total := 0
+	b.Listen(alice, func(_ context.Context, m message.Message) {
+		if next[m.From]++; m.ID != message.NumberID(next[m.From]) {
+			t.Errorf("%s: message %v came as number %d", m.From, m.ID, next[m.From])
+		}
+		if total++; total == senders*each {
+			close(done)
+		}
+	})
+	for s := range senders {
+		wg.Go(func() {
+			from := home.Join("sender", fmt.Sprint(s))
+			for n := range each {
+				_ = b.Post(t.Context(), message.Message{ID: message.NumberID(uint64(n + 1)), Type: message.Update, From: from, To: alice})
+			}
+		})
+	}
+	wg.Wait()
+	<-done
+}

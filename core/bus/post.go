@@ -1,0 +1,131 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Post carries a message of one of the core's own components; see [message.Bus].
+func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
+	b.requests.Number(&m)
+	if err := m.Check(); err != nil {
+		return err
+	}
+	b.trace.Message(trace.Post, m, trace.Event{})
+	if b.requests.Answer(m) {
+		return nil
+	}
+	n, err := b.deliver(ctx, m)
+	if n > 0 || err != nil || Publication(m) && m.From.Within(b.runtime) {
+		return err
+	}
+	if m.To.Within(b.runtime) {
+		b.refuse(ctx, m, unknown(m.To))
+		return nil
+	}
+	return b.resolve(ctx, m)
+}
+
+// Request posts m and waits for its response; see [message.Bus].
+func (b *MessageBus) Request(ctx context.Context, m message.Message) (message.Message, error) {
+	return b.requests.Do(ctx, m, b.Post, nil)
+}
+
+// From carries a message of the component owner: a stub or an application. A `from` that is not owner's gets a 403
+// response, and the error says so too.
+func (b *MessageBus) From(ctx context.Context, owner message.URL, m message.Message) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	if b.authority != nil {
+		if err := b.authority.VerifyLocal(owner, m.From); err != nil {
+			err = &message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: err.Error()}
+			b.log.Warn("forged from refused", "owner", owner, "from", m.From, "to", m.To, "error", err)
+			return err
+		}
+	}
+	return b.Post(ctx, m)
+}
+
+// resolve sends m out of the house.
+func (b *MessageBus) resolve(ctx context.Context, m message.Message) error {
+	if b.resolver == nil {
+		return fmt.Errorf("no way out for %s: the bus is not connected", m.To)
+	}
+	b.trace.Message(trace.Resolve, m, trace.Event{})
+	route, err := b.resolver.Resolve(ctx, m)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		b.refuse(ctx, m, err)
+		return nil
+	}
+	b.trace.Message(trace.Resolved, m, trace.Event{Via: route.Door, Peer: route.Remote, Value: route.Why})
+	if m.Crossed(route.Stub) || m.Crossed(route.Door) {
+		b.log.Debug("message would go round in a circle", "to", m.To, "via", m.Via)
+		b.refuse(ctx, m, &message.ResponseError{Code: message.CodeError, From: b.runtime,
+			Description: fmt.Sprintf("%s: the message has crossed %s already", m.To, route.Stub)})
+		return nil
+	}
+	b.leave(ctx, route, m)
+	return ctx.Err()
+}
+
+// deliver gives m to everybody who listens to its address: components here, remote runtimes that subscribed.
+func (b *MessageBus) deliver(ctx context.Context, m message.Message) (int, error) {
+	b.mu.RLock()
+	forwards := b.forwards[m.To.Canonical()]
+	b.mu.RUnlock()
+	n, err := b.listeners.Deliver(ctx, m.To, m)
+	if n > 0 {
+		b.trace.Message(trace.Deliver, m, trace.Event{})
+	}
+	for _, f := range forwards {
+		if err != nil {
+			break
+		}
+		var taken int
+		taken, err = b.listeners.Deliver(ctx, f.box, m)
+		n += taken
+	}
+	return n, err
+}
+
+// local gives m to the request or the listeners that it is for in this runtime; nowhere else.
+func (b *MessageBus) local(ctx context.Context, m message.Message) error {
+	if b.requests.Answer(m) {
+		return nil
+	}
+	n, err := b.listeners.Deliver(ctx, m.To, m)
+	if err == nil && n == 0 {
+		return unknown(m.To)
+	}
+	if n > 0 {
+		b.trace.Message(trace.Deliver, m, trace.Event{})
+	}
+	return err
+}
+
+func unknown(to message.URL) error {
+	return &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody listens to %s", to)}
+}
+
+// Publication tells whether m is a message to subscribers: nobody has to listen to it.
+func Publication(m message.Message) bool {
+	switch m.Type {
+	case message.Update, message.Delete, message.Event, message.Create:
+	default:
+		return false
+	}
+	s := string(m.To)
+	if m.Type == message.Create || m.Type == message.Event {
+		return strings.Contains(s, "/children/")
+	}
+	return strings.HasSuffix(s, "/changes") || strings.HasSuffix(s, "/status") || strings.HasSuffix(s, "/registration") ||
+		strings.Contains(s, "/children/")
+}

@@ -1,0 +1,25 @@
+package message
+
+import "context"
+
+// Handler is given the messages of an address, one at a time and in the order in which each sender posted them. It
+// may block: then the address's inbox fills, and in the end its senders wait.
+type Handler func(ctx context.Context, m Message)
+
+// Bus carries messages: a MessageBus in the runtime's core, a MiniBus in a stub or an application.
+type Bus interface {
+	// Post hands m over. It returns when the bus has taken m, not when it has arrived; it blocks while the way is
+	// full, until ctx ends. A zero ID is replaced.
+	Post(ctx context.Context, m Message) error
+	// Request posts m and returns its final response; a response with an error code is not an error of Request
+	// (see [Message.OK]). Where none comes in the bus's time (15 s unless it was told otherwise; provisional
+	// responses start it again) it returns a response with code 408. An error means that m was not posted, or ctx
+	// ended.
+	Request(ctx context.Context, m Message) (Message, error)
+	// Listen has h called for every message to the address at. Several listeners may share an address: each gets
+	// every message. After stop has returned h is not called again; a call that is under way is not waited for.
+	Listen(at URL, h Handler) (stop func())
+}
+
+// Default is the address of a MiniBus's default listener.
+const Default URL = "*"

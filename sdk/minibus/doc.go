@@ -1,0 +1,14 @@
+// Package minibus is the bus inside a stub's or an application's process (specification, "MiniBus"), and the parts
+// that every bus is made of: [Listeners] (who listens to which address, each behind a bounded inbox) and [Requests]
+// (which response belongs to which request).
+//
+// A [MiniBus] never delivers what is posted on it to its own listeners: every message goes out, to the MessageBus of
+// the runtime's core, which knows the way. What comes in is given, in this order, to the request that waits for it,
+// to the listeners of its address, or to the default listener (address [message.Default]). The default listener gets
+// only what nobody else listens to: the reference code gives it more, and its stubs echo updates back for it.
+//
+// Order: the messages that one goroutine posts reach a listener in the order of posting. A listener's handler is
+// called for one message at a time. A listener costs memory and a goroutine only while messages wait for it.
+//
+// Limits: an inbox holds 256 messages unless told otherwise; then whoever delivers waits.
+package minibus

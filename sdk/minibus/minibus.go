@@ -1,0 +1,74 @@
+package minibus
+
+import (
+	"context"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Options are a MiniBus's settings. Only Out is required.
+type Options struct {
+	// Out takes what is posted to the outside: the runtime's MessageBus. It may block.
+	Out     func(ctx context.Context, m message.Message) error
+	Inbox   int           // messages that wait for one listener; 0: [DefaultInbox]
+	Timeout time.Duration // of a request; 0: [DefaultTimeout]
+}
+
+// MiniBus is the bus inside a stub or an application. It implements [message.Bus].
+type MiniBus struct {
+	out       func(ctx context.Context, m message.Message) error
+	listeners *Listeners
+	requests  Requests
+}
+
+var _ message.Bus = (*MiniBus)(nil)
+
+// New makes a MiniBus. It must be closed.
+func New(o Options) *MiniBus {
+	return &MiniBus{out: o.Out, listeners: NewListeners(o.Inbox), requests: Requests{Timeout: o.Timeout}}
+}
+
+// Post hands m to the outside; see [message.Bus].
+func (b *MiniBus) Post(ctx context.Context, m message.Message) error {
+	b.requests.Number(&m)
+	if err := m.Check(); err != nil {
+		return err
+	}
+	return b.out(ctx, m)
+}
+
+// Request posts m and waits for its response; see [message.Bus].
+func (b *MiniBus) Request(ctx context.Context, m message.Message) (message.Message, error) {
+	return b.requests.Do(ctx, m, b.Post, nil)
+}
+
+// RequestProgress is Request, with the provisional responses given to progress.
+func (b *MiniBus) RequestProgress(ctx context.Context, m message.Message, progress func(message.Message)) (message.Message, error) {
+	return b.requests.Do(ctx, m, b.Post, progress)
+}
+
+// Listen adds a listener; see [message.Bus]. The address [message.Default] is the default listener's.
+func (b *MiniBus) Listen(at message.URL, h message.Handler) (stop func()) {
+	return b.listeners.Listen(at, h)
+}
+
+// Deliver gives the bus a message from outside. It waits while a listener's inbox is full. A message that nobody
+// listens to is dropped, and Deliver says so with false.
+func (b *MiniBus) Deliver(ctx context.Context, m message.Message) (taken bool) {
+	if b.requests.Answer(m) {
+		return true
+	}
+	n, err := b.listeners.Deliver(ctx, m.To, m)
+	if n == 0 && err == nil {
+		n, _ = b.listeners.Deliver(ctx, message.Default, m)
+	}
+	return n > 0
+}
+
+// Close ends every listener and request, and waits for the handlers that are running. It must not be called from a
+// handler.
+func (b *MiniBus) Close() {
+	b.requests.Close()
+	b.listeners.Close()
+}

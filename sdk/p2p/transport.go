@@ -1,0 +1,81 @@
+package p2p
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Role is the side of a set-up: the Requester offers, the Handler answers.
+type Role int
+
+// The two roles.
+const (
+	Requester Role = iota
+	Handler
+)
+
+// Signal is one step of a transport's signalling. Its Value is the transport's own JSON object; everybody else passes
+// it on untouched. The first signal of each side is its description.
+type Signal struct {
+	Kind  SignalKind
+	Value json.RawMessage
+}
+
+// SignalKind says where in the Connection data object a signal is kept.
+type SignalKind int
+
+// A description is the object's connectionDescription (one for each side, at most 64 KiB); a candidate is an item of
+// its iceCandidates (at most 64 for each side, 4 KiB each).
+const (
+	Description SignalKind = iota
+	Candidate
+)
+
+// Signals is a set-up's way to the other side while there is no channel: updates of this side's Connection object
+// out, changes of the observed one in. Both keep their order. They end when the set-up does.
+type Signals interface {
+	Send(ctx context.Context, s Signal) error
+	Recv(ctx context.Context) (Signal, error)
+}
+
+// Peer names the two ends of a set-up.
+type Peer struct {
+	Local, Remote message.URL // runtimes
+	Role          Role
+}
+
+// Transport sets up channels. An author of a new transport implements this and [Channel] and nothing else. Connect
+// is called from many goroutines.
+type Transport interface {
+	// Connect sets up one channel. It returns when frames can be sent, or with an error when ctx ends or the set-up
+	// cannot succeed; it leaves nothing behind then. After it has returned it uses signals no more. The channel
+	// does not end with ctx.
+	Connect(ctx context.Context, peer Peer, signals Signals) (Channel, error)
+	// Close ends every channel and frees what the transport holds.
+	Close() error
+}
+
+// Channel is a reliable and ordered way for whole frames of up to sdk.MaxFrame bytes, with an end-to-end keep-alive: a
+// dead peer ends it within 15 s. Send and Recv may run at the same time; each is called from one goroutine.
+type Channel interface {
+	// Send sends the frames in order, and blocks while the way is full. The frames may be reused when it has returned.
+	Send(ctx context.Context, frames ...[]byte) error
+	// Recv returns the next frame; it belongs to the caller until the next Recv. A channel that has ended gives an
+	// error that says why (io.EOF: the other side closed it).
+	Recv(ctx context.Context) ([]byte, error)
+	// Close ends the channel at once; the other side sees io.EOF. It may be called at any time, more than once.
+	Close() error
+}
+
+// Config is what a transport is made from.
+type Config struct {
+	Options json.RawMessage // the operator's configuration, an object or empty; unknown members are errors
+	Log     hclog.Logger
+}
+
+// New makes the one Transport of a plug-in's process, when its first instance starts.
+type New func(Config) (Transport, error)
