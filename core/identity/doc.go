@@ -1,0 +1,10 @@
+// Package identity is who a runtime is: an Ed25519 key, made at the first start and kept in the data folder, and the
+// runtime's URL, whose id is derived from the key, so that the address certifies the key and nobody else can prove to
+// own it.
+//
+// The key never leaves this package. Components that must prove something about the runtime to the outside ask for a
+// signature at <runtime>/identity, with an execute message, method "sign". The first parameter is the purpose; every
+// purpose signs a text of its own form, so that a signature given for one is worthless for another:
+//
+//	message-node <domain> <challenge>   the proof that a Message Node asks for when a stub connects
+package identity
