@@ -75,12 +75,16 @@ func (m Message) Through(u URL) Message {
 	return m
 }
 
-// MarshalJSON writes the specification's JSON form; the body is {} where there is none.
+// MarshalJSON is [Message.AppendJSON] for package json, which may write characters of an ID in another form.
 func (m Message) MarshalJSON() ([]byte, error) {
+	return m.AppendJSON(make([]byte, 0, 128+len(m.From)+len(m.To)+len(m.Body)))
+}
+
+// AppendJSON appends the specification's JSON form to b, which it returns; the body is {} where there is none.
+func (m *Message) AppendJSON(b []byte) ([]byte, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
-	b := make([]byte, 0, 128+len(m.From)+len(m.To)+len(m.Body))
 	b = append(b, `{"id":`...)
 	b = m.ID.appendJSON(b)
 	b = append(b, `,"type":"`...)

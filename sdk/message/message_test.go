@@ -1,0 +1,246 @@
+package message_test
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestParseURL(t *testing.T) {
+	for _, s := range []string{
+		"hyperty://example.com/bob", "hyperty-runtime://example.com/r-1/p2phandler/h1", "runtime://example.com/r",
+		"domain://registry.example.com", "global://registry/", "user-guid://abc", "connection://127.0.0.1:80/c1/changes",
+		"mn:/session", "acct://example.com/user%3A%2F%2Fx", "comm://[::1]:9000/room",
+	} {
+		if u, err := message.ParseURL(s); err != nil || string(u) != s {
+			t.Errorf("%s: %q, %v", s, u, err)
+		}
+	}
+	for _, s := range []string{
+		"", "bob", "://x/y", "hyperty:", "hyperty://", "hyperty:///bob", "hyperty://example.com", "hyperty://example.com/", "hyperty://exa mple.com/bob",
+		"HYPERTY://example.com/bob", "hyperty://example.com/b\nob", "hyperty://example.com/<b>", "hyperty://exämple.com/b", "http2://x/y",
+		"hyperty://" + strings.Repeat("a", 256) + "/b", "hyperty://example.com/" + strings.Repeat("a", message.MaxURL),
+	} {
+		u, err := message.ParseURL(s)
+		var bad *message.URLError
+		if !errors.As(err, &bad) || u != "" {
+			t.Errorf("%.60q was taken as %q: %v", s, u, err)
+		}
+	}
+}
+
+func TestURLParts(t *testing.T) {
+	const handler message.URL = "runtime://example.com/r-bob/p2phandler/h1"
+	if handler.Runtime() != "hyperty-runtime://example.com/r-bob" || handler.Base() != "runtime://example.com/r-bob" ||
+		handler.Domain() != "example.com" || handler.Path() != "/r-bob/p2phandler/h1" || handler.Scheme() != "runtime" {
+		t.Errorf("parts of %s: %s %s %s %s", handler, handler.Runtime(), handler.Base(), handler.Domain(), handler.Path())
+	}
+	if !handler.Within("hyperty-runtime://example.com/r-bob/") || handler.Within("runtime://example.com/r-bo") || handler.Within("") {
+		t.Error("Within compares texts, not segments")
+	}
+	if u := message.URL("hyperty://example.com/bob"); u.Runtime() != "" || u.Base() != u || u.Join("changes") != u+"/changes" {
+		t.Error("parts of a hyperty's URL")
+	}
+	for u, want := range map[message.URL]string{
+		"domain://msg-node.example.com/sm": "example.com", "domain://registry.example.com": "example.com",
+		"global://registry/": "", "hyperty://example.com/bob": "example.com",
+	} {
+		if got := u.NodeDomain(); got != want {
+			t.Errorf("the node of %s is %q, want %q", u, got, want)
+		}
+	}
+}
+
+// The specification's examples, read and written again.
+func TestJSONForm(t *testing.T) {
+	for _, text := range []string{
+		`{"id":3,"type":"update","from":"runtime://example.com/protostub/p1","to":"runtime://example.com/protostub/p1/status","body":{"value":"live"}}`,
+		`{"id":9,"type":"create","from":"connection://example.com/c1/subscription","to":"runtime://example.com/r-bob/p2phandler/h1","body":{"p2p":false,"schema":"s","source":"runtime://example.com/p2prequester/q1","value":{"url":"connection://example.com/c1"}}}`,
+		`{"id":"a-7","type":"response","from":"hyperty://example.com/a","to":"hyperty://example.com/b","body":{"code":"200"}}`,
+		`{"id":1,"type":"create","from":"hyperty://example.com/a","to":"hyperty://example.com/b","body":{"via":["runtime://example.com/protostub/p1","runtime://example.com/protostub/p2"]}}`,
+		`{"id":1,"type":"create","from":"hyperty://example.com/a","to":"hyperty://example.com/b","body":{"source":7,"via":{}}}`,
+	} {
+		var m message.Message
+		if err := json.Unmarshal([]byte(text), &m); err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		out, err := json.Marshal(m)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		var want, got any
+		_ = json.Unmarshal([]byte(text), &want)
+		if err := json.Unmarshal(out, &got); err != nil || !reflect.DeepEqual(want, got) {
+			t.Errorf("\nread    %s\nwritten %s (%v)", text, out, err)
+		}
+	}
+	var m message.Message
+	if err := json.Unmarshal([]byte(`{"id":1,"type":"CREATE","from":"hyperty://example.com/a","to":"hyperty://example.com/b","body":{"via":"runtime://example.com/protostub/p1","p2p":true}}`), &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Type != message.Create || len(m.Via) != 1 || m.P2P != message.Yes || !m.Crossed("hyperty-runtime://example.com/protostub/p1") {
+		t.Errorf("routing fields: %+v", m)
+	}
+}
+
+func TestJSONFormRefuses(t *testing.T) {
+	const head = `{"id":1,"type":"create","from":"hyperty://example.com/a","to":"hyperty://example.com/b"`
+	for name, text := range map[string]string{
+		"not JSON":        `{"id":`,
+		"a list":          `[]`,
+		"no type":         `{"id":1,"from":"hyperty://example.com/a","to":"hyperty://example.com/b"}`,
+		"an unknown type": `{"id":1,"type":"explode","from":"hyperty://example.com/a","to":"hyperty://example.com/b"}`,
+		"no from":         `{"id":1,"type":"create","to":"hyperty://example.com/b"}`,
+		"a bad to":        `{"id":1,"type":"create","from":"hyperty://example.com/a","to":"bob"}`,
+		"a list as body":  head + `,"body":[1]}`,
+		"a body too big":  head + `,"body":{"x":"` + strings.Repeat("x", 2<<20) + `"}}`,
+		"a loop":          head + `,"body":{"via":["` + strings.Repeat(`hyperty-runtime://e/r","`, message.MaxVia) + `hyperty-runtime://e/r"]}}`,
+		"an object as id": `{"id":{},"type":"create","from":"hyperty://example.com/a","to":"hyperty://example.com/b"}`,
+	} {
+		var m message.Message
+		if err := json.Unmarshal([]byte(text), &m); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}
+
+func TestResponses(t *testing.T) {
+	ask := message.Message{ID: message.NumberID(4), Type: message.Read, From: "hyperty://example.com/a", To: "hyperty://example.com/b"}
+	yes := ask.Respond(message.CodeOK, []int{1})
+	if v, err := yes.OK(); err != nil || string(v) != "[1]" || yes.From != ask.To || yes.To != ask.From || yes.ID != ask.ID {
+		t.Errorf("%+v: %s %v", yes, v, err)
+	}
+	no := ask.Refuse(message.CodeNotFound, "no %s", "bob")
+	var refused *message.ResponseError
+	if _, err := no.OK(); !errors.As(err, &refused) || refused.Code != 404 || refused.Description != "no bob" {
+		t.Errorf("refusal: %v", err)
+	}
+	for _, body := range []string{``, `{}`, `{"code":"x"}`, `{"code":7}`, `{"code":null}`} {
+		m := ask.RespondBody([]byte(body))
+		if _, err := m.OK(); err == nil {
+			t.Errorf("body %q is a success", body)
+		}
+	}
+	text := ask.RespondBody([]byte(`{"code":"200","value":1}`))
+	if v, err := text.OK(); err != nil || string(v) != "1" {
+		t.Errorf("a code as text: %s %v", v, err)
+	}
+	if m := ask.Respond(message.CodeAccepted, nil); !m.Provisional() {
+		t.Error("100 is provisional")
+	}
+}
+
+func sample() message.Message {
+	return message.Message{
+		ID: message.NumberID(77), Type: message.Create, From: "hyperty://example.com/alice", To: "hyperty://example.com/bob",
+		Body: []byte(`{"value":"` + strings.Repeat("x", 85) + `"}`), Via: []message.URL{"hyperty-runtime://example.com/r/protostub/1"},
+		Source: "hyperty://example.com/alice", P2P: message.No,
+	}
+}
+
+func TestBinaryForm(t *testing.T) {
+	want := sample()
+	got, err := message.ParseBinary(want.AppendBinary(nil))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("\nwrote %+v\nread  %+v, %v", want, got, err)
+	}
+	b := want.AppendBinary(nil)
+	for n := 1; n < len(b); n++ { // cut anywhere: never a message with other contents
+		if m, err := message.ParseBinary(b[:n]); err == nil && (m.From != want.From || m.To != want.To) {
+			t.Errorf("cut at %d: %+v", n, m)
+		}
+	}
+}
+
+func FuzzParseBinary(f *testing.F) {
+	m := sample()
+	f.Add(m.AppendBinary(nil))
+	f.Add([]byte{0x08, 0x01})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := message.ParseBinary(b)
+		if err != nil {
+			return
+		}
+		again, err := message.ParseBinary(m.AppendBinary(nil))
+		if err != nil || !reflect.DeepEqual(again, m) {
+			t.Fatalf("%+v, again %+v, %v", m, again, err)
+		}
+	})
+}
+
+func FuzzJSON(f *testing.F) {
+	f.Add([]byte(`{"id":"1","type":"create","from":"hyperty://example.com/a","to":"hyperty://example.com/b","body":{"via":"hyperty://e/x","p2p":true,"source":"user://x/y"}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var m message.Message
+		if json.Unmarshal(text, &m) != nil {
+			return
+		}
+		out, err := m.AppendJSON(nil)
+		if err != nil {
+			t.Fatalf("%+v: %v", m, err)
+		}
+		var again message.Message
+		if err := json.Unmarshal(out, &again); err != nil {
+			t.Fatalf("%s: %v", out, err)
+		}
+		if again.From != m.From || again.To != m.To || again.ID != m.ID || again.P2P != m.P2P || len(again.Via) != len(m.Via) {
+			t.Fatalf("%+v became %+v", m, again)
+		}
+	})
+}
+
+func FuzzParseURL(f *testing.F) {
+	f.Add("hyperty://example.com/bob")
+	f.Add("runtime://a/b/c/d")
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := message.ParseURL(s)
+		if err != nil {
+			return
+		}
+		if !u.Within(u) || !u.Within(u.Base()) || u.Canonical() != u.Canonical().Canonical() {
+			t.Fatalf("%q is not within itself (%q) or its base (%q)", u, u.Canonical(), u.Base())
+		}
+	})
+}
+
+func BenchmarkAppendBinary(b *testing.B) {
+	m := sample()
+	buf := make([]byte, 0, 1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = m.AppendBinary(buf[:0])
+	}
+}
+
+func BenchmarkParseBinary(b *testing.B) {
+	m := sample()
+	buf := m.AppendBinary(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := message.ParseBinary(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkJSON(b *testing.B) {
+	m := sample()
+	b.ReportAllocs()
+	for b.Loop() {
+		text, _ := json.Marshal(m)
+		var back message.Message
+		if err := json.Unmarshal(text, &back); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
