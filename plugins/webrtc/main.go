@@ -1,0 +1,12 @@
+// Command webrtc is the plug-in that connects runtimes by WebRTC data channels; package transport says how.
+package main
+
+import (
+	"github.com/protofly/protofly/plugins/webrtc/transport"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/p2p"
+)
+
+func main() {
+	sdk.Serve(sdk.Descriptor{Name: "webrtc", Version: "1.0.0", Kind: sdk.KindP2P, About: "direct connections by WebRTC data channels"}, p2p.Stub(transport.New))
+}

@@ -1,0 +1,28 @@
+// Package transport connects two runtimes by a WebRTC data channel. It is the only place in this project that knows
+// the WebRTC library.
+//
+// # One port
+//
+// All peers share one UDP socket, which is ours: its buffers are raised to 8 MiB where the system allows, and what it
+// reads is looked at first. Packets that are neither well-formed STUN nor DTLS are dropped before the library sees
+// them; some malformed STUN would end the process. The sockets that the library opens itself, toward STUN and TURN
+// servers, are read through the same filter.
+//
+// # Set-up
+//
+// The Requester makes the data channel "P2PChannel" (ordered, reliable) and the offer, the Handler the answer
+// (signals of kind Description: {"transport":"webrtc","type","sdp"}). Candidates follow as they are found (kind
+// Candidate: {"candidate","sdpMid","sdpMLineIndex"}). Descriptions carry the fingerprints of the certificates, which
+// DTLS verifies: who carries the signals unaltered knows that nobody sits in between.
+//
+// # Frames
+//
+// The channel is used as a stream of bytes, cut into SCTP messages of up to 60 KiB: each frame is four bytes of
+// length (big endian) and its bytes. So small frames share a message, and frames larger than one are possible. A
+// length above sdk.MaxFrame ends the channel. Send blocks while more than 1 MiB waits in the library.
+//
+// # Life
+//
+// Consent is refreshed every 2 s; a peer that answers nothing is given up 12 s later. Close resets the stream and
+// ends the connection: the other side reads io.EOF.
+package transport

@@ -1,0 +1,151 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/turn/v2"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/p2p"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// wire is one side's signals in memory.
+type wire struct{ out, in chan p2p.Signal }
+
+func (w wire) Send(ctx context.Context, s p2p.Signal) error {
+	select {
+	case w.out <- s:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w wire) Recv(ctx context.Context) (p2p.Signal, error) {
+	select {
+	case s := <-w.in:
+		return s, nil
+	case <-ctx.Done():
+		return p2p.Signal{}, ctx.Err()
+	}
+}
+
+const (
+	alice message.URL = "hyperty-runtime://example.com/alice"
+	bob   message.URL = "hyperty-runtime://example.com/bob"
+)
+
+// connected is a channel between two transports with the options.
+func connected(t testing.TB, options ...string) (a, b *channel) {
+	t.Helper()
+	var ends [2]*Transport
+	for i := range ends {
+		var raw json.RawMessage
+		if len(options) > 0 {
+			raw = json.RawMessage(options[i%len(options)])
+		}
+		tr, err := open(p2p.Config{Options: raw})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := tr.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		ends[i] = tr
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	there, back := make(chan p2p.Signal, 100), make(chan p2p.Signal, 100)
+	type result struct {
+		c   p2p.Channel
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		c, err := ends[1].Connect(ctx, p2p.Peer{Local: bob, Remote: alice, Role: p2p.Handler}, wire{back, there})
+		done <- result{c, err}
+	}()
+	c, err := ends[0].Connect(ctx, p2p.Peer{Local: alice, Remote: bob, Role: p2p.Requester}, wire{there, back})
+	other := <-done
+	if err != nil || other.err != nil {
+		t.Fatalf("requester: %v; handler: %v", err, other.err)
+	}
+	return c.(*channel), other.c.(*channel)
+}
+
+func TestOptions(t *testing.T) {
+	for _, raw := range []string{
+		`[]`, `{"listn":":0"}`, `{"listen":"nowhere"}`, `{"listen":7}`, `{} {}`, `{"ice_servers":[{"urls":["http://x"]}]}`,
+		`{"ice_servers":[{"urls":["turn:127.0.0.1:3478"]}]}`, `{"relay_only":true}`, `{"interfaces":["["]}`, `{"ice_servers":[{}]}`,
+	} {
+		if _, err := parseOptions(json.RawMessage(raw)); err == nil || !strings.HasPrefix(err.Error(), "webrtc options: ") {
+			t.Errorf("%s: %v", raw, err)
+		}
+	}
+	s, err := parseOptions(json.RawMessage(`{"listen":"127.0.0.1:0","ice_servers":[{"urls":["stun:127.0.0.1:3478"]}],"loopback":false}`))
+	if err != nil || s.loopback || len(s.servers) != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := open(p2p.Config{Options: json.RawMessage(`{"listen":"192.0.2.1:9"}`)}); err == nil || !strings.Contains(err.Error(), "192.0.2.1:9") {
+		t.Errorf("an address that is not this machine's: %v", err)
+	}
+}
+
+// A connection through a TURN server only.
+func TestTURN(t *testing.T) {
+	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := turn.GenerateAuthKey("user", "example.com", "secret")
+	var asked atomic.Int32
+	server, err := turn.NewServer(turn.ServerConfig{
+		Realm: "example.com",
+		AuthHandler: func(name, _ string, _ net.Addr) ([]byte, bool) {
+			asked.Add(1)
+			return key, name == "user"
+		},
+		PacketConnConfigs: []turn.PacketConnConfig{{
+			PacketConn:            socket,
+			RelayAddressGenerator: &turn.RelayAddressGeneratorStatic{RelayAddress: net.IPv4(127, 0, 0, 1), Address: "127.0.0.1"},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	a, b := connected(t, `{"relay_only":true,"ice_servers":[{"urls":["turn:`+socket.LocalAddr().String()+`?transport=udp"],"username":"user","credential":"secret"}]}`)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := a.Send(ctx, []byte("over the relay")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Recv(ctx); err != nil || string(got) != "over the relay" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if asked.Load() == 0 {
+		t.Error("nobody asked the TURN server")
+	}
+}
+
+func FuzzDescription(f *testing.F) {
+	f.Add([]byte(`{"transport":"webrtc","type":"offer","sdp":"v=0"}`))
+	f.Add([]byte(`{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host","sdpMLineIndex":0}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if d, err := parseDescription(raw, 1); err == nil && (d.SDP == "" || len(d.socket) > 64) {
+			t.Fatalf("%+v", d)
+		}
+		_, _ = parseCandidate(raw)
+	})
+}

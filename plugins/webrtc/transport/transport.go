@@ -1,0 +1,195 @@
+package transport
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/pion/ice/v2"
+	"github.com/pion/transport/v2/stdnet"
+	"github.com/pion/webrtc/v3"
+
+	"github.com/protofly/protofly/sdk/p2p"
+)
+
+// The times after which a peer is given up, and the size of the socket's buffers.
+const (
+	disconnectedTimeout = 5 * time.Second
+	failedTimeout       = 7 * time.Second // after disconnected
+	consentInterval     = 2 * time.Second
+	socketBuffer        = 8 << 20
+	receiveBuffer       = 8 << 20 // of one association
+)
+
+// errClosed is the error of a transport that has been closed.
+var errClosed = errors.New("the transport is closed")
+
+// Transport connects runtimes by WebRTC data channels over one UDP socket.
+type Transport struct {
+	settings settings
+	log      hclog.Logger
+	socket   *net.UDPConn
+	mux      *ice.UDPMuxDefault
+	shared   *webrtc.API // connections over the one socket
+	apart    *webrtc.API // connections with sockets of their own, see claim
+	config   webrtc.Configuration
+	id       string // names the one socket to peers
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // set-ups and connections that are ending
+
+	mu       sync.Mutex
+	channels map[*channel]struct{}
+	claims   map[string]int
+	closed   bool
+}
+
+var _ p2p.Transport = (*Transport)(nil)
+
+// New makes the transport and opens its socket.
+func New(c p2p.Config) (p2p.Transport, error) { return open(c) }
+
+func open(c p2p.Config) (*Transport, error) {
+	s, err := parseOptions(c.Options)
+	if err != nil {
+		return nil, err
+	}
+	if c.Log == nil {
+		c.Log = hclog.NewNullLogger()
+	}
+	socket, err := net.ListenUDP("udp", s.listen)
+	if err != nil {
+		return nil, fmt.Errorf("webrtc: listen on %s: %w (is the port in use? set \"listen\" in the plug-in's options)", s.listen, err)
+	}
+	_ = socket.SetReadBuffer(socketBuffer) // as much as the system allows
+	_ = socket.SetWriteBuffer(socketBuffer)
+	t := &Transport{settings: s, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text()}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	if err := t.prepare(); err != nil {
+		t.cancel()
+		return nil, errors.Join(err, socket.Close())
+	}
+	return t, nil
+}
+
+// prepare makes what all connections share.
+func (t *Transport) prepare() error {
+	inner, err := stdnet.NewNet()
+	if err != nil {
+		return fmt.Errorf("webrtc: network interfaces: %w", err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("webrtc: key: %w", err)
+	}
+	certificate, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		return fmt.Errorf("webrtc: certificate: %w", err)
+	}
+	loggers := logFactory{t.log}
+	t.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: loggers.NewLogger("mux"), UDPConn: filteredConn{t.socket}, Net: inner})
+	var e webrtc.SettingEngine
+	e.LoggerFactory = loggers
+	e.DetachDataChannels()
+	e.SetNet(filteredNet{inner})
+	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	e.SetIncludeLoopbackCandidate(t.settings.loopback)
+	e.SetInterfaceFilter(t.settings.uses)
+	e.SetICETimeouts(disconnectedTimeout, failedTimeout, consentInterval)
+	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
+	t.apart = webrtc.NewAPI(webrtc.WithSettingEngine(e))
+	e.SetICEUDPMux(t.mux)
+	t.shared = webrtc.NewAPI(webrtc.WithSettingEngine(e))
+	t.config = webrtc.Configuration{ICEServers: t.settings.servers, Certificates: []webrtc.Certificate{*certificate}}
+	if t.settings.relayOnly {
+		t.config.ICETransportPolicy = webrtc.ICETransportPolicyRelay
+	}
+	return nil
+}
+
+// Close ends every channel and set-up, and the socket.
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	t.closed = true
+	all := make([]*channel, 0, len(t.channels))
+	for c := range t.channels {
+		all = append(all, c)
+	}
+	t.mu.Unlock()
+	t.cancel()
+	for _, c := range all {
+		_ = c.Close()
+	}
+	t.wg.Wait()
+	err := t.mux.Close()
+	if err2 := t.socket.Close(); err == nil && !errors.Is(err2, net.ErrClosed) {
+		err = err2
+	}
+	return err
+}
+
+// keep remembers a live channel, so that Close ends it.
+func (t *Transport) keep(c *channel) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return errClosed
+	}
+	select {
+	case <-c.done:
+		return c.ended()
+	default:
+	}
+	t.channels[c] = struct{}{}
+	return nil
+}
+
+func (t *Transport) forget(c *channel) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.channels, c)
+}
+
+// enter notes a set-up, which Close waits for; leave it with t.wg.Done.
+func (t *Transport) enter() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return errClosed
+	}
+	t.wg.Add(1)
+	return nil
+}
+
+// claim notes a connection with each of the names, and tells whether they were all free: then it may use the one
+// socket. The packets of two connections between the same two sockets cannot be told apart, so a second connection
+// with a runtime, as there is for a moment when both sides ask or one asks again, gets sockets of its own.
+func (t *Transport) claim(names ...string) (free bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	free = true
+	for _, name := range names {
+		free = free && t.claims[name] == 0
+		t.claims[name]++
+	}
+	return free
+}
+
+func (t *Transport) release(names ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, name := range names {
+		if t.claims[name]--; t.claims[name] == 0 {
+			delete(t.claims, name)
+		}
+	}
+}
