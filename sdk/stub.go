@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -61,29 +62,31 @@ type Stub interface {
 
 // Doors are the data side of an instance: opaque frames that the core made and seals, by door.
 type Doors interface {
-	// Open opens the door with the URL. Frames that came for it earlier are lost. It fails where the door is open.
+	// Open opens the door with the URL, which is the instance's own or one below it. Frames that came for it earlier
+	// are lost. It fails where the door is open, and when the instance has ended.
 	Open(url message.URL) (Door, error)
 }
 
 // Door is one way out of the house and in. Frames keep their order in each direction. One goroutine may receive and
 // any number may send.
 type Door interface {
-	// Recv returns the frames that the core wants sent: at least one, and all that are there. The slice and the
-	// frames belong to the caller until its next Recv. The error is ctx's, or io.EOF when the door is closed.
+	// Recv returns the frames that the core wants sent: at least one, and what else is there up to about 256 KiB. The
+	// slice and the frames belong to the caller until its next Recv, which lets the core send more. The error is
+	// ctx's, or io.EOF when the door is closed.
 	Recv(ctx context.Context) ([]Frame, error)
-	// Send gives the core a frame that came in. It blocks while the core is behind. The payload may be reused when
-	// it has returned.
+	// Send gives the core frames that came in. It blocks while the core is behind. The payloads may be reused when
+	// it has returned. The error is ctx's, [ErrDoorClosed], or says that a frame is larger than [MaxFrame].
 	Send(ctx context.Context, frames ...Frame) error
 	// Close closes the door; the core's frames for it are refused from then on.
 	Close() error
 }
 
 // MaxFrame is the largest payload of a frame, in bytes.
-const MaxFrame = 1<<20 + 64<<10
+const MaxFrame = link.MaxFrame
 
-// Frame is one opaque frame. Peer is used by Message Node stubs only: the remote runtime that the frame is for, or
-// comes from.
-type Frame struct {
-	Peer    message.URL
-	Payload []byte
-}
+// Frame is one opaque frame: {Peer message.URL; Payload []byte}. Peer is used by Message Node stubs only: the remote
+// runtime that the frame is for, or comes from.
+type Frame = link.Frame
+
+// ErrDoorClosed is the error of sending by a door that was closed, or whose link has ended.
+var ErrDoorClosed = link.ErrClosed

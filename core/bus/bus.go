@@ -28,14 +28,14 @@ type Options struct {
 	Inbox   int           // messages that wait for one listener; 0: minibus.DefaultInbox
 	Timeout time.Duration // of a request; 0: minibus.DefaultTimeout
 	Log     hclog.Logger  // nil: none
-	Trace   trace.Func
+	Trace   *trace.Hub
 }
 
 // MessageBus carries messages between the components of a runtime, and out of it. It implements [message.Bus].
 type MessageBus struct {
 	runtime   message.URL
 	log       hclog.Logger
-	trace     trace.Func
+	trace     *trace.Hub
 	listeners *minibus.Listeners
 	requests  minibus.Requests
 
@@ -82,6 +82,12 @@ func (b *MessageBus) Listen(at message.URL, h message.Handler) (stop func()) {
 	return b.listeners.Listen(at, h)
 }
 
+// ListenApart is Listen for a listener that hands messages on to an application: responses do not wait behind the
+// messages that came before them, because the application may be waiting for just that response.
+func (b *MessageBus) ListenApart(at message.URL, h message.Handler) (stop func()) {
+	return b.listeners.ListenApart(at, h)
+}
+
 // Forward has every message for the address at also sent to the runtime remote: a subscription from outside. Each
 // remote has an inbox of its own, so that a slow one holds up nobody.
 func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
@@ -107,6 +113,9 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 	}
 }
 
+// Listened tells whether anybody in this runtime listens to the address.
+func (b *MessageBus) Listened(at message.URL) bool { return b.listeners.Has(at) }
+
 // Close ends every listener and request, and waits for what is running. It must not be called from a handler.
 func (b *MessageBus) Close() {
 	b.requests.Close()
@@ -115,10 +124,10 @@ func (b *MessageBus) Close() {
 
 // leave hands m to the way out and tells its sender where that fails.
 func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message) {
+	b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
 	err := b.out.Forward(ctx, route, m)
 	switch {
 	case err == nil:
-		b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // the runtime ends, or the sender gave up
 	default:
 		b.log.Debug("message not sent", "to", m.To, "type", m.Type, "way", route.Door, "error", err)

@@ -20,13 +20,16 @@ const (
 	Resolve    Kind = "resolve"    // the MessageBus asks the Registry for the way to To
 	Resolved   Kind = "resolved"   // the Registry answered: Via is the stub or door, Value is why
 	Forward    Kind = "forward"    // the MessageBus gave a message to the stub or door Via
-	Frame      Kind = "frame"      // a frame that carries the message was handed to the stub Via; Value is its hash
-	Deploy     Kind = "deploy"     // the Registry had the stub Via deployed, or found it registered (Value)
+	Frame      Kind = "frame"      // a frame for Peer was handed to the door Via; Value is its hash
+	FrameIn    Kind = "frame-in"   // a frame of Peer came in through the door Via; Value is its hash
+	Connecting Kind = "connecting" // the Registry found a set-up with To's runtime Peer ongoing: no direct way for this message
+	Deploy     Kind = "deploy"     // the Registry had the stub Via, which To needs, deployed or found it registered (Value)
 	Status     Kind = "status"     // a stub's status event reached the Registry; Value is the status, Peer the remote runtime
 	Connection Kind = "connection" // the Registry's entry for Peer changed; Value is its state, Via its door
 	Door       Kind = "door"       // the Registry generated the p2p-connectionUrl Via for Peer
 	Listener   Kind = "listener"   // a listener for To was added to the MessageBus; Via is where it leads
-	Learned    Kind = "learned"    // the address To entered the connection entry of Peer
+	Learned    Kind = "learned"    // the address To is known to be Peer's; Via: it entered the entry of the connection with that door
+	Listed     Kind = "listed"     // Peer's registry lists the address To: it is in the entry of the connection with the door Via
 )
 
 // Event is one thing that happened.

@@ -14,7 +14,24 @@ type Listeners struct {
 	limit int
 
 	mu sync.RWMutex
-	at map[message.URL][]*inbox // never changed in place: a reader keeps the slice without the lock
+	at map[message.URL][]*listener // never changed in place: a reader keeps the slice without the lock
+}
+
+// listener is one listener's inbox; where it has two, responses go to the second.
+type listener struct{ messages, responses *inbox }
+
+func (in *listener) box(m *message.Message) *inbox {
+	if in.responses != nil && m.Type == message.Response {
+		return in.responses
+	}
+	return in.messages
+}
+
+func (in *listener) stop() {
+	in.messages.stop()
+	if in.responses != nil {
+		in.responses.stop()
+	}
 }
 
 // NewListeners makes an empty table whose inboxes hold limit messages each (0: [DefaultInbox]).
@@ -23,19 +40,33 @@ func NewListeners(limit int) *Listeners {
 		limit = DefaultInbox
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Listeners{group: &group{ctx: ctx, cancel: cancel}, limit: limit, at: map[message.URL][]*inbox{}}
+	return &Listeners{group: &group{ctx: ctx, cancel: cancel}, limit: limit, at: map[message.URL][]*listener{}}
 }
 
 // Listen adds a listener; see [message.Bus].
 func (l *Listeners) Listen(at message.URL, h message.Handler) (stop func()) {
+	return l.add(at, &listener{messages: l.inbox(h)})
+}
+
+// ListenApart is Listen with an inbox of their own for responses: they do not wait behind the messages that came
+// before them, and h may be called for a response while it is handling a message. It is for a listener that passes
+// messages on to somebody who may be waiting for just that response.
+func (l *Listeners) ListenApart(at message.URL, h message.Handler) (stop func()) {
+	return l.add(at, &listener{messages: l.inbox(h), responses: l.inbox(h)})
+}
+
+func (l *Listeners) inbox(h message.Handler) *inbox {
+	return &inbox{handle: h, limit: l.limit, group: l.group}
+}
+
+func (l *Listeners) add(at message.URL, in *listener) (stop func()) {
 	at = at.Canonical()
-	in := &inbox{handle: h, limit: l.limit, group: l.group}
 	l.mu.Lock()
 	l.at[at] = append(slices.Clip(l.at[at]), in)
 	l.mu.Unlock()
 	return func() {
 		l.mu.Lock()
-		rest := slices.DeleteFunc(slices.Clone(l.at[at]), func(other *inbox) bool { return other == in })
+		rest := slices.DeleteFunc(slices.Clone(l.at[at]), func(other *listener) bool { return other == in })
 		if len(rest) == 0 {
 			delete(l.at, at)
 		} else {
@@ -55,7 +86,7 @@ func (l *Listeners) Deliver(ctx context.Context, at message.URL, m message.Messa
 	l.mu.RUnlock()
 	n := 0
 	for _, in := range boxes {
-		switch err := in.push(ctx, m); err {
+		switch err := in.box(&m).push(ctx, m); err {
 		case nil:
 			n++
 		case ErrClosed: // it stopped listening meanwhile
@@ -79,7 +110,7 @@ func (l *Listeners) Close() {
 	l.group.cancel()
 	l.mu.Lock()
 	boxes := l.at
-	l.at = map[message.URL][]*inbox{}
+	l.at = map[message.URL][]*listener{}
 	l.mu.Unlock()
 	for _, list := range boxes {
 		for _, in := range list {

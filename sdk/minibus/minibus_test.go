@@ -178,6 +178,36 @@ func TestBackpressureOfOneListenerOnly(t *testing.T) {
 	})
 }
 
+func TestResponsesDoNotWaitBehindMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := minibus.NewListeners(2)
+		answered := make(chan struct{})
+		handled := 0
+		l.ListenApart(alice, func(_ context.Context, m message.Message) {
+			if m.Type == message.Response {
+				close(answered)
+				return
+			}
+			<-answered // the handler waits for an answer of its own
+			handled++
+		})
+		for range 3 { // one is being handled, two fill the inbox
+			if _, err := l.Deliver(t.Context(), alice, message.Message{Type: message.Update, From: bob, To: alice}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if _, err := l.Deliver(t.Context(), alice, message.Message{Type: message.Response, From: bob, To: alice}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if handled != 3 {
+			t.Errorf("%d of 3 messages handled", handled)
+		}
+		l.Close()
+	})
+}
+
 func BenchmarkDeliver(b *testing.B) {
 	bus := minibus.New(minibus.Options{})
 	defer bus.Close()

@@ -1,0 +1,243 @@
+package link
+
+import (
+	"context"
+	"io"
+	"sync"
+)
+
+// Lane is a flow-controlled, ordered way for frames in both directions: lane 0 of an instance carries its messages,
+// the others are its doors. One goroutine may receive, any number may send.
+type Lane struct {
+	conn           *Conn
+	instance, door uint32
+
+	// Guarded by conn.mu.
+	credit int           // what may still be sent; the last frame may take it below 0
+	more   chan struct{} // closed when credit came or the lane ended; nil while nobody waits
+
+	ended chan struct{} // closed when nothing more is sent or arrives; what has arrived can be received
+
+	mu     sync.Mutex
+	in     []Frame // arrived; in[:head] are taken
+	head   int
+	window int // what the other side may still send
+	closed bool
+	wake   chan struct{} // has an item when in has
+	taken  []Frame       // what the last Recv returned
+	cost   int           // of taken
+	owed   int           // received and not yet credited
+}
+
+// recvBytes is how much one Recv returns at most: a part of the window, so that the sender goes on meanwhile.
+const recvBytes = Window / 4
+
+func newLane(c *Conn, instance, door uint32) *Lane {
+	return &Lane{conn: c, instance: instance, door: door, credit: Window, window: Window,
+		ended: make(chan struct{}), wake: make(chan struct{}, 1)}
+}
+
+// Send sends frames in order. It blocks while the lane's window or the link's queue is full. The payloads may be
+// reused when it has returned. The error is ctx's, [ErrClosed], or [ErrTooLarge]; frames before the one that it is
+// about have been sent.
+func (l *Lane) Send(ctx context.Context, frames ...Frame) error {
+	for i := range frames {
+		if len(frames[i].Payload) > MaxFrame {
+			return ErrTooLarge
+		}
+	}
+	c := l.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(frames) > 0 {
+		if l.isEnded() {
+			return ErrClosed
+		}
+		if wait := l.blocked(); wait != nil {
+			c.kick()
+			c.mu.Unlock()
+			var err error
+			select {
+			case <-wait:
+			case <-l.ended:
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+			c.mu.Lock()
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		f := frames[0]
+		l.credit -= Cost(f)
+		b := c.buffer(len(f.Payload) + len(f.Peer) + frameCost)
+		*b = appendFrame(*b, l.instance, l.door, f)
+		frames = frames[1:]
+	}
+	c.kick()
+	return nil
+}
+
+// blocked returns what to wait for before the next frame, or nil. conn.mu is held.
+func (l *Lane) blocked() chan struct{} {
+	switch {
+	case l.credit <= 0:
+		if l.more == nil {
+			l.more = make(chan struct{})
+		}
+		return l.more
+	case l.door != 0 && l.conn.queued() >= pending: // messages overtake waiting data
+		if l.conn.room == nil {
+			l.conn.room = make(chan struct{})
+		}
+		return l.conn.room
+	}
+	return nil
+}
+
+func (l *Lane) isEnded() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Recv returns the frames that have arrived: at least one, and at most about a quarter of the window. The slice and the payloads
+// belong to the caller until its next Recv, which is also what lets the other side send more. When the lane has ended
+// and everything was received the error is io.EOF; else it is ctx's.
+func (l *Lane) Recv(ctx context.Context) ([]Frame, error) {
+	l.repay()
+	for {
+		if frames, err := l.take(); frames != nil || err != nil {
+			return frames, err
+		}
+		select {
+		case <-l.wake:
+		case <-l.ended:
+			if frames, err := l.take(); frames != nil || err != nil {
+				return frames, err
+			}
+			return nil, io.EOF
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (l *Lane) take() ([]Frame, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, io.EOF
+	}
+	l.taken = l.taken[:0]
+	for l.head < len(l.in) && l.cost < recvBytes {
+		f := l.in[l.head]
+		l.in[l.head] = Frame{}
+		l.head++
+		l.cost += Cost(f)
+		l.taken = append(l.taken, f)
+	}
+	if l.head == len(l.in) {
+		l.in, l.head = l.in[:0], 0
+	} else {
+		l.notify() // the next Recv need not wait
+	}
+	if len(l.taken) == 0 {
+		return nil, nil
+	}
+	return l.taken, nil
+}
+
+// repay credits what the last Recv returned, once it is worth a frame.
+func (l *Lane) repay() {
+	l.mu.Lock()
+	clear(l.taken)
+	cost := l.cost
+	l.cost = 0
+	l.owed += cost
+	give := 0
+	if l.owed >= Window/4 && !l.closed {
+		give, l.owed = l.owed, 0
+		l.window += give
+	}
+	l.mu.Unlock()
+	l.conn.waiting.Add(int64(-cost))
+	if give > 0 {
+		l.conn.sendCredit(l, give)
+	}
+}
+
+// push adds frames that arrived.
+func (l *Lane) push(frames []Frame) error {
+	total := 0
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	for i := range frames {
+		if l.window <= 0 {
+			return violation("more data than the window on door %d of instance %d", l.door, l.instance)
+		}
+		cost := Cost(frames[i])
+		l.window -= cost
+		total += cost
+	}
+	if l.conn.waiting.Add(int64(total)) > MaxQueued {
+		return violation("%d bytes wait on the doors that nobody empties", MaxQueued)
+	}
+	if l.head > 0 && l.head*2 >= len(l.in) {
+		n := copy(l.in, l.in[l.head:])
+		clear(l.in[n:])
+		l.in, l.head = l.in[:n], 0
+	}
+	l.in = append(l.in, frames...)
+	l.notify()
+	return nil
+}
+
+func (l *Lane) notify() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close ends the lane on this side at once: what has arrived is dropped. It tells the other side nothing; the frame
+// that does is the caller's.
+func (l *Lane) Close() {
+	l.End()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed = true
+	left := l.cost
+	for _, f := range l.in[l.head:] {
+		left += Cost(f)
+	}
+	l.conn.waiting.Add(int64(-left))
+	l.in, l.head, l.cost = nil, 0, 0
+}
+
+// End ends the lane in an orderly way: what has arrived can still be received, then Recv returns io.EOF.
+func (l *Lane) End() {
+	l.conn.mu.Lock()
+	defer l.conn.mu.Unlock()
+	delete(l.conn.lanes, laneKey{l.instance, l.door})
+	l.endLocked()
+}
+
+func (l *Lane) endLocked() {
+	if !l.isEnded() {
+		close(l.ended)
+	}
+}
+
+// Ended is closed when the lane has ended.
+func (l *Lane) Ended() <-chan struct{} { return l.ended }

@@ -1,0 +1,137 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/protofly/protofly/sdk/link"
+)
+
+// How long the parts of a plug-in's life may take.
+const (
+	linkTimeout = 15 * time.Second // from the start until the host opens the link
+	stopGrace   = 5 * time.Second  // for the instances to end
+	hostGrace   = time.Second      // for the host to close the plug-in when its link has ended
+	parentCheck = time.Second      // between two looks at who the parent is
+)
+
+// Serve is the whole of a plug-in's main: it runs instances of stub for the host that started the process, and ends
+// the process; it does not return. Called with --describe it prints the descriptor as JSON. Started by hand it
+// says what a plug-in is for.
+func Serve(descriptor Descriptor, stub Stub) {
+	if len(os.Args) > 1 && os.Args[1] == "--describe" {
+		if err := json.NewEncoder(os.Stdout).Encode(descriptor); err != nil {
+			fmt.Fprintln(os.Stderr, "describe:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	shake := link.Handshake()
+	if os.Getenv(shake.MagicCookieKey) != shake.MagicCookieValue {
+		fmt.Fprintf(os.Stderr, `%s is a Protofly plug-in (%s, version %s): a runtime starts it, people do not.
+To install it:            protofly plugins install %s
+To see what it is:        %s --describe
+`, filepath.Base(os.Args[0]), descriptor.Name, descriptor.Version, os.Args[0], os.Args[0])
+		os.Exit(2)
+	}
+	log := hclog.New(&hclog.LoggerOptions{
+		Output: os.Stderr, JSONFormat: true, Level: hclog.LevelFromString(os.Getenv(link.LogLevelVariable)),
+	})
+	os.Exit(serve(descriptor, stub, log))
+}
+
+// serve runs until the host, a signal or the host's death ends it, and returns the exit code.
+func serve(d Descriptor, stub Stub, log hclog.Logger) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	links := NewLinkServer(d, stub, log)
+	var server *grpc.Server
+	made := make(chan struct{})
+	served := make(chan struct{})
+	code := make(chan int, 1)
+	go func() {
+		reason, ok := awaitEnd(ctx, links)
+		log.Debug("ending", "reason", reason)
+		// Whatever hangs now must not keep the process.
+		time.AfterFunc(2*stopGrace, func() { os.Exit(1) })
+		grace, cancel := context.WithTimeout(context.Background(), stopGrace)
+		defer cancel()
+		if err := links.Stop(grace); err != nil {
+			log.Warn("ended with instances running", "error", err)
+		}
+		select {
+		case <-served: // the host has seen the link end and has closed us, or it never came to listening
+		case <-time.After(hostGrace):
+		}
+		select {
+		case <-made:
+			server.Stop() // makes plugin.Serve return, which removes the socket
+		case <-served:
+		}
+		if ok {
+			code <- 0
+		} else {
+			code <- 1
+		}
+	}()
+	go func() {
+		defer close(served)
+		// It prints the handshake, the only line that standard output ever gets, and then turns os.Stdout and
+		// os.Stderr into streams to the host.
+		plugin.Serve(&plugin.ServeConfig{
+			HandshakeConfig:  link.Handshake(),
+			VersionedPlugins: link.Plugins(links),
+			Logger:           log.Named("go-plugin"),
+			GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
+				server = grpc.NewServer(append(o, link.ServerOptions()...)...)
+				close(made)
+				return server
+			},
+		})
+	}()
+	<-served
+	cancel()
+	return <-code
+}
+
+// awaitEnd returns why the process is to end, and whether that is in order.
+func awaitEnd(ctx context.Context, links *LinkServer) (reason string, ok bool) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+	parent := os.Getppid()
+	look := time.NewTicker(parentCheck)
+	defer look.Stop()
+	late := time.NewTimer(linkTimeout)
+	defer late.Stop()
+	opened := links.opened
+	for {
+		select {
+		case <-ctx.Done():
+			return "the host closed the plug-in", true
+		case s := <-signals:
+			return s.String(), true
+		case <-opened:
+			late.Stop()
+			opened = nil
+		case <-links.ended:
+			return "the host closed the link", true
+		case <-late.C:
+			return fmt.Sprintf("no host opened the link within %s", linkTimeout), false
+		case <-look.C:
+			if os.Getppid() != parent {
+				return "the host is gone", false
+			}
+		}
+	}
+}
