@@ -1,0 +1,37 @@
+// Package syncher gives a component Reporter–Observer data objects (specification, "Reporter-observer protocol"): one
+// [Reporter] owns an object and changes it; observers in any runtime have a copy that follows.
+//
+// A [Syncher] works over any message.Bus, inside a stub or an application. It speaks only to the sync manager of its
+// own runtime, at <runtime>/sm, which speaks to the other runtimes:
+//
+//	create       an object, or with "authorise" an invitation to one
+//	update       of an attribute (package object), answered when the runtime has it
+//	delete       the object
+//	subscribe    answered with the object as it is then
+//	unsubscribe
+//
+// and listens at its owner's address for
+//
+//	create   from <object>/subscription: an invitation
+//	forward  from <runtime>/sm: may this observer subscribe? the answer is 200 or 403
+//	update   from <runtime>/sm: an observed object has changed
+//	delete   from <runtime>/sm: an observed object is gone
+//
+// Messages of other kinds at that address are the component's own business and are left alone.
+//
+// # Guarantees
+//
+// Changes of one object reach an observer in the order in which its reporter made them, each at most once. Where some
+// could not be kept for a slow observer, or were missed because a runtime was away, one change with Resync set stands
+// for them, and [Observer.Value] is current. A change that [Reporter.Set] and its like returned nil for is with the
+// reporter's runtime; where they return an error it has not been made, and observers that saw it nevertheless (the
+// answer was lost) are put right by the next change.
+//
+// When the runtime has been restarted, [Syncher.Resume] brings back what the component reports and observes. Child
+// objects (specification, "Children") are not supported; arrays and maps in an object's data take their place.
+//
+// # Limits
+//
+// Those of package object, and: 256 changes or 1 MiB of their values wait for an [Observer.Next]; 64 invitations are
+// handled at the same time; 4,096 observers may be invited to one object.
+package syncher

@@ -1,0 +1,278 @@
+package syncher
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/syncher/object"
+)
+
+// Object describes an object that is to be created.
+type Object struct {
+	Scheme    string          // of its address: "connection", "comm", …
+	Schema    message.URL     // the catalogue's description of its data; may be empty
+	Name      string          // for people
+	Resources []string        // what it is about: "data", "chat", …
+	Data      json.RawMessage // its first value, a JSON object; empty is {}
+	Private   bool            // not in the Domain Registry, and only invited observers may subscribe
+	URL       message.URL     // a wished address; empty: the runtime gives one
+}
+
+// Reporter is the one side of an object that may change it. Its methods may be called from many goroutines; changes
+// are made one after the other.
+type Reporter struct {
+	s       *Syncher
+	url     message.URL
+	scheme  string
+	private bool
+
+	turn chan struct{} // holds one token: whoever has it makes a change
+
+	mu      sync.Mutex
+	meta    object.Metadata // without data
+	doc     object.Document
+	unsure  bool // an answer was lost: the next change carries the whole object
+	gone    bool
+	allow   func(message.URL) bool
+	invited map[message.URL]struct{}
+}
+
+type createBody struct {
+	Resume    bool            `json:"resume"`
+	Resource  message.URL     `json:"resource,omitempty"`
+	Schema    message.URL     `json:"schema,omitempty"`
+	Scheme    string          `json:"scheme,omitempty"`
+	Private   bool            `json:"private,omitempty"`
+	Value     object.Metadata `json:"value"`
+	Authorise []message.URL   `json:"authorise,omitempty"`
+}
+
+// Create makes an object, with this component as its reporter (specification, "Create"). It returns when the runtime
+// has given the object its address and registered it. The error is a *message.ResponseError where the runtime
+// refused.
+func (s *Syncher) Create(ctx context.Context, o Object) (*Reporter, error) {
+	doc, err := object.Parse(o.Data)
+	if err != nil {
+		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
+	}
+	r := &Reporter{s: s, scheme: o.Scheme, private: o.Private, turn: make(chan struct{}, 1), doc: doc, invited: make(map[message.URL]struct{})}
+	r.turn <- struct{}{}
+	now := object.Now()
+	r.meta = object.Metadata{
+		URL: o.URL, Reporter: s.owner, Runtime: s.run, Schema: o.Schema, Name: o.Name, Resources: o.Resources,
+		Created: now, LastModified: now, Status: "live", Childrens: []string{},
+	}
+	if err := r.meta.Check(); err != nil {
+		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
+	}
+	a, err := s.ask(ctx, message.Create, r.createBody(false))
+	if err == nil {
+		_, err = message.ParseURL(string(a.Resource))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
+	}
+	r.url, r.meta.URL = a.Resource, a.Resource
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	s.reporters[r.url.Canonical()] = r
+	return r, nil
+}
+
+func (r *Reporter) createBody(resume bool) createBody {
+	return createBody{Resume: resume, Resource: r.meta.URL, Schema: r.meta.Schema, Scheme: r.scheme, Private: r.private, Value: r.whole()}
+}
+
+// whole is the metadata with the data in it. r.mu is held, or r is not shared yet.
+func (r *Reporter) whole() object.Metadata {
+	m := r.meta
+	m.Data = r.doc.JSON()
+	return m
+}
+
+// URL is the object's address.
+func (r *Reporter) URL() message.URL { return r.url }
+
+// Value is the object's data. The caller owns it.
+func (r *Reporter) Value() json.RawMessage {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.doc.JSON()
+}
+
+// Version counts the changes so far.
+func (r *Reporter) Version() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.meta.Version
+}
+
+// Allow has f decide who may subscribe. Without it everybody may subscribe to a public object, and whoever was
+// invited to a private one. f must be quick.
+func (r *Reporter) Allow(f func(observer message.URL) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.allow = f
+}
+
+// Set sets an attribute, named by its path, to value's JSON form; it makes what is missing on the way. One reporter
+// makes one change at a time; Set returns when the runtime has it.
+func (r *Reporter) Set(ctx context.Context, attribute string, value any) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("set %.80q of %s: %w", attribute, r.url, err)
+	}
+	return r.change(ctx, "set", attribute, func(d object.Document) object.Change { return d.Replacement(attribute, raw) })
+}
+
+// Add appends value to the array that attribute names (specification, "Trickle"); it makes one where there is none.
+func (r *Reporter) Add(ctx context.Context, attribute string, value any) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("add to %.80q of %s: %w", attribute, r.url, err)
+	}
+	return r.change(ctx, "add to", attribute, func(d object.Document) object.Change { return d.Addition(attribute, raw) })
+}
+
+// Remove removes an attribute, or an element of an array. It is no error where there is none of that name.
+func (r *Reporter) Remove(ctx context.Context, attribute string) error {
+	return r.change(ctx, "remove", attribute, func(d object.Document) object.Change { return d.Removal(attribute) })
+}
+
+// take takes the turn to change the object; give gives it back.
+func (r *Reporter) take(ctx context.Context) error {
+	select {
+	case <-r.turn:
+		return nil
+	case <-r.s.ctx.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Reporter) give() { r.turn <- struct{}{} }
+
+func (r *Reporter) change(ctx context.Context, verb, attribute string, f func(object.Document) object.Change) error {
+	if err := r.publish(ctx, f); err != nil {
+		return fmt.Errorf("%s %.80q of %s: %w", verb, attribute, r.url, err)
+	}
+	return nil
+}
+
+// publish makes a change: tries it, has the runtime take it, and keeps it.
+func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.Change) error {
+	if err := r.take(ctx); err != nil {
+		return err
+	}
+	defer r.give()
+	r.mu.Lock()
+	doc, meta, unsure, gone := r.doc, r.meta, r.unsure, r.gone
+	r.mu.Unlock()
+	if gone {
+		return &message.ResponseError{Code: message.CodeNotFound, Description: "the object is deleted", From: r.s.sm}
+	}
+	c := f(doc)
+	next, err := doc.Apply(c)
+	if err != nil {
+		return err
+	}
+	meta.Version++
+	meta.LastModified = object.Now()
+	update := object.NewUpdate(c, meta.Version, meta.LastModified)
+	if unsure {
+		update = object.WholeUpdate(meta, next)
+	}
+	update.Resource = r.url
+	_, err = r.s.ask(ctx, message.Update, update)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.doc, r.meta, r.unsure = next, meta, false
+		return nil
+	}
+	if code := codeOf(err); code == 0 || code == message.CodeTimeout || code == message.CodeConflict {
+		r.unsure = true // the runtime may have it: this version is not used again
+		r.meta.Version++
+	}
+	return err
+}
+
+// Delete ends the object: its observers are told.
+func (r *Reporter) Delete(ctx context.Context) error {
+	if err := r.take(ctx); err != nil {
+		return fmt.Errorf("delete %s: %w", r.url, err)
+	}
+	defer r.give()
+	_, err := r.s.ask(ctx, message.Delete, resourceBody{Resource: r.url})
+	if codeOf(err) == message.CodeNotFound {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", r.url, err)
+	}
+	r.mu.Lock()
+	r.gone = true
+	r.mu.Unlock()
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	if r.s.reporters[r.url.Canonical()] == r {
+		delete(r.s.reporters, r.url.Canonical())
+	}
+	return nil
+}
+
+type resourceBody struct {
+	Resource message.URL `json:"resource"`
+}
+
+// authorise answers the sync manager's question whether an observer may subscribe to an object, or read it
+// (specification, "Subscribe": forward).
+func (s *Syncher) authorise(ctx context.Context, m message.Message) {
+	var body struct {
+		Type     message.Type `json:"type"`
+		Observer message.URL  `json:"from"`
+		Object   message.URL  `json:"to"`
+	}
+	if err := m.Decode(&body); err != nil {
+		s.respond(ctx, m.Refuse(message.CodeBadRequest, "%v", err))
+		return
+	}
+	if body.Type == message.Unsubscribe {
+		return // a notice, which nobody waits for
+	}
+	s.mu.Lock()
+	r := s.reporters[body.Object.Canonical()]
+	s.mu.Unlock()
+	switch {
+	case r == nil:
+		s.respond(ctx, m.Refuse(message.CodeNotFound, "%s reports no %s", s.owner, body.Object))
+	case !r.allows(body.Observer):
+		s.respond(ctx, m.Refuse(message.CodeForbidden, "%s is not for %s", body.Object, body.Observer))
+	default:
+		s.respond(ctx, m.Respond(message.CodeOK, nil))
+	}
+}
+
+func (r *Reporter) allows(observer message.URL) bool {
+	r.mu.Lock()
+	allow := r.allow
+	_, invited := r.invited[observer.Canonical()]
+	r.mu.Unlock()
+	if allow != nil {
+		return allow(observer)
+	}
+	return invited || !r.private
+}
+
+func (s *Syncher) respond(ctx context.Context, m message.Message) {
+	if err := s.bus.Post(ctx, m); err != nil {
+		s.log.Debug("cannot answer", "to", m.To, "error", err)
+	}
+}

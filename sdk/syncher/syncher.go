@@ -1,0 +1,139 @@
+package syncher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+const (
+	maxInvitations = 64      // handled at the same time
+	maxInvited     = 4096    // observers of one object
+	maxChanges     = 256     // that wait for Next, or for the answer to a subscribe
+	maxChangeBytes = 1 << 20 // the same, of their values
+	maxRefusals    = 5       // answers 404 to a subscribe that renews one, before the object counts as gone: its reporter may still be coming back
+)
+
+// ErrClosed is returned by everything that is called after [Syncher.Close].
+var ErrClosed = errors.New("the syncher is closed")
+
+// Options is what a syncher is made from. Bus, Owner and Runtime are needed.
+type Options struct {
+	Bus     message.Bus  // of the component
+	Owner   message.URL  // the component: a hyperty or a stub; it reports and observes
+	Runtime message.URL  // the runtime that it runs in
+	Log     hclog.Logger // nil: nothing is logged
+}
+
+// Syncher holds the data objects that one component reports and observes.
+type Syncher struct {
+	bus   message.Bus
+	owner message.URL
+	sm    message.URL // the runtime's sync manager
+	run   message.URL
+	log   hclog.Logger
+
+	ctx    context.Context // ends at Close
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // every goroutine of the syncher
+	unhear func()
+
+	mu          sync.Mutex
+	closed      bool
+	reporters   map[message.URL]*Reporter
+	observers   map[message.URL]*Observer
+	onInvite    func(context.Context, Invitation)
+	invitations int
+}
+
+// New makes a syncher and has it listen at its owner's address. Close ends it.
+func New(o Options) *Syncher {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Syncher{
+		bus: o.Bus, owner: o.Owner, run: o.Runtime, sm: o.Runtime.Join("sm"), log: o.Log, ctx: ctx, cancel: cancel,
+		reporters: make(map[message.URL]*Reporter), observers: make(map[message.URL]*Observer),
+	}
+	if s.log == nil {
+		s.log = hclog.NewNullLogger()
+	}
+	s.unhear = s.bus.Listen(s.owner, s.receive)
+	return s
+}
+
+// Close ends the syncher's goroutines and waits for them; every [Observer.Next] returns io.EOF. Nobody is told: the
+// runtime notices that the component has gone, and removes what it reported. It must not be called from a handler of
+// [Syncher.OnInvite].
+func (s *Syncher) Close() {
+	s.mu.Lock()
+	s.closed = true
+	observers := s.observers
+	s.observers = make(map[message.URL]*Observer)
+	s.mu.Unlock()
+	s.cancel()
+	s.unhear()
+	for _, o := range observers {
+		o.end()
+	}
+	s.tasks.Wait()
+}
+
+// spawn runs f in a goroutine that Close waits for. It tells whether it did.
+func (s *Syncher) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.tasks.Go(f)
+	return true
+}
+
+// receive takes a message to the owner's address.
+func (s *Syncher) receive(ctx context.Context, m message.Message) {
+	fromManager := m.From.Canonical() == s.sm.Canonical()
+	switch {
+	case m.Type == message.Create && isSubscription(m.From):
+		s.invited(m)
+	case m.Type == message.Forward && fromManager:
+		s.authorise(ctx, m)
+	case m.Type == message.Update && fromManager:
+		s.updated(m)
+	case m.Type == message.Delete && fromManager:
+		s.deleted(m)
+	}
+}
+
+// ask has the sync manager do something and reads its answer, which is a *message.ResponseError where it refused.
+func (s *Syncher) ask(ctx context.Context, t message.Type, body any) (answer, error) {
+	r, err := s.bus.Request(ctx, message.Message{Type: t, From: s.owner, To: s.sm, Body: message.Encode(body)})
+	if err != nil {
+		return answer{}, err
+	}
+	if r.From == "" { // a time-out answer that the bus made
+		r.From = s.sm
+	}
+	value, err := r.OK()
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{Value: value}
+	var body2 struct {
+		Resource message.URL `json:"resource"`
+	}
+	if err := r.Decode(&body2); err != nil {
+		return answer{}, err
+	}
+	a.Resource = body2.Resource
+	return a, nil
+}
+
+// answer is what the sync manager said.
+type answer struct {
+	Resource message.URL
+	Value    json.RawMessage
+}
