@@ -28,17 +28,27 @@ type Signal struct {
 // SignalKind says where in the Connection data object a signal is kept.
 type SignalKind int
 
-// A description is the object's connectionDescription (one for each side, at most 64 KiB); a candidate is an item of
-// its iceCandidates (at most 64 for each side, 4 KiB each).
+// A description is the object's connectionDescription, one for each side; a candidate is an item of its iceCandidates.
 const (
 	Description SignalKind = iota
 	Candidate
 )
 
+// Limits of one side's signals.
+const (
+	MaxDescription = 64 << 10 // bytes of a description
+	MaxCandidate   = 4 << 10  // bytes of a candidate
+	MaxCandidates  = 64       // candidates; further ones of the other side are dropped
+)
+
 // Signals is a set-up's way to the other side while there is no channel: updates of this side's Connection object
-// out, changes of the observed one in. Both keep their order. They end when the set-up does.
+// out, changes of the observed one in. Both keep their order. They end when the set-up does. Both methods may be called
+// from any goroutine.
 type Signals interface {
+	// Send hands a signal over. It is an error where it breaks a limit or comes out of turn.
 	Send(ctx context.Context, s Signal) error
+	// Recv waits for the other side's next signal: first its description, then candidates for as long as the set-up
+	// takes; there is no mark after the last. The value is whatever the other side wrote: it is to be checked.
 	Recv(ctx context.Context) (Signal, error)
 }
 
@@ -60,14 +70,17 @@ type Transport interface {
 }
 
 // Channel is a reliable and ordered way for whole frames of up to sdk.MaxFrame bytes, with an end-to-end keep-alive: a
-// dead peer ends it within 15 s. Send and Recv may run at the same time; each is called from one goroutine.
+// dead peer ends it within 15 s. Send and Recv may run at the same time; each is called from one goroutine. Where the
+// ctx of a Send or Recv ends while it waits, it returns soon, and the channel is good for nothing but Close any more.
 type Channel interface {
-	// Send sends the frames in order, and blocks while the way is full. The frames may be reused when it has returned.
+	// Send sends the frames in order, and blocks while the way is full: what is under way is bounded. The frames may
+	// be reused when it has returned. A frame that is too large is an error.
 	Send(ctx context.Context, frames ...[]byte) error
 	// Recv returns the next frame; it belongs to the caller until the next Recv. A channel that has ended gives an
 	// error that says why (io.EOF: the other side closed it).
 	Recv(ctx context.Context) ([]byte, error)
-	// Close ends the channel at once; the other side sees io.EOF. It may be called at any time, more than once.
+	// Close ends the channel at once; the other side sees io.EOF, unless a Send is blocked. Frames that are still under
+	// way may be lost. It frees a blocked Send and Recv, and may be called at any time, more than once.
 	Close() error
 }
 

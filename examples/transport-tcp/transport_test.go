@@ -1,0 +1,56 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/sdktest/transporttest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func suite() transporttest.Suite {
+	return transporttest.Suite{New: New}
+}
+
+func TestTransport(t *testing.T) { transporttest.Run(t, suite()) }
+
+func BenchmarkTransport(b *testing.B) { transporttest.Benchmark(b, suite()) }
+
+func TestOptions(t *testing.T) {
+	for _, bad := range []string{`{"listen":7}`, `{"listen":"nowhere"}`, `{"advertise":["x"]}`, `{"advertise":["224.0.0.1:7"]}`, `{"advertise":["10.0.0.1:0"]}`} {
+		if tr, err := New(configOf(bad)); err == nil {
+			_ = tr.Close()
+			t.Errorf("the options %s are taken", bad)
+		}
+	}
+	tr, err := New(configOf(`{"listen":"127.0.0.1:0","advertise":["203.0.113.7:7000"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	list := tr.(*transport).addresses()
+	if len(list) != 2 || list[0].String() != "203.0.113.7:7000" || !list[1].Addr().IsLoopback() {
+		t.Errorf("addresses: %v", list)
+	}
+}
+
+func FuzzDescription(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"transport":"tcp","certificate":"` + hashOf(nil) + `","name":"x"}`, `{"transport":7}`, `[]`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		d, err := parseDescription(text)
+		if err == nil && (d.Transport != "tcp" || len(d.Certificate) != 64 || !json.Valid(text)) {
+			t.Errorf("%q is taken as %+v", text, d)
+		}
+	})
+}
+
+func configOf(options string) p2p.Config {
+	return p2p.Config{Options: json.RawMessage(options), Log: hclog.NewNullLogger()}
+}

@@ -1,0 +1,67 @@
+// Package p2p holds the P2P Requester and the P2P Handler once for all transports (specification, "P2P connection
+// set-up"). The author of a transport implements [Transport] and [Channel]; the whole of the plug-in is
+//
+//	func main() { sdk.Serve(sdk.Descriptor{Name: "…", Kind: sdk.KindP2P, …}, p2p.Stub(New)) }
+//
+// A runtime has one Handler for each transport, which serves any number of peers, and one Requester for each peer that
+// it has asked for a connection. All of a plug-in's instances run in one process and share one Transport.
+//
+// # The set-up
+//
+// It has two Connection data objects, one in each direction; each side is the Reporter of its own and observes the
+// other's. The [Signals] of a transport are their contents: this side's description and candidates are attributes of
+// its own object, the other side's are read from the observed one.
+//
+//	Requester                                        Handler
+//	status created
+//	C1 := create Connection object
+//	Transport.Connect → description into C1
+//	status in-progress
+//	invite the Handler ─────────────────────────────→ status created, as a request: the registry
+//	                                                  consents, or refuses with 409 (glare)
+//	                  ←───────────────────────── 200
+//	                                                  observe C1
+//	                                                  C2 := create Connection object
+//	                                                  Transport.Connect → description into C2
+//	                                                  status in-progress
+//	                  ←───────────────────────────── invite the Requester
+//	observe C2
+//	                   candidates, both ways, as they are found
+//	Connect returns a Channel                         Connect returns a Channel
+//	door: the Requester's URL
+//	status live                                       status live
+//	                                                  registry: subscribe the p2p-connectionUrl; that door is opened
+//	                   frames, both ways, untouched
+//
+// C2 names C1 in a member "offer", beside those of the specification: a late answer to an earlier set-up is not taken
+// for one to this. After live neither object changes any more (specification, "Echo hazard"). Both are deleted when
+// the connection has ended.
+//
+// # Statuses
+//
+// They are posted to <stub>/status with the remote runtime as resource, in the specification's order: created →
+// in-progress → live, then disconnected; created or in-progress → failed. desc says why. Nothing is posted by an
+// instance that is being ended, nor for a connection that a newer invitation of the same runtime replaced.
+//
+// # Commands
+//
+// They come from <runtime>/registry:
+//
+//	execute connect [Handler URL]          a Requester sets up again, with a new Connection object
+//	execute disconnect [remote runtime]    the connection or the set-up with that runtime is closed
+//	subscribe {subscribe: [URL], peer}     a Handler opens the door URL for the live connection with that runtime
+//
+// A Requester that was Restarted waits for "connect" before it does anything.
+//
+// # Glare
+//
+// Where both runtimes ask at once the registries decide. A Requester whose invitation is refused with 409 does not
+// fail: the other side's request is on its way, and the registry ends this Requester when it has come. Only where
+// nothing comes within the set-up's time is it failed.
+//
+// # Limits
+//
+// A set-up takes at most 15 s. The registry has 2 s to answer created and 10 s to subscribe after live. A Handler serves
+// 4,096 peers, 256 of them in set-up. A description has at most 64 KiB; 64 candidates of 4 KiB are taken, the others are
+// dropped. What a peer sends before the door is open stays in the channel, which then holds it back.
+package p2p

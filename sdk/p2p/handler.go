@@ -1,0 +1,247 @@
+package p2p
+
+import (
+	"context"
+	"sync"
+
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/syncher"
+)
+
+// handler is a P2P Handler: any number of peers, one connection with each.
+type handler struct {
+	*instance
+	ctx  context.Context // of the instance
+	work sync.WaitGroup  // the peers' goroutines
+
+	mu       sync.Mutex
+	peers    map[message.URL]*peer    // by remote runtime, canonical
+	consents map[message.URL]*consent // the newest invitation of each that the registry has not answered yet
+	all      int                      // peers that have not ended, replaced ones among them
+	setups   int                      // of them, those in set-up
+	closed   bool
+}
+
+// consent is the registry's, which an invitation waits for.
+type consent struct{ answered chan struct{} }
+
+// peer is one connection of a Handler, from the invitation to the end.
+type peer struct {
+	remote message.URL
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when its channel and door are
+	doors  chan sdk.Door // from the registry's subscribe to the pump; has room for the one
+	older  *peer         // that it replaces, or nil
+	taken  chan struct{} // closed when the invitation is answered
+	told   chan struct{} // closed when the last status is posted
+
+	// Guarded by the handler's lock.
+	live     bool
+	replaced bool        // by a newer one: nothing is said of this one any more
+	ending   bool        // its last status is being posted: no newer one is announced before
+	door     message.URL // the door that was opened
+}
+
+// runHandler runs until ctx ends.
+func runHandler(ctx context.Context, i *instance) error {
+	h := &handler{instance: i, ctx: ctx, peers: make(map[message.URL]*peer), consents: make(map[message.URL]*consent)}
+	stop := h.control(h.command)
+	h.objects.OnInvite(h.invited)
+	<-ctx.Done()
+	stop()
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.work.Wait()
+	return nil
+}
+
+// invited takes an invitation: checks it, has the registry consent, and starts the connection.
+func (h *handler) invited(ctx context.Context, inv syncher.Invitation) {
+	remote, err := h.checkInvitation(inv)
+	if err == nil {
+		err = h.admit()
+	}
+	if err != nil {
+		h.answer(ctx, inv, err)
+		return
+	}
+	c := h.announce(remote)
+	err = h.askCreated(h.ctx, inv.Runtime)
+	p, err := h.accept(inv, remote, c, err)
+	h.answer(ctx, inv, err)
+	if p != nil {
+		close(p.taken)
+	}
+}
+
+// announce enters that the registry is about to be asked. An older connection that is ending is let end first: the
+// statuses of the two must not mix.
+func (h *handler) announce(remote message.URL) *consent {
+	c := &consent{answered: make(chan struct{})}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p := h.peers[remote]; p != nil && p.ending; p = h.peers[remote] {
+		h.mu.Unlock()
+		<-p.told
+		h.mu.Lock()
+	}
+	h.consents[remote] = c
+	return c
+}
+
+// accept starts the connection that an invitation asks for, if the registry consents (err is nil) and no newer
+// invitation has come. An older connection with the same runtime is replaced: that runtime has lost it.
+func (h *handler) accept(inv syncher.Invitation, remote message.URL, c *consent, err error) (*peer, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	defer close(c.answered)
+	newest := h.consents[remote] == c
+	if newest {
+		delete(h.consents, remote)
+	}
+	if err == nil && !newest {
+		err = refuse(message.CodeConflict, "a newer invitation has come")
+	}
+	if err == nil && h.closed {
+		err = refuse(message.CodeUnavailable, "this Handler is ending")
+	}
+	if err != nil {
+		h.setups--
+		h.all--
+		return nil, err
+	}
+	p := &peer{
+		remote: inv.Runtime, older: h.peers[remote],
+		done: make(chan struct{}), doors: make(chan sdk.Door, 1), taken: make(chan struct{}), told: make(chan struct{}),
+	}
+	p.ctx, p.cancel = context.WithCancelCause(h.ctx)
+	if p.older != nil {
+		p.older.replaced = true
+		p.older.cancel(errReplaced)
+	}
+	h.peers[remote] = p
+	h.work.Go(func() { h.connection(p, remote, inv) })
+	return p, nil
+}
+
+// admit counts a set-up in; the error says that there are too many.
+func (h *handler) admit() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.setups >= maxSetups || h.all >= maxPeers {
+		return refuse(message.CodeTooMany, "this Handler has %d peers, %d of them in set-up: no more are taken", h.all, h.setups)
+	}
+	h.setups++
+	h.all++
+	return nil
+}
+
+// connection is one connection from its set-up to its end.
+func (h *handler) connection(p *peer, key message.URL, inv syncher.Invitation) {
+	defer p.cancel(nil)
+	<-p.taken
+	if p.older != nil {
+		<-p.older.done
+		p.older = nil
+	}
+	s := h.begin(p.ctx, p.remote, Handler)
+	channel, err := h.respond(p, s, inv)
+	err = s.end(err)
+	h.mu.Lock()
+	h.setups--
+	p.live = err == nil
+	h.mu.Unlock()
+	status := message.Failed
+	if err == nil {
+		h.post(p.ctx, message.Live, p.remote, nil)
+		err, status = pump(p.ctx, p.doors, channel), message.Disconnected
+	}
+	close(p.done)
+	h.finish(p, key, status, err)
+	s.forget()
+}
+
+// respond is the Handler's side of a set-up (specification, "P2P connection set-up", order on the wire).
+func (h *handler) respond(p *peer, s *setup, inv syncher.Invitation) (Channel, error) {
+	if _, err := s.observe(inv.URL); err != nil {
+		return nil, err
+	}
+	if err := s.report(inv.Reporter, inv.URL); err != nil {
+		return nil, err
+	}
+	s.connect()
+	if err := s.offered(); err != nil {
+		return nil, err
+	}
+	h.post(p.ctx, message.InProgress, p.remote, nil)
+	if err := s.mine.Invite(s.ctx, inv.Reporter); err != nil {
+		return nil, err
+	}
+	return s.channel()
+}
+
+// finish posts the last status of a connection, unless a newer one has replaced it, and takes it out of the table.
+// While the registry is being asked for a newer one it waits.
+func (h *handler) finish(p *peer, key message.URL, status message.Status, why error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p.live = false
+	for c := h.consents[key]; c != nil && h.ctx.Err() == nil; c = h.consents[key] {
+		h.mu.Unlock()
+		select {
+		case <-c.answered:
+		case <-h.ctx.Done():
+		}
+		h.mu.Lock()
+	}
+	p.ending = true
+	if !p.replaced {
+		h.mu.Unlock()
+		h.post(h.ctx, status, p.remote, why)
+		h.mu.Lock()
+	}
+	h.all--
+	if h.peers[key] == p {
+		delete(h.peers, key)
+	}
+	select {
+	case door := <-p.doors: // it came too late
+		_ = door.Close()
+	default:
+	}
+	close(p.told)
+}
+
+// command takes the registry's.
+func (h *handler) command(c command) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.peers[c.Target.Canonical()]
+	switch {
+	case c.Method == "disconnect":
+		if p != nil {
+			p.cancel(errGivenUp)
+		}
+		return nil
+	case c.Method != "":
+		return refuse(message.CodeBadRequest, "a Handler does not connect: it waits for invitations")
+	case p == nil || !p.live:
+		return refuse(message.CodeNotFound, "there is no live connection with %s", c.Target)
+	case !c.Door.Within(h.start.URL) || c.Door.Canonical() == h.start.URL.Canonical():
+		return refuse(message.CodeBadRequest, "the address of a connection is below %s, not %s", h.start.URL, c.Door)
+	case p.door == c.Door:
+		return nil
+	case p.door != "":
+		return refuse(message.CodeConflict, "the connection with %s has the door %s already", c.Target, p.door)
+	}
+	door, err := h.start.Doors.Open(c.Door)
+	if err != nil {
+		return refuse(message.CodeError, "opening the door %s: %v", c.Door, err)
+	}
+	p.door = c.Door
+	p.doors <- door
+	return nil
+}

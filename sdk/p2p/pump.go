@@ -1,0 +1,118 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/sdk"
+)
+
+// Why a live connection ended, where it was neither the transport's error nor a command.
+var (
+	errPeerClosed = errors.New("closed by the other side")
+	errDoorClosed = errors.New("the runtime has closed the connection's door")
+	errNoDoor     = fmt.Errorf("the registry has not subscribed the connection within %v", doorTime)
+)
+
+// pump carries frames between a channel and the door that comes from doors, both ways and untouched, until one of
+// them ends or ctx does. It says why, and has closed both when it returns. A channel's end is noticed also while
+// there is no door yet, as long as the peer has sent nothing.
+func pump(ctx context.Context, doors <-chan sdk.Door, channel Channel) error {
+	// The channel is closed before its calls' context ends: so the other side hears of it.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var both sync.WaitGroup
+	opened, failed := make(chan sdk.Door, 1), make(chan error, 2)
+	both.Go(func() { failed <- pumpIn(running, channel, opened) })
+	door, err := waitDoor(ctx, doors, failed)
+	if err == nil {
+		opened <- door
+		both.Go(func() { failed <- pumpOut(running, channel, door) })
+		select {
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case err = <-failed:
+		}
+	}
+	_ = channel.Close()
+	stop()
+	if door != nil {
+		_ = door.Close()
+	}
+	both.Wait()
+	return err
+}
+
+// waitDoor waits for the door, for as long as the registry may take. A door that is there is taken in any case.
+func waitDoor(ctx context.Context, doors <-chan sdk.Door, failed <-chan error) (sdk.Door, error) {
+	select {
+	case d := <-doors:
+		return d, nil
+	default:
+	}
+	late := time.NewTimer(doorTime)
+	defer late.Stop()
+	select {
+	case d := <-doors:
+		return d, nil
+	case <-late.C:
+		return nil, errNoDoor
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case err := <-failed:
+		return nil, err
+	}
+}
+
+// pumpIn carries what the peer sends to the core. A frame goes on at once: the link below puts together what waits.
+func pumpIn(ctx context.Context, channel Channel, opened <-chan sdk.Door) error {
+	var door sdk.Door
+	for {
+		payload, err := channel.Recv(ctx)
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return errPeerClosed
+		}
+		if err != nil {
+			return err
+		}
+		if door == nil {
+			select {
+			case door = <-opened:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := door.Send(ctx, sdk.Frame{Payload: payload}); err != nil {
+			return doorError(err)
+		}
+	}
+}
+
+// pumpOut carries what the core sends to the peer, all that is there at once.
+func pumpOut(ctx context.Context, channel Channel, door sdk.Door) error {
+	var batch [][]byte
+	for {
+		frames, err := door.Recv(ctx)
+		if err != nil {
+			return doorError(err)
+		}
+		batch = batch[:0]
+		for _, f := range frames {
+			batch = append(batch, f.Payload)
+		}
+		if err := channel.Send(ctx, batch...); err != nil {
+			return err
+		}
+		clear(batch) // the payloads are not ours any more
+	}
+}
+
+func doorError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errDoorClosed
+	}
+	return err
+}

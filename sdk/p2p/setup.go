@@ -1,0 +1,223 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/syncher"
+)
+
+// Why a set-up or a connection ended.
+var (
+	errSetupTime = fmt.Errorf("no channel within %v", setupTime)
+	errSetupOver = errors.New("the set-up is over")
+	errGivenUp   = errors.New("given up by the registry")
+	errReplaced  = errors.New("replaced by a newer connection")
+	errWithdrawn = errors.New("the other side has withdrawn its Connection object")
+)
+
+// setup is one set-up: the two Connection objects, and the Signals between them and the transport.
+type setup struct {
+	i      *instance
+	peer   Peer
+	parent context.Context         // the connection's; lives on when the set-up is over
+	ctx    context.Context         // the set-up's
+	cancel context.CancelCauseFunc // ends it, with the reason
+	stop   context.CancelFunc      // its timer
+	work   sync.WaitGroup          // Connect and the reader of the observed object
+
+	mine   *syncher.Reporter
+	theirs *syncher.Observer
+
+	described chan struct{} // closed when the description is in this side's object
+	inbox     chan Signal   // the other side's; has room for all of them
+	connected chan Channel  // has room for the one
+
+	connectErr error // what Connect returned; read when work is done
+
+	mu   sync.Mutex
+	sent int // signals
+}
+
+// begin begins a set-up. It needs end, and later forget.
+func (i *instance) begin(parent context.Context, remote message.URL, role Role) *setup {
+	s := &setup{
+		i: i, parent: parent, peer: Peer{Local: i.start.Runtime, Remote: remote, Role: role},
+		described: make(chan struct{}), inbox: make(chan Signal, 1+MaxCandidates), connected: make(chan Channel, 1),
+	}
+	timed, stop := context.WithTimeoutCause(parent, setupTime, errSetupTime)
+	s.stop = stop
+	s.ctx, s.cancel = context.WithCancelCause(timed)
+	return s
+}
+
+// report creates this side's Connection object.
+func (s *setup) report(peer, offer message.URL) (err error) {
+	ctx, done := linger(s.ctx)
+	defer done()
+	s.mine, err = s.i.objects.Create(ctx, s.i.connectionObject(peer, offer))
+	return err
+}
+
+// linger is a context that ends a moment after ctx has ended. What makes something in the runtime waits that long for
+// the answer: without it nobody would know what is to be deleted.
+func linger(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		late := time.NewTimer(tidyTime)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			cancel()
+		case <-longer.Done():
+		}
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}
+
+// connect starts the transport; its channel comes from channel.
+func (s *setup) connect() {
+	s.work.Go(func() {
+		channel, err := s.i.transport.Connect(s.ctx, s.peer, signals{s})
+		if err == nil && channel == nil {
+			err = errors.New("the transport returned no channel")
+		}
+		if err != nil {
+			s.connectErr = err
+			s.cancel(err)
+			return
+		}
+		s.connected <- channel
+	})
+}
+
+// offered waits until the transport's description is in this side's object.
+func (s *setup) offered() error {
+	select {
+	case <-s.described:
+		return nil
+	case <-s.ctx.Done():
+		select {
+		case <-s.described: // it came first
+			return nil
+		default:
+			return s.ctx.Err()
+		}
+	}
+}
+
+// channel waits for the transport's channel.
+func (s *setup) channel() (Channel, error) {
+	select {
+	case c := <-s.connected:
+		return c, nil
+	case <-s.ctx.Done():
+		return nil, s.ctx.Err()
+	}
+}
+
+// observe subscribes to the other side's object and reads it from then on. It returns what the object says now.
+func (s *setup) observe(url message.URL) (signalled, error) {
+	ctx, done := linger(s.ctx)
+	defer done()
+	o, err := s.i.objects.Observe(ctx, url)
+	if err != nil {
+		return signalled{}, err
+	}
+	said, err := parseConnection(o.Value(), s.peer.Remote)
+	if err == nil && s.peer.Role == Requester && said.Offer != "" && said.Offer.Canonical() != s.mine.URL().Canonical() {
+		err = errOtherOffer
+	}
+	if err != nil {
+		s.tidy("closing an observation", o.Close)
+		return signalled{}, err
+	}
+	s.theirs = o
+	s.work.Go(func() { s.read(o) })
+	return said, nil
+}
+
+// errOtherOffer: an answer to an earlier offer than this set-up's.
+var errOtherOffer = errors.New("the answer is to another offer")
+
+// read hands the observed object's signals to the transport as they come, until the set-up is over. It reads the
+// object's value after each change: in whatever form and order the changes come, no signal is missed or told twice.
+func (s *setup) read(o *syncher.Observer) {
+	described, candidates := false, 0
+	for {
+		said, err := parseConnection(o.Value(), s.peer.Remote)
+		if err != nil {
+			s.cancel(err)
+			return
+		}
+		if !described && said.Description != nil {
+			s.inbox <- Signal{Kind: Description, Value: said.Description}
+			described = true
+		}
+		for described && candidates < min(len(said.Candidates), MaxCandidates) {
+			if c := said.Candidates[candidates]; len(c) <= MaxCandidate {
+				s.inbox <- Signal{Kind: Candidate, Value: c}
+			} else {
+				s.i.log.Warn("a candidate is too large: dropped", "remote", string(s.peer.Remote), "bytes", len(c))
+			}
+			candidates++
+		}
+		change, err := o.Next(s.ctx)
+		if change.Deleted || errors.Is(err, io.EOF) {
+			s.cancel(errWithdrawn)
+		}
+		if change.Deleted || err != nil {
+			return
+		}
+	}
+}
+
+// end ends the set-up: when it has returned neither the transport nor the objects are touched any more. A channel that
+// nobody has taken is closed. err is how the set-up went; where that is only a consequence, end returns the reason.
+func (s *setup) end(err error) error {
+	cause := context.Cause(s.ctx) // nil: the set-up has not been ended yet
+	s.cancel(errSetupOver)
+	s.stop()
+	s.work.Wait()
+	select {
+	case c := <-s.connected:
+		_ = c.Close()
+	default:
+	}
+	if err == nil || cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	transport := s.connectErr
+	if transport == nil || errors.Is(cause, transport) || errors.Is(transport, cause) ||
+		errors.Is(transport, context.Canceled) || errors.Is(transport, context.DeadlineExceeded) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", cause, transport) // what the transport has tried
+}
+
+// forget deletes this side's object and ends the observation of the other's. It is called when the connection has
+// ended, also when the instance has: then the runtime may be unable to answer, and is not waited for.
+func (s *setup) forget() {
+	if s.mine != nil {
+		s.tidy("deleting a Connection object", s.mine.Delete)
+	}
+	if s.theirs != nil {
+		s.tidy("closing an observation", s.theirs.Close)
+	}
+}
+
+func (s *setup) tidy(what string, f func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.parent), tidyTime)
+	defer cancel()
+	if err := f(ctx); err != nil {
+		s.i.log.Debug(what, "remote", string(s.peer.Remote), "error", err)
+	}
+}

@@ -1,0 +1,20 @@
+// Package transporttest is the conformance suite of P2P transports: whatever implements p2p.Transport runs through
+// the same tests, so that the word "transport" has one meaning.
+//
+//	func TestTransport(t *testing.T) {
+//		transporttest.Run(t, transporttest.Suite{New: New, Requester: options, Handler: options})
+//	}
+//
+// What it asks for is what p2p.Transport, p2p.Channel and p2p.Signals say, no less: whole frames of 0 to sdk.MaxFrame
+// bytes in their order both ways, many peers on one transport, a sender that blocks while its peer does not read,
+// io.EOF where the other side has closed, another error within 15 s where it has died or hangs, a clear error for a
+// description that is garbage or names another certificate, and nothing left behind: no goroutine, no process, no use
+// of the Signals after Connect has returned. The Signals of the suite keep the limits of the Connection data object
+// and fail the test of a transport that crosses them.
+//
+// The tests of a peer's death start the test binary again as the other side: the same test function runs there and
+// [Run] plays the peer instead. Code before Run in that function, and TestMain, run in both. The suite needs no
+// network but the machine's own.
+//
+// [Benchmark] measures one channel, so that transports can be compared.
+package transporttest

@@ -1,0 +1,104 @@
+package transporttest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/sdk/p2p"
+)
+
+// testGarbage: each side is given descriptions that are none. It refuses them by itself, before its ctx ends, and the
+// transport goes on serving others.
+func testGarbage(t *testing.T, s Suite) {
+	requester, stopA := s.make(t, s.Requester)
+	defer stopA()
+	handler, stopB := s.make(t, s.Handler)
+	defer stopB()
+	deep := strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000)
+	for _, bad := range []string{``, `null`, `{}`, `[]`, `"x"`, `7`, `{"`, `{"sdp":7,"type":[],"certificate":{},"candidates":"x","token":1}`,
+		`{"sdp":"v=0","type":"offer","certificate":"00","token":"","candidates":[]}`, deep, `"` + strings.Repeat("x", 60<<10) + `"`} {
+		for _, role := range []p2p.Role{p2p.Requester, p2p.Handler} {
+			refusesDescription(t, s, requester, handler, role, bad)
+		}
+	}
+	a, b, err := s.connect(t, requester, handler, 0, 0)
+	if err != nil {
+		t.Fatalf("after the garbage: %v", err)
+	}
+	if err := bothWays(a, b, 10, 1); err != nil {
+		t.Fatalf("after the garbage: %v", err)
+	}
+}
+
+// refusesDescription: the side in role gets the text as its peer's description. It has 5 s to refuse it.
+func refusesDescription(t *testing.T, s Suite, requester, handler p2p.Transport, role p2p.Role, text string) {
+	t.Helper()
+	tr, local, remote := requester, runtimeURL("alice", 0), runtimeURL("bob", 0)
+	if role == p2p.Handler {
+		tr, local, remote = handler, remote, local
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.Setup)
+	defer cancel()
+	w := newWire(t, 0)
+	w.b.out.put(letter{p2p.Signal{Kind: p2p.Description, Value: json.RawMessage(text)}, time.Time{}})
+	r := one(ctx, tr, p2p.Peer{Local: local, Remote: remote, Role: role}, w.a)
+	r.close()
+	switch shown := text[:min(len(text), 60)]; {
+	case r.err == nil:
+		t.Errorf("%s takes %s for a description", roleName(role), shown)
+	case r.took > 5*time.Second:
+		t.Errorf("%s needed %v to refuse %s as a description", roleName(role), r.took, shown)
+	}
+}
+
+func roleName(r p2p.Role) string {
+	if r == p2p.Handler {
+		return "the Handler's side"
+	}
+	return "the Requester's side"
+}
+
+// testWrongCertificate: the hash in a description is not that of the certificate which the other side shows. Who was
+// told the wrong hash must not get a channel; the other side may, for a moment, but nothing passes.
+func testWrongCertificate(t *testing.T, s Suite) {
+	requester, stopA := s.make(t, s.Requester)
+	defer stopA()
+	handler, stopB := s.make(t, s.Handler)
+	defer stopB()
+	for _, deceived := range []p2p.Role{p2p.Handler, p2p.Requester} {
+		w := newWire(t, 0)
+		liar := w.a
+		if deceived == p2p.Requester {
+			liar = w.b
+		}
+		changed := false
+		liar.spoil = func(d json.RawMessage) json.RawMessage {
+			out := s.Spoil(bytes.Clone(d))
+			changed = !bytes.Equal(out, d)
+			return out
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		a, b := s.both(ctx, requester, handler, 0, w)
+		cancel()
+		if !changed {
+			t.Fatal("no certificate hash was found in the description: set Suite.Spoil")
+		}
+		if deceived == p2p.Requester {
+			a, b = b, a
+		}
+		if b.err == nil {
+			t.Errorf("%s connects with a certificate that was not signalled", roleName(deceived))
+		}
+		if a.err == nil {
+			if err := recvError(a.channel, s.Dead); err == nil {
+				t.Errorf("%s was refused and its channel lives", roleName(1-deceived))
+			}
+		}
+		a.close()
+		b.close()
+	}
+}
