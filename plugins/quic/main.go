@@ -1,0 +1,15 @@
+// Protofly's QUIC plug-in: P2P connections over one UDP socket. See the package transport.
+package main
+
+import (
+	"github.com/protofly/protofly/plugins/quic/transport"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/p2p"
+)
+
+func main() {
+	sdk.Serve(sdk.Descriptor{
+		Name: "quic", Version: "1.0.0", Kind: sdk.KindP2P,
+		About: "P2P connections over QUIC: one UDP port, host and STUN addresses, hole punching",
+	}, p2p.Stub(transport.New))
+}

@@ -1,0 +1,90 @@
+package transport
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// alpn is the application protocol; its number changes when what runs on the stream does.
+const alpn = "protofly-p2p/1"
+
+// hash is the SHA-256 of a certificate's DER form.
+type hash [sha256.Size]byte
+
+func (h hash) String() string { return hex.EncodeToString(h[:]) }
+
+// errCertificate is why a peer whose certificate was not the signalled one is refused.
+var errCertificate = errors.New("the certificate is not the one that was signalled")
+
+// newCertificate makes the certificate of this process. It is only ever recognised by its hash, so its names and dates
+// mean nothing.
+func newCertificate() (tls.Certificate, hash, error) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, hash{}, fmt.Errorf("quic: make a key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 126))
+	if err != nil {
+		return tls.Certificate{}, hash{}, fmt.Errorf("quic: make a certificate: %w", err)
+	}
+	form := x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: "protofly"},
+		NotBefore:    time.Now().Add(-24 * time.Hour),
+		NotAfter:     time.Now().AddDate(20, 0, 0),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &form, &form, public, private)
+	if err != nil {
+		return tls.Certificate{}, hash{}, fmt.Errorf("quic: make a certificate: %w", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, sha256.Sum256(der), nil
+}
+
+// peerHash is the hash of the one certificate that the other side showed.
+func peerHash(state tls.ConnectionState) (hash, error) {
+	if len(state.PeerCertificates) != 1 {
+		return hash{}, fmt.Errorf("%d certificates instead of one", len(state.PeerCertificates))
+	}
+	return sha256.Sum256(state.PeerCertificates[0].Raw), nil
+}
+
+// serverTLS is for connections that come in: any Requester that a set-up waits for.
+func (t *Transport) serverTLS() *tls.Config {
+	return t.tlsConfig(t.expects)
+}
+
+// clientTLS is for a dial to the peer with exactly this certificate.
+func (t *Transport) clientTLS(peer hash) *tls.Config {
+	return t.tlsConfig(func(h hash) bool { return h == peer })
+}
+
+func (t *Transport) tlsConfig(known func(hash) bool) *tls.Config {
+	return &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		Certificates:           []tls.Certificate{t.certificate},
+		NextProtos:             []string{alpn},
+		ClientAuth:             tls.RequireAnyClientCert,
+		SessionTicketsDisabled: true,
+		// The chain proves nothing here; VerifyConnection, which runs in every handshake, replaces it.
+		InsecureSkipVerify: true,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			h, err := peerHash(state)
+			if err != nil {
+				return err
+			}
+			if !known(h) {
+				return errCertificate
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,16 @@
+package transport
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain runs the tests, or, where a test has started this binary again, one end of a connection in a process.
+func TestMain(m *testing.M) {
+	if role := os.Getenv("PROTOFLY_TEST_ROLE"); role != "" {
+		os.Exit(runChild(role))
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,96 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/protofly/protofly/sdk/p2p"
+)
+
+// forwarder carries datagrams between the Handler at to and whoever else writes to it, until it is cut.
+func forwarder(t *testing.T, to netip.AddrPort, cut *atomic.Bool) netip.AddrPort {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var other netip.AddrPort
+		b := make([]byte, 2048)
+		for {
+			n, from, err := conn.ReadFromUDPAddrPort(b)
+			if err != nil {
+				return
+			}
+			from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+			target := to
+			if from == to {
+				target = other
+			} else {
+				other = from
+			}
+			if !cut.Load() && target.IsValid() {
+				_, _ = conn.WriteToUDPAddrPort(b[:n], target)
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = conn.Close()
+		<-done
+	})
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// A way that swallows everything, while the channel is idle, is the slowest death to notice: the silence counts from
+// the keep-alive that stays without an answer.
+func TestDeadWayIsNoticedByBothSides(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits up to 15 s")
+	}
+	t.Parallel()
+	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
+	var cut atomic.Bool
+	at := forwarder(t, b.local, &cut)
+	wa, wb := newWires()
+	wb.change = altered(func(d *descriptionForm) { d.Candidates = []candidateForm{{Type: typeHost, Address: at.String()}} })
+	wa.change = altered(func(d *descriptionForm) { d.Candidates = nil }) // no punch past the forwarder
+	x, y := both(within(t, 5*time.Second), a, b, wa, wb)
+	if x.err != nil || y.err != nil {
+		t.Fatal(x.err, y.err)
+	}
+	if err := exchange(within(t, 5*time.Second), x.channel, y.channel, "before"); err != nil {
+		t.Fatal(err)
+	}
+	// Idle through one keep-alive.
+	if _, err := x.channel.Recv(within(t, keepAlive+500*time.Millisecond)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	cut.Store(true)
+	began := time.Now()
+	took := make(chan time.Duration, 2)
+	for _, c := range []p2p.Channel{x.channel, y.channel} {
+		go func() {
+			_, err := c.Recv(within(t, 20*time.Second))
+			var idle *quic.IdleTimeoutError
+			if !errors.As(err, &idle) {
+				t.Errorf("%v, want an error that says that the peer is silent", err)
+			}
+			took <- time.Since(began)
+		}()
+	}
+	for range 2 {
+		if d := <-took; d > 15*time.Second {
+			t.Errorf("noticed after %v", d)
+		} else {
+			t.Logf("noticed after %v", d.Round(100*time.Millisecond))
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/protofly/protofly/sdk/p2p"
+)
+
+// talk is one set-up's signalling: one goroutine speaks and one listens, so that the order of each side's signals is
+// kept and neither waits for the other.
+type talk struct {
+	t       *Transport
+	signals p2p.Signals
+	here    network
+	news    chan news  // what the peer said
+	failed  chan error // why signalling cannot go on; room for both goroutines
+	work    sync.WaitGroup
+}
+
+// news is one thing that the peer said: its description, or a candidate.
+type news struct {
+	description *description
+	candidate   candidate
+}
+
+func newTalk(t *Transport, signals p2p.Signals) *talk {
+	return &talk{t: t, signals: signals, here: t.survey(), news: make(chan news), failed: make(chan error, 2)}
+}
+
+// wait waits for the goroutines, whose context has ended.
+func (k *talk) wait() { k.work.Wait() }
+
+// listen starts to hear the peer until ctx ends. The first news is its description; at most maxCandidates follow.
+func (k *talk) listen(ctx context.Context) {
+	k.work.Go(func() {
+		if err := k.hear(ctx); err != nil {
+			k.failed <- err
+		}
+	})
+}
+
+// hear returns an error only while there is no description: later a set-up goes on with what it has.
+func (k *talk) hear(ctx context.Context) error {
+	first, err := k.signals.Recv(ctx)
+	if err != nil {
+		return fmt.Errorf("wait for the peer's description: %w", err)
+	}
+	if first.Kind != p2p.Description {
+		return errors.New("the peer's first signal is not its description")
+	}
+	theirs, err := parseDescription(first.Value)
+	if err != nil {
+		return fmt.Errorf("the peer's %w", err)
+	}
+	if theirs.certificate == k.t.hash {
+		return errors.New("the peer's description shows this process' own certificate")
+	}
+	k.tell(ctx, news{description: &theirs})
+	for range maxCandidates {
+		s, err := k.signals.Recv(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				k.t.log.Debug("the peer's candidates have ended", "error", err)
+			}
+			return nil
+		}
+		if s.Kind != p2p.Candidate {
+			continue
+		}
+		c, err := parseCandidate(s.Value)
+		if err != nil {
+			k.t.log.Debug("a peer's candidate is ignored", "error", err)
+			continue
+		}
+		k.tell(ctx, news{candidate: c})
+	}
+	return nil
+}
+
+func (k *talk) tell(ctx context.Context, n news) {
+	select {
+	case k.news <- n:
+	case <-ctx.Done():
+	}
+}
+
+// speak starts to describe this side under the token, and goes on with the addresses that STUN servers find.
+func (k *talk) speak(ctx context.Context, name token) {
+	k.work.Go(func() {
+		found := k.t.reflexive(ctx)
+		defer func() {
+			for range found { // it ends with its servers, or with ctx
+			}
+		}()
+		mine := description{certificate: k.t.hash, token: name, candidates: k.here.hosts}
+		if err := k.signals.Send(ctx, p2p.Signal{Kind: p2p.Description, Value: mine.encode()}); err != nil {
+			k.failed <- fmt.Errorf("send the description: %w", err)
+			return
+		}
+		known := make(map[candidate]bool)
+		for _, c := range k.here.hosts {
+			known[candidate{kind: typeReflexive, address: c.address}] = true
+		}
+		for at := range found {
+			c := candidate{kind: typeReflexive, address: at}
+			if known[c] {
+				continue
+			}
+			known[c] = true
+			if !k.send(ctx, c) {
+				return
+			}
+		}
+		k.send(ctx, candidate{kind: typeEnd})
+	})
+}
+
+// send tells a candidate. A failure does not end the set-up: the addresses already told may do.
+func (k *talk) send(ctx context.Context, c candidate) bool {
+	err := k.signals.Send(ctx, p2p.Signal{Kind: p2p.Candidate, Value: c.encode()})
+	if err != nil && ctx.Err() == nil {
+		k.t.log.Debug("a candidate could not be sent", "error", err)
+	}
+	return err == nil
+}
