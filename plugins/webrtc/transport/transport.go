@@ -24,6 +24,7 @@ const (
 	disconnectedTimeout = 5 * time.Second
 	failedTimeout       = 7 * time.Second // after disconnected
 	consentInterval     = 2 * time.Second
+	handshakeRetry      = 50 * time.Millisecond // the library's second is lost whenever one side is ready before the other
 	socketBuffer        = 8 << 20
 	receiveBuffer       = 8 << 20 // of one association
 )
@@ -104,6 +105,7 @@ func (t *Transport) prepare() error {
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.SetIncludeLoopbackCandidate(t.settings.loopback)
 	e.SetInterfaceFilter(t.settings.uses)
+	e.SetDTLSRetransmissionInterval(handshakeRetry)
 	e.SetICETimeouts(disconnectedTimeout, failedTimeout, consentInterval)
 	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
 	t.apart = webrtc.NewAPI(webrtc.WithSettingEngine(e))
