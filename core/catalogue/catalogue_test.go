@@ -1,0 +1,182 @@
+package catalogue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/sdk"
+)
+
+// The test binary is the plug-in that is installed.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "--describe" {
+		sdk.Serve(sdk.Descriptor{Name: "tin-can", Version: "1.0", Kind: sdk.KindP2P, About: "two cans and a string"}, nil)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func TestInstallAndFind(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "plugins")
+	c, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := c.List(); err != nil || len(all) != 0 {
+		t.Errorf("an empty catalogue: %v, %v", all, err)
+	}
+	self, _ := os.Executable()
+	d, err := Install(t.Context(), self, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := c.Find("tin-can")
+	if err != nil || found != d || found.About != "two cans and a string" || found.Kind != sdk.KindP2P {
+		t.Errorf("found %+v, %v; installed %+v", found, err, d)
+	}
+	if info, err := os.Stat(found.Path); err != nil || info.Mode()&0o111 == 0 {
+		t.Errorf("the executable: %v, %v", info, err)
+	}
+	// A changed program replaces it, and the old one goes.
+	changed := filepath.Join(t.TempDir(), "changed")
+	program, _ := os.ReadFile(self)
+	if err := os.WriteFile(changed, append(program, 0), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d2, err := Install(t.Context(), changed, dir)
+	if err != nil || d2.SHA256 == d.SHA256 {
+		t.Fatalf("%+v, %v", d2, err)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 2 {
+		t.Errorf("files in the catalogue: %v", files)
+	}
+	if all, err := c.List(); err != nil || len(all) != 1 || all[0] != d2 {
+		t.Errorf("list: %v, %v", all, err)
+	}
+	var missing *NotFoundError
+	if _, err := c.Find("tincan"); !errors.As(err, &missing) || !strings.Contains(err.Error(), "did you mean tin-can?") {
+		t.Errorf("a wrong name: %v", err)
+	}
+	if _, err := c.Find("../x"); !errors.As(err, &missing) {
+		t.Errorf("a path as a name: %v", err)
+	}
+}
+
+func TestInstallRefuses(t *testing.T) {
+	for name, script := range map[string]string{
+		"fails":             "echo cannot >&2; exit 1",
+		"no JSON":           "echo hello",
+		"bad name":          `echo '{"name":"../evil","version":"1","kind":"p2p"}'`,
+		"no kind":           `echo '{"name":"x","version":"1"}'`,
+		"too much":          `head -c 200000 /dev/zero`,
+		"not a JSON object": `echo '[]'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, program := t.TempDir(), filepath.Join(t.TempDir(), "p")
+			if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Install(t.Context(), program, dir)
+			if err == nil {
+				t.Fatal("installed")
+			}
+			t.Log(err)
+			if files, _ := os.ReadDir(dir); len(files) != 0 {
+				t.Errorf("left behind: %v", files)
+			}
+		})
+	}
+	if _, err := Install(t.Context(), "/nowhere", t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	hangs := filepath.Join(t.TempDir(), "hangs")
+	if err := os.WriteFile(hangs, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Install(ctx, hangs, t.TempDir()); err == nil {
+		t.Error("a program that hangs was installed")
+	}
+}
+
+func TestBrokenDescriptor(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "x.json"), []byte(`{"name":"x","version":"1","kind":"p2p","executable":"../../bin/sh"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := Open(dir)
+	if _, err := c.Find("x"); err == nil || !strings.Contains(err.Error(), "not a file name") {
+		t.Errorf("an executable elsewhere: %v", err)
+	}
+	if all, err := c.List(); err == nil || len(all) != 0 {
+		t.Errorf("list: %v, %v", all, err)
+	}
+	if _, err := Open(filepath.Join(dir, "x.json")); err == nil {
+		t.Error("a file was opened as a catalogue")
+	}
+}
+
+func TestNodeAddress(t *testing.T) {
+	var body string
+	code := http.StatusOK
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/.well-known/protocolstub/default" {
+			code = http.StatusNotFound
+		}
+		w.WriteHeader(code)
+		fmt.Fprint(w, body)
+	}))
+	defer s.Close()
+	domain := strings.TrimPrefix(s.URL, "http://")
+	for _, c := range []struct{ body, want string }{
+		{`{"name":"default","type":"node","configuration":{"url":"wss://node.example.com/protofly"}}`, "wss://node.example.com/protofly"},
+		{`{"name":"default","type":"node","configuration":{"url":"ws://127.0.0.1:1/protofly"}}`, "ws://127.0.0.1:1/protofly"},
+		{`{"name":"default","type":"node","configuration":{"url":"ws://node.example.com/protofly"}}`, ""},
+		{`{"name":"default","type":"node","configuration":{"url":"file:///etc/passwd"}}`, ""},
+		{`{"name":"default","type":"p2p","configuration":{"url":"wss://node.example.com"}}`, ""},
+		{`no`, ""},
+		{`{"name":"` + strings.Repeat("x", maxDescriptor) + `"}`, ""},
+	} {
+		body = c.body
+		got, err := NodeAddress(t.Context(), domain)
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%.80s: %q, %v", c.body, got, err)
+		}
+	}
+	code = http.StatusNotFound
+	if _, err := NodeAddress(t.Context(), domain); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("not found: %v", err)
+	}
+	for _, bad := range []string{"", "a/b", "user@host", "a?b", "a#b", "a b"} {
+		if _, err := NodeAddress(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "not a host name") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func FuzzDescriptor(f *testing.F) {
+	f.Add([]byte(`{"name":"x","version":"1","kind":"p2p","executable":"x-1","sha256":"` + strings.Repeat("ab", 32) + `"}`))
+	f.Add([]byte(`{"name":"default","type":"node","configuration":{"url":"wss://example.com/"}}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if d, err := parse(b); err == nil && (checkName(d.Name) != nil || strings.ContainsAny(d.Executable, "/")) {
+			t.Errorf("accepted %+v", d)
+		}
+		if d, err := parseDescription(b); err == nil && checkName(d.Name) != nil {
+			t.Errorf("accepted %+v", d)
+		}
+		if at, err := parseNode(b); err == nil && !strings.HasPrefix(at, "ws") && !strings.HasPrefix(strings.ToLower(at), "ws") {
+			t.Errorf("accepted %q", at)
+		}
+	})
+}

@@ -1,0 +1,163 @@
+package catalogue
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/protofly/protofly/sdk"
+)
+
+const describeTimeout = 10 * time.Second
+
+// Install puts the plug-in whose program is the file binary into the catalogue in dir: it copies the program, asks
+// the copy what it is (--describe), and writes the descriptor. A plug-in of that name that was installed before is
+// replaced. Where it returns an error nothing has changed.
+//
+// The program is run once, with the caller's rights: installing a plug-in is trusting it.
+func Install(ctx context.Context, binary, dir string) (Descriptor, error) {
+	d, err := install(ctx, binary, dir)
+	if err != nil {
+		return Descriptor{}, fmt.Errorf("install plug-in %s: %w", binary, err)
+	}
+	return d, nil
+}
+
+func install(ctx context.Context, binary, dir string) (d Descriptor, err error) {
+	if dir, err = filepath.Abs(dir); err != nil {
+		return d, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return d, err
+	}
+	copied, sum, err := copyProgram(binary, dir)
+	if err != nil {
+		return d, err
+	}
+	defer os.Remove(copied) // it has its final name by then, if all went well
+	if d.Descriptor, err = describe(ctx, copied); err != nil {
+		return d, err
+	}
+	old, _ := (&Catalogue{dir: dir}).read(d.Name)
+	d.SHA256 = hex.EncodeToString(sum)
+	d.Executable = d.Name + "-" + d.SHA256[:16] + programSuffix()
+	d.Path = filepath.Join(dir, d.Executable)
+	if err := os.Rename(copied, d.Path); err != nil {
+		return d, err
+	}
+	if err := writeDescriptor(dir, d); err != nil {
+		return d, err
+	}
+	if old.Executable != "" && old.Executable != d.Executable {
+		_ = os.Remove(old.Path) // a host that runs it has a copy of its own
+	}
+	return d, nil
+}
+
+func programSuffix() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}
+
+// copyProgram copies the program into dir under a name of no meaning, and returns its checksum.
+func copyProgram(binary, dir string) (path string, sum []byte, err error) {
+	in, err := os.Open(binary)
+	if err != nil {
+		return "", nil, err
+	}
+	defer in.Close()
+	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", nil, errors.Join(err, errors.New("it is not a file"))
+	}
+	// A process that is started meanwhile would hold the copy open for writing, and then nobody could run it.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	out, err := os.CreateTemp(dir, ".install-*"+programSuffix())
+	if err != nil {
+		return "", nil, err
+	}
+	h := sha256.New()
+	_, err = io.Copy(io.MultiWriter(out, h), in)
+	if err = errors.Join(err, out.Chmod(0o755), out.Sync(), out.Close()); err != nil {
+		_ = os.Remove(out.Name())
+		return "", nil, err
+	}
+	return out.Name(), h.Sum(nil), nil
+}
+
+// describe asks a program what plug-in it is.
+func describe(ctx context.Context, program string) (sdk.Descriptor, error) {
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "--describe")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Dir = filepath.Dir(program)
+	cmd.WaitDelay = time.Second // a child of it may hold its output open
+	out, errs := &bounded{}, &bounded{}
+	cmd.Stdout, cmd.Stderr = out, errs
+	err := cmd.Run()
+	switch said := strings.TrimSpace(errs.String()); {
+	case ctx.Err() == context.DeadlineExceeded:
+		return sdk.Descriptor{}, fmt.Errorf("it did not say within %s what it is; is it a Protofly plug-in?", describeTimeout)
+	case err != nil && said != "":
+		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w: %.300s; is it a Protofly plug-in?", err, said)
+	case err != nil:
+		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w; is it a Protofly plug-in, built for this machine?", err)
+	}
+	return parseDescription(out.Bytes())
+}
+
+// parseDescription reads what a plug-in prints for --describe.
+func parseDescription(text []byte) (sdk.Descriptor, error) {
+	var d sdk.Descriptor
+	if len(text) > maxDescriptor {
+		return d, fmt.Errorf("it says more than %d bytes of what it is", maxDescriptor)
+	}
+	if err := json.Unmarshal(text, &d); err != nil {
+		return sdk.Descriptor{}, fmt.Errorf("it printed %.100q for --describe; is it a Protofly plug-in?", text)
+	}
+	return d, checkDescription(d)
+}
+
+// bounded keeps a little more than what may be read, and drops the rest.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.Buffer.Write(p[:min(len(p), maxDescriptor+1-b.Len())])
+	return len(p), nil
+}
+
+// writeDescriptor writes NAME.json so that a reader sees the old one or the new one.
+func writeDescriptor(dir string, d Descriptor) error {
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".descriptor-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir, d.Name+".json"))
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,319 @@
+//go:build unix
+
+package stubhost_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+func quick(o *stubhost.Options) { o.BackoffMin, o.StopGrace = 10*time.Millisecond, time.Second }
+
+// started is how often the stub has said that it is created. mu is held.
+func (c *core) started(stub message.URL) (n int) {
+	for _, s := range c.statuses(stub) {
+		if s == "created" {
+			n++
+		}
+	}
+	return n
+}
+
+func TestCrashIsToldAndHealed(t *testing.T) {
+	for _, way := range []string{"panic", "exit", "kill -9"} {
+		t.Run(way, func(t *testing.T) {
+			c := newCore(t, quick)
+			a, b := stubURL("a"), stubURL("b")
+			c.deploy("echo", a)
+			c.deploy("echo", b)
+			for _, s := range [][2]string{{"hyperty-runtime://example.com/live", "live"}, {"hyperty-runtime://example.com/half", "in-progress"},
+				{"hyperty-runtime://example.com/over", "live"}, {"hyperty-runtime://example.com/over", "disconnected"}} {
+				c.tell(a, map[string]any{"method": "status", "resource": s[0], "value": s[1]})
+			}
+			pid, _ := c.pid(a)
+			if way == "kill -9" {
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				c.order(a, way)
+			}
+			c.until("both stubs to be started again", func() bool { return c.started(a) == 2 && c.started(b) == 2 })
+			c.mu.Lock()
+			gotA, gotB := c.statuses(a), c.statuses(b)
+			c.mu.Unlock()
+			slices.Sort(gotA[5:8]) // a table of peers has no order
+			wantA := []string{"created", "live hyperty-runtime://example.com/live", "in-progress hyperty-runtime://example.com/half",
+				"live hyperty-runtime://example.com/over", "disconnected hyperty-runtime://example.com/over",
+				"disconnected", "disconnected hyperty-runtime://example.com/live", "failed hyperty-runtime://example.com/half", "created"}
+			if !slices.Equal(gotA, wantA) {
+				t.Errorf("statuses of the first stub:\n got %q\nwant %q", gotA, wantA)
+			}
+			if !slices.Equal(gotB, []string{"created", "disconnected", "created"}) {
+				t.Errorf("statuses of the second stub: %q", gotB)
+			}
+			again, restarted := c.pid(a)
+			if again == pid || !restarted {
+				t.Errorf("process %d after %d, restarted %t", again, pid, restarted)
+			}
+			state := c.host.Plugins()[0]
+			if state.Restarts != 1 || state.LastError == "" || way == "panic" && !strings.Contains(state.LastError, "panic: the stub's own panic") {
+				t.Errorf("state: %+v", state)
+			}
+			if err := c.host.Send(t.Context(), a, a, sdk.Frame{Payload: []byte("again")}); err != nil {
+				t.Fatal(err)
+			}
+			c.until("a frame after the restart", func() bool { return slices.Equal(c.frames[a], []string{"again"}) })
+		})
+	}
+}
+
+func TestStubThatReturnsIsStartedAgain(t *testing.T) {
+	c := newCore(t, quick)
+	a, b := stubURL("a"), stubURL("b")
+	c.deploy("echo", a)
+	c.deploy("echo", b)
+	pid, _ := c.pid(a)
+	c.order(a, "return")
+	c.until("the stub to be started again", func() bool { return c.started(a) == 2 })
+	again, restarted := c.pid(a)
+	if again != pid || !restarted {
+		t.Errorf("process %d after %d, restarted %t; the process should have gone on", again, pid, restarted)
+	}
+	if _, restarted := c.pid(b); restarted {
+		t.Error("another stub was started again too")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got := c.statuses(a); !slices.Equal(got, []string{"created", "disconnected", "created"}) {
+		t.Errorf("statuses: %q", got)
+	}
+	if got := string(c.messages[len(c.messages)-2].Body); !strings.Contains(got, "I give up") {
+		t.Errorf("the event does not say why: %s", got)
+	}
+}
+
+func TestBadPlugins(t *testing.T) {
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, []byte("#!/bin/sh\nsleep 60\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	noProgram := stubhost.Plugin{Name: "text", Path: other, SHA256: fileSum(t, other)}
+	c := newCore(t, func(o *stubhost.Options) { quick(o); o.StartTimeout = 3 * time.Second })
+	good := stubURL("good")
+	c.deploy("echo", good)
+	for _, bad := range []struct {
+		plugin stubhost.Plugin
+		reason stubhost.Reason
+		says   string
+	}{
+		{installed("garbage"), stubhost.Garbage, "hello, I am a program"},
+		{installed("silent"), stubhost.Hung, "did not answer within 3s"},
+		{installed("quitter"), stubhost.Exited, "exit status 3: I cannot find my files"},
+		{installed("elsewhere"), stubhost.LinkFailed, "not in the directory"},
+		{installed("deaf"), stubhost.Hung, "link did not work"},
+		{installed("future"), stubhost.Version, "speaks version 7 of the link protocol, this runtime speaks version 1"},
+		{installed("impostor"), stubhost.Impostor, `is the plug-in "echo"`},
+		{stubhost.Plugin{Name: "absent", Path: "/nowhere/plugin", SHA256: noProgram.SHA256}, stubhost.Missing, "install it again"},
+		{stubhost.Plugin{Name: "changed", Path: other, SHA256: checksum()}, stubhost.Checksum, "not the file that was installed"},
+		{stubhost.Plugin{Name: "unsigned", Path: other}, stubhost.Checksum, "no SHA-256"},
+		{noProgram, stubhost.Hung, ""},
+	} {
+		t.Run(bad.plugin.Name, func(t *testing.T) {
+			in := stubhost.Instance{URL: stubURL(bad.plugin.Name), Runtime: runtimeURL, Role: sdk.RoleNode}
+			err := c.host.Deploy(t.Context(), bad.plugin, in)
+			var start *stubhost.StartError
+			if !errors.As(err, &start) || start.Reason != bad.reason || !strings.Contains(err.Error(), bad.says) {
+				t.Fatalf("got %v (%+v), want %s: %q", err, start, bad.reason, bad.says)
+			}
+			t.Log(err)
+			if err := c.host.Undeploy(t.Context(), in.URL); !errors.Is(err, stubhost.ErrNotDeployed) {
+				t.Errorf("something is left of it: %v", err)
+			}
+		})
+	}
+	if _, restarted := c.pid(good); restarted {
+		t.Error("a bad plug-in has harmed a good one")
+	}
+}
+
+func fileSum(t *testing.T, path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sum256(b))
+}
+
+func TestOutlawIsEnded(t *testing.T) {
+	c := newCore(t, func(o *stubhost.Options) { quick(o); o.BackoffMin = time.Minute })
+	hold := make(chan struct{})
+	defer close(hold)
+	a, good := stubURL("a"), stubURL("good")
+	c.hold[a] = hold
+	c.deploy("echo", good)
+	c.deploy("outlaw", a)
+	late := time.After(10 * time.Second)
+	for {
+		state := c.host.Plugins()
+		if s := state[1]; s.Name == "outlaw" && strings.Contains(s.LastError, "more data than the window") {
+			break
+		}
+		select {
+		case <-late:
+			t.Fatalf("it was let: %+v", state)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if _, restarted := c.pid(good); restarted {
+		t.Error("it has harmed a good one")
+	}
+}
+
+func TestSlowDoorHoldsBackNobodyElse(t *testing.T) {
+	c := newCore(t, nil)
+	a, b := stubURL("a"), stubURL("b")
+	c.deploy("echo", a)
+	c.deploy("echo", b)
+	slow := a.Join("slow")
+	c.tell(a, map[string]any{"method": "open", "door": slow, "value": "deaf"})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	sent := 0
+	var err error
+	for err == nil {
+		if err = c.host.Send(ctx, a, slow, sdk.Frame{Payload: make([]byte, 10000)}); err == nil {
+			sent++
+		}
+	}
+	if !errors.Is(err, context.DeadlineExceeded) || sent < 90 || sent > 120 {
+		t.Errorf("a door that nobody empties took %d frames of 10 kB, then %v", sent, err)
+	}
+	hold := make(chan struct{}) // and the other direction: the core does not take what comes by a's door
+	c.mu.Lock()
+	c.hold[a] = hold
+	c.mu.Unlock()
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	for c.host.Send(ctx, a, a, sdk.Frame{Payload: make([]byte, 10000)}) == nil {
+	}
+	c.pid(a) // messages of the same stub go on
+	if err := c.host.Send(t.Context(), b, b, sdk.Frame{Payload: []byte("through")}); err != nil {
+		t.Fatal(err)
+	}
+	c.until("a frame of another stub", func() bool { return len(c.frames[b]) == 1 })
+	close(hold)
+	c.until("the rest", func() bool { return len(c.frames[a]) > 100 })
+}
+
+func TestDoors(t *testing.T) {
+	c := newCore(t, nil)
+	a := stubURL("a")
+	c.deploy("echo", a)
+	d := a.Join("d")
+	if err := c.host.Send(t.Context(), a, d, sdk.Frame{}); !errors.Is(err, stubhost.ErrNoDoor) {
+		t.Errorf("send by a door that is not open: %v", err)
+	}
+	c.tell(a, map[string]any{"method": "open", "door": d, "value": "echo"})
+	if err := c.host.Send(t.Context(), a, d, sdk.Frame{Payload: []byte("x")}); err != nil {
+		t.Errorf("the answer came before the door was open: %v", err)
+	}
+	c.until("the echo", func() bool { return len(c.frames[d]) == 1 })
+	if err := c.host.Send(t.Context(), stubURL("no"), d, sdk.Frame{}); !errors.Is(err, stubhost.ErrNotDeployed) {
+		t.Errorf("send by no stub: %v", err)
+	}
+	if err := c.host.Send(t.Context(), a, d, sdk.Frame{Payload: make([]byte, sdk.MaxFrame)}); err != nil {
+		t.Errorf("the largest frame: %v", err)
+	}
+	c.until("the largest frame's echo", func() bool { return len(c.frames[d]) == 2 })
+	if err := c.host.Send(t.Context(), a, d, sdk.Frame{Payload: make([]byte, sdk.MaxFrame+1)}); err == nil {
+		t.Error("a larger frame than the largest was sent")
+	}
+}
+
+func TestFrozenPluginIsKilled(t *testing.T) {
+	c := newCore(t, quick)
+	a := stubURL("a")
+	c.deploy("echo", a)
+	pid, _ := c.pid(a)
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.host.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if alive(pid) {
+		t.Error("it still runs")
+	}
+}
+
+func TestUpgradeDoesNotStopWhatRuns(t *testing.T) {
+	c := newCore(t, quick)
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.Link(self(), program); err != nil {
+		t.Skip("no hard link: ", err)
+	}
+	a := stubURL("a")
+	p := stubhost.Plugin{Name: "echo", Path: program, SHA256: checksum()}
+	if err := c.host.Deploy(t.Context(), p, stubhost.Instance{URL: a, Runtime: runtimeURL, Role: sdk.RoleNode}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	c.order(a, "exit")
+	c.until("it to be started again", func() bool { return c.started(a) == 2 })
+}
+
+func TestUndeploy(t *testing.T) {
+	c := newCore(t, func(o *stubhost.Options) { quick(o); o.Idle = 50 * time.Millisecond })
+	a, s := stubURL("a"), stubURL("s")
+	c.deploy("echo", a)
+	pid, _ := c.pid(a)
+	in := stubhost.Instance{URL: a, Runtime: runtimeURL}
+	if err := c.host.Deploy(t.Context(), installed("echo"), in); !errors.Is(err, stubhost.ErrDeployed) {
+		t.Errorf("deployed twice: %v", err)
+	}
+	if err := c.host.Undeploy(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	c.until("its last words", func() bool { return slices.Equal(c.statuses(a), []string{"created", "disconnected"}) })
+	untilDead(t, pid)
+	c.deploy("echo", a) // the same address again, in a new process
+	if again, restarted := c.pid(a); again == pid || restarted {
+		t.Errorf("process %d after %d, restarted %t", again, pid, restarted)
+	}
+	c.deploy("stubborn", s)
+	if err := c.host.Undeploy(t.Context(), s); !errors.Is(err, stubhost.ErrHangs) {
+		t.Errorf("a stub that does not end: %v", err)
+	}
+	c.deploy("stubborn", s) // waits until the old process is gone
+	if n := len(c.host.Plugins()[1].Instances); n != 1 {
+		t.Errorf("%d instances", n)
+	}
+}
+
+func TestEnvironmentIsMinimal(t *testing.T) {
+	t.Setenv("PROTOFLY_SECRET", "not for plug-ins")
+	c := newCore(t, func(o *stubhost.Options) { o.Env = []string{"GIVEN=1"} })
+	a := stubURL("a")
+	c.deploy("echo", a)
+	env := string(c.tell(a, map[string]any{"method": "env"}))
+	if strings.Contains(env, "PROTOFLY_SECRET") || !strings.Contains(env, "GIVEN=1") {
+		t.Errorf("environment: %s", env)
+	}
+	c.tell(a, map[string]any{"method": "print"}) // does not break the link
+	c.pid(a)
+}

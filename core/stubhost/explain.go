@@ -1,0 +1,59 @@
+package stubhost
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	goplugin "github.com/hashicorp/go-plugin"
+
+	"github.com/protofly/protofly/sdk/link"
+)
+
+func logLevel(level string) string { return link.LogLevelVariable + "=" + level }
+
+// explain makes the error of a failed start from what was seen of the process, which is gone.
+func (pr *process) explain(err error) error {
+	var known *StartError
+	if errors.As(err, &known) {
+		return err
+	}
+	r := pr.run
+	say := func(reason Reason, err error, format string, args ...any) error {
+		return &StartError{Plugin: pr.plugin.name, Reason: reason, Detail: fmt.Sprintf(format, args...), Err: err}
+	}
+	var system syscall.Errno
+	if errors.As(err, &system) && r.ID() == "" || errors.Is(err, os.ErrPermission) && r.ID() == "" {
+		return say(NotRunning, err, "the system does not run its executable; was it built for this machine?")
+	}
+	if r.ID() == "" {
+		return say(NotRunning, err, "it could not be started")
+	}
+	line := bytes.TrimSpace(r.first)
+	hung := r.late.Load()
+	if len(line) == 0 {
+		if hung {
+			return say(Hung, nil, "it did not answer within %s of its start", pr.plugin.host.o.StartTimeout)
+		}
+		return say(Exited, nil, "it ended at once: %s", r.describeExit())
+	}
+	parts := strings.Split(string(line), "|")
+	if len(parts) < 5 || parts[0] != strconv.Itoa(goplugin.CoreProtocolVersion) {
+		return say(Garbage, nil, "it printed %.100q instead of the handshake; is it a Protofly plug-in, and does it write to standard output?", line)
+	}
+	if version, bad := strconv.Atoi(parts[1]); bad != nil || version != link.ProtocolVersion {
+		return say(Version, nil, "it speaks version %.20s of the link protocol, this runtime speaks version %d; update the older of the two",
+			parts[1], link.ProtocolVersion)
+	}
+	if parts[4] != string(goplugin.ProtocolGRPC) {
+		return say(Garbage, nil, "it speaks %.20q, want grpc", parts[4])
+	}
+	if hung {
+		return say(Hung, nil, "its link did not work within %s of its start", pr.plugin.host.o.StartTimeout)
+	}
+	return say(LinkFailed, err, "its link does not work (%s)", r.describeExit())
+}

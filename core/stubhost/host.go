@@ -1,0 +1,289 @@
+package stubhost
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Options are a host's settings. Dir, Message and Frames are required.
+type Options struct {
+	// Dir is a directory of the host's own, made with mode 0700: copies of executables, and sockets. One host at a
+	// time may use it.
+	Dir string
+	Log hclog.Logger // nil: no log
+
+	// Message is given the messages that stubs post, in order for each stub, from one goroutine for each stub. Status
+	// events that stand in for a stub that has crashed come by it too. ctx ends with the instance.
+	Message func(ctx context.Context, stub message.URL, m message.Message)
+	// Frames is given what came in by a door, in order for each door, from one goroutine for each door: while it
+	// blocks, that door is held back and nothing else. The frames are the callee's until it returns. ctx ends with
+	// the instance.
+	Frames func(ctx context.Context, stub, door message.URL, frames []sdk.Frame)
+
+	Env      []string // for the plug-ins, NAME=value, beside the minimal environment
+	LogLevel string   // for the plug-ins; "": the level of Log
+
+	StartTimeout time.Duration // from a process's start until its link works; 0: 10 s
+	StopGrace    time.Duration // from asking an instance or process to end until it is given up or killed; 0: 5 s
+	PostTimeout  time.Duration // how long Post waits for a stub that is being started again; 0: 5 s
+	Idle         time.Duration // how long a process without instances is kept; 0: 1 s
+	BackoffMin   time.Duration // the first delay before a process is started again; 0: 100 ms
+	BackoffMax   time.Duration // the longest; 0: 10 s
+	Healthy      time.Duration // the delays begin anew after a process ran this long; 0: 10 s
+}
+
+func (o *Options) defaults() {
+	for _, d := range []struct {
+		at *time.Duration
+		is time.Duration
+	}{
+		{&o.StartTimeout, 10 * time.Second}, {&o.StopGrace, 5 * time.Second}, {&o.PostTimeout, 5 * time.Second},
+		{&o.Idle, time.Second}, {&o.BackoffMin, 100 * time.Millisecond}, {&o.BackoffMax, 10 * time.Second},
+		{&o.Healthy, 10 * time.Second},
+	} {
+		if *d.at <= 0 {
+			*d.at = d.is
+		}
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	if o.LogLevel == "" {
+		o.LogLevel = o.Log.GetLevel().String()
+	}
+}
+
+// Plugin is an installed plug-in.
+type Plugin struct {
+	Name   string // as in its descriptor
+	Path   string // of its executable
+	SHA256 string // of its executable, in hexadecimal
+}
+
+// Instance is what is to be deployed; see sdk.Start for the fields.
+type Instance struct {
+	URL, Runtime    message.URL
+	Role            sdk.Role
+	Domain          string
+	Remote, Handler message.URL
+	Config          json.RawMessage
+}
+
+// Host runs plug-ins. It is made by [New].
+type Host struct {
+	o       Options
+	sockets string
+	ctx     context.Context // ends when everything has to
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+
+	mu        sync.RWMutex
+	closing   bool
+	plugins   map[string]*plugin
+	instances map[message.URL]*instance // by canonical stub URL
+}
+
+// New makes a host. It starts nothing yet. It must be closed.
+func New(o Options) (*Host, error) {
+	if o.Dir == "" || o.Message == nil || o.Frames == nil {
+		return nil, errors.New("stub host: Dir, Message and Frames are required")
+	}
+	o.defaults()
+	h := &Host{o: o, plugins: map[string]*plugin{}, instances: map[message.URL]*instance{}}
+	if err := h.makeDirs(); err != nil {
+		return nil, fmt.Errorf("stub host: %w", err)
+	}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// maxSocketDir leaves room for what go-plugin appends, below the 104 bytes that every system allows a socket's path.
+const maxSocketDir = 104 - len("/p1234567890/plugin-dir1234567890/plugin1234567890")
+
+func (h *Host) makeDirs() error {
+	dir, err := filepath.Abs(h.o.Dir)
+	if err != nil {
+		return err
+	}
+	h.o.Dir = dir
+	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o700); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return err
+	}
+	h.sockets = filepath.Join(dir, "s")
+	if err := os.RemoveAll(h.sockets); err != nil { // of a host that was killed
+		return err
+	}
+	if len(h.sockets) > maxSocketDir {
+		h.sockets, err = os.MkdirTemp("", "protofly-")
+		return err
+	}
+	return os.Mkdir(h.sockets, 0o700)
+}
+
+// Deploy starts an instance of p, and p's process if it is not running. It returns when the instance has started;
+// that its set-up has worked the stub says by its status. Where it returns an error the instance is gone:
+// [ErrDeployed], [ErrClosed], ctx's, or a [*StartError]. After a failure the next start of the plug-in waits out its
+// delay. A later Deploy of a plug-in whose path or checksum differ uses the running process if there is one.
+func (h *Host) Deploy(ctx context.Context, p Plugin, in Instance) error {
+	if err := check(p, in); err != nil {
+		return err
+	}
+	key := in.URL.Canonical()
+	h.mu.Lock()
+	switch {
+	case h.closing:
+		h.mu.Unlock()
+		return ErrClosed
+	case h.instances[key] != nil:
+		h.mu.Unlock()
+		return fmt.Errorf("deploy %s: %w", in.URL, ErrDeployed)
+	}
+	pl := h.plugins[p.Name]
+	if pl == nil {
+		pl = &plugin{host: h, name: p.Name}
+		h.plugins[p.Name] = pl
+	}
+	pl.adopt(p)
+	i := newInstance(h, pl, in)
+	h.instances[key] = i
+	h.wg.Go(i.run)
+	h.mu.Unlock()
+	select {
+	case <-i.deployed:
+		return nil
+	case <-i.gone:
+		return fmt.Errorf("deploy %s: %w", in.URL, i.failure())
+	case <-ctx.Done():
+		i.end()
+		<-i.gone
+		return fmt.Errorf("deploy %s: %w", in.URL, ctx.Err())
+	}
+}
+
+func check(p Plugin, in Instance) error {
+	switch {
+	case p.Name == "":
+		return errors.New("deploy: the plug-in has no name")
+	case in.URL == "" || in.Runtime == "":
+		return fmt.Errorf("deploy a stub of %s: it needs a stub URL and a runtime URL", p.Name)
+	case !utf8.ValidString(in.Domain) || !utf8.ValidString(string(in.Role)):
+		return fmt.Errorf("deploy %s: its domain or role is not UTF-8", in.URL)
+	case len(in.Config) > link.MaxConfig:
+		return fmt.Errorf("deploy %s: a configuration of %d bytes, at most %d are allowed", in.URL, len(in.Config), link.MaxConfig)
+	case len(in.Config) > 0 && !json.Valid(in.Config):
+		return fmt.Errorf("deploy %s: the configuration is not JSON", in.URL)
+	}
+	for _, u := range []message.URL{in.URL, in.Runtime, in.Remote, in.Handler} {
+		if _, err := message.ParseURL(string(u)); u != "" && err != nil {
+			return fmt.Errorf("deploy a stub of %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// Undeploy ends an instance. It returns when the stub has ended; what it posted last may still be on its way to
+// Options.Message. The error is [ErrNotDeployed], or wraps [ErrHangs] (it is dropped all the same) or ctx's (it goes
+// on ending).
+func (h *Host) Undeploy(ctx context.Context, stub message.URL) error {
+	h.mu.Lock()
+	i := h.instances[stub.Canonical()]
+	h.mu.Unlock()
+	if i == nil {
+		return fmt.Errorf("undeploy %s: %w", stub, ErrNotDeployed)
+	}
+	if err := i.stop(ctx); err != nil {
+		return fmt.Errorf("undeploy %s: %w", stub, err)
+	}
+	return nil
+}
+
+func (h *Host) instance(stub message.URL) *instance {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.instances[stub.Canonical()]
+}
+
+// remove takes i out of the table.
+func (h *Host) remove(i *instance) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if key := i.URL.Canonical(); h.instances[key] == i {
+		delete(h.instances, key)
+	}
+}
+
+// Post gives m to the stub's MiniBus. It blocks while the stub is behind, and for a short while where it is being
+// started again. The error is ctx's or wraps [ErrNotDeployed], [ErrNotRunning] or link.ErrTooLarge.
+func (h *Host) Post(ctx context.Context, stub message.URL, m message.Message) error {
+	i := h.instance(stub)
+	if i == nil {
+		return fmt.Errorf("post to %s: %w", stub, ErrNotDeployed)
+	}
+	if err := i.post(ctx, sdk.Frame{Payload: m.AppendBinary(nil)}); err != nil {
+		return fmt.Errorf("post to %s: %w", stub, err)
+	}
+	return nil
+}
+
+// Send sends frames by a door of the stub, in order. It blocks while the door's window is full. The payloads may be
+// reused when it has returned. The error is ctx's or wraps [ErrNotDeployed], [ErrNoDoor] or link.ErrTooLarge; how
+// many frames were sent before it is not known.
+func (h *Host) Send(ctx context.Context, stub, door message.URL, frames ...sdk.Frame) error {
+	i := h.instance(stub)
+	if i == nil {
+		return fmt.Errorf("send by %s: %w", stub, ErrNotDeployed)
+	}
+	lane := i.door(door)
+	if lane == nil {
+		return fmt.Errorf("send by %s: %w", door, ErrNoDoor)
+	}
+	err := lane.Send(ctx, frames...)
+	if errors.Is(err, link.ErrClosed) {
+		err = ErrNoDoor
+	}
+	if err != nil {
+		return fmt.Errorf("send by %s: %w", door, err)
+	}
+	return nil
+}
+
+// Close ends everything: each process is asked to end and killed after the grace, or when ctx ends. When it returns
+// no process, socket or goroutine of the host is left. Options' functions must return when their ctx ends.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	if h.closing {
+		h.mu.Unlock()
+		h.wg.Wait()
+		return nil
+	}
+	h.closing = true
+	for _, i := range h.instances {
+		i.leave()
+	}
+	plugins := h.plugins
+	h.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, p := range plugins {
+		wg.Go(func() { p.close(ctx) })
+	}
+	wg.Wait()
+	h.cancel()
+	h.wg.Wait()
+	return os.RemoveAll(h.sockets)
+}

@@ -1,0 +1,131 @@
+package stubhost
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/time/rate"
+)
+
+// What a plug-in may log.
+const (
+	maxLine   = 8 << 10 // bytes of a line; longer ones are cut
+	logRate   = 200     // lines a second
+	logBurst  = 1000
+	maxFields = 32 // of one line
+)
+
+// logs takes what a plug-in writes: JSON lines of hclog, or any text.
+type logs struct {
+	log   hclog.Logger
+	limit *rate.Limiter
+
+	mu      sync.Mutex
+	dropped int
+	last    string // the last line, or the last that a dying Go program begins its stack with
+	fatal   bool
+}
+
+func newLogs(log hclog.Logger) *logs {
+	return &logs{log: log, limit: rate.NewLimiter(logRate, logBurst)}
+}
+
+// read logs every line of in until it ends. errors says whether in is the standard error.
+func (l *logs) read(in io.Reader, errors bool) {
+	b := bufio.NewReaderSize(in, maxLine)
+	for {
+		line, err := b.ReadSlice('\n')
+		if len(line) > 0 {
+			l.line(line, errors)
+		}
+		for err == bufio.ErrBufferFull { // the rest of a long line
+			_, err = b.ReadSlice('\n')
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Write logs what a plug-in printed through its own os.Stdout and os.Stderr, which go-plugin carries.
+func (l *logs) Write(b []byte) (int, error) {
+	for line := range bytes.Lines(b) {
+		l.line(line[:min(len(line), maxLine)], false)
+	}
+	return len(b), nil
+}
+
+func (l *logs) line(line []byte, errors bool) {
+	line = bytes.TrimSpace(line)
+	if len(line) == 0 {
+		return
+	}
+	level, text, fields := parseLine(line)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors && !l.fatal {
+		l.fatal = strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
+		if l.fatal || level >= hclog.Warn || level == hclog.NoLevel {
+			l.last = text[:min(len(text), 300)]
+		}
+	}
+	if level == hclog.NoLevel {
+		level = hclog.Debug
+		if l.fatal {
+			level = hclog.Error
+		}
+	}
+	if level < l.log.GetLevel() {
+		return
+	}
+	if !l.limit.Allow() {
+		l.dropped++
+		return
+	}
+	if l.dropped > 0 {
+		l.log.Warn("the plug-in logs too much: lines were dropped", "lines", l.dropped)
+		l.dropped = 0
+	}
+	l.log.Log(level, text, fields...)
+}
+
+// parseLine reads a line of hclog's JSON; any other text has no level.
+func parseLine(line []byte) (level hclog.Level, text string, fields []any) {
+	var entry map[string]any
+	if line[0] != '{' || json.Unmarshal(line, &entry) != nil {
+		return hclog.NoLevel, strings.ToValidUTF8(string(line), "?"), nil
+	}
+	name, _ := entry["@level"].(string)
+	text, isText := entry["@message"].(string)
+	if level = hclog.LevelFromString(name); level == hclog.NoLevel || level == hclog.Off || !isText {
+		return hclog.NoLevel, string(line), nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(entry)) {
+		if strings.HasPrefix(key, "@") || len(fields) >= 2*maxFields {
+			continue
+		}
+		value := entry[key]
+		switch value.(type) {
+		case string, bool, float64, nil:
+		default:
+			value = fmt.Sprint(value)
+		}
+		fields = append(fields, key, value)
+	}
+	return level, text, fields
+}
+
+// lastWords is what a process that has exited said last, on its standard error, that may explain it.
+func (l *logs) lastWords() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}

@@ -1,0 +1,70 @@
+package stubhost
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+func TestLogs(t *testing.T) {
+	var out bytes.Buffer
+	l := newLogs(hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Info, DisableTime: true}))
+	l.read(strings.NewReader(strings.Join([]string{
+		`{"@level":"warn","@message":"slow","@timestamp":"x","peers":3,"list":[1,2]}`,
+		`{"@level":"debug","@message":"not wanted"}`,
+		`{"@level":5,"@message":{"a":1},"@timestamp":7}`,
+		`any text is debug`,
+		strings.Repeat("x", 3*maxLine),
+		"panic: it is broken", "goroutine 1 [running]:",
+	}, "\n")), true)
+	for _, want := range []string{"[WARN]  slow: list=", "peers=3", "[ERROR] panic: it is broken", "[ERROR] goroutine 1"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+	for _, not := range []string{"not wanted", "any text", "xxx"} {
+		if strings.Contains(out.String(), not) {
+			t.Errorf("%q in:\n%.2000s", not, out.String())
+		}
+	}
+	if l.lastWords() != "panic: it is broken" {
+		t.Errorf("last words: %q", l.lastWords())
+	}
+}
+
+func TestLogsAreBounded(t *testing.T) {
+	var out bytes.Buffer
+	l := newLogs(hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Info, DisableTime: true}))
+	l.read(strings.NewReader(strings.Repeat(`{"@level":"info","@message":"again"}`+"\n", 100000)), true)
+	if n := strings.Count(out.String(), "\n"); n < logBurst || n > logBurst+logRate*10 {
+		t.Errorf("%d lines were logged", n)
+	}
+}
+
+func FuzzLogLine(f *testing.F) {
+	f.Add([]byte(`{"@level":"warn","@message":"slow","@timestamp":"x","peers":3}`))
+	f.Add([]byte(`{"@message":5}`))
+	f.Add([]byte("panic: \xff"))
+	l := newLogs(hclog.NewNullLogger())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l.line(b, true)
+		if len(l.lastWords()) > 300 {
+			t.Error("last words are too many")
+		}
+	})
+}
+
+func FuzzDoorURL(f *testing.F) {
+	f.Add("hyperty-runtime://example.com/r/p2phandler/x/1")
+	f.Add("runtime://example.com/r/p2phandler/x/")
+	f.Add("hyperty-runtime://example.com/r/p2phandler/xy")
+	f.Fuzz(func(t *testing.T, text string) {
+		const owner = "hyperty-runtime://example.com/r/p2phandler/x"
+		u, ok := doorURL(text, owner)
+		if ok && u.Canonical() != owner && !strings.HasPrefix(string(u.Canonical()), owner+"/") {
+			t.Errorf("%q is a door of %s", text, owner)
+		}
+	})
+}

@@ -1,0 +1,249 @@
+package stubhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	pluginrunner "github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+
+	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/sdk/link/linkpb"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// process is one running process of a plug-in, and the host's end of its link.
+type process struct {
+	plugin *plugin
+	run    *runner
+	client *goplugin.Client
+	conn   *link.Conn
+	ctx    context.Context // of the link's stream
+	cancel context.CancelFunc
+	since  time.Time
+	hello  chan *linkpb.Hello // the plug-in's first frame
+	done   chan struct{}      // closed when the process is gone; err says why
+	err    error
+
+	mu       sync.Mutex
+	version  string // of the plug-in
+	runs     map[uint32]*incarnation
+	last     uint32
+	stopping bool
+}
+
+// exitWait is how long a process whose link has ended may take to exit by itself: then its exit status is known.
+const exitWait = time.Second
+
+// launch starts the process and opens the link. Nothing is left of it where it returns an error.
+func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
+	o := &p.host.o
+	path, err := p.executable(spec)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(p.host.sockets, "p")
+	if err != nil {
+		return nil, fmt.Errorf("plug-in %s: %w", p.name, err)
+	}
+	pr := &process{plugin: p, since: time.Now(), hello: make(chan *linkpb.Hello, 1), done: make(chan struct{}),
+		runs: map[uint32]*incarnation{}}
+	pr.run = newRunner(p.name, path, dir, p.host.environment(dir), o.Log.Named(p.name))
+	pr.client = goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig:  link.Handshake(),
+		VersionedPlugins: link.Plugins(nil),
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		AutoMTLS:         true,
+		SkipHostEnv:      true,
+		StartTimeout:     o.StartTimeout,
+		Logger:           hclog.NewNullLogger(), // what is worth saying the errors say
+		SyncStdout:       pr.run.logs, SyncStderr: pr.run.logs,
+		GRPCDialOptions:  link.DialOptions(),
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, socketDir string) (pluginrunner.Runner, error) {
+			pr.run.socketDir = socketDir
+			pr.run.env = append(pr.run.env, cmd.Env...)
+			return pr.run, nil
+		},
+	})
+	pr.ctx, pr.cancel = context.WithCancel(context.Background())
+	late := time.AfterFunc(o.StartTimeout, pr.run.expire)
+	stop := context.AfterFunc(ctx, func() { pr.run.kill() })
+	err = pr.open(ctx)
+	stop()
+	late.Stop()
+	if err != nil {
+		pr.run.kill()
+		pr.cleanUp()
+		return nil, pr.explain(err)
+	}
+	return pr, nil
+}
+
+// open makes the connection and the link, and reads the plug-in's first frame.
+func (pr *process) open(ctx context.Context) error {
+	rpc, err := pr.client.Client()
+	if err != nil {
+		return err
+	}
+	raw, err := rpc.Dispense(link.Name)
+	if err != nil {
+		return err
+	}
+	stream, err := link.Open(pr.ctx, raw.(*grpc.ClientConn))
+	if err != nil {
+		return err
+	}
+	pr.conn = link.New(stream, pr)
+	pr.conn.Start()
+	var hello *linkpb.Hello
+	select {
+	case hello = <-pr.hello:
+	case <-pr.conn.Done():
+		return fmt.Errorf("the link ended: %w", pr.conn.Err())
+	case <-pr.run.exited:
+		return errors.New("it exited before its first frame")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if hello.Name != pr.plugin.name {
+		return &StartError{Plugin: pr.plugin.name, Reason: Impostor,
+			Detail: fmt.Sprintf("its executable is the plug-in %q; install it under its own name", hello.Name)}
+	}
+	pr.version = hello.Version
+	return nil
+}
+
+// watch is the process's own goroutine: it waits for the end of the link and puts everything away.
+func (pr *process) watch() {
+	<-pr.conn.Done()
+	pr.mu.Lock()
+	stopping := pr.stopping
+	pr.mu.Unlock()
+	if stopping {
+		pr.client.Kill() // asks it to exit, and kills it where it does not
+	} else {
+		select {
+		case <-pr.run.exited:
+		case <-time.After(exitWait):
+		}
+	}
+	killed := pr.run.kill()
+	pr.cleanUp()
+	detail := pr.run.describeExit()
+	if broken := new(link.ProtocolError); errors.As(pr.conn.Err(), &broken) {
+		detail = broken.Error()
+	} else if killed {
+		detail = "its link ended and it did not exit: " + detail
+	}
+	pr.err = &ExitError{Plugin: pr.plugin.name, Detail: detail}
+	pr.plugin.ended(pr, !stopping)
+	close(pr.done)
+}
+
+// cleanUp waits for everything that belongs to a process that has exited.
+func (pr *process) cleanUp() {
+	pr.cancel()
+	pr.client.Kill()
+	if pr.conn != nil {
+		pr.conn.Wait()
+	}
+	pr.run.wait()
+	_ = os.RemoveAll(pr.run.dir)
+}
+
+// stop asks the process to end, and kills it after the grace or when ctx ends. It returns when it is gone.
+func (pr *process) stop(ctx context.Context) {
+	pr.mu.Lock()
+	pr.stopping = true
+	pr.mu.Unlock()
+	pr.run.signal(syscall.SIGTERM)
+	select {
+	case <-pr.done:
+	case <-ctx.Done():
+	case <-time.After(pr.plugin.host.o.StopGrace):
+	}
+	pr.run.kill()
+	<-pr.done
+}
+
+// dying tells whether the link has ended; the process follows it.
+func (pr *process) dying() bool {
+	select {
+	case <-pr.conn.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// start has the process start an instance.
+func (pr *process) start(i *instance, restarted bool) *incarnation {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	pr.last++
+	r := newIncarnation(i, pr, pr.last)
+	pr.runs[pr.last] = r
+	pr.conn.Control(&linkpb.Frame{Instance: pr.last, Kind: &linkpb.Frame_Start{Start: &linkpb.Start{
+		Url: string(i.URL), Runtime: string(i.Runtime), Role: string(i.Role), Domain: i.Domain,
+		Remote: string(i.Remote), Handler: string(i.Handler), Config: i.Config, Restarted: restarted,
+	}}})
+	return r
+}
+
+// Control is the link's control frames; see link.Handler. Kinds that only a host sends are ignored.
+func (pr *process) Control(f *linkpb.Frame) error {
+	if hello := f.GetHello(); hello != nil {
+		select {
+		case pr.hello <- hello:
+		default: // it says hello twice
+		}
+		return nil
+	}
+	pr.mu.Lock()
+	r := pr.runs[f.Instance]
+	if _, ok := f.Kind.(*linkpb.Frame_Ended); ok {
+		delete(pr.runs, f.Instance)
+	}
+	pr.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	switch k := f.Kind.(type) {
+	case *linkpb.Frame_Started:
+		r.begin()
+	case *linkpb.Frame_Ended:
+		r.finish(k.Ended.Error)
+	case *linkpb.Frame_OpenDoor:
+		return r.open(k.OpenDoor)
+	case *linkpb.Frame_CloseDoor:
+		r.close(k.CloseDoor.Door)
+	}
+	return nil
+}
+
+// drop forgets a run that does not end.
+func (pr *process) drop(number uint32) {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	delete(pr.runs, number)
+}
+
+// refuse tells the plug-in that a door is not opened.
+func (pr *process) refuse(number, door uint32) {
+	pr.conn.Control(&linkpb.Frame{Instance: number, Kind: &linkpb.Frame_CloseDoor{CloseDoor: &linkpb.CloseDoor{Door: door}}})
+}
+
+// doorURL checks a door's address: a stub opens its own URL, or one below it.
+func doorURL(text string, owner message.URL) (message.URL, bool) {
+	u, err := message.ParseURL(text)
+	return u, err == nil && u.Within(owner)
+}

@@ -1,0 +1,212 @@
+package stubhost
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	pluginrunner "github.com/hashicorp/go-plugin/runner"
+)
+
+// runner is one process, for go-plugin and for us. Unlike go-plugin's own it ties the process to the host's life, never
+// waits for a pipe that somebody else holds open, looks at what the plug-in prints before the library does, and
+// checks where it wants to be called.
+type runner struct {
+	name, path string
+	dir        string // the process's private directory, and its working directory
+	socketDir  string // where its socket has to be
+	env        []string
+	logs       *logs
+
+	pid     atomic.Int64
+	exited  chan struct{} // closed when the process is gone, or could not be started
+	state   *os.ProcessState
+	late    atomic.Bool   // it took too long to start
+	line    chan struct{} // closed when the first line of its output is there, or will not come
+	first   []byte        // that line
+	wg      sync.WaitGroup
+	killing atomic.Bool
+
+	mu   sync.Mutex // guards proc against a signal after the process was reaped
+	proc *os.Process
+}
+
+var _ pluginrunner.Runner = (*runner)(nil)
+
+func newRunner(name, path, dir string, env []string, log hclog.Logger) *runner {
+	return &runner{name: name, path: path, dir: dir, env: env, logs: newLogs(log),
+		exited: make(chan struct{}), line: make(chan struct{})}
+}
+
+// Start starts the process; see go-plugin's Runner.
+func (r *runner) Start(context.Context) error {
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		close(r.exited)
+		return err
+	}
+	errR, errW, err := os.Pipe()
+	if err != nil {
+		outR.Close()
+		outW.Close()
+		close(r.exited)
+		return err
+	}
+	cmd := &exec.Cmd{Path: r.path, Args: []string{r.name}, Env: r.env, Dir: r.dir, Stdout: outW, Stderr: errW,
+		SysProcAttr: attributes()}
+	started := make(chan error, 1)
+	r.wg.Go(func() { r.keep(cmd, started, outR, errR) })
+	err = <-started
+	outW.Close()
+	errW.Close()
+	if err != nil {
+		outR.Close()
+		errR.Close()
+		return err
+	}
+	r.wg.Go(func() { defer outR.Close(); r.readOutput(outR) })
+	r.wg.Go(func() { defer errR.Close(); r.logs.read(errR, true) })
+	return nil
+}
+
+// keep starts the process and stays on its thread until it exits: Linux kills a child whose parent's thread ends.
+func (r *runner) keep(cmd *exec.Cmd, started chan<- error, pipes ...*os.File) {
+	defer close(r.exited)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r.mu.Lock()
+	if r.killing.Load() {
+		r.mu.Unlock()
+		started <- errors.New("it was not wanted any more")
+		return
+	}
+	err := cmd.Start()
+	r.proc = cmd.Process
+	r.mu.Unlock()
+	if err != nil {
+		started <- err
+		return
+	}
+	r.pid.Store(int64(cmd.Process.Pid))
+	started <- nil
+	r.waitExit(cmd)
+	for _, p := range pipes {
+		_ = p.SetReadDeadline(time.Now().Add(pipeGrace))
+	}
+}
+
+// readOutput takes the handshake's line, and logs whatever else comes: a plug-in should not write there.
+func (r *runner) readOutput(out io.Reader) {
+	b := bufio.NewReaderSize(out, maxLine)
+	line, err := b.ReadSlice('\n')
+	r.first = append([]byte(nil), line...)
+	close(r.line)
+	if err == nil || errors.Is(err, bufio.ErrBufferFull) {
+		r.logs.read(b, false)
+	}
+}
+
+// firstLine is the stdout that go-plugin sees: one line, and the end when the process ends.
+type firstLine struct {
+	r    *runner
+	rest io.Reader
+}
+
+func (f *firstLine) Read(b []byte) (int, error) {
+	if f.rest == nil {
+		<-f.r.line
+		f.rest = bytes.NewReader(f.r.first)
+	}
+	n, err := f.rest.Read(b)
+	if err == io.EOF && n == 0 {
+		<-f.r.exited
+	}
+	return n, err
+}
+
+// Stdout, Stderr, Name, ID, Diagnose, Wait and Kill: see go-plugin's Runner. It gets no standard error: we log it.
+func (r *runner) Stdout() io.ReadCloser { return io.NopCloser(&firstLine{r: r}) }
+
+// Stderr is empty.
+func (r *runner) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
+
+// Name is the plug-in's.
+func (r *runner) Name() string { return r.name }
+
+// ID is the process's, "" before it has one.
+func (r *runner) ID() string {
+	if pid := r.pid.Load(); pid != 0 {
+		return strconv.FormatInt(pid, 10)
+	}
+	return ""
+}
+
+// Diagnose says nothing: the host explains failures itself.
+func (r *runner) Diagnose(context.Context) string { return "" }
+
+// Wait waits until the process is gone.
+func (r *runner) Wait(context.Context) error {
+	<-r.exited
+	return nil
+}
+
+// Kill kills the process and those it has started.
+func (r *runner) Kill(context.Context) error {
+	r.kill()
+	return nil
+}
+
+// PluginToHost checks the address that a plug-in wants to be called at: a Unix socket in its own directory.
+func (r *runner) PluginToHost(network, addr string) (string, string, error) {
+	if network != "unix" || filepath.Dir(filepath.Clean(addr)) != filepath.Clean(r.socketDir) {
+		return "", "", fmt.Errorf("it listens at %.80q %.200q and not in the directory that it was given", network, addr)
+	}
+	return network, addr, nil
+}
+
+// HostToPlugin changes nothing.
+func (r *runner) HostToPlugin(network, addr string) (string, string, error) {
+	return network, addr, nil
+}
+
+// expire kills a process that takes too long to start.
+func (r *runner) expire() {
+	r.late.Store(true)
+	r.kill()
+}
+
+// wait returns when the process is gone and its output was read.
+func (r *runner) wait() { r.wg.Wait() }
+
+func (r *runner) describeExit() string {
+	select {
+	case <-r.exited:
+	default:
+		return "it still runs"
+	}
+	s := "it could not be started"
+	if r.state != nil {
+		s = r.state.String()
+	}
+	if last := r.logs.lastWords(); last != "" {
+		s += ": " + last
+	}
+	return s
+}
+
+// pipeGrace is how long what an exited process has written may take to be read; a child that it left behind may hold
+// the pipe open.
+const pipeGrace = time.Second

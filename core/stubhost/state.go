@@ -1,0 +1,70 @@
+package stubhost
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// State is what a plug-in's process is doing.
+type State string
+
+// The states.
+const (
+	Idle     State = "idle"     // no process, and none is needed
+	Starting State = "starting" // being started
+	Waiting  State = "waiting"  // it has failed, and is started again after a delay
+	Running  State = "running"
+)
+
+// PluginState is one plug-in, for people.
+type PluginState struct {
+	Name      string        `json:"name"`
+	Version   string        `json:"version,omitempty"` // as the running process says
+	PID       int           `json:"pid,omitempty"`
+	State     State         `json:"state"`
+	Restarts  int           `json:"restarts"`
+	Since     time.Time     `json:"since,omitzero"` // the running process's start
+	LastError string        `json:"lastError,omitempty"`
+	Instances []message.URL `json:"instances"`
+}
+
+// Plugins is every plug-in that was ever deployed, by name.
+func (h *Host) Plugins() []PluginState {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	out := make([]PluginState, 0, len(h.plugins))
+	for _, p := range h.plugins {
+		s := p.state()
+		for _, i := range h.instances {
+			if i.plugin == p {
+				s.Instances = append(s.Instances, i.URL)
+			}
+		}
+		slices.Sort(s.Instances)
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b PluginState) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (p *plugin) state() PluginState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := PluginState{Name: p.name, State: Idle, Restarts: p.crashes, Instances: []message.URL{}}
+	if p.lastErr != nil {
+		s.LastError = p.lastErr.Error()
+	}
+	switch {
+	case p.proc != nil:
+		s.State, s.Version, s.Since = Running, p.proc.version, p.proc.since
+		s.PID = int(p.proc.run.pid.Load())
+	case p.try != nil && time.Now().Before(p.notBefore):
+		s.State = Waiting
+	case p.try != nil:
+		s.State = Starting
+	}
+	return s
+}
