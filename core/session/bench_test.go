@@ -1,0 +1,142 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"sync/atomic"
+	"testing"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// small is a message of about 100 bytes in binary form.
+func small() message.Message {
+	m := letter(123456, 40)
+	if n := len(m.AppendBinary(nil)); n < 90 || n > 115 {
+		panic(n)
+	}
+	return m
+}
+
+// BenchmarkPost is the sending side alone: numbering, ring, packing, checksum, acknowledgements.
+func BenchmarkPost(b *testing.B) {
+	var s *Sessions
+	var ackFrame []byte
+	s = New(Options{
+		Self: alice, Incarnation: 1, Deliver: func(context.Context, message.URL, message.Message) {},
+		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
+			for _, f := range frames { // acknowledge everything at once, without allocating
+				body, _ := checksum{}.open(f)
+				got, messages, err := parseFields(body)
+				if err != nil {
+					continue
+				}
+				n, _, _ := count(messages, 0)
+				reply := fields{gen: 1, seen: got.gen, next: got.first + n, room: 4 << 20, base: 1, first: 1}
+				ackFrame = reply.append(appendHead(ackFrame[:0], head{ack, 2, 1}))
+				ackFrame = checksum{}.seal(ackFrame)
+				s.Receive(ctx, bob, path, ackFrame)
+			}
+			return nil
+		},
+	})
+	one, _ := s.session(bob)
+	one.mu.Lock()
+	one.adopt(2, s.now())
+	one.unlock()
+	m := small()
+	ctx := context.Background()
+	for range 100_000 { // the ring has its size
+		s.Post(ctx, bob, relay, m)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Post(ctx, bob, relay, m); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	s.Close(ctx)
+}
+
+// BenchmarkReceive is the receiving side alone, 300 messages a frame, up to Options.Deliver.
+func BenchmarkReceive(b *testing.B) {
+	const perFrame = 300
+	var got atomic.Int64
+	room := make(chan struct{}, 1)
+	s := New(Options{
+		Self: alice, Incarnation: 1,
+		Send: func(context.Context, Path, message.URL, ...[]byte) error { return nil },
+		Deliver: func(context.Context, message.URL, message.Message) {
+			if got.Add(1)%perFrame == 0 {
+				notify(room)
+			}
+		},
+	})
+	one, _ := s.session(bob)
+	one.mu.Lock()
+	one.adopt(2, s.now())
+	one.unlock()
+	m := small()
+	wire := m.AppendBinary(nil)
+	var messages []byte
+	for range perFrame {
+		messages = append(binary.AppendUvarint(messages, uint64(len(wire))), wire...)
+	}
+	var frame []byte
+	sent := int64(0)
+	ctx := context.Background()
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if n%perFrame != 0 {
+			continue
+		}
+		for sent-got.Load() > 16*perFrame {
+			<-room
+		}
+		f := fields{gen: 1, next: 1, base: 1, first: uint64(sent) + 1}
+		frame = f.append(appendHead(frame[:0], head{data, 2, 1}))
+		frame = checksum{}.seal(append(frame, messages...))
+		s.Receive(ctx, bob, relay, frame)
+		sent += perFrame
+	}
+	for got.Load() < sent {
+		<-room
+	}
+	b.StopTimer()
+	s.Close(ctx)
+}
+
+// BenchmarkBoth is from Post to Deliver in one process: both sides with all their goroutines.
+func BenchmarkBoth(b *testing.B) {
+	var x, y *Sessions
+	var got atomic.Int64
+	to := func(peer **Sessions, from message.URL) func(context.Context, Path, message.URL, ...[]byte) error {
+		return func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
+			for _, f := range frames {
+				(*peer).Receive(ctx, from, path, f)
+			}
+			return nil
+		}
+	}
+	nothing := func(context.Context, message.URL, message.Message) {}
+	x = New(Options{Self: alice, Send: to(&y, alice), Deliver: nothing})
+	y = New(Options{Self: bob, Send: to(&x, bob), Deliver: func(context.Context, message.URL, message.Message) { got.Add(1) }})
+	m := small()
+	ctx := context.Background()
+	b.ReportAllocs()
+	n := int64(0)
+	for ; b.Loop(); n++ {
+		if err := x.Post(ctx, bob, relay, m); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := x.Close(ctx); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	y.Close(ctx)
+	if got.Load() != n {
+		b.Fatalf("%d of %d arrived", got.Load(), n)
+	}
+}

@@ -1,0 +1,45 @@
+// Package session makes messages between two runtimes arrive once and in order, whatever happens to the paths under
+// them. There is one session per remote runtime; paths (doors of stubs) come, change and die below it.
+//
+// # What is guaranteed
+//
+// Between two incarnations of two runtimes (an incarnation is one life of a runtime's process):
+//
+//   - Messages are delivered in the order in which they were posted, each at most once; a message is never given to
+//     two incarnations of the receiver either.
+//   - A message that was posted is delivered, or its sender is told: Expired (not acknowledged within its time to
+//     live), Reset (the remote runtime lives again, and the messages that its last life may or may not have had are
+//     in doubt), Closed (this runtime ends). Nothing is dropped silently.
+//   - An acknowledgement means: in the inbox of the remote core, which gives it to its listeners unless its process
+//     dies.
+//   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.TotalBytes in all; when
+//     they are full, Post waits. Messages that wait for a slow listener are bounded by Options.InboxBytes; when that
+//     is full, the sender is told to stop and its ring fills.
+//
+// # How
+//
+// Each direction numbers its messages with 64 bits and keeps them until they are acknowledged. The receiver keeps one
+// number, the next that it expects: equal is delivered, lower is dropped, higher asks to resume. Acknowledgements are
+// cumulative, ride on data or follow after Options.AckFrames frames or Options.AckDelay. Every time that the sender
+// goes back (another path, a gap at the receiver) it starts a new generation, which rises for ever: frames and
+// requests of older generations are worth nothing, so that late frames of a path that was left, and the second and
+// third request for the same gap, do no harm. Loss at the tail is found by probes.
+//
+// Before data flows the two incarnations pair: each echoes a random challenge of the other. Therefore no frame of an
+// earlier life, however long a relay kept it, is ever taken for one of this life, without anything stored on disk. It
+// costs one round trip in the life of a pair, not one per path. Keys will be agreed in the same exchange.
+//
+// PROTOCOL.md beside this file has every frame.
+//
+// # What it does not do
+//
+// Frames are neither encrypted nor authenticated here; a checksum catches accidents. The seam for that is the type
+// sealer. Whether a message's From belongs to the remote runtime is checked by who gets it. Which path is best is
+// Options.Route's answer; the session only says which path carries nothing (Stalled).
+//
+// # Life
+//
+// A session that has something to do has up to two goroutines: the pump, which alone sends, and one that delivers.
+// Both end when there has been nothing to do for a while, and their buffers go with them: an idle session is one
+// small struct. [Sessions.Close] waits for all of them.
+package session

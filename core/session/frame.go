@@ -1,0 +1,150 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/protofly/protofly/sdk"
+)
+
+// The first bytes of a frame, which every frame has and no sealer hides: they say which keys to open it with.
+const (
+	version    = 1
+	headSize   = 1 + 1 + 8 + 8 // version, kind, sender's and remote's incarnation
+	tagSize    = 4
+	fieldsSize = 6 * binary.MaxVarintLen64
+	helloSize  = 16
+
+	// frameOverhead is the most that a frame takes besides its messages.
+	frameOverhead = headSize + fieldsSize + tagSize
+	// maxMessage is the largest message, in binary form, that fits a frame with its length in front.
+	maxMessage = sdk.MaxFrame - frameOverhead - binary.MaxVarintLen32
+	// maxNumber bounds what is accepted as a number or generation, so that sums cannot overflow.
+	maxNumber = 1 << 62
+)
+
+type kind uint8
+
+// The kinds of frames. A frame of an unknown kind is dropped: newer peers may send some.
+const (
+	hello  kind = 1 + iota // pairs two incarnations
+	data                   // messages
+	ack                    // acknowledgement alone
+	probe                  // asks for an acknowledgement at once
+	resume                 // asks to send again from next, in a new generation
+)
+
+var (
+	errShort    = errors.New("frame is cut off")
+	errVersion  = errors.New("frame of another version")
+	errChecksum = errors.New("frame is damaged")
+	errFields   = errors.New("frame has impossible numbers")
+)
+
+// head is what stands first in every frame.
+type head struct {
+	kind     kind
+	from, to uint64 // incarnations of the sender and of the runtime that it means; to 0: it knows none
+}
+
+func appendHead(b []byte, h head) []byte {
+	b = append(b, version, byte(h.kind))
+	b = binary.BigEndian.AppendUint64(b, h.from)
+	return binary.BigEndian.AppendUint64(b, h.to)
+}
+
+func parseHead(frame []byte) (head, error) {
+	switch {
+	case len(frame) < headSize+tagSize:
+		return head{}, errShort
+	case frame[0] != version:
+		return head{}, errVersion
+	}
+	h := head{
+		kind: kind(frame[1]),
+		from: binary.BigEndian.Uint64(frame[2:]),
+		to:   binary.BigEndian.Uint64(frame[10:]),
+	}
+	if h.from == 0 {
+		return head{}, errFields
+	}
+	return h, nil
+}
+
+// greeting is the body of a hello.
+type greeting struct{ challenge, echo uint64 }
+
+func (g greeting) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, g.challenge)
+	return binary.BigEndian.AppendUint64(b, g.echo)
+}
+
+// parseGreeting ignores what follows the two numbers: a later version puts its key exchange there.
+func parseGreeting(body []byte) (greeting, error) {
+	if len(body) < helloSize {
+		return greeting{}, errShort
+	}
+	return greeting{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:])}, nil
+}
+
+// fields is the body of every other frame, without the messages that may follow.
+type fields struct {
+	gen   uint64 // generation of the sender's frames
+	seen  uint64 // highest generation that the sender has seen from the other side
+	next  uint64 // number that the sender expects next: it has all below
+	room  uint64 // bytes that its inbox still takes, counted from next
+	base  uint64 // lowest number that the sender may still send: all below are acknowledged or given up
+	first uint64 // number of the first message in this frame; without one, of the next that will be sent
+}
+
+func (f *fields) append(b []byte) []byte {
+	for _, v := range [...]uint64{f.gen, f.seen, f.next, f.room, f.base, f.first} {
+		b = binary.AppendUvarint(b, v)
+	}
+	return b
+}
+
+// parseFields reads the fields and returns the bytes of the messages after them.
+func parseFields(body []byte) (f fields, messages []byte, err error) {
+	for _, p := range [...]*uint64{&f.gen, &f.seen, &f.next, &f.room, &f.base, &f.first} {
+		v, n := binary.Uvarint(body)
+		if n <= 0 {
+			return fields{}, nil, errShort
+		}
+		if v > maxNumber {
+			return fields{}, nil, errFields
+		}
+		*p, body = v, body[n:]
+	}
+	if f.gen == 0 || f.next == 0 || f.base == 0 || f.first < f.base {
+		return fields{}, nil, errFields
+	}
+	return f, body, nil
+}
+
+// cut takes the first message off messages. It is false where none is whole.
+func cut(messages []byte) (one, rest []byte, ok bool) {
+	size, n := binary.Uvarint(messages)
+	if n <= 0 || size == 0 || size > maxMessage || size > uint64(len(messages)-n) {
+		return nil, nil, false
+	}
+	end := n + int(size)
+	return messages[n:end:end], messages[end:], true
+}
+
+// count checks that messages consists of whole messages, and says how many. The first skip of them are left out of
+// rest.
+func count(messages []byte, skip uint64) (n uint64, rest []byte, err error) {
+	rest = messages
+	for len(messages) > 0 {
+		_, after, ok := cut(messages)
+		if !ok {
+			return 0, nil, errShort
+		}
+		messages = after
+		if n++; n <= skip {
+			rest = after
+		}
+	}
+	return n, rest, nil
+}

@@ -1,0 +1,186 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	alice message.URL = "hyperty-runtime://a.example/alice"
+	bob   message.URL = "hyperty-runtime://b.example/bob"
+)
+
+var (
+	relay  = Path{Door: "hyperty-runtime://a.example/alice/protostub/node", Stub: "hyperty-runtime://a.example/alice/protostub/node"}
+	direct = Path{Door: "hyperty-runtime://a.example/alice/p2prequester/1", Stub: "hyperty-runtime://a.example/alice/p2prequester/1", Direct: true}
+)
+
+// letter is message number n, with a body of about size bytes.
+func letter(n uint64, size int) message.Message {
+	body, _ := json.Marshal(map[string]string{"text": string(make([]byte, 0, size)) + fmt.Sprintf("%0*d", max(1, size-11), n)})
+	return message.Message{ID: message.NumberID(n), Type: message.Update, From: "hyperty://a.example/x", To: "hyperty://b.example/y", Body: body}
+}
+
+func number(m message.Message) (n uint64) {
+	fmt.Sscan(m.ID.String(), &n)
+	return n
+}
+
+// pairOf are two runtimes joined by a wire that the test holds: every frame goes through hook, which returns the
+// frames that go on.
+type pairOf struct {
+	a, b   *Sessions
+	mu     sync.Mutex
+	hookMu sync.Mutex // is held while hook runs
+	got    []uint64   // what b delivered
+	evs    []Event    // of a
+	hook   func(fromA bool, path Path, frame []byte) [][]byte
+	bad    func(ctx context.Context, path Path) error // what a's Send does instead, where it is not nil
+}
+
+func newPair(t *testing.T, o Options, hook func(fromA bool, path Path, frame []byte) [][]byte) *pairOf {
+	t.Helper()
+	p := &pairOf{hook: hook}
+	oa, ob := o, o
+	oa.Self, ob.Self = alice, bob
+	carry := func(fromA bool, path Path, frame []byte) {
+		frames := [][]byte{frame}
+		if p.hook != nil {
+			p.hookMu.Lock()
+			frames = p.hook(fromA, path, append([]byte(nil), frame...))
+			p.hookMu.Unlock()
+		}
+		for _, f := range frames {
+			f = append([]byte(nil), f...)
+			if fromA {
+				p.runtime(1).Receive(t.Context(), alice, path, f)
+			} else {
+				p.runtime(0).Receive(t.Context(), bob, path, f)
+			}
+		}
+	}
+	oa.Send = func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
+		p.mu.Lock()
+		bad := p.bad
+		p.mu.Unlock()
+		if bad != nil && path == direct {
+			return bad(ctx, path)
+		}
+		for _, f := range frames {
+			carry(true, path, f)
+		}
+		return nil
+	}
+	ob.Send = func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
+		for _, f := range frames {
+			carry(false, path, f)
+		}
+		return nil
+	}
+	oa.Deliver = func(context.Context, message.URL, message.Message) {}
+	if ob.Deliver == nil {
+		ob.Deliver = func(_ context.Context, _ message.URL, m message.Message) {
+			p.mu.Lock()
+			p.got = append(p.got, number(m))
+			p.mu.Unlock()
+		}
+	}
+	oa.Events = func(e Event) {
+		p.mu.Lock()
+		p.evs = append(p.evs, e)
+		p.mu.Unlock()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.a, p.b = New(oa), New(ob)
+	return p
+}
+
+func (p *pairOf) runtime(i int) *Sessions {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return []*Sessions{p.a, p.b}[i]
+}
+
+// restart makes a new life of one side.
+func (p *pairOf) restart(one **Sessions, ctx context.Context) {
+	o := (*one).o
+	o.Incarnation = 0
+	(*one).Close(ctx)
+	s := New(o)
+	p.mu.Lock()
+	*one = s
+	p.mu.Unlock()
+}
+
+// sync runs f while no hook does.
+func (p *pairOf) sync(f func()) {
+	p.hookMu.Lock()
+	defer p.hookMu.Unlock()
+	f()
+}
+
+func (p *pairOf) close(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	p.a.Close(ctx)
+	p.b.Close(ctx)
+}
+
+func (p *pairOf) post(t *testing.T, path Path, from, to uint64) {
+	t.Helper()
+	for n := from; n <= to; n++ {
+		if err := p.a.Post(t.Context(), bob, path, letter(n, 40)); err != nil {
+			t.Fatalf("post %d: %v", n, err)
+		}
+	}
+}
+
+func (p *pairOf) delivered() []uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]uint64(nil), p.got...)
+}
+
+func (p *pairOf) events(k EventKind) (out []Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.evs {
+		if e.Kind == k {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func wantRun(t *testing.T, got []uint64, from, to uint64) {
+	t.Helper()
+	if uint64(len(got)) != to-from+1 {
+		t.Fatalf("delivered %d messages %v, want %d to %d", len(got), got, from, to)
+	}
+	for i, n := range got {
+		if n != from+uint64(i) {
+			t.Fatalf("delivered %v, want %d to %d in order", got, from, to)
+		}
+	}
+}
+
+// lookup is the session with remote, which exists.
+func (s *Sessions) lookup(remote message.URL) *session {
+	one, err := s.session(remote)
+	if err != nil {
+		panic(err)
+	}
+	return one
+}

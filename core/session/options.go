@@ -1,0 +1,156 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Path is one way to a remote runtime: a door of a stub. It is comparable.
+type Path struct {
+	Door, Stub message.URL
+	Direct     bool // a P2P connection, not a relay
+}
+
+// IsZero tells whether p is no path.
+func (p Path) IsZero() bool { return p == Path{} }
+
+// Options are what [New] needs. Self, Send and Deliver must be set; every other zero value stands for the default
+// named beside it. No callback is called with a lock held: all may call back into the Sessions.
+type Options struct {
+	Self        message.URL // this runtime
+	Incarnation uint64      // of this process; 0: a random one
+
+	// Send hands frames to a path, in their order. It blocks while the path is full, until ctx ends: that happens
+	// when the session leaves the path. The frames are reused when it has returned. An error means that the path is
+	// gone for this remote runtime.
+	Send func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error
+	// Deliver is given the messages of a remote runtime, exactly once, in order, from one goroutine per session. It
+	// may block: then that session's inbox fills and in the end its sender waits; other sessions go on. ctx ends
+	// with Close.
+	Deliver func(ctx context.Context, remote message.URL, m message.Message)
+	// Route is the best path now. It is asked when no path is known, when a path failed, and with every probe. It
+	// must not block for long. Without it, or where it says false, the session answers on the path by which the
+	// last frame came.
+	Route func(remote message.URL) (Path, bool)
+	// Events is told what happens to sessions. It must be quick, and may be called from many goroutines.
+	Events func(Event)
+
+	RingBytes  int           // unacknowledged bytes a remote runtime; 4 MiB
+	TotalBytes int           // of all remote runtimes together, in each direction; 256 MiB
+	InboxBytes int           // received bytes a remote runtime that wait for Deliver; 4 MiB
+	FrameBytes int           // how much is packed into a frame, unless one message is larger; 32 KiB
+	TTL        time.Duration // how long a message may stay unacknowledged; 30 s; negative: for ever
+	AckFrames  int           // frames received before an acknowledgement is sent at once; 32
+	AckDelay   time.Duration // how long an acknowledgement waits for data to ride on; 20 ms
+	ProbeMin   time.Duration // without acknowledgement for so long: probe; 250 ms
+	ProbeMax   time.Duration // probes back off up to this; 2 s
+	Stall      time.Duration // without acknowledgement for so long: Stalled; 4 s
+	Linger     time.Duration // how long an idle session keeps goroutines and buffers; 5 s
+	Sessions   int           // how many remote runtimes; more are refused; 65536
+	Log        hclog.Logger
+}
+
+// entryCost is what one message takes in a ring or an inbox besides its bytes.
+const entryCost = 64
+
+func (o Options) withDefaults() Options {
+	number := func(p *int, d int) {
+		if *p <= 0 {
+			*p = d
+		}
+	}
+	span := func(p *time.Duration, d time.Duration) {
+		if *p <= 0 {
+			*p = d
+		}
+	}
+	number(&o.RingBytes, 4<<20)
+	number(&o.TotalBytes, 256<<20)
+	number(&o.InboxBytes, 4<<20)
+	number(&o.FrameBytes, 32<<10)
+	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-frameOverhead)
+	number(&o.AckFrames, 32)
+	number(&o.Sessions, 1<<16)
+	if o.TTL == 0 {
+		o.TTL = 30 * time.Second
+	}
+	span(&o.AckDelay, 20*time.Millisecond)
+	span(&o.ProbeMin, 250*time.Millisecond)
+	span(&o.ProbeMax, 2*time.Second)
+	span(&o.Stall, 4*time.Second)
+	span(&o.Linger, 5*time.Second)
+	if o.Route == nil {
+		o.Route = func(message.URL) (Path, bool) { return Path{}, false }
+	}
+	if o.Events == nil {
+		o.Events = func(Event) {}
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	for o.Incarnation == 0 {
+		o.Incarnation = random()
+	}
+	return o
+}
+
+// Errors of [Sessions.Post]; they come wrapped with the remote runtime. A message that is too large gives
+// [message.ErrTooLarge].
+var (
+	// ErrBackpressure: the ring stayed full until ctx ended. The message was not taken: try again later, or slow down.
+	ErrBackpressure = errors.New("too many unacknowledged messages")
+	// ErrClosed: the runtime is ending. The message was not taken.
+	ErrClosed = errors.New("sessions are closed")
+	// ErrSelf: the message is for this runtime itself.
+	ErrSelf = errors.New("no session with itself")
+	// ErrTooMany: there are sessions with Options.Sessions remote runtimes already. The message was not taken.
+	ErrTooMany = errors.New("too many remote runtimes")
+)
+
+// EventKind is what happened to a session.
+type EventKind string
+
+// The kinds of events.
+const (
+	Opened   EventKind = "opened"   // paired with the first incarnation of the remote runtime that we know of
+	Reset    EventKind = "reset"    // the remote runtime has a new incarnation; IDs are in doubt
+	Switched EventKind = "switched" // from the path Before to Path; Before is zero for the first
+	PathLost EventKind = "lost"     // Path failed or was said to be down; another is sought
+	Stalled  EventKind = "stalled"  // nothing was acknowledged on Path for Options.Stall although it was asked for
+	Expired  EventKind = "expired"  // IDs were not acknowledged within Options.TTL and are given up
+	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong
+	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged
+)
+
+// Event is something that happened to the session with Remote.
+type Event struct {
+	Kind         EventKind
+	Remote       message.URL
+	Incarnation  uint64 // of the remote runtime, 0: not known
+	Path, Before Path
+	// IDs are messages that will not be sent any more. MayHaveArrived says that they were given to a path and may
+	// have been delivered (in doubt); otherwise they certainly were not.
+	IDs            []message.ID
+	MayHaveArrived bool
+	Why            string
+}
+
+// State is a session at one moment, for people.
+type State struct {
+	Remote      message.URL
+	Incarnation uint64 // of the remote runtime, 0: not paired yet
+	Path        Path   // zero: none
+	Generation  uint64
+	Unacked     int // messages in the ring
+	RingBytes   int // what they take
+	InboxBytes  int // received and not delivered yet
+	LastAck     time.Time
+	Rewinds     uint64 // how often sending went back
+	Dropped     uint64 // frames that were refused: malformed, of another incarnation, or with an impossible acknowledgement
+}

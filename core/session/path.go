@@ -1,0 +1,90 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// switchTo makes path the one in use and starts a new generation on it: it begins with a RESUME, and everything that
+// is not acknowledged is sent again behind it. mu is held.
+func (s *session) switchTo(path Path, now time.Duration) {
+	if path == s.path {
+		return
+	}
+	before := s.path
+	s.leavePath()
+	s.path = path
+	s.pathLife, s.leave = context.WithCancel(s.all.life)
+	s.event(Event{Kind: Switched, Path: path, Before: before})
+	s.rewind()
+	s.resumeNow = s.peer != 0
+	s.restartProbe(now)
+	if s.challenge != 0 {
+		s.helloDue, s.helloWait = now, s.o.ProbeMin
+	}
+	s.routeDue, s.routeWait, s.stalled = 0, s.o.ProbeMin/4, false
+}
+
+func (s *session) leavePath() {
+	if s.leave != nil {
+		s.leave()
+	}
+	s.path, s.pathLife, s.leave = Path{}, nil, nil
+}
+
+// lose leaves path where it is in use; the pump then asks for another. It is false where path was not. mu is held.
+func (s *session) lose(path Path, why string, now time.Duration) bool {
+	if s.lastIn == path {
+		s.lastIn = Path{}
+	}
+	if path.IsZero() || s.path != path {
+		return false
+	}
+	s.leavePath()
+	s.failed, s.failedTo = path, now+s.failWait
+	s.failWait = min(2*s.failWait, s.o.ProbeMax)
+	s.routeDue = 0
+	s.event(Event{Kind: PathLost, Path: path, Why: why})
+	return true
+}
+
+// rewind starts a new generation at the first message that is not acknowledged. mu is held.
+func (s *session) rewind() {
+	if s.cursor > s.ring.base {
+		s.rewinds++
+	}
+	s.gen++
+	s.cursor = s.ring.base
+}
+
+// wantsRoute tells whether the pump is to ask for a path now. mu is held.
+func (s *session) wantsRoute(now time.Duration) bool {
+	if s.reroute {
+		return true
+	}
+	return s.path.IsZero() && s.hasWork() && now >= s.routeDue
+}
+
+// routed takes Route's answer. A path that has just failed is given time before it is tried again. mu is held.
+func (s *session) routed(path Path, ok bool, now time.Duration) {
+	s.reroute = false
+	if !ok || path.IsZero() {
+		path = Path{}
+		if s.path.IsZero() {
+			path = s.lastIn
+		}
+	}
+	switch {
+	case path.IsZero():
+		if s.path.IsZero() {
+			s.routeDue = now + s.routeWait
+			s.routeWait = min(2*s.routeWait, s.o.ProbeMax)
+		}
+	case path == s.failed && now < s.failedTo:
+		if s.path.IsZero() {
+			s.routeDue = s.failedTo
+		}
+	default:
+		s.switchTo(path, now)
+	}
+}

@@ -1,0 +1,240 @@
+package session
+
+import (
+	"time"
+)
+
+// maxBatch is how many frames are handed to a path at once: a switch of path waits for no more than these.
+const maxBatch = 4
+
+// pump is the goroutine that sends everything, one batch after the other, and keeps the session's times. It ends when
+// there has been nothing to do for a while.
+func (s *session) pump() {
+	defer s.all.wg.Done()
+	timer := time.NewTimer(s.o.Linger)
+	defer timer.Stop()
+	watch := time.AfterFunc(s.o.Stall, s.stuck)
+	defer watch.Stop()
+	watch.Stop()
+	var batch [maxBatch][]byte
+	var idle time.Duration // since when
+	for s.all.life.Err() == nil {
+		s.mu.Lock()
+		now := s.all.now()
+		s.tick(now)
+		if s.wantsRoute(now) {
+			s.unlock()
+			path, ok := s.o.Route(s.remote)
+			s.mu.Lock()
+			now = s.all.now()
+			s.routed(path, ok, now)
+		}
+		n := s.pack(&batch, now)
+		path, life := s.path, s.pathLife
+		if n > 0 {
+			idle = 0
+			s.sendingOn, s.sendingAt = life, now
+			s.unlock()
+			watch.Reset(s.o.Stall)
+			err := s.o.Send(life, path, s.remote, batch[:n]...)
+			watch.Stop()
+			s.handed(path, batch[:n], err)
+			continue
+		}
+		due := s.due()
+		if due == 0 {
+			if idle == 0 {
+				idle = now
+			}
+			if due = idle + s.o.Linger; now >= due {
+				s.rest()
+				s.unlock()
+				return
+			}
+		} else {
+			idle = 0
+		}
+		s.unlock()
+		timer.Reset(max(0, due-now))
+		select {
+		case <-s.wake:
+		case <-timer.C:
+		case <-s.all.life.Done():
+		}
+	}
+}
+
+// handed ends a Send. mu is not held.
+func (s *session) handed(path Path, batch [][]byte, err error) {
+	for i, b := range batch {
+		if cap(b) > 2*(s.o.FrameBytes+frameOverhead) {
+			batch[i] = nil // of a message that was larger than a frame
+		}
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	life := s.sendingOn
+	s.sendingOn = nil
+	if err != nil && s.pathLife == life { // else path was left, and what was not acknowledged goes elsewhere
+		s.lose(path, err.Error(), s.all.now())
+	}
+}
+
+// stuck leaves a path that has not taken a batch within Options.Stall, as if it had failed.
+func (s *session) stuck() {
+	s.mu.Lock()
+	defer s.unlock()
+	now := s.all.now()
+	if s.sendingOn == nil || s.sendingOn != s.pathLife || now < s.sendingAt+s.o.Stall {
+		return
+	}
+	path := s.path
+	s.event(Event{Kind: Stalled, Path: path, Why: "takes no frames"})
+	s.lose(path, "takes no frames", now)
+}
+
+// rest ends the pump's part: the memory of an idle session goes. mu is held.
+func (s *session) rest() {
+	s.pumping = false
+	s.ring.free()
+	s.hellos = nil
+	if s.peer == 0 && s.ring.empty() && s.waiters == 0 && s.inbox.cost == 0 {
+		s.leavePath()
+		s.all.forget(s)
+	}
+}
+
+// tick does what is due by time. mu is held.
+func (s *session) tick(now time.Duration) {
+	s.expire(now)
+	s.tickHello(now)
+	if s.ackDue != 0 && now >= s.ackDue {
+		s.ackNow, s.ackDue = true, 0
+	}
+	switch {
+	case s.peer == 0 || s.ring.empty():
+		s.probeDue, s.asked = 0, 0
+	case s.probeDue == 0:
+		s.probeDue, s.asked = now+s.probeWait, now
+	case now >= s.probeDue:
+		s.probeNow, s.reroute = true, true
+		s.probeWait = min(2*s.probeWait, s.o.ProbeMax)
+		s.probeDue = now + s.probeWait
+		if !s.stalled && !s.path.IsZero() && now >= max(s.asked, s.progress)+s.o.Stall {
+			s.stalled = true
+			s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
+		}
+	}
+}
+
+// restartProbe begins to wait for an acknowledgement anew. mu is held.
+func (s *session) restartProbe(now time.Duration) {
+	s.probeWait, s.probeDue, s.probeNow = s.o.ProbeMin, 0, false
+	if s.peer != 0 && !s.ring.empty() {
+		s.probeDue, s.asked = now+s.probeWait, now
+	}
+}
+
+// expire gives up the messages whose time is over. They are the first in the ring: all have the same time to live.
+func (s *session) expire(now time.Duration) {
+	n := s.ring.base
+	for n < s.ring.next {
+		if due := s.ring.entry(n).due; due == 0 || now < due {
+			break
+		}
+		n++
+	}
+	if n > s.ring.base {
+		s.giveUp(n, Expired, "not acknowledged in time")
+	}
+}
+
+// hasWork tells whether there is something to send. mu is held.
+func (s *session) hasWork() bool {
+	return len(s.hellos) > 0 || s.ackNow || s.resumeNow || s.probeNow || !s.ring.empty()
+}
+
+// due is when something has to be done by time, 0: never. mu is held.
+func (s *session) due() time.Duration {
+	var first time.Duration
+	at := func(t time.Duration) {
+		if t != 0 && (first == 0 || t < first) {
+			first = t
+		}
+	}
+	at(s.helloDue)
+	at(s.ackDue)
+	at(s.probeDue)
+	if s.path.IsZero() && s.hasWork() {
+		at(s.routeDue)
+	}
+	if !s.ring.empty() {
+		at(s.ring.entry(s.ring.base).due)
+	}
+	return first
+}
+
+// pack fills frames with what there is to send, as many as a batch takes, and says how many. mu is held.
+func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
+	if s.path.IsZero() {
+		return 0
+	}
+	n := 0
+	for len(s.hellos) > 0 && n < maxBatch {
+		h := s.hellos[0]
+		s.hellos = append(s.hellos[:0], s.hellos[1:]...)
+		b := appendHead(batch[n][:0], head{hello, s.o.Incarnation, h.to})
+		batch[n] = s.sealer(head{kind: hello}).seal(h.append(b))
+		n++
+	}
+	if s.peer == 0 {
+		s.ackNow, s.resumeNow, s.probeNow, s.ackDue = false, false, false, 0
+		return n
+	}
+	for n < maxBatch {
+		more := s.mayMore()
+		if !more && !s.resumeNow && !s.probeNow && !s.ackNow {
+			break
+		}
+		batch[n] = s.frame(batch[n][:0], more, now)
+		n++
+	}
+	return n
+}
+
+// mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
+// peer has a new life: what is sent to the old one would be in doubt. mu is held.
+func (s *session) mayMore() bool {
+	if s.cursor == s.ring.next || s.challenge != 0 {
+		return false
+	}
+	return uint64(costOf(s.ring.pos(s.cursor)-s.ring.head, s.cursor-s.ring.base)) < s.room
+}
+
+// frame makes the next frame, with messages where more says that there are some to send. mu is held.
+func (s *session) frame(b []byte, more bool, now time.Duration) []byte {
+	k := ack
+	switch {
+	case s.resumeNow:
+		k = resume
+	case s.probeNow:
+		k = probe
+	case more:
+		k = data
+	}
+	s.inbox.told = s.roomNow()
+	h := head{k, s.o.Incarnation, s.peer}
+	b = appendHead(b, h)
+	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor}
+	b = f.append(b)
+	if more {
+		b, s.cursor = s.ring.pack(b, s.cursor, s.o.FrameBytes)
+		s.sent = max(s.sent, s.cursor)
+		if s.probeDue == 0 {
+			s.probeDue, s.asked = now+s.probeWait, now
+		}
+	}
+	s.resumeNow, s.probeNow, s.ackNow = false, false, false
+	s.ackDue, s.unackedIn, s.bytesIn = 0, 0, 0
+	return s.sealer(h).seal(b)
+}

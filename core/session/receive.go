@@ -1,0 +1,173 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Receive takes a frame that came from remote through path. That it came from there is what the path says and is
+// trusted. Receive never waits for listeners. It may change the frame, and does not keep it. Whatever is in the frame
+// does no harm: what cannot be used is counted in State.Dropped.
+func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, frame []byte) {
+	if len(frame) > sdk.MaxFrame {
+		return
+	}
+	h, err := parseHead(frame)
+	if err != nil {
+		return
+	}
+	for {
+		one, err := s.session(remote)
+		if err != nil {
+			return
+		}
+		if one.receive(path, h, frame) {
+			return
+		}
+	}
+}
+
+// arrival is a frame that was opened and parsed.
+type arrival struct {
+	head
+	greeting
+	fields
+	messages []byte
+	count    uint64
+}
+
+func (s *session) open(h head, frame []byte) (a arrival, err error) {
+	body, err := s.sealer(h).open(frame)
+	if err != nil {
+		return a, err
+	}
+	a.head = h
+	if h.kind == hello {
+		a.greeting, err = parseGreeting(body)
+		return a, err
+	}
+	if a.fields, a.messages, err = parseFields(body); err == nil {
+		a.count, _, err = count(a.messages, 0)
+	}
+	return a, err
+}
+
+// receive is false where the session was forgotten meanwhile.
+func (s *session) receive(path Path, h head, frame []byte) bool {
+	a, err := s.open(h, frame)
+	now := s.all.now()
+	s.mu.Lock()
+	defer s.unlock()
+	switch {
+	case s.gone:
+		return false
+	case err != nil || h.kind > resume || h.kind == 0 || h.from == s.o.Incarnation: // the last: our own, reflected
+		s.dropped++
+		return true
+	}
+	s.lastIn = path
+	switch {
+	case h.kind == hello:
+		s.greeted(h, a.greeting, now)
+	case h.from != s.peer || h.to != s.o.Incarnation:
+		s.strange(h.from, now)
+	default:
+		s.arrive(&a, now)
+	}
+	return true
+}
+
+// arrive takes a frame of the pair. mu is held.
+func (s *session) arrive(a *arrival, now time.Duration) {
+	if !s.acknowledged(&a.fields, now) {
+		s.dropped++
+		return
+	}
+	if a.kind == resume && a.seen == s.gen { // the generation check of requests: an older one has been met already
+		s.rewind()
+		s.poke()
+	}
+	if a.kind == resume || a.kind == probe {
+		s.answerSoon()
+		if s.path != s.lastIn {
+			s.reroute = true // the peer has moved: perhaps we should
+		}
+	}
+	if a.gen < s.seen { // the generation check of data: a path or a run that was left
+		return
+	}
+	s.seen = a.gen
+	s.next = max(s.next, a.base) // what is below was given up
+	end := a.first + a.count
+	switch {
+	case a.first > s.next:
+		s.gap(now)
+	case a.count == 0:
+	case end <= s.next: // the duplicate check: the peer lacks our acknowledgement
+		s.answerSoon()
+	default:
+		s.accept(a, now)
+	}
+}
+
+func (s *session) answerSoon() {
+	s.ackNow = true
+	s.poke()
+}
+
+// acknowledged takes what a frame says about our messages. It is false where that is impossible. mu is held.
+func (s *session) acknowledged(f *fields, now time.Duration) bool {
+	if f.next > s.sent || f.seen > s.gen { // the acknowledgement check: nobody has what was not sent
+		return false
+	}
+	if f.next < s.ring.base {
+		return true // old
+	}
+	if f.next > s.ring.base {
+		s.release(f.next)
+		s.progress = now
+		s.restartProbe(now)
+		s.stalled, s.failWait = false, s.o.ProbeMin/4
+	}
+	opened := f.room > s.room
+	s.room = f.room
+	if opened && s.cursor < s.ring.next {
+		s.poke()
+	}
+	return true
+}
+
+// gap has the peer asked to resume: at once for each of its generations, then again after a while. mu is held.
+func (s *session) gap(now time.Duration) {
+	if s.resumeGen == s.seen && now < s.resumeAt+resumePause {
+		return
+	}
+	s.resumeGen, s.resumeAt, s.resumeNow = s.seen, now, true
+	s.poke()
+}
+
+// accept puts the messages that are new into the inbox. mu is held.
+func (s *session) accept(a *arrival, now time.Duration) {
+	if s.roomNow() == 0 {
+		s.inbox.overrun = true // asks to resume when there is room
+		s.answerSoon()
+		return
+	}
+	skip, rest := s.next-a.first, a.messages
+	if skip > 0 {
+		_, rest, _ = count(rest, skip)
+	}
+	s.next = a.first + a.count
+	s.inbox.add(rest, int(a.count-skip), s)
+	s.unackedIn++
+	s.bytesIn += len(rest)
+	if s.unackedIn >= s.o.AckFrames || s.bytesIn >= s.o.InboxBytes/8 {
+		s.answerSoon()
+	} else if s.ackDue == 0 {
+		s.ackDue = now + s.o.AckDelay
+		s.poke()
+	}
+}

@@ -1,0 +1,209 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Sessions are the sessions of a runtime with all others. All methods may be called from many goroutines.
+type Sessions struct {
+	o     Options
+	self  message.URL // o.Self in canonical form
+	epoch time.Time
+	life  context.Context // of all goroutines
+	end   context.CancelFunc
+	wg    sync.WaitGroup
+
+	mu      sync.RWMutex
+	byURL   map[message.URL]*session // by canonical URL of the remote runtime
+	closing bool
+
+	sending atomic.Int64 // cost of all rings
+	waiting atomic.Int64 // cost of all inboxes
+
+	starvedMu sync.Mutex
+	starved   map[*session]struct{} // with posters that wait for sending to shrink
+	hungry    atomic.Int32          // len(starved)
+}
+
+// New makes the sessions of the runtime o.Self. It starts nothing. [Sessions.Close] ends them.
+func New(o Options) *Sessions {
+	s := &Sessions{
+		o: o.withDefaults(), self: o.Self.Canonical(), epoch: time.Now(),
+		byURL: make(map[message.URL]*session), starved: make(map[*session]struct{}),
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Incarnation is this life of the runtime, as the remote runtimes know it.
+func (s *Sessions) Incarnation() uint64 { return s.o.Incarnation }
+
+// now is the time since the sessions were made; it is never 0, which stands for "not set".
+func (s *Sessions) now() time.Duration { return time.Since(s.epoch) + 1 }
+
+// session finds or makes the session with remote.
+func (s *Sessions) session(remote message.URL) (*session, error) {
+	if remote = remote.Canonical(); remote == s.self {
+		return nil, ErrSelf
+	}
+	s.mu.RLock()
+	found := s.byURL[remote]
+	s.mu.RUnlock()
+	if found != nil {
+		return found, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch found = s.byURL[remote]; {
+	case found != nil:
+		return found, nil
+	case s.closing:
+		return nil, ErrClosed
+	case len(s.byURL) >= s.o.Sessions:
+		return nil, ErrTooMany
+	}
+	made := newSession(s, remote)
+	s.byURL[remote] = made
+	return made, nil
+}
+
+// existing is a copy of the list of sessions.
+func (s *Sessions) existing() []*session {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	list := make([]*session, 0, len(s.byURL))
+	for _, one := range s.byURL {
+		list = append(list, one)
+	}
+	return list
+}
+
+// forget drops a session that never paired and has nothing to do. Its mu is held.
+func (s *Sessions) forget(one *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one.gone = true
+	if s.byURL[one.remote] == one {
+		delete(s.byURL, one.remote)
+	}
+}
+
+// UsePath moves the session with remote to path at once, without a message: what is not acknowledged is sent again
+// there. Where there is no session yet, nothing happens: the first message brings its path along.
+func (s *Sessions) UsePath(remote message.URL, path Path) {
+	s.mu.RLock()
+	one := s.byURL[remote.Canonical()]
+	s.mu.RUnlock()
+	if one == nil || path.IsZero() {
+		return
+	}
+	one.mu.Lock()
+	defer one.unlock()
+	if one.gone {
+		return
+	}
+	if one.failed == path {
+		one.failed = Path{}
+	}
+	one.switchTo(path, s.now())
+	one.poke()
+}
+
+// PathDown says that path is dead for everyone: the sessions on it ask Options.Route for another and send there again
+// what is not acknowledged. It does not wait for that.
+func (s *Sessions) PathDown(path Path) {
+	for _, one := range s.existing() {
+		one.mu.Lock()
+		if one.lose(path, "said to be down", s.now()) {
+			one.poke()
+		}
+		one.unlock()
+	}
+}
+
+// Snapshot is the state of all sessions, in no order.
+func (s *Sessions) Snapshot() []State {
+	list := s.existing()
+	states := make([]State, 0, len(list))
+	for _, one := range list {
+		one.mu.Lock()
+		st := State{
+			Remote: one.remote, Incarnation: one.peer, Path: one.path, Generation: one.gen,
+			Unacked: int(one.ring.next - one.ring.base), RingBytes: one.ring.cost(), InboxBytes: one.inbox.cost,
+			Rewinds: one.rewinds, Dropped: one.dropped,
+		}
+		if one.progress != 0 {
+			st.LastAck = s.epoch.Add(one.progress)
+		}
+		one.mu.Unlock()
+		states = append(states, st)
+	}
+	return states
+}
+
+// Close takes no more messages, waits until all that were posted are acknowledged and all that came are delivered, at
+// most until ctx ends, and ends everything. The error says how many messages were left; Closed events name them.
+func (s *Sessions) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	list := s.existing()
+	for _, one := range list {
+		one.settle(ctx)
+	}
+	for _, one := range list {
+		one.stop()
+	}
+	s.end()
+	s.wg.Wait()
+	left, peers := 0, 0
+	for _, one := range list {
+		if n := one.abandon(); n > 0 {
+			left += n
+			peers++
+		}
+	}
+	if left > 0 {
+		return fmt.Errorf("sessions: closed with %d messages to %d runtimes not acknowledged: they may not have arrived", left, peers)
+	}
+	return nil
+}
+
+// starve notes that a poster of one waits for room in the total.
+func (s *Sessions) starve(one *session, on bool) {
+	s.starvedMu.Lock()
+	defer s.starvedMu.Unlock()
+	if on {
+		s.starved[one] = struct{}{}
+	} else {
+		delete(s.starved, one)
+	}
+	s.hungry.Store(int32(len(s.starved)))
+}
+
+// freed takes cost off the total and wakes the posters that wait for it.
+func (s *Sessions) freed(cost int) {
+	s.sending.Add(-int64(cost))
+	if s.hungry.Load() == 0 {
+		return
+	}
+	s.starvedMu.Lock()
+	defer s.starvedMu.Unlock()
+	for one := range s.starved {
+		notify(one.space)
+	}
+}
+
+// notify wakes who waits on c, or who will next.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
