@@ -1,0 +1,344 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// knows tells whether s sends to url directly without asking anybody.
+func (s *side) knows(url message.URL) bool {
+	s.w.mu.Lock()
+	before := s.w.reads[url]
+	s.w.mu.Unlock()
+	route, err := s.resolve(url)
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return err == nil && route.Direct && s.w.reads[url] == before
+}
+
+func TestChangesReachTheOtherSide(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, alice, _, _, _ := w.pair(nil)
+		carol, _ := a.hyperty("carol")
+		room, err := a.reg.RegisterObject(w.ctx, Object{Scheme: "comm", Name: "room", Reporter: alice})
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret, err := a.reg.RegisterObject(w.ctx, Object{Scheme: "comm", Reporter: alice, Private: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		settle(100 * time.Millisecond)
+		for _, u := range []message.URL{alice, carol, room, room.Join("changes")} {
+			if !b.knows(u) {
+				t.Errorf("%s is not known at the other side", u)
+			}
+		}
+		if b.knows(secret) {
+			t.Error("a private object is known at the other side")
+		}
+		if c := b.mustBe(a, message.Live, sdk.RoleHandler); c.Addresses < 3 {
+			t.Errorf("%+v", c)
+		}
+		if err := a.reg.UnregisterObject(w.ctx, room); err != nil {
+			t.Error(err)
+		}
+		if err := a.reg.Unregister(w.ctx, carol); err != nil {
+			t.Error(err)
+		}
+		settle(100 * time.Millisecond)
+		if b.knows(room) || b.knows(carol) || !b.knows(alice) {
+			t.Error("removals did not reach the other side, or too much was removed")
+		}
+	})
+}
+
+func TestChangesSurviveAReconnect(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, alice, _, _, _ := w.pair(nil)
+		carol, _ := a.hyperty("carol")
+		settle(10 * time.Second)
+		handler := b.url.Join("p2phandler", "alpha")
+		a.deaf, b.deaf = true, true
+		b.status(handler, message.Disconnected, a.url)
+		a.status(a.requesters()[0].URL, message.Disconnected, b.url)
+		settle(5 * time.Minute) // too long: a drops its follower
+		if n := a.reg.Snapshot().Followers; n != 0 {
+			t.Errorf("%d followers", n)
+		}
+		dave, _ := a.hyperty("dave")
+		a.reg.Unregister(w.ctx, carol)
+		a.deaf, b.deaf = false, false
+		for range 100 {
+			a.say(alice, "hyperty://example.com/bob")
+			settle(time.Second)
+		}
+		b.mustBe(a, message.Live, sdk.RoleHandler)
+		if !b.knows(dave) || b.knows(carol) {
+			t.Error("the list was not made good")
+		}
+		erin, _ := a.hyperty("erin")
+		settle(time.Second)
+		if !b.knows(erin) {
+			t.Error("no updates after the reconnect")
+		}
+	})
+}
+
+// update posts an update of a's changes to b as if it came over the session.
+func (s *side) changed(to *side, body changesBody) {
+	m := message.Message{Type: message.Update, From: s.url.Join("registry"), To: s.url.Join("registry", "changes"), Body: message.Encode(body)}
+	s.link(to.url, func() { to.bus.Arrive(s.w.ctx, s.url, "door", m) })
+	settle(500 * time.Millisecond)
+}
+
+func TestChangesWithGaps(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, alice, bob, _, _ := w.pair(nil)
+		v := a.reg.Snapshot().Version
+		x, y := message.URL("comm://example.com/x"), message.URL("comm://example.com/y")
+		a.changed(b, changesBody{Operation: "add", Value: []message.URL{x}, Version: v + 1})
+		if !b.knows(x) {
+			t.Fatal("the next version was not taken")
+		}
+		a.changed(b, changesBody{Operation: "remove", Value: []message.URL{x}, Version: v + 1})
+		if !b.knows(x) {
+			t.Fatal("a version was taken twice")
+		}
+		asked := 0
+		stop := a.bus.Listen(a.url.Join("registry"), func(_ context.Context, m message.Message) {
+			if m.Type == message.Subscribe {
+				asked++
+			}
+		})
+		a.changed(b, changesBody{Operation: "add", Value: []message.URL{y}, Version: v + 3})
+		stop()
+		if asked != 1 {
+			t.Errorf("a gap: %d subscriptions", asked)
+		}
+		// The list is what a has: neither x nor y.
+		if b.knows(x) || b.knows(y) || !b.knows(alice) {
+			t.Errorf("after the gap: x %v, y %v, alice %v", b.knows(x), b.knows(y), b.knows(alice))
+		}
+		a.changed(b, changesBody{Value: []message.URL{y}, Version: v + 9})
+		if !b.knows(y) || b.knows(alice) {
+			t.Error("a complete list was not taken")
+		}
+		// What is known as another's, or is nobody's to list, is not taken.
+		a.changed(b, changesBody{Operation: "add", Value: []message.URL{bob, b.url.Join("sm"), "domain://msg-node.example.com/sm"}, Version: v + 10})
+		if route, err := b.resolve(bob); err == nil {
+			t.Errorf("bob is at %+v", route)
+		}
+		if _, ok := b.reg.addresses.get(bob); ok {
+			t.Error("this runtime's own address was taken")
+		}
+	})
+}
+
+func TestUpdatesThatComeBeforeTheList(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, _, _, _, _ := w.pair(nil)
+		rem, _ := b.reg.remotes.get(a.url)
+		u := func(i int) message.URL { return message.URL(fmt.Sprintf("comm://example.com/%d", i)) }
+		b.reg.ask(w.ctx, func() {
+			rem.follow.asking = true
+			b.reg.apply(rem, change{opAdd, []message.URL{u(3)}, 103})
+			b.reg.apply(rem, change{opAdd, []message.URL{u(2)}, 102})
+			b.reg.apply(rem, change{opAdd, []message.URL{u(0)}, 100}) // in the list's version already
+			b.reg.subscribed(rem, change{"", []message.URL{u(1)}, 101}, nil)
+			if rem.follow.version != 103 {
+				t.Errorf("version %d", rem.follow.version)
+			}
+		})
+		for i, want := range []bool{false, true, true, true} {
+			if b.knows(u(i)) != want {
+				t.Errorf("address %d known: %v", i, !want)
+			}
+		}
+	})
+}
+
+func TestWaitingUpdatesAreBounded(t *testing.T) {
+	r := New(Options{Runtime: "hyperty-runtime://example.com/a", Domain: "example.com"})
+	r.publishing.followers["hyperty-runtime://example.com/b"] = &follower{}
+	answer := message.Message{Type: message.Response, From: r.url, To: "hyperty-runtime://example.com/b/registry"}
+	r.send(outgoing{m: answer})
+	for i := range 10 * maxUpdates {
+		url := message.URL(fmt.Sprintf("comm://example.com/%d", i))
+		r.locals.set(url, &local{url: url})
+		r.announce(opAdd, url)
+	}
+	r.send(outgoing{m: answer})
+	if n := len(r.publishing.queue); n > maxUpdates+2 {
+		t.Errorf("%d messages wait", n)
+	}
+	have, version, answers := map[message.URL]bool{}, uint64(0), 0
+	for _, o := range r.publishing.queue {
+		if !o.update {
+			answers++
+			continue
+		}
+		c, err := parseChange(&o.m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.operation == "" {
+			clear(have)
+		} else if c.version != version+1 {
+			t.Fatalf("version %d after %d", c.version, version)
+		}
+		version = c.version
+		for _, u := range c.urls {
+			have[u] = true
+		}
+	}
+	if len(have) != 10*maxUpdates || answers != 1 {
+		t.Errorf("a follower ends with %d addresses and %d answers", len(have), answers)
+	}
+}
+
+func TestFromManyUpdatesOneList(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, alice, _, _, _ := w.pair(nil)
+		w.change(func() { w.slow = 0 })
+		a.reg.ask(w.ctx, func() { // faster than they can be posted
+			for i := range 3 * maxUpdates {
+				url := message.URL(fmt.Sprintf("comm://example.com/many%d", i))
+				a.reg.locals.set(url, &local{url: url, reporter: alice, private: i%3 == 0})
+				if i%3 != 0 {
+					a.reg.announce(opAdd, url)
+				}
+			}
+		})
+		settle(2 * time.Second)
+		for i := range 3 * maxUpdates {
+			url := message.URL(fmt.Sprintf("comm://example.com/many%d", i))
+			if i%3 != 0 && !b.knows(url) {
+				t.Fatalf("%s is not known", url)
+			}
+		}
+		a.reg.ask(w.ctx, func() {
+			for i := range 3 * maxUpdates {
+				a.reg.locals.delete(message.URL(fmt.Sprintf("comm://example.com/many%d", i)))
+			}
+		})
+	})
+}
+
+func TestListsThatDoNotFitOneMessage(t *testing.T) {
+	var urls []message.URL
+	for i := range 30000 {
+		urls = append(urls, message.URL(fmt.Sprintf("comm://example.com/a-rather-long-address-%06d", i)))
+	}
+	var all []message.URL
+	parts := 0
+	for rest := urls; len(rest) > 0; parts++ {
+		var first []message.URL
+		first, rest = cutList(rest)
+		if n := len(message.Encode(changesBody{Operation: opAdd, Value: first})); n > message.MaxBody {
+			t.Fatalf("a body of %d bytes", n)
+		}
+		all = append(all, first...)
+	}
+	if !slices.Equal(all, urls) || parts != 3 {
+		t.Errorf("%d parts with %d addresses", parts, len(all))
+	}
+}
+
+func TestChangesSwitchedOff(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, _, _, _, _ := w.pair(func(o *Options) { o.NoChanges = true })
+		if a.reg.Snapshot().Followers+b.reg.Snapshot().Followers != 0 {
+			t.Error("somebody follows")
+		}
+		answer, err := b.bus.Request(w.ctx, message.Message{Type: message.Subscribe, From: b.url.Join("registry"), To: a.url.Join("registry"),
+			Body: message.Encode(map[string]any{"subscribe": []message.URL{a.url.Join("registry", "changes")}})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = answer.OK()
+		wantCode(t, err, message.CodeForbidden)
+	})
+	inWorld(t, func(w *world) {
+		a, b, _, _, _, _ := w.pair(nil)
+		if a.reg.Snapshot().Followers != 1 || b.reg.Snapshot().Followers != 1 {
+			t.Error("they do not follow each other")
+		}
+		b.reg.SetChanges(w.ctx, false)
+		settle(time.Second)
+		if a.reg.Snapshot().Followers != 0 || b.reg.Snapshot().Followers != 0 {
+			t.Error("somebody follows after it was switched off")
+		}
+		carol, _ := a.hyperty("carol")
+		settle(time.Second)
+		if _, ok := b.reg.addresses.get(carol); ok {
+			t.Error("an update came after it was switched off")
+		}
+		b.reg.SetChanges(w.ctx, true)
+		settle(time.Second)
+		if !b.knows(carol) {
+			t.Error("it does not follow after it was switched on")
+		}
+	})
+}
+
+func TestWhoMayFollow(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, _, bob, _, _ := w.pair(nil)
+		c := w.add("c", "example.com", nil)
+		subscribe := func(s *side, from, url message.URL) int {
+			answer, err := s.bus.Request(w.ctx, message.Message{Type: message.Subscribe, From: from, To: a.url.Join("registry"),
+				Body: message.Encode(map[string]any{"resources": url})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, _ := answer.Result()
+			return result.Code
+		}
+		changes := a.url.Join("registry", "changes")
+		for _, x := range []struct {
+			side      *side
+			from, url message.URL
+			want      int
+		}{
+			{b, b.url.Join("registry"), changes, message.CodeOK},
+			{b, b.url.Join("sm"), changes, message.CodeForbidden},
+			{b, bob, changes, message.CodeForbidden},
+			{b, b.url.Join("registry"), a.url.Join("sm"), message.CodeNotFound},
+			{c, c.url.Join("registry"), changes, message.CodeForbidden}, // no P2P connection
+			{a, a.url.Join("registry"), changes, message.CodeForbidden},
+		} {
+			if code := subscribe(x.side, x.from, x.url); code != x.want {
+				t.Errorf("%s to %s: %d, want %d", x.from, x.url, code, x.want)
+			}
+		}
+		answer, err := b.bus.Request(w.ctx, message.Message{Type: message.Read, From: b.url.Join("registry"), To: a.url.Join("registry")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = answer.OK()
+		wantCode(t, err, message.CodeBadRequest)
+		synctest.Wait()
+	})
+}
+
+func TestARuntimeWithoutRegistryChanges(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, alice, bob, _, atB := w.pair(func(o *Options) { o.LookupTimeout = 100 * time.Millisecond })
+		b.bus.Close() // b is deaf now; the connection is live
+		rem, _ := a.reg.remotes.get(b.url)
+		a.reg.ask(w.ctx, func() { a.reg.follow(rem) })
+		settle(time.Minute)
+		if route, err := a.resolve(bob); err != nil || !route.Direct {
+			t.Errorf("%+v, %v", route, err)
+		}
+		_, _ = alice, atB
+	})
+}

@@ -1,0 +1,53 @@
+// Package registry is the runtime's Registry: it knows what runs here and where everything else is, and it answers
+// the MessageBus's question "which way does this message go?" (specification, "Resolve").
+//
+// # What it holds
+//
+//   - the hyperties and data objects of this runtime, entered at the Domain Registry and refreshed there;
+//   - the stubs of this runtime with their states: Message Node stubs, P2P Handlers, P2P Requesters;
+//   - the remote runtimes that it has met, and which addresses live there (bounded, expiring);
+//   - the P2P connections, at most one for each remote runtime, with their states.
+//
+// # How it works
+//
+// One goroutine, the loop, writes all of it: status events, answers, timers come to it as tasks. It never waits for a
+// bus, a stub or a deployment; what may block runs in goroutines of its own whose outcome is the next task. Resolve
+// runs in its caller's goroutine and only reads: the address table (sharded, so that one more address does not copy
+// the others) and, for each remote runtime, an immutable record of the current way that the loop replaces.
+//
+// # Resolve, in the specification's order
+//
+//  1. Back-end function (domain://, global://): the Message Node stub of its domain.
+//  2. The address is a component of, or known to live at, a runtime with a live P2P connection: its door. An address
+//     that is used for the first time since the connection is live joins the connection's entry.
+//  3. Unknown: a read at the Domain Registry of the address's domain, one for any number of waiting messages. Nobody
+//     knows it: 404. Only disconnected entries: 408. No Domain Registry: 504. Refusals are remembered for a second.
+//  4. No live connection: the Message Node stub of the remote runtime's domain, deployed if need be. No message waits
+//     for a P2P set-up; where policy allows one it is started in the background. While it goes on, or when it has
+//     failed (retried with the next transport at once, then with backoff), or when the connection is disconnected
+//     (the Requester is asked once to connect again), messages take this way.
+//
+// Signalling (messages from or to a P2P stub or a Connection object) and responses never start a set-up.
+//
+// # P2P connections
+//
+// The states are the specification's figure: created → in-progress → live ⇄ disconnected, created|in-progress →
+// failed. The table is in state.go and nothing else moves an entry; an illegal move is refused and logged. A new try,
+// and a reconnect, is a new entry. When both sides request at once the lower runtime URL stays requester.
+//
+// When a Handler reports live, the Registry does the specification's registration: generates the p2p-connectionUrl,
+// adds a listener for it to the MessageBus, subscribes it at the Handler, and then has the connection live.
+//
+// # Registry changes
+//
+// Unless switched off, each side of a live connection subscribes to the other's <runtime>/registry/changes. The
+// answer is {code, value: [addresses], version: n}; an update is {operation: "add"|"remove", value, version: n+1}; one
+// without an operation is a complete list. A gap in the version is healed by subscribing again. Lists longer than
+// fits a message are continued by "add" updates.
+//
+// # Limits and trust
+//
+// An address that a remote runtime claims (by /changes, or by being the first to post from it) is believed until the
+// Domain Registry, which is asked about hyperties, says otherwise; it cannot take an address that is known as
+// another's, or one of this runtime. All tables are bounded, see [Options].
+package registry

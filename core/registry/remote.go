@@ -1,0 +1,225 @@
+package registry
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// remote is a remote runtime.
+type remote struct {
+	url message.URL         // canonical
+	way atomic.Pointer[way] // never nil
+
+	asked atomic.Bool // a wake is on its way to the loop
+
+	// The loop's own.
+	handlers []Handler   // what it offers, as the Domain Registry says
+	conn     *connection // the current entry, or nil
+	refs     int         // addresses that live there
+	choice   int         // which of the usable Handlers is tried next
+	failures int         // in a row
+	retryAt  time.Time   // no new try before
+	follow   follow      // its /registry/changes
+}
+
+// way is what Resolve needs to know of a remote runtime. The loop replaces it; nobody changes it.
+type way struct {
+	number  uint64         // of the connection entry; 0: none
+	state   message.Status // of the connection; 0: none
+	direct  bus.Route      // the zero Route where there is no live connection
+	wake    bool           // a message that wants a P2P connection wakes the loop
+	retryAt time.Time      // but not before
+}
+
+// address is what the cache knows of an address of a remote runtime.
+type address struct {
+	remote *remote
+	joined uint64 // the number of the connection whose entry the address is in
+	until  int64  // Unix seconds; it stays longer while a connection is live
+	source source
+}
+
+// source is who said that an address lives where it does.
+type source uint8
+
+const (
+	learned    source = iota // it posted from it first
+	listed                   // it said so on /registry/changes
+	registered               // the Domain Registry
+)
+
+// connection is one entry of the P2P connections.
+type connection struct {
+	number     uint64
+	remote     *remote
+	plugin     string
+	role       sdk.Role // of the stub at this side
+	stub       message.URL
+	handler    message.URL // a Requester's: the other side's Handler
+	door       message.URL // "" until it is live
+	state      message.Status
+	since      time.Time
+	addresses  atomic.Int64 // that joined
+	attempts   int          // which try with this remote runtime it is, from 1
+	desc       string       // why, where the stub said so
+	completing bool         // the Handler is live, the door's registration goes on
+	deadline   *appointment // of the set-up
+	stopDoor   func()       // ends the door's listener
+}
+
+// addressKey is the form in which an address is in the tables: what is below a hyperty or data object lives with it.
+func addressKey(u message.URL) message.URL { return u.Base().Canonical() }
+
+// meet returns the entry of a remote runtime, new if need be. Where the table is full the entry is not kept: it is
+// good for a relay and nothing else. It runs in the loop.
+func (r *Registry) meet(url message.URL) (rem *remote, kept bool) {
+	url = url.Runtime()
+	if rem, ok := r.remotes.get(url); ok {
+		return rem, true
+	}
+	rem = &remote{url: url}
+	rem.way.Store(&way{wake: true})
+	if r.remotes.len() >= r.opts.MaxRemotes {
+		rem.way.Store(&way{})
+		return rem, false
+	}
+	r.remotes.set(url, rem)
+	return rem, true
+}
+
+// learn enters an address of a remote runtime. It tells whether the address is now known as that runtime's: what the
+// Domain Registry says comes first, then who claimed it first. It runs in the loop.
+func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
+	key := addressKey(url)
+	old, known := r.addresses.get(key)
+	if known && old.remote != rem {
+		if from != registered {
+			return false
+		}
+		old.remote.refs--
+		known, old = false, address{}
+	}
+	if !known {
+		if r.addresses.len() >= r.opts.MaxAddresses && !r.makeRoom(key) {
+			return false
+		}
+		rem.refs++
+	}
+	now := address{remote: rem, joined: old.joined, source: max(from, old.source), until: time.Now().Add(r.opts.CacheTime).Unix()}
+	if c := rem.conn; c != nil && c.state == message.Live && now.joined != c.number {
+		now.joined = c.number
+		c.addresses.Add(1)
+		r.opts.Trace.Emit(trace.Event{Kind: trace.Learned, To: key, Peer: rem.url, Via: c.door})
+	} else if !known {
+		r.opts.Trace.Emit(trace.Event{Kind: trace.Learned, To: key, Peer: rem.url})
+	}
+	r.addresses.set(key, now)
+	return true
+}
+
+// makeRoom drops the address that ends first of a few in the shard that key falls in.
+func (r *Registry) makeRoom(key message.URL) bool {
+	var victim message.URL
+	oldest, seen := int64(0), 0
+	for u, a := range r.addresses.shard(key).m {
+		if victim == "" || a.until < oldest {
+			victim, oldest = u, a.until
+		}
+		if seen++; seen == 8 {
+			break
+		}
+	}
+	if victim == "" {
+		return false
+	}
+	r.forget(victim)
+	return true
+}
+
+// forget drops an address. It runs in the loop.
+func (r *Registry) forget(key message.URL) {
+	if a, ok := r.addresses.get(key); ok {
+		a.remote.refs--
+		if c := a.remote.conn; c != nil && a.joined == c.number {
+			c.addresses.Add(-1)
+		}
+		r.addresses.delete(key)
+	}
+}
+
+// join enters an address that is used for the first time since the connection is live into the connection's entry.
+func (r *Registry) join(key message.URL) {
+	select {
+	case r.tasks <- func() {
+		a, ok := r.addresses.get(key)
+		if !ok || a.remote.conn == nil || a.remote.conn.state != message.Live || a.joined == a.remote.conn.number {
+			return
+		}
+		c := a.remote.conn
+		a.joined = c.number
+		c.addresses.Add(1)
+		r.addresses.set(key, a)
+		r.opts.Trace.Emit(trace.Event{Kind: trace.Learned, To: key, Peer: a.remote.url, Via: c.door})
+	}:
+	default: // the next message to it tries again
+	}
+}
+
+// refreshWay makes what Resolve sees of rem agree with its entry, and has the change noticed. It runs in the loop.
+func (r *Registry) refreshWay(rem *remote) {
+	w := &way{wake: true, retryAt: rem.retryAt}
+	if c := rem.conn; c != nil {
+		w.number, w.state = c.number, c.state
+		w.wake = c.state == message.Failed || c.state == message.Disconnected
+		if c.state == message.Live {
+			w.direct = bus.Route{Stub: c.stub, Door: c.door, Remote: rem.url, Direct: true,
+				Why: "a live P2P connection over " + c.plugin + " with " + string(rem.url)}
+		}
+	}
+	before := rem.way.Swap(w)
+	if before.direct != w.direct {
+		r.changed(rem.url)
+	}
+}
+
+// usable is which of a remote runtime's Handlers this side can request with, best first.
+func (r *Registry) usable(handlers []Handler) []Handler {
+	var list []Handler
+	for _, name := range r.opts.Prefer {
+		if i := slices.IndexFunc(handlers, func(h Handler) bool { return h.Name == name }); i >= 0 {
+			list = append(list, handlers[i])
+		}
+	}
+	return list
+}
+
+const sweepShards = 16
+
+func (r *Registry) sweepPause() time.Duration { return r.opts.CacheTime * sweepShards / shardCount / 2 }
+
+// sweep drops what has expired, a few shards each time. It runs in the loop.
+func (r *Registry) sweep() {
+	now := time.Now()
+	r.addresses.each(r.swept, r.swept+sweepShards, func(key message.URL, a address) bool {
+		if a.until < now.Unix() && a.remote.way.Load().direct.Door == "" {
+			r.forget(key)
+		}
+		return true
+	})
+	r.remotes.each(r.swept, r.swept+sweepShards, func(url message.URL, rem *remote) bool {
+		c := rem.conn
+		if rem.refs == 0 && (c == nil || c.state == message.Failed && now.Sub(c.since) > r.opts.CacheTime) {
+			r.unfollow(rem)
+			r.remotes.delete(url)
+		}
+		return true
+	})
+	r.swept = (r.swept + sweepShards) % shardCount
+	r.later(r.sweepPause(), r.sweep)
+}

@@ -1,0 +1,214 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Resolve finds the way for a message that nobody listens to in this runtime (specification, "Resolve"). It blocks
+// only where an address must be looked up or a Message Node stub deployed, never for a P2P set-up. The error is a
+// *message.ResponseError, or ctx's. It is safe for any number of goroutines; the way over a live P2P connection
+// allocates nothing.
+func (r *Registry) Resolve(ctx context.Context, m message.Message) (bus.Route, error) {
+	if route, ok := r.direct(m.To); ok {
+		return route, nil
+	}
+	return r.resolve(ctx, &m, true)
+}
+
+// Explain is Resolve for a message to the address to, but starts no set-up. It may read at the Domain Registry and
+// deploy a Message Node stub.
+func (r *Registry) Explain(ctx context.Context, to message.URL) (bus.Route, error) {
+	if route, ok := r.direct(to); ok {
+		return route, nil
+	}
+	return r.resolve(ctx, &message.Message{Type: message.Read, To: to}, false)
+}
+
+// direct is the live P2P connection that covers the address. (No back-end function is in these tables, so asking them
+// first does not change the specification's order.)
+func (r *Registry) direct(to message.URL) (bus.Route, bool) {
+	if to.IsRuntime() {
+		if rem, ok := r.remotes.get(to.Runtime()); ok {
+			w := rem.way.Load()
+			return w.direct, w.direct.Door != ""
+		}
+		return bus.Route{}, false
+	}
+	key := addressKey(to)
+	a, ok := r.addresses.get(key)
+	if !ok {
+		return bus.Route{}, false
+	}
+	w := a.remote.way.Load()
+	if w.direct.Door == "" {
+		return bus.Route{}, false
+	}
+	if a.joined != w.number {
+		r.join(key)
+	}
+	return w.direct, true
+}
+
+// resolve is every other way. It reads downwards in the specification's order.
+func (r *Registry) resolve(ctx context.Context, m *message.Message, setUp bool) (bus.Route, error) {
+	to := m.To
+	switch {
+	case to == message.SessionAddress || to == message.Default:
+		return bus.Route{}, r.refuse(message.CodeNotFound, "%s is not an address of a runtime", to)
+	case to.IsBackEnd():
+		return r.backEnd(ctx, to)
+	case r.isLocal(to):
+		return bus.Route{}, r.refuse(message.CodeNotFound, "%s belongs to this runtime and nobody listens to it", to)
+	case to.IsRuntime():
+		rem, ok := r.remotes.get(to.Runtime())
+		if !ok { // never met: only its node can know
+			return r.relay(ctx, m, to.Runtime(), 0)
+		}
+		return r.toward(ctx, m, rem, setUp)
+	}
+	rem, err := r.find(ctx, to)
+	if err != nil {
+		if to.Scheme() == message.SchemeConnection && isCode(err, message.CodeNotFound) {
+			return r.objectAtNode(ctx, to)
+		}
+		return bus.Route{}, err
+	}
+	return r.toward(ctx, m, rem, setUp)
+}
+
+func (r *Registry) backEnd(ctx context.Context, to message.URL) (bus.Route, error) {
+	domain := to.NodeDomain()
+	if domain == "" {
+		domain = r.opts.Domain
+	}
+	stub, _, err := r.node(ctx, domain)
+	return bus.Route{Stub: stub, Door: stub, Why: "a function of the Message Node of " + domain}, err
+}
+
+// objectAtNode is the way to a Connection object that this runtime has not heard of: it is never in the Domain
+// Registry, and the node that allocated its address knows whose it is.
+func (r *Registry) objectAtNode(ctx context.Context, to message.URL) (bus.Route, error) {
+	stub, _, err := r.node(ctx, to.NodeDomain())
+	return bus.Route{Stub: stub, Door: stub, Why: "a Connection object: the Message Node of its domain knows whose it is"}, err
+}
+
+// toward is the way to an address of rem; setUp allows a P2P set-up to start.
+func (r *Registry) toward(ctx context.Context, m *message.Message, rem *remote, setUp bool) (bus.Route, error) {
+	w := rem.way.Load()
+	if w.direct.Door != "" {
+		return w.direct, nil
+	}
+	if setUp && w.wake && r.wantsP2P(m) && !time.Now().Before(w.retryAt) {
+		r.wake(rem, m.To)
+	}
+	return r.relay(ctx, m, rem.url, w.state)
+}
+
+// relay is the way over the Message Node of the remote runtime's domain.
+func (r *Registry) relay(ctx context.Context, m *message.Message, remote message.URL, state message.Status) (bus.Route, error) {
+	if pending(state) {
+		r.opts.Trace.Message(trace.Connecting, *m, trace.Event{Peer: remote, Value: state.String()})
+	}
+	stub, deployed, err := r.node(ctx, remote.NodeDomain())
+	if err != nil {
+		return bus.Route{}, err
+	}
+	if r.opts.Trace.Watched() && (pending(state) || deployed) {
+		value := "registered"
+		if deployed {
+			value = "deployed"
+		}
+		r.opts.Trace.Message(trace.Deploy, *m, trace.Event{Via: stub, Peer: remote, Value: value})
+	}
+	return bus.Route{Stub: stub, Door: stub, Remote: remote, Why: whyRelay(state)}, nil
+}
+
+func whyRelay(state message.Status) string {
+	switch state {
+	case message.Created, message.InProgress:
+		return "the Message Node: a P2P connection is being set up"
+	case message.Failed:
+		return "the Message Node: the last P2P set-up failed"
+	case message.Disconnected:
+		return "the Message Node: the P2P connection is disconnected"
+	default:
+		return "the Message Node: no P2P connection"
+	}
+}
+
+// wantsP2P tells whether m may have a P2P connection set up: policy, the message's own wish, and never for signalling
+// or a response.
+func (r *Registry) wantsP2P(m *message.Message) bool {
+	switch {
+	case r.opts.Policy == Never || m.P2P == message.No || r.opts.Policy == Requested && m.P2P != message.Yes:
+		return false
+	case m.Type == message.Response || isSignalling(m.From) || isSignalling(m.To):
+		return false
+	}
+	return m.From != r.url // the Registry's own housekeeping
+}
+
+// isSignalling tells whether u takes part in setting up P2P connections.
+func isSignalling(u message.URL) bool {
+	if u.IsRuntime() {
+		path := u.Path()
+		return strings.Contains(path, "/p2phandler/") || strings.Contains(path, "/p2prequester/")
+	}
+	return u.Scheme() == message.SchemeConnection
+}
+
+// Local tells whether u is this runtime's: one of its components, or registered here.
+func (r *Registry) Local(u message.URL) bool { return r.isLocal(u) }
+
+// isLocal tells whether u is this runtime's: one of its components, or registered here.
+func (r *Registry) isLocal(u message.URL) bool {
+	if u.IsRuntime() {
+		return u.Runtime() == r.opts.Runtime
+	}
+	_, ok := r.locals.get(addressKey(u))
+	return ok
+}
+
+// wake has the loop consider a P2P set-up with rem; to is an address there. It does not wait.
+func (r *Registry) wake(rem *remote, to message.URL) {
+	if !rem.asked.CompareAndSwap(false, true) {
+		return
+	}
+	select {
+	case r.tasks <- func() { rem.asked.Store(false); r.consider(rem, to) }:
+	default:
+		rem.asked.Store(false)
+	}
+}
+
+// ErrNoWay is the error of RouteTo while there is no way to the runtime.
+var ErrNoWay = fmt.Errorf("registry: no way to the runtime now")
+
+// RouteTo is the best way to a remote runtime now. It does not block and starts no P2P set-up; where the Message
+// Node's stub is missing it has it deployed, says [ErrNoWay], and PathChanged tells when it is there.
+func (r *Registry) RouteTo(url message.URL) (bus.Route, error) {
+	url = url.Runtime()
+	if url == "" || url == r.opts.Runtime {
+		return bus.Route{}, fmt.Errorf("%w: %q is no remote runtime", ErrNoWay, url)
+	}
+	state := message.Status(0)
+	if rem, ok := r.remotes.get(url); ok {
+		w := rem.way.Load()
+		if w.direct.Door != "" {
+			return w.direct, nil
+		}
+		state = w.state
+	}
+	if stub, ok := r.nodeNow(url.NodeDomain()); ok {
+		return bus.Route{Stub: stub, Door: stub, Remote: url, Why: whyRelay(state)}, nil
+	}
+	r.wantNode(url)
+	return bus.Route{}, fmt.Errorf("%w: the stub of the Message Node of %s does not run", ErrNoWay, url.NodeDomain())
+}

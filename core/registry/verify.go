@@ -1,0 +1,116 @@
+package registry
+
+import (
+	"context"
+	"strings"
+
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Verify tells whether the runtime remote may post under from: its own components and what is known to live there may.
+// About an unknown hyperty, and one that another has only claimed, the Domain Registry decides; an unknown address of
+// another scheme belongs to the first that uses it. The error is a *message.ResponseError, or ctx's.
+func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) error {
+	remoteURL = remoteURL.Canonical()
+	if from.IsRuntime() {
+		if from.Runtime() == remoteURL {
+			return nil
+		}
+		return r.forged(remoteURL, from, "another runtime's component")
+	}
+	if from.IsBackEnd() || from == message.SessionAddress {
+		return r.forged(remoteURL, from, "a Message Node's function")
+	}
+	key := addressKey(from)
+	a, known := r.addresses.get(key)
+	if known && a.remote.url == remoteURL {
+		return nil
+	}
+	if r.isLocal(from) {
+		return r.forged(remoteURL, from, "of this runtime")
+	}
+	if key.Scheme() == message.SchemeHyperty && !(known && a.source == registered) {
+		rem, err := r.lookUp(ctx, key)
+		switch {
+		case err == nil && rem.url == remoteURL:
+			return nil
+		case err == nil:
+			return r.forged(remoteURL, from, "another runtime's")
+		case isCode(err, message.CodeNotFound):
+			return r.forged(remoteURL, from, "not in the Domain Registry")
+		}
+		return err
+	}
+	if known {
+		return r.forged(remoteURL, from, "another runtime's")
+	}
+	ok := false
+	if err := r.ask(ctx, func() {
+		if rem, kept := r.meet(remoteURL); kept {
+			ok = r.learn(rem, key, learned)
+		}
+	}); err != nil {
+		return err
+	}
+	if !ok {
+		return r.forged(remoteURL, from, "another runtime's, or one too many")
+	}
+	return nil
+}
+
+func (r *Registry) forged(who, from message.URL, whose string) error {
+	return r.refuse(message.CodeForbidden, "%s may not post as %s: it is %s", who, from, whose)
+}
+
+// VerifyLocal tells whether the component owner of this runtime may post under from: the owner must be registered, and
+// from be its own address or of a data object that it reports. The core's own components may also post under every
+// address of this runtime's hyperties and objects (the sync manager does). A Message Node's stub posts what its
+// node says: as the node's functions, and as addresses of its domain, but not as those that a runtime with a P2P
+// connection has, or has shown to be its own. The error is a *message.ResponseError.
+func (r *Registry) VerifyLocal(owner, from message.URL) error {
+	var s *stub
+	if owner.Within(r.opts.Runtime) {
+		s, _ = r.stubs.get(owner.Canonical())
+		if s == nil && isStubPath(owner) {
+			return r.refuse(message.CodeForbidden, "%s is not registered in this runtime", owner)
+		}
+	} else if l, ok := r.locals.get(owner.Canonical()); !ok || l.reporter != "" {
+		return r.refuse(message.CodeForbidden, "%s is not registered in this runtime", owner)
+	}
+	if from.Within(owner) {
+		return nil
+	}
+	l, isLocal := r.locals.get(addressKey(from))
+	switch {
+	case isLocal && l.reporter == owner.Canonical():
+		return nil
+	case isLocal && s == nil && owner.Within(r.opts.Runtime):
+		return nil
+	case !isLocal && s != nil && s.Role == sdk.RoleNode && r.nodeMayPost(s, from):
+		return nil
+	}
+	return r.forged(owner, from, "not its own, nor of an object that it reports")
+}
+
+// isStubPath tells whether u, a component of this runtime, has the form of a stub's address.
+func isStubPath(u message.URL) bool {
+	path := u.Path()
+	return isSignalling(u) || strings.Contains(path, "/protostub/")
+}
+
+func (r *Registry) nodeMayPost(s *stub, from message.URL) bool {
+	domain := from.NodeDomain()
+	if domain == "" {
+		domain = r.opts.Domain
+	}
+	if domain != s.Domain || from.Within(r.opts.Runtime) {
+		return false
+	}
+	if from.IsBackEnd() {
+		return true
+	}
+	key := addressKey(from)
+	a, ok := r.addresses.get(key)
+	return !from.IsRuntime() && (!ok || a.source != learned && a.source != listed && a.remote.way.Load().number == 0)
+}
