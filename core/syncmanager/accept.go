@@ -1,0 +1,155 @@
+package syncmanager
+
+import (
+	"context"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/syncher/object"
+)
+
+// authorise asks the reporter whether an observer may subscribe to its object, or read it (specification,
+// "Subscribe": forward).
+func (m *Manager) authorise(ctx context.Context, r *reported, observer message.URL, t message.Type) error {
+	_, err := m.ask(ctx, m.forward(r, observer, t))
+	return err
+}
+
+func (m *Manager) forward(r *reported, observer message.URL, t message.Type) message.Message {
+	return message.Message{Type: message.Forward, From: m.self, To: r.reporter, Body: message.Encode(map[string]any{
+		"type": t, "from": observer, "to": r.url,
+	})}
+}
+
+// remoteRequest serves what comes to U/subscription, and to U itself.
+func (m *Manager) remoteRequest(r *reported, msg message.Message) {
+	var body request
+	err := msg.Decode(&body)
+	if err == nil {
+		switch {
+		case msg.Type == message.Response:
+			return
+		case msg.Type == message.Subscribe && msg.To.Canonical() != r.url.Canonical():
+			err = m.accept(r, msg, observerOf(msg, body))
+		case msg.Type == message.Unsubscribe && msg.To.Canonical() != r.url.Canonical():
+			m.dismiss(r, msg, observerOf(msg, body))
+		case msg.Type == message.Read:
+			m.readRemote(r, msg)
+		default:
+			err = refuse(message.CodeBadRequest, string(msg.To)+" does not know "+msg.Type.String())
+		}
+	}
+	if err != nil {
+		m.refuse(msg, err)
+	}
+}
+
+// observerOf is the component that a sync manager asks for: the specification and the reference name it differently.
+func observerOf(msg message.Message, body request) message.URL {
+	if body.Subscriber != "" {
+		return body.Subscriber
+	}
+	return msg.Source
+}
+
+// accept serves a remote sync manager's subscribe.
+func (m *Manager) accept(r *reported, msg message.Message, observer message.URL) error {
+	runtime := msg.From.Runtime()
+	if _, err := message.ParseURL(string(observer)); err != nil {
+		return refuse(message.CodeBadRequest, "subscriber: "+err.Error())
+	}
+	if runtime == "" || runtime == m.o.Runtime.Canonical() || msg.From.Canonical() != runtime.Join("sm") {
+		return refuse(message.CodeForbidden, "a component subscribes through the sync manager of its own runtime")
+	}
+	if of := observer.Runtime(); of != "" && of != runtime {
+		return refuse(message.CodeForbidden, string(observer)+" is of another runtime")
+	}
+	m.task(msg.From, func(ctx context.Context) {
+		err := m.authorise(ctx, r, observer, message.Subscribe)
+		var answer message.Message
+		if err == nil {
+			answer, err = m.admit(r, msg, runtime, observer)
+		}
+		if err != nil {
+			answer = refusal(msg, err)
+		}
+		m.post(ctx, answer)
+	})
+	return nil
+}
+
+// admit enters a remote observer and makes the answer, which has the value as it is at that moment: every later
+// update is forwarded.
+func (m *Manager) admit(r *reported, msg message.Message, runtime, observer message.URL) (message.Message, error) {
+	stop := m.bus.Forward(object.Changes(r.url), runtime)
+	m.mu.Lock()
+	known, err := m.enterRemote(r, runtime, observer, stop)
+	now := r.replica
+	m.mu.Unlock()
+	if known || err != nil {
+		stop()
+	}
+	if err != nil {
+		return message.Message{}, err
+	}
+	return now.value(msg), nil
+}
+
+// enterRemote tells whether the runtime is known already. m.mu is held.
+func (m *Manager) enterRemote(r *reported, runtime, observer message.URL, stop func()) (known bool, err error) {
+	if m.reported[r.url.Canonical()] != r {
+		return false, notYours(r.url, false)
+	}
+	to := r.remotes[runtime]
+	if known = to != nil; !known {
+		if len(r.remotes) >= m.o.Limits.Remotes {
+			return false, refuse(message.CodeTooMany, "too many runtimes observe "+string(r.url))
+		}
+		to = &remote{observers: make(map[message.URL]struct{}), stop: stop}
+		r.remotes[runtime] = to
+	}
+	if _, again := to.observers[observer.Canonical()]; !again && len(to.observers) >= m.o.Limits.Observers {
+		return known, refuse(message.CodeTooMany, "too many observers of "+string(r.url))
+	}
+	to.observers[observer.Canonical()] = struct{}{}
+	return known, nil
+}
+
+// dismiss serves a remote sync manager's unsubscribe. The reporter is told.
+func (m *Manager) dismiss(r *reported, msg message.Message, observer message.URL) {
+	m.mu.Lock()
+	to := r.remotes[msg.From.Runtime()]
+	was := false
+	var stop func()
+	if to != nil {
+		_, was = to.observers[observer.Canonical()]
+		delete(to.observers, observer.Canonical())
+		if len(to.observers) == 0 {
+			delete(r.remotes, msg.From.Runtime())
+			stop = to.stop
+		}
+	}
+	m.mu.Unlock()
+	m.task(msg.From, func(ctx context.Context) {
+		if stop != nil {
+			stop()
+		}
+		m.post(ctx, msg.Respond(message.CodeOK, nil))
+		if was {
+			m.post(ctx, m.forward(r, observer, message.Unsubscribe))
+		}
+	})
+}
+
+// readRemote serves a read of the object, by whoever the reporter would let subscribe (specification, "Read").
+func (m *Manager) readRemote(r *reported, msg message.Message) {
+	m.task(msg.From, func(ctx context.Context) {
+		if err := m.authorise(ctx, r, msg.From, message.Read); err != nil {
+			m.post(ctx, refusal(msg, err))
+			return
+		}
+		m.mu.Lock()
+		now := r.replica
+		m.mu.Unlock()
+		m.post(ctx, now.value(msg))
+	})
+}

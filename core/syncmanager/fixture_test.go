@@ -1,0 +1,280 @@
+package syncmanager
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
+	"github.com/protofly/protofly/sdk/syncher"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is some runtimes that reach each other by links, one runtime a domain.
+type world struct {
+	t    *testing.T
+	ctx  context.Context
+	by   map[string]*runtime // by domain
+	wg   sync.WaitGroup
+	mu   sync.Mutex
+	lose func(from, to string, m message.Message) bool // a message that the link is to lose
+	pace time.Duration                                 // of a link: the time that each message takes it
+}
+
+// runtime is a MessageBus and a sync manager.
+type runtime struct {
+	w      *world
+	domain string
+	url    message.URL
+	bus    *bus.MessageBus
+	sm     *Manager
+	limits Limits
+
+	mu       sync.Mutex
+	next     int
+	objects  map[message.URL]Object
+	nodeGot  []message.Message
+	nodeSays int
+	out      map[string]chan flight // the links, by domain
+}
+
+// run runs f in a bubble with runtimes for the domains.
+func run(t *testing.T, f func(w *world), domains ...string) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		w := &world{t: t, ctx: ctx, by: make(map[string]*runtime)}
+		for _, d := range domains {
+			w.by[d] = &runtime{
+				w: w, domain: d, url: message.URL("hyperty-runtime://" + d + "/r"), objects: make(map[message.URL]Object),
+				nodeSays: 200, out: make(map[string]chan flight),
+			}
+		}
+		for _, r := range w.by {
+			r.link()
+			r.start()
+		}
+		defer func() {
+			for _, r := range w.by {
+				r.stop()
+			}
+			cancel()
+			w.wg.Wait()
+		}()
+		f(w)
+	})
+}
+
+func (r *runtime) start() {
+	r.bus = bus.New(bus.Options{Runtime: r.url})
+	r.bus.Connect(r, r, nil)
+	r.sm = New(Options{Runtime: r.url, Domain: r.domain, Bus: r.bus, Objects: r, Limits: r.limits, Local: func(u message.URL) bool { return u.Domain() == r.domain }})
+}
+
+func (r *runtime) stop() {
+	r.sm.Close()
+	r.bus.Close()
+}
+
+// flight is a message on a link.
+type flight struct {
+	m       message.Message
+	arrives time.Time
+}
+
+// link makes the ways to the other runtimes: each keeps the order and takes 10 ms.
+func (r *runtime) link() {
+	for domain := range r.w.by {
+		way := make(chan flight, 100)
+		r.out[domain] = way
+		r.w.wg.Go(func() {
+			for {
+				select {
+				case f := <-way:
+					m := f.m
+					time.Sleep(time.Until(f.arrives))
+					r.w.mu.Lock()
+					pace := r.w.pace
+					lost := r.w.lose != nil && r.w.lose(r.domain, domain, m)
+					r.w.mu.Unlock()
+					time.Sleep(pace)
+					if !lost {
+						r.w.by[domain].bus.Arrive(r.w.ctx, r.url, "", m)
+					}
+				case <-r.w.ctx.Done():
+					return
+				}
+			}
+		})
+	}
+}
+
+func (w *world) losing(f func(from, to string, m message.Message) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lose = f
+}
+
+// Resolve finds the runtime of an address's domain.
+func (r *runtime) Resolve(_ context.Context, m message.Message) (bus.Route, error) {
+	if m.To.IsBackEnd() {
+		return bus.Route{Stub: "node"}, nil
+	}
+	if r.w.by[m.To.Domain()] == nil {
+		return bus.Route{}, &message.ResponseError{Code: 404, Description: "nobody knows " + string(m.To)}
+	}
+	return bus.Route{Remote: r.w.by[m.To.Domain()].url}, nil
+}
+
+func (r *runtime) Forward(ctx context.Context, route bus.Route, m message.Message) error {
+	if route.Remote == "" {
+		r.mu.Lock()
+		r.nodeGot = append(r.nodeGot, m)
+		says := r.nodeSays
+		r.mu.Unlock()
+		r.w.wg.Go(func() { r.bus.ArriveFromNode(r.w.ctx, "node", m.Respond(says, nil)) })
+		return nil
+	}
+	select {
+	case r.out[route.Remote.Domain()] <- flight{m, time.Now().Add(10 * time.Millisecond)}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *runtime) Register(_ context.Context, o Object) (message.URL, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o.URL == "" {
+		r.next++
+		o.URL = message.URL(fmt.Sprintf("%s://%s/o%d", o.Scheme, r.domain, r.next))
+	}
+	if strings.HasSuffix(string(o.URL), "taken") {
+		return "", &message.ResponseError{Code: 409, Description: "another has it"}
+	}
+	r.objects[o.URL] = o
+	return o.URL, nil
+}
+
+func (r *runtime) Unregister(_ context.Context, url message.URL) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.objects, url)
+	return nil
+}
+
+func (r *runtime) registered() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.objects)
+}
+
+// component is a hyperty with a MiniBus and a syncher.
+type component struct {
+	*syncher.Syncher
+	url    message.URL
+	bus    *minibus.MiniBus
+	unhear func()
+	r      *runtime
+}
+
+func (r *runtime) component(name string) *component {
+	c := &component{url: message.URL("hyperty://" + r.domain + "/" + name), r: r}
+	c.bus = minibus.New(minibus.Options{Out: func(ctx context.Context, m message.Message) error { return c.r.bus.From(ctx, c.url, m) }})
+	c.connect()
+	c.Syncher = syncher.New(syncher.Options{Bus: c.bus, Owner: c.url, Runtime: r.url})
+	return c
+}
+
+func (c *component) connect() {
+	c.unhear = c.r.bus.Listen(c.url, func(ctx context.Context, m message.Message) { c.bus.Deliver(ctx, m) })
+}
+
+func (c *component) close() {
+	c.Close()
+	c.unhear()
+	c.bus.Close()
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantCode(t *testing.T, err error, code int) {
+	t.Helper()
+	var refusal *message.ResponseError
+	if !errors.As(err, &refusal) || refusal.Code != code {
+		t.Fatalf("want code %d, got %v", code, err)
+	}
+}
+
+func wantValue(t *testing.T, got json.RawMessage, want string) {
+	t.Helper()
+	var a, b any
+	check(t, json.Unmarshal(got, &a))
+	check(t, json.Unmarshal([]byte(want), &b))
+	if string(message.Encode(a)) != string(message.Encode(b)) {
+		t.Fatalf("value %.300s, want %.300s", got, want)
+	}
+}
+
+// next reads the next change and tells whether it is the wanted one.
+func next(t *testing.T, o *syncher.Observer) syncher.Change {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, err := o.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func wantEnd(t *testing.T, o *syncher.Observer) {
+	t.Helper()
+	if c := next(t, o); !c.Deleted {
+		t.Fatalf("want the deletion, got %+v", c)
+	}
+	if _, err := o.Next(context.Background()); err != io.EOF {
+		t.Fatalf("want io.EOF, got %v", err)
+	}
+}
+
+// left is how many objects, subscriptions and bytes the sync manager keeps.
+func (r *runtime) left() string {
+	r.sm.mu.Lock()
+	defer r.sm.mu.Unlock()
+	remotes := 0
+	for _, o := range r.sm.reported {
+		remotes += len(o.remotes)
+	}
+	return fmt.Sprintf("%d reported to %d, %d observed, %d owners, %d followers, %d bytes, %d running",
+		len(r.sm.reported), remotes, len(r.sm.observed), len(r.sm.owned), len(r.sm.follows), r.sm.bytes, r.sm.running)
+}
+
+const nothing = "0 reported to 0, 0 observed, 0 owners, 0 followers, 0 bytes, 0 running"

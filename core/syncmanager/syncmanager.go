@@ -1,0 +1,303 @@
+package syncmanager
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/syncher/object"
+)
+
+// Object is what the Registry is told of a reported object.
+type Object struct {
+	URL       message.URL // the wished address; empty: one is to be allocated
+	Scheme    string      // of the address
+	Name      string
+	Schema    message.URL
+	Reporter  message.URL // a component of this runtime
+	Resources []string
+	Private   bool // not for the Domain Registry
+}
+
+// Objects is what the sync manager needs of the Registry.
+type Objects interface {
+	// Register gives the object its address and enters it in the tables and, unless it is private, in the Domain
+	// Registry. The wished address of an object that its reporter had before is granted again. A refusal is a
+	// *message.ResponseError.
+	Register(ctx context.Context, o Object) (message.URL, error)
+	// Unregister removes the object from the tables and the Domain Registry.
+	Unregister(ctx context.Context, url message.URL) error
+}
+
+// Bus is what the sync manager needs of the MessageBus.
+type Bus interface {
+	message.Bus
+	// Forward has every message for the address at also sent to the runtime remote.
+	Forward(at, remote message.URL) (stop func())
+}
+
+// Limits bound what components and other runtimes can make the sync manager keep. A zero field is its default.
+type Limits struct {
+	Objects      int // reported and observed, in all; 65,536
+	PerComponent int // reported by one component, and observed by one; 16,384
+	Observers    int // of one object: components of this runtime, and the same of each remote runtime; 1,024
+	Remotes      int // runtimes that observe one object; 4,096
+	Bytes        int // data of all objects; 256 MiB
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{{&l.Objects, 1 << 16}, {&l.PerComponent, 1 << 14}, {&l.Observers, 1 << 10}, {&l.Remotes, 1 << 12}, {&l.Bytes, 256 << 20}} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	return l
+}
+
+// Options is what a sync manager is made from. Runtime, Domain, Bus and Objects are needed.
+type Options struct {
+	Runtime message.URL
+	Domain  string
+	Bus     Bus
+	Objects Objects
+	// Local tells whether a component of this runtime has the address. Others are refused at <runtime>/sm. Without
+	// it only components of other runtimes that show as such by their address are refused.
+	Local  func(component message.URL) bool
+	Log    hclog.Logger
+	Limits Limits
+}
+
+// Manager is a runtime's sync manager. It is made by [New] and must be closed.
+type Manager struct {
+	o      Options
+	bus    Bus
+	self   message.URL // <runtime>/sm
+	log    hclog.Logger
+	ctx    context.Context // ends at Close
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // every goroutine of the sync manager
+	unhear func()
+
+	renewals chan struct{} // one for each renewal that asks
+
+	mu       sync.Mutex
+	closed   bool
+	inFlight map[message.URL]int // tasks by who caused them
+	running  int                 // tasks in all
+	reported map[message.URL]*reported
+	observed map[message.URL]*observed
+	creating map[message.URL]struct{}      // wished addresses that are being registered
+	leaving  map[message.URL]chan struct{} // deleted objects that are being unregistered; closed when that is done
+	owned    map[message.URL]int           // objects by their reporter
+	follows  map[message.URL]int           // objects by their observer
+	bytes    int                           // data of all objects
+}
+
+const (
+	maxTasks       = 1 << 15 // at the same time
+	maxTasksLocal  = 1 << 12 // of one component
+	maxTasksRemote = 1 << 8  // of one remote runtime
+)
+
+// New makes a sync manager, which serves at once.
+func New(o Options) *Manager {
+	o.Limits = o.Limits.withDefaults()
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &Manager{
+		o: o, bus: o.Bus, self: o.Runtime.Join("sm"), log: o.Log, ctx: ctx, cancel: cancel,
+		renewals: make(chan struct{}, maxRenewals),
+		inFlight: make(map[message.URL]int), reported: make(map[message.URL]*reported), observed: make(map[message.URL]*observed),
+		creating: make(map[message.URL]struct{}), leaving: make(map[message.URL]chan struct{}), owned: make(map[message.URL]int), follows: make(map[message.URL]int),
+	}
+	m.unhear = m.bus.Listen(m.self, m.serve)
+	return m
+}
+
+// Close ends the sync manager and waits for its goroutines. Nobody is told: remote runtimes come back when this one
+// does.
+func (m *Manager) Close() {
+	m.mu.Lock()
+	m.closed = true
+	var stops []func()
+	for _, r := range m.reported {
+		stops = append(stops, r.stops...)
+		for _, remote := range r.remotes {
+			stops = append(stops, remote.stop)
+		}
+	}
+	for _, o := range m.observed {
+		stops = append(stops, o.stop)
+	}
+	m.reported, m.observed = make(map[message.URL]*reported), make(map[message.URL]*observed)
+	m.mu.Unlock()
+	m.cancel()
+	m.unhear()
+	for _, stop := range stops {
+		stop()
+	}
+	m.tasks.Wait()
+}
+
+// task runs f in a goroutine that Close waits for, on behalf of a sender that may have so many at a time and no more.
+// It tells whether it does. m.mu is not held.
+func (m *Manager) task(sender message.URL, f func(ctx context.Context)) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.begin(sender, f)
+}
+
+// begin is task with m.mu held.
+func (m *Manager) begin(sender message.URL, f func(ctx context.Context)) bool {
+	sender = sender.Canonical()
+	limit := maxTasksLocal
+	if remote := sender.Runtime(); remote != "" && remote != m.o.Runtime.Canonical() {
+		limit = maxTasksRemote
+	}
+	if m.closed {
+		return false
+	}
+	if m.running >= maxTasks || m.inFlight[sender] >= limit {
+		m.log.Warn("too many requests at once: one is dropped", "from", sender)
+		return false
+	}
+	m.running++
+	m.inFlight[sender]++
+	m.tasks.Go(func() {
+		defer func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.running--
+			if m.inFlight[sender]--; m.inFlight[sender] == 0 {
+				delete(m.inFlight, sender)
+			}
+		}()
+		f(m.ctx)
+	})
+	return true
+}
+
+// spawn is task without a limit, for what follows from what was there: its number is that of the objects. m.mu is
+// held.
+func (m *Manager) spawn(f func(ctx context.Context)) {
+	if !m.closed {
+		m.tasks.Go(func() { f(m.ctx) })
+	}
+}
+
+// request is the body of everything that is asked at <runtime>/sm and at U/subscription.
+type request struct {
+	Resume     bool            `json:"resume"`
+	Resource   message.URL     `json:"resource"`
+	Schema     message.URL     `json:"schema"`
+	Scheme     string          `json:"scheme"`
+	Private    bool            `json:"private"`
+	Value      object.Metadata `json:"value"`
+	Authorise  message.URLs    `json:"authorise"`
+	Subscriber message.URL     `json:"subscriber"`
+}
+
+// serve takes what this runtime's synchers ask for.
+func (m *Manager) serve(_ context.Context, msg message.Message) {
+	if msg.Type == message.Response {
+		return
+	}
+	if !m.local(msg.From) {
+		m.answer(msg.Refuse(message.CodeForbidden, "%s serves this runtime's components; ask at an object's /subscription", m.self))
+		return
+	}
+	var err error
+	switch msg.Type {
+	case message.Update:
+		err = m.update(msg)
+	case message.Create:
+		err = m.create(msg)
+	case message.Subscribe:
+		err = m.subscribe(msg)
+	case message.Unsubscribe:
+		err = m.unsubscribe(msg)
+	case message.Delete:
+		err = m.delete(msg)
+	case message.Read:
+		err = m.read(msg)
+	default:
+		err = refuse(message.CodeBadRequest, "the sync manager does not know "+msg.Type.String())
+	}
+	if err != nil {
+		m.refuse(msg, err)
+	}
+}
+
+// local tells whether a component of this runtime has the address.
+func (m *Manager) local(component message.URL) bool {
+	if r := component.Runtime(); r != "" && r != m.o.Runtime.Canonical() {
+		return false
+	}
+	return m.o.Local == nil || component.Within(m.o.Runtime) || m.o.Local(component)
+}
+
+// answer posts a response, in a task of its own: the one who asked may be slow to take it. m.mu is not held.
+func (m *Manager) answer(response message.Message) {
+	m.task(response.To, func(ctx context.Context) { m.post(ctx, response) })
+}
+
+// reply is answer with m.mu held.
+func (m *Manager) reply(response message.Message) {
+	m.begin(response.To, func(ctx context.Context) { m.post(ctx, response) })
+}
+
+func (m *Manager) post(ctx context.Context, msg message.Message) {
+	if err := m.bus.Post(ctx, msg); err != nil && ctx.Err() == nil {
+		m.log.Debug("cannot post", "type", msg.Type, "to", msg.To, "error", err)
+	}
+}
+
+// refuse answers with the code in err.
+func (m *Manager) refuse(msg message.Message, err error) { m.answer(refusal(msg, err)) }
+
+func refusal(msg message.Message, err error) message.Message {
+	code, text := codeOf(err), err.Error()
+	if known := (*message.ResponseError)(nil); errors.As(err, &known) && known.Description != "" {
+		text = known.Description
+	}
+	return msg.Refuse(code, "%s", text)
+}
+
+// codeOf is the response code that err stands for.
+func codeOf(err error) int {
+	known := (*message.ResponseError)(nil)
+	switch {
+	case errors.As(err, &known):
+		return known.Code
+	case errors.Is(err, object.ErrTooLarge), errors.Is(err, message.ErrTooLarge):
+		return message.CodeTooLarge
+	case errors.Is(err, object.ErrData), errors.Is(err, object.ErrPath), errors.Is(err, object.ErrMetadata), errors.Is(err, message.ErrMalformed):
+		return message.CodeBadRequest
+	}
+	return message.CodeError
+}
+
+func refuse(code int, text string) error {
+	return &message.ResponseError{Code: code, Description: text}
+}
+
+// ask posts a request and returns its final response, or the refusal as an error.
+func (m *Manager) ask(ctx context.Context, msg message.Message) (message.Message, error) {
+	r, err := m.bus.Request(ctx, msg)
+	if err != nil {
+		return r, err
+	}
+	if r.From == "" { // a time-out answer that the bus made
+		r.From = msg.To
+	}
+	_, err = r.OK()
+	return r, err
+}
