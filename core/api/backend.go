@@ -1,0 +1,140 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Backend is the runtime that the API is served for.
+type Backend interface {
+	// URL is the runtime's own address.
+	URL() message.URL
+	// Attach registers a hyperty. deliver is called in order for every message that comes for it. It may block while
+	// the application is behind; for a response it blocks only where the application does not read at all, so that a
+	// Backend which hands responses past the messages that wait keeps a busy handler's own requests going. deliver
+	// returns when the attachment is being closed. The error is a *message.ResponseError where the application is to
+	// see a certain code: 409 for a name that is taken.
+	Attach(ctx context.Context, r hyperty.Registration, deliver message.Handler) (hyperty.Attachment, error)
+	// Status says what runs.
+	Status(ctx context.Context) (Status, error)
+	// Path says which way a message to an address would go now, and changes nothing. The error is a
+	// *message.ResponseError where such a message would get that response.
+	Path(ctx context.Context, to message.URL) (Path, error)
+	// Watch has f told of everything that the core does, until stop is called.
+	Watch(f trace.Func) (stop func())
+}
+
+// Status is what runs in a runtime, for people and for scripts: the JSON of "protofly status --json".
+type Status struct {
+	Runtime     message.URL  `json:"runtime"`
+	Domain      string       `json:"domain"`
+	Version     string       `json:"version"`
+	Started     time.Time    `json:"started"`
+	Hyperties   []Hyperty    `json:"hyperties"`
+	Objects     []Object     `json:"objects"`
+	Stubs       []Stub       `json:"stubs"`
+	Connections []Connection `json:"connections"`
+	Sessions    []Session    `json:"sessions"`
+	Plugins     []Plugin     `json:"plugins"`
+}
+
+// lists is s with empty lists where there are none, so that scripts find [] and not null.
+func (s Status) lists() Status {
+	s.Hyperties, s.Objects, s.Stubs = some(s.Hyperties), some(s.Objects), some(s.Stubs)
+	s.Connections, s.Sessions, s.Plugins = some(s.Connections), some(s.Sessions), some(s.Plugins)
+	return s
+}
+
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// Hyperty is a registered hyperty.
+type Hyperty struct {
+	URL       message.URL `json:"url"`
+	User      message.URL `json:"user,omitempty"`
+	Resources []string    `json:"resources,omitempty"`
+	Since     time.Time   `json:"since,omitzero"`
+}
+
+// Object is a data object that is reported here.
+type Object struct {
+	URL      message.URL `json:"url"`
+	Name     string      `json:"name,omitempty"`
+	Reporter message.URL `json:"reporter"`
+	Since    time.Time   `json:"since,omitzero"`
+}
+
+// Stub is an instance of a protostub.
+type Stub struct {
+	URL    message.URL    `json:"url"`
+	Plugin string         `json:"plugin"`
+	Role   string         `json:"role"`             // node, requester, handler
+	Domain string         `json:"domain,omitempty"` // of the Message Node that it reaches
+	Remote message.URL    `json:"remote,omitempty"`
+	State  message.Status `json:"state,omitzero"`
+	Since  time.Time      `json:"since,omitzero"` // in this state
+	Why    string         `json:"why,omitempty"`  // what the stub said of its state
+}
+
+// Connection is a P2P connection with a remote runtime.
+type Connection struct {
+	Remote    message.URL    `json:"remote"`
+	Plugin    string         `json:"plugin"`
+	Stub      message.URL    `json:"stub"`
+	Door      message.URL    `json:"door,omitempty"`
+	State     message.Status `json:"state,omitzero"`
+	Since     time.Time      `json:"since,omitzero"` // in this state
+	Addresses int            `json:"addresses"`      // how many are known to be behind it
+	Attempts  int            `json:"attempts,omitempty"`
+	Why       string         `json:"why,omitempty"` // why it failed or broke
+}
+
+// Session is what keeps the messages with a remote runtime exactly once and in order.
+type Session struct {
+	Remote         message.URL `json:"remote"`
+	Door           message.URL `json:"door,omitempty"` // the path in use
+	Direct         bool        `json:"direct"`
+	Sent           uint64      `json:"sent"`
+	Received       uint64      `json:"received"`
+	Unacknowledged int         `json:"unacknowledged"` // messages
+}
+
+// Plugin is a plug-in's process.
+type Plugin struct {
+	Name      string    `json:"name"`
+	Version   string    `json:"version,omitempty"`
+	PID       int       `json:"pid,omitempty"` // 0: not running
+	State     string    `json:"state"`
+	Restarts  int       `json:"restarts"`
+	Since     time.Time `json:"since,omitzero"`
+	Instances int       `json:"instances"`
+	LastError string    `json:"last_error,omitempty"`
+}
+
+// Path is which way a message would go: the JSON of "protofly path --json".
+type Path struct {
+	To     message.URL `json:"to"`
+	Way    Way         `json:"way"`
+	Remote message.URL `json:"remote,omitempty"` // the runtime that it is for; empty for a back end of a Message Node
+	Stub   message.URL `json:"stub,omitempty"`   // that carries it
+	Door   message.URL `json:"door,omitempty"`   // that it leaves by
+	Why    string      `json:"why,omitempty"`
+}
+
+// Way is the kind of a path.
+type Way string
+
+// The ways.
+const (
+	WayLocal  Way = "local"  // the address is in this runtime
+	WayDirect Way = "direct" // a P2P connection
+	WayRelay  Way = "relay"  // the Message Node
+)

@@ -1,0 +1,103 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/protofly/protofly/core/trace"
+	wire "github.com/protofly/protofly/sdk/hyperty/api"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// ErrNotRunning says that no runtime answers at the socket.
+var ErrNotRunning = errors.New("no runtime is running there")
+
+// Client asks a running runtime how things are: what the command line is made of. Applications use sdk/hyperty.
+type Client struct {
+	link *wire.Link
+	rpc  wire.RuntimeClient
+}
+
+// Dial connects to the runtime at the socket. Where there is none the error is [ErrNotRunning].
+func Dial(ctx context.Context, socket string) (*Client, error) {
+	link, err := wire.Dial(ctx, socket)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	return &Client{link, wire.NewRuntimeClient(link)}, nil
+}
+
+// Close ends the connection.
+func (c *Client) Close() error { return c.link.Close() }
+
+// Status asks what runs.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	reply, err := c.rpc.Status(ctx, &wire.StatusRequest{})
+	if err != nil {
+		return Status{}, plain(err)
+	}
+	var st Status
+	if err := json.Unmarshal(reply.Json, &st); err != nil {
+		return Status{}, fmt.Errorf("status: %w", err)
+	}
+	return st, nil
+}
+
+// Path asks which way a message to the address would go now.
+func (c *Client) Path(ctx context.Context, to message.URL) (Path, error) {
+	reply, err := c.rpc.Path(ctx, &wire.PathRequest{To: string(to)})
+	if err != nil {
+		return Path{}, plain(err)
+	}
+	var p Path
+	if err := json.Unmarshal(reply.Json, &p); err != nil {
+		return Path{}, fmt.Errorf("path: %w", err)
+	}
+	return p, nil
+}
+
+// Trace calls f for everything that the core does from now on, until ctx ends or the runtime does. ready, which may be
+// nil, is called when the watching has begun. leftOut is how many events were lost before e because f was too slow.
+func (c *Client) Trace(ctx context.Context, ready func(), f func(e trace.Event, leftOut uint64)) error {
+	stream, err := c.rpc.Trace(ctx, &wire.TraceRequest{})
+	if err != nil {
+		return plain(err)
+	}
+	var leftOut uint64
+	for first := true; ; first = false {
+		batch, err := stream.Recv()
+		switch {
+		case errors.Is(err, io.EOF), ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return plain(err)
+		}
+		if first && ready != nil {
+			ready()
+		}
+		leftOut += batch.LeftOut
+		for _, text := range batch.Events {
+			var e trace.Event
+			if err := json.Unmarshal(text, &e); err != nil {
+				return fmt.Errorf("trace: %w", err)
+			}
+			f(e, leftOut)
+			leftOut = 0
+		}
+	}
+}
+
+// plain is an RPC's error without the words of the RPC.
+func plain(err error) error {
+	s := status.Convert(err)
+	if s.Code() == codes.Canceled {
+		return context.Canceled
+	}
+	return errors.New(s.Message())
+}

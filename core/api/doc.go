@@ -1,0 +1,17 @@
+// Package api serves the local application API (sdk/hyperty/api) on a Unix socket: applications in other processes
+// register hyperties and exchange messages; the command line asks how things are.
+//
+// It knows the runtime only as a [Backend]. What it adds is the wall between processes: the socket (its own user only:
+// 0600, in a folder that others cannot write, the other end's user checked), a limit for everything that an
+// application can make the runtime keep, and a window of credit for each hyperty in each direction, so that
+//
+//   - a slow hyperty holds up its own senders and nobody else,
+//   - a response is never behind messages that wait for their handler,
+//   - an application that does not read its stream at all costs at most 8 MiB.
+//
+// What an application sends that is no batch of frames ends its own stream, with an error that says why. A message
+// that the runtime refuses (a forged from, a body that is too large) is answered with a response. Nothing that an
+// application does ends another's stream.
+//
+// When an application's stream ends, its hyperties are unregistered; a registration of the same name waits for that.
+package api

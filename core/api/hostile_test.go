@@ -1,0 +1,300 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/protofly/protofly/sdk/hyperty"
+	wire "github.com/protofly/protofly/sdk/hyperty/api"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// hostile is an application that speaks the wire by hand.
+type hostile struct {
+	t      *testing.T
+	stream interface {
+		Send(*wire.ApplicationBatch) error
+		Recv() (*wire.RuntimeBatch, error)
+	}
+}
+
+func newHostile(t *testing.T, socket string, protocol uint32) *hostile {
+	t.Helper()
+	link, err := wire.Dial(limit(t), socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = link.Close() })
+	ctx, cancel := context.WithCancel(limit(t))
+	t.Cleanup(cancel)
+	stream, err := wire.NewRuntimeClient(link).Attach(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hostile{t, stream}
+	h.say(&wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Hello{Hello: &wire.Hello{Protocol: protocol}}})
+	return h
+}
+
+func (h *hostile) say(frames ...*wire.ApplicationFrame) {
+	_ = h.stream.Send(&wire.ApplicationBatch{Frames: frames})
+}
+
+func (h *hostile) register(ref uint32, name string) {
+	h.say(&wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Register{Register: &wire.Register{Ref: ref, Name: name}}})
+}
+
+func post(ref uint32, raw []byte) *wire.ApplicationFrame {
+	return &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Post{Post: &wire.Carry{Ref: ref, Message: raw}}}
+}
+
+// next is the next frame for which f says yes, or the error that ended the stream.
+func (h *hostile) next(f func(*wire.RuntimeFrame) bool) (*wire.RuntimeFrame, error) {
+	for {
+		batch, err := h.stream.Recv()
+		if err != nil {
+			return nil, err
+		}
+		for _, frame := range batch.Frames {
+			if f(frame) {
+				return frame, nil
+			}
+		}
+	}
+}
+
+func (h *hostile) registered() {
+	h.t.Helper()
+	if _, err := h.next(func(f *wire.RuntimeFrame) bool { return f.GetRegistered() != nil }); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *hostile) endsWith(text string) {
+	h.t.Helper()
+	_, err := h.next(func(*wire.RuntimeFrame) bool { return false })
+	if err == nil || !strings.Contains(err.Error(), text) {
+		h.t.Fatalf("want an end that says %q: %v", text, err)
+	}
+}
+
+func encoded(m message.Message) []byte { return m.AppendBinary(nil) }
+
+// Whatever one application does, another goes on.
+func TestHostileApplications(t *testing.T) {
+	h, socket := newHouse(t), socketPath(t)
+	serve(t, h, socket)
+	good := register(t, dial(t, hyperty.Options{Socket: socket}), "good")
+	fine := message.Message{Type: message.Update, From: "hyperty://example.com/mallory", To: good.URL()}
+	huge := fine
+	huge.Body = append(append([]byte(`{"x":"`), bytes.Repeat([]byte{'x'}, message.MaxBody)...), `"}`...)
+
+	attacks := map[string]func(t *testing.T){
+		"garbage": func(t *testing.T) {
+			conn, err := net.Dial("unix", socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_, _ = conn.Write(bytes.Repeat([]byte("GET / HTTP/1.1\r\n\x00\xff"), 100))
+			buf := make([]byte, 64<<10)
+			for err == nil {
+				_, err = conn.Read(buf)
+			}
+		},
+		"no hello": func(t *testing.T) {
+			link, err := wire.Dial(limit(t), socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer link.Close()
+			stream, err := wire.NewRuntimeClient(link).Attach(limit(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			(&hostile{t, stream}).say(post(1, nil))
+			(&hostile{t, stream}).endsWith("begins with Hello")
+		},
+		"old": func(t *testing.T) {
+			newHostile(t, socket, 0).endsWith("version 0 of the application API, this runtime version 1")
+		},
+		"no message": func(t *testing.T) {
+			m := newHostile(t, socket, 1)
+			m.register(1, "mallory")
+			m.registered()
+			m.say(post(1, []byte{0xff, 0xff, 1, 2, 3}))
+			m.endsWith("malformed message")
+		},
+		"oversize message": func(t *testing.T) {
+			m := newHostile(t, socket, 1)
+			m.register(1, "mallory")
+			m.registered()
+			m.say(post(1, encoded(huge)))
+			m.endsWith("message too large")
+		},
+		"oversize batch": func(t *testing.T) {
+			m := newHostile(t, socket, 1)
+			m.say(post(1, make([]byte, wire.MaxBatch-100)))
+			m.endsWith("malformed") // fits, and is no message
+		},
+		"flood": func(t *testing.T) {
+			m := newHostile(t, socket, 1)
+			m.register(1, "mallory")
+			m.registered()
+			release := h.holdPosts()
+			defer release()
+			for range 2 * wire.Window {
+				m.say(post(1, encoded(fine)))
+			}
+			m.endsWith("window")
+		},
+		"reference twice": func(t *testing.T) {
+			m := newHostile(t, socket, 1)
+			m.register(1, "mallory")
+			m.registered()
+			m.register(1, "mallory2")
+			m.endsWith("not a new one")
+		},
+		"asks and does not read": func(t *testing.T) {
+			m := newHostile(t, socket, 1)
+			for range 200 {
+				var frames []*wire.ApplicationFrame
+				for i := range uint32(2000) {
+					frames = append(frames, &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Register{
+						Register: &wire.Register{Ref: i + 10, Name: "/" + strings.Repeat("x", 100)}}})
+				}
+				m.say(frames...)
+			}
+			m.endsWith("does not read")
+		},
+		"forged from": func(t *testing.T) {
+			m := newHostile(t, socket, 1)
+			m.register(1, "mallory")
+			m.registered()
+			forged := fine
+			forged.From, forged.ID = "hyperty://example.com/somebody", message.NumberID(77)
+			m.say(post(1, encoded(forged)))
+			f, err := m.next(func(f *wire.RuntimeFrame) bool { return f.GetDeliver() != nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := message.ParseBinary(f.GetDeliver().Message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := answer.Result()
+			if err != nil || r.Code != 403 || !strings.Contains(r.Description, "hyperty://example.com/somebody") || answer.ID != forged.ID {
+				t.Fatalf("%+v %v", r, err)
+			}
+		},
+		"unknown frame": func(t *testing.T) {
+			m := newHostile(t, socket, 1)
+			m.say(&wire.ApplicationFrame{})
+			m.register(1, "mallory")
+			m.registered()
+		},
+	}
+	for name, attack := range attacks {
+		t.Run(name, attack)
+		eventually(t, "the name is free again", func() bool {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return len(h.taken) == 1
+		})
+		if err := good.Send(limit(t), good.URL(), name); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			m, err := good.Receive(limit(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.From == good.URL() && m.Text() == name {
+				break
+			}
+		}
+	}
+}
+
+func TestForgedFromThroughTheClient(t *testing.T) {
+	h, socket := newHouse(t), socketPath(t)
+	serve(t, h, socket)
+	alice := register(t, dial(t, hyperty.Options{Socket: socket}), "alice")
+	answer, err := alice.Bus().Request(limit(t), message.Message{Type: message.Read, From: "hyperty://example.com/bob", To: "hyperty://example.com/carol"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = answer.OK()
+	var refused *message.ResponseError
+	if !errors.As(err, &refused) || refused.Code != 403 || !strings.Contains(refused.Description, "hyperty://example.com/bob") {
+		t.Fatal(err)
+	}
+}
+
+func TestSocket(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes of files mean something else there")
+	}
+	h, socket := newHouse(t), socketPath(t)
+	s := serve(t, h, socket)
+	info, err := os.Stat(socket)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Mode()&fs.ModeSocket == 0 {
+		t.Fatal(info.Mode(), err)
+	}
+	if info, err = os.Stat(filepath.Dir(socket)); err != nil || info.Mode().Perm() != 0o700 {
+		t.Fatal(info.Mode(), err)
+	}
+	var used *InUseError
+	if _, err := Serve(Options{Backend: h, Socket: socket}); !errors.As(err, &used) || used.Socket != socket {
+		t.Fatal(err)
+	}
+	if err := s.Close(limit(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(socket); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal("the socket is left", err)
+	}
+
+	// A runtime that was killed leaves its socket.
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	_ = dead.Close()
+	if _, err := os.Lstat(socket); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, h, socket)
+
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := filepath.Join(t.TempDir(), "open")
+	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		file:                                  "is no socket",
+		filepath.Join(open, "api.sock"):       "others can write",
+		"/tmp/" + strings.Repeat("x", 120):    "at most",
+		"":                                    "no path",
+		filepath.Join(file, "below/api.sock"): "folder of the socket",
+	} {
+		if _, err := Serve(Options{Backend: h, Socket: path}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want %q, got %v", path, want, err)
+		}
+	}
+	if _, err := os.Lstat(file); err != nil {
+		t.Fatal("somebody's file was removed")
+	}
+}

@@ -1,0 +1,206 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var nullLog = hclog.NewNullLogger()
+
+const houseURL message.URL = "hyperty-runtime://example.com/house"
+
+// house is a runtime that only knows its own hyperties.
+type house struct {
+	listeners *minibus.Listeners
+	mu        sync.Mutex
+	taken     map[message.URL]bool
+	unnamed   int
+	closed    []message.URL
+	watchers  []trace.Func
+	bus       *loop // nil: none
+	slowClose time.Duration
+	held      atomic.Int32  // posts that have waited for hold
+	hold      chan struct{} // while it is not nil, Post waits for it
+}
+
+func newHouse(t testing.TB) *house {
+	h := &house{listeners: minibus.NewListeners(0), taken: map[message.URL]bool{}}
+	t.Cleanup(h.listeners.Close)
+	return h
+}
+
+func (h *house) URL() message.URL { return houseURL }
+
+func (h *house) Attach(_ context.Context, r hyperty.Registration, deliver message.Handler) (hyperty.Attachment, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r.Name == "" {
+		h.unnamed++
+		r.Name = fmt.Sprintf("unnamed-%d", h.unnamed)
+	}
+	url := message.URL("hyperty://example.com/" + r.Name)
+	if h.taken[url] {
+		return nil, &message.ResponseError{Code: message.CodeConflict, Description: "the name is taken", From: houseURL}
+	}
+	h.taken[url] = true
+	return &room{h, url, h.listeners.Listen(url, deliver)}, nil
+}
+
+type room struct {
+	house *house
+	url   message.URL
+	stop  func()
+}
+
+func (r *room) URL() message.URL { return r.url }
+
+func (r *room) Post(ctx context.Context, m message.Message) error {
+	r.house.mu.Lock()
+	hold := r.house.hold
+	r.house.mu.Unlock()
+	if hold != nil {
+		r.house.held.Add(1)
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if !m.From.Within(r.url) {
+		return &message.ResponseError{Code: message.CodeForbidden, From: houseURL,
+			Description: fmt.Sprintf("%s may not post under %s", r.url, m.From)}
+	}
+	if r.house.bus != nil {
+		return r.house.bus.Post(ctx, m)
+	}
+	n, err := r.house.listeners.Deliver(ctx, m.To, m)
+	if n == 0 && err == nil && m.Type != message.Response {
+		_, err = r.house.listeners.Deliver(ctx, m.From, m.Refuse(message.CodeNotFound, "nobody listens to %s", m.To))
+	}
+	return err
+}
+
+func (r *room) Close(ctx context.Context) error {
+	select {
+	case <-time.After(r.house.slowClose):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	r.stop()
+	r.house.mu.Lock()
+	defer r.house.mu.Unlock()
+	delete(r.house.taken, r.url)
+	r.house.closed = append(r.house.closed, r.url)
+	return nil
+}
+
+func (h *house) Status(context.Context) (Status, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	st := Status{Runtime: houseURL, Domain: "example.com", Version: "test", Started: time.Now()}
+	for url := range h.taken {
+		st.Hyperties = append(st.Hyperties, Hyperty{URL: url})
+	}
+	return st, nil
+}
+
+func (h *house) Path(_ context.Context, to message.URL) (Path, error) {
+	if h.listeners.Has(to) {
+		return Path{To: to, Way: WayLocal, Why: "it is here"}, nil
+	}
+	return Path{}, &message.ResponseError{Code: message.CodeNotFound, From: to, Description: "nobody has this address"}
+}
+
+func (h *house) Watch(f trace.Func) func() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watchers = append(h.watchers, f)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.watchers = nil
+	}
+}
+
+func (h *house) holdPosts() (release func()) {
+	hold := make(chan struct{})
+	h.mu.Lock()
+	h.hold = hold
+	h.mu.Unlock()
+	return func() {
+		h.mu.Lock()
+		h.hold = nil
+		h.mu.Unlock()
+		close(hold)
+	}
+}
+
+// serve serves h at a socket of the test's own.
+func serve(t testing.TB, h Backend, socket string) *Server {
+	t.Helper()
+	s, err := Serve(Options{Backend: h, Socket: socket, Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	return s
+}
+
+func socketPath(t testing.TB) string { return filepath.Join(t.TempDir(), "p", "api.sock") }
+
+func dial(t testing.TB, o hyperty.Options) *hyperty.Client {
+	t.Helper()
+	c, err := hyperty.Dial(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = c.Close(ctx)
+	})
+	return c
+}
+
+func register(t testing.TB, c hyperty.Runtime, name string) *hyperty.Hyperty {
+	t.Helper()
+	h, err := c.Register(limit(t), hyperty.Registration{Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// limit bounds what a test waits for.
+func limit(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// eventually waits until done says so.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,199 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/protofly/protofly/core/trace"
+	wire "github.com/protofly/protofly/sdk/hyperty/api"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Options are a Server's settings. Backend and Socket are required.
+type Options struct {
+	Backend Backend
+	Socket  string       // the path
+	Version string       // of the runtime, for people
+	Log     hclog.Logger // nil: none
+}
+
+// Limits of what applications can have the runtime keep.
+const (
+	maxConnections = 256     // processes, at one time
+	maxStreams     = 64      // of one connection
+	maxHyperties   = 256     // of one application
+	maxControl     = 1024    // frames that are no messages, waiting for an application that does not read
+	maxOutgoing    = 4 << 20 // bytes of messages waiting for such an application
+	batchBytes     = 1 << 20 // that go out together; one message may exceed it
+	traceBuffer    = 8192    // events waiting for a watcher that does not keep up
+)
+
+// closeTime is how long the end of a hyperty may take.
+const closeTime = 10 * time.Second
+
+// Server is the application API being served.
+type Server struct {
+	wire.UnimplementedRuntimeServer
+	o      Options
+	log    hclog.Logger
+	grpc   *grpc.Server
+	ctx    context.Context // ends when Close begins
+	cancel context.CancelFunc
+	grace  context.Context // of what Close has to wait for; ends with its ctx
+	hurry  context.CancelFunc
+	done   chan struct{} // grpc.Serve has returned
+
+	mu     sync.Mutex
+	ending map[string]chan struct{} // names whose registration is being ended; closed when it is
+}
+
+// Serve starts serving on the socket. A socket that an earlier runtime left is replaced; where a runtime answers at
+// it the error is an [InUseError].
+func Serve(o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	listener, err := listen(o.Socket, o.Log)
+	if err != nil {
+		return nil, fmt.Errorf("application API: %w", err)
+	}
+	s := &Server{o: o, log: o.Log, done: make(chan struct{}), ending: map[string]chan struct{}{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.grace, s.hurry = context.WithCancel(context.Background())
+	s.grpc = grpc.NewServer(
+		grpc.MaxRecvMsgSize(wire.MaxBatch), grpc.MaxSendMsgSize(wire.MaxBatch),
+		grpc.MaxConcurrentStreams(maxStreams), grpc.MaxHeaderListSize(16<<10),
+		grpc.InitialWindowSize(wire.MaxBatch), grpc.InitialConnWindowSize(2*wire.MaxBatch),
+		grpc.ConnectionTimeout(5*time.Second), grpc.WaitForHandlers(true),
+	)
+	wire.RegisterRuntimeServer(s.grpc, s)
+	go func() {
+		defer close(s.done)
+		if err := s.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			s.log.Error("application API ended", "error", err)
+		}
+	}()
+	return s, nil
+}
+
+// Close ends every application's stream, unregisters their hyperties, and removes the socket. ctx bounds how long the
+// hyperties may take; what is left then is the error.
+func (s *Server) Close(ctx context.Context) error {
+	s.cancel()
+	defer s.hurry()
+	defer context.AfterFunc(ctx, s.hurry)()
+	s.grpc.Stop() // waits for every stream's end
+	<-s.done
+	if s.grace.Err() != nil {
+		return fmt.Errorf("application API: hyperties were not unregistered in time: %w", ctx.Err())
+	}
+	return nil
+}
+
+// Status is the RPC.
+func (s *Server) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
+	st, err := s.o.Backend.Status(ctx)
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	text, err := json.Marshal(st.lists())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	return &wire.StatusReply{Json: text}, nil
+}
+
+// Path is the RPC.
+func (s *Server) Path(ctx context.Context, r *wire.PathRequest) (*wire.PathReply, error) {
+	to, err := message.ParseURL(r.To)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	p, err := s.o.Backend.Path(ctx, to)
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	return &wire.PathReply{Json: text}, nil
+}
+
+// Trace is the RPC.
+func (s *Server) Trace(_ *wire.TraceRequest, stream grpc.ServerStreamingServer[wire.TraceBatch]) error {
+	var mu sync.Mutex
+	var events []trace.Event
+	var leftOut uint64
+	kick := make(chan struct{}, 1)
+	stop := s.o.Backend.Watch(func(e trace.Event) {
+		mu.Lock()
+		if len(events) < traceBuffer {
+			events = append(events, e)
+		} else {
+			leftOut++
+		}
+		mu.Unlock()
+		select {
+		case kick <- struct{}{}:
+		default:
+		}
+	})
+	defer stop()
+	if err := stream.Send(&wire.TraceBatch{}); err != nil { // says: from now on
+		return err
+	}
+	for {
+		select {
+		case <-kick:
+		case <-stream.Context().Done():
+			return nil
+		case <-s.ctx.Done():
+			return status.Error(codes.Unavailable, "the runtime ends")
+		}
+		mu.Lock()
+		batch := &wire.TraceBatch{LeftOut: leftOut}
+		taken := events
+		events, leftOut = nil, 0
+		mu.Unlock()
+		for _, e := range taken {
+			text, err := json.Marshal(e)
+			if err != nil {
+				batch.LeftOut++
+				continue
+			}
+			batch.Events = append(batch.Events, text)
+			if len(batch.Events) == 512 {
+				if err := stream.Send(batch); err != nil {
+					return err
+				}
+				batch = &wire.TraceBatch{}
+			}
+		}
+		if err := stream.Send(batch); err != nil {
+			return err
+		}
+	}
+}
+
+// asStatus is err as an RPC's error.
+func asStatus(err error) error {
+	var response *message.ResponseError
+	code := codes.Internal
+	switch {
+	case errors.As(err, &response) && response.Code == message.CodeNotFound:
+		code = codes.NotFound
+	case errors.As(err, &response), errors.Is(err, context.DeadlineExceeded):
+		code = codes.Unavailable
+	}
+	return status.Error(code, err.Error())
+}

@@ -1,0 +1,27 @@
+// Package api is the wire of the local application API, generated from api.proto: gRPC over a Unix socket that only
+// the runtime's own user can open. Applications use sdk/hyperty, which speaks it for them; core/api serves it.
+//
+// One stream carries everything of one application, as batches of frames: whatever is queued goes out together,
+// nothing waits for more. Each hyperty has a window of credit in each direction, so that a slow hyperty holds up
+// neither its neighbours on the stream nor the responses that its own requests wait for.
+//
+// What a window in the direction of the runtime has not given back when the stream breaks is in doubt: it may have
+// been sent on or not. The application is told so, message by message; nothing is sent twice.
+package api
+
+//go:generate sh -c "protoc --plugin=protoc-gen-go=$(go tool -n protoc-gen-go) --plugin=protoc-gen-go-grpc=$(go tool -n protoc-gen-go-grpc) --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative api.proto"
+
+// Protocol is the version of the stream that this library speaks.
+const Protocol = 1
+
+// The window of a hyperty in one direction, and what a message costs of it.
+const (
+	Window = 1024    // units
+	Unit   = 4 << 10 // bytes of a message's binary form that one more unit pays for
+)
+
+// MaxBatch is how many bytes of frames one batch may have on the wire.
+const MaxBatch = 4 << 20
+
+// Cost is the number of units that a message of size bytes costs.
+func Cost(size int) int { return 1 + size/Unit }

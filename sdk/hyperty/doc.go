@@ -1,0 +1,32 @@
+// Package hyperty is the application's side of Protofly: register a hyperty, send, request, receive, share data
+// objects.
+//
+// A [Hyperty] is the same type in the runtime's own process and in another one; it is made of a [message.Bus] and an
+// address. A [Runtime] makes them: the runtime itself where it is embedded, or a [Client], which reaches a running one
+// over its Unix socket:
+//
+//	runtime, err := hyperty.Dial(ctx, hyperty.Options{})
+//	bob, err := runtime.Register(ctx, hyperty.Registration{Name: "bob"})
+//	bob.Handle(func(ctx context.Context, m hyperty.Received) { fmt.Println(m.From, m.Text()) })
+//	err = bob.Send(ctx, "hyperty://example.com/alice", "hello")
+//
+// # Guarantees
+//
+// Messages of one hyperty to one receiver arrive in the order of posting. A handler is called for one message at a
+// time; while it runs, messages wait, then their senders do. A response reaches the request that waits for it also
+// while the handler is busy.
+//
+// # When the runtime restarts
+//
+// A [Client] connects again by itself and registers its hyperties again at the addresses that they had. Meanwhile
+// [Hyperty.Post] waits, at most [Options.Wait]. A request whose answer the restart has swallowed gets a response with
+// code 504; so does every message that the runtime had been given and not confirmed (see
+// [Hyperty.HandleResponses]): it may have been sent on or not, and is not sent twice. [Options.OnState] tells when
+// the connection goes and comes. Data objects live in the runtime: their reporter creates them again.
+//
+// # Limits
+//
+// What a hyperty has posted and the runtime has not worked off is at most 1024 small messages or 4 MiB; then Post
+// waits. The same holds toward the application. A message's body is at most 1 MiB ([message.MaxBody]). One client has
+// at most 256 hyperties.
+package hyperty

@@ -1,0 +1,123 @@
+package hyperty
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/syncher"
+)
+
+// ErrClosed is the error of a hyperty that has been closed.
+var ErrClosed = errors.New("the hyperty is closed")
+
+// Hyperty is a registered service instance. Its methods may be called from any goroutine.
+type Hyperty struct {
+	bus          message.Bus
+	url, runtime message.URL
+	end          func(ctx context.Context) error
+	stop         func()
+	log          hclog.Logger  // nil: none
+	incoming     chan Received // without a buffer: the bus's inbox is one
+
+	closing   sync.Once
+	closeErr  error
+	done      chan struct{}
+	handling  chan struct{} // closed by the first Handle
+	mu        sync.Mutex
+	why       error // why it is done
+	handler   func(context.Context, Received)
+	responses func(context.Context, message.Message)
+	objects   *syncher.Syncher
+	listening bool // Handle or Receive has been called
+	deaf      bool // neither was, for as long as a message waits
+}
+
+// New makes a Hyperty of a bus on which url is its address. end, which may be nil, is called by [Hyperty.Close]: it
+// unregisters the address and closes the bus. Applications get theirs from a [Runtime].
+func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context) error) *Hyperty {
+	h := &Hyperty{
+		bus: bus, url: url, runtime: runtime, end: end,
+		incoming: make(chan Received),
+		done:     make(chan struct{}),
+		handling: make(chan struct{}),
+	}
+	h.stop = bus.Listen(url, h.take)
+	return h
+}
+
+// URL is the hyperty's address.
+func (h *Hyperty) URL() message.URL { return h.url }
+
+// Runtime is the URL of the runtime that it runs in.
+func (h *Hyperty) Runtime() message.URL { return h.runtime }
+
+// Bus is the bus that the hyperty is made of, for what the methods here do not offer.
+func (h *Hyperty) Bus() message.Bus { return h.bus }
+
+// Objects is the hyperty's Reporter–Observer data objects. Until it has been called once, invitations to observe are
+// refused with 404. Their changes come in one order with the hyperty's messages: a handler that does not return holds
+// them up too.
+func (h *Hyperty) Objects() *syncher.Syncher {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.objects == nil {
+		h.objects = syncher.New(syncher.Options{Bus: h.bus, Owner: h.url, Runtime: h.runtime, Log: h.log})
+		if h.why != nil {
+			h.objects.Close()
+		}
+	}
+	return h.objects
+}
+
+// Close unregisters the hyperty and ends its handlers, data objects and requests. From another process than the
+// runtime's it first waits until the runtime has taken what was posted; ctx bounds that, and the error tells what is
+// left. It must not be called from a handler. Closing twice gives the first call's error.
+func (h *Hyperty) Close(ctx context.Context) error {
+	h.closing.Do(func() {
+		objects := h.fail(ErrClosed)
+		if objects != nil {
+			objects.Close()
+		}
+		h.stop()
+		if h.end != nil {
+			h.closeErr = h.end(ctx)
+		}
+	})
+	return h.closeErr
+}
+
+// fail marks the hyperty as done: Receive ends with why.
+func (h *Hyperty) fail(why error) *syncher.Syncher {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.why == nil {
+		h.why = why
+		close(h.done)
+	}
+	return h.objects
+}
+
+// resume tells a runtime that has been restarted of the hyperty's data objects.
+func (h *Hyperty) resume(ctx context.Context) {
+	h.mu.Lock()
+	objects := h.objects
+	h.mu.Unlock()
+	if objects == nil {
+		return
+	}
+	if err := objects.Resume(ctx); err != nil && h.log != nil {
+		h.log.Warn("data objects not resumed", "url", h.url, "error", err)
+	}
+}
+
+// Err is nil while the hyperty is registered; else why it is not: [ErrClosed], or that its address was lost when the
+// runtime restarted.
+func (h *Hyperty) Err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.why
+}

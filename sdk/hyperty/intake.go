@@ -1,0 +1,201 @@
+package hyperty
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/protofly/protofly/sdk/hyperty/api"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// intake is what has come for a hyperty and waits for its listeners. Its goroutine runs only while there is something.
+// It is guarded by the client's mu.
+type intake struct {
+	queue   []incoming
+	units   int // of the window that queue takes
+	free    int // messages in queue that cost nothing: responses
+	running bool
+	opened  bool // somebody listens
+}
+
+type incoming struct {
+	m     message.Message
+	cost  int // 0: of a response
+	epoch uint64
+}
+
+// Limits of an intake. A runtime that exceeds the first breaks the protocol; beyond the second, responses that nobody
+// waits for are dropped.
+const (
+	maxIntake    = api.Window + message.MaxJSON/api.Unit + 1
+	maxResponses = 4096
+)
+
+// creditAt is after how many units the runtime is told, at the latest.
+const creditAt = 64
+
+// deliver takes a message from the runtime. A response goes past everything that waits: to the request, at once.
+func (c *Client) deliver(conn *connection, ref uint32, m message.Message, cost int) error {
+	c.mu.Lock()
+	a := c.attached[ref]
+	if a == nil {
+		c.mu.Unlock()
+		return nil
+	}
+	if m.Type != message.Response {
+		defer c.mu.Unlock()
+		if a.intake.units+cost > maxIntake {
+			return fmt.Errorf("the runtime sent more than the window for %s allows", a.url)
+		}
+		a.take(incoming{m, cost, c.epochOf(conn)})
+		return nil
+	}
+	_, asked := a.waiting[m.ID.Key()]
+	if !asked {
+		a.take(incoming{m: m})
+	}
+	c.mu.Unlock()
+	if asked {
+		a.answer(m)
+	}
+	return nil
+}
+
+// epochOf is the number of conn, which may not be in use yet. mu is held.
+func (c *Client) epochOf(conn *connection) uint64 {
+	if conn.epoch == 0 {
+		return c.epoch + 1
+	}
+	return conn.epoch
+}
+
+// answer gives a response to the request that waits for it, without ever waiting: where the request has just given
+// up, and the listeners are busy, the response is dropped.
+func (a *attached) answer(m message.Message) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	a.bus.Deliver(now, m)
+}
+
+// take queues a message for the listeners. mu is held.
+func (a *attached) take(in incoming) {
+	i := &a.intake
+	if in.cost == 0 {
+		if i.free >= maxResponses {
+			a.client.o.Log.Warn("response dropped: too many that nobody waits for", "from", in.m.From, "to", in.m.To)
+			return
+		}
+		i.free++
+	}
+	i.units += in.cost
+	i.queue = append(i.queue, in)
+	a.start()
+}
+
+// start runs the intake if it has to. mu is held.
+func (a *attached) start() {
+	i := &a.intake
+	if i.opened && !i.running && len(i.queue) > 0 && !a.client.closed {
+		i.running = true
+		a.client.work.Go(a.pump)
+	}
+}
+
+// pump gives the listeners what has come, and the runtime credit for it.
+func (a *attached) pump() {
+	c, i := a.client, &a.intake
+	for {
+		c.mu.Lock()
+		batch := i.queue
+		i.queue = nil
+		if len(batch) == 0 {
+			i.running = false
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		owed, free := 0, 0
+		for n, in := range batch {
+			if !a.bus.Deliver(c.ctx, in.m) {
+				c.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
+			}
+			if owed += in.cost; in.cost == 0 {
+				free++
+			}
+			if owed >= creditAt || n == len(batch)-1 || batch[n+1].epoch != in.epoch {
+				a.credit(in.epoch, owed, free)
+				owed, free = 0, 0
+			}
+			batch[n].m = message.Message{}
+		}
+	}
+}
+
+// credit lets the runtime send more, if it is still the connection that sent what has been worked off.
+func (a *attached) credit(epoch uint64, units, free int) {
+	c := a.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a.intake.units -= units
+	a.intake.free -= free
+	if units > 0 && c.conn != nil && c.conn.epoch == epoch {
+		c.conn.send(&api.ApplicationFrame{Frame: &api.ApplicationFrame_Credit{Credit: &api.Credit{Ref: a.ref, Units: uint32(units)}}})
+	}
+}
+
+// open lets messages in: the hyperty listens.
+func (a *attached) open(h *Hyperty) {
+	c := a.client
+	c.mu.Lock()
+	a.hyperty, a.intake.opened = h, true
+	lost, err := a.state == ended, a.err
+	a.start()
+	c.mu.Unlock()
+	if lost { // in the meantime
+		h.fail(err)
+	}
+}
+
+func (a *attached) owner() *Hyperty {
+	a.client.mu.Lock()
+	defer a.client.mu.Unlock()
+	return a.hyperty
+}
+
+// closeTime is how long a hyperty's end may take where the caller sets no limit.
+const closeTime = 5 * time.Second
+
+// close waits until the runtime has taken what was posted, then unregisters.
+func (a *attached) close(ctx context.Context) error {
+	ctx, cancel := a.deadline(ctx)
+	defer cancel()
+	c := a.client
+	c.mu.Lock()
+	err := c.await(ctx, 0, func() bool { return len(a.queue)+len(a.sent) == 0 || a.state == ended })
+	left := len(a.queue) + len(a.sent)
+	if a.state != ended {
+		a.state = closing
+		if c.conn != nil {
+			conn := c.conn
+			conn.send(&api.ApplicationFrame{Frame: &api.ApplicationFrame_Unregister{Unregister: &api.Unregister{Ref: a.ref}}})
+			_ = c.await(ctx, 0, func() bool { return a.state == ended || c.conn != conn })
+		}
+		a.state, a.err = ended, ErrClosed
+	}
+	delete(c.attached, a.ref)
+	c.wake()
+	c.mu.Unlock()
+	a.bus.Close()
+	if err != nil && left > 0 {
+		return fmt.Errorf("close %s: %d messages are in doubt, the runtime has not confirmed them: %w", a.url, left, err)
+	}
+	return nil
+}
+
+func (a *attached) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, closeTime)
+}

@@ -1,0 +1,197 @@
+package hyperty
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Received is a message that came for a hyperty, and the way to answer it.
+type Received struct {
+	message.Message
+	hyperty *Hyperty
+}
+
+// Value is the body's member "value", as the specification's types carry it; nil where there is none.
+func (r Received) Value() json.RawMessage {
+	var body struct {
+		Value json.RawMessage `json:"value"`
+	}
+	if r.Decode(&body) != nil {
+		return nil
+	}
+	return body.Value
+}
+
+// Text is the body's value where that is a string, else the JSON of the value, else of the body: for people.
+func (r Received) Text() string {
+	value := r.Value()
+	var text string
+	switch {
+	case value == nil:
+		return string(r.Body)
+	case json.Unmarshal(value, &text) == nil:
+		return text
+	}
+	return string(value)
+}
+
+// Answer answers the message with code 200 and a value, which may be nil. Whoever sent it without waiting finds the
+// answer in [Hyperty.HandleResponses].
+func (r Received) Answer(ctx context.Context, value any) error {
+	var raw any
+	if value != nil {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("answer to %s: the value is no JSON: %w", r.From, err)
+		}
+		raw = json.RawMessage(encoded)
+	}
+	return r.hyperty.bus.Post(ctx, r.Respond(message.CodeOK, raw))
+}
+
+// Refuse answers the message with a code of 300 or above and the reason.
+func (r Received) Refuse(ctx context.Context, code int, reason string) error {
+	return r.hyperty.bus.Post(ctx, r.Message.Refuse(code, "%s", reason))
+}
+
+// Handle has f called for every message that comes, one at a time and in order; the context ends when the hyperty is
+// closed. Responses and what belongs to data objects do not come here. f replaces the handler before it; messages that
+// came earlier have waited for the first. A handler that waits for a request to somebody who in turn asks this hyperty
+// waits for itself: it should answer from another goroutine.
+func (h *Hyperty) Handle(f func(ctx context.Context, m Received)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first := h.handler == nil
+	h.handler, h.listening, h.deaf = f, true, false
+	if first && f != nil {
+		select {
+		case <-h.handling:
+		default:
+			close(h.handling)
+		}
+	}
+}
+
+// HandleResponses has f called for every response that no request waits for: refusals of messages that were sent
+// without waiting (404: nobody has the address; 504: in doubt because the runtime restarted), and late answers.
+// Without it they are dropped.
+func (h *Hyperty) HandleResponses(f func(ctx context.Context, m message.Message)) {
+	h.mu.Lock()
+	h.responses = f
+	h.mu.Unlock()
+}
+
+// Receive waits for the next message; it is for hyperties without a handler. The error is ctx's, or [Hyperty.Err].
+func (h *Hyperty) Receive(ctx context.Context) (Received, error) {
+	h.mu.Lock()
+	h.listening, h.deaf = true, false
+	h.mu.Unlock()
+	select {
+	case m := <-h.incoming:
+		return m, nil
+	default:
+	}
+	select {
+	case m := <-h.incoming:
+		return m, nil
+	case <-h.done:
+		return Received{}, h.Err()
+	case <-ctx.Done():
+		return Received{}, ctx.Err()
+	}
+}
+
+// take is the bus's listener at the hyperty's address.
+func (h *Hyperty) take(ctx context.Context, m message.Message) {
+	h.mu.Lock()
+	handler, responses, objects := h.handler, h.responses, h.objects
+	h.mu.Unlock()
+	switch {
+	case m.Type == message.Response:
+		if responses != nil {
+			responses(ctx, m)
+		}
+	case ofObjects(m, h.runtime):
+		if objects == nil && m.Type == message.Create { // else the syncher listens here too
+			refusal := m.Refuse(message.CodeNotFound, "%s observes no data objects", h.url)
+			_ = h.bus.Post(ctx, refusal)
+		}
+	case handler != nil:
+		handler(ctx, Received{m, h})
+	default:
+		h.wait(ctx, Received{m, h})
+	}
+}
+
+// patience is how long the first message waits for a hyperty that neither handles nor receives. Then it and those
+// after it are refused: they would hold up the data objects, for which alone the hyperty may be there.
+const patience = 10 * time.Second
+
+// wait keeps m until somebody receives it, or a handler is there for it.
+func (h *Hyperty) wait(ctx context.Context, m Received) {
+	h.mu.Lock()
+	listening, deaf := h.listening, h.deaf
+	h.mu.Unlock()
+	var late <-chan time.Time
+	switch {
+	case deaf:
+		h.unheard(ctx, m)
+		return
+	case !listening:
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		late = timer.C
+	}
+	handling := h.handling
+	for {
+		select {
+		case h.incoming <- m:
+			return
+		case <-handling:
+			h.mu.Lock()
+			handler := h.handler
+			h.mu.Unlock()
+			if handler != nil {
+				handler(ctx, m)
+				return
+			}
+			handling = nil // the handler was taken away again
+		case <-late:
+			h.mu.Lock()
+			h.deaf = !h.listening
+			deaf := h.deaf
+			h.mu.Unlock()
+			if deaf {
+				h.unheard(ctx, m)
+				return
+			}
+		case <-h.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// unheard answers a message that nobody takes.
+func (h *Hyperty) unheard(ctx context.Context, m Received) {
+	_ = h.bus.Post(ctx, m.Message.Refuse(message.CodeUnavailable, "%s takes no messages", h.url))
+}
+
+// ofObjects tells whether m belongs to the synchronisation of data objects: an invitation, the end of an object, a
+// change, a request to observe one (specification, "Reporter–Observer protocol").
+func ofObjects(m message.Message, runtime message.URL) bool {
+	from := m.From.Canonical()
+	switch m.Type {
+	case message.Create:
+		return strings.HasSuffix(string(from), "/subscription")
+	case message.Update, message.Delete, message.Forward:
+		return from == runtime.Join("sm").Canonical()
+	}
+	return false
+}

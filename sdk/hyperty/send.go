@@ -1,0 +1,85 @@
+package hyperty
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Send sends body to another hyperty, as an update. It does not wait for an answer: it returns when the bus has taken
+// the message, and waits while the way is full. Where nobody has the address, [Hyperty.HandleResponses] is told.
+//
+// body is anything that encodes as JSON. A JSON object is the message's body itself, anything else its member "value";
+// nil is an empty body.
+func (h *Hyperty) Send(ctx context.Context, to message.URL, body any) error {
+	return h.SendType(ctx, to, message.Update, body)
+}
+
+// SendType is [Hyperty.Send] with a type of the caller's choice.
+func (h *Hyperty) SendType(ctx context.Context, to message.URL, t message.Type, body any) error {
+	raw, err := encodeBody(body)
+	if err != nil {
+		return fmt.Errorf("send to %s: %w", to, err)
+	}
+	return h.Post(ctx, message.Message{Type: t, To: to, Body: raw})
+}
+
+// Post posts a message as it is; an empty From is the hyperty's own address. See [message.Bus].
+func (h *Hyperty) Post(ctx context.Context, m message.Message) error {
+	if err := h.Err(); err != nil {
+		return fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
+	}
+	if m.From == "" {
+		m.From = h.url
+	}
+	if _, err := message.ParseURL(string(m.To)); err != nil {
+		return err
+	}
+	return h.bus.Post(ctx, m)
+}
+
+// Request sends a message of the type t and waits for its answer. body is as for [Hyperty.Send]. Where the answer's
+// code is 300 or above the error is a *message.ResponseError: 404 where nobody has the address, 408 where none came in
+// time (15 s), 504 where the way is broken.
+func (h *Hyperty) Request(ctx context.Context, to message.URL, t message.Type, body any) (message.Result, error) {
+	raw, err := encodeBody(body)
+	if err != nil {
+		return message.Result{}, fmt.Errorf("%s to %s: %w", t, to, err)
+	}
+	if err := h.Err(); err != nil {
+		return message.Result{}, fmt.Errorf("%s to %s: %w", t, to, err)
+	}
+	if _, err := message.ParseURL(string(to)); err != nil {
+		return message.Result{}, err
+	}
+	answer, err := h.bus.Request(ctx, message.Message{Type: t, From: h.url, To: to, Body: raw})
+	if err != nil {
+		return message.Result{}, err
+	}
+	result, err := answer.Result()
+	if err != nil {
+		return message.Result{}, err
+	}
+	if _, err := answer.OK(); err != nil {
+		return result, err
+	}
+	return result, nil
+}
+
+// encodeBody is body as the JSON object that a message carries.
+func encodeBody(body any) (json.RawMessage, error) {
+	if body == nil {
+		return nil, nil
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("the body is no JSON: %w", err)
+	}
+	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
+		return raw, nil
+	}
+	return json.Marshal(map[string]json.RawMessage{"value": raw})
+}
