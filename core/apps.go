@@ -1,0 +1,113 @@
+package core
+
+import (
+	"context"
+	"errors"
+
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+var (
+	_ api.Backend     = (*Runtime)(nil)
+	_ hyperty.Runtime = (*Runtime)(nil)
+)
+
+// Register makes a hyperty of an application in this process; see hyperty.Runtime.
+func (rt *Runtime) Register(ctx context.Context, r hyperty.Registration) (*hyperty.Hyperty, error) {
+	return hyperty.Local(ctx, rt.URL(), func(ctx context.Context, deliver message.Handler) (hyperty.Attachment, error) {
+		return rt.Attach(ctx, r, deliver)
+	})
+}
+
+// Attach registers a hyperty; see api.Backend.
+func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver message.Handler) (hyperty.Attachment, error) {
+	url, err := rt.registry.RegisterHyperty(ctx, registry.Hyperty{
+		Name: r.Name, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &attachment{rt: rt, url: url, stop: rt.bus.ListenApart(url, deliver)}, nil
+}
+
+// attachment is one hyperty's place on the MessageBus.
+type attachment struct {
+	rt   *Runtime
+	url  message.URL
+	stop func()
+}
+
+func (a *attachment) URL() message.URL { return a.url }
+
+func (a *attachment) Post(ctx context.Context, m message.Message) error {
+	return a.rt.bus.From(ctx, a.url, m)
+}
+
+func (a *attachment) Close(ctx context.Context) error {
+	a.stop()
+	a.rt.sync.ComponentGone(a.url)
+	return a.rt.registry.Unregister(ctx, a.url)
+}
+
+// Path says which way a message would go now; see api.Backend.
+func (rt *Runtime) Path(ctx context.Context, to message.URL) (api.Path, error) {
+	if rt.bus.Listened(to) {
+		return api.Path{To: to, Way: api.WayLocal, Remote: rt.URL(), Why: "somebody in this runtime listens to it"}, nil
+	}
+	r, err := rt.registry.Explain(ctx, to)
+	if err != nil {
+		return api.Path{}, err
+	}
+	p := api.Path{To: to, Way: api.WayRelay, Remote: r.Remote, Stub: r.Stub, Door: r.Door, Why: r.Why}
+	if r.Direct {
+		p.Way = api.WayDirect
+	}
+	return p, nil
+}
+
+// Watch has f told of everything that the core does; see api.Backend.
+func (rt *Runtime) Watch(f trace.Func) (stop func()) { return rt.trace.Watch(f) }
+
+// Status says what runs here; see api.Backend.
+func (rt *Runtime) Status(context.Context) (api.Status, error) {
+	if rt.ctx.Err() != nil {
+		return api.Status{}, errors.New("the runtime is ending")
+	}
+	s := api.Status{Runtime: rt.URL(), Domain: rt.config.Domain, Version: rt.config.Version, Started: rt.started}
+	known := rt.registry.Snapshot()
+	for _, h := range known.Hyperties {
+		s.Hyperties = append(s.Hyperties, api.Hyperty{URL: h.URL, User: h.User, Since: h.Since})
+	}
+	for _, o := range known.Objects {
+		if !o.Private {
+			s.Objects = append(s.Objects, api.Object{URL: o.URL, Name: o.Name, Reporter: o.Reporter, Since: o.Since})
+		}
+	}
+	for _, st := range known.Stubs {
+		plugin := st.Plugin
+		if plugin == "" {
+			plugin = rt.config.NodeStub
+		}
+		s.Stubs = append(s.Stubs, api.Stub{URL: st.URL, Plugin: plugin, Role: string(st.Role), Domain: st.Domain,
+			Remote: st.Remote, State: st.State, Since: st.Since, Why: st.Desc})
+	}
+	for _, c := range known.Connections {
+		s.Connections = append(s.Connections, api.Connection{Remote: c.Remote, Plugin: c.Plugin, Stub: c.Stub, Door: c.Door,
+			State: c.State, Since: c.Since, Addresses: c.Addresses, Attempts: c.Attempts, Why: c.Desc})
+	}
+	for _, st := range rt.sessions.Snapshot() {
+		n := rt.counts.of(st.Remote)
+		relayed, direct := n.relayed.Load(), n.direct.Load()
+		s.Sessions = append(s.Sessions, api.Session{Remote: st.Remote, Door: st.Path.Door, Direct: st.Path.Direct,
+			Sent: relayed + direct, Received: n.received.Load(), Unacknowledged: st.Unacked})
+	}
+	for _, p := range rt.host.Plugins() {
+		s.Plugins = append(s.Plugins, api.Plugin{Name: p.Name, Version: p.Version, PID: p.PID, State: string(p.State),
+			Restarts: p.Restarts, Since: p.Since, Instances: len(p.Instances), LastError: p.LastError})
+	}
+	return s, nil
+}

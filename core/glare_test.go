@@ -1,0 +1,144 @@
+package core_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Twenty-one runtimes meet each other, every two once and both sides at once: 210 times. Each pair ends up with one
+// connection, and both agree which.
+func TestBothSidesAskAtOnce(t *testing.T) {
+	players := 21
+	if testing.Short() {
+		players = 5
+	}
+	node := startNode(t, "example.com")
+	use := []string{built.transportIDs[0]}
+	all := make([]*running, players)
+	hyperties := make([]*hyperty.Hyperty, players)
+	for i := range all {
+		name := "p" + string(rune('a'+i))
+		all[i] = startRuntime(t, runtimeOptions{name: name, nodes: []*nodeProcess{node}, use: use})
+		hyperties[i] = all[i].register(name)
+	}
+	met, glares := 0, 0
+	for _, round := range tournament(players) {
+		var wg sync.WaitGroup
+		pairs := make([]*meeting, len(round))
+		for i, p := range round {
+			pairs[i] = &meeting{a: all[p[0]], b: all[p[1]], ha: hyperties[p[0]], hb: hyperties[p[1]]}
+			wg.Go(func() { pairs[i].meet(t) })
+		}
+		wg.Wait()
+		if t.Failed() {
+			return
+		}
+		for _, p := range pairs {
+			met++
+			if p.check(t) {
+				glares++
+			}
+		}
+	}
+	t.Logf("%d meetings, in %d of them both sides requested", met, glares)
+	if glares < met/2 {
+		t.Errorf("only in %d of %d meetings both sides requested: this test does not test what it should", glares, met)
+	}
+	for i, r := range all { // what lost is gone, nothing was replaced later
+		requesters := 0
+		for _, c := range r.status().Connections {
+			if c.State != message.Live || c.Attempts != 1 && c.Attempts != 2 {
+				t.Errorf("connection %+v", c)
+			}
+			if !r.isHandler(c.Stub) {
+				requesters++
+			}
+		}
+		r.until("the Requesters that lost are gone", waitTime, func() bool {
+			n := 0
+			for _, s := range r.status().Stubs {
+				if s.Role == "requester" {
+					n++
+				}
+			}
+			return n == requesters
+		})
+		if n := len(r.status().Connections); n != players-1 {
+			t.Errorf("runtime %d has %d connections, want %d", i, n, players-1)
+		}
+	}
+}
+
+// tournament is every two of n (an odd number), in rounds in which nobody occurs twice.
+func tournament(n int) (rounds [][][2]int) {
+	for r := range n {
+		var round [][2]int
+		for i := 1; i <= n/2; i++ {
+			round = append(round, [2]int{(r + i) % n, (r - i + n) % n})
+		}
+		rounds = append(rounds, round)
+	}
+	return rounds
+}
+
+// meeting is one pair that asks at once.
+type meeting struct {
+	a, b   *running
+	ha, hb *hyperty.Hyperty
+}
+
+// meet has both sides send at once, while the set-up goes on, and when it is over.
+func (m *meeting) meet(t *testing.T) {
+	f := &traffic{t: t, cancel: func() {}, ways: [2]*way{{from: m.ha, to: m.hb, got: newLedger(m.hb)}, {from: m.hb, to: m.ha, got: newLedger(m.ha)}}}
+	send := func(n int) {
+		var wg sync.WaitGroup
+		for _, w := range f.ways {
+			wg.Go(func() {
+				for range n {
+					w.sent++
+					if err := w.from.Send(t.Context(), w.to.URL(), map[string]int{"n": w.sent}); err != nil {
+						t.Errorf("message %d to %s: %v", w.sent, w.to.URL(), err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+	send(10)
+	for !m.a.isLive(m.b) || !m.b.isLive(m.a) {
+		m.a.live(m.b)
+		m.b.live(m.a)
+		send(1)
+	}
+	send(20)
+	for _, w := range f.ways {
+		w.got.reach(t, w.sent)
+	}
+}
+
+// check looks at the tables; it tells whether both sides had requested.
+func (m *meeting) check(t *testing.T) (both bool) {
+	t.Helper()
+	requester, handler := mutual(t, m.a, m.b)
+	both = m.a.requested(m.b) && m.b.requested(m.a)
+	if both && requester.URL() > handler.URL() {
+		t.Errorf("both asked, and the higher URL is the requester: %s of %s", requester.URL(), handler.URL())
+	}
+	if !requester.requested(handler) {
+		t.Errorf("%s has a Requester for %s and has not asked", requester.URL(), handler.URL())
+	}
+	return both
+}
+
+// requested tells whether this side made a Requester for the other.
+func (r *running) requested(other *running) bool {
+	return r.count(func(e trace.Event) bool {
+		return e.Kind == trace.Connection && e.Peer == other.URL() && strings.Contains(string(e.From), "/p2prequester/")
+	}) > 0
+}

@@ -1,0 +1,161 @@
+package core_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// modulePath is this project's.
+const modulePath = "github.com/protofly/protofly"
+
+// inHouse is what each folder's packages may import of this project: its own packages and the folders named here.
+var inHouse = []struct {
+	folder string
+	may    []string
+}{
+	{"sdk", nil},
+	{"core", []string{"sdk"}},
+	{"plugins", []string{"sdk"}}, // of plugins each its own, see mayImport
+	{"cmd/msgnode", []string{"sdk", "core", "plugins/msgnode-ws/node"}},
+	{"cmd", []string{"sdk", "core"}},
+	{"examples", []string{"sdk", "core"}},
+}
+
+// outside is every module that core and sdk may depend on, directly or not: logs, the link to the plug-ins with what it
+// takes along, and what the standard library lacks. No transport is among them, nor what reads configurations.
+var outside = []string{
+	"github.com/fatih/color", "github.com/gofrs/flock", "github.com/golang/protobuf", "github.com/hashicorp/go-hclog",
+	"github.com/hashicorp/go-plugin", "github.com/hashicorp/yamux", "github.com/mattn/go-colorable",
+	"github.com/mattn/go-isatty", "github.com/oklog/run", "go.uber.org/goleak", "golang.org/x/net", "golang.org/x/sys",
+	"golang.org/x/text", "golang.org/x/time", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc",
+	"google.golang.org/protobuf",
+}
+
+// listed is a package as go list prints it.
+type listed struct {
+	ImportPath, ForTest string
+	Imports, Deps       []string
+	Standard            bool
+	Module              *struct{ Path string }
+}
+
+// goList is every package of this project, its tests, and what they depend on, for a system.
+func goList(t *testing.T, goos string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-test", "-json=ImportPath,ForTest,Imports,Deps,Standard,Module", modulePath+"/...")
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list for %s: %v\n%s", goos, err, problems.String())
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// local is the folder of a package of this project; ok says whether it is one. The variants that go list makes of
+// packages for tests ("a/b [a/b.test]", "a/b_test [a/b.test]") count as the package.
+func local(importPath string) (folder string, ok bool) {
+	importPath, _, _ = strings.Cut(importPath, " ")
+	folder, ok = strings.CutPrefix(importPath, modulePath+"/")
+	return strings.TrimSuffix(strings.TrimSuffix(folder, ".test"), "_test"), ok
+}
+
+func under(folder, top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }
+
+// mayImport is the import rule between two folders of this project.
+func mayImport(from, to string) bool {
+	for _, rule := range inHouse {
+		if !under(from, rule.folder) {
+			continue
+		}
+		own := rule.folder
+		if own == "plugins" { // plugins/<name>
+			own = path.Join(strings.SplitN(from, "/", 3)[:2]...)
+		}
+		return under(to, own) || slices.ContainsFunc(rule.may, func(top string) bool { return under(to, top) })
+	}
+	return false
+}
+
+// sdk imports nobody; core and plugins import only sdk; only cmd and examples import core; nobody imports plugins but
+// cmd/msgnode, which imports plugins/msgnode-ws/node; and no transport is below core or sdk. On every system.
+func TestImportRule(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		t.Run(goos, func(t *testing.T) {
+			t.Parallel()
+			broken := map[string]bool{}
+			packages := goList(t, goos)
+			module := map[string]string{}
+			for _, p := range packages {
+				if p.Module != nil {
+					module[p.ImportPath] = p.Module.Path
+				}
+			}
+			seen := 0
+			for _, p := range packages {
+				from, ok := local(p.ImportPath)
+				if !ok || strings.HasSuffix(p.ImportPath, ".test") { // a test's generated main
+					continue
+				}
+				seen++
+				for _, imported := range p.Imports {
+					if to, ok := local(imported); ok && to != from && !mayImport(from, to) {
+						broken[fmt.Sprintf("%s may not import %s", from, to)] = true
+					}
+				}
+				if !under(from, "core") && !under(from, "sdk") {
+					continue
+				}
+				for _, dep := range p.Deps {
+					if m := module[dep]; m != "" && m != modulePath && !slices.Contains(outside, m) {
+						broken[fmt.Sprintf("%s may not depend on %s, of the module %s: see the list in this test", from, dep, m)] = true
+					}
+				}
+			}
+			if seen < 30 {
+				t.Fatalf("only %d packages were found: this test looks at the wrong thing", seen)
+			}
+			for what := range broken {
+				t.Error(what)
+			}
+		})
+	}
+}
+
+// The rule itself refuses what it is there for.
+func TestMayImport(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		may      bool
+	}{
+		{"sdk/message", "sdk", true}, {"sdk", "core/trace", false}, {"sdk/p2p", "plugins/a/transport", false},
+		{"core/bus", "sdk/message", true}, {"core", "core/bus", true}, {"core", "plugins/a/transport", false}, {"core", "cmd/runtime/config", false},
+		{"plugins/a", "plugins/a/transport", true}, {"plugins/a", "plugins/b/transport", false}, {"plugins/a/transport", "core/trace", false},
+		{"plugins/ab", "plugins/a", false}, {"plugins/a", "sdk/p2p", true},
+		{"cmd/msgnode", "plugins/msgnode-ws/node", true}, {"cmd/msgnode", "plugins/msgnode-ws/stub", false}, {"cmd/runtime", "plugins/msgnode-ws/node", false},
+		{"cmd/runtime", "core/api", true}, {"examples/a", "core", true}, {"examples/a", "sdk", true}, {"examples/a", "examples/b", true},
+		{"elsewhere", "sdk", false},
+	} {
+		if got := mayImport(c.from, c.to); got != c.may {
+			t.Errorf("%s imports %s: %v", c.from, c.to, got)
+		}
+	}
+}

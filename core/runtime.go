@@ -1,0 +1,175 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Runtime is a running runtime. It is made by [Start] and must be closed.
+type Runtime struct {
+	config  Config
+	log     hclog.Logger
+	started time.Time
+
+	lock      *flock.Flock
+	identity  *identity.Identity
+	catalogue *catalogue.Catalogue
+	bus       *bus.MessageBus
+	host      *stubhost.Host
+	sessions  *session.Sessions
+	registry  *registry.Registry
+	sync      *syncmanager.Manager
+	api       *api.Server
+
+	trace  trace.Hub
+	doors  doors
+	stubs  stubs
+	counts counts
+
+	ctx    context.Context // of everything that the runtime does by itself
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Start starts a runtime. It returns when the runtime can be used: its plug-ins run and the application API is
+// served. It does not wait for the Message Node, which may come later. The error says which part failed and what to
+// do; nothing is left behind then.
+func Start(ctx context.Context, c Config) (*Runtime, error) {
+	if c.Log == nil {
+		c.Log = hclog.NewNullLogger()
+	}
+	if c.NodeStub == "" {
+		c.NodeStub = DefaultNodeStub
+	}
+	if len(c.P2P.Prefer) == 0 {
+		c.P2P.Prefer = c.P2P.Use
+	}
+	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
+	rt.ctx, rt.cancel = context.WithCancel(context.Background())
+	if c.Trace != nil {
+		rt.trace.Watch(c.Trace)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := rt.start(ctx); err != nil {
+		closing, done := context.WithTimeout(context.Background(), closeTimeout)
+		defer done()
+		return nil, errors.Join(err, rt.Close(closing))
+	}
+	return rt, nil
+}
+
+func (rt *Runtime) start(ctx context.Context) (err error) {
+	c := rt.config
+	if rt.lock, err = lock(c.DataDir); err != nil {
+		return err
+	}
+	if rt.identity, err = identity.Open(c.DataDir, c.Domain); err != nil {
+		return err
+	}
+	if rt.catalogue, err = catalogue.Open(c.PluginDir); err != nil {
+		return err
+	}
+	for _, name := range append([]string{c.NodeStub}, c.P2P.Use...) {
+		if _, err := rt.catalogue.Find(name); err != nil {
+			return err
+		}
+	}
+	self := rt.identity.URL()
+	rt.bus = bus.New(bus.Options{Runtime: self, Log: rt.log.Named("bus"), Trace: &rt.trace})
+	rt.host, err = stubhost.New(stubhost.Options{
+		Dir:     filepath.Join(c.DataDir, "plugins"),
+		Log:     rt.log.Named("plugin"),
+		Message: rt.fromStub,
+		Frames:  rt.framesIn,
+	})
+	if err != nil {
+		return err
+	}
+	rt.sessions = session.New(session.Options{
+		Self: self, Send: rt.sendFrames, Deliver: rt.deliver, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"),
+	})
+	rt.registry = registry.New(registry.Options{
+		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
+		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, Log: rt.log.Named("registry"), Trace: &rt.trace,
+	})
+	rt.bus.Connect(rt.registry, rt, rt.registry)
+	rt.identity.Serve(rt.bus) // until the bus is closed
+	rt.sync = syncmanager.New(syncmanager.Options{
+		Runtime: self, Domain: c.Domain, Bus: rt.bus, Objects: objects{rt.registry}, Local: rt.registry.Local, Log: rt.log.Named("sm"),
+	})
+	rt.registry.Start()
+	if err := rt.deployHandlers(ctx); err != nil {
+		return err
+	}
+	rt.wg.Go(rt.joinNode)
+	if c.Socket != "" {
+		rt.api, err = api.Serve(api.Options{Socket: c.Socket, Backend: rt, Log: rt.log.Named("api")})
+	}
+	return err
+}
+
+// URL is the runtime's own address.
+func (rt *Runtime) URL() message.URL { return rt.identity.URL() }
+
+// Close ends the runtime: applications first, then connections, plug-ins and the rest. It returns when nothing is
+// left: no process, no socket file, no goroutine. ctx bounds how long the parts may take to end in good order; they
+// are ended in any case. It may be called more than once.
+func (rt *Runtime) Close(ctx context.Context) error {
+	rt.closeOnce.Do(func() { rt.closeErr = rt.close(ctx) })
+	return rt.closeErr
+}
+
+func (rt *Runtime) close(ctx context.Context) error {
+	var errs []error
+	note := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("end %s: %w", what, err))
+		}
+	}
+	if rt.api != nil {
+		note("the application API", rt.api.Close(ctx))
+	}
+	if rt.registry != nil {
+		note("the registry", rt.registry.Close(ctx))
+	}
+	rt.cancel()
+	if rt.sync != nil {
+		rt.sync.Close()
+	}
+	if rt.sessions != nil {
+		note("sessions", rt.sessions.Close(ctx))
+	}
+	if rt.host != nil {
+		note("the plug-ins", rt.host.Close(ctx))
+	}
+	if rt.bus != nil {
+		rt.bus.Close()
+	}
+	rt.wg.Wait()
+	if rt.lock != nil {
+		note("the lock of the data folder", rt.lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,197 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+
+	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// stubs is every stub that is deployed, with the end of its listener on the MessageBus.
+type stubs struct {
+	mu sync.RWMutex
+	by map[message.URL]deployed
+}
+
+type deployed struct {
+	registry.Deployment
+	stop func()
+}
+
+func (s *stubs) add(d deployed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.by == nil {
+		s.by = map[message.URL]deployed{}
+	}
+	s.by[d.URL] = d
+}
+
+func (s *stubs) take(url message.URL) (deployed, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.by[url]
+	delete(s.by, url)
+	return d, ok
+}
+
+func (s *stubs) get(url message.URL) (deployed, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	d, ok := s.by[url]
+	return d, ok
+}
+
+func (s *stubs) is(url message.URL, role sdk.Role) bool {
+	d, ok := s.get(url)
+	return ok && d.Role == role
+}
+
+// handlers are this runtime's P2P Handlers, one for each P2P plug-in in use.
+func (rt *Runtime) handlers() []registry.Handler {
+	list := make([]registry.Handler, 0, len(rt.config.P2P.Use))
+	for _, name := range rt.config.P2P.Use {
+		list = append(list, registry.Handler{Name: name, URL: rt.URL().Join("p2phandler", name)})
+	}
+	return list
+}
+
+// deployHandlers starts them, side by side.
+func (rt *Runtime) deployHandlers(ctx context.Context) error {
+	handlers := rt.handlers()
+	errs := make(chan error, len(handlers))
+	for _, h := range handlers {
+		go func() { errs <- rt.Deploy(ctx, registry.Deployment{URL: h.URL, Role: sdk.RoleHandler, Plugin: h.Name}) }()
+	}
+	var first error
+	for range handlers {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// joinNode has the own Message Node's stub deployed before anybody needs it, so that others reach this runtime.
+func (rt *Runtime) joinNode() {
+	if _, err := rt.registry.Explain(rt.ctx, message.DomainRegistryAddress(rt.config.Domain)); err != nil && rt.ctx.Err() == nil {
+		rt.log.Warn("the own Message Node cannot be reached; it is tried again when it is needed", "domain", rt.config.Domain, "error", err)
+	}
+}
+
+// Deploy starts an instance of a stub; see registry.Deployer.
+func (rt *Runtime) Deploy(ctx context.Context, d registry.Deployment) error {
+	if d.Role == sdk.RoleNode {
+		d.Plugin = rt.config.NodeStub
+	}
+	entry, err := rt.catalogue.Find(d.Plugin)
+	if err != nil {
+		return err
+	}
+	config := rt.config.StubConfig[d.Plugin]
+	if d.Role == sdk.RoleNode {
+		if config, err = rt.nodeConfig(ctx, d.Domain, config); err != nil {
+			return err
+		}
+	}
+	stop := rt.bus.Listen(d.URL, func(ctx context.Context, m message.Message) { rt.toStub(ctx, d, m) })
+	if d.Role == sdk.RoleRequester {
+		rt.doors.set(d.URL, d.URL, d.Remote)
+	}
+	rt.stubs.add(deployed{d, stop})
+	err = rt.host.Deploy(ctx, stubhost.Plugin{Name: d.Plugin, Path: entry.Path, SHA256: entry.SHA256}, stubhost.Instance{
+		URL: d.URL, Runtime: rt.URL(), Role: d.Role, Domain: d.Domain, Remote: d.Remote, Handler: d.Handler, Config: config,
+	})
+	if err != nil {
+		rt.gone(d.URL)
+	}
+	return err
+}
+
+// Undeploy ends an instance of a stub; see registry.Deployer.
+func (rt *Runtime) Undeploy(ctx context.Context, stub message.URL) error {
+	err := rt.host.Undeploy(ctx, stub)
+	rt.gone(stub)
+	return err
+}
+
+// gone forgets a stub that has ended.
+func (rt *Runtime) gone(stub message.URL) {
+	if d, ok := rt.stubs.take(stub); ok {
+		d.stop()
+	}
+	rt.doors.drop(stub)
+	rt.sync.ComponentGone(stub)
+}
+
+// nodeConfig is the configuration of a Message Node's stub: the operator's, with the node's address.
+func (rt *Runtime) nodeConfig(ctx context.Context, domain string, config json.RawMessage) (json.RawMessage, error) {
+	url, known := rt.config.Nodes[domain]
+	if !known {
+		var err error
+		if url, err = catalogue.NodeAddress(ctx, domain); err != nil {
+			return nil, fmt.Errorf("the Message Node of %s is in no config, and its domain does not name one: %w", domain, err)
+		}
+	}
+	members := map[string]json.RawMessage{}
+	if len(config) > 0 {
+		if err := json.Unmarshal(config, &members); err != nil {
+			return nil, fmt.Errorf("configuration of plug-in %s: %w", rt.config.NodeStub, err)
+		}
+		members = maps.Clone(members)
+	}
+	members["url"] = message.Encode(url)
+	return message.Encode(members), nil
+}
+
+// toStub gives a message to a stub's MiniBus.
+func (rt *Runtime) toStub(ctx context.Context, d registry.Deployment, m message.Message) {
+	if d.Role == sdk.RoleHandler && m.Type == message.Subscribe && m.From.Within(rt.URL()) {
+		rt.noteDoor(d.URL, m)
+	}
+	if err := rt.host.Post(ctx, d.URL, m); err != nil && ctx.Err() == nil {
+		rt.log.Debug("stub not reached", "stub", d.URL, "type", m.Type, "from", m.From, "error", err)
+		if m.Type != message.Response {
+			_ = rt.bus.Post(ctx, m.Refuse(message.CodeUnavailable, "the plug-in %s does not run: %v", d.Plugin, err))
+		}
+	}
+}
+
+// noteDoor remembers which runtime is behind the p2p-connectionUrl that the Registry subscribes at a Handler, before
+// the first frame comes in through it.
+func (rt *Runtime) noteDoor(handler message.URL, m message.Message) {
+	var body struct {
+		Subscribe message.URLs `json:"subscribe"`
+		Peer      message.URL  `json:"peer"`
+	}
+	if m.Decode(&body) == nil && len(body.Subscribe) == 1 && body.Peer != "" {
+		rt.doors.set(handler, body.Subscribe[0], body.Peer)
+	}
+}
+
+// fromStub takes a control message from a stub: what it posts itself, or, from a Message Node's stub, what its node
+// sent.
+func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Message) {
+	if d, ok := rt.stubs.get(stub); ok && d.Role == sdk.RoleNode && !m.From.Within(stub) {
+		if of := m.From.NodeDomain(); !m.From.IsBackEnd() || of != d.Domain && of != "" {
+			rt.log.Warn("a Message Node spoke for somebody else", "stub", stub, "from", m.From, "to", m.To)
+			return
+		}
+		rt.bus.ArriveFromNode(ctx, stub, m)
+		return
+	}
+	if err := rt.bus.From(ctx, stub, m); err != nil {
+		rt.log.Warn("stub's message refused", "stub", stub, "from", m.From, "to", m.To, "error", err)
+		if m.Type != message.Response && !strings.HasSuffix(string(m.To), "/status") {
+			_ = rt.host.Post(ctx, stub, m.Refuse(message.CodeForbidden, "%v", err))
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package core_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// The system tests run the real thing: the Message Node and the plug-ins as processes of their own, built once, and
+// runtimes in this process. The names of the transports are data here as everywhere in core.
+
+var built struct {
+	once         sync.Once
+	err          error
+	dir          string
+	node         string   // executable of the Message Node
+	runtime      string   // executable of the runtime
+	plugins      string   // folder
+	transportIDs []string // names of the P2P plug-ins
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, "goroutines are left:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// build compiles the node and every plug-in of this project, once.
+func build(t testing.TB) {
+	t.Helper()
+	built.once.Do(func() { built.err = buildAll() })
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+}
+
+func buildAll() (err error) {
+	if built.dir, err = os.MkdirTemp("", "pf-core-"); err != nil {
+		return err
+	}
+	bin := filepath.Join(built.dir, "bin")
+	built.plugins = filepath.Join(built.dir, "plugins")
+	args := []string{"build", "-o", bin + "/", "../cmd/msgnode", "../cmd/runtime", "../examples/transport-tcp"}
+	folders, err := filepath.Glob("../plugins/*/main.go")
+	if err != nil {
+		return err
+	}
+	for _, main := range folders {
+		args = append(args, "./"+filepath.Dir(main))
+	}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	built.node, built.runtime = filepath.Join(bin, "msgnode"), filepath.Join(bin, "runtime")
+	entries, err := os.ReadDir(bin)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == "msgnode" || e.Name() == "runtime" {
+			continue
+		}
+		d, err := catalogue.Install(context.Background(), filepath.Join(bin, e.Name()), built.plugins)
+		if err != nil {
+			return err
+		}
+		if d.Kind == "p2p" {
+			built.transportIDs = append(built.transportIDs, d.Name)
+		}
+	}
+	return nil
+}
+
+// eachTransport runs the test with every P2P plug-in: nothing in it may depend on which.
+func eachTransport(t *testing.T, test func(t *testing.T, transport string)) {
+	build(t)
+	if len(built.transportIDs) < 3 {
+		t.Fatalf("P2P plug-ins %v: want at least three", built.transportIDs)
+	}
+	for _, name := range built.transportIDs {
+		t.Run(name, func(t *testing.T) { test(t, name) })
+	}
+}
+
+// nodeProcess is a Message Node.
+type nodeProcess struct {
+	t           testing.TB
+	domain, url string
+	dir, listen string
+	cmd         *exec.Cmd
+}
+
+// startNode starts a Message Node for domain at a free port.
+func startNode(t testing.TB, domain string) *nodeProcess {
+	t.Helper()
+	build(t)
+	n := &nodeProcess{t: t, domain: domain, dir: shortDir(t), listen: freeAddress(t)}
+	n.start()
+	t.Cleanup(n.stop)
+	return n
+}
+
+// start starts the node, again at its address and with its state.
+func (n *nodeProcess) start() {
+	n.t.Helper()
+	n.cmd = exec.Command(built.node, "run", "--listen", n.listen, "--domain", n.domain, "--data", n.dir, "--log-level", "warn")
+	n.cmd.Stderr = logWriter{n.t, "node"}
+	out, err := n.cmd.StdoutPipe()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if err := n.cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if _, err2 := fmt.Sscanf(line, "listening on %s", &n.url); err != nil || err2 != nil {
+		n.t.Fatalf("the node said %q: %v %v", line, err, err2)
+	}
+}
+
+// kill ends the node at once.
+func (n *nodeProcess) kill() {
+	_ = n.cmd.Process.Kill()
+	_ = n.cmd.Wait()
+}
+
+func (n *nodeProcess) stop() {
+	if n.cmd.ProcessState != nil {
+		return
+	}
+	_ = n.cmd.Process.Signal(os.Interrupt)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = n.cmd.Wait() }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		n.t.Error("the node does not end")
+		_ = n.cmd.Process.Kill()
+		<-done
+	}
+}
+
+// logWriter shows what a process or a runtime logs when the test fails.
+type logWriter struct {
+	t    testing.TB
+	name string
+}
+
+func (w logWriter) Write(b []byte) (int, error) {
+	if testing.Verbose() {
+		fmt.Fprintf(os.Stderr, "[%s] %s", w.name, b)
+	}
+	return len(b), nil
+}
+
+// shortDir is a folder whose path leaves room for the names of sockets.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pf-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// runtimeOptions are what a test may want otherwise.
+type runtimeOptions struct {
+	name   string
+	domain string         // "": the first node's
+	nodes  []*nodeProcess // which it is told of
+	use    []string       // P2P plug-ins
+	policy string         // ""
+	change func(*core.Config)
+}
+
+// running is a runtime with everything that it did.
+type running struct {
+	*core.Runtime
+	t testing.TB
+
+	mu      sync.Mutex
+	events  []trace.Event
+	arrived chan struct{} // closed and replaced with every event
+}
+
+func startRuntime(t testing.TB, o runtimeOptions) *running {
+	t.Helper()
+	build(t)
+	r := &running{t: t, arrived: make(chan struct{})}
+	c := core.Config{
+		Domain: o.domain, Nodes: map[string]string{}, DataDir: shortDir(t), PluginDir: built.plugins,
+		P2P: core.P2P{Use: o.use, Policy: o.policy}, Trace: r.note,
+		Log: hclog.New(&hclog.LoggerOptions{Name: o.name, Level: hclog.Warn, Output: logWriter{t, o.name}}),
+	}
+	for _, n := range o.nodes {
+		c.Nodes[n.domain] = n.url
+		if c.Domain == "" {
+			c.Domain = n.domain
+		}
+	}
+	if o.change != nil {
+		o.change(&c)
+	}
+	rt, err := core.Start(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Runtime = rt
+	t.Cleanup(r.close)
+	return r
+}
+
+func (r *running) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := r.Close(ctx); err != nil && !strings.Contains(err.Error(), "not acknowledged") {
+		r.t.Errorf("close %s: %v", r.URL(), err)
+	}
+}
+
+func (r *running) note(e trace.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+	close(r.arrived)
+	r.arrived = make(chan struct{})
+}
+
+// forget drops the events so far.
+func (r *running) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = nil
+}
+
+// count is how many events matched so far.
+func (r *running) count(match func(trace.Event) bool) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, e := range r.events {
+		if match(e) {
+			n++
+		}
+	}
+	return n
+}
+
+// await waits until an event has matched.
+func (r *running) await(what string, match func(trace.Event) bool) trace.Event {
+	r.t.Helper()
+	timeout := time.After(waitTime)
+	seen := 0
+	for {
+		r.mu.Lock()
+		seen = min(seen, len(r.events))
+		for ; seen < len(r.events); seen++ {
+			if match(r.events[seen]) {
+				defer r.mu.Unlock()
+				return r.events[seen]
+			}
+		}
+		arrived := r.arrived
+		r.mu.Unlock()
+		select {
+		case <-arrived:
+		case <-timeout:
+			r.t.Fatalf("%s: %s did not happen within %v", r.URL(), what, waitTime)
+		}
+	}
+}
+
+// waitTime is how long anything may take here that is not the subject of a measurement.
+const waitTime = 30 * time.Second
+
+// live waits until this side's connection with the other is live.
+func (r *running) live(other *running) {
+	r.t.Helper()
+	r.await("live connection with "+string(other.URL()), func(e trace.Event) bool {
+		return e.Kind == trace.Connection && e.Peer == other.URL() && e.Value == message.Live.String()
+	})
+}
+
+// connections are the runtime's entries for the other.
+func (r *running) connections(other *running) []api.Connection {
+	r.t.Helper()
+	s, err := r.Status(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var list []api.Connection
+	for _, c := range s.Connections {
+		if c.Remote == other.URL() {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// register makes a hyperty.
+func (r *running) register(name string) *hyperty.Hyperty {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), waitTime)
+	defer cancel()
+	h, err := r.Register(ctx, hyperty.Registration{Name: name})
+	if err != nil {
+		r.t.Fatalf("register %s: %v", name, err)
+	}
+	return h
+}

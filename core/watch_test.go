@@ -1,0 +1,98 @@
+package core_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// until waits until a condition on the runtime holds: it is looked at whenever the core has done something.
+func (r *running) until(what string, within time.Duration, holds func() bool) {
+	r.t.Helper()
+	timeout := time.After(within)
+	tick := time.NewTicker(50 * time.Millisecond) // what changes outside of the core
+	defer tick.Stop()
+	for {
+		r.mu.Lock()
+		arrived := r.arrived
+		r.mu.Unlock()
+		if holds() {
+			return
+		}
+		select {
+		case <-arrived:
+		case <-tick.C:
+		case <-timeout:
+			s, _ := r.Status(context.Background())
+			r.t.Fatalf("%s: within %v not: %s\nconnections %+v\nstubs %+v\nplug-ins %+v", r.URL(), within, what, s.Connections, s.Stubs, s.Plugins)
+		}
+	}
+}
+
+// status is what runs here.
+func (r *running) status() api.Status {
+	r.t.Helper()
+	s, err := r.Status(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+// pid is the process of a plug-in, 0 where it does not run.
+func (r *running) pid(plugin string) int {
+	r.t.Helper()
+	for _, p := range r.status().Plugins {
+		if p.Name == plugin && p.State == "running" {
+			return p.PID
+		}
+	}
+	return 0
+}
+
+// isLive tells whether the one connection with the other is live.
+func (r *running) isLive(other *running) bool {
+	c := r.connections(other)
+	return len(c) == 1 && c[0].State == message.Live
+}
+
+// mutual checks that both runtimes have one live connection with each other and agree which: one is its Requester, the
+// other its Handler. It returns the requester.
+func mutual(t testing.TB, a, b *running) (requester, handler *running) {
+	t.Helper()
+	ca, cb := a.connections(b), b.connections(a)
+	if len(ca) != 1 || len(cb) != 1 {
+		t.Fatalf("%d connections here and %d there, want one: %+v and %+v", len(ca), len(cb), ca, cb)
+	}
+	if ca[0].State != message.Live || cb[0].State != message.Live || ca[0].Plugin != cb[0].Plugin {
+		t.Fatalf("the two sides do not agree: %+v and %+v", ca[0], cb[0])
+	}
+	stubs := [2]message.URL{ca[0].Stub, cb[0].Stub}
+	switch [2]bool{a.isHandler(stubs[0]), b.isHandler(stubs[1])} {
+	case [2]bool{false, true}:
+		requester, handler = a, b
+	case [2]bool{true, false}:
+		requester, handler = b, a
+	default:
+		t.Fatalf("no pair of a Requester and a Handler: %s and %s", stubs[0], stubs[1])
+	}
+	if ca[0].Door == "" || cb[0].Door == "" || !ca[0].Door.Within(stubs[0]) || !cb[0].Door.Within(stubs[1]) {
+		t.Fatalf("doors %s and %s of the stubs %s and %s", ca[0].Door, cb[0].Door, stubs[0], stubs[1])
+	}
+	return requester, handler
+}
+
+func (r *running) isHandler(stub message.URL) bool {
+	return stub.Within(r.URL().Join("p2phandler"))
+}
+
+// lookups is how many reads this runtime has made at Domain Registries.
+func (r *running) lookups() int {
+	return r.count(func(e trace.Event) bool {
+		return e.Kind == trace.Forward && e.Type == message.Read && e.To == message.DomainRegistryAddress(e.To.NodeDomain())
+	})
+}

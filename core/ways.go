@@ -1,0 +1,209 @@
+package core
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Forward takes a message out of the house: to a Message Node function as it is, to a remote runtime through the
+// session with it.
+func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) error {
+	if r.Remote == "" {
+		return rt.host.Post(ctx, r.Stub, m)
+	}
+	if r.Stub == "" { // only the runtime is given: its best way
+		var err error
+		if r, err = rt.registry.RouteTo(r.Remote); err != nil {
+			return err
+		}
+	}
+	if err := rt.sessions.Post(ctx, r.Remote, path(r), m); err != nil {
+		return err
+	}
+	counts := rt.counts.of(r.Remote)
+	if r.Direct {
+		counts.direct.Add(1)
+	} else {
+		counts.relayed.Add(1)
+	}
+	return nil
+}
+
+func path(r bus.Route) session.Path {
+	return session.Path{Door: r.Door, Stub: r.Stub, Direct: r.Direct}
+}
+
+// route is the best way to a runtime, for a session's own frames.
+func (rt *Runtime) route(remote message.URL) (session.Path, bool) {
+	r, err := rt.registry.RouteTo(remote)
+	return path(r), err == nil
+}
+
+// pathChanged is told by the Registry that the best way to a runtime is another one now.
+func (rt *Runtime) pathChanged(remote message.URL, r bus.Route) {
+	rt.sessions.UsePath(remote, path(r))
+}
+
+// sendFrames hands a session's frames to a door.
+func (rt *Runtime) sendFrames(ctx context.Context, p session.Path, remote message.URL, payloads ...[]byte) error {
+	frames := make([]sdk.Frame, len(payloads))
+	for i, payload := range payloads {
+		frames[i].Payload = payload
+		if !p.Direct {
+			frames[i].Peer = remote
+		}
+		rt.traceFrame(trace.Frame, p.Door, remote, payload)
+	}
+	return rt.host.Send(ctx, p.Stub, p.Door, frames...)
+}
+
+// framesIn takes frames that came in through a door to the session that they are for.
+func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames []sdk.Frame) {
+	direct := rt.doors.remote(door)
+	for _, f := range frames {
+		remote := direct
+		if remote == "" && rt.stubs.is(stub, sdk.RoleNode) {
+			remote = f.Peer.Runtime()
+		}
+		if remote == "" || remote == rt.URL() {
+			rt.log.Warn("frame from nobody dropped", "door", door, "peer", f.Peer)
+			continue
+		}
+		rt.traceFrame(trace.FrameIn, door, remote, f.Payload)
+		rt.counts.of(remote).door.Store(&door)
+		rt.sessions.Receive(ctx, remote, session.Path{Door: door, Stub: stub, Direct: direct != ""}, f.Payload)
+	}
+}
+
+// traceFrame tells watchers of a frame by a hash of it: the same on every machine that sees it.
+func (rt *Runtime) traceFrame(kind trace.Kind, door, remote message.URL, payload []byte) {
+	if !rt.trace.Watched() {
+		return
+	}
+	sum := sha256.Sum256(payload)
+	rt.trace.Emit(trace.Event{Kind: kind, Via: door, Peer: remote, Value: hex.EncodeToString(sum[:8])})
+}
+
+// deliver takes a message out of a session.
+func (rt *Runtime) deliver(ctx context.Context, remote message.URL, m message.Message) {
+	counts := rt.counts.of(remote)
+	counts.received.Add(1)
+	var door message.URL
+	if last := counts.door.Load(); last != nil {
+		door = *last
+	}
+	if err := rt.admit(remote, m); err != nil {
+		rt.log.Warn("invitation in another's name refused", "runtime", remote, "to", m.To, "error", err)
+		_ = rt.Forward(ctx, bus.Route{Remote: remote}, m.Refuse(message.CodeForbidden, "%v", err))
+		return
+	}
+	rt.bus.Arrive(ctx, remote, door, m)
+}
+
+// admit checks what only the session knows: a runtime may invite a Handler of this runtime in its own name alone. Else
+// it could have the connection with somebody else replaced.
+func (rt *Runtime) admit(remote message.URL, m message.Message) error {
+	if m.Type != message.Create || !rt.stubs.is(m.To, sdk.RoleHandler) {
+		return nil
+	}
+	var body struct {
+		Value struct {
+			Runtime message.URL `json:"runtime"`
+		} `json:"value"`
+	}
+	if err := m.Decode(&body); err != nil {
+		return err
+	}
+	if body.Value.Runtime.Canonical() != remote.Canonical() {
+		return fmt.Errorf("%s invites in the name of %s", remote, body.Value.Runtime)
+	}
+	return nil
+}
+
+// sessionEvent is told what happens to sessions.
+func (rt *Runtime) sessionEvent(e session.Event) {
+	switch e.Kind {
+	case session.Stalled:
+		if e.Path.Direct { // it is up, but carries nothing
+			rt.registry.Suspect(e.Remote, e.Path.Door)
+		}
+		rt.log.Warn("nothing is acknowledged", "remote", e.Remote, "door", e.Path.Door)
+	case session.Reset:
+		rt.sync.RuntimeGone(e.Remote) // what it observed here it has forgotten
+		rt.sync.Refresh(e.Remote)     // and who observes it from here
+		rt.log.Info("remote runtime has restarted", "remote", e.Remote, "in doubt", len(e.IDs))
+	case session.Expired, session.Closed:
+		rt.log.Warn("messages given up", "remote", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
+	case session.Refused:
+		rt.log.Warn("remote runtime sent what is no message", "remote", e.Remote, "why", e.Why)
+	default:
+		rt.log.Debug("session "+string(e.Kind), "remote", e.Remote, "door", e.Path.Door, "before", e.Before.Door, "why", e.Why)
+	}
+}
+
+// doors is which remote runtime is behind the door of a P2P stub.
+type doors struct {
+	mu sync.RWMutex
+	to map[message.URL]message.URL
+	of map[handled]message.URL // the door that a Handler has for a runtime
+}
+
+type handled struct{ stub, remote message.URL }
+
+// set notes that the stub's door leads to remote, instead of the door that the stub had for it before.
+func (d *doors) set(stub, door, remote message.URL) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.to == nil {
+		d.to, d.of = map[message.URL]message.URL{}, map[handled]message.URL{}
+	}
+	key := handled{stub, remote}
+	delete(d.to, d.of[key])
+	d.to[door], d.of[key] = remote, door
+}
+
+// drop forgets the doors of a stub that has ended.
+func (d *doors) drop(stub message.URL) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, door := range d.of {
+		if key.stub == stub {
+			delete(d.to, door)
+			delete(d.of, key)
+		}
+	}
+}
+
+func (d *doors) remote(door message.URL) message.URL {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.to[door]
+}
+
+// counts is how many messages went which way, by remote runtime.
+type counts struct {
+	by sync.Map // message.URL -> *count
+}
+
+type count struct {
+	relayed, direct, received atomic.Uint64
+	door                      atomic.Pointer[message.URL] // by which the last frame came in
+}
+
+func (c *counts) of(remote message.URL) *count {
+	if found, ok := c.by.Load(remote); ok {
+		return found.(*count)
+	}
+	found, _ := c.by.LoadOrStore(remote, &count{})
+	return found.(*count)
+}
