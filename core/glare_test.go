@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -20,12 +21,14 @@ func TestBothSidesAskAtOnce(t *testing.T) {
 	node := startNode(t, "example.com")
 	use := []string{built.transportIDs[0]}
 	all := make([]*running, players)
+	began := time.Now()
 	hyperties := make([]*hyperty.Hyperty, players)
 	for i := range all {
 		name := "p" + string(rune('a'+i))
 		all[i] = startRuntime(t, runtimeOptions{name: name, nodes: []*nodeProcess{node}, use: use})
 		hyperties[i] = all[i].register(name)
 	}
+	t.Logf("up %v", time.Since(began))
 	met, glares := 0, 0
 	for _, round := range tournament(players) {
 		var wg sync.WaitGroup
@@ -38,6 +41,7 @@ func TestBothSidesAskAtOnce(t *testing.T) {
 		if t.Failed() {
 			return
 		}
+		t.Logf("round %v", time.Since(began))
 		for _, p := range pairs {
 			met++
 			if p.check(t) {

@@ -103,6 +103,10 @@ func (rt *Runtime) Deploy(ctx context.Context, d registry.Deployment) error {
 		}
 	}
 	stop := rt.bus.Listen(d.URL, func(ctx context.Context, m message.Message) { rt.toStub(ctx, d, m) })
+	if d.Role == sdk.RoleNode {
+		unlisten, inner := rt.bus.Listen(d.URL.Join("unreachable"), rt.unreachable), stop
+		stop = func() { unlisten(); inner() }
+	}
 	if d.Role == sdk.RoleRequester {
 		rt.doors.set(d.URL, d.URL, d.Remote)
 	}
@@ -162,6 +166,17 @@ func (rt *Runtime) toStub(ctx context.Context, d registry.Deployment, m message.
 		if m.Type != message.Response {
 			_ = rt.bus.Post(ctx, m.Refuse(message.CodeUnavailable, "the plug-in %s does not run: %v", d.Plugin, err))
 		}
+	}
+}
+
+// unreachable is told by a Message Node's stub that the node has no connection of a runtime. The session keeps what is
+// for it and tries again; people who look at the log should know.
+func (rt *Runtime) unreachable(_ context.Context, m message.Message) {
+	var body struct {
+		Value message.URL `json:"value"`
+	}
+	if m.Type == message.Update && m.Decode(&body) == nil {
+		rt.log.Info("remote runtime is not connected to its Message Node: messages to it wait", "remote", body.Value)
 	}
 }
 

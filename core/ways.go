@@ -2,8 +2,6 @@ package core
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -62,7 +60,6 @@ func (rt *Runtime) sendFrames(ctx context.Context, p session.Path, remote messag
 		if !p.Direct {
 			frames[i].Peer = remote
 		}
-		rt.traceFrame(trace.Frame, p.Door, remote, payload)
 	}
 	return rt.host.Send(ctx, p.Stub, p.Door, frames...)
 }
@@ -79,19 +76,12 @@ func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames 
 			rt.log.Warn("frame from nobody dropped", "door", door, "peer", f.Peer)
 			continue
 		}
-		rt.traceFrame(trace.FrameIn, door, remote, f.Payload)
+		if rt.trace.Watched() {
+			rt.trace.Emit(trace.Event{Kind: trace.FrameIn, Via: door, Peer: remote, Value: session.FrameName(f.Payload)})
+		}
 		rt.counts.of(remote).door.Store(&door)
 		rt.sessions.Receive(ctx, remote, session.Path{Door: door, Stub: stub, Direct: direct != ""}, f.Payload)
 	}
-}
-
-// traceFrame tells watchers of a frame by a hash of it: the same on every machine that sees it.
-func (rt *Runtime) traceFrame(kind trace.Kind, door, remote message.URL, payload []byte) {
-	if !rt.trace.Watched() {
-		return
-	}
-	sum := sha256.Sum256(payload)
-	rt.trace.Emit(trace.Event{Kind: kind, Via: door, Peer: remote, Value: hex.EncodeToString(sum[:8])})
 }
 
 // deliver takes a message out of a session.

@@ -3,8 +3,6 @@ package identity
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -13,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // KeyFile is the name of the key's file in the data folder.
@@ -80,17 +79,11 @@ func New(key ed25519.PrivateKey, domain string) (*Identity, error) {
 	if !ok {
 		return nil, errors.New("runtime key: not an Ed25519 key")
 	}
-	url, err := message.ParseURL(message.SchemeRuntime + "://" + domain + "/" + ID(public))
+	url, err := message.ParseURL(message.SchemeRuntime + "://" + domain + "/" + proof.RuntimeID(public))
 	if err != nil {
 		return nil, fmt.Errorf("domain %q: %w", domain, err)
 	}
 	return &Identity{key: key, url: url}, nil
-}
-
-// ID is the id of the runtime that owns the key: the first 20 bytes of a hash of it, in lower-case base32.
-func ID(key ed25519.PublicKey) string {
-	sum := sha256.Sum256(append([]byte("protofly runtime id v1"), key...))
-	return base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).EncodeToString(sum[:20])
 }
 
 // URL is the runtime's URL.
@@ -98,10 +91,3 @@ func (i *Identity) URL() message.URL { return i.url }
 
 // PublicKey is the public half of the key.
 func (i *Identity) PublicKey() ed25519.PublicKey { return i.key.Public().(ed25519.PublicKey) }
-
-// NodeProof is the text that a runtime signs to prove its key to the Message Node of domain.
-func NodeProof(domain string, runtime message.URL, challenge []byte) []byte {
-	b := append([]byte("protofly message-node auth v1\x00"), domain...)
-	b = append(append(b, 0), runtime...)
-	return append(append(b, 0), challenge...)
-}

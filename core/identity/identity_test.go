@@ -16,6 +16,7 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +34,7 @@ func TestOpenKeepsTheKeyAndTheURL(t *testing.T) {
 	if first.URL() != again.URL() || !strings.HasPrefix(string(first.URL()), "hyperty-runtime://example.com/") {
 		t.Errorf("%s, after a restart %s", first.URL(), again.URL())
 	}
-	if id := strings.TrimPrefix(first.URL().Path(), "/"); id != identity.ID(first.PublicKey()) || len(id) != 32 {
+	if id := strings.TrimPrefix(first.URL().Path(), "/"); id != proof.RuntimeID(first.PublicKey()) || len(id) != 32 {
 		t.Errorf("id %q is not derived from the key", id)
 	}
 	other, err := identity.Open(t.TempDir(), "example.com")
@@ -90,14 +91,14 @@ func TestSign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var proof struct{ Key, Signature []byte }
-	if err := json.Unmarshal(raw, &proof); err != nil {
+	var answer struct{ Key, Signature []byte }
+	if err := json.Unmarshal(raw, &answer); err != nil {
 		t.Fatal(err)
 	}
-	if !ed25519.Verify(proof.Key, identity.NodeProof("example.org", me.URL(), challenge), proof.Signature) {
+	if !ed25519.Verify(answer.Key, proof.MessageNode("example.org", me.URL(), challenge), answer.Signature) {
 		t.Error("the signature does not verify")
 	}
-	if ed25519.Verify(proof.Key, identity.NodeProof("example.com", me.URL(), challenge), proof.Signature) {
+	if ed25519.Verify(answer.Key, proof.MessageNode("example.com", me.URL(), challenge), answer.Signature) {
 		t.Error("the signature verifies for another node's domain")
 	}
 	for name, m := range map[string]message.Message{

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 const maxChallenge = 64
@@ -43,7 +44,7 @@ func (i *Identity) answer(m message.Message) message.Message {
 	if len(body.Params[1]) > 255 {
 		return m.Refuse(message.CodeBadRequest, "domain longer than 255 bytes")
 	}
-	signature := ed25519.Sign(i.key, NodeProof(body.Params[1], i.url, challenge))
+	signature := ed25519.Sign(i.key, proof.MessageNode(body.Params[1], i.url, challenge))
 	return m.Respond(message.CodeOK, map[string]string{
 		"key":       base64.StdEncoding.EncodeToString(i.PublicKey()),
 		"signature": base64.StdEncoding.EncodeToString(signature),

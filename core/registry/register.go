@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"sync"
+	"strings"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -133,6 +134,12 @@ func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, e
 	}
 	if url.IsRuntime() || url.IsBackEnd() || addressKey(url) != url {
 		return "", fmt.Errorf("register object: %w", &message.URLError{Text: string(url), Reason: "no address of a data object"})
+	}
+	if o.Name == "" { // a Domain Registry insists on both
+		o.Name = strings.TrimPrefix(url.Path(), "/")
+	}
+	if o.Schema == "" {
+		o.Schema = r.catalogue("dataschema", url.Scheme())
 	}
 	l := &local{url: url, reporter: o.Reporter.Canonical(), name: o.Name, schema: o.Schema, private: o.Private, since: time.Now()}
 	l.entry = r.newEntry(url, o.Resources, []string{url.Scheme()})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -54,6 +55,7 @@ type Options struct {
 	Linger     time.Duration // how long an idle session keeps goroutines and buffers; 5 s
 	Sessions   int           // how many remote runtimes; more are refused; 65536
 	Log        hclog.Logger
+	Trace      *trace.Hub // told of every frame that is sent; nil: nobody
 }
 
 // entryCost is what one message takes in a ring or an inbox besides its bytes.

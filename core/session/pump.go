@@ -2,6 +2,8 @@ package session
 
 import (
 	"time"
+
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // maxBatch is how many frames are handed to a path at once: a switch of path waits for no more than these.
@@ -35,6 +37,7 @@ func (s *session) pump() {
 			idle = 0
 			s.sendingOn, s.sendingAt = life, now
 			s.unlock()
+			s.traceFrames(path, batch[:n])
 			watch.Reset(s.o.Stall)
 			err := s.o.Send(life, path, s.remote, batch[:n]...)
 			watch.Stop()
@@ -196,7 +199,7 @@ func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
 		if !more && !s.resumeNow && !s.probeNow && !s.ackNow {
 			break
 		}
-		batch[n] = s.frame(batch[n][:0], more, now)
+		batch[n], s.packed[n] = s.frame(batch[n][:0], more, now)
 		n++
 	}
 	return n
@@ -211,8 +214,9 @@ func (s *session) mayMore() bool {
 	return uint64(costOf(s.ring.pos(s.cursor)-s.ring.head, s.cursor-s.ring.base)) < s.room
 }
 
-// frame makes the next frame, with messages where more says that there are some to send. mu is held.
-func (s *session) frame(b []byte, more bool, now time.Duration) []byte {
+// frame makes the next frame, with messages where more says that there are some to send; packed lists them while
+// somebody watches. mu is held.
+func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message) {
 	k := ack
 	switch {
 	case s.resumeNow:
@@ -228,7 +232,11 @@ func (s *session) frame(b []byte, more bool, now time.Duration) []byte {
 	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor}
 	b = f.append(b)
 	if more {
+		start := len(b)
 		b, s.cursor = s.ring.pack(b, s.cursor, s.o.FrameBytes)
+		if s.o.Trace.Watched() {
+			packed = carried(b[start:])
+		}
 		s.sent = max(s.sent, s.cursor)
 		if s.probeDue == 0 {
 			s.probeDue, s.asked = now+s.probeWait, now
@@ -236,5 +244,5 @@ func (s *session) frame(b []byte, more bool, now time.Duration) []byte {
 	}
 	s.resumeNow, s.probeNow, s.ackNow = false, false, false
 	s.ackDue, s.unackedIn, s.bytesIn = 0, 0, 0
-	return s.sealer(h).seal(b)
+	return s.sealer(h).seal(b), packed
 }

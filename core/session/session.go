@@ -14,6 +14,8 @@ type session struct {
 	o      *Options
 	remote message.URL
 
+	packed [maxBatch][]message.Message // what the frames being sent carry, while somebody watches; the pump's
+
 	wake  chan struct{} // wakes the pump
 	came  chan struct{} // wakes the deliverer
 	space chan struct{} // wakes the poster whose turn it is

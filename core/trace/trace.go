@@ -20,7 +20,7 @@ const (
 	Resolve    Kind = "resolve"    // the MessageBus asks the Registry for the way to To
 	Resolved   Kind = "resolved"   // the Registry answered: Via is the stub or door, Value is why
 	Forward    Kind = "forward"    // the MessageBus gave a message to the stub or door Via
-	Frame      Kind = "frame"      // a frame for Peer was handed to the door Via; Value is its hash
+	Frame      Kind = "frame"      // a frame for Peer was handed to the door Via; Value is its hash; one event for each message in it
 	FrameIn    Kind = "frame-in"   // a frame of Peer came in through the door Via; Value is its hash
 	Connecting Kind = "connecting" // the Registry found a set-up with To's runtime Peer ongoing: no direct way for this message
 	Deploy     Kind = "deploy"     // the Registry had the stub Via, which To needs, deployed or found it registered (Value)

@@ -216,13 +216,21 @@ func (m *Message) liftRouting() error {
 // write both.
 type URLs []URL
 
-// UnmarshalJSON takes a string or a list of strings, nested lists included, and checks every address.
-func (l *URLs) UnmarshalJSON(text []byte) error {
+// maxNesting is how deep lists of addresses may be nested: implementations write one list too many, not more.
+const maxNesting = 4
+
+// UnmarshalJSON takes a string or a list of strings, lists of lists included, and checks every address.
+func (l *URLs) UnmarshalJSON(text []byte) error { return l.parse(text, maxNesting) }
+
+func (l *URLs) parse(text []byte, nesting int) error {
 	var one string
 	if json.Unmarshal(text, &one) == nil {
 		u, err := ParseURL(one)
 		*l = URLs{u}
 		return err
+	}
+	if nesting == 0 {
+		return fmt.Errorf("lists of addresses nested deeper than %d", maxNesting)
 	}
 	var many []json.RawMessage
 	if err := json.Unmarshal(text, &many); err != nil {
@@ -231,7 +239,7 @@ func (l *URLs) UnmarshalJSON(text []byte) error {
 	*l = make(URLs, 0, len(many))
 	for _, raw := range many {
 		var inner URLs
-		if err := inner.UnmarshalJSON(raw); err != nil {
+		if err := inner.parse(raw, nesting-1); err != nil {
 			return err
 		}
 		*l = append(*l, inner...)

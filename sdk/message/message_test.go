@@ -114,6 +114,18 @@ func TestJSONFormRefuses(t *testing.T) {
 	}
 }
 
+func TestURLs(t *testing.T) {
+	for text, want := range map[string]int{
+		`"hyperty://e/a"`: 1, `["hyperty://e/a","hyperty://e/b"]`: 2, `[["hyperty://e/a"],["hyperty://e/b"]]`: 2, `[]`: 0,
+		`7`: -1, `["bob"]`: -1, `[7]`: -1, strings.Repeat("[", 6) + `"hyperty://e/a"` + strings.Repeat("]", 6): -1,
+	} {
+		var l message.URLs
+		if err := json.Unmarshal([]byte(text), &l); (err == nil) != (want >= 0) || err == nil && len(l) != want {
+			t.Errorf("%s: %v, %v", text, l, err)
+		}
+	}
+}
+
 func TestResponses(t *testing.T) {
 	ask := message.Message{ID: message.NumberID(4), Type: message.Read, From: "hyperty://example.com/a", To: "hyperty://example.com/b"}
 	yes := ask.Respond(message.CodeOK, []int{1})

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/hashicorp/go-hclog"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/rawbytes"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node"
+)
+
+// Config is the configuration file; every key has a default but domain and data.
+type Config struct {
+	Domain    string   `koanf:"domain" yaml:"domain"`       // the domain that the node serves
+	Listen    string   `koanf:"listen" yaml:"listen"`       // host:port, port 0: any
+	Data      string   `koanf:"data" yaml:"data"`           // folder of the node's state
+	NATS      string   `koanf:"nats" yaml:"nats"`           // URL of an external NATS cluster, instead of data
+	Replicas  int      `koanf:"replicas" yaml:"replicas"`   // of the state, in an external cluster
+	TLS       TLS      `koanf:"tls" yaml:"tls"`             // files in PEM form
+	Insecure  bool     `koanf:"insecure" yaml:"insecure"`   // plain also beyond loopback: a proxy ends TLS
+	PublicURL string   `koanf:"publicURL" yaml:"publicURL"` // where stubs reach the node, for its descriptor
+	Legacy    bool     `koanf:"legacy" yaml:"legacy"`       // the reference implementation's JSON dialects
+	Origins   []string `koanf:"origins" yaml:"origins"`     // web pages that may connect, as host patterns
+	Limits    Limits   `koanf:"limits" yaml:"limits"`
+	Times     Times    `koanf:"times" yaml:"times"`
+	Log       Log      `koanf:"log" yaml:"log"`
+}
+
+// TLS are the node's certificate and key.
+type TLS struct {
+	Cert string `koanf:"cert" yaml:"cert"`
+	Key  string `koanf:"key" yaml:"key"`
+}
+
+// Log is how the node logs.
+type Log struct {
+	Format string `koanf:"format" yaml:"format"` // text or json
+	Level  string `koanf:"level" yaml:"level"`   // trace, debug, info, warn, error
+}
+
+// Limits are [node.Limits].
+type Limits struct {
+	Connections   int   `koanf:"connections" yaml:"connections"`
+	Queue         int64 `koanf:"queue" yaml:"queue"`
+	Addresses     int   `koanf:"addresses" yaml:"addresses"`
+	Block         int   `koanf:"block" yaml:"block"`
+	Subscriptions int   `koanf:"subscriptions" yaml:"subscriptions"`
+	Registrations int   `koanf:"registrations" yaml:"registrations"`
+	Entry         int   `koanf:"entry" yaml:"entry"`
+	Writes        int   `koanf:"writes" yaml:"writes"`
+	Results       int   `koanf:"results" yaml:"results"`
+	MinFree       int64 `koanf:"minFree" yaml:"minFree"`
+}
+
+// Times are [node.Times].
+type Times struct {
+	Handshake time.Duration `koanf:"handshake" yaml:"handshake"`
+	Write     time.Duration `koanf:"write" yaml:"write"`
+	Ping      time.Duration `koanf:"ping" yaml:"ping"`
+	Grace     time.Duration `koanf:"grace" yaml:"grace"`
+	Sweep     time.Duration `koanf:"sweep" yaml:"sweep"`
+	State     time.Duration `koanf:"state" yaml:"state"`
+	Retention time.Duration `koanf:"retention" yaml:"retention"`
+}
+
+func defaults() Config {
+	return Config{Listen: "127.0.0.1:4433", Replicas: 1, Limits: Limits(node.DefaultLimits()), Times: Times(node.DefaultTimes()),
+		Log: Log{Format: "text", Level: "info"}}
+}
+
+const envPrefix = "PROTOFLY_NODE_"
+
+// maxConfig is the largest configuration file, in bytes.
+const maxConfig = 1 << 20
+
+// flags are the keys that have a flag.
+var flags = []struct{ flag, key, about string }{
+	{"domain", "domain", "domain that the node serves"},
+	{"listen", "listen", "host:port to listen on, port 0 for any"},
+	{"data", "data", "folder of the node's state"},
+	{"nats", "nats", "URL of an external NATS cluster, instead of --data"},
+	{"tls-cert", "tls.cert", "TLS certificate (PEM file)"},
+	{"tls-key", "tls.key", "TLS key (PEM file)"},
+	{"public-url", "publicURL", "WebSocket URL under which stubs reach the node"},
+	{"log-format", "log.format", "text or json"},
+	{"log-level", "log.level", "trace, debug, info, warn or error"},
+}
+
+func addFlags(f *pflag.FlagSet) {
+	for _, d := range flags {
+		f.String(d.flag, "", d.about)
+	}
+	f.Bool("legacy", false, "allow the reference implementation's JSON dialects, which prove nothing of who connects")
+	f.Bool("insecure", false, "allow plain WebSockets beyond loopback, for a node behind a proxy that ends TLS")
+}
+
+// load reads the configuration: defaults < file < environment < flags.
+func load(file string, f *pflag.FlagSet) (*Config, error) {
+	k := koanf.New(".")
+	if file != "" {
+		text, err := readFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if err := k.Load(rawbytes.Provider(text), yaml.Parser()); err != nil {
+			return nil, fmt.Errorf("config %s: %w", file, err)
+		}
+	}
+	known := keys(reflect.TypeFor[Config](), "")
+	byEnv := map[string]string{}
+	for _, key := range known {
+		byEnv[envPrefix+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))] = key
+	}
+	transform := func(name, value string) (string, any) {
+		if key, ok := byEnv[name]; ok {
+			return key, text(key, value)
+		}
+		return strings.ToLower(strings.TrimPrefix(name, envPrefix)), value // unknown: shown as an error below
+	}
+	if err := k.Load(env.Provider(".", env.Opt{Prefix: envPrefix, TransformFunc: transform}), nil); err != nil {
+		return nil, fmt.Errorf("environment: %w", err)
+	}
+	given := map[string]any{}
+	for _, d := range flags {
+		if f.Changed(d.flag) {
+			given[d.key], _ = f.GetString(d.flag)
+		}
+	}
+	for _, name := range []string{"legacy", "insecure"} {
+		if f.Changed(name) {
+			given[name], _ = f.GetBool(name)
+		}
+	}
+	if err := k.Load(confmap.Provider(given, "."), nil); err != nil {
+		return nil, err
+	}
+	if err := checkKeys(k.Keys(), known); err != nil {
+		return nil, err
+	}
+	config := defaults()
+	err := k.UnmarshalWithConf("", &config, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		Result: &config, ErrorUnused: true, WeaklyTypedInput: false, TagName: "koanf",
+		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return &config, nil
+}
+
+func readFile(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if info.Size() > maxConfig {
+		return nil, fmt.Errorf("config %s: %d bytes, at most %d are read", name, info.Size(), maxConfig)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return text, nil
+}
+
+// text is an environment variable's value with the type that its key has.
+func text(key, value string) any {
+	var v any
+	k := koanf.New(".")
+	if k.Load(rawbytes.Provider([]byte("v: "+value)), yaml.Parser()) == nil {
+		v = k.Get("v")
+	}
+	field := fieldOf(reflect.TypeFor[Config](), key)
+	if field == nil || field.Kind() == reflect.String || v == nil {
+		return value
+	}
+	if field.Kind() == reflect.Slice {
+		return strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	return v
+}
+
+// keys lists every key of a configuration.
+func keys(t reflect.Type, prefix string) (list []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key := prefix + f.Tag.Get("koanf")
+		if f.Type.Kind() == reflect.Struct {
+			list = append(list, keys(f.Type, key+".")...)
+			continue
+		}
+		list = append(list, key)
+	}
+	return list
+}
+
+func fieldOf(t reflect.Type, key string) reflect.Type {
+	head, rest, nested := strings.Cut(key, ".")
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Tag.Get("koanf") == head {
+			if nested {
+				return fieldOf(f.Type, rest)
+			}
+			return f.Type
+		}
+	}
+	return nil
+}
+
+// checkKeys names every unknown key and the known one that is nearest to it.
+func checkKeys(given, known []string) error {
+	var errs []error
+	for _, key := range given {
+		if slices.Contains(known, key) {
+			continue
+		}
+		nearest, best := "", 1<<30
+		for _, k := range known {
+			if d := distance(strings.ToLower(key), strings.ToLower(k)); d < best {
+				nearest, best = k, d
+			}
+		}
+		errs = append(errs, fmt.Errorf("config: unknown key %q; did you mean %q?", key, nearest))
+	}
+	return errors.Join(errs...)
+}
+
+// distance is the number of letters to change, add or remove to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost++
+			}
+			last, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// options checks the configuration and makes the node's options of it.
+func (c *Config) options(log hclog.Logger) (node.Options, error) {
+	var errs []error
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		errs = append(errs, fmt.Errorf("config: log.format %q: want text or json", c.Log.Format))
+	}
+	if hclog.LevelFromString(c.Log.Level) == hclog.NoLevel {
+		errs = append(errs, fmt.Errorf("config: log.level %q: want trace, debug, info, warn or error", c.Log.Level))
+	}
+	certificate, err := certificate(c.TLS.Cert, c.TLS.Key)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	o := node.Options{Domain: c.Domain, Listen: c.Listen, Data: c.Data, NATS: c.NATS, Replicas: c.Replicas, TLS: certificate,
+		Insecure: c.Insecure, PublicURL: c.PublicURL, Legacy: c.Legacy, Origins: c.Origins, Limits: node.Limits(c.Limits),
+		Times: node.Times(c.Times), Log: log}
+	if err := o.Check(); err != nil {
+		errs = append(errs, err)
+	}
+	return o, errors.Join(errs...)
+}
+
+// shown is the configuration without its secrets.
+func (c Config) shown() Config {
+	c.NATS = hidden(c.NATS)
+	return c
+}

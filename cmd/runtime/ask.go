@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// askTime is how long a running runtime may take to say how it is.
+const askTime = 10 * time.Second
+
+// ask connects to the running runtime for one question.
+func (c *cli) ask(cmd *cobra.Command, question func(ctx context.Context, client *api.Client) error) error {
+	socket, err := c.socket(cmd)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), askTime)
+	defer cancel()
+	client, err := api.Dial(ctx, socket)
+	if err != nil {
+		return fmt.Errorf("%w (start one with: protofly run; or name its socket with --socket)", err)
+	}
+	defer client.Close()
+	return question(ctx, client)
+}
+
+func (c *cli) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "status", Short: "Say what runs in the runtime", Args: usageArgs(cobra.NoArgs)}
+	asJSON := cmd.Flags().Bool("json", false, "one JSON object on stdout")
+	addSocketFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return c.ask(cmd, func(ctx context.Context, client *api.Client) error {
+			st, err := client.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), st)
+			}
+			return printStatus(cmd.OutOrStdout(), st, time.Now())
+		})
+	}
+	return cmd
+}
+
+func (c *cli) pathCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "path URL", Short: "Say which way a message would go now, and why",
+		Example: "  protofly path hyperty://example.com/bob", Args: usageArgs(cobra.ExactArgs(1))}
+	asJSON := cmd.Flags().Bool("json", false, "one JSON object on stdout")
+	addSocketFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		to, err := message.ParseURL(args[0])
+		if err != nil {
+			return usageError{err}
+		}
+		return c.ask(cmd, func(ctx context.Context, client *api.Client) error {
+			p, err := client.Path(ctx, to)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), p)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, row := range [][2]string{{"to", string(p.To)}, {"way", string(p.Way)}, {"runtime", string(p.Remote)},
+				{"door", string(p.Door)}, {"stub", string(p.Stub)}, {"why", p.Why}} {
+				if row[1] != "" {
+					fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))
+				}
+			}
+			return w.Flush()
+		})
+	}
+	return cmd
+}
+
+func (c *cli) traceCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "trace", Short: "Print what the core does, as JSON lines, until it is interrupted",
+		Args: usageArgs(cobra.NoArgs)}
+	addSocketFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		socket, err := c.socket(cmd)
+		if err != nil {
+			return err
+		}
+		client, err := api.Dial(cmd.Context(), socket)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return client.Trace(cmd.Context(), nil, func(e trace.Event, leftOut uint64) {
+			if leftOut > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%d events left out\n", leftOut)
+			}
+			_ = json.NewEncoder(cmd.OutOrStdout()).Encode(e)
+		})
+	}
+	return cmd
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// printStatus prints st as tables; now is what ages are measured from.
+func printStatus(out io.Writer, st api.Status, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	age := func(t time.Time) string {
+		if t.IsZero() {
+			return "-"
+		}
+		return now.Sub(t).Truncate(time.Second).String()
+	}
+	row := func(cells ...any) {
+		texts := make([]string, len(cells))
+		for i, cell := range cells {
+			if texts[i] = printable(fmt.Sprint(cell)); texts[i] == "" {
+				texts[i] = "-"
+			}
+		}
+		fmt.Fprintln(w, strings.Join(texts, "\t"))
+	}
+	table := func(n int, head ...any) bool {
+		if n > 0 {
+			fmt.Fprintln(w)
+			row(head...)
+		}
+		return n > 0
+	}
+	fmt.Fprintf(w, "runtime %s, version %s, up %s\n", st.Runtime, printable(st.Version), age(st.Started))
+	table(len(st.Hyperties), "HYPERTY", "AGE", "USER")
+	for _, h := range st.Hyperties {
+		row(h.URL, age(h.Since), h.User)
+	}
+	table(len(st.Objects), "DATA OBJECT", "AGE", "REPORTER")
+	for _, o := range st.Objects {
+		row(o.URL, age(o.Since), o.Reporter)
+	}
+	table(len(st.Connections), "P2P CONNECTION WITH", "PLUG-IN", "STATE", "AGE", "ADDRESSES", "DOOR", "WHY")
+	for _, p := range st.Connections {
+		row(p.Remote, p.Plugin, p.State, age(p.Since), p.Addresses, p.Door, p.Why)
+	}
+	table(len(st.Sessions), "SESSION WITH", "WAY", "SENT", "RECEIVED", "UNACKNOWLEDGED", "DOOR")
+	for _, s := range st.Sessions {
+		way := api.WayRelay
+		if s.Direct {
+			way = api.WayDirect
+		}
+		row(s.Remote, way, s.Sent, s.Received, s.Unacknowledged, s.Door)
+	}
+	table(len(st.Stubs), "STUB", "PLUG-IN", "ROLE", "STATE", "AGE", "WHY")
+	for _, s := range st.Stubs {
+		row(s.URL, s.Plugin, s.Role, s.State, age(s.Since), s.Why)
+	}
+	table(len(st.Plugins), "PLUG-IN", "VERSION", "STATE", "PID", "AGE", "RESTARTS", "INSTANCES", "LAST ERROR")
+	for _, p := range st.Plugins {
+		row(p.Name, p.Version, p.State, p.PID, age(p.Since), p.Restarts, p.Instances, p.LastError)
+	}
+	return w.Flush()
+}
+
+// printable is s on one line and without what a terminal would obey: strangers wrote it.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t', r == '\r':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}

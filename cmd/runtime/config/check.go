@@ -1,0 +1,121 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// check looks at what the values mean. What has to be looked up on the machine is not checked here.
+func (l *Loaded) check() error {
+	var errs []error
+	fail := func(key, format string, args ...any) {
+		where := l.Origin[key]
+		if where == "" || where == "default" {
+			where = "config"
+		}
+		errs = append(errs, fmt.Errorf("%s: %s: %s", where, key, fmt.Sprintf(format, args...)))
+	}
+	if l.Domain == "" {
+		fail("domain", "it is required: the domain of this runtime, as in hyperty://example.com/…")
+	} else if err := checkDomain(l.Domain); err != nil {
+		fail("domain", "%v", err)
+	}
+	if l.Node != "" {
+		if err := checkNode(l.Node); err != nil {
+			fail("node", "%v", err)
+		}
+		if _, twice := l.Nodes[l.Domain]; twice {
+			fail("nodes."+l.Domain, "the own domain's Message Node is given twice: keep node, or this")
+		}
+	}
+	for domain, node := range l.Nodes {
+		if err := checkDomain(domain); err != nil {
+			fail("nodes."+domain, "%v", err)
+		}
+		if err := checkNode(node); err != nil {
+			fail("nodes."+domain, "%v", err)
+		}
+	}
+	word := func(key, value string, words []string) {
+		if !slices.Contains(words, value) {
+			fail(key, "want %s, not %q", strings.Join(words, ", "), value)
+		}
+	}
+	word("p2p.policy", l.P2P.Policy, policies)
+	word("log.level", l.Log.Level, levels)
+	word("log.format", l.Log.Format, formats)
+	names := func(key string, list []string) {
+		for i, name := range list {
+			if err := checkPluginName(name); err != nil {
+				fail(key, "%v", err)
+			} else if slices.Contains(list[:i], name) {
+				fail(key, "%s is there twice", name)
+			}
+		}
+	}
+	names("plugins.use", l.Plugins.Use)
+	names("p2p.prefer", l.P2P.Prefer)
+	names("plugins.node", []string{l.Plugins.Node})
+	if !l.UseAll {
+		for _, name := range l.P2P.Prefer {
+			if !slices.Contains(l.Plugins.Use, name) {
+				fail("p2p.prefer", "%s is not in plugins.use", name)
+			}
+		}
+		for name := range l.Stubs {
+			if name != l.Plugins.Node && !slices.Contains(l.Plugins.Use, name) {
+				fail("stubs."+name, "no plug-in of that name is used: it is neither in plugins.use nor plugins.node")
+			}
+		}
+	}
+	for key, value := range map[string]string{"data": l.Data, "api.socket": l.API.Socket} {
+		if value == "" {
+			fail(key, "it is empty")
+		}
+	}
+	if _, err := l.StubConfig(); err != nil {
+		errs = append(errs, err)
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
+}
+
+func checkDomain(domain string) error {
+	_, err := message.ParseURL("hyperty://" + domain + "/x")
+	if err != nil || strings.ContainsAny(domain, "/@") || strings.ToLower(domain) != domain {
+		return fmt.Errorf("%q is no domain: want a host name in small letters, as example.com or 127.0.0.1:9000", domain)
+	}
+	return nil
+}
+
+func checkNode(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("not a URL: %w", errors.Unwrap(err))
+	case u.Scheme != "ws" && u.Scheme != "wss":
+		return fmt.Errorf("a Message Node's URL begins with wss:// or ws://, as wss://node.example.com/protofly, not with %q", u.Scheme)
+	case u.Hostname() == "":
+		return errors.New("the URL names no host")
+	case u.Fragment != "":
+		return errors.New("the URL has a fragment (#…)")
+	}
+	return nil
+}
+
+func checkPluginName(name string) error {
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return fmt.Errorf("%q is no plug-in's name: small letters, digits and hyphens only", name)
+		}
+	}
+	if name == "" || len(name) > 64 {
+		return fmt.Errorf("%q is no plug-in's name: it has 1 to 64 characters", name[:min(len(name), 64)])
+	}
+	return nil
+}

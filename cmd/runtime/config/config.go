@@ -1,0 +1,124 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/protofly/protofly/sdk/hyperty"
+)
+
+// Config is the effective configuration.
+type Config struct {
+	Domain  string                    `koanf:"domain"` // the runtime's own
+	Node    string                    `koanf:"node"`   // the Message Node of the own domain
+	Nodes   map[string]string         `koanf:"nodes"`  // and of others
+	Data    string                    `koanf:"data"`   // folder: the key, what the plug-ins need
+	Plugins Plugins                   `koanf:"plugins"`
+	Stubs   map[string]map[string]any `koanf:"stubs"` // by plug-in
+	P2P     P2P                       `koanf:"p2p"`
+	API     API                       `koanf:"api"`
+	Log     Log                       `koanf:"log"`
+	Trace   string                    `koanf:"trace"` // file that every step of the core is written to, as JSON lines; empty: none
+
+	// UseAll says that plugins.use is not set: every installed P2P plug-in is used.
+	UseAll bool `koanf:"-"`
+}
+
+// Plugins is which plug-ins run.
+type Plugins struct {
+	Dir  string   `koanf:"dir"`  // where they are installed
+	Use  []string `koanf:"use"`  // P2P ones, in order of preference
+	Node string   `koanf:"node"` // the one that reaches Message Nodes
+}
+
+// P2P is the policy on direct connections.
+type P2P struct {
+	Policy  string   `koanf:"policy"`  // auto, requested, never
+	Prefer  []string `koanf:"prefer"`  // order in which to request with them; empty: plugins.use
+	Changes bool     `koanf:"changes"` // subscribe to the changes of remote registries
+}
+
+// API is the local application API.
+type API struct {
+	Socket string `koanf:"socket"`
+}
+
+// Log is the log on stderr.
+type Log struct {
+	Level  string `koanf:"level"`
+	Format string `koanf:"format"`
+}
+
+// The words that some keys take.
+var (
+	policies = []string{"auto", "requested", "never"}
+	levels   = []string{"trace", "debug", "info", "warn", "error"}
+	formats  = []string{"text", "json"}
+)
+
+// defaults is the first layer.
+func defaults() (map[string]any, error) {
+	data, err := dataFolder()
+	if err != nil {
+		return nil, err
+	}
+	socket, err := hyperty.DefaultSocket()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "",
+		"plugins": map[string]any{"dir": "", "node": "msgnode-ws"}, // dir: in the data folder; use: all
+		"stubs":   map[string]any{},
+		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
+		"api":     map[string]any{"socket": socket},
+		"log":     map[string]any{"level": "info", "format": "text"},
+	}, nil
+}
+
+// dataFolder is the user's folder for what a runtime keeps.
+func dataFolder() (string, error) {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "protofly"), nil
+	}
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return "", fmt.Errorf("no default for data: %w", err)
+		}
+		return filepath.Join(dir, "protofly"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no default for data: %w", err)
+	}
+	return filepath.Join(home, ".local", "share", "protofly"), nil
+}
+
+// AllNodes is the Message Node of each domain: nodes, and node for the own one.
+func (c *Config) AllNodes() map[string]string {
+	all := make(map[string]string, len(c.Nodes)+1)
+	for domain, url := range c.Nodes {
+		all[domain] = url
+	}
+	if c.Node != "" {
+		all[c.Domain] = c.Node
+	}
+	return all
+}
+
+// StubConfig is each plug-in's own configuration, as JSON.
+func (c *Config) StubConfig() (map[string]json.RawMessage, error) {
+	all := make(map[string]json.RawMessage, len(c.Stubs))
+	for name, stub := range c.Stubs {
+		text, err := json.Marshal(stub)
+		if err != nil {
+			return nil, fmt.Errorf("stubs.%s: %w", name, err)
+		}
+		all[name] = text
+	}
+	return all, nil
+}

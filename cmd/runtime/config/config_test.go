@@ -1,0 +1,238 @@
+package config
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// file writes a configuration.
+func file(t testing.TB, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "protofly.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestSmallestConfig(t *testing.T) {
+	l, err := Load(Sources{File: file(t, "domain: example.com\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Domain != "example.com" || l.P2P.Policy != "auto" || !l.P2P.Changes || l.Log.Level != "info" || !l.UseAll ||
+		l.Plugins.Node != "msgnode-ws" || l.Data == "" || l.API.Socket == "" || l.Plugins.Dir != filepath.Join(l.Data, "installed") {
+		t.Fatalf("%+v", l.Config)
+	}
+}
+
+func TestWholeConfig(t *testing.T) {
+	name := file(t, `
+domain: example.com
+node: wss://node.example.com/protofly
+nodes: {other.example:8443: "wss://other.example:8443/protofly"}
+data: here
+plugins: {use: [quic, webrtc], node: msgnode-ws}
+stubs:
+  quic: {listen: ":0", stun: ["stun.example:3478"]}
+  msgnode-ws: {ca: x.pem}
+p2p: {policy: requested, prefer: [webrtc, quic], changes: false}
+api: {socket: /tmp/x.sock}
+log: {level: debug, format: json}
+trace: ../trace.jsonl
+`)
+	l, err := Load(Sources{File: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(name)
+	if l.Data != filepath.Join(dir, "here") || l.Trace != filepath.Join(filepath.Dir(dir), "trace.jsonl") {
+		t.Errorf("paths: %s %s", l.Data, l.Trace)
+	}
+	want := map[string]string{"example.com": "wss://node.example.com/protofly", "other.example:8443": "wss://other.example:8443/protofly"}
+	if !maps.Equal(l.AllNodes(), want) {
+		t.Errorf("%v", l.AllNodes())
+	}
+	stubs, err := l.StubConfig()
+	if err != nil || string(stubs["quic"]) != `{"listen":":0","stun":["stun.example:3478"]}` {
+		t.Errorf("%s %v", stubs["quic"], err)
+	}
+	if l.UseAll || !slices.Equal(l.Plugins.Use, []string{"quic", "webrtc"}) || !slices.Equal(l.P2P.Prefer, []string{"webrtc", "quic"}) || l.P2P.Changes {
+		t.Errorf("%+v", l.Config)
+	}
+	if got := l.Origin["p2p.policy"]; got != name+":10" {
+		t.Errorf("origin %s", got)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"misspelt", "domain: example.com\np2p:\n  polcy: auto\n", []string{`:3: unknown key "p2p.polcy": did you mean "p2p.policy"?`}},
+		{"wrong group", "domain: a.b\npolicy: auto\n", []string{`:2: unknown key "policy": did you mean "p2p.policy"?`}},
+		{"swapped", "domian: a.b\n", []string{`unknown key "domian": did you mean "domain"?`}},
+		{"far off", "domain: a.b\nlog: {colour: red}\n", []string{`unknown key "log.colour": there are log.format, log.level`}},
+		{"all at once", "domain: 7\nx: 1\nlog: {level: 3}", []string{`:1: domain: want a text, not the number 7`, `unknown key "x"`, `:3: log.level: want a text`}},
+		{"truth as text", "domain: a.b\np2p: {changes: \"no\"}", []string{`p2p.changes: want true or false, not the text "no"`}},
+		{"text as list", "domain: a.b\nplugins: {use: quic}", []string{`plugins.use: want a list of texts, not the text "quic"`}},
+		{"list of numbers", "domain: a.b\nplugins: {use: [1]}", []string{`not the number 1`}},
+		{"value as group", "domain: a.b\napi: /tmp/x", []string{`api: want keys below it, not the text "/tmp/x"`}},
+		{"group as value", "domain: {a: b}", []string{`domain: want a text, not keys below it`}},
+		{"stub as value", "domain: a.b\nstubs: {quic: 3}", []string{`stubs.quic: want keys below it`}},
+		{"no domain", "log: {level: info}", []string{`domain: it is required`}},
+		{"bad domain", "domain: Example.com/x", []string{`is no domain`}},
+		{"http node", "domain: a.b\nnode: http://a.b/", []string{`begins with wss:// or ws://`, `not with "http"`, `:2: node:`}},
+		{"node without host", "domain: a.b\nnode: 'ws:///x'", []string{`names no host`}},
+		{"bad port", "domain: a.b\nnode: 'ws://a.b:port/'", []string{`not a URL`, `port`}},
+		{"node twice", "domain: a.b\nnode: ws://a.b/\nnodes: {a.b: ws://c.d/}", []string{`given twice`}},
+		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, not "always"`}},
+		{"prefer unused", "domain: a.b\nplugins: {use: [quic]}\np2p: {prefer: [webrtc]}", []string{`webrtc is not in plugins.use`}},
+		{"twice", "domain: a.b\nplugins: {use: [quic, quic]}", []string{`quic is there twice`}},
+		{"plug-in name", "domain: a.b\nplugins: {use: [../quic]}", []string{`is no plug-in's name`}},
+		{"stub of nobody", "domain: a.b\nplugins: {use: [quic]}\nstubs: {qiuc: {}}", []string{`stubs.qiuc: no plug-in of that name is used`}},
+		{"key twice", "domain: a.b\ndomain: c.d\n", []string{`already defined`}},
+		{"no YAML", "domain: [", []string{`line 1`}},
+		{"a list", "- a\n- b", []string{`want keys and values`}},
+		{"not a number", "domain: a.b\nplugins: {use: [quic]}\nstubs: {quic: {x: .nan}}", []string{`stubs.quic`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Load(Sources{File: file(t, c.text)})
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("want %q in\n%v", want, err)
+				}
+			}
+		})
+	}
+	if _, err := Load(Sources{File: "/nowhere/x.yaml"}); err == nil || !strings.Contains(err.Error(), "/nowhere/x.yaml") {
+		t.Error(err)
+	}
+	if _, err := Load(Sources{File: file(t, "#"+strings.Repeat("x", maxFile))}); err == nil || !strings.Contains(err.Error(), "at most") {
+		t.Error(err)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	name := file(t, "domain: file.example\nlog: {level: warn, format: json}\nplugins: {use: [quic]}\n")
+	l, err := Load(Sources{File: name,
+		Environ: []string{
+			"PROTOFLY_DOMAIN=env.example", "PROTOFLY_LOG__LEVEL=error", "PROTOFLY_SOCKET=/tmp/env.sock", "PROTOFLY_CONFIG=ignored",
+			"PROTOFLY_PLUGINS__USE=webrtc, quic", "PROTOFLY_P2P__CHANGES=false", "HOME=/home/x", "PROTOFLY_NODES__OTHER.EXAMPLE=ws://o/",
+			"PROTOFLY_STUBS__MSGNODE_WS__RETRY=3", `PROTOFLY_STUBS__QUIC__STUN=["a:1"]`,
+		},
+		Flags: map[string]string{"domain": "flag.example", "data": "rel"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cwd, _ := os.Getwd()
+	if l.Domain != "flag.example" || l.Log.Level != "error" || l.Log.Format != "json" || l.API.Socket != "/tmp/env.sock" ||
+		!slices.Equal(l.Plugins.Use, []string{"webrtc", "quic"}) || l.P2P.Changes || l.Data != filepath.Join(cwd, "rel") ||
+		l.Nodes["other.example"] != "ws://o/" {
+		t.Errorf("%+v", l.Config)
+	}
+	stubs, err := l.StubConfig()
+	if err != nil || string(stubs["msgnode-ws"]) != `{"retry":3}` || string(stubs["quic"]) != `{"stun":["a:1"]}` {
+		t.Errorf("%s %v", stubs, err)
+	}
+	for key, want := range map[string]string{"domain": "flag", "log.level": "PROTOFLY_LOG__LEVEL", "log.format": name + ":2",
+		"p2p.policy": "default", "api.socket": "PROTOFLY_SOCKET"} {
+		if l.Origin[key] != want {
+			t.Errorf("origin of %s: %s, want %s", key, l.Origin[key], want)
+		}
+	}
+}
+
+func TestMistakesInTheEnvironment(t *testing.T) {
+	for variable, want := range map[string]string{
+		"PROTOFLY_LOG__LEVL=info":       `PROTOFLY_LOG__LEVL: unknown key "log.levl": did you mean "log.level"?`,
+		"PROTOFLY_P2P__CHANGES=yes":     `PROTOFLY_P2P__CHANGES: p2p.changes: want true or false, not "yes"`,
+		"PROTOFLY_LOG=info":             `PROTOFLY_LOG: log: it takes keys below it`,
+		"PROTOFLY_NODE=node":            `PROTOFLY_NODE: node: a Message Node's URL`,
+		"PROTOFLY_=x":                   `unknown key`,
+		"PROTOFLY_STUBS__QUIC__X=[":     `PROTOFLY_STUBS__QUIC__X: stubs.quic.x`,
+		"PROTOFLY_STUBS__QUIC=3":        `it takes keys below it`,
+		"PROTOFLY_DOMAIN__X=example.co": `unknown key "domain.x"`,
+	} {
+		_, err := Load(Sources{Environ: []string{"PROTOFLY_DOMAIN=a.b", variable}})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want %q, got %v", variable, want, err)
+		}
+	}
+}
+
+func TestShow(t *testing.T) {
+	name := file(t, `
+domain: example.com
+node: wss://user:pw1@node.example.com/protofly?token=pw2&x=1
+plugins: {use: [webrtc]}
+stubs:
+  webrtc:
+    ice:
+      - {urls: ["turn:a"], username: bob, credential: pw3}
+    secret_number: 77
+    listen: ":0"
+`)
+	l, err := Load(Sources{File: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := l.Show(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"pw1", "pw2", "pw3", "77"} {
+		if strings.Contains(text, bad) {
+			t.Errorf("shows %s:\n%s", bad, text)
+		}
+	}
+	for _, good := range []string{"username: bob", "policy: auto", "user:(hidden)@node.example.com/protofly?token=(hidden)&x=1", "listen: :0", "dir: "} {
+		if !strings.Contains(text, good) {
+			t.Errorf("does not show %s:\n%s", good, text)
+		}
+	}
+	if l.Node != "wss://user:pw1@node.example.com/protofly?token=pw2&x=1" {
+		t.Error("showing has changed the configuration")
+	}
+	again, err := Load(Sources{File: file(t, text)})
+	if err != nil || again.Domain != l.Domain || again.Data != l.Data {
+		t.Errorf("what is shown is no configuration: %v", err)
+	}
+	if text, err = l.Show(true); err != nil || !strings.Contains(text, "domain: example.com # "+name+":2\n") || !strings.Contains(text, "policy: auto # default") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{"domain: a.b", "domain: a.b\nstubs: {quic: {x: [1, {y: z}]}}", "a: &a [*a]", "? {a: b}\n: c", "nodes: {? [a] : b}", "domain: !!binary aGk=", "stubs: {q: {1: 2}}", "p2p: ~"} {
+		f.Add(seed, "PROTOFLY_LOG__LEVEL=info")
+	}
+	f.Fuzz(func(t *testing.T, text, variable string) {
+		if len(text) > 4096 {
+			return
+		}
+		l, err := Load(Sources{File: file(t, text), Environ: []string{variable}})
+		if err != nil {
+			return
+		}
+		if _, err := l.Show(true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.StubConfig(); err != nil {
+			t.Fatal("a valid configuration has stubs that are no JSON", err)
+		}
+	})
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/protofly/protofly/cmd/runtime/config"
+)
+
+func (c *cli) configCommand() *cobra.Command {
+	parent := &cobra.Command{Use: "config", Short: "Check and show the configuration", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	validate := &cobra.Command{Use: "validate [--config FILE]", Short: "Check the configuration; one that is valid starts",
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := c.load(cmd)
+			if err == nil {
+				err = ready(l)
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "valid")
+			return err
+		}}
+	show := &cobra.Command{Use: "show [--config FILE]", Short: "Print the effective configuration; secrets are hidden",
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := c.load(cmd)
+			if err != nil {
+				return err
+			}
+			origin, err := cmd.Flags().GetBool("origin")
+			if err != nil {
+				return err
+			}
+			text, err := l.Show(origin)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+			return err
+		}}
+	show.Flags().Bool("origin", false, "say where each value comes from")
+	addConfigFlags(validate.Flags())
+	addConfigFlags(show.Flags())
+	parent.AddCommand(validate, show)
+	return parent
+}
+
+// ready looks at what a configuration needs on this machine: plug-ins that are installed and whole, folders that can
+// be written.
+func ready(l *config.Loaded) error {
+	errs := []error{installed(l)}
+	for key, dir := range map[string]string{"data": l.Data, "api.socket": filepath.Dir(l.API.Socket)} {
+		if err := writable(dir); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	if l.Trace != "" {
+		if err := writable(filepath.Dir(l.Trace)); err != nil {
+			errs = append(errs, fmt.Errorf("trace: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// writable tells whether files can be made in dir, or dir itself where it is not there yet. It leaves nothing behind.
+func writable(dir string) error {
+	for {
+		info, err := os.Stat(dir)
+		switch {
+		case err == nil && !info.IsDir():
+			return fmt.Errorf("%s is no folder", dir)
+		case err == nil:
+			f, err := os.CreateTemp(dir, ".protofly-*")
+			if err != nil {
+				return fmt.Errorf("cannot write in %s: %w", dir, errors.Unwrap(err))
+			}
+			return errors.Join(f.Close(), os.Remove(f.Name()))
+		case !errors.Is(err, os.ErrNotExist) || filepath.Dir(dir) == dir:
+			return err
+		}
+		dir = filepath.Dir(dir)
+	}
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/cmd/runtime/config"
+	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/core/trace"
+)
+
+// startCore is the starter of the real runtime.
+func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.Func) (engine, error) {
+	stubs, err := l.StubConfig()
+	if err != nil {
+		return nil, err
+	}
+	use, err := inUse(l)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := core.Start(ctx, core.Config{
+		Domain:    l.Domain,
+		Nodes:     l.AllNodes(),
+		DataDir:   l.Data,
+		PluginDir: l.Plugins.Dir,
+		Socket:    l.API.Socket,
+		NodeStub:  l.Plugins.Node,
+		P2P: core.P2P{
+			Use: use, Prefer: l.P2P.Prefer, Policy: l.P2P.Policy, NoChanges: !l.P2P.Changes,
+		},
+		StubConfig: stubs,
+		Version:    buildVersion(),
+		Log:        log,
+		Trace:      t,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rt, nil
+}

@@ -1,0 +1,362 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/cmd/runtime/config"
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// buffer is a bytes.Buffer for two goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// shell runs commands as a user would.
+type shell struct {
+	t     *testing.T
+	home  string
+	env   []string
+	in    string
+	start starter
+}
+
+func newShell(t *testing.T) *shell {
+	home := t.TempDir()
+	t.Setenv("HOME", home) // no configuration of whoever runs the test
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv(hyperty.SocketVariable, "")
+	return &shell{t: t, home: home, start: func(context.Context, *config.Loaded, hclog.Logger, trace.Func) (engine, error) {
+		return nil, errors.New("nothing to start")
+	}}
+}
+
+func (s *shell) run(args ...string) (code int, out, errs string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var o, e buffer
+	code = s.running(ctx, &o, &e, args...)
+	return code, o.String(), e.String()
+}
+
+func (s *shell) running(ctx context.Context, o, e *buffer, args ...string) int {
+	c := &cli{in: strings.NewReader(s.in), out: o, err: e, environ: s.env, start: s.start}
+	return c.execute(ctx, args)
+}
+
+func (s *shell) write(name, text string) string {
+	s.t.Helper()
+	path := filepath.Join(s.home, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o700)); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// plugin puts an installed plug-in into the folder "installed".
+func (s *shell) plugin(name, kind string) {
+	program := "#!/bin/sh\necho " + name + "\n"
+	s.write("installed/"+name+".bin", program)
+	sum := sha256.Sum256([]byte(program))
+	text, err := json.Marshal(map[string]string{"name": name, "version": "1.0", "kind": kind, "executable": name + ".bin", "sha256": hex.EncodeToString(sum[:])})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("installed/"+name+".json", string(text))
+}
+
+func TestUsage(t *testing.T) {
+	s := newShell(t)
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"", 0, "Usage:"},
+		{"version", 0, "protofly "},
+		{"completion bash", 0, "__complete"},
+		{"run --no-such", 2, "unknown flag: --no-such"},
+		{"frobnicate", 2, `unknown command "frobnicate"`},
+		{"status now", 2, "unknown command"},
+		{"path", 2, "accepts 1 arg(s), received 0"},
+		{"path bob", 2, "no scheme"},
+		{"send hyperty://example.com/bob x --type response", 2, "--type response"},
+		{"send hyperty://example.com/bob x --type nonsense", 2, `"nonsense": want one of create, read`},
+		{"send hyperty://example.com/bob x --from a/b", 2, "'/'"},
+		{"run", 2, "domain: it is required"},
+		{"run --domain example.com --log-level loud", 2, `log.level: want trace, debug, info, warn, error, not "loud"`},
+		{"run --config /nowhere.yaml", 2, "/nowhere.yaml"},
+		{"status", 1, "protofly run"},
+		{"status --socket /nowhere/x.sock", 1, "/nowhere/x.sock"},
+	} {
+		code, out, errs := s.run(strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(out+errs, c.want) {
+			t.Errorf("%q: code %d, want %d and %q:\n%s%s", c.args, code, c.code, c.want, out, errs)
+		}
+	}
+}
+
+func TestConfigCommands(t *testing.T) {
+	s := newShell(t)
+	file := s.write("c.yaml", "domain: example.com\ndata: data\nplugins: {dir: installed, use: [quick]}\nstubs: {quick: {password: tellnobody}}\n")
+	code, out, errs := s.run("config", "validate", "--config", file)
+	if code != 2 || !strings.Contains(errs, `no plug-in "msgnode-ws" is installed`) || !strings.Contains(errs, `no plug-in "quick" is installed`) || out != "" {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	s.plugin("msgnode-ws", "node")
+	s.plugin("quick", "node")
+	if code, _, errs = s.run("config", "validate", "--config", file); code != 2 || !strings.Contains(errs, `of the kind "node", not "p2p"`) {
+		t.Fatalf("%d %s", code, errs)
+	}
+	s.plugin("quick", "p2p")
+	if code, out, errs = s.run("config", "validate", "--config", file); code != 0 || out != "valid\n" {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	if _, err := os.Stat(filepath.Join(s.home, "data")); !errors.Is(err, os.ErrNotExist) {
+		t.Fatal("validate has made the data folder")
+	}
+	s.write("installed/quick.bin", "#!/bin/sh\nevil\n")
+	if code, _, errs = s.run("config", "validate", "--config", file); code != 2 || !strings.Contains(errs, "wrong checksum") {
+		t.Fatalf("%d %s", code, errs)
+	}
+	if code, out, _ = s.run("plugins", "list", "--config", file); code != 0 || !strings.Contains(out, "msgnode-ws  1.0      node  ok") || !strings.Contains(out, "wrong checksum") {
+		t.Fatalf("%d %s", code, out)
+	}
+	s.env = []string{"PROTOFLY_CONFIG=" + file, "PROTOFLY_LOG__LEVEL=debug"}
+	if code, out, _ = s.run("config", "show", "--origin"); code != 0 || strings.Contains(out, "tellnobody") || !strings.Contains(out, "level: debug # PROTOFLY_LOG__LEVEL") {
+		t.Fatalf("%d %s", code, out)
+	}
+	s.write("blocked", "a file")
+	blocked := s.write("d.yaml", "domain: example.com\ndata: blocked/data\nplugins: {dir: installed, use: []}\n")
+	if code, _, errs = s.run("config", "validate", "--config", blocked); code != 2 || !strings.Contains(errs, "data: ") {
+		t.Fatalf("%d %s", code, errs)
+	}
+}
+
+// fake is a runtime that only knows its own hyperties.
+type fake struct {
+	listeners *minibus.Listeners
+	server    *api.Server
+}
+
+const fakeURL message.URL = "hyperty-runtime://example.com/fake"
+
+func startFake(t *testing.T, socket string) *fake {
+	f := &fake{listeners: minibus.NewListeners(0)}
+	var err error
+	if f.server, err = api.Serve(api.Options{Backend: f, Socket: socket}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close(context.Background()) })
+	return f
+}
+
+func (f *fake) URL() message.URL { return fakeURL }
+
+func (f *fake) Close(ctx context.Context) error {
+	err := f.server.Close(ctx)
+	f.listeners.Close()
+	return err
+}
+
+type place struct {
+	f    *fake
+	url  message.URL
+	stop func()
+}
+
+func (p *place) URL() message.URL            { return p.url }
+func (p *place) Close(context.Context) error { p.stop(); return nil }
+func (p *place) Post(ctx context.Context, m message.Message) error {
+	n, err := p.f.listeners.Deliver(ctx, m.To, m)
+	if n == 0 && err == nil {
+		return &message.ResponseError{Code: 404, Description: "nobody has the address " + string(m.To)}
+	}
+	return err
+}
+
+func (f *fake) Attach(_ context.Context, r hyperty.Registration, deliver message.Handler) (hyperty.Attachment, error) {
+	if r.Name == "" {
+		r.Name = "somebody"
+	}
+	url := message.URL("hyperty://example.com/" + r.Name)
+	return &place{f, url, f.listeners.Listen(url, deliver)}, nil
+}
+
+func (f *fake) Status(context.Context) (api.Status, error) {
+	return api.Status{Runtime: fakeURL, Version: "1.2", Started: time.Now().Add(-time.Minute),
+		Hyperties: []api.Hyperty{{URL: "hyperty://example.com/bob", Since: time.Now().Add(-time.Second)}},
+		Connections: []api.Connection{{Remote: "hyperty-runtime://example.com/other", Plugin: "quick", State: message.Live,
+			Door: "hyperty-runtime://example.com/fake/p2prequester/1", Addresses: 3, Why: "evil\x1b[2J"}},
+	}, nil
+}
+
+func (f *fake) Path(_ context.Context, to message.URL) (api.Path, error) {
+	if to.Domain() != "example.com" {
+		return api.Path{}, &message.ResponseError{Code: 404, From: to, Description: "nobody has this address"}
+	}
+	return api.Path{To: to, Way: api.WayRelay, Why: "no connection yet"}, nil
+}
+
+func (f *fake) Watch(trace.Func) func() { return func() {} }
+
+func TestAskARuntime(t *testing.T) {
+	s := newShell(t)
+	socket := filepath.Join(s.home, "r", "api.sock")
+	startFake(t, socket)
+	s.env = []string{"PROTOFLY_SOCKET=" + socket}
+	code, out, errs := s.run("status")
+	if code != 0 || !strings.Contains(out, "runtime "+string(fakeURL)+", version 1.2, up 1m") || !strings.Contains(out, "hyperty://example.com/bob  1s") ||
+		!strings.Contains(out, "quick    live") || strings.Contains(out, "\x1b") {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	var st api.Status
+	if code, out, _ = s.run("status", "--json"); code != 0 || json.Unmarshal([]byte(out), &st) != nil || st.Connections[0].State != message.Live {
+		t.Fatalf("%d %s", code, out)
+	}
+	if code, out, _ = s.run("path", "hyperty://example.com/bob"); code != 0 || !strings.Contains(out, "way  relay\nwhy  no connection yet") {
+		t.Fatalf("%d %s", code, out)
+	}
+	if code, _, errs = s.run("path", "hyperty://other.example/bob"); code != 1 || !strings.Contains(errs, "nobody has this address") {
+		t.Fatalf("%d %s", code, errs)
+	}
+	s.env = nil
+	file := s.write("c.yaml", "domain: example.com\napi: {socket: r/api.sock}\n")
+	if code, _, errs = s.run("status", "--config", file); code != 0 {
+		t.Fatalf("%d %s", code, errs)
+	}
+}
+
+func TestSendAndListen(t *testing.T) {
+	s := newShell(t)
+	socket := filepath.Join(s.home, "r", "api.sock")
+	startFake(t, socket)
+	s.env = []string{"PROTOFLY_SOCKET=" + socket}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var out, errs buffer
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		if code := s.running(ctx, &out, &errs, "listen", "bob", "--echo", "--count", "4"); code != 0 {
+			t.Errorf("listen: %d %s", code, errs.String())
+		}
+	})
+	for !strings.Contains(errs.String(), "listening at hyperty://example.com/bob") && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	bob := "hyperty://example.com/bob"
+	if code, o, e := s.run("send", "--from", "alice", bob, "hello"); code != 0 || o != "" {
+		t.Fatalf("%d %s%s", code, o, e)
+	}
+	if code, o, e := s.run("send", "--wait", "--type", "read", bob, `{"value":{"n":1}}`); code != 0 || o != "{\"n\":1}\n" {
+		t.Fatalf("%d %s%s", code, o, e)
+	}
+	s.in = "from stdin\x1b[31m\nand on\n"
+	if code, o, e := s.run("send", "--wait", bob, "-"); code != 0 {
+		t.Fatalf("%d %s%s", code, o, e)
+	}
+	if code, o, e := s.run("send", bob); code != 0 {
+		t.Fatalf("%d %s%s", code, o, e)
+	}
+	listening.Wait()
+	want := fmt.Sprintf("%[1]salice update hello\n%[1]ssomebody read {\"n\":1}\n%[1]ssomebody update from stdin\uFFFD[31m and on\n%[1]ssomebody update \n", "hyperty://example.com/")
+	if out.String() != want {
+		t.Fatalf("listened:\n%s\nwant:\n%s", out.String(), want)
+	}
+	for _, args := range [][]string{{"send", "hyperty://example.com/nobody", "x"}, {"send", "--wait", "hyperty://example.com/nobody", "x"}} {
+		if code, _, e := s.run(args...); code != 1 || !strings.Contains(e, "nobody has the address") {
+			t.Fatalf("%v: %d %s", args, code, e)
+		}
+	}
+	s.in = strings.Repeat("x", message.MaxBody+10)
+	if code, _, e := s.run("send", bob, "-"); code != 2 || !strings.Contains(e, "too large") {
+		t.Fatalf("%d %s", code, e)
+	}
+}
+
+func TestRun(t *testing.T) {
+	s := newShell(t)
+	s.plugin("msgnode-ws", "node")
+	s.plugin("quick", "p2p")
+	file := s.write("c.yaml", "domain: example.com\ndata: data\nplugins: {dir: installed}\napi: {socket: r/api.sock}\nlog: {level: debug, format: json}\n")
+	var seen *config.Loaded
+	s.start = func(_ context.Context, l *config.Loaded, log hclog.Logger, tr trace.Func) (engine, error) {
+		seen = l
+		log.Info("started", "use", l.Plugins.Use)
+		tr.Emit(trace.Event{Kind: trace.Post, Value: "x"})
+		return startFake(t, l.API.Socket), nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var out, errs buffer
+	code := make(chan int, 1)
+	tracePath := filepath.Join(s.home, "trace.jsonl")
+	go func() { code <- s.running(ctx, &out, &errs, "run", "--config", file, "--trace", tracePath) }()
+	want := fmt.Sprintf("runtime %s ready, socket %s\n", fakeURL, filepath.Join(s.home, "r", "api.sock"))
+	deadline := time.Now().Add(10 * time.Second)
+	for out.String() != want {
+		if time.Now().After(deadline) {
+			t.Fatalf("said %q, %s", out.String(), errs.String())
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if c, o, e := s.run("status", "--config", file); c != 0 || !strings.Contains(o, string(fakeURL)) {
+		t.Fatalf("%d %s%s", c, o, e)
+	}
+	cancel()
+	if c := <-code; c != 0 || out.String() != want {
+		t.Fatalf("%d %s%s", c, out.String(), errs.String())
+	}
+	if !strings.Contains(errs.String(), `"@message":"started"`) {
+		t.Fatalf("log: %s", errs.String())
+	}
+	if text, err := os.ReadFile(tracePath); err != nil || !strings.Contains(string(text), `"kind":"post"`) {
+		t.Fatalf("%s %v", text, err)
+	}
+	use, err := inUse(seen)
+	if err != nil || len(use) != 1 || use[0] != "quick" {
+		t.Fatal(use, err)
+	}
+	s.start = func(context.Context, *config.Loaded, hclog.Logger, trace.Func) (engine, error) {
+		return nil, &api.InUseError{Socket: "x"}
+	}
+	if c, _, e := s.run("run", "--config", file); c != 1 || !strings.Contains(e, "a runtime serves at x already") {
+		t.Fatalf("%d %s", c, e)
+	}
+}

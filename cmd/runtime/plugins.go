@@ -1,0 +1,175 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/protofly/protofly/cmd/runtime/config"
+	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/sdk"
+)
+
+func (c *cli) pluginsCommand() *cobra.Command {
+	parent := &cobra.Command{Use: "plugins", Short: "List and install protostubs", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	list := &cobra.Command{Use: "list", Short: "List the installed plug-ins, and whether they are whole",
+		Args: usageArgs(cobra.NoArgs)}
+	asJSON := list.Flags().Bool("json", false, "one JSON array on stdout")
+	list.RunE = func(cmd *cobra.Command, _ []string) error {
+		all, err := c.installed(cmd)
+		if err != nil && all == nil {
+			return err
+		}
+		if *asJSON {
+			return errors.Join(printJSON(cmd.OutOrStdout(), all), err)
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "NAME\tVERSION\tKIND\tSTATE\tABOUT")
+		for _, p := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Name, printable(p.Version), p.Kind, p.State, printable(p.About))
+		}
+		return errors.Join(w.Flush(), err)
+	}
+	install := &cobra.Command{Use: "install FILE...", Short: "Install plug-ins: each is run once to ask what it is",
+		Example: "  protofly plugins install bin/quic bin/webrtc bin/msgnode-ws", Args: usageArgs(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := c.pluginFolder(cmd)
+			if err != nil {
+				return err
+			}
+			for _, file := range args {
+				d, err := catalogue.Install(cmd.Context(), file, dir)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "installed %s %s (%s) in %s\n", d.Name, printable(d.Version), d.Kind, dir)
+			}
+			return nil
+		}}
+	for _, cmd := range []*cobra.Command{list, install} {
+		addConfigFlags(cmd.Flags())
+	}
+	parent.AddCommand(list, install)
+	return parent
+}
+
+// pluginFolder is where plug-ins are installed. It needs no configuration that could start.
+func (c *cli) pluginFolder(cmd *cobra.Command) (string, error) {
+	if c.file(cmd) == "" { // without one, the domain that it would have to name does not matter
+		if err := cmd.Flags().Set("domain", "localhost"); err != nil {
+			return "", err
+		}
+	}
+	l, err := c.load(cmd)
+	if err != nil {
+		return "", err
+	}
+	return l.Plugins.Dir, nil
+}
+
+// plugin is an installed plug-in as "plugins list" prints it.
+type plugin struct {
+	catalogue.Descriptor
+	State string `json:"state"` // ok, or what is wrong
+}
+
+func (c *cli) installed(cmd *cobra.Command) ([]plugin, error) {
+	dir, err := c.pluginFolder(cmd)
+	if err != nil {
+		return nil, err
+	}
+	cat, err := catalogue.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	list, err := cat.List()
+	all := []plugin{}
+	for _, d := range list {
+		p := plugin{d, "ok"}
+		if e := whole(d); e != nil {
+			p.State = e.Error()
+		}
+		all = append(all, p)
+	}
+	return all, err
+}
+
+// whole tells whether a plug-in's program is the one that was installed.
+func whole(d catalogue.Descriptor) error {
+	f, err := os.Open(d.Path)
+	if err != nil {
+		return fmt.Errorf("cannot be read: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return fmt.Errorf("cannot be read: %w", err)
+	}
+	if hex.EncodeToString(h.Sum(nil)) != d.SHA256 {
+		return errors.New("has changed since it was installed (wrong checksum): install it again")
+	}
+	return nil
+}
+
+// installed tells whether every plug-in that a configuration uses is there, whole, and of the right kind.
+func installed(l *config.Loaded) error {
+	cat, err := catalogue.Open(l.Plugins.Dir)
+	if err != nil {
+		return fmt.Errorf("plugins.dir: %w", err)
+	}
+	var errs []error
+	check := func(key, name string, kind sdk.Kind) {
+		d, err := cat.Find(name)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		case d.Kind != kind:
+			errs = append(errs, fmt.Errorf("%s: the plug-in %s is of the kind %q, not %q", key, name, d.Kind, kind))
+		default:
+			if err := whole(d); err != nil {
+				errs = append(errs, fmt.Errorf("%s: the plug-in %s %w", key, name, err))
+			}
+		}
+	}
+	check("plugins.node", l.Plugins.Node, sdk.KindNode)
+	use, err := inUse(l)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("plugins.dir: %w", err))
+	}
+	for _, name := range use {
+		check("plugins.use", name, sdk.KindP2P)
+	}
+	for _, name := range l.P2P.Prefer {
+		if !slices.Contains(use, name) {
+			errs = append(errs, fmt.Errorf("p2p.prefer: %s is not one of the P2P plug-ins in use", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// inUse is the P2P plug-ins that a configuration uses: the ones it names, else all that are installed.
+func inUse(l *config.Loaded) ([]string, error) {
+	if !l.UseAll {
+		return l.Plugins.Use, nil
+	}
+	cat, err := catalogue.Open(l.Plugins.Dir)
+	if err != nil {
+		return nil, err
+	}
+	list, err := cat.List()
+	var use []string
+	for _, d := range list {
+		if d.Kind == sdk.KindP2P {
+			use = append(use, d.Name)
+		}
+	}
+	return use, err
+}

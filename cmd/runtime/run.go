@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"github.com/protofly/protofly/cmd/runtime/config"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// engine is a running runtime, as far as "run" needs it.
+type engine interface {
+	URL() message.URL
+	Close(ctx context.Context) error
+}
+
+// starter starts a runtime.
+type starter func(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.Func) (engine, error)
+
+// stopTime is how long a runtime may take to end in good order.
+const stopTime = 15 * time.Second
+
+func (c *cli) runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run [--config FILE]",
+		Short: "Run a runtime until SIGINT or SIGTERM",
+		Long: "Run a runtime until SIGINT or SIGTERM. Flags win over the environment (PROTOFLY_…), that over the file.\n" +
+			"The smallest file has one line: domain: example.com",
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := c.load(cmd)
+			if err != nil {
+				return err
+			}
+			return c.run(cmd.Context(), l)
+		},
+	}
+	addConfigFlags(cmd.Flags())
+	return cmd
+}
+
+func (c *cli) run(ctx context.Context, l *config.Loaded) (err error) {
+	if err := ready(l); err != nil {
+		return usageError{err}
+	}
+	log := hclog.New(&hclog.LoggerOptions{
+		Name: "protofly", Output: c.err, Level: hclog.LevelFromString(l.Log.Level), JSONFormat: l.Log.Format == "json",
+	})
+	var t trace.Func
+	if l.Trace != "" {
+		f, err := openTrace(l.Trace)
+		if err != nil {
+			return usageError{err}
+		}
+		defer func() {
+			if e := f.close(); err == nil && e != nil {
+				err = e
+			}
+		}()
+		t = f.write
+	}
+	rt, err := c.start(ctx, l, log, t)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "runtime %s ready, socket %s\n", rt.URL(), l.API.Socket)
+	if err == nil {
+		<-ctx.Done()
+		log.Info("ending")
+	}
+	stop, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if e := rt.Close(stop); e != nil {
+		return fmt.Errorf("the runtime did not end in good order: %w", e)
+	}
+	return err
+}
+
+// traceFile writes events as JSON lines.
+type traceFile struct {
+	file *os.File
+	done chan struct{}
+	wg   sync.WaitGroup
+
+	mu  sync.Mutex
+	buf *bufio.Writer
+	err error // the first one
+}
+
+func openTrace(name string) (*traceFile, error) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	t := &traceFile{file: file, done: make(chan struct{}), buf: bufio.NewWriterSize(file, 64<<10)}
+	t.wg.Go(t.flushing)
+	return t, nil
+}
+
+// write is the core's trace.Func.
+func (t *traceFile) write(e trace.Event) {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil {
+		_, t.err = t.buf.Write(append(line, '\n'))
+	}
+}
+
+// flushing lets a reader of the file see what happens.
+func (t *traceFile) flushing() {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			t.flush()
+		case <-t.done:
+			return
+		}
+	}
+}
+
+func (t *traceFile) flush() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.buf.Flush(); t.err == nil {
+		t.err = err
+	}
+}
+
+func (t *traceFile) close() error {
+	close(t.done)
+	t.wg.Wait()
+	t.flush()
+	err := t.file.Close()
+	if t.err != nil {
+		err = t.err
+	}
+	if err != nil {
+		return fmt.Errorf("trace: %w", err)
+	}
+	return nil
+}

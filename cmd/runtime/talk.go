@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// linger is how long "send" waits for a refusal that comes at once.
+const linger = 250 * time.Millisecond
+
+// join registers a hyperty at the running runtime.
+func (c *cli) join(cmd *cobra.Command, name string, timeout time.Duration) (*hyperty.Client, *hyperty.Hyperty, error) {
+	socket, err := c.socket(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := hyperty.Registration{Name: name}
+	if err := r.Check(); err != nil {
+		return nil, nil, usageError{err}
+	}
+	client, err := hyperty.Dial(cmd.Context(), hyperty.Options{Socket: socket, Timeout: timeout})
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := client.Register(cmd.Context(), r)
+	if err != nil {
+		leave(client)
+		return nil, nil, err
+	}
+	return client, h, nil
+}
+
+func leave(client *hyperty.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	return client.Close(ctx)
+}
+
+func (c *cli) sendCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "send URL [TEXT|-]",
+		Short: "Send a message",
+		Long: "Send a message. TEXT that is a JSON object is the message's body, any other is its value; - reads it from\n" +
+			"stdin. With --wait the answer's value is printed; without, only a refusal that comes at once is seen.",
+		Example: "  protofly send hyperty://example.com/bob hello\n" +
+			"  protofly send --wait --type read hyperty://example.com/clock",
+		Args: usageArgs(cobra.RangeArgs(1, 2)),
+	}
+	from := cmd.Flags().String("from", "", "the sender's name, as bob in hyperty://example.com/bob (default: any)")
+	typ := cmd.Flags().String("type", "update", "the message's type")
+	wait := cmd.Flags().Bool("wait", false, "wait for the answer and print its value")
+	timeout := cmd.Flags().Duration("timeout", 0, "how long to wait for the answer (default 15s)")
+	addSocketFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		to, err := message.ParseURL(args[0])
+		if err != nil {
+			return usageError{err}
+		}
+		t, err := message.ParseType(*typ)
+		if err != nil || t == message.Response {
+			return usageError{fmt.Errorf("--type %s: a message of this type cannot be sent: %w", *typ, err)}
+		}
+		body, err := c.body(args[1:])
+		if err != nil {
+			return usageError{err}
+		}
+		client, h, err := c.join(cmd, *from, *timeout)
+		if err != nil {
+			return err
+		}
+		if *wait {
+			err = request(cmd, h, to, t, body)
+		} else {
+			err = post(cmd, h, to, t, body)
+		}
+		if e := leave(client); err == nil {
+			err = e
+		}
+		return err
+	}
+	return cmd
+}
+
+// body is what the arguments of "send" say is to be sent.
+func (c *cli) body(args []string) (any, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	text := args[0]
+	if text == "-" {
+		all, err := io.ReadAll(io.LimitReader(c.in, message.MaxBody+1))
+		if err != nil {
+			return nil, fmt.Errorf("stdin: %w", err)
+		}
+		text = strings.TrimSuffix(string(all), "\n")
+	}
+	if len(text) > message.MaxBody {
+		return nil, fmt.Errorf("%w: more than %d bytes", message.ErrTooLarge, message.MaxBody)
+	}
+	if json.Valid([]byte(text)) && strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return json.RawMessage(text), nil
+	}
+	return text, nil
+}
+
+func request(cmd *cobra.Command, h *hyperty.Hyperty, to message.URL, t message.Type, body any) error {
+	r, err := h.Request(cmd.Context(), to, t, body)
+	if err != nil {
+		return err
+	}
+	if len(r.Value) > 0 {
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), string(r.Value))
+	}
+	return err
+}
+
+// post sends without waiting, but for a refusal that comes at once.
+func post(cmd *cobra.Command, h *hyperty.Hyperty, to message.URL, t message.Type, body any) error {
+	refused := make(chan error, 1)
+	h.HandleResponses(func(_ context.Context, m message.Message) {
+		if _, err := m.OK(); err != nil {
+			select {
+			case refused <- err:
+			default:
+			}
+		}
+	})
+	if err := h.SendType(cmd.Context(), to, t, body); err != nil {
+		return err
+	}
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	select {
+	case err := <-refused:
+		return err
+	case <-timer.C:
+	case <-cmd.Context().Done():
+	}
+	return nil
+}
+
+func (c *cli) listenCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "listen NAME",
+		Short:   "Print the messages that come for a name, one a line: from, type, text",
+		Example: "  protofly listen bob",
+		Args:    usageArgs(cobra.ExactArgs(1)),
+	}
+	asJSON := cmd.Flags().Bool("json", false, "print each message as JSON")
+	echo := cmd.Flags().Bool("echo", false, "answer each message with its own value")
+	count := cmd.Flags().Int("count", 0, "end after so many messages (default: when interrupted)")
+	addSocketFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, h, err := c.join(cmd, args[0], 0)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "listening at %s\n", h.URL())
+		err = listen(cmd, h, *asJSON, *echo, *count)
+		if e := leave(client); err == nil {
+			err = e
+		}
+		return err
+	}
+	return cmd
+}
+
+func listen(cmd *cobra.Command, h *hyperty.Hyperty, asJSON, echo bool, count int) error {
+	out := cmd.OutOrStdout()
+	for n := 0; count == 0 || n < count; n++ {
+		m, err := h.Receive(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			err = json.NewEncoder(out).Encode(m.Message)
+		} else {
+			_, err = fmt.Fprintf(out, "%s %s %s\n", m.From, m.Type, printable(m.Text()))
+		}
+		if err == nil && echo {
+			err = m.Answer(cmd.Context(), m.Value())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package session
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// FrameName names a frame in traces: the same wherever it is seen, sealed or not.
+func FrameName(frame []byte) string {
+	sum := sha256.Sum256(frame)
+	return hex.EncodeToString(sum[:8])
+}
+
+// carried are the messages in what ring.pack has appended to a frame. It is called only while somebody watches.
+func carried(packed []byte) []message.Message {
+	var list []message.Message
+	for len(packed) > 0 {
+		size, n := binary.Uvarint(packed)
+		if n <= 0 || size > uint64(len(packed)-n) {
+			break
+		}
+		if m, err := message.ParseBinary(packed[n : n+int(size)]); err == nil {
+			m.Body = nil // it is the frame's memory
+			list = append(list, m)
+		}
+		packed = packed[n+int(size):]
+	}
+	return list
+}
+
+// traceFrames tells watchers which frames are handed to path, and what they carry. mu is not held.
+func (s *session) traceFrames(path Path, frames [][]byte) {
+	if !s.o.Trace.Watched() {
+		return
+	}
+	for i, frame := range frames {
+		e := trace.Event{Kind: trace.Frame, Via: path.Door, Peer: s.remote, Value: FrameName(frame)}
+		for _, m := range s.packed[i] {
+			s.o.Trace.Message(trace.Frame, m, e)
+		}
+		if len(s.packed[i]) == 0 {
+			s.o.Trace.Emit(e)
+		}
+		s.packed[i] = nil
+	}
+}

@@ -1,0 +1,14 @@
+// Protofly's Message Node plug-in: the way over a relay, and to the functions of a domain. See the package stub.
+package main
+
+import (
+	"github.com/protofly/protofly/plugins/msgnode-ws/stub"
+	"github.com/protofly/protofly/sdk"
+)
+
+func main() {
+	sdk.Serve(sdk.Descriptor{
+		Name: "msgnode-ws", Version: "1.0.0", Kind: sdk.KindNode,
+		About: "Message Node stub over a WebSocket: relay between runtimes, addresses, Domain Registry",
+	}, stub.Stub{})
+}

@@ -1,0 +1,178 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/coder/websocket"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
+)
+
+// Paths of the HTTP server, besides [wire.Path].
+const (
+	pathPlain      = "/stub/connect"
+	pathSession    = "/ws"
+	pathDescriptor = "/.well-known/protocolstub/default"
+	pathHealth     = "/healthz"
+)
+
+func (n *Node) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+wire.Path, n.acceptBinary)
+	mux.HandleFunc("GET "+pathPlain, n.acceptPlain)
+	mux.HandleFunc("GET "+pathSession, n.acceptSession)
+	mux.HandleFunc("GET "+pathDescriptor, n.descriptor)
+	mux.HandleFunc("GET "+pathHealth, n.health)
+	return mux
+}
+
+// descriptor is the domain's Message Node stub, as a runtime of any domain looks it up.
+func (n *Node) descriptor(w http.ResponseWriter, r *http.Request) {
+	url := n.opts.PublicURL
+	if url == "" {
+		scheme := "ws"
+		if n.opts.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" && n.opts.Insecure {
+			scheme = "wss"
+		}
+		url = scheme + "://" + r.Host + wire.Path
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(map[string]any{"name": "default", "type": "node", "configuration": map[string]string{"url": url}})
+}
+
+func (n *Node) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	status := "ok"
+	switch {
+	case !n.backbone.connected():
+		w.WriteHeader(http.StatusServiceUnavailable)
+		status = "no connection to NATS"
+	case n.full():
+		status = "the disk is full: nothing new is written"
+	}
+	json.NewEncoder(w).Encode(map[string]any{"status": status, "domain": n.opts.Domain, "connections": n.connections()})
+}
+
+func (n *Node) connections() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.conns)
+}
+
+// accept makes a WebSocket of a request, where there is room for one more, and serves it until it ends.
+func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, serve func(*conn)) {
+	n.mu.Lock()
+	if n.closing {
+		n.mu.Unlock()
+		http.Error(w, "the node stops", http.StatusServiceUnavailable)
+		return
+	}
+	if len(n.conns) >= n.opts.Limits.Connections {
+		n.mu.Unlock()
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, fmt.Sprintf("the node has %d connections, no more are allowed", n.opts.Limits.Connections), http.StatusServiceUnavailable)
+		return
+	}
+	c := n.newConn(nil, d)
+	n.conns[c] = struct{}{} // holds the place while the WebSocket is being made
+	n.serving.Add(1)
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		delete(n.conns, c)
+		n.mu.Unlock()
+		n.serving.Done()
+	}()
+	o := &websocket.AcceptOptions{OriginPatterns: n.opts.Origins}
+	if d == binary {
+		o.Subprotocols = []string{wire.Subprotocol}
+	}
+	ws, err := websocket.Accept(w, r, o)
+	if err != nil {
+		c.cancel()
+		n.log.Debug("no WebSocket", "remote", r.RemoteAddr, "error", err)
+		return
+	}
+	if !c.open(ws) {
+		ws.Close(websocket.StatusGoingAway, "the node stops")
+		return
+	}
+	c.run()
+	defer c.end()
+	serve(c)
+	n.detach(c)
+}
+
+// open gives the connection its WebSocket; false: it was kicked before it had one.
+func (c *conn) open(ws *websocket.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ws = ws
+	return !c.closed
+}
+
+// acceptBinary serves protofly.v1.
+func (n *Node) acceptBinary(w http.ResponseWriter, r *http.Request) {
+	if !strings.Contains(strings.Join(r.Header.Values("Sec-WebSocket-Protocol"), ","), wire.Subprotocol) {
+		http.Error(w, "this endpoint speaks the WebSocket subprotocol "+wire.Subprotocol, http.StatusBadRequest)
+		return
+	}
+	n.accept(w, r, binary, n.serveBinary)
+}
+
+func (n *Node) legacyAllowed(w http.ResponseWriter) bool {
+	if !n.opts.Legacy {
+		http.Error(w, "the reference dialects are not allowed at this node (its operator can set legacy)", http.StatusForbidden)
+	}
+	return n.opts.Legacy
+}
+
+// acceptPlain serves the plain WebSocket stub; the connection's identity is the runtimeURL in the request.
+func (n *Node) acceptPlain(w http.ResponseWriter, r *http.Request) {
+	if !n.legacyAllowed(w) {
+		return
+	}
+	runtime, refused := legacyRuntime(r.URL.Query().Get("runtimeURL"))
+	if refused != nil {
+		http.Error(w, "runtimeURL: "+refused.text, http.StatusForbidden)
+		return
+	}
+	n.accept(w, r, plainJSON, func(c *conn) { n.servePlain(c, runtime) })
+}
+
+// acceptSession serves the session stub.
+func (n *Node) acceptSession(w http.ResponseWriter, r *http.Request) {
+	if !n.legacyAllowed(w) {
+		return
+	}
+	n.accept(w, r, sessionJSON, n.serveSession)
+}
+
+// legacyRuntime checks the runtime that an unproven connection claims to be.
+func legacyRuntime(text string) (message.URL, *refusal) {
+	u, err := message.ParseURL(text)
+	if err != nil {
+		return "", refuse(message.CodeBadRequest, "%v", err)
+	}
+	if runtimeOf(u) == "" {
+		return "", refuse(message.CodeBadRequest, "%s is not a runtime", u)
+	}
+	if proof.KeyDerived(u.Runtime()) {
+		return "", refuse(message.CodeForbidden, "%s belongs to a key; only %s can prove it", u, wire.Subprotocol)
+	}
+	return u.Runtime(), nil
+}
+
+// readError is how a connection ended, for the log; an ordinary end is none.
+func readError(err error) error {
+	if errors.As(err, new(websocket.CloseError)) {
+		return nil
+	}
+	return err
+}

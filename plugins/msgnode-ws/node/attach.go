@@ -1,0 +1,159 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// routes are the addresses that lead to a connection, besides those under its runtime's URL.
+type routes struct {
+	mu  sync.Mutex
+	why map[message.URL]reason // by canonical address
+}
+
+// reason is why an address leads to a connection; there may be several.
+type reason uint8
+
+const (
+	allocated reason = 1 << iota
+	subscribed
+	learned // a connection of the JSON dialects has sent from it
+)
+
+var errStopping = errors.New("the node stops")
+
+// attach makes c the connection of its runtime: what its runtime was allocated and has subscribed leads to it from now
+// on, and an older connection is closed.
+func (n *Node) attach(c *conn) error {
+	n.mu.Lock()
+	if n.closing {
+		n.mu.Unlock()
+		return errStopping
+	}
+	old := n.runtimes[c.runtime]
+	n.runtimes[c.runtime], n.byID[c.id] = c, c
+	delete(n.missing, c.runtime)
+	n.mu.Unlock()
+	subjects := []string{n.subjects.address(c.runtime), n.subjects.presence(c.runtime)}
+	if c.dialect == binary {
+		subjects = append(subjects, n.subjects.frames(c.runtime))
+	}
+	for _, s := range subjects {
+		if err := n.interests.add(s, c); err != nil {
+			return err
+		}
+	}
+	if old != nil && old != c {
+		old.kick(closeReplaced, "replaced by a newer connection of this runtime")
+	}
+	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+		for _, u := range a.Addresses {
+			if err := n.want(c, u, allocated); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range n.subscriptions.find("r:" + string(c.runtime)) {
+		if err := n.want(c, s.Address, subscribed); err != nil {
+			return err
+		}
+	}
+	// Connections of this runtime at other nodes of the domain.
+	return n.backbone.messages.Publish(n.subjects.presence(c.runtime), []byte(c.stamp))
+}
+
+// detach undoes attach. Subscriptions stay in the state for the grace period.
+func (n *Node) detach(c *conn) {
+	n.mu.Lock()
+	if n.byID[c.id] != c {
+		n.mu.Unlock()
+		return
+	}
+	delete(n.byID, c.id)
+	if n.runtimes[c.runtime] == c {
+		delete(n.runtimes, c.runtime)
+		n.missing[c.runtime] = time.Now()
+	}
+	n.mu.Unlock()
+	for _, s := range []string{n.subjects.address(c.runtime), n.subjects.presence(c.runtime), n.subjects.frames(c.runtime)} {
+		n.interests.remove(s, c)
+	}
+	c.routes.mu.Lock()
+	defer c.routes.mu.Unlock()
+	for u := range c.routes.why {
+		n.interests.remove(n.subjects.address(u), c)
+	}
+	c.routes.why = nil
+}
+
+// want has messages for u lead to c. It returns when they do.
+func (n *Node) want(c *conn, u message.URL, why reason) error {
+	if runtimeOf(u) == c.runtime {
+		return nil // all of them do
+	}
+	u = u.Canonical()
+	c.routes.mu.Lock()
+	defer c.routes.mu.Unlock()
+	if c.routes.why == nil {
+		c.routes.why = map[message.URL]reason{}
+	}
+	if c.routes.why[u] == 0 {
+		if err := n.interests.add(n.subjects.address(u), c); err != nil {
+			return err
+		}
+		if n.opts.NATS != "" { // others publish on connections of their own
+			if err := n.backbone.messages.FlushTimeout(n.opts.Times.State); err != nil {
+				return err
+			}
+		}
+	}
+	c.routes.why[u] |= why
+	return nil
+}
+
+// unwant takes one reason away; without any, messages for u lead to c no more.
+func (n *Node) unwant(c *conn, u message.URL, why reason) {
+	u = u.Canonical()
+	c.routes.mu.Lock()
+	defer c.routes.mu.Unlock()
+	if c.routes.why[u] == 0 {
+		return
+	}
+	if c.routes.why[u] &^= why; c.routes.why[u] == 0 {
+		delete(c.routes.why, u)
+		n.interests.remove(n.subjects.address(u), c)
+	}
+}
+
+// learn makes a route of an address that a connection of the JSON dialects sends from, as the reference node does: its
+// runtimes do not ask for every address. Nobody else's address is learned.
+func (n *Node) learn(c *conn, from message.URL) {
+	u := from.Canonical()
+	if runtimeOf(u) != "" {
+		return
+	}
+	c.routes.mu.Lock()
+	known, count := c.routes.why[u] != 0, len(c.routes.why)
+	c.routes.mu.Unlock()
+	if known || count >= n.opts.Limits.Subscriptions || len(n.subscriptions.find("a:"+string(u))) > 0 {
+		return
+	}
+	if err := n.want(c, u, learned); err != nil {
+		n.log.Warn("route not learned", "address", u, "error", err)
+	}
+}
+
+// elsewhere asks the other nodes of the domain whether a runtime is connected there.
+func (n *Node) elsewhere(ctx context.Context, runtime message.URL) bool {
+	if n.opts.NATS == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
+	defer cancel()
+	_, err := n.backbone.messages.RequestWithContext(ctx, n.subjects.presence(runtime), nil)
+	return !isNobody(err)
+}

@@ -1,0 +1,206 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// backbone is the NATS that carries and keeps everything: an embedded server without any port, or a cluster. Messages
+// and state have a connection each, so that a slow disk does not hold messages up.
+type backbone struct {
+	server   *server.Server // nil with an external cluster
+	messages *nats.Conn
+	state    *nats.Conn
+	js       jetstream.JetStream
+
+	jsConfig *server.JetStreamConfig
+	log      natsLog
+
+	mu      sync.Mutex
+	renewed chan struct{} // closed and replaced when JetStream was started anew
+}
+
+const (
+	natsStart = 15 * time.Second
+	markerTTL = time.Minute // how long a deleted row leaves a mark
+	// maxNATSPayload is the largest payload that the node publishes, with room to spare.
+	maxNATSPayload = 2 << 20
+)
+
+// startBackbone starts or reaches NATS. slow is called with a subscription that lost messages.
+func startBackbone(o Options, slow func(*nats.Subscription)) (*backbone, error) {
+	b := &backbone{renewed: make(chan struct{})}
+	url := o.NATS
+	var extra []nats.Option
+	if url == "" {
+		if err := b.embed(o); err != nil {
+			return nil, err
+		}
+		extra = append(extra, nats.InProcessServer(b.server))
+	}
+	connect := func(name string) (*nats.Conn, error) {
+		return nats.Connect(url, append(extra, nats.Name("protofly-node "+name), nats.MaxReconnects(-1),
+			nats.ReconnectWait(200*time.Millisecond),
+			nats.ReconnectBufSize(-1), // no silent buffer: a publish that cannot be sent is an error
+			nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+				o.Log.Warn("NATS", "error", err)
+				if sub != nil && errors.Is(err, nats.ErrSlowConsumer) {
+					slow(sub)
+				}
+			}),
+			nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+				if err != nil {
+					o.Log.Error("NATS connection lost", "error", err)
+				}
+			}),
+			nats.ReconnectHandler(func(*nats.Conn) { o.Log.Info("NATS connection restored") }))...)
+	}
+	var err error
+	if b.messages, err = connect("messages"); err == nil {
+		b.state, err = connect("state")
+	}
+	if err == nil {
+		b.js, err = jetstream.New(b.state)
+	}
+	if err == nil && b.messages.MaxPayload() < maxNATSPayload {
+		err = fmt.Errorf("its max_payload is %d, set it to %d or more", b.messages.MaxPayload(), maxNATSPayload)
+	}
+	if err != nil {
+		b.close()
+		return nil, fmt.Errorf("message node: connect to NATS %s: %w", o.NATS, err)
+	}
+	return b, nil
+}
+
+// embed starts the server in this process: no listener, no monitor, every write on the disk before it is acknowledged.
+func (b *backbone) embed(o Options) error {
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return fmt.Errorf("message node: data folder: %w", err)
+	}
+	s, err := server.NewServer(&server.Options{
+		ServerName: "protofly-node", DontListen: true, NoSigs: true,
+		JetStream: true, StoreDir: filepath.Join(o.Data, "nats"), SyncAlways: true, DisableJetStreamBanner: true,
+		MaxPayload: maxNATSPayload, MaxPending: 256 << 20, WriteDeadline: 30 * time.Second,
+	})
+	if err != nil {
+		return fmt.Errorf("message node: embedded NATS: %w", err)
+	}
+	b.log = natsLog{o.Log.Named("nats"), new(atomic.Pointer[string]), new(atomic.Pointer[string])}
+	s.SetLoggerV2(b.log, false, false, false)
+	go s.Start() // ends with the server; close waits for it
+	if !s.ReadyForConnections(natsStart) {
+		s.Shutdown()
+		s.WaitForShutdown()
+		if why := b.log.fatal.Load(); why != nil {
+			return fmt.Errorf("message node: embedded NATS in %s: %s", o.Data, *why)
+		}
+		return fmt.Errorf("message node: embedded NATS in %s did not start in %v", o.Data, natsStart)
+	}
+	b.server, b.jsConfig = s, s.JetStreamConfig()
+	return nil
+}
+
+// fault is why the embedded server cannot write, "" where it can. It lasts until revive: a stream whose write has failed
+// takes no further one, however much room there is.
+func (b *backbone) fault() string {
+	if b.server == nil {
+		return ""
+	}
+	if why := b.log.fault.Load(); why != nil {
+		return *why
+	}
+	if !b.server.JetStreamEnabled() {
+		return "JetStream is off"
+	}
+	return ""
+}
+
+// revive starts JetStream anew after a fault; it reads its files again, so what was acknowledged is there.
+func (b *backbone) revive() error {
+	c := *b.jsConfig
+	c.StoreDir = filepath.Dir(c.StoreDir) // the server adds its own folder's name
+	if err := b.server.ShutdownJetStream(); err != nil {
+		return fmt.Errorf("stop JetStream: %w", err)
+	}
+	b.log.fault.Store(nil)
+	if err := b.server.EnableJetStream(&c); err != nil {
+		return fmt.Errorf("start JetStream: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.renewed)
+	b.renewed = make(chan struct{})
+	return nil
+}
+
+// life is closed when JetStream is started anew: whoever watches has to begin again.
+func (b *backbone) life() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.renewed
+}
+
+func (b *backbone) connected() bool { return b.messages.IsConnected() && b.state.IsConnected() }
+
+func (b *backbone) close() {
+	for _, c := range []*nats.Conn{b.messages, b.state} {
+		if c != nil {
+			c.Close()
+		}
+	}
+	if b.server != nil {
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+	}
+}
+
+// bucket opens a KV bucket, or makes it.
+func (b *backbone) bucket(ctx context.Context, name string, o Options, ttl time.Duration) (jetstream.KeyValue, error) {
+	kv, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: name, History: 1, Storage: jetstream.FileStorage, MaxValueSize: maxRow + 4096, Replicas: o.Replicas, TTL: ttl,
+		// Deleted keys leave nothing behind after a while: addresses come and go for years.
+		LimitMarkerTTL: markerTTL,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("message node: state %s: %w", name, err)
+	}
+	return kv, nil
+}
+
+// natsLog gives the embedded server's log to ours. What it calls notices is detail for us.
+type natsLog struct {
+	hclog.Logger
+	fatal *atomic.Pointer[string] // why the server did not start
+	fault *atomic.Pointer[string] // why it cannot write
+}
+
+func (l natsLog) Noticef(f string, v ...any) { l.Logger.Debug(fmt.Sprintf(f, v...)) }
+func (l natsLog) Debugf(f string, v ...any)  { l.Logger.Trace(fmt.Sprintf(f, v...)) }
+func (l natsLog) Tracef(f string, v ...any)  { l.Logger.Trace(fmt.Sprintf(f, v...)) }
+func (l natsLog) Warnf(f string, v ...any)   { l.Logger.Warn(fmt.Sprintf(f, v...)) }
+
+// Errorf also looks for failed writes, of which the server tells nobody else: the publisher's wait just ends.
+func (l natsLog) Errorf(f string, v ...any) {
+	text := fmt.Sprintf(f, v...)
+	if strings.Contains(strings.ToLower(text), "write error") || strings.Contains(text, "DISABLED") || strings.Contains(text, "failed to store") {
+		l.fault.CompareAndSwap(nil, &text)
+	}
+	l.Logger.Error(text)
+}
+func (l natsLog) Fatalf(f string, v ...any) {
+	why := fmt.Sprintf(f, v...)
+	l.fatal.Store(&why)
+	l.Logger.Error(why)
+}

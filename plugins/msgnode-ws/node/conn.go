@@ -1,0 +1,265 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Close codes of the node, besides WebSocket's own.
+const (
+	closeReplaced websocket.StatusCode = 4001
+	closeDropped  websocket.StatusCode = 4002
+)
+
+// dialect is how a connection's packets are written.
+type dialect int
+
+const (
+	binary    dialect = iota // protofly.v1
+	plainJSON                // reference: plain WebSocket stub
+	sessionJSON
+)
+
+// conn is one WebSocket connection. Its reader is the HTTP handler's goroutine; a writer and a pinger run beside it, and
+// the reader waits for both.
+type conn struct {
+	node    *Node
+	id      uint64
+	ws      *websocket.Conn
+	dialect dialect
+	stamp   string      // orders the connections of one runtime: the greatest is the newest
+	runtime message.URL // canonical; set once by the reader, with setRuntime, before the connection is attached
+
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex
+	queue  [][]byte // packets, shared with other connections: never written to
+	queued int64    // bytes in queue and in the writer's hands
+	closed bool     // kicked or ended: nothing is queued any more
+
+	wake chan struct{} // capacity 1: the queue is not empty
+
+	routes routes // of this connection; see subscribe.go
+	asked  asked
+	peers  peers
+}
+
+func (n *Node) newConn(ws *websocket.Conn, d dialect) *conn {
+	id := n.lastConn.Add(1)
+	c := &conn{node: n, id: id, ws: ws, dialect: d, wake: make(chan struct{}, 1),
+		stamp: fmt.Sprintf("%020d.%s.%d", time.Now().UnixNano(), n.id, id)}
+	c.ctx, c.cancel = context.WithCancel(n.ctx)
+	return c
+}
+
+// setRuntime says whose connection it is. Other goroutines than the reader use [conn.whose].
+func (c *conn) setRuntime(u message.URL) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runtime = u
+}
+
+func (c *conn) whose() message.URL {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.runtime
+}
+
+// legacy tells whether the connection has proved nothing of who it is.
+func (c *conn) legacy() bool { return c.dialect != binary }
+
+// run starts the writer and the pinger; end stops and waits for them.
+func (c *conn) run() {
+	c.wg.Go(c.write)
+	c.wg.Go(c.ping)
+}
+
+func (c *conn) end() {
+	c.mu.Lock()
+	c.closed = true
+	c.queue = nil
+	c.mu.Unlock()
+	c.cancel()
+	c.ws.CloseNow()
+	c.wg.Wait()
+}
+
+// send queues a packet and never blocks: a connection whose queue is full is closed.
+func (c *conn) send(packet []byte) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	if full := c.queued+int64(len(packet)) > c.node.opts.Limits.Queue; full {
+		c.mu.Unlock()
+		c.kick(websocket.StatusTryAgainLater, fmt.Sprintf("too slow: more than %d bytes wait for you", c.node.opts.Limits.Queue))
+		return
+	}
+	c.queue = append(c.queue, packet)
+	c.queued += int64(len(packet))
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// sendMessage queues a message that the node itself made.
+func (c *conn) sendMessage(m message.Message) { c.send(wire.AppendMessage(nil, &m)) }
+
+// kick closes the connection with a code and a reason, without waiting for it. What waited is dropped.
+func (c *conn) kick(code websocket.StatusCode, reason string) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	c.queue = nil
+	if c.ws == nil { // accept closes it
+		c.mu.Unlock()
+		return
+	}
+	c.wg.Add(1) // under the lock that end takes before it waits
+	c.mu.Unlock()
+	c.node.log.Info("closing a connection", "runtime", c.whose(), "code", int(code), "reason", reason)
+	go func() {
+		defer c.wg.Done()
+		// The close frame waits behind a write that blocks, up to 5 s; then the connection is cut.
+		_ = c.ws.Close(code, reason[:min(len(reason), 120)])
+		c.cancel()
+	}()
+}
+
+// write is the writer: it sends what has been queued, many small packets as one.
+func (c *conn) write() {
+	var joined []byte
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-c.wake:
+		}
+		c.mu.Lock()
+		packets := c.queue
+		c.queue = nil
+		c.mu.Unlock()
+		for len(packets) > 0 {
+			var err error
+			before := packets
+			if c.dialect != binary {
+				err = c.writeJSON(packets[0])
+				packets = packets[1:]
+			} else {
+				joined, packets = join(joined[:0], packets)
+				err = c.writePacket(websocket.MessageBinary, joined)
+				c.node.tracePacket(c, joined)
+			}
+			if err != nil {
+				c.lost(err)
+				return
+			}
+			c.written(before[:len(before)-len(packets)])
+		}
+		if cap(joined) > 4*wire.PacketGoal {
+			joined = nil // one large packet is no reason to keep the memory
+		}
+	}
+}
+
+// written gives the queue its room back.
+func (c *conn) written(packets [][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range packets {
+		c.queued -= int64(len(p))
+	}
+}
+
+// join appends packets to b while they fit into one.
+func join(b []byte, packets [][]byte) (joined []byte, rest [][]byte) {
+	for len(packets) > 0 && (len(b) == 0 || len(b)+len(packets[0]) <= wire.PacketGoal) {
+		b = append(b, packets[0]...)
+		packets = packets[1:]
+	}
+	return b, packets
+}
+
+// writePacket writes one WebSocket message, within the time that a write has.
+func (c *conn) writePacket(t websocket.MessageType, packet []byte) error {
+	ctx, cancel := context.WithTimeout(c.ctx, c.node.opts.Times.Write)
+	defer cancel()
+	return c.ws.Write(ctx, t, packet)
+}
+
+// writeJSON writes the messages of a packet as JSON texts. Data frames are never sent to a JSON connection.
+func (c *conn) writeJSON(packet []byte) error {
+	for len(packet) > 0 {
+		kind, body, rest, err := wire.Next(packet)
+		if err != nil {
+			return err
+		}
+		packet = rest
+		if kind == kindText {
+			if err := c.writePacket(websocket.MessageText, body); err != nil {
+				return err
+			}
+		}
+		if kind != wire.KindMessage {
+			continue
+		}
+		m, err := wire.ParseMessage(body)
+		if err != nil {
+			return err
+		}
+		text, err := m.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		c.node.traceMessage("out", m.From, c.whose(), &m)
+		if err := c.writePacket(websocket.MessageText, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ping notices a client that has gone without a word.
+func (c *conn) ping() {
+	tick := time.NewTicker(c.node.opts.Times.Ping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(c.ctx, c.node.opts.Times.Ping)
+		err := c.ws.Ping(ctx)
+		cancel()
+		if err != nil {
+			c.lost(fmt.Errorf("no answer to a ping: %w", err))
+			return
+		}
+	}
+}
+
+// lost ends the connection after an error.
+func (c *conn) lost(err error) {
+	if c.ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+		c.node.log.Debug("connection lost", "runtime", c.whose(), "error", err)
+	}
+	c.cancel()
+	c.ws.CloseNow()
+}

@@ -1,0 +1,173 @@
+package node
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// dispatch moves what comes from NATS to the connections that want it. It never blocks.
+func (n *Node) dispatch() {
+	presence := n.subjects.prefix + ".p."
+	unanswered := n.subjects.unanswered(n.id) + "."
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case m := <-n.interests.in:
+			switch {
+			case strings.HasPrefix(m.Subject, unanswered):
+				n.nobody(m.Subject[len(unanswered):])
+			case strings.HasPrefix(m.Subject, presence):
+				n.presence(m)
+			default:
+				for _, c := range n.interests.of(m.Subject) {
+					c.send(m.Data)
+				}
+			}
+		}
+	}
+}
+
+// presence answers the question whether a runtime is connected (an empty message), and closes connections that a newer
+// one has replaced, here or at another node of the domain (the message is the newer one's stamp).
+func (n *Node) presence(m *nats.Msg) {
+	if len(m.Data) == 0 {
+		_ = m.Respond([]byte("here")) // unheard, the other node asks again
+		return
+	}
+	for _, c := range n.interests.of(m.Subject) {
+		if string(m.Data) > c.stamp {
+			c.kick(closeReplaced, "replaced by a newer connection of this runtime")
+		}
+	}
+}
+
+// nobody is NATS's answer that nobody wanted a message or a packet: token says which, as <connection>.<kind><number>.
+func (n *Node) nobody(token string) {
+	id, rest, _ := strings.Cut(token, ".")
+	number, err := strconv.ParseUint(id, 36, 64)
+	if err != nil || len(rest) < 2 {
+		return
+	}
+	n.mu.Lock()
+	c := n.byID[number]
+	n.mu.Unlock()
+	if c == nil {
+		return
+	}
+	which, err := strconv.ParseUint(rest[1:], 36, 64)
+	if err != nil {
+		return
+	}
+	switch rest[0] {
+	case 'm':
+		if m, ok := c.asked.take(which); ok {
+			c.sendMessage(m.Refuse(message.CodeNotFound, "nobody listens at %s: it is not registered, or its runtime is not connected", m.To))
+		}
+	case 'd':
+		if peer, ok := c.peers.at(which); ok {
+			c.send(wire.AppendUnreachable(nil, peer))
+		}
+	}
+}
+
+// asked remembers the headers of the last messages of a connection, for the case that nobody wants one. NATS says so
+// within a round trip; an older one is forgotten.
+type asked struct {
+	mu   sync.Mutex
+	next uint64
+	ring []question // grows to maxAsked
+}
+
+type question struct {
+	id       message.ID
+	kind     message.Type
+	from, to message.URL
+}
+
+const maxAsked = 512
+
+func (a *asked) put(m *message.Message) uint64 {
+	q := question{m.ID, m.Type, m.From, m.To}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := a.next
+	a.next++
+	if len(a.ring) < maxAsked {
+		a.ring = append(a.ring, q)
+	} else {
+		a.ring[n%maxAsked] = q
+	}
+	return n
+}
+
+func (a *asked) take(n uint64) (message.Message, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n >= a.next || a.next-n > uint64(len(a.ring)) {
+		return message.Message{}, false
+	}
+	q := a.ring[n%maxAsked]
+	return message.Message{ID: q.id, Type: q.kind, From: q.from, To: q.to}, true
+}
+
+// peers remembers the runtimes that a connection sends Data to: their subjects are hashes, made once.
+type peers struct {
+	mu     sync.Mutex // the reader writes, the dispatcher reads
+	byURL  map[string]*peer
+	byNumb map[uint64]*peer
+	last   uint64
+}
+
+type peer struct {
+	url     message.URL
+	subject string
+	reply   string // where NATS says that nobody is there
+}
+
+// maxPeers bounds what one connection makes the node remember; then it starts anew.
+const maxPeers = 4096
+
+// peer looks a runtime up by the text of its URL; it checks a new one.
+func (c *conn) peer(text []byte) (*peer, error) {
+	if p := c.peers.byURL[string(text)]; p != nil { // only the reader writes the map
+		return p, nil
+	}
+	u, err := message.ParseURL(string(text))
+	if err != nil {
+		return nil, err
+	}
+	if u.Runtime() == "" || u.Runtime() != u.Canonical() {
+		return nil, &message.URLError{Text: string(text), Reason: "not a runtime"}
+	}
+	c.peers.mu.Lock()
+	defer c.peers.mu.Unlock()
+	if len(c.peers.byURL) >= maxPeers || c.peers.byURL == nil {
+		c.peers.byURL, c.peers.byNumb = map[string]*peer{}, map[uint64]*peer{}
+	}
+	c.peers.last++
+	n := c.node
+	p := &peer{url: u.Runtime(), subject: n.subjects.frames(u.Runtime()), reply: n.reply(c, 'd', c.peers.last)}
+	c.peers.byURL[string(text)], c.peers.byNumb[c.peers.last] = p, p
+	return p, nil
+}
+
+func (p *peers) at(n uint64) (message.URL, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if found := p.byNumb[n]; found != nil {
+		return found.url, true
+	}
+	return "", false
+}
+
+// reply is the subject at which NATS tells this node that nobody wanted something of c.
+func (n *Node) reply(c *conn, kind byte, number uint64) string {
+	return n.subjects.unanswered(n.id) + "." + strconv.FormatUint(c.id, 36) + "." + string(kind) + strconv.FormatUint(number, 36)
+}

@@ -1,0 +1,40 @@
+// Package node is the Message Node: what runtimes connect to while there is no direct path between them, and where
+// addresses are given out and looked up.
+//
+// It implements these parts of the specification: routing between runtimes, address allocation, the subscription
+// manager and the Domain Registry (all reached by messages), and the two JSON dialects of the reference stubs. Its own
+// dialect, protofly.v1, is described in ../wire/PROTOCOL.md. [New] starts a node, [Node.Serve] runs it, and the binary
+// cmd/msgnode is nothing but a command line around them.
+//
+// # How it is built
+//
+// All routing goes through NATS and all state is in JetStream KV: an embedded server without any port, or an external
+// cluster. The node itself is a translator between WebSockets and subjects, so that any number of nodes make one.
+//
+//   - A subject is the hash of a domain and an address, never text from outside ([subjects]).
+//   - A node subscribes a subject once however many of its connections want it ([interests]). All its subscriptions share
+//     one channel, and one goroutine (dispatch.go) moves what comes to the connections' queues without ever
+//     blocking. So what one sender published reaches one receiver in order, whatever addresses it was for.
+//   - A destination that nobody wants is answered by NATS itself ("no responders"), and the node makes a 404 response or
+//     an Unreachable frame of it (asked.go).
+//   - State is a [table]: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
+//     (the embedded server syncs every write), so what was acknowledged survives a kill and a power cut.
+//
+// # Who may do what
+//
+// A connection of protofly.v1 has proved its runtime's key. It may send from addresses under its runtime's URL and under
+// addresses allocated to it, and nothing else. A connection of the JSON dialects (off by default) has proved nothing:
+// it can take no runtime URL whose id is derived from a key, and no address that another runtime has, and that is all
+// that can be promised. A runtime alone may listen under its own URL and at its allocated addresses, free these, and
+// change its registrations.
+//
+// # Guarantees and limits
+//
+// Messages are carried at most once and in the order of each sender and receiver; the session in the runtimes' cores
+// heals what is lost. Every connection has a bounded queue; one that does not keep up is closed and told why, and nobody
+// else waits for it. Limits are in [Limits], with their defaults in [DefaultLimits]; what breaks one is answered with a
+// response that names it.
+//
+// A disk that is full, or nearly so, makes writes fail with a response 500; messages go on, and so do writes when there
+// is room again.
+package node

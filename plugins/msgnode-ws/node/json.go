@@ -1,0 +1,197 @@
+package node
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/coder/websocket"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+const (
+	// drainJSON is how long a JSON text may be for the connection to survive it. What is longer than message.MaxJSON
+	// is read away, not kept, and answered 413.
+	drainJSON = 16 << 20
+	// maxRecipients is how many addresses a message's to may list.
+	maxRecipients = 256
+)
+
+// validator is whom the reference's nodes name as the origin of errors in a message's form.
+const validator message.URL = "mn:/validator"
+
+// kindText is a frame that only exists in the queue of a JSON connection: a text that is written as it is.
+const kindText wire.Kind = 0xff
+
+// servePlain is the reader of a plain stub's connection (specification, "Plain WebSocket stub").
+func (n *Node) servePlain(c *conn, runtime message.URL) {
+	c.setRuntime(runtime)
+	if err := n.attach(c); err != nil {
+		c.ws.Close(websocket.StatusTryAgainLater, "the node cannot route to you now")
+		return
+	}
+	n.log.Info("connected", "runtime", runtime, "dialect", "plain")
+	n.readJSON(c, func(text []byte) {
+		var command struct {
+			Cmd  string `json:"cmd"`
+			Body struct {
+				RuntimeURL message.URL `json:"runtimeURL"`
+			} `json:"body"`
+		}
+		if json.Unmarshal(text, &command) == nil && command.Cmd == "disconnect" {
+			n.leave(c)
+			return
+		}
+		n.handleJSON(c, text, message.CodeBadRequest)
+	})
+}
+
+// leave is an orderly end: the runtime's subscriptions do not outlive it.
+func (n *Node) leave(c *conn) {
+	for key := range n.subscriptions.find("r:" + string(c.runtime)) {
+		if err := n.forget(c.ctx, key); err != nil {
+			n.log.Warn("unsubscribe", "runtime", c.runtime, "error", err)
+		}
+	}
+	c.kick(closeDropped, "disconnected as you asked")
+}
+
+// readJSON gives each text to f until the connection ends.
+func (n *Node) readJSON(c *conn, f func(text []byte)) {
+	c.ws.SetReadLimit(drainJSON)
+	for {
+		kind, r, err := c.ws.Reader(c.ctx)
+		if err != nil {
+			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
+			return
+		}
+		text, err := io.ReadAll(io.LimitReader(r, message.MaxJSON+1))
+		if err != nil {
+			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
+			return
+		}
+		if kind != websocket.MessageText {
+			c.kick(websocket.StatusUnsupportedData, "messages are JSON texts")
+			continue
+		}
+		if len(text) > message.MaxJSON {
+			rest, err := io.Copy(io.Discard, r)
+			if err != nil {
+				return
+			}
+			n.refuseText(c, text, message.CodeTooLarge, fmt.Sprintf("a message of %d bytes, at most %d are allowed", int64(len(text))+rest, message.MaxJSON))
+			continue
+		}
+		f(text)
+	}
+}
+
+// handleJSON reads a message and handles it, once for each address in its to.
+func (n *Node) handleJSON(c *conn, text []byte, badForm int) {
+	list, err := parseJSON(text)
+	if err != nil {
+		if errors.Is(err, message.ErrTooLarge) {
+			badForm = message.CodeTooLarge
+		}
+		n.refuseText(c, text, badForm, err.Error())
+		return
+	}
+	for _, m := range list {
+		n.handle(c, m)
+	}
+}
+
+// parseJSON reads a message whose to may be a list.
+func parseJSON(text []byte) ([]message.Message, error) {
+	var to struct {
+		To json.RawMessage `json:"to"`
+	}
+	if err := json.Unmarshal(text, &to); err != nil {
+		return nil, fmt.Errorf("%w: %w", message.ErrMalformed, err)
+	}
+	if list := bytes.TrimSpace(to.To); len(list) == 0 || list[0] != '[' {
+		var m message.Message
+		err := m.UnmarshalJSON(text)
+		return []message.Message{m}, err
+	}
+	var all names
+	if err := json.Unmarshal(to.To, &all); err != nil {
+		return nil, fmt.Errorf("%w: to: %w", message.ErrMalformed, err)
+	}
+	if len(all) == 0 || len(all) > maxRecipients {
+		return nil, fmt.Errorf("%w: to lists %d addresses, want 1 to %d", message.ErrMalformed, len(all), maxRecipients)
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(text, &members); err != nil {
+		return nil, fmt.Errorf("%w: %w", message.ErrMalformed, err)
+	}
+	members["to"] = message.Encode(all[0])
+	var first message.Message
+	if err := first.UnmarshalJSON(message.Encode(members)); err != nil {
+		return nil, err
+	}
+	messages := make([]message.Message, 0, len(all))
+	for _, text := range all {
+		u, err := message.ParseURL(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: to: %w", message.ErrMalformed, err)
+		}
+		m := first
+		m.To = u
+		messages = append(messages, m)
+	}
+	return messages, nil
+}
+
+// refuseText answers a text that is no message, with whatever can be read of its id and from.
+func (n *Node) refuseText(c *conn, text []byte, code int, why string) {
+	id, from, kind := salvage(text)
+	if from == "" {
+		from = c.runtime
+	}
+	n.log.Debug("bad message", "runtime", c.runtime, "reason", why)
+	if kind == message.Response || from == "" {
+		return // an answer is never answered; and before a session is open there is nobody to answer
+	}
+	m := message.Message{ID: id, Type: message.Create, From: from, To: validator}
+	m = m.Refuse(code, "%s", why)
+	if text, err := m.MarshalJSON(); err == nil {
+		c.send(wire.Append(nil, kindText, text))
+	}
+}
+
+// salvage reads id, from and type at the head of a text that may be cut off or broken later.
+func salvage(text []byte) (id message.ID, from message.URL, kind message.Type) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return id, from, kind
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return id, from, kind
+		}
+		var raw json.RawMessage
+		if d.Decode(&raw) != nil {
+			return id, from, kind
+		}
+		var s string
+		switch name {
+		case "id":
+			id, _ = message.ParseID(raw)
+		case "from":
+			if json.Unmarshal(raw, &s) == nil {
+				from, _ = message.ParseURL(s)
+			}
+		case "type":
+			if json.Unmarshal(raw, &s) == nil {
+				kind, _ = message.ParseType(s)
+			}
+		}
+	}
+	return id, from, kind
+}

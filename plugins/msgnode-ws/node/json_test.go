@@ -1,0 +1,196 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+const (
+	rAlice = "runtime://example.com/r-alice"
+	rBob   = "runtime://example.com/r-bob"
+)
+
+// setUp is the part of a P2P set-up that crosses the node (specification, "Order on the wire"), between two reference
+// stubs of any dialect.
+func setUp(t *testing.T, alice, bob *js) {
+	t.Helper()
+	bob.ask(200, `{"id":6,"type":"subscribe","from":"runtime://example.com/r-bob/ua","to":"domain://msg-node.example.com/sm","body":{"subscribe":["runtime://example.com/r-bob/p2phandler/h1"],"source":"runtime://example.com/r-bob"}}`)
+	alice.ask(200, `{"id":7,"type":"subscribe","from":"runtime://example.com/r-alice/registry","to":"domain://msg-node.example.com/sm","body":{"subscribe":["runtime://example.com/p2prequester/q1"]}}`)
+	alice.ask(200, `{"id":8,"type":"subscribe","from":"runtime://example.com/r-alice/sm","to":"domain://msg-node.example.com/sm","body":{"resources":["connection://example.com/c1","connection://example.com/c1/subscription"],"source":"runtime://example.com/p2prequester/q1"}}`)
+	alice.send(`{"id":9,"type":"create","from":"connection://example.com/c1/subscription","to":"runtime://example.com/r-bob/p2phandler/h1","body":{"source":"runtime://example.com/p2prequester/q1","via":"runtime://example.com/protostub/p1","p2p":false,"value":{"url":"connection://example.com/c1"}}}`)
+	invitation := bob.message()
+	if invitation.Type != "create" || string(invitation.ID) != "9" || invitation.Body.Source != "runtime://example.com/p2prequester/q1" ||
+		string(invitation.Body.Via) != `"runtime://example.com/protostub/p1"` {
+		t.Fatalf("invitation %+v", invitation)
+	}
+	bob.send(`{"id":9,"type":"response","from":"runtime://example.com/r-bob/p2phandler/h1","to":"connection://example.com/c1/subscription","body":{"code":200}}`)
+	if m := alice.message(); m.Type != "response" || m.Body.Code != 200 || m.To != "connection://example.com/c1/subscription" {
+		t.Fatalf("response %+v", m)
+	}
+	bob.ask(200, `{"id":10,"type":"subscribe","from":"runtime://example.com/r-bob/sm","to":"domain://msg-node.example.com/sm","body":{"resources":["connection://example.com/c1/changes","connection://example.com/c1/children/"],"source":"runtime://example.com/r-bob/p2phandler/h1"}}`)
+	bob.send(`{"id":3,"type":"subscribe","from":"runtime://example.com/r-bob/sm","to":"connection://example.com/c1/subscription","body":{"subscriber":"runtime://example.com/r-bob/p2phandler/h1","source":"runtime://example.com/r-bob/p2phandler/h1"}}`)
+	if m := alice.message(); m.Type != "subscribe" {
+		t.Fatalf("subscribe %+v", m)
+	}
+	alice.send(`{"id":"3","type":"response","from":"connection://example.com/c1/subscription","to":"runtime://example.com/r-bob/sm","body":{"code":200,"value":{}}}`)
+	if m := bob.message(); m.Type != "response" || string(m.ID) != `"3"` || m.To != "runtime://example.com/r-bob/sm" {
+		t.Fatalf("response %+v", m)
+	}
+	alice.send(`{"id":11,"type":"update","from":"connection://example.com/c1","to":"connection://example.com/c1/changes","body":{"version":5,"attribute":"iceCandidates.2"}}`)
+	if m := bob.message(); m.Body.Attribute != "iceCandidates.2" {
+		t.Fatalf("update %+v", m)
+	}
+}
+
+func TestPlainStub(t *testing.T) {
+	n := start(t, Options{Legacy: true})
+	alice, bob := n.plain(t, rAlice), n.plain(t, rBob)
+	setUp(t, alice, bob)
+	m := alice.ask(200, `{"id":4,"type":"create","from":"runtime://example.com/r-alice/address-allocation","to":"domain://msg-node.example.com/address-allocation","body":{"scheme":"comm","value":{"number":2,"allocationKey":"k"}}}`)
+	if !strings.Contains(string(m.Body.Value), "comm://example.com/") || m.To != "runtime://example.com/r-alice/address-allocation" {
+		t.Errorf("%+v", m)
+	}
+	alice.ask(200, `{"id":5,"type":"delete","from":"runtime://example.com/r-alice/address-allocation","to":"domain://msg-node.example.com/address-allocation","body":{"childrenResources":[["k"]]}}`)
+	// A runtime's hyperty that has sent is learned, so that the answer finds it.
+	alice.send(`{"id":12,"type":"create","from":"hyperty://example.com/a1","to":"runtime://example.com/r-bob/sm","body":{}}`)
+	bob.message()
+	bob.send(`{"id":12,"type":"response","from":"runtime://example.com/r-bob/sm","to":"hyperty://example.com/a1","body":{"code":200}}`)
+	if m := alice.message(); m.To != "hyperty://example.com/a1" {
+		t.Errorf("%+v", m)
+	}
+	// But nobody else's address is his.
+	bob.ask(403, `{"id":13,"type":"create","from":"runtime://example.com/r-alice/sm","to":"runtime://example.com/r-alice/sm","body":{}}`)
+	// Lists in to are split.
+	alice.send(`{"id":14,"type":"create","from":"hyperty://example.com/a1","to":["runtime://example.com/r-bob/sm","runtime://example.com/r-bob/registry"],"body":{}}`)
+	for _, to := range []string{rBob + "/sm", rBob + "/registry"} {
+		if m := bob.message(); m.To != to {
+			t.Errorf("%+v", m)
+		}
+	}
+	alice.ask(404, `{"id":15,"type":"create","from":"hyperty://example.com/a1","to":"hyperty://example.com/nobody"}`)
+	bob.send(`{"cmd":"disconnect","body":{"runtimeURL":"runtime://example.com/r-bob"}}`)
+	if _, err := bob.read(); websocket.CloseStatus(err) != closeDropped {
+		t.Error(err)
+	}
+	eventually(t, "bob is gone", func() bool { return !n.connected("hyperty-runtime://example.com/r-bob") })
+	alice.ask(404, `{"id":16,"type":"create","from":"hyperty://example.com/a1","to":"runtime://example.com/r-bob/sm"}`)
+}
+
+func TestSessionStub(t *testing.T) {
+	data := t.TempDir()
+	n := start(t, Options{Legacy: true, Data: data})
+	alice, bob := n.session(t), n.session(t)
+	alice.ask(401, `{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":"hyperty://example.com/x"}`)
+	open := `{"id":1,"type":"open","from":"runtime://example.com/r-alice","to":"mn:/session"}`
+	m := alice.ask(200, open)
+	token := m.Body.RuntimeToken
+	if token == "" || m.From != "mn:/session" || m.To != rAlice {
+		t.Fatalf("%+v", m)
+	}
+	if again := alice.ask(200, open).Body.RuntimeToken; again != token {
+		t.Errorf("another open gave another token")
+	}
+	bob.ask(200, strings.ReplaceAll(open, "r-alice", "r-bob"))
+	setUp(t, alice, bob)
+	bob.ask(403, `{"id":2,"type":"open","from":"runtime://example.com/r-eve","to":"mn:/session"}`)
+	alice.ask(500, `{"id":3,"type":"create","to":"hyperty://example.com/x"}`)
+	n.stop()
+
+	n = start(t, Options{Legacy: true, Data: data})
+	alice, bob = n.session(t), n.session(t)
+	reopen := `{"id":2,"type":"re-open","from":"runtime://example.com/r-alice/%s","to":"mn:/session"}`
+	alice.ask(500, fmt.Sprintf(reopen, "wrong"))
+	alice.ask(500, fmt.Sprintf(reopen, token[:10]))
+	alice.ask(200, fmt.Sprintf(reopen, token))
+	bob.ask(200, strings.ReplaceAll(open, "r-alice", "r-bob"))
+	bob.send(`{"id":5,"type":"create","from":"runtime://example.com/r-bob/sm","to":"connection://example.com/c1/subscription","body":{}}`)
+	if m := alice.message(); string(m.ID) != "5" {
+		t.Errorf("subscriptions did not survive: %+v", m)
+	}
+	alice.send(`{"id":3,"type":"close","to":"mn:/session"}`)
+	if _, err := alice.read(); websocket.CloseStatus(err) != closeDropped {
+		t.Error(err)
+	}
+	alice = n.session(t)
+	alice.ask(500, fmt.Sprintf(reopen, token))
+}
+
+func TestBothDialectsTogether(t *testing.T) {
+	n := start(t, Options{Legacy: true})
+	alice, bob := n.join(t, 1), n.plain(t, rBob)
+	alice.send(message.Message{ID: message.NumberID(3), Type: message.Create, From: alice.runtime.Join("sm"), To: rBob + "/sm",
+		Source: alice.runtime, Via: []message.URL{alice.runtime.Join("protostub", "a"), alice.runtime.Join("protostub", "b")}})
+	m := bob.message()
+	if m.From != string(alice.runtime)+"/sm" || m.Body.Source != string(alice.runtime) || !strings.HasPrefix(string(m.Body.Via), "[") {
+		t.Errorf("%+v", m)
+	}
+	bob.send(fmt.Sprintf(`{"id":3,"type":"response","from":"%s/sm","to":"%s/sm","body":{"code":"200"}}`, rBob, alice.runtime))
+	if m := alice.message(); m.Type != message.Response {
+		t.Errorf("%+v", m)
+	}
+	// What belongs to a key is not for who cannot prove it.
+	eve := n.session(t)
+	eve.ask(403, fmt.Sprintf(`{"id":1,"type":"open","from":"%s","to":"mn:/session"}`, alice.runtime))
+	bob.ask(403, fmt.Sprintf(`{"id":1,"type":"create","from":"%s/sm","to":"%s/sm"}`, alice.runtime, rBob))
+	_, response, err := websocket.Dial(t.Context(), n.url+"/stub/connect?runtimeURL="+string(alice.runtime), nil)
+	if err == nil || response.StatusCode != 403 {
+		t.Errorf("a plain stub as %s: %v", alice.runtime, err)
+	}
+}
+
+func TestMalformedJSON(t *testing.T) {
+	n := start(t, Options{Legacy: true})
+	alice := n.plain(t, rAlice)
+	deep := strings.Repeat("[", 20_000)
+	for _, text := range []string{`{`, `[]`, `5`, `"x"`, ``, `{"id":1,"type":"create","from":"runtime://example.com/r-alice"}`,
+		`{"id":1,"type":"dance","from":"runtime://example.com/r-alice","to":"hyperty://example.com/x"}`,
+		`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":"HTTP://x"}`,
+		`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":[]}`,
+		`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":"hyperty://example.com/x","body":[]}`,
+		`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":` + deep} {
+		alice.ask(400, text)
+	}
+	m := alice.ask(413, `{"id":77,"type":"create","from":"runtime://example.com/r-alice/sm","to":"hyperty://example.com/x","body":{"value":"`+strings.Repeat("x", 2<<20)+`"}}`)
+	if string(m.ID) != "77" || m.To != rAlice+"/sm" {
+		t.Errorf("%+v", m)
+	}
+	alice.ask(404, `{"id":78,"type":"create","from":"runtime://example.com/r-alice","to":"hyperty://example.com/x"}`)
+	if err := alice.ws.Write(t.Context(), websocket.MessageBinary, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := alice.read(); websocket.CloseStatus(err) != websocket.StatusUnsupportedData {
+		t.Error(err)
+	}
+}
+
+func FuzzJSON(f *testing.F) {
+	f.Add([]byte(`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":["hyperty://example.com/x"],"body":{"via":"a://b"}}`))
+	f.Add([]byte(`{"id":"3","type":"response","from":"connection://example.com/c1","to":"runtime://example.com/r-bob/sm","body":{"code":200}}`))
+	f.Add([]byte(`{"cmd":"disconnect"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		salvage(text)
+		list, err := parseJSON(text)
+		if err != nil {
+			return
+		}
+		for _, m := range list {
+			if err := m.Check(); err != nil {
+				t.Fatalf("%q gave a message that fails its check: %v", text, err)
+			}
+		}
+	})
+}
+
+func FuzzNames(f *testing.F) {
+	f.Add([]byte(`["a",["b","c"],null]`))
+	f.Add([]byte(`"a"`))
+	f.Fuzz(func(_ *testing.T, text []byte) {
+		var l names
+		_ = l.UnmarshalJSON(text)
+	})
+}

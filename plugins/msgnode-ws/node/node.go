@@ -1,0 +1,257 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Node is a running Message Node.
+type Node struct {
+	opts     Options
+	log      hclog.Logger
+	id       string // of this process, in subjects
+	subjects subjects
+	listener net.Listener
+	unlock   func() // the data folder
+
+	backbone  *backbone
+	interests *interests
+
+	allocations   *table[allocation]
+	subscriptions *table[subscription]
+	registrations *table[registration]
+	sessions      *table[session]
+
+	ctx                  context.Context // ends when the node closes
+	cancel               context.CancelFunc
+	wg                   sync.WaitGroup // dispatcher, sweeper, followers
+	lastConn, lastNotice atomic.Uint64
+
+	mu       sync.Mutex
+	closing  bool
+	conns    map[*conn]struct{}     // every WebSocket connection
+	serving  sync.WaitGroup         // the connections' handlers
+	runtimes map[message.URL]*conn  // the newest connection of each runtime
+	byID     map[uint64]*conn       // attached ones, for NATS's answers
+	writers  map[message.URL]*quota // how fast a runtime may write to the state
+	missing  map[message.URL]time.Time
+}
+
+// quota is a runtime's right to write.
+type quota struct {
+	*rate.Limiter
+	used time.Time
+}
+
+// closeTime is how long connections have to answer that the node stops.
+const closeTime = 2 * time.Second
+
+// New starts a node: its NATS, its state and its listening socket. It serves nobody before [Node.Serve]. The error says
+// what is wrong with o or what could not be opened.
+func New(ctx context.Context, o Options) (_ *Node, err error) {
+	if err := o.Check(); err != nil {
+		return nil, fmt.Errorf("message node: %w", err)
+	}
+	o = o.withDefaults()
+	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain), unlock: func() {},
+		conns: map[*conn]struct{}{}, runtimes: map[message.URL]*conn{}, byID: map[uint64]*conn{},
+		writers: map[message.URL]*quota{}, missing: map[message.URL]time.Time{}}
+	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			n.Close()
+		}
+	}()
+	if o.NATS == "" {
+		if err := os.MkdirAll(o.Data, 0o700); err != nil {
+			return nil, fmt.Errorf("message node: data folder: %w", err)
+		}
+		release, err := lockFolder(o.Data)
+		if err != nil {
+			return nil, err
+		}
+		n.unlock = release
+	}
+	// The socket comes before the state: a port in use is the most frequent mistake and the quickest to see.
+	if n.listener, err = net.Listen("tcp", o.Listen); err != nil {
+		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
+	}
+	if n.backbone, err = startBackbone(o, n.overrun); err != nil {
+		return nil, err
+	}
+	n.interests = newInterests(n.backbone.messages)
+	if _, err = n.backbone.messages.ChanSubscribe(n.subjects.unanswered(n.id)+".>", n.interests.in); err != nil {
+		return nil, fmt.Errorf("message node: %w", err)
+	}
+	if err = n.openState(ctx); err != nil {
+		return nil, err
+	}
+	n.wg.Go(n.dispatch)
+	n.wg.Go(n.sweep)
+	return n, nil
+}
+
+// Addr is the address that the node listens on.
+func (n *Node) Addr() net.Addr { return n.listener.Addr() }
+
+// Serve answers connections until ctx ends, then closes the node: connections are told that it stops (code 1001). It
+// returns nil after that, or the error that the HTTP server ended with.
+func (n *Node) Serve(ctx context.Context) error {
+	s := &http.Server{Handler: n.handler(), ReadHeaderTimeout: n.opts.Times.Handshake, MaxHeaderBytes: 16 << 10,
+		ErrorLog: n.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
+	listener := n.listener
+	done := make(chan error, 1)
+	go func() {
+		if n.opts.TLS != nil {
+			s.TLSConfig = n.opts.TLS.Clone()
+			done <- s.ServeTLS(listener, "", "")
+			return
+		}
+		done <- s.Serve(listener)
+	}()
+	var err error
+	select {
+	case <-ctx.Done():
+		s.Close()
+		<-done
+	case err = <-done:
+	}
+	n.Close()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// Close ends every connection, waits for all that the node started, and frees its data folder. It may be called more
+// than once.
+func (n *Node) Close() {
+	n.mu.Lock()
+	again := n.closing
+	n.closing = true
+	conns := make([]*conn, 0, len(n.conns))
+	for c := range n.conns {
+		conns = append(conns, c)
+	}
+	n.mu.Unlock()
+	if again {
+		return
+	}
+	if n.listener != nil {
+		n.listener.Close()
+	}
+	for _, c := range conns {
+		c.kick(websocket.StatusGoingAway, "the node stops")
+	}
+	cut := time.AfterFunc(closeTime, n.cancel) // who does not answer the close is cut off
+	n.serving.Wait()
+	cut.Stop()
+	n.cancel()
+	n.wg.Wait()
+	if n.backbone != nil {
+		n.backbone.close()
+	}
+	n.unlock()
+}
+
+// openState opens the buckets and waits until their copies in memory are complete.
+func (n *Node) openState(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	prefix := "protofly_" + hash(n.opts.Domain)[:10] + "_"
+	var err error
+	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms); err != nil {
+		return err
+	}
+	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms); err != nil {
+		return err
+	}
+	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms); err != nil {
+		return err
+	}
+	n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms)
+	return err
+}
+
+func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Duration, terms func(*T) []string) (*table[T], error) {
+	kv, err := n.backbone.bucket(ctx, name, n.opts, ttl)
+	if err != nil {
+		return nil, err
+	}
+	t := newTable(kv, name, terms)
+	n.wg.Go(func() {
+		for n.ctx.Err() == nil {
+			if err := t.follow(n.ctx, n.backbone.life()); n.ctx.Err() == nil && err != nil {
+				n.log.Warn("the state's copy lost its source, trying again", "error", err)
+				wait(n.ctx, time.Second)
+			}
+		}
+	})
+	select {
+	case <-t.ready:
+		return t, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("message node: state %s: %w", name, ctx.Err())
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// overrun is called when NATS had to drop what was for sub: whoever wanted it is told by a close, so that no loss goes
+// unseen; the sessions then ask again for what they miss.
+func (n *Node) overrun(sub *nats.Subscription) {
+	if n.interests == nil {
+		return
+	}
+	n.log.Error("the node does not keep up, messages were dropped")
+	for _, c := range n.interests.of(sub.Subject) {
+		c.kick(websocket.StatusTryAgainLater, "the node is overloaded and lost messages for you")
+	}
+}
+
+// writable tells whether a runtime may write rows to the state now. The error is the response to give.
+func (n *Node) writable(runtime message.URL, rows int) *refusal {
+	if n.opts.NATS == "" {
+		if free, ok := freeBytes(n.opts.Data); ok && free < n.opts.Limits.MinFree {
+			return refuse(message.CodeError, "the disk under the node's data folder is full: %d bytes free, %d are kept free; nothing was written",
+				free, n.opts.Limits.MinFree)
+		}
+		if why := n.backbone.fault(); why != "" {
+			return refuse(message.CodeError, "the node's state cannot be written: %s", why)
+		}
+	}
+	n.mu.Lock()
+	q := n.writers[runtime]
+	if q == nil {
+		per := n.opts.Limits.Writes
+		q = &quota{Limiter: rate.NewLimiter(rate.Limit(per), 10*per)}
+		n.writers[runtime] = q
+	}
+	q.used = time.Now()
+	n.mu.Unlock()
+	if !q.AllowN(time.Now(), rows) {
+		return refuse(message.CodeTooMany, "too many changes: at most %d a second; try again later", n.opts.Limits.Writes)
+	}
+	return nil
+}

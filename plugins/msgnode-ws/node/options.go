@@ -1,0 +1,161 @@
+package node
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Options are what an operator decides about a node. Domain and Data (or NATS) must be set; the zero value of
+// everything else is the default.
+type Options struct {
+	Domain string // the domain that the node serves
+	Listen string // host:port of the HTTP server; default 127.0.0.1:0
+	// Data is the folder of the embedded NATS server's files: registrations, allocations, subscriptions.
+	Data string
+	// NATS is the URL of an external NATS cluster with JetStream, which then holds the state instead of Data. Nodes of
+	// one domain at one cluster are one Message Node.
+	NATS string
+	// Replicas is how many servers of an external cluster keep each piece of state; default 1.
+	Replicas int
+
+	TLS *tls.Config // nil: plain, which is allowed on loopback only
+	// Insecure allows plain on every address: for a node behind a proxy that ends TLS.
+	Insecure bool
+	// PublicURL is the WebSocket URL under which stubs reach the node, for its descriptor; default: the one that the
+	// descriptor was asked at.
+	PublicURL string
+	// Legacy allows the reference implementation's two JSON dialects. They prove nothing of who connects.
+	Legacy bool
+	// Origins are the host patterns of web pages that may open a connection, besides the node's own.
+	Origins []string
+
+	Limits Limits
+	Times  Times
+	Log    hclog.Logger // default: none
+	Trace  func(Event)  // nil: no trace; called from many goroutines, must be quick
+}
+
+// Limits bound what the node spends. Zero means the default; [DefaultLimits] has them all.
+type Limits struct {
+	Connections   int   // at once; a further one gets HTTP 503
+	Queue         int64 // bytes that wait for one connection; then it is closed with code 1013
+	Addresses     int   // allocated addresses of one runtime; then 429
+	Block         int   // addresses in one allocation; then 413
+	Subscriptions int   // addresses that one runtime subscribes; then 429
+	Registrations int   // Domain Registry entries of one runtime; then 429
+	Entry         int   // bytes of a Domain Registry entry; then 413
+	Writes        int   // writes to the state by one runtime in a second, and 10 times that at once; then 429
+	Results       int   // entries in an answer of the Domain Registry; then 413
+	MinFree       int64 // bytes that stay free on the disk under Data; then writes are answered 500
+}
+
+// Times are the node's periods. Zero means the default; [DefaultTimes] has them all.
+type Times struct {
+	Handshake time.Duration // for the whole handshake of a connection
+	Write     time.Duration // until a packet is written; then the connection is closed
+	Ping      time.Duration // between pings, and how long an answer may take
+	Grace     time.Duration // how long subscriptions outlive their connection
+	Sweep     time.Duration // between looks for what has expired
+	State     time.Duration // for one read or write of the state
+	Retention time.Duration // how long disconnected registrations, and addresses of runtimes that stay away, are kept
+}
+
+// DefaultLimits are the limits that zero values mean.
+func DefaultLimits() Limits {
+	return Limits{Connections: 10_000, Queue: 16 << 20, Addresses: 4096, Block: 256, Subscriptions: 4096, Registrations: 1024,
+		Entry: 64 << 10, Writes: 200, Results: 1000, MinFree: 16 << 20}
+}
+
+// DefaultTimes are the times that zero values mean.
+func DefaultTimes() Times {
+	return Times{Handshake: 10 * time.Second, Write: 20 * time.Second, Ping: 20 * time.Second, Grace: 30 * time.Second,
+		Sweep: 5 * time.Second, State: 5 * time.Second, Retention: 30 * 24 * time.Hour}
+}
+
+func (o Options) withDefaults() Options {
+	l, t := DefaultLimits(), DefaultTimes()
+	for _, p := range []struct{ v, d *int }{
+		{&o.Limits.Connections, &l.Connections}, {&o.Limits.Addresses, &l.Addresses}, {&o.Limits.Block, &l.Block},
+		{&o.Limits.Subscriptions, &l.Subscriptions}, {&o.Limits.Registrations, &l.Registrations},
+		{&o.Limits.Entry, &l.Entry}, {&o.Limits.Writes, &l.Writes}, {&o.Limits.Results, &l.Results},
+	} {
+		if *p.v == 0 {
+			*p.v = *p.d
+		}
+	}
+	for _, p := range []struct{ v, d *int64 }{{&o.Limits.Queue, &l.Queue}, {&o.Limits.MinFree, &l.MinFree}} {
+		if *p.v == 0 {
+			*p.v = *p.d
+		}
+	}
+	for _, p := range []struct{ v, d *time.Duration }{
+		{&o.Times.Handshake, &t.Handshake}, {&o.Times.Write, &t.Write}, {&o.Times.Ping, &t.Ping}, {&o.Times.Grace, &t.Grace},
+		{&o.Times.Sweep, &t.Sweep}, {&o.Times.State, &t.State}, {&o.Times.Retention, &t.Retention},
+	} {
+		if *p.v == 0 {
+			*p.v = *p.d
+		}
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.Replicas == 0 {
+		o.Replicas = 1
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	return o
+}
+
+// Check tells whether a node can run with o. The error names everything that is wrong.
+func (o Options) Check() error {
+	o = o.withDefaults()
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if _, err := message.ParseURL("domain://msg-node." + o.Domain); err != nil || o.Domain == "" || strings.Contains(o.Domain, "/") {
+		bad("domain %q: want a domain name such as example.com", o.Domain)
+	}
+	if o.NATS == "" && o.Data == "" {
+		bad("data: the folder for the node's state is needed (or the URL of a NATS cluster)")
+	}
+	host, _, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		bad("listen %q: want host:port such as 127.0.0.1:4433: %w", o.Listen, err)
+	} else if o.TLS == nil && !o.Insecure && !loopback(host) {
+		bad("listen %q: plain WebSockets are allowed on loopback only; give a TLS certificate and key, or set insecure where a proxy ends TLS", o.Listen)
+	}
+	if o.PublicURL != "" && !strings.HasPrefix(o.PublicURL, "ws://") && !strings.HasPrefix(o.PublicURL, "wss://") {
+		bad("public URL %q: want ws://… or wss://…", o.PublicURL)
+	}
+	l, t := o.Limits, o.Times
+	if min(l.Connections, l.Addresses, l.Block, l.Subscriptions, l.Registrations, l.Entry, l.Writes, l.Results) < 0 || l.MinFree < 0 {
+		bad("limits: a negative number is no limit")
+	}
+	if l.Entry > maxRow {
+		bad("limits: entry: at most %d", maxRow)
+	}
+	if l.Queue < 2<<20 {
+		bad("limits: queue: at least %d, room for one large packet", 2<<20)
+	}
+	if min(t.Handshake, t.Write, t.Ping, t.Grace, t.Sweep, t.State, t.Retention) < 0 {
+		bad("times: a negative time is none")
+	}
+	return errors.Join(errs...)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,169 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/coder/websocket"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Version is the node's version, as its Welcome says it.
+const Version = "1.0.0"
+
+// serveBinary is the reader of a protofly.v1 connection.
+func (n *Node) serveBinary(c *conn) {
+	c.ws.SetReadLimit(wire.MaxPacket)
+	if err := n.handshake(c); err != nil {
+		n.log.Info("connection refused", "error", err)
+		c.ws.Close(websocket.StatusPolicyViolation, "refused")
+		return
+	}
+	if err := n.attach(c); err != nil {
+		n.log.Error("connection not attached", "runtime", c.runtime, "error", err)
+		c.ws.Close(websocket.StatusTryAgainLater, "the node cannot route to you now")
+		return
+	}
+	c.send(wire.AppendGrease(wire.AppendHandshake(nil, wire.KindWelcome, wire.Welcome{Node: "protofly-node " + Version})))
+	n.log.Info("connected", "runtime", c.runtime)
+	run := run{c: c}
+	for {
+		kind, packet, err := c.ws.Read(c.ctx)
+		if err != nil {
+			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
+			return
+		}
+		if kind != websocket.MessageBinary {
+			c.kick(websocket.StatusUnsupportedData, "packets are binary")
+			continue
+		}
+		if err := n.packet(&run, packet); err != nil {
+			c.kick(websocket.StatusProtocolError, err.Error())
+		}
+	}
+}
+
+// handshake challenges the stub and sets the connection's runtime.
+func (n *Node) handshake(c *conn) error {
+	challenge := wire.NewChallenge(n.opts.Domain)
+	if err := c.writePacket(websocket.MessageBinary, wire.AppendHandshake(nil, wire.KindChallenge, challenge)); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.Handshake)
+	defer cancel()
+	for {
+		_, packet, err := c.ws.Read(ctx)
+		if err != nil {
+			return err
+		}
+		for len(packet) > 0 {
+			kind, body, rest, err := wire.Next(packet)
+			if err != nil {
+				return n.refuseHandshake(c, &wire.Refused{Code: message.CodeBadRequest, Reason: err.Error()})
+			}
+			packet = rest
+			switch kind {
+			case wire.KindProof:
+				var p wire.Proof
+				if err := wire.ParseHandshake(body, &p); err != nil {
+					return n.refuseHandshake(c, &wire.Refused{Code: message.CodeBadRequest, Reason: err.Error()})
+				}
+				if err := p.Check(challenge); err != nil {
+					return n.refuseHandshake(c, err)
+				}
+				c.setRuntime(p.Runtime)
+				return nil
+			case wire.KindMessage, wire.KindData:
+				return n.refuseHandshake(c, &wire.Refused{Code: message.CodeUnauthorised, Reason: "the proof comes first"})
+			}
+		}
+	}
+}
+
+func (n *Node) refuseHandshake(c *conn, err error) error {
+	refused := &wire.Refused{Code: message.CodeBadRequest, Reason: err.Error()}
+	errors.As(err, &refused)
+	if err := c.writePacket(websocket.MessageBinary, wire.AppendHandshake(nil, wire.KindRefused, refused)); err != nil {
+		return err
+	}
+	return refused
+}
+
+// run gathers Data frames for one peer, which are published together.
+type run struct {
+	c    *conn
+	to   *peer
+	data []byte
+}
+
+func (r *run) publish() error {
+	if r.to == nil {
+		return nil
+	}
+	err := r.c.node.backbone.messages.PublishRequest(r.to.subject, r.to.reply, r.data)
+	if err != nil {
+		r.c.send(wire.AppendUnreachable(nil, r.to.url))
+	}
+	r.to, r.data = nil, r.data[:0]
+	return err
+}
+
+// packet handles the frames of one packet. The error is for a packet that cannot be read.
+func (n *Node) packet(r *run, packet []byte) error {
+	defer r.publish()
+	for len(packet) > 0 {
+		kind, body, rest, err := wire.Next(packet)
+		if err != nil {
+			return err
+		}
+		packet = rest
+		switch kind {
+		case wire.KindData:
+			if err := n.data(r, body); err != nil {
+				return err
+			}
+		case wire.KindMessage:
+			_ = r.publish() // in the order in which they came
+			m, err := wire.ParseMessage(body)
+			if err != nil {
+				r.c.notice(message.CodeBadRequest, err.Error())
+				continue
+			}
+			n.handle(r.c, m)
+		}
+	}
+	return nil
+}
+
+// data adds a Data frame to the run, or starts a new one with it.
+func (n *Node) data(r *run, body []byte) error {
+	text, payloads, err := wire.ParseData(body)
+	if err != nil {
+		return err
+	}
+	to, err := r.c.peer(text)
+	if err != nil {
+		r.c.notice(message.CodeBadRequest, fmt.Sprintf("data for %.100q: %v", text, err))
+		return nil
+	}
+	if len(payloads)+message.MaxURL+16 > wire.MaxFrame {
+		r.c.notice(message.CodeTooLarge, fmt.Sprintf("data for %s: %d bytes in a frame", to.url, len(payloads)))
+		return nil
+	}
+	n.traceData("in", r.c.runtime, to.url, payloads)
+	if r.to != to || len(r.data) >= wire.PacketGoal {
+		_ = r.publish() // its error has been told to the stub
+		r.to = to
+	}
+	r.data = wire.Readdress(r.data, r.c.runtime, payloads)
+	return nil
+}
+
+// notice tells a stub that something it sent was dropped.
+func (c *conn) notice(code int, reason string) {
+	c.node.log.Warn("dropped", "runtime", c.runtime, "reason", reason)
+	c.send(wire.AppendHandshake(nil, wire.KindRefused, wire.Refused{Code: code, Reason: reason}))
+}

@@ -1,0 +1,139 @@
+package node
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// reregister is update: keep alive (no value), new values, or unregister in each of its forms.
+func (n *Node) reregister(c *conn, m message.Message) (message.Message, *refusal) {
+	var body struct {
+		Resource  string          `json:"resource"`
+		Attribute string          `json:"attribute"`
+		Value     json.RawMessage `json:"value"`
+	}
+	if err := m.Decode(&body); err != nil {
+		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: %v", err)
+	}
+	if len(m.Body) > n.opts.Limits.Entry {
+		return message.Message{}, refuse(message.CodeTooLarge, "Domain Registry: an update of %d bytes, at most %d are allowed", len(m.Body), n.opts.Limits.Entry)
+	}
+	u, r := n.registered(body.Resource)
+	if r != nil {
+		return message.Message{}, r
+	}
+	changes := map[string]json.RawMessage{}
+	var word string
+	switch {
+	case len(body.Value) == 0 || string(body.Value) == "null": // keep alive
+	case body.Attribute != "":
+		changes[body.Attribute] = body.Value
+	case json.Unmarshal(body.Value, &word) == nil:
+		changes["status"] = body.Value
+	case json.Unmarshal(body.Value, &changes) != nil:
+		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: value: want an object with the fields to change")
+	}
+	if r := n.updateRegistration(c, u, changes); r != nil {
+		return message.Message{}, r
+	}
+	return m.Respond(message.CodeOK, nil), nil
+}
+
+// unregister is delete: an entry that says disconnected, as after the other forms.
+func (n *Node) unregister(c *conn, m message.Message) (message.Message, *refusal) {
+	var body struct {
+		Resource string `json:"resource"`
+	}
+	if err := m.Decode(&body); err != nil {
+		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: %v", err)
+	}
+	u, r := n.registered(body.Resource)
+	if r != nil {
+		return message.Message{}, r
+	}
+	if r := n.updateRegistration(c, u, map[string]json.RawMessage{"status": message.Encode(disconnected)}); r != nil {
+		return message.Message{}, r
+	}
+	return m.Respond(message.CodeOK, nil), nil
+}
+
+// registered finds the entry that a resource means: an address, /<type>/<address>, or /<type>/<id> in this domain.
+func (n *Node) registered(resource string) (message.URL, *refusal) {
+	u, ok := resourceURL(resource)
+	if rest, slash := strings.CutPrefix(resource, "/"); !ok && slash {
+		scheme, id, _ := strings.Cut(rest, "/")
+		var err error
+		u, err = message.ParseURL(scheme + "://" + n.opts.Domain + "/" + id)
+		ok = err == nil && id != ""
+	}
+	if !ok {
+		return "", refuse(message.CodeBadRequest, "Domain Registry: resource %.200q: want the address of an entry", resource)
+	}
+	if n.registrations.get(registrationKey(u)) == nil {
+		return "", refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
+	}
+	return u, nil
+}
+
+// updateRegistration changes fields of an entry and keeps it alive.
+func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]json.RawMessage) *refusal {
+	status := live // an update without a status is a sign of life
+	if raw, ok := changes["status"]; ok {
+		var word string
+		if err := json.Unmarshal(raw, &word); err != nil {
+			return refuse(message.CodeBadRequest, "Domain Registry: status: want live or disconnected")
+		}
+		if status = strings.ToLower(word); status != live && status != disconnected {
+			return refuse(message.CodeBadRequest, "Domain Registry: status %.40q: want live or disconnected", word)
+		}
+	}
+	expires := 0
+	if raw, ok := changes["expires"]; ok {
+		var given float64
+		if err := json.Unmarshal(raw, &given); err != nil || given <= 0 {
+			return refuse(message.CodeBadRequest, "Domain Registry: expires: want the seconds until a keep-alive is due")
+		}
+		expires = max(1, int(min(given, maxExpires)))
+	}
+	before := ""
+	r := n.changeRegistration(c, registrationKey(u), func(old *registration) (*registration, error) {
+		if old == nil {
+			return nil, errUnknown
+		}
+		if old.Owner != c.runtime {
+			return nil, errConflict
+		}
+		now := time.Now().UTC()
+		before = old.status(now)
+		e := *old
+		e.Status, e.Modified = status, now
+		if expires > 0 {
+			e.Expires = expires
+		}
+		e.Fields = maps.Clone(old.Fields)
+		for name, value := range changes {
+			switch name {
+			case "url", "hypertyID", "userID", "runtime", "status", "expires", "startingTime", "lastModified": // not to be changed, or done
+			default:
+				e.Fields[name] = value
+			}
+		}
+		if size := len(message.Encode(e.Fields)); size > n.opts.Limits.Entry {
+			return nil, &entrySize{size}
+		}
+		return &e, nil
+	})
+	if r == nil && before != status {
+		n.announce(u, status)
+	}
+	return r
+}
+
+// entrySize is why an entry cannot be updated.
+type entrySize struct{ bytes int }
+
+func (e *entrySize) Error() string { return "the entry is too large" }

@@ -1,0 +1,156 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
+)
+
+// refusal is a response with an error code, before it is known to what.
+type refusal struct {
+	code int
+	text string
+}
+
+func refuse(code int, format string, args ...any) *refusal {
+	return &refusal{code, fmt.Sprintf(format, args...)}
+}
+
+// handle takes a message from a connection: a function of the node does it, or it is routed on (specification, "Message
+// node", routing).
+func (n *Node) handle(c *conn, m message.Message) {
+	n.traceMessage("in", c.runtime, m.To, &m)
+	if !n.mayUse(c, m.From) {
+		n.log.Warn("forged from", "runtime", c.runtime, "from", m.From, "to", m.To)
+		n.refuse(c, m, refuse(message.CodeForbidden, "%s is not an address of %s: it is neither under its URL nor allocated to it", m.From, c.runtime))
+		return
+	}
+	if m.To.IsBackEnd() {
+		n.serve(c, m)
+		return
+	}
+	if c.legacy() {
+		n.learn(c, m.From)
+	}
+	n.route(c, m)
+}
+
+// refuse answers m with an error, unless it is a response.
+func (n *Node) refuse(c *conn, m message.Message, r *refusal) {
+	if m.Type == message.Response {
+		return
+	}
+	c.sendMessage(m.Refuse(r.code, "%s", r.text))
+}
+
+// serve has a function of the node answer m. Its answer goes back on the connection that m came by.
+func (n *Node) serve(c *conn, m message.Message) {
+	if m.Type == message.Response {
+		return // nobody here asks
+	}
+	domain := m.To.NodeDomain()
+	if domain != "" && !strings.EqualFold(domain, n.opts.Domain) {
+		n.refuse(c, m, refuse(message.CodeNotFound, "this node serves %s; ask the node of %s", n.opts.Domain, domain))
+		return
+	}
+	element, path := backEnd(m.To)
+	var answer message.Message
+	var r *refusal
+	switch {
+	case element == "registry":
+		answer, r = n.domainRegistry(c, m)
+	case path == "/sm":
+		answer, r = n.subscriptionManager(c, m)
+	case path == "/address-allocation", path == "/hyperty-address-allocation", path == "/object-address-allocation":
+		answer, r = n.addressAllocation(c, m)
+	default:
+		r = refuse(message.CodeNotFound, "the node has no function %s; it has address-allocation, sm and registry", m.To)
+	}
+	if r != nil {
+		n.refuse(c, m, r)
+		return
+	}
+	c.sendMessage(answer)
+}
+
+// backEnd splits the address of a node's function: domain://msg-node.example.com/sm is msg-node and /sm.
+func backEnd(to message.URL) (element, path string) {
+	element, _, _ = strings.Cut(to.Domain(), ".")
+	return element, strings.TrimSuffix(to.Path(), "/")
+}
+
+// route publishes m for whoever wants it.
+func (n *Node) route(c *conn, m message.Message) {
+	subject := n.subjectOf(m.To)
+	frame := wire.AppendMessage(nil, &m)
+	var err error
+	if m.Type == message.Response || publication(m.To) {
+		err = n.backbone.messages.Publish(subject, frame)
+	} else {
+		err = n.backbone.messages.PublishRequest(subject, n.reply(c, 'm', c.asked.put(&m)), frame)
+	}
+	if err != nil {
+		n.log.Warn("message not passed on", "from", m.From, "to", m.To, "error", err)
+		n.refuse(c, m, refuse(message.CodeUnavailable, "the node cannot pass messages on now: %v", err))
+	}
+}
+
+// publish is route for a message that the node made.
+func (n *Node) publish(m message.Message) {
+	if err := n.backbone.messages.Publish(n.subjectOf(m.To), wire.AppendMessage(nil, &m)); err != nil {
+		n.log.Warn("notice not sent", "to", m.To, "error", err)
+	}
+}
+
+// subjectOf is where messages for an address are published: everything under a runtime's URL goes to the runtime.
+func (n *Node) subjectOf(to message.URL) string {
+	if r := runtimeOf(to); r != "" {
+		return n.subjects.address(r)
+	}
+	return n.subjects.address(to)
+}
+
+// runtimeOf is the runtime that an address is under, or "". The reference implementation's stub addresses have the
+// runtime scheme but carry no runtime (specification, "Stub addresses"): they are addresses like any other.
+func runtimeOf(u message.URL) message.URL {
+	if !u.IsRuntime() {
+		return ""
+	}
+	switch first, _, _ := strings.Cut(strings.TrimPrefix(u.Path(), "/"), "/"); first {
+	case "protostub", "p2phandler", "p2prequester":
+		return ""
+	}
+	return u.Runtime()
+}
+
+// publication tells whether to is an address of which any number listens, none included: a message to it is not
+// answered with 404.
+func publication(to message.URL) bool {
+	p := to.Path()
+	return strings.HasSuffix(p, "/changes") || strings.HasSuffix(p, "/registration") || strings.HasSuffix(p, "/status") ||
+		strings.Contains(p+"/", "/children/")
+}
+
+// mayUse tells whether an address is c's to send from, to register and to listen at.
+func (n *Node) mayUse(c *conn, u message.URL) bool {
+	if u == message.SessionAddress || u.IsBackEnd() {
+		return false
+	}
+	if r := runtimeOf(u); r != "" {
+		return r == c.runtime || c.legacy() && !proof.KeyDerived(r) && !n.connected(r)
+	}
+	if owner := n.owner(u); owner != "" {
+		return owner == c.runtime
+	}
+	return c.legacy()
+}
+
+// connected tells whether a runtime has a connection at this node.
+func (n *Node) connected(runtime message.URL) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.runtimes[runtime] != nil
+}

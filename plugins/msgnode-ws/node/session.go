@@ -1,0 +1,140 @@
+package node
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// session is the token of a session stub's runtime. It survives restarts of the node, since the reference stub does not
+// recover from a re-open that is refused.
+type session struct {
+	Runtime message.URL `json:"runtime"` // canonical
+	Token   string      `json:"token"`
+}
+
+func (s *session) terms() []string { return nil }
+
+// sessionTTL is how long a session is remembered after its last open or re-open.
+const sessionTTL = 30 * 24 * time.Hour
+
+// serveSession is the reader of a session stub's connection (specification, "Session stub").
+func (n *Node) serveSession(c *conn) {
+	n.readJSON(c, func(text []byte) {
+		if _, _, kind := salvage(text); c.runtime == "" || kind == message.Open || kind == message.ReOpen || kind == message.Close {
+			n.sessionMessage(c, text)
+			return
+		}
+		n.handleJSON(c, text, message.CodeError)
+	})
+}
+
+// sessionMessage handles what goes to mn:/session.
+func (n *Node) sessionMessage(c *conn, text []byte) {
+	var m message.Message
+	if err := m.UnmarshalJSON(text); err != nil {
+		if _, _, kind := salvage(text); kind == message.Close && c.runtime != "" { // the reference stub may leave from out
+			n.closeSession(c)
+			return
+		}
+		n.refuseText(c, text, message.CodeError, err.Error())
+		return
+	}
+	var answer message.Message
+	switch {
+	case m.To != message.SessionAddress:
+		answer = m.Refuse(message.CodeUnauthorised, "open a session first: type open to %s", message.SessionAddress)
+	case m.Type == message.Open:
+		answer = n.openSession(c, m)
+	case m.Type == message.ReOpen:
+		answer = n.reopenSession(c, m)
+	case m.Type == message.Close:
+		n.closeSession(c)
+		return
+	default:
+		answer = m.Refuse(message.CodeError, "%s is not one of open, re-open, close", m.Type)
+	}
+	if m.Type != message.Response {
+		c.sendMessage(answer)
+	}
+}
+
+func (n *Node) openSession(c *conn, m message.Message) message.Message {
+	runtime, refused := legacyRuntime(string(m.From))
+	if refused != nil {
+		return m.Refuse(refused.code, "%s", refused.text)
+	}
+	if runtime != m.From.Canonical() {
+		return m.Refuse(message.CodeBadRequest, "open comes from the runtime's URL, not from %s", m.From)
+	}
+	key := hash(string(runtime))
+	s := n.sessions.get(key)
+	if s == nil {
+		if r := n.writable(runtime, 1); r != nil {
+			return m.Refuse(r.code, "%s", r.text)
+		}
+		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
+		defer cancel()
+		fresh := &session{Runtime: runtime, Token: newSecret()}
+		err := n.sessions.change(ctx, key, func(old *session) (*session, error) {
+			if s = old; s == nil {
+				s = fresh
+			}
+			return s, nil
+		})
+		if r := n.stateRefusal(err); r != nil {
+			return m.Refuse(r.code, "%s", r.text)
+		}
+	}
+	return n.beginSession(c, m, s)
+}
+
+func (n *Node) reopenSession(c *conn, m message.Message) message.Message {
+	from := m.From.Canonical()
+	runtime := m.From.Runtime()
+	s := n.sessions.get(hash(string(runtime)))
+	if s == nil || string(from) != string(s.Runtime)+"/"+s.Token {
+		return m.Refuse(message.CodeError, "no such session; open a new one")
+	}
+	return n.beginSession(c, m, s)
+}
+
+// beginSession makes c the connection of the session's runtime.
+func (n *Node) beginSession(c *conn, m message.Message, s *session) message.Message {
+	if c.runtime != "" && c.runtime != s.Runtime {
+		return m.Refuse(message.CodeForbidden, "this connection is the session of %s", c.runtime)
+	}
+	if c.runtime == "" {
+		c.setRuntime(s.Runtime)
+		if err := n.attach(c); err != nil {
+			c.kick(websocket.StatusTryAgainLater, "the node cannot route to you now")
+			return m.Refuse(message.CodeUnavailable, "the node cannot route to you now: %v", err)
+		}
+		n.log.Info("connected", "runtime", c.runtime, "dialect", "session")
+	}
+	return m.RespondBody(message.Encode(map[string]any{"code": message.CodeOK, "runtimeToken": s.Token}))
+}
+
+// closeSession forgets the session, its subscriptions and its addresses, and closes the connection.
+func (n *Node) closeSession(c *conn) {
+	if c.runtime == "" {
+		c.kick(closeDropped, "closed as you asked")
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
+	defer cancel()
+	err := n.sessions.change(ctx, hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
+	for key := range n.allocations.find("r:" + string(c.runtime)) {
+		if err == nil && !strings.HasPrefix(key, "wished.") {
+			err = n.allocations.change(ctx, key, func(*allocation) (*allocation, error) { return nil, nil })
+		}
+	}
+	if err != nil {
+		n.log.Warn("session not closed in the state", "runtime", c.runtime, "error", err)
+	}
+	n.leave(c)
+}

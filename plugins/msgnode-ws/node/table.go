@@ -1,0 +1,279 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// maxRow is the largest row of a table, in bytes of JSON.
+const maxRow = 256 << 10
+
+// table is a JetStream KV bucket with a copy in memory that follows it, so that reads cost nothing and rows can be
+// found by what is in them. A write returns when it is on the disk and in the copy. Several nodes may write to one
+// bucket: a write that another one overtook is tried again.
+type table[T any] struct {
+	name  string
+	kv    jetstream.KeyValue
+	terms func(*T) []string // what a row can be found by
+	ready chan struct{}     // closed when the copy is complete
+
+	mu      sync.RWMutex
+	rows    map[string]row[T]
+	index   map[string]map[string]struct{} // term → keys
+	changed chan struct{}                  // closed and replaced at every change
+}
+
+// row is one entry; the value is immutable.
+type row[T any] struct {
+	value *T
+	rev   uint64
+}
+
+func newTable[T any](kv jetstream.KeyValue, name string, terms func(*T) []string) *table[T] {
+	return &table[T]{name: name, kv: kv, terms: terms, ready: make(chan struct{}), rows: map[string]row[T]{},
+		index: map[string]map[string]struct{}{}, changed: make(chan struct{})}
+}
+
+// follow keeps the copy up to date until ctx ends. It is to be called again after an error, and after it returned nil
+// because renewed was closed.
+func (t *table[T]) follow(ctx context.Context, renewed <-chan struct{}) error {
+	w, err := t.kv.WatchAll(ctx)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", t.name, err)
+	}
+	defer w.Stop()
+	seen := map[string]bool{} // until everything that was there has come
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-renewed:
+			return nil
+		case e, ok := <-w.Updates():
+			switch {
+			case !ok:
+				return fmt.Errorf("follow %s: the watch ended", t.name)
+			case e == nil:
+				t.drop(seen)
+				seen = nil
+				select {
+				case <-t.ready:
+				default:
+					close(t.ready)
+				}
+			default:
+				if seen != nil {
+					seen[e.Key()] = true
+				}
+				t.apply(e)
+			}
+		}
+	}
+}
+
+func (t *table[T]) apply(e jetstream.KeyValueEntry) {
+	var value *T
+	if e.Operation() == jetstream.KeyValuePut {
+		value = new(T)
+		if json.Unmarshal(e.Value(), value) != nil {
+			value = nil // not ours: as if it were not there
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := e.Key()
+	if e.Revision() <= t.rows[key].rev {
+		return
+	}
+	t.remove(key)
+	if value != nil {
+		t.rows[key] = row[T]{value, e.Revision()}
+		for _, term := range t.terms(value) {
+			if t.index[term] == nil {
+				t.index[term] = map[string]struct{}{}
+			}
+			t.index[term][key] = struct{}{}
+		}
+	}
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// drop removes the rows that are gone since an earlier follow.
+func (t *table[T]) drop(seen map[string]bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key := range t.rows {
+		if !seen[key] {
+			t.remove(key)
+		}
+	}
+}
+
+// remove takes a row out of the copy. t.mu is held.
+func (t *table[T]) remove(key string) {
+	old, ok := t.rows[key]
+	if !ok {
+		return
+	}
+	for _, term := range t.terms(old.value) {
+		delete(t.index[term], key)
+		if len(t.index[term]) == 0 {
+			delete(t.index, term)
+		}
+	}
+	delete(t.rows, key)
+}
+
+// get is the row with the key, or nil.
+func (t *table[T]) get(key string) *T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.rows[key].value
+}
+
+// find gives the rows with the term, by key.
+func (t *table[T]) find(term string) map[string]*T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := make(map[string]*T, len(t.index[term]))
+	for key := range t.index[term] {
+		out[key] = t.rows[key].value
+	}
+	return out
+}
+
+// count is the number of rows with the term.
+func (t *table[T]) count(term string) int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.index[term])
+}
+
+// each calls f for every row as of now.
+func (t *table[T]) each(f func(key string, value *T)) {
+	t.mu.RLock()
+	rows := make(map[string]*T, len(t.rows))
+	for key, r := range t.rows {
+		rows[key] = r.value
+	}
+	t.mu.RUnlock()
+	for key, v := range rows {
+		f(key, v)
+	}
+}
+
+// errTaken is why change gave up: others kept changing the row.
+var errTaken = errors.New("the entry is being changed by others, try again")
+
+// change replaces the row with the key by what f makes of it: nil removes it, the same pointer leaves it. An error of f
+// is returned as it is.
+func (t *table[T]) change(ctx context.Context, key string, f func(old *T) (*T, error)) error {
+	for range 8 {
+		t.mu.RLock()
+		old := t.rows[key]
+		t.mu.RUnlock()
+		value, err := f(old.value)
+		if err != nil || value == old.value {
+			return err
+		}
+		var rev uint64
+		switch {
+		case value == nil:
+			err = t.kv.Purge(ctx, key, jetstream.LastRevision(old.rev), jetstream.PurgeTTL(markerTTL))
+			rev = old.rev + 1
+		case old.value == nil:
+			rev, err = t.kv.Create(ctx, key, message.Encode(value))
+		default:
+			rev, err = t.kv.Update(ctx, key, message.Encode(value), old.rev)
+		}
+		if err == nil {
+			return t.await(ctx, key, rev, value == nil)
+		}
+		if !overtaken(err) {
+			return &stateError{table: t.name, err: err}
+		}
+		if err := t.refresh(ctx, key, old.rev); err != nil {
+			return &stateError{table: t.name, err: err}
+		}
+	}
+	return errTaken
+}
+
+// await waits until the copy has a write with the revision, or a later one.
+func (t *table[T]) await(ctx context.Context, key string, rev uint64, gone bool) error {
+	for {
+		t.mu.RLock()
+		r, changed := t.rows[key], t.changed
+		t.mu.RUnlock()
+		if r.rev >= rev || gone && r.value == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return &stateError{table: t.name, err: ctx.Err()}
+		case <-changed:
+		}
+	}
+}
+
+// refresh waits until the copy has seen the write that overtook ours.
+func (t *table[T]) refresh(ctx context.Context, key string, seen uint64) error {
+	for {
+		t.mu.RLock()
+		r, changed := t.rows[key], t.changed
+		t.mu.RUnlock()
+		if r.rev != seen {
+			return nil
+		}
+		e, err := t.kv.Get(ctx, key)
+		switch {
+		case errors.Is(err, jetstream.ErrKeyNotFound) && seen == 0, err == nil && e.Revision() == seen:
+			return nil // it was only for a moment
+		case err != nil && !errors.Is(err, jetstream.ErrKeyNotFound):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+func overtaken(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, jetstream.ErrKeyExists) ||
+		errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// stateError is a read or write of the state that failed. Code says whether it may work again soon.
+type stateError struct {
+	table string
+	err   error
+}
+
+func (e *stateError) Error() string {
+	return fmt.Sprintf("the node's state (%s) cannot be written: %v", e.table, e.err)
+}
+
+func (e *stateError) Unwrap() error { return e.err }
+
+// Code is the response code for the error: 504 where the state cannot be reached, 500 where it refuses.
+func (e *stateError) Code() int {
+	for _, away := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed,
+		nats.ErrReconnectBufExceeded, nats.ErrDisconnected, jetstream.ErrNoStreamResponse} {
+		if errors.Is(e.err, away) {
+			return message.CodeUnavailable
+		}
+	}
+	return message.CodeError
+}
