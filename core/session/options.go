@@ -52,6 +52,7 @@ type Options struct {
 	ProbeMin   time.Duration // without acknowledgement for so long: probe; 250 ms
 	ProbeMax   time.Duration // probes back off up to this; 2 s
 	Stall      time.Duration // without acknowledgement for so long: Stalled; 4 s
+	Settle     time.Duration // how long Close waits for a remote runtime that acknowledges nothing; 3 s
 	Linger     time.Duration // how long an idle session keeps goroutines and buffers; 5 s
 	Sessions   int           // how many remote runtimes; more are refused; 65536
 	Log        hclog.Logger
@@ -86,6 +87,7 @@ func (o Options) withDefaults() Options {
 	span(&o.ProbeMin, 250*time.Millisecond)
 	span(&o.ProbeMax, 2*time.Second)
 	span(&o.Stall, 4*time.Second)
+	span(&o.Settle, 3*time.Second)
 	span(&o.Linger, 5*time.Second)
 	if o.Route == nil {
 		o.Route = func(message.URL) (Path, bool) { return Path{}, false }

@@ -140,8 +140,9 @@ func (s *session) quiet() bool {
 	return s.ring.empty() && s.inbox.cost == 0 && !owes && s.sendingOn == nil
 }
 
-// settle waits until the session is quiet, or ctx ends.
-func (s *session) settle(ctx context.Context) {
+// settle waits until the session is quiet, ctx ends, or the remote runtime has acknowledged nothing since Close began
+// for Options.Settle: it may have gone itself.
+func (s *session) settle(ctx context.Context, began time.Duration) {
 	s.mu.Lock()
 	s.closing = true
 	if s.ackDue != 0 {
@@ -151,10 +152,26 @@ func (s *session) settle(ctx context.Context) {
 	s.settled = done
 	s.poke()
 	s.unlock()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	case <-s.all.life.Done():
+	for {
+		s.mu.Lock()
+		patience := max(s.progress, began) + s.o.Settle - s.all.now()
+		if s.ring.empty() || s.inbox.cost > 0 { // it is this side that has work left
+			patience = max(patience, s.o.Settle/4)
+		}
+		s.mu.Unlock()
+		if patience <= 0 {
+			return
+		}
+		timer := time.NewTimer(patience)
+		select {
+		case <-timer.C:
+			continue
+		case <-done:
+		case <-ctx.Done():
+		case <-s.all.life.Done():
+		}
+		timer.Stop()
+		return
 	}
 }
 

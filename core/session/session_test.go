@@ -61,6 +61,36 @@ func TestCloseSettles(t *testing.T) {
 	})
 }
 
+// TestCloseWithAPeerThatIsGone: Close waits a while for a remote runtime that acknowledges nothing, and longer for one
+// that does so slowly.
+func TestCloseWithAPeerThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := false
+		p := newPair(t, Options{}, nil)
+		p.hook = func(fromA bool, _ Path, f []byte) [][]byte {
+			if gone {
+				return nil
+			}
+			return [][]byte{f}
+		}
+		p.post(t, relay, 1, 10)
+		synctest.Wait()
+		p.sync(func() { gone = true })
+		p.post(t, relay, 11, 12)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		err := p.a.Close(ctx)
+		if took := time.Since(began); err == nil || took < 2*time.Second || took > 4*time.Second {
+			t.Errorf("Close took %v: %v", took, err)
+		}
+		if e := p.events(Closed); len(e) != 1 || len(e[0].IDs) != 2 {
+			t.Errorf("events %+v", e)
+		}
+		p.close(t)
+	})
+}
+
 // TestLargest: the largest message fits a frame; a larger one is refused.
 func TestLargest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/trace"
+)
+
+// show prints what happens to one side's connection, and over which way its messages go, as it changes.
+func (w *world) show(ctx context.Context, s *side, began time.Time) {
+	client, err := api.Dial(ctx, s.socket)
+	if err != nil {
+		return
+	}
+	defer func() { _ = client.Close() }()
+	way := ""
+	_ = client.Trace(ctx, func() {}, func(e trace.Event, _ uint64) {
+		ms := float64(e.At.Sub(began).Microseconds()) / 1000
+		switch {
+		case e.Kind == trace.Connection:
+			w.say("%9.1f ms  %-5s connection %s", ms, s.name, e.Value)
+		case e.Kind == trace.Forward && e.From == s.app.URL():
+			now := "direct"
+			if strings.Contains(string(e.Via), "/protostub/") {
+				now = "relay"
+			}
+			if now != way {
+				way = now
+				w.say("%9.1f ms  %-5s messages go by %s: %s", ms, s.name, way, e.Via)
+			}
+		}
+	})
+}
+
+// status asks one side's runtime what runs in it.
+func (w *world) status(ctx context.Context, s *side) (api.Status, error) {
+	client, err := api.Dial(ctx, s.socket)
+	if err != nil {
+		return api.Status{}, err
+	}
+	defer func() { _ = client.Close() }()
+	return client.Status(ctx)
+}
+
+// nodeTrace is the file that the Message Node of a domain writes its events to.
+func (w *world) nodeTrace(domain string) string {
+	return filepath.Join(w.dir, "node-"+domain+".trace")
+}
