@@ -41,4 +41,7 @@ const (
 	// How long Start waits for the plug-ins, and Close for everything.
 	startTimeout = 20 * time.Second
 	closeTimeout = 10 * time.Second
+
+	// How long Close waits for others to acknowledge what was sent to them.
+	settleTime = 2 * time.Second
 )

@@ -151,15 +151,17 @@ func (rt *Runtime) close(ctx context.Context) error {
 	if rt.api != nil {
 		note("the application API", rt.api.Close(ctx))
 	}
-	if rt.registry != nil {
-		note("the registry", rt.registry.Close(ctx))
+	if rt.registry != nil { // both wait for others, who may be gone: side by side
+		left := make(chan error, 1)
+		go func() { left <- rt.registry.Close(ctx) }()
+		settle, done := context.WithTimeout(ctx, settleTime)
+		note("sessions", rt.sessions.Close(settle))
+		done()
+		note("the registry", <-left)
 	}
 	rt.cancel()
 	if rt.sync != nil {
 		rt.sync.Close()
-	}
-	if rt.sessions != nil {
-		note("sessions", rt.sessions.Close(ctx))
 	}
 	if rt.host != nil {
 		note("the plug-ins", rt.host.Close(ctx))

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 
-	"sync"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"

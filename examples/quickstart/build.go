@@ -41,8 +41,13 @@ func build(ctx context.Context, dir string, plugins []string) (binaries, error) 
 		suffix = ".exe"
 	}
 	b := binaries{
-		runtime: filepath.Join(out, "runtime"+suffix), node: filepath.Join(out, "msgnode"+suffix),
+		runtime: filepath.Join(out, "protofly"+suffix), node: filepath.Join(out, "protofly-node"+suffix),
 		plugins: filepath.Join(dir, "plugins"),
+	}
+	for folder, name := range map[string]string{"runtime": b.runtime, "msgnode": b.node} {
+		if err := os.Rename(filepath.Join(out, folder+suffix), name); err != nil {
+			return binaries{}, err
+		}
 	}
 	for _, name := range plugins {
 		if _, err := catalogue.Install(ctx, filepath.Join(out, name+suffix), b.plugins); err != nil {

@@ -97,8 +97,9 @@ func run(ctx context.Context, o options, build builder, out io.Writer) (ok bool,
 	w := &world{options: o, dir: dir, bin: bin, say: say}
 	defer func() {
 		if o.keep && err == nil {
-			w.leave()
-			return
+			if err = w.leave(ctx); err == nil {
+				return
+			}
 		}
 		err = errors.Join(err, w.close())
 	}()

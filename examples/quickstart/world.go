@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -136,19 +137,57 @@ func (w *world) close() error {
 	return errors.Join(errs...)
 }
 
-// leave says how to look at what is left running.
-func (w *world) leave() {
-	w.say("\nleft running; look at it with")
-	for _, s := range w.sides {
-		w.say("  %s status --socket %s", w.bin.runtime, s.socket)
-	}
-	w.say("  %s path --socket %s %s", w.bin.runtime, w.sides[0].socket, w.sides[1].app.URL())
+// leave puts an application that echoes into each place of the quickstart's own, which end with it, and says how to
+// look at what is left running.
+func (w *world) leave(ctx context.Context) error {
 	pids := ""
 	for _, s := range w.sides {
-		pids += fmt.Sprint(" ", s.self.cmd.Process.Pid)
+		if err := s.client.Close(ctx); err != nil {
+			return err
+		}
+		pid, err := w.echo(ctx, s)
+		if err != nil {
+			return err
+		}
+		pids += fmt.Sprintf(" %d %d", pid, s.self.cmd.Process.Pid)
 	}
 	for _, p := range w.nodes {
 		pids += fmt.Sprint(" ", p.cmd.Process.Pid)
 	}
+	alice, bob := w.sides[0], w.sides[1]
+	w.say("\nleft running; look at it with")
+	w.say("  %s status --socket %s", w.bin.runtime, alice.socket)
+	w.say("  %s status --socket %s", w.bin.runtime, bob.socket)
+	w.say("  %s path --socket %s %s", w.bin.runtime, alice.socket, bob.app.URL())
+	w.say("  %s send --wait --socket %s %s hello", w.bin.runtime, alice.socket, bob.app.URL())
 	w.say("and end it with\n  kill%s; rm -r %s", pids, w.dir)
+	return nil
+}
+
+// echo starts an application that answers what it gets, and waits until it is registered.
+func (w *world) echo(ctx context.Context, s *side) (pid int, err error) {
+	log, err := os.Create(filepath.Join(w.dir, s.name+"-app.log"))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = log.Close() }()
+	cmd := exec.Command(w.bin.runtime, "listen", "--echo", "--socket", s.socket, s.name)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	pid = cmd.Process.Pid // Release forgets it
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for ctx.Err() == nil {
+		status, err := w.status(ctx, s)
+		if err == nil && len(status.Hyperties) > 0 {
+			return pid, cmd.Process.Release()
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+	return 0, fmt.Errorf("application %s is not there: %w", s.name, errors.Join(ctx.Err(), cmd.Process.Kill()))
 }

@@ -163,8 +163,8 @@ func (c *conn) write() {
 				packets = packets[1:]
 			} else {
 				joined, packets = join(joined[:0], packets)
+				c.node.tracePacket(c, joined) // before: its receiver may be quicker than this goroutine
 				err = c.writePacket(websocket.MessageBinary, joined)
-				c.node.tracePacket(c, joined)
 			}
 			if err != nil {
 				c.lost(err)

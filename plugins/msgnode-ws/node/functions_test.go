@@ -281,6 +281,18 @@ func TestExpiry(t *testing.T) {
 	if code, _ := alice.ask(message.Read, registry, `{"resource":"hyperty://example.com/bob"}`); code != 408 {
 		t.Error(code)
 	}
+	// A runtime that has lost its connection is not to be reached, whatever its entry's time; back, it says so.
+	bob.must(message.Create, registry, entryOf(bob.runtime, u, ""))
+	alice.message() // live again
+	bob.ws.CloseNow()
+	if notice := alice.message(); !strings.Contains(string(notice.Body), disconnected) {
+		t.Errorf("notice %+v", notice)
+	}
+	bob = n.join(t, 2)
+	bob.must(message.Update, registry, `{"resource":"hyperty://example.com/bob","value":{"status":"live"}}`)
+	if notice := alice.message(); !strings.Contains(string(notice.Body), live) {
+		t.Errorf("notice %+v", notice)
+	}
 	// Subscriptions outlive their connection for the grace period, and no longer.
 	alice.ws.CloseNow()
 	eventually(t, "the subscription is gone", func() bool { return n.subscriptions.count("r:"+string(alice.runtime)) == 0 })

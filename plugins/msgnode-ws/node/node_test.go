@@ -110,6 +110,19 @@ func TestForgedFrom(t *testing.T) {
 			t.Errorf("from %s: %d %s", from, code, text)
 		}
 	}
+	// An address of another domain may ask the node, for its own runtime's rights, and send to nobody else.
+	foreign := message.URL("hyperty://other.org/x")
+	if code, text := alice.askFrom(foreign, message.Read, registry, `{"resource":"hyperty://example.com/none"}`); code != 404 {
+		t.Errorf("a look-up from another domain: %d %s", code, text)
+	}
+	if code, text := alice.askFrom(foreign, message.Create, registry, entryOf(alice.runtime, address, "")); code != 403 {
+		t.Errorf("another's address registered from another domain: %d %s", code, text)
+	}
+	for _, from := range []message.URL{address, "hyperty://example.com/free", bob.runtime, registry} {
+		if code, text := alice.askFrom(from, message.Read, registry, `{"resource":"hyperty://example.com/none"}`); code != 403 {
+			t.Errorf("a look-up from %s: %d %s", from, code, text)
+		}
+	}
 	alice.send(message.Message{ID: message.NumberID(1), Type: message.Response, From: address, To: bob.runtime, Body: json.RawMessage(`{"code":200}`)})
 	alice.sync() // a forged response is dropped, not answered
 	own := alice.allocate(`{"scheme":"connection","value":{"number":1}}`)[0]

@@ -23,7 +23,7 @@ func refuse(code int, format string, args ...any) *refusal {
 // node", routing).
 func (n *Node) handle(c *conn, m message.Message) {
 	n.traceMessage("in", c.runtime, m.To, &m)
-	if !n.mayUse(c, m.From) {
+	if !n.mayUse(c, m.From) && !(m.To.IsBackEnd() && n.foreign(m.From)) {
 		n.log.Warn("forged from", "runtime", c.runtime, "from", m.From, "to", m.To)
 		n.refuse(c, m, refuse(message.CodeForbidden, "%s is not an address of %s: it is neither under its URL nor allocated to it", m.From, c.runtime))
 		return
@@ -146,6 +146,14 @@ func (n *Node) mayUse(c *conn, u message.URL) bool {
 		return owner == c.runtime
 	}
 	return c.legacy()
+}
+
+// foreign tells whether another domain gives out u, so that this node cannot know whose it is. Who has it may ask the
+// node's functions all the same: they act for the connection's runtime, whatever the message's from, and their answer
+// goes back on that connection.
+func (n *Node) foreign(u message.URL) bool {
+	domain := u.NodeDomain()
+	return !u.IsRuntime() && !u.IsBackEnd() && domain != "" && !strings.EqualFold(domain, n.opts.Domain)
 }
 
 // connected tells whether a runtime has a connection at this node.

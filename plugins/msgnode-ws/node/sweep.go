@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // sweep looks at regular times for what has expired: entries of the Domain Registry, subscriptions of runtimes that have
@@ -47,15 +48,29 @@ func (n *Node) full() bool {
 }
 
 // expireRegistrations writes down what is no longer kept alive, tells its subscribers, and removes what has been
-// disconnected for the retention time. Of several nodes one succeeds, and only it tells.
+// disconnected for the retention time. Of several nodes one succeeds, and only it tells. An entry also ends when its
+// runtime has had no connection for the grace period: nobody could reach it. The runtime says that it is live again as
+// soon as it is back; one of the JSON dialects does not, so there only the time counts.
 func (n *Node) expireRegistrations() {
 	now := time.Now()
+	elsewhere := map[message.URL]bool{}
+	lost := func(r *registration) bool {
+		if r.Status != live || !proof.KeyDerived(r.Owner) || !n.gone(r.Owner) {
+			return false
+		}
+		there, asked := elsewhere[r.Owner]
+		if !asked {
+			there = n.elsewhere(n.ctx, r.Owner)
+			elsewhere[r.Owner] = there
+		}
+		return !there
+	}
 	n.registrations.each(func(key string, r *registration) {
 		if n.ctx.Err() != nil {
 			return
 		}
 		old := r.Status == disconnected && now.Sub(r.Modified) > n.opts.Times.Retention
-		if !old && r.status(now) == r.Status {
+		if !old && r.status(now) == r.Status && !lost(r) {
 			return
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)

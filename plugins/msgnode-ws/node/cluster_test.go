@@ -1,0 +1,138 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// cluster is an external NATS server with JetStream; port 0: any.
+func cluster(t *testing.T, folder string, port int) *server.Server {
+	t.Helper()
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: folder, NoSigs: true,
+		NoLog: true, MaxPayload: maxNATSPayload, DisableJetStreamBanner: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("NATS does not start")
+	}
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s
+}
+
+// Nodes of one domain at one cluster are one Message Node: state, routes, presence and expiry.
+func TestNodesAtOneCluster(t *testing.T) {
+	nats := cluster(t, t.TempDir(), 0)
+	times := Times{Sweep: 50 * time.Millisecond, Grace: 300 * time.Millisecond}
+	one, two := start(t, Options{NATS: nats.ClientURL(), Times: times}), start(t, Options{NATS: nats.ClientURL(), Times: times})
+	alice, bob := one.join(t, 1), two.join(t, 2)
+
+	// A wished identifier is granted once, wherever it is wished.
+	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
+	if code, text := alice.ask(message.Create, allocator, `{"value":{"identifier":"bob"}}`); code != 409 {
+		t.Errorf("bob's name, for alice: %d %s", code, text)
+	}
+	// What is registered at one node is found at the other, and a change of status is published at both.
+	alice.must(message.Subscribe, manager, fmt.Sprintf(`{"subscribe":["%s/registration","%s/changes"]}`, u, u))
+	bob.must(message.Create, registry, entryOf(bob.runtime, u, ""))
+	eventually(t, "the entry is found at the other node", func() bool {
+		code, _ := alice.ask(message.Read, registry, fmt.Sprintf(`{"resource":"%s"}`, u))
+		return code == 200
+	})
+	bob.must(message.Update, registry, fmt.Sprintf(`{"resource":"%s","value":{"status":"disconnected"}}`, u))
+	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), disconnected) {
+		t.Errorf("notice %+v", m)
+	}
+	bob.must(message.Update, registry, fmt.Sprintf(`{"resource":"%s"}`, u))
+	alice.message() // live again
+
+	// Messages, publications and Data cross; in order, and with an answer where nobody is.
+	for i := range 20 {
+		alice.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Create, From: alice.runtime, To: u})
+		bob.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Update, From: u, To: u.Join("changes")})
+	}
+	for i := range 20 {
+		if m := bob.message(); m.From != alice.runtime || m.ID != message.NumberID(uint64(i+1)) {
+			t.Fatalf("message %d is %+v", i+1, m)
+		}
+		if m := alice.message(); m.From != u || m.ID != message.NumberID(uint64(i+1)) {
+			t.Fatalf("publication %d is %+v", i+1, m)
+		}
+	}
+	alice.write(wire.AppendData(nil, bob.runtime, []byte("one"), []byte("two")))
+	kind, body := bob.frame()
+	if peer, payloads, err := wire.ParseData(body); kind != wire.KindData || err != nil || message.URL(peer) != alice.runtime || len(payloads) != 8 {
+		t.Errorf("data: %d %q %v", kind, body, err)
+	}
+	nobody, _ := identity(9)
+	alice.write(wire.AppendData(nil, nobody, []byte("one")))
+	if kind, body := alice.frame(); kind != wire.KindUnreachable || string(body) != string(nobody) {
+		t.Errorf("data for nobody: %d %q", kind, body)
+	}
+	if code, _ := alice.ask(message.Create, "hyperty://example.com/nobody", `{}`); code != 404 {
+		t.Errorf("a message to nobody: %d", code)
+	}
+
+	// A runtime that comes back at the other node keeps what it has, and its old connection ends.
+	again := two.join(t, 1)
+	if code, reason := alice.closed(); code != closeReplaced {
+		t.Errorf("the older connection: %d %s", code, reason)
+	}
+	time.Sleep(2 * times.Grace) // the first node must not take what is connected elsewhere for gone
+	bob.send(message.Message{ID: message.NumberID(1), Type: message.Update, From: u, To: u.Join("changes")})
+	if m := again.message(); m.From != u {
+		t.Errorf("after the change of node: %+v", m)
+	}
+	// One that goes is gone at both, and is told of once.
+	bob.ws.CloseNow()
+	if m := again.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), disconnected) {
+		t.Errorf("notice %+v", m)
+	}
+	again.sync()
+}
+
+// Without the cluster the node says so, and it goes on when the cluster is back.
+func TestClusterGoesAndComes(t *testing.T) {
+	folder := t.TempDir()
+	nats := cluster(t, folder, 0)
+	n := start(t, Options{NATS: nats.ClientURL(), Log: hclog.New(&hclog.LoggerOptions{Level: hclog.Debug}), Times: Times{State: time.Second}})
+	alice := n.join(t, 1)
+	u := alice.allocate(`{"value":{"identifier":"alice"}}`)[0]
+	port := nats.Addr().String()[strings.LastIndex(nats.Addr().String(), ":")+1:]
+	nats.Shutdown()
+	nats.WaitForShutdown()
+	eventually(t, "the node notices", func() bool { return !n.backbone.connected() })
+	if code, text := alice.ask(message.Create, allocator, `{}`); code != 504 && code != 500 {
+		t.Errorf("an allocation without a cluster: %d %s", code, text)
+	}
+	if code, text := alice.ask(message.Create, u.Join("x"), `{}`); code != 504 {
+		t.Errorf("a message without a cluster: %d %s", code, text)
+	}
+	number := 0
+	if err := json.Unmarshal([]byte(port), &number); err != nil {
+		t.Fatal(err)
+	}
+	cluster(t, folder, number)
+	eventually(t, "the node is back", func() bool {
+		code, text := alice.ask(message.Create, allocator, `{}`)
+		t.Log(time.Now(), code, text)
+		return code == 200
+	})
+	alice.send(message.Message{ID: message.NumberID(1), Type: message.Create, From: alice.runtime, To: u})
+	if m := alice.message(); m.To != u {
+		t.Errorf("%+v", m)
+	}
+}
