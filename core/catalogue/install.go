@@ -106,6 +106,7 @@ func describe(ctx context.Context, program string) (sdk.Descriptor, error) {
 	cmd := exec.CommandContext(ctx, program, "--describe")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	cmd.Dir = filepath.Dir(program)
+	ownGroup(cmd)
 	cmd.WaitDelay = time.Second // a child of it may hold its output open
 	out, errs := &bounded{}, &bounded{}
 	cmd.Stdout, cmd.Stderr = out, errs

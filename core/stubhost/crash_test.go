@@ -95,6 +95,9 @@ func TestStubThatReturnsIsStartedAgain(t *testing.T) {
 	if _, restarted := c.pid(b); restarted {
 		t.Error("another stub was started again too")
 	}
+	if state := c.host.Plugins()[0]; state.State != stubhost.Running || !strings.Contains(state.LastError, "I give up") {
+		t.Errorf("people do not see that the stub has failed: %+v", state)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if got := c.statuses(a); !slices.Equal(got, []string{"created", "disconnected", "created"}) {
@@ -256,6 +259,82 @@ func TestFrozenPluginIsKilled(t *testing.T) {
 	}
 	if alive(pid) {
 		t.Error("it still runs")
+	}
+}
+
+func TestFrozenPluginIsStartedAgain(t *testing.T) {
+	c := newCore(t, func(o *stubhost.Options) { quick(o); o.Health = 300 * time.Millisecond })
+	a := stubURL("a")
+	c.deploy("echo", a)
+	c.tell(a, map[string]any{"method": "status", "resource": "hyperty-runtime://example.com/live", "value": "live"})
+	pid, _ := c.pid(a)
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	c.until("the stub to be started again", func() bool { return c.started(a) == 2 })
+	if again, restarted := c.pid(a); again == pid || !restarted || alive(pid) {
+		t.Errorf("process %d after %d, restarted %t", again, pid, restarted)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got := c.statuses(a); !slices.Contains(got, "disconnected hyperty-runtime://example.com/live") {
+		t.Errorf("statuses: %q", got)
+	}
+	if got := c.host.Plugins()[0].LastError; !strings.Contains(got, "did not answer for 600ms") {
+		t.Errorf("last error: %s", got)
+	}
+}
+
+// A short pause, as of a machine that slept, is no death.
+func TestShortFreezeIsForgiven(t *testing.T) {
+	const every = 500 * time.Millisecond
+	c := newCore(t, func(o *stubhost.Options) { quick(o); o.Health = every })
+	a := stubURL("a")
+	c.deploy("echo", a)
+	pid, _ := c.pid(a)
+	for range 4 {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(every)
+		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if again, restarted := c.pid(a); again != pid || restarted {
+			t.Fatalf("process %d after %d, restarted %t", again, pid, restarted)
+		}
+	}
+}
+
+// Where the sockets do not fit into the host's own directory, a host that was killed leaves them to the next one.
+func TestSocketsElsewhereAreRemoved(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	o := stubhost.Options{Dir: filepath.Join(t.TempDir(), strings.Repeat("long", 20)),
+		Message: func(context.Context, message.URL, message.Message) {},
+		Frames:  func(context.Context, message.URL, message.URL, []sdk.Frame) {}}
+	left := func() []string {
+		found, err := filepath.Glob(filepath.Join(os.TempDir(), "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if _, err := stubhost.New(o); err != nil { // never closed, as if it had been killed
+		t.Fatal(err)
+	}
+	first := left()
+	h, err := stubhost.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now := left(); len(first) != 1 || len(now) != 1 || now[0] == first[0] {
+		t.Errorf("first %q, then %q", first, now)
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now := left(); len(now) != 0 {
+		t.Errorf("left: %q", now)
 	}
 }
 

@@ -20,7 +20,8 @@
 // longer send: for each resource that was live "disconnected", for each whose set-up had begun "failed", for a stub's
 // own status "disconnected". They follow everything that the stub had sent. Then the same instances are started
 // again, with Restarted set, after a jittered delay that doubles from 100 ms to 10 s and begins anew after 10 s of
-// health.
+// health. A frozen process, which leaves the health check of go-plugin (every plug-in has to serve it) unanswered for
+// two times 5 s, is killed: that is a crash like any other.
 //
 // # Ends
 //

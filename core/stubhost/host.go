@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -43,6 +44,7 @@ type Options struct {
 	BackoffMin   time.Duration // the first delay before a process is started again; 0: 100 ms
 	BackoffMax   time.Duration // the longest; 0: 10 s
 	Healthy      time.Duration // the delays begin anew after a process ran this long; 0: 10 s
+	Health       time.Duration // how often a process is asked whether it is alive, and may take to answer; 0: 5 s
 }
 
 func (o *Options) defaults() {
@@ -52,7 +54,7 @@ func (o *Options) defaults() {
 	}{
 		{&o.StartTimeout, 10 * time.Second}, {&o.StopGrace, 5 * time.Second}, {&o.PostTimeout, 5 * time.Second},
 		{&o.Idle, time.Second}, {&o.BackoffMin, 100 * time.Millisecond}, {&o.BackoffMax, 10 * time.Second},
-		{&o.Healthy, 10 * time.Second},
+		{&o.Healthy, 10 * time.Second}, {&o.Health, 5 * time.Second},
 	} {
 		if *d.at <= 0 {
 			*d.at = d.is
@@ -84,11 +86,12 @@ type Instance struct {
 
 // Host runs plug-ins. It is made by [New].
 type Host struct {
-	o       Options
-	sockets string
-	ctx     context.Context // ends when everything has to
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup
+	o         Options
+	sockets   string          // the directory of the sockets
+	elsewhere string          // the file that says where that is when it is not below Options.Dir
+	ctx       context.Context // ends when everything has to
+	cancel    context.CancelFunc
+	wg        sync.WaitGroup
 
 	mu        sync.RWMutex
 	closing   bool
@@ -126,14 +129,36 @@ func (h *Host) makeDirs() error {
 		return err
 	}
 	h.sockets = filepath.Join(dir, "s")
-	if err := os.RemoveAll(h.sockets); err != nil { // of a host that was killed
+	h.elsewhere = filepath.Join(dir, "sockets")
+	if err := h.clear(); err != nil { // of a host that was killed
 		return err
 	}
-	if len(h.sockets) > maxSocketDir {
-		h.sockets, err = os.MkdirTemp("", "protofly-")
+	if len(h.sockets) <= maxSocketDir {
+		return os.Mkdir(h.sockets, 0o700)
+	}
+	if h.sockets, err = os.MkdirTemp("", socketsPrefix); err != nil {
 		return err
 	}
-	return os.Mkdir(h.sockets, 0o700)
+	return os.WriteFile(h.elsewhere, []byte(h.sockets), 0o600)
+}
+
+// socketsPrefix begins the names of directories for sockets that would have too long a path in the host's own.
+const socketsPrefix = "protofly-"
+
+// clear removes the sockets, also those of a host before this one that had to put them elsewhere.
+func (h *Host) clear() error {
+	noted, err := os.ReadFile(h.elsewhere)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	errs := []error{os.RemoveAll(h.sockets)}
+	if at := string(noted); filepath.IsAbs(at) && strings.HasPrefix(filepath.Base(at), socketsPrefix) {
+		errs = append(errs, os.RemoveAll(at))
+	}
+	if err == nil {
+		errs = append(errs, os.Remove(h.elsewhere))
+	}
+	return errors.Join(errs...)
 }
 
 // Deploy starts an instance of p, and p's process if it is not running. It returns when the instance has started;
@@ -285,5 +310,5 @@ func (h *Host) Close(ctx context.Context) error {
 	wg.Wait()
 	h.cancel()
 	h.wg.Wait()
-	return os.RemoveAll(h.sockets)
+	return h.clear()
 }

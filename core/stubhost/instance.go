@@ -3,6 +3,7 @@ package stubhost
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -80,6 +81,7 @@ func (i *instance) run() {
 func (i *instance) pause(failures int, err error) {
 	d := min(i.host.o.BackoffMin<<min(failures, 20), i.host.o.BackoffMax)
 	d = d/2 + rand.N(d/2+1)
+	i.plugin.troubled(fmt.Errorf("%s: %w", i.URL, err))
 	i.host.o.Log.Error("stub ended unasked", "stub", i.URL, "plugin", i.plugin.name, "error", err,
 		"next_start_in", d.Round(time.Millisecond))
 	select {

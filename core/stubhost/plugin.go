@@ -174,6 +174,13 @@ func (p *plugin) failed(err error) {
 	p.host.o.Log.Error("plug-in failed", "plugin", p.name, "error", err, "next_start_in", d.Round(time.Millisecond))
 }
 
+// troubled notes that a stub ended unasked while its process goes on.
+func (p *plugin) troubled(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lastErr = err
+}
+
 // ended is called when a process is gone.
 func (p *plugin) ended(proc *process, unasked bool) {
 	p.mu.Lock()

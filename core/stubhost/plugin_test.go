@@ -1,3 +1,5 @@
+//go:build unix
+
 package stubhost_test
 
 import (

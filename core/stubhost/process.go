@@ -38,6 +38,8 @@ type process struct {
 	runs     map[uint32]*incarnation
 	last     uint32
 	stopping bool
+	frozen   bool // it was killed because it did not answer
+	wg       sync.WaitGroup
 }
 
 // exitWait is how long a process whose link has ended may take to exit by itself: then its exit status is known.
@@ -119,6 +121,7 @@ func (pr *process) open(ctx context.Context) error {
 			Detail: fmt.Sprintf("its executable is the plug-in %q; install it under its own name", hello.Name)}
 	}
 	pr.version = hello.Version
+	pr.wg.Go(func() { pr.examine(raw.(*grpc.ClientConn)) })
 	return nil
 }
 
@@ -141,6 +144,8 @@ func (pr *process) watch() {
 	detail := pr.run.describeExit()
 	if broken := new(link.ProtocolError); errors.As(pr.conn.Err(), &broken) {
 		detail = broken.Error()
+	} else if pr.frozen { // examine has ended
+		detail = pr.frozenDetail()
 	} else if killed {
 		detail = "its link ended and it did not exit: " + detail
 	}
@@ -156,6 +161,7 @@ func (pr *process) cleanUp() {
 	if pr.conn != nil {
 		pr.conn.Wait()
 	}
+	pr.wg.Wait()
 	pr.run.wait()
 	_ = os.RemoveAll(pr.run.dir)
 }

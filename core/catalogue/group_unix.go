@@ -1,0 +1,14 @@
+//go:build unix
+
+package catalogue
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// ownGroup has the program killed together with what it has started.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}

@@ -1,0 +1,67 @@
+//go:build unix
+
+package catalogue
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A program that is no plug-in and does not end takes what it has started with it.
+func TestInstallLeavesNoProcess(t *testing.T) {
+	dir := t.TempDir()
+	program, note := filepath.Join(dir, "program"), filepath.Join(dir, "pid")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nsleep 300 &\necho $! > "+note+".new\nmv "+note+".new "+note+"\nwait\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go func() { // ends it as soon as its child is there
+		defer cancel()
+		for ctx.Err() == nil {
+			if _, err := os.Stat(note); err == nil {
+				return
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+	}()
+	if _, err := Install(ctx, program, filepath.Join(dir, "installed")); err == nil {
+		t.Fatal("it was installed")
+	}
+	text, err := os.ReadFile(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 500 {
+		if !running(pid) {
+			return
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	t.Error("a process that it has started is left")
+}
+
+// running tells whether there is such a process that is not dead already.
+func running(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return !errors.Is(err, os.ErrNotExist)
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(after, "Z")
+}
