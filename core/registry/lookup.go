@@ -39,14 +39,15 @@ func (r *Registry) find(ctx context.Context, to message.URL) (*remote, error) {
 	if key.Scheme() == message.SchemeConnection {
 		return nil, r.refuse(message.CodeNotFound, "nobody here has heard of %s", key)
 	}
-	return r.lookUp(ctx, key)
+	return r.lookUp(ctx, key, false)
 }
 
-// lookUp reads key at the Domain Registry of its domain, once for all who wait.
-func (r *Registry) lookUp(ctx context.Context, key message.URL) (*remote, error) {
+// lookUp reads key at the Domain Registry of its domain, once for all who wait. Unless it is to be read anew, a read
+// that has just ended is good enough.
+func (r *Registry) lookUp(ctx context.Context, key message.URL, anew bool) (*remote, error) {
 	l := &r.lookups
 	l.mu.Lock()
-	if m, ok := l.misses[key]; ok {
+	if m, ok := l.misses[key]; ok && !anew {
 		if time.Now().Before(m.until) {
 			l.mu.Unlock()
 			return nil, m.err
@@ -54,6 +55,10 @@ func (r *Registry) lookUp(ctx context.Context, key message.URL) (*remote, error)
 		delete(l.misses, key)
 	}
 	f := l.flights[key]
+	if a, ok := r.addresses.get(key); ok && f == nil && !anew { // it was entered before its flight ended
+		l.mu.Unlock()
+		return a.remote, nil
+	}
 	if f == nil {
 		if len(l.flights) >= r.opts.MaxLookups {
 			l.mu.Unlock()
@@ -145,6 +150,7 @@ func (r *Registry) enter(ctx context.Context, key message.URL, entries []entry) 
 		err := r.ask(ctx, func() {
 			var kept bool
 			if rem, kept = r.meet(e.Runtime); kept {
+				rem.readAt = time.Now()
 				if len(e.P2PHandlers) > 0 {
 					rem.handlers = e.P2PHandlers
 				}

@@ -297,10 +297,15 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	}
 	body := map[string]any{"resource": l.url, "value": map[string]any{"status": message.Live.String()}}
 	_, err := r.request(ctx, message.Update, message.DomainRegistryAddress(r.opts.Domain), body, r.opts.LookupTimeout)
-	if isCode(err, message.CodeNotFound) { // the Domain Registry has lost it
-		err = r.createEntry(ctx, l)
+	if !isCode(err, message.CodeNotFound) {
+		return err
 	}
-	return err
+	if l.named { // the node has lost its state: the name with it
+		if _, err := r.allocate(ctx, l.url.Scheme(), 1, l.name); err != nil {
+			return err
+		}
+	}
+	return r.createEntry(ctx, l)
 }
 
 // eachEntry does f for each entry, a few at a time.

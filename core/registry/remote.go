@@ -20,6 +20,7 @@ type remote struct {
 
 	// The loop's own.
 	handlers []Handler   // what it offers, as the Domain Registry says
+	readAt   time.Time   // when the Domain Registry last said so
 	conn     *connection // the current entry, or nil
 	refs     int         // addresses that live there
 	choice   int         // which of the usable Handlers is tried next

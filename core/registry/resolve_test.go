@@ -151,6 +151,23 @@ func TestOneReadForAnyNumberOfMessages(t *testing.T) {
 	})
 }
 
+// An entry that names no Handlers is not read again for them.
+func TestOneReadForARuntimeWithoutHandlers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b := w.add("a", "example.com", nil), w.add("b", "example.com", func(o *Options) { o.Handlers = nil })
+		bob, _ := b.hyperty("bob")
+		for range 10 {
+			if route, err := a.resolve(bob); err != nil || route.Direct {
+				t.Errorf("%+v, %v", route, err)
+			}
+			settle(10 * time.Millisecond)
+		}
+		if w.reads[bob] != 1 {
+			t.Errorf("%d reads", w.reads[bob])
+		}
+	})
+}
+
 func TestPolicy(t *testing.T) {
 	for _, c := range []struct {
 		policy Policy

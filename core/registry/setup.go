@@ -23,7 +23,7 @@ func (r *Registry) consider(rem *remote, to message.URL) {
 		switch {
 		case len(usable) > 0 && r.opts.Deployer != nil:
 			r.setUp(rem, usable[rem.choice%len(usable)])
-		case len(rem.handlers) == 0 && to.Scheme() == message.SchemeHyperty:
+		case len(rem.handlers) == 0 && to.Scheme() == message.SchemeHyperty && time.Since(rem.readAt) > r.opts.MaxBackoff:
 			r.learnHandlers(rem, to)
 		default:
 			r.pause(rem, r.opts.MaxBackoff)
@@ -44,7 +44,7 @@ func (r *Registry) pause(rem *remote, d time.Duration) {
 func (r *Registry) learnHandlers(rem *remote, to message.URL) {
 	r.pause(rem, r.opts.MaxBackoff)
 	r.spawn(func(ctx context.Context) {
-		if found, err := r.lookUp(ctx, addressKey(to)); err == nil && found == rem {
+		if found, err := r.lookUp(ctx, addressKey(to), true); err == nil && found == rem {
 			r.do(func() {
 				if len(r.usable(rem.handlers)) > 0 {
 					r.pause(rem, 0)

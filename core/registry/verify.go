@@ -31,7 +31,7 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 		return r.forged(remoteURL, from, "of this runtime")
 	}
 	if key.Scheme() == message.SchemeHyperty && !(known && a.source == registered) {
-		rem, err := r.lookUp(ctx, key)
+		rem, err := r.lookUp(ctx, key, true)
 		switch {
 		case err == nil && rem.url == remoteURL:
 			return nil

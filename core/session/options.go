@@ -51,8 +51,7 @@ type Options struct {
 	AckDelay   time.Duration // how long an acknowledgement waits for data to ride on; 20 ms
 	ProbeMin   time.Duration // without acknowledgement for so long: probe; 250 ms
 	ProbeMax   time.Duration // probes back off up to this; 2 s
-	Stall      time.Duration // without acknowledgement for so long: Stalled; 4 s
-	Settle     time.Duration // how long Close waits for a remote runtime that acknowledges nothing; 3 s
+	Stall      time.Duration // without acknowledgement for so long: Stalled; 4 s, 4 ProbeMin on a direct path that the peer has left
 	Linger     time.Duration // how long an idle session keeps goroutines and buffers; 5 s
 	Sessions   int           // how many remote runtimes; more are refused; 65536
 	Log        hclog.Logger
@@ -87,7 +86,6 @@ func (o Options) withDefaults() Options {
 	span(&o.ProbeMin, 250*time.Millisecond)
 	span(&o.ProbeMax, 2*time.Second)
 	span(&o.Stall, 4*time.Second)
-	span(&o.Settle, 3*time.Second)
 	span(&o.Linger, 5*time.Second)
 	if o.Route == nil {
 		o.Route = func(message.URL) (Path, bool) { return Path{}, false }
@@ -141,6 +139,7 @@ type Event struct {
 	// IDs are messages that will not be sent any more. MayHaveArrived says that they were given to a path and may
 	// have been delivered (in doubt); otherwise they certainly were not.
 	IDs            []message.ID
+	Messages       []message.Message // the same messages without their bodies: who sent what to whom
 	MayHaveArrived bool
 	Why            string
 }

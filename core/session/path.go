@@ -22,7 +22,7 @@ func (s *session) switchTo(path Path, now time.Duration) {
 	if s.challenge != 0 {
 		s.helloDue, s.helloWait = now, s.o.ProbeMin
 	}
-	s.routeDue, s.routeWait, s.stalled = 0, s.o.ProbeMin/4, false
+	s.routeDue, s.routeWait, s.stalled, s.doubted = 0, s.o.ProbeMin/4, false, false
 }
 
 func (s *session) leavePath() {

@@ -123,11 +123,19 @@ func (s *session) tick(now time.Duration) {
 		s.probeNow, s.reroute = true, true
 		s.probeWait = min(2*s.probeWait, s.o.ProbeMax)
 		s.probeDue = now + s.probeWait
-		if !s.stalled && !s.path.IsZero() && now >= max(s.asked, s.progress)+s.o.Stall {
+		if !s.stalled && !s.path.IsZero() && now >= max(s.asked, s.progress)+s.patience() {
 			s.stalled = true
 			s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
 		}
 	}
+}
+
+// patience is how long the path may leave us without an acknowledgement before it is called stalled. mu is held.
+func (s *session) patience() time.Duration {
+	if s.doubted {
+		return min(4*s.o.ProbeMin, s.o.Stall)
+	}
+	return s.o.Stall
 }
 
 // restartProbe begins to wait for an acknowledgement anew. mu is held.

@@ -111,6 +111,23 @@ func (r *ring) ids(a, b uint64) []message.ID {
 	return out
 }
 
+// headers lists the messages from a to b, b not included, without their bodies.
+func (r *ring) headers(a, b uint64) []message.Message {
+	out := make([]message.Message, 0, b-a)
+	var text []byte
+	for ; a < b; a++ {
+		text = r.read(text[:0], r.pos(a), r.pos(a+1))
+		_, n := binary.Uvarint(text)
+		m, err := message.ParseBinary(text[max(n, 0):])
+		if err != nil {
+			continue // what was put in was a message
+		}
+		m.Body = nil
+		out = append(out, m)
+	}
+	return out
+}
+
 // free gives the memory of an empty ring back.
 func (r *ring) free() { r.bytes, r.entries = nil, nil }
 

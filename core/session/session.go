@@ -57,6 +57,7 @@ type session struct {
 	probeWait time.Duration
 	probeNow  bool
 	stalled   bool
+	doubted   bool          // the peer has left the path that we use: it has less time to show that it carries
 	asked     time.Duration // since when an acknowledgement is owed to us
 	rewinds   uint64
 	dropped   uint64
@@ -140,9 +141,8 @@ func (s *session) quiet() bool {
 	return s.ring.empty() && s.inbox.cost == 0 && !owes && s.sendingOn == nil
 }
 
-// settle waits until the session is quiet, ctx ends, or the remote runtime has acknowledged nothing since Close began
-// for Options.Settle: it may have gone itself.
-func (s *session) settle(ctx context.Context, began time.Duration) {
+// settle waits until the session is quiet, or ctx ends.
+func (s *session) settle(ctx context.Context) {
 	s.mu.Lock()
 	s.closing = true
 	if s.ackDue != 0 {
@@ -152,26 +152,10 @@ func (s *session) settle(ctx context.Context, began time.Duration) {
 	s.settled = done
 	s.poke()
 	s.unlock()
-	for {
-		s.mu.Lock()
-		patience := max(s.progress, began) + s.o.Settle - s.all.now()
-		if s.ring.empty() || s.inbox.cost > 0 { // it is this side that has work left
-			patience = max(patience, s.o.Settle/4)
-		}
-		s.mu.Unlock()
-		if patience <= 0 {
-			return
-		}
-		timer := time.NewTimer(patience)
-		select {
-		case <-timer.C:
-			continue
-		case <-done:
-		case <-ctx.Done():
-		case <-s.all.life.Done():
-		}
-		timer.Stop()
-		return
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-s.all.life.Done():
 	}
 }
 
@@ -198,11 +182,11 @@ func (s *session) abandon() int {
 // giveUp drops all messages below number n and reports them, those that were sent and those that were not apart.
 func (s *session) giveUp(n uint64, kind EventKind, why string) {
 	if sent := min(n, s.sent); sent > s.ring.base {
-		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, sent), MayHaveArrived: true, Why: why})
+		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, sent), Messages: s.ring.headers(s.ring.base, sent), MayHaveArrived: true, Why: why})
 		s.release(sent)
 	}
 	if n > s.ring.base {
-		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, n), Why: why})
+		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, n), Messages: s.ring.headers(s.ring.base, n), Why: why})
 		s.release(n)
 	}
 }

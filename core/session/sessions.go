@@ -148,15 +148,14 @@ func (s *Sessions) Snapshot() []State {
 }
 
 // Close takes no more messages, waits until all that were posted are acknowledged and all that came are delivered, at
-// most until ctx ends, and ends everything. A remote runtime that acknowledges nothing for Options.Settle is not waited
-// for. The error says how many messages were left; Closed events name them.
+// most until ctx ends, and ends everything. The error says how many messages were left; Closed events name them.
 func (s *Sessions) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
-	list, began := s.existing(), s.now()
+	list := s.existing()
 	for _, one := range list {
-		one.settle(ctx, began)
+		one.settle(ctx)
 	}
 	for _, one := range list {
 		one.stop()
