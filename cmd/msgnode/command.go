@@ -14,7 +14,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node"
-	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 )
 
 // command is the whole command line.
@@ -30,7 +29,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	root.AddCommand(runCommand(stdout, stderr), configCommand(stdout), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(*cobra.Command, []string) {
-			fmt.Fprintf(stdout, "protofly-node %s (%s, %s %s/%s)\n", node.Version, wire.Subprotocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(stdout, "protofly-node %s (%s, %s %s/%s)\n", node.Version, node.Subprotocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	})
 	return root
@@ -119,7 +118,7 @@ func run(ctx context.Context, config *Config, trace string, stdout, stderr io.Wr
 	if options.TLS != nil {
 		scheme = "wss"
 	}
-	fmt.Fprintf(stdout, "listening on %s://%s%s domain %s\n", scheme, n.Addr(), wire.Path, options.Domain)
+	fmt.Fprintf(stdout, "listening on %s://%s%s domain %s\n", scheme, n.Addr(), node.Path, options.Domain)
 	return n.Serve(ctx)
 }
 

@@ -227,7 +227,7 @@ func checkKeys(given, known []string) error {
 			continue
 		}
 		nearest, best := "", 1<<30
-		for _, k := range known {
+		for _, k := range withGroups(known) {
 			if d := distance(strings.ToLower(key), strings.ToLower(k)); d < best {
 				nearest, best = k, d
 			}
@@ -235,6 +235,17 @@ func checkKeys(given, known []string) error {
 		errs = append(errs, fmt.Errorf("config: unknown key %q; did you mean %q?", key, nearest))
 	}
 	return errors.Join(errs...)
+}
+
+// withGroups is the known keys and the groups that they are in: a group's name is misspelt as easily.
+func withGroups(known []string) []string {
+	all := slices.Clone(known)
+	for _, k := range known {
+		if group, _, ok := strings.Cut(k, "."); ok && !slices.Contains(all, group) {
+			all = append(all, group)
+		}
+	}
+	return all
 }
 
 // distance is the number of letters to change, add or remove to make b of a.

@@ -210,6 +210,9 @@ func TestMistakes(t *testing.T) {
 	}{
 		{`unknown key "lisen"; did you mean "listen"?`, []string{"config", "validate", "--config", file("lisen: x")}, ""},
 		{`unknown key "limits.conections"; did you mean "limits.connections"?`, []string{"config", "validate", "--config", file("limits: {conections: 5}")}, ""},
+		{`unknown key "limts.entry"; did you mean "limits.entry"?`, []string{"config", "validate", "--config", file("limts: {entry: 5}")}, ""},
+		{`unknown key "limts"; did you mean "limits"?`, []string{"config", "validate", "--config", file("limts: {}")}, ""},
+		{`times: grace: 5ns`, []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("times: {grace: 5}")}, ""},
 		{`expected type 'int'`, []string{"config", "validate", "--config", file("limits: {connections: many}")}, ""},
 		{`unknown key "domian"`, []string{"config", "show"}, "PROTOFLY_NODE_DOMIAN=x"},
 		{"domain", []string{"run", "--data", data}, ""},

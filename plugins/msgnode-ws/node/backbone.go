@@ -29,7 +29,7 @@ type backbone struct {
 	log      natsLog
 
 	mu      sync.Mutex
-	renewed chan struct{} // closed and replaced when JetStream was started anew
+	renewed chan struct{} // closed and replaced when JetStream was started anew, or can be reached again
 }
 
 const (
@@ -65,7 +65,12 @@ func startBackbone(o Options, slow func(*nats.Subscription)) (*backbone, error) 
 					o.Log.Error("NATS connection lost", "error", err)
 				}
 			}),
-			nats.ReconnectHandler(func(*nats.Conn) { o.Log.Info("NATS connection restored") }))...)
+			nats.ReconnectHandler(func(*nats.Conn) {
+				o.Log.Info("NATS connection restored")
+				if name == "state" { // its watches would notice after 10 s and more what they have missed
+					b.begin()
+				}
+			}))...)
 	}
 	var err error
 	if b.messages, err = connect("messages"); err == nil {
@@ -138,14 +143,19 @@ func (b *backbone) revive() error {
 	if err := b.server.EnableJetStream(&c); err != nil {
 		return fmt.Errorf("start JetStream: %w", err)
 	}
+	b.begin()
+	return nil
+}
+
+// begin has whoever watches begin again.
+func (b *backbone) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	close(b.renewed)
 	b.renewed = make(chan struct{})
-	return nil
 }
 
-// life is closed when JetStream is started anew: whoever watches has to begin again.
+// life is closed when JetStream is started anew, or was away: whoever watches has to begin again.
 func (b *backbone) life() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
@@ -108,7 +107,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 func TestClusterGoesAndComes(t *testing.T) {
 	folder := t.TempDir()
 	nats := cluster(t, folder, 0)
-	n := start(t, Options{NATS: nats.ClientURL(), Log: hclog.New(&hclog.LoggerOptions{Level: hclog.Debug}), Times: Times{State: time.Second}})
+	n := start(t, Options{NATS: nats.ClientURL(), Times: Times{State: time.Second}})
 	alice := n.join(t, 1)
 	u := alice.allocate(`{"value":{"identifier":"alice"}}`)[0]
 	port := nats.Addr().String()[strings.LastIndex(nats.Addr().String(), ":")+1:]
@@ -127,8 +126,7 @@ func TestClusterGoesAndComes(t *testing.T) {
 	}
 	cluster(t, folder, number)
 	eventually(t, "the node is back", func() bool {
-		code, text := alice.ask(message.Create, allocator, `{}`)
-		t.Log(time.Now(), code, text)
+		code, _ := alice.ask(message.Create, allocator, `{}`)
 		return code == 200
 	})
 	alice.send(message.Message{ID: message.NumberID(1), Type: message.Create, From: alice.runtime, To: u})

@@ -10,7 +10,14 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
+)
+
+// What stubs need to know of a node's own endpoint.
+const (
+	Subprotocol = wire.Subprotocol // of the WebSocket
+	Path        = wire.Path        // of its URL
 )
 
 // Options are what an operator decides about a node. Domain and Data (or NATS) must be set; the zero value of
@@ -146,8 +153,13 @@ func (o Options) Check() error {
 	if l.Queue < 2<<20 {
 		bad("limits: queue: at least %d, room for one large packet", 2<<20)
 	}
-	if min(t.Handshake, t.Write, t.Ping, t.Grace, t.Sweep, t.State, t.Retention) < 0 {
-		bad("times: a negative time is none")
+	for _, d := range []struct {
+		name string
+		time time.Duration
+	}{{"handshake", t.Handshake}, {"write", t.Write}, {"ping", t.Ping}, {"grace", t.Grace}, {"sweep", t.Sweep}, {"state", t.State}, {"retention", t.Retention}} {
+		if d.time < time.Millisecond { // a number without a unit counts nanoseconds
+			bad("times: %s: %v; want a time of 1ms or more, such as 30s", d.name, d.time)
+		}
 	}
 	return errors.Join(errs...)
 }

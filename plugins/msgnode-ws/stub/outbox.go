@@ -16,7 +16,7 @@ const (
 )
 
 var (
-	errConnecting = errors.New("not connected yet")
+	errConnecting = errors.New("it has not answered yet")
 	errFull       = errors.New("too much waits for it already")
 	errEnded      = errors.New("the stub ends")
 )

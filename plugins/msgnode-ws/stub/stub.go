@@ -26,6 +26,7 @@ const (
 	longPause   = 5 * time.Second
 	eagerPause  = 300 * time.Millisecond // a pause is no longer where there is traffic
 	steady      = 5 * time.Second        // a connection that held this long resets the pauses
+	sayAgain    = time.Minute            // before the same trouble is logged once more
 )
 
 // Stub is the Message Node stub; the zero value works. One process serves any number of instances.
@@ -51,7 +52,8 @@ func (Stub) Run(ctx context.Context, bus message.Bus, start sdk.Start) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { i.expire(ctx) })
-	stops := []func(){bus.Listen(start.URL, i.execute), bus.Listen(message.Default, i.outgoing)}
+	// The default listener first: with the first one the messages that wait for this instance come.
+	stops := []func(){bus.Listen(message.Default, i.outgoing), bus.Listen(start.URL, i.execute)}
 	defer func() {
 		cancel()
 		i.out.close()
@@ -80,6 +82,8 @@ type instance struct {
 // stayConnected connects, serves the connection, and begins again, until ctx ends.
 func (i *instance) stayConnected(ctx context.Context) {
 	pause := firstPause
+	var said string
+	var saidAt time.Time
 	for ctx.Err() == nil {
 		if i.status == message.Created || i.status == message.Failed {
 			i.report(ctx, message.InProgress, "")
@@ -97,7 +101,10 @@ func (i *instance) stayConnected(ctx context.Context) {
 			return
 		}
 		i.out.fail(err)
-		i.start.Log.Warn("no connection to the Message Node", "url", i.config.URL, "error", err)
+		if why := err.Error(); why != said || time.Since(saidAt) > sayAgain {
+			said, saidAt = why, time.Now()
+			i.start.Log.Warn("no connection to the Message Node; it is tried again", "url", i.config.URL, "error", err)
+		}
 		switch i.status {
 		case message.Live:
 			i.report(ctx, message.Disconnected, lossText(err))

@@ -23,8 +23,8 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 	"github.com/protofly/protofly/sdk/minibus"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 func TestMain(m *testing.M) {

@@ -94,14 +94,16 @@ func TestProof(t *testing.T) {
 		t.Error("KeyDerived")
 	}
 	bad := map[string]func(*Proof){
-		"other runtime":   func(p *Proof) { p.Runtime = bob },
-		"a component":     func(p *Proof) { p.Runtime = runtime + "/sm" },
-		"alias scheme":    func(p *Proof) { p.Runtime = runtime[len("hyperty-"):] },
-		"no address":      func(p *Proof) { p.Runtime = "bob" },
-		"short key":       func(p *Proof) { p.Key = p.Key[1:] },
-		"no signature":    func(p *Proof) { p.Signature = nil },
-		"another domain":  func(p *Proof) { p.Signature = ed25519.Sign(key, proof.MessageNode("evil.com", runtime, c.Challenge)) },
-		"older challenge": func(p *Proof) { p.Signature = ed25519.Sign(key, proof.MessageNode("example.com", runtime, make([]byte, 32))) },
+		"other runtime":  func(p *Proof) { p.Runtime = bob },
+		"a component":    func(p *Proof) { p.Runtime = runtime + "/sm" },
+		"alias scheme":   func(p *Proof) { p.Runtime = runtime[len("hyperty-"):] },
+		"no address":     func(p *Proof) { p.Runtime = "bob" },
+		"short key":      func(p *Proof) { p.Key = p.Key[1:] },
+		"no signature":   func(p *Proof) { p.Signature = nil },
+		"another domain": func(p *Proof) { p.Signature = ed25519.Sign(key, proof.MessageNode("evil.com", runtime, c.Challenge)) },
+		"older challenge": func(p *Proof) {
+			p.Signature = ed25519.Sign(key, proof.MessageNode("example.com", runtime, make([]byte, 32)))
+		},
 	}
 	for name, spoil := range bad {
 		p := good
