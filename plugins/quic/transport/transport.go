@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -90,7 +91,7 @@ func New(c p2p.Config) (p2p.Transport, error) {
 	t.life, t.end = context.WithCancelCause(context.Background())
 	t.work.Go(t.accept)
 	t.work.Go(t.read)
-	t.log.Info("listening", "address", t.local, "certificate", t.hash)
+	t.log.Info("listening", "address", t.local, "certificate", hex.EncodeToString(t.hash[:]))
 	return t, nil
 }
 

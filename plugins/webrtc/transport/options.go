@@ -8,7 +8,6 @@ import (
 	"net"
 	"path"
 
-	"github.com/pion/ice/v2"
 	"github.com/pion/stun"
 	"github.com/pion/webrtc/v3"
 )
@@ -90,7 +89,7 @@ func (o Options) check() (settings, error) {
 			if err != nil {
 				return settings{}, fmt.Errorf("webrtc options: ICE server %.80q: want stun:host:port or turn:host:port: %w", text, err)
 			}
-			if uri.Scheme == ice.SchemeTypeTURN || uri.Scheme == ice.SchemeTypeTURNS {
+			if uri.Scheme == stun.SchemeTypeTURN || uri.Scheme == stun.SchemeTypeTURNS {
 				if relays++; server.Username == "" || server.Credential == "" {
 					return settings{}, fmt.Errorf("webrtc options: TURN server %.80q needs username and credential", text)
 				}

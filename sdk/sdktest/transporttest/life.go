@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
@@ -34,15 +35,16 @@ func testBothRequest(t *testing.T, s Suite) {
 	y, stopY := s.make(t, s.Handler)
 	defer stopY()
 	done := make(chan error, 2)
-	try := func(from, to p2p.Transport, i int) {
-		a, b, err := s.connect(t, from, to, i, 0)
+	try := func(from, to p2p.Transport, local, remote message.URL) {
+		a, b, err := s.connectAs(t, from, to, local, remote, 0)
 		if err == nil {
-			err = bothWays(a, b, 500, uint64(i))
+			err = bothWays(a, b, 500, 1)
 		}
 		done <- err
 	}
-	go try(x, y, 0)
-	go try(y, x, 1)
+	alice, bob := runtimeURL("alice", 0), runtimeURL("bob", 0) // a transport is one runtime's, whatever its role
+	go try(x, y, alice, bob)
+	go try(y, x, bob, alice)
 	for range 2 {
 		if err := <-done; err != nil {
 			t.Error(err)

@@ -82,7 +82,7 @@ func testWrongCertificate(t *testing.T, s Suite) {
 			return out
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		a, b := s.both(ctx, requester, handler, 0, w)
+		a, b := s.both(ctx, requester, handler, runtimeURL("alice", 0), runtimeURL("bob", 0), w)
 		cancel()
 		if !changed {
 			t.Fatal("no certificate hash was found in the description: set Suite.Spoil")

@@ -160,9 +160,14 @@ func (s Suite) pair(t testing.TB) (p pair, stop func()) {
 
 // connect sets up the i-th channel between two transports; every signal comes delay late.
 func (s Suite) connect(t testing.TB, requester, handler p2p.Transport, i int, delay time.Duration) (a, b p2p.Channel, err error) {
+	return s.connectAs(t, requester, handler, runtimeURL("alice", i), runtimeURL("bob", i), delay)
+}
+
+// connectAs sets up a channel between two transports, whose runtimes have these URLs.
+func (s Suite) connectAs(t testing.TB, requester, handler p2p.Transport, alice, bob message.URL, delay time.Duration) (a, b p2p.Channel, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Setup)
 	defer cancel()
-	ra, rb := s.both(ctx, requester, handler, i, newWire(t, delay))
+	ra, rb := s.both(ctx, requester, handler, alice, bob, newWire(t, delay))
 	if ra.err == nil && rb.err == nil {
 		return ra.channel, rb.channel, nil
 	}
@@ -185,8 +190,7 @@ func (r result) close() {
 }
 
 // both runs the Connects of the two sides side by side.
-func (s Suite) both(ctx context.Context, requester, handler p2p.Transport, i int, w *wire) (a, b result) {
-	alice, bob := runtimeURL("alice", i), runtimeURL("bob", i)
+func (s Suite) both(ctx context.Context, requester, handler p2p.Transport, alice, bob message.URL, w *wire) (a, b result) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
