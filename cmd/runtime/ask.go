@@ -151,17 +151,13 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 	for _, o := range st.Objects {
 		row(o.URL, age(o.Since), o.Reporter)
 	}
-	table(len(st.Connections), "P2P CONNECTION WITH", "PLUG-IN", "STATE", "AGE", "ADDRESSES", "DOOR", "WHY")
+	table(len(st.Connections), "P2P CONNECTION WITH", "PLUG-IN", "STATE", "AGE", "MESSAGES GO", "ADDRESSES", "DOOR", "WHY")
 	for _, p := range st.Connections {
-		row(p.Remote, p.Plugin, p.State, age(p.Since), p.Addresses, p.Door, p.Why)
+		row(p.Remote, p.Plugin, p.State, age(p.Since), wayTo(st, p.Remote), p.Addresses, p.Door, p.Why)
 	}
 	table(len(st.Sessions), "SESSION WITH", "WAY", "SENT", "RECEIVED", "UNACKNOWLEDGED", "DOOR")
 	for _, s := range st.Sessions {
-		way := api.WayRelay
-		if s.Direct {
-			way = api.WayDirect
-		}
-		row(s.Remote, way, s.Sent, s.Received, s.Unacknowledged, s.Door)
+		row(s.Remote, wayTo(st, s.Remote), s.Sent, s.Received, s.Unacknowledged, s.Door)
 	}
 	table(len(st.Stubs), "STUB", "PLUG-IN", "ROLE", "STATE", "AGE", "WHY")
 	for _, s := range st.Stubs {
@@ -172,6 +168,20 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 		row(p.Name, p.Version, p.State, p.PID, age(p.Since), p.Restarts, p.Instances, p.LastError)
 	}
 	return w.Flush()
+}
+
+// wayTo is how messages to a remote runtime go; "" where none have gone.
+func wayTo(st api.Status, remote message.URL) api.Way {
+	for _, s := range st.Sessions {
+		switch {
+		case s.Remote != remote:
+		case s.Direct:
+			return api.WayDirect
+		default:
+			return api.WayRelay
+		}
+	}
+	return ""
 }
 
 // printable is s on one line and without what a terminal would obey: strangers wrote it.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -75,9 +76,11 @@ func (c *cli) root() *cobra.Command {
 			"message: a direct connection where one is live, else the Message Node.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       buildVersion(),
 		Args:          usageArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("protofly {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath())}
 	})
@@ -89,10 +92,18 @@ func (c *cli) root() *cobra.Command {
 // usageArgs has a wrong number of arguments count as a mistake in the command.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
+		err := check(cmd, args)
+		switch {
+		case err == nil:
+			return nil
+		case cmd.HasSubCommands() && len(args) > 0:
+			cmd.SuggestionsMinimumDistance = 2
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				return usageError{fmt.Errorf("%w: did you mean %s?", err, strings.Join(near, " or "))}
+			}
+			return usageError{fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath())}
 		}
-		return nil
+		return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -125,6 +126,25 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// Mistakes come in the order of the file, every time.
+func TestMistakesInOrder(t *testing.T) {
+	name := file(t, "domian: a.b\nnode: [1]\nplugins: {usee: x, dri: y}\nlog: {level: 7}\napi:\n  sokcet: x\nsocket: y\nx8: 1\nx9: 1\nx10: 1\n")
+	for range 20 {
+		_, err := Load(Sources{File: name})
+		if err == nil {
+			t.Fatal("accepted")
+		}
+		last := 0
+		for _, mistake := range strings.Split(err.Error(), "\n") {
+			var line int
+			if _, e := fmt.Sscanf(strings.TrimPrefix(mistake, name), ":%d:", &line); e != nil || line < last {
+				t.Fatalf("%v\nin\n%v", e, err)
+			}
+			last = line
+		}
+	}
+}
+
 func TestPrecedence(t *testing.T) {
 	name := file(t, "domain: file.example\nlog: {level: warn, format: json}\nplugins: {use: [quic]}\n")
 	l, err := Load(Sources{File: name,
@@ -132,6 +152,7 @@ func TestPrecedence(t *testing.T) {
 			"PROTOFLY_DOMAIN=env.example", "PROTOFLY_LOG__LEVEL=error", "PROTOFLY_SOCKET=/tmp/env.sock", "PROTOFLY_CONFIG=ignored",
 			"PROTOFLY_PLUGINS__USE=webrtc, quic", "PROTOFLY_P2P__CHANGES=false", "HOME=/home/x", "PROTOFLY_NODES__OTHER.EXAMPLE=ws://o/",
 			"PROTOFLY_STUBS__MSGNODE_WS__RETRY=3", `PROTOFLY_STUBS__QUIC__STUN=["a:1"]`,
+			"PROTOFLY_NODE_DATA=/tmp/the-message-nodes-own",
 		},
 		Flags: map[string]string{"domain": "flag.example", "data": "rel"},
 	})
@@ -158,6 +179,7 @@ func TestPrecedence(t *testing.T) {
 
 func TestMistakesInTheEnvironment(t *testing.T) {
 	for variable, want := range map[string]string{
+		"PROTOFLY_LOG_LEVEL=info":       `did you mean "log.level"? It is PROTOFLY_LOG__LEVEL`,
 		"PROTOFLY_LOG__LEVL=info":       `PROTOFLY_LOG__LEVL: unknown key "log.levl": did you mean "log.level"?`,
 		"PROTOFLY_P2P__CHANGES=yes":     `PROTOFLY_P2P__CHANGES: p2p.changes: want true or false, not "yes"`,
 		"PROTOFLY_LOG=info":             `PROTOFLY_LOG: log: it takes keys below it`,
@@ -184,6 +206,8 @@ stubs:
     ice:
       - {urls: ["turn:a"], username: bob, credential: pw3}
     secret_number: 77
+    headers: {Authorization: Bearer pw4, X-Api-Key: pw5}
+    proxy: "http://bob:pw6%zz@proxy.example.com/"
     listen: ":0"
 `)
 	l, err := Load(Sources{File: name})
@@ -194,7 +218,7 @@ stubs:
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"pw1", "pw2", "pw3", "77"} {
+	for _, bad := range []string{"pw1", "pw2", "pw3", "pw4", "pw5", "pw6", "77"} {
 		if strings.Contains(text, bad) {
 			t.Errorf("shows %s:\n%s", bad, text)
 		}

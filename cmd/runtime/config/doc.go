@@ -14,7 +14,7 @@
 // An environment variable is PROTOFLY_ and the key in capitals, with two underscores between its parts:
 // PROTOFLY_P2P__POLICY=never is p2p.policy. In a plug-in's name "_" stands for "-": PROTOFLY_STUBS__MSGNODE_WS__CA.
 // Lists are separated by commas. PROTOFLY_SOCKET, which applications read too, is api.socket, and PROTOFLY_CONFIG
-// the file.
+// the file. Variables that begin with PROTOFLY_NODE_ are the Message Node's and are left alone.
 //
 // What stands under stubs.<plug-in> is the plug-in's own: it is passed on as it is, as JSON.
 package config

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,6 +25,9 @@ const slash = "/"
 
 // prefix is what the runtime's environment variables begin with.
 const prefix = "PROTOFLY_"
+
+// nodePrefix is what the Message Node's variables begin with: both may have the same environment.
+const nodePrefix = prefix + "NODE_"
 
 // FileVariable is the environment variable that names the file.
 const FileVariable = prefix + "CONFIG"
@@ -141,6 +145,8 @@ func (l *loading) file(name string) {
 	lineNumbers(doc.Content[0], nil, lines)
 	layer := in.Raw()
 	resolvePaths(l.schema, layer, filepath.Dir(name))
+	before := len(l.errs)
+	defer func() { slices.SortStableFunc(l.errs[before:], byLine(name)) }()
 	l.merge(layer, func(parts []string) string {
 		for n := len(parts); n > 0; n-- {
 			if line := lines[strings.Join(parts[:n], slash)]; line > 0 {
@@ -149,6 +155,19 @@ func (l *loading) file(name string) {
 		}
 		return name
 	})
+}
+
+// byLine orders errors as the file that they are about is read.
+func byLine(name string) func(a, b error) int {
+	line := func(err error) (n int) {
+		if rest, ok := strings.CutPrefix(err.Error(), name+":"); ok {
+			_, _ = fmt.Sscanf(rest, "%d", &n)
+		}
+		return n
+	}
+	return func(a, b error) int {
+		return cmp.Or(cmp.Compare(line(a), line(b)), strings.Compare(a.Error(), b.Error()))
+	}
 }
 
 func readBounded(name string) ([]byte, error) {
@@ -216,13 +235,13 @@ func (l *loading) environ(environ []string) {
 	provider := env.Provider(slash, env.Opt{Prefix: prefix,
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
-			if name == FileVariable {
+			if name == FileVariable || strings.HasPrefix(name, nodePrefix) {
 				return "", nil
 			}
 			parts := variableParts(name)
 			v, err := l.parse(parts, value)
 			if err != nil {
-				l.fail(name, "%v", err)
+				l.fail(name, "%v%s", err, l.rightVariable(parts))
 				return "", nil
 			}
 			from[strings.Join(parts, slash)] = name
@@ -246,6 +265,18 @@ func variableParts(name string) []string {
 		parts[1] = strings.ReplaceAll(parts[1], "_", "-")
 	}
 	return parts
+}
+
+// rightVariable is what to add about a variable of no key: the one that was probably meant.
+func (l *loading) rightVariable(parts []string) string {
+	if l.schema.find(parts) != nil {
+		return ""
+	}
+	near := l.schema.near(parts)
+	if near == "" {
+		return ""
+	}
+	return " It is " + prefix + strings.ToUpper(strings.ReplaceAll(near, ".", "__"))
 }
 
 // parse reads a value that came as a text, as the key at the path takes it.

@@ -83,13 +83,18 @@ func (n *node) leaves(prefix string) []string {
 // unknown is the error of a key that does not exist, with the nearest one that does.
 func (n *node) unknown(parts []string) string {
 	key := strings.Join(parts, ".")
-	if near := nearest(key, parts[len(parts)-1], n.leaves("")); near != "" {
+	if near := n.near(parts); near != "" {
 		return fmt.Sprintf("unknown key %q: did you mean %q?", key, near)
 	}
 	if parent := n.find(parts[:len(parts)-1]); parent != nil && parent.kind == group && len(parts) > 1 {
 		return fmt.Sprintf("unknown key %q: there are %s", key, strings.Join(parent.leaves(strings.Join(parts[:len(parts)-1], ".")+"."), ", "))
 	}
 	return fmt.Sprintf("unknown key %q: there are %s", key, strings.Join(n.leaves(""), ", "))
+}
+
+// near is the key with a fixed name that is nearest to one that does not exist; "" where none is.
+func (n *node) near(parts []string) string {
+	return nearest(strings.Join(parts, "."), parts[len(parts)-1], n.leaves(""))
 }
 
 // nearest is the known key that key was meant to be, as far as one can tell: by the whole of it, or by its last part,

@@ -82,6 +82,11 @@ func conceal(key string, v any) any {
 // concealURL is v without a password, and without parameters that are secrets, where v is a URL.
 func concealURL(v string) string {
 	u, err := url.Parse(v)
+	if scheme, rest, ok := strings.Cut(v, "://"); err != nil && ok {
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 { // a password that is not escaped, perhaps
+			return scheme + "://" + hidden + rest[at:]
+		}
+	}
 	if err != nil || u.Host == "" {
 		return v
 	}
@@ -104,10 +109,15 @@ func concealURL(v string) string {
 // secret tells whether a key of this name holds one.
 func secret(key string) bool {
 	key = strings.ToLower(key)
-	for _, word := range []string{"secret", "password", "passwd", "passphrase", "token", "credential", "private", "apikey", "api_key", "api-key"} {
+	for _, word := range []string{"secret", "password", "passwd", "passphrase", "token", "credential", "private", "authorization", "cookie", "psk"} {
 		if strings.Contains(key, word) {
 			return true
 		}
 	}
-	return key == "key" || key == "pass"
+	for _, name := range []string{"key", "pass", "pwd", "auth"} {
+		if key == name || strings.HasSuffix(key, "_"+name) || strings.HasSuffix(key, "-"+name) {
+			return true
+		}
+	}
+	return strings.HasSuffix(key, "apikey")
 }
