@@ -144,6 +144,9 @@ func (m *Manager) dismiss(r *reported, msg message.Message, observer message.URL
 func (m *Manager) readRemote(r *reported, msg message.Message) {
 	m.task(msg.From, func(ctx context.Context) {
 		if err := m.authorise(ctx, r, msg.From, message.Read); err != nil {
+			if codeOf(err) == message.CodeForbidden { // a rejected read has a code of its own
+				err = refuse(message.CodeUnauthorised, string(r.url)+" is not for "+string(msg.From))
+			}
 			m.post(ctx, refusal(msg, err))
 			return
 		}

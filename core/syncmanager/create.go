@@ -13,6 +13,7 @@ type reported struct {
 	replica
 	reporter message.URL
 	private  bool
+	children []string                // the names that child objects may have; never changed
 	remotes  map[message.URL]*remote // runtimes that observe it
 	changes  *feed                   // to U/changes
 	stops    []func()                // its listeners
@@ -40,6 +41,9 @@ func (m *Manager) create(msg message.Message) error {
 		return err
 	}
 	if err := body.Value.Check(); err != nil {
+		return err
+	}
+	if err := object.CheckNames(body.Value.Childrens); err != nil {
 		return err
 	}
 	if body.Schema == "" {
@@ -122,7 +126,7 @@ func (r *reported) describe(meta object.Metadata) object.Metadata {
 
 // created is the answer to the create of r.
 func (r *reported) created(msg message.Message) message.Message {
-	return msg.RespondBody(message.Encode(valueBody{Code: message.CodeOK, Resource: r.url, Children: []string{}}))
+	return msg.RespondBody(message.Encode(valueBody{Code: message.CodeOK, Resource: r.url, Children: r.children}))
 }
 
 // register has the object registered, enters it, and has the node told.
@@ -140,12 +144,12 @@ func (m *Manager) register(ctx context.Context, msg message.Message, body reques
 	if err != nil {
 		return nil, err
 	}
-	r := &reported{reporter: msg.From.Canonical(), private: body.Private, remotes: make(map[message.URL]*remote)}
+	r := &reported{reporter: msg.From.Canonical(), private: body.Private, children: names(body.Value.Childrens), remotes: make(map[message.URL]*remote)}
 	r.replica = replica{url: url, followers: make(map[message.URL]*feed)}
 	r.changes = &feed{m: m, of: &r.replica, from: url, to: object.Changes(url), reporter: msg.From}
 	meta := body.Value
 	meta.URL, meta.Reporter, meta.Runtime, meta.Schema = url, msg.From, m.o.Runtime, body.Schema
-	meta.Status, meta.Childrens = "live", []string{}
+	meta.Status, meta.Childrens = "live", r.children
 	if err := m.enter(r, meta, doc); err != nil {
 		m.mu.Lock()
 		twice := m.reported[url.Canonical()] != nil
@@ -179,6 +183,7 @@ func (m *Manager) enter(r *reported, meta object.Metadata, doc object.Document) 
 		m.bus.Listen(object.Subscription(r.url), func(_ context.Context, msg message.Message) { m.remoteRequest(r, msg) }),
 		m.bus.Listen(r.url, func(_ context.Context, msg message.Message) { m.remoteRequest(r, msg) }),
 	}
+	r.stops = append(r.stops, m.listenForChildren(r)...)
 	return nil
 }
 

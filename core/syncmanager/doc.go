@@ -6,7 +6,7 @@
 // # Between sync managers
 //
 // U is the object's address. The reporter's side listens at U/subscription for subscribe and unsubscribe and at U for
-// read, invites from U/subscription, and publishes updates from U, and the deletion from U/subscription, to
+// read, at U/children/<name> for child objects, invites from U/subscription, and publishes updates from U, and the deletion from U/subscription, to
 // U/changes. The observer's side listens at U/changes. A remote runtime that has subscribed is made known to the
 // MessageBus as one that gets what is posted to U/changes, whatever the number of its observers; each of them is
 // allowed, or not, by the reporter.

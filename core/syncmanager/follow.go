@@ -99,7 +99,7 @@ func (m *Manager) takeWhole(o *observed, u object.Update) {
 	if err == nil && meta.Version <= o.meta.Version {
 		return
 	}
-	meta.URL, meta.Childrens = o.url, []string{}
+	meta.URL, meta.Childrens = o.url, names(meta.Childrens)
 	if err == nil {
 		err = m.become(&o.replica, meta, doc)
 	}

@@ -93,11 +93,23 @@ func TestRead(t *testing.T) {
 		want(near) // it is public
 		_, err := read(bob)
 		wantCode(t, err, 404)
+		for _, c := range []*component{alice, near, bob} { // at the object itself, from everywhere
+			meta, value, err := c.Read(w.ctx, r.URL())
+			check(t, err)
+			wantValue(t, value, `{"n":7}`)
+			if meta.Reporter != alice.url || meta.URL != r.URL() {
+				t.Errorf("metadata %+v", meta)
+			}
+		}
+		_, _, err = bob.Read(w.ctx, "comm://a.example/none")
+		wantCode(t, err, 404)
 		o := must[*syncher.Observer](t)(bob.Observe(w.ctx, r.URL()))
 		want(bob)
 		r.Allow(func(message.URL) bool { return false })
 		_, err = read(near)
-		wantCode(t, err, 403)
+		wantCode(t, err, 401)
+		_, _, err = near.Read(w.ctx, r.URL())
+		wantCode(t, err, 401)
 		// Who is not allowed any more loses the object when it is renewed.
 		b.sm.Refresh(a.url)
 		wantEnd(t, o)
@@ -147,6 +159,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 		defer bob.close()
 		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{"n":0}`)))
 		o := must[*syncher.Observer](t)(bob.Observe(w.ctx, r.URL()))
+		time.Sleep(time.Second) // what tells the nodes has ended
 		before := a.left() + b.left()
 		sub := object.Subscription(r.URL())
 		for _, c := range []struct {

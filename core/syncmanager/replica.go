@@ -207,7 +207,7 @@ type valueBody struct {
 // would hold for long, from a copy of the replica: what it reads of it is immutable.
 func (r replica) value(msg message.Message) message.Message {
 	return msg.RespondBody(message.Encode(valueBody{
-		Code: message.CodeOK, Schema: r.meta.Schema, Resource: r.url, Owner: r.meta.Reporter, Value: message.Encode(r.whole()),
+		Code: message.CodeOK, Schema: r.meta.Schema, Resource: r.url, Owner: r.meta.Reporter, Children: r.meta.Childrens, Value: message.Encode(r.whole()),
 	}))
 }
 

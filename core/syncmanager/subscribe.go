@@ -170,7 +170,7 @@ func (m *Manager) fetch(ctx context.Context, o *observed, observer message.URL) 
 	if err == nil && meta.URL != "" && meta.URL.Canonical() != o.url.Canonical() {
 		err = refuse(message.CodeError, "the answer is about another object")
 	}
-	meta.URL, meta.Childrens = o.url, []string{}
+	meta.URL, meta.Childrens = o.url, names(meta.Childrens)
 	return meta, doc, err
 }
 

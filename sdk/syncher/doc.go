@@ -27,8 +27,15 @@
 // reporter's runtime; where they return an error it has not been made, and observers that saw it nevertheless (the
 // answer was lost) are put right by the next change.
 //
-// When the runtime has been restarted, [Syncher.Resume] brings back what the component reports and observes. Child
-// objects (specification, "Children") are not supported; arrays and maps in an object's data take their place.
+// When the runtime has been restarted, [Syncher.Resume] brings back what the component reports and observes.
+//
+// # Child objects
+//
+// An object may have names for children ([Object].Children). Who observes the object may make child objects under them
+// ([Observer.AddChild]), and change and remove its own: a request to <object>/children/<name>, which the sync manager of
+// the reporter's runtime has the reporter decide. A child is a part of the object's data, at childrenObjects.<id>, so
+// every observer gets it in order, and those that come later find it in the object's value. All children together are
+// bounded by the size of the object's data.
 //
 // # Limits
 //

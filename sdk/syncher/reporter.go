@@ -19,6 +19,7 @@ type Object struct {
 	Data      json.RawMessage // its first value, a JSON object; empty is {}
 	Private   bool            // not in the Domain Registry, and only invited observers may subscribe
 	URL       message.URL     // a wished address; empty: the runtime gives one
+	Children  []string        // the names under which observers may make child objects; none: they may not
 }
 
 // Reporter is the one side of an object that may change it. Its methods may be called from many goroutines; changes
@@ -38,6 +39,7 @@ type Reporter struct {
 	gone    bool
 	allow   func(message.URL) bool
 	invited map[message.URL]struct{}
+	onChild func(ChildChange)
 }
 
 type createBody struct {
@@ -63,7 +65,7 @@ func (s *Syncher) Create(ctx context.Context, o Object) (*Reporter, error) {
 	now := object.Now()
 	r.meta = object.Metadata{
 		URL: o.URL, Reporter: s.owner, Runtime: s.run, Schema: o.Schema, Name: o.Name, Resources: o.Resources,
-		Created: now, LastModified: now, Status: "live", Childrens: []string{},
+		Created: now, LastModified: now, Status: "live", Childrens: append([]string{}, o.Children...),
 	}
 	if err := r.meta.Check(); err != nil {
 		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
@@ -239,6 +241,7 @@ func (s *Syncher) authorise(ctx context.Context, m message.Message) {
 		Type     message.Type `json:"type"`
 		Observer message.URL  `json:"from"`
 		Object   message.URL  `json:"to"`
+		Child    *childBody   `json:"child"`
 	}
 	if err := m.Decode(&body); err != nil {
 		s.respond(ctx, m.Refuse(message.CodeBadRequest, "%v", err))
@@ -253,6 +256,8 @@ func (s *Syncher) authorise(ctx context.Context, m message.Message) {
 	switch {
 	case r == nil:
 		s.respond(ctx, m.Refuse(message.CodeNotFound, "%s reports no %s", s.owner, body.Object))
+	case body.Child != nil:
+		s.observersChild(m, r, body.Type, body.Observer, *body.Child)
 	case !r.allows(body.Observer):
 		s.respond(ctx, m.Refuse(message.CodeForbidden, "%s is not for %s", body.Object, body.Observer))
 	default:

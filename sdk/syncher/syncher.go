@@ -49,6 +49,7 @@ type Syncher struct {
 	observers   map[message.URL]*Observer
 	onInvite    func(context.Context, Invitation)
 	invitations int
+	children    int // changes of child objects that are under way
 }
 
 // New makes a syncher and has it listen at its owner's address. Close ends it.

@@ -29,7 +29,7 @@ type Metadata struct {
 	LastModified string          `json:"lastModified,omitempty"`
 	Resources    []string        `json:"resources,omitempty"`
 	Status       string          `json:"status,omitempty"`
-	Childrens    []string        `json:"childrens"` // names of child objects; this implementation makes none
+	Childrens    []string        `json:"childrens"` // names under which there may be child objects
 	Version      uint64          `json:"version,omitempty"`
 	Mutual       bool            `json:"mutual"`
 	Resume       bool            `json:"resume"`
