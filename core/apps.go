@@ -31,24 +31,33 @@ func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver m
 	if err != nil {
 		return nil, err
 	}
-	return &attachment{rt: rt, url: url, stop: rt.bus.ListenApart(url, deliver)}, nil
+	return &attachment{rt: rt, url: url, deliver: deliver, stop: rt.bus.ListenApart(url, deliver)}, nil
 }
 
 // attachment is one hyperty's place on the MessageBus.
 type attachment struct {
-	rt   *Runtime
-	url  message.URL
-	stop func()
+	rt      *Runtime
+	url     message.URL
+	deliver message.Handler
+	stop    func()
 }
 
 func (a *attachment) URL() message.URL { return a.url }
 
 func (a *attachment) Post(ctx context.Context, m message.Message) error {
+	done, err := a.rt.notices.post(a, m)
+	if done {
+		a.deliver(ctx, m.Respond(message.CodeOK, nil))
+	}
+	if done || err != nil {
+		return err
+	}
 	return a.rt.bus.From(ctx, a.url, m)
 }
 
 func (a *attachment) Close(ctx context.Context) error {
 	a.stop()
+	a.rt.notices.end(a.url)
 	a.rt.sync.ComponentGone(a.url)
 	return a.rt.registry.Unregister(ctx, a.url)
 }

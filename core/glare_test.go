@@ -4,7 +4,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -19,30 +18,26 @@ func TestBothSidesAskAtOnce(t *testing.T) {
 		players = 5
 	}
 	node := startNode(t, "example.com")
-	use := []string{built.transportIDs[0]}
 	all := make([]*running, players)
-	began := time.Now()
+	use := []string{built.transportIDs[0]}
+	defer closeAll(all) // at once: one after the other, each would look for those that have gone
 	hyperties := make([]*hyperty.Hyperty, players)
 	for i := range all {
 		name := "p" + string(rune('a'+i))
 		all[i] = startRuntime(t, runtimeOptions{name: name, nodes: []*nodeProcess{node}, use: use})
 		hyperties[i] = all[i].register(name)
 	}
-	t.Logf("up %v", time.Since(began))
 	met, glares := 0, 0
 	for _, round := range tournament(players) {
 		var wg sync.WaitGroup
 		pairs := make([]*meeting, len(round))
 		for i, p := range round {
-			pairs[i] = &meeting{a: all[p[0]], b: all[p[1]], ha: hyperties[p[0]], hb: hyperties[p[1]]}
-			wg.Go(func() { pairs[i].meet(t) })
+			pairs[i] = newMeeting(all[p[0]], all[p[1]], hyperties[p[0]], hyperties[p[1]])
+			wg.Go(func() { pairs[i].send(t, 10) })
 		}
 		wg.Wait()
-		if t.Failed() {
-			return
-		}
-		t.Logf("round %v", time.Since(began))
 		for _, p := range pairs {
+			p.settle(t)
 			met++
 			if p.check(t) {
 				glares++
@@ -92,36 +87,41 @@ func tournament(n int) (rounds [][][2]int) {
 
 // meeting is one pair that asks at once.
 type meeting struct {
-	a, b   *running
-	ha, hb *hyperty.Hyperty
+	a, b *running
+	ways [2]*way
 }
 
-// meet has both sides send at once, while the set-up goes on, and when it is over.
-func (m *meeting) meet(t *testing.T) {
-	f := &traffic{t: t, cancel: func() {}, ways: [2]*way{{from: m.ha, to: m.hb, got: newLedger(m.hb)}, {from: m.hb, to: m.ha, got: newLedger(m.ha)}}}
-	send := func(n int) {
-		var wg sync.WaitGroup
-		for _, w := range f.ways {
-			wg.Go(func() {
-				for range n {
-					w.sent++
-					if err := w.from.Send(t.Context(), w.to.URL(), map[string]int{"n": w.sent}); err != nil {
-						t.Errorf("message %d to %s: %v", w.sent, w.to.URL(), err)
-						return
-					}
+func newMeeting(a, b *running, ha, hb *hyperty.Hyperty) *meeting {
+	return &meeting{a: a, b: b, ways: [2]*way{{from: ha, to: hb, got: newLedger(hb)}, {from: hb, to: ha, got: newLedger(ha)}}}
+}
+
+// send has both sides send at once.
+func (m *meeting) send(t *testing.T, messages int) {
+	var both sync.WaitGroup
+	for _, w := range m.ways {
+		both.Go(func() {
+			for range messages {
+				w.sent++
+				if err := w.from.Send(t.Context(), w.to.URL(), map[string]int{"n": w.sent}); err != nil {
+					t.Errorf("message %d to %s: %v", w.sent, w.to.URL(), err)
+					return
 				}
-			})
-		}
-		wg.Wait()
+			}
+		})
 	}
-	send(10)
+	both.Wait()
+}
+
+// settle waits for the connection and has messages go over it.
+func (m *meeting) settle(t *testing.T) {
+	t.Helper()
 	for !m.a.isLive(m.b) || !m.b.isLive(m.a) {
 		m.a.live(m.b)
 		m.b.live(m.a)
-		send(1)
+		m.send(t, 1)
 	}
-	send(20)
-	for _, w := range f.ways {
+	m.send(t, 20)
+	for _, w := range m.ways {
 		w.got.reach(t, w.sent)
 	}
 }

@@ -39,14 +39,17 @@ type Runtime struct {
 	sync      *syncmanager.Manager
 	api       *api.Server
 
-	trace  trace.Hub
-	doors  doors
-	stubs  stubs
-	counts counts
+	trace   trace.Hub
+	doors   doors
+	stubs   stubs
+	counts  counts
+	notices notices
 
 	ctx    context.Context // of everything that the runtime does by itself
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	life   sync.Mutex
+	ending bool // guarded by life: nothing is begun in the background any more
 
 	closeOnce sync.Once
 	closeErr  error
@@ -66,6 +69,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 		c.P2P.Prefer = c.P2P.Use
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
+	rt.notices.rt = rt
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace)
@@ -130,6 +134,15 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	return err
 }
 
+// background runs f in a goroutine that Close waits for; its context ends then.
+func (rt *Runtime) background(f func(ctx context.Context)) {
+	rt.life.Lock()
+	defer rt.life.Unlock()
+	if !rt.ending {
+		rt.wg.Go(func() { f(rt.ctx) })
+	}
+}
+
 // URL is the runtime's own address.
 func (rt *Runtime) URL() message.URL { return rt.identity.URL() }
 
@@ -160,6 +173,9 @@ func (rt *Runtime) close(ctx context.Context) error {
 		note("the registry", <-left)
 	}
 	rt.cancel()
+	rt.life.Lock()
+	rt.ending = true
+	rt.life.Unlock()
 	if rt.sync != nil {
 		rt.sync.Close()
 	}

@@ -104,8 +104,8 @@ func (rt *Runtime) Deploy(ctx context.Context, d registry.Deployment) error {
 	}
 	stop := rt.bus.Listen(d.URL, func(ctx context.Context, m message.Message) { rt.toStub(ctx, d, m) })
 	if d.Role == sdk.RoleNode {
-		unlisten, inner := rt.bus.Listen(d.URL.Join("unreachable"), rt.unreachable), stop
-		stop = func() { unlisten(); inner() }
+		stop = join(stop, rt.bus.Listen(d.URL.Join("unreachable"), rt.unreachable),
+			rt.bus.Listen(d.URL.Join("status"), func(_ context.Context, m message.Message) { rt.notices.status(d.Domain, m) }))
 	}
 	if d.Role == sdk.RoleRequester {
 		rt.doors.set(d.URL, d.URL, d.Remote)
@@ -118,6 +118,14 @@ func (rt *Runtime) Deploy(ctx context.Context, d registry.Deployment) error {
 		rt.gone(d.URL)
 	}
 	return err
+}
+
+func join(stops ...func()) func() {
+	return func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
 }
 
 // Undeploy ends an instance of a stub; see registry.Deployer.

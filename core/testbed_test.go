@@ -213,7 +213,8 @@ type runtimeOptions struct {
 // running is a runtime with everything that it did.
 type running struct {
 	*core.Runtime
-	t testing.TB
+	t   testing.TB
+	dir string // of its data
 
 	mu      sync.Mutex
 	events  []trace.Event
@@ -242,7 +243,7 @@ func startRuntime(t testing.TB, o runtimeOptions) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Runtime = rt
+	r.Runtime, r.dir = rt, c.DataDir
 	t.Cleanup(r.close)
 	return r
 }

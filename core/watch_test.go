@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -95,4 +96,15 @@ func (r *running) lookups() int {
 	return r.count(func(e trace.Event) bool {
 		return e.Kind == trace.Forward && e.Type == message.Read && e.To == message.DomainRegistryAddress(e.To.NodeDomain())
 	})
+}
+
+// closeAll closes runtimes side by side.
+func closeAll(all []*running) {
+	var wg sync.WaitGroup
+	for _, r := range all {
+		if r != nil {
+			wg.Go(r.close)
+		}
+	}
+	wg.Wait()
 }

@@ -132,13 +132,32 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 		rt.sync.RuntimeGone(e.Remote) // what it observed here it has forgotten
 		rt.sync.Refresh(e.Remote)     // and who observes it from here
 		rt.log.Info("remote runtime has restarted", "remote", e.Remote, "in doubt", len(e.IDs))
+		rt.undelivered(e)
 	case session.Expired, session.Closed:
 		rt.log.Warn("messages given up", "remote", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
+		rt.undelivered(e)
 	case session.Refused:
 		rt.log.Warn("remote runtime sent what is no message", "remote", e.Remote, "why", e.Why)
 	default:
 		rt.log.Debug("session "+string(e.Kind), "remote", e.Remote, "door", e.Path.Door, "before", e.Before.Door, "why", e.Why)
 	}
+}
+
+// undelivered tells the senders of messages that a session has given up; of those that may have arrived, that they are
+// in doubt. In the background: a sender may be slow to take it.
+func (rt *Runtime) undelivered(e session.Event) {
+	if len(e.Messages) == 0 {
+		return
+	}
+	text := "not delivered to %s: %s"
+	if e.MayHaveArrived {
+		text = "in doubt whether it was delivered to %s: %s"
+	}
+	rt.background(func(ctx context.Context) {
+		for _, m := range e.Messages {
+			rt.bus.Undelivered(ctx, m, &message.ResponseError{Code: message.CodeUnavailable, From: m.To, Description: fmt.Sprintf(text, e.Remote, e.Why)})
+		}
+	})
 }
 
 // doors is which remote runtime is behind the door of a P2P stub.

@@ -135,6 +135,12 @@ func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message) 
 	}
 }
 
+// Undelivered tells the sender of m, a component of this runtime, that m was given up on its way out. A response is
+// never answered, nor is a publication.
+func (b *MessageBus) Undelivered(ctx context.Context, m message.Message, err error) {
+	b.refuse(ctx, m, err)
+}
+
 // refuse tells the sender of m why it was not done. A response is never answered, nor is a publication.
 func (b *MessageBus) refuse(ctx context.Context, m message.Message, err error) {
 	if m.Type == message.Response || Publication(m) {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -148,6 +149,28 @@ func TestForgedFromIsRefused(t *testing.T) {
 		}
 		if len(o.sent) != 1 || code(t, o.sent[0]) != message.CodeForbidden || o.sent[0].ID != message.NumberID(7) {
 			t.Errorf("answered %v", o.sent)
+		}
+	})
+}
+
+func TestAMessageCrossesAStubOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o outside
+		b := open(&o)
+		defer b.Close()
+		ask := func(via ...message.URL) (message.Message, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return b.Request(ctx, message.Message{Type: message.Read, From: home + "/registry", To: bob, Via: via})
+		}
+		if m, err := ask(away+"/protostub/1", "runtime://example.com/home/protostub/1"); err != nil || code(t, m) != message.CodeError {
+			t.Errorf("a message that came through the stub: %v %v", m, err)
+		}
+		if len(o.sent) != 0 {
+			t.Errorf("it was sent: %v", o.sent)
+		}
+		if _, err := ask(away + "/protostub/1"); !errors.Is(err, context.DeadlineExceeded) || len(o.sent) != 1 {
+			t.Errorf("a message that came through another stub: %v, sent %v", err, o.sent)
 		}
 	})
 }

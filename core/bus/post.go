@@ -118,14 +118,10 @@ func unknown(to message.URL) error {
 // Publication tells whether m is a message to subscribers: nobody has to listen to it.
 func Publication(m message.Message) bool {
 	switch m.Type {
-	case message.Update, message.Delete, message.Event, message.Create:
+	case message.Update, message.Delete:
 	default:
 		return false
 	}
 	s := string(m.To)
-	if m.Type == message.Create || m.Type == message.Event {
-		return strings.Contains(s, "/children/")
-	}
-	return strings.HasSuffix(s, "/changes") || strings.HasSuffix(s, "/status") || strings.HasSuffix(s, "/registration") ||
-		strings.Contains(s, "/children/")
+	return strings.HasSuffix(s, "/changes") || strings.HasSuffix(s, "/status") || strings.HasSuffix(s, "/registration")
 }

@@ -141,8 +141,6 @@ type result struct {
 	PluginPIDs []int    `json:"plugin_pids"`
 	Errors     []string `json:"errors"`
 	Trace      []step   `json:"trace,omitempty"`
-
-	relayAfterLive int
 }
 
 func (r *result) fail(format string, args ...any) {

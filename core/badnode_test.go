@@ -1,0 +1,126 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// silence takes TCP connections at an address, reads what comes and says nothing.
+func silence(t testing.TB, address string) (at string) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var conns []net.Conn
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns = append(conns, c)
+			mu.Unlock()
+			all.Go(func() { _, _ = io.Copy(io.Discard, c) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		mu.Lock()
+		for _, c := range conns {
+			_ = c.Close()
+		}
+		mu.Unlock()
+		all.Wait()
+	})
+	return l.Addr().String()
+}
+
+// unanswered checks that err says that the node did not answer.
+func unanswered(t testing.TB, what string, err error, began time.Time, within time.Duration) {
+	t.Helper()
+	var refused *message.ResponseError
+	if !errors.As(err, &refused) || refused.Code != message.CodeUnavailable && refused.Code != message.CodeTimeout {
+		t.Errorf("%s: %v", what, err)
+	}
+	if took := time.Since(began); took > within {
+		t.Errorf("%s was refused after %v, more than %v: %v", what, took, within, err)
+	} else {
+		t.Logf("%s was refused after %v: %v", what, took.Round(time.Millisecond), err)
+	}
+}
+
+// A node that takes connections and never says anything: the runtime starts, and who wants something of the node is
+// told in time that there is no answer.
+func TestNodeThatNeverAnswers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the times to wait for an answer add up to 20 s")
+	}
+	build(t)
+	deaf := &nodeProcess{domain: "example.com", url: "ws://" + silence(t, "127.0.0.1:0") + "/ws"}
+	began := time.Now()
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{deaf}, use: built.transportIDs[:1]})
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the start took %v", took)
+	}
+	began = time.Now()
+	_, err := a.Register(t.Context(), hyperty.Registration{Name: "alice"})
+	unanswered(t, "a registration", err, began, 10*time.Second)
+	if n := len(a.status().Hyperties); n != 0 {
+		t.Errorf("%d hyperties", n)
+	}
+}
+
+// The node falls silent while a runtime runs: what is local goes on, and other addresses are answered in time.
+func TestNodeThatFallsSilent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the times to wait for an answer add up to 20 s")
+	}
+	node := startNode(t, "example.com")
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: built.transportIDs[:1]})
+	alice, bob := a.register("alice"), a.register("bob")
+	bob.Handle(answer)
+	node.kill()
+	silence(t, node.listen)
+	if _, err := alice.Request(t.Context(), bob.URL(), message.Read, nil); err != nil {
+		t.Errorf("a local request: %v", err)
+	}
+	began := time.Now()
+	_, err := alice.Request(t.Context(), "hyperty://example.com/far", message.Read, nil)
+	unanswered(t, "a request to an address that must be looked up", err, began, 15*time.Second)
+	began = time.Now()
+	_, err = alice.Request(t.Context(), message.DomainRegistryAddress("example.com"), message.Read, map[string]any{"resource": bob.URL()})
+	unanswered(t, "a request to the Domain Registry", err, began, 20*time.Second)
+	if _, err := alice.Request(t.Context(), bob.URL(), message.Read, nil); err != nil {
+		t.Errorf("a local request: %v", err)
+	}
+}
+
+// A node whose port is taken says so and ends.
+func TestNodesPortInUse(t *testing.T) {
+	build(t)
+	at := silence(t, "127.0.0.1:0")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, built.node, "run", "--listen", at, "--domain", "example.com", "--data", shortDir(t)).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() <= 0 {
+		t.Errorf("it ended with %v", err)
+	}
+	if text := string(out); !strings.Contains(text, at) || !strings.Contains(text, "in use") || strings.Contains(text, "goroutine") {
+		t.Errorf("it said %q", out)
+	}
+}
