@@ -13,7 +13,7 @@
 //	core/api       the local application API on a Unix socket
 //	core/trace     what the core tells about what it does
 //
-//	sdk            what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty
+//	sdk            what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
 //	plugins        the transports and the Message Node's stub, each a process of its own
 //
 // sdk imports nobody; core and plugins import only sdk; only cmd and examples import core.
