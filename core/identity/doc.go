@@ -7,6 +7,7 @@
 // purpose signs a text of its own form, so that a signature given for one is worthless for another:
 //
 //	message-node <domain> <challenge>   the proof that a Message Node asks for when a stub connects
+//
 // The key of the runtime's sessions is derived from it ([Identity.SessionKey]) and certified by it.
 //
 // [Trust] is the configuration of whom this runtime speaks with: everybody who proves its address, or only runtimes of

@@ -171,3 +171,53 @@ func TestRekey(t *testing.T) {
 		t.Fatal("a frame of an old epoch was opened")
 	}
 }
+
+// TestHeadIsSealed: every byte of a sealed frame counts, those of the head too.
+func TestHeadIsSealed(t *testing.T) {
+	o := Options{}.withDefaults()
+	out, in := outKey{}, inKey{}
+	h := head{kind: data, from: 1, to: 2}
+	aead := out.stamp(&h, &o, 10)
+	frame := seal(aead, append(appendHead(nil, h), "text"...))
+	for i := range frame {
+		altered := bytes.Clone(frame)
+		altered[i] ^= 1
+		if _, err := unseal(in.of(0), altered); err == nil {
+			t.Errorf("byte %d was altered and the frame opened", i)
+		}
+	}
+	if body, err := unseal(in.of(0), frame); err != nil || string(body) != "text" {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
+// BenchmarkHandshake is both sides of a handshake.
+func BenchmarkHandshake(b *testing.B) {
+	side := func(who person) *local {
+		o := Options{Self: who.url, Key: who.key, Incarnation: 7}.withDefaults()
+		l, err := newLocal(&o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return &l
+	}
+	x, y := side(aliceSelf), side(bobSelf)
+	b.ReportAllocs()
+	for b.Loop() {
+		offer, err := x.offer(alice, bob, newSecret())
+		if err != nil {
+			b.Fatal(err)
+		}
+		answer, err := y.answer(bob, alice, offer.first, newSecret())
+		if err != nil {
+			b.Fatal(err)
+		}
+		got, err := offer.second(answer.second)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := answer.third(got.third); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
