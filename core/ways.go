@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,9 @@ func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) 
 			return err
 		}
 	}
-	if err := rt.sessions.Post(ctx, r.Remote, path(r), m); err != nil {
+	if err := rt.sessions.Post(ctx, r.Remote, path(r), m); errors.Is(err, session.ErrUntrusted) {
+		return &message.ResponseError{Code: message.CodeForbidden, From: rt.URL(), Description: err.Error()}
+	} else if err != nil {
 		return err
 	}
 	counts := rt.counts.of(r.Remote)
@@ -136,6 +139,9 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 	case session.Expired, session.Closed:
 		rt.log.Warn("messages given up", "remote", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
 		rt.undelivered(e)
+	case session.Untrusted:
+		rt.log.Error("remote runtime refused", "remote", e.Remote, "door", e.Path.Door, "why", e.Why)
+		rt.trace.Emit(trace.Event{Kind: trace.Untrusted, Peer: e.Remote, Via: e.Path.Door, Value: e.Why})
 	case session.Refused:
 		rt.log.Warn("remote runtime sent what is no message", "remote", e.Remote, "why", e.Why)
 	default:

@@ -72,9 +72,12 @@ type Options struct {
 	// ended, or the Message Node stub that was missing runs. The zero Route says that there is none now. Calls come
 	// one at a time; the latest state is reported, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
-	NoChanges   bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
-	Log         hclog.Logger
-	Trace       *trace.Hub
+	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is. The error says what
+	// to do. It must be quick where certain is false. Without it whatever the Domain Registry says is believed.
+	Owner     func(name, runtime message.URL, certain bool) error
+	NoChanges bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
+	Log       hclog.Logger
+	Trace     *trace.Hub
 
 	Expires        time.Duration // of entries at the Domain Registry; 3600 s, at most that; refreshed every Expires/2.2
 	LookupTimeout  time.Duration // of a request to a node's functions; 5 s
@@ -126,6 +129,9 @@ func (o Options) withDefaults() Options {
 	o.Runtime = o.Runtime.Canonical()
 	if o.Policy == "" {
 		o.Policy = Auto
+	}
+	if o.Owner == nil {
+		o.Owner = func(_, _ message.URL, _ bool) error { return nil }
 	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()

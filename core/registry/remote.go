@@ -98,6 +98,9 @@ func (r *Registry) meet(url message.URL) (rem *remote, kept bool) {
 // Domain Registry says comes first, then who claimed it first. It runs in the loop.
 func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 	key := addressKey(url)
+	if from != registered && r.opts.Owner(key, rem.url, false) != nil {
+		return false
+	}
 	old, known := r.addresses.get(key)
 	if known && old.remote != rem {
 		if from != registered {

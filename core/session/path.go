@@ -19,7 +19,7 @@ func (s *session) switchTo(path Path, now time.Duration) {
 	s.rewind()
 	s.resumeNow = s.peer != 0
 	s.restartProbe(now)
-	if s.challenge != 0 {
+	if s.opening() || s.third != nil && !s.confirmed {
 		s.helloDue, s.helloWait = now, s.o.ProbeMin
 	}
 	s.routeDue, s.routeWait, s.stalled, s.doubted = 0, s.o.ProbeMin/4, false, false

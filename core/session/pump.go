@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/cipher"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -37,6 +38,11 @@ func (s *session) pump() {
 			idle = 0
 			s.sendingOn, s.sendingAt = life, now
 			s.unlock()
+			for i, aead := range s.seals[:n] {
+				if aead != nil {
+					batch[i] = seal(aead, batch[i])
+				}
+			}
 			s.traceFrames(path, batch[:n])
 			watch.Reset(s.o.Stall)
 			err := s.o.Send(life, path, s.remote, batch[:n]...)
@@ -101,6 +107,9 @@ func (s *session) rest() {
 	s.pumping = false
 	s.ring.free()
 	s.hellos = nil
+	if s.keys != nil {
+		s.keys.rest()
+	}
 	if s.peer == 0 && s.ring.empty() && s.waiters == 0 && s.inbox.cost == 0 {
 		s.leavePath()
 		s.all.forget(s)
@@ -174,6 +183,7 @@ func (s *session) due() time.Duration {
 		}
 	}
 	at(s.helloDue)
+	at(s.holdTo)
 	at(s.ackDue)
 	at(s.probeDue)
 	if s.path.IsZero() && s.hasWork() {
@@ -194,8 +204,8 @@ func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
 	for len(s.hellos) > 0 && n < maxBatch {
 		h := s.hellos[0]
 		s.hellos = append(s.hellos[:0], s.hellos[1:]...)
-		b := appendHead(batch[n][:0], head{hello, s.o.Incarnation, h.to})
-		batch[n] = s.sealer(head{kind: hello}).seal(h.append(b))
+		b := appendHead(batch[n][:0], head{kind: hello, from: s.o.Incarnation, to: h.to})
+		batch[n], s.packed[n], s.seals[n] = append(b, h.body...), nil, nil
 		n++
 	}
 	if s.peer == 0 {
@@ -207,7 +217,7 @@ func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
 		if !more && !s.resumeNow && !s.probeNow && !s.ackNow {
 			break
 		}
-		batch[n], s.packed[n] = s.frame(batch[n][:0], more, now)
+		batch[n], s.packed[n], s.seals[n] = s.frame(batch[n][:0], more, now)
 		n++
 	}
 	return n
@@ -216,15 +226,15 @@ func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
 // mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
 // peer has a new life: what is sent to the old one would be in doubt. mu is held.
 func (s *session) mayMore() bool {
-	if s.cursor == s.ring.next || s.challenge != 0 {
+	if s.cursor == s.ring.next || s.holdTo != 0 {
 		return false
 	}
 	return uint64(costOf(s.ring.pos(s.cursor)-s.ring.head, s.cursor-s.ring.base)) < s.room
 }
 
-// frame makes the next frame, with messages where more says that there are some to send; packed lists them while
-// somebody watches. mu is held.
-func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message) {
+// frame makes the next frame, with messages where more says that there are some to send, and says what closes it: the
+// pump does that without mu. packed lists the messages while somebody watches. mu is held.
+func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
 	k := ack
 	switch {
 	case s.resumeNow:
@@ -235,9 +245,14 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 		k = data
 	}
 	s.inbox.told = s.roomNow()
-	h := head{k, s.o.Incarnation, s.peer}
+	size := frameOverhead
+	if more {
+		size += min(int(s.ring.tail-s.ring.pos(s.cursor)), s.o.FrameBytes)
+	}
+	h := head{kind: k, from: s.o.Incarnation, to: s.peer}
+	aead = s.keys.out.stamp(&h, s.o, size)
 	b = appendHead(b, h)
-	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor}
+	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor, epoch: uint64(s.keys.in.epoch)}
 	b = f.append(b)
 	if more {
 		start := len(b)
@@ -252,5 +267,5 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	}
 	s.resumeNow, s.probeNow, s.ackNow = false, false, false
 	s.ackDue, s.unackedIn, s.bytesIn = 0, 0, 0
-	return s.sealer(h).seal(b), packed
+	return b, packed, aead
 }

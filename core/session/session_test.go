@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -108,7 +109,7 @@ func TestSwitch(t *testing.T) {
 			if !fromA {
 				return [][]byte{frame}
 			}
-			h, f, _ := peek(t, frame)
+			h, f, _ := p.peek(t, fromA, frame)
 			if path == direct && first == nil {
 				first, gens[1] = &h, f.gen
 			}
@@ -504,7 +505,7 @@ func TestLimits(t *testing.T) {
 		if err := p.a.Post(t.Context(), "hyperty-runtime://c.example/carol", relay, letter(1, 20)); !errors.Is(err, ErrTooMany) {
 			t.Errorf("second session: %v", err)
 		}
-		if err := p.a.Post(t.Context(), "runtime://a.example/alice", relay, letter(1, 20)); !errors.Is(err, ErrSelf) {
+		if err := p.a.Post(t.Context(), message.URL(strings.TrimPrefix(string(alice), "hyperty-")), relay, letter(1, 20)); !errors.Is(err, ErrSelf) {
 			t.Errorf("to itself: %v", err)
 		}
 		if err := p.a.Post(t.Context(), bob, relay, message.Message{}); !errors.Is(err, message.ErrMalformed) {
