@@ -170,30 +170,36 @@ func (rt *Runtime) undelivered(e session.Event) {
 type doors struct {
 	mu sync.RWMutex
 	to map[message.URL]message.URL
-	of map[handled]message.URL // the door that a Handler has for a runtime
+	of map[handled][2]message.URL // the door that a stub has for a runtime, and the one before: it may be in use still
 }
 
 type handled struct{ stub, remote message.URL }
 
-// set notes that the stub's door leads to remote, instead of the door that the stub had for it before.
+// set notes that the stub's door leads to remote. The one that the stub had for it before leads there until the next
+// comes.
 func (d *doors) set(stub, door, remote message.URL) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.to == nil {
-		d.to, d.of = map[message.URL]message.URL{}, map[handled]message.URL{}
+		d.to, d.of = map[message.URL]message.URL{}, map[handled][2]message.URL{}
 	}
 	key := handled{stub, remote}
-	delete(d.to, d.of[key])
-	d.to[door], d.of[key] = remote, door
+	before := d.of[key]
+	if before[0] == door {
+		return
+	}
+	delete(d.to, before[1])
+	d.to[door], d.of[key] = remote, [2]message.URL{door, before[0]}
 }
 
 // drop forgets the doors of a stub that has ended.
 func (d *doors) drop(stub message.URL) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for key, door := range d.of {
+	for key, both := range d.of {
 		if key.stub == stub {
-			delete(d.to, door)
+			delete(d.to, both[0])
+			delete(d.to, both[1])
 			delete(d.of, key)
 		}
 	}
