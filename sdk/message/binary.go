@@ -139,7 +139,9 @@ func (p *Parser) setField(m *Message, tag, number uint64, data []byte) (err erro
 	case fieldTo<<3 | wireBytes:
 		m.To, err = p.url(data, &p.to)
 	case fieldBody<<3 | wireBytes:
-		m.Body = data
+		if len(data) > 0 { // an empty one is none
+			m.Body = data
+		}
 	case fieldVia<<3 | wireBytes:
 		if len(m.Via) >= MaxVia {
 			return fmt.Errorf("%w: crossed more than %d stubs: a loop?", ErrMalformed, MaxVia)

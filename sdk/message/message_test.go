@@ -198,6 +198,8 @@ func FuzzParseBinary(f *testing.F) {
 	m := sample()
 	f.Add(m.AppendBinary(nil))
 	f.Add([]byte{0x08, 0x01})
+	bare := message.Message{Type: message.Create, From: "hyperty://example.com/a", To: "hyperty://example.com/b"}
+	f.Add(append(bare.AppendBinary(nil), 6<<3|2, 0)) // an empty body
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := message.ParseBinary(b)
 		if err != nil {
