@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// The ways that are not the name of one plug-in.
+const (
+	relay  = "relay"  // over the Message Node alone
+	anyWay = "switch" // one after the other
+)
+
+// fault is a case: something that is broken again and again.
+type fault struct {
+	name, about string
+	transports  []string
+	rounds      int // by default
+	rate        int // by default: messages a second, both ways together
+	run         func(ctx context.Context, b *bed) error
+}
+
+// faults are all cases, in the order in which they run.
+func faults() []fault {
+	p2p := []string{"quic", "webrtc"}
+	return []fault{
+		{"kill-plugin", "kill -9 of one side's P2P plug-in; nothing lost, flowing again over the relay within 1 s (p95), direct again within 10 s, no process left", p2p, 10, 20_000, killPlugin},
+		{"kill-node", "kill -9 of the Message Node; nothing lost; direct: a pause of at most 100 ms; relayed: flowing within 3 s of the node's return", []string{"quic", "webrtc", relay}, 5, 5_000, killNode},
+	}
+}
+
+func list(out io.Writer) {
+	for _, f := range faults() {
+		fmt.Fprintf(out, "%-12s %s\n%-12s over %s; %d rounds at %d messages/s\n", f.name, f.about, "", strings.Join(f.transports, ", "), f.rounds, f.rate)
+	}
+}
