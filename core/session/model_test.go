@@ -403,6 +403,9 @@ func (m *model) receive(i int, path Path, f []byte) {
 	m.mu.Lock()
 	s := m.sides[i].s
 	m.mu.Unlock()
+	if s == nil { // it has not started yet
+		return
+	}
 	s.Receive(m.t.Context(), m.sides[1-i].url, path, f)
 }
 

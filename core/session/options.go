@@ -127,6 +127,7 @@ const (
 	Switched EventKind = "switched" // from the path Before to Path; Before is zero for the first
 	PathLost EventKind = "lost"     // Path failed or was said to be down; another is sought
 	Stalled  EventKind = "stalled"  // nothing was acknowledged on Path for Options.Stall although it was asked for
+	Left     EventKind = "left"     // the remote runtime has left the direct Path: it sends over another; so do we
 	Expired  EventKind = "expired"  // IDs were not acknowledged within Options.TTL and are given up
 	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong
 	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged

@@ -29,7 +29,7 @@ func (s *session) leavePath() {
 	if s.leave != nil {
 		s.leave()
 	}
-	s.path, s.pathLife, s.leave = Path{}, nil, nil
+	s.path, s.pathLife, s.leave, s.leftDue = Path{}, nil, nil, 0
 }
 
 // lose leaves path where it is in use; the pump then asks for another. It is false where path was not. mu is held.
@@ -46,6 +46,33 @@ func (s *session) lose(path Path, why string, now time.Duration) bool {
 	s.routeDue = 0
 	s.event(Event{Kind: PathLost, Path: path, Why: why})
 	return true
+}
+
+// leftPause is how long a peer may be away from our direct path. Its registry and its session change their minds one
+// after the other, so it may come back at once.
+const leftPause = 50 * time.Millisecond
+
+// peerOn notes by which path the peer's newest generation comes. A peer that has used our direct path and does not any
+// more has given it up: its side of it is dead, even if ours, as far as the stub can tell, is not. Whatever we send
+// there is lost until somebody notices; so we follow. mu is held.
+func (s *session) peerOn(path Path, now time.Duration) {
+	before := s.seenOn
+	s.seenOn = path
+	switch {
+	case path == s.path:
+		s.leftDue = 0
+	case before == s.path && s.path.Direct && s.leftDue == 0:
+		s.leftDue = now + leftPause
+		s.poke()
+	}
+}
+
+// follow leaves a path that the peer has left. mu is held.
+func (s *session) follow(now time.Duration) {
+	path, to := s.path, s.seenOn
+	s.event(Event{Kind: Left, Path: path, Why: "the other side has left it"})
+	s.lose(path, "the other side has left it", now)
+	s.switchTo(to, now)
 }
 
 // rewind starts a new generation at the first message that is not acknowledged. mu is held.

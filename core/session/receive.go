@@ -99,6 +99,9 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 	if a.gen < s.seen { // the generation check of data: a path or a run that was left
 		return
 	}
+	if a.gen > s.seen {
+		s.peerOn(s.lastIn, now)
+	}
 	s.seen = a.gen
 	s.next = max(s.next, a.base) // what is below was given up
 	end := a.first + a.count
