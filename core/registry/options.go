@@ -143,6 +143,6 @@ const (
 	goodbyeTimeout = 2 * time.Second        // for saying goodbye to the node on Close
 	tellTimeout    = 2 * time.Second        // for a stub to answer an execute
 	tellPause      = 300 * time.Millisecond // before it is told again
-	flapTime       = 5 * time.Second        // a connection that was live for less counts as unstable
+	flapTime       = time.Second            // a connection that was live for less was not worth its set-up: it counts as unstable
 	glareTail      = time.Second            // see accept
 )
