@@ -135,13 +135,39 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 		rt.sync.RuntimeGone(e.Remote) // what it observed here it has forgotten
 		rt.sync.Refresh(e.Remote)     // and who observes it from here
 		rt.log.Info("remote runtime has restarted", "remote", e.Remote, "in doubt", len(e.IDs))
-	case session.Expired, session.Closed:
+		rt.tellSenders(e)
+	case session.Expired:
+		rt.log.Warn("messages given up", "remote", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
+		rt.tellSenders(e)
+	case session.Closed: // the senders end too
 		rt.log.Warn("messages given up", "remote", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
 	case session.Refused:
 		rt.log.Warn("remote runtime sent what is no message", "remote", e.Remote, "why", e.Why)
 	default:
 		rt.log.Debug("session "+string(e.Kind), "remote", e.Remote, "door", e.Path.Door, "before", e.Before.Door, "why", e.Why)
 	}
+}
+
+// tellSenders answers every message that a session has given up, so that no sender is left without a word: 504 says
+// that the message is in doubt, 408 that it was not sent.
+func (rt *Runtime) tellSenders(e session.Event) {
+	if len(e.Messages) == 0 {
+		return
+	}
+	code, what := message.CodeTimeout, "was not sent"
+	if e.MayHaveArrived {
+		code, what = message.CodeUnavailable, "is in doubt: it may have arrived or not"
+	}
+	rt.wg.Go(func() { // a sender's inbox may be full, and the session must not wait for it
+		for _, m := range e.Messages {
+			if m.Type == message.Response || bus.Publication(m) {
+				continue
+			}
+			if err := rt.bus.Post(rt.ctx, m.Refuse(code, "the message %s: %s", what, e.Why)); err != nil {
+				return
+			}
+		}
+	})
 }
 
 // doors is which remote runtime is behind the door of a P2P stub.

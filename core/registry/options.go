@@ -72,9 +72,11 @@ type Options struct {
 	// ended, or the Message Node stub that was missing runs. The zero Route says that there is none now. Calls come
 	// one at a time; the latest state is reported, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
-	NoChanges   bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
-	Log         hclog.Logger
-	Trace       *trace.Hub
+	// NodeBack is called when a Message Node's stub is live again after it was not: what went over it meanwhile is lost.
+	NodeBack  func(stub message.URL)
+	NoChanges bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
+	Log       hclog.Logger
+	Trace     *trace.Hub
 
 	Expires        time.Duration // of entries at the Domain Registry; 3600 s, at most that; refreshed every Expires/2.2
 	LookupTimeout  time.Duration // of a request to a node's functions; 5 s

@@ -142,6 +142,7 @@ type Event struct {
 	// IDs are messages that will not be sent any more. MayHaveArrived says that they were given to a path and may
 	// have been delivered (in doubt); otherwise they certainly were not.
 	IDs            []message.ID
+	Messages       []message.Message // the same, without their bodies
 	MayHaveArrived bool
 	Why            string
 }
@@ -156,6 +157,7 @@ type State struct {
 	RingBytes   int // what they take
 	InboxBytes  int // received and not delivered yet
 	LastAck     time.Time
+	Resets      uint64 // how often the remote runtime has started again
 	Rewinds     uint64 // how often sending went back
 	Dropped     uint64 // frames that were refused: malformed, of another incarnation, or with an impossible acknowledgement
 }

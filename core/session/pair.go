@@ -100,6 +100,7 @@ func (s *session) adopt(incarnation uint64, now time.Duration) {
 	if before == 0 {
 		s.event(Event{Kind: Opened, Path: s.path})
 	} else {
+		s.resets++
 		s.dead[s.deadAt] = before
 		s.deadAt = (s.deadAt + 1) % len(s.dead)
 		if s.sent > s.ring.base {

@@ -126,11 +126,20 @@ func (s *session) tick(now time.Duration) {
 		s.probeNow, s.reroute = true, true
 		s.probeWait = min(2*s.probeWait, s.o.ProbeMax)
 		s.probeDue = now + s.probeWait
-		if !s.stalled && !s.path.IsZero() && now >= max(s.asked, s.progress)+s.o.Stall {
-			s.stalled = true
-			s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
-		}
 	}
+	if due := s.stallDue(); due != 0 && now >= due {
+		s.stalled, s.probeNow, s.reroute = true, true, true
+		s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
+	}
+}
+
+// stallDue is when the path counts as stalled unless something is acknowledged before, 0: never. It does not wait for
+// the probe after it, which may be late. mu is held.
+func (s *session) stallDue() time.Duration {
+	if s.stalled || s.path.IsZero() || s.probeDue == 0 {
+		return 0
+	}
+	return max(s.asked, s.progress) + s.o.Stall
 }
 
 // restartProbe begins to wait for an acknowledgement anew. mu is held.
@@ -172,6 +181,7 @@ func (s *session) due() time.Duration {
 	at(s.ackDue)
 	at(s.probeDue)
 	at(s.leftDue)
+	at(s.stallDue())
 	if s.path.IsZero() && s.hasWork() {
 		at(s.routeDue)
 	}

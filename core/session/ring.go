@@ -111,6 +111,24 @@ func (r *ring) ids(a, b uint64) []message.ID {
 	return out
 }
 
+// heads are the messages from a to b, b not included, without their bodies.
+func (r *ring) heads(a, b uint64) []message.Message {
+	out := make([]message.Message, 0, b-a)
+	var wire []byte
+	for ; a < b; a++ {
+		wire = r.read(wire[:0], r.pos(a), r.pos(a+1))
+		one, _, ok := cut(wire)
+		if !ok {
+			continue // cannot be: push wrote it
+		}
+		if m, err := message.ParseBinary(one); err == nil {
+			m.Body = nil // it is wire's memory
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 // free gives the memory of an empty ring back.
 func (r *ring) free() { r.bytes, r.entries = nil, nil }
 

@@ -58,6 +58,7 @@ type session struct {
 	probeNow  bool
 	stalled   bool
 	asked     time.Duration // since when an acknowledgement is owed to us
+	resets    uint64
 	rewinds   uint64
 	dropped   uint64
 
@@ -200,11 +201,11 @@ func (s *session) abandon() int {
 // giveUp drops all messages below number n and reports them, those that were sent and those that were not apart.
 func (s *session) giveUp(n uint64, kind EventKind, why string) {
 	if sent := min(n, s.sent); sent > s.ring.base {
-		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, sent), MayHaveArrived: true, Why: why})
+		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, sent), Messages: s.ring.heads(s.ring.base, sent), MayHaveArrived: true, Why: why})
 		s.release(sent)
 	}
 	if n > s.ring.base {
-		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, n), Why: why})
+		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, n), Messages: s.ring.heads(s.ring.base, n), Why: why})
 		s.release(n)
 	}
 }

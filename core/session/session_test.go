@@ -226,7 +226,7 @@ func TestStalled(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		p.sync(func() { hole = true })
 		p.post(t, direct, 2, 2)
-		time.Sleep(6 * time.Second)
+		time.Sleep(4100 * time.Millisecond)
 		if e := p.events(Stalled); len(e) != 1 || e[0].Path != direct {
 			t.Fatalf("events %+v", e)
 		}
@@ -546,4 +546,36 @@ func TestFollow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReturned: when the relay is back after it was away for long, what it lost is sent again at once in both
+// directions, not when the next probe is due.
+func TestReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := false
+		p := newPair(t, Options{}, nil)
+		p.hook = func(_ bool, _ Path, f []byte) [][]byte {
+			if away {
+				return nil
+			}
+			return [][]byte{f}
+		}
+		defer p.close(t)
+		p.post(t, relay, 1, 10)
+		time.Sleep(time.Second)
+		p.sync(func() { away = true })
+		p.post(t, relay, 11, 20)
+		time.Sleep(10 * time.Second) // probes are 2 s apart now
+		p.sync(func() { away = false })
+		p.b.Returned(relay.Stub) // the other side asks
+		time.Sleep(10 * time.Millisecond)
+		wantRun(t, p.delivered(), 1, 20)
+		p.sync(func() { away = true })
+		p.post(t, relay, 21, 30)
+		time.Sleep(10 * time.Second)
+		p.sync(func() { away = false })
+		p.a.Returned(relay.Stub)
+		time.Sleep(10 * time.Millisecond)
+		wantRun(t, p.delivered(), 1, 30)
+	})
 }

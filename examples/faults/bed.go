@@ -79,7 +79,7 @@ func (e *cannotError) Error() string { return e.why }
 
 // start starts the node, the runtimes and the applications. Where the trial goes over the relay no P2P plug-in runs.
 func (b *bed) start(ctx context.Context, use ...string) (err error) {
-	if b.node, err = b.house.Node(ctx, rig.NodeOptions{Domain: domain, Listen: b.net.listen(), In: b.net.in(nodePlace)}); err != nil {
+	if b.node, err = b.house.Node(ctx, rig.NodeOptions{Domain: domain, Listen: b.net.listen(), In: b.net.in(nodePlace), Plain: b.net != nil}); err != nil {
 		return err
 	}
 	for i, name := range [2]string{"alice", "bob"} {

@@ -28,6 +28,9 @@ func faults() []fault {
 	return []fault{
 		{"kill-plugin", "kill -9 of one side's P2P plug-in; nothing lost, flowing again over the relay within 1 s (p95), direct again within 10 s, no process left", p2p, 10, 20_000, killPlugin},
 		{"kill-node", "kill -9 of the Message Node; nothing lost; direct: a pause of at most 100 ms; relayed: flowing within 3 s of the node's return", []string{"quic", "webrtc", relay}, 5, 5_000, killNode},
+		{"blackhole", "the direct path swallows every datagram; nothing lost, on the relay within 6.5 s", p2p, 3, 5_000, blackhole},
+		{"loss", "the direct path loses 1, 5 and 20 % of the datagrams, a round each; nothing lost", p2p, 3, 5_000, loss},
+		{"kill-runtime", "kill -9 of a whole runtime; within 5 s of its return the other side has reported the reset and what is in doubt; what was neither delivered nor reported is lost, and none may be", []string{"quic", "webrtc", relay}, 3, 2_000, killRuntime},
 	}
 }
 

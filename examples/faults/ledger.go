@@ -41,7 +41,8 @@ func (e *entry) seal() json.RawMessage {
 // ledger is what is known of the messages from one application to another. The sender's numbers are entered by flow,
 // what the receiver gets by take, what is reported back to the sender by reported.
 type ledger struct {
-	sender string
+	sender    string
+	mayRefuse bool // a receiver may be gone for a while
 
 	mu          sync.Mutex
 	sent        uint64 // numbers 1 to sent were posted
@@ -54,6 +55,8 @@ type ledger struct {
 	corrupt     uint64
 	doubt       set // reported in doubt: may have come or not
 	doubts      uint64
+	refused     set // reported not to have come
+	refusals    uint64
 	notes       []string // the first few things that should not have come
 
 	arrived time.Time     // when the last message came
@@ -112,7 +115,7 @@ func (l *ledger) take(_ context.Context, m hyperty.Received) {
 }
 
 // reported enters a response to a message. The time-outs of the ways leave open whether the message came (in doubt);
-// every other refusal says that it did not, and so it is lost.
+// every other refusal says that it did not, which few cases allow.
 func (l *ledger) reported(_ context.Context, m message.Message) {
 	r, err := m.Result()
 	n, err2 := strconv.ParseUint(m.ID.String(), 10, 64)
@@ -126,7 +129,15 @@ func (l *ledger) reported(_ context.Context, m message.Message) {
 			l.doubts++
 		}
 	case r.Code >= 300:
-		l.note("number %d of %s was refused: %d %.120s", n, l.sender, r.Code, r.Description)
+		if l.refused.add(n) {
+			l.refusals++
+		}
+		switch {
+		case l.seen.has(n):
+			l.note("number %d of %s came, and was refused: %d %.120s", n, l.sender, r.Code, r.Description)
+		case !l.mayRefuse:
+			l.note("number %d of %s was refused: %d %.120s", n, l.sender, r.Code, r.Description)
+		}
 	}
 }
 
@@ -165,12 +176,12 @@ func (l *ledger) next(ctx context.Context) error {
 	}
 }
 
-// lost is how many messages neither came nor were reported in doubt.
+// lost is how many messages did not come although nobody has told their sender.
 func (l *ledger) lost() (n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := uint64(1); i <= l.sent; i++ {
-		if !l.seen.has(i) && !l.doubt.has(i) {
+		if !l.seen.has(i) && !l.doubt.has(i) && !(l.refused.has(i) && l.mayRefuse) {
 			n++
 		}
 	}
@@ -181,5 +192,5 @@ func (l *ledger) lost() (n uint64) {
 func (l *ledger) settled() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.delivered+l.doubts >= l.sent
+	return l.delivered+l.doubts+l.refusals >= l.sent
 }

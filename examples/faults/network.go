@@ -9,7 +9,8 @@ import (
 )
 
 // network is a small one of network namespaces on this machine: the node and both runtimes have an address each on
-// one bridge. What is dropped is dropped where alice and bob send, and nothing leaves the machine. The relay is TCP, so
+// one bridge. What is dropped is dropped where alice and bob receive (a sender
+// would be told of it), and nothing leaves the machine. The relay is TCP, so
 // a rule on UDP is one on direct paths alone.
 //
 // A nil network is the machine's own.
@@ -76,7 +77,7 @@ func (n *network) listen() string {
 	return addresses[nodePlace] + ":0"
 }
 
-// drop has what alice and bob send by UDP dropped: percent of it, chosen at random. 0 ends that.
+// drop has what alice and bob get by UDP dropped: percent of it, chosen at random. 0 ends that.
 func (n *network) drop(ctx context.Context, percent int) error {
 	rule := "drop"
 	if percent < 100 {
@@ -84,7 +85,7 @@ func (n *network) drop(ctx context.Context, percent int) error {
 	}
 	rules := "flush ruleset\n"
 	if percent > 0 {
-		rules += "table inet faults { chain out { type filter hook output priority 0; oifname \"eth0\" meta l4proto udp " + rule + "; }; }\n"
+		rules += "table inet faults { chain in { type filter hook input priority 0; iifname \"eth0\" meta l4proto udp " + rule + "; }; }\n"
 	}
 	for _, place := range []string{"alice", "bob"} {
 		if err := n.inside(ctx, place, rules, "nft -f -"); err != nil {

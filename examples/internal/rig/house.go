@@ -32,6 +32,7 @@ type NodeOptions struct {
 	Domain string
 	Listen string   // "": a free port of 127.0.0.1
 	In     []string // a command to put in front that becomes the process, as "ip netns exec NAME"
+	Plain  bool     // without TLS also where Listen is no loopback address: for networks within this machine
 	Trace  bool
 }
 
@@ -46,6 +47,9 @@ func (h *House) Node(ctx context.Context, o NodeOptions) (*Node, error) {
 	if o.Trace {
 		n.TraceFile = base + ".trace"
 		args = append(args, "--trace", n.TraceFile)
+	}
+	if o.Plain {
+		args = append(args, "--insecure")
 	}
 	n.again = command{name: "the Message Node of " + o.Domain, log: base + ".log", free: h.Free, in: o.In, args: append(args, "--listen", o.Listen)}
 	if err := n.Start(ctx); err != nil {
