@@ -52,6 +52,7 @@ const (
 	Auto      Policy = "auto"      // the zero value too: for every message that does not forbid it
 	Requested Policy = "requested" // only for a message that asks for it
 	Never     Policy = "never"     // this runtime requests none; it still answers others' requests
+	Commanded Policy = "commanded" // only as its own components and hyperties command, see command; for tests of the ways
 )
 
 // Options is what a Registry is made from. Runtime, Domain and Bus are required; Deployer where stubs are to be

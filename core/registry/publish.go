@@ -50,9 +50,12 @@ func (r *Registry) receive(ctx context.Context, m message.Message) {
 	switch m.Type {
 	case message.Response:
 		return
+	case message.Execute:
+		r.command(ctx, m)
+		return
 	case message.Subscribe, message.Unsubscribe:
 	default:
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "the Registry takes subscribe and unsubscribe, not %s", m.Type))
+		r.post(ctx, m.Refuse(message.CodeBadRequest, "the Registry takes subscribe, unsubscribe and execute, not %s", m.Type))
 		return
 	}
 	wanted, err := parseSubscription(&m)

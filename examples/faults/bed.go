@@ -31,6 +31,8 @@ type bed struct {
 	sides  [2]*side
 	flows  [2]*flow // from each side to the other
 	pids   map[int]string
+
+	policies [2]string // the runtimes', on P2P connections; "": the default
 }
 
 // side is a runtime with its application.
@@ -86,7 +88,7 @@ func (b *bed) start(ctx context.Context, use ...string) (err error) {
 		s := &side{}
 		b.sides[i] = s
 		s.Runtime, err = b.house.Runtime(ctx, rig.RuntimeOptions{
-			Name: name, Domain: domain, Nodes: map[string]string{domain: b.node.URL}, Use: use, In: b.net.in(name),
+			Name: name, Domain: domain, Nodes: map[string]string{domain: b.node.URL}, Use: use, In: b.net.in(name), Policy: b.policies[i],
 		})
 		if err != nil {
 			return err

@@ -9,8 +9,8 @@ import (
 
 // The ways that are not the name of one plug-in.
 const (
-	relay  = "relay"  // over the Message Node alone
-	anyWay = "switch" // one after the other
+	relay  = "relay" // over the Message Node alone
+	anyWay = "all"   // one after the other
 )
 
 // fault is a case: something that is broken again and again.
@@ -30,6 +30,7 @@ func faults() []fault {
 		{"kill-node", "kill -9 of the Message Node; nothing lost; direct: a pause of at most 100 ms; relayed: flowing within 3 s of the node's return", []string{"quic", "webrtc", relay}, 5, 5_000, killNode},
 		{"blackhole", "the direct path swallows every datagram; nothing lost, on the relay within 6.5 s", p2p, 3, 5_000, blackhole},
 		{"loss", "the direct path loses 1, 5 and 20 % of the datagrams, a round each; nothing lost", p2p, 3, 5_000, loss},
+		{"switch", "every 200 ms another way: relay, QUIC, WebRTC; nothing lost, pauses of at most 100 ms (p99)", []string{anyWay}, 150, 5_000, switchWays},
 		{"kill-runtime", "kill -9 of a whole runtime; within 5 s of its return the other side has reported the reset and what is in doubt; what was neither delivered nor reported is lost, and none may be", []string{"quic", "webrtc", relay}, 3, 2_000, killRuntime},
 	}
 }

@@ -95,7 +95,7 @@ func TestMistakes(t *testing.T) {
 		{"node without host", "domain: a.b\nnode: 'ws:///x'", []string{`names no host`}},
 		{"bad port", "domain: a.b\nnode: 'ws://a.b:port/'", []string{`not a URL`, `port`}},
 		{"node twice", "domain: a.b\nnode: ws://a.b/\nnodes: {a.b: ws://c.d/}", []string{`given twice`}},
-		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, not "always"`}},
+		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, commanded, not "always"`}},
 		{"prefer unused", "domain: a.b\nplugins: {use: [quic]}\np2p: {prefer: [webrtc]}", []string{`webrtc is not in plugins.use`}},
 		{"twice", "domain: a.b\nplugins: {use: [quic, quic]}", []string{`quic is there twice`}},
 		{"plug-in name", "domain: a.b\nplugins: {use: [../quic]}", []string{`is no plug-in's name`}},
