@@ -112,7 +112,8 @@ func (s *session) adopt(incarnation uint64, now time.Duration) {
 	s.rewind()
 	s.sent, s.room = s.ring.base, firstRoom
 	s.seen, s.next = 0, 1
-	s.seenOn, s.leftDue = Path{}, 0
+	s.seenOn = Path{}
+	s.stay()
 	s.resumeGen, s.resumeNow = 0, false
 	s.unackedIn, s.bytesIn, s.ackDue = 0, 0, 0
 	s.ackNow = true // tells the peer that we are paired, and our room

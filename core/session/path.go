@@ -29,7 +29,8 @@ func (s *session) leavePath() {
 	if s.leave != nil {
 		s.leave()
 	}
-	s.path, s.pathLife, s.leave, s.leftDue = Path{}, nil, nil, 0
+	s.path, s.pathLife, s.leave = Path{}, nil, nil
+	s.stay()
 }
 
 // lose leaves path where it is in use; the pump then asks for another. It is false where path was not. mu is held.
@@ -60,19 +61,32 @@ func (s *session) peerOn(path Path, now time.Duration) {
 	s.seenOn = path
 	switch {
 	case path == s.path:
-		s.leftDue = 0
-	case before == s.path && s.path.Direct && s.leftDue == 0:
-		s.leftDue = now + leftPause
-		s.poke()
+		s.stay()
+	case before == s.path && s.path.Direct && s.leftTimer == nil:
+		s.leftTimer = time.AfterFunc(leftPause, s.follow) // the pump may hang in that path
 	}
 }
 
-// follow leaves a path that the peer has left. mu is held.
-func (s *session) follow(now time.Duration) {
-	path, to := s.path, s.seenOn
+// stay takes back that the peer has left path. mu is held.
+func (s *session) stay() {
+	if s.leftTimer != nil {
+		s.leftTimer.Stop()
+		s.leftTimer = nil
+	}
+}
+
+// follow leaves a path that the peer has left.
+func (s *session) follow() {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.closed || s.leftTimer == nil {
+		return
+	}
+	now, path, to := s.all.now(), s.path, s.seenOn
 	s.event(Event{Kind: Left, Path: path, Why: "the other side has left it"})
 	s.lose(path, "the other side has left it", now)
 	s.switchTo(to, now)
+	s.poke()
 }
 
 // rewind starts a new generation at the first message that is not acknowledged. mu is held.

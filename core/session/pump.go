@@ -114,9 +114,6 @@ func (s *session) tick(now time.Duration) {
 	if s.ackDue != 0 && now >= s.ackDue {
 		s.ackNow, s.ackDue = true, 0
 	}
-	if s.leftDue != 0 && now >= s.leftDue {
-		s.follow(now)
-	}
 	switch {
 	case s.peer == 0 || s.ring.empty():
 		s.probeDue, s.asked = 0, 0
@@ -180,7 +177,6 @@ func (s *session) due() time.Duration {
 	at(s.helloDue)
 	at(s.ackDue)
 	at(s.probeDue)
-	at(s.leftDue)
 	at(s.stallDue())
 	if s.path.IsZero() && s.hasWork() {
 		at(s.routeDue)

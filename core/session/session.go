@@ -84,9 +84,9 @@ type session struct {
 	failed    Path          // the last path that failed
 	failedTo  time.Duration // not tried again before
 	failWait  time.Duration
-	lastIn    Path          // where the last frame came from
-	seenOn    Path          // where the peer's newest generation came from first
-	leftDue   time.Duration // when path is left because the peer has left it; 0: it has not
+	lastIn    Path        // where the last frame came from
+	seenOn    Path        // where the peer's newest generation came from first
+	leftTimer *time.Timer // calls follow: the peer has left path; nil: it has not
 }
 
 func newSession(all *Sessions, remote message.URL) *session {

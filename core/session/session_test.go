@@ -548,6 +548,30 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowOutOfABlockedPath: the other side is followed also while the dead path takes no more frames.
+func TestFollowOutOfABlockedPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Options{}, nil)
+		defer p.close(t)
+		p.post(t, relay, 1, 10)
+		time.Sleep(time.Second)
+		p.a.UsePath(bob, direct)
+		p.b.UsePath(alice, direct)
+		time.Sleep(time.Second)
+		p.mu.Lock()
+		p.bad = func(ctx context.Context, _ Path) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		p.mu.Unlock()
+		p.post(t, direct, 11, 20)
+		time.Sleep(time.Millisecond)
+		p.b.UsePath(alice, relay)
+		time.Sleep(100 * time.Millisecond)
+		wantRun(t, p.delivered(), 1, 20)
+	})
+}
+
 // TestReturned: when the relay is back after it was away for long, what it lost is sent again at once in both
 // directions, not when the next probe is due.
 func TestReturned(t *testing.T) {
