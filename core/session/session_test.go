@@ -572,6 +572,38 @@ func TestFollowOutOfABlockedPath(t *testing.T) {
 	})
 }
 
+// TestStalledWhileBlocked: a path that swallows frames, and after a while takes no more, is left when nothing has been
+// acknowledged for Options.Stall, not so long after it took the last.
+func TestStalledWhileBlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Options{}, nil)
+		defer p.close(t)
+		p.post(t, direct, 1, 10)
+		time.Sleep(time.Second)
+		began := time.Now()
+		p.mu.Lock()
+		p.bad = func(ctx context.Context, _ Path) error {
+			if time.Since(began) < 2*time.Second {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		p.mu.Unlock()
+		for n := uint64(11); n <= 30; n++ {
+			p.post(t, direct, n, n)
+			time.Sleep(200 * time.Millisecond)
+		}
+		time.Sleep(200 * time.Millisecond) // 4.2 s
+		if e := p.events(Stalled); len(e) != 1 {
+			t.Errorf("events %+v", e)
+		}
+		p.a.UsePath(bob, relay)
+		synctest.Wait()
+		wantRun(t, p.delivered(), 1, 30)
+	})
+}
+
 // TestReturned: when the relay is back after it was away for long, what it lost is sent again at once in both
 // directions, not when the next probe is due.
 func TestReturned(t *testing.T) {
