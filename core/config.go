@@ -32,7 +32,7 @@ type Config struct {
 type P2P struct {
 	Use       []string // the P2P plug-ins to run Handlers of; none: everything goes over the Message Node
 	Prefer    []string // the order in which to try them as Requester; empty: Use
-	Policy    string   // "auto" (also ""), "requested" or "never"
+	Policy    string   // "auto" (also ""), "requested", "never" or "commanded"
 	NoChanges bool     // do not subscribe to the changes of remote registries
 }
 

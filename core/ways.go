@@ -131,6 +131,9 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 			rt.registry.Suspect(e.Remote, e.Path.Door)
 		}
 		rt.log.Warn("nothing is acknowledged", "remote", e.Remote, "door", e.Path.Door)
+	case session.Left:
+		rt.registry.Suspect(e.Remote, e.Path.Door)
+		rt.log.Info("the other side has left the direct path", "remote", e.Remote, "door", e.Path.Door)
 	case session.Reset:
 		rt.sync.RuntimeGone(e.Remote) // what it observed here it has forgotten
 		rt.sync.Refresh(e.Remote)     // and who observes it from here

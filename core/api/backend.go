@@ -109,6 +109,7 @@ type Session struct {
 	Sent           uint64      `json:"sent"`
 	Received       uint64      `json:"received"`
 	Unacknowledged int         `json:"unacknowledged"` // messages
+	Resets         uint64      `json:"resets"`         // how often the remote runtime has started again
 }
 
 // Plugin is a plug-in's process.

@@ -52,7 +52,11 @@ func (r *Registry) receive(ctx context.Context, m message.Message) {
 		return
 	case message.Subscribe, message.Unsubscribe:
 	case message.Execute:
-		r.execute(ctx, m)
+		if r.isLocal(m.From) {
+			r.command(ctx, m)
+		} else {
+			r.execute(ctx, m)
+		}
 		return
 	default:
 		r.post(ctx, m.Refuse(message.CodeBadRequest, "the Registry takes subscribe, unsubscribe and execute, not %s", m.Type))

@@ -13,7 +13,7 @@ import (
 // consider starts a P2P set-up with rem, or asks its Requester to connect again, if the time has come. to is an
 // address at rem, or "". It runs in the loop.
 func (r *Registry) consider(rem *remote, to message.URL) {
-	if time.Now().Before(rem.retryAt) {
+	if time.Now().Before(rem.retryAt) || r.opts.Policy == Commanded {
 		return
 	}
 	c := rem.conn

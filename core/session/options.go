@@ -55,7 +55,7 @@ type Options struct {
 	AckDelay   time.Duration // how long an acknowledgement waits for data to ride on; 20 ms
 	ProbeMin   time.Duration // without acknowledgement for so long: probe; 250 ms
 	ProbeMax   time.Duration // probes back off up to this; 2 s
-	Stall      time.Duration // without acknowledgement for so long: Stalled; 4 s, 4 ProbeMin on a direct path that the peer has left
+	Stall      time.Duration // without acknowledgement for so long: Stalled; 4 s
 	Settle     time.Duration // how long Close waits for a remote runtime that acknowledges nothing; 3 s
 	KeyFrames  int           // frames sealed with one key; 1 Mi
 	KeyBytes   int           // bytes sealed with one key; 1 GiB
@@ -139,6 +139,7 @@ const (
 	Switched EventKind = "switched" // from the path Before to Path; Before is zero for the first
 	PathLost EventKind = "lost"     // Path failed or was said to be down; another is sought
 	Stalled  EventKind = "stalled"  // nothing was acknowledged on Path for Options.Stall although it was asked for
+	Left     EventKind = "left"     // the remote runtime has left the direct Path: it sends over another; so do we
 	Expired  EventKind = "expired"  // IDs were not acknowledged within Options.TTL and are given up
 	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong
 	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged
@@ -171,6 +172,7 @@ type State struct {
 	RingBytes   int // what they take
 	InboxBytes  int // received and not delivered yet
 	LastAck     time.Time
+	Resets      uint64 // how often the remote runtime has started again
 	Rewinds     uint64 // how often sending went back
 	Dropped     uint64 // frames that were refused: malformed, of another incarnation, not authentic, seen before, or with an impossible acknowledgement
 }

@@ -324,6 +324,7 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	case 0:
 		s.event(Event{Kind: Opened, Path: s.path})
 	default:
+		s.resets++
 		s.dead[s.deadAt] = before
 		s.deadAt = (s.deadAt + 1) % len(s.dead)
 		if s.sent > s.ring.base {
@@ -335,6 +336,8 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	s.rewind()
 	s.sent, s.room = s.ring.base, firstRoom
 	s.seen, s.next = 0, 1
+	s.seenOn = Path{}
+	s.stay()
 	s.resumeGen, s.resumeNow = 0, false
 	s.unackedIn, s.bytesIn, s.ackDue = 0, 0, 0
 	s.ackNow = true // tells the peer that we are paired, and our room

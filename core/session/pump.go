@@ -16,7 +16,12 @@ func (s *session) pump() {
 	defer s.all.wg.Done()
 	timer := time.NewTimer(s.o.Linger)
 	defer timer.Stop()
-	watch := time.AfterFunc(s.o.Stall, s.stuck)
+	var watch *time.Timer
+	watch = time.AfterFunc(s.o.Stall, func() {
+		if again := s.stuck(); again > 0 {
+			watch.Reset(again)
+		}
+	})
 	defer watch.Stop()
 	watch.Stop()
 	var batch [maxBatch][]byte
@@ -37,6 +42,7 @@ func (s *session) pump() {
 		if n > 0 {
 			idle = 0
 			s.sendingOn, s.sendingAt = life, now
+			patience := s.stuckDue() - now
 			s.unlock()
 			for i, aead := range s.seals[:n] {
 				if aead != nil {
@@ -44,7 +50,7 @@ func (s *session) pump() {
 				}
 			}
 			s.traceFrames(path, batch[:n])
-			watch.Reset(s.o.Stall)
+			watch.Reset(patience)
 			err := s.o.Send(life, path, s.remote, batch[:n]...)
 			watch.Stop()
 			s.handed(path, batch[:n], err)
@@ -89,17 +95,31 @@ func (s *session) handed(path Path, batch [][]byte, err error) {
 	}
 }
 
-// stuck leaves a path that has not taken a batch within Options.Stall, as if it had failed.
-func (s *session) stuck() {
+// stuck leaves a path that does not take a batch, as if it had failed. It says when to look again, 0: never.
+func (s *session) stuck() time.Duration {
 	s.mu.Lock()
 	defer s.unlock()
 	now := s.all.now()
-	if s.sendingOn == nil || s.sendingOn != s.pathLife || now < s.sendingAt+s.o.Stall {
-		return
+	if s.sendingOn == nil || s.sendingOn != s.pathLife {
+		return 0
+	}
+	if due := s.stuckDue(); now < due {
+		return due - now
 	}
 	path := s.path
 	s.event(Event{Kind: Stalled, Path: path, Why: "takes no frames"})
 	s.lose(path, "takes no frames", now)
+	return 0
+}
+
+// stuckDue is when the batch that is being sent has taken too long: Options.Stall after it began, or, since the pump
+// cannot look while it sends, when the path counts as stalled. mu is held.
+func (s *session) stuckDue() time.Duration {
+	due := s.sendingAt + s.o.Stall
+	if stalled := s.stallDue(); stalled != 0 {
+		due = min(due, stalled)
+	}
+	return due
 }
 
 // rest ends the pump's part: the memory of an idle session goes. mu is held.
@@ -132,19 +152,20 @@ func (s *session) tick(now time.Duration) {
 		s.probeNow, s.reroute = true, true
 		s.probeWait = min(2*s.probeWait, s.o.ProbeMax)
 		s.probeDue = now + s.probeWait
-		if !s.stalled && !s.path.IsZero() && now >= max(s.asked, s.progress)+s.patience() {
-			s.stalled = true
-			s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
-		}
+	}
+	if due := s.stallDue(); due != 0 && now >= due {
+		s.stalled, s.probeNow, s.reroute = true, true, true
+		s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
 	}
 }
 
-// patience is how long the path may leave us without an acknowledgement before it is called stalled. mu is held.
-func (s *session) patience() time.Duration {
-	if s.doubted {
-		return min(4*s.o.ProbeMin, s.o.Stall)
+// stallDue is when the path counts as stalled unless something is acknowledged before, 0: never. It does not wait for
+// the probe after it, which may be late. mu is held.
+func (s *session) stallDue() time.Duration {
+	if s.stalled || s.path.IsZero() || s.probeDue == 0 {
+		return 0
 	}
-	return s.o.Stall
+	return max(s.asked, s.progress) + s.o.Stall
 }
 
 // restartProbe begins to wait for an acknowledgement anew. mu is held.
@@ -186,6 +207,7 @@ func (s *session) due() time.Duration {
 	at(s.holdTo)
 	at(s.ackDue)
 	at(s.probeDue)
+	at(s.stallDue())
 	if s.path.IsZero() && s.hasWork() {
 		at(s.routeDue)
 	}

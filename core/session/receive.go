@@ -120,13 +120,13 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 		s.answerSoon()
 		if s.path != s.lastIn {
 			s.reroute = true // the peer has moved: perhaps we should
-			if a.kind == resume && a.gen > s.seen && s.path.Direct && !s.lastIn.Direct {
-				s.doubted = true // it has gone back to a relay: our direct path may be as dead as its own
-			}
 		}
 	}
 	if a.gen < s.seen { // the generation check of data: a path or a run that was left
 		return
+	}
+	if a.gen > s.seen {
+		s.peerOn(s.lastIn, now)
 	}
 	s.seen = a.gen
 	s.next = max(s.next, a.base) // what is below was given up
@@ -161,7 +161,7 @@ func (s *session) acknowledged(f *fields, now time.Duration) bool {
 		s.release(f.next)
 		s.progress = now
 		s.restartProbe(now)
-		s.stalled, s.doubted, s.failWait = false, false, s.o.ProbeMin/4
+		s.stalled, s.failWait = false, s.o.ProbeMin/4
 	}
 	opened := f.room > s.room
 	s.room = f.room

@@ -53,8 +53,8 @@ type session struct {
 	probeWait time.Duration
 	probeNow  bool
 	stalled   bool
-	doubted   bool          // the peer has left the path that we use: it has less time to show that it carries
 	asked     time.Duration // since when an acknowledgement is owed to us
+	resets    uint64
 	rewinds   uint64
 	dropped   uint64
 
@@ -80,7 +80,9 @@ type session struct {
 	failed    Path          // the last path that failed
 	failedTo  time.Duration // not tried again before
 	failWait  time.Duration
-	lastIn    Path // where the last frame came from
+	lastIn    Path        // where the last frame came from
+	seenOn    Path        // where the peer's newest generation came from first
+	leftTimer *time.Timer // calls follow: the peer has left path; nil: it has not
 }
 
 func newSession(all *Sessions, remote message.URL) *session {

@@ -144,6 +144,21 @@ func (s *Sessions) PathDown(path Path) {
 	}
 }
 
+// Returned says that the relay behind a stub, which was away, is there again. What was sent meanwhile is lost in both
+// directions: the sessions on it send again, and ask for the same, instead of probing when it is time.
+func (s *Sessions) Returned(stub message.URL) {
+	for _, one := range s.existing() {
+		one.mu.Lock()
+		if one.path.Stub == stub && one.peer != 0 {
+			one.rewind()
+			one.resumeNow = true
+			one.restartProbe(s.now())
+			one.poke()
+		}
+		one.unlock()
+	}
+}
+
 // Snapshot is the state of all sessions, in no order.
 func (s *Sessions) Snapshot() []State {
 	list := s.existing()
@@ -153,7 +168,7 @@ func (s *Sessions) Snapshot() []State {
 		st := State{
 			Remote: one.remote, Incarnation: one.peer, Path: one.path, Generation: one.gen,
 			Unacked: int(one.ring.next - one.ring.base), RingBytes: one.ring.cost(), InboxBytes: one.inbox.cost,
-			Rewinds: one.rewinds, Dropped: one.dropped,
+			Resets: one.resets, Rewinds: one.rewinds, Dropped: one.dropped,
 		}
 		if one.progress != 0 {
 			st.LastAck = s.epoch.Add(one.progress)

@@ -43,7 +43,7 @@ type Options struct {
 	Drain        time.Duration // how long the old process of a plug-in that is reloaded may go on; 0: 10 s
 	Idle         time.Duration // how long a process without instances is kept; 0: 1 s
 	BackoffMin   time.Duration // the first delay before a process is started again; 0: 100 ms
-	BackoffMax   time.Duration // the longest; 0: 10 s
+	BackoffMax   time.Duration // the longest; 0: 3 s
 	Healthy      time.Duration // the delays begin anew after a process ran this long; 0: 10 s
 	Health       time.Duration // how often a process is asked whether it is alive, and may take to answer; 0: 5 s
 }
@@ -54,7 +54,7 @@ func (o *Options) defaults() {
 		is time.Duration
 	}{
 		{&o.StartTimeout, 10 * time.Second}, {&o.StopGrace, 5 * time.Second}, {&o.PostTimeout, 5 * time.Second},
-		{&o.Drain, 10 * time.Second}, {&o.Idle, time.Second}, {&o.BackoffMin, 100 * time.Millisecond}, {&o.BackoffMax, 10 * time.Second},
+		{&o.Drain, 10 * time.Second}, {&o.Idle, time.Second}, {&o.BackoffMin, 100 * time.Millisecond}, {&o.BackoffMax, 3 * time.Second},
 		{&o.Healthy, 10 * time.Second}, {&o.Health, 5 * time.Second},
 	} {
 		if *d.at <= 0 {

@@ -40,7 +40,7 @@ type Plugins struct {
 
 // P2P is the policy on direct connections.
 type P2P struct {
-	Policy  string   `koanf:"policy"`  // auto, requested, never
+	Policy  string   `koanf:"policy"`  // auto, requested, never, commanded
 	Prefer  []string `koanf:"prefer"`  // order in which to request with them; empty: plugins.use
 	Changes bool     `koanf:"changes"` // subscribe to the changes of remote registries
 }
@@ -66,7 +66,7 @@ type Log struct {
 
 // The words that some keys take.
 var (
-	policies = []string{"auto", "requested", "never"}
+	policies = []string{"auto", "requested", "never", "commanded"}
 	levels   = []string{"trace", "debug", "info", "warn", "error"}
 	formats  = []string{"text", "json"}
 )

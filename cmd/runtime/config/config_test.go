@@ -109,7 +109,7 @@ func TestMistakes(t *testing.T) {
 		{"node without host", "domain: a.b\nnode: 'ws:///x'", []string{`names no host`}},
 		{"bad port", "domain: a.b\nnode: 'ws://a.b:port/'", []string{`not a URL`, `port`}},
 		{"node twice", "domain: a.b\nnode: ws://a.b/\nnodes: {a.b: ws://c.d/}", []string{`given twice`}},
-		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, not "always"`}},
+		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, commanded, not "always"`}},
 		{"trust mode", "domain: a.b\ntrust: {mode: all}", []string{`:2: trust.mode: want any, pinned, not "all"`}},
 		{"trust peer", "domain: a.b\ntrust: {peers: [bob]}", []string{`trust: peers: "bob" is no runtime's address`}},
 		{"trust pin", "domain: a.b\ntrust: {pins: ['hyperty://a.b/x']}", []string{`trust: pins: "hyperty://a.b/x": want a hyperty's address, a space and a runtime's`}},

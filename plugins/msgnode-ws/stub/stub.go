@@ -23,7 +23,7 @@ const (
 	pingEvery   = 3 * time.Second
 	pingTime    = 5 * time.Second
 	firstPause  = 100 * time.Millisecond
-	longPause   = 5 * time.Second
+	longPause   = 2 * time.Second
 	eagerPause  = 300 * time.Millisecond // a pause is no longer where there is traffic
 	steady      = 5 * time.Second        // a connection that held this long resets the pauses
 	sayAgain    = time.Minute            // before the same trouble is logged once more
@@ -120,7 +120,7 @@ func (i *instance) stayConnected(ctx context.Context) {
 			i.yield(ctx)
 			continue
 		}
-		i.rest(ctx, time.Duration(float64(pause)*(0.5+rand.Float64())))
+		i.rest(ctx, pause/2+rand.N(pause/2))
 		pause = min(2*pause, longPause)
 	}
 }
