@@ -89,12 +89,14 @@ func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
 	gb, stopB := watchGaps(b, alice.URL())
 	defer stopB()
 	var pauses []time.Duration
+	var busy time.Duration // the longest pause while nothing was reloaded: the machine does something else
 	var pids []int
 	for round := range rounds {
 		r := sides[round%2]
-		f.flows(200)
 		ga.longest()
 		gb.longest()
+		f.flows(500)
+		busy = max(busy, ga.longest(), gb.longest())
 		before := r.pid(plugin)
 		relayed := a.relayed(b) + b.relayed(a)
 		pids = append(pids, before)
@@ -117,9 +119,9 @@ func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
 	}
 	f.finish()
 	slices.Sort(pauses)
-	t.Logf("%d and %d messages; the longest pauses of %d reloads: median %v, max %v", f.ways[0].sent, f.ways[1].sent, rounds, pauses[len(pauses)/2], pauses[len(pauses)-1])
-	if worst := pauses[len(pauses)-1]; worst > 500*time.Millisecond {
-		t.Errorf("messages waited for %v, want at most 500 ms", worst)
+	t.Logf("%d and %d messages; the longest pauses of %d reloads: median %v, max %v; between reloads: max %v", f.ways[0].sent, f.ways[1].sent, rounds, pauses[len(pauses)/2], pauses[len(pauses)-1], busy)
+	if longest := pauses[len(pauses)-1]; longest > 500*time.Millisecond+2*busy {
+		t.Errorf("messages waited for %v, want at most 500 ms, and twice the %v for which they wait without a reload", longest, busy)
 	}
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, 0); err == nil {
@@ -211,4 +213,28 @@ func TestReloadOfAnUpgrade(t *testing.T) {
 	if _, err := a.Reload(t.Context(), "frobnicate", false); err == nil || !strings.Contains(err.Error(), "no plug-in") {
 		t.Errorf("a plug-in that is not installed: %v", err)
 	}
+}
+
+// While the Message Node is away the connection itself carries what sets up its successor.
+func TestReloadWithoutTheMessageNode(t *testing.T) {
+	node := startNode(t, "example.com")
+	name := built.transportIDs[0]
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: []string{name}})
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: []string{name}})
+	alice, bob := a.register("alice"), b.register("bob")
+	f := startTraffic(t, alice, bob, time.Millisecond)
+	f.flows(10)
+	a.until("direct connections", waitTime, func() bool { return a.isLive(b) && b.isLive(a) })
+	node.kill()
+	for _, r := range []*running{a, b, a, b} {
+		before := r.pid(name)
+		done, err := r.Reload(t.Context(), name, false)
+		if err != nil || done.Cut != 0 || r.pid(name) == before {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		mutual(t, a, b)
+		f.flows(100)
+	}
+	f.finish()
+	node.start()
 }

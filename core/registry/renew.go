@@ -17,7 +17,9 @@ const (
 )
 
 const (
-	retireAfter = 300 * time.Millisecond // between the new connection's live and the closing of the old one
+	// retireAfter is between the new connection's live and the closing of the old one: the other side's may be live a
+	// little later, and until then it sends by the old one.
+	retireAfter = time.Second
 	forgetAfter = 700 * time.Millisecond // between that and the end of its Requester
 	maxRenewals = 3                      // tries
 )

@@ -108,6 +108,7 @@ func (p *plugin) replace(ctx context.Context, s Plugin, o ReloadOptions) (Reload
 			return Reloaded{}, err
 		}
 		p.adopt(s)
+		p.retire() // a process that nobody needs would be used once more
 		return Reloaded{}, nil
 	}
 	out := Reloaded{Running: true, OldVersion: old.version, OldPID: int(old.run.pid.Load()), Started: time.Now()}

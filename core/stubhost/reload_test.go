@@ -273,6 +273,19 @@ func TestReloadOfWhatDoesNotRun(t *testing.T) {
 	if err != nil || r.Running {
 		t.Errorf("%+v, %v", r, err)
 	}
+	a := stubURL("a")
+	c.deploy("echo", a)
+	old, _ := c.pid(a)
+	if err := c.host.Undeploy(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = c.host.Reload(t.Context(), p, stubhost.ReloadOptions{}); err != nil || r.Running && alive(old) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	c.deployAs(p, a, sdk.RoleNode, "")
+	if pid, _ := c.pid(a); pid == old {
+		t.Error("the old process is used once more")
+	}
 	p.SHA256 = checksum()
 	if _, err := c.host.Reload(t.Context(), p, stubhost.ReloadOptions{}); err == nil {
 		t.Error("a wrong checksum was taken")
