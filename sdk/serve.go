@@ -59,8 +59,13 @@ func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 	made := make(chan struct{})
 	served := make(chan struct{})
 	code := make(chan int, 1)
+	// Before the handshake is printed: whoever reads it may send a signal at once.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+	parent := os.Getppid()
 	go func() {
-		reason, ok := awaitEnd(ctx, links)
+		reason, ok := awaitEnd(ctx, links, signals, parent)
 		log.Debug("ending", "reason", reason)
 		// Whatever hangs now must not keep the process.
 		time.AfterFunc(2*stopGrace, func() { os.Exit(1) })
@@ -105,11 +110,7 @@ func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 }
 
 // awaitEnd returns why the process is to end, and whether that is in order.
-func awaitEnd(ctx context.Context, links *LinkServer) (reason string, ok bool) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	defer signal.Stop(signals)
-	parent := os.Getppid()
+func awaitEnd(ctx context.Context, links *LinkServer, signals <-chan os.Signal, parent int) (reason string, ok bool) {
 	look := time.NewTicker(parentCheck)
 	defer look.Stop()
 	late := time.NewTimer(linkTimeout)
