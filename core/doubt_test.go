@@ -41,11 +41,15 @@ func TestInDoubtIsReported(t *testing.T) {
 	if err := b.register("bob").Send(t.Context(), alice.URL(), map[string]int{"n": 1}); err != nil {
 		t.Fatal(err)
 	}
-	for n := range 3 {
+	for n := 0; n < 3; {
 		m := <-told
+		if m.ID == message.NumberID(1) { // it came, but its acknowledgement may have died with the node
+			continue
+		}
 		r, err := m.Result()
 		if err != nil || m.ID != message.NumberID(uint64(n)+100) || r.Code != message.CodeUnavailable || !strings.Contains(r.Description, "in doubt") {
 			t.Errorf("response %s: %+v, %v", m.ID, r, err)
 		}
+		n++
 	}
 }
