@@ -112,7 +112,7 @@ func (rt *Runtime) Status(context.Context) (api.Status, error) {
 		n := rt.counts.of(st.Remote)
 		relayed, direct := n.relayed.Load(), n.direct.Load()
 		s.Sessions = append(s.Sessions, api.Session{Remote: st.Remote, Door: st.Path.Door, Direct: st.Path.Direct,
-			Sent: relayed + direct, Received: n.received.Load(), Unacknowledged: st.Unacked})
+			Sent: relayed + direct, Received: n.received.Load(), Unacknowledged: st.Unacked, Resets: st.Resets})
 	}
 	for _, p := range rt.host.Plugins() {
 		s.Plugins = append(s.Plugins, api.Plugin{Name: p.Name, Version: p.Version, PID: p.PID, State: string(p.State),

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/trace"
 )
 
@@ -19,6 +20,7 @@ type Config struct {
 	Socket    string            // of the local application API; "": none
 	NodeStub  string            // the plug-in that reaches Message Nodes; "": DefaultNodeStub
 	P2P       P2P
+	Trust     identity.Trust // with whom this runtime speaks; the zero value: everybody who proves its address
 	// StubConfig is each plug-in's configuration by its name: an object that only the plug-in reads.
 	StubConfig map[string]json.RawMessage
 	Version    string
@@ -30,7 +32,7 @@ type Config struct {
 type P2P struct {
 	Use       []string // the P2P plug-ins to run Handlers of; none: everything goes over the Message Node
 	Prefer    []string // the order in which to try them as Requester; empty: Use
-	Policy    string   // "auto" (also ""), "requested" or "never"
+	Policy    string   // "auto" (also ""), "requested", "never" or "commanded"
 	NoChanges bool     // do not subscribe to the changes of remote registries
 }
 

@@ -7,7 +7,7 @@
 //	core/registry  who runs what and where, Resolve, P2P connections, /registry/changes
 //	core/session   one per remote runtime: order, exactly once, whatever path frames take
 //	core/identity  the runtime's key and the URL derived from it
-//	core/stubhost  plug-in processes: start, supervise, restart, drain
+//	core/stubhost  plug-in processes: start, supervise, restart, reload, drain
 //	core/catalogue which plug-ins are installed, where a domain's Message Node is
 //	core/syncmanager  the sync manager of Reporter–Observer data objects
 //	core/api       the local application API on a Unix socket

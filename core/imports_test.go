@@ -29,12 +29,13 @@ var inHouse = []struct {
 	{"examples", []string{"sdk", "core"}},
 }
 
-// outside is every module that core and sdk may depend on, directly or not: logs, the link to the plug-ins with what it
-// takes along, and what the standard library lacks. No transport is among them, nor what reads configurations.
+// outside is every module that core and sdk may depend on, directly or not: logs, the handshake of sessions, the link
+// to the plug-ins with what it takes along, and what the standard library lacks. No transport is among them, nor what
+// reads configurations.
 var outside = []string{
-	"github.com/fatih/color", "github.com/gofrs/flock", "github.com/golang/protobuf", "github.com/hashicorp/go-hclog",
+	"github.com/fatih/color", "github.com/flynn/noise", "github.com/gofrs/flock", "github.com/golang/protobuf", "github.com/hashicorp/go-hclog",
 	"github.com/hashicorp/go-plugin", "github.com/hashicorp/yamux", "github.com/mattn/go-colorable",
-	"github.com/mattn/go-isatty", "github.com/oklog/run", "go.uber.org/goleak", "golang.org/x/net", "golang.org/x/sys",
+	"github.com/mattn/go-isatty", "github.com/oklog/run", "go.uber.org/goleak", "golang.org/x/crypto", "golang.org/x/net", "golang.org/x/sys",
 	"golang.org/x/text", "golang.org/x/time", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc",
 	"google.golang.org/protobuf",
 }

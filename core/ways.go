@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,9 @@ func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) 
 			return err
 		}
 	}
-	if err := rt.sessions.Post(ctx, r.Remote, path(r), m); err != nil {
+	if err := rt.sessions.Post(ctx, r.Remote, path(r), m); errors.Is(err, session.ErrUntrusted) {
+		return &message.ResponseError{Code: message.CodeForbidden, From: rt.URL(), Description: err.Error()}
+	} else if err != nil {
 		return err
 	}
 	counts := rt.counts.of(r.Remote)
@@ -128,6 +131,9 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 			rt.registry.Suspect(e.Remote, e.Path.Door)
 		}
 		rt.log.Warn("nothing is acknowledged", "remote", e.Remote, "door", e.Path.Door)
+	case session.Left:
+		rt.registry.Suspect(e.Remote, e.Path.Door)
+		rt.log.Info("the other side has left the direct path", "remote", e.Remote, "door", e.Path.Door)
 	case session.Reset:
 		rt.sync.RuntimeGone(e.Remote) // what it observed here it has forgotten
 		rt.sync.Refresh(e.Remote)     // and who observes it from here
@@ -136,6 +142,9 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 	case session.Expired, session.Closed:
 		rt.log.Warn("messages given up", "remote", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
 		rt.undelivered(e)
+	case session.Untrusted:
+		rt.log.Error("remote runtime refused", "remote", e.Remote, "door", e.Path.Door, "why", e.Why)
+		rt.trace.Emit(trace.Event{Kind: trace.Untrusted, Peer: e.Remote, Via: e.Path.Door, Value: e.Why})
 	case session.Refused:
 		rt.log.Warn("remote runtime sent what is no message", "remote", e.Remote, "why", e.Why)
 	default:
@@ -164,30 +173,36 @@ func (rt *Runtime) undelivered(e session.Event) {
 type doors struct {
 	mu sync.RWMutex
 	to map[message.URL]message.URL
-	of map[handled]message.URL // the door that a Handler has for a runtime
+	of map[handled][2]message.URL // the door that a stub has for a runtime, and the one before: it may be in use still
 }
 
 type handled struct{ stub, remote message.URL }
 
-// set notes that the stub's door leads to remote, instead of the door that the stub had for it before.
+// set notes that the stub's door leads to remote. The one that the stub had for it before leads there until the next
+// comes.
 func (d *doors) set(stub, door, remote message.URL) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.to == nil {
-		d.to, d.of = map[message.URL]message.URL{}, map[handled]message.URL{}
+		d.to, d.of = map[message.URL]message.URL{}, map[handled][2]message.URL{}
 	}
 	key := handled{stub, remote}
-	delete(d.to, d.of[key])
-	d.to[door], d.of[key] = remote, door
+	before := d.of[key]
+	if before[0] == door {
+		return
+	}
+	delete(d.to, before[1])
+	d.to[door], d.of[key] = remote, [2]message.URL{door, before[0]}
 }
 
 // drop forgets the doors of a stub that has ended.
 func (d *doors) drop(stub message.URL) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for key, door := range d.of {
+	for key, both := range d.of {
 		if key.stub == stub {
-			delete(d.to, door)
+			delete(d.to, both[0])
+			delete(d.to, both[1])
 			delete(d.of, key)
 		}
 	}

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"math/rand/v2"
 	"strings"
 	"sync"
 
@@ -32,8 +33,10 @@ func newInstance(s *LinkServer, number uint32, f *linkpb.Start) (*instance, erro
 	}
 	i := &instance{server: s, number: number, start: start, lane: s.conn.Lane(number, 0)}
 	i.ctx, i.cancel = context.WithCancel(s.ctx)
+	// While a plug-in is reloaded this instance has a twin in another process: their requests are told apart by ID. In
+	// JSON a number is exact up to 2^53.
 	i.doors = &doors{conn: s.conn, instance: number, owner: start.URL, byURL: map[message.URL]*door{}}
-	i.bus = &instanceBus{MiniBus: minibus.New(minibus.Options{Out: i.out}), listening: make(chan struct{})}
+	i.bus = &instanceBus{MiniBus: minibus.New(minibus.Options{Out: i.out, Last: rand.Uint64N(1 << 50)}), listening: make(chan struct{})}
 	i.start.Doors = i.doors
 	i.start.Log = s.log.With("stub", string(start.URL))
 	return i, nil

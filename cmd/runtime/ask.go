@@ -22,11 +22,16 @@ const askTime = 10 * time.Second
 
 // ask connects to the running runtime for one question.
 func (c *cli) ask(cmd *cobra.Command, question func(ctx context.Context, client *api.Client) error) error {
+	return c.askFor(cmd, askTime, question)
+}
+
+// askFor is ask with a time of its own.
+func (c *cli) askFor(cmd *cobra.Command, limit time.Duration, question func(ctx context.Context, client *api.Client) error) error {
 	socket, err := c.socket(cmd)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), askTime)
+	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 	defer cancel()
 	client, err := api.Dial(ctx, socket)
 	if err != nil {

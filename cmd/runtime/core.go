@@ -20,6 +20,10 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 	if err != nil {
 		return nil, err
 	}
+	trust, err := l.Trusted()
+	if err != nil {
+		return nil, err
+	}
 	rt, err := core.Start(ctx, core.Config{
 		Domain:    l.Domain,
 		Nodes:     l.AllNodes(),
@@ -30,6 +34,7 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		P2P: core.P2P{
 			Use: use, Prefer: l.P2P.Prefer, Policy: l.P2P.Policy, NoChanges: !l.P2P.Changes,
 		},
+		Trust:      trust,
 		StubConfig: stubs,
 		Version:    buildVersion(),
 		Log:        log,

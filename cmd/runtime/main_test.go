@@ -118,6 +118,8 @@ func TestUsage(t *testing.T) {
 		{"plugins lst", 2, "did you mean list?"},
 		{"status now", 2, "unknown command"},
 		{"path", 2, "accepts 1 arg(s), received 0"},
+		{"plugins reload", 2, "accepts 1 arg(s), received 0"},
+		{"plugins reload quick", 1, "protofly run"},
 		{"path bob", 2, "no scheme"},
 		{"send hyperty://example.com/bob x --type response", 2, "--type response"},
 		{"send hyperty://example.com/bob x --type nonsense", 2, `"nonsense": want one of create, read`},
@@ -230,6 +232,17 @@ func (f *fake) Status(context.Context) (api.Status, error) {
 	}, nil
 }
 
+func (f *fake) Reload(_ context.Context, plugin string, restart bool) (api.Reloaded, error) {
+	if plugin == "broken" {
+		return api.Reloaded{}, errors.New("reload broken: wrong checksum; the process that ran before goes on")
+	}
+	cut := 0
+	if restart {
+		cut = 1
+	}
+	return api.Reloaded{Plugin: plugin, Cut: cut, Running: plugin != "idle", OldVersion: "1.0", NewVersion: "2.0", OldPID: 11, NewPID: 12, HandOver: 0.05, Drain: 0.6}, nil
+}
+
 func (f *fake) Path(_ context.Context, to message.URL) (api.Path, error) {
 	if to.Domain() != "example.com" {
 		return api.Path{}, &message.ResponseError{Code: 404, From: to, Description: "nobody has this address"}
@@ -258,6 +271,20 @@ func TestAskARuntime(t *testing.T) {
 	}
 	if code, _, errs = s.run("path", "hyperty://other.example/bob"); code != 1 || !strings.Contains(errs, "nobody has this address") {
 		t.Fatalf("%d %s", code, errs)
+	}
+	if code, out, errs = s.run("plugins", "reload", "quick"); code != 0 ||
+		out != "quick: version 2.0 (process 12) has taken over from 1.0 (process 11): started in 0.05 s, old process drained in 0.60 s\n" {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	if code, out, _ = s.run("plugins", "reload", "idle"); code != 0 || !strings.Contains(out, "idle does not run; version 2.0 is used when it does") {
+		t.Fatalf("%d %s", code, out)
+	}
+	var r api.Reloaded
+	if code, out, _ = s.run("plugins", "reload", "--json", "--restart", "quick"); code != 0 || json.Unmarshal([]byte(out), &r) != nil || r.NewPID != 12 || r.Cut != 1 {
+		t.Fatalf("%d %s", code, out)
+	}
+	if code, out, errs = s.run("plugins", "reload", "broken"); code != 1 || out != "" || !strings.Contains(errs, "wrong checksum") {
+		t.Fatalf("%d %s%s", code, out, errs)
 	}
 	s.env = nil
 	file := s.write("c.yaml", "domain: example.com\napi: {socket: r/api.sock}\n")

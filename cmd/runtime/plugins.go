@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -9,16 +10,18 @@ import (
 	"os"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/protofly/protofly/cmd/runtime/config"
+	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/sdk"
 )
 
 func (c *cli) pluginsCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "plugins", Short: "List and install protostubs", Args: usageArgs(cobra.NoArgs),
+	parent := &cobra.Command{Use: "plugins", Short: "List, install and reload protostubs", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	list := &cobra.Command{Use: "list", Short: "List the installed plug-ins, and whether they are whole",
 		Args: usageArgs(cobra.NoArgs)}
@@ -57,8 +60,44 @@ func (c *cli) pluginsCommand() *cobra.Command {
 	for _, cmd := range []*cobra.Command{list, install} {
 		addConfigFlags(cmd.Flags())
 	}
-	parent.AddCommand(list, install)
+	parent.AddCommand(list, install, c.reloadCommand())
 	return parent
+}
+
+// reloadTime is how long a reload may take: to start the new process, and to drain the old one.
+const reloadTime = time.Minute
+
+func (c *cli) reloadCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "reload NAME", Short: "Have the running runtime use the plug-in as it is installed now",
+		Long: `Have the running runtime use the plug-in as it is installed now.
+
+The new process is started beside the old one and takes over its connections one by one; messages go on. Where the new
+program has the wrong checksum, or does not start, the old process goes on and the error says why.`,
+		Example: "  protofly plugins install bin/quic && protofly plugins reload quic", Args: usageArgs(cobra.ExactArgs(1))}
+	asJSON := cmd.Flags().Bool("json", false, "one JSON object on stdout")
+	restart := cmd.Flags().Bool("restart", false, "end the old process first: for a plug-in that is configured to listen at a fixed port")
+	addSocketFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return c.askFor(cmd, reloadTime, func(ctx context.Context, client *api.Client) error {
+			r, err := client.Reload(ctx, args[0], *restart)
+			switch {
+			case err != nil:
+				return err
+			case *asJSON:
+				return printJSON(cmd.OutOrStdout(), r)
+			case !r.Running:
+				fmt.Fprintf(cmd.OutOrStdout(), "%s does not run; version %s is used when it does\n", r.Plugin, printable(r.NewVersion))
+				return nil
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: version %s (process %d) has taken over from %s (process %d): started in %.2f s, old process drained in %.2f s\n",
+				r.Plugin, printable(r.NewVersion), r.NewPID, printable(r.OldVersion), r.OldPID, r.HandOver, r.Drain)
+			if r.Cut > 0 {
+				fmt.Fprintf(cmd.OutOrStdout(), "%d connections could not be moved in time: they were cut and are set up again\n", r.Cut)
+			}
+			return nil
+		})
+	}
+	return cmd
 }
 
 // pluginFolder is where plug-ins are installed. It needs no configuration that could start.

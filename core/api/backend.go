@@ -24,6 +24,10 @@ type Backend interface {
 	// Path says which way a message to an address would go now, and changes nothing. The error is a
 	// *message.ResponseError where such a message would get that response.
 	Path(ctx context.Context, to message.URL) (Path, error)
+	// Reload replaces the running process of a plug-in by one of the executable that is installed now, and moves its
+	// connections, while messages flow. It returns when the old process is gone, or with an error that says why it goes
+	// on. restart: the old process ends before the new one serves.
+	Reload(ctx context.Context, plugin string, restart bool) (Reloaded, error)
 	// Watch has f told of everything that the core does, until stop is called.
 	Watch(f trace.Func) (stop func())
 }
@@ -105,6 +109,7 @@ type Session struct {
 	Sent           uint64      `json:"sent"`
 	Received       uint64      `json:"received"`
 	Unacknowledged int         `json:"unacknowledged"` // messages
+	Resets         uint64      `json:"resets"`         // how often the remote runtime has started again
 }
 
 // Plugin is a plug-in's process.
@@ -117,6 +122,19 @@ type Plugin struct {
 	Since     time.Time `json:"since,omitzero"`
 	Instances int       `json:"instances"`
 	LastError string    `json:"last_error,omitempty"`
+}
+
+// Reloaded is how the reload of a plug-in went: the JSON of "protofly plugins reload --json".
+type Reloaded struct {
+	Plugin     string  `json:"plugin"`
+	Running    bool    `json:"running"` // false: it did not run, and the new executable is used when it does
+	OldVersion string  `json:"old_version,omitempty"`
+	NewVersion string  `json:"new_version,omitempty"`
+	OldPID     int     `json:"old_pid,omitempty"`
+	NewPID     int     `json:"new_pid,omitempty"`
+	Cut        int     `json:"cut"`               // stubs that were still in the old process when its time was over
+	HandOver   float64 `json:"hand_over_seconds"` // until the stubs ran in the new process
+	Drain      float64 `json:"drain_seconds"`     // from then until the old process was gone
 }
 
 // Path is which way a message would go: the JSON of "protofly path --json".

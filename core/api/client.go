@@ -62,6 +62,19 @@ func (c *Client) Path(ctx context.Context, to message.URL) (Path, error) {
 	return p, nil
 }
 
+// Reload replaces the running process of a plug-in; see [Backend].
+func (c *Client) Reload(ctx context.Context, plugin string, restart bool) (Reloaded, error) {
+	reply, err := c.rpc.Reload(ctx, &wire.ReloadRequest{Plugin: plugin, Restart: restart})
+	if err != nil {
+		return Reloaded{}, plain(err)
+	}
+	var r Reloaded
+	if err := json.Unmarshal(reply.Json, &r); err != nil {
+		return Reloaded{}, fmt.Errorf("reload: %w", err)
+	}
+	return r, nil
+}
+
 // Trace calls f for everything that the core does from now on, until ctx ends or the runtime does. ready, which may be
 // nil, is called when the watching has begun. leftOut is how many events were lost before e because f was too slow.
 func (c *Client) Trace(ctx context.Context, ready func(), f func(e trace.Event, leftOut uint64)) error {

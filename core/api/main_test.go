@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -117,6 +118,13 @@ func (h *house) Status(context.Context) (Status, error) {
 		st.Hyperties = append(st.Hyperties, Hyperty{URL: url})
 	}
 	return st, nil
+}
+
+func (h *house) Reload(_ context.Context, plugin string, restart bool) (Reloaded, error) {
+	if plugin == "broken" {
+		return Reloaded{}, errors.New("reload broken: wrong checksum; the process that ran before goes on")
+	}
+	return Reloaded{Plugin: plugin, Running: plugin != "idle", OldVersion: "1.0", NewVersion: "2.0", OldPID: 11, NewPID: 12, HandOver: 0.05, Drain: 0.6}, nil
 }
 
 func (h *house) Path(_ context.Context, to message.URL) (Path, error) {

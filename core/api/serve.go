@@ -129,6 +129,19 @@ func (s *Server) Path(ctx context.Context, r *wire.PathRequest) (*wire.PathReply
 	return &wire.PathReply{Json: text}, nil
 }
 
+// Reload is the RPC.
+func (s *Server) Reload(ctx context.Context, r *wire.ReloadRequest) (*wire.ReloadReply, error) {
+	done, err := s.o.Backend.Reload(ctx, r.Plugin, r.Restart)
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	text, err := json.Marshal(done)
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	return &wire.ReloadReply{Json: text}, nil
+}
+
 // Trace is the RPC.
 func (s *Server) Trace(_ *wire.TraceRequest, stream grpc.ServerStreamingServer[wire.TraceBatch]) error {
 	var mu sync.Mutex

@@ -210,6 +210,13 @@ func TestQuestions(t *testing.T) {
 	if _, err = c.Path(limit(t), "bob"); err == nil || !strings.Contains(err.Error(), "no scheme") {
 		t.Fatal(err)
 	}
+	r, err := c.Reload(limit(t), "quick", false)
+	if err != nil || !r.Running || r.Plugin != "quick" || r.OldPID != 11 || r.NewPID != 12 || r.Drain != 0.6 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	if _, err = c.Reload(limit(t), "broken", false); err == nil || !strings.Contains(err.Error(), "wrong checksum; the process that ran before goes on") {
+		t.Fatal(err)
+	}
 
 	ctx, cancel := context.WithCancel(limit(t))
 	var got []string

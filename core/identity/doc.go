@@ -7,4 +7,10 @@
 // purpose signs a text of its own form, so that a signature given for one is worthless for another:
 //
 //	message-node <domain> <challenge>   the proof that a Message Node asks for when a stub connects
+//
+// The key of the runtime's sessions is derived from it ([Identity.SessionKey]) and certified by it.
+//
+// [Trust] is the configuration of whom this runtime speaks with: everybody who proves its address, or only runtimes of
+// allow-lists; and what is believed about who owns the name of a hyperty: what the Domain Registry says at the time, or
+// what it said first ([Pinned]). A [Judge] decides by it, and keeps what was said first in [KnownFile] in the data folder.
 package identity

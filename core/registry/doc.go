@@ -6,7 +6,7 @@
 //   - the hyperties and data objects of this runtime, entered at the Domain Registry and refreshed there;
 //   - the stubs of this runtime with their states: Message Node stubs, P2P Handlers, P2P Requesters;
 //   - the remote runtimes that it has met, and which addresses live there (bounded, expiring);
-//   - the P2P connections, at most one for each remote runtime, with their states.
+//   - the P2P connections, at most one for each remote runtime (two while one is renewed), with their states.
 //
 // # How it works
 //
@@ -37,6 +37,16 @@
 //
 // When a Handler reports live, the Registry does the specification's registration: generates the p2p-connectionUrl,
 // adds a listener for it to the MessageBus, subscribes it at the Handler, and then has the connection live.
+//
+// # Renewal
+//
+// When the process that carries connections is to end, [Registry.Renew] has each of them set up again beside itself.
+// The side that requested a connection does it: the other one asks it to, with execute {method: "renew"} between the
+// two Registries. Before its new Requester invites, it has the other Registry told with {method: "keep"}, which then
+// answers the Handler's created with {keep: true}: the live connection is not replaced. Both sides have two entries for
+// the remote runtime then, and the live one is the way. When the new one is live it takes its place, and the requester
+// closes the old one a moment later. Where the new one fails the old one stays; where the old one ends first the new
+// one is a set-up like any other.
 //
 // # Registry changes
 //

@@ -31,6 +31,13 @@ func (r *Registry) handlerCreated(s *stub, ev statusEvent, m message.Message) {
 		answer(m.Refuse(message.CodeConflict, "both sides requested at once: %s keeps its own request", r.opts.Runtime))
 		return
 	}
+	if r.keeps(rem, s) {
+		r.dropNext(rem)
+		rem.next, rem.keepTill = r.entry(rem, sdk.RoleHandler, s.Plugin, s.URL), time.Time{}
+		r.shown(rem.next)
+		answer(m.Respond(message.CodeOK, map[string]bool{"keep": true}))
+		return
+	}
 	if old := rem.conn; old != nil && old.role == sdk.RoleRequester {
 		r.dropStub(old.stub, true)
 	} else if old != nil && old.stub != s.URL && (pending(old.state) || old.state == message.Live) {
@@ -76,11 +83,12 @@ func (r *Registry) complete(c *connection) {
 		}
 		r.do(func() {
 			switch {
-			case c.remote.conn != c || !c.completing: // replaced, failed or ended meanwhile
+			case !c.in(c.remote) || !c.completing: // replaced, failed or ended meanwhile
 			case err != nil:
 				r.fail(c, "the Handler did not open the door: "+err.Error())
 			default:
 				c.completing, c.door = false, door
+				r.promote(c)
 				r.move(c, message.Live, "")
 				r.live(c)
 			}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -139,8 +140,15 @@ func (r *Registry) enter(ctx context.Context, key message.URL, entries []entry) 
 	if len(entries) == 0 {
 		return nil, r.refuse(message.CodeNotFound, "nobody knows %s: the Domain Registry of %s has no entry", key, key.NodeDomain())
 	}
+	var strange error
 	for _, e := range entries {
 		if e.Status == message.Disconnected.String() {
+			continue
+		}
+		if err := r.opts.Owner(key, e.Runtime, true); err != nil {
+			r.opts.Log.Error("entry of the Domain Registry refused", "name", key, "runtime", e.Runtime, "error", err)
+			r.opts.Trace.Emit(trace.Event{Kind: trace.Untrusted, To: key, Peer: e.Runtime, Value: err.Error()})
+			strange = err
 			continue
 		}
 		if e.Runtime == r.opts.Runtime {
@@ -161,6 +169,9 @@ func (r *Registry) enter(ctx context.Context, key message.URL, entries []entry) 
 			return nil, err
 		}
 		return rem, nil
+	}
+	if strange != nil {
+		return nil, r.refuse(message.CodeForbidden, "%v", strange)
 	}
 	return nil, r.refuse(message.CodeTimeout, "%s is known, but is disconnected now", key)
 }

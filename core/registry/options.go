@@ -52,6 +52,7 @@ const (
 	Auto      Policy = "auto"      // the zero value too: for every message that does not forbid it
 	Requested Policy = "requested" // only for a message that asks for it
 	Never     Policy = "never"     // this runtime requests none; it still answers others' requests
+	Commanded Policy = "commanded" // only as its own components and hyperties command, see command; for tests of the ways
 )
 
 // Options is what a Registry is made from. Runtime, Domain and Bus are required; Deployer where stubs are to be
@@ -72,9 +73,14 @@ type Options struct {
 	// ended, or the Message Node stub that was missing runs. The zero Route says that there is none now. Calls come
 	// one at a time; the latest state is reported, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
-	NoChanges   bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
-	Log         hclog.Logger
-	Trace       *trace.Hub
+	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is. The error says what
+	// to do. It must be quick where certain is false. Without it whatever the Domain Registry says is believed.
+	Owner func(name, runtime message.URL, certain bool) error
+	// NodeBack is called when a Message Node's stub is live again after it was not: what went over it meanwhile is lost.
+	NodeBack  func(stub message.URL)
+	NoChanges bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
+	Log       hclog.Logger
+	Trace     *trace.Hub
 
 	Expires        time.Duration // of entries at the Domain Registry; 3600 s, at most that; refreshed every Expires/2.2
 	LookupTimeout  time.Duration // of a request to a node's functions; 5 s
@@ -127,6 +133,9 @@ func (o Options) withDefaults() Options {
 	if o.Policy == "" {
 		o.Policy = Auto
 	}
+	if o.Owner == nil {
+		o.Owner = func(_, _ message.URL, _ bool) error { return nil }
+	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
@@ -143,6 +152,6 @@ const (
 	goodbyeTimeout = 2 * time.Second        // for saying goodbye to the node on Close
 	tellTimeout    = 2 * time.Second        // for a stub to answer an execute
 	tellPause      = 300 * time.Millisecond // before it is told again
-	flapTime       = 5 * time.Second        // a connection that was live for less counts as unstable
+	flapTime       = time.Second            // a connection that was live for less was not worth its set-up: it counts as unstable
 	glareTail      = time.Second            // see accept
 )

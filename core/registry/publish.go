@@ -51,8 +51,15 @@ func (r *Registry) receive(ctx context.Context, m message.Message) {
 	case message.Response:
 		return
 	case message.Subscribe, message.Unsubscribe:
+	case message.Execute:
+		if r.isLocal(m.From) {
+			r.command(ctx, m)
+		} else {
+			r.execute(ctx, m)
+		}
+		return
 	default:
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "the Registry takes subscribe and unsubscribe, not %s", m.Type))
+		r.post(ctx, m.Refuse(message.CodeBadRequest, "the Registry takes subscribe, unsubscribe and execute, not %s", m.Type))
 		return
 	}
 	wanted, err := parseSubscription(&m)

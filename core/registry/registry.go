@@ -130,8 +130,10 @@ func (r *Registry) listeners() []func() {
 		return true
 	})
 	r.remotes.each(0, shardCount, func(_ message.URL, rem *remote) bool {
-		if rem.conn != nil && rem.conn.stopDoor != nil {
-			stops = append(stops, rem.conn.stopDoor)
+		for _, c := range []*connection{rem.conn, rem.next} {
+			if c != nil && c.stopDoor != nil {
+				stops = append(stops, c.stopDoor)
+			}
 		}
 		if rem.follow.stop != nil {
 			stops = append(stops, rem.follow.stop)

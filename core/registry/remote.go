@@ -22,6 +22,8 @@ type remote struct {
 	handlers []Handler   // what it offers, as the Domain Registry says
 	readAt   time.Time   // when the Domain Registry last said so
 	conn     *connection // the current entry, or nil
+	next     *connection // is set up to take the place of conn, which is live until then; or nil. See renew.go
+	keepTill time.Time   // the remote runtime renews the connection: until then its invitation replaces nothing
 	refs     int         // addresses that live there
 	choice   int         // which of the usable Handlers is tried next
 	failures int         // in a row
@@ -72,7 +74,12 @@ type connection struct {
 	completing bool         // the Handler is live, the door's registration goes on
 	deadline   *appointment // of the set-up
 	stopDoor   func()       // ends the door's listener
+	renew      bool         // as soon as it is live it is to be renewed
+	renewals   int          // that have failed in a row
 }
+
+// in tells whether c is its runtime's current entry, or the one that is to follow it.
+func (c *connection) in(rem *remote) bool { return c != nil && (rem.conn == c || rem.next == c) }
 
 // addressKey is the form in which an address is in the tables: what is below a hyperty or data object lives with it.
 func addressKey(u message.URL) message.URL { return u.Base().Canonical() }
@@ -98,6 +105,9 @@ func (r *Registry) meet(url message.URL) (rem *remote, kept bool) {
 // Domain Registry says comes first, then who claimed it first. It runs in the loop.
 func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 	key := addressKey(url)
+	if from != registered && r.opts.Owner(key, rem.url, false) != nil {
+		return false
+	}
 	old, known := r.addresses.get(key)
 	if known && old.remote != rem {
 		if from != registered {

@@ -147,7 +147,7 @@ func whyRelay(state message.Status) string {
 // or a response.
 func (r *Registry) wantsP2P(m *message.Message) bool {
 	switch {
-	case r.opts.Policy == Never || m.P2P == message.No || r.opts.Policy == Requested && m.P2P != message.Yes:
+	case r.opts.Policy == Never || r.opts.Policy == Commanded || m.P2P == message.No || r.opts.Policy == Requested && m.P2P != message.Yes:
 		return false
 	case m.Type == message.Response || isSignalling(m.From) || isSignalling(m.To):
 		return false

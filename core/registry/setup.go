@@ -13,7 +13,7 @@ import (
 // consider starts a P2P set-up with rem, or asks its Requester to connect again, if the time has come. to is an
 // address at rem, or "". It runs in the loop.
 func (r *Registry) consider(rem *remote, to message.URL) {
-	if time.Now().Before(rem.retryAt) {
+	if time.Now().Before(rem.retryAt) || r.opts.Policy == Commanded {
 		return
 	}
 	c := rem.conn
@@ -70,19 +70,28 @@ func (r *Registry) setUp(rem *remote, h Handler) {
 
 // newConnection replaces rem's entry. It runs in the loop.
 func (r *Registry) newConnection(rem *remote, role sdk.Role, plugin string, stub message.URL) *connection {
+	r.dropNext(rem)
+	c := r.entry(rem, role, plugin, stub)
+	if old := rem.conn; old != nil {
+		r.cancel(old.deadline)
+		r.closeDoor(old)
+	}
+	rem.conn = c
+	r.shown(c)
+	return c
+}
+
+// entry makes an entry. It runs in the loop.
+func (r *Registry) entry(rem *remote, role sdk.Role, plugin string, stub message.URL) *connection {
 	r.numbers++
 	c := &connection{number: r.numbers, remote: rem, plugin: plugin, role: role, stub: stub, state: message.Created,
 		since: time.Now(), attempts: 1}
-	if old := rem.conn; old != nil {
-		c.attempts = old.attempts + 1
-		r.cancel(old.deadline)
-		r.closeDoor(old)
+	if rem.conn != nil {
+		c.attempts = rem.conn.attempts + 1
 	}
 	c.deadline = r.later(r.opts.SetupTimeout, func() {
 		r.fail(c, "not live within "+r.opts.SetupTimeout.String())
 	})
-	rem.conn = c
-	r.shown(c)
 	return c
 }
 
@@ -125,6 +134,10 @@ func (r *Registry) askToConnect(ctx context.Context, c *connection) bool {
 // when the backoff is over. It runs in the loop.
 func (r *Registry) fail(c *connection, desc string) {
 	rem := c.remote
+	if rem.next == c {
+		r.failNext(c, desc)
+		return
+	}
 	if rem.conn != c || !r.move(c, message.Failed, desc) {
 		return
 	}

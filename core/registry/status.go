@@ -126,7 +126,7 @@ func (r *Registry) shown(c *connection) {
 // requesterStatus is a status event of a P2P Requester. It runs in the loop.
 func (r *Registry) requesterStatus(s *stub, ev statusEvent) {
 	c := s.conn
-	if c == nil || c.remote.conn != c || ev.Resource != "" && ev.Resource != c.remote.url {
+	if c == nil || !c.in(c.remote) || ev.Resource != "" && ev.Resource != c.remote.url {
 		r.opts.Log.Debug("status of a connection that is no more", "stub", s.URL, "status", ev.Value)
 		return
 	}
@@ -134,6 +134,7 @@ func (r *Registry) requesterStatus(s *stub, ev statusEvent) {
 	case message.Live:
 		if mayMove(c.state, message.Live) {
 			c.door = c.stub
+			r.promote(c)
 		}
 		if r.move(c, message.Live, ev.Desc) {
 			r.live(c)
@@ -149,12 +150,15 @@ func (r *Registry) requesterStatus(s *stub, ev statusEvent) {
 
 // handlerStatus is a status event of a P2P Handler about one of its peers, other than created. It runs in the loop.
 func (r *Registry) handlerStatus(s *stub, ev statusEvent) {
+	var c *connection
 	rem, ok := r.remotes.get(ev.Resource)
-	if !ok || rem.conn == nil || rem.conn.stub != s.URL {
+	if ok {
+		c = rem.meant(ev.Value)
+	}
+	if c == nil || c.stub != s.URL {
 		r.opts.Log.Debug("status of a connection that is no more", "stub", s.URL, "peer", ev.Resource, "status", ev.Value)
 		return
 	}
-	c := rem.conn
 	switch ev.Value {
 	case message.Live:
 		r.complete(c)
@@ -178,6 +182,10 @@ func (r *Registry) live(c *connection) {
 	c.remote.retryAt = time.Time{}
 	r.refreshWay(c.remote)
 	r.follow(c.remote)
+	if c.renew {
+		c.renew = false
+		r.renew(c)
+	}
 }
 
 // disconnect is the end of a live connection. A Requester is asked to connect again: by the next message, or soon
@@ -188,6 +196,12 @@ func (r *Registry) disconnect(c *connection, desc string) {
 	rem := c.remote
 	if c.state != message.Live {
 		r.move(c, message.Disconnected, desc) // refused, and said so
+		return
+	}
+	if rem.next != nil && rem.conn == c { // what is being set up to follow it is the connection now
+		r.move(c, message.Disconnected, desc)
+		r.promote(rem.next)
+		r.refreshWay(rem)
 		return
 	}
 	rem.retryAt = time.Time{}

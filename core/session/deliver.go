@@ -64,12 +64,13 @@ func (s *session) deliver() {
 	timer := time.NewTimer(s.o.Linger)
 	defer timer.Stop()
 	var parcels []parcel
+	var parser message.Parser
 	for {
 		s.mu.Lock()
 		parcels, s.inbox.parcels = s.inbox.parcels, parcels[:0]
 		s.mu.Unlock()
 		for i, p := range parcels {
-			if !s.unpack(p) {
+			if !s.unpack(p, &parser) {
 				return
 			}
 			parcels[i] = parcel{}
@@ -98,14 +99,14 @@ func (s *session) deliver() {
 }
 
 // unpack delivers the messages of p. It is false where the runtime ends.
-func (s *session) unpack(p parcel) bool {
+func (s *session) unpack(p parcel, parser *message.Parser) bool {
 	for wire := p.wire; len(wire) > 0; {
 		one, rest, ok := cut(wire)
 		if !ok {
 			return true // cannot be: Receive has checked it
 		}
 		wire = rest
-		m, err := message.ParseBinary(one)
+		m, err := parser.Parse(one)
 		if err != nil {
 			s.mu.Lock()
 			s.event(Event{Kind: Refused, Path: s.path, Why: err.Error()})

@@ -1,5 +1,5 @@
-// Package session makes messages between two runtimes arrive once and in order, whatever happens to the paths under
-// them. There is one session per remote runtime; paths (doors of stubs) come, change and die below it.
+// Package session makes messages between two runtimes arrive once, in order and unread, whatever happens to the paths
+// under them. There is one session per remote runtime; paths (doors of stubs) come, change and die below it.
 //
 // # What is guaranteed
 //
@@ -12,6 +12,9 @@
 //     in doubt), Closed (this runtime ends). Nothing is dropped silently.
 //   - An acknowledgement means: in the inbox of the remote core, which gives it to its listeners unless its process
 //     dies.
+//   - Nothing that was not sealed by the runtime of that URL is delivered, and nobody on the way can read or alter a
+//     message. An address is derived from its runtime's key, so it certifies itself: see [Key] and sdk/proof. Whom to
+//     speak with at all is Options.Trust's word.
 //   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.TotalBytes in all; when
 //     they are full, Post waits. Messages that wait for a slow listener are bounded by Options.InboxBytes; when that
 //     is full, the sender is told to stop and its ring fills.
@@ -25,17 +28,18 @@
 // requests of older generations are worth nothing, so that late frames of a path that was left, and the second and
 // third request for the same gap, do no harm. Loss at the tail is found by probes.
 //
-// Before data flows the two incarnations pair: each echoes a random challenge of the other. Therefore no frame of an
-// earlier life, however long a relay kept it, is ever taken for one of this life, without anything stored on disk. It
-// costs one round trip in the life of a pair, not one per path. Keys will be agreed in the same exchange.
+// Before data flows the two incarnations pair: a Noise handshake in which each proves its address and that it lives.
+// Therefore no frame of an earlier life, however long a relay kept it, is ever taken for one of this life, without
+// anything stored on disk. It costs one round trip in the life of a pair (two where the runtime with the higher URL is
+// the first to speak), not one per path. From there on every frame is sealed, with a counter that is taken once.
 //
 // PROTOCOL.md beside this file has every frame.
 //
 // # What it does not do
 //
-// Frames are neither encrypted nor authenticated here; a checksum catches accidents. The seam for that is the type
-// sealer. Whether a message's From belongs to the remote runtime is checked by who gets it. Which path is best is
-// Options.Route's answer; the session only says which path carries nothing (Stalled).
+// Whether a message's From belongs to the remote runtime is checked by who gets it. Which path is best is
+// Options.Route's answer; the session only says which path carries nothing (Stalled). A path can always refuse to carry,
+// and one that is the only one can keep two runtimes from pairing; sizes, times and who speaks with whom it sees.
 //
 // # Life
 //

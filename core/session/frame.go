@@ -7,16 +7,17 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// The first bytes of a frame, which every frame has and no sealer hides: they say which keys to open it with.
+// The first bytes of a frame, which every frame has and no seal hides: they say which keys to open it with.
 const (
-	version    = 1
-	headSize   = 1 + 1 + 8 + 8 // version, kind, sender's and remote's incarnation
-	tagSize    = 4
-	fieldsSize = 6 * binary.MaxVarintLen64
-	helloSize  = 16
+	version    = 2
+	headSize   = 1 + 1 + 8 + 8        // version, kind, sender's and remote's incarnation
+	nonceSize  = 4 + 8                // epoch, counter
+	sealedHead = headSize + nonceSize // of every frame but a hello; the seal covers it
+	tagSize    = 16
+	fieldsSize = 7 * binary.MaxVarintLen64
 
 	// frameOverhead is the most that a frame takes besides its messages.
-	frameOverhead = headSize + fieldsSize + tagSize
+	frameOverhead = sealedHead + fieldsSize + tagSize
 	// maxMessage is the largest message, in binary form, that fits a frame with its length in front.
 	maxMessage = sdk.MaxFrame - frameOverhead - binary.MaxVarintLen32
 	// maxNumber bounds what is accepted as a number or generation, so that sums cannot overflow.
@@ -27,7 +28,7 @@ type kind uint8
 
 // The kinds of frames. A frame of an unknown kind is dropped: newer peers may send some.
 const (
-	hello  kind = 1 + iota // pairs two incarnations
+	hello  kind = 1 + iota // pairs two incarnations: a step of the handshake, the only kind that is not sealed
 	data                   // messages
 	ack                    // acknowledgement alone
 	probe                  // asks for an acknowledgement at once
@@ -35,27 +36,36 @@ const (
 )
 
 var (
-	errShort    = errors.New("frame is cut off")
-	errVersion  = errors.New("frame of another version")
-	errChecksum = errors.New("frame is damaged")
-	errFields   = errors.New("frame has impossible numbers")
+	errShort   = errors.New("frame is cut off")
+	errVersion = errors.New("frame of another version")
+	errKind    = errors.New("frame of an unknown kind")
+	errFields  = errors.New("frame has impossible numbers")
 )
 
 // head is what stands first in every frame.
 type head struct {
 	kind     kind
 	from, to uint64 // incarnations of the sender and of the runtime that it means; to 0: it knows none
+
+	// Of sealed frames only; together they are the nonce.
+	epoch   uint32 // of the sender's key, from 0
+	counter uint64 // of the sender's frames, from 0, over all epochs
 }
 
 func appendHead(b []byte, h head) []byte {
 	b = append(b, version, byte(h.kind))
 	b = binary.BigEndian.AppendUint64(b, h.from)
-	return binary.BigEndian.AppendUint64(b, h.to)
+	b = binary.BigEndian.AppendUint64(b, h.to)
+	if h.kind == hello {
+		return b
+	}
+	b = binary.BigEndian.AppendUint32(b, h.epoch)
+	return binary.BigEndian.AppendUint64(b, h.counter)
 }
 
 func parseHead(frame []byte) (head, error) {
 	switch {
-	case len(frame) < headSize+tagSize:
+	case len(frame) < headSize:
 		return head{}, errShort
 	case frame[0] != version:
 		return head{}, errVersion
@@ -65,26 +75,22 @@ func parseHead(frame []byte) (head, error) {
 		from: binary.BigEndian.Uint64(frame[2:]),
 		to:   binary.BigEndian.Uint64(frame[10:]),
 	}
-	if h.from == 0 {
+	switch {
+	case h.from == 0:
+		return head{}, errFields
+	case h.kind == hello:
+		return h, nil
+	case h.kind < hello || h.kind > resume:
+		return head{}, errKind
+	case len(frame) < sealedHead+tagSize:
+		return head{}, errShort
+	}
+	h.epoch = binary.BigEndian.Uint32(frame[headSize:])
+	h.counter = binary.BigEndian.Uint64(frame[headSize+4:])
+	if h.counter > maxNumber {
 		return head{}, errFields
 	}
 	return h, nil
-}
-
-// greeting is the body of a hello.
-type greeting struct{ challenge, echo uint64 }
-
-func (g greeting) append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(b, g.challenge)
-	return binary.BigEndian.AppendUint64(b, g.echo)
-}
-
-// parseGreeting ignores what follows the two numbers: a later version puts its key exchange there.
-func parseGreeting(body []byte) (greeting, error) {
-	if len(body) < helloSize {
-		return greeting{}, errShort
-	}
-	return greeting{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:])}, nil
 }
 
 // fields is the body of every other frame, without the messages that may follow.
@@ -95,10 +101,11 @@ type fields struct {
 	room  uint64 // bytes that its inbox still takes, counted from next
 	base  uint64 // lowest number that the sender may still send: all below are acknowledged or given up
 	first uint64 // number of the first message in this frame; without one, of the next that will be sent
+	epoch uint64 // highest epoch of the other side's keys that the sender has seen
 }
 
 func (f *fields) append(b []byte) []byte {
-	for _, v := range [...]uint64{f.gen, f.seen, f.next, f.room, f.base, f.first} {
+	for _, v := range [...]uint64{f.gen, f.seen, f.next, f.room, f.base, f.first, f.epoch} {
 		b = binary.AppendUvarint(b, v)
 	}
 	return b
@@ -106,7 +113,7 @@ func (f *fields) append(b []byte) []byte {
 
 // parseFields reads the fields and returns the bytes of the messages after them.
 func parseFields(body []byte) (f fields, messages []byte, err error) {
-	for _, p := range [...]*uint64{&f.gen, &f.seen, &f.next, &f.room, &f.base, &f.first} {
+	for _, p := range [...]*uint64{&f.gen, &f.seen, &f.next, &f.room, &f.base, &f.first, &f.epoch} {
 		v, n := binary.Uvarint(body)
 		if n <= 0 {
 			return fields{}, nil, errShort

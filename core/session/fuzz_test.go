@@ -8,26 +8,27 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// FuzzReceive gives a session frames that were opened, so that what is behind the checksum is reached: nothing may
+// FuzzReceive gives a session frames that were opened, so that what is behind the seal is reached: nothing may
 // panic, and nothing that was not acknowledged by a possible number may be freed.
 func FuzzReceive(f *testing.F) {
-	h := head{data, 2, 1}
 	letterBytes := func() []byte {
 		m := letter(1, 30)
 		wire := m.AppendBinary(nil)
 		return append([]byte{byte(len(wire))}, wire...)
 	}()
 	base := fields{gen: 1, seen: 0, next: 1, room: 1000, base: 1, first: 1}
-	f.Add(base.append(appendHead(nil, h)))
-	f.Add(append(base.append(appendHead(nil, h)), letterBytes...))
+	whole := func(f fields, messages []byte) []byte { return append(f.append(nil), messages...) }
+	f.Add(byte(data), false, whole(base, nil))
+	f.Add(byte(data), false, whole(base, letterBytes))
 	high := fields{gen: maxNumber, seen: maxNumber, next: maxNumber, room: maxNumber, base: maxNumber, first: maxNumber}
-	f.Add(append(high.append(appendHead(nil, head{resume, 2, 1})), letterBytes...))
-	f.Add(greeting{1, 2}.append(appendHead(nil, head{hello, 3, 1})))
-	f.Add(base.append(appendHead(nil, head{probe, 3, 0})))
-	f.Add(append(base.append(appendHead(nil, h)), 0xff, 0xff, 0xff, 0xff, 0x0f, 1))
-	f.Fuzz(func(t *testing.T, frame []byte) {
+	f.Add(byte(resume), false, whole(high, letterBytes))
+	f.Add(byte(hello), true, []byte{stepAsk})
+	f.Add(byte(hello), false, append([]byte{stepSecond}, make([]byte, secondSize)...))
+	f.Add(byte(probe), true, whole(base, nil))
+	f.Add(byte(data), false, whole(base, []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 1}))
+	f.Fuzz(func(t *testing.T, k byte, stranger bool, body []byte) {
 		s := New(Options{
-			Self: alice, Incarnation: 1, Linger: time.Nanosecond,
+			Self: alice, Key: aliceSelf.key, Incarnation: 1, Linger: time.Nanosecond,
 			Send:    func(context.Context, Path, message.URL, ...[]byte) error { return nil },
 			Deliver: func(context.Context, message.URL, message.Message) {},
 		})
@@ -35,15 +36,21 @@ func FuzzReceive(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one.mu.Lock()
-		one.adopt(2, s.now())
-		one.unlock()
+		peer := one.marry(2)
 		if err := s.Post(t.Context(), bob, relay, letter(1, 30)); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			s.Receive(t.Context(), bob, relay, append([]byte(nil), frame...)) // as it is: mostly the checksum's
-			s.Receive(t.Context(), bob, relay, checksum{}.seal(append([]byte(nil), frame...)))
+			h := head{kind: kind(k), from: 2, to: 1}
+			if stranger {
+				h.from = 3
+			}
+			s.Receive(t.Context(), bob, relay, append([]byte(nil), body...))        // nonsense
+			s.Receive(t.Context(), bob, relay, append(appendHead(nil, h), body...)) // not sealed
+			aead := peer.out.stamp(&h, &s.o, len(body))
+			if h.kind != hello {
+				s.Receive(t.Context(), bob, relay, seal(aead, append(appendHead(nil, h), body...)))
+			}
 		}
 		one.mu.Lock()
 		if one.ring.base > one.sent || one.cursor < one.ring.base || one.sent > one.ring.next {

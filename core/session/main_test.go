@@ -15,12 +15,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const (
-	alice message.URL = "hyperty-runtime://a.example/alice"
-	bob   message.URL = "hyperty-runtime://b.example/bob"
-)
-
+// alice has the lower URL: she begins the handshakes.
 var (
+	aliceSelf, bobSelf = someone("a.example", 1), someone("b.example", 2)
+	alice, bob         = aliceSelf.url, bobSelf.url
+
 	relay  = Path{Door: "hyperty-runtime://a.example/alice/protostub/node", Stub: "hyperty-runtime://a.example/alice/protostub/node"}
 	direct = Path{Door: "hyperty-runtime://a.example/alice/p2prequester/1", Stub: "hyperty-runtime://a.example/alice/p2prequester/1", Direct: true}
 )
@@ -52,7 +51,7 @@ func newPair(t *testing.T, o Options, hook func(fromA bool, path Path, frame []b
 	t.Helper()
 	p := &pairOf{hook: hook}
 	oa, ob := o, o
-	oa.Self, ob.Self = alice, bob
+	oa.Self, oa.Key, ob.Self, ob.Key = alice, aliceSelf.key, bob, bobSelf.key
 	carry := func(fromA bool, path Path, frame []byte) {
 		frames := [][]byte{frame}
 		if p.hook != nil {
@@ -110,6 +109,35 @@ func (p *pairOf) runtime(i int) *Sessions {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return []*Sessions{p.a, p.b}[i]
+}
+
+// end is one side's session.
+func (p *pairOf) end(ofA bool) *session {
+	if ofA {
+		return p.runtime(0).lookup(bob)
+	}
+	return p.runtime(1).lookup(alice)
+}
+
+// peek reads a frame that a test has caught.
+func (p *pairOf) peek(t *testing.T, fromA bool, frame []byte) (h head, f fields, messages uint64) {
+	t.Helper()
+	h, f, rest := p.end(fromA).read(t, frame)
+	messages, _, err := count(rest, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, f, messages
+}
+
+// again is the frame as its sender could have sent it once more: sealed anew, so that it is no replay.
+func (p *pairOf) again(t *testing.T, fromA bool, frame []byte) []byte {
+	t.Helper()
+	h, f, messages := p.end(fromA).read(t, frame)
+	if h.kind == hello {
+		return append([]byte(nil), frame...)
+	}
+	return p.end(fromA).sealNext(h.kind, f, messages)
 }
 
 // restart makes a new life of one side.

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,7 +21,8 @@ var (
 )
 
 // TestModel lets two runtimes talk over a network that loses, doubles, delays, cuts and damages frames and lets them
-// overtake one another between two paths, while paths die, silently or not, and runtimes are killed and start again.
+// overtake one another between two paths, while paths die, silently or not, and runtimes are killed and start again. The
+// handshakes and seals are real, and the network also does on purpose what it can: see hostile_test.go.
 func TestModel(t *testing.T) {
 	first, last := uint64(1), uint64(*seeds)
 	if testing.Short() {
@@ -82,6 +84,7 @@ type model struct {
 	r     *rand.Rand
 	sides [2]*side
 	links map[Path]*link
+	foe   foe
 	lost  bool // no more faults: the end
 
 	ledger map[uint64]*record
@@ -90,9 +93,11 @@ type model struct {
 // rules are what a seed decides once.
 type rules struct {
 	loss, double, damage float64
+	hostile              float64 // how often a frame makes the network do something on purpose
 	restarts, slow       bool
 	ttl                  time.Duration
 	ring, inbox          int
+	keyFrames            int
 }
 
 // record is what is known of one message.
@@ -100,6 +105,7 @@ type record struct {
 	from      int
 	life      uint64 // of the sender
 	posted    bool
+	size      int      // of its text
 	delivered []uint64 // lives of the receiver
 	told      *Event   // that it was given up
 }
@@ -107,6 +113,7 @@ type record struct {
 type side struct {
 	me   int
 	url  message.URL
+	key  Key
 	s    *Sessions
 	last map[[2]uint64]uint64 // the last number delivered, by lives of sender and receiver
 	stop context.CancelFunc
@@ -129,13 +136,14 @@ func newModel(t *testing.T, seed uint64) *model {
 		direct: {delay: time.Duration(r.IntN(20)) * time.Millisecond},
 	}}
 	m.rules = rules{
-		loss: pick(0, 0, 0.01, 0.05, 0.2), double: pick(0, 0.02, 0.2), damage: pick(0, 0.02, 0.1),
+		loss: pick(0, 0, 0.01, 0.05, 0.2), double: pick(0, 0.02, 0.2), damage: pick(0, 0.02, 0.1), hostile: pick(0, 0, 0.02, 0.3),
 		restarts: r.IntN(2) == 0, ring: 1 << (11 + r.IntN(12)), inbox: 1 << (11 + r.IntN(12)),
 		ttl: []time.Duration{400 * time.Millisecond, 3 * time.Second, 60 * time.Second}[r.IntN(3)],
 	}
+	m.rules.keyFrames = []int{2, 20, 1 << 20}[r.IntN(3)]
 	m.rules.slow = !m.rules.restarts && r.IntN(3) == 0
-	for i, u := range []message.URL{alice, bob} {
-		m.sides[i] = &side{me: i, url: u, last: make(map[[2]uint64]uint64), n: uint64(i) << 32}
+	for i, who := range []person{aliceSelf, bobSelf} {
+		m.sides[i] = &side{me: i, url: who.url, key: who.key, last: make(map[[2]uint64]uint64), n: uint64(i) << 32}
 	}
 	return m
 }
@@ -249,7 +257,7 @@ func (m *model) unacked() (n int) {
 func (m *model) start(i int) {
 	sd := m.sides[i]
 	s := New(Options{
-		Self: sd.url, RingBytes: m.rules.ring, InboxBytes: m.rules.inbox, TTL: m.rules.ttl, FrameBytes: 1 << (6 + m.intn(8)),
+		Self: sd.url, Key: sd.key, KeyFrames: m.rules.keyFrames, RingBytes: m.rules.ring, InboxBytes: m.rules.inbox, TTL: m.rules.ttl, FrameBytes: 1 << (6 + m.intn(8)),
 		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
 			return m.send(ctx, i, path, frames)
 		},
@@ -298,14 +306,14 @@ func (m *model) talk(ctx context.Context, sd *side, s *Sessions) {
 				path = direct
 			}
 			m.mu.Lock()
-			rec := &record{from: sd.me, life: s.Incarnation()}
+			size := 20
+			if m.r.IntN(20) == 0 {
+				size = m.r.IntN(9000)
+			}
+			rec := &record{from: sd.me, life: s.Incarnation(), size: size}
 			m.ledger[n] = rec
 			m.mu.Unlock()
 			wait, cancel := context.WithTimeout(ctx, time.Duration(m.intn(2000))*time.Millisecond)
-			size := 20
-			if m.intn(20) == 0 {
-				size = m.intn(9000)
-			}
 			err := s.Post(wait, m.sides[1-sd.me].url, path, letter(n, size))
 			cancel()
 			if err != nil && !errors.Is(err, ErrBackpressure) {
@@ -354,6 +362,9 @@ func (m *model) send(ctx context.Context, i int, path Path, frames [][]byte) err
 			}
 		}
 		f = append([]byte(nil), f...)
+		if m.chance(m.rules.hostile) {
+			m.attack(i, path, f)
+		}
 		if m.chance(m.rules.damage) {
 			if m.chance(0.5) {
 				f = f[:m.intn(len(f))]
@@ -421,6 +432,9 @@ func (m *model) deliver(sd *side, msg message.Message) {
 	if rec == nil || rec.from == sd.me {
 		m.t.Errorf("%d was never posted to %s", n, sd.url)
 		return
+	}
+	if want := letter(n, rec.size); !reflect.DeepEqual(msg, want) {
+		m.t.Errorf("%d delivered altered: %+v, want %+v", n, msg, want)
 	}
 	lives := [2]uint64{rec.life, sd.s.Incarnation()}
 	if len(rec.delivered) > 0 {

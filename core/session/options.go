@@ -21,11 +21,12 @@ type Path struct {
 // IsZero tells whether p is no path.
 func (p Path) IsZero() bool { return p == Path{} }
 
-// Options are what [New] needs. Self, Send and Deliver must be set; every other zero value stands for the default
+// Options are what [New] needs. Self, Key, Send and Deliver must be set; every other zero value stands for the default
 // named beside it. No callback is called with a lock held: all may call back into the Sessions.
 type Options struct {
 	Self        message.URL // this runtime
 	Incarnation uint64      // of this process; 0: a random one
+	Key         Key         // what this runtime proves itself with
 
 	// Send hands frames to a path, in their order. It blocks while the path is full, until ctx ends: that happens
 	// when the session leaves the path. The frames are reused when it has returned. An error means that the path is
@@ -39,6 +40,9 @@ type Options struct {
 	// must not block for long. Without it, or where it says false, the session answers on the path by which the
 	// last frame came.
 	Route func(remote message.URL) (Path, bool)
+	// Trust says whether there may be a session with a runtime, in canonical form; the error says why not and what to
+	// do. It must be quick. That the runtime is who its address says is checked in any case. Without it everybody may.
+	Trust func(remote message.URL) error
 	// Events is told what happens to sessions. It must be quick, and may be called from many goroutines.
 	Events func(Event)
 
@@ -51,7 +55,10 @@ type Options struct {
 	AckDelay   time.Duration // how long an acknowledgement waits for data to ride on; 20 ms
 	ProbeMin   time.Duration // without acknowledgement for so long: probe; 250 ms
 	ProbeMax   time.Duration // probes back off up to this; 2 s
-	Stall      time.Duration // without acknowledgement for so long: Stalled; 4 s, 4 ProbeMin on a direct path that the peer has left
+	Stall      time.Duration // without acknowledgement for so long: Stalled; 4 s
+	Settle     time.Duration // how long Close waits for a remote runtime that acknowledges nothing; 3 s
+	KeyFrames  int           // frames sealed with one key; 1 Mi
+	KeyBytes   int           // bytes sealed with one key; 1 GiB
 	Linger     time.Duration // how long an idle session keeps goroutines and buffers; 5 s
 	Sessions   int           // how many remote runtimes; more are refused; 65536
 	Log        hclog.Logger
@@ -78,6 +85,8 @@ func (o Options) withDefaults() Options {
 	number(&o.FrameBytes, 32<<10)
 	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-frameOverhead)
 	number(&o.AckFrames, 32)
+	number(&o.KeyFrames, 1<<20)
+	number(&o.KeyBytes, 1<<30)
 	number(&o.Sessions, 1<<16)
 	if o.TTL == 0 {
 		o.TTL = 30 * time.Second
@@ -89,6 +98,9 @@ func (o Options) withDefaults() Options {
 	span(&o.Linger, 5*time.Second)
 	if o.Route == nil {
 		o.Route = func(message.URL) (Path, bool) { return Path{}, false }
+	}
+	if o.Trust == nil {
+		o.Trust = func(message.URL) error { return nil }
 	}
 	if o.Events == nil {
 		o.Events = func(Event) {}
@@ -111,6 +123,8 @@ var (
 	ErrClosed = errors.New("sessions are closed")
 	// ErrSelf: the message is for this runtime itself.
 	ErrSelf = errors.New("no session with itself")
+	// ErrUntrusted: Options.Trust refuses the remote runtime. The message was not taken.
+	ErrUntrusted = errors.New("runtime is not trusted")
 	// ErrTooMany: there are sessions with Options.Sessions remote runtimes already. The message was not taken.
 	ErrTooMany = errors.New("too many remote runtimes")
 )
@@ -125,9 +139,13 @@ const (
 	Switched EventKind = "switched" // from the path Before to Path; Before is zero for the first
 	PathLost EventKind = "lost"     // Path failed or was said to be down; another is sought
 	Stalled  EventKind = "stalled"  // nothing was acknowledged on Path for Options.Stall although it was asked for
+	Left     EventKind = "left"     // the remote runtime has left the direct Path: it sends over another; so do we
 	Expired  EventKind = "expired"  // IDs were not acknowledged within Options.TTL and are given up
 	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong
 	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged
+	// Untrusted: who tried to make a session was refused: Options.Trust says so, or who it says to be was not proven.
+	// Why says what to do. The same refusal is told once in a while.
+	Untrusted EventKind = "untrusted"
 )
 
 // Event is something that happened to the session with Remote.
@@ -154,6 +172,7 @@ type State struct {
 	RingBytes   int // what they take
 	InboxBytes  int // received and not delivered yet
 	LastAck     time.Time
+	Resets      uint64 // how often the remote runtime has started again
 	Rewinds     uint64 // how often sending went back
-	Dropped     uint64 // frames that were refused: malformed, of another incarnation, or with an impossible acknowledgement
+	Dropped     uint64 // frames that were refused: malformed, of another incarnation, not authentic, seen before, or with an impossible acknowledgement
 }

@@ -19,10 +19,10 @@ func (s *session) switchTo(path Path, now time.Duration) {
 	s.rewind()
 	s.resumeNow = s.peer != 0
 	s.restartProbe(now)
-	if s.challenge != 0 {
+	if s.opening() || s.third != nil && !s.confirmed {
 		s.helloDue, s.helloWait = now, s.o.ProbeMin
 	}
-	s.routeDue, s.routeWait, s.stalled, s.doubted = 0, s.o.ProbeMin/4, false, false
+	s.routeDue, s.routeWait, s.stalled = 0, s.o.ProbeMin/4, false
 }
 
 func (s *session) leavePath() {
@@ -30,6 +30,7 @@ func (s *session) leavePath() {
 		s.leave()
 	}
 	s.path, s.pathLife, s.leave = Path{}, nil, nil
+	s.stay()
 }
 
 // lose leaves path where it is in use; the pump then asks for another. It is false where path was not. mu is held.
@@ -46,6 +47,46 @@ func (s *session) lose(path Path, why string, now time.Duration) bool {
 	s.routeDue = 0
 	s.event(Event{Kind: PathLost, Path: path, Why: why})
 	return true
+}
+
+// leftPause is how long a peer may be away from our direct path. Its registry and its session change their minds one
+// after the other, so it may come back at once.
+const leftPause = 50 * time.Millisecond
+
+// peerOn notes by which path the peer's newest generation comes. A peer that has used our direct path and does not any
+// more has given it up: its side of it is dead, even if ours, as far as the stub can tell, is not. Whatever we send
+// there is lost until somebody notices; so we follow. mu is held.
+func (s *session) peerOn(path Path, now time.Duration) {
+	before := s.seenOn
+	s.seenOn = path
+	switch {
+	case path == s.path:
+		s.stay()
+	case before == s.path && s.path.Direct && s.leftTimer == nil:
+		s.leftTimer = time.AfterFunc(leftPause, s.follow) // the pump may hang in that path
+	}
+}
+
+// stay takes back that the peer has left path. mu is held.
+func (s *session) stay() {
+	if s.leftTimer != nil {
+		s.leftTimer.Stop()
+		s.leftTimer = nil
+	}
+}
+
+// follow leaves a path that the peer has left.
+func (s *session) follow() {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.closed || s.leftTimer == nil {
+		return
+	}
+	now, path, to := s.all.now(), s.path, s.seenOn
+	s.event(Event{Kind: Left, Path: path, Why: "the other side has left it"})
+	s.lose(path, "the other side has left it", now)
+	s.switchTo(to, now)
+	s.poke()
 }
 
 // rewind starts a new generation at the first message that is not acknowledged. mu is held.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/cipher"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -15,7 +16,12 @@ func (s *session) pump() {
 	defer s.all.wg.Done()
 	timer := time.NewTimer(s.o.Linger)
 	defer timer.Stop()
-	watch := time.AfterFunc(s.o.Stall, s.stuck)
+	var watch *time.Timer
+	watch = time.AfterFunc(s.o.Stall, func() {
+		if again := s.stuck(); again > 0 {
+			watch.Reset(again)
+		}
+	})
 	defer watch.Stop()
 	watch.Stop()
 	var batch [maxBatch][]byte
@@ -36,9 +42,15 @@ func (s *session) pump() {
 		if n > 0 {
 			idle = 0
 			s.sendingOn, s.sendingAt = life, now
+			patience := s.stuckDue() - now
 			s.unlock()
+			for i, aead := range s.seals[:n] {
+				if aead != nil {
+					batch[i] = seal(aead, batch[i])
+				}
+			}
 			s.traceFrames(path, batch[:n])
-			watch.Reset(s.o.Stall)
+			watch.Reset(patience)
 			err := s.o.Send(life, path, s.remote, batch[:n]...)
 			watch.Stop()
 			s.handed(path, batch[:n], err)
@@ -83,17 +95,31 @@ func (s *session) handed(path Path, batch [][]byte, err error) {
 	}
 }
 
-// stuck leaves a path that has not taken a batch within Options.Stall, as if it had failed.
-func (s *session) stuck() {
+// stuck leaves a path that does not take a batch, as if it had failed. It says when to look again, 0: never.
+func (s *session) stuck() time.Duration {
 	s.mu.Lock()
 	defer s.unlock()
 	now := s.all.now()
-	if s.sendingOn == nil || s.sendingOn != s.pathLife || now < s.sendingAt+s.o.Stall {
-		return
+	if s.sendingOn == nil || s.sendingOn != s.pathLife {
+		return 0
+	}
+	if due := s.stuckDue(); now < due {
+		return due - now
 	}
 	path := s.path
 	s.event(Event{Kind: Stalled, Path: path, Why: "takes no frames"})
 	s.lose(path, "takes no frames", now)
+	return 0
+}
+
+// stuckDue is when the batch that is being sent has taken too long: Options.Stall after it began, or, since the pump
+// cannot look while it sends, when the path counts as stalled. mu is held.
+func (s *session) stuckDue() time.Duration {
+	due := s.sendingAt + s.o.Stall
+	if stalled := s.stallDue(); stalled != 0 {
+		due = min(due, stalled)
+	}
+	return due
 }
 
 // rest ends the pump's part: the memory of an idle session goes. mu is held.
@@ -101,6 +127,9 @@ func (s *session) rest() {
 	s.pumping = false
 	s.ring.free()
 	s.hellos = nil
+	if s.keys != nil {
+		s.keys.rest()
+	}
 	if s.peer == 0 && s.ring.empty() && s.waiters == 0 && s.inbox.cost == 0 {
 		s.leavePath()
 		s.all.forget(s)
@@ -123,19 +152,20 @@ func (s *session) tick(now time.Duration) {
 		s.probeNow, s.reroute = true, true
 		s.probeWait = min(2*s.probeWait, s.o.ProbeMax)
 		s.probeDue = now + s.probeWait
-		if !s.stalled && !s.path.IsZero() && now >= max(s.asked, s.progress)+s.patience() {
-			s.stalled = true
-			s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
-		}
+	}
+	if due := s.stallDue(); due != 0 && now >= due {
+		s.stalled, s.probeNow, s.reroute = true, true, true
+		s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
 	}
 }
 
-// patience is how long the path may leave us without an acknowledgement before it is called stalled. mu is held.
-func (s *session) patience() time.Duration {
-	if s.doubted {
-		return min(4*s.o.ProbeMin, s.o.Stall)
+// stallDue is when the path counts as stalled unless something is acknowledged before, 0: never. It does not wait for
+// the probe after it, which may be late. mu is held.
+func (s *session) stallDue() time.Duration {
+	if s.stalled || s.path.IsZero() || s.probeDue == 0 {
+		return 0
 	}
-	return s.o.Stall
+	return max(s.asked, s.progress) + s.o.Stall
 }
 
 // restartProbe begins to wait for an acknowledgement anew. mu is held.
@@ -174,8 +204,10 @@ func (s *session) due() time.Duration {
 		}
 	}
 	at(s.helloDue)
+	at(s.holdTo)
 	at(s.ackDue)
 	at(s.probeDue)
+	at(s.stallDue())
 	if s.path.IsZero() && s.hasWork() {
 		at(s.routeDue)
 	}
@@ -194,8 +226,8 @@ func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
 	for len(s.hellos) > 0 && n < maxBatch {
 		h := s.hellos[0]
 		s.hellos = append(s.hellos[:0], s.hellos[1:]...)
-		b := appendHead(batch[n][:0], head{hello, s.o.Incarnation, h.to})
-		batch[n] = s.sealer(head{kind: hello}).seal(h.append(b))
+		b := appendHead(batch[n][:0], head{kind: hello, from: s.o.Incarnation, to: h.to})
+		batch[n], s.packed[n], s.seals[n] = append(b, h.body...), nil, nil
 		n++
 	}
 	if s.peer == 0 {
@@ -207,7 +239,7 @@ func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
 		if !more && !s.resumeNow && !s.probeNow && !s.ackNow {
 			break
 		}
-		batch[n], s.packed[n] = s.frame(batch[n][:0], more, now)
+		batch[n], s.packed[n], s.seals[n] = s.frame(batch[n][:0], more, now)
 		n++
 	}
 	return n
@@ -216,15 +248,15 @@ func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
 // mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
 // peer has a new life: what is sent to the old one would be in doubt. mu is held.
 func (s *session) mayMore() bool {
-	if s.cursor == s.ring.next || s.challenge != 0 {
+	if s.cursor == s.ring.next || s.holdTo != 0 {
 		return false
 	}
 	return uint64(costOf(s.ring.pos(s.cursor)-s.ring.head, s.cursor-s.ring.base)) < s.room
 }
 
-// frame makes the next frame, with messages where more says that there are some to send; packed lists them while
-// somebody watches. mu is held.
-func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message) {
+// frame makes the next frame, with messages where more says that there are some to send, and says what closes it: the
+// pump does that without mu. packed lists the messages while somebody watches. mu is held.
+func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
 	k := ack
 	switch {
 	case s.resumeNow:
@@ -235,9 +267,14 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 		k = data
 	}
 	s.inbox.told = s.roomNow()
-	h := head{k, s.o.Incarnation, s.peer}
+	size := frameOverhead
+	if more {
+		size += min(int(s.ring.tail-s.ring.pos(s.cursor)), s.o.FrameBytes)
+	}
+	h := head{kind: k, from: s.o.Incarnation, to: s.peer}
+	aead = s.keys.out.stamp(&h, s.o, size)
 	b = appendHead(b, h)
-	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor}
+	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor, epoch: uint64(s.keys.in.epoch)}
 	b = f.append(b)
 	if more {
 		start := len(b)
@@ -252,5 +289,5 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	}
 	s.resumeNow, s.probeNow, s.ackNow = false, false, false
 	s.ackDue, s.unackedIn, s.bytesIn = 0, 0, 0
-	return s.sealer(h).seal(b), packed
+	return b, packed, aead
 }

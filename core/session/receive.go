@@ -2,15 +2,17 @@ package session
 
 import (
 	"context"
+	"crypto/cipher"
+	"errors"
 	"time"
 
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Receive takes a frame that came from remote through path. That it came from there is what the path says and is
-// trusted. Receive never waits for listeners. It may change the frame, and does not keep it. Whatever is in the frame
-// does no harm: what cannot be used is counted in State.Dropped.
+// Receive takes a frame that came from remote through path, as the path says; whether it did is what the seal proves.
+// Receive never waits for listeners. It changes the frame, and does not keep it. Whatever is in the frame does no harm:
+// what cannot be used is counted in State.Dropped.
 func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, frame []byte) {
 	if len(frame) > sdk.MaxFrame {
 		return
@@ -22,6 +24,9 @@ func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, fra
 	for {
 		one, err := s.session(remote)
 		if err != nil {
+			if errors.Is(err, ErrUntrusted) {
+				s.refused(remote.Canonical(), err)
+			}
 			return
 		}
 		if one.receive(path, h, frame) {
@@ -33,22 +38,18 @@ func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, fra
 // arrival is a frame that was opened and parsed.
 type arrival struct {
 	head
-	greeting
 	fields
 	messages []byte
 	count    uint64
 }
 
-func (s *session) open(h head, frame []byte) (a arrival, err error) {
-	body, err := s.sealer(h).open(frame)
+// open opens a sealed frame and reads it.
+func open(aead cipher.AEAD, h head, frame []byte) (a arrival, err error) {
+	body, err := unseal(aead, frame)
 	if err != nil {
 		return a, err
 	}
 	a.head = h
-	if h.kind == hello {
-		a.greeting, err = parseGreeting(body)
-		return a, err
-	}
 	if a.fields, a.messages, err = parseFields(body); err == nil {
 		a.count, _, err = count(a.messages, 0)
 	}
@@ -57,27 +58,52 @@ func (s *session) open(h head, frame []byte) (a arrival, err error) {
 
 // receive is false where the session was forgotten meanwhile.
 func (s *session) receive(path Path, h head, frame []byte) bool {
-	a, err := s.open(h, frame)
-	now := s.all.now()
 	s.mu.Lock()
 	defer s.unlock()
+	now := s.all.now()
 	switch {
 	case s.gone:
 		return false
-	case err != nil || h.kind > resume || h.kind == 0 || h.from == s.o.Incarnation: // the last: our own, reflected
+	case h.from == s.o.Incarnation: // our own, reflected
 		s.dropped++
 		return true
+	case s.path.IsZero() || s.peer == 0: // else only what is proven to be the peer's says where it is
+		s.lastIn = path
 	}
-	s.lastIn = path
 	switch {
 	case h.kind == hello:
-		s.greeted(h, a.greeting, now)
+		s.greeted(h, frame[headSize:], now)
 	case h.from != s.peer || h.to != s.o.Incarnation:
 		s.strange(h.from, now)
 	default:
-		s.arrive(&a, now)
+		s.sealed(path, h, frame)
 	}
 	return true
+}
+
+// sealed takes a frame that pretends to be of the pair. mu is held, and given back while the frame is opened.
+func (s *session) sealed(path Path, h head, frame []byte) {
+	keys := s.keys
+	aead := keys.in.of(h.epoch)
+	if aead == nil {
+		s.unopened(s.all.now())
+		return
+	}
+	s.mu.Unlock()
+	a, err := open(aead, h, frame)
+	s.mu.Lock()
+	switch now := s.all.now(); {
+	case keys != s.keys: // of a handshake that was replaced meanwhile
+		s.dropped++
+	case err != nil:
+		s.unopened(now)
+	case !keys.in.take(h): // the replay check
+		s.dropped++
+	default:
+		s.lastIn, s.holdTo = path, 0
+		s.confirm()
+		s.arrive(&a, now)
+	}
 }
 
 // arrive takes a frame of the pair. mu is held.
@@ -94,13 +120,13 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 		s.answerSoon()
 		if s.path != s.lastIn {
 			s.reroute = true // the peer has moved: perhaps we should
-			if a.kind == resume && a.gen > s.seen && s.path.Direct && !s.lastIn.Direct {
-				s.doubted = true // it has gone back to a relay: our direct path may be as dead as its own
-			}
 		}
 	}
 	if a.gen < s.seen { // the generation check of data: a path or a run that was left
 		return
+	}
+	if a.gen > s.seen {
+		s.peerOn(s.lastIn, now)
 	}
 	s.seen = a.gen
 	s.next = max(s.next, a.base) // what is below was given up
@@ -123,9 +149,11 @@ func (s *session) answerSoon() {
 
 // acknowledged takes what a frame says about our messages. It is false where that is impossible. mu is held.
 func (s *session) acknowledged(f *fields, now time.Duration) bool {
-	if f.next > s.sent || f.seen > s.gen { // the acknowledgement check: nobody has what was not sent
+	out := &s.keys.out
+	if f.next > s.sent || f.seen > s.gen || f.epoch > uint64(out.epoch) { // the acknowledgement check: nobody has what was not sent
 		return false
 	}
+	out.seen = max(out.seen, uint32(f.epoch))
 	if f.next < s.ring.base {
 		return true // old
 	}
@@ -133,7 +161,7 @@ func (s *session) acknowledged(f *fields, now time.Duration) bool {
 		s.release(f.next)
 		s.progress = now
 		s.restartProbe(now)
-		s.stalled, s.doubted, s.failWait = false, false, s.o.ProbeMin/4
+		s.stalled, s.failWait = false, s.o.ProbeMin/4
 	}
 	opened := f.room > s.room
 	s.room = f.room

@@ -2,8 +2,11 @@ package session
 
 import (
 	"context"
+	"crypto/cipher"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -15,6 +18,7 @@ type session struct {
 	remote message.URL
 
 	packed [maxBatch][]message.Message // what the frames being sent carry, while somebody watches; the pump's
+	seals  [maxBatch]cipher.AEAD       // what closes them; nil: nothing, it is a hello; the pump's
 
 	wake  chan struct{} // wakes the pump
 	came  chan struct{} // wakes the deliverer
@@ -34,16 +38,8 @@ type session struct {
 	sendingOn  context.Context // the pathLife that the pump's Send has now, nil: none
 	sendingAt  time.Duration   // since when
 
-	// Pairing: see pair.go.
-	peer      uint64    // the incarnation that we are paired with; 0: none
-	dead      [8]uint64 // the last ones that we were paired with before
-	deadAt    int
-	challenge uint64 // what we want to be echoed; 0: nothing
-	hellos    []helloTo
-	helloDue  time.Duration // when the challenge is repeated
-	helloWait time.Duration
-	helloN    int           // how often it was sent
-	helloLast time.Duration // when a strange frame made us send one
+	pairing    // see pair.go
+	handshakes *rate.Limiter
 
 	// Sending.
 	ring      ring
@@ -57,8 +53,8 @@ type session struct {
 	probeWait time.Duration
 	probeNow  bool
 	stalled   bool
-	doubted   bool          // the peer has left the path that we use: it has less time to show that it carries
 	asked     time.Duration // since when an acknowledgement is owed to us
+	resets    uint64
 	rewinds   uint64
 	dropped   uint64
 
@@ -84,7 +80,9 @@ type session struct {
 	failed    Path          // the last path that failed
 	failedTo  time.Duration // not tried again before
 	failWait  time.Duration
-	lastIn    Path // where the last frame came from
+	lastIn    Path        // where the last frame came from
+	seenOn    Path        // where the peer's newest generation came from first
+	leftTimer *time.Timer // calls follow: the peer has left path; nil: it has not
 }
 
 func newSession(all *Sessions, remote message.URL) *session {
@@ -92,7 +90,8 @@ func newSession(all *Sessions, remote message.URL) *session {
 		all: all, o: &all.o, remote: remote,
 		wake: make(chan struct{}, 1), came: make(chan struct{}, 1), space: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 		ring: newRing(), gen: 1, cursor: 1, sent: 1, next: 1,
-		probeWait: all.o.ProbeMin, helloWait: all.o.ProbeMin, routeWait: all.o.ProbeMin / 4, failWait: all.o.ProbeMin / 4,
+		handshakes: rate.NewLimiter(handshakesEach, handshakesEach),
+		probeWait:  all.o.ProbeMin, pairing: pairing{helloWait: all.o.ProbeMin}, routeWait: all.o.ProbeMin / 4, failWait: all.o.ProbeMin / 4,
 	}
 }
 

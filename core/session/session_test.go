@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -108,7 +109,7 @@ func TestSwitch(t *testing.T) {
 			if !fromA {
 				return [][]byte{frame}
 			}
-			h, f, _ := peek(t, frame)
+			h, f, _ := p.peek(t, fromA, frame)
 			if path == direct && first == nil {
 				first, gens[1] = &h, f.gen
 			}
@@ -196,7 +197,7 @@ func TestStalled(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		p.sync(func() { hole = true })
 		p.post(t, direct, 2, 2)
-		time.Sleep(6 * time.Second)
+		time.Sleep(4100 * time.Millisecond)
 		if e := p.events(Stalled); len(e) != 1 || e[0].Path != direct {
 			t.Fatalf("events %+v", e)
 		}
@@ -204,46 +205,6 @@ func TestStalled(t *testing.T) {
 		synctest.Wait()
 		wantRun(t, p.delivered(), 1, 2)
 	})
-}
-
-// TestStalledSooner: a peer that has gone back to the relay has a reason, so the direct path that we still use has less
-// time to show that it carries; where it does carry, nothing happens to it.
-func TestStalledSooner(t *testing.T) {
-	for _, dead := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			hole := false
-			p := newPair(t, Options{}, nil)
-			p.hook = func(_ bool, path Path, f []byte) [][]byte {
-				if hole && path == direct {
-					return nil
-				}
-				return [][]byte{f}
-			}
-			defer p.close(t)
-			p.post(t, direct, 1, 1)
-			p.b.UsePath(alice, direct)
-			time.Sleep(time.Second)
-			p.sync(func() { hole = dead })
-			p.b.UsePath(alice, relay)
-			if err := p.b.Post(t.Context(), alice, relay, letter(1, 40)); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Second)
-			p.post(t, direct, 2, 2)
-			time.Sleep(2 * time.Second)
-			e := p.events(Stalled)
-			if dead && (len(e) != 1 || e[0].Path != direct) || !dead && len(e) != 0 {
-				t.Fatalf("dead %t: events %+v", dead, e)
-			}
-			if !dead {
-				wantRun(t, p.delivered(), 1, 2)
-				return
-			}
-			p.a.UsePath(bob, relay)
-			synctest.Wait()
-			wantRun(t, p.delivered(), 1, 2)
-		})
-	}
 }
 
 // TestReset: when the remote runtime lives again, what its last life was sent is in doubt and not sent again; what was
@@ -504,11 +465,145 @@ func TestLimits(t *testing.T) {
 		if err := p.a.Post(t.Context(), "hyperty-runtime://c.example/carol", relay, letter(1, 20)); !errors.Is(err, ErrTooMany) {
 			t.Errorf("second session: %v", err)
 		}
-		if err := p.a.Post(t.Context(), "runtime://a.example/alice", relay, letter(1, 20)); !errors.Is(err, ErrSelf) {
+		if err := p.a.Post(t.Context(), message.URL(strings.TrimPrefix(string(alice), "hyperty-")), relay, letter(1, 20)); !errors.Is(err, ErrSelf) {
 			t.Errorf("to itself: %v", err)
 		}
 		if err := p.a.Post(t.Context(), bob, relay, message.Message{}); !errors.Is(err, message.ErrMalformed) {
 			t.Errorf("empty message: %v", err)
 		}
+	})
+}
+
+// TestFollow: when the remote runtime has left the direct path because its end of it is dead, this side leaves it too,
+// long before it would notice by itself. A remote runtime that is back at once has not left.
+func TestFollow(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			dead := false
+			p := newPair(t, Options{}, nil)
+			p.hook = func(_ bool, path Path, f []byte) [][]byte {
+				if dead && path == direct {
+					return nil
+				}
+				return [][]byte{f}
+			}
+			defer p.close(t)
+			p.post(t, relay, 1, 10)
+			time.Sleep(time.Second)
+			p.a.UsePath(bob, direct)
+			p.b.UsePath(alice, direct)
+			time.Sleep(time.Second)
+			if e := p.events(Left); len(e) != 0 {
+				t.Fatalf("on the way to the direct path: %+v", e)
+			}
+			if !back {
+				p.sync(func() { dead = true })
+			}
+			p.b.UsePath(alice, relay)
+			if back {
+				time.Sleep(10 * time.Millisecond)
+				p.b.UsePath(alice, direct)
+			}
+			p.post(t, direct, 11, 20)
+			time.Sleep(100 * time.Millisecond)
+			wantRun(t, p.delivered(), 1, 20)
+			left := 0
+			for _, e := range p.events(Left) {
+				if e.Remote == bob && e.Path == direct {
+					left++
+				}
+			}
+			if back && left != 0 || !back && left != 1 {
+				t.Errorf("back %v: %d Left events", back, left)
+			}
+		})
+	}
+}
+
+// TestFollowOutOfABlockedPath: the other side is followed also while the dead path takes no more frames.
+func TestFollowOutOfABlockedPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Options{}, nil)
+		defer p.close(t)
+		p.post(t, relay, 1, 10)
+		time.Sleep(time.Second)
+		p.a.UsePath(bob, direct)
+		p.b.UsePath(alice, direct)
+		time.Sleep(time.Second)
+		p.mu.Lock()
+		p.bad = func(ctx context.Context, _ Path) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		p.mu.Unlock()
+		p.post(t, direct, 11, 20)
+		time.Sleep(time.Millisecond)
+		p.b.UsePath(alice, relay)
+		time.Sleep(100 * time.Millisecond)
+		wantRun(t, p.delivered(), 1, 20)
+	})
+}
+
+// TestStalledWhileBlocked: a path that swallows frames, and after a while takes no more, is left when nothing has been
+// acknowledged for Options.Stall, not so long after it took the last.
+func TestStalledWhileBlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Options{}, nil)
+		defer p.close(t)
+		p.post(t, direct, 1, 10)
+		time.Sleep(time.Second)
+		began := time.Now()
+		p.mu.Lock()
+		p.bad = func(ctx context.Context, _ Path) error {
+			if time.Since(began) < 2*time.Second {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		p.mu.Unlock()
+		for n := uint64(11); n <= 30; n++ {
+			p.post(t, direct, n, n)
+			time.Sleep(200 * time.Millisecond)
+		}
+		time.Sleep(200 * time.Millisecond) // 4.2 s
+		if e := p.events(Stalled); len(e) != 1 {
+			t.Errorf("events %+v", e)
+		}
+		p.a.UsePath(bob, relay)
+		synctest.Wait()
+		wantRun(t, p.delivered(), 1, 30)
+	})
+}
+
+// TestReturned: when the relay is back after it was away for long, what it lost is sent again at once in both
+// directions, not when the next probe is due.
+func TestReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := false
+		p := newPair(t, Options{}, nil)
+		p.hook = func(_ bool, _ Path, f []byte) [][]byte {
+			if away {
+				return nil
+			}
+			return [][]byte{f}
+		}
+		defer p.close(t)
+		p.post(t, relay, 1, 10)
+		time.Sleep(time.Second)
+		p.sync(func() { away = true })
+		p.post(t, relay, 11, 20)
+		time.Sleep(10 * time.Second) // probes are 2 s apart now
+		p.sync(func() { away = false })
+		p.b.Returned(relay.Stub) // the other side asks
+		time.Sleep(10 * time.Millisecond)
+		wantRun(t, p.delivered(), 1, 20)
+		p.sync(func() { away = true })
+		p.post(t, relay, 21, 30)
+		time.Sleep(10 * time.Second)
+		p.sync(func() { away = false })
+		p.a.Returned(relay.Stub)
+		time.Sleep(10 * time.Millisecond)
+		wantRun(t, p.delivered(), 1, 30)
 	})
 }

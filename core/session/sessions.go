@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -14,6 +16,7 @@ import (
 type Sessions struct {
 	o     Options
 	self  message.URL // o.Self in canonical form
+	local local       // what handshakes are made with
 	epoch time.Time
 	life  context.Context // of all goroutines
 	end   context.CancelFunc
@@ -23,6 +26,11 @@ type Sessions struct {
 	byURL   map[message.URL]*session // by canonical URL of the remote runtime
 	closing bool
 
+	handshakes *rate.Limiter
+
+	untrustedMu sync.Mutex
+	untrusted   map[message.URL]time.Duration // whose frames were refused last, and when that was told
+
 	sending atomic.Int64 // cost of all rings
 	waiting atomic.Int64 // cost of all inboxes
 
@@ -31,11 +39,17 @@ type Sessions struct {
 	hungry    atomic.Int32          // len(starved)
 }
 
-// New makes the sessions of the runtime o.Self. It starts nothing. [Sessions.Close] ends them.
+// New makes the sessions of the runtime o.Self. It starts nothing. [Sessions.Close] ends them. Where o.Key is not that
+// runtime's, that is logged and nobody will make a session with it.
 func New(o Options) *Sessions {
 	s := &Sessions{
 		o: o.withDefaults(), self: o.Self.Canonical(), epoch: time.Now(),
-		byURL: make(map[message.URL]*session), starved: make(map[*session]struct{}),
+		byURL: make(map[message.URL]*session), starved: make(map[*session]struct{}), untrusted: make(map[message.URL]time.Duration),
+		handshakes: rate.NewLimiter(handshakesAll, handshakesAll),
+	}
+	var err error
+	if s.local, err = newLocal(&s.o); err != nil {
+		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
@@ -57,6 +71,9 @@ func (s *Sessions) session(remote message.URL) (*session, error) {
 	s.mu.RUnlock()
 	if found != nil {
 		return found, nil
+	}
+	if err := s.o.Trust(remote); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,6 +144,21 @@ func (s *Sessions) PathDown(path Path) {
 	}
 }
 
+// Returned says that the relay behind a stub, which was away, is there again. What was sent meanwhile is lost in both
+// directions: the sessions on it send again, and ask for the same, instead of probing when it is time.
+func (s *Sessions) Returned(stub message.URL) {
+	for _, one := range s.existing() {
+		one.mu.Lock()
+		if one.path.Stub == stub && one.peer != 0 {
+			one.rewind()
+			one.resumeNow = true
+			one.restartProbe(s.now())
+			one.poke()
+		}
+		one.unlock()
+	}
+}
+
 // Snapshot is the state of all sessions, in no order.
 func (s *Sessions) Snapshot() []State {
 	list := s.existing()
@@ -136,7 +168,7 @@ func (s *Sessions) Snapshot() []State {
 		st := State{
 			Remote: one.remote, Incarnation: one.peer, Path: one.path, Generation: one.gen,
 			Unacked: int(one.ring.next - one.ring.base), RingBytes: one.ring.cost(), InboxBytes: one.inbox.cost,
-			Rewinds: one.rewinds, Dropped: one.dropped,
+			Resets: one.resets, Rewinds: one.rewinds, Dropped: one.dropped,
 		}
 		if one.progress != 0 {
 			st.LastAck = s.epoch.Add(one.progress)

@@ -152,7 +152,7 @@ func TestBadPlugins(t *testing.T) {
 	}
 }
 
-func fileSum(t *testing.T, path string) string {
+func fileSum(t testing.TB, path string) string {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,30 @@
 // health. A frozen process, which leaves the health check of go-plugin (every plug-in has to serve it) unanswered for
 // two times 5 s, is killed: that is a crash like any other.
 //
+// # Reload
+//
+// [Host.Reload] replaces the process of a plug-in by one of another executable while it is in use. The new process is
+// started beside the old one, checked like any other; where that fails the old one goes on and knows of nothing. Then
+// each stub that others reach by a fixed address is taken over: a run of it is started in the new process under the
+// same URL, and when it answers (a Message Node's stub: when it is connected) the messages to the stub go there. The
+// run in the old process goes on beside it with what it has: a Handler with its connections and their doors, until the
+// last one is closed; a Message Node's stub is ended at once, since the node has one connection of a runtime. While
+// there are two runs under one URL
+//
+//   - a response goes to the run that has asked, a command about a peer to the one that has that peer, an update of a
+//     data object to both, anything else to the new one;
+//   - a door is looked for in both;
+//   - the core hears of a peer from the new run once that has a live connection with it; before, the end of the old
+//     run's connection is told too. What the old run says of itself is not.
+//
+// Requesters have one connection each. They stay in the old process until whoever deployed them has replaced them:
+// ReloadOptions.Moved says when new ones start in the new process. The old process ends when nothing runs in it any
+// more, or when Options.Drain is over: what is in it then is told as broken and started again in the new one, as
+// after a crash. If the new process dies before it has taken over, the old one goes on; after that, it is a crash.
+//
+// A plug-in of which no two can run at a time (it listens at a fixed port) refuses to start beside itself. With
+// ReloadOptions.Break the old process is ended first.
+//
 // # Ends
 //
 // [Host.Close] asks every process to end, kills what does not within the grace, and returns when no process, socket

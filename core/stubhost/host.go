@@ -26,7 +26,7 @@ type Options struct {
 	Dir string
 	Log hclog.Logger // nil: no log
 
-	// Message is given the messages that stubs post, in order for each stub, from one goroutine for each stub. Status
+	// Message is given the messages that stubs post, in order for each stub, one at a time for each stub. Status
 	// events that stand in for a stub that has crashed come by it too. ctx ends with the instance.
 	Message func(ctx context.Context, stub message.URL, m message.Message)
 	// Frames is given what came in by a door, in order for each door, from one goroutine for each door: while it
@@ -40,9 +40,10 @@ type Options struct {
 	StartTimeout time.Duration // from a process's start until its link works; 0: 10 s
 	StopGrace    time.Duration // from asking an instance or process to end until it is given up or killed; 0: 5 s
 	PostTimeout  time.Duration // how long Post waits for a stub that is being started again; 0: 5 s
+	Drain        time.Duration // how long the old process of a plug-in that is reloaded may go on; 0: 10 s
 	Idle         time.Duration // how long a process without instances is kept; 0: 1 s
 	BackoffMin   time.Duration // the first delay before a process is started again; 0: 100 ms
-	BackoffMax   time.Duration // the longest; 0: 10 s
+	BackoffMax   time.Duration // the longest; 0: 3 s
 	Healthy      time.Duration // the delays begin anew after a process ran this long; 0: 10 s
 	Health       time.Duration // how often a process is asked whether it is alive, and may take to answer; 0: 5 s
 }
@@ -53,7 +54,7 @@ func (o *Options) defaults() {
 		is time.Duration
 	}{
 		{&o.StartTimeout, 10 * time.Second}, {&o.StopGrace, 5 * time.Second}, {&o.PostTimeout, 5 * time.Second},
-		{&o.Idle, time.Second}, {&o.BackoffMin, 100 * time.Millisecond}, {&o.BackoffMax, 10 * time.Second},
+		{&o.Drain, 10 * time.Second}, {&o.Idle, time.Second}, {&o.BackoffMin, 100 * time.Millisecond}, {&o.BackoffMax, 3 * time.Second},
 		{&o.Healthy, 10 * time.Second}, {&o.Health, 5 * time.Second},
 	} {
 		if *d.at <= 0 {
@@ -164,7 +165,8 @@ func (h *Host) clear() error {
 // Deploy starts an instance of p, and p's process if it is not running. It returns when the instance has started;
 // that its set-up has worked the stub says by its status. Where it returns an error the instance is gone:
 // [ErrDeployed], [ErrClosed], ctx's, or a [*StartError]. After a failure the next start of the plug-in waits out its
-// delay. A later Deploy of a plug-in whose path or checksum differ uses the running process if there is one.
+// delay. A later Deploy of a plug-in whose path or checksum differ uses the running process if there is one: what moves
+// everything to another executable is [Host.Reload].
 func (h *Host) Deploy(ctx context.Context, p Plugin, in Instance) error {
 	if err := check(p, in); err != nil {
 		return err
@@ -260,7 +262,7 @@ func (h *Host) Post(ctx context.Context, stub message.URL, m message.Message) er
 	if i == nil {
 		return fmt.Errorf("post to %s: %w", stub, ErrNotDeployed)
 	}
-	if err := i.post(ctx, sdk.Frame{Payload: m.AppendBinary(nil)}); err != nil {
+	if err := i.post(ctx, m); err != nil {
 		return fmt.Errorf("post to %s: %w", stub, err)
 	}
 	return nil

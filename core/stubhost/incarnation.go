@@ -20,12 +20,16 @@ type incarnation struct {
 	lane    *link.Lane    // its messages
 	started chan struct{} // closed when the plug-in says that it runs
 	ended   chan struct{} // closed when it has ended, or its link has
+	pumped  chan struct{} // closed when everything that it has posted was given to the core
+	ready   chan struct{} // closed when it has answered a probe, or is live; see takeover.go
+	status  *statuses
 
 	ctx    context.Context // of its doors' frames
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // a goroutine for each door, and one for the link's end
 
 	mu       sync.Mutex
+	isReady  bool
 	running  bool
 	over     bool
 	err      string // the stub's own reason
@@ -42,8 +46,9 @@ type hostDoor struct {
 // drainGrace is how long the data that a run has left may take to be handed on when it has ended.
 const drainGrace = time.Second
 
-func newIncarnation(i *instance, pr *process, number uint32) *incarnation {
+func newIncarnation(i *instance, pr *process, number uint32, restarted bool) *incarnation {
 	r := &incarnation{inst: i, proc: pr, number: number, lane: pr.conn.Lane(number, 0), started: make(chan struct{}), ended: make(chan struct{}),
+		pumped: make(chan struct{}), ready: make(chan struct{}), status: newStatuses(i.Instance, restarted),
 		byNumber: map[uint32]*hostDoor{}, byURL: map[message.URL]*hostDoor{}}
 	r.ctx, r.cancel = context.WithCancel(i.ctx)
 	r.wg.Go(func() {
@@ -54,6 +59,19 @@ func newIncarnation(i *instance, pr *process, number uint32) *incarnation {
 		}
 	})
 	return r
+}
+
+// pumpInBackground has the core given what the stub posts, until r.pumped is closed.
+func (r *incarnation) pumpInBackground() {
+	r.inst.host.wg.Go(func() { // started by a goroutine in wg
+		defer close(r.pumped)
+		r.inst.pump(r)
+	})
+}
+
+// askToEnd asks the stub to end.
+func (r *incarnation) askToEnd() {
+	r.proc.conn.Control(&linkpb.Frame{Instance: r.number, Kind: &linkpb.Frame_Stop{Stop: &linkpb.Stop{}}})
 }
 
 func (r *incarnation) begin() {

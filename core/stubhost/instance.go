@@ -10,7 +10,6 @@ import (
 
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -19,29 +18,34 @@ type instance struct {
 	Instance
 	host   *Host
 	plugin *plugin
-	status *statuses
 
 	ctx      context.Context // ends when the instance is to be dropped
 	end      context.CancelFunc
 	deployed chan struct{} // closed when it has started for the first time
 	gone     chan struct{} // closed when it is over
 
+	telling sync.Mutex // held around Options.Message: two runs may have something to say
+
 	mu      sync.Mutex
-	current *incarnation  // nil between two
-	changed chan struct{} // closed when current changes
-	leaving bool          // it is not started again
-	err     error         // why it never started
+	current *incarnation            // nil between two
+	changed chan struct{}           // closed when current changes
+	leaving bool                    // it is not started again
+	err     error                   // why it never started
+	next    *incarnation            // is being started beside current, to take over from it; see takeover.go
+	older   *incarnation            // current has taken over from it, and it has not ended yet
+	asked   map[message.ID]struct{} // the requests of the younger one of two
+	moved   chan *incarnation       // has room for the one that has taken over
 }
 
 func newInstance(h *Host, p *plugin, in Instance) *instance {
-	i := &instance{Instance: in, host: h, plugin: p, status: newStatuses(in),
-		deployed: make(chan struct{}), gone: make(chan struct{}), changed: make(chan struct{})}
+	i := &instance{Instance: in, host: h, plugin: p, deployed: make(chan struct{}), gone: make(chan struct{}),
+		changed: make(chan struct{}), moved: make(chan *incarnation, 1)}
 	i.ctx, i.end = context.WithCancel(h.ctx)
 	p.hold()
 	return i
 }
 
-// run is the instance's goroutine, and the one that calls Options.Message for it.
+// run is the instance's goroutine.
 func (i *instance) run() {
 	defer close(i.gone)
 	defer i.plugin.release()
@@ -55,12 +59,13 @@ func (i *instance) run() {
 			if !restarted {
 				close(i.deployed)
 			}
-			i.pump(r)
-			err = i.finish(r)
+			r.pumpInBackground()
+			r = i.serve(r)
+			err = r.putAway()
 			if i.over() {
 				return
 			}
-			i.status.standIn(i.ctx, i.host.o.Message, err)
+			i.standIn(r, err)
 			restarted = true
 		} else if !restarted || i.over() {
 			i.fail(err)
@@ -115,6 +120,11 @@ func (i *instance) begin(restarted bool) (*incarnation, error) {
 	case <-r.started:
 		return r, nil
 	case <-r.ended:
+		select {
+		case <-r.started: // and may have been taken over from
+			return r, nil
+		default:
+		}
 		err = i.finish(r)
 	case <-time.After(i.host.o.StartTimeout):
 		i.finish(r)
@@ -133,6 +143,28 @@ func (i *instance) set(r *incarnation) {
 	i.changed = make(chan struct{})
 }
 
+// serve waits until the run has ended that is the current one then, and returns it.
+func (i *instance) serve(r *incarnation) *incarnation {
+	for {
+		var younger *incarnation
+		select {
+		case <-r.pumped:
+			i.mu.Lock()
+			if i.current == r {
+				i.set(nil)
+				i.mu.Unlock()
+				return r
+			}
+			i.mu.Unlock()
+			younger = <-i.moved // it was taken over from at that moment
+		case younger = <-i.moved:
+		}
+		old := r
+		i.host.wg.Go(func() { i.drain(old) })
+		r = younger
+	}
+}
+
 // pump gives the core what the stub posts, until the run has ended and everything was given.
 func (i *instance) pump(r *incarnation) {
 	for {
@@ -146,13 +178,21 @@ func (i *instance) pump(r *incarnation) {
 				i.host.o.Log.Error("a stub's message is dropped", "stub", i.URL, "plugin", i.plugin.name, "error", err)
 				continue
 			}
-			i.status.see(m)
-			i.host.o.Message(i.ctx, i.URL, m)
+			i.tell(r, m)
 		}
 	}
 }
 
-// finish puts a run away and says why it ended: for the whole process an [*ExitError].
+// tell gives the core a message of a run.
+func (i *instance) tell(r *incarnation, m message.Message) {
+	i.telling.Lock()
+	defer i.telling.Unlock()
+	if i.pass(r, m) {
+		i.host.o.Message(i.ctx, i.URL, m)
+	}
+}
+
+// finish puts a run away that has not started and says why it ended: for the whole process an [*ExitError].
 func (i *instance) finish(r *incarnation) error {
 	i.mu.Lock()
 	i.set(nil)
@@ -190,6 +230,11 @@ func (i *instance) leave() *incarnation {
 	if i.current == nil {
 		i.end()
 	}
+	for _, r := range []*incarnation{i.next, i.older} {
+		if r != nil {
+			r.askToEnd()
+		}
+	}
 	return i.current
 }
 
@@ -200,7 +245,7 @@ func (i *instance) stop(ctx context.Context) (err error) {
 		<-i.gone // it has nothing to wait for but a function of Options
 		return nil
 	}
-	r.proc.conn.Control(&linkpb.Frame{Instance: r.number, Kind: &linkpb.Frame_Stop{Stop: &linkpb.Stop{}}})
+	r.askToEnd()
 	select {
 	case <-r.ended:
 	case <-time.After(i.host.o.StopGrace):
@@ -215,15 +260,27 @@ func (i *instance) stop(ctx context.Context) (err error) {
 }
 
 // post sends a message, and waits a little for a stub that is being started again.
-func (i *instance) post(ctx context.Context, f sdk.Frame) error {
+func (i *instance) post(ctx context.Context, m message.Message) error {
+	f := sdk.Frame{Payload: m.AppendBinary(nil)}
 	late := time.NewTimer(i.host.o.PostTimeout)
 	defer late.Stop()
 	for {
 		i.mu.Lock()
-		r, changed := i.current, i.changed
+		to, changed := i.current, i.changed
+		if i.next != nil || i.older != nil {
+			var also *incarnation
+			if to, also = i.receivers(&m); also != nil {
+				i.mu.Unlock()
+				_ = also.lane.Send(ctx, f)
+				i.mu.Lock()
+			}
+		}
 		i.mu.Unlock()
-		if r != nil {
-			if err := r.lane.Send(ctx, f); !errors.Is(err, link.ErrClosed) {
+		if to != nil {
+			if m.Type == message.Response {
+				to.status.answer(&m)
+			}
+			if err := to.lane.Send(ctx, f); !errors.Is(err, link.ErrClosed) {
 				return err
 			}
 		}
@@ -242,10 +299,14 @@ func (i *instance) post(ctx context.Context, f sdk.Frame) error {
 // door is an open door's lane, or nil.
 func (i *instance) door(url message.URL) *link.Lane {
 	i.mu.Lock()
-	r := i.current
+	r, older := i.current, i.older
 	i.mu.Unlock()
-	if r == nil {
-		return nil
+	for _, r := range []*incarnation{r, older} {
+		if r != nil {
+			if lane := r.door(url); lane != nil {
+				return lane
+			}
+		}
 	}
-	return r.door(url)
+	return nil
 }

@@ -17,6 +17,7 @@ type plugin struct {
 	checked   fileState // of spec.Path when its checksum was last right
 	proc      *process  // nil while none runs
 	leaving   *process  // one that is ending because nobody needs it; the next starts after it
+	reload    *reload   // the one that is under way
 	try       *attempt  // the start that is under way
 	refs      int       // instances
 	idle      *time.Timer
@@ -185,10 +186,11 @@ func (p *plugin) troubled(err error) {
 func (p *plugin) ended(proc *process, unasked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.proc == proc {
+	current := p.proc == proc
+	if current {
 		p.proc = nil
 	}
-	if !unasked {
+	if !unasked || !current { // another one has its place: a reload sees to it
 		return
 	}
 	p.crashes++
@@ -205,13 +207,19 @@ func (p *plugin) close(ctx context.Context) {
 	if p.idle != nil {
 		p.idle.Stop()
 	}
-	try := p.try
+	try, reload := p.try, p.reload
 	if try != nil {
 		try.cancel()
+	}
+	if reload != nil {
+		reload.cancel()
 	}
 	p.mu.Unlock()
 	if try != nil {
 		<-try.done
+	}
+	if reload != nil {
+		<-reload.done
 	}
 	p.mu.Lock()
 	proc := p.proc

@@ -4,6 +4,7 @@ package stubhost_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -67,6 +68,8 @@ func bePlugin(name string) {
 		sdk.Serve(sdk.Descriptor{Name: "stubborn", Version: "1", Kind: sdk.KindP2P}, stubborn{})
 	case "impostor":
 		sdk.Serve(sdk.Descriptor{Name: "echo", Version: "1", Kind: sdk.KindP2P}, echo{})
+	case "exclusive": // no two can run at a time
+		sdk.Serve(sdk.Descriptor{Name: "exclusive", Version: "1", Kind: sdk.KindP2P}, exclusive{})
 	default:
 		sdk.Serve(sdk.Descriptor{Name: os.Args[0], Version: "1.2.3", Kind: sdk.KindP2P}, echo{})
 	}
@@ -104,6 +107,22 @@ type stubborn struct{}
 func (stubborn) Run(_ context.Context, bus message.Bus, s sdk.Start) error {
 	_ = bus.Post(context.Background(), status(s.URL, "", "live"))
 	select {}
+}
+
+// exclusive is an echo that holds a port of its configuration.
+type exclusive struct{ echo }
+
+func (e exclusive) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {
+	var c struct{ Listen string }
+	if err := json.Unmarshal(s.Config, &c); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return e.echo.Run(ctx, bus, s)
 }
 
 // echo is a stub that sends frames and messages back, and does what execute messages say.
@@ -158,6 +177,11 @@ func (echo) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {
 	go serveDoor(ctx, door, "echo")
 	if err := bus.Post(ctx, status(s.URL, "", "created")); err != nil {
 		return err
+	}
+	if strings.Contains(string(s.Config), `"connects"`) {
+		if err := bus.Post(ctx, status(s.URL, "", "live")); err != nil {
+			return err
+		}
 	}
 	select {
 	case <-ctx.Done():

@@ -196,7 +196,7 @@ func (pr *process) start(i *instance, restarted bool) *incarnation {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	pr.last++
-	r := newIncarnation(i, pr, pr.last)
+	r := newIncarnation(i, pr, pr.last, restarted)
 	pr.runs[pr.last] = r
 	pr.conn.Control(&linkpb.Frame{Instance: pr.last, Kind: &linkpb.Frame_Start{Start: &linkpb.Start{
 		Url: string(i.URL), Runtime: string(i.Runtime), Role: string(i.Role), Domain: i.Domain,
@@ -234,6 +234,13 @@ func (pr *process) Control(f *linkpb.Frame) error {
 		r.close(k.CloseDoor.Door)
 	}
 	return nil
+}
+
+// running is how many runs it has.
+func (pr *process) running() int {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	return len(pr.runs)
 }
 
 // drop forgets a run that does not end.

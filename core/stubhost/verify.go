@@ -41,7 +41,7 @@ func (p *plugin) executable(spec Plugin) (string, error) {
 		return refuse(Missing, err, "its executable cannot be read; install it again")
 	}
 	p.mu.Lock()
-	same := p.checked == now
+	same := p.checked == now && p.spec == spec
 	p.mu.Unlock()
 	if !same || !matches(target, want) {
 		if err := copyExecutable(spec.Path, target, want); err != nil {

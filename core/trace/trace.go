@@ -29,6 +29,7 @@ const (
 	Door       Kind = "door"       // the Registry generated the p2p-connectionUrl Via for Peer
 	Listener   Kind = "listener"   // a listener for To was added to the MessageBus; Via is where it leads
 	Learned    Kind = "learned"    // the address To is known to be Peer's; Via: it entered the entry of the connection with that door
+	Untrusted  Kind = "untrusted"  // the runtime Peer was refused, as itself or as the owner of To; Value is why
 	Listed     Kind = "listed"     // Peer's registry lists the address To: it is in the entry of the connection with the door Via
 )
 

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/protofly/protofly/examples/internal/rig"
 )
 
 // options are the command line's.
@@ -43,7 +45,7 @@ func main() {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	ok, err := run(ctx, o, build, os.Stdout)
+	ok, err := run(ctx, o, rig.Build, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 	}
@@ -69,7 +71,7 @@ func (o *options) check() error {
 }
 
 // run does it all. The result is true only if every message arrived, once and in order, over the ways asked for.
-func run(ctx context.Context, o options, build builder, out io.Writer) (ok bool, err error) {
+func run(ctx context.Context, o options, build rig.Builder, out io.Writer) (ok bool, err error) {
 	var mu sync.Mutex
 	say := func(format string, args ...any) {
 		mu.Lock()
@@ -78,14 +80,14 @@ func run(ctx context.Context, o options, build builder, out io.Writer) (ok bool,
 			fmt.Fprintf(out, format+"\n", args...)
 		}
 	}
-	dir, remove, err := workDir()
+	dir, remove, err := rig.WorkDir()
 	if err != nil {
 		return false, err
 	}
 	if !o.keep {
 		defer remove()
 	}
-	plugins := []string{"msgnode-ws"}
+	plugins := []string{rig.NodePlugin}
 	if o.transport != relay {
 		plugins = append(plugins, o.transport)
 	}
@@ -94,7 +96,7 @@ func run(ctx context.Context, o options, build builder, out io.Writer) (ok bool,
 	if err != nil {
 		return false, err
 	}
-	w := &world{options: o, dir: dir, bin: bin, say: say}
+	w := &world{options: o, house: rig.House{Dir: dir, Bin: bin, Free: o.keep}, say: say}
 	defer func() {
 		if o.keep && err == nil {
 			if err = w.leave(ctx); err == nil {
@@ -118,9 +120,6 @@ func run(ctx context.Context, o options, build builder, out io.Writer) (ok bool,
 	r.print(out)
 	return len(r.Errors) == 0, nil
 }
-
-// builder makes the binaries, in the folder dir.
-type builder func(ctx context.Context, dir string, plugins []string) (binaries, error)
 
 // relay is the -transport without a direct connection.
 const relay = "relay"

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,12 +16,14 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/examples/internal/rig"
 )
 
 var shared struct {
 	once sync.Once
 	dir  string
-	bin  binaries
+	bin  rig.Binaries
 	err  error
 }
 
@@ -41,10 +42,10 @@ func TestMain(m *testing.M) {
 }
 
 // once builds everything for all tests.
-func once(ctx context.Context, _ string, _ []string) (binaries, error) {
+func once(ctx context.Context, _ string, _ []string) (rig.Binaries, error) {
 	shared.once.Do(func() {
 		if shared.dir, shared.err = os.MkdirTemp("", "pf-qs-"); shared.err == nil {
-			shared.bin, shared.err = build(ctx, shared.dir, []string{"msgnode-ws", "quic", "webrtc"})
+			shared.bin, shared.err = rig.Build(ctx, shared.dir, []string{"msgnode-ws", "quic", "webrtc"})
 		}
 	})
 	return shared.bin, shared.err
@@ -171,14 +172,5 @@ func TestOptions(t *testing.T) {
 		if err := o.check(); err == nil {
 			t.Errorf("%+v was taken", o)
 		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _, err := start(ctx, "a broken one", os.DevNull, true, "false"); err == nil || !strings.Contains(err.Error(), "a broken one") {
-		t.Errorf("a process that ends at once: %v", err)
-	}
-	var exit *exec.ExitError
-	if _, err := build(ctx, t.TempDir(), []string{"no-such-plug-in"}); !errors.As(err, &exit) {
-		t.Errorf("a plug-in that does not exist: %v", err)
 	}
 }

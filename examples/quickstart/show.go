@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 
 // show prints what happens to one side's connection, and over which way its messages go, as it changes.
 func (w *world) show(ctx context.Context, s *side, began time.Time) {
-	client, err := api.Dial(ctx, s.socket)
+	client, err := api.Dial(ctx, s.Socket)
 	if err != nil {
 		return
 	}
@@ -22,7 +21,7 @@ func (w *world) show(ctx context.Context, s *side, began time.Time) {
 		ms := float64(e.At.Sub(began).Microseconds()) / 1000
 		switch {
 		case e.Kind == trace.Connection:
-			w.say("%9.1f ms  %-5s connection %s", ms, s.name, e.Value)
+			w.say("%9.1f ms  %-5s connection %s", ms, s.Name, e.Value)
 		case e.Kind == trace.Forward && e.From == s.app.URL():
 			now := "direct"
 			if strings.Contains(string(e.Via), "/protostub/") {
@@ -30,23 +29,8 @@ func (w *world) show(ctx context.Context, s *side, began time.Time) {
 			}
 			if now != way {
 				way = now
-				w.say("%9.1f ms  %-5s messages go by %s: %s", ms, s.name, way, e.Via)
+				w.say("%9.1f ms  %-5s messages go by %s: %s", ms, s.Name, way, e.Via)
 			}
 		}
 	})
-}
-
-// status asks one side's runtime what runs in it.
-func (w *world) status(ctx context.Context, s *side) (api.Status, error) {
-	client, err := api.Dial(ctx, s.socket)
-	if err != nil {
-		return api.Status{}, err
-	}
-	defer func() { _ = client.Close() }()
-	return client.Status(ctx)
-}
-
-// nodeTrace is the file that the Message Node of a domain writes its events to.
-func (w *world) nodeTrace(domain string) string {
-	return filepath.Join(w.dir, "node-"+domain+".trace")
 }

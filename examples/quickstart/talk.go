@@ -56,7 +56,7 @@ func (w *world) talk(ctx context.Context) (*result, error) {
 		r.Sent += w.messages
 	}
 	for _, s := range w.sides {
-		status, err := w.status(ctx, s)
+		status, err := s.Status(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -104,10 +104,10 @@ func (w *world) read(ctx context.Context, r *result, began time.Time) error {
 }
 
 func (w *world) readOnce(r *result, began time.Time) error {
-	o := &observed{aliceURL: w.sides[0].url, bobURL: w.sides[1].url, start: began}
+	o := &observed{aliceURL: w.sides[0].URL, bobURL: w.sides[1].URL, start: began}
 	var live [2]time.Time
 	for i, s := range w.sides {
-		events, err := readLines[trace.Event](s.trace)
+		events, err := readLines[trace.Event](s.TraceFile)
 		if err != nil {
 			return err
 		}
@@ -124,8 +124,8 @@ func (w *world) readOnce(r *result, began time.Time) error {
 	if !w.trace {
 		return nil
 	}
-	for domain := range w.nodes {
-		lines, err := readLines[nodeEvent](w.nodeTrace(domain))
+	for _, n := range w.nodes {
+		lines, err := readLines[nodeEvent](n.TraceFile)
 		if err != nil {
 			return err
 		}

@@ -7,34 +7,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/protofly/protofly/examples/internal/rig"
 	"github.com/protofly/protofly/sdk/hyperty"
-	"github.com/protofly/protofly/sdk/message"
 )
 
 // side is one runtime with its application.
 type side struct {
-	name, domain string
-	node, self   *process
-	url          message.URL // of the runtime
-	socket       string
-	trace        string // the file that the runtime's events go to
-	client       *hyperty.Client
-	app          *hyperty.Hyperty
-	got          *ledger
+	*rig.Runtime
+	node   *rig.Node
+	client *hyperty.Client
+	app    *hyperty.Hyperty
+	got    *ledger
 }
 
 // world is everything that runs.
 type world struct {
 	options
-	dir   string
-	bin   binaries
+	house rig.House
 	say   func(format string, args ...any)
-	nodes map[string]*process // by domain
-	urls  map[string]string   // of the nodes
-	sides [2]*side            // alice, bob
+	nodes map[string]*rig.Node // by domain
+	sides [2]*side             // alice, bob
 }
 
 func (w *world) start(ctx context.Context) error {
@@ -42,78 +36,51 @@ func (w *world) start(ctx context.Context) error {
 	if w.domains == 2 {
 		domains = [2]string{"a.example", "b.example"}
 	}
-	w.nodes, w.urls = map[string]*process{}, map[string]string{}
+	w.nodes = map[string]*rig.Node{}
 	for _, domain := range domains {
-		if err := w.startNode(ctx, domain); err != nil {
+		if w.nodes[domain] != nil {
+			continue
+		}
+		n, err := w.house.Node(ctx, rig.NodeOptions{Domain: domain, Trace: true})
+		if err != nil {
 			return err
 		}
+		w.nodes[domain] = n
+		w.say("node  %s (pid %d)", n.URL, n.PID())
 	}
 	for i, name := range [2]string{"alice", "bob"} {
-		s := &side{name: name, domain: domains[i], node: w.nodes[domains[i]]}
+		s, err := w.startSide(ctx, name, domains[i])
 		w.sides[i] = s
-		if err := w.startRuntime(ctx, s); err != nil {
+		if err != nil {
 			return err
 		}
-		w.say("%-5s %s (pid %d)", name, s.url, s.self.cmd.Process.Pid)
+		w.say("%-5s %s (pid %d)", name, s.URL, s.PID())
 	}
 	return nil
 }
 
-func (w *world) startNode(ctx context.Context, domain string) error {
-	if w.nodes[domain] != nil {
-		return nil
+// startSide starts a runtime and registers its application. What has been started when it fails is in the side.
+func (w *world) startSide(ctx context.Context, name, domain string) (*side, error) {
+	o := rig.RuntimeOptions{Name: name, Domain: domain, Nodes: map[string]string{}, Trace: true}
+	for domain, n := range w.nodes {
+		o.Nodes[domain] = n.URL
 	}
-	base := filepath.Join(w.dir, "node-"+domain)
-	p, err := w.launch(ctx, "Message Node of "+domain, base+".log", w.bin.node,
-		"run", "--listen", "127.0.0.1:0", "--domain", domain, "--data", base, "--trace", base+".trace")
-	if err != nil {
-		return err
+	if w.transport != relay {
+		o.Use = []string{w.transport}
 	}
-	w.nodes[domain] = p
-	var url, shown string
-	if n, err := fmt.Sscanf(p.line, "listening on %s domain %s", &url, &shown); n != 2 {
-		return fmt.Errorf("the Message Node said %q: %w", p.line, err)
+	if name == "bob" { // so that the roles are those of the figures: Alice requests, Bob handles
+		o.Policy = "never"
 	}
-	w.urls[domain] = url
-	w.say("node  %s (pid %d)", url, p.cmd.Process.Pid)
-	return nil
-}
-
-func (w *world) startRuntime(ctx context.Context, s *side) error {
-	base := filepath.Join(w.dir, s.name)
-	s.socket, s.trace = base+".sock", base+".trace"
-	var b strings.Builder
-	fmt.Fprintf(&b, "domain: %s\nnodes:\n", s.domain)
-	for domain, url := range w.urls {
-		fmt.Fprintf(&b, "  %s: %s\n", domain, url)
+	s := &side{node: w.nodes[domain]}
+	var err error
+	if s.Runtime, err = w.house.Runtime(ctx, o); err != nil {
+		return s, err
 	}
-	fmt.Fprintf(&b, "data: %s\nplugins: {dir: %s, use: [%s]}\napi: {socket: %s}\ntrace: %s\n",
-		base, w.bin.plugins, strings.TrimPrefix(w.transport, relay), s.socket, s.trace)
-	if s.name == "bob" { // so that the roles are those of the figures: Alice requests, Bob handles
-		b.WriteString("p2p: {policy: never}\n")
+	if s.client, err = hyperty.Dial(ctx, hyperty.Options{Socket: s.Socket}); err != nil {
+		return s, err
 	}
-	config := base + ".yaml"
-	if err := os.WriteFile(config, []byte(b.String()), 0o600); err != nil {
-		return err
-	}
-	p, err := w.launch(ctx, "runtime "+s.name, base+".log", w.bin.runtime, "run", "--config", config)
-	if err != nil {
-		return err
-	}
-	s.self = p
-	if _, err := fmt.Sscanf(p.line, "runtime %s ready,", (*string)(&s.url)); err != nil {
-		return fmt.Errorf("the runtime said %q: %w", p.line, err)
-	}
-	if s.client, err = hyperty.Dial(ctx, hyperty.Options{Socket: s.socket}); err != nil {
-		return err
-	}
-	s.app, err = s.client.Register(ctx, hyperty.Registration{Name: s.name})
-	return err
-}
-
-// launch starts a process, which outlives the quickstart only where that was asked for.
-func (w *world) launch(ctx context.Context, name, log, binary string, args ...string) (*process, error) {
-	return start(ctx, name, log, !w.keep, binary, args...)
+	s.app, err = s.client.Register(ctx, hyperty.Registration{Name: name})
+	return s, err
 }
 
 // close ends everything, applications first.
@@ -127,12 +94,12 @@ func (w *world) close() error {
 		}
 	}
 	for _, s := range w.sides {
-		if s != nil && s.self != nil {
-			s.self.stop()
+		if s != nil && s.Runtime != nil && s.Process != nil {
+			s.Stop()
 		}
 	}
 	for _, p := range w.nodes {
-		p.stop()
+		p.Stop()
 	}
 	return errors.Join(errs...)
 }
@@ -149,38 +116,41 @@ func (w *world) leave(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		pids += fmt.Sprintf(" %d %d", pid, s.self.cmd.Process.Pid)
+		pids += fmt.Sprintf(" %d %d", pid, s.PID())
 	}
 	for _, p := range w.nodes {
-		pids += fmt.Sprint(" ", p.cmd.Process.Pid)
+		pids += fmt.Sprint(" ", p.PID())
 	}
 	alice, bob := w.sides[0], w.sides[1]
 	w.say("\nleft running; look at it with")
-	w.say("  %s status --socket %s", w.bin.runtime, alice.socket)
-	w.say("  %s status --socket %s", w.bin.runtime, bob.socket)
-	w.say("  %s path --socket %s %s", w.bin.runtime, alice.socket, bob.app.URL())
-	w.say("  %s send --wait --socket %s %s hello", w.bin.runtime, alice.socket, bob.app.URL())
-	w.say("and end it with\n  kill%s; rm -r %s", pids, w.dir)
+	w.say("  %s status --socket %s", w.house.Bin.Runtime, alice.Socket)
+	w.say("  %s status --socket %s", w.house.Bin.Runtime, bob.Socket)
+	w.say("  %s path --socket %s %s", w.house.Bin.Runtime, alice.Socket, bob.app.URL())
+	w.say("  %s send --wait --socket %s %s hello", w.house.Bin.Runtime, alice.Socket, bob.app.URL())
+	w.say("and end it with\n  kill%s; rm -r %s", pids, w.house.Dir)
 	return nil
 }
 
+// echoTimeout is how long an application that echoes may take to be registered.
+const echoTimeout = 20 * time.Second
+
 // echo starts an application that answers what it gets, and waits until it is registered.
 func (w *world) echo(ctx context.Context, s *side) (pid int, err error) {
-	log, err := os.Create(filepath.Join(w.dir, s.name+"-app.log"))
+	log, err := os.Create(filepath.Join(w.house.Dir, s.Name+"-app.log"))
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(w.bin.runtime, "listen", "--echo", "--socket", s.socket, s.name)
+	cmd := exec.Command(w.house.Bin.Runtime, "listen", "--echo", "--socket", s.Socket, s.Name)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
 	pid = cmd.Process.Pid // Release forgets it
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, echoTimeout)
 	defer cancel()
 	for ctx.Err() == nil {
-		status, err := w.status(ctx, s)
+		status, err := s.Status(ctx)
 		if err == nil && len(status.Hyperties) > 0 {
 			return pid, cmd.Process.Release()
 		}
@@ -189,5 +159,5 @@ func (w *world) echo(ctx context.Context, s *side) (pid int, err error) {
 		case <-ctx.Done():
 		}
 	}
-	return 0, fmt.Errorf("application %s is not there: %w", s.name, errors.Join(ctx.Err(), cmd.Process.Kill()))
+	return 0, fmt.Errorf("application %s is not there: %w", s.Name, errors.Join(ctx.Err(), cmd.Process.Kill()))
 }

@@ -61,6 +61,28 @@ func appendField(b []byte, field byte, s string) []byte {
 // ParseBinary reads the binary form. Unknown fields are skipped. The message's Body aliases b, which must not change
 // afterwards; everything else is copied.
 func ParseBinary(b []byte) (Message, error) {
+	var p Parser
+	return p.Parse(b)
+}
+
+// Parser reads messages one after the other. Where one has an address of the message before, it is not made and checked
+// again: then reading allocates nothing. The zero value is ready. It is not for more than one goroutine at a time.
+type Parser struct{ from, to, source URL }
+
+// url is the address in data; last is the one that was in its place the last time.
+func (p *Parser) url(data []byte, last *URL) (URL, error) {
+	if string(data) == string(*last) && len(data) > 0 {
+		return *last, nil
+	}
+	u, err := ParseURL(string(data))
+	if err == nil {
+		*last = u
+	}
+	return u, err
+}
+
+// Parse is [ParseBinary] for the next message.
+func (p *Parser) Parse(b []byte) (Message, error) {
 	var m Message
 	short := func(what string) (Message, error) {
 		return Message{}, fmt.Errorf("%w: %s", ErrMalformed, what)
@@ -88,7 +110,7 @@ func ParseBinary(b []byte) (Message, error) {
 		default:
 			return short("unknown wire type")
 		}
-		if err := m.setField(tag, number, data); err != nil {
+		if err := p.setField(&m, tag, number, data); err != nil {
 			return Message{}, err
 		}
 	}
@@ -101,7 +123,7 @@ func ParseBinary(b []byte) (Message, error) {
 	return m, nil
 }
 
-func (m *Message) setField(tag, number uint64, data []byte) (err error) {
+func (p *Parser) setField(m *Message, tag, number uint64, data []byte) (err error) {
 	switch tag {
 	case fieldIDNumber<<3 | wireVarint:
 		m.ID = ID{n: number}
@@ -113,11 +135,13 @@ func (m *Message) setField(tag, number uint64, data []byte) (err error) {
 		}
 		m.Type = Type(number)
 	case fieldFrom<<3 | wireBytes:
-		m.From, err = ParseURL(string(data))
+		m.From, err = p.url(data, &p.from)
 	case fieldTo<<3 | wireBytes:
-		m.To, err = ParseURL(string(data))
+		m.To, err = p.url(data, &p.to)
 	case fieldBody<<3 | wireBytes:
-		m.Body = data
+		if len(data) > 0 { // an empty one is none
+			m.Body = data
+		}
 	case fieldVia<<3 | wireBytes:
 		if len(m.Via) >= MaxVia {
 			return fmt.Errorf("%w: crossed more than %d stubs: a loop?", ErrMalformed, MaxVia)
@@ -126,7 +150,7 @@ func (m *Message) setField(tag, number uint64, data []byte) (err error) {
 		u, err = ParseURL(string(data))
 		m.Via = append(m.Via, u)
 	case fieldSource<<3 | wireBytes:
-		m.Source, err = ParseURL(string(data))
+		m.Source, err = p.url(data, &p.source)
 	case fieldP2P<<3 | wireVarint:
 		switch number {
 		case 1:

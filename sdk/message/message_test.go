@@ -174,14 +174,42 @@ func TestBinaryForm(t *testing.T) {
 	}
 }
 
+// A parser that has read one message reads others as if it were new, and like ones without allocating.
+func TestParser(t *testing.T) {
+	var p message.Parser
+	other := sample()
+	other.From, other.To, other.Source = other.To, other.From, ""
+	for _, want := range []message.Message{sample(), other, sample(), sample()} {
+		if got, err := p.Parse(want.AppendBinary(nil)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("wrote %+v, read %+v, %v", want, got, err)
+		}
+	}
+	if m, err := p.Parse([]byte{3 << 3, 1, 4<<3 | 2, 0}); err == nil {
+		t.Errorf("an empty address was taken for the one before: %+v", m)
+	}
+	plain := message.Message{ID: message.NumberID(1), Type: message.Update, From: "hyperty://a.example/x", To: "hyperty://b.example/y"}
+	wire := plain.AppendBinary(nil)
+	if n := testing.AllocsPerRun(100, func() { _, _ = p.Parse(wire) }); n != 0 {
+		t.Errorf("%v allocations a message", n)
+	}
+}
+
 func FuzzParseBinary(f *testing.F) {
 	m := sample()
 	f.Add(m.AppendBinary(nil))
 	f.Add([]byte{0x08, 0x01})
+	bare := message.Message{Type: message.Create, From: "hyperty://example.com/a", To: "hyperty://example.com/b"}
+	f.Add(append(bare.AppendBinary(nil), 6<<3|2, 0)) // an empty body
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := message.ParseBinary(b)
 		if err != nil {
 			return
+		}
+		p := message.Parser{}
+		for range 2 { // the second time from what it remembers
+			if other, err := p.Parse(b); err != nil || !reflect.DeepEqual(other, m) {
+				t.Fatalf("%+v, with a parser %+v, %v", m, other, err)
+			}
 		}
 		again, err := message.ParseBinary(m.AppendBinary(nil))
 		if err != nil || !reflect.DeepEqual(again, m) {

@@ -13,6 +13,9 @@ type Options struct {
 	Out     func(ctx context.Context, m message.Message) error
 	Inbox   int           // messages that wait for one listener; 0: [DefaultInbox]
 	Timeout time.Duration // of a request; 0: [DefaultTimeout]
+	// Last is the number after which messages without an ID are numbered. Two buses that post in the name of one
+	// component at the same time begin at different ones.
+	Last uint64
 }
 
 // MiniBus is the bus inside a stub or an application. It implements [message.Bus].
@@ -26,7 +29,7 @@ var _ message.Bus = (*MiniBus)(nil)
 
 // New makes a MiniBus. It must be closed.
 func New(o Options) *MiniBus {
-	return &MiniBus{out: o.Out, listeners: NewListeners(o.Inbox), requests: Requests{Timeout: o.Timeout}}
+	return &MiniBus{out: o.Out, listeners: NewListeners(o.Inbox), requests: Requests{Timeout: o.Timeout, last: o.Last}}
 }
 
 // Post hands m to the outside; see [message.Bus].

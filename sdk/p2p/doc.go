@@ -43,6 +43,13 @@
 // in-progress → live, then disconnected; created or in-progress → failed. desc says why. Nothing is posted by an
 // instance that is being ended, nor for a connection that a newer invitation of the same runtime replaced.
 //
+// # A new connection beside a live one
+//
+// An invitation of a runtime that has a live connection replaces that connection at once: the other side has lost it.
+// Where the registry answers created with {keep: true}, the live one carries frames until the new one is live. It is
+// not spoken of any more then, and the other side closes it. Until then disconnected is said of the live one, every
+// other status of the new one.
+//
 // # Commands
 //
 // They come from <runtime>/registry:

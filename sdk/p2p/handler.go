@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -33,11 +34,12 @@ type peer struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when its channel and door are
 	doors  chan sdk.Door // from the registry's subscribe to the pump; has room for the one
-	older  *peer         // that it replaces, or nil
+	older  *peer         // that it replaces at once, or nil
 	taken  chan struct{} // closed when the invitation is answered
 	told   chan struct{} // closed when the last status is posted
 
 	// Guarded by the handler's lock.
+	kept     *peer // the live one that goes on until this one is live, or nil
 	live     bool
 	replaced bool        // by a newer one: nothing is said of this one any more
 	ending   bool        // its last status is being posted: no newer one is announced before
@@ -69,8 +71,8 @@ func (h *handler) invited(ctx context.Context, inv syncher.Invitation) {
 		return
 	}
 	c := h.announce(remote)
-	err = h.askCreated(h.ctx, inv.Runtime)
-	p, err := h.accept(inv, remote, c, err)
+	keep, err := h.askCreated(h.ctx, inv.Runtime)
+	p, err := h.accept(inv, remote, c, keep, err)
 	h.answer(ctx, inv, err)
 	if p != nil {
 		close(p.taken)
@@ -93,8 +95,9 @@ func (h *handler) announce(remote message.URL) *consent {
 }
 
 // accept starts the connection that an invitation asks for, if the registry consents (err is nil) and no newer
-// invitation has come. An older connection with the same runtime is replaced: that runtime has lost it.
-func (h *handler) accept(inv syncher.Invitation, remote message.URL, c *consent, err error) (*peer, error) {
+// invitation has come. An older connection with the same runtime is replaced: at once, because that runtime has lost it,
+// or, where the registry says keep, when the new one is live.
+func (h *handler) accept(inv syncher.Invitation, remote message.URL, c *consent, keep bool, err error) (*peer, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	defer close(c.answered)
@@ -114,17 +117,58 @@ func (h *handler) accept(inv syncher.Invitation, remote message.URL, c *consent,
 		return nil, err
 	}
 	p := &peer{
-		remote: inv.Runtime, older: h.peers[remote],
-		done: make(chan struct{}), doors: make(chan sdk.Door, 1), taken: make(chan struct{}), told: make(chan struct{}),
+		remote: inv.Runtime,
+		done:   make(chan struct{}), doors: make(chan sdk.Door, 1), taken: make(chan struct{}), told: make(chan struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancelCause(h.ctx)
-	if p.older != nil {
-		p.older.replaced = true
-		p.older.cancel(errReplaced)
-	}
+	h.succeed(p, h.peers[remote], keep)
 	h.peers[remote] = p
 	h.work.Go(func() { h.connection(p, remote, inv) })
 	return p, nil
+}
+
+// succeed ends the connection that a new one replaces, or has it kept until that one is live. h.mu is held.
+func (h *handler) succeed(p, current *peer, keep bool) {
+	if current == nil {
+		return
+	}
+	if keep && current.live {
+		p.kept = current
+		return
+	}
+	if keep {
+		p.kept, current.kept = current.kept, nil
+	}
+	current.replace()
+	p.older = current
+}
+
+// replace ends the connection, and the one that was kept for it, without a word. The handler's lock is held.
+func (p *peer) replace() {
+	if p.kept != nil {
+		p.kept.replace()
+	}
+	p.replaced = true
+	p.cancel(errReplaced)
+}
+
+// takeOver is called when a connection is live: the one that was kept until then is not spoken of any more. The other
+// side closes it when it has moved; it is given a moment for that. h.mu is held.
+func (h *handler) takeOver(p *peer) {
+	kept := p.kept
+	if p.kept = nil; kept == nil {
+		return
+	}
+	kept.replaced = true
+	h.work.Go(func() {
+		late := time.NewTimer(keepTime)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			kept.cancel(errReplaced)
+		case <-kept.done:
+		}
+	})
 }
 
 // admit counts a set-up in; the error says that there are too many.
@@ -152,7 +196,9 @@ func (h *handler) connection(p *peer, key message.URL, inv syncher.Invitation) {
 	err = s.end(err)
 	h.mu.Lock()
 	h.setups--
-	p.live = err == nil
+	if p.live = err == nil; p.live {
+		h.takeOver(p)
+	}
 	h.mu.Unlock()
 	status := message.Failed
 	if err == nil {
@@ -206,6 +252,9 @@ func (h *handler) finish(p *peer, key message.URL, status message.Status, why er
 	h.all--
 	if h.peers[key] == p {
 		delete(h.peers, key)
+		if p.kept != nil && p.kept.live { // the new one has failed
+			h.peers[key] = p.kept
+		}
 	}
 	select {
 	case door := <-p.doors: // it came too late
@@ -222,7 +271,7 @@ func (h *handler) command(c command) error {
 	p := h.peers[c.Target.Canonical()]
 	switch {
 	case c.Method == "disconnect":
-		if p != nil {
+		for ; p != nil; p = p.kept {
 			p.cancel(errGivenUp)
 		}
 		return nil

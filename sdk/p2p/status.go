@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -34,23 +35,30 @@ func (i *instance) post(ctx context.Context, value message.Status, remote messag
 }
 
 // askCreated posts created and waits for the registry's consent, which a missing answer is as well: it is refused
-// only by a *message.ResponseError with 403 or 409.
-func (i *instance) askCreated(ctx context.Context, remote message.URL) error {
+// only by a *message.ResponseError with 403 or 409. keep: the live connection with that runtime is to go on until the
+// new one is live.
+func (i *instance) askCreated(ctx context.Context, remote message.URL) (keep bool, err error) {
 	asking, cancel := context.WithTimeout(ctx, consentTime)
 	defer cancel()
 	r, err := i.bus.Request(asking, i.status(message.Created, remote, nil))
+	var value struct {
+		Keep bool `json:"keep"`
+	}
 	if err == nil {
-		_, err = r.OK()
+		var text json.RawMessage
+		if text, err = r.OK(); err == nil && len(text) > 0 && json.Unmarshal(text, &value) != nil {
+			value.Keep = false // an answer of another kind consents
+		}
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	var refusal *message.ResponseError
 	if errors.As(err, &refusal) && (refusal.Code == message.CodeConflict || refusal.Code == message.CodeForbidden) {
-		return refusal
+		return false, refusal
 	}
 	if err != nil {
 		i.log.Warn("the registry has not answered created; going on", "remote", string(remote), "error", err)
 	}
-	return nil
+	return value.Keep, nil
 }

@@ -21,6 +21,7 @@ const (
 	consentTime = 2 * time.Second  // the registry's answer to created
 	doorTime    = 10 * time.Second // the registry's subscribe after live
 	tidyTime    = time.Second      // deleting the Connection objects
+	keepTime    = 5 * time.Second  // for the other side to close a connection that was kept until a new one was live
 	maxSetups   = 256              // at once, of a Handler
 	maxPeers    = 4096             // of a Handler, those in set-up among them
 )

@@ -42,6 +42,7 @@ type world struct {
 	statuses map[message.URL][]string // as posted: "live", "failed: why"
 	resource map[message.URL][]message.URL
 	consent  func(stub message.URL) int // the code of the answer to created; 0 is none
+	keep     bool                       // and what it says with 200
 	hold     func(m message.Message) bool
 	posted   []message.Message // everything that crossed
 }
@@ -129,7 +130,7 @@ func (w *world) status(ctx context.Context, m message.Message) {
 		text += ": " + body.Desc
 	}
 	w.mu.Lock()
-	code := w.consent(m.From)
+	code, keep := w.consent(m.From), w.keep
 	if code >= 300 && m.From == bobHandler && body.Value == message.Created {
 		text += " (refused)"
 	}
@@ -139,7 +140,7 @@ func (w *world) status(ctx context.Context, m message.Message) {
 	if code >= 300 {
 		_ = w.route(ctx, m.Refuse(code, "no"))
 	} else if code != 0 {
-		_ = w.route(ctx, m.Respond(code, nil))
+		_ = w.route(ctx, m.Respond(code, map[string]bool{"keep": keep}))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -49,6 +50,10 @@ func (l *Loaded) check() error {
 	word("p2p.policy", l.P2P.Policy, policies)
 	word("log.level", l.Log.Level, levels)
 	word("log.format", l.Log.Format, formats)
+	word("trust.mode", l.Trust.Mode, identity.Modes())
+	if _, err := l.Trusted(); err != nil && slices.Contains(identity.Modes(), l.Trust.Mode) {
+		fail("trust", "%v", err)
+	}
 	names := func(key string, list []string) {
 		for i, name := range list {
 			if err := checkPluginName(name); err != nil {

@@ -6,8 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
+	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // Config is the effective configuration.
@@ -19,6 +22,7 @@ type Config struct {
 	Plugins Plugins                   `koanf:"plugins"`
 	Stubs   map[string]map[string]any `koanf:"stubs"` // by plug-in
 	P2P     P2P                       `koanf:"p2p"`
+	Trust   Trust                     `koanf:"trust"`
 	API     API                       `koanf:"api"`
 	Log     Log                       `koanf:"log"`
 	Trace   string                    `koanf:"trace"` // file that every step of the core is written to, as JSON lines; empty: none
@@ -36,9 +40,17 @@ type Plugins struct {
 
 // P2P is the policy on direct connections.
 type P2P struct {
-	Policy  string   `koanf:"policy"`  // auto, requested, never
+	Policy  string   `koanf:"policy"`  // auto, requested, never, commanded
 	Prefer  []string `koanf:"prefer"`  // order in which to request with them; empty: plugins.use
 	Changes bool     `koanf:"changes"` // subscribe to the changes of remote registries
+}
+
+// Trust is with whom the runtime speaks.
+type Trust struct {
+	Mode    string   `koanf:"mode"`    // any, pinned
+	Domains []string `koanf:"domains"` // only runtimes of these,
+	Peers   []string `koanf:"peers"`   // or these runtimes; both empty: all
+	Pins    []string `koanf:"pins"`    // "hyperty://… hyperty-runtime://…": this name is at this runtime and nowhere else
 }
 
 // API is the local application API.
@@ -54,7 +66,7 @@ type Log struct {
 
 // The words that some keys take.
 var (
-	policies = []string{"auto", "requested", "never"}
+	policies = []string{"auto", "requested", "never", "commanded"}
 	levels   = []string{"trace", "debug", "info", "warn", "error"}
 	formats  = []string{"text", "json"}
 )
@@ -74,6 +86,7 @@ func defaults() (map[string]any, error) {
 		"plugins": map[string]any{"dir": "", "node": "msgnode-ws"}, // dir: in the data folder; use: all
 		"stubs":   map[string]any{},
 		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
+		"trust":   map[string]any{"mode": "any", "domains": []any{}, "peers": []any{}, "pins": []any{}},
 		"api":     map[string]any{"socket": socket},
 		"log":     map[string]any{"level": "info", "format": "text"},
 	}, nil
@@ -121,4 +134,20 @@ func (c *Config) StubConfig() (map[string]json.RawMessage, error) {
 		all[name] = text
 	}
 	return all, nil
+}
+
+// Trusted is the trust section for the core.
+func (c *Config) Trusted() (identity.Trust, error) {
+	t := identity.Trust{Mode: identity.Mode(c.Trust.Mode), Domains: c.Trust.Domains, Pins: map[message.URL]message.URL{}}
+	for _, p := range c.Trust.Peers {
+		t.Peers = append(t.Peers, message.URL(p))
+	}
+	for _, line := range c.Trust.Pins {
+		name, runtime, ok := strings.Cut(line, " ")
+		if !ok {
+			return t, fmt.Errorf("pins: %q: want a hyperty's address, a space and a runtime's", line)
+		}
+		t.Pins[message.URL(name)] = message.URL(strings.TrimSpace(runtime))
+	}
+	return t, t.Check()
 }

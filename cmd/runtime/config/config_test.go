@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/sdk/message"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,6 +48,11 @@ plugins: {use: [quic, webrtc], node: msgnode-ws}
 stubs:
   quic: {listen: ":0", stun: ["stun.example:3478"]}
   msgnode-ws: {ca: x.pem}
+trust:
+  mode: pinned
+  domains: [example.com]
+  peers: [hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]
+  pins: ["hyperty://o.example/x hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
 p2p: {policy: requested, prefer: [webrtc, quic], changes: false}
 api: {socket: /tmp/x.sock}
 log: {level: debug, format: json}
@@ -69,7 +77,12 @@ trace: ../trace.jsonl
 	if l.UseAll || !slices.Equal(l.Plugins.Use, []string{"quic", "webrtc"}) || !slices.Equal(l.P2P.Prefer, []string{"webrtc", "quic"}) || l.P2P.Changes {
 		t.Errorf("%+v", l.Config)
 	}
-	if got := l.Origin["p2p.policy"]; got != name+":10" {
+	trust, err := l.Trusted()
+	const peer message.URL = "hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	if err != nil || trust.Mode != identity.Pinned || !slices.Equal(trust.Peers, []message.URL{peer}) || trust.Pins["hyperty://o.example/x"] != peer || len(trust.Domains) != 1 {
+		t.Errorf("%+v %v", trust, err)
+	}
+	if got := l.Origin["p2p.policy"]; got != name+":15" {
 		t.Errorf("origin %s", got)
 	}
 }
@@ -96,7 +109,11 @@ func TestMistakes(t *testing.T) {
 		{"node without host", "domain: a.b\nnode: 'ws:///x'", []string{`names no host`}},
 		{"bad port", "domain: a.b\nnode: 'ws://a.b:port/'", []string{`not a URL`, `port`}},
 		{"node twice", "domain: a.b\nnode: ws://a.b/\nnodes: {a.b: ws://c.d/}", []string{`given twice`}},
-		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, not "always"`}},
+		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, commanded, not "always"`}},
+		{"trust mode", "domain: a.b\ntrust: {mode: all}", []string{`:2: trust.mode: want any, pinned, not "all"`}},
+		{"trust peer", "domain: a.b\ntrust: {peers: [bob]}", []string{`trust: peers: "bob" is no runtime's address`}},
+		{"trust pin", "domain: a.b\ntrust: {pins: ['hyperty://a.b/x']}", []string{`trust: pins: "hyperty://a.b/x": want a hyperty's address, a space and a runtime's`}},
+		{"trust misspelt", "domain: a.b\ntrust: {peer: []}", []string{`did you mean "trust.peers"?`}},
 		{"prefer unused", "domain: a.b\nplugins: {use: [quic]}\np2p: {prefer: [webrtc]}", []string{`webrtc is not in plugins.use`}},
 		{"twice", "domain: a.b\nplugins: {use: [quic, quic]}", []string{`quic is there twice`}},
 		{"plug-in name", "domain: a.b\nplugins: {use: [../quic]}", []string{`is no plug-in's name`}},

@@ -41,6 +41,9 @@ func root() *node {
 		"p2p": {keys: map[string]*node{
 			"policy": leaf(text), "prefer": leaf(list), "changes": leaf(truth),
 		}},
+		"trust": {keys: map[string]*node{
+			"mode": leaf(text), "domains": leaf(list), "peers": leaf(list), "pins": leaf(list),
+		}},
 		"api":   {keys: map[string]*node{"socket": leaf(path)}},
 		"log":   {keys: map[string]*node{"level": leaf(text), "format": leaf(text)}},
 		"trace": leaf(path),

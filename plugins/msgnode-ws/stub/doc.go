@@ -9,8 +9,9 @@
 //
 // # Connection
 //
-// The stub connects when it starts, and again after every loss, after pauses that grow from 100 ms to 5 s with jitter;
-// traffic shortens a pause. It proves the runtime's identity without ever seeing its key: it has the node's challenge
+// The stub connects when it starts, and again after every loss, after pauses that grow from 100 ms to 2 s with jitter;
+// traffic shortens a pause. After a newer connection of the same runtime has replaced its own it waits for 2 s: it may
+// be about to be ended. It proves the runtime's identity without ever seeing its key: it has the node's challenge
 // signed at <runtime>/identity. A node that does not answer a ping is given up after at most 8 s.
 //
 // Status events are posted to <stub>/status: created, in-progress, live; disconnected when a live connection is lost and

@@ -23,11 +23,16 @@ const (
 	pingEvery   = 3 * time.Second
 	pingTime    = 5 * time.Second
 	firstPause  = 100 * time.Millisecond
-	longPause   = 5 * time.Second
+	longPause   = 2 * time.Second
 	eagerPause  = 300 * time.Millisecond // a pause is no longer where there is traffic
 	steady      = 5 * time.Second        // a connection that held this long resets the pauses
 	sayAgain    = time.Minute            // before the same trouble is logged once more
+	yielding    = 2 * time.Second        // after a newer connection of this runtime has replaced this one
 )
+
+// closeReplaced is the node's close code for a connection that a newer one of the same runtime replaces (see
+// ../wire/PROTOCOL.md).
+const closeReplaced websocket.StatusCode = 4001
 
 // Stub is the Message Node stub; the zero value works. One process serves any number of instances.
 type Stub struct{}
@@ -111,7 +116,11 @@ func (i *instance) stayConnected(ctx context.Context) {
 		case message.InProgress:
 			i.report(ctx, message.Failed, err.Error())
 		}
-		i.rest(ctx, time.Duration(float64(pause)*(0.5+rand.Float64())))
+		if websocket.CloseStatus(err) == closeReplaced { // by the process that takes over from this one, most likely
+			i.yield(ctx)
+			continue
+		}
+		i.rest(ctx, pause/2+rand.N(pause/2))
 		pause = min(2*pause, longPause)
 	}
 }
@@ -131,6 +140,17 @@ func (i *instance) rest(ctx context.Context, pause time.Duration) {
 	case <-long.C:
 	case <-i.out.wake:
 		i.out.poke() // the sender is still to see it
+	}
+}
+
+// yield waits before a connection that was replaced is tried again: two that take turns serve nobody. Traffic does not
+// shorten it.
+func (i *instance) yield(ctx context.Context) {
+	timer := time.NewTimer(yielding)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 

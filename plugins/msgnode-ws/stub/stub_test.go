@@ -350,3 +350,29 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"url":"ws://127.0.0.1:1/protofly","ca":"x"}`))
 	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = ParseConfig(text) })
 }
+
+// Of two stubs of one runtime the older one gives way, and comes back when the newer one has ended.
+func TestStubYieldsToANewerOne(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	config := fmt.Sprintf(`{"url":%q}`, n.url)
+	old := begin(t, 1, config)
+	old.want("created", "in-progress", "live")
+	young := begin(t, 1, config)
+	young.want("created", "in-progress", "live")
+	began := time.Now()
+	old.want("disconnected")
+	for n := uint64(100); time.Since(began) < yielding/2; n++ { // the older one would have had many chances, and has traffic
+		old.bus.Deliver(t.Context(), message.Message{ID: message.NumberID(n), Type: message.Read, From: old.runtime.Join("registry"), To: message.AllocationAddress(domain)})
+		time.Sleep(100 * time.Millisecond) // it is told of nothing that could be waited for
+		if code, _ := young.ask(message.Create, message.AllocationAddress(domain), `{"value":{"number":1}}`); code != 200 {
+			t.Fatalf("the newer one was answered %d", code)
+		}
+	}
+	select {
+	case s := <-young.status:
+		t.Errorf("the newer one: %s", s)
+	default:
+	}
+	young.stop()
+	old.want("live")
+}

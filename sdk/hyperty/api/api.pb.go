@@ -1013,6 +1013,103 @@ func (x *PathReply) GetJson() []byte {
 	return nil
 }
 
+type ReloadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plugin        string                 `protobuf:"bytes,1,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	Restart       bool                   `protobuf:"varint,2,opt,name=restart,proto3" json:"restart,omitempty"` // the old process ends before the new one serves
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReloadRequest) Reset() {
+	*x = ReloadRequest{}
+	mi := &file_api_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadRequest) ProtoMessage() {}
+
+func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
+func (*ReloadRequest) Descriptor() ([]byte, []int) {
+	return file_api_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReloadRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *ReloadRequest) GetRestart() bool {
+	if x != nil {
+		return x.Restart
+	}
+	return false
+}
+
+// ReloadReply is a JSON document: core/api's Reloaded.
+type ReloadReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Json          []byte                 `protobuf:"bytes,1,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReloadReply) Reset() {
+	*x = ReloadReply{}
+	mi := &file_api_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadReply) ProtoMessage() {}
+
+func (x *ReloadReply) ProtoReflect() protoreflect.Message {
+	mi := &file_api_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadReply.ProtoReflect.Descriptor instead.
+func (*ReloadReply) Descriptor() ([]byte, []int) {
+	return file_api_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReloadReply) GetJson() []byte {
+	if x != nil {
+		return x.Json
+	}
+	return nil
+}
+
 type TraceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1021,7 +1118,7 @@ type TraceRequest struct {
 
 func (x *TraceRequest) Reset() {
 	*x = TraceRequest{}
-	mi := &file_api_proto_msgTypes[16]
+	mi := &file_api_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1130,7 @@ func (x *TraceRequest) String() string {
 func (*TraceRequest) ProtoMessage() {}
 
 func (x *TraceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[16]
+	mi := &file_api_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1143,7 @@ func (x *TraceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRequest.ProtoReflect.Descriptor instead.
 func (*TraceRequest) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{16}
+	return file_api_proto_rawDescGZIP(), []int{18}
 }
 
 // TraceBatch is events, one JSON document each: core/trace's Event. Where the caller does not keep up, events are left
@@ -1061,7 +1158,7 @@ type TraceBatch struct {
 
 func (x *TraceBatch) Reset() {
 	*x = TraceBatch{}
-	mi := &file_api_proto_msgTypes[17]
+	mi := &file_api_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1170,7 @@ func (x *TraceBatch) String() string {
 func (*TraceBatch) ProtoMessage() {}
 
 func (x *TraceBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[17]
+	mi := &file_api_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1183,7 @@ func (x *TraceBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceBatch.ProtoReflect.Descriptor instead.
 func (*TraceBatch) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{17}
+	return file_api_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TraceBatch) GetEvents() [][]byte {
@@ -1169,16 +1266,22 @@ const file_api_proto_rawDesc = "" +
 	"\vPathRequest\x12\x0e\n" +
 	"\x02to\x18\x01 \x01(\tR\x02to\"\x1f\n" +
 	"\tPathReply\x12\x12\n" +
+	"\x04json\x18\x01 \x01(\fR\x04json\"A\n" +
+	"\rReloadRequest\x12\x16\n" +
+	"\x06plugin\x18\x01 \x01(\tR\x06plugin\x12\x18\n" +
+	"\arestart\x18\x02 \x01(\bR\arestart\"!\n" +
+	"\vReloadReply\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\"\x0e\n" +
 	"\fTraceRequest\"?\n" +
 	"\n" +
 	"TraceBatch\x12\x16\n" +
 	"\x06events\x18\x01 \x03(\fR\x06events\x12\x19\n" +
-	"\bleft_out\x18\x02 \x01(\x04R\aleftOut2\xaa\x02\n" +
+	"\bleft_out\x18\x02 \x01(\x04R\aleftOut2\xf2\x02\n" +
 	"\aRuntime\x12N\n" +
 	"\x06Attach\x12!.protofly.api.v1.ApplicationBatch\x1a\x1d.protofly.api.v1.RuntimeBatch(\x010\x01\x12F\n" +
 	"\x06Status\x12\x1e.protofly.api.v1.StatusRequest\x1a\x1c.protofly.api.v1.StatusReply\x12@\n" +
-	"\x04Path\x12\x1c.protofly.api.v1.PathRequest\x1a\x1a.protofly.api.v1.PathReply\x12E\n" +
+	"\x04Path\x12\x1c.protofly.api.v1.PathRequest\x1a\x1a.protofly.api.v1.PathReply\x12F\n" +
+	"\x06Reload\x12\x1e.protofly.api.v1.ReloadRequest\x1a\x1c.protofly.api.v1.ReloadReply\x12E\n" +
 	"\x05Trace\x12\x1d.protofly.api.v1.TraceRequest\x1a\x1b.protofly.api.v1.TraceBatch0\x01B.Z,github.com/protofly/protofly/sdk/hyperty/apib\x06proto3"
 
 var (
@@ -1193,7 +1296,7 @@ func file_api_proto_rawDescGZIP() []byte {
 	return file_api_proto_rawDescData
 }
 
-var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_api_proto_goTypes = []any{
 	(*ApplicationBatch)(nil), // 0: protofly.api.v1.ApplicationBatch
 	(*ApplicationFrame)(nil), // 1: protofly.api.v1.ApplicationFrame
@@ -1211,8 +1314,10 @@ var file_api_proto_goTypes = []any{
 	(*StatusReply)(nil),      // 13: protofly.api.v1.StatusReply
 	(*PathRequest)(nil),      // 14: protofly.api.v1.PathRequest
 	(*PathReply)(nil),        // 15: protofly.api.v1.PathReply
-	(*TraceRequest)(nil),     // 16: protofly.api.v1.TraceRequest
-	(*TraceBatch)(nil),       // 17: protofly.api.v1.TraceBatch
+	(*ReloadRequest)(nil),    // 16: protofly.api.v1.ReloadRequest
+	(*ReloadReply)(nil),      // 17: protofly.api.v1.ReloadReply
+	(*TraceRequest)(nil),     // 18: protofly.api.v1.TraceRequest
+	(*TraceBatch)(nil),       // 19: protofly.api.v1.TraceBatch
 }
 var file_api_proto_depIdxs = []int32{
 	1,  // 0: protofly.api.v1.ApplicationBatch.frames:type_name -> protofly.api.v1.ApplicationFrame
@@ -1230,13 +1335,15 @@ var file_api_proto_depIdxs = []int32{
 	0,  // 12: protofly.api.v1.Runtime.Attach:input_type -> protofly.api.v1.ApplicationBatch
 	12, // 13: protofly.api.v1.Runtime.Status:input_type -> protofly.api.v1.StatusRequest
 	14, // 14: protofly.api.v1.Runtime.Path:input_type -> protofly.api.v1.PathRequest
-	16, // 15: protofly.api.v1.Runtime.Trace:input_type -> protofly.api.v1.TraceRequest
-	2,  // 16: protofly.api.v1.Runtime.Attach:output_type -> protofly.api.v1.RuntimeBatch
-	13, // 17: protofly.api.v1.Runtime.Status:output_type -> protofly.api.v1.StatusReply
-	15, // 18: protofly.api.v1.Runtime.Path:output_type -> protofly.api.v1.PathReply
-	17, // 19: protofly.api.v1.Runtime.Trace:output_type -> protofly.api.v1.TraceBatch
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
+	16, // 15: protofly.api.v1.Runtime.Reload:input_type -> protofly.api.v1.ReloadRequest
+	18, // 16: protofly.api.v1.Runtime.Trace:input_type -> protofly.api.v1.TraceRequest
+	2,  // 17: protofly.api.v1.Runtime.Attach:output_type -> protofly.api.v1.RuntimeBatch
+	13, // 18: protofly.api.v1.Runtime.Status:output_type -> protofly.api.v1.StatusReply
+	15, // 19: protofly.api.v1.Runtime.Path:output_type -> protofly.api.v1.PathReply
+	17, // 20: protofly.api.v1.Runtime.Reload:output_type -> protofly.api.v1.ReloadReply
+	19, // 21: protofly.api.v1.Runtime.Trace:output_type -> protofly.api.v1.TraceBatch
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
@@ -1267,7 +1374,7 @@ func file_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_proto_rawDesc), len(file_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

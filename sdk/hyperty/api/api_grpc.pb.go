@@ -25,6 +25,7 @@ const (
 	Runtime_Attach_FullMethodName = "/protofly.api.v1.Runtime/Attach"
 	Runtime_Status_FullMethodName = "/protofly.api.v1.Runtime/Status"
 	Runtime_Path_FullMethodName   = "/protofly.api.v1.Runtime/Path"
+	Runtime_Reload_FullMethodName = "/protofly.api.v1.Runtime/Reload"
 	Runtime_Trace_FullMethodName  = "/protofly.api.v1.Runtime/Trace"
 )
 
@@ -42,6 +43,8 @@ type RuntimeClient interface {
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
 	// Path says which way a message would go now. It changes nothing.
 	Path(ctx context.Context, in *PathRequest, opts ...grpc.CallOption) (*PathReply, error)
+	// Reload replaces the running process of a plug-in by one of the executable that is installed now.
+	Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadReply, error)
 	// Trace sends what the core does, step by step, from now on until the caller ends it.
 	Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceBatch], error)
 }
@@ -87,6 +90,16 @@ func (c *runtimeClient) Path(ctx context.Context, in *PathRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *runtimeClient) Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReloadReply)
+	err := c.cc.Invoke(ctx, Runtime_Reload_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *runtimeClient) Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceBatch], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Runtime_ServiceDesc.Streams[1], Runtime_Trace_FullMethodName, cOpts...)
@@ -120,6 +133,8 @@ type RuntimeServer interface {
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
 	// Path says which way a message would go now. It changes nothing.
 	Path(context.Context, *PathRequest) (*PathReply, error)
+	// Reload replaces the running process of a plug-in by one of the executable that is installed now.
+	Reload(context.Context, *ReloadRequest) (*ReloadReply, error)
 	// Trace sends what the core does, step by step, from now on until the caller ends it.
 	Trace(*TraceRequest, grpc.ServerStreamingServer[TraceBatch]) error
 	mustEmbedUnimplementedRuntimeServer()
@@ -140,6 +155,9 @@ func (UnimplementedRuntimeServer) Status(context.Context, *StatusRequest) (*Stat
 }
 func (UnimplementedRuntimeServer) Path(context.Context, *PathRequest) (*PathReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Path not implemented")
+}
+func (UnimplementedRuntimeServer) Reload(context.Context, *ReloadRequest) (*ReloadReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reload not implemented")
 }
 func (UnimplementedRuntimeServer) Trace(*TraceRequest, grpc.ServerStreamingServer[TraceBatch]) error {
 	return status.Error(codes.Unimplemented, "method Trace not implemented")
@@ -208,6 +226,24 @@ func _Runtime_Path_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Runtime_Reload_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReloadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RuntimeServer).Reload(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Runtime_Reload_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RuntimeServer).Reload(ctx, req.(*ReloadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Runtime_Trace_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(TraceRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -233,6 +269,10 @@ var Runtime_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Path",
 			Handler:    _Runtime_Path_Handler,
+		},
+		{
+			MethodName: "Reload",
+			Handler:    _Runtime_Reload_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -13,17 +13,23 @@ import (
 	"github.com/protofly/protofly/core/catalogue"
 )
 
-// binaries are what the quickstart runs.
-type binaries struct {
-	runtime, node string // executables
-	plugins       string // the folder where the plug-ins are installed
+// NodePlugin is the plug-in that reaches Message Nodes: every runtime needs it.
+const NodePlugin = "msgnode-ws"
+
+// Binaries are what an example runs.
+type Binaries struct {
+	Runtime, Node string // executables
+	Plugins       string // the folder where the plug-ins are installed
 }
 
-// build compiles the binaries into dir and installs the plug-ins.
-func build(ctx context.Context, dir string, plugins []string) (binaries, error) {
+// Builder makes the binaries, in the folder dir.
+type Builder func(ctx context.Context, dir string, plugins []string) (Binaries, error)
+
+// Build is a [Builder]: it compiles the binaries into dir and installs the plug-ins.
+func Build(ctx context.Context, dir string, plugins []string) (Binaries, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
-		return binaries{}, err
+		return Binaries{}, err
 	}
 	out := filepath.Join(dir, "bin")
 	packages := []string{"./cmd/runtime", "./cmd/msgnode"}
@@ -34,24 +40,24 @@ func build(ctx context.Context, dir string, plugins []string) (binaries, error) 
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return binaries{}, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, text)
+		return Binaries{}, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, text)
 	}
 	suffix := ""
 	if runtime.GOOS == "windows" {
 		suffix = ".exe"
 	}
-	b := binaries{
-		runtime: filepath.Join(out, "protofly"+suffix), node: filepath.Join(out, "protofly-node"+suffix),
-		plugins: filepath.Join(dir, "plugins"),
+	b := Binaries{
+		Runtime: filepath.Join(out, "protofly"+suffix), Node: filepath.Join(out, "protofly-node"+suffix),
+		Plugins: filepath.Join(dir, "plugins"),
 	}
-	for folder, name := range map[string]string{"runtime": b.runtime, "msgnode": b.node} {
+	for folder, name := range map[string]string{"runtime": b.Runtime, "msgnode": b.Node} {
 		if err := os.Rename(filepath.Join(out, folder+suffix), name); err != nil {
-			return binaries{}, err
+			return Binaries{}, err
 		}
 	}
 	for _, name := range plugins {
-		if _, err := catalogue.Install(ctx, filepath.Join(out, name+suffix), b.plugins); err != nil {
-			return binaries{}, fmt.Errorf("install plug-in %s: %w", name, err)
+		if _, err := catalogue.Install(ctx, filepath.Join(out, name+suffix), b.Plugins); err != nil {
+			return Binaries{}, fmt.Errorf("install plug-in %s: %w", name, err)
 		}
 	}
 	return b, nil
@@ -69,8 +75,8 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// workDir is the folder for everything that the quickstart makes; remove deletes it.
-func workDir() (dir string, remove func(), err error) {
+// WorkDir makes the folder for everything that an example makes; remove deletes it.
+func WorkDir() (dir string, remove func(), err error) {
 	dir, err = os.MkdirTemp("", "protofly-") // short: Unix socket paths hold about 100 bytes
 	return dir, func() { _ = os.RemoveAll(dir) }, err
 }

@@ -1,0 +1,217 @@
+package identity
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
+)
+
+// Mode is what is believed about who owns a name.
+type Mode string
+
+// The modes.
+const (
+	Any    Mode = "any"    // what the Domain Registry says at the time
+	Pinned Mode = "pinned" // what it said first: a name stays with the first runtime that it was found at
+)
+
+// Trust is with whom this runtime speaks. The zero value is everybody. A runtime's address is derived from its key, so
+// a list of addresses is a list of keys.
+type Trust struct {
+	Mode Mode // "": Any
+	// Domains and Peers are allow-lists. Where both are empty every runtime may; else a runtime must be of one of the
+	// domains or be one of the peers. Which domain a runtime is of only its Message Node vouches for; Peers trusts nobody.
+	Domains []string
+	Peers   []message.URL
+	// Pins says at which runtime each of these hyperties must be, in every mode.
+	Pins map[message.URL]message.URL
+}
+
+// Check says what is wrong with the configuration.
+func (t Trust) Check() error {
+	var errs []error
+	if t.Mode != "" && t.Mode != Any && t.Mode != Pinned {
+		errs = append(errs, fmt.Errorf("mode %q: want %s or %s", t.Mode, Any, Pinned))
+	}
+	for _, d := range t.Domains {
+		if _, err := message.ParseURL("hyperty://" + d + "/x"); err != nil || strings.Contains(d, "/") {
+			errs = append(errs, fmt.Errorf("domains: %q is no domain", d))
+		}
+	}
+	for _, p := range t.Peers {
+		if err := checkRuntime(p); err != nil {
+			errs = append(errs, fmt.Errorf("peers: %w", err))
+		}
+	}
+	for name, runtime := range t.Pins {
+		if u, err := message.ParseURL(string(name)); err != nil || u.Scheme() != message.SchemeHyperty || u.Base() != u {
+			errs = append(errs, fmt.Errorf("pins: %q is no hyperty's address, as hyperty://example.com/bob", name))
+		}
+		if err := checkRuntime(runtime); err != nil {
+			errs = append(errs, fmt.Errorf("pins: %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkRuntime(u message.URL) error {
+	if p, err := message.ParseURL(string(u)); err != nil || p.Runtime() != p.Canonical() || !proof.KeyDerived(p) {
+		return fmt.Errorf("%q is no runtime's address: want hyperty-runtime://<domain>/<32 letters and digits>, as its status shows it", u)
+	}
+	return nil
+}
+
+// KnownFile is the name of the file in the data folder that keeps where names were found first, a name and a runtime
+// on each line.
+const KnownFile = "known-names"
+
+const (
+	maxKnown     = 1 << 16 // names
+	maxKnownFile = 64 << 20
+)
+
+// Errors of [Judge]; they come with what to do.
+var (
+	ErrNotListed  = errors.New("not in the allow-lists")
+	ErrOtherOwner = errors.New("name has changed its owner")
+)
+
+// Judge decides by a [Trust] who is spoken with. It is safe for any number of goroutines.
+type Judge struct {
+	trust   Trust
+	file    string
+	domains map[string]bool
+	peers   map[message.URL]bool
+
+	mu    sync.Mutex
+	known map[message.URL]message.URL // canonical: names and the runtimes that they were found at first
+}
+
+// Judge reads what is known from the data folder dir.
+func (t Trust) Judge(dir string) (*Judge, error) {
+	if err := t.Check(); err != nil {
+		return nil, fmt.Errorf("trust: %w", err)
+	}
+	j := &Judge{trust: t, file: filepath.Join(dir, KnownFile), domains: map[string]bool{}, peers: map[message.URL]bool{}, known: map[message.URL]message.URL{}}
+	for _, d := range t.Domains {
+		j.domains[d] = true
+	}
+	for _, p := range t.Peers {
+		j.peers[p.Canonical()] = true
+	}
+	if t.Mode == Pinned {
+		if err := j.read(); err != nil {
+			return nil, err
+		}
+	}
+	for name, runtime := range t.Pins {
+		j.known[name.Canonical()] = runtime.Canonical()
+	}
+	return j, nil
+}
+
+func (j *Judge) read() error {
+	info, err := os.Stat(j.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("known names: %w", err)
+	}
+	if info.Size() > maxKnownFile {
+		return fmt.Errorf("known names: %s has %d bytes: it is damaged; remove it to forget where names were found first", j.file, info.Size())
+	}
+	text, err := os.ReadFile(j.file)
+	if err != nil {
+		return fmt.Errorf("known names: %w", err)
+	}
+	if whole := strings.LastIndexByte(string(text), '\n') + 1; whole < len(text) { // a crash cut the last line off
+		if err := os.Truncate(j.file, int64(whole)); err != nil {
+			return fmt.Errorf("known names: %w", err)
+		}
+		text = text[:whole]
+	}
+	lines := bufio.NewScanner(strings.NewReader(string(text)))
+	for n := 1; lines.Scan(); n++ {
+		if strings.TrimSpace(lines.Text()) == "" {
+			continue
+		}
+		name, runtime, ok := strings.Cut(lines.Text(), " ")
+		if !ok || (Trust{Pins: map[message.URL]message.URL{message.URL(name): message.URL(runtime)}}).Check() != nil {
+			return fmt.Errorf("known names: %s:%d: want a hyperty's address and a runtime's; correct the line or remove it to forget that name", j.file, n)
+		}
+		if key := message.URL(name).Canonical(); j.known[key] == "" { // the first counts
+			j.known[key] = message.URL(runtime).Canonical()
+		}
+	}
+	return lines.Err()
+}
+
+// Runtime says whether there may be a session with that runtime. The error wraps [ErrNotListed].
+func (j *Judge) Runtime(remote message.URL) error {
+	if len(j.domains) == 0 && len(j.peers) == 0 || j.domains[remote.Domain()] || j.peers[remote.Canonical()] {
+		return nil
+	}
+	return fmt.Errorf("%s is %w: if this runtime shall speak with it, add it to trust.peers, or its domain to trust.domains", remote, ErrNotListed)
+}
+
+// Name says whether a hyperty may be at that runtime. With certain it is the Domain Registry that says so: in the mode
+// Pinned the first such runtime is remembered; else a name of which nothing is known yet is no one's in that mode. The
+// error wraps [ErrOtherOwner].
+func (j *Judge) Name(name, runtime message.URL, certain bool) error {
+	if name.Scheme() != message.SchemeHyperty {
+		return nil
+	}
+	name, runtime = name.Base().Canonical(), runtime.Canonical()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch owner, known := j.known[name]; {
+	case known && owner == runtime, !known && j.trust.Mode != Pinned:
+		return nil
+	case known:
+		return j.changed(name, owner, runtime)
+	case !proof.KeyDerived(runtime):
+		return fmt.Errorf("%w: %s is at %s, which cannot prove its address; with trust.mode pinned only runtimes that can are believed", ErrOtherOwner, name, runtime)
+	case !certain:
+		return fmt.Errorf("%w: %s is not known yet, and only the Domain Registry can introduce it", ErrOtherOwner, name)
+	case len(j.known) >= maxKnown:
+		return fmt.Errorf("%d names are known, no more are remembered: remove some from %s, or list those that matter in trust.pins with trust.mode any", maxKnown, j.file)
+	}
+	if err := j.remember(name, runtime); err != nil {
+		return err
+	}
+	j.known[name] = runtime
+	return nil
+}
+
+func (j *Judge) changed(name, owner, runtime message.URL) error {
+	fix := fmt.Sprintf("remove its line from %s and start this runtime again", j.file)
+	if _, configured := j.trust.Pins[name]; configured {
+		fix = "change it in trust.pins and start this runtime again"
+	}
+	return fmt.Errorf("%w: %s belongs to %s, and is said to be at %s now: somebody may pretend to be it. If its owner says that it has moved, %s", ErrOtherOwner, name, owner, runtime, fix)
+}
+
+// remember writes a line at the end of the file; what is not written is not believed. mu is held.
+func (j *Judge) remember(name, runtime message.URL) error {
+	f, err := os.OpenFile(j.file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("known names: %w", err)
+	}
+	_, err = fmt.Fprintf(f, "%s %s\n", name, runtime)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("known names: %w", err)
+	}
+	return nil
+}
+
+// Modes are the words for a Mode in a configuration.
+func Modes() []string { return slices.Clone([]string{string(Any), string(Pinned)}) }

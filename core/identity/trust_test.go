@@ -1,0 +1,172 @@
+package identity_test
+
+import (
+	"crypto/ecdh"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
+)
+
+// runtimeURL is the n-th of some runtimes.
+func runtimeURL(n int) message.URL {
+	return message.URL(fmt.Sprintf("hyperty-runtime://example.com/%s", strings.Repeat(string(rune('a'+n)), 32)))
+}
+
+func TestSessionKey(t *testing.T) {
+	dir := t.TempDir()
+	var last []byte
+	for range 2 { // the same after a restart
+		me, err := identity.Open(dir, "example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, certificate, err := me.SessionKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last != nil && string(last) != string(private) {
+			t.Error("another key after a restart")
+		}
+		last = private
+		key, err := ecdh.X25519().NewPrivateKey(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := proof.VerifyCertificate(me.URL(), key.PublicKey().Bytes(), certificate); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTrustCheck(t *testing.T) {
+	good := runtimeURL(0)
+	for want, trust := range map[string]identity.Trust{
+		"":                 {Mode: identity.Pinned, Domains: []string{"example.com", "127.0.0.1:80"}, Peers: []message.URL{good}, Pins: map[message.URL]message.URL{"hyperty://a.b/x": good}},
+		`mode "some"`:      {Mode: "some"},
+		"no domain":        {Domains: []string{"a/b"}},
+		`peers: "nobody"`:  {Peers: []message.URL{"nobody"}},
+		"32 letters":       {Peers: []message.URL{"hyperty-runtime://example.com/r-alice"}},
+		"no hyperty":       {Pins: map[message.URL]message.URL{"comm://a.b/x": good}},
+		"pins: hyperty://": {Pins: map[message.URL]message.URL{"hyperty://a.b/x": good.Join("sm")}},
+	} {
+		err := trust.Check()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%+v: %v, want %q", trust, err, want)
+		}
+	}
+}
+
+func TestAllowLists(t *testing.T) {
+	for name, c := range map[string]struct {
+		trust identity.Trust
+		url   message.URL
+		may   bool
+	}{
+		"everybody":        {identity.Trust{}, runtimeURL(1), true},
+		"a peer":           {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(1), true},
+		"in another form":  {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, message.URL(strings.TrimPrefix(string(runtimeURL(1)), "hyperty-")) + "/", true},
+		"another peer":     {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(2), false},
+		"of a domain":      {identity.Trust{Domains: []string{"example.com"}}, runtimeURL(1), true},
+		"of another":       {identity.Trust{Domains: []string{"example.org"}}, runtimeURL(1), false},
+		"of a longer one":  {identity.Trust{Domains: []string{"xample.com"}}, runtimeURL(1), false},
+		"one of the two":   {identity.Trust{Domains: []string{"example.org"}, Peers: []message.URL{runtimeURL(1)}}, runtimeURL(1), true},
+		"none of the two":  {identity.Trust{Domains: []string{"example.org"}, Peers: []message.URL{runtimeURL(1)}}, runtimeURL(2), false},
+		"pinned, no lists": {identity.Trust{Mode: identity.Pinned}, runtimeURL(2), true},
+	} {
+		j, err := c.trust.Judge(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Runtime(c.url); (err == nil) != c.may || err != nil && (!errors.Is(err, identity.ErrNotListed) || !strings.Contains(err.Error(), "trust.peers")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	dir := t.TempDir()
+	const bob, carol message.URL = "hyperty://example.com/bob", "hyperty://example.com/carol"
+	judge := func(trust identity.Trust) *identity.Judge {
+		t.Helper()
+		j, err := trust.Judge(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	must := func(what string, err error, may bool) {
+		t.Helper()
+		if may && err != nil || !may && !errors.Is(err, identity.ErrOtherOwner) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	pinned := identity.Trust{Mode: identity.Pinned}
+	j := judge(pinned)
+	must("a claim before the Domain Registry has said anything", j.Name(bob, runtimeURL(1), false), false)
+	must("the first", j.Name(bob, runtimeURL(1), true), true)
+	must("the first again", j.Name(bob.Join("x"), runtimeURL(1), false), true)
+	must("another", j.Name(bob, runtimeURL(2), true), false)
+	must("another's claim", j.Name(bob, runtimeURL(2), false), false)
+	must("one that cannot prove its address", j.Name(carol, "hyperty-runtime://example.com/r", true), false)
+	must("what is no hyperty", j.Name("comm://example.com/1", runtimeURL(2), false), true)
+	j = judge(pinned)
+	must("another after a restart", j.Name(bob, runtimeURL(2), true), false)
+	must("the first after a restart", j.Name(bob, runtimeURL(1), true), true)
+	must("without pinning", judge(identity.Trust{}).Name(bob, runtimeURL(2), true), true)
+	configured := identity.Trust{Pins: map[message.URL]message.URL{carol: runtimeURL(3)}}
+	must("the configured owner", judge(configured).Name(carol, runtimeURL(3), false), true)
+	err := judge(configured).Name(carol, runtimeURL(1), true)
+	if must("not the configured owner", err, false); !strings.Contains(err.Error(), "trust.pins") {
+		t.Error(err)
+	}
+	file := filepath.Join(dir, identity.KnownFile)
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	text, _ := os.ReadFile(file)
+	if want := string(bob) + " " + string(runtimeURL(1)) + "\n"; string(text) != want {
+		t.Errorf("%s has %q, want %q", file, text, want)
+	}
+
+	// A crash cut the last line off; it is forgotten, and the next one is whole.
+	if err := os.WriteFile(file, append(text, "hyperty://example.com/da"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j = judge(pinned)
+	must("after a crash", j.Name(carol, runtimeURL(3), true), true)
+	j = judge(pinned)
+	must("after a crash and a restart", j.Name(carol, runtimeURL(1), true), false)
+	if err := os.WriteFile(file, []byte("nonsense\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pinned.Judge(dir); err == nil || !strings.Contains(err.Error(), identity.KnownFile+":1") {
+		t.Errorf("a damaged line: %v", err)
+	}
+}
+
+// FuzzKnown: whatever is in the file, reading it ends with an error or with names that belong to one runtime each.
+func FuzzKnown(f *testing.F) {
+	f.Add([]byte("hyperty://a.b/c " + string(runtimeURL(1)) + "\n"))
+	f.Add([]byte("\n\nx y z\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, identity.KnownFile), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, err := identity.Trust{Mode: identity.Pinned}.Judge(dir)
+		if err != nil {
+			return
+		}
+		one, two := j.Name("hyperty://a.b/c", runtimeURL(1), true), j.Name("hyperty://a.b/c", runtimeURL(2), true)
+		if one == nil && two == nil {
+			t.Fatal("two owners")
+		}
+	})
+}

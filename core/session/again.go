@@ -1,0 +1,16 @@
+package session
+
+// Again has the sessions on path send again what is not acknowledged, and ask for what they are missing, although path
+// stays the same: what carries it was replaced, and frames that were under way may be lost.
+func (s *Sessions) Again(path Path) {
+	for _, one := range s.existing() {
+		one.mu.Lock()
+		if one.path == path && !path.IsZero() && !one.gone {
+			one.rewind()
+			one.resumeNow = one.peer != 0
+			one.restartProbe(s.now())
+			one.poke()
+		}
+		one.unlock()
+	}
+}

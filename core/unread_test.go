@@ -1,0 +1,170 @@
+package core_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// tap is a listener between a runtime and its Message Node that keeps what the node sends: which is what the other
+// runtimes' plug-ins have given to it, since they pass frames on untouched.
+type tap struct {
+	mu   sync.Mutex
+	seen bytes.Buffer
+}
+
+func (p *tap) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen.Write(b)
+}
+
+func (p *tap) saw(text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return bytes.Contains(p.seen.Bytes(), []byte(text))
+}
+
+// before puts the tap in front of a node.
+func (p *tap) before(t *testing.T, node *nodeProcess) *nodeProcess {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var open []net.Conn
+	wg.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", node.listen)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			mu.Lock()
+			open = append(open, in, out)
+			mu.Unlock()
+			wg.Go(func() { _, _ = io.Copy(out, in); _ = out.Close() })
+			wg.Go(func() { _, _ = io.Copy(io.MultiWriter(in, p), out); _ = in.Close() })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		mu.Lock()
+		for _, c := range open {
+			_ = c.Close()
+		}
+		mu.Unlock()
+		wg.Wait()
+	})
+	tapped := *node
+	tapped.url = strings.Replace(node.url, node.listen, l.Addr().String(), 1)
+	return &tapped
+}
+
+// Nothing of a message between two runtimes is in what plug-ins and Message Nodes see.
+func TestUnread(t *testing.T) {
+	node := startNode(t, "example.com")
+	var toA, toB tap
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{toA.before(t, node)}})
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{toB.before(t, node)}})
+	alice, bob := a.register("alice"), b.register("bob")
+	const question, answer = "the-secret-question", "the-secret-answer"
+	bob.Handle(func(ctx context.Context, m hyperty.Received) {
+		if !bytes.Contains(m.Body, []byte(question)) {
+			t.Errorf("bob got %s", m.Body)
+		}
+		if err := m.Answer(ctx, answer); err != nil {
+			t.Error(err)
+		}
+	})
+	for range 20 {
+		m, err := alice.Request(t.Context(), bob.URL(), message.Read, map[string]string{"resource": question})
+		if err != nil || !bytes.Contains(m.Value, []byte(answer)) {
+			t.Fatalf("answer %s, %v", m.Value, err)
+		}
+	}
+	for text, want := range map[string]bool{question: false, answer: false, string(a.URL()): true} {
+		if toB.saw(text) != want {
+			t.Errorf("on the way to b is %q: %v", text, !want)
+		}
+	}
+	for text, want := range map[string]bool{question: false, answer: false, string(b.URL()): true} {
+		if toA.saw(text) != want {
+			t.Errorf("on the way to a is %q: %v", text, !want)
+		}
+	}
+}
+
+// A runtime that is not on the allow-lists is refused, and the error says what to do; both sides of it are told.
+func TestTrust(t *testing.T) {
+	node := startNode(t, "example.com")
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}})
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, change: func(c *core.Config) { c.Trust.Peers = []message.URL{a.URL()} }})
+	c := startRuntime(t, runtimeOptions{name: "c", nodes: []*nodeProcess{node}})
+	alice, bob, carol := a.register("alice"), b.register("bob"), c.register("carol")
+	got := newLedger(bob)
+	s := &sender{h: alice, to: bob.URL()}
+	got.reach(t, s.send(t, 10))
+	_, err := bob.Request(t.Context(), carol.URL(), message.Read, nil)
+	var refused *message.ResponseError
+	if !errors.As(err, &refused) || refused.Code != message.CodeForbidden || !strings.Contains(refused.Description, "trust.peers") {
+		t.Errorf("from the side that refuses: %v", err)
+	}
+	if err := carol.Send(t.Context(), bob.URL(), map[string]int{"n": 11}); err != nil {
+		t.Error(err)
+	}
+	e := b.await("refusal", func(e trace.Event) bool { return e.Kind == trace.Untrusted })
+	if e.Peer != c.URL() || !strings.Contains(e.Value, "trust.peers") {
+		t.Errorf("event %+v", e)
+	}
+	got.reach(t, s.send(t, 1)) // number 11 is alice's
+}
+
+// A name that is pinned to one runtime is not found at another.
+func TestPinnedName(t *testing.T) {
+	node := startNode(t, "example.com")
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}})
+	bob := b.register("bob")
+	dir := shortDir(t)
+	elsewhere := message.URL("hyperty-runtime://example.com/" + strings.Repeat("a", 32))
+	pinned := func(c *core.Config) {
+		c.DataDir = dir
+		c.Trust = identity.Trust{Mode: identity.Pinned}
+	}
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: pinned})
+	got := newLedger(bob)
+	s := &sender{h: a.register("alice"), to: bob.URL()}
+	got.reach(t, s.send(t, 3)) // the first use introduces it
+	c := startRuntime(t, runtimeOptions{name: "c", nodes: []*nodeProcess{node}, change: func(c *core.Config) {
+		c.Trust.Pins = map[message.URL]message.URL{bob.URL(): elsewhere}
+	}})
+	_, err := c.register("carol").Request(t.Context(), bob.URL(), message.Read, nil)
+	var refused *message.ResponseError
+	if !errors.As(err, &refused) || refused.Code != message.CodeForbidden || !strings.Contains(refused.Description, "trust.pins") {
+		t.Errorf("to a name that belongs elsewhere: %v", err)
+	}
+	j, err := identity.Trust{Mode: identity.Pinned}.Judge(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Name(bob.URL(), elsewhere, true); !errors.Is(err, identity.ErrOtherOwner) || !strings.Contains(err.Error(), identity.KnownFile) {
+		t.Errorf("after the first use: %v", err)
+	}
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// The ways that are not the name of one plug-in.
+const (
+	relay  = "relay" // over the Message Node alone
+	anyWay = "all"   // one after the other
+)
+
+// fault is a case: something that is broken again and again.
+type fault struct {
+	name, about string
+	transports  []string
+	rounds      int // by default
+	rate        int // by default: messages a second, both ways together
+	run         func(ctx context.Context, b *bed) error
+}
+
+// faults are all cases, in the order in which they run.
+func faults() []fault {
+	p2p := []string{"quic", "webrtc"}
+	return []fault{
+		{"kill-plugin", "kill -9 of one side's P2P plug-in; nothing lost, flowing again over the relay within 1 s (p95), direct again within 10 s, no process left", p2p, 10, 20_000, killPlugin},
+		{"kill-node", "kill -9 of the Message Node; nothing lost; direct: a pause of at most 100 ms; relayed: flowing within 3 s of the node's return", []string{"quic", "webrtc", relay}, 5, 5_000, killNode},
+		{"blackhole", "the direct path swallows every datagram; nothing lost, on the relay within 6.5 s", p2p, 3, 5_000, blackhole},
+		{"loss", "the direct path loses 1, 5 and 20 % of the datagrams, a round each; nothing lost", p2p, 3, 5_000, loss},
+		{"switch", "every 200 ms another way: relay, QUIC, WebRTC; nothing lost, pauses of at most 100 ms (p99)", []string{anyWay}, 150, 5_000, switchWays},
+		{"kill-runtime", "kill -9 of a whole runtime; within 5 s of its return the other side has reported the reset and what is in doubt; what was neither delivered nor reported is lost, and none may be", []string{"quic", "webrtc", relay}, 3, 2_000, killRuntime},
+	}
+}
+
+func list(out io.Writer) {
+	for _, f := range faults() {
+		fmt.Fprintf(out, "%-12s %s\n%-12s over %s; %d rounds at %d messages/s\n", f.name, f.about, "", strings.Join(f.transports, ", "), f.rounds, f.rate)
+	}
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// flow is a stream of messages from one application to another.
+type flow struct {
+	*ledger
+	from        *hyperty.Hyperty
+	to          message.URL
+	rate        int // a second
+	padding     string
+	incarnation atomic.Uint64
+
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+	err  error // after wg
+}
+
+const (
+	sendTick    = 2 * time.Millisecond
+	sendTimeout = time.Minute // of one message, which may have to wait for room
+	maxDebt     = 100 * time.Millisecond
+)
+
+// newFlow makes the stream; the receiver's messages and the sender's responses go to its ledger.
+func newFlow(from, to *hyperty.Hyperty, rate, padding int) *flow {
+	f := &flow{ledger: &ledger{sender: string(from.URL()), arrived: time.Now()}, from: from, to: to.URL(), rate: rate, padding: strings.Repeat("p", padding)}
+	f.incarnation.Store(1)
+	to.Handle(f.take)
+	from.HandleResponses(f.reported)
+	return f
+}
+
+// start begins to send, until stop or ctx ends it.
+func (f *flow) start(ctx context.Context) {
+	ctx, f.stop = context.WithCancel(ctx)
+	f.wg.Go(func() { f.err = f.send(ctx) })
+}
+
+// send sends at the rate. What a wait for room has held up for long is not made up for: that would be another rate.
+func (f *flow) send(ctx context.Context) error {
+	tick := time.NewTicker(sendTick)
+	defer tick.Stop()
+	began, n := time.Now(), 0
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if debt := time.Since(began) - f.over(n); debt > maxDebt {
+			began = began.Add(debt - sendTick)
+		}
+		for ; f.over(n) <= time.Since(began) && ctx.Err() == nil; n++ {
+			if err := f.post(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// over is the time that n messages take at the rate.
+func (f *flow) over(n int) time.Duration {
+	return time.Duration(n) * time.Second / time.Duration(f.rate)
+}
+
+// post sends the next message. One that was begun is sent in any case: its number would be missing.
+func (f *flow) post(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
+	defer cancel()
+	f.mu.Lock()
+	f.sent++
+	e := entry{Sender: f.sender, Incarnation: f.incarnation.Load(), Number: f.sent, Padding: f.padding}
+	f.mu.Unlock()
+	m := message.Message{ID: message.NumberID(e.Number), Type: message.Update, To: f.to, Body: e.seal()}
+	if err := f.from.Post(ctx, m); err != nil {
+		return fmt.Errorf("message %d from %s: %w", e.Number, f.sender, err)
+	}
+	return nil
+}
+
+// end stops sending and waits until everything has come or is in doubt, for a while.
+func (f *flow) end(ctx context.Context, patience time.Duration) error {
+	f.stop()
+	f.wg.Wait()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for !f.settled() {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return f.err // the ledger says what is missing
+		}
+	}
+	// What would come twice comes now.
+	select {
+	case <-time.After(300 * time.Millisecond):
+	case <-ctx.Done():
+	}
+	return f.err
+}
+
+// enter adds the flow's ledger to a result.
+func (f *flow) enter(r *result) {
+	r.Lost += f.lost()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r.Sent += f.sent
+	r.Delivered += f.delivered
+	r.Duplicated += f.duplicated
+	r.OutOfOrder += f.outOfOrder
+	r.Corrupt += f.corrupt
+	r.InDoubt += f.doubts
+	for _, n := range f.notes {
+		r.fail("%s", n)
+	}
+}
+
+var errLate = errors.New("not in time")

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// result is what the ledger has to say about one trial.
+type result struct {
+	Case       string `json:"case"`
+	Transport  string `json:"transport"`
+	Rounds     int    `json:"rounds"` // that were completed
+	Sent       uint64 `json:"sent"`
+	Delivered  uint64 `json:"delivered"`
+	Lost       uint64 `json:"lost"`
+	Duplicated uint64 `json:"duplicated"`
+	OutOfOrder uint64 `json:"out_of_order"`
+	Corrupt    uint64 `json:"corrupt"`
+	InDoubt    uint64 `json:"in_doubt"`
+	Pause      spread `json:"pause_ms"`
+	Recovered  spread `json:"recovered_ms"`
+	OK         bool   `json:"ok"`
+	Why        string `json:"why"` // it is not
+
+	pauses, recoveries []time.Duration // one a round
+	wrong              []string
+}
+
+// spread is how long something took over all rounds, in milliseconds.
+type spread struct {
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+	Max float64 `json:"max"`
+}
+
+func newResult(t trial) *result { return &result{Case: t.name, Transport: t.transport} }
+
+// maxWrong is how many reasons are kept.
+const maxWrong = 8
+
+// fail notes why the case does not hold.
+func (r *result) fail(format string, args ...any) {
+	if len(r.wrong) < maxWrong {
+		r.wrong = append(r.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// atMost checks a quantile of times against its bound.
+func (r *result) atMost(what string, times []time.Duration, q float64, bound time.Duration) {
+	if got := quantile(times, q); got > bound {
+		r.fail("%s is %.0f ms, at most %d ms is promised", what, milliseconds(got), bound.Milliseconds())
+	}
+}
+
+// round notes the times of a round that is over.
+func (r *result) round(pause, recovered time.Duration) {
+	r.Rounds++
+	r.pauses = append(r.pauses, pause)
+	r.recoveries = append(r.recoveries, recovered)
+}
+
+// close works out what the rounds' notes come to. Nothing may be lost, duplicated, out of order or corrupt in any case.
+func (r *result) close(wanted int) {
+	r.Pause, r.Recovered = spreadOf(r.pauses), spreadOf(r.recoveries)
+	if r.Lost+r.Duplicated+r.OutOfOrder+r.Corrupt > 0 {
+		r.fail("%d lost, %d duplicated, %d out of order, %d corrupt", r.Lost, r.Duplicated, r.OutOfOrder, r.Corrupt)
+	}
+	if r.Rounds < wanted {
+		r.fail("%d of %d rounds were completed", r.Rounds, wanted)
+	}
+	if r.Delivered == 0 {
+		r.fail("nothing was delivered")
+	}
+	r.OK = len(r.wrong) == 0
+	r.Why = strings.Join(r.wrong, "; ")
+}
+
+func (r *result) verdict() string {
+	if r.OK {
+		return "holds"
+	}
+	return "DOES NOT HOLD: " + r.Why
+}
+
+func spreadOf(times []time.Duration) spread {
+	return spread{milliseconds(quantile(times, 0.5)), milliseconds(quantile(times, 0.95)), milliseconds(quantile(times, 1))}
+}
+
+// quantile is the smallest of times that at least the part q of them does not exceed; 0 where there are none.
+func quantile(times []time.Duration, q float64) time.Duration {
+	if len(times) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(times))
+	n := int(float64(len(sorted))*q + 0.999999)
+	return sorted[min(max(n, 1), len(sorted))-1]
+}
+
+// table prints the results for people.
+func table(out io.Writer, results []*result) {
+	fmt.Fprintf(out, "\n%-12s %-9s %6s %9s %9s %5s %5s %5s %7s %8s  %-22s %-24s\n", "case", "over", "rounds", "sent", "delivered",
+		"lost", "twice", "order", "corrupt", "in doubt", "pause ms p50/p95/max", "recovered ms p50/p95/max")
+	three := func(s spread) string { return fmt.Sprintf("%.0f / %.0f / %.0f", s.P50, s.P95, s.Max) }
+	for _, r := range results {
+		fmt.Fprintf(out, "%-12s %-9s %6d %9d %9d %5d %5d %5d %7d %8d  %-22s %-24s\n", r.Case, r.Transport, r.Rounds, r.Sent, r.Delivered,
+			r.Lost, r.Duplicated, r.OutOfOrder, r.Corrupt, r.InDoubt, three(r.Pause), three(r.Recovered))
+	}
+	for _, r := range results {
+		if !r.OK {
+			fmt.Fprintf(out, "NOT OK: %s over %s: %s\n", r.Case, r.Transport, r.Why)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// House is where an example's processes live. Dir and Bin are required.
+type House struct {
+	Dir  string
+	Bin  Binaries
+	Free bool // processes may outlive this one
+}
+
+// Node is a Message Node.
+type Node struct {
+	*Process
+	Domain, URL string
+	TraceFile   string // with everything that it routes, where that was asked for
+	again       command
+}
+
+// NodeOptions are what a Message Node is started with. Domain is required.
+type NodeOptions struct {
+	Domain string
+	Listen string   // "": a free port of 127.0.0.1
+	In     []string // a command to put in front that becomes the process, as "ip netns exec NAME"
+	Plain  bool     // without TLS also where Listen is no loopback address: for networks within this machine
+	Trace  bool
+}
+
+// Node starts a Message Node.
+func (h *House) Node(ctx context.Context, o NodeOptions) (*Node, error) {
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	base := filepath.Join(h.Dir, "node-"+o.Domain)
+	n := &Node{Domain: o.Domain}
+	args := []string{h.Bin.Node, "run", "--domain", o.Domain, "--data", base}
+	if o.Trace {
+		n.TraceFile = base + ".trace"
+		args = append(args, "--trace", n.TraceFile)
+	}
+	if o.Plain {
+		args = append(args, "--insecure")
+	}
+	n.again = command{name: "the Message Node of " + o.Domain, log: base + ".log", free: h.Free, in: o.In, args: append(args, "--listen", o.Listen)}
+	if err := n.Start(ctx); err != nil {
+		return nil, err
+	}
+	at, err := url.Parse(n.URL)
+	if err != nil {
+		n.Stop()
+		return nil, fmt.Errorf("the Message Node of %s: %w", o.Domain, err)
+	}
+	n.again.args[len(n.again.args)-1] = at.Host
+	return n, nil
+}
+
+// Start starts the node again when it has ended: at the same address and with its data.
+func (n *Node) Start(ctx context.Context) error {
+	p, err := start(ctx, n.again)
+	if err != nil {
+		return err
+	}
+	var shown string
+	if _, err := fmt.Sscanf(p.Line, "listening on %s domain %s", &n.URL, &shown); err != nil {
+		p.Stop()
+		return fmt.Errorf("%s said %q: %w", n.again.name, p.Line, err)
+	}
+	n.Process = p
+	return nil
+}
+
+// Runtime is a runtime.
+type Runtime struct {
+	*Process
+	Name      string
+	URL       message.URL
+	Socket    string // of its application API
+	TraceFile string // with everything that it does, where that was asked for
+	again     command
+}
+
+// RuntimeOptions are what a runtime is started with. Name, which is unique in the house, and Domain are required.
+type RuntimeOptions struct {
+	Name, Domain string
+	Nodes        map[string]string // the URL of each domain's Message Node
+	Use          []string          // P2P plug-ins
+	Policy       string            // on P2P connections; "": the default
+	More         string            // lines to add to its configuration
+	In           []string          // as in NodeOptions
+	Trace        bool
+}
+
+// Runtime starts a runtime.
+func (h *House) Runtime(ctx context.Context, o RuntimeOptions) (*Runtime, error) {
+	base := filepath.Join(h.Dir, o.Name)
+	r := &Runtime{Name: o.Name, Socket: base + ".sock"}
+	var b strings.Builder
+	fmt.Fprintf(&b, "domain: %s\nnodes:\n", o.Domain)
+	for domain, url := range o.Nodes {
+		fmt.Fprintf(&b, "  %s: %s\n", domain, url)
+	}
+	fmt.Fprintf(&b, "data: %s\nplugins: {dir: %s, use: [%s]}\napi: {socket: %s}\n", base, h.Bin.Plugins, strings.Join(o.Use, ", "), r.Socket)
+	if o.Trace {
+		r.TraceFile = base + ".trace"
+		fmt.Fprintf(&b, "trace: %s\n", r.TraceFile)
+	}
+	if o.Policy != "" {
+		fmt.Fprintf(&b, "p2p: {policy: %s}\n", o.Policy)
+	}
+	b.WriteString(o.More)
+	config := base + ".yaml"
+	if err := os.WriteFile(config, []byte(b.String()), 0o600); err != nil {
+		return nil, err
+	}
+	r.again = command{name: "runtime " + o.Name, log: base + ".log", free: h.Free, in: o.In, args: []string{h.Bin.Runtime, "run", "--config", config}}
+	return r, r.Start(ctx)
+}
+
+// Start starts the runtime again when it has ended: with its data, and so at its address.
+func (r *Runtime) Start(ctx context.Context) error {
+	p, err := start(ctx, r.again)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Sscanf(p.Line, "runtime %s ready,", (*string)(&r.URL)); err != nil {
+		p.Stop()
+		return fmt.Errorf("%s said %q: %w", r.again.name, p.Line, err)
+	}
+	r.Process = p
+	return nil
+}
+
+// Status asks the runtime what runs in it.
+func (r *Runtime) Status(ctx context.Context) (api.Status, error) {
+	client, err := api.Dial(ctx, r.Socket)
+	if err != nil {
+		return api.Status{}, err
+	}
+	defer func() { _ = client.Close() }()
+	return client.Status(ctx)
+}
