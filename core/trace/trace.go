@@ -58,13 +58,3 @@ func (f Func) Emit(e Event) {
 	e.At = time.Now()
 	f(e)
 }
-
-// Message gives f an event about m.
-func (f Func) Message(kind Kind, m message.Message, e Event) {
-	if f == nil {
-		return
-	}
-	e.Kind, e.From, e.To, e.Type, e.ID = kind, m.From, m.To, m.Type, m.ID.String()
-	e.Body = string(m.Body[:min(len(m.Body), 512)])
-	f.Emit(e)
-}
