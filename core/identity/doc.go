@@ -8,6 +8,8 @@
 //
 //	message-node <domain> <challenge>   the proof that a Message Node asks for when a stub connects
 //
+// The runtime's entries at Domain Registries are signed by [Identity.SignEntry], which only the core can call.
+//
 // The key of the runtime's sessions is derived from it ([Identity.SessionKey]) and certified by it.
 //
 // [Trust] is the configuration of whom this runtime speaks with: everybody who proves its address, or only runtimes of
