@@ -101,6 +101,8 @@ func TestForgedEntriesAreNone(t *testing.T) {
 		why   string
 	}{
 		"no proof":               {func(e, _ fields) { delete(e, "proof") }, "proof is missing"},
+		"an unreadable proof":    {alter("proof", 7), "a key of 0 bytes"},
+		"an unreadable field":    {alter("resources", 7), "a key of 0 bytes"},
 		"null proof":             {alter("proof", nil), "proof is missing"},
 		"another's proof":        {func(e, other fields) { e["proof"] = other["proof"] }, "not the one that"},
 		"another runtime":        {func(e, other fields) { e["runtime"] = other["runtime"] }, "not the one that"},

@@ -256,9 +256,6 @@ func parseEntry(key message.URL, raw json.RawMessage) (entry, bool) {
 	if json.Unmarshal(raw, &wire) != nil {
 		return entry{}, false
 	}
-	if wire.Proof != nil {
-		return parseSigned(key, raw, wire.Status)
-	}
 	if wire.URL == "" {
 		wire.URL = wire.HypertyID
 	}
@@ -267,6 +264,9 @@ func parseEntry(key message.URL, raw json.RawMessage) (entry, bool) {
 		return entry{}, false
 	}
 	e := entry{Runtime: runtime.Runtime(), Status: wire.Status}
+	if wire.Proof != nil {
+		return parseSigned(key, raw, e)
+	}
 	if len(wire.P2PHandlers) == 0 && wire.P2PHandler != "" && wire.P2PRequester != "" {
 		wire.P2PHandlers = []Handler{{Name: lastSegment(wire.P2PRequester), URL: message.URL(wire.P2PHandler)}}
 	}
@@ -276,13 +276,18 @@ func parseEntry(key message.URL, raw json.RawMessage) (entry, bool) {
 	return e, true
 }
 
-// parseSigned reads an entry that has a proof: nothing in it that the proof is not of counts, but the status.
-func parseSigned(key message.URL, raw json.RawMessage, status string) (entry, bool) {
+// parseSigned reads an entry that has a proof: nothing in it that the proof is not of counts, but the status. What is
+// unreadable has an empty proof, of nothing.
+func parseSigned(key message.URL, raw json.RawMessage, e entry) (entry, bool) {
 	signed, p, err := proof.ParseEntry(raw)
-	if err != nil || p == nil || signed.URL.Canonical() != key {
+	if err != nil || p == nil {
+		e.proof = &proof.EntryProof{}
+		return e, true
+	}
+	if signed.URL.Canonical() != key {
 		return entry{}, false
 	}
-	e := entry{Runtime: signed.Runtime.Runtime(), Status: status, proof: p, signed: signed}
+	e = entry{Runtime: signed.Runtime.Runtime(), Status: e.Status, proof: p, signed: signed}
 	for _, h := range signed.Handlers[:min(len(signed.Handlers), maxHandlers)] {
 		e.offer(h.Name, h.Handler)
 	}
