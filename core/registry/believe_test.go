@@ -74,10 +74,15 @@ func TestSignedEntries(t *testing.T) {
 		if atA.len() != 1 || atB.len() != 1 || len(a.untrusted(bob)) > 0 {
 			t.Errorf("%d and %d messages; %v", atA.len(), atB.len(), a.untrusted(bob))
 		}
+		c := w.signed(3, unconnected)
+		if _, err := c.resolve(bob); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, c.reg.VerifyLocal(c.url.Join("protostub", "example.com"), bob), message.CodeForbidden) // a node in bob's name
+		forget(c, bob)
 		if err := b.reg.Unregister(w.ctx, bob); err != nil {
 			t.Fatal(err)
 		}
-		c := w.signed(3, nil)
 		_, err := c.resolve(bob)
 		wantCode(t, err, message.CodeTimeout)
 	})

@@ -74,8 +74,9 @@ type Options struct {
 	// ended, or the Message Node stub that was missing runs. The zero Route says that there is none now. Calls come
 	// one at a time; the latest state is reported, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
-	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is. The error says what
-	// to do. It must be quick where certain is false. Without it whatever the Domain Registry says is believed.
+	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is, in an entry that is
+	// to be believed. The error says what to do. It must be quick where certain is false. Without it every such entry is
+	// good enough.
 	Owner func(name, runtime message.URL, certain bool) error
 	// SignEntry is the runtime's signature of its own entry at the Domain Registry. Without it entries are not signed, and
 	// runtimes that do not know better take them for none.
@@ -107,7 +108,7 @@ type Options struct {
 	MaxRemotes   int // remote runtimes; 2^17
 	MaxListed    int // addresses that one remote runtime may list; 2^17
 	MaxLocal     int // hyperties and data objects of this runtime; 2^17
-	MaxNodes     int // Message Node stubs; 64
+	MaxNodes     int // Message Node stubs; 64. Half of them only for own messages
 	MaxLookups   int // look-ups at a time; 1024
 	PoolBlock    int // addresses fetched at once; 8
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // Verify tells whether the runtime remote may post under from: its own components may, the addresses that it has listed
@@ -126,8 +127,8 @@ func (r *Registry) forged(who, from message.URL, whose string) error {
 // VerifyLocal tells whether the component owner of this runtime may post under from: the owner must be registered, and
 // from be its own address or of a data object that it reports. The core's own components may also post under every
 // address of this runtime's hyperties and objects (the sync manager does). A Message Node's stub posts what its
-// node says: as the node's functions, and as addresses of its domain, but not as those that a runtime with a P2P
-// connection has, or has shown to be its own. The error is a *message.ResponseError.
+// node says: as the node's functions, and as addresses of its domain, but not as those that a runtime with a key or a
+// P2P connection has, or that one has shown to be its own. The error is a *message.ResponseError.
 func (r *Registry) VerifyLocal(owner, from message.URL) error {
 	var s *stub
 	if owner.Within(r.opts.Runtime) {
@@ -172,5 +173,8 @@ func (r *Registry) nodeMayPost(s *stub, from message.URL) bool {
 	}
 	key := addressKey(from)
 	a, ok := r.addresses.get(key)
+	if ok && proof.KeyDerived(a.remote.url) {
+		return false // what that runtime says comes through its session
+	}
 	return !from.IsRuntime() && (!ok || a.source != learned && a.source != listed && a.remote.way.Load().number == 0)
 }
