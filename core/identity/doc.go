@@ -8,9 +8,11 @@
 //
 //	message-node <domain> <challenge>   the proof that a Message Node asks for when a stub connects
 //
+// The runtime's entries at Domain Registries are signed by [Identity.SignEntry], which only the core can call.
+//
 // The key of the runtime's sessions is derived from it ([Identity.SessionKey]) and certified by it.
 //
 // [Trust] is the configuration of whom this runtime speaks with: everybody who proves its address, or only runtimes of
-// allow-lists; and what is believed about who owns the name of a hyperty: what the Domain Registry says at the time, or
-// what it said first ([Pinned]). A [Judge] decides by it, and keeps what was said first in [KnownFile] in the data folder.
+// allow-lists; and what is believed about who owns the name of a hyperty: the runtime that signed for it last, of what
+// the Domain Registry has, or the one that was found first ([Pinned]). A [Judge] decides by it, and keeps what was said first in [KnownFile] in the data folder.
 package identity

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"time"
 
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -21,6 +22,11 @@ func (i *Identity) Serve(bus message.Bus) (stop func()) {
 		answer := i.answer(m)
 		_ = bus.Post(ctx, answer) // nobody to tell where even the answer cannot be posted
 	})
+}
+
+// SignEntry is the runtime's signature of its own entry at a Domain Registry.
+func (i *Identity) SignEntry(e proof.Entry, issued, expires time.Time) *proof.EntryProof {
+	return e.Sign(i.key, issued, expires)
 }
 
 func (i *Identity) answer(m message.Message) message.Message {

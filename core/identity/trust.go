@@ -20,7 +20,7 @@ type Mode string
 
 // The modes.
 const (
-	Any    Mode = "any"    // what the Domain Registry says at the time
+	Any    Mode = "any"    // where it was signed for last, of what the Domain Registry has
 	Pinned Mode = "pinned" // what it said first: a name stays with the first runtime that it was found at
 )
 
@@ -163,9 +163,9 @@ func (j *Judge) Runtime(remote message.URL) error {
 	return fmt.Errorf("%s is %w: if this runtime shall speak with it, add it to trust.peers, or its domain to trust.domains", remote, ErrNotListed)
 }
 
-// Name says whether a hyperty may be at that runtime. With certain it is the Domain Registry that says so: in the mode
-// Pinned the first such runtime is remembered; else a name of which nothing is known yet is no one's in that mode. The
-// error wraps [ErrOtherOwner].
+// Name says whether a hyperty may be at that runtime. With certain the Domain Registry says so, in an entry
+// that the runtime has signed: in the mode Pinned the first such runtime is remembered; else a name of which nothing is
+// known yet is no one's in that mode. The error wraps [ErrOtherOwner].
 func (j *Judge) Name(name, runtime message.URL, certain bool) error {
 	if name.Scheme() != message.SchemeHyperty {
 		return nil

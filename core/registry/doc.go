@@ -21,7 +21,7 @@
 //  2. The address is a component of, or known to live at, a runtime with a live P2P connection: its door. An address
 //     that is used for the first time since the connection is live joins the connection's entry.
 //  3. Unknown: a read at the Domain Registry of the address's domain, one for any number of waiting messages. Nobody
-//     knows it: 404. Only disconnected entries: 408. No Domain Registry: 504. Refusals are remembered for a second.
+//     knows it, or no entry is to be believed: 404. Only disconnected entries: 408. No Domain Registry: 504. Refusals are remembered for a second.
 //  4. No live connection: the Message Node stub of the remote runtime's domain, deployed if need be. No message waits
 //     for a P2P set-up; where policy allows one it is started in the background. While it goes on, or when it has
 //     failed (retried with the next transport at once, then with backoff), or when the connection is disconnected
@@ -55,9 +55,39 @@
 // without an operation is a complete list. A gap in the version is healed by subscribing again. Lists longer than
 // fits a message are continued by "add" updates.
 //
+// # Signed entries
+//
+// What a Domain Registry says is the word of its node, which is not trusted. So every entry that a runtime writes has a
+// field more than the specification's, proof: {key, signature, issued, expires}: its Ed25519 key, of which its address is
+// derived, and the signature of all that it says in the entry but the status ([proof.Entry] names the fields and
+// writes down the bytes). A node keeps the proof as it is; status, times and GUID are the node's own, and decide no more
+// than whether an entry is asked for in vain.
+//
+// A reader takes an entry for none, and says so once in the log and the trace, where
+//
+//   - its proof is missing, or is not the named runtime's signature of exactly this entry;
+//   - the proof has expired, or is of a time to come, by more than a day, which is left to clocks;
+//   - it was issued before another one for the address that this reader has believed, by whichever runtime. The newest
+//     entry of 2^16 addresses is remembered until it expires.
+//
+// Who wants to send gets a 404 that gives the reason. Of several entries for an address the good one that was issued
+// last counts. Where two runtimes sign for one name the later one has it: a name that has moved is followed, and who has
+// lost it cannot take it back with what it signed before. A runtime whose clock is behind that of the one that had the
+// name before is believed when it has caught up. Whether a name may move at all is up to [Options.Owner], which comes
+// first: with pinned names neither a node nor whoever it gives the name to can take it.
+//
+// A signature holds for a day ([Options.ProofTime]). Keep-alives come every Expires/2.2, but bring a new signature only
+// when half of its time is over, so two a day for each address. Entries without a proof are believed of runtimes that
+// cannot sign and that [Options.Unsigned] allows; of one whose address is derived from a key never.
+//
 // # Limits and trust
 //
-// An address that a remote runtime claims (by /changes, or by being the first to post from it) is believed until the
-// Domain Registry, which is asked about hyperties, says otherwise; it cannot take an address that is known as
-// another's, or one of this runtime. All tables are bounded, see [Options].
+// Whose a `from` is, see [Registry.Verify]. The list on /registry/changes comes inside the session with its runtime,
+// which authenticates it as a signature would. A remote runtime may use the addresses in it, and messages to those that
+// nobody has looked up yet go there: the Domain Registry is asked when somebody else uses such an address, and then
+// a signed entry comes before a claim. A claim takes no address that is known as another's, or of this runtime; with
+// pinned names it takes none that the Domain Registry has not introduced. Look-ups that only a claim is the reason for
+// reach Message Nodes that nobody here uses at two a second, and half of [Options].MaxNodes is kept for own messages.
+//
+// All tables are bounded, see [Options].
 package registry

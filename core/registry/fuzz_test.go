@@ -14,6 +14,8 @@ func FuzzEntries(f *testing.F) {
 		`[{"runtime":"hyperty-runtime://example.com/b"}, 7, null, {"runtime":{}}]`,
 		`{"hyperty://example.com/bob":{"runtime":"hyperty-runtime://example.com/b"},"hyperty://example.com/x":{"runtime":"hyperty-runtime://example.com/c"}}`,
 		`{"runtime":"hyperty-runtime://example.com/b","p2pHandlers":[{"name":"alpha","handler":"hyperty-runtime://example.com/c/p2phandler/alpha"}]}`,
+		`{"url":"hyperty://example.com/bob","runtime":"hyperty-runtime://example.com/b","proof":{"key":"AAAA","signature":"","issued":1,"expires":2},"p2pHandlers":[{"name":"alpha","handler":"hyperty-runtime://example.com/b/p2phandler/alpha"}]}`,
+		`{"hypertyID":"hyperty://example.com/bob","runtime":"runtime://example.com/b","proof":{"key":7},"resources":5}`,
 		`null`, ``, `"x"`, `{}`, `[]`, `{"runtime":null}`,
 	} {
 		f.Add([]byte(seed))
@@ -30,6 +32,9 @@ func FuzzEntries(f *testing.F) {
 		for _, e := range entries {
 			if e.Runtime == "" || e.Runtime.Runtime() != e.Runtime || len(e.P2PHandlers) > maxHandlers {
 				t.Fatalf("%+v", e)
+			}
+			if e.proof != nil && e.proof.Verify(e.signed) == nil {
+				t.Fatalf("%s proves itself", value)
 			}
 			for _, h := range e.P2PHandlers {
 				if h.Name == "" || h.URL.Runtime() != e.Runtime {

@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // lookups are the reads at Domain Registries that go on, and the refusals of the last second.
@@ -108,8 +109,8 @@ func (r *Registry) read(ctx context.Context, key message.URL) (*remote, error) {
 	case err == nil:
 	case errors.As(err, &no) && no.Code == message.CodeNotFound:
 		return nil, r.refuse(message.CodeNotFound, "nobody knows %s: the Domain Registry of %s has no entry", key, key.NodeDomain())
-	case errors.As(err, &no) && no.Code == message.CodeTimeout && hasEntries(&answer, key):
-		return nil, r.refuse(message.CodeTimeout, "%s is known, but is disconnected now", key)
+	case errors.As(err, &no) && no.Code == message.CodeTimeout && len(away(&answer, key)) > 0:
+		return r.enter(ctx, key, away(&answer, key))
 	case ctx.Err() != nil:
 		return nil, ErrClosed
 	default:
@@ -126,61 +127,89 @@ func (r *Registry) read(ctx context.Context, key message.URL) (*remote, error) {
 	return r.enter(ctx, key, entries)
 }
 
-func hasEntries(answer *message.Message, key message.URL) bool {
+// away are the entries of an answer that says that all of them are disconnected.
+func away(answer *message.Message, key message.URL) []entry {
 	result, err := answer.Result()
 	if err != nil {
-		return false
+		return nil
 	}
-	entries, err := parseEntries(key, result.Value)
-	return err == nil && len(entries) > 0
+	entries, _ := parseEntries(key, result.Value)
+	for i := range entries {
+		entries[i].Status = message.Disconnected.String()
+	}
+	return entries
 }
 
-// enter takes the first entry that is not disconnected into the cache.
+// enter takes the entry that was signed last and is not disconnected into the cache. Those that are not to be believed
+// are as if they were not there, but for the reason that is given.
 func (r *Registry) enter(ctx context.Context, key message.URL, entries []entry) (*remote, error) {
-	if len(entries) == 0 {
-		return nil, r.refuse(message.CodeNotFound, "nobody knows %s: the Domain Registry of %s has no entry", key, key.NodeDomain())
-	}
-	var strange error
-	for _, e := range entries {
-		if e.Status == message.Disconnected.String() {
+	slices.SortStableFunc(entries, newestFirst)
+	var strange, fault error
+	disconnected := false
+	for i := range entries {
+		e := &entries[i]
+		err := r.authentic(e)
+		if err == nil && e.Status == message.Disconnected.String() {
+			disconnected = true // whose word that is does not matter: nothing is sent there
+			continue
+		}
+		if err == nil {
+			err = r.fresh(key, e)
+		}
+		if err != nil {
+			fault = err
+			r.complain(key, e, err)
 			continue
 		}
 		if err := r.opts.Owner(key, e.Runtime, true); err != nil {
-			r.opts.Log.Error("entry of the Domain Registry refused", "name", key, "runtime", e.Runtime, "error", err)
-			r.opts.Trace.Emit(trace.Event{Kind: trace.Untrusted, To: key, Peer: e.Runtime, Value: err.Error()})
 			strange = err
+			r.complain(key, e, err)
 			continue
 		}
+		r.note(key, e)
 		if e.Runtime == r.opts.Runtime {
 			return nil, r.refuse(message.CodeNotFound, "%s is registered for this runtime, but no application has it now", key)
 		}
-		var rem *remote
-		err := r.ask(ctx, func() {
-			var kept bool
-			if rem, kept = r.meet(e.Runtime); kept {
-				rem.readAt = time.Now()
-				if len(e.P2PHandlers) > 0 {
-					rem.handlers = e.P2PHandlers
-				}
-				r.learn(rem, key, registered)
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-		return rem, nil
+		return r.believe(ctx, key, e)
 	}
-	if strange != nil {
+	switch domain := key.NodeDomain(); {
+	case strange != nil:
 		return nil, r.refuse(message.CodeForbidden, "%v", strange)
+	case disconnected:
+		return nil, r.refuse(message.CodeTimeout, "%s is known, but is disconnected now", key)
+	case fault != nil:
+		return nil, r.refuse(message.CodeNotFound, "nobody is known to be %s: the Domain Registry of %s has an entry that is %v", key, domain, fault)
+	default:
+		return nil, r.refuse(message.CodeNotFound, "nobody knows %s: the Domain Registry of %s has no entry", key, domain)
 	}
-	return nil, r.refuse(message.CodeTimeout, "%s is known, but is disconnected now", key)
+}
+
+// believe takes an entry into the cache.
+func (r *Registry) believe(ctx context.Context, key message.URL, e *entry) (rem *remote, err error) {
+	err = r.ask(ctx, func() {
+		var kept bool
+		if rem, kept = r.meet(e.Runtime); kept {
+			rem.readAt = time.Now()
+			if len(e.P2PHandlers) > 0 {
+				rem.handlers = e.P2PHandlers
+			}
+			r.learn(rem, key, registered)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rem, nil
 }
 
 // entry is what of a Domain Registry's entry the Registry uses.
 type entry struct {
 	Runtime     message.URL
-	Status      string
+	Status      string // the node's word
 	P2PHandlers []Handler
+
+	proof  *proof.EntryProof // nil: it is not signed
+	signed proof.Entry       // what the proof must be of; Runtime and P2PHandlers are out of it
 }
 
 // parseEntries reads the value of a look-up of key: one entry, a list, or a map of them by address (specification,
@@ -222,6 +251,7 @@ func parseEntry(key message.URL, raw json.RawMessage) (entry, bool) {
 		P2PHandler   string    `json:"p2pHandler"`
 		P2PRequester string    `json:"p2pRequester"`
 		P2PHandlers  []Handler `json:"p2pHandlers"`
+		Proof        any       `json:"proof"`
 	}
 	if json.Unmarshal(raw, &wire) != nil {
 		return entry{}, false
@@ -234,16 +264,42 @@ func parseEntry(key message.URL, raw json.RawMessage) (entry, bool) {
 		return entry{}, false
 	}
 	e := entry{Runtime: runtime.Runtime(), Status: wire.Status}
+	if wire.Proof != nil {
+		return parseSigned(key, raw, e)
+	}
 	if len(wire.P2PHandlers) == 0 && wire.P2PHandler != "" && wire.P2PRequester != "" {
 		wire.P2PHandlers = []Handler{{Name: lastSegment(wire.P2PRequester), URL: message.URL(wire.P2PHandler)}}
 	}
 	for _, h := range wire.P2PHandlers[:min(len(wire.P2PHandlers), maxHandlers)] {
-		url, err := message.ParseURL(string(h.URL))
-		if err == nil && h.Name != "" && len(h.Name) <= 64 && url.Runtime() == e.Runtime {
-			e.P2PHandlers = append(e.P2PHandlers, Handler{Name: h.Name, URL: url})
-		}
+		e.offer(h.Name, h.URL)
 	}
 	return e, true
+}
+
+// parseSigned reads an entry that has a proof: nothing in it that the proof is not of counts, but the status. What is
+// unreadable has an empty proof, of nothing.
+func parseSigned(key message.URL, raw json.RawMessage, e entry) (entry, bool) {
+	signed, p, err := proof.ParseEntry(raw)
+	if err != nil || p == nil {
+		e.proof = &proof.EntryProof{}
+		return e, true
+	}
+	if signed.URL.Canonical() != key {
+		return entry{}, false
+	}
+	e = entry{Runtime: signed.Runtime.Runtime(), Status: e.Status, proof: p, signed: signed}
+	for _, h := range signed.Handlers[:min(len(signed.Handlers), maxHandlers)] {
+		e.offer(h.Name, h.Handler)
+	}
+	return e, true
+}
+
+// offer enters a Handler, if it can be one of the entry's runtime.
+func (e *entry) offer(name string, handler message.URL) {
+	url, err := message.ParseURL(string(handler))
+	if err == nil && name != "" && len(name) <= 64 && url.Runtime() == e.Runtime {
+		e.P2PHandlers = append(e.P2PHandlers, Handler{Name: name, URL: url})
+	}
 }
 
 func lastSegment(u string) string {

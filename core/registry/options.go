@@ -10,6 +10,7 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // Bus is what the Registry needs of the MessageBus.
@@ -73,9 +74,17 @@ type Options struct {
 	// ended, or the Message Node stub that was missing runs. The zero Route says that there is none now. Calls come
 	// one at a time; the latest state is reported, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
-	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is. The error says what
-	// to do. It must be quick where certain is false. Without it whatever the Domain Registry says is believed.
+	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is, in an entry that is
+	// to be believed. The error says what to do. It must be quick where certain is false. Without it every such entry is
+	// good enough.
 	Owner func(name, runtime message.URL, certain bool) error
+	// SignEntry is the runtime's signature of its own entry at the Domain Registry. Without it entries are not signed, and
+	// runtimes that do not know better take them for none.
+	SignEntry func(e proof.Entry, issued, expires time.Time) *proof.EntryProof
+	// Unsigned says whether entries of that runtime are believed without a signature: it is one without sessions, and the
+	// operator allows it. It is not asked about runtimes whose address is derived from a key, see [proof.KeyDerived]:
+	// those sign. Without it none are believed.
+	Unsigned func(runtime message.URL) bool
 	// NodeBack is called when a Message Node's stub is live again after it was not: what went over it meanwhile is lost.
 	NodeBack  func(stub message.URL)
 	NoChanges bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
@@ -83,6 +92,7 @@ type Options struct {
 	Trace     *trace.Hub
 
 	Expires        time.Duration // of entries at the Domain Registry; 3600 s, at most that; refreshed every Expires/2.2
+	ProofTime      time.Duration // how long a signature of an entry holds; 24 h; made anew when half of it is over
 	LookupTimeout  time.Duration // of a request to a node's functions; 5 s
 	NodeTimeout    time.Duration // for a Message Node stub to be deployed; 10 s
 	SetupTimeout   time.Duration // of a P2P set-up; 15 s
@@ -98,7 +108,7 @@ type Options struct {
 	MaxRemotes   int // remote runtimes; 2^17
 	MaxListed    int // addresses that one remote runtime may list; 2^17
 	MaxLocal     int // hyperties and data objects of this runtime; 2^17
-	MaxNodes     int // Message Node stubs; 64
+	MaxNodes     int // Message Node stubs; 64. Half of them only for own messages
 	MaxLookups   int // look-ups at a time; 1024
 	PoolBlock    int // addresses fetched at once; 8
 }
@@ -108,7 +118,7 @@ func (o Options) withDefaults() Options {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.Expires, time.Hour}, {&o.LookupTimeout, 5 * time.Second}, {&o.NodeTimeout, 10 * time.Second},
+		{&o.Expires, time.Hour}, {&o.ProofTime, 24 * time.Hour}, {&o.LookupTimeout, 5 * time.Second}, {&o.NodeTimeout, 10 * time.Second},
 		{&o.SetupTimeout, 15 * time.Second}, {&o.Backoff, time.Second}, {&o.MaxBackoff, time.Minute},
 		{&o.ReconnectDelay, 200 * time.Millisecond}, {&o.HandlerGrace, 3 * time.Second}, {&o.MissTime, time.Second},
 		{&o.CacheTime, 10 * time.Minute}, {&o.ChangesGrace, time.Minute},
@@ -128,13 +138,16 @@ func (o Options) withDefaults() Options {
 			*d.field = d.value
 		}
 	}
-	o.Expires = min(o.Expires, time.Hour)
+	o.Expires, o.ProofTime = min(o.Expires, time.Hour), min(o.ProofTime, proof.MaxEntryLifetime)
 	o.Runtime = o.Runtime.Canonical()
 	if o.Policy == "" {
 		o.Policy = Auto
 	}
 	if o.Owner == nil {
 		o.Owner = func(_, _ message.URL, _ bool) error { return nil }
+	}
+	if o.Unsigned == nil {
+		o.Unsigned = func(message.URL) bool { return false }
 	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
@@ -148,6 +161,11 @@ const (
 	maxMisses      = 4096                   // refusals that are remembered
 	maxHandlers    = 16                     // Handlers of one remote runtime
 	maxEntries     = 64                     // entries of one look-up's answer that are looked at
+	maxSeen        = 1 << 16                // addresses whose last entry is remembered, see believe
+	maxComplaints  = 1024                   // entries that have been complained about
+	claimRecheck   = 5 * time.Second        // between two looks whether a known address has moved to whom claims it
+	claimPause     = 500 * time.Millisecond // between two Message Nodes that are reached for claims alone
+	claimBurst     = 8                      // of them at once
 	stopTimeout    = 5 * time.Second        // for a stub to end
 	goodbyeTimeout = 2 * time.Second        // for saying goodbye to the node on Close
 	tellTimeout    = 2 * time.Second        // for a stub to answer an execute

@@ -5,12 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // Hyperty is an application's request to be registered.
@@ -33,7 +34,7 @@ type Object struct {
 	Private   bool // neither in the Domain Registry nor in /registry/changes: Connection objects
 }
 
-// local is a hyperty or data object of this runtime. It is immutable.
+// local is a hyperty or data object of this runtime. It is immutable but for the time of its last proof.
 type local struct {
 	url      message.URL
 	reporter message.URL // "": a hyperty
@@ -43,31 +44,18 @@ type local struct {
 	private  bool
 	named    bool // by wish: the address stays this runtime's
 	since    time.Time
-	entry    localEntry
+	entry    localEntry   // without its proof
+	signed   atomic.Int64 // when the proof at the Domain Registry was issued, Unix milliseconds
 }
 
 // localEntry is an entry as the Domain Registry takes it (specification, "Domain Registry").
 type localEntry struct {
-	URL          message.URL     `json:"url"`
-	Descriptor   message.URL     `json:"descriptor,omitempty"`
-	User         message.URL     `json:"user,omitempty"`
-	Name         string          `json:"name,omitempty"`
-	Schema       message.URL     `json:"schema,omitempty"`
-	Reporter     message.URL     `json:"reporter,omitempty"`
-	Expires      int             `json:"expires"`
-	Status       string          `json:"status"`
-	Resources    []string        `json:"resources"`
-	DataSchemes  []string        `json:"dataSchemes"`
-	Runtime      message.URL     `json:"runtime"`
-	P2PHandler   message.URL     `json:"p2pHandler,omitempty"`
-	P2PRequester message.URL     `json:"p2pRequester,omitempty"`
-	P2PHandlers  []handlerOnFile `json:"p2pHandlers,omitempty"`
-}
-
-type handlerOnFile struct {
-	Name      string      `json:"name"`
-	Handler   message.URL `json:"handler"`
-	Requester message.URL `json:"requester"`
+	proof.Entry
+	Expires      int               `json:"expires"`
+	Status       string            `json:"status"`
+	P2PHandler   message.URL       `json:"p2pHandler,omitempty"`
+	P2PRequester message.URL       `json:"p2pRequester,omitempty"`
+	Proof        *proof.EntryProof `json:"proof,omitempty"`
 }
 
 const (
@@ -163,13 +151,14 @@ func (r *Registry) catalogue(kind, name string) message.URL {
 }
 
 func (r *Registry) newEntry(url message.URL, resources, schemes []string) localEntry {
-	e := localEntry{URL: url, Expires: int(r.opts.Expires / time.Second), Status: message.Live.String(), Runtime: r.opts.Runtime,
-		Resources: append([]string{}, resources...), DataSchemes: append([]string{}, schemes...)}
+	e := localEntry{Expires: int(r.opts.Expires / time.Second), Status: message.Live.String()}
+	e.URL, e.Runtime = url, r.opts.Runtime
+	e.Resources, e.DataSchemes = append([]string{}, resources...), append([]string{}, schemes...)
 	for _, h := range r.opts.Handlers {
-		e.P2PHandlers = append(e.P2PHandlers, handlerOnFile{h.Name, h.URL, r.catalogue("protocolstub", h.Name)})
+		e.Handlers = append(e.Handlers, proof.Handler{Name: h.Name, Handler: h.URL, Requester: r.catalogue("protocolstub", h.Name)})
 	}
-	if len(e.P2PHandlers) > 0 {
-		e.P2PHandler, e.P2PRequester = e.P2PHandlers[0].Handler, e.P2PHandlers[0].Requester
+	if len(e.Handlers) > 0 {
+		e.P2PHandler, e.P2PRequester = e.Handlers[0].Handler, e.Handlers[0].Requester
 	}
 	return e
 }
@@ -202,9 +191,14 @@ func (r *Registry) register(ctx context.Context, l *local) error {
 // createEntry puts an entry into the Domain Registry; a node that is just starting again gets a few tries.
 func (r *Registry) createEntry(ctx context.Context, l *local) error {
 	at := message.DomainRegistryAddress(r.opts.Domain)
+	entry := l.entry
+	entry.Proof = r.sign(l)
 	for try := 1; ; try++ {
-		_, err := r.request(ctx, message.Create, at, map[string]any{"value": l.entry}, r.opts.LookupTimeout)
+		_, err := r.request(ctx, message.Create, at, map[string]any{"value": entry}, r.opts.LookupTimeout)
 		again := isCode(err, message.CodeTimeout) || isCode(err, message.CodeError) || isCode(err, message.CodeUnavailable)
+		if err == nil && entry.Proof != nil {
+			l.signed.Store(entry.Proof.Issued)
+		}
 		if err == nil || !again || try == registerTries {
 			return err
 		}
@@ -295,8 +289,19 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	if now, ok := r.locals.get(l.url.Canonical()); !ok || now != l {
 		return nil
 	}
-	body := map[string]any{"resource": l.url, "value": map[string]any{"status": message.Live.String()}}
+	value := map[string]any{"status": message.Live.String()}
+	var renewed *proof.EntryProof // a keep-alive brings a new one only where the old one has lived half of its time
+	if time.Now().UnixMilli()-l.signed.Load() >= r.opts.ProofTime.Milliseconds()/2 {
+		renewed = r.sign(l)
+	}
+	if renewed != nil {
+		value["proof"] = renewed
+	}
+	body := map[string]any{"resource": l.url, "value": value}
 	_, err := r.request(ctx, message.Update, message.DomainRegistryAddress(r.opts.Domain), body, r.opts.LookupTimeout)
+	if err == nil && renewed != nil {
+		l.signed.Store(renewed.Issued)
+	}
 	if !isCode(err, message.CodeNotFound) {
 		return err
 	}

@@ -41,6 +41,9 @@ type Registry struct {
 	following  bool // /registry/changes of others
 
 	lookups lookups
+	beliefs beliefs
+	claims  claims
+	issued  atomic.Int64 // when this runtime's last proof was issued, Unix milliseconds
 	pool    pool
 	notices notices
 	stops   []func() // of the Registry's own listeners
@@ -62,6 +65,7 @@ func New(o Options) *Registry {
 		byDomain:  map[string]*node{},
 		following: !o.NoChanges,
 		lookups:   lookups{flights: map[message.URL]*flight{}, misses: map[message.URL]miss{}},
+		beliefs:   beliefs{seen: map[message.URL]seen{}, complaints: map[string]time.Time{}},
 		pool:      pool{free: map[string][]message.URL{}, filling: map[string]chan struct{}{}},
 		notices:   notices{wake: make(chan struct{}, 1)},
 	}

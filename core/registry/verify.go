@@ -3,14 +3,20 @@ package registry
 import (
 	"context"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
-// Verify tells whether the runtime remote may post under from: its own components and what is known to live there may.
-// About an unknown hyperty, and one that another has only claimed, the Domain Registry decides; an unknown address of
-// another scheme belongs to the first that uses it. The error is a *message.ResponseError, or ctx's.
+// Verify tells whether the runtime remote may post under from: its own components may, the addresses that it has listed
+// on /registry/changes (inside the session with it, so the list is its own word), and those that it has signed an entry
+// for at their Domain Registry, which is asked about the others. It also decides about an address that another runtime
+// has only claimed, and about one that may have moved. Connection objects are in no Domain Registry, nor are data
+// objects that are private: those belong to the first runtime that uses them. The error is a *message.ResponseError, or
+// ctx's.
 func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) error {
 	remoteURL = remoteURL.Canonical()
 	if from.IsRuntime() {
@@ -27,24 +33,37 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	if known && a.remote.url == remoteURL {
 		return nil
 	}
-	if r.isLocal(from) {
+	switch {
+	case r.isLocal(from):
 		return r.forged(remoteURL, from, "of this runtime")
-	}
-	if key.Scheme() == message.SchemeHyperty && !(known && a.source == registered) {
-		rem, err := r.lookUp(ctx, key, true)
-		switch {
-		case err == nil && rem.url == remoteURL:
-			return nil
-		case err == nil:
-			return r.forged(remoteURL, from, "another runtime's")
-		case isCode(err, message.CodeNotFound):
-			return r.forged(remoteURL, from, "not in the Domain Registry")
-		}
-		return err
-	}
-	if known {
+	case key.Scheme() == message.SchemeConnection && known:
+		return r.forged(remoteURL, from, "another runtime's")
+	case key.Scheme() == message.SchemeConnection:
+		return r.claim(ctx, remoteURL, key)
+	case known && a.source == registered && r.readLately(key):
 		return r.forged(remoteURL, from, "another runtime's")
 	}
+	if err := r.awaitClaim(ctx, key.NodeDomain()); err != nil {
+		return err
+	}
+	rem, err := r.lookUp(ctx, key, true)
+	switch {
+	case err == nil && rem.url == remoteURL:
+		return nil
+	case err == nil:
+		return r.forged(remoteURL, from, "another runtime's")
+	case !isCode(err, message.CodeNotFound):
+		return err
+	case known:
+		return r.forged(remoteURL, from, "another runtime's")
+	case key.Scheme() == message.SchemeHyperty:
+		return r.forged(remoteURL, from, "not shown to be its own: "+err.Error())
+	}
+	return r.claim(ctx, remoteURL, key)
+}
+
+// claim enters an address that the runtime remote is the first to use.
+func (r *Registry) claim(ctx context.Context, remoteURL, key message.URL) error {
 	ok := false
 	if err := r.ask(ctx, func() {
 		if rem, kept := r.meet(remoteURL); kept {
@@ -54,9 +73,51 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 		return err
 	}
 	if !ok {
-		return r.forged(remoteURL, from, "another runtime's, or one too many")
+		return r.forged(remoteURL, key, "another runtime's, or one too many")
 	}
 	return nil
+}
+
+// claims is how fast Message Nodes that nobody here uses are reached because of what others claim.
+type claims struct {
+	mu   sync.Mutex
+	next time.Time // when the last one that was granted is through, at one each claimPause
+}
+
+// awaitClaim holds a claim up where the Message Node of its domain must be reached first, so that remote runtimes can
+// neither have this one start stubs as fast as they please nor take all the room for them. Who claims waits, others do
+// not.
+func (r *Registry) awaitClaim(ctx context.Context, domain string) error {
+	if _, runs := r.nodeNow(domain); runs {
+		return nil
+	}
+	if len(*r.nodes.Load()) >= max(r.opts.MaxNodes/2, 1) {
+		return r.refuse(message.CodeTooMany, "this runtime uses many Message Nodes: it reaches %s only for its own messages", domain)
+	}
+	c := &r.claims
+	c.mu.Lock()
+	now := time.Now()
+	if c.next.Before(now) {
+		c.next = now
+	}
+	wait := c.next.Sub(now) - claimBurst*claimPause
+	if wait > r.opts.NodeTimeout {
+		c.mu.Unlock()
+		return r.refuse(message.CodeTooMany, "too many claims to addresses of domains that nobody here uses, of %s among them; try again", domain)
+	}
+	c.next = c.next.Add(claimPause)
+	c.mu.Unlock()
+	if wait <= 0 {
+		return nil
+	}
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.ctx.Done():
+		return ErrClosed
+	}
 }
 
 func (r *Registry) forged(who, from message.URL, whose string) error {
@@ -66,8 +127,8 @@ func (r *Registry) forged(who, from message.URL, whose string) error {
 // VerifyLocal tells whether the component owner of this runtime may post under from: the owner must be registered, and
 // from be its own address or of a data object that it reports. The core's own components may also post under every
 // address of this runtime's hyperties and objects (the sync manager does). A Message Node's stub posts what its
-// node says: as the node's functions, and as addresses of its domain, but not as those that a runtime with a P2P
-// connection has, or has shown to be its own. The error is a *message.ResponseError.
+// node says: as the node's functions, and as addresses of its domain, but not as those that a runtime with a key or a
+// P2P connection has, or that one has shown to be its own. The error is a *message.ResponseError.
 func (r *Registry) VerifyLocal(owner, from message.URL) error {
 	var s *stub
 	if owner.Within(r.opts.Runtime) {
@@ -112,5 +173,8 @@ func (r *Registry) nodeMayPost(s *stub, from message.URL) bool {
 	}
 	key := addressKey(from)
 	a, ok := r.addresses.get(key)
+	if ok && proof.KeyDerived(a.remote.url) {
+		return false // what that runtime says comes through its session
+	}
 	return !from.IsRuntime() && (!ok || a.source != learned && a.source != listed && a.remote.way.Load().number == 0)
 }

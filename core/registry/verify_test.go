@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -141,5 +142,97 @@ func TestVerifyEndsWithItsContext(t *testing.T) {
 			t.Error(err)
 		}
 		w.change(func() { w.down = false })
+	})
+}
+
+// A hyperty that has moved to another runtime may be used from there as soon as that one's entry is the later one.
+func TestVerifyFollowsWhatHasMoved(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, c := w.signed(1, nil), w.signed(2, nil), w.signed(3, nil)
+		bob, _ := b.hyperty("bob")
+		if err := a.reg.Verify(w.ctx, b.url, bob); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			wantCode(t, a.reg.Verify(w.ctx, c.url, bob), message.CodeForbidden)
+		}
+		if w.reads[bob] != 1 {
+			t.Errorf("%d reads, want one: the Domain Registry has just been asked", w.reads[bob])
+		}
+		w.change(func() { delete(w.names, bob) })
+		c.hyperty("bob")
+		settle(claimRecheck)
+		if err := a.reg.Verify(w.ctx, c.url, bob); err != nil {
+			t.Errorf("where it is now: %v", err)
+		}
+		if route, err := a.resolve(bob); err != nil || route.Remote != c.url {
+			t.Errorf("%+v, %v", route, err)
+		}
+		settle(claimRecheck)
+		wantCode(t, a.reg.Verify(w.ctx, b.url, bob), message.CodeForbidden)
+	})
+}
+
+// A data object in the Domain Registry is its reporter's runtime's; one that is in none is the first's that uses it.
+func TestVerifyObjects(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, c := w.signed(1, nil), w.signed(2, nil), w.signed(3, nil)
+		bob, _ := b.hyperty("bob")
+		room, err := b.reg.RegisterObject(w.ctx, Object{Scheme: "comm", Reporter: bob})
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, err := b.reg.RegisterObject(w.ctx, Object{Scheme: "comm", Reporter: bob, Private: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, a.reg.Verify(w.ctx, c.url, room.Join("changes")), message.CodeForbidden)
+		if err := a.reg.Verify(w.ctx, b.url, room.Join("changes")); err != nil {
+			t.Error(err)
+		}
+		if err := a.reg.Verify(w.ctx, b.url, private.Join("subscription")); err != nil {
+			t.Error(err)
+		}
+		wantCode(t, a.reg.Verify(w.ctx, c.url, private), message.CodeForbidden)
+		w.change(func() { w.down = true })
+		wantCode(t, a.reg.Verify(w.ctx, c.url, "comm://example.com/late"), message.CodeUnavailable)
+		if err := a.reg.Verify(w.ctx, c.url, "connection://example.com/late"); err != nil {
+			t.Error(err)
+		}
+		w.change(func() { w.down = false })
+	})
+}
+
+// What others claim neither starts stubs of Message Nodes as fast as they please nor takes all the room for them.
+func TestClaimsStartFewNodes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a := w.add("a", "example.com", func(o *Options) { o.MaxNodes = 64 })
+		a.hyperty("alice")
+		start := time.Now()
+		for i := range 200 {
+			w.wait.Go(func() {
+				from := message.URL(fmt.Sprintf("hyperty://d%d.example/x", i))
+				if err := a.reg.Verify(w.ctx, "hyperty-runtime://example.com/b", from); err == nil {
+					t.Errorf("%s was believed", from)
+				}
+			})
+		}
+		settle(time.Second)
+		if n := len(a.deployments()) - 1; n < claimBurst || n > claimBurst+3 {
+			t.Errorf("%d stubs within a second", n)
+		}
+		settle(time.Minute)
+		if n := len(a.deployments()) - 1; n < claimBurst+10 || n > 31 {
+			t.Errorf("%d stubs in all", n)
+		}
+		wantCode(t, a.reg.Verify(w.ctx, "hyperty-runtime://example.com/b", "hyperty://one-more.example/x"), message.CodeForbidden)
+		for range 40 {
+			a.reg.Verify(w.ctx, "hyperty-runtime://example.com/b", message.URL(fmt.Sprintf("hyperty://e%d.example/x", time.Since(start))))
+			time.Sleep(time.Second)
+		}
+		wantCode(t, a.reg.Verify(w.ctx, "hyperty-runtime://example.com/b", "hyperty://the-last.example/x"), message.CodeTooMany)
+		if _, err := a.resolve("domain://registry.own.example"); err != nil {
+			t.Errorf("an own message: %v", err)
+		}
 	})
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/protofly/protofly/core/bus"
@@ -71,6 +72,11 @@ func (w *world) domainRegistry(m message.Message, resource message.URL, value js
 		if !ok {
 			return m.Refuse(message.CodeNotFound, "not found")
 		}
+		if w.cheat != nil {
+			if v := w.cheat(resource, e); v != nil {
+				return m.Respond(message.CodeOK, v)
+			}
+		}
 		if w.gone[resource] {
 			return m.Respond(message.CodeTimeout, e)
 		}
@@ -79,9 +85,12 @@ func (w *world) domainRegistry(m message.Message, resource message.URL, value js
 		if _, ok := w.entries[resource]; !ok {
 			return m.Refuse(message.CodeNotFound, "not found")
 		}
-		var v struct{ Status string }
+		var v, e map[string]any
 		json.Unmarshal(value, &v)
-		w.gone[resource] = v.Status == "disconnected"
+		json.Unmarshal(w.entries[resource], &e)
+		maps.Copy(e, v)
+		w.entries[resource] = message.Encode(e)
+		w.gone[resource] = e["status"] == "disconnected"
 	}
 	return m.Respond(message.CodeOK, nil)
 }

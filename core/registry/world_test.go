@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // world is a Message Node's functions and some runtimes in memory: real Registries on real MessageBuses, joined by
@@ -32,8 +35,9 @@ type world struct {
 	entries   map[message.URL]json.RawMessage // Domain Registry
 	gone      map[message.URL]bool            // disconnected entries
 	reads     map[message.URL]int
-	asked     []message.Message // what the node was asked
-	down      bool              // the node does not answer
+	asked     []message.Message                                // what the node was asked
+	down      bool                                             // the node does not answer
+	cheat     func(url message.URL, entry json.RawMessage) any // what the Domain Registry answers instead of the entry
 	slow      time.Duration
 }
 
@@ -66,6 +70,7 @@ type side struct {
 	reg    *Registry
 	bus    *bus.MessageBus
 	domain string
+	key    ed25519.PrivateKey // nil: it does not sign
 
 	mu       sync.Mutex
 	links    map[message.URL]chan func()
@@ -86,7 +91,20 @@ type side struct {
 	reconnects int
 }
 
+// add makes a runtime with an id that a test can read, which cannot sign. Only others like it know it.
 func (w *world) add(id, domain string, change func(*Options)) *side {
+	return w.join(id, domain, nil, change)
+}
+
+// signed makes the n-th runtime that signs its entries, and believes only signed ones.
+func (w *world) signed(n byte, change func(*Options)) *side {
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
+	s := w.join(proof.RuntimeID(key.Public().(ed25519.PublicKey)), "example.com", key, change)
+	s.key = key
+	return s
+}
+
+func (w *world) join(id, domain string, key ed25519.PrivateKey, change func(*Options)) *side {
 	url := message.URL("hyperty-runtime://" + domain + "/" + id)
 	s := &side{w: w, url: url, domain: domain, links: map[message.URL]chan func(){}, doors: map[message.URL]message.URL{}, deployErr: map[string]error{}}
 	watch := &trace.Hub{}
@@ -102,6 +120,11 @@ func (w *world) add(id, domain string, change func(*Options)) *side {
 			s.paths = append(s.paths, fmt.Sprintf("%s direct=%v", remote, route.Direct))
 			s.mu.Unlock()
 		}}
+	if key != nil {
+		o.SignEntry = func(e proof.Entry, issued, expires time.Time) *proof.EntryProof { return e.Sign(key, issued, expires) }
+	} else {
+		o.Unsigned = func(message.URL) bool { return true }
+	}
 	for _, name := range []string{"alpha", "beta"} {
 		o.Handlers = append(o.Handlers, Handler{name, url.Join("p2phandler", name)})
 	}

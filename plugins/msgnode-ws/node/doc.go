@@ -26,7 +26,8 @@
 // addresses allocated to it, and nothing else. A connection of the JSON dialects (off by default) has proved nothing:
 // it can take no runtime URL whose id is derived from a key, and no address that another runtime has, and that is all
 // that can be promised. A runtime alone may listen under its own URL and at its allocated addresses, free these, and
-// change its registrations.
+// change its registrations. Those name it and no other; the field proof, the signature by which readers believe an
+// entry without trusting the node, is kept as it was given.
 //
 // # Guarantees and limits
 //
