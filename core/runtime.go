@@ -21,6 +21,7 @@ import (
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // Runtime is a running runtime. It is made by [Start] and must be closed.
@@ -31,6 +32,7 @@ type Runtime struct {
 
 	lock      *flock.Flock
 	identity  *identity.Identity
+	judge     *identity.Judge
 	catalogue *catalogue.Catalogue
 	bus       *bus.MessageBus
 	host      *stubhost.Host
@@ -44,6 +46,7 @@ type Runtime struct {
 	stubs   stubs
 	counts  counts
 	notices notices
+	plain   plain
 
 	ctx    context.Context // of everything that the runtime does by itself
 	cancel context.CancelFunc
@@ -69,7 +72,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 		c.P2P.Prefer = c.P2P.Use
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
-	rt.notices.rt = rt
+	rt.notices.rt, rt.plain.rt, rt.plain.lanes.begin = rt, rt, rt.background
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace)
@@ -92,8 +95,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	if rt.identity, err = identity.Open(c.DataDir, c.Domain); err != nil {
 		return err
 	}
-	judge, err := c.Trust.Judge(c.DataDir)
-	if err != nil {
+	if rt.judge, err = c.Trust.Judge(c.DataDir); err != nil {
 		return err
 	}
 	private, certificate, err := rt.identity.SessionKey()
@@ -120,17 +122,17 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		return err
 	}
 	rt.sessions = session.New(session.Options{
-		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime,
+		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: rt.judge.Runtime,
 		Send: rt.sendFrames, Deliver: rt.deliver, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
-		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, Owner: judge.Name, Log: rt.log.Named("registry"), Trace: &rt.trace,
+		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, Owner: rt.judge.Name, Connects: proof.KeyDerived, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.identity.Serve(rt.bus) // until the bus is closed
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: self, Domain: c.Domain, Bus: rt.bus, Objects: objects{rt.registry}, Local: rt.registry.Local, Log: rt.log.Named("sm"),
+		Runtime: self, Domain: c.Domain, Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Log: rt.log.Named("sm"),
 	})
 	rt.registry.Start()
 	if err := rt.deployHandlers(ctx); err != nil {

@@ -76,6 +76,8 @@ type Options struct {
 	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is. The error says what
 	// to do. It must be quick where certain is false. Without it whatever the Domain Registry says is believed.
 	Owner func(name, runtime message.URL, certain bool) error
+	// Connects says whether a P2P connection with a runtime may be set up at all; without it: with every one.
+	Connects func(remote message.URL) bool
 	// NodeBack is called when a Message Node's stub is live again after it was not: what went over it meanwhile is lost.
 	NodeBack  func(stub message.URL)
 	NoChanges bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
@@ -135,6 +137,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Owner == nil {
 		o.Owner = func(_, _ message.URL, _ bool) error { return nil }
+	}
+	if o.Connects == nil {
+		o.Connects = func(message.URL) bool { return true }
 	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
