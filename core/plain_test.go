@@ -117,6 +117,9 @@ func TestWithoutSessionRefused(t *testing.T) {
 					t.Errorf("%s asks: %d %s", from, code, why)
 				}
 			}
+			if n := a.lookups(); n > 0 && name != "another peer" { // whose domain may be somebody else's who is allowed
+				t.Errorf("%d look-ups for who cannot be allowed", n)
+			}
 			for _, to := range []message.URL{hann, ann.url.Join("sm")} {
 				_, err := bob.Request(t.Context(), to, message.Read, nil)
 				var refused *message.ResponseError
@@ -168,6 +171,9 @@ func TestWithoutSessionForged(t *testing.T) {
 		a.await("the refusal at "+string(to), func(e trace.Event) bool {
 			return e.Kind == trace.Untrusted && strings.Contains(e.Value, string(to)+" takes messages in sessions only")
 		})
+	}
+	if n := a.count(func(e trace.Event) bool { return e.Kind == trace.Untrusted && e.Peer != heve && e.Peer.Domain() == "example.com" && e.Peer != "hyperty://example.com/nobody" }); n > 0 {
+		t.Errorf("%d refusals were answered to who has not asked", n)
 	}
 	// And through the node: eve in others' names.
 	for n, from := range []message.URL{carol.URL(), c.URL().Join("sm"), bob.URL()} {
@@ -244,6 +250,9 @@ func TestObjectsWithoutSession(t *testing.T) {
 				t.Errorf("change %d: %+v %s", n, m, m.Body)
 			}
 		}
+	}
+	if n := a.count(func(e trace.Event) bool { return e.Kind == trace.Forward && e.To == room.URL().Join("changes") }); n != 3 {
+		t.Errorf("3 changes left %d times", n)
 	}
 }
 

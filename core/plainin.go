@@ -46,7 +46,7 @@ var errForged = errors.New("the Message Node may not speak for it")
 func (p *plain) look(from message.URL) error {
 	remote := from.Runtime()
 	switch {
-	case p.rt.registry.Local(from) || remote != "" && !sessionless(remote) || from.NodeDomain() == "":
+	case remote != "" && !sessionless(remote) || from.NodeDomain() == "":
 		return fmt.Errorf("%s: %w", from, errForged)
 	case remote != "":
 		return p.rt.judge.WithoutSession(remote)
