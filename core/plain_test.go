@@ -172,7 +172,9 @@ func TestWithoutSessionForged(t *testing.T) {
 			return e.Kind == trace.Untrusted && strings.Contains(e.Value, string(to)+" takes messages in sessions only")
 		})
 	}
-	if n := a.count(func(e trace.Event) bool { return e.Kind == trace.Untrusted && e.Peer != heve && e.Peer.Domain() == "example.com" && e.Peer != "hyperty://example.com/nobody" }); n > 0 {
+	if n := a.count(func(e trace.Event) bool {
+		return e.Kind == trace.Untrusted && e.Peer != heve && e.Peer.Domain() == "example.com" && e.Peer != "hyperty://example.com/nobody"
+	}); n > 0 {
 		t.Errorf("%d refusals were answered to who has not asked", n)
 	}
 	// And through the node: eve in others' names.

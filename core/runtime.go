@@ -95,9 +95,11 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	if rt.identity, err = identity.Open(c.DataDir, c.Domain); err != nil {
 		return err
 	}
-	if rt.judge, err = c.Trust.Judge(c.DataDir); err != nil {
+	judge, err := c.Trust.Judge(c.DataDir)
+	if err != nil {
 		return err
 	}
+	rt.judge = judge
 	private, certificate, err := rt.identity.SessionKey()
 	if err != nil {
 		return err
@@ -122,12 +124,12 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		return err
 	}
 	rt.sessions = session.New(session.Options{
-		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: rt.judge.Runtime,
+		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime,
 		Send: rt.sendFrames, Deliver: rt.deliver, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
-		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
-		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, Owner: rt.judge.Name, Connects: proof.KeyDerived, Log: rt.log.Named("registry"), Trace: &rt.trace,
+		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer, Connects: proof.KeyDerived,
+		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, Owner: judge.Name, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.identity.Serve(rt.bus) // until the bus is closed

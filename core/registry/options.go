@@ -65,6 +65,8 @@ type Options struct {
 	Handlers []Handler // this runtime's P2P Handlers, in the order in which they are offered; deployed by the wiring
 	Prefer   []string  // names of the plug-ins that this side can request with, best first
 	Policy   Policy
+	// Connects says whether a P2P connection with a runtime may be set up at all; without it: with every one.
+	Connects func(remote message.URL) bool
 
 	// Sandbox gives a message to the MiniBus of a stub. It serves messages that are addressed to a Handler's door
 	// itself; without it they are refused.
@@ -76,8 +78,6 @@ type Options struct {
 	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is. The error says what
 	// to do. It must be quick where certain is false. Without it whatever the Domain Registry says is believed.
 	Owner func(name, runtime message.URL, certain bool) error
-	// Connects says whether a P2P connection with a runtime may be set up at all; without it: with every one.
-	Connects func(remote message.URL) bool
 	// NodeBack is called when a Message Node's stub is live again after it was not: what went over it meanwhile is lost.
 	NodeBack  func(stub message.URL)
 	NoChanges bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
@@ -132,14 +132,14 @@ func (o Options) withDefaults() Options {
 	}
 	o.Expires = min(o.Expires, time.Hour)
 	o.Runtime = o.Runtime.Canonical()
+	if o.Connects == nil {
+		o.Connects = func(message.URL) bool { return true }
+	}
 	if o.Policy == "" {
 		o.Policy = Auto
 	}
 	if o.Owner == nil {
 		o.Owner = func(_, _ message.URL, _ bool) error { return nil }
-	}
-	if o.Connects == nil {
-		o.Connects = func(message.URL) bool { return true }
 	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
