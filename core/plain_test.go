@@ -11,7 +11,9 @@ import (
 	"github.com/protofly/protofly/core"
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
@@ -82,6 +84,11 @@ func TestWithoutSessionAllowed(t *testing.T) {
 				t.Errorf("a reference runtime that is not there: %d %s", code, why)
 			}
 
+			// A P2P connection with it is not even commanded.
+			if err := a.Deploy(t.Context(), registry.Deployment{URL: a.URL().Join("p2prequester", "x"), Role: sdk.RoleRequester,
+				Plugin: built.transportIDs[0], Remote: ann.url, Handler: ann.url.Join("p2phandler", "x")}); err == nil {
+				t.Error("a Requester was deployed")
+			}
 			s := a.status()
 			if len(s.Sessions) != 0 || len(s.Connections) != 0 || len(s.WithoutSessions) == 0 {
 				t.Fatalf("%+v", s)
