@@ -75,6 +75,9 @@ func (rt *Runtime) Path(ctx context.Context, to message.URL) (api.Path, error) {
 	if r.Direct {
 		p.Way = api.WayDirect
 	}
+	if err := rt.plain.explain(&p); err != nil {
+		return api.Path{}, err
+	}
 	return p, nil
 }
 
@@ -114,6 +117,7 @@ func (rt *Runtime) Status(context.Context) (api.Status, error) {
 		s.Sessions = append(s.Sessions, api.Session{Remote: st.Remote, Door: st.Path.Door, Direct: st.Path.Direct,
 			Sent: relayed + direct, Received: n.received.Load(), Unacknowledged: st.Unacked, Resets: st.Resets})
 	}
+	s.WithoutSessions = rt.plain.status()
 	for _, p := range rt.host.Plugins() {
 		s.Plugins = append(s.Plugins, api.Plugin{Name: p.Name, Version: p.Version, PID: p.PID, State: string(p.State),
 			Restarts: p.Restarts, Since: p.Since, Instances: len(p.Instances), LastError: p.LastError})

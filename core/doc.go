@@ -30,6 +30,9 @@
 // On the other side: plug-in, link, stubhost, session (order, duplicates, acknowledgement), MessageBus (is `from`
 // theirs?), the application's inbox.
 //
+// With runtimes that can have no session, the reference implementation's, messages go through the Message Node's stub
+// as they are, where the configuration allows it: see plain.go.
+//
 // # Who owns what
 //
 // [Runtime] owns every component and ends them in the reverse order of their start. Each component owns its

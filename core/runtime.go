@@ -21,6 +21,7 @@ import (
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // Runtime is a running runtime. It is made by [Start] and must be closed.
@@ -31,6 +32,7 @@ type Runtime struct {
 
 	lock      *flock.Flock
 	identity  *identity.Identity
+	judge     *identity.Judge
 	catalogue *catalogue.Catalogue
 	bus       *bus.MessageBus
 	host      *stubhost.Host
@@ -44,6 +46,7 @@ type Runtime struct {
 	stubs   stubs
 	counts  counts
 	notices notices
+	plain   plain
 
 	ctx    context.Context // of everything that the runtime does by itself
 	cancel context.CancelFunc
@@ -69,7 +72,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 		c.P2P.Prefer = c.P2P.Use
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
-	rt.notices.rt = rt
+	rt.notices.rt, rt.plain.rt, rt.plain.lanes.begin = rt, rt, rt.background
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace)
@@ -96,6 +99,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	rt.judge = judge
 	private, certificate, err := rt.identity.SessionKey()
 	if err != nil {
 		return err
@@ -125,12 +129,14 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
-		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, Owner: judge.Name, SignEntry: rt.identity.SignEntry, Log: rt.log.Named("registry"), Trace: &rt.trace,
+		Connects: proof.KeyDerived, Unsigned: func(u message.URL) bool { return judge.WithoutSession(u) == nil },
+		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned,
+		Owner: judge.Name, SignEntry: rt.identity.SignEntry, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.identity.Serve(rt.bus) // until the bus is closed
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: self, Domain: c.Domain, Bus: rt.bus, Objects: objects{rt.registry}, Local: rt.registry.Local, Log: rt.log.Named("sm"),
+		Runtime: self, Domain: c.Domain, Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Log: rt.log.Named("sm"),
 	})
 	rt.registry.Start()
 	if err := rt.deployHandlers(ctx); err != nil {

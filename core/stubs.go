@@ -92,6 +92,9 @@ func (rt *Runtime) Deploy(ctx context.Context, d registry.Deployment) error {
 	if d.Role == sdk.RoleNode {
 		d.Plugin = rt.config.NodeStub
 	}
+	if d.Role == sdk.RoleRequester && sessionless(d.Remote) {
+		return fmt.Errorf("%s cannot have a session, nor a P2P connection: what is said with it goes over its Message Node", d.Remote)
+	}
 	entry, err := rt.catalogue.Find(d.Plugin)
 	if err != nil {
 		return err
@@ -201,10 +204,14 @@ func (rt *Runtime) noteDoor(handler message.URL, m message.Message) {
 }
 
 // fromStub takes a control message from a stub: what it posts itself, or, from a Message Node's stub, what its node
-// sent.
+// sent, or carries from a runtime without a session.
 func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Message) {
 	if d, ok := rt.stubs.get(stub); ok && d.Role == sdk.RoleNode && !m.From.Within(stub) {
-		if of := m.From.NodeDomain(); !m.From.IsBackEnd() || of != d.Domain && of != "" {
+		if !m.From.IsBackEnd() {
+			rt.plain.in(d, m)
+			return
+		}
+		if of := m.From.NodeDomain(); of != d.Domain && of != "" {
 			rt.log.Warn("a Message Node spoke for somebody else", "stub", stub, "from", m.From, "to", m.To)
 			return
 		}

@@ -15,10 +15,13 @@ import (
 )
 
 // Forward takes a message out of the house: to a Message Node function as it is, to a remote runtime through the
-// session with it.
+// session with it, or as it is to one that can have none.
 func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) error {
 	if r.Remote == "" {
 		return rt.host.Post(ctx, r.Stub, m)
+	}
+	if sessionless(r.Remote) {
+		return rt.plain.out(ctx, r, m)
 	}
 	if r.Stub == "" { // only the runtime is given: its best way
 		var err error

@@ -80,7 +80,7 @@ func (c *cli) pathCommand() *cobra.Command {
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, row := range [][2]string{{"to", string(p.To)}, {"way", string(p.Way)}, {"runtime", string(p.Remote)},
-				{"door", string(p.Door)}, {"stub", string(p.Stub)}, {"why", p.Why}} {
+				{"session", p.Session}, {"door", string(p.Door)}, {"stub", string(p.Stub)}, {"why", p.Why}} {
 				if row[1] != "" {
 					fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))
 				}
@@ -163,6 +163,10 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 	table(len(st.Sessions), "SESSION WITH", "WAY", "SENT", "RECEIVED", "UNACKNOWLEDGED", "DOOR")
 	for _, s := range st.Sessions {
 		row(s.Remote, wayTo(st, s.Remote), s.Sent, s.Received, s.Unacknowledged, s.Door)
+	}
+	table(len(st.WithoutSessions), "RUNTIME WITHOUT A SESSION", "SESSION", "SENT", "RECEIVED", "AGE", "THAT MEANS")
+	for _, s := range st.WithoutSessions {
+		row(s.Remote, s.Session, s.Sent, s.Received, age(s.Since), "not once, not in order, not unread")
 	}
 	table(len(st.Stubs), "STUB", "PLUG-IN", "ROLE", "STATE", "AGE", "WHY")
 	for _, s := range st.Stubs {

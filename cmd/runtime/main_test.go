@@ -229,6 +229,7 @@ func (f *fake) Status(context.Context) (api.Status, error) {
 		Hyperties: []api.Hyperty{{URL: "hyperty://example.com/bob", Since: time.Now().Add(-time.Second)}},
 		Connections: []api.Connection{{Remote: "hyperty-runtime://example.com/other", Plugin: "quick", State: message.Live,
 			Door: "hyperty-runtime://example.com/fake/p2prequester/1", Addresses: 3, Why: "evil\x1b[2J"}},
+		WithoutSessions: []api.WithoutSession{{Remote: "hyperty-runtime://example.com/plain", Session: api.NoSession, Sent: 3, Received: 5}},
 	}, nil
 }
 
@@ -247,7 +248,11 @@ func (f *fake) Path(_ context.Context, to message.URL) (api.Path, error) {
 	if to.Domain() != "example.com" {
 		return api.Path{}, &message.ResponseError{Code: 404, From: to, Description: "nobody has this address"}
 	}
-	return api.Path{To: to, Way: api.WayRelay, Why: "no connection yet"}, nil
+	p := api.Path{To: to, Way: api.WayRelay, Why: "no connection yet"}
+	if to == "hyperty://example.com/plain" {
+		p.Session = api.NoSession
+	}
+	return p, nil
 }
 
 func (f *fake) Watch(trace.Func) func() { return func() {} }
@@ -259,11 +264,16 @@ func TestAskARuntime(t *testing.T) {
 	s.env = []string{"PROTOFLY_SOCKET=" + socket}
 	code, out, errs := s.run("status")
 	if code != 0 || !strings.Contains(out, "runtime "+string(fakeURL)+", version 1.2, up 1m") || !strings.Contains(out, "hyperty://example.com/bob  1s") ||
-		!strings.Contains(out, "quick    live") || strings.Contains(out, "\x1b") {
+		!strings.Contains(out, "quick    live") || strings.Contains(out, "\x1b") ||
+		!strings.Contains(out, "hyperty-runtime://example.com/plain  none     3     5         -    not once, not in order, not unread") {
 		t.Fatalf("%d %s%s", code, out, errs)
 	}
 	var st api.Status
-	if code, out, _ = s.run("status", "--json"); code != 0 || json.Unmarshal([]byte(out), &st) != nil || st.Connections[0].State != message.Live {
+	if code, out, _ = s.run("status", "--json"); code != 0 || json.Unmarshal([]byte(out), &st) != nil || st.Connections[0].State != message.Live ||
+		st.WithoutSessions[0].Session != "none" || st.WithoutSessions[0].Received != 5 {
+		t.Fatalf("%d %s", code, out)
+	}
+	if code, out, _ = s.run("path", "hyperty://example.com/plain"); code != 0 || !strings.Contains(out, "session  none\n") {
 		t.Fatalf("%d %s", code, out)
 	}
 	if code, out, _ = s.run("path", "hyperty://example.com/bob"); code != 0 || !strings.Contains(out, "way  relay\nwhy  no connection yet") {

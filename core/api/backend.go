@@ -44,12 +44,15 @@ type Status struct {
 	Connections []Connection `json:"connections"`
 	Sessions    []Session    `json:"sessions"`
 	Plugins     []Plugin     `json:"plugins"`
+
+	WithoutSessions []WithoutSession `json:"without_sessions"`
 }
 
 // lists is s with empty lists where there are none, so that scripts find [] and not null.
 func (s Status) lists() Status {
 	s.Hyperties, s.Objects, s.Stubs = some(s.Hyperties), some(s.Objects), some(s.Stubs)
 	s.Connections, s.Sessions, s.Plugins = some(s.Connections), some(s.Sessions), some(s.Plugins)
+	s.WithoutSessions = some(s.WithoutSessions)
 	return s
 }
 
@@ -112,6 +115,19 @@ type Session struct {
 	Resets         uint64      `json:"resets"`         // how often the remote runtime has started again
 }
 
+// WithoutSession is a remote runtime that is spoken with without a session: its messages may come never, twice, out of
+// order, altered, or from somebody else, and others can read them.
+type WithoutSession struct {
+	Remote   message.URL `json:"remote"`
+	Session  string      `json:"session"` // NoSession
+	Sent     uint64      `json:"sent"`
+	Received uint64      `json:"received"`
+	Since    time.Time   `json:"since,omitzero"`
+}
+
+// NoSession is what stands in the place of a session where there is none.
+const NoSession = "none"
+
 // Plugin is a plug-in's process.
 type Plugin struct {
 	Name      string    `json:"name"`
@@ -145,6 +161,8 @@ type Path struct {
 	Stub   message.URL `json:"stub,omitempty"`   // that carries it
 	Door   message.URL `json:"door,omitempty"`   // that it leaves by
 	Why    string      `json:"why,omitempty"`
+
+	Session string `json:"session,omitempty"` // NoSession: not once, not in order, not unread; see WithoutSession
 }
 
 // Way is the kind of a path.

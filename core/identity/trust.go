@@ -34,6 +34,8 @@ type Trust struct {
 	Peers   []message.URL
 	// Pins says at which runtime each of these hyperties must be, in every mode.
 	Pins map[message.URL]message.URL
+	// WithoutSessions is who may be spoken with without a session. The zero value is nobody.
+	WithoutSessions WithoutSessions
 }
 
 // Check says what is wrong with the configuration.
@@ -43,8 +45,8 @@ func (t Trust) Check() error {
 		errs = append(errs, fmt.Errorf("mode %q: want %s or %s", t.Mode, Any, Pinned))
 	}
 	for _, d := range t.Domains {
-		if _, err := message.ParseURL("hyperty://" + d + "/x"); err != nil || strings.Contains(d, "/") {
-			errs = append(errs, fmt.Errorf("domains: %q is no domain", d))
+		if err := checkDomain(d); err != nil {
+			errs = append(errs, fmt.Errorf("domains: %w", err))
 		}
 	}
 	for _, p := range t.Peers {
@@ -60,7 +62,14 @@ func (t Trust) Check() error {
 			errs = append(errs, fmt.Errorf("pins: %s: %w", name, err))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, t.WithoutSessions.check()...)...)
+}
+
+func checkDomain(d string) error {
+	if _, err := message.ParseURL("hyperty://" + d + "/x"); err != nil || strings.Contains(d, "/") {
+		return fmt.Errorf("%q is no domain", d)
+	}
+	return nil
 }
 
 func checkRuntime(u message.URL) error {
@@ -83,6 +92,7 @@ const (
 var (
 	ErrNotListed  = errors.New("not in the allow-lists")
 	ErrOtherOwner = errors.New("name has changed its owner")
+	ErrNoSession  = errors.New("not allowed without a session")
 )
 
 // Judge decides by a [Trust] who is spoken with. It is safe for any number of goroutines.
@@ -91,6 +101,7 @@ type Judge struct {
 	file    string
 	domains map[string]bool
 	peers   map[message.URL]bool
+	without without
 
 	mu    sync.Mutex
 	known map[message.URL]message.URL // canonical: names and the runtimes that they were found at first
@@ -108,6 +119,7 @@ func (t Trust) Judge(dir string) (*Judge, error) {
 	for _, p := range t.Peers {
 		j.peers[p.Canonical()] = true
 	}
+	j.without = t.WithoutSessions.lists()
 	if t.Mode == Pinned {
 		if err := j.read(); err != nil {
 			return nil, err
@@ -178,8 +190,10 @@ func (j *Judge) Name(name, runtime message.URL, certain bool) error {
 		return nil
 	case known:
 		return j.changed(name, owner, runtime)
+	case j.WithoutSession(runtime) == nil: // allowed by name; there is nothing that could be remembered of it
+		return nil
 	case !proof.KeyDerived(runtime):
-		return fmt.Errorf("%w: %s is at %s, which cannot prove its address; with trust.mode pinned only runtimes that can are believed", ErrOtherOwner, name, runtime)
+		return fmt.Errorf("%w: %s is at %s, which cannot prove its address; with trust.mode pinned only runtimes that can are believed, and those of trust.without_sessions", ErrOtherOwner, name, runtime)
 	case !certain:
 		return fmt.Errorf("%w: %s is not known yet, and only the Domain Registry can introduce it", ErrOtherOwner, name)
 	case len(j.known) >= maxKnown:

@@ -54,6 +54,9 @@ func TestTrustCheck(t *testing.T) {
 		`peers: "nobody"`:  {Peers: []message.URL{"nobody"}},
 		"32 letters":       {Peers: []message.URL{"hyperty-runtime://example.com/r-alice"}},
 		"no hyperty":       {Pins: map[message.URL]message.URL{"comm://a.b/x": good}},
+		"is no runtime's":  {WithoutSessions: identity.WithoutSessions{Peers: []message.URL{"runtime://a.b/r/sm"}}},
+		"from a key":       {WithoutSessions: identity.WithoutSessions{Peers: []message.URL{good}}},
+		`.domains: "a/b"`:  {WithoutSessions: identity.WithoutSessions{Domains: []string{"a/b"}}},
 		"pins: hyperty://": {Pins: map[message.URL]message.URL{"hyperty://a.b/x": good.Join("sm")}},
 	} {
 		err := trust.Check()
@@ -86,6 +89,52 @@ func TestAllowLists(t *testing.T) {
 		}
 		if err := j.Runtime(c.url); (err == nil) != c.may || err != nil && (!errors.Is(err, identity.ErrNotListed) || !strings.Contains(err.Error(), "trust.peers")) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Who cannot prove an address is spoken with only where the operator says so; who can is not, whatever the lists say.
+func TestWithoutSession(t *testing.T) {
+	w := identity.WithoutSessions{Domains: []string{"old.example"}, Peers: []message.URL{"runtime://example.com/r1"}}
+	for name, c := range map[string]struct {
+		trust identity.Trust
+		url   message.URL
+		may   bool
+	}{
+		"by default":         {identity.Trust{}, "hyperty-runtime://old.example/r1", false},
+		"of a domain":        {identity.Trust{WithoutSessions: w}, "runtime://old.example/r9", true},
+		"a component":        {identity.Trust{WithoutSessions: w}, "runtime://old.example/r9/sm", true},
+		"a peer":             {identity.Trust{WithoutSessions: w}, "hyperty-runtime://example.com/r1", true},
+		"another peer":       {identity.Trust{WithoutSessions: w}, "hyperty-runtime://example.com/r2", false},
+		"below the domain":   {identity.Trust{WithoutSessions: w}, "hyperty-runtime://x.old.example/r1", false},
+		"with a key":         {identity.Trust{WithoutSessions: identity.WithoutSessions{Domains: []string{"example.com"}}}, runtimeURL(1), false},
+		"no runtime":         {identity.Trust{WithoutSessions: w}, "hyperty://old.example/x", false},
+		"allowed a session":  {identity.Trust{Domains: []string{"example.com"}}, "hyperty-runtime://example.com/r1", false},
+		"only without, list": {identity.Trust{Domains: []string{"o.example"}, WithoutSessions: w}, "hyperty-runtime://example.com/r1", true},
+	} {
+		j, err := c.trust.Judge(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.WithoutSession(c.url); (err == nil) != c.may || err != nil && !errors.Is(err, identity.ErrNoSession) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.Domains = append(w.Domains, "example.com")
+	j, err := identity.Trust{Mode: identity.Pinned, WithoutSessions: w}.Judge(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bob, ann message.URL = "hyperty://example.com/bob", "hyperty://example.com/ann"
+	if err := errors.Join(j.Name(ann, "hyperty-runtime://example.com/r1", true), j.Name(bob, runtimeURL(1), true)); err != nil {
+		t.Error(err)
+	}
+	if err := j.Name(bob, "hyperty-runtime://example.com/r1", true); !errors.Is(err, identity.ErrOtherOwner) {
+		t.Errorf("a known name at a runtime without a session: %v", err)
+	}
+	for domain, want := range map[string]bool{"example.com": true, "old.example": true, "xample.com": false, "": false} {
+		if j.HomeWithoutSessions(domain) != want {
+			t.Errorf("%q: %v", domain, !want)
 		}
 	}
 }

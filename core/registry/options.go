@@ -66,6 +66,8 @@ type Options struct {
 	Handlers []Handler // this runtime's P2P Handlers, in the order in which they are offered; deployed by the wiring
 	Prefer   []string  // names of the plug-ins that this side can request with, best first
 	Policy   Policy
+	// Connects says whether a P2P connection with a runtime may be set up at all; without it: with every one.
+	Connects func(remote message.URL) bool
 
 	// Sandbox gives a message to the MiniBus of a stub. It serves messages that are addressed to a Handler's door
 	// itself; without it they are refused.
@@ -140,6 +142,9 @@ func (o Options) withDefaults() Options {
 	}
 	o.Expires, o.ProofTime = min(o.Expires, time.Hour), min(o.ProofTime, proof.MaxEntryLifetime)
 	o.Runtime = o.Runtime.Canonical()
+	if o.Connects == nil {
+		o.Connects = func(message.URL) bool { return true }
+	}
 	if o.Policy == "" {
 		o.Policy = Auto
 	}

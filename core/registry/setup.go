@@ -18,6 +18,8 @@ func (r *Registry) consider(rem *remote, to message.URL) {
 	}
 	c := rem.conn
 	switch {
+	case !r.opts.Connects(rem.url):
+		r.pause(rem, r.opts.MaxBackoff)
 	case c == nil || c.state == message.Failed || c.state == message.Disconnected && c.role == sdk.RoleHandler:
 		usable := r.usable(rem.handlers)
 		switch {

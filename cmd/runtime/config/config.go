@@ -51,6 +51,14 @@ type Trust struct {
 	Domains []string `koanf:"domains"` // only runtimes of these,
 	Peers   []string `koanf:"peers"`   // or these runtimes; both empty: all
 	Pins    []string `koanf:"pins"`    // "hyperty://… hyperty-runtime://…": this name is at this runtime and nowhere else
+
+	WithoutSessions WithoutSessions `koanf:"without_sessions"` // besides, with these without a session; both empty: with nobody
+}
+
+// WithoutSessions is which runtimes that cannot prove their address the runtime speaks with.
+type WithoutSessions struct {
+	Domains []string `koanf:"domains"`
+	Peers   []string `koanf:"peers"`
 }
 
 // API is the local application API.
@@ -86,9 +94,10 @@ func defaults() (map[string]any, error) {
 		"plugins": map[string]any{"dir": "", "node": "msgnode-ws"}, // dir: in the data folder; use: all
 		"stubs":   map[string]any{},
 		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
-		"trust":   map[string]any{"mode": "any", "domains": []any{}, "peers": []any{}, "pins": []any{}},
-		"api":     map[string]any{"socket": socket},
-		"log":     map[string]any{"level": "info", "format": "text"},
+		"trust": map[string]any{"mode": "any", "domains": []any{}, "peers": []any{}, "pins": []any{},
+			"without_sessions": map[string]any{"domains": []any{}, "peers": []any{}}},
+		"api": map[string]any{"socket": socket},
+		"log": map[string]any{"level": "info", "format": "text"},
 	}, nil
 }
 
@@ -141,6 +150,10 @@ func (c *Config) Trusted() (identity.Trust, error) {
 	t := identity.Trust{Mode: identity.Mode(c.Trust.Mode), Domains: c.Trust.Domains, Pins: map[message.URL]message.URL{}}
 	for _, p := range c.Trust.Peers {
 		t.Peers = append(t.Peers, message.URL(p))
+	}
+	t.WithoutSessions.Domains = c.Trust.WithoutSessions.Domains
+	for _, p := range c.Trust.WithoutSessions.Peers {
+		t.WithoutSessions.Peers = append(t.WithoutSessions.Peers, message.URL(p))
 	}
 	for _, line := range c.Trust.Pins {
 		name, runtime, ok := strings.Cut(line, " ")

@@ -53,6 +53,7 @@ trust:
   domains: [example.com]
   peers: [hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]
   pins: ["hyperty://o.example/x hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
+  without_sessions: {domains: [old.example], peers: ["runtime://o.example/r1"]}
 p2p: {policy: requested, prefer: [webrtc, quic], changes: false}
 api: {socket: /tmp/x.sock}
 log: {level: debug, format: json}
@@ -82,7 +83,13 @@ trace: ../trace.jsonl
 	if err != nil || trust.Mode != identity.Pinned || !slices.Equal(trust.Peers, []message.URL{peer}) || trust.Pins["hyperty://o.example/x"] != peer || len(trust.Domains) != 1 {
 		t.Errorf("%+v %v", trust, err)
 	}
-	if got := l.Origin["p2p.policy"]; got != name+":15" {
+	if w := trust.WithoutSessions; !slices.Equal(w.Domains, []string{"old.example"}) || !slices.Equal(w.Peers, []message.URL{"runtime://o.example/r1"}) {
+		t.Errorf("%+v", w)
+	}
+	if shown, err := l.Show(false); err != nil || !strings.Contains(shown, "without_sessions:") || !strings.Contains(shown, "runtime://o.example/r1") {
+		t.Errorf("%s %v", shown, err)
+	}
+	if got := l.Origin["p2p.policy"]; got != name+":16" {
 		t.Errorf("origin %s", got)
 	}
 }
@@ -114,6 +121,10 @@ func TestMistakes(t *testing.T) {
 		{"trust peer", "domain: a.b\ntrust: {peers: [bob]}", []string{`trust: peers: "bob" is no runtime's address`}},
 		{"trust pin", "domain: a.b\ntrust: {pins: ['hyperty://a.b/x']}", []string{`trust: pins: "hyperty://a.b/x": want a hyperty's address, a space and a runtime's`}},
 		{"trust misspelt", "domain: a.b\ntrust: {peer: []}", []string{`did you mean "trust.peers"?`}},
+		{"trust without sessions", "domain: a.b\ntrust: {without_sessions: {peers: ['hyperty://a.b/x'], domains: ['a/b']}}", []string{`trust: without_sessions.domains: "a/b" is no domain`, `without_sessions.peers: "hyperty://a.b/x" is no runtime's address`}},
+		{"trust without sessions of one with a key", "domain: a.b\ntrust: {without_sessions: {peers: ['runtime://a.b/" + strings.Repeat("a", 32) + "']}}", []string{`is derived from a key`}},
+		{"trust without sessions, as a list", "domain: a.b\ntrust: {without_sessions: [a.b]}", []string{`trust.without_sessions: want keys below it`}},
+		{"trust without sessions, misspelt", "domain: a.b\ntrust: {without_sessions: {runtimes: []}}", []string{`unknown key "trust.without_sessions.runtimes": did you mean "trust.without_sessions.domains"?`}},
 		{"prefer unused", "domain: a.b\nplugins: {use: [quic]}\np2p: {prefer: [webrtc]}", []string{`webrtc is not in plugins.use`}},
 		{"twice", "domain: a.b\nplugins: {use: [quic, quic]}", []string{`quic is there twice`}},
 		{"plug-in name", "domain: a.b\nplugins: {use: [../quic]}", []string{`is no plug-in's name`}},

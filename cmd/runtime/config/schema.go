@@ -43,6 +43,7 @@ func root() *node {
 		}},
 		"trust": {keys: map[string]*node{
 			"mode": leaf(text), "domains": leaf(list), "peers": leaf(list), "pins": leaf(list),
+			"without_sessions": {keys: map[string]*node{"domains": leaf(list), "peers": leaf(list)}},
 		}},
 		"api":   {keys: map[string]*node{"socket": leaf(path)}},
 		"log":   {keys: map[string]*node{"level": leaf(text), "format": leaf(text)}},

@@ -1,0 +1,108 @@
+package core
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// out sends a message to a runtime without a session, through the Message Node of its domain.
+func (p *plain) out(ctx context.Context, r bus.Route, m message.Message) (err error) {
+	if err := p.rt.judge.WithoutSession(r.Remote); err != nil {
+		p.refused(r.Remote, r.Stub, err)
+		return &message.ResponseError{Code: message.CodeForbidden, From: p.rt.URL(), Description: err.Error()}
+	}
+	remote := r.Remote
+	switch {
+	case bus.Publication(m): // those who observe have subscribed to it at the node of its domain, as it does
+		r, err = p.rt.registry.Explain(ctx, message.SubscriptionAddress(m.To.NodeDomain()))
+	case r.Stub == "":
+		r, err = p.rt.registry.RouteTo(remote)
+	}
+	if err != nil {
+		return err
+	}
+	if m.Type != message.Response {
+		p.asked.put(r.Stub, remote, m)
+	}
+	if err := p.rt.host.Post(ctx, r.Stub, m); err != nil {
+		return err
+	}
+	p.peer(remote).sent.Add(1)
+	return nil
+}
+
+// refused tells people that a runtime is not spoken with.
+func (p *plain) refused(remote, stub message.URL, err error) {
+	p.say(remote, "runtime without a session refused", "remote", remote, "why", err)
+	if p.rt.trace.Watched() {
+		p.rt.trace.Emit(trace.Event{Kind: trace.Untrusted, Peer: remote, Via: stub, Value: err.Error()})
+	}
+}
+
+// asked is what went out without a session and may be answered: of the last messages the headers. The zero value works.
+type asked struct {
+	mu    sync.Mutex
+	by    map[question]asking
+	order []question // a ring, oldest at next
+	next  int
+}
+
+type question struct {
+	from message.URL // canonical
+	id   message.ID
+}
+
+type asking struct {
+	stub, to, remote message.URL // by which node, who (canonical), and at which runtime
+	until            time.Time
+}
+
+const (
+	maxAsked  = 1 << 14
+	askedTime = 5 * time.Minute // then nobody waits for an answer any more
+)
+
+func questionOf(who message.URL, id message.ID) question { return question{who.Canonical(), id.Key()} }
+
+func (a *asked) put(stub, remote message.URL, m message.Message) {
+	q := questionOf(m.From, m.ID)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.by == nil {
+		a.by = map[question]asking{}
+	}
+	if _, again := a.by[q]; !again {
+		if len(a.order) < maxAsked {
+			a.order = append(a.order, q)
+		} else {
+			delete(a.by, a.order[a.next])
+			a.order[a.next] = q
+			a.next = (a.next + 1) % maxAsked
+		}
+	}
+	a.by[q] = asking{stub, m.To.Canonical(), remote, time.Now().Add(askedTime)}
+}
+
+// answers tells whether a response that came by the stub answers what was asked there, of whom it was asked, and at which
+// runtime that is. A final one answers once.
+func (a *asked) answers(stub message.URL, m message.Message) (remote message.URL, ok bool) {
+	q := questionOf(m.To, m.ID)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found, ok := a.by[q]
+	if !ok || found.stub != stub || found.to != m.From.Canonical() || time.Now().After(found.until) {
+		return "", false
+	}
+	if m.Provisional() {
+		found.until = time.Now().Add(askedTime)
+	} else {
+		found.until = time.Time{} // its place in the order stays
+	}
+	a.by[q] = found
+	return found.remote, true
+}
