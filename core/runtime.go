@@ -128,7 +128,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, Owner: judge.Name, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
-	rt.identity.Serve(rt.bus) // until the bus is closed
+	rt.identity.Serve(rt.bus, rt.stubs.signs) // until the bus is closed
 	rt.sync = syncmanager.New(syncmanager.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Objects: objects{rt.registry}, Local: rt.registry.Local, Log: rt.log.Named("sm"),
 	})

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/sdk"
@@ -53,6 +54,12 @@ func (s *stubs) get(url message.URL) (deployed, bool) {
 func (s *stubs) is(url message.URL, role sdk.Role) bool {
 	d, ok := s.get(url)
 	return ok && d.Role == role
+}
+
+// signs is what the runtime's key is used for at the request of a stub.
+func (s *stubs) signs(url message.URL) (identity.Stub, bool) {
+	d, ok := s.get(url)
+	return identity.Stub{Role: d.Role, Domain: d.Domain, Remote: d.Remote}, ok
 }
 
 // handlers are this runtime's P2P Handlers, one for each P2P plug-in in use.
