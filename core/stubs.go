@@ -210,7 +210,12 @@ func (rt *Runtime) noteDoor(handler message.URL, m message.Message) {
 // fromStub takes a control message from a stub: what it posts itself, or, from a Message Node's stub, what its node
 // sent.
 func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Message) {
-	if d, ok := rt.stubs.get(stub); ok && d.Role == sdk.RoleNode && !m.From.Within(stub) {
+	d, ok := rt.stubs.get(stub)
+	if !ok { // its last words, which came after its end
+		rt.log.Debug("message of a stub that is gone", "stub", stub, "type", m.Type, "to", m.To)
+		return
+	}
+	if d.Role == sdk.RoleNode && !m.From.Within(stub) {
 		if of := m.From.NodeDomain(); !m.From.IsBackEnd() || of != d.Domain && of != "" {
 			rt.log.Warn("a Message Node spoke for somebody else", "stub", stub, "from", m.From, "to", m.To)
 			return
