@@ -28,6 +28,7 @@ type memTransport struct {
 	expects    int           // candidates of the other side, before it is connected
 	fail       error         // Connect fails with it, after the description
 	hang       bool          // Connect never succeeds
+	eager      bool          // as Handler it describes itself before it has read the offer, which must be the first of all
 	mute       bool          // it never sends a description
 	describe   json.RawMessage
 	meddle     func(c Channel, role Role) Channel // with the channel of each connection
@@ -51,6 +52,16 @@ func (t *memTransport) Connect(ctx context.Context, peer Peer, signals Signals) 
 	}
 	var theirs Signal
 	var err error
+	if t.eager {
+		name := message.Encode(map[string]string{"name": "offer-1"})
+		if err := signals.Send(ctx, Signal{Description, name}); err != nil {
+			return nil, err
+		}
+		if _, err := t.recv(ctx, signals, Description); err != nil {
+			return nil, err
+		}
+		return t.meet(ctx, "offer-1", peer.Role)
+	}
 	if peer.Role == Handler {
 		if theirs, err = t.recv(ctx, signals, Description); err != nil {
 			return nil, err

@@ -342,6 +342,17 @@ func TestUnsigned(t *testing.T) {
 	}
 }
 
+// TestAnswerBeforeTheOfferIsRead: a transport may describe itself at once; its answer is to this offer all the same.
+func TestAnswerBeforeTheOfferIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, func(b *bed) { b.tb.eager = true })
+		b.request()
+		b.wantStatuses(aliceRequester, "created, in-progress, live")
+		b.wantStatuses(bobHandler, "created, in-progress, live")
+		b.stopAll()
+	})
+}
+
 // TestDescriptionsForm: a transport is given what was signed, in its one form, however the other side wrote it.
 func TestDescriptionsForm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
