@@ -134,7 +134,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Owner: judge.Name, SignEntry: rt.identity.SignEntry, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
-	rt.identity.Serve(rt.bus) // until the bus is closed
+	rt.identity.Serve(rt.bus, rt.stubs.signs) // until the bus is closed
 	rt.sync = syncmanager.New(syncmanager.Options{
 		Runtime: self, Domain: c.Domain, Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Log: rt.log.Named("sm"),
 	})

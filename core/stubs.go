@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/sdk"
@@ -53,6 +54,12 @@ func (s *stubs) get(url message.URL) (deployed, bool) {
 func (s *stubs) is(url message.URL, role sdk.Role) bool {
 	d, ok := s.get(url)
 	return ok && d.Role == role
+}
+
+// signs is what the runtime's key is used for at the request of a stub.
+func (s *stubs) signs(url message.URL) (identity.Stub, bool) {
+	d, ok := s.get(url)
+	return identity.Stub{Role: d.Role, Domain: d.Domain, Remote: d.Remote}, ok
 }
 
 // handlers are this runtime's P2P Handlers, one for each P2P plug-in in use.
@@ -206,7 +213,12 @@ func (rt *Runtime) noteDoor(handler message.URL, m message.Message) {
 // fromStub takes a control message from a stub: what it posts itself, or, from a Message Node's stub, what its node
 // sent, or carries from a runtime without a session.
 func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Message) {
-	if d, ok := rt.stubs.get(stub); ok && d.Role == sdk.RoleNode && !m.From.Within(stub) {
+	d, ok := rt.stubs.get(stub)
+	if !ok { // its last words, which came after its end
+		rt.log.Debug("message of a stub that is gone", "stub", stub, "type", m.Type, "to", m.To)
+		return
+	}
+	if d.Role == sdk.RoleNode && !m.From.Within(stub) {
 		if !m.From.IsBackEnd() {
 			rt.plain.in(d, m)
 			return

@@ -7,6 +7,11 @@
 // purpose signs a text of its own form, so that a signature given for one is worthless for another:
 //
 //	message-node <domain> <challenge>   the proof that a Message Node asks for when a stub connects
+//	p2p <runtime> <part> <digest>       the proof to a peer, in a P2P set-up and in its channel (package sdk/p2p)
+//
+// The first is for the stub of that domain's Message Node only. The second is for P2P stubs only: a Requester signs an
+// offer to the one runtime that it is for, a Handler an answer, and each its own side of the channel. So a plug-in can
+// say something about its own connections in the runtime's name, and nothing else.
 //
 // The runtime's entries at Domain Registries are signed by [Identity.SignEntry], which only the core can call.
 //

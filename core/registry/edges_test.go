@@ -142,6 +142,52 @@ func TestAStubIsEndedOnlyAfterItWasDeployed(t *testing.T) {
 	})
 }
 
+// endingDeployer is a Deployer whose stubs do something when they are ended.
+type endingDeployer struct {
+	slowDeployer
+	last func(stub message.URL)
+}
+
+func (d *endingDeployer) Undeploy(ctx context.Context, stub message.URL) error {
+	d.last(stub)
+	return d.slowDeployer.Undeploy(ctx, stub)
+}
+
+// A Requester that has lost the glare deletes its Connection object while it ends: that is its own, and no forgery.
+func TestAStubThatIsDroppedTakesBackWhatItMade(t *testing.T) {
+	inWorld(t, func(w *world) {
+		d := &endingDeployer{}
+		b := w.add("b", "example.com", func(o *Options) { o.Deployer = d; o.Prefer = []string{"alpha"} })
+		a := w.add("a", "example.com", nil)
+		var dropped message.URL
+		d.last = func(stub message.URL) {
+			dropped = stub
+			if _, known := b.reg.Stub(stub); known {
+				t.Errorf("%s is still in the table", stub)
+			}
+			if err := b.reg.VerifyLocal(stub, stub); err != nil {
+				t.Errorf("while it ends: %v", err)
+			}
+			if err := b.reg.VerifyLocal(stub, b.url.Join("sm")); err == nil {
+				t.Error("it may post as another")
+			}
+		}
+		alice, _ := a.hyperty("alice")
+		b.resolve(alice)
+		settle(time.Second)
+		if code := b.created("alpha", a.url); code != message.CodeOK { // the lower URL requests too
+			t.Fatal(code)
+		}
+		settle(5 * time.Second)
+		if dropped == "" {
+			t.Fatal("no Requester was ended")
+		}
+		if err := b.reg.VerifyLocal(dropped, dropped); err == nil {
+			t.Error("it may post after its end")
+		}
+	})
+}
+
 func TestWithoutADeployer(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", func(o *Options) { o.Deployer = nil })

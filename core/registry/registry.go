@@ -30,6 +30,7 @@ type Registry struct {
 	remotes   *table[*remote]          // remote runtimes
 	locals    *table[*local]           // hyperties and data objects of this runtime
 	stubs     *table[*stub]            // of this runtime
+	leaving   *table[*stub]            // stubs that were dropped and have not ended yet
 	nodes     atomic.Pointer[nodeWays] // Message Node stubs by domain
 
 	// The loop's own.
@@ -62,6 +63,7 @@ func New(o Options) *Registry {
 		remotes:   newTable[*remote](),
 		locals:    newTable[*local](),
 		stubs:     newTable[*stub](),
+		leaving:   newTable[*stub](),
 		byDomain:  map[string]*node{},
 		following: !o.NoChanges,
 		lookups:   lookups{flights: map[message.URL]*flight{}, misses: map[message.URL]miss{}},

@@ -83,13 +83,15 @@ func (r *Registry) addStub(s Stub, state message.Status) *stub {
 	return added
 }
 
-// dropStub forgets a stub and, if undeploy is set, has it ended. It runs in the loop.
+// dropStub forgets a stub and, if undeploy is set, has it ended. Until it has, it may take back what it has made in
+// this runtime: a Requester deletes its Connection object. It runs in the loop.
 func (r *Registry) dropStub(url message.URL, undeploy bool) {
 	s, ok := r.stubs.get(url.Canonical())
 	if !ok {
 		return
 	}
 	r.stubs.delete(url.Canonical())
+	r.leaving.set(url.Canonical(), s)
 	if s.abort != nil {
 		s.abort()
 	}
@@ -105,6 +107,7 @@ func (r *Registry) dropStub(url message.URL, undeploy bool) {
 			}
 		}
 		s.stop()
+		r.leaving.delete(url.Canonical())
 	})
 }
 

@@ -125,7 +125,7 @@ func (r *Registry) forged(who, from message.URL, whose string) error {
 }
 
 // VerifyLocal tells whether the component owner of this runtime may post under from: the owner must be registered, and
-// from be its own address or of a data object that it reports. The core's own components may also post under every
+// from be its own address or of a data object that it reports; a stub that was dropped, until it has ended. The core's own components may also post under every
 // address of this runtime's hyperties and objects (the sync manager does). A Message Node's stub posts what its
 // node says: as the node's functions, and as addresses of its domain, but not as those that a runtime with a key or a
 // P2P connection has, or that one has shown to be its own. The error is a *message.ResponseError.
@@ -133,6 +133,9 @@ func (r *Registry) VerifyLocal(owner, from message.URL) error {
 	var s *stub
 	if owner.Within(r.opts.Runtime) {
 		s, _ = r.stubs.get(owner.Canonical())
+		if s == nil {
+			s, _ = r.leaving.get(owner.Canonical())
+		}
 		if s == nil && isStubPath(owner) {
 			return r.refuse(message.CodeForbidden, "%s is not registered in this runtime", owner)
 		}

@@ -14,6 +14,7 @@ import (
 const (
 	attributeDescription = "connectionDescription"
 	attributeCandidates  = "iceCandidates"
+	attributeProof       = "connectionProof"
 )
 
 // connectionData is the data of a Connection object (specification, "Connection object"). Members that are not
@@ -27,6 +28,7 @@ type connectionData struct {
 	Offer       message.URL     `json:"offer,omitempty"` // of an answer: the object that it answers
 	Description json.RawMessage `json:"connectionDescription,omitempty"`
 	Candidates  json.RawMessage `json:"iceCandidates"`
+	Proof       json.RawMessage `json:"connectionProof,omitempty"` // of the description; see connectionProof
 }
 
 // connectionObject is a new Connection object of this instance.
@@ -71,6 +73,7 @@ type signalled struct {
 	Offer       message.URL
 	Description json.RawMessage
 	Candidates  []json.RawMessage
+	Proof       json.RawMessage
 }
 
 // parseConnection reads the data of an observed Connection object of the runtime remote.
@@ -82,7 +85,7 @@ func parseConnection(text json.RawMessage, remote message.URL) (signalled, error
 	if d.RuntimeURL != "" && d.RuntimeURL.Canonical() != remote.Canonical() {
 		return signalled{}, fmt.Errorf("the Connection object of %s says that it is one of %.80q", remote, d.RuntimeURL)
 	}
-	out := signalled{Offer: d.Offer}
+	out := signalled{Offer: d.Offer, Proof: d.Proof}
 	if len(d.Description) > MaxDescription {
 		return signalled{}, fmt.Errorf("the description of %s has %d bytes, at most %d are allowed", remote, len(d.Description), MaxDescription)
 	}

@@ -15,19 +15,20 @@
 //	Requester                                        Handler
 //	status created
 //	C1 := create Connection object
-//	Transport.Connect → description into C1
+//	Transport.Connect → proof and description into C1
 //	status in-progress
 //	invite the Handler ─────────────────────────────→ status created, as a request: the registry
 //	                                                  consents, or refuses with 409 (glare)
 //	                  ←───────────────────────── 200
 //	                                                  observe C1
 //	                                                  C2 := create Connection object
-//	                                                  Transport.Connect → description into C2
+//	                                                  Transport.Connect → proof and description into C2
 //	                                                  status in-progress
 //	                  ←───────────────────────────── invite the Requester
 //	observe C2
 //	                   candidates, both ways, as they are found
 //	Connect returns a Channel                         Connect returns a Channel
+//	                   a proof each way, the first frames
 //	door: the Requester's URL
 //	status live                                       status live
 //	                                                  registry: subscribe the p2p-connectionUrl; that door is opened
@@ -36,6 +37,39 @@
 // C2 names C1 in a member "offer", beside those of the specification: a late answer to an earlier set-up is not taken
 // for one to this. After live neither object changes any more (specification, "Echo hazard"). Both are deleted when
 // the connection has ended.
+//
+// # Proofs
+//
+// A description has what the transport authenticates its channel by: a certificate's hash, a fingerprint. So that nobody
+// who carries the signalling can put his own in its place, each description is signed with the key from which its
+// runtime's address is derived. The core signs (execute sign at <runtime>/identity, params ["p2p", other runtime, "offer",
+// "answer" or "channel", digest in base64]); the key never leaves it. What is signed is the text of proof.P2P: the part,
+// both runtimes, the side and a digest. A Connection object has a member beside those of the specification:
+//
+//	"connectionProof": {"key": …, "nonce": …, "signature": …}     base64: 32 bytes, 16 random ones, 64
+//
+// which is set before connectionDescription. The digests are SHA-256 of these parts, each with its length in 8 bytes
+// (big-endian) before it:
+//
+//	the offer's digest in an answer, nothing in an offer
+//	the Connection object's address, the Requester's, the Handler's, canonical
+//	the nonce
+//	the description: JSON without white space, the members of objects in the order of their names' bytes, numbers as
+//	they were written, and in strings nothing escaped but what must be, U+2028 and U+2029
+//
+// So an answer is to one offer, and its digest names the set-up. A side that sees a description without the right proof
+// fails, before the transport is given it; the transport is given the bytes that were signed. Candidates are not signed:
+// they say where, not who.
+//
+// Then both sides prove in the channel that they are who was signalled with. The first frame of each is
+//
+//	"protofly p2p proof" 0x00 0x01, and the signature of "channel" with the answer's digest
+//
+// and nothing else is sent or taken before both are good: within 5 s, or the set-up fails. The core is asked for this
+// signature while the transport connects.
+//
+// Runtimes whose address is not derived from a key cannot prove anything. They are refused, or, where Start.Unsigned
+// allows them, taken without proofs in either direction. All others must sign in any case.
 //
 // # Statuses
 //

@@ -191,7 +191,7 @@ func (h *handler) connection(p *peer, key message.URL, inv syncher.Invitation) {
 		<-p.older.done
 		p.older = nil
 	}
-	s := h.begin(p.ctx, p.remote, Handler)
+	s := h.begin(p.ctx, p.remote, inv.Reporter, Handler)
 	channel, err := h.respond(p, s, inv)
 	err = s.end(err)
 	h.mu.Lock()
@@ -215,7 +215,7 @@ func (h *handler) respond(p *peer, s *setup, inv syncher.Invitation) (Channel, e
 	if _, err := s.observe(inv.URL); err != nil {
 		return nil, err
 	}
-	if err := s.report(inv.Reporter, inv.URL); err != nil {
+	if err := s.report(inv.URL); err != nil {
 		return nil, err
 	}
 	s.connect()
@@ -226,7 +226,7 @@ func (h *handler) respond(p *peer, s *setup, inv syncher.Invitation) (Channel, e
 	if err := s.mine.Invite(s.ctx, inv.Reporter); err != nil {
 		return nil, err
 	}
-	return s.channel()
+	return s.proven()
 }
 
 // finish posts the last status of a connection, unless a newer one has replaced it, and takes it out of the table.

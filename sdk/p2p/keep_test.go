@@ -1,9 +1,12 @@
 package p2p
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // beside starts a second Requester of alice's, whose invitation bob's registry has renew the live connection.
@@ -14,6 +17,22 @@ func (b *bed) beside() (first *running) {
 	first = b.a
 	b.a = b.start(Stub(b.ta.new), requesterStart(alice+"/p2prequester/q2"))
 	return first
+}
+
+// delayInvitation has the next invitation come a second later than it was sent: so the Requester's time ends first.
+func (b *bed) delayInvitation() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hold = func(m message.Message) bool {
+		if m.To != bobHandler || m.Type != message.Create {
+			return false
+		}
+		b.mu.Lock()
+		b.hold = nil
+		b.mu.Unlock()
+		time.AfterFunc(time.Second, func() { _ = b.route(context.Background(), m) })
+		return true
+	}
 }
 
 // TestKeep: the live connection carries frames until the new one is live, and nothing is said of its end.
@@ -61,15 +80,16 @@ func TestKeepAndTheNewOneFails(t *testing.T) {
 		b := newBed(t, nil)
 		b.connectAll()
 		b.tb.hang = true
+		b.delayInvitation()
 		first := b.beside()
 		time.Sleep(time.Minute)
 		b.a.stop()
 		b.a = first
 		b.carries("by the old one")
-		b.wantStatuses(bobHandler, "created, in-progress, live, created, in-progress, failed: no channel within 15s: no way to the peer")
+		b.wantStatuses(bobHandler, "created, in-progress, live, created, in-progress, failed: the other side has withdrawn its Connection object: no way to the peer")
 		b.tb.last().kill()
 		synctest.Wait()
-		b.wantStatuses(bobHandler, "created, in-progress, live, created, in-progress, failed: no channel within 15s: no way to the peer, disconnected: no sign of life")
+		b.wantStatuses(bobHandler, "created, in-progress, live, created, in-progress, failed: the other side has withdrawn its Connection object: no way to the peer, disconnected: no sign of life")
 		b.stopAll()
 	})
 }
@@ -81,11 +101,12 @@ func TestKeepAndTheOldOneEnds(t *testing.T) {
 		b.connectAll()
 		old := b.tb.last()
 		b.tb.hang = true
+		b.delayInvitation()
 		first := b.beside()
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second)
 		old.kill()
 		time.Sleep(time.Minute)
-		b.wantStatuses(bobHandler, "created, in-progress, live, created, in-progress, disconnected: no sign of life, failed: no channel within 15s: no way to the peer")
+		b.wantStatuses(bobHandler, "created, in-progress, live, created, in-progress, disconnected: no sign of life, failed: the other side has withdrawn its Connection object: no way to the peer")
 		first.stop()
 		b.stopAll()
 	})

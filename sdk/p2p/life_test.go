@@ -111,7 +111,7 @@ func TestManyPeersOneTransport(t *testing.T) {
 		stub := Stub(func(c Config) (Transport, error) { made++; return b.ta, nil })
 		var all []*running
 		for i := range peers {
-			all = append(all, b.start(stub, requesterStart(message.URL(fmt.Sprintf("hyperty-runtime://example.com/r%d/p2prequester/q", i)))))
+			all = append(all, b.start(stub, requesterStart(b.runtime(fmt.Sprint("r", i)).Join("p2prequester", "q"))))
 		}
 		synctest.Wait()
 		for _, r := range all {
@@ -179,9 +179,9 @@ func TestBackpressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, nil)
 		b.connectAll()
-		carol := b.start(Stub(b.ta.new), requesterStart("hyperty-runtime://example.com/carol/p2prequester/q"))
+		carol := b.start(Stub(b.ta.new), requesterStart(b.runtime("carol").Join("p2prequester", "q")))
 		synctest.Wait()
-		if code := b.command(bobHandler, message.Subscribe, `{"subscribe":["`+string(bobHandler)+`/2"],"peer":"hyperty-runtime://example.com/carol"}`); code != 200 {
+		if code := b.command(bobHandler, message.Subscribe, `{"subscribe":["`+string(bobHandler)+`/2"],"peer":"`+string(carol.url.Runtime())+`"}`); code != 200 {
 			t.Fatalf("subscribe: %d", code)
 		}
 		from, to := b.a.doors.at(aliceRequester), b.b.doors.at(bobDoor)

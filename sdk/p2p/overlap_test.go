@@ -151,7 +151,7 @@ func TestTooManySetups(t *testing.T) {
 // TestChannelComesTooLate: the transport connects in the moment in which the set-up ends.
 func TestChannelComesTooLate(t *testing.T) {
 	i := &instance{start: requesterStart(aliceRequester)}
-	s := i.begin(t.Context(), bob, Requester)
+	s := i.begin(t.Context(), bob, bobHandler, Requester)
 	ended := make(chan struct{})
 	late := &memChannel{end: &memEnd{ended: ended}}
 	s.connected <- late

@@ -137,18 +137,19 @@ func TestOrderOnTheWire(t *testing.T) {
 		b.request()
 		var got []string
 		for _, m := range b.posted {
-			if m.Type == message.Response || strings.HasSuffix(string(m.To), "/sm") {
+			if m.Type == message.Response || strings.HasSuffix(string(m.To), "/sm") || strings.HasSuffix(string(m.To), "/identity") {
 				continue
 			}
 			got = append(got, fmt.Sprintf("%s %s → %s", m.Type, m.From, m.To))
 		}
+		q, h := string(aliceRequester), string(bobHandler)
 		want := []string{
-			"update hyperty-runtime://example.com/alice/p2prequester/q1 → hyperty-runtime://example.com/alice/p2prequester/q1/status",
-			"update hyperty-runtime://example.com/alice/p2prequester/q1 → hyperty-runtime://example.com/alice/p2prequester/q1/status",
-			"create connection://example.com/c1/subscription → hyperty-runtime://example.org/bob/p2phandler/mem",
-			"update hyperty-runtime://example.org/bob/p2phandler/mem → hyperty-runtime://example.org/bob/p2phandler/mem/status",
-			"update hyperty-runtime://example.org/bob/p2phandler/mem → hyperty-runtime://example.org/bob/p2phandler/mem/status",
-			"create connection://example.org/c2/subscription → hyperty-runtime://example.com/alice/p2prequester/q1",
+			"update " + q + " → " + q + "/status",
+			"update " + q + " → " + q + "/status",
+			"create connection://example.com/c1/subscription → " + h,
+			"update " + h + " → " + h + "/status",
+			"update " + h + " → " + h + "/status",
+			"create connection://example.org/c2/subscription → " + q,
 		}
 		for i, line := range want {
 			if i >= len(got) || got[i] != line {

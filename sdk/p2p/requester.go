@@ -85,7 +85,7 @@ func (r *requester) connection(ctx context.Context) {
 	if handler == "" { // taken back
 		return
 	}
-	s := r.begin(trying, r.start.Remote, Requester)
+	s := r.begin(trying, r.start.Remote, handler, Requester)
 	channel, err := r.request(ctx, s, handler, answers)
 	err = s.end(err)
 	r.mu.Lock()
@@ -117,7 +117,7 @@ func (r *requester) carry(ctx, trying context.Context, channel Channel) (message
 
 // request is the Requester's side of a set-up (specification, "P2P connection set-up", order on the wire).
 func (r *requester) request(ctx context.Context, s *setup, handler message.URL, answers <-chan syncher.Invitation) (Channel, error) {
-	if err := s.report(handler, ""); err != nil {
+	if err := s.report(""); err != nil {
 		return nil, err
 	}
 	s.connect()
@@ -144,7 +144,7 @@ func (r *requester) request(ctx context.Context, s *setup, handler message.URL, 
 			if err != nil {
 				return nil, err
 			}
-			return s.channel()
+			return s.proven()
 		case <-s.ctx.Done():
 			return nil, s.ctx.Err()
 		}

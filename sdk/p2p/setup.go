@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
@@ -25,6 +26,7 @@ var (
 type setup struct {
 	i      *instance
 	peer   Peer
+	stub   message.URL             // the other side's: the Handler's or the Requester's address
 	parent context.Context         // the connection's; lives on when the set-up is over
 	ctx    context.Context         // the set-up's
 	cancel context.CancelCauseFunc // ends it, with the reason
@@ -40,14 +42,20 @@ type setup struct {
 
 	connectErr error // what Connect returned; read when work is done
 
+	unsigned bool          // the other side's address is not derived from a key, and it may do without
+	heard    chan struct{} // Handler: closed when the offer has been verified
+	ticket   chan signed   // this side's proof for the channel; has room for the one
+
 	mu   sync.Mutex
 	sent int // signals
+	said transcript
 }
 
-// begin begins a set-up. It needs end, and later forget.
-func (i *instance) begin(parent context.Context, remote message.URL, role Role) *setup {
+// begin begins a set-up with a stub of the runtime remote. It needs end, and later forget.
+func (i *instance) begin(parent context.Context, remote, stub message.URL, role Role) *setup {
 	s := &setup{
-		i: i, parent: parent, peer: Peer{Local: i.start.Runtime, Remote: remote, Role: role},
+		i: i, parent: parent, peer: Peer{Local: i.start.Runtime, Remote: remote, Role: role}, stub: stub,
+		unsigned: i.start.Unsigned && !proof.KeyDerived(remote), heard: make(chan struct{}), ticket: make(chan signed, 1),
 		described: make(chan struct{}), inbox: make(chan Signal, 1+MaxCandidates), connected: make(chan Channel, 1),
 	}
 	timed, stop := context.WithTimeoutCause(parent, setupTime, errSetupTime)
@@ -57,10 +65,10 @@ func (i *instance) begin(parent context.Context, remote message.URL, role Role) 
 }
 
 // report creates this side's Connection object.
-func (s *setup) report(peer, offer message.URL) (err error) {
+func (s *setup) report(offer message.URL) (err error) {
 	ctx, done := linger(s.ctx)
 	defer done()
-	s.mine, err = s.i.objects.Create(ctx, s.i.connectionObject(peer, offer))
+	s.mine, err = s.i.objects.Create(ctx, s.i.connectionObject(s.stub, offer))
 	return err
 }
 
@@ -159,7 +167,12 @@ func (s *setup) read(o *syncher.Observer) {
 			return
 		}
 		if !described && said.Description != nil {
-			s.inbox <- Signal{Kind: Description, Value: said.Description}
+			description, err := s.verify(o.URL(), said)
+			if err != nil {
+				s.cancel(err)
+				return
+			}
+			s.inbox <- Signal{Kind: Description, Value: description}
 			described = true
 		}
 		for described && candidates < min(len(said.Candidates), MaxCandidates) {

@@ -28,11 +28,24 @@ func (x signals) Send(ctx context.Context, sig Signal) error {
 	if sig.Kind == Candidate {
 		return s.mine.Add(ctx, attributeCandidates, sig.Value)
 	}
-	if err := s.mine.Set(ctx, attributeDescription, sig.Value); err != nil {
-		return err
+	if err := s.describe(ctx, sig.Value); err != nil {
+		return fmt.Errorf("signalling to %s: %w", s.peer.Remote, err)
 	}
 	close(s.described)
 	return nil
+}
+
+// describe puts the description into this side's object, and before it what proves whose it is.
+func (s *setup) describe(ctx context.Context, description json.RawMessage) (err error) {
+	if !s.unsigned {
+		if description, err = canonical(description); err != nil {
+			return err
+		}
+		if err := s.attest(ctx, description); err != nil {
+			return err
+		}
+	}
+	return s.mine.Set(ctx, attributeDescription, description)
 }
 
 // checkSignal tells whether a transport may send the signal after n others.

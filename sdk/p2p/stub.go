@@ -20,6 +20,7 @@ const (
 	setupTime   = 15 * time.Second // a whole set-up
 	consentTime = 2 * time.Second  // the registry's answer to created
 	doorTime    = 10 * time.Second // the registry's subscribe after live
+	proofTime   = 5 * time.Second  // the other side's proof in the channel
 	tidyTime    = time.Second      // deleting the Connection objects
 	keepTime    = 5 * time.Second  // for the other side to close a connection that was kept until a new one was live
 	maxSetups   = 256              // at once, of a Handler

@@ -19,7 +19,9 @@ const (
 )
 
 // Signal is one step of a transport's signalling. Its Value is the transport's own JSON object; everybody else passes
-// it on untouched. The first signal of each side is its description.
+// on what it says. The first signal of each side is its description: it is signed by that side's runtime, and checked
+// before the other side's transport is given it. What authenticates the channel belongs there and nowhere else.
+// Candidates are not signed: who carries them may change them, so they say where a side may be reached, never who it is.
 type Signal struct {
 	Kind  SignalKind
 	Value json.RawMessage
@@ -28,7 +30,8 @@ type Signal struct {
 // SignalKind says where in the Connection data object a signal is kept.
 type SignalKind int
 
-// A description is the object's connectionDescription, one for each side; a candidate is an item of its iceCandidates.
+// A description is the object's connectionDescription, one for each side, signed; a candidate is an item of its
+// iceCandidates, not signed.
 const (
 	Description SignalKind = iota
 	Candidate
@@ -48,7 +51,8 @@ type Signals interface {
 	// Send hands a signal over. It is an error where it breaks a limit or comes out of turn.
 	Send(ctx context.Context, s Signal) error
 	// Recv waits for the other side's next signal: first its description, then candidates for as long as the set-up
-	// takes; there is no mark after the last. The value is whatever the other side wrote: it is to be checked.
+	// takes; there is no mark after the last. The value is whatever the other side wrote, in compact form: it is to be
+	// checked.
 	Recv(ctx context.Context) (Signal, error)
 }
 
@@ -63,7 +67,8 @@ type Peer struct {
 type Transport interface {
 	// Connect sets up one channel. It returns when frames can be sent, or with an error when ctx ends or the set-up
 	// cannot succeed; it leaves nothing behind then. After it has returned it uses signals no more. The channel
-	// does not end with ctx.
+	// does not end with ctx. Whoever holds its other end must have shown the certificate of the description that signals
+	// gave; package p2p then has both ends prove that they are the two runtimes, with the first frame each way.
 	Connect(ctx context.Context, peer Peer, signals Signals) (Channel, error)
 	// Close ends every channel and frees what the transport holds.
 	Close() error

@@ -2,6 +2,9 @@ package p2p
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -15,14 +18,15 @@ import (
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
+	"github.com/protofly/protofly/sdk/proof"
 	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	alice          message.URL = "hyperty-runtime://example.com/alice"
-	bob            message.URL = "hyperty-runtime://example.org/bob"
+	alice          message.URL = "hyperty-runtime://example.com/gshad5yxkz4aulead56enbrf54sfur3x" // of keyOf("alice")
+	bob            message.URL = "hyperty-runtime://example.org/bsj3ymgfiarsxaivgwr3tlazzh6agjmu" // of keyOf("bob")
 	aliceRequester             = alice + "/p2prequester/q1"
 	bobHandler                 = bob + "/p2phandler/mem"
 )
@@ -44,7 +48,10 @@ type world struct {
 	consent  func(stub message.URL) int // the code of the answer to created; 0 is none
 	keep     bool                       // and what it says with 200
 	hold     func(m message.Message) bool
-	posted   []message.Message // everything that crossed
+	keys     map[message.URL]ed25519.PrivateKey             // of the runtimes
+	signs    func(m message.Message) bool                   // nil: every request for a signature is granted
+	alter    func(reporter message.URL, data []byte) []byte // what a cheating node makes of a Connection object
+	posted   []message.Message                              // everything that crossed
 }
 
 type fakeObject struct {
@@ -59,6 +66,7 @@ func newWorld(t *testing.T) *world {
 	return &world{
 		t: t, buses: map[message.URL]*minibus.MiniBus{}, objects: map[message.URL]*fakeObject{},
 		waiting: map[string]message.Message{}, answers: map[string]chan message.Message{},
+		keys:     map[message.URL]ed25519.PrivateKey{alice: keyOf("alice"), bob: keyOf("bob")},
 		statuses: map[message.URL][]string{}, resource: map[message.URL][]message.URL{},
 		consent: func(message.URL) int { return 200 },
 	}
@@ -78,6 +86,8 @@ func (w *world) route(ctx context.Context, m message.Message) error {
 		w.manager(ctx, m)
 	case strings.HasSuffix(string(m.To), "/status"):
 		w.status(ctx, m)
+	case strings.HasSuffix(string(m.To), "/identity"):
+		w.identity(ctx, m)
 	case m.Type == message.Response && w.passBack(ctx, m):
 	default:
 		w.mu.Lock()
@@ -144,6 +154,38 @@ func (w *world) status(ctx context.Context, m message.Message) {
 	}
 }
 
+// keyOf is the key of the runtime that a test calls so.
+func keyOf(name string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte(name))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// runtime makes a runtime of that name.
+func (w *world) runtime(name string) message.URL {
+	key := keyOf(name)
+	url := message.URL("hyperty-runtime://example.com/" + proof.RuntimeID(key.Public().(ed25519.PublicKey)))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys[url] = key
+	return url
+}
+
+// identity signs, as the core does.
+func (w *world) identity(ctx context.Context, m message.Message) {
+	var body struct{ Params []string }
+	_ = m.Decode(&body)
+	w.mu.Lock()
+	key, signs := w.keys[m.From.Runtime()], w.signs
+	w.mu.Unlock()
+	if key == nil || len(body.Params) != 4 || body.Params[0] != "p2p" || signs != nil && !signs(m) {
+		_ = w.route(ctx, m.Refuse(message.CodeForbidden, "no signature"))
+		return
+	}
+	digest, _ := base64.StdEncoding.DecodeString(body.Params[3])
+	text := proof.P2P(proof.Part(body.Params[2]), m.From.Runtime(), message.URL(body.Params[1]), strings.Contains(string(m.From), "/p2prequester/"), digest)
+	_ = w.route(ctx, m.Respond(message.CodeOK, map[string][]byte{"key": key.Public().(ed25519.PublicKey), "signature": ed25519.Sign(key, text)}))
+}
+
 // manager is the sync managers of all runtimes in one.
 func (w *world) manager(ctx context.Context, m message.Message) {
 	var body struct {
@@ -192,6 +234,9 @@ func (w *world) manager(ctx context.Context, m message.Message) {
 		o.observers[m.From] = m.To
 		meta := o.meta
 		meta.Data = o.doc.JSON()
+		if w.alter != nil {
+			meta.Data = w.alter(o.reporter, meta.Data)
+		}
 		after = append(after, answer(map[string]any{"code": 200, "resource": body.Resource, "value": meta}))
 	case m.Type == message.Unsubscribe:
 		delete(o.observers, m.From)

@@ -8,9 +8,10 @@
 // What it asks for is what p2p.Transport, p2p.Channel and p2p.Signals say, no less: whole frames of 0 to sdk.MaxFrame
 // bytes in their order both ways, many peers on one transport, a sender that blocks while its peer does not read,
 // io.EOF where the other side has closed, another error within 15 s where it has died or hangs, a clear error for a
-// description that is garbage or names another certificate, and nothing left behind: no goroutine, no process, no use
+// description that is garbage or names another certificate, candidates that have no say in who is connected, and nothing left behind: no goroutine, no process, no use
 // of the Signals after Connect has returned. The Signals of the suite keep the limits of the Connection data object
-// and fail the test of a transport that crosses them.
+// and fail the test of a transport that crosses them. Whole set-ups, with the Requester and the Handler of package p2p,
+// are tried too: an honest one, and with somebody between the two who signals a transport of his own.
 //
 // The tests of a peer's death start the test binary again as the other side: the same test function runs there and
 // [Run] plays the peer instead. Code before Run in that function, and TestMain, run in both. The suite needs no

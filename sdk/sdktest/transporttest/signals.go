@@ -23,8 +23,9 @@ type end struct {
 	name    string
 	in, out *letters
 	delay   time.Duration
-	spoil   func(json.RawMessage) json.RawMessage // changes the description that this side sends
-	over    atomic.Bool                           // Connect has returned
+	spoil   func(json.RawMessage) json.RawMessage   // changes the description that this side sends
+	mix     func(json.RawMessage) []json.RawMessage // makes others of a candidate that this side sends
+	over    atomic.Bool                             // Connect has returned
 	mu      sync.Mutex
 	sent    int // signals
 }
@@ -57,7 +58,13 @@ func (e *end) Send(ctx context.Context, s p2p.Signal) error {
 		s.Value = e.spoil(s.Value)
 	}
 	s.Value = bytes.Clone(s.Value) // the sender may reuse its bytes
-	e.out.put(letter{s, time.Now().Add(e.delay)})
+	values := []json.RawMessage{s.Value}
+	if s.Kind == p2p.Candidate && e.mix != nil {
+		values = e.mix(s.Value)
+	}
+	for _, v := range values {
+		e.out.put(letter{p2p.Signal{Kind: s.Kind, Value: v}, time.Now().Add(e.delay)})
+	}
 	return nil
 }
 

@@ -85,6 +85,8 @@ func Run(t *testing.T, s Suite) {
 		{"transport close", testTransportClose},
 		{"garbage description", testGarbage},
 		{"wrong certificate", testWrongCertificate},
+		{"candidates of a stranger", testCandidates},
+		{"impostor", testImpostor},
 		{"canceled", testCanceled},
 		{"options", testOptions},
 	} {
