@@ -30,7 +30,7 @@ func TestBroken(t *testing.T) {
 // A process can be killed, is put where the command in front says, and adds to its log when it is started again.
 func TestProcess(t *testing.T) {
 	log := t.TempDir() + "/log"
-	c := command{name: "one", log: log, in: []string{"env", "WORD=here"}, args: []string{"sh", "-c", "echo $WORD; echo once >&2; exec sleep 60"}}
+	c := command{name: "one", log: log, in: []string{"env", "WORD=here"}, args: []string{"sh", "-c", "echo once >&2; echo $WORD; exec sleep 60"}}
 	for range 2 {
 		p, err := start(t.Context(), c)
 		if err != nil {
