@@ -267,6 +267,7 @@ func next(t testing.TB, notices <-chan string) string {
 type listener struct {
 	t       testing.TB
 	runtime *exec.Cmd
+	client  *hyperty.Client
 }
 
 func startListener(t testing.TB, n *nodeProcess, dir, name string) *listener {
@@ -285,7 +286,7 @@ func startListener(t testing.TB, n *nodeProcess, dir, name string) *listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = client.Close(context.Background()) })
+	l.client = client
 	ctx, cancel := context.WithTimeout(context.Background(), waitTime)
 	defer cancel()
 	if _, err := client.Register(ctx, hyperty.Registration{Name: name}); err != nil {
@@ -306,10 +307,17 @@ func dialWhenThere(t testing.TB, socket string) (*hyperty.Client, error) {
 	}
 }
 
+// kill ends the runtime at once, and then the application: it would register its hyperty with the next runtime.
 func (l *listener) kill() {
 	if l.runtime.ProcessState == nil {
 		_ = l.runtime.Process.Kill()
 		_ = l.runtime.Wait()
+	}
+	if l.client != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		_ = l.client.Close(ctx) // nobody is there to be told
+		l.client = nil
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -179,6 +180,15 @@ func (w logWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// home is a loopback address that no other process takes ports of, where there is more than one such address.
+func home() net.IP {
+	pid := os.Getpid()
+	if runtime.GOOS != "linux" {
+		return net.IPv4(127, 0, 0, 1)
+	}
+	return net.IPv4(127, byte(64|pid>>16&63), byte(pid>>8), byte(pid|1))
+}
+
 // shortDir is a folder whose path leaves room for the names of sockets.
 func shortDir(t testing.TB) string {
 	t.Helper()
@@ -190,9 +200,10 @@ func shortDir(t testing.TB) string {
 	return dir
 }
 
+// freeAddress is an address that is still free when a process listens there a little later, or again.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", home().String()+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
