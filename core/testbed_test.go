@@ -160,7 +160,7 @@ func (n *nodeProcess) stop() {
 	go func() { defer close(done); _ = n.cmd.Wait() }()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(waitTime):
 		n.t.Error("the node does not end")
 		_ = n.cmd.Process.Kill()
 		<-done
@@ -260,7 +260,7 @@ func startRuntime(t testing.TB, o runtimeOptions) *running {
 }
 
 func (r *running) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*waitTime)
 	defer cancel()
 	if err := r.Close(ctx); err != nil && !strings.Contains(err.Error(), "not acknowledged") {
 		r.t.Errorf("close %s: %v", r.URL(), err)
@@ -320,7 +320,7 @@ func (r *running) await(what string, match func(trace.Event) bool) trace.Event {
 }
 
 // waitTime is how long anything may take here that is not the subject of a measurement.
-const waitTime = 30 * time.Second
+const waitTime = 45 * time.Second
 
 // live waits until this side's connection with the other is live.
 func (r *running) live(other *running) {
