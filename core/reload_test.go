@@ -59,9 +59,9 @@ func (g *gaps) longest() time.Duration {
 	return d
 }
 
-// A plug-in is replaced by a new process ten times while messages flow both ways, at the side that requested the
+// A plug-in is replaced by a new process six times while messages flow both ways, at the side that requested the
 // connection and at the one that handles it: each message comes once and in order, nothing waits for long, and no
-// process is left. In short mode it is four times.
+// process is left. In short mode it is twice.
 func TestReloadWhileMessagesFlow(t *testing.T) {
 	build(t)
 	for _, transport := range built.transportIDs {
@@ -93,9 +93,9 @@ func reloadUnderTraffic(t *testing.T, transport, plugin string) {
 	defer stop()
 	r.gaps[1], stop = watchGaps(b, alice.URL())
 	defer stop()
-	rounds := 10
+	rounds := 6
 	if testing.Short() {
-		rounds = 4
+		rounds = 2
 	}
 	for try := range 3 { // the machine may do something else meanwhile
 		longest, busy := r.play(rounds)
