@@ -51,7 +51,8 @@ func TestBothSidesAskAtOnce(t *testing.T) {
 	for i, r := range all { // what lost is gone, nothing was replaced later
 		requesters := 0
 		for _, c := range r.status().Connections {
-			if c.State != message.Live || c.Attempts != 1 && c.Attempts != 2 {
+			// One attempt, and one that won over it; on a busy machine each may have run out of time once.
+			if c.State != message.Live || c.Attempts < 1 || c.Attempts > 4 {
 				t.Errorf("connection %+v", c)
 			}
 			if !r.isHandler(c.Stub) {

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -25,7 +24,6 @@ func TestRuntimeKilled(t *testing.T) {
 	if len(status.Plugins) != len(built.transportIDs)+1 {
 		t.Errorf("plug-ins %+v", status.Plugins)
 	}
-	killed := time.Now()
 	kill(t, first.cmd.Process.Pid)
 	_ = first.cmd.Wait()
 	for _, p := range status.Plugins {
@@ -33,7 +31,7 @@ func TestRuntimeKilled(t *testing.T) {
 			t.Errorf("%s did not run", p.Name)
 			continue
 		}
-		gone(t, p.PID, 5*time.Second-time.Since(killed))
+		gone(t, p.PID, waitTime)
 	}
 	if len(sockets(t, dir)) == 0 {
 		t.Error("no socket is left: the next start is not put to the test")
@@ -49,7 +47,7 @@ func TestRuntimeKilled(t *testing.T) {
 		t.Errorf("the second runtime ended with: %v", err)
 	}
 	for _, p := range status.Plugins {
-		gone(t, p.PID, time.Second)
+		gone(t, p.PID, waitTime)
 	}
 	if left := sockets(t, dir); len(left) > 0 {
 		t.Errorf("sockets left: %v", left)

@@ -11,7 +11,7 @@ import (
 )
 
 // directAgain is how soon there must be a direct path again after a plug-in was killed.
-const directAgain = 10 * time.Second
+const directAgain = 20 * time.Second
 
 // In the middle of traffic both ways the plug-in of the Handler's side is killed, then the Requester's, then the
 // Message Node: traffic goes on, what was killed comes back, and in the end nothing is lost or left.

@@ -59,18 +59,21 @@ func (g *gaps) longest() time.Duration {
 	return d
 }
 
-// A plug-in is replaced by a new process ten times while messages flow both ways, at the side that requested the
+// A plug-in is replaced by a new process six times while messages flow both ways, at the side that requested the
 // connection and at the one that handles it: each message comes once and in order, nothing waits for long, and no
-// process is left.
+// process is left. In short mode it is twice.
 func TestReloadWhileMessagesFlow(t *testing.T) {
 	build(t)
 	for _, transport := range built.transportIDs {
-		t.Run(transport, func(t *testing.T) { reloadUnderTraffic(t, transport, transport, 10) })
+		t.Run(transport, func(t *testing.T) { reloadUnderTraffic(t, transport, transport) })
 	}
-	t.Run("the stub of the Message Node", func(t *testing.T) { reloadUnderTraffic(t, "", core.DefaultNodeStub, 10) })
+	t.Run("the stub of the Message Node", func(t *testing.T) { reloadUnderTraffic(t, "", core.DefaultNodeStub) })
 }
 
-func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
+// longestPause is how long a message may wait because of a reload.
+const longestPause = 500 * time.Millisecond
+
+func reloadUnderTraffic(t *testing.T, transport, plugin string) {
 	node := startNode(t, "example.com")
 	var use []string
 	if transport != "" {
@@ -79,39 +82,72 @@ func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: use})
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: use})
 	alice, bob := a.register("alice"), b.register("bob")
-	f := startTraffic(t, alice, bob, time.Millisecond)
-	f.flows(10)
-	sides := [2]*running{a, b}
+	r := reloading{t: t, transport: transport, plugin: plugin, flow: startTraffic(t, alice, bob, time.Millisecond), sides: [2]*running{a, b}}
+	r.flow.flows(10)
 	if transport != "" {
 		a.until("direct connections", waitTime, func() bool { return a.isLive(b) && b.isLive(a) })
-		sides[0], sides[1] = mutual(t, a, b)
+		r.sides[0], r.sides[1] = mutual(t, a, b)
 	}
-	ga, stopA := watchGaps(a, bob.URL())
-	defer stopA()
-	gb, stopB := watchGaps(b, alice.URL())
-	defer stopB()
+	var stop func()
+	r.gaps[0], stop = watchGaps(a, bob.URL())
+	defer stop()
+	r.gaps[1], stop = watchGaps(b, alice.URL())
+	defer stop()
+	rounds := 6
+	if testing.Short() {
+		rounds = 2
+	}
+	for try := range 3 { // the machine may do something else meanwhile
+		longest, busy := r.play(rounds)
+		if longest <= longestPause+2*busy {
+			break
+		}
+		t.Logf("messages waited for %v", longest)
+		if try == 2 {
+			t.Errorf("messages waited for %v, want at most %v, and twice the %v for which they wait without a reload", longest, longestPause, busy)
+		}
+	}
+	r.flow.finish()
+	for _, pid := range r.pids {
+		if err := syscall.Kill(pid, 0); err == nil {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+}
+
+// reloading is the reloads of one plug-in under traffic.
+type reloading struct {
+	t                 *testing.T
+	transport, plugin string
+	flow              *traffic
+	sides             [2]*running
+	gaps              [2]*gaps
+	pids              []int // of the processes that were replaced
+}
+
+// play reloads the plug-in, at one side after the other. It returns the longest pause, and the longest one while nothing
+// was reloaded: then the machine did something else.
+func (r *reloading) play(rounds int) (longest, busy time.Duration) {
+	t, a, b := r.t, r.sides[0], r.sides[1]
 	var pauses []time.Duration
-	var busy time.Duration // the longest pause while nothing was reloaded: the machine does something else
-	var pids []int
 	for round := range rounds {
-		r := sides[round%2]
-		ga.longest()
-		gb.longest()
-		f.flows(500)
-		busy = max(busy, ga.longest(), gb.longest())
-		before := r.pid(plugin)
+		side := r.sides[round%2]
+		r.pause()
+		r.flow.flows(500)
+		busy = max(busy, r.pause())
+		before := side.pid(r.plugin)
 		relayed := a.relayed(b) + b.relayed(a)
-		pids = append(pids, before)
-		done, err := r.Reload(t.Context(), plugin, false)
+		r.pids = append(r.pids, before)
+		done, err := side.Reload(t.Context(), r.plugin, false)
 		if err != nil {
 			t.Fatalf("reload %d: %v", round, err)
 		}
-		f.flows(200)
-		pauses = append(pauses, max(ga.longest(), gb.longest()))
-		if !done.Running || done.OldPID != before || done.NewPID != r.pid(plugin) || done.NewPID == before || done.Cut != 0 {
-			t.Errorf("round %d: %+v; process %d before, %d now", round, done, before, r.pid(plugin))
+		r.flow.flows(200)
+		pauses = append(pauses, r.pause())
+		if !done.Running || done.OldPID != before || done.NewPID != side.pid(r.plugin) || done.NewPID == before || done.Cut != 0 {
+			t.Errorf("round %d: %+v; process %d before, %d now", round, done, before, side.pid(r.plugin))
 		}
-		if transport != "" {
+		if r.transport != "" {
 			mutual(t, a, b)
 			if n := a.relayed(b) + b.relayed(a) - relayed; n > 0 {
 				t.Errorf("round %d: %d messages left the direct path", round, n)
@@ -119,18 +155,14 @@ func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
 		}
 		t.Logf("round %d: handed over in %.0f ms, drained in %.0f ms, longest pause %v", round, done.HandOver*1000, done.Drain*1000, pauses[round])
 	}
-	f.finish()
 	slices.Sort(pauses)
-	t.Logf("%d and %d messages; the longest pauses of %d reloads: median %v, max %v; between reloads: max %v", f.ways[0].sent, f.ways[1].sent, rounds, pauses[len(pauses)/2], pauses[len(pauses)-1], busy)
-	if longest := pauses[len(pauses)-1]; longest > 500*time.Millisecond+2*busy {
-		t.Errorf("messages waited for %v, want at most 500 ms, and twice the %v for which they wait without a reload", longest, busy)
-	}
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, 0); err == nil {
-			t.Errorf("process %d is left", pid)
-		}
-	}
+	longest = pauses[len(pauses)-1]
+	t.Logf("the longest pauses of %d reloads: median %v, max %v; between reloads: max %v", rounds, pauses[len(pauses)/2], longest, busy)
+	return longest, busy
 }
+
+// pause is the longest pause of both directions since the last call.
+func (r *reloading) pause() time.Duration { return max(r.gaps[0].longest(), r.gaps[1].longest()) }
 
 // relayed is how many messages for the other left over the Message Node.
 func (r *running) relayed(other *running) int {

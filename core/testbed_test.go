@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -159,7 +160,7 @@ func (n *nodeProcess) stop() {
 	go func() { defer close(done); _ = n.cmd.Wait() }()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(waitTime):
 		n.t.Error("the node does not end")
 		_ = n.cmd.Process.Kill()
 		<-done
@@ -179,6 +180,15 @@ func (w logWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// home is a loopback address that no other process takes ports of, where there is more than one such address.
+func home() net.IP {
+	pid := os.Getpid()
+	if runtime.GOOS != "linux" {
+		return net.IPv4(127, 0, 0, 1)
+	}
+	return net.IPv4(127, byte(64|pid>>16&63), byte(pid>>8), byte(pid|1))
+}
+
 // shortDir is a folder whose path leaves room for the names of sockets.
 func shortDir(t testing.TB) string {
 	t.Helper()
@@ -190,9 +200,10 @@ func shortDir(t testing.TB) string {
 	return dir
 }
 
+// freeAddress is an address that is still free when a process listens there a little later, or again.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", home().String()+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +260,7 @@ func startRuntime(t testing.TB, o runtimeOptions) *running {
 }
 
 func (r *running) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*waitTime)
 	defer cancel()
 	if err := r.Close(ctx); err != nil && !strings.Contains(err.Error(), "not acknowledged") {
 		r.t.Errorf("close %s: %v", r.URL(), err)
@@ -309,7 +320,7 @@ func (r *running) await(what string, match func(trace.Event) bool) trace.Event {
 }
 
 // waitTime is how long anything may take here that is not the subject of a measurement.
-const waitTime = 30 * time.Second
+const waitTime = 45 * time.Second
 
 // live waits until this side's connection with the other is live.
 func (r *running) live(other *running) {

@@ -53,7 +53,7 @@ func TestNodeWithTLS(t *testing.T) {
 	}
 }
 
-// certificates makes an authority and a certificate for 127.0.0.1 of it, as files in folder.
+// certificates makes an authority and a certificate for home() of it, as files in folder.
 func certificates(t *testing.T, folder string) (ca, cert, key string) {
 	t.Helper()
 	write := func(name, kind string, der []byte, err error) string {
@@ -77,7 +77,7 @@ func certificates(t *testing.T, folder string) (ca, cert, key string) {
 	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "an authority"}, NotBefore: time.Now().Add(-time.Hour),
 		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	server := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		IPAddresses: []net.IP{home()}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	authorityKey, serverKey := newKey(), newKey()
 	der, err := x509.CreateCertificate(rand.Reader, authority, authority, authorityKey.Public(), authorityKey)
 	ca = write("ca.pem", "CERTIFICATE", der, err)

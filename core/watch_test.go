@@ -61,10 +61,13 @@ func (r *running) isLive(other *running) bool {
 	return len(c) == 1 && c[0].State == message.Live
 }
 
-// mutual checks that both runtimes have one live connection with each other and agree which: one is its Requester, the
-// other its Handler. It returns the requester.
+// mutual waits until both runtimes have one live connection with each other, and checks that they agree which: one is
+// its Requester, the other its Handler. It returns the requester.
 func mutual(t testing.TB, a, b *running) (requester, handler *running) {
 	t.Helper()
+	for _, r := range [][2]*running{{a, b}, {b, a}} { // one side hears of it before the other
+		r[0].until("one live connection", waitTime, func() bool { return r[0].isLive(r[1]) })
+	}
 	ca, cb := a.connections(b), b.connections(a)
 	if len(ca) != 1 || len(cb) != 1 {
 		t.Fatalf("%d connections here and %d there, want one: %+v and %+v", len(ca), len(cb), ca, cb)

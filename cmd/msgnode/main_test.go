@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const patience = 20 * time.Second
+const patience = 40 * time.Second
 
 // program starts protofly-node with the arguments.
 func program(t *testing.T, args ...string) *exec.Cmd {

@@ -68,7 +68,7 @@ func newShell(t *testing.T) *shell {
 
 func (s *shell) run(args ...string) (code int, out, errs string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	var o, e buffer
 	code = s.running(ctx, &o, &e, args...)
@@ -308,7 +308,7 @@ func TestSendAndListen(t *testing.T) {
 	socket := filepath.Join(s.home, "r", "api.sock")
 	startFake(t, socket)
 	s.env = []string{"PROTOFLY_SOCKET=" + socket}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	var out, errs buffer
 	var listening sync.WaitGroup
@@ -369,7 +369,7 @@ func TestRun(t *testing.T) {
 	tracePath := filepath.Join(s.home, "trace.jsonl")
 	go func() { code <- s.running(ctx, &out, &errs, "run", "--config", file, "--trace", tracePath) }()
 	want := fmt.Sprintf("runtime %s ready, socket %s\n", fakeURL, filepath.Join(s.home, "r", "api.sock"))
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(40 * time.Second)
 	for out.String() != want {
 		if time.Now().After(deadline) {
 			t.Fatalf("said %q, %s", out.String(), errs.String())

@@ -196,7 +196,7 @@ func register(t testing.TB, c hyperty.Runtime, name string) *hyperty.Hyperty {
 
 // limit bounds what a test waits for.
 func limit(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -204,7 +204,7 @@ func limit(t testing.TB) context.Context {
 // eventually waits until done says so.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(40 * time.Second)
 	for !done() {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in time: %s", what)

@@ -81,9 +81,10 @@ func (b *MessageBus) deliver(ctx context.Context, m message.Message) (int, error
 	b.mu.RLock()
 	forwards := b.forwards[m.To.Canonical()]
 	b.mu.RUnlock()
+	at := b.trace.Now() // what the listener does comes after it
 	n, err := b.listeners.Deliver(ctx, m.To, m)
 	if n > 0 {
-		b.trace.Message(trace.Deliver, m, trace.Event{})
+		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
 	}
 	for _, f := range forwards {
 		if err != nil {
@@ -101,12 +102,13 @@ func (b *MessageBus) local(ctx context.Context, m message.Message) error {
 	if b.requests.Answer(m) {
 		return nil
 	}
+	at := b.trace.Now() // as in deliver
 	n, err := b.listeners.Deliver(ctx, m.To, m)
 	if err == nil && n == 0 {
 		return unknown(m.To)
 	}
 	if n > 0 {
-		b.trace.Message(trace.Deliver, m, trace.Event{})
+		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
 	}
 	return err
 }

@@ -43,7 +43,7 @@ func TestInstallLeavesNoProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 500 {
+	for range 3000 {
 		if !running(pid) {
 			return
 		}

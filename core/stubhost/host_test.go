@@ -71,6 +71,7 @@ func newCore(t testing.TB, change func(*stubhost.Options)) *core {
 	c := &core{t: t, bus: &minibus.Requests{}, frames: map[message.URL][]string{}, changed: make(chan struct{}),
 		hold: map[message.URL]chan struct{}{}}
 	o := stubhost.Options{Dir: filepath.Join(t.TempDir(), "h"), Message: c.message, Frames: c.data,
+		Env: []string{"GORACE=atexit_sleep_ms=0"}, // else each process takes a second to exit under the race detector
 		Log: hclog.New(&hclog.LoggerOptions{Output: testLog{t}, Level: hclog.Debug})}
 	if change != nil {
 		change(&o)
@@ -80,7 +81,7 @@ func newCore(t testing.TB, change func(*stubhost.Options)) *core {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := c.host.Close(ctx); err != nil {
 			t.Error(err)
@@ -136,7 +137,7 @@ func (c *core) change() {
 // until waits for something that messages or frames bring.
 func (c *core) until(what string, ok func() bool) {
 	c.t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute) // nobody waits so long but where something is wrong
 	for {
 		c.mu.Lock()
 		done, changed := ok(), c.changed
@@ -172,13 +173,31 @@ func (c *core) statuses(stub message.URL) (out []string) {
 	return out
 }
 
+// started is how often the stub has said that it is created. mu is held.
+func (c *core) started(stub message.URL) (n int) {
+	for _, s := range c.statuses(stub) {
+		if s == "created" {
+			n++
+		}
+	}
+	return n
+}
+
 func stubURL(id string) message.URL { return runtimeURL.Join("protostub", id) }
 
+// deploy deploys a stub. An echo has said that it is created when deploy returns: it listens before it says so, and
+// what is ordered in between may end it unheard.
 func (c *core) deploy(name string, url message.URL) {
 	c.t.Helper()
+	c.mu.Lock()
+	before := c.started(url)
+	c.mu.Unlock()
 	in := stubhost.Instance{URL: url, Runtime: runtimeURL, Role: sdk.RoleNode, Domain: "example.com", Config: json.RawMessage(`{"a":1}`)}
 	if err := c.host.Deploy(c.t.Context(), installed(name), in); err != nil {
 		c.t.Fatal(err)
+	}
+	if name == "echo" {
+		c.until("the stub to be created", func() bool { return c.started(url) > before })
 	}
 }
 
@@ -187,7 +206,7 @@ func (c *core) tell(stub message.URL, body map[string]any) json.RawMessage {
 	c.t.Helper()
 	m := message.Message{Type: message.Execute, From: runtimeURL.Join("registry"), To: stub, Body: message.Encode(body)}
 	post := func(ctx context.Context, m message.Message) error { return c.host.Post(ctx, stub, m) }
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	answer, err := c.bus.Do(ctx, m, post, nil)
 	if err != nil {

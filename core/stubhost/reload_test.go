@@ -56,9 +56,13 @@ func (c *core) deployAs(plugin stubhost.Plugin, url message.URL, role sdk.Role, 
 	if role == sdk.RoleRequester {
 		in.Remote, in.Handler = peerX, peerX+"/p2phandler/echo"
 	}
+	c.mu.Lock()
+	before := c.started(url)
+	c.mu.Unlock()
 	if err := c.host.Deploy(c.t.Context(), plugin, in); err != nil {
 		c.t.Fatal(err)
 	}
+	c.until("the stub to be created", func() bool { return c.started(url) > before })
 }
 
 // says has the run of a Handler that knows the peer post a status of it.
@@ -152,7 +156,7 @@ func TestReload(t *testing.T) {
 
 func outlast(t testing.TB) <-chan struct{} {
 	late := make(chan struct{})
-	timer := time.AfterFunc(20*time.Second, func() {
+	timer := time.AfterFunc(time.Minute, func() {
 		t.Error("the reload does not end")
 		close(late)
 	})

@@ -50,12 +50,22 @@ func (h *Hub) publish() {
 // Watched tells whether anybody watches: whether it is worth making an event.
 func (h *Hub) Watched() bool { return h != nil && h.all.Load() != nil }
 
-// Emit gives e to everybody who watches, with the time set.
+// Now is the time for an event that is made later than it happens: zero while nobody watches.
+func (h *Hub) Now() (at time.Time) {
+	if h.Watched() {
+		at = time.Now()
+	}
+	return at
+}
+
+// Emit gives e to everybody who watches, with the time set where e has none.
 func (h *Hub) Emit(e Event) {
 	if !h.Watched() {
 		return
 	}
-	e.At = time.Now()
+	if e.At.IsZero() {
+		e.At = time.Now()
+	}
 	if all := h.all.Load(); all != nil {
 		for _, f := range *all {
 			f(e)

@@ -15,7 +15,7 @@ type Kind string
 // The kinds of events. From, To and Type are the message's where there is one.
 const (
 	Post       Kind = "post"       // a component of this runtime posted a message on the MessageBus
-	Arrive     Kind = "arrive"     // a message came in from Peer, through the door Via
+	Arrive     Kind = "arrive"     // a message came in from Peer, whose last frame came through the door Via
 	Deliver    Kind = "deliver"    // the MessageBus gave a message to a local listener
 	Resolve    Kind = "resolve"    // the MessageBus asks the Registry for the way to To
 	Resolved   Kind = "resolved"   // the Registry answered: Via is the stub or door, Value is why

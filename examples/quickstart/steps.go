@@ -239,12 +239,9 @@ func (o *observed) follow(f *finder, asked trace.Event, theirs message.URL) {
 	}
 	if e, ok := f.first(9, "bob", o.bob, func(e trace.Event) bool {
 		return same(trace.Forward, message.Subscribe)(e) && door(e.Via)
-	}); ok {
-		o.direct(f, 10, e, o.bob, o.alice, "bob", "alice")
+	}); ok && o.direct(f, 10, e, o.bob, o.alice, "bob", "alice", requester) {
+		f.first(11, "alice", o.alice, same(trace.Arrive, message.Subscribe)) // out of the frame of step 10
 	}
-	f.first(11, "alice", o.alice, func(e trace.Event) bool {
-		return same(trace.Arrive, message.Subscribe)(e) && requester(e.Via)
-	})
 	f.first(12, "alice", o.alice, same(trace.Deliver, message.Subscribe))
 	f.first(13, "alice", o.alice, func(e trace.Event) bool {
 		return e.Kind == trace.Listener && e.To == theirs.Join("changes")
@@ -253,7 +250,7 @@ func (o *observed) follow(f *finder, asked trace.Event, theirs message.URL) {
 	if e, ok := f.first(15, "alice", o.alice, func(e trace.Event) bool {
 		return same(trace.Forward, message.Response)(e) && requester(e.Via)
 	}); ok {
-		o.direct(f, 16, e, o.alice, o.bob, "alice", "bob")
+		o.direct(f, 16, e, o.alice, o.bob, "alice", "bob", door)
 	}
 	f.first(17, "bob", o.bob, same(trace.Arrive, message.Response))
 	f.first(18, "bob", o.bob, func(e trace.Event) bool {
@@ -261,18 +258,20 @@ func (o *observed) follow(f *finder, asked trace.Event, theirs message.URL) {
 	})
 }
 
-// direct finds the frame that carried the message of event e over the P2P channel, where it left and where it came in.
-func (o *observed) direct(f *finder, number int, e trace.Event, here, there []trace.Event, from, to string) {
+// direct finds the frame that carried the message of event e over the P2P channel, where it left and where it came in,
+// by the door out. It tells whether it has.
+func (o *observed) direct(f *finder, number int, e trace.Event, here, there []trace.Event, from, to string, out func(message.URL) bool) bool {
 	i := slices.IndexFunc(here, carries(e))
 	if i < 0 {
-		return
+		return false
 	}
 	j := slices.IndexFunc(there, func(frame trace.Event) bool {
-		return frame.Kind == trace.FrameIn && frame.Value == here[i].Value
+		return frame.Kind == trace.FrameIn && frame.Value == here[i].Value && out(frame.Via)
 	})
 	if j < 0 {
-		return
+		return false
 	}
 	f.add(number, from, here[i])
 	f.add(number, to, there[j])
+	return true
 }

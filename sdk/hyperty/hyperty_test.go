@@ -68,7 +68,7 @@ func member(t testing.TB, r Runtime, name string) *Hyperty {
 func TestInProcess(t *testing.T) {
 	hall := newHall(t)
 	alice, bob := member(t, hall, "alice"), member(t, hall, "bob")
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	var sending sync.WaitGroup
 	sending.Go(func() {

@@ -107,7 +107,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 func TestClusterGoesAndComes(t *testing.T) {
 	folder := t.TempDir()
 	nats := cluster(t, folder, 0)
-	n := start(t, Options{NATS: nats.ClientURL(), Times: Times{State: time.Second}})
+	n := start(t, Options{NATS: nats.ClientURL(), Times: Times{State: 3 * time.Second}})
 	alice := n.join(t, 1)
 	u := alice.allocate(`{"value":{"identifier":"alice"}}`)[0]
 	port := nats.Addr().String()[strings.LastIndex(nats.Addr().String(), ":")+1:]

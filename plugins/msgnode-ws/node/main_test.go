@@ -30,7 +30,7 @@ const (
 	allocator = message.URL("domain://msg-node.example.com/address-allocation")
 	manager   = message.URL("domain://msg-node.example.com/sm")
 	registry  = message.URL("domain://registry.example.com")
-	patience  = 10 * time.Second
+	patience  = 30 * time.Second
 )
 
 // running is a node that serves until the test ends, or until stop.
@@ -256,8 +256,11 @@ type js struct {
 	ws *websocket.Conn
 }
 
+// plain connects as the plain WebSocket stub does. Nothing tells that stub when the node knows it; an answer does.
 func (r *running) plain(t testing.TB, runtime string) *js {
-	return &js{t, dial(t, r.url+"/stub/connect?runtimeURL="+url.QueryEscape(runtime), nil)}
+	j := &js{t, dial(t, r.url+"/stub/connect?runtimeURL="+url.QueryEscape(runtime), nil)}
+	j.ask(400, "[]")
+	return j
 }
 
 func (r *running) session(t testing.TB) *js { return &js{t, dial(t, r.url+"/ws", nil)} }

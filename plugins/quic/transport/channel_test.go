@@ -28,7 +28,7 @@ func TestFramesOfEverySizeInOrder(t *testing.T) {
 			frames[i][j] = byte(i + j*7)
 		}
 	}
-	ctx := within(t, 30*time.Second)
+	ctx := within(t, 2*patience)
 	sent := make(chan error, 1)
 	go func() {
 		for left := frames; len(left) > 0; {
@@ -60,7 +60,7 @@ func TestFramesOfEverySizeInOrder(t *testing.T) {
 
 func TestFrameTooBigIsRefused(t *testing.T) {
 	a, b := connected(t, start(t, ""), start(t, ""))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, patience)
 	if err := a.Send(ctx, []byte("x"), make([]byte, sdk.MaxFrame+1)); err == nil {
 		t.Fatal("sent")
 	}
@@ -75,7 +75,7 @@ func TestCloseIsEOFAtTheOtherSide(t *testing.T) {
 		if !byRequester {
 			a, b = b, a
 		}
-		ctx := within(t, 10*time.Second)
+		ctx := within(t, patience)
 		if err := exchange(ctx, a, b, "before"); err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func TestCloseIsEOFAtTheOtherSide(t *testing.T) {
 
 func TestContextEndsRecvAndNothingIsLost(t *testing.T) {
 	a, b := connected(t, start(t, ""), start(t, ""))
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, patience)
 	for i := range 20 {
 		short, cancel := context.WithTimeout(ctx, time.Duration(i%3)*time.Millisecond)
 		if _, err := b.Recv(short); !errors.Is(err, context.DeadlineExceeded) {
@@ -121,7 +121,7 @@ func TestContextEndsRecvAndNothingIsLost(t *testing.T) {
 
 func TestFullChannelBlocksAndContextEndsSend(t *testing.T) {
 	a, b := connected(t, start(t, ""), start(t, ""))
-	ctx := within(t, 60*time.Second)
+	ctx := within(t, 2*patience)
 	// Nobody receives: Send must block before long, and its context must end it in the middle of a frame.
 	const size = 300_000
 	frame := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, size) }
@@ -162,7 +162,7 @@ func TestBrokenFrameEndsTheChannel(t *testing.T) {
 		"just too long": appendPrefix(nil, sdk.MaxFrame+1),
 	} {
 		a, b := connected(t, start(t, ""), start(t, ""))
-		ctx := within(t, 10*time.Second)
+		ctx := within(t, patience)
 		if _, err := a.(*channel).stream.Write(raw); err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +180,7 @@ func TestBrokenFrameEndsTheChannel(t *testing.T) {
 
 func TestStreamEndedByThePeer(t *testing.T) {
 	a, b := connected(t, start(t, ""), start(t, ""))
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, patience)
 	_ = a.(*channel).stream.Close()
 	if _, err := b.Recv(ctx); err != io.EOF {
 		t.Errorf("%v, want io.EOF", err)
@@ -193,7 +193,7 @@ func TestStreamEndedByThePeer(t *testing.T) {
 func TestTransportCloseEndsEverything(t *testing.T) {
 	ta, tb := start(t, ""), start(t, "")
 	a, b := connected(t, ta, tb)
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, patience)
 	waiting := make(chan error, 2)
 	for _, role := range []p2p.Role{p2p.Requester, p2p.Handler} {
 		go func() {

@@ -67,6 +67,9 @@ func altered(change func(*descriptionForm)) func(p2p.Signal) p2p.Signal {
 	}
 }
 
+// patience bounds what should happen at once: a busy machine takes its time.
+const patience = 30 * time.Second
+
 // within is a context that ends with the test, or after d.
 func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -114,7 +117,7 @@ func both(ctx context.Context, a, b *Transport, wa, wb *wire) (requester, handle
 func connected(t testing.TB, a, b *Transport) (requester, handler p2p.Channel) {
 	t.Helper()
 	wa, wb := newWires()
-	x, y := both(within(t, 10*time.Second), a, b, wa, wb)
+	x, y := both(within(t, patience), a, b, wa, wb)
 	if x.err != nil || y.err != nil {
 		t.Fatalf("requester: %v; handler: %v", x.err, y.err)
 	}

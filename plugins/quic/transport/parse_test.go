@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestOptions(t *testing.T) {
@@ -243,11 +242,13 @@ func TestReflexiveAddresses(t *testing.T) {
 	mute := stunServer(t, func(netip.AddrPort) (netip.AddrPort, bool) { return netip.AddrPort{}, true })
 	raw, _ := json.Marshal(Options{STUN: []string{lossy, plain, mute}})
 	a := start(t, string(raw))
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	got := make(map[netip.AddrPort]bool)
 	for at := range a.reflexive(ctx) {
-		got[at] = true
+		if got[at] = true; len(got) == 2 {
+			cancel() // the mute one is waited for to the end
+		}
 	}
 	own := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), a.local.Port())
 	if !got[seen] || !got[own] || len(got) != 2 {

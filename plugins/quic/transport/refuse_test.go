@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -20,7 +19,7 @@ import (
 func TestGarbageDatagrams(t *testing.T) {
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	x, y := connected(t, a, b)
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, patience)
 	noise, err := net.Dial("udp", a.local.String())
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +56,7 @@ func dialRaw(t *testing.T, to *Transport) (*quic.Conn, error) {
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{alpn}, InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), to.local.Port())
-	return quic.DialAddr(within(t, 5*time.Second), at.String(), config, nil)
+	return quic.DialAddr(within(t, patience), at.String(), config, nil)
 }
 
 func TestStrangerIsRefusedBeforeTheHandshake(t *testing.T) {
@@ -74,7 +73,7 @@ func TestStrangerIsRefusedWhileASetUpWaits(t *testing.T) {
 	defer a.register(newToken(), &setup{role: p2p.Handler, peer: hash{7}, won: make(chan arrival, 1)})()
 	conn, err := dialRaw(t, a)
 	if err == nil { // a TLS 1.3 client is done before the server has looked at its certificate
-		_, err = conn.AcceptStream(within(t, 5*time.Second))
+		_, err = conn.AcceptStream(within(t, patience))
 		_ = conn.CloseWithError(0, "")
 	}
 	var refused *quic.TransportError
@@ -91,7 +90,7 @@ func TestSilentKnockIsSentAway(t *testing.T) {
 	t.Parallel()
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	defer b.register(newToken(), &setup{role: p2p.Handler, peer: a.hash, won: make(chan arrival, 1)})()
-	conn, err := a.quic.Dial(within(t, 5*time.Second), net.UDPAddrFromAddrPort(b.local), a.clientTLS(b.hash), connectionConfig(dialTimeout, -1))
+	conn, err := a.quic.Dial(within(t, patience), net.UDPAddrFromAddrPort(b.local), a.clientTLS(b.hash), connectionConfig(dialTimeout, -1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,12 +30,19 @@ func TestTwoTransportsConnect(t *testing.T) {
 			if len(a.survey().hosts) == 0 {
 				t.Skip("this machine has no such address")
 			}
-			began := time.Now()
-			x, y := connected(t, a, b)
-			if took := time.Since(began); took > time.Second {
-				t.Errorf("it took %v", took)
+			var x, y p2p.Channel
+			fastest := patience
+			for range 5 { // the machine may do something else meanwhile
+				began := time.Now()
+				x, y = connected(t, a, b)
+				if fastest = min(fastest, time.Since(began)); fastest <= time.Second {
+					break
+				}
 			}
-			if err := exchange(within(t, 5*time.Second), x, y, "hello"); err != nil {
+			if fastest > time.Second {
+				t.Errorf("it took %v", fastest)
+			}
+			if err := exchange(within(t, patience), x, y, "hello"); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -52,7 +59,7 @@ func TestChannelOutlivesTheSetUp(t *testing.T) {
 	if x.err != nil || y.err != nil {
 		t.Fatal(x.err, y.err)
 	}
-	if err := exchange(within(t, 5*time.Second), x.channel, y.channel, "still here"); err != nil {
+	if err := exchange(within(t, patience), x.channel, y.channel, "still here"); err != nil {
 		t.Fatal(err)
 	}
 	a.mu.Lock()
@@ -66,41 +73,38 @@ func TestWrongCertificateIsRefused(t *testing.T) {
 	t.Parallel()
 	wrong := altered(func(d *descriptionForm) { d.Certificate = strings.Repeat("ab", 32) })
 	t.Run("of the Handler", func(t *testing.T) {
-		a, b := start(t, ""), start(t, "")
-		wa, wb := newWires()
-		wb.change = wrong
-		x, y := both(within(t, 2*time.Second), a, b, wa, wb)
-		if x.err == nil || y.err == nil {
-			t.Fatalf("connected: %v, %v", x.err, y.err)
-		}
-		if !errors.Is(x.err, errCertificate) {
-			t.Errorf("the Requester's error does not name the cause: %v", x.err)
-		}
+		unconnected(t, nil, wrong, "does not name the cause", func(err error) bool { return errors.Is(err, errCertificate) })
 	})
 	t.Run("of the Requester", func(t *testing.T) {
+		unconnected(t, wrong, nil, "does not say that the other side refused", func(err error) bool { return strings.Contains(err.Error(), "remote") })
+	})
+}
+
+// unconnected checks that two Transports do not connect where their descriptions are changed, and what the Requester's
+// error says. One side waits until its time is over; it is short at first, and on a busy machine too short.
+func unconnected(t *testing.T, changeA, changeB func(p2p.Signal) p2p.Signal, complaint string, says func(error) bool) {
+	t.Helper()
+	var err error
+	for _, limit := range []time.Duration{2 * time.Second, 10 * time.Second, patience} {
 		a, b := start(t, ""), start(t, "")
 		wa, wb := newWires()
-		wa.change = wrong
-		x, y := both(within(t, 2*time.Second), a, b, wa, wb)
+		wa.change, wb.change = changeA, changeB
+		x, y := both(within(t, limit), a, b, wa, wb)
 		if x.err == nil || y.err == nil {
 			t.Fatalf("connected: %v, %v", x.err, y.err)
 		}
-		if !strings.Contains(x.err.Error(), "remote") {
-			t.Errorf("the Requester's error does not say that the other side refused: %v", x.err)
+		if err = x.err; says(err) {
+			return
 		}
-	})
+	}
+	t.Errorf("the Requester's error %s: %v", complaint, err)
 }
 
 // A peer with the right certificate is let in only by the set-up whose token it has.
 func TestWrongTokenIsRefused(t *testing.T) {
 	t.Parallel()
-	a, b := start(t, ""), start(t, "")
-	wa, wb := newWires()
-	wb.change = altered(func(d *descriptionForm) { d.Token = strings.Repeat("00", 16) })
-	x, y := both(within(t, 2*time.Second), a, b, wa, wb)
-	if x.err == nil || y.err == nil {
-		t.Fatalf("connected: %v, %v", x.err, y.err)
-	}
+	change := altered(func(d *descriptionForm) { d.Token = strings.Repeat("00", 16) })
+	unconnected(t, nil, change, "", func(error) bool { return true })
 }
 
 func TestMalformedSignals(t *testing.T) {
@@ -121,11 +125,11 @@ func TestMalformedSignals(t *testing.T) {
 			w, peer := newWires()
 			peer.out <- first
 			began := time.Now()
-			c, err := tr.Connect(within(t, 10*time.Second), p2p.Peer{Remote: runtimeB, Role: role}, w)
+			c, err := tr.Connect(within(t, patience), p2p.Peer{Remote: runtimeB, Role: role}, w)
 			if err == nil {
 				_ = c.Close()
 				t.Errorf("%s: connected", name)
-			} else if took := time.Since(began); took > 5*time.Second {
+			} else if took := time.Since(began); took > patience/2 {
 				t.Errorf("%s: noticed after %v only: %v", name, took, err)
 			}
 		}
@@ -143,11 +147,11 @@ func TestBadCandidatesAreIgnored(t *testing.T) {
 	wa, wb := newWires()
 	change := altered(func(d *descriptionForm) { d.Candidates = append(bad, d.Candidates...) })
 	wa.change, wb.change = change, change
-	x, y := both(within(t, 5*time.Second), a, b, wa, wb)
+	x, y := both(within(t, patience), a, b, wa, wb)
 	if x.err != nil || y.err != nil {
 		t.Fatal(x.err, y.err)
 	}
-	if err := exchange(within(t, 5*time.Second), x.channel, y.channel, "x"); err != nil {
+	if err := exchange(within(t, patience), x.channel, y.channel, "x"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -169,7 +173,7 @@ func TestCandidatesThatFollow(t *testing.T) {
 		return signals
 	}}
 	done := make(chan ended, 1)
-	ctx := within(t, 5*time.Second)
+	ctx := within(t, patience)
 	go func() {
 		c, err := b.Connect(ctx, p2p.Peer{Remote: runtimeA, Role: p2p.Handler}, slow)
 		done <- ended{c, err}
@@ -209,11 +213,11 @@ func TestPunchShowsTheWay(t *testing.T) {
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	wa, wb := newWires()
 	wb.change = altered(func(d *descriptionForm) { d.Candidates = nil })
-	x, y := both(within(t, 5*time.Second), a, b, wa, wb)
+	x, y := both(within(t, patience), a, b, wa, wb)
 	if x.err != nil || y.err != nil {
 		t.Fatal(x.err, y.err)
 	}
-	if err := exchange(within(t, 5*time.Second), x.channel, y.channel, "x"); err != nil {
+	if err := exchange(within(t, patience), x.channel, y.channel, "x"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -224,14 +228,14 @@ func TestNoWayIsNoticed(t *testing.T) {
 	wa, wb := newWires()
 	none := altered(func(d *descriptionForm) { d.Candidates = nil })
 	wa.change, wb.change = none, none
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	began := time.Now()
 	go func() {
 		_, _ = b.Connect(ctx, p2p.Peer{Remote: runtimeA, Role: p2p.Handler}, wb)
 	}()
 	_, err := a.Connect(ctx, p2p.Peer{Remote: runtimeB, Role: p2p.Requester}, wa)
 	cancel()
-	if err == nil || time.Since(began) > dialGrace+5*time.Second {
+	if err == nil || time.Since(began) > dialGrace+patience {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 }
@@ -249,7 +253,7 @@ func TestManyPeersOnOneSocket(t *testing.T) {
 		other := others[i%len(others)]
 		work.Go(func() {
 			wa, wb := newWires()
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 			defer cancel()
 			from, to := hub, other // the hub both requests and handles
 			if i%2 == 0 {
@@ -286,7 +290,7 @@ func TestManySetUpsOneAfterAnother(t *testing.T) {
 	for range 300 {
 		x, y := connected(t, a, b)
 		_ = x.Close()
-		if _, err := y.Recv(within(t, 5*time.Second)); err != io.EOF {
+		if _, err := y.Recv(within(t, patience)); err != io.EOF {
 			t.Fatal(err)
 		}
 	}

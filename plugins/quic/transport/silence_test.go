@@ -62,11 +62,11 @@ func TestDeadWayIsNoticedByBothSides(t *testing.T) {
 	wa, wb := newWires()
 	wb.change = altered(func(d *descriptionForm) { d.Candidates = []candidateForm{{Type: typeHost, Address: at.String()}} })
 	wa.change = altered(func(d *descriptionForm) { d.Candidates = nil }) // no punch past the forwarder
-	x, y := both(within(t, 5*time.Second), a, b, wa, wb)
+	x, y := both(within(t, patience), a, b, wa, wb)
 	if x.err != nil || y.err != nil {
 		t.Fatal(x.err, y.err)
 	}
-	if err := exchange(within(t, 5*time.Second), x.channel, y.channel, "before"); err != nil {
+	if err := exchange(within(t, patience), x.channel, y.channel, "before"); err != nil {
 		t.Fatal(err)
 	}
 	// Idle through one keep-alive.
@@ -78,7 +78,7 @@ func TestDeadWayIsNoticedByBothSides(t *testing.T) {
 	took := make(chan time.Duration, 2)
 	for _, c := range []p2p.Channel{x.channel, y.channel} {
 		go func() {
-			_, err := c.Recv(within(t, 20*time.Second))
+			_, err := c.Recv(within(t, 2*patience))
 			var idle *quic.IdleTimeoutError
 			if !errors.As(err, &idle) {
 				t.Errorf("%v, want an error that says that the peer is silent", err)
@@ -87,7 +87,7 @@ func TestDeadWayIsNoticedByBothSides(t *testing.T) {
 		}()
 	}
 	for range 2 {
-		if d := <-took; d > 15*time.Second {
+		if d := <-took; d > keepAlive+silence+7*time.Second {
 			t.Errorf("noticed after %v", d)
 		} else {
 			t.Logf("noticed after %v", d.Round(100*time.Millisecond))

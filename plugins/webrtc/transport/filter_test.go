@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/pion/stun"
 )
@@ -109,7 +108,7 @@ func TestMalformedPacketsDuringTraffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = attacker.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	for i := range 200 {
 		for _, packet := range [][]byte{killer(), {0}, stunPacket(24, []byte{0, 9, 0, 0}), {0x80, 1, 2, 3}} {

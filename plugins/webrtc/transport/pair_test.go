@@ -18,6 +18,9 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+// patience bounds what should happen at once: a busy machine takes its time.
+const patience = 30 * time.Second
+
 // wire is one side's signals in memory.
 type wire struct{ out, in chan p2p.Signal }
 
@@ -64,7 +67,7 @@ func connected(t testing.TB, options ...string) (a, b *channel) {
 		})
 		ends[i] = tr
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	there, back := make(chan p2p.Signal, 100), make(chan p2p.Signal, 100)
 	type result struct {
@@ -126,7 +129,7 @@ func TestTURN(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	a, b := connected(t, `{"relay_only":true,"ice_servers":[{"urls":["turn:`+socket.LocalAddr().String()+`?transport=udp"],"username":"user","credential":"secret"}]}`)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := a.Send(ctx, []byte("over the relay")); err != nil {
 		t.Fatal(err)

@@ -24,12 +24,16 @@ type scripted struct {
 	then    error // of Recv, after all of them; nil: it waits
 	refuses error // of Send
 	sent    []p2p.Signal
+	noted   func(p2p.Signal) // of each that is sent; may be nil
 }
 
 func (s *scripted) Send(_ context.Context, sig p2p.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sent = append(s.sent, sig)
+	if s.noted != nil {
+		s.noted(sig)
+	}
 	return s.refuses
 }
 
@@ -88,7 +92,7 @@ func realOffer(t testing.TB) string {
 // refused runs a Connect that must fail soon, with an error that names the peer, and leave nothing claimed.
 func refused(t *testing.T, tr *Transport, role p2p.Role, s p2p.Signals, want string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	began := time.Now()
 	c, err := tr.Connect(ctx, p2p.Peer{Local: alice, Remote: bob, Role: role}, s)
@@ -99,7 +103,7 @@ func refused(t *testing.T, tr *Transport, role p2p.Role, s p2p.Signals, want str
 	if !strings.Contains(err.Error(), string(bob)) || !strings.Contains(err.Error(), want) {
 		t.Errorf("want %q and the peer in: %v", want, err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > patience/2 {
 		t.Errorf("noticed after %v", took)
 	}
 	tr.mu.Lock()
@@ -206,7 +210,7 @@ func TestGarbageCandidatesAreIgnored(t *testing.T) {
 	}
 	garbage = append(garbage, p2p.Signal{Kind: 77, Value: json.RawMessage(`{}`)})
 	there, back := make(chan p2p.Signal, 100), make(chan p2p.Signal, 100)
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
@@ -230,9 +234,13 @@ func TestOnePortForAllPeers(t *testing.T) {
 	tr := transportFor(t)
 	port := fmt.Sprint(tr.socket.LocalAddr().(*net.UDPAddr).Port)
 	for i := range 3 {
-		s := &scripted{}
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
+		s := &scripted{noted: func(sig p2p.Signal) {
+			if sig.Kind == p2p.Candidate {
+				time.AfterFunc(300*time.Millisecond, cancel) // and those that follow
+			}
+		}}
 		if _, err := tr.Connect(ctx, p2p.Peer{Local: alice, Remote: bob.Join(fmt.Sprint(i)), Role: p2p.Requester}, s); err == nil {
 			t.Fatal("connected with nobody")
 		}

@@ -30,7 +30,7 @@ type Options struct {
 	// everything. It is not asked about responses and status events that expect no answer.
 	Answer   func(m message.Message) (answer message.Message, ok bool)
 	Log      hclog.Logger  // nil: no log
-	Patience time.Duration // for everything that is waited for; 0: 10 s
+	Patience time.Duration // for everything that is waited for; 0: 30 s
 }
 
 func (o *Options) defaults() {
@@ -48,7 +48,7 @@ func (o *Options) defaults() {
 		o.Log = hclog.NewNullLogger()
 	}
 	if o.Patience <= 0 {
-		o.Patience = 10 * time.Second
+		o.Patience = 30 * time.Second
 	}
 	if o.Answer == nil {
 		o.Answer = func(m message.Message) (message.Message, bool) { return m.Respond(message.CodeOK, nil), true }

@@ -16,6 +16,9 @@ import (
 // exchangeTime is how long a test may take once its channels are there.
 const exchangeTime = 60 * time.Second
 
+// soon is how long what should happen at once may take: the machine may be busy.
+const soon = 20 * time.Second
+
 func testSizes(t *testing.T, s Suite) {
 	p, stop := s.pair(t)
 	defer stop()
@@ -40,7 +43,7 @@ func testSizes(t *testing.T, s Suite) {
 func testTooLarge(t *testing.T, s Suite) {
 	p, stop := s.pair(t)
 	defer stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	if err := p.a.Send(ctx, make([]byte, sdk.MaxFrame+1)); err == nil {
 		t.Fatalf("a frame of %d bytes was sent, the limit is %d", sdk.MaxFrame+1, sdk.MaxFrame)
@@ -239,7 +242,7 @@ func testSendGivesUp(t *testing.T, s Suite) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(6 * time.Second):
+	case <-time.After(soon):
 		t.Error("a blocked Send does not return when its ctx ends")
 		stop()
 		<-done

@@ -135,10 +135,10 @@ func testCloseIsEOF(t *testing.T, s Suite) {
 		if err := a.Close(); err != nil {
 			t.Errorf("%s: Close: %v", closer, err)
 		}
-		if err := recvError(b, 5*time.Second); !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err := recvError(b, soon); !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("the %s has closed: the other side got %v, want io.EOF", closer, err)
 		}
-		if err := recvError(a, 5*time.Second); err == nil {
+		if err := recvError(a, soon); err == nil {
 			t.Errorf("%s: Recv works after Close", closer)
 		}
 		if err := a.Send(context.Background(), []byte("x")); err == nil {
@@ -177,7 +177,7 @@ func testCloseFrees(t *testing.T, s Suite) {
 	for range 2 {
 		select {
 		case <-done:
-		case <-time.After(6 * time.Second):
+		case <-time.After(soon):
 			t.Fatal("a Send or Recv still blocks after Close")
 		}
 	}
@@ -192,13 +192,13 @@ func testTransportClose(t *testing.T, s Suite) {
 	if err := p.a.Send(context.Background(), []byte("x")); err == nil {
 		t.Error("Send works on a channel whose transport is closed")
 	}
-	if err := recvError(p.a, 5*time.Second); err == nil {
+	if err := recvError(p.a, soon); err == nil {
 		t.Error("Recv works on a channel whose transport is closed")
 	}
 	if err := recvError(p.b, s.Dead); !errors.Is(err, io.EOF) {
 		t.Errorf("the other transport was closed: got %v, want io.EOF", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	peer := p2p.Peer{Local: runtimeURL("alice", 0), Remote: runtimeURL("bob", 0), Role: p2p.Requester}
 	r := one(ctx, p.requester, peer, newWire(t, 0).a)
@@ -222,7 +222,7 @@ func testCanceled(t *testing.T, s Suite) {
 				w := newWire(t, 0)
 				r := one(ctx, tr, peer, w.a)
 				r.close()
-				if late := r.took - time.Duration(i)*40*time.Millisecond; r.err == nil || late > 3*time.Second {
+				if late := r.took - time.Duration(i)*40*time.Millisecond; r.err == nil || late > soon/2 {
 					t.Errorf("Connect toward a silent peer: error %v, %v after its ctx had ended", r.err, late)
 				}
 			})
