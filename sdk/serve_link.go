@@ -152,7 +152,7 @@ func (s *LinkServer) Wait() {
 
 // startOf reads what the host says of an instance.
 func startOf(f *linkpb.Start) (Start, error) {
-	s := Start{Role: Role(f.Role), Domain: f.Domain, Config: f.Config, Restarted: f.Restarted, Unsigned: f.Unsigned}
+	s := Start{Role: Role(f.Role), Domain: f.Domain, Config: f.Config, Restarted: f.Restarted}
 	var err error
 	for _, u := range []struct {
 		to   *message.URL

@@ -49,11 +49,8 @@ type Start struct {
 	// Restarted says that an earlier process with this instance has crashed: a Requester then waits for
 	// "execute connect" instead of setting up at once.
 	Restarted bool
-	// Unsigned allows P2P set-ups with runtimes whose address is not derived from a key, which can prove nothing
-	// (package proof: KeyDerived). Every other runtime must prove itself all the same.
-	Unsigned bool
-	Doors    Doors
-	Log      hclog.Logger
+	Doors     Doors
+	Log       hclog.Logger
 }
 
 // Stub is what an author of a plug-in implements; [Serve] does the rest.

@@ -83,7 +83,6 @@ type Instance struct {
 	Domain          string
 	Remote, Handler message.URL
 	Config          json.RawMessage
-	Unsigned        bool
 }
 
 // Host runs plug-ins. It is made by [New].

@@ -201,7 +201,6 @@ func (pr *process) start(i *instance, restarted bool) *incarnation {
 	pr.conn.Control(&linkpb.Frame{Instance: pr.last, Kind: &linkpb.Frame_Start{Start: &linkpb.Start{
 		Url: string(i.URL), Runtime: string(i.Runtime), Role: string(i.Role), Domain: i.Domain,
 		Remote: string(i.Remote), Handler: string(i.Handler), Config: i.Config, Restarted: restarted,
-		Unsigned: i.Unsigned,
 	}}})
 	return r
 }

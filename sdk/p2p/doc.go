@@ -68,8 +68,7 @@
 // and nothing else is sent or taken before both are good: within 5 s, or the set-up fails. The core is asked for this
 // signature while the transport connects.
 //
-// Runtimes whose address is not derived from a key cannot prove anything. They are refused, or, where Start.Unsigned
-// allows them, taken without proofs in either direction. All others must sign in any case.
+// Runtimes whose address is not derived from a key cannot prove anything: they are refused.
 //
 // # Statuses
 //

@@ -116,9 +116,6 @@ func (s *setup) complete(digest []byte) {
 // verify checks that the description in the other side's object is of the runtime that it should be, and for this
 // set-up. It returns the form of it that was signed.
 func (s *setup) verify(at message.URL, said signalled) (json.RawMessage, error) {
-	if s.unsigned {
-		return said.Description, nil
-	}
 	part := proof.Offer
 	if s.peer.Role == Requester {
 		part = proof.Answer

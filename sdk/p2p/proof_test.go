@@ -223,45 +223,28 @@ func TestNotSigned(t *testing.T) {
 	}
 }
 
-// TestUnsigned: runtimes that can prove nothing, where the operator allows them. Those that can must all the same.
-func TestUnsigned(t *testing.T) {
+// TestNothingToProve: a runtime whose address is derived from no key can prove nothing, and is refused.
+func TestNothingToProve(t *testing.T) {
 	const reference, other message.URL = "hyperty-runtime://example.com/r-1234", "hyperty-runtime://example.org/r-5678"
-	for _, allowed := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t)
-			w.keys[reference], w.keys[other] = keyOf("x"), keyOf("y")
-			ether := new(memory)
-			q, h := reference.Join("p2prequester", "q"), other.Join("p2phandler", "mem")
-			handler := w.start(Stub((&memTransport{ether: ether}).new), sdk.Start{URL: h, Runtime: other, Role: sdk.RoleHandler, Unsigned: allowed})
-			synctest.Wait()
-			requester := w.start(Stub((&memTransport{ether: ether}).new),
-				sdk.Start{URL: q, Runtime: reference, Role: sdk.RoleRequester, Remote: other, Handler: h, Unsigned: allowed})
-			synctest.Wait()
-			if got := w.statusesOf(q); strings.Contains(got, "live") != allowed {
-				t.Errorf("allowed %v: %s", allowed, got)
-			}
-			if got := w.statusesOf(h); !allowed && !strings.Contains(got, "the offer is not proven") {
-				t.Errorf("%s", got)
-			}
-			for _, m := range w.posted {
-				if allowed && strings.HasSuffix(string(m.To), "/identity") {
-					t.Error("a signature was asked for")
-				}
-			}
-			requester.stop()
-			handler.stop()
-		})
-		synctest.Test(t, func(t *testing.T) { // whose address is derived from a key signs, whatever is allowed
-			b := newBed(t, nil)
-			b.b.stop()
-			b.b = b.start(Stub(b.tb.new), sdk.Start{URL: bobHandler, Runtime: bob, Role: sdk.RoleHandler, Unsigned: allowed})
-			b.alter = altering(aliceRequester, func(m members) { delete(m, attributeProof) })
-			synctest.Wait()
-			b.request()
-			b.notLive(bobHandler, "it is not signed")
-			b.stopAll()
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.keys[reference], w.keys[other] = keyOf("x"), keyOf("y")
+		ether := new(memory)
+		q, h := reference.Join("p2prequester", "q"), other.Join("p2phandler", "mem")
+		handler := w.start(Stub((&memTransport{ether: ether}).new), sdk.Start{URL: h, Runtime: other, Role: sdk.RoleHandler})
+		synctest.Wait()
+		requester := w.start(Stub((&memTransport{ether: ether}).new),
+			sdk.Start{URL: q, Runtime: reference, Role: sdk.RoleRequester, Remote: other, Handler: h})
+		synctest.Wait()
+		if got := w.statusesOf(q); strings.Contains(got, "live") {
+			t.Errorf("%s", got)
+		}
+		if got := w.statusesOf(h); !strings.Contains(got, "the offer is not proven") {
+			t.Errorf("%s", got)
+		}
+		requester.stop()
+		handler.stop()
+	})
 }
 
 // TestAnswerBeforeTheOfferIsRead: a transport may describe itself at once; its answer is to this offer all the same.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
@@ -42,9 +41,8 @@ type setup struct {
 
 	connectErr error // what Connect returned; read when work is done
 
-	unsigned bool          // the other side's address is not derived from a key, and it may do without
-	heard    chan struct{} // Handler: closed when the offer has been verified
-	ticket   chan signed   // this side's proof for the channel; has room for the one
+	heard  chan struct{} // Handler: closed when the offer has been verified
+	ticket chan signed   // this side's proof for the channel; has room for the one
 
 	mu   sync.Mutex
 	sent int // signals
@@ -55,7 +53,7 @@ type setup struct {
 func (i *instance) begin(parent context.Context, remote, stub message.URL, role Role) *setup {
 	s := &setup{
 		i: i, parent: parent, peer: Peer{Local: i.start.Runtime, Remote: remote, Role: role}, stub: stub,
-		unsigned: i.start.Unsigned && !proof.KeyDerived(remote), heard: make(chan struct{}), ticket: make(chan signed, 1),
+		heard: make(chan struct{}), ticket: make(chan signed, 1),
 		described: make(chan struct{}), inbox: make(chan Signal, 1+MaxCandidates), connected: make(chan Channel, 1),
 	}
 	timed, stop := context.WithTimeoutCause(parent, setupTime, errSetupTime)

@@ -37,13 +37,11 @@ func (x signals) Send(ctx context.Context, sig Signal) error {
 
 // describe puts the description into this side's object, and before it what proves whose it is.
 func (s *setup) describe(ctx context.Context, description json.RawMessage) (err error) {
-	if !s.unsigned {
-		if description, err = canonical(description); err != nil {
-			return err
-		}
-		if err := s.attest(ctx, description); err != nil {
-			return err
-		}
+	if description, err = canonical(description); err != nil {
+		return err
+	}
+	if err := s.attest(ctx, description); err != nil {
+		return err
 	}
 	return s.mine.Set(ctx, attributeDescription, description)
 }

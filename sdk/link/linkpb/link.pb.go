@@ -361,7 +361,6 @@ type Start struct {
 	Handler       string                 `protobuf:"bytes,6,opt,name=handler,proto3" json:"handler,omitempty"`      // of a requester: the remote runtime's Handler
 	Config        []byte                 `protobuf:"bytes,7,opt,name=config,proto3" json:"config,omitempty"`        // a JSON object, or empty
 	Restarted     bool                   `protobuf:"varint,8,opt,name=restarted,proto3" json:"restarted,omitempty"` // an earlier instance of this URL has ended unasked
-	Unsigned      bool                   `protobuf:"varint,9,opt,name=unsigned,proto3" json:"unsigned,omitempty"`   // P2P: runtimes whose address is not derived from a key may prove nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -448,13 +447,6 @@ func (x *Start) GetConfig() []byte {
 func (x *Start) GetRestarted() bool {
 	if x != nil {
 		return x.Restarted
-	}
-	return false
-}
-
-func (x *Start) GetUnsigned() bool {
-	if x != nil {
-		return x.Unsigned
 	}
 	return false
 }
@@ -926,7 +918,7 @@ const file_link_proto_rawDesc = "" +
 	"\x05Hello\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
-	"\x04kind\x18\x03 \x01(\tR\x04kind\"\xe3\x01\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\"\xc7\x01\n" +
 	"\x05Start\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x18\n" +
 	"\aruntime\x18\x02 \x01(\tR\aruntime\x12\x12\n" +
@@ -935,8 +927,7 @@ const file_link_proto_rawDesc = "" +
 	"\x06remote\x18\x05 \x01(\tR\x06remote\x12\x18\n" +
 	"\ahandler\x18\x06 \x01(\tR\ahandler\x12\x16\n" +
 	"\x06config\x18\a \x01(\fR\x06config\x12\x1c\n" +
-	"\trestarted\x18\b \x01(\bR\trestarted\x12\x1a\n" +
-	"\bunsigned\x18\t \x01(\bR\bunsigned\"\t\n" +
+	"\trestarted\x18\b \x01(\bR\trestarted\"\t\n" +
 	"\aStarted\"\x06\n" +
 	"\x04Stop\"\x1d\n" +
 	"\x05Ended\x12\x14\n" +

@@ -160,7 +160,7 @@ func (h *host) start(t testing.TB, o Options) *Link {
 	s := o.Start
 	h.conn.Control(&linkpb.Frame{Instance: r.number, Kind: &linkpb.Frame_Start{Start: &linkpb.Start{
 		Url: string(s.URL), Runtime: string(s.Runtime), Role: string(s.Role), Domain: s.Domain, Remote: string(s.Remote),
-		Handler: string(s.Handler), Config: s.Config, Restarted: s.Restarted, Unsigned: s.Unsigned}}})
+		Handler: string(s.Handler), Config: s.Config, Restarted: s.Restarted}}})
 	l := &Link{URL: s.URL, t: t, o: o, host: h, run: r}
 	l.wait("the stub to start", func() bool { return r.started })
 	return l
