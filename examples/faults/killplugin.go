@@ -20,10 +20,11 @@ func killPlugin(ctx context.Context, b *bed) error {
 			return err
 		}
 		s := b.sides[i%2]
-		pid, err := b.plugin(ctx, s, b.transport)
+		running, err := b.plugin(ctx, s, b.transport)
 		if err != nil {
 			return err
 		}
+		pid := running.PID
 		pause, killed := b.watch(), time.Now()
 		if err := kill(pid); err != nil {
 			return err

@@ -57,11 +57,15 @@ type ledger struct {
 	doubts      uint64
 	refused     set // reported not to have come
 	refusals    uint64
+	held        uint64   // had to wait for room before they were taken
 	notes       []string // the first few things that should not have come
 
 	arrived time.Time     // when the last message came
 	longest time.Duration // without a message, since watch
 	changed chan struct{} // closed and replaced with every message while somebody waits
+
+	posted map[uint64]time.Time // when each number was; nil: nobody measures
+	took   []time.Duration      // to come, since latencies
 }
 
 // set is a set of numbers.
@@ -107,6 +111,10 @@ func (l *ledger) take(_ context.Context, m hyperty.Received) {
 		l.note("number %d of %s came after %d", e.Number, l.sender, l.last)
 	}
 	l.delivered++
+	if at, ok := l.posted[e.Number]; ok {
+		l.took = append(l.took, now.Sub(at))
+		delete(l.posted, e.Number)
+	}
 	l.last, l.incarnation = max(l.last, e.Number), max(l.incarnation, e.Incarnation)
 	if l.changed != nil {
 		close(l.changed)
@@ -158,6 +166,29 @@ func (l *ledger) watch() (pause func() time.Duration) {
 		defer l.mu.Unlock()
 		return max(l.longest, time.Since(l.arrived))
 	}
+}
+
+// measure begins to measure how long each message takes.
+func (l *ledger) measure() {
+	l.mu.Lock()
+	l.posted = map[uint64]time.Time{}
+	l.mu.Unlock()
+}
+
+// latencies is how long the messages took that came since the last call.
+func (l *ledger) latencies() []time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	took := l.took
+	l.took = nil
+	return took
+}
+
+// read is how many messages have come.
+func (l *ledger) read() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.delivered
 }
 
 // next waits until a message comes.

@@ -57,6 +57,6 @@ func switchWays(ctx context.Context, b *bed) error {
 	if reached < wished/2 {
 		b.result.fail("only %d of %d set-ups were live within %v", reached, wished, switchTime)
 	}
-	b.result.atMost("pause p99", b.result.pauses, 0.99, 100*time.Millisecond)
+	b.result.pauseP99(100 * time.Millisecond)
 	return nil
 }
