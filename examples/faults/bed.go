@@ -34,7 +34,7 @@ type bed struct {
 	flows  [2]*flow // from each side to the other
 	more   []*flow  // of further applications
 	pids   map[int]string
-	cheats []*rig.Process // programs between the others
+	others []*rig.Process // besides the node and the runtimes
 
 	// What the runtimes are started with besides the usual; "": the default.
 	policies [2]string // on P2P connections
@@ -60,6 +60,7 @@ func (b *bed) try(ctx context.Context) *result {
 	}
 	var cannot *cannotError
 	if errors.As(err, &cannot) {
+		b.result.skipped = true
 		b.result.fail("skipped: %v", cannot)
 	} else if err != nil {
 		b.result.fail("%v", err)
@@ -290,7 +291,7 @@ func (b *bed) close() {
 			s.Stop()
 		}
 	}
-	for _, p := range b.cheats {
+	for _, p := range b.others {
 		p.Stop()
 	}
 	if b.node != nil && b.node.Process != nil {

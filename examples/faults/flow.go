@@ -149,7 +149,9 @@ func (f *flow) enter(r *result) {
 	r.OutOfOrder += f.outOfOrder
 	r.Corrupt += f.corrupt
 	r.InDoubt += f.doubts
-	r.Refused += f.refusals
+	if f.mayRefuse { // else they are lost
+		r.Refused += f.refusals
+	}
 	for _, n := range f.notes {
 		r.fail("%s", n)
 	}

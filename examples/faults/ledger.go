@@ -175,11 +175,15 @@ func (l *ledger) measure() {
 	l.mu.Unlock()
 }
 
-// latencies is how long the messages took that came since the last call.
+// latencies is how long the messages took that came since the last call, and for how long those have been on their way
+// that have not come yet: one that is stuck is not quick.
 func (l *ledger) latencies() []time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	took := l.took
+	took, now := l.took, time.Now()
+	for _, at := range l.posted {
+		took = append(took, now.Sub(at))
+	}
 	l.took = nil
 	return took
 }

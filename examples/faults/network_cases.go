@@ -84,7 +84,7 @@ func loss(ctx context.Context, b *bed) error {
 
 // delivered is how many messages have come so far, both ways.
 func (b *bed) delivered() (n uint64) {
-	for _, f := range b.flows {
+	for _, f := range b.all() {
 		n += f.read()
 	}
 	return n

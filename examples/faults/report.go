@@ -33,6 +33,7 @@ type result struct {
 
 	pauses, recoveries []time.Duration // one a round
 	wrong              []string
+	skipped            bool
 	slow               []string // what did not keep to a bound of time or memory
 }
 
