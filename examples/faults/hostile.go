@@ -271,9 +271,7 @@ func (b *bed) reached(accomplice *rig.Runtime) error {
 // sentSoFar is how many messages have been sent, both ways.
 func (b *bed) sentSoFar() (n uint64) {
 	for _, f := range b.all() {
-		f.mu.Lock()
-		n += f.sent
-		f.mu.Unlock()
+		n += f.posts()
 	}
 	return n
 }

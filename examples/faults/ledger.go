@@ -212,10 +212,20 @@ func (l *ledger) next(ctx context.Context) error {
 }
 
 // lost is how many messages did not come although nobody has told their sender.
-func (l *ledger) lost() (n uint64) {
+func (l *ledger) lost() uint64 { return l.missing(l.posts()) }
+
+// posts is how many messages were posted.
+func (l *ledger) posts() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := uint64(1); i <= l.sent; i++ {
+	return l.sent
+}
+
+// missing is how many of the first messages have not come without their sender having been told.
+func (l *ledger) missing(first uint64) (n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := uint64(1); i <= first; i++ {
 		if !l.seen.has(i) && !l.doubt.has(i) && !(l.refused.has(i) && l.mayRefuse) {
 			n++
 		}

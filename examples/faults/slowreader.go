@@ -19,7 +19,7 @@ const (
 	slowPadding  = 512             // bytes that each of these messages carries besides the rest
 	slowPatience = 2 * time.Second // for which its sender waits with a message
 	slowFill     = 20 * time.Second
-	otherRate    = 500             // messages a second between the other applications, both ways together
+	otherRate    = 500 // messages a second between the other applications, both ways together
 	slowWindow   = 2 * time.Second
 )
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"strings"
@@ -35,7 +36,7 @@ func (c *conn) entry(body json.RawMessage) (forged json.RawMessage, ok bool) {
 	if json.Unmarshal(body, &answer) != nil || json.Unmarshal(answer.Value["runtime"], &owner) != nil || owner == "" {
 		return nil, false
 	}
-	accomplice := string(c.r.accomplice)
+	accomplice, honest := string(c.r.accomplice), message.Encode(answer)
 	other := c.r.another(answer.Value)
 	switch c.r.IntN(5) {
 	case 0: // the whole of it is the accomplice's
@@ -59,7 +60,8 @@ func (c *conn) entry(body json.RawMessage) (forged json.RawMessage, ok bool) {
 			}
 		}
 	}
-	return message.Encode(answer), true
+	forged = message.Encode(answer)
+	return forged, !bytes.Equal(forged, honest)
 }
 
 // another keeps an entry, and returns one that was kept before.

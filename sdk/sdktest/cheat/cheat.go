@@ -56,6 +56,9 @@ type Cheat struct {
 	done   chan struct{}
 	wg     sync.WaitGroup
 
+	closing sync.Once
+	closed  error
+
 	mu     sync.Mutex
 	random *rand.Rand
 	seen   *bufio.Writer
@@ -186,9 +189,12 @@ func (c *Cheat) write() error {
 	return os.Rename(c.o.Report+".new", c.o.Report)
 }
 
-// Close writes what there is and closes the files.
+// Close writes what there is and closes the files. Closing twice gives the first call's error.
 func (c *Cheat) Close() error {
-	close(c.done)
-	c.wg.Wait()
-	return c.record.Close()
+	c.closing.Do(func() {
+		close(c.done)
+		c.wg.Wait()
+		c.closed = c.record.Close()
+	})
+	return c.closed
 }
