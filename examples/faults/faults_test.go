@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -174,6 +176,42 @@ func TestPlan(t *testing.T) {
 		if !strings.Contains(text.String(), trial.name+" ") {
 			t.Errorf("%s is not listed", trial.name)
 		}
+	}
+}
+
+// A text is found wherever it is in a file, and only where it is.
+func TestContains(t *testing.T) {
+	const text = "body-marker"
+	name := filepath.Join(t.TempDir(), "record")
+	for at := range 3 * len(text) {
+		file := make([]byte, 1<<20+2*len(text))
+		where := 1<<20 - 2*len(text) + at
+		copy(file[where:], text)
+		for _, c := range []struct {
+			file []byte
+			want bool
+		}{{file, true}, {file[:where+len(text)-1], false}, {file[where:], true}} {
+			if err := os.WriteFile(name, c.file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := contains(name, text); err != nil || got != c.want {
+				t.Errorf("at %d of %d bytes: %v, %v", where, len(c.file), got, err)
+			}
+		}
+	}
+}
+
+// What is stuck counts for as long as it has been under way.
+func TestLatencies(t *testing.T) {
+	l := &ledger{sender: "a", sent: 2}
+	l.measure()
+	l.posted[1], l.posted[2] = time.Now().Add(-time.Minute), time.Now().Add(-time.Hour)
+	came(l, body("a", 1, 1))
+	if got := l.latencies(); len(got) != 2 || quantile(got, 0.5) < time.Minute || quantile(got, 1) < time.Hour {
+		t.Errorf("%v", got)
+	}
+	if got := l.latencies(); len(got) != 1 {
+		t.Errorf("again: %v", got)
 	}
 }
 

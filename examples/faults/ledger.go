@@ -106,6 +106,8 @@ func (l *ledger) take(_ context.Context, m hyperty.Received) {
 		l.duplicated++
 		l.note("number %d of %s came twice", e.Number, l.sender)
 		return
+	case l.refused.has(e.Number):
+		l.note("number %d of %s came after it was refused", e.Number, l.sender)
 	case e.Number < l.last || e.Incarnation < l.incarnation:
 		l.outOfOrder++
 		l.note("number %d of %s came after %d", e.Number, l.sender, l.last)
