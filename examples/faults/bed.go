@@ -34,6 +34,7 @@ type bed struct {
 	flows  [2]*flow // from each side to the other
 	more   []*flow  // of further applications
 	pids   map[int]string
+	uneasy time.Duration  // the longest pause without a fault
 	others []*rig.Process // besides the node and the runtimes
 
 	// What the runtimes are started with besides the usual; "": the default.
@@ -157,6 +158,16 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// calm is wait while nothing is broken. The longest pause in that is a figure of the result: what the machine does to
+// messages by itself.
+func (b *bed) calm(ctx context.Context, d time.Duration) error {
+	pause := b.watch()
+	err := wait(ctx, d)
+	b.uneasy = max(b.uneasy, pause())
+	b.result.figure("pause_without_fault_ms", milliseconds(b.uneasy))
+	return err
 }
 
 // next waits until a message has come in both directions.

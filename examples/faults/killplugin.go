@@ -16,7 +16,7 @@ func killPlugin(ctx context.Context, b *bed) error {
 		return err
 	}
 	for i := range b.rounds {
-		if err := wait(ctx, time.Second+rand.N(time.Second)); err != nil {
+		if err := b.calm(ctx, time.Second+rand.N(time.Second)); err != nil {
 			return err
 		}
 		s := b.sides[i%2]

@@ -26,7 +26,7 @@ func killRuntime(ctx context.Context, b *bed) error {
 				return err
 			}
 		}
-		if err := wait(ctx, time.Second+rand.N(time.Second)); err != nil {
+		if err := b.calm(ctx, time.Second+rand.N(time.Second)); err != nil {
 			return err
 		}
 		before, err := alice.resets(ctx, bob.URL)

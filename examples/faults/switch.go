@@ -23,6 +23,9 @@ func switchWays(ctx context.Context, b *bed) error {
 	}
 	alice, bob := b.sides[0], b.sides[1]
 	commands := alice.app.Runtime().Join("registry")
+	if err := b.calm(ctx, 2*time.Second); err != nil {
+		return err
+	}
 	wished, reached := 0, 0
 	next := time.NewTicker(switchTime)
 	defer next.Stop()

@@ -38,7 +38,7 @@ func upgrade(ctx context.Context, b *bed) error {
 				return err
 			}
 		}
-		if err := wait(ctx, 500*time.Millisecond); err != nil {
+		if err := b.calm(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}
 		s, next := b.sides[i%2], versions[(i/2+1)%2]
