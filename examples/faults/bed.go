@@ -33,7 +33,7 @@ type bed struct {
 	sides  [2]*side
 	flows  [2]*flow // from each side to the other
 	more   []*flow  // of further applications
-	pids   map[int]string
+	pids   map[process]string
 	uneasy time.Duration  // the longest pause without a fault
 	others []*rig.Process // besides the node and the runtimes
 
@@ -54,7 +54,7 @@ type side struct {
 
 // try runs the trial and returns what the ledger says.
 func (b *bed) try(ctx context.Context) *result {
-	b.pids = map[int]string{}
+	b.pids = map[process]string{}
 	err := os.MkdirAll(b.house.Dir, 0o700)
 	if err == nil {
 		err = b.run(ctx, b)
@@ -277,9 +277,21 @@ func (b *bed) plugin(ctx context.Context, s *side, name string) (api.Plugin, err
 func (b *bed) notePlugins(side string, st api.Status) {
 	for _, p := range st.Plugins {
 		if p.PID != 0 {
-			b.pids[p.PID] = side + "'s " + p.Name
+			b.pids[identify(p.PID)] = side + "'s " + p.Name
 		}
 	}
+}
+
+// gone waits a little until a process that has no reason to live any more has ended.
+func gone(ctx context.Context, p process) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for p.alive() {
+		if wait(ctx, lookPause) != nil {
+			return !p.alive()
+		}
+	}
+	return true
 }
 
 // close ends everything, applications first, and checks that no process is left.
@@ -308,9 +320,9 @@ func (b *bed) close() {
 	if b.node != nil && b.node.Process != nil {
 		b.node.Stop()
 	}
-	for pid, name := range b.pids {
-		if alive(pid) {
-			b.result.fail("process %d of %s is left", pid, name)
+	for p, name := range b.pids {
+		if !gone(context.WithoutCancel(ctx), p) {
+			b.result.fail("process %d of %s is left", p.pid, name)
 		}
 	}
 	if err := b.net.close(); err != nil {

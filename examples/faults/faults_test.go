@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -234,5 +235,35 @@ func TestJSON(t *testing.T) {
 	text, err = json.Marshal(r)
 	if err != nil || !strings.Contains(string(text), `"cheats":{"drop":2},"figures":{"x":1}`) {
 		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// A process is known by more than its number, and has ended when it has, whoever looks at it or does not.
+func TestProcess(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	p := identify(cmd.Process.Pid)
+	if !p.alive() {
+		t.Error("it was just started")
+	}
+	if err := kill(p.pid); err != nil {
+		t.Fatal(err)
+	}
+	if p.born != "" && !gone(t.Context(), p) { // nobody has waited for it
+		t.Error("killed, and alive")
+	}
+	_ = cmd.Wait()
+	if !gone(t.Context(), p) {
+		t.Error("ended, and alive")
+	}
+	me := identify(os.Getpid())
+	other := me
+	if other.born != "" {
+		other.born += "0"
+		if !me.alive() || other.alive() {
+			t.Error("not told from another with its number")
+		}
 	}
 }

@@ -24,20 +24,20 @@ func killPlugin(ctx context.Context, b *bed) error {
 		if err != nil {
 			return err
 		}
-		pid := running.PID
+		victim := identify(running.PID)
 		pause, killed := b.watch(), time.Now()
-		if err := kill(pid); err != nil {
+		if err := kill(victim.pid); err != nil {
 			return err
 		}
 		if err := b.direct(ctx, b.transport, killed, 30*time.Second); err != nil {
 			return err
 		}
 		recovered := time.Since(killed)
-		if alive(pid) {
-			b.result.fail("process %d is there %v after it was killed", pid, recovered)
+		if victim.alive() {
+			b.result.fail("process %d is there %v after it was killed", victim.pid, recovered)
 		}
 		b.result.round(pause(), recovered)
-		b.say("  %3d  %s's plug-in %d killed: pause %.0f ms, direct again after %.0f ms", i+1, s.Name, pid, milliseconds(pause()), milliseconds(recovered))
+		b.say("  %3d  %s's plug-in %d killed: pause %.0f ms, direct again after %.0f ms", i+1, s.Name, victim.pid, milliseconds(pause()), milliseconds(recovered))
 	}
 	b.result.atMost("pause p95", b.result.pauses, 0.95, time.Second)
 	b.result.atMost("the longest time to a direct path", b.result.recoveries, 1, 10*time.Second)

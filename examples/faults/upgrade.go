@@ -51,6 +51,7 @@ func upgrade(ctx context.Context, b *bed) error {
 		if err != nil {
 			return err
 		}
+		old := identify(before.PID)
 		if _, err := s.Command(ctx, "plugins", "install", next.program); err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ func upgrade(ctx context.Context, b *bed) error {
 		}
 		held := pause()
 		b.result.round(held, took)
-		b.changed(ctx, s, before, done, next)
+		b.changed(ctx, s, old, done, next)
 		b.say("  %3d  %s's %s %s (process %d) replaced by %s (process %d): pause %.0f ms, all moved after %.0f ms", i+1, s.Name, name,
 			done.OldVersion, done.OldPID, done.NewVersion, done.NewPID, milliseconds(held), milliseconds(took))
 	}
@@ -132,7 +133,7 @@ func (b *bed) refuseEvil(ctx context.Context, s *side, plugin string, next versi
 		b.result.fail("%s took a program with the wrong checksum as its %s: %+v", s.Name, plugin, done)
 	case !strings.Contains(err.Error(), "not the file that was installed"):
 		b.result.fail("%s refused a program with the wrong checksum and says nothing of it: %v", s.Name, err)
-	case asked != nil || after.PID != before.PID || !alive(before.PID):
+	case asked != nil || after.PID != before.PID || !identify(before.PID).alive():
 		b.result.fail("%s's %s did not go on when a program with the wrong checksum was refused: process %d, before %d (%v)",
 			s.Name, plugin, after.PID, before.PID, asked)
 	}
@@ -161,18 +162,18 @@ func spoil(folder, plugin string) error {
 }
 
 // changed checks what is there after an upgrade.
-func (b *bed) changed(ctx context.Context, s *side, before api.Plugin, done api.Reloaded, next version) {
+func (b *bed) changed(ctx context.Context, s *side, old process, done api.Reloaded, next version) {
 	after, err := b.plugin(ctx, s, done.Plugin)
 	switch {
 	case err != nil:
 		b.result.fail("%v", err)
-	case !done.Running || done.OldPID != before.PID || done.NewPID != after.PID || after.PID == before.PID:
-		b.result.fail("%s's upgrade says %+v; the process was %d and is %d", s.Name, done, before.PID, after.PID)
+	case !done.Running || done.OldPID != old.pid || done.NewPID != after.PID || after.PID == old.pid:
+		b.result.fail("%s's upgrade says %+v; the process was %d and is %d", s.Name, done, old.pid, after.PID)
 	case after.Version != next.name || done.NewVersion != next.name:
 		b.result.fail("%s's %s has the version %s after the upgrade to %s", s.Name, done.Plugin, after.Version, next.name)
 	case done.Cut != 0:
 		b.result.fail("%d connections of %s's %s were cut by the upgrade", done.Cut, s.Name, done.Plugin)
-	case alive(before.PID):
-		b.result.fail("process %d is there after %s's upgrade", before.PID, s.Name)
+	case !gone(ctx, old):
+		b.result.fail("process %d is there after %s's upgrade", old.pid, s.Name)
 	}
 }
