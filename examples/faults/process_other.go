@@ -5,9 +5,12 @@ package main
 import "os"
 
 // process is a process.
-type process struct{ pid int }
+type process struct {
+	pid  int
+	born string // never set here
+}
 
-func identify(pid int) process { return process{pid} }
+func identify(pid int) process { return process{pid: pid} }
 
 // alive tells whether there is such a process.
 func (p process) alive() bool {
