@@ -24,8 +24,8 @@
 // # Two cases more closely
 //
 // slow-reader: one application sends as fast as it may to one that takes a message a second; two others at the same
-// runtimes measure how long their messages take, those that are stuck included. A third of the rounds, of 2 s each, are
-// without the slow reader: what holds is a comparison within one run. Each runtime may grow by 20 MiB, which is the
+// runtimes measure how long their messages take, those that are stuck included. Half of the rounds, of 2 s each, before and
+// after, are without the slow reader: what holds is a comparison of medians within one run. Each runtime may grow by 20 MiB, which is the
 // ring and the inbox of one session (package core/session, Options).
 //
 // hostile: over the relay all frames and messages pass a Message Node that cheats, while names come and go that have to
