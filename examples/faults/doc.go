@@ -24,9 +24,9 @@
 // # Two cases more closely
 //
 // slow-reader: one application sends as fast as it may to one that takes a message a second; two others at the same
-// runtimes measure how long their messages take, those that are stuck included. Half of the rounds, of 2 s each, before and
-// after, are without the slow reader: what holds is a comparison of medians within one run. Each runtime may grow by 20 MiB, which is the
-// ring and the inbox of one session (package core/session, Options).
+// runtimes measure how long their messages take, those that are stuck included. Half of the rounds, of 2 s each, are
+// without the slow reader, some before and some after: what holds is a comparison of medians within one run. Each
+// runtime may grow by 20 MiB, which is the ring and the inbox of one session (package core/session, Options).
 //
 // hostile: over the relay all frames and messages pass a Message Node that cheats, while names come and go that have to
 // be looked up at it; over quic alice's runtime has a plug-in that cheats, and connections over it are made and ended
