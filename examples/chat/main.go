@@ -5,7 +5,7 @@
 //
 //	go build -o bin/protofly ./cmd/runtime
 //	go build -o bin/protofly-node ./cmd/msgnode
-//	go build -o bin/ ./plugins/...
+//	go build -o bin/ ./plugins/msgnode-ws ./plugins/quic ./plugins/webrtc
 //	bin/protofly plugins install --data /tmp/chat/alice bin/msgnode-ws bin/quic
 //	bin/protofly plugins install --data /tmp/chat/bob bin/msgnode-ws bin/quic
 //

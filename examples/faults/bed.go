@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/protofly/protofly/core/api"
@@ -30,9 +32,16 @@ type bed struct {
 	node   *rig.Node
 	sides  [2]*side
 	flows  [2]*flow // from each side to the other
-	pids   map[int]string
+	more   []*flow  // of further applications
+	pids   map[process]string
+	uneasy time.Duration  // the longest pause without a fault
+	others []*rig.Process // besides the node and the runtimes
 
-	policies [2]string // the runtimes', on P2P connections; "": the default
+	// What the runtimes are started with besides the usual; "": the default.
+	policies [2]string // on P2P connections
+	plugins  [2]string // folders of their plug-ins
+	config   [2]string // lines of their configuration
+	nodeURL  string    // where they find the Message Node, instead of where it is
 }
 
 // side is a runtime with its application.
@@ -45,29 +54,28 @@ type side struct {
 
 // try runs the trial and returns what the ledger says.
 func (b *bed) try(ctx context.Context) *result {
-	b.pids = map[int]string{}
+	b.pids = map[process]string{}
 	err := os.MkdirAll(b.house.Dir, 0o700)
 	if err == nil {
 		err = b.run(ctx, b)
 	}
 	var cannot *cannotError
 	if errors.As(err, &cannot) {
+		b.result.skipped = true
 		b.result.fail("skipped: %v", cannot)
 	} else if err != nil {
 		b.result.fail("%v", err)
 	}
-	for _, f := range b.flows {
-		if f == nil || f.stop == nil {
+	for _, f := range b.all() {
+		if f.stop == nil {
 			continue
 		}
 		if err := f.end(ctx, settleTime); err != nil {
 			b.result.fail("%v", err)
 		}
 	}
-	for _, f := range b.flows {
-		if f != nil {
-			f.enter(b.result)
-		}
+	for _, f := range b.all() {
+		f.enter(b.result)
 	}
 	b.close()
 	b.result.close(b.rounds)
@@ -79,16 +87,31 @@ type cannotError struct{ why string }
 
 func (e *cannotError) Error() string { return e.why }
 
+// all is every flow that was made.
+func (b *bed) all() []*flow {
+	return slices.DeleteFunc(append(b.flows[:len(b.flows):len(b.flows)], b.more...), func(f *flow) bool { return f == nil })
+}
+
 // start starts the node, the runtimes and the applications. Where the trial goes over the relay no P2P plug-in runs.
-func (b *bed) start(ctx context.Context, use ...string) (err error) {
-	if b.node, err = b.house.Node(ctx, rig.NodeOptions{Domain: domain, Listen: b.net.listen(), In: b.net.in(nodePlace), Plain: b.net != nil}); err != nil {
+func (b *bed) start(ctx context.Context, use ...string) error {
+	if err := b.startNode(ctx); err != nil {
 		return err
 	}
+	return b.startSides(ctx, use...)
+}
+
+func (b *bed) startNode(ctx context.Context) (err error) {
+	b.node, err = b.house.Node(ctx, rig.NodeOptions{Domain: domain, Listen: b.net.listen(), In: b.net.in(nodePlace), Plain: b.net != nil})
+	return err
+}
+
+func (b *bed) startSides(ctx context.Context, use ...string) (err error) {
 	for i, name := range [2]string{"alice", "bob"} {
 		s := &side{}
 		b.sides[i] = s
 		s.Runtime, err = b.house.Runtime(ctx, rig.RuntimeOptions{
-			Name: name, Domain: domain, Nodes: map[string]string{domain: b.node.URL}, Use: use, In: b.net.in(name), Policy: b.policies[i],
+			Name: name, Domain: domain, Nodes: map[string]string{domain: cmp.Or(b.nodeURL, b.node.URL)}, Plugins: b.plugins[i], Use: use,
+			In: b.net.in(name), Policy: b.policies[i], More: b.config[i],
 		})
 		if err != nil {
 			return err
@@ -135,6 +158,16 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// calm is wait while nothing is broken. The longest pause in that is a figure of the result: what the machine does to
+// messages by itself.
+func (b *bed) calm(ctx context.Context, d time.Duration) error {
+	pause := b.watch()
+	err := wait(ctx, d)
+	b.uneasy = max(b.uneasy, pause())
+	b.result.figure("pause_without_fault_ms", milliseconds(b.uneasy))
+	return err
 }
 
 // next waits until a message has come in both directions.
@@ -227,26 +260,38 @@ func isDirect(st api.Status, remote message.URL, plugin string, since time.Time)
 }
 
 // plugin is the process of a side's plug-in.
-func (b *bed) plugin(ctx context.Context, s *side, name string) (pid int, err error) {
+func (b *bed) plugin(ctx context.Context, s *side, name string) (api.Plugin, error) {
 	st, err := s.ask(ctx)
 	if err != nil {
-		return 0, err
+		return api.Plugin{}, err
 	}
 	b.notePlugins(s.Name, st)
 	for _, p := range st.Plugins {
 		if p.Name == name && p.PID != 0 {
-			return p.PID, nil
+			return p, nil
 		}
 	}
-	return 0, fmt.Errorf("%s has no plug-in %s running", s.Name, name)
+	return api.Plugin{}, fmt.Errorf("%s has no plug-in %s running", s.Name, name)
 }
 
 func (b *bed) notePlugins(side string, st api.Status) {
 	for _, p := range st.Plugins {
 		if p.PID != 0 {
-			b.pids[p.PID] = side + "'s " + p.Name
+			b.pids[identify(p.PID)] = side + "'s " + p.Name
 		}
 	}
+}
+
+// gone waits a little until a process that has no reason to live any more has ended.
+func gone(ctx context.Context, p process) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for p.alive() {
+		if wait(ctx, lookPause) != nil {
+			return !p.alive()
+		}
+	}
+	return true
 }
 
 // close ends everything, applications first, and checks that no process is left.
@@ -269,12 +314,15 @@ func (b *bed) close() {
 			s.Stop()
 		}
 	}
-	if b.node != nil {
+	for _, p := range b.others {
+		p.Stop()
+	}
+	if b.node != nil && b.node.Process != nil {
 		b.node.Stop()
 	}
-	for pid, name := range b.pids {
-		if alive(pid) {
-			b.result.fail("process %d of %s is left", pid, name)
+	for p, name := range b.pids {
+		if !gone(context.WithoutCancel(ctx), p) {
+			b.result.fail("process %d of %s is left", p.pid, name)
 		}
 	}
 	if err := b.net.close(); err != nil {

@@ -25,13 +25,17 @@ type fault struct {
 // faults are all cases, in the order in which they run.
 func faults() []fault {
 	p2p := []string{"quic", "webrtc"}
+	every := append(p2p, relay)
 	return []fault{
-		{"kill-plugin", "kill -9 of one side's P2P plug-in; nothing lost, flowing again over the relay within 1 s (p95), direct again within 10 s, no process left", p2p, 10, 20_000, killPlugin},
-		{"kill-node", "kill -9 of the Message Node; nothing lost; direct: a pause of at most 100 ms; relayed: flowing within 3 s of the node's return", []string{"quic", "webrtc", relay}, 5, 5_000, killNode},
-		{"blackhole", "the direct path swallows every datagram; nothing lost, on the relay within 6.5 s", p2p, 3, 5_000, blackhole},
+		{"kill-plugin", "kill -9 of one side's P2P plug-in; nothing lost, flowing again over the relay within 1 s (p95), direct again within 10 s, no process left", p2p, 100, 20_000, killPlugin},
+		{"kill-node", "kill -9 of the Message Node; nothing lost; direct: a pause of at most 100 ms; relayed: flowing within 3 s of the node's return", every, 10, 5_000, killNode},
+		{"switch", "every 200 ms another way: relay, QUIC, WebRTC; nothing lost, pauses of at most 100 ms (p99)", []string{anyWay}, 600, 5_000, switchWays},
+		{"upgrade", "one side's plug-in is replaced by another version while it is in use (relay: the Message Node's stub); nothing lost, pauses of at most 500 ms (p99); every tenth time a program with the wrong checksum comes first and is refused", every, 50, 5_000, upgrade},
+		{"blackhole", "the direct path swallows every datagram; nothing lost, on the relay within 6.5 s", p2p, 5, 5_000, blackhole},
 		{"loss", "the direct path loses 1, 5 and 20 % of the datagrams, a round each; nothing lost", p2p, 3, 5_000, loss},
-		{"switch", "every 200 ms another way: relay, QUIC, WebRTC; nothing lost, pauses of at most 100 ms (p99)", []string{anyWay}, 150, 5_000, switchWays},
-		{"kill-runtime", "kill -9 of a whole runtime; within 5 s of its return the other side has reported the reset and what is in doubt; what was neither delivered nor reported is lost, and none may be", []string{"quic", "webrtc", relay}, 3, 2_000, killRuntime},
+		{"kill-runtime", "kill -9 of a whole runtime; within 5 s of its return the other side has reported the reset and what is in doubt; each message came, is in doubt, or was refused with an answer: one that is nothing of these is lost", every, 5, 2_000, killRuntime},
+		{"slow-reader", "an application reads one message a second of the 10,000 a second that it is sent; its sender is held up and nothing lost; another application's p99 at most doubles; the runtimes' memory stays within its bound plus 10 %; a round is 2 s, half of them without the slow reader", every, 16, slowRate, slowReader},
+		{"hostile", "a Message Node (relay) or a P2P plug-in (quic) that was written to cheat; a round is one try; nothing altered or forged is delivered, and no message's body is in what they saw", []string{relay, "quic"}, 5_000, 1_000, hostile},
 	}
 }
 

@@ -8,6 +8,9 @@
 // it measures the pause, which is the longest time in which nothing came in either direction, and how long it took
 // until all was as before (recovered).
 //
+// Each message is accounted for: it came (delivered), or its sender was told that it may have come (in doubt), or that
+// it did not (refused, which few cases allow). What is nothing of these is lost.
+//
 // -list says what each case does and what has to hold. The exit code is 0 only if everything that was asked for holds;
 // a case that this machine cannot run (the ones that need network namespaces want root, ip and nft) does not hold, and
 // says why. -json prints a list of
@@ -15,5 +18,18 @@
 //	{case, transport, rounds, sent, delivered, lost, duplicated, out_of_order, corrupt, in_doubt,
 //	 pause_ms: {p50, p95, max}, recovered_ms: {p50, p95, max}, ok, why}
 //
-// and nothing else. Messages that were reported in doubt and did not come are not lost: the sender knows.
+// and nothing else. Some cases add members: refused; pause_ms.p99 where a bound is on it; cheats, how often each was
+// tried; figures, what else was measured.
+//
+// # Two cases more closely
+//
+// slow-reader: one application sends as fast as it may to one that takes a message a second; two others at the same
+// runtimes measure how long their messages take, those that are stuck included. Half of the rounds, of 2 s each, are
+// without the slow reader, some before and some after: what holds is a comparison of medians within one run. Each
+// runtime may grow by 20 MiB, which is the ring and the inbox of one session (package core/session, Options).
+//
+// hostile: over the relay all frames and messages pass a Message Node that cheats, while names come and go that have to
+// be looked up at it; over quic alice's runtime has a plug-in that cheats, and connections over it are made and ended
+// all the time. They say in a file what they have tried, and every kind must have been. They keep all bytes that they
+// saw: the marker that is in the body of each message may not be in them, and the other runtime's address must be.
 package main

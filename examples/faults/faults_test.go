@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +15,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/protofly/protofly/examples/internal/rig"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -76,6 +79,14 @@ func TestLedger(t *testing.T) {
 			m := message.Message{ID: message.NumberID(1), Type: message.Update, From: "hyperty://x/a", To: "hyperty://x/b"}
 			l.reported(context.Background(), m.Refuse(message.CodeNotFound, "nobody"))
 		}, result{Lost: 4}},
+		{"refused as it may be", func(l *ledger) {
+			l.mayRefuse = true
+			came(l, body("a", 1, 2))
+			for _, n := range []uint64{1, 1, 3} {
+				m := message.Message{ID: message.NumberID(n), Type: message.Update, From: "hyperty://x/a", To: "hyperty://x/b"}
+				l.reported(context.Background(), m.Refuse(message.CodeNotFound, "nobody"))
+			}
+		}, result{Delivered: 1, Refused: 2, Lost: 1}},
 	} {
 		f := &flow{ledger: &ledger{sender: "a", sent: 4}}
 		c.do(f.ledger)
@@ -83,7 +94,7 @@ func TestLedger(t *testing.T) {
 		f.enter(&got)
 		c.want.Sent, got.wrong = 4, nil
 		if got.Sent != c.want.Sent || got.Delivered != c.want.Delivered || got.Lost != c.want.Lost || got.Duplicated != c.want.Duplicated ||
-			got.OutOfOrder != c.want.OutOfOrder || got.Corrupt != c.want.Corrupt || got.InDoubt != c.want.InDoubt {
+			got.OutOfOrder != c.want.OutOfOrder || got.Corrupt != c.want.Corrupt || got.InDoubt != c.want.InDoubt || got.Refused != c.want.Refused {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
 		}
 	}
@@ -169,34 +180,90 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// One round of a case with real processes, and the JSON that it prints: exactly these members.
-func TestKillPlugin(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts real processes")
+// A text is found wherever it is in a file, and only where it is.
+func TestContains(t *testing.T) {
+	const text = "body-marker"
+	name := filepath.Join(t.TempDir(), "record")
+	for at := range 3 * len(text) {
+		file := make([]byte, 1<<20+2*len(text))
+		where := 1<<20 - 2*len(text) + at
+		copy(file[where:], text)
+		for _, c := range []struct {
+			file []byte
+			want bool
+		}{{file, true}, {file[:where+len(text)-1], false}, {file[where:], true}} {
+			if err := os.WriteFile(name, c.file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := contains(name, text); err != nil || got != c.want {
+				t.Errorf("at %d of %d bytes: %v, %v", where, len(c.file), got, err)
+			}
+		}
 	}
-	o := options{name: "kill-plugin", transport: "quic", rounds: 2, rate: 2000, json: true}
-	planned, err := o.plan()
-	if err != nil {
-		t.Fatal(err)
+}
+
+// What is stuck counts for as long as it has been under way.
+func TestLatencies(t *testing.T) {
+	l := &ledger{sender: "a", sent: 2}
+	l.measure()
+	l.posted[1], l.posted[2] = time.Now().Add(-time.Minute), time.Now().Add(-time.Hour)
+	came(l, body("a", 1, 1))
+	if got := l.latencies(); len(got) != 2 || quantile(got, 0.5) < time.Minute || quantile(got, 1) < time.Hour {
+		t.Errorf("%v", got)
 	}
-	var out bytes.Buffer
-	ok, err := run(t.Context(), o, planned, rig.Build, &out)
-	if err != nil || !ok {
-		t.Fatalf("%v\n%s", err, out.String())
+	if got := l.latencies(); len(got) != 1 {
+		t.Errorf("again: %v", got)
 	}
-	var results []map[string]any
-	if err := json.Unmarshal(out.Bytes(), &results); err != nil || len(results) != 1 {
-		t.Fatalf("%v\n%s", err, out.String())
+}
+
+// The JSON of a result has exactly these members, where a case has nothing more to tell.
+func TestJSON(t *testing.T) {
+	r := newResult(trial{fault: faults()[0], transport: "quic"})
+	r.close(0)
+	text, err := json.Marshal(r)
+	var members map[string]any
+	if err != nil || json.Unmarshal(text, &members) != nil {
+		t.Fatalf("%s, %v", text, err)
 	}
 	want := []string{"case", "corrupt", "delivered", "duplicated", "in_doubt", "lost", "ok", "out_of_order", "pause_ms", "recovered_ms", "rounds", "sent", "transport", "why"}
-	var got []string
-	for name := range results[0] {
-		got = append(got, name)
-	}
-	if slices.Sort(got); !slices.Equal(got, want) {
+	if got := slices.Sorted(maps.Keys(members)); !slices.Equal(got, want) {
 		t.Errorf("members %q", got)
 	}
-	if results[0]["rounds"] != 2.0 || results[0]["sent"] != results[0]["delivered"] {
-		t.Errorf("%v", results[0])
+	r.figure("x", 1.00049)
+	r.Cheats = map[string]uint64{"drop": 2}
+	r.pauseP99(0)
+	text, err = json.Marshal(r)
+	if err != nil || !strings.Contains(string(text), `"cheats":{"drop":2},"figures":{"x":1}`) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// A process is known by more than its number, and has ended when it has, whoever looks at it or does not.
+func TestProcess(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	p := identify(cmd.Process.Pid)
+	if !p.alive() {
+		t.Error("it was just started")
+	}
+	if err := kill(p.pid); err != nil {
+		t.Fatal(err)
+	}
+	if p.born != "" && !gone(t.Context(), p) { // nobody has waited for it
+		t.Error("killed, and alive")
+	}
+	_ = cmd.Wait()
+	if !gone(t.Context(), p) {
+		t.Error("ended, and alive")
+	}
+	me := identify(os.Getpid())
+	other := me
+	if other.born != "" {
+		other.born += "0"
+		if !me.alive() || other.alive() {
+			t.Error("not told from another with its number")
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type flow struct {
 	to          message.URL
 	rate        int // a second
 	padding     string
+	patience    time.Duration // with one message, which may have to wait for room; 0: sendTimeout, and an error ends the flow
 	incarnation atomic.Uint64
 
 	stop context.CancelFunc
@@ -29,8 +31,9 @@ type flow struct {
 
 const (
 	sendTick    = 2 * time.Millisecond
-	sendTimeout = time.Minute // of one message, which may have to wait for room
+	sendTimeout = time.Minute // of one message
 	maxDebt     = 100 * time.Millisecond
+	longPost    = 100 * time.Millisecond // a message that is taken only after this has had to wait
 )
 
 // newFlow makes the stream; the receiver's messages and the sender's responses go to its ledger.
@@ -77,17 +80,41 @@ func (f *flow) over(n int) time.Duration {
 
 // post sends the next message. One that was begun is sent in any case: its number would be missing.
 func (f *flow) post(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(f.patience, sendTimeout))
 	defer cancel()
+	began := time.Now()
 	f.mu.Lock()
 	f.sent++
 	e := entry{Sender: f.sender, Incarnation: f.incarnation.Load(), Number: f.sent, Padding: f.padding}
+	if f.posted != nil {
+		f.posted[e.Number] = began
+	}
 	f.mu.Unlock()
 	m := message.Message{ID: message.NumberID(e.Number), Type: message.Update, To: f.to, Body: e.seal()}
-	if err := f.from.Post(ctx, m); err != nil {
+	err := f.from.Post(ctx, m)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil || time.Since(began) > longPost {
+		f.held++
+	}
+	switch {
+	case err == nil:
+		return nil
+	case f.patience == 0:
 		return fmt.Errorf("message %d from %s: %w", e.Number, f.sender, err)
 	}
+	// The sender has been told, and goes on with the next.
+	if f.refused.add(e.Number) {
+		f.refusals++
+	}
 	return nil
+}
+
+// heldUp is how many messages had to wait for room, those that found none included.
+func (f *flow) heldUp() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.held
 }
 
 // end stops sending and waits until everything has come or is in doubt, for a while.
@@ -122,6 +149,9 @@ func (f *flow) enter(r *result) {
 	r.OutOfOrder += f.outOfOrder
 	r.Corrupt += f.corrupt
 	r.InDoubt += f.doubts
+	if f.mayRefuse { // else they are lost
+		r.Refused += f.refusals
+	}
 	for _, n := range f.notes {
 		r.fail("%s", n)
 	}

@@ -18,7 +18,7 @@ func killNode(ctx context.Context, b *bed) error {
 		}
 	}
 	for i := range b.rounds {
-		if err := wait(ctx, time.Second+rand.N(time.Second)); err != nil {
+		if err := b.calm(ctx, time.Second+rand.N(time.Second)); err != nil {
 			return err
 		}
 		pause := b.watch()

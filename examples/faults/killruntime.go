@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -25,7 +26,7 @@ func killRuntime(ctx context.Context, b *bed) error {
 				return err
 			}
 		}
-		if err := wait(ctx, time.Second+rand.N(time.Second)); err != nil {
+		if err := b.calm(ctx, time.Second+rand.N(time.Second)); err != nil {
 			return err
 		}
 		before, err := alice.resets(ctx, bob.URL)
@@ -34,6 +35,7 @@ func killRuntime(ctx context.Context, b *bed) error {
 		}
 		pause := b.watch()
 		bob.Kill()
+		posted := [2]uint64{b.flows[0].posts(), b.flows[1].posts()}
 		if err := wait(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}
@@ -48,15 +50,33 @@ func killRuntime(ctx context.Context, b *bed) error {
 		if err != nil {
 			return err
 		}
+		if err := b.accounted(ctx, posted, 30*time.Second); err != nil {
+			return err
+		}
 		reported := time.Since(back)
 		if err := b.next(ctx, 30*time.Second); err != nil {
 			return err
 		}
 		b.result.round(pause(), reported)
-		b.say("  %3d  bob's runtime killed: reset reported %.0f ms after its return, pause %.0f ms", i+1, milliseconds(reported), milliseconds(pause()))
+		b.say("  %3d  bob's runtime killed: reset and what is in doubt reported %.0f ms after its return, pause %.0f ms", i+1, milliseconds(reported), milliseconds(pause()))
 	}
 	b.result.atMost("the longest time from the return to the report", b.result.recoveries, 1, 5*time.Second)
 	return nil
+}
+
+// accounted waits until of each flow's first messages every one has come, or its sender was told.
+func (b *bed) accounted(ctx context.Context, first [2]uint64, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		missing := b.flows[0].missing(first[0]) + b.flows[1].missing(first[1])
+		if missing == 0 {
+			return nil
+		}
+		if wait(ctx, lookPause) != nil {
+			return fmt.Errorf("of the messages of before the kill %d have neither come nor been reported: %w, within %v", missing, errLate, limit)
+		}
+	}
 }
 
 // resets is how often the side's runtime has seen the other start again.

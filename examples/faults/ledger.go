@@ -57,11 +57,15 @@ type ledger struct {
 	doubts      uint64
 	refused     set // reported not to have come
 	refusals    uint64
+	held        uint64   // had to wait for room before they were taken
 	notes       []string // the first few things that should not have come
 
 	arrived time.Time     // when the last message came
 	longest time.Duration // without a message, since watch
 	changed chan struct{} // closed and replaced with every message while somebody waits
+
+	posted map[uint64]time.Time // when each number was; nil: nobody measures
+	took   []time.Duration      // to come, since latencies
 }
 
 // set is a set of numbers.
@@ -102,11 +106,17 @@ func (l *ledger) take(_ context.Context, m hyperty.Received) {
 		l.duplicated++
 		l.note("number %d of %s came twice", e.Number, l.sender)
 		return
+	case l.refused.has(e.Number):
+		l.note("number %d of %s came after it was refused", e.Number, l.sender)
 	case e.Number < l.last || e.Incarnation < l.incarnation:
 		l.outOfOrder++
 		l.note("number %d of %s came after %d", e.Number, l.sender, l.last)
 	}
 	l.delivered++
+	if at, ok := l.posted[e.Number]; ok {
+		l.took = append(l.took, now.Sub(at))
+		delete(l.posted, e.Number)
+	}
 	l.last, l.incarnation = max(l.last, e.Number), max(l.incarnation, e.Incarnation)
 	if l.changed != nil {
 		close(l.changed)
@@ -160,6 +170,33 @@ func (l *ledger) watch() (pause func() time.Duration) {
 	}
 }
 
+// measure begins to measure how long each message takes.
+func (l *ledger) measure() {
+	l.mu.Lock()
+	l.posted = map[uint64]time.Time{}
+	l.mu.Unlock()
+}
+
+// latencies is how long the messages took that came since the last call, and for how long those have been on their way
+// that have not come yet: one that is stuck is not quick.
+func (l *ledger) latencies() []time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	took, now := l.took, time.Now()
+	for _, at := range l.posted {
+		took = append(took, now.Sub(at))
+	}
+	l.took = nil
+	return took
+}
+
+// read is how many messages have come.
+func (l *ledger) read() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.delivered
+}
+
 // next waits until a message comes.
 func (l *ledger) next(ctx context.Context) error {
 	l.mu.Lock()
@@ -177,10 +214,20 @@ func (l *ledger) next(ctx context.Context) error {
 }
 
 // lost is how many messages did not come although nobody has told their sender.
-func (l *ledger) lost() (n uint64) {
+func (l *ledger) lost() uint64 { return l.missing(l.posts()) }
+
+// posts is how many messages were posted.
+func (l *ledger) posts() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := uint64(1); i <= l.sent; i++ {
+	return l.sent
+}
+
+// missing is how many of the first messages have not come without their sender having been told.
+func (l *ledger) missing(first uint64) (n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := uint64(1); i <= first; i++ {
 		if !l.seen.has(i) && !l.doubt.has(i) && !(l.refused.has(i) && l.mayRefuse) {
 			n++
 		}

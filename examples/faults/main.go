@@ -124,9 +124,9 @@ func run(ctx context.Context, o options, planned []trial, build rig.Builder, out
 			return false, ctx.Err()
 		}
 		say("\n%s over %s: %d rounds at %d messages/s", t.name, t.transport, t.rounds, t.rate)
-		b := &bed{trial: t, say: say, result: newResult(t), house: rig.House{Dir: fmt.Sprintf("%s/%d", dir, i), Bin: bin}}
-		results = append(results, b.try(ctx))
-		say("  %s", b.result.verdict())
+		r := t.play(ctx, rig.House{Dir: fmt.Sprintf("%s/%d", dir, i), Bin: bin}, say)
+		results = append(results, r)
+		say("  %s", r.verdict())
 	}
 	ok = !slices.ContainsFunc(results, func(r *result) bool { return !r.OK })
 	if o.json {
@@ -136,6 +136,11 @@ func run(ctx context.Context, o options, planned []trial, build rig.Builder, out
 	}
 	table(out, results)
 	return ok, nil
+}
+
+// play runs the trial in a house of its own.
+func (t trial) play(ctx context.Context, house rig.House, say func(format string, args ...any)) *result {
+	return (&bed{trial: t, say: say, result: newResult(t), house: house}).try(ctx)
 }
 
 // milliseconds is d as the ledger prints it.

@@ -34,7 +34,7 @@ func newNetwork(ctx context.Context) (*network, error) {
 			return nil, &cannotError{tool + " is not installed"}
 		}
 	}
-	n := &network{prefix: fmt.Sprintf("pff%d-", os.Getpid())}
+	n := &network{prefix: "pff" + randomText()[:8] + "-"}
 	for i, place := range []string{nodePlace, "alice", "bob"} {
 		if err := n.run(ctx, "", "ip netns add "+n.prefix+place); err != nil {
 			if i == 0 {

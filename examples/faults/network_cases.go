@@ -25,7 +25,7 @@ func blackhole(ctx context.Context, b *bed) error {
 		return err
 	}
 	for i := range b.rounds {
-		if err := wait(ctx, time.Second+rand.N(time.Second)); err != nil {
+		if err := b.calm(ctx, time.Second+rand.N(time.Second)); err != nil {
 			return err
 		}
 		pause := b.watch()
@@ -84,10 +84,8 @@ func loss(ctx context.Context, b *bed) error {
 
 // delivered is how many messages have come so far, both ways.
 func (b *bed) delivered() (n uint64) {
-	for _, f := range b.flows {
-		f.mu.Lock()
-		n += f.ledger.delivered
-		f.mu.Unlock()
+	for _, f := range b.all() {
+		n += f.read()
 	}
 	return n
 }

@@ -4,11 +4,19 @@ package main
 
 import "os"
 
+// process is a process.
+type process struct {
+	pid  int
+	born string // never set here
+}
+
+func identify(pid int) process { return process{pid: pid} }
+
 // alive tells whether there is such a process.
-func alive(pid int) bool {
-	p, err := os.FindProcess(pid)
+func (p process) alive() bool {
+	found, err := os.FindProcess(p.pid)
 	if err == nil {
-		_ = p.Release()
+		_ = found.Release()
 	}
 	return err == nil
 }

@@ -2,10 +2,47 @@
 
 package main
 
-import "syscall"
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+)
 
-// alive tells whether there is such a process.
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+// process is one, and not another that has its number later.
+type process struct {
+	pid  int
+	born string // "" where the system does not say
+}
+
+// identify notes which process has the number now.
+func identify(pid int) process {
+	_, born := look(pid)
+	return process{pid, born}
+}
+
+// alive tells whether it runs. One that has ended and that its parent has not looked at yet does not.
+func (p process) alive() bool {
+	if syscall.Kill(p.pid, 0) != nil {
+		return false
+	}
+	state, born := look(p.pid)
+	return born == p.born && state != "Z"
+}
+
+// look reads a process's state and when it was started, where there is a /proc.
+func look(pid int) (state, born string) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", ""
+	}
+	rest := string(text)
+	fields := strings.Fields(rest[strings.LastIndex(rest, ")")+1:]) // a name may have anything in it
+	if len(fields) < 20 {
+		return "", ""
+	}
+	return fields[0], fields[19]
+}
 
 // kill ends a process at once.
 func kill(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) }

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -20,13 +22,19 @@ type result struct {
 	OutOfOrder uint64 `json:"out_of_order"`
 	Corrupt    uint64 `json:"corrupt"`
 	InDoubt    uint64 `json:"in_doubt"`
+	Refused    uint64 `json:"refused,omitempty"` // not delivered, and the sender was told so
 	Pause      spread `json:"pause_ms"`
 	Recovered  spread `json:"recovered_ms"`
 	OK         bool   `json:"ok"`
 	Why        string `json:"why"` // it is not
 
+	Cheats  map[string]uint64  `json:"cheats,omitempty"`  // how often each was tried
+	Figures map[string]float64 `json:"figures,omitempty"` // what else was measured
+
 	pauses, recoveries []time.Duration // one a round
 	wrong              []string
+	skipped            bool
+	slow               []string // what did not keep to a bound of time or memory
 }
 
 // spread is how long something took over all rounds, in milliseconds.
@@ -34,6 +42,7 @@ type spread struct {
 	P50 float64 `json:"p50"`
 	P95 float64 `json:"p95"`
 	Max float64 `json:"max"`
+	P99 float64 `json:"p99,omitempty"` // where a bound is on it
 }
 
 func newResult(t trial) *result { return &result{Case: t.name, Transport: t.transport} }
@@ -48,10 +57,29 @@ func (r *result) fail(format string, args ...any) {
 	}
 }
 
+// late notes that a bound of time or memory was not kept, which may be the machine's fault.
+func (r *result) late(format string, args ...any) {
+	r.slow = append(r.slow, fmt.Sprintf(format, args...))
+}
+
+// figure notes something that was measured besides.
+func (r *result) figure(name string, value float64) {
+	if r.Figures == nil {
+		r.Figures = map[string]float64{}
+	}
+	r.Figures[name] = math.Round(value*1000) / 1000
+}
+
+// pauseP99 checks the pauses' p99, which is in the report then.
+func (r *result) pauseP99(bound time.Duration) {
+	r.Pause.P99 = milliseconds(quantile(r.pauses, 0.99))
+	r.atMost("pause p99", r.pauses, 0.99, bound)
+}
+
 // atMost checks a quantile of times against its bound.
 func (r *result) atMost(what string, times []time.Duration, q float64, bound time.Duration) {
 	if got := quantile(times, q); got > bound {
-		r.fail("%s is %.0f ms, at most %d ms is promised", what, milliseconds(got), bound.Milliseconds())
+		r.late("%s is %.0f ms, at most %d ms is promised", what, milliseconds(got), bound.Milliseconds())
 	}
 }
 
@@ -64,7 +92,9 @@ func (r *result) round(pause, recovered time.Duration) {
 
 // close works out what the rounds' notes come to. Nothing may be lost, duplicated, out of order or corrupt in any case.
 func (r *result) close(wanted int) {
+	p99 := r.Pause.P99
 	r.Pause, r.Recovered = spreadOf(r.pauses), spreadOf(r.recoveries)
+	r.Pause.P99 = p99
 	if r.Lost+r.Duplicated+r.OutOfOrder+r.Corrupt > 0 {
 		r.fail("%d lost, %d duplicated, %d out of order, %d corrupt", r.Lost, r.Duplicated, r.OutOfOrder, r.Corrupt)
 	}
@@ -74,8 +104,9 @@ func (r *result) close(wanted int) {
 	if r.Delivered == 0 {
 		r.fail("nothing was delivered")
 	}
-	r.OK = len(r.wrong) == 0
-	r.Why = strings.Join(r.wrong, "; ")
+	why := append(r.wrong[:len(r.wrong):len(r.wrong)], r.slow...)
+	r.OK = len(why) == 0
+	r.Why = strings.Join(why, "; ")
 }
 
 func (r *result) verdict() string {
@@ -86,7 +117,7 @@ func (r *result) verdict() string {
 }
 
 func spreadOf(times []time.Duration) spread {
-	return spread{milliseconds(quantile(times, 0.5)), milliseconds(quantile(times, 0.95)), milliseconds(quantile(times, 1))}
+	return spread{P50: milliseconds(quantile(times, 0.5)), P95: milliseconds(quantile(times, 0.95)), Max: milliseconds(quantile(times, 1))}
 }
 
 // quantile is the smallest of times that at least the part q of them does not exceed; 0 where there are none.
@@ -101,16 +132,27 @@ func quantile(times []time.Duration, q float64) time.Duration {
 
 // table prints the results for people.
 func table(out io.Writer, results []*result) {
-	fmt.Fprintf(out, "\n%-12s %-9s %6s %9s %9s %5s %5s %5s %7s %8s  %-22s %-24s\n", "case", "over", "rounds", "sent", "delivered",
-		"lost", "twice", "order", "corrupt", "in doubt", "pause ms p50/p95/max", "recovered ms p50/p95/max")
+	fmt.Fprintf(out, "\n%-12s %-9s %6s %9s %9s %5s %5s %5s %7s %8s %7s  %-22s %-24s\n", "case", "over", "rounds", "sent", "delivered",
+		"lost", "twice", "order", "corrupt", "in doubt", "refused", "pause ms p50/p95/max", "recovered ms p50/p95/max")
 	three := func(s spread) string { return fmt.Sprintf("%.0f / %.0f / %.0f", s.P50, s.P95, s.Max) }
 	for _, r := range results {
-		fmt.Fprintf(out, "%-12s %-9s %6d %9d %9d %5d %5d %5d %7d %8d  %-22s %-24s\n", r.Case, r.Transport, r.Rounds, r.Sent, r.Delivered,
-			r.Lost, r.Duplicated, r.OutOfOrder, r.Corrupt, r.InDoubt, three(r.Pause), three(r.Recovered))
+		fmt.Fprintf(out, "%-12s %-9s %6d %9d %9d %5d %5d %5d %7d %8d %7d  %-22s %-24s\n", r.Case, r.Transport, r.Rounds, r.Sent, r.Delivered,
+			r.Lost, r.Duplicated, r.OutOfOrder, r.Corrupt, r.InDoubt, r.Refused, three(r.Pause), three(r.Recovered))
 	}
 	for _, r := range results {
+		if len(r.Cheats)+len(r.Figures) > 0 {
+			fmt.Fprintf(out, "%s over %s: %s\n", r.Case, r.Transport, strings.Join(append(counted(r.Cheats), counted(r.Figures)...), ", "))
+		}
 		if !r.OK {
 			fmt.Fprintf(out, "NOT OK: %s over %s: %s\n", r.Case, r.Transport, r.Why)
 		}
 	}
+}
+
+// counted is a map for people, in the order of its names.
+func counted[N uint64 | float64](m map[string]N) (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, fmt.Sprintf("%s %v", strings.ReplaceAll(name, "_", " "), m[name]))
+	}
+	return list
 }

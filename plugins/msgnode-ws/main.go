@@ -6,9 +6,12 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
+// version is the plug-in's; a build may set it: go build -ldflags "-X main.version=1.2.3".
+var version = "1.0.0"
+
 func main() {
 	sdk.Serve(sdk.Descriptor{
-		Name: "msgnode-ws", Version: "1.0.0", Kind: sdk.KindNode,
+		Name: "msgnode-ws", Version: version, Kind: sdk.KindNode,
 		About: "Message Node stub over a WebSocket: relay between runtimes, addresses, Domain Registry",
 	}, stub.Stub{})
 }

@@ -7,9 +7,12 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
+// version is the plug-in's; a build may set it: go build -ldflags "-X main.version=1.2.3".
+var version = "1.0.0"
+
 func main() {
 	sdk.Serve(sdk.Descriptor{
-		Name: "quic", Version: "1.0.0", Kind: sdk.KindP2P,
+		Name: "quic", Version: version, Kind: sdk.KindP2P,
 		About: "P2P connections over QUIC: one UDP port, host and STUN addresses, hole punching",
 	}, p2p.Stub(transport.New))
 }

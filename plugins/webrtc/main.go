@@ -7,6 +7,9 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
+// version is the plug-in's; a build may set it: go build -ldflags "-X main.version=1.2.3".
+var version = "1.0.0"
+
 func main() {
-	sdk.Serve(sdk.Descriptor{Name: "webrtc", Version: "1.0.0", Kind: sdk.KindP2P, About: "direct connections by WebRTC data channels"}, p2p.Stub(transport.New))
+	sdk.Serve(sdk.Descriptor{Name: "webrtc", Version: version, Kind: sdk.KindP2P, About: "direct connections by WebRTC data channels"}, p2p.Stub(transport.New))
 }

@@ -36,11 +36,8 @@ func Build(ctx context.Context, dir string, plugins []string) (Binaries, error) 
 	for _, name := range plugins {
 		packages = append(packages, "./plugins/"+name)
 	}
-	args := append([]string{"build", "-o", out + string(filepath.Separator)}, packages...)
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = root
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return Binaries{}, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, text)
+	if err := goBuild(ctx, root, append([]string{"-o", out + string(filepath.Separator)}, packages...)...); err != nil {
+		return Binaries{}, err
 	}
 	suffix := ""
 	if runtime.GOOS == "windows" {
@@ -61,6 +58,29 @@ func Build(ctx context.Context, dir string, plugins []string) (Binaries, error) 
 		}
 	}
 	return b, nil
+}
+
+// Compile compiles one package of this project, which is named from its root ("./plugins/quic"), into the file out.
+// Where version is not "" it is what the program says as its version: the package's variable main.version.
+func Compile(ctx context.Context, out, pkg, version string) error {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	args := []string{"-o", out}
+	if version != "" {
+		args = append(args, "-ldflags", "-X main.version="+version)
+	}
+	return goBuild(ctx, root, append(args, pkg)...)
+}
+
+func goBuild(ctx context.Context, root string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
+	cmd.Dir = root
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", strings.Join(args, " "), err, text)
+	}
+	return nil
 }
 
 // moduleRoot is the folder of this project's checkout.

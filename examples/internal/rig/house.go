@@ -1,10 +1,12 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -85,7 +87,10 @@ type Runtime struct {
 	Name      string
 	URL       message.URL
 	Socket    string // of its application API
+	Plugins   string // the folder of its installed plug-ins
 	TraceFile string // with everything that it does, where that was asked for
+	binary    string
+	config    string // its configuration file
 	again     command
 }
 
@@ -93,6 +98,7 @@ type Runtime struct {
 type RuntimeOptions struct {
 	Name, Domain string
 	Nodes        map[string]string // the URL of each domain's Message Node
+	Plugins      string            // the folder of its installed plug-ins; "": the one of House.Bin
 	Use          []string          // P2P plug-ins
 	Policy       string            // on P2P connections; "": the default
 	More         string            // lines to add to its configuration
@@ -103,13 +109,13 @@ type RuntimeOptions struct {
 // Runtime starts a runtime.
 func (h *House) Runtime(ctx context.Context, o RuntimeOptions) (*Runtime, error) {
 	base := filepath.Join(h.Dir, o.Name)
-	r := &Runtime{Name: o.Name, Socket: base + ".sock"}
+	r := &Runtime{Name: o.Name, Socket: base + ".sock", Plugins: cmp.Or(o.Plugins, h.Bin.Plugins), binary: h.Bin.Runtime, config: base + ".yaml"}
 	var b strings.Builder
 	fmt.Fprintf(&b, "domain: %s\nnodes:\n", o.Domain)
 	for domain, url := range o.Nodes {
 		fmt.Fprintf(&b, "  %s: %s\n", domain, url)
 	}
-	fmt.Fprintf(&b, "data: %s\nplugins: {dir: %s, use: [%s]}\napi: {socket: %s}\n", base, h.Bin.Plugins, strings.Join(o.Use, ", "), r.Socket)
+	fmt.Fprintf(&b, "data: %s\nplugins: {dir: %s, use: [%s]}\napi: {socket: %s}\n", base, r.Plugins, strings.Join(o.Use, ", "), r.Socket)
 	if o.Trace {
 		r.TraceFile = base + ".trace"
 		fmt.Fprintf(&b, "trace: %s\n", r.TraceFile)
@@ -118,11 +124,10 @@ func (h *House) Runtime(ctx context.Context, o RuntimeOptions) (*Runtime, error)
 		fmt.Fprintf(&b, "p2p: {policy: %s}\n", o.Policy)
 	}
 	b.WriteString(o.More)
-	config := base + ".yaml"
-	if err := os.WriteFile(config, []byte(b.String()), 0o600); err != nil {
+	if err := os.WriteFile(r.config, []byte(b.String()), 0o600); err != nil {
 		return nil, err
 	}
-	r.again = command{name: "runtime " + o.Name, log: base + ".log", free: h.Free, in: o.In, args: []string{h.Bin.Runtime, "run", "--config", config}}
+	r.again = command{name: "runtime " + o.Name, log: base + ".log", free: h.Free, in: o.In, args: []string{h.Bin.Runtime, "run", "--config", r.config}}
 	return r, r.Start(ctx)
 }
 
@@ -138,6 +143,25 @@ func (r *Runtime) Start(ctx context.Context) error {
 	}
 	r.Process = p
 	return nil
+}
+
+// Command runs a command of the runtime's binary with the runtime's configuration, as an operator does. It returns what
+// the command printed; where it failed the error has what it printed on stderr.
+func (r *Runtime) Command(ctx context.Context, words ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, r.binary, append(words, "--config", r.config)...)
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return string(out), fmt.Errorf("protofly %s: %w: %s", strings.Join(words, " "), err, strings.TrimSpace(said.String()))
+	}
+	return string(out), nil
+}
+
+// Program starts a program that is neither: one that says on its first line of output that it is ready. name is unique
+// in the house.
+func (h *House) Program(ctx context.Context, name string, args ...string) (*Process, error) {
+	return start(ctx, command{name: name, log: filepath.Join(h.Dir, name+".log"), free: h.Free, args: args})
 }
 
 // Status asks the runtime what runs in it.

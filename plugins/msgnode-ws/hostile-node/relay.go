@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	"github.com/coder/websocket"
+	"github.com/flynn/noise"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/sdktest/cheat"
+)
+
+// relay is the man in the middle. It implements http.Handler.
+type relay struct {
+	*cheat.Cheat
+	node       string
+	accomplice message.URL
+	key        ed25519.PrivateKey // its own, which nobody's address is derived from
+	static     noise.DHKey
+
+	life    context.Context
+	end     context.CancelFunc
+	serving sync.WaitGroup
+
+	mu      sync.Mutex
+	conns   map[message.URL]*conn        // by runtime
+	shams   map[uint64]*sham             // handshakes as somebody else, by their incarnation
+	entries []map[string]json.RawMessage // some of the Domain Registry's
+}
+
+const maxEntries = 64
+
+// conn is a stub's connection and the one that it is carried on to the node.
+type conn struct {
+	r          *relay
+	stub, node *websocket.Conn
+	runtime    message.URL // set by up, guarded by relay.mu
+
+	ways map[message.URL]*cheat.Way // by the sender: down's own
+}
+
+func newRelay(c *cheat.Cheat, node string, accomplice message.URL) (*relay, error) {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	static, err := noise.DH25519.GenerateKeypair(nil)
+	if err != nil {
+		return nil, err
+	}
+	r := &relay{Cheat: c, node: node, accomplice: accomplice, key: key, static: static, conns: map[message.URL]*conn{}, shams: map[uint64]*sham{}}
+	r.life, r.end = context.WithCancel(context.Background())
+	return r, nil
+}
+
+func (r *relay) wait() { r.serving.Wait() }
+
+// ServeHTTP serves one stub.
+func (r *relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.serving.Add(1)
+	defer r.serving.Done()
+	ctx, cancel := context.WithCancel(r.life)
+	defer cancel()
+	node, _, err := websocket.Dial(ctx, r.node, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer node.CloseNow()
+	stub, err := websocket.Accept(w, req, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+	if err != nil {
+		return
+	}
+	defer stub.CloseNow()
+	node.SetReadLimit(2 * wire.MaxPacket)
+	stub.SetReadLimit(2 * wire.MaxPacket)
+	c := &conn{r: r, stub: stub, node: node, ways: map[message.URL]*cheat.Way{}}
+	var both sync.WaitGroup
+	both.Go(func() { defer cancel(); c.up(ctx) })
+	both.Go(func() { defer cancel(); c.down(ctx) })
+	both.Wait()
+	r.forget(c)
+}
+
+// up carries what the stub says to the node, and learns who it is.
+func (c *conn) up(ctx context.Context) {
+	for {
+		kind, packet, err := c.stub.Read(ctx)
+		if err != nil {
+			return
+		}
+		c.r.Saw(packet)
+		if c.runtime == "" {
+			c.learn(packet)
+		}
+		if c.node.Write(ctx, kind, packet) != nil {
+			return
+		}
+	}
+}
+
+// learn looks for the proof of the stub's runtime.
+func (c *conn) learn(packet []byte) {
+	for len(packet) > 0 {
+		kind, body, rest, err := wire.Next(packet)
+		if err != nil {
+			return
+		}
+		packet = rest
+		var p wire.Proof
+		if kind == wire.KindProof && wire.ParseHandshake(body, &p) == nil {
+			c.r.mu.Lock()
+			c.runtime = p.Runtime.Canonical()
+			c.r.conns[c.runtime] = c
+			c.r.mu.Unlock()
+		}
+	}
+}
+
+func (r *relay) forget(c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conns[c.runtime] == c {
+		delete(r.conns, c.runtime)
+	}
+}
+
+// self is the runtime of the connection; "" before it has proved it.
+func (c *conn) self() message.URL {
+	c.r.mu.Lock()
+	defer c.r.mu.Unlock()
+	return c.runtime
+}
+
+// of is the connection of a runtime, nil where it has none.
+func (r *relay) of(runtime message.URL) *conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conns[runtime.Canonical()]
+}
+
+// give sends a stub a frame as if it came from the runtime peer.
+func (c *conn) give(ctx context.Context, peer message.URL, payload []byte) {
+	_ = c.stub.Write(ctx, websocket.MessageBinary, wire.AppendData(nil, peer, payload)) // it is a chance, no more
+}
+
+// down carries what the node says to the stub, and cheats.
+func (c *conn) down(ctx context.Context) {
+	for {
+		kind, packet, err := c.node.Read(ctx)
+		if err != nil {
+			return
+		}
+		c.r.Saw(packet)
+		for _, out := range c.packets(ctx, packet) {
+			if c.stub.Write(ctx, kind, out) != nil {
+				return
+			}
+		}
+	}
+}
+
+// packets is what the stub gets instead of a packet.
+func (c *conn) packets(ctx context.Context, packet []byte) (list [][]byte) {
+	self := c.self()
+	var out []byte
+	for len(packet) > 0 {
+		kind, body, rest, err := wire.Next(packet)
+		if err != nil {
+			return append(list, packet) // let the stub see to it
+		}
+		packet = rest
+		switch kind {
+		case wire.KindData:
+			out = c.data(ctx, out, body)
+		case wire.KindMessage:
+			out = c.message(out, body)
+		default:
+			out = wire.Append(out, kind, body)
+		}
+		if len(out) >= wire.PacketGoal {
+			list, out = append(list, out), nil
+		}
+	}
+	if self != "" && c.r.Now() {
+		out = c.forge(out)
+	}
+	if len(out) > 0 {
+		list = append(list, out)
+	}
+	return list
+}
