@@ -39,11 +39,13 @@ type Runtime struct {
 	sync      *syncmanager.Manager
 	api       *api.Server
 
-	trace   trace.Hub
-	doors   doors
-	stubs   stubs
-	counts  counts
-	notices notices
+	trace    trace.Hub
+	doors    doors
+	stubs    stubs
+	counts   counts
+	notices  notices
+	watched  watched
+	refusals refusals
 
 	ctx    context.Context // of everything that the runtime does by itself
 	cancel context.CancelFunc
@@ -69,7 +71,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 		c.P2P.Prefer = c.P2P.Use
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
-	rt.notices.rt = rt
+	rt.notices.rt, rt.watched.rt, rt.refusals.rt = rt, rt, rt
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace)
@@ -109,7 +111,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		}
 	}
 	self := rt.identity.URL()
-	rt.bus = bus.New(bus.Options{Runtime: self, Log: rt.log.Named("bus"), Trace: &rt.trace})
+	rt.bus = bus.New(bus.Options{Runtime: self, Log: rt.log.Named("bus"), Trace: &rt.trace, Watch: &rt.watched})
 	rt.host, err = stubhost.New(stubhost.Options{
 		Dir:     filepath.Join(c.DataDir, "plugins"),
 		Log:     rt.log.Named("plugin"),
@@ -121,7 +123,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	}
 	rt.sessions = session.New(session.Options{
 		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime,
-		Send: rt.sendFrames, Deliver: rt.deliver, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
+		Send: rt.sendFrames, Deliver: rt.deliver, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
