@@ -23,6 +23,7 @@ type hostile struct {
 	stream interface {
 		Send(*wire.ApplicationBatch) error
 		Recv() (*wire.RuntimeBatch, error)
+		CloseSend() error
 	}
 }
 
