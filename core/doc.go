@@ -30,6 +30,11 @@
 // On the other side: plug-in, link, stubhost, session (order, duplicates, acknowledgement), MessageBus (is `from`
 // theirs?), the application's inbox.
 //
+// And back: with the message goes a receipt, which its receiver settles when it has taken the message. The session
+// there tells the session here, which has kept a record until then: that is the destination's credit, and what is in
+// doubt when the remote runtime restarts. Where an application has asked what becomes of a message it is told
+// (watched.go); a message that nobody takes is answered (refusals.go).
+//
 // # Who owns what
 //
 // [Runtime] owns every component and ends them in the reverse order of their start. Each component owns its

@@ -121,16 +121,6 @@ func (l *Listeners) HandNow(at message.URL, m message.Message, r Receipt, before
 	return n, false
 }
 
-// Room tells whether all listeners of at have a place for m.
-func (l *Listeners) Room(at message.URL, m *message.Message) bool {
-	for _, in := range l.boxes(at) {
-		if !in.box(m).room() {
-			return false
-		}
-	}
-	return true
-}
-
 func (l *Listeners) boxes(at message.URL) []*listener {
 	at = at.Canonical()
 	l.mu.RLock()
