@@ -6,9 +6,11 @@ import (
 
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
 var (
@@ -18,13 +20,13 @@ var (
 
 // Register makes a hyperty of an application in this process; see hyperty.Runtime.
 func (rt *Runtime) Register(ctx context.Context, r hyperty.Registration) (*hyperty.Hyperty, error) {
-	return hyperty.Local(ctx, rt.URL(), func(ctx context.Context, deliver message.Handler) (hyperty.Attachment, error) {
+	return hyperty.Local(ctx, rt.URL(), func(ctx context.Context, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
 		return rt.Attach(ctx, r, deliver)
 	})
 }
 
 // Attach registers a hyperty; see api.Backend.
-func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver message.Handler) (hyperty.Attachment, error) {
+func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
 	url, err := rt.registry.RegisterHyperty(ctx, registry.Hyperty{
 		Name: r.Name, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
 	})
@@ -38,7 +40,7 @@ func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver m
 type attachment struct {
 	rt      *Runtime
 	url     message.URL
-	deliver message.Handler
+	deliver minibus.TakingHandler
 	stop    func()
 }
 
@@ -47,7 +49,8 @@ func (a *attachment) URL() message.URL { return a.url }
 func (a *attachment) Post(ctx context.Context, m message.Message) error {
 	done, err := a.rt.notices.post(a, m)
 	if done {
-		a.deliver(ctx, m.Respond(message.CodeOK, nil))
+		a.rt.watched.settle(keyOf(m.From, m.ID), hyperty.Outcome{State: hyperty.Delivered})
+		a.deliver(ctx, m.Respond(message.CodeOK, nil), minibus.Receipt{})
 	}
 	if done || err != nil {
 		return err
@@ -57,6 +60,7 @@ func (a *attachment) Post(ctx context.Context, m message.Message) error {
 
 func (a *attachment) Close(ctx context.Context) error {
 	a.stop()
+	a.rt.watched.end(a.url)
 	a.rt.notices.end(a.url)
 	a.rt.sync.ComponentGone(a.url)
 	return a.rt.registry.Unregister(ctx, a.url)
@@ -83,6 +87,13 @@ func (rt *Runtime) Path(ctx context.Context, to message.URL) (api.Path, error) {
 
 // Watch has f told of everything that the core does; see api.Backend.
 func (rt *Runtime) Watch(f trace.Func) (stop func()) { return rt.trace.Watch(f) }
+
+func heldUp(list []session.Held) (out []api.HeldUp) {
+	for _, h := range list {
+		out = append(out, api.HeldUp{Address: h.To, Messages: h.Messages, Bytes: h.Bytes, Posters: h.Posters})
+	}
+	return out
+}
 
 // Status says what runs here; see api.Backend.
 func (rt *Runtime) Status(context.Context) (api.Status, error) {
@@ -115,7 +126,8 @@ func (rt *Runtime) Status(context.Context) (api.Status, error) {
 		n := rt.counts.of(st.Remote)
 		relayed, direct := n.relayed.Load(), n.direct.Load()
 		s.Sessions = append(s.Sessions, api.Session{Remote: st.Remote, Door: st.Path.Door, Direct: st.Path.Direct,
-			Sent: relayed + direct, Received: n.received.Load(), Unacknowledged: st.Unacked, Resets: st.Resets})
+			Sent: relayed + direct, Received: n.received.Load(), Unacknowledged: st.Unacked, Outstanding: st.Outstanding,
+			HeldUp: heldUp(st.HeldUp), Waiting: heldUp(st.Held), Resets: st.Resets})
 	}
 	s.WithoutSessions = rt.plain.status()
 	for _, p := range rt.host.Plugins() {

@@ -30,6 +30,11 @@
 // On the other side: plug-in, link, stubhost, session (order, duplicates, acknowledgement), MessageBus (is `from`
 // theirs?), the application's inbox.
 //
+// And back: with the message goes a receipt, which its receiver settles when it has taken the message. The session
+// there tells the session here, which has kept a record until then: that is the destination's credit, and what is in
+// doubt when the remote runtime restarts. Where an application has asked what becomes of a message it is told
+// (watched.go); a message that nobody takes is answered (refusals.go).
+//
 // With runtimes that can have no session, the reference implementation's, messages go through the Message Node's stub
 // as they are, where the configuration allows it: see plain.go.
 //

@@ -41,12 +41,14 @@ type Runtime struct {
 	sync      *syncmanager.Manager
 	api       *api.Server
 
-	trace   trace.Hub
-	doors   doors
-	stubs   stubs
-	counts  counts
-	notices notices
-	plain   plain
+	trace    trace.Hub
+	doors    doors
+	stubs    stubs
+	counts   counts
+	notices  notices
+	plain    plain
+	watched  watched
+	refusals refusals
 
 	ctx    context.Context // of everything that the runtime does by itself
 	cancel context.CancelFunc
@@ -72,7 +74,8 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 		c.P2P.Prefer = c.P2P.Use
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
-	rt.notices.rt, rt.plain.rt, rt.plain.lanes.begin = rt, rt, rt.background
+	rt.notices.rt, rt.plain.rt, rt.watched.rt, rt.refusals.rt = rt, rt, rt, rt
+	rt.plain.lanes.begin = rt.background
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace)
@@ -113,7 +116,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		}
 	}
 	self := rt.identity.URL()
-	rt.bus = bus.New(bus.Options{Runtime: self, Log: rt.log.Named("bus"), Trace: &rt.trace})
+	rt.bus = bus.New(bus.Options{Runtime: self, Log: rt.log.Named("bus"), Trace: &rt.trace, Watch: &rt.watched})
 	rt.host, err = stubhost.New(stubhost.Options{
 		Dir:     filepath.Join(c.DataDir, "plugins"),
 		Log:     rt.log.Named("plugin"),
@@ -125,7 +128,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	}
 	rt.sessions = session.New(session.Options{
 		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime,
-		Send: rt.sendFrames, Deliver: rt.deliver, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
+		Send: rt.sendFrames, Deliver: rt.deliver, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,

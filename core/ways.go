@@ -17,8 +17,13 @@ import (
 // Forward takes a message out of the house: to a Message Node function as it is, to a remote runtime through the
 // session with it, or as it is to one that can have none.
 func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) error {
+	watch := rt.watched.find(&m)
 	if r.Remote == "" {
-		return rt.host.Post(ctx, r.Stub, m)
+		err := rt.host.Post(ctx, r.Stub, m)
+		if err == nil && watch != nil {
+			rt.watched.toNode(watch)
+		}
+		return err
 	}
 	if sessionless(r.Remote) {
 		return rt.plain.out(ctx, r, m)
@@ -29,7 +34,11 @@ func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) 
 			return err
 		}
 	}
-	if err := rt.sessions.Post(ctx, r.Remote, path(r), m); errors.Is(err, session.ErrUntrusted) {
+	post := rt.sessions.Post
+	if watch != nil {
+		post = rt.sessions.Watch
+	}
+	if err := post(ctx, r.Remote, path(r), m); errors.Is(err, session.ErrUntrusted) {
 		return &message.ResponseError{Code: message.CodeForbidden, From: rt.URL(), Description: err.Error()}
 	} else if err != nil {
 		return err
@@ -90,20 +99,22 @@ func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames 
 	}
 }
 
-// deliver takes a message out of a session.
-func (rt *Runtime) deliver(ctx context.Context, remote message.URL, m message.Message) {
-	counts := rt.counts.of(remote)
-	counts.received.Add(1)
+// deliver takes a message out of a session; see session.Options.
+func (rt *Runtime) deliver(ctx context.Context, d *session.Delivery) bool {
+	counts := rt.counts.of(d.Remote)
+	if !d.Again {
+		counts.received.Add(1)
+	}
 	var door message.URL
 	if last := counts.door.Load(); last != nil {
 		door = *last
 	}
-	if err := rt.admit(remote, m); err != nil {
-		rt.log.Warn("invitation in another's name refused", "runtime", remote, "to", m.To, "error", err)
-		_ = rt.Forward(ctx, bus.Route{Remote: remote}, m.Refuse(message.CodeForbidden, "%v", err))
-		return
+	if err := rt.admit(d.Remote, d.Message); err != nil {
+		rt.log.Warn("invitation in another's name refused", "runtime", d.Remote, "to", d.Message.To, "error", err)
+		d.Receipt.Failed(d.Message, &message.ResponseError{Code: message.CodeForbidden, From: d.Message.To, Description: err.Error()})
+		return true
 	}
-	rt.bus.Arrive(ctx, remote, door, m)
+	return rt.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Door: door, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
 }
 
 // admit checks what only the session knows: a runtime may invite a Handler of this runtime in its own name alone. Else
@@ -128,7 +139,11 @@ func (rt *Runtime) admit(remote message.URL, m message.Message) error {
 
 // sessionEvent is told what happens to sessions.
 func (rt *Runtime) sessionEvent(e session.Event) {
+	rt.watched.event(e)
 	switch e.Kind {
+	case session.Settled:
+	case session.Version:
+		rt.log.Error("remote runtime of another version", "remote", e.Remote, "door", e.Path.Door, "why", e.Why)
 	case session.Stalled:
 		if e.Path.Direct { // it is up, but carries nothing
 			rt.registry.Suspect(e.Remote, e.Path.Door)

@@ -160,9 +160,14 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 	for _, p := range st.Connections {
 		row(p.Remote, p.Plugin, p.State, age(p.Since), wayTo(st, p.Remote), p.Addresses, p.Door, p.Why)
 	}
-	table(len(st.Sessions), "SESSION WITH", "WAY", "SENT", "RECEIVED", "UNACKNOWLEDGED", "DOOR")
+	table(len(st.Sessions), "SESSION WITH", "WAY", "SENT", "RECEIVED", "UNACKNOWLEDGED", "OUTSTANDING", "DOOR")
 	for _, s := range st.Sessions {
-		row(s.Remote, wayTo(st, s.Remote), s.Sent, s.Received, s.Unacknowledged, s.Door)
+		row(s.Remote, wayTo(st, s.Remote), s.Sent, s.Received, s.Unacknowledged, s.Outstanding, s.Door)
+	}
+	behind := heldUp(st)
+	table(len(behind), "HELD UP", "WHERE", "MESSAGES WAIT", "BYTES", "POSTERS WAIT")
+	for _, h := range behind {
+		row(h.Address, h.where, h.Messages, h.Bytes, h.Posters)
 	}
 	table(len(st.WithoutSessions), "RUNTIME WITHOUT A SESSION", "SESSION", "SENT", "RECEIVED", "AGE", "THAT MEANS")
 	for _, s := range st.WithoutSessions {
@@ -177,6 +182,25 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 		row(p.Name, p.Version, p.State, p.PID, age(p.Since), p.Restarts, p.Instances, p.LastError)
 	}
 	return w.Flush()
+}
+
+// held is an address that is behind, and where it is.
+type held struct {
+	api.HeldUp
+	where string
+}
+
+// heldUp is every address that is behind, of all sessions.
+func heldUp(st api.Status) (list []held) {
+	for _, s := range st.Sessions {
+		for _, h := range s.HeldUp {
+			list = append(list, held{h, string(s.Remote)})
+		}
+		for _, h := range s.Waiting {
+			list = append(list, held{h, "here, from " + string(s.Remote)})
+		}
+	}
+	return list
 }
 
 // wayTo is how messages to a remote runtime go; "" where none have gone.

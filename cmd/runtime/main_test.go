@@ -216,12 +216,20 @@ func (p *place) Post(ctx context.Context, m message.Message) error {
 	return err
 }
 
-func (f *fake) Attach(_ context.Context, r hyperty.Registration, deliver message.Handler) (hyperty.Attachment, error) {
+func (p *place) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+	if err := p.Post(ctx, m); err != nil {
+		return err
+	}
+	tell(hyperty.Outcome{State: hyperty.Delivered})
+	return nil
+}
+
+func (f *fake) Attach(_ context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
 	if r.Name == "" {
 		r.Name = "somebody"
 	}
 	url := message.URL("hyperty://example.com/" + r.Name)
-	return &place{f, url, f.listeners.Listen(url, deliver)}, nil
+	return &place{f, url, f.listeners.ListenTaking(url, deliver)}, nil
 }
 
 func (f *fake) Status(context.Context) (api.Status, error) {
@@ -321,7 +329,7 @@ func TestSendAndListen(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	bob := "hyperty://example.com/bob"
-	if code, o, e := s.run("send", "--from", "alice", bob, "hello"); code != 0 || o != "" {
+	if code, o, e := s.run("send", "--from", "alice", bob, "hello"); code != 0 || o != "delivered\n" {
 		t.Fatalf("%d %s%s", code, o, e)
 	}
 	if code, o, e := s.run("send", "--wait", "--type", "read", bob, `{"value":{"n":1}}`); code != 0 || o != "{\"n\":1}\n" {

@@ -14,8 +14,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// linger is how long "send" waits for a refusal that comes at once.
-const linger = 250 * time.Millisecond
+// outcomeTime is how long "send" waits to learn what became of the message, unless told otherwise: a message that
+// nobody acknowledges expires before.
+const outcomeTime = 40 * time.Second
 
 // join registers a hyperty at the running runtime.
 func (c *cli) join(cmd *cobra.Command, name string, timeout time.Duration) (*hyperty.Client, *hyperty.Hyperty, error) {
@@ -50,7 +51,9 @@ func (c *cli) sendCommand() *cobra.Command {
 		Use:   "send URL [TEXT|-]",
 		Short: "Send a message",
 		Long: "Send a message. TEXT that is a JSON object is the message's body, any other is its value; - reads it from\n" +
-			"stdin. With --wait the answer's value is printed; without, only a refusal that comes at once is seen.",
+			"stdin. Without --wait it ends when it is known what became of the message, and prints that: delivered, or an error that\n" +
+			"says why not. With --wait it ends with the answer, whose value is printed. With --no-wait it ends when the runtime\n" +
+			"has the message.",
 		Example: "  protofly send hyperty://example.com/bob hello\n" +
 			"  protofly send --wait --type read hyperty://example.com/clock",
 		Args: usageArgs(cobra.RangeArgs(1, 2)),
@@ -58,8 +61,10 @@ func (c *cli) sendCommand() *cobra.Command {
 	from := cmd.Flags().String("from", "", "the sender's name, as bob in hyperty://example.com/bob (default: any)")
 	typ := cmd.Flags().String("type", "update", "the message's type")
 	wait := cmd.Flags().Bool("wait", false, "wait for the answer and print its value")
-	timeout := cmd.Flags().Duration("timeout", 0, "how long to wait for the answer (default 15s)")
+	noWait := cmd.Flags().Bool("no-wait", false, "do not wait to learn what becomes of the message")
+	timeout := cmd.Flags().Duration("timeout", 0, "how long to wait (default for the answer 15s, for the outcome 40s)")
 	addSocketFlags(cmd.Flags())
+	cmd.MarkFlagsMutuallyExclusive("wait", "no-wait")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		to, err := message.ParseURL(args[0])
 		if err != nil {
@@ -77,10 +82,13 @@ func (c *cli) sendCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *wait {
+		switch {
+		case *wait:
 			err = request(cmd, h, to, t, body)
-		} else {
-			err = post(cmd, h, to, t, body)
+		case *noWait:
+			err = h.SendType(cmd.Context(), to, t, body)
+		default:
+			err = track(cmd, h, to, t, body, *timeout)
 		}
 		if e := leave(client); err == nil {
 			err = e
@@ -123,29 +131,28 @@ func request(cmd *cobra.Command, h *hyperty.Hyperty, to message.URL, t message.T
 	return err
 }
 
-// post sends without waiting, but for a refusal that comes at once.
-func post(cmd *cobra.Command, h *hyperty.Hyperty, to message.URL, t message.Type, body any) error {
-	refused := make(chan error, 1)
-	h.HandleResponses(func(_ context.Context, m message.Message) {
-		if _, err := m.OK(); err != nil {
-			select {
-			case refused <- err:
-			default:
-			}
-		}
-	})
-	if err := h.SendType(cmd.Context(), to, t, body); err != nil {
+// track sends, and prints what became of the message.
+func track(cmd *cobra.Command, h *hyperty.Hyperty, to message.URL, t message.Type, body any, limit time.Duration) error {
+	if limit <= 0 {
+		limit = outcomeTime
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
+	defer cancel()
+	d, err := h.SendTracked(ctx, to, t, body)
+	if err != nil {
 		return err
 	}
-	timer := time.NewTimer(linger)
-	defer timer.Stop()
-	select {
-	case err := <-refused:
-		return err
-	case <-timer.C:
-	case <-cmd.Context().Done():
+	o, err := d.Wait(ctx)
+	if err != nil && cmd.Context().Err() == nil {
+		return fmt.Errorf("%s after %v: not known to be taken; it may be later", o.State, limit)
 	}
-	return nil
+	if err == nil {
+		err = o.Err()
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), o)
+	}
+	return err
 }
 
 func (c *cli) listenCommand() *cobra.Command {

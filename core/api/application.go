@@ -28,7 +28,8 @@ type application struct {
 	ended    bool
 	attached map[uint32]*attachment
 	control  []*wire.RuntimeFrame
-	owing    []*attachment // that owe the application credit
+	outcomes []*wire.RuntimeFrame // at most hyperty.MaxTracked for each hyperty
+	owing    []*attachment        // that owe the application credit
 	out      []outgoing
 	outBytes int
 	changed  chan struct{} // closed and replaced when there is room or credit, for those who wait
@@ -84,8 +85,10 @@ func (s *Server) Attach(stream grpc.BidiStreamingServer[wire.ApplicationBatch, w
 func (app *application) end() {
 	app.mu.Lock()
 	app.ended = true
+	var left []handed
 	for _, a := range app.attached {
 		a.gone = true
+		left = append(left, a.forsaken()...)
 		if a.inner != nil { // else its begin sees that the stream has ended
 			app.server.closing(a.inner, &app.work)
 		}
@@ -93,6 +96,7 @@ func (app *application) end() {
 	app.attached = nil
 	app.wake()
 	app.mu.Unlock()
+	forsake(left)
 	app.work.Wait()
 }
 
@@ -151,10 +155,15 @@ func (app *application) unregister(ref uint32) {
 
 func (app *application) credit(f *wire.Credit) {
 	app.mu.Lock()
-	defer app.mu.Unlock()
+	var settled []handed
 	if a := app.attached[f.Ref]; a != nil {
 		a.credit = min(a.credit+int(min(f.Units, wire.Window)), wire.Window)
+		settled = a.taken(int(min(f.Units, wire.Window)), int(min(f.Responses, 1<<20)))
 		app.wake()
+	}
+	app.mu.Unlock()
+	for _, h := range settled {
+		h.r.Taken()
 	}
 }
 
@@ -173,8 +182,15 @@ func (app *application) post(f *wire.Carry) error {
 	if a.held >= wire.Window {
 		return status.Errorf(codes.ResourceExhausted, "post: more than the window of %d units for %s allows", wire.Window, a.name)
 	}
+	if f.Track {
+		if a.watched >= hyperty.MaxTracked {
+			return status.Errorf(codes.ResourceExhausted, "post: more than %d messages of %s are tracked", hyperty.MaxTracked, a.name)
+		}
+		a.watched++
+	}
 	a.held += cost
-	a.posts = append(a.posts, posted{m, cost})
+	a.count++
+	a.posts = append(a.posts, posted{m, cost, a.count, f.Track})
 	a.start()
 	return nil
 }
@@ -231,8 +247,8 @@ func (app *application) write() {
 func (app *application) collect() []*wire.RuntimeFrame {
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	frames := app.control
-	app.control = nil
+	frames := append(app.control, app.outcomes...)
+	app.control, app.outcomes = nil, nil
 	n, size := 0, 0
 	for n < len(app.out) && (n == 0 || size+len(app.out[n].bytes) <= batchBytes) {
 		o := app.out[n]
@@ -245,9 +261,12 @@ func (app *application) collect() []*wire.RuntimeFrame {
 		app.out = nil
 	}
 	for _, a := range app.owing {
-		frames = append(frames, &wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Credit{
-			Credit: &wire.Credit{Ref: a.ref, Units: uint32(a.owed)}}})
-		a.owed = 0
+		credit := &wire.Credit{Ref: a.ref}
+		for _, s := range a.done {
+			credit.Posts = append(credit.Posts, s.first, s.n)
+		}
+		a.done, a.owed = a.done[:0], 0
+		frames = append(frames, &wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Credit{Credit: credit}})
 	}
 	app.owing = nil
 	app.outBytes -= size

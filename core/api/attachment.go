@@ -10,6 +10,7 @@ import (
 	"github.com/protofly/protofly/sdk/hyperty"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // attachment is one hyperty of an application. Its fields are guarded by the application's mu.
@@ -21,20 +22,47 @@ type attachment struct {
 	inner   hyperty.Attachment // nil until it is registered
 	gone    bool               // nothing is delivered any more
 	leaving bool               // the application wants it to end
+
 	posts   []posted
-	held    int  // units that posts takes, and what is being posted
-	owed    int  // units that the application is to be given back
-	running bool // a goroutine works posts off
-	credit  int  // units that may be delivered
+	count   uint64                    // of the posts of the application
+	held    int                       // units that posts take that are not worked off
+	done    []span                    // posts that were worked off and that the application does not know of yet
+	running bool                      // a goroutine works posts off
+	behind  map[destination]*[]posted // receivers that are behind: each has a goroutine that waits for it
+	owed    int                       // units of them
+	watched int                       // posts of which the application is to be told what became of them
+
+	credit   int      // units that may be delivered
+	taking   []handed // that were handed to the application and are not known to be taken
+	units    int      // that the application has taken of the first of them
+	answered []handed // the same of responses
 }
 
 type posted struct {
-	m    message.Message
-	cost int
+	m      message.Message
+	cost   int
+	number uint64
+	track  bool
 }
 
-// creditAt is after how many units the application is told, at the latest.
-const creditAt = 64
+// destination is what is held up together where a receiver is behind.
+type destination struct {
+	url      message.URL
+	response bool
+}
+
+// maxBehind is how many receivers may be behind without holding up what a hyperty posts to others.
+const maxBehind = 64
+
+// span is so many posts from first on.
+type span struct{ first, n uint64 }
+
+// handed is a message that the application was given, without its body.
+type handed struct {
+	m    message.Message
+	r    minibus.Receipt
+	cost int
+}
 
 // begin registers the hyperty, after the end of an earlier registration of the same name.
 func (a *attachment) begin(r hyperty.Registration) {
@@ -58,7 +86,7 @@ func (a *attachment) begin(r hyperty.Registration) {
 }
 
 // attach registers at the backend. A name whose registration is being ended is waited for.
-func (s *Server) attach(ctx context.Context, r hyperty.Registration, deliver message.Handler) (hyperty.Attachment, error) {
+func (s *Server) attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
 	for r.Name != "" {
 		s.mu.Lock()
 		ended := s.ending[r.Name]
@@ -97,60 +125,6 @@ func (s *Server) closing(inner hyperty.Attachment, work *sync.WaitGroup) {
 	})
 }
 
-// start works off what was posted. mu is held.
-func (a *attachment) start() {
-	if !a.running && a.inner != nil && !a.app.ended && (len(a.posts) > 0 || a.leaving) {
-		a.running = true
-		a.app.work.Go(a.run)
-	}
-}
-
-// run posts what is queued, in order, and ends when nothing is left.
-func (a *attachment) run() {
-	app := a.app
-	for {
-		app.mu.Lock()
-		batch := a.posts
-		a.posts = nil
-		if len(batch) == 0 || app.ended {
-			a.running = false
-			leave := a.leaving && !app.ended
-			app.mu.Unlock()
-			if leave {
-				a.leave()
-			}
-			return
-		}
-		app.mu.Unlock()
-		owed := 0
-		for n, p := range batch {
-			if err := a.inner.Post(app.ctx, p.m); err != nil {
-				a.refuse(p.m, err)
-			}
-			if app.ctx.Err() != nil {
-				break // not confirmed: in doubt
-			}
-			if owed += p.cost; owed >= creditAt || n == len(batch)-1 {
-				a.confirm(owed)
-				owed = 0
-			}
-		}
-	}
-}
-
-// confirm gives the application credit for what has been worked off.
-func (a *attachment) confirm(units int) {
-	app := a.app
-	app.mu.Lock()
-	defer app.mu.Unlock()
-	a.held -= units
-	if a.owed == 0 {
-		app.owing = append(app.owing, a)
-	}
-	a.owed += units
-	app.poke()
-}
-
 // leave ends the registration because the application asked for it.
 func (a *attachment) leave() {
 	app := a.app
@@ -158,8 +132,10 @@ func (a *attachment) leave() {
 	_, here := app.attached[a.ref]
 	delete(app.attached, a.ref)
 	a.gone = true
+	left := a.forsaken()
 	app.wake()
 	app.mu.Unlock()
+	forsake(left)
 	if !here {
 		return
 	}
@@ -169,52 +145,6 @@ func (a *attachment) leave() {
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	_ = app.say(endedFrame(a.ref, message.CodeOK, "as asked"))
-}
-
-// refuse tells the application that the runtime did not take m.
-func (a *attachment) refuse(m message.Message, err error) {
-	if m.Type == message.Response || a.app.ctx.Err() != nil {
-		return
-	}
-	code, reason := response(err)
-	a.deliver(a.app.ctx, m.Refuse(code, "%s", reason))
-}
-
-// deliver takes a message for the application; it is the handler that the backend calls. It waits for credit, and for
-// room where the application does not read.
-func (a *attachment) deliver(ctx context.Context, m message.Message) {
-	app := a.app
-	bytes := m.AppendBinary(make([]byte, 0, 64+len(m.From)+len(m.To)+len(m.Source)+len(m.Body)))
-	app.mu.Lock()
-	defer app.mu.Unlock()
-	for {
-		free := m.Type == message.Response
-		if app.ended || a.gone {
-			return
-		}
-		if app.outBytes < maxOutgoing && (free || a.credit > 0) {
-			if !free {
-				a.credit -= wire.Cost(len(bytes))
-			}
-			app.out = append(app.out, outgoing{a.ref, bytes})
-			app.outBytes += len(bytes)
-			app.poke()
-			return
-		}
-		changed := app.changed
-		app.waiters++
-		app.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		case <-app.ctx.Done():
-		}
-		app.mu.Lock()
-		app.waiters--
-		if ctx.Err() != nil || app.ctx.Err() != nil {
-			return
-		}
-	}
 }
 
 // response is the code and the reason that an error becomes.

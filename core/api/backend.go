@@ -7,18 +7,20 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Backend is the runtime that the API is served for.
 type Backend interface {
 	// URL is the runtime's own address.
 	URL() message.URL
-	// Attach registers a hyperty. deliver is called in order for every message that comes for it. It may block while
+	// Attach registers a hyperty. deliver is called in order for every message that comes for it, and settles its receipt
+	// when the application has taken it, which is later than it returns. It may block while
 	// the application is behind; for a response it blocks only where the application does not read at all, so that a
 	// Backend which hands responses past the messages that wait keeps a busy handler's own requests going. deliver
 	// returns when the attachment is being closed. The error is a *message.ResponseError where the application is to
 	// see a certain code: 409 for a name that is taken.
-	Attach(ctx context.Context, r hyperty.Registration, deliver message.Handler) (hyperty.Attachment, error)
+	Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error)
 	// Status says what runs.
 	Status(ctx context.Context) (Status, error)
 	// Path says which way a message to an address would go now, and changes nothing. The error is a
@@ -111,8 +113,19 @@ type Session struct {
 	Direct         bool        `json:"direct"`
 	Sent           uint64      `json:"sent"`
 	Received       uint64      `json:"received"`
-	Unacknowledged int         `json:"unacknowledged"` // messages
-	Resets         uint64      `json:"resets"`         // how often the remote runtime has started again
+	Unacknowledged int         `json:"unacknowledged"`    // messages
+	Outstanding    int         `json:"outstanding"`       // messages that are not known to be taken: the unacknowledged, and those that wait at the other side
+	HeldUp         []HeldUp    `json:"held_up,omitempty"` // who is behind there
+	Waiting        []HeldUp    `json:"waiting,omitempty"` // who is behind here: what waits for them
+	Resets         uint64      `json:"resets"`            // how often the remote runtime has started again
+}
+
+// HeldUp is an address whose messages wait for it, because it takes them too slowly or not at all.
+type HeldUp struct {
+	Address  message.URL `json:"address"`
+	Messages int         `json:"messages"`          // that wait
+	Bytes    int         `json:"bytes"`             // that they count for
+	Posters  int         `json:"posters,omitempty"` // that wait to post more
 }
 
 // WithoutSession is a remote runtime that is spoken with without a session: its messages may come never, twice, out of

@@ -6,12 +6,16 @@
 // application can make the runtime keep, and a window of credit for each hyperty in each direction, so that
 //
 //   - a slow hyperty holds up its own senders and nobody else,
+//   - what a hyperty posts to a receiver that is behind waits, and not what it posts to others,
 //   - a response is never behind messages that wait for their handler,
 //   - an application that does not read its stream at all costs at most 8 MiB.
 //
 // What an application sends that is no batch of frames ends its own stream, with an error that says why. A message
 // that the runtime refuses (a forged from, a body that is too large) is answered with a response. Nothing that an
 // application does ends another's stream.
+//
+// A message is taken when the application says so, not when it was written on the socket: see Credit in api.proto. What an
+// application was given and has not taken when it goes is in doubt, and its senders are told.
 //
 // When an application's stream ends, its hyperties are unregistered; a registration of the same name waits for that.
 package api

@@ -61,7 +61,7 @@ func FuzzFrames(f *testing.F) {
 		defer s.cancel()
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		hello := &wire.ApplicationBatch{Frames: []*wire.ApplicationFrame{{Frame: &wire.ApplicationFrame_Hello{Hello: &wire.Hello{Protocol: 1}}}}}
+		hello := &wire.ApplicationBatch{Frames: []*wire.ApplicationFrame{{Frame: &wire.ApplicationFrame_Hello{Hello: &wire.Hello{Protocol: wire.Protocol}}}}}
 		if err := s.Attach(&script{ctx: ctx, batches: []*wire.ApplicationBatch{hello, &batch}}); err == nil {
 			t.Fatal("it ended well")
 		}

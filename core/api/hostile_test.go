@@ -23,6 +23,7 @@ type hostile struct {
 	stream interface {
 		Send(*wire.ApplicationBatch) error
 		Recv() (*wire.RuntimeBatch, error)
+		CloseSend() error
 	}
 }
 
@@ -124,29 +125,29 @@ func TestHostileApplications(t *testing.T) {
 			(&hostile{t, stream}).endsWith("begins with Hello")
 		},
 		"old": func(t *testing.T) {
-			newHostile(t, socket, 0).endsWith("version 0 of the application API, this runtime version 1")
+			newHostile(t, socket, 0).endsWith("version 0 of the application API, this runtime version 2")
 		},
 		"no message": func(t *testing.T) {
-			m := newHostile(t, socket, 1)
+			m := newHostile(t, socket, wire.Protocol)
 			m.register(1, "mallory")
 			m.registered()
 			m.say(post(1, []byte{0xff, 0xff, 1, 2, 3}))
 			m.endsWith("malformed message")
 		},
 		"oversize message": func(t *testing.T) {
-			m := newHostile(t, socket, 1)
+			m := newHostile(t, socket, wire.Protocol)
 			m.register(1, "mallory")
 			m.registered()
 			m.say(post(1, encoded(huge)))
 			m.endsWith("message too large")
 		},
 		"oversize batch": func(t *testing.T) {
-			m := newHostile(t, socket, 1)
+			m := newHostile(t, socket, wire.Protocol)
 			m.say(post(1, make([]byte, wire.MaxBatch-100)))
 			m.endsWith("malformed") // fits, and is no message
 		},
 		"flood": func(t *testing.T) {
-			m := newHostile(t, socket, 1)
+			m := newHostile(t, socket, wire.Protocol)
 			m.register(1, "mallory")
 			m.registered()
 			release := h.holdPosts()
@@ -157,14 +158,14 @@ func TestHostileApplications(t *testing.T) {
 			m.endsWith("window")
 		},
 		"reference twice": func(t *testing.T) {
-			m := newHostile(t, socket, 1)
+			m := newHostile(t, socket, wire.Protocol)
 			m.register(1, "mallory")
 			m.registered()
 			m.register(1, "mallory2")
 			m.endsWith("not a new one")
 		},
 		"asks and does not read": func(t *testing.T) {
-			m := newHostile(t, socket, 1)
+			m := newHostile(t, socket, wire.Protocol)
 			for range 200 {
 				var frames []*wire.ApplicationFrame
 				for i := range uint32(2000) {
@@ -176,7 +177,7 @@ func TestHostileApplications(t *testing.T) {
 			m.endsWith("does not read")
 		},
 		"forged from": func(t *testing.T) {
-			m := newHostile(t, socket, 1)
+			m := newHostile(t, socket, wire.Protocol)
 			m.register(1, "mallory")
 			m.registered()
 			forged := fine
@@ -196,7 +197,7 @@ func TestHostileApplications(t *testing.T) {
 			}
 		},
 		"unknown frame": func(t *testing.T) {
-			m := newHostile(t, socket, 1)
+			m := newHostile(t, socket, wire.Protocol)
 			m.say(&wire.ApplicationFrame{})
 			m.register(1, "mallory")
 			m.registered()

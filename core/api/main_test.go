@@ -47,7 +47,7 @@ func newHouse(t testing.TB) *house {
 
 func (h *house) URL() message.URL { return houseURL }
 
-func (h *house) Attach(_ context.Context, r hyperty.Registration, deliver message.Handler) (hyperty.Attachment, error) {
+func (h *house) Attach(_ context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if r.Name == "" {
@@ -59,7 +59,7 @@ func (h *house) Attach(_ context.Context, r hyperty.Registration, deliver messag
 		return nil, &message.ResponseError{Code: message.CodeConflict, Description: "the name is taken", From: houseURL}
 	}
 	h.taken[url] = true
-	return &room{h, url, h.listeners.Listen(url, deliver)}, nil
+	return &room{h, url, h.listeners.ListenTaking(url, deliver)}, nil
 }
 
 type room struct {
@@ -75,6 +75,9 @@ func (r *room) Post(ctx context.Context, m message.Message) error {
 	hold := r.house.hold
 	r.house.mu.Unlock()
 	if hold != nil {
+		if ctx.Err() != nil { // it would have to wait
+			return ctx.Err()
+		}
 		r.house.held.Add(1)
 		select {
 		case <-hold:
@@ -94,6 +97,29 @@ func (r *room) Post(ctx context.Context, m message.Message) error {
 		_, err = r.house.listeners.Deliver(ctx, m.From, m.Refuse(message.CodeNotFound, "nobody listens to %s", m.To))
 	}
 	return err
+}
+
+func (r *room) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+	n, err := r.house.listeners.Hand(ctx, m.To, m, minibus.Receipt{By: watching(tell)})
+	if n == 0 && err == nil {
+		tell(hyperty.Outcome{State: hyperty.Refused, Code: message.CodeNotFound})
+	}
+	return err
+}
+
+// watching is a tell as a receipt's Taker.
+type watching func(hyperty.Outcome)
+
+func (w watching) Settled(_ uint64, _ uint32, code int) {
+	if code == message.CodeOK {
+		w(hyperty.Outcome{State: hyperty.Delivered})
+	} else {
+		w(hyperty.Outcome{State: hyperty.Refused, Code: code})
+	}
+}
+
+func (w watching) Failed(_ uint64, _ uint32, _ message.Message, why error) {
+	w(hyperty.Outcome{State: hyperty.Refused, Reason: why.Error()})
 }
 
 func (r *room) Close(ctx context.Context) error {

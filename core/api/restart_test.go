@@ -9,6 +9,7 @@ import (
 
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // states collects what a client says of its connection.
@@ -140,7 +141,7 @@ func TestAddressIsLost(t *testing.T) {
 // thief is a runtime whose Message Node gives no address back.
 type thief struct{ *house }
 
-func (*thief) Attach(context.Context, hyperty.Registration, message.Handler) (hyperty.Attachment, error) {
+func (*thief) Attach(context.Context, hyperty.Registration, minibus.TakingHandler) (hyperty.Attachment, error) {
 	return nil, &message.ResponseError{Code: message.CodeForbidden, From: houseURL, Description: "not yours any more"}
 }
 

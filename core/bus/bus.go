@@ -29,6 +29,17 @@ type Options struct {
 	Timeout time.Duration // of a request; 0: minibus.DefaultTimeout
 	Log     hclog.Logger  // nil: none
 	Trace   *trace.Hub
+	Watch   Watcher // who wants to know what becomes of messages; nil: nobody
+}
+
+// Watcher wants to know what becomes of certain messages that are posted here.
+type Watcher interface {
+	// Receipt is what goes with m to its listeners in this runtime; the zero one where nobody asks about m.
+	Receipt(m *message.Message) minibus.Receipt
+	// Refused is told that m, which was posted here, gets the response err.
+	Refused(m *message.Message, err error)
+	// Answered is told of a response from a Message Node to a component of this runtime.
+	Answered(m *message.Message)
 }
 
 // MessageBus carries messages between the components of a runtime, and out of it. It implements [message.Bus].
@@ -36,6 +47,8 @@ type MessageBus struct {
 	runtime   message.URL
 	log       hclog.Logger
 	trace     *trace.Hub
+	watch     Watcher
+	ended     context.Context // has ended: for what may not wait
 	listeners *minibus.Listeners
 	requests  minibus.Requests
 
@@ -61,7 +74,14 @@ func New(o Options) *MessageBus {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
+	if o.Watch == nil {
+		o.Watch = nobody{}
+	}
+	ended, end := context.WithCancel(context.Background())
+	end()
 	return &MessageBus{
+		watch:     o.Watch,
+		ended:     ended,
 		runtime:   o.Runtime.Canonical(),
 		log:       o.Log,
 		trace:     o.Trace,
@@ -70,6 +90,13 @@ func New(o Options) *MessageBus {
 		forwards:  map[message.URL][]*forward{},
 	}
 }
+
+// nobody asks about messages.
+type nobody struct{}
+
+func (nobody) Receipt(*message.Message) minibus.Receipt { return minibus.Receipt{} }
+func (nobody) Refused(*message.Message, error)          {}
+func (nobody) Answered(*message.Message)                {}
 
 // Connect tells the bus the way out of the house. It is called once, before the bus is used: the Registry that
 // resolves is itself a component on this bus.
@@ -83,8 +110,8 @@ func (b *MessageBus) Listen(at message.URL, h message.Handler) (stop func()) {
 }
 
 // ListenApart is Listen for a listener that hands messages on to an application: responses do not wait behind the
-// messages that came before them, because the application may be waiting for just that response.
-func (b *MessageBus) ListenApart(at message.URL, h message.Handler) (stop func()) {
+// messages that came before them, because the application may be waiting for just that response. h says itself when a message was taken.
+func (b *MessageBus) ListenApart(at message.URL, h minibus.TakingHandler) (stop func()) {
 	return b.listeners.ListenApart(at, h)
 }
 
@@ -94,7 +121,7 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 	at, remote = at.Canonical(), remote.Canonical()
 	f := &forward{remote: remote, box: "forward:" + at + ">" + remote}
 	f.stop = b.listeners.Listen(f.box, func(ctx context.Context, m message.Message) {
-		b.leave(ctx, Route{Remote: remote, Why: "subscribed"}, m)
+		_ = b.leave(ctx, Route{Remote: remote, Why: "subscribed"}, m) // its context ends with the bus
 	})
 	b.trace.Emit(trace.Event{Kind: trace.Listener, To: at, Via: remote})
 	b.mu.Lock()
@@ -122,17 +149,21 @@ func (b *MessageBus) Close() {
 	b.listeners.Close()
 }
 
-// leave hands m to the way out and tells its sender where that fails.
-func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message) {
+// leave hands m to the way out and tells its sender where that fails. The error is ErrBackpressure: the caller is who is
+// told.
+func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message) error {
 	b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
 	err := b.out.Forward(ctx, route, m)
 	switch {
 	case err == nil:
+	case errors.Is(err, message.ErrBackpressure):
+		return err
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // the runtime ends, or the sender gave up
 	default:
 		b.log.Debug("message not sent", "to", m.To, "type", m.Type, "way", route.Door, "error", err)
 		b.refuse(ctx, m, err)
 	}
+	return nil
 }
 
 // Undelivered tells the sender of m, a component of this runtime, that m was given up on its way out. A response is
@@ -143,6 +174,7 @@ func (b *MessageBus) Undelivered(ctx context.Context, m message.Message, err err
 
 // refuse tells the sender of m why it was not done. A response is never answered, nor is a publication.
 func (b *MessageBus) refuse(ctx context.Context, m message.Message, err error) {
+	b.watch.Refused(&m, err)
 	if m.Type == message.Response || Publication(m) {
 		return
 	}

@@ -16,5 +16,9 @@
 // sent it.
 //
 // Order: messages that one sender posts to one address arrive in the order of posting. Every inbox is bounded; a full
-// one makes the sender wait (backpressure), and no other sender.
+// one makes the sender wait (backpressure), and no other sender. What came from another runtime waits for nobody in
+// Accept, unless it may: so one receiver that is behind does not hold up what comes for the others.
+//
+// What becomes of a message: who hands one over with a receipt ([Arrival], [Watcher]) is told when its receiver has taken
+// it, or what it was answered instead.
 package bus

@@ -7,24 +7,63 @@ import (
 
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
-// Post carries a message of one of the core's own components; see [message.Bus].
+// Post carries a message of one of the core's own components; see [message.Bus]. With a ctx that has ended Post does
+// what can be done without waiting for anybody; where that is not enough it does nothing, and the error is ctx's.
 func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
 	b.requests.Number(&m)
 	if err := m.Check(); err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return b.postNow(ctx, m)
+	}
 	b.trace.Message(trace.Post, m, trace.Event{})
+	r := b.watch.Receipt(&m)
 	if b.requests.Answer(m) {
+		r.Taken()
 		return nil
 	}
-	n, err := b.deliver(ctx, m)
-	if n > 0 || err != nil || Publication(m) && m.From.Within(b.runtime) {
+	n, err := b.deliver(ctx, m, r)
+	if err != nil {
 		return err
+	}
+	if n > 0 {
+		return nil
+	}
+	if Publication(m) && m.From.Within(b.runtime) {
+		r.Refused(message.CodeNotFound)
+		return nil
 	}
 	if m.To.Within(b.runtime) {
 		b.refuse(ctx, m, unknown(m.To))
+		return nil
+	}
+	return b.resolve(ctx, m)
+}
+
+// postNow is Post for a ctx that has ended.
+func (b *MessageBus) postNow(ctx context.Context, m message.Message) error {
+	b.mu.RLock()
+	forwarded := len(b.forwards[m.To.Canonical()]) > 0
+	b.mu.RUnlock()
+	if forwarded {
+		return ctx.Err() // to several, each of which may be behind
+	}
+	r := b.watch.Receipt(&m)
+	if b.requests.Answer(m) {
+		b.trace.Message(trace.Post, m, trace.Event{})
+		r.Taken()
+		return nil
+	}
+	n, full := b.listeners.HandNow(m.To, m, r, func() { b.trace.Message(trace.Post, m, trace.Event{}) })
+	switch {
+	case full, n == 0 && (m.To.Within(b.runtime) || Publication(m) && m.From.Within(b.runtime)):
+		return ctx.Err()
+	case n > 0:
+		b.trace.Message(trace.Deliver, m, trace.Event{})
 		return nil
 	}
 	return b.resolve(ctx, m)
@@ -56,7 +95,9 @@ func (b *MessageBus) resolve(ctx context.Context, m message.Message) error {
 	if b.resolver == nil {
 		return fmt.Errorf("no way out for %s: the bus is not connected", m.To)
 	}
-	b.trace.Message(trace.Resolve, m, trace.Event{})
+	if ctx.Err() == nil {
+		b.trace.Message(trace.Resolve, m, trace.Event{})
+	}
 	route, err := b.resolver.Resolve(ctx, m)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -65,6 +106,13 @@ func (b *MessageBus) resolve(ctx context.Context, m message.Message) error {
 		b.refuse(ctx, m, err)
 		return nil
 	}
+	if ctx.Err() != nil {
+		if route.Remote == "" {
+			return ctx.Err() // a plug-in may be busy
+		}
+		b.trace.Message(trace.Post, m, trace.Event{})
+		b.trace.Message(trace.Resolve, m, trace.Event{})
+	}
 	b.trace.Message(trace.Resolved, m, trace.Event{Via: route.Door, Peer: route.Remote, Value: route.Why})
 	if m.Crossed(route.Stub) || m.Crossed(route.Door) {
 		b.log.Debug("message would go round in a circle", "to", m.To, "via", m.Via)
@@ -72,17 +120,21 @@ func (b *MessageBus) resolve(ctx context.Context, m message.Message) error {
 			Description: fmt.Sprintf("%s: the message has crossed %s already", m.To, route.Stub)})
 		return nil
 	}
-	b.leave(ctx, route, m)
-	return ctx.Err()
+	now := ctx.Err() != nil
+	err = b.leave(ctx, route, m)
+	if err == nil && !now {
+		err = ctx.Err()
+	}
+	return err
 }
 
 // deliver gives m to everybody who listens to its address: components here, remote runtimes that subscribed.
-func (b *MessageBus) deliver(ctx context.Context, m message.Message) (int, error) {
+func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.Receipt) (int, error) {
 	b.mu.RLock()
 	forwards := b.forwards[m.To.Canonical()]
 	b.mu.RUnlock()
 	at := b.trace.Now() // what the listener does comes after it
-	n, err := b.listeners.Deliver(ctx, m.To, m)
+	n, err := b.listeners.Hand(ctx, m.To, m, r)
 	if n > 0 {
 		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
 	}
@@ -92,7 +144,12 @@ func (b *MessageBus) deliver(ctx context.Context, m message.Message) (int, error
 		}
 		var taken int
 		taken, err = b.listeners.Deliver(ctx, f.box, m)
-		n += taken
+		if n += taken; n == taken && taken > 0 {
+			r.Taken() // nobody here listens: it is a publication to others
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %s has not taken what it was sent: %w", message.ErrBackpressure, m.To, err)
 	}
 	return n, err
 }

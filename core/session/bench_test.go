@@ -21,25 +21,33 @@ func small() message.Message {
 // BenchmarkPost is the sending side alone: numbering, ring, packing, checksum, acknowledgements.
 func BenchmarkPost(b *testing.B) {
 	var s *Sessions
-	var ackFrame []byte
+	var ackFrame, body []byte
+	reports := uint64(1)
 	var peer *keys
 	o := Options{}.withDefaults()
 	s = New(Options{
-		Self: alice, Key: aliceSelf.key, Incarnation: 1, Deliver: func(context.Context, message.URL, message.Message) {},
+		Self: alice, Key: aliceSelf.key, Incarnation: 1, Deliver: taking(func(context.Context, message.URL, message.Message) {}),
 		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
 			for _, f := range frames { // acknowledge everything at once, without allocating
 				h, _ := parseHead(f)
-				body, _ := unseal(peer.in.of(h.epoch), f)
+				text, _ := unseal(peer.in.of(h.epoch), f)
 				peer.in.take(h)
-				got, messages, err := parseFields(body)
+				got, messages, err := parseFields(text)
 				if err != nil {
 					continue
 				}
-				n, _, _ := count(messages, 0)
-				reply := fields{gen: 1, seen: got.gen, next: got.first + n, room: 4 << 20, base: 1, first: 1, epoch: uint64(h.epoch)}
-				h = head{kind: ack, from: 2, to: 1}
+				n, _, _, _ := count(messages, 0)
+				reply := fields{gen: 1, seen: got.gen, next: got.first + n, room: 12 << 20, base: reports, first: reports, epoch: uint64(h.epoch), inbox: 12 << 20}
+				h = head{kind: data, from: 2, to: 1}
 				aead := peer.out.stamp(&h, &o, 0)
-				ackFrame = seal(aead, reply.append(appendHead(ackFrame[:0], h)))
+				ackFrame = reply.append(appendHead(ackFrame[:0], h))
+				if n > 0 { // and all of it is taken
+					reports++
+					body = binary.BigEndian.AppendUint64(body[:0], 1)
+					body = binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(body, 200), got.first), n)
+					ackFrame = append(append(ackFrame, 0, recordTaken, byte(len(body))), body...)
+				}
+				ackFrame = seal(aead, ackFrame)
 				s.Receive(ctx, bob, path, ackFrame)
 			}
 			return nil
@@ -69,11 +77,11 @@ func BenchmarkReceive(b *testing.B) {
 	s := New(Options{
 		Self: alice, Key: aliceSelf.key, Incarnation: 1,
 		Send: func(context.Context, Path, message.URL, ...[]byte) error { return nil },
-		Deliver: func(context.Context, message.URL, message.Message) {
+		Deliver: taking(func(context.Context, message.URL, message.Message) {
 			if got.Add(1)%perFrame == 0 {
 				notify(room)
 			}
-		},
+		}),
 	})
 	peer, o := s.lookup(bob).marry(2), Options{}.withDefaults()
 	m := small()
@@ -119,9 +127,9 @@ func BenchmarkBoth(b *testing.B) {
 			return nil
 		}
 	}
-	nothing := func(context.Context, message.URL, message.Message) {}
+	nothing := taking(func(context.Context, message.URL, message.Message) {})
 	x = New(Options{Self: alice, Key: aliceSelf.key, Send: to(&y, alice), Deliver: nothing})
-	y = New(Options{Self: bob, Key: bobSelf.key, Send: to(&x, bob), Deliver: func(context.Context, message.URL, message.Message) { got.Add(1) }})
+	y = New(Options{Self: bob, Key: bobSelf.key, Send: to(&x, bob), Deliver: taking(func(context.Context, message.URL, message.Message) { got.Add(1) })})
 	m := small()
 	ctx := context.Background()
 	b.ReportAllocs()

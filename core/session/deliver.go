@@ -1,31 +1,34 @@
 package session
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
-// inbox holds received messages until they are delivered. The session's mu guards it.
+// inbox holds received messages until they are delivered, and counts them until they are taken. The session's mu guards
+// it.
 type inbox struct {
 	parcels []parcel
-	cost    int  // of all parcels that are not delivered, the one under delivery included
+	cost    int  // of all messages that are not taken
 	overrun bool // the peer sent more than we said we take: it has to send it again
 	told    int  // the room that the peer was told last
 }
 
-// parcel is the messages of one frame, in wire form.
+// parcel is the messages of one frame, in wire form, records among them.
 type parcel struct {
-	wire []byte
-	cost int
+	wire    []byte
+	first   uint64 // number of the first
+	account *account
 }
 
 // add copies the messages: the frame is not ours.
-func (in *inbox) add(wire []byte, messages int, s *session) {
-	p := parcel{wire: append([]byte(nil), wire...), cost: costOf(uint64(len(wire)), uint64(messages))}
-	in.parcels = append(in.parcels, p)
-	in.cost += p.cost
-	s.all.waiting.Add(int64(p.cost))
+func (in *inbox) add(wire []byte, first uint64, cost int, s *session) {
+	in.parcels = append(in.parcels, parcel{append([]byte(nil), wire...), first, s.account})
+	in.cost += cost
+	s.all.waiting.Add(int64(cost))
 	if s.delivering {
 		notify(s.came)
 	} else if !s.closed {
@@ -43,19 +46,32 @@ func (s *session) roomNow() int {
 	return max(0, s.o.InboxBytes-s.inbox.cost)
 }
 
-// delivered takes a parcel off the inbox's account, and tells the peer when much room has come back. mu is held.
-func (s *session) delivered(p parcel) {
-	s.inbox.cost -= p.cost
-	s.all.waiting.Add(-int64(p.cost))
-	if s.inbox.told >= s.o.InboxBytes/4 || s.roomNow() < s.o.InboxBytes/2 {
+// emptied takes what was settled off the inbox's account, and tells the peer when much room has come back. mu is held.
+func (s *session) emptied(cost int) {
+	s.inbox.cost -= cost
+	s.all.waiting.Add(-int64(cost))
+	if s.roomNow() < s.o.InboxBytes/2 {
 		return
 	}
-	if s.inbox.overrun {
+	if s.inbox.overrun { // whatever the peer was told meanwhile, it does not send that again by itself
 		s.inbox.overrun = false
 		s.resumeNow = true
+		s.poke()
 	}
-	s.inbox.told = s.roomNow() // once is enough
-	s.answerSoon()
+	if s.inbox.told < s.o.InboxBytes/4 {
+		s.inbox.told = s.roomNow() // once is enough
+		s.answerSoon()
+	}
+}
+
+// Delivery is a message of a remote runtime on its way to its listener; see Options.Deliver.
+type Delivery struct {
+	Remote  message.URL
+	Message message.Message
+	// Receipt is settled when the message is taken, or was refused and its sender has been answered.
+	Receipt minibus.Receipt
+	Wait    bool // Deliver may wait
+	Again   bool // it has been tried before, without waiting
 }
 
 // deliver is the goroutine that gives messages to Options.Deliver. It ends when none has come for a while.
@@ -64,19 +80,16 @@ func (s *session) deliver() {
 	timer := time.NewTimer(s.o.Linger)
 	defer timer.Stop()
 	var parcels []parcel
-	var parser message.Parser
+	w := &walker{s: s}
 	for {
 		s.mu.Lock()
 		parcels, s.inbox.parcels = s.inbox.parcels, parcels[:0]
 		s.mu.Unlock()
-		for i, p := range parcels {
-			if !s.unpack(p, &parser) {
+		for i := range parcels {
+			if !w.walk(&parcels[i]) {
 				return
 			}
 			parcels[i] = parcel{}
-			s.mu.Lock()
-			s.delivered(p)
-			s.unlock()
 		}
 		if len(parcels) > 0 {
 			continue
@@ -98,25 +111,64 @@ func (s *session) deliver() {
 	}
 }
 
-// unpack delivers the messages of p. It is false where the runtime ends.
-func (s *session) unpack(p parcel, parser *message.Parser) bool {
-	for wire := p.wire; len(wire) > 0; {
-		one, rest, ok := cut(wire)
+// walker takes the messages out of parcels, one after the other.
+type walker struct {
+	s      *session
+	parser message.Parser
+	d      Delivery
+	to     destinationKey // of the last message
+	run    int            // how many messages before it had the same
+}
+
+// shortRun is how many messages to one destination one behind the other get a copy of their bodies: each of them could
+// keep the memory of a whole frame that is nearly all others'. In longer runs that is little for each.
+const shortRun = 8
+
+// walk delivers the messages of p. It is false where the runtime ends.
+func (w *walker) walk(p *parcel) bool {
+	s := w.s
+	number := p.first
+	for wire := p.wire; len(wire) > 0; number++ {
+		one, rest, own, ok := cut(wire)
 		if !ok {
 			return true // cannot be: Receive has checked it
 		}
+		cost := len(wire) - len(rest) + entryCost
 		wire = rest
-		m, err := parser.Parse(one)
-		if err != nil {
-			s.mu.Lock()
-			s.event(Event{Kind: Refused, Path: s.path, Why: err.Error()})
-			s.unlock()
+		if own {
 			continue
 		}
 		if s.all.life.Err() != nil {
 			return false
 		}
-		s.o.Deliver(s.all.life, s.remote, m)
+		w.d = Delivery{Remote: s.remote, Receipt: minibus.Receipt{By: p.account, Number: number, Cost: uint32(cost)}}
+		var err error
+		if w.d.Message, err = w.parser.Parse(one); err != nil {
+			s.mu.Lock()
+			s.event(Event{Kind: Refused, Path: s.path, Why: err.Error()})
+			s.unlock()
+			w.d.Receipt.Refused(message.CodeBadRequest)
+			continue
+		}
+		key := destinationKey{w.d.Message.To, w.d.Message.Type == message.Response}
+		if key != w.to {
+			w.to, w.run = key, 0
+		}
+		if w.run++; w.run <= shortRun && len(p.wire) > 4*len(one) {
+			w.d.Message.Body = bytes.Clone(w.d.Message.Body)
+		}
+		if s.held.n.Load() > 0 && s.held.behind(key, one, w.d.Receipt) {
+			continue
+		}
+		if s.o.Deliver(s.all.life, &w.d) {
+			continue
+		}
+		w.d.Again = true
+		if s.holdUp(key, one, w.d.Receipt) {
+			continue
+		}
+		w.d.Wait = true // too many are behind: then all wait
+		s.o.Deliver(s.all.life, &w.d)
 	}
 	return true
 }

@@ -5,19 +5,24 @@
 //
 // Between two incarnations of two runtimes (an incarnation is one life of a runtime's process):
 //
-//   - Messages are delivered in the order in which they were posted, each at most once; a message is never given to
-//     two incarnations of the receiver either.
-//   - A message that was posted is delivered, or its sender is told: Expired (not acknowledged within its time to
-//     live), Reset (the remote runtime lives again, and the messages that its last life may or may not have had are
-//     in doubt), Closed (this runtime ends). Nothing is dropped silently.
-//   - An acknowledgement means: in the inbox of the remote core, which gives it to its listeners unless its process
-//     dies.
+//   - Messages to one destination (an address; its responses apart) are delivered in the order in which they were
+//     posted, each at most once; a message is never given to two incarnations of the receiver either.
+//   - A message that was posted is taken by its destination, or answered there, or its sender is told: Expired (not
+//     acknowledged within its time to live), Reset (the remote runtime lives again, and its last life may or may not have
+//     given the messages to their destinations: they are in doubt), Closed (this runtime ends). Nothing is dropped
+//     silently. Who wants to know what becomes of a message posts it with [Sessions.Watch] and is told that it was taken
+//     (Settled), too; never before that is so.
+//   - An acknowledgement means: in the inbox of the remote core. Taken means: the listener's handler has returned, or
+//     the application's process has it. What was acknowledged and not taken waits at the remote runtime, as long as
+//     that lives and somebody listens there; it does not expire.
+//   - A destination that is behind holds up who posts to it, and nobody else: not other posters, not other
+//     destinations. Beyond its share of the peer's inbox Post waits, in the end for ErrBackpressure.
 //   - Nothing that was not sealed by the runtime of that URL is delivered, and nobody on the way can read or alter a
 //     message. An address is derived from its runtime's key, so it certifies itself: see [Key] and sdk/proof. Whom to
 //     speak with at all is Options.Trust's word.
-//   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.TotalBytes in all; when
-//     they are full, Post waits. Messages that wait for a slow listener are bounded by Options.InboxBytes; when that
-//     is full, the sender is told to stop and its ring fills.
+//   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.TotalBytes in all; messages
+//     that wait at the receiver by Options.InboxBytes a peer and Options.TotalBytes in all. The sender keeps 64 bytes of
+//     each message until it is taken. When something is full, Post waits.
 //
 // # How
 //
@@ -33,17 +38,22 @@
 // anything stored on disk. It costs one round trip in the life of a pair (two where the runtime with the higher URL is
 // the first to speak), not one per path. From there on every frame is sealed, with a counter that is taken once.
 //
+// Credit is computed by the sender, from what was posted and not taken yet, and the size of the peer's inbox: see
+// outstanding.go. The receiver says what was taken in records that are numbered, acknowledged and sent again like
+// messages: see report.go. A listener that is full gets a queue and a goroutine, as long as it is: see held.go.
+//
 // PROTOCOL.md beside this file has every frame.
 //
 // # What it does not do
 //
 // Whether a message's From belongs to the remote runtime is checked by who gets it. Which path is best is
 // Options.Route's answer; the session only says which path carries nothing (Stalled). A path can always refuse to carry,
-// and one that is the only one can keep two runtimes from pairing; sizes, times and who speaks with whom it sees.
+// and one that is the only one can keep two runtimes from pairing; sizes, times and who speaks with whom it sees. More than
+// 256 destinations that one remote runtime holds up here at a time hold up its others as well.
 //
 // # Life
 //
-// A session that has something to do has up to two goroutines: the pump, which alone sends, and one that delivers.
-// Both end when there has been nothing to do for a while, and their buffers go with them: an idle session is one
+// A session that has something to do has up to two goroutines: the pump, which alone sends, and one that delivers; and
+// one for each destination that is held up. They end when there has been nothing to do for a while, and their buffers go with them: an idle session is one
 // small struct. [Sessions.Close] waits for all of them.
 package session

@@ -9,12 +9,12 @@ import (
 
 // The first bytes of a frame, which every frame has and no seal hides: they say which keys to open it with.
 const (
-	version    = 2
+	version    = 3
 	headSize   = 1 + 1 + 8 + 8        // version, kind, sender's and remote's incarnation
 	nonceSize  = 4 + 8                // epoch, counter
 	sealedHead = headSize + nonceSize // of every frame but a hello; the seal covers it
 	tagSize    = 16
-	fieldsSize = 7 * binary.MaxVarintLen64
+	fieldsSize = 8 * binary.MaxVarintLen64
 
 	// frameOverhead is the most that a frame takes besides its messages.
 	frameOverhead = sealedHead + fieldsSize + tagSize
@@ -102,10 +102,11 @@ type fields struct {
 	base  uint64 // lowest number that the sender may still send: all below are acknowledged or given up
 	first uint64 // number of the first message in this frame; without one, of the next that will be sent
 	epoch uint64 // highest epoch of the other side's keys that the sender has seen
+	inbox uint64 // bytes that its inbox takes in all
 }
 
 func (f *fields) append(b []byte) []byte {
-	for _, v := range [...]uint64{f.gen, f.seen, f.next, f.room, f.base, f.first, f.epoch} {
+	for _, v := range [...]uint64{f.gen, f.seen, f.next, f.room, f.base, f.first, f.epoch, f.inbox} {
 		b = binary.AppendUvarint(b, v)
 	}
 	return b
@@ -113,7 +114,7 @@ func (f *fields) append(b []byte) []byte {
 
 // parseFields reads the fields and returns the bytes of the messages after them.
 func parseFields(body []byte) (f fields, messages []byte, err error) {
-	for _, p := range [...]*uint64{&f.gen, &f.seen, &f.next, &f.room, &f.base, &f.first, &f.epoch} {
+	for _, p := range [...]*uint64{&f.gen, &f.seen, &f.next, &f.room, &f.base, &f.first, &f.epoch, &f.inbox} {
 		v, n := binary.Uvarint(body)
 		if n <= 0 {
 			return fields{}, nil, errShort
@@ -129,29 +130,46 @@ func parseFields(body []byte) (f fields, messages []byte, err error) {
 	return f, body, nil
 }
 
-// cut takes the first message off messages. It is false where none is whole.
-func cut(messages []byte) (one, rest []byte, ok bool) {
+// cut takes the first message off messages, or the first record: own tells that it is one. It is false where none is
+// whole.
+func cut(messages []byte) (one, rest []byte, own, ok bool) {
 	size, n := binary.Uvarint(messages)
+	if n == 1 && size == 0 { // a record: kind, length, body
+		kind, k := binary.Uvarint(messages[1:])
+		if k <= 0 || kind == 0 {
+			return nil, nil, false, false
+		}
+		length, l := binary.Uvarint(messages[1+k:])
+		start := 1 + k + l
+		if l <= 0 || length > maxRecord || length > uint64(len(messages)-start) {
+			return nil, nil, false, false
+		}
+		end := start + int(length)
+		return messages[1:end:end], messages[end:], true, true
+	}
 	if n <= 0 || size == 0 || size > maxMessage || size > uint64(len(messages)-n) {
-		return nil, nil, false
+		return nil, nil, false, false
 	}
 	end := n + int(size)
-	return messages[n:end:end], messages[end:], true
+	return messages[n:end:end], messages[end:], false, true
 }
 
-// count checks that messages consists of whole messages, and says how many. The first skip of them are left out of
-// rest.
-func count(messages []byte, skip uint64) (n uint64, rest []byte, err error) {
+// count checks that messages consists of whole messages and records, and says how many there are of both together, and
+// of records. The first skip of them are left out of rest.
+func count(messages []byte, skip uint64) (n, records uint64, rest []byte, err error) {
 	rest = messages
 	for len(messages) > 0 {
-		_, after, ok := cut(messages)
+		_, after, own, ok := cut(messages)
 		if !ok {
-			return 0, nil, errShort
+			return 0, 0, nil, errShort
+		}
+		if own {
+			records++
 		}
 		messages = after
 		if n++; n <= skip {
 			rest = after
 		}
 	}
-	return n, rest, nil
+	return n, records, rest, nil
 }

@@ -26,11 +26,16 @@ func FuzzReceive(f *testing.F) {
 	f.Add(byte(hello), false, append([]byte{stepSecond}, make([]byte, secondSize)...))
 	f.Add(byte(probe), true, whole(base, nil))
 	f.Add(byte(data), false, whole(base, []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 1}))
+	taken := []byte{0, recordTaken, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0xc8, 1, 1, 1}
+	f.Add(byte(data), false, whole(base, taken))
+	acknowledges := base
+	acknowledges.next = 2
+	f.Add(byte(data), false, whole(acknowledges, append(append(taken, letterBytes...), 0, 9, 1, 1)))
 	f.Fuzz(func(t *testing.T, k byte, stranger bool, body []byte) {
 		s := New(Options{
 			Self: alice, Key: aliceSelf.key, Incarnation: 1, Linger: time.Nanosecond,
 			Send:    func(context.Context, Path, message.URL, ...[]byte) error { return nil },
-			Deliver: func(context.Context, message.URL, message.Message) {},
+			Deliver: taking(func(context.Context, message.URL, message.Message) {}),
 		})
 		one, err := s.session(bob)
 		if err != nil {
@@ -56,6 +61,9 @@ func FuzzReceive(f *testing.F) {
 		if one.ring.base > one.sent || one.cursor < one.ring.base || one.sent > one.ring.next {
 			t.Errorf("base %d, cursor %d, sent %d, next %d", one.ring.base, one.cursor, one.sent, one.ring.next)
 		}
+		if one.out.live < one.ring.unacked() || one.ring.records < 0 || one.inbox.cost < 0 {
+			t.Errorf("%d outstanding, %d not acknowledged, %d records, inbox %d", one.out.live, one.ring.unacked(), one.ring.records, one.inbox.cost)
+		}
 		one.unlock()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -78,7 +86,7 @@ func FuzzFrame(f *testing.F) {
 		if err != nil || len(none) != 0 || again != got {
 			t.Fatalf("%+v became %+v, %v", got, again, err)
 		}
-		n, left, err := count(rest, 1)
+		n, _, left, err := count(rest, 1)
 		if err == nil && n > 0 && len(left) >= len(rest) {
 			t.Fatal("skipping one message skipped nothing")
 		}

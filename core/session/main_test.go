@@ -86,13 +86,13 @@ func newPair(t *testing.T, o Options, hook func(fromA bool, path Path, frame []b
 		}
 		return nil
 	}
-	oa.Deliver = func(context.Context, message.URL, message.Message) {}
+	oa.Deliver = taking(func(context.Context, message.URL, message.Message) {})
 	if ob.Deliver == nil {
-		ob.Deliver = func(_ context.Context, _ message.URL, m message.Message) {
+		ob.Deliver = taking(func(_ context.Context, _ message.URL, m message.Message) {
 			p.mu.Lock()
 			p.got = append(p.got, number(m))
 			p.mu.Unlock()
-		}
+		})
 	}
 	oa.Events = func(e Event) {
 		p.mu.Lock()
@@ -123,7 +123,7 @@ func (p *pairOf) end(ofA bool) *session {
 func (p *pairOf) peek(t *testing.T, fromA bool, frame []byte) (h head, f fields, messages uint64) {
 	t.Helper()
 	h, f, rest := p.end(fromA).read(t, frame)
-	messages, _, err := count(rest, 0)
+	messages, _, _, err := count(rest, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,4 +211,13 @@ func (s *Sessions) lookup(remote message.URL) *session {
 		panic(err)
 	}
 	return one
+}
+
+// taking is a Deliver that takes every message at once.
+func taking(f func(ctx context.Context, remote message.URL, m message.Message)) func(context.Context, *Delivery) bool {
+	return func(ctx context.Context, d *Delivery) bool {
+		f(ctx, d.Remote, d.Message)
+		d.Receipt.Taken()
+		return true
+	}
 }

@@ -32,10 +32,16 @@ type Options struct {
 	// when the session leaves the path. The frames are reused when it has returned. An error means that the path is
 	// gone for this remote runtime.
 	Send func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error
-	// Deliver is given the messages of a remote runtime, exactly once, in order, from one goroutine per session. It
-	// may block: then that session's inbox fills and in the end its sender waits; other sessions go on. ctx ends
-	// with Close.
-	Deliver func(ctx context.Context, remote message.URL, m message.Message)
+	// Deliver is given the messages of a remote runtime, exactly once; those to one destination in order. It is called
+	// from one goroutine per session, without Wait: where the destination's listener is behind it returns false and has
+	// done nothing. Then the message, and those to that destination behind it, are given to it from a goroutine of the
+	// destination's own, with Wait: it returns when the listener has them, or ctx ends, which is with Close. Others go
+	// on. d is the session's again when it has returned. d.Receipt has to be settled in the end: until then the message
+	// counts as waiting here.
+	Deliver func(ctx context.Context, d *Delivery) bool
+	// Refuse is told that nobody will take m, a message of remote that Deliver has accepted: m's sender is to be told
+	// why. It must not wait.
+	Refuse func(remote message.URL, m message.Message, why error)
 	// Route is the best path now. It is asked when no path is known, when a path failed, and with every probe. It
 	// must not block for long. Without it, or where it says false, the session answers on the path by which the
 	// last frame came.
@@ -48,7 +54,7 @@ type Options struct {
 
 	RingBytes  int           // unacknowledged bytes a remote runtime; 4 MiB
 	TotalBytes int           // of all remote runtimes together, in each direction; 256 MiB
-	InboxBytes int           // received bytes a remote runtime that wait for Deliver; 4 MiB
+	InboxBytes int           // received bytes a remote runtime that are not taken by their listeners; 16 MiB
 	FrameBytes int           // how much is packed into a frame, unless one message is larger; 32 KiB
 	TTL        time.Duration // how long a message may stay unacknowledged; 30 s; negative: for ever
 	AckFrames  int           // frames received before an acknowledgement is sent at once; 32
@@ -81,7 +87,7 @@ func (o Options) withDefaults() Options {
 	}
 	number(&o.RingBytes, 4<<20)
 	number(&o.TotalBytes, 256<<20)
-	number(&o.InboxBytes, 4<<20)
+	number(&o.InboxBytes, 16<<20)
 	number(&o.FrameBytes, 32<<10)
 	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-frameOverhead)
 	number(&o.AckFrames, 32)
@@ -102,6 +108,9 @@ func (o Options) withDefaults() Options {
 	if o.Trust == nil {
 		o.Trust = func(message.URL) error { return nil }
 	}
+	if o.Refuse == nil {
+		o.Refuse = func(message.URL, message.Message, error) {}
+	}
 	if o.Events == nil {
 		o.Events = func(Event) {}
 	}
@@ -117,8 +126,9 @@ func (o Options) withDefaults() Options {
 // Errors of [Sessions.Post]; they come wrapped with the remote runtime. A message that is too large gives
 // [message.ErrTooLarge].
 var (
-	// ErrBackpressure: the ring stayed full until ctx ended. The message was not taken: try again later, or slow down.
-	ErrBackpressure = errors.New("too many unacknowledged messages")
+	// ErrBackpressure: the ring stayed full until ctx ended, or the destination stayed behind. The message was not taken:
+	// try again later, or slow down.
+	ErrBackpressure = message.ErrBackpressure
 	// ErrClosed: the runtime is ending. The message was not taken.
 	ErrClosed = errors.New("sessions are closed")
 	// ErrSelf: the message is for this runtime itself.
@@ -135,14 +145,16 @@ type EventKind string
 // The kinds of events.
 const (
 	Opened   EventKind = "opened"   // paired with the first incarnation of the remote runtime that we know of
-	Reset    EventKind = "reset"    // the remote runtime has a new incarnation; IDs are in doubt
+	Reset    EventKind = "reset"    // the remote runtime has a new incarnation; IDs are in doubt: sent and not known to be taken
 	Switched EventKind = "switched" // from the path Before to Path; Before is zero for the first
 	PathLost EventKind = "lost"     // Path failed or was said to be down; another is sought
 	Stalled  EventKind = "stalled"  // nothing was acknowledged on Path for Options.Stall although it was asked for
 	Left     EventKind = "left"     // the remote runtime has left the direct Path: it sends over another; so do we
 	Expired  EventKind = "expired"  // IDs were not acknowledged within Options.TTL and are given up
 	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong
-	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged
+	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged, or not known to be taken
+	Settled  EventKind = "settled"  // IDs, which were posted with Watch, were taken, or refused with Code, by their destinations
+	Version  EventKind = "version"  // the remote runtime speaks another version of this protocol; Why says who is to be upgraded
 	// Untrusted: who tried to make a session was refused: Options.Trust says so, or who it says to be was not proven.
 	// Why says what to do. The same refusal is told once in a while.
 	Untrusted EventKind = "untrusted"
@@ -159,6 +171,7 @@ type Event struct {
 	IDs            []message.ID
 	Messages       []message.Message // the same messages without their bodies: who sent what to whom
 	MayHaveArrived bool
+	Code           int // of Settled: 200, or that of the response that the sender gets
 	Why            string
 }
 
@@ -168,11 +181,22 @@ type State struct {
 	Incarnation uint64 // of the remote runtime, 0: not paired yet
 	Path        Path   // zero: none
 	Generation  uint64
-	Unacked     int // messages in the ring
-	RingBytes   int // what they take
-	InboxBytes  int // received and not delivered yet
+	Unacked     int    // messages in the ring
+	RingBytes   int    // what they take
+	Outstanding int    // messages that are not known to be taken: those in the ring and those that wait at the peer
+	HeldUp      []Held // destinations there that are behind, and for which posters wait
+	InboxBytes  int    // received and not taken yet
+	Held        []Held // destinations here that are behind: their messages wait in the session
 	LastAck     time.Time
 	Resets      uint64 // how often the remote runtime has started again
 	Rewinds     uint64 // how often sending went back
 	Dropped     uint64 // frames that were refused: malformed, of another incarnation, not authentic, seen before, or with an impossible acknowledgement
+}
+
+// Held is a destination that is held up.
+type Held struct {
+	To       message.URL
+	Messages int // that were sent and are not known to be taken; of one here: that wait in the session
+	Bytes    int // that they count for
+	Posters  int // that wait, at the sender
 }

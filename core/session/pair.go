@@ -327,11 +327,8 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 		s.resets++
 		s.dead[s.deadAt] = before
 		s.deadAt = (s.deadAt + 1) % len(s.dead)
-		if s.sent > s.ring.base {
-			s.giveUp(s.sent, Reset, "the remote runtime started again")
-		} else {
-			s.event(Event{Kind: Reset, Path: s.path, Why: "the remote runtime started again"})
-		}
+		s.newAccount(now)
+		s.reset()
 	}
 	s.rewind()
 	s.sent, s.room = s.ring.base, firstRoom
@@ -343,6 +340,27 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	s.ackNow = true // tells the peer that we are paired, and our room
 	s.restartProbe(now)
 	s.poke()
+}
+
+// reset reports what the peer's last life was sent and is not known to have taken. mu is held.
+func (s *session) reset() {
+	told := len(s.events)
+	s.inDoubt(s.sent, Reset, "the remote runtime started again")
+	if len(s.events) == told {
+		s.event(Event{Kind: Reset, Path: s.path, Why: "the remote runtime started again"})
+	}
+}
+
+// newAccount forgets what is owed to the peer's last life. Its messages that are here go on to their listeners. mu is
+// held.
+func (s *session) newAccount(now time.Duration) {
+	s.tellHeld = true // nothing of this goes to the new life
+	s.collect(now)
+	s.account.mu.Lock()
+	s.account.closed, s.account.owed, s.account.spans = true, nil, 0
+	s.account.mu.Unlock()
+	s.account = newAccount(s)
+	s.tellHeld = false
 }
 
 // confirm notes that the peer has sealed a frame: it has keys. mu is held.

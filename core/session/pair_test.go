@@ -31,7 +31,7 @@ func newPuppet(t *testing.T) *puppet {
 			}
 			return nil
 		},
-		Deliver: func(context.Context, message.URL, message.Message) {},
+		Deliver: taking(func(context.Context, message.URL, message.Message) {}),
 	})
 	return p
 }

@@ -16,12 +16,25 @@ var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }
 const maxScratch = 64 << 10
 
 // Post takes m for remote: it gives it the next number, keeps it until it is acknowledged, and has it sent on path. It
-// returns when m is taken, which says nothing about its arrival; see [Event] for what is told later. Messages are
-// delivered in the order in which calls of Post returned, or were made by one goroutine.
+// returns when m is taken, which says nothing about its arrival; see [Event] for what is told later. Messages to one
+// destination (m.To, responses apart) are delivered in the order in which calls of Post returned, or were made by one
+// goroutine.
 //
 // A path other than the one in use switches to it; the zero Path is the one in use, or Options.Route's. While the ring
-// is full Post waits; when ctx ends before there is room the error is [ErrBackpressure].
+// is full, or the destination is behind and has its share of the peer's inbox, Post waits; when ctx ends before, the
+// error is [ErrBackpressure] and says which. Others who post to other destinations do not wait for that. With a ctx that
+// has ended Post does not wait at all.
 func (s *Sessions) Post(ctx context.Context, remote message.URL, path Path, m message.Message) error {
+	return s.send(ctx, remote, path, &m, false)
+}
+
+// Watch is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
+// is told anyway.
+func (s *Sessions) Watch(ctx context.Context, remote message.URL, path Path, m message.Message) error {
+	return s.send(ctx, remote, path, &m, true)
+}
+
+func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *message.Message, watched bool) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
@@ -34,11 +47,13 @@ func (s *Sessions) Post(ctx context.Context, remote message.URL, path Path, m me
 	if len(wire) > maxMessage {
 		return fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, len(wire), maxMessage)
 	}
+	key := destinationKey{m.To, m.Type == message.Response}
+	p := posted{wire: wire, id: m.ID, from: m.From, kind: m.Type, watched: watched}
 	for {
 		one, err := s.session(remote)
 		if err == nil {
 			var again bool
-			if again, err = one.post(ctx, path, wire, m.ID); again {
+			if again, err = one.post(ctx, path, key, &p); again {
 				continue
 			}
 		}
@@ -50,7 +65,7 @@ func (s *Sessions) Post(ctx context.Context, remote message.URL, path Path, m me
 }
 
 // post is Post for the session. again: the session was forgotten meanwhile.
-func (s *session) post(ctx context.Context, path Path, wire []byte, id message.ID) (again bool, err error) {
+func (s *session) post(ctx context.Context, path Path, key destinationKey, p *posted) (again bool, err error) {
 	s.mu.Lock()
 	if s.gone {
 		s.mu.Unlock()
@@ -60,77 +75,39 @@ func (s *session) post(ctx context.Context, path Path, wire []byte, id message.I
 		s.mu.Unlock()
 		return false, ErrClosed
 	}
-	if s.waiters == 0 && s.fits(len(wire)) {
-		s.take(path, wire, id)
+	d := s.out.at(key)
+	cost := p.cost()
+	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, cost, s.peerInbox()) && s.fits(cost) {
+		s.take(d, path, p)
 		s.unlock()
 		return false, nil
 	}
-	s.waiters++
-	s.mu.Unlock()
-	err = s.wait(ctx, path, wire, id)
-	return false, err
-}
-
-// wait queues for room and takes the message then.
-func (s *session) wait(ctx context.Context, path Path, wire []byte, id message.ID) error {
-	give := func(err error) error {
-		s.mu.Lock()
-		s.waiters--
-		s.unlock()
-		return err
-	}
-	select {
-	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		return give(fmt.Errorf("%w: %w", ErrBackpressure, context.Cause(ctx)))
-	case <-s.all.life.Done():
-		return give(ErrClosed)
-	}
-	s.all.starve(s, true)
-	defer func() {
-		s.all.starve(s, false)
-		<-s.turn
-	}()
-	for {
-		s.mu.Lock()
-		if s.fits(len(wire)) && !s.closed {
-			s.waiters--
-			s.take(path, wire, id)
-			s.unlock()
-			return nil
-		}
+	if ctx.Err() != nil {
+		err = s.behind(d, context.Cause(ctx))
+		s.out.leave(d)
 		s.mu.Unlock()
-		select {
-		case <-s.space:
-		case <-ctx.Done():
-			return give(fmt.Errorf("%w: %w", ErrBackpressure, context.Cause(ctx)))
-		case <-s.all.life.Done():
-			return give(ErrClosed)
-		}
+		return false, err
 	}
-}
-
-// fits tells whether a message of size bytes may enter the ring; mu is held. A single message always may.
-func (s *session) fits(size int) bool {
-	cost := costOf(uint64(wireSize(size)), 1)
-	if used := s.ring.cost(); used > 0 && used+cost > s.o.RingBytes {
-		return false
-	}
-	used := s.all.sending.Load()
-	return used == 0 || used+int64(cost) <= int64(s.o.TotalBytes)
+	return false, s.wait(ctx, d, &waiter{posted: *p, path: path, taken: make(chan struct{})})
 }
 
 // take puts the message into the ring; mu is held.
-func (s *session) take(path Path, wire []byte, id message.ID) {
+func (s *session) take(d *destination, path Path, p *posted) {
 	now := s.all.now()
-	var due time.Duration
-	if s.o.TTL > 0 {
-		due = now + s.o.TTL
-	}
-	s.all.sending.Add(int64(costOf(uint64(wireSize(len(wire))), 1)))
-	s.ring.push(wire, id, due)
+	cost := p.cost()
+	s.all.sending.Add(int64(cost) + recordCost)
+	s.out.add(d, record{number: s.ring.next, id: p.id, from: p.from, cost: uint32(cost), kind: p.kind, watched: p.watched})
+	s.ring.push(p.wire, s.expiry(now))
 	if !path.IsZero() && path != s.path && (path != s.failed || now >= s.failedTo) {
 		s.switchTo(path, now)
 	}
 	s.poke()
+}
+
+// expiry is when what enters the ring now is given up, 0: never.
+func (s *session) expiry(now time.Duration) time.Duration {
+	if s.o.TTL > 0 {
+		return now + s.o.TTL
+	}
+	return 0
 }

@@ -126,11 +126,12 @@ func (s *session) stuckDue() time.Duration {
 func (s *session) rest() {
 	s.pumping = false
 	s.ring.free()
+	s.out.rest()
 	s.hellos = nil
 	if s.keys != nil {
 		s.keys.rest()
 	}
-	if s.peer == 0 && s.ring.empty() && s.waiters == 0 && s.inbox.cost == 0 {
+	if s.peer == 0 && s.ring.empty() && s.waiters == 0 && s.inbox.cost == 0 && s.out.live == 0 {
 		s.leavePath()
 		s.all.forget(s)
 	}
@@ -139,6 +140,9 @@ func (s *session) rest() {
 // tick does what is due by time. mu is held.
 func (s *session) tick(now time.Duration) {
 	s.expire(now)
+	if s.tellNow || s.tellDue != 0 && now >= s.tellDue {
+		s.collect(now)
+	}
 	s.tickHello(now)
 	if s.ackDue != 0 && now >= s.ackDue {
 		s.ackNow, s.ackDue = true, 0
@@ -206,6 +210,7 @@ func (s *session) due() time.Duration {
 	at(s.helloDue)
 	at(s.holdTo)
 	at(s.ackDue)
+	at(s.tellDue)
 	at(s.probeDue)
 	at(s.stallDue())
 	if s.path.IsZero() && s.hasWork() {
@@ -274,7 +279,7 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	h := head{kind: k, from: s.o.Incarnation, to: s.peer}
 	aead = s.keys.out.stamp(&h, s.o, size)
 	b = appendHead(b, h)
-	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor, epoch: uint64(s.keys.in.epoch)}
+	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor, epoch: uint64(s.keys.in.epoch), inbox: uint64(s.o.InboxBytes)}
 	b = f.append(b)
 	if more {
 		start := len(b)

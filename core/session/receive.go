@@ -18,6 +18,9 @@ func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, fra
 		return
 	}
 	h, err := parseHead(frame)
+	if errors.Is(err, errVersion) {
+		s.foreign(remote.Canonical(), path, frame[0])
+	}
 	if err != nil {
 		return
 	}
@@ -40,7 +43,8 @@ type arrival struct {
 	head
 	fields
 	messages []byte
-	count    uint64
+	count    uint64 // of messages and records
+	records  uint64
 }
 
 // open opens a sealed frame and reads it.
@@ -51,7 +55,7 @@ func open(aead cipher.AEAD, h head, frame []byte) (a arrival, err error) {
 	}
 	a.head = h
 	if a.fields, a.messages, err = parseFields(body); err == nil {
-		a.count, _, err = count(a.messages, 0)
+		a.count, a.records, _, err = count(a.messages, 0)
 	}
 	return a, err
 }
@@ -112,6 +116,10 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 		s.dropped++
 		return
 	}
+	if s.tellHeld {
+		s.tellHeld, s.tellNow = false, true
+		s.poke()
+	}
 	if a.kind == resume && a.seen == s.gen { // the generation check of requests: an older one has been met already
 		s.rewind()
 		s.poke()
@@ -165,6 +173,10 @@ func (s *session) acknowledged(f *fields, now time.Duration) bool {
 	}
 	opened := f.room > s.room
 	s.room = f.room
+	if f.inbox != s.inboxOf && f.inbox > 0 {
+		s.inboxOf = f.inbox
+		s.admit()
+	}
 	if opened && s.cursor < s.ring.next {
 		s.poke()
 	}
@@ -180,19 +192,39 @@ func (s *session) gap(now time.Duration) {
 	s.poke()
 }
 
-// accept puts the messages that are new into the inbox. mu is held.
+// accept puts the messages that are new into the inbox, and takes the records among them. mu is held.
 func (s *session) accept(a *arrival, now time.Duration) {
-	if s.roomNow() == 0 {
+	if s.roomNow() == 0 && a.records < a.count {
 		s.inbox.overrun = true // asks to resume when there is room
 		s.answerSoon()
 		return
 	}
-	skip, rest := s.next-a.first, a.messages
+	skip, rest, records := s.next-a.first, a.messages, a.records
 	if skip > 0 {
-		_, rest, _ = count(rest, skip)
+		_, _, rest, _ = count(rest, skip)
+		if records > 0 {
+			_, records, _, _ = count(rest, 0)
+		}
 	}
+	first := s.next
 	s.next = a.first + a.count
-	s.inbox.add(rest, int(a.count-skip), s)
+	size := len(rest)
+	if records > 0 {
+		for left := rest; len(left) > 0; {
+			one, after, own, ok := cut(left)
+			if !ok {
+				break // cannot be
+			}
+			if own {
+				s.reportedBy(one)
+				size -= len(left) - len(after)
+			}
+			left = after
+		}
+	}
+	if messages := int(a.count - skip - records); messages > 0 {
+		s.inbox.add(rest, first, costOf(uint64(size), uint64(messages)), s)
+	}
 	s.unackedIn++
 	s.bytesIn += len(rest)
 	if s.unackedIn >= s.o.AckFrames || s.bytesIn >= s.o.InboxBytes/8 {

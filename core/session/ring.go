@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"time"
-
-	"github.com/protofly/protofly/sdk/message"
 )
 
 // ring keeps the messages that are not acknowledged, in wire form (length, bytes) one behind the other, so that a
@@ -15,17 +13,22 @@ type ring struct {
 	head, tail uint64 // the bytes in it, by their position since the ring was made
 	bytes      []byte // position p is at p & (len-1); the length is a power of two
 	entries    []entry
+	records    int // how many of the numbers are records of the session itself
+	reported   int // what these are counted with
 }
 
 type entry struct {
-	pos uint64 // where the message begins
-	id  message.ID
+	pos uint64        // where the message begins
 	due time.Duration // when it expires; 0: never
+	own bool          // a record of the session itself, not a message
 }
 
 func newRing() ring { return ring{base: 1, next: 1} }
 
 func (r *ring) empty() bool { return r.base == r.next }
+
+// unacked is how many messages are in the ring.
+func (r *ring) unacked() int { return int(r.next-r.base) - r.records }
 
 // cost is the memory that the messages in the ring are counted with.
 func (r *ring) cost() int { return costOf(r.tail-r.head, r.next-r.base) }
@@ -46,17 +49,27 @@ func (r *ring) pos(n uint64) uint64 {
 }
 
 // push adds a message and gives it the number r.next.
-func (r *ring) push(m []byte, id message.ID, due time.Duration) {
+func (r *ring) push(m []byte, due time.Duration) { r.add(len(m), m, due) }
+
+// pushRecord adds a record of the session itself, which stands behind the length 0.
+func (r *ring) pushRecord(record []byte, due time.Duration) {
+	r.add(0, record, due)
+	r.entry(r.next - 1).own = true
+	r.records++
+	r.reported += costOf(r.tail-r.pos(r.next-1), 1)
+}
+
+func (r *ring) add(length int, m []byte, due time.Duration) {
 	if used := r.next - r.base; used == uint64(len(r.entries)) {
 		r.growEntries()
 	}
 	if need := int(r.tail-r.head) + wireSize(len(m)); need > len(r.bytes) {
 		r.growBytes(need)
 	}
-	*r.entry(r.next) = entry{pos: r.tail, id: id, due: due}
+	*r.entry(r.next) = entry{pos: r.tail, due: due}
 	r.next++
 	var size [binary.MaxVarintLen32]byte
-	r.write(size[:binary.PutUvarint(size[:], uint64(len(m)))])
+	r.write(size[:binary.PutUvarint(size[:], uint64(length))])
 	r.write(m)
 }
 
@@ -95,37 +108,25 @@ func (r *ring) pack(dst []byte, n uint64, size int) ([]byte, uint64) {
 func (r *ring) release(n uint64) int {
 	pos := r.pos(n)
 	cost := costOf(pos-r.head, n-r.base)
-	for i := r.base; i < n; i++ {
-		r.entry(i).id = message.ID{} // its text may be garbage now
+	for i := r.base; i < n && r.records > 0; i++ {
+		if r.entry(i).own {
+			r.records--
+			r.reported -= costOf(r.pos(i+1)-r.entry(i).pos, 1)
+		}
 	}
 	r.base, r.head = n, pos
 	return cost
 }
 
-// ids lists the IDs of the messages from a to b, b not included.
-func (r *ring) ids(a, b uint64) []message.ID {
-	out := make([]message.ID, 0, b-a)
-	for ; a < b; a++ {
-		out = append(out, r.entry(a).id)
-	}
-	return out
-}
-
-// headers lists the messages from a to b, b not included, without their bodies.
-func (r *ring) headers(a, b uint64) []message.Message {
-	out := make([]message.Message, 0, b-a)
-	var text []byte
-	for ; a < b; a++ {
-		text = r.read(text[:0], r.pos(a), r.pos(a+1))
-		_, n := binary.Uvarint(text)
-		m, err := message.ParseBinary(text[max(n, 0):])
-		if err != nil {
-			continue // what was put in was a message
+// own lists the records of the session itself from a to b, b not included.
+func (r *ring) own(a, b uint64) (list [][]byte) {
+	for ; a < b && r.records > 0; a++ {
+		if r.entry(a).own {
+			text := r.read(nil, r.pos(a), r.pos(a+1))
+			list = append(list, text[1:])
 		}
-		m.Body = nil
-		out = append(out, m)
 	}
-	return out
+	return list
 }
 
 // free gives the memory of an empty ring back.

@@ -22,8 +22,7 @@ type session struct {
 
 	wake  chan struct{} // wakes the pump
 	came  chan struct{} // wakes the deliverer
-	space chan struct{} // wakes the poster whose turn it is
-	turn  chan struct{} // is full while a poster waits for space: the others queue behind it
+	space chan struct{} // wakes a poster that waits: there may be room in the total
 
 	mu     sync.Mutex
 	events []Event // to be told when mu is unlocked
@@ -43,11 +42,14 @@ type session struct {
 
 	// Sending.
 	ring      ring
+	out       outstanding
 	gen       uint64 // our generation
 	cursor    uint64 // the number that is sent next; it goes back to ring.base in a new generation
 	sent      uint64 // one above the highest number ever sent to peer
 	room      uint64 // bytes from ring.base on that the peer takes
-	waiters   int    // posters that wait for space
+	inboxOf   uint64 // bytes that the peer's inbox takes in all, 0: not known yet
+	waiters   int    // posters that wait for credit or room
+	hungry    bool   // they wait for room in the total
 	progress  time.Duration
 	probeDue  time.Duration
 	probeWait time.Duration
@@ -69,6 +71,14 @@ type session struct {
 	resumeGen uint64        // the generation that we asked for last
 	resumeAt  time.Duration // and when
 	inbox     inbox
+	held      held
+
+	// Reports: see report.go.
+	account      *account // of the peer
+	tellDue      time.Duration
+	tellNow      bool
+	tellHeld     bool // the peer does not acknowledge them: not before it is heard of
+	reportBuffer []byte
 
 	// Path: see path.go.
 	path      Path
@@ -86,13 +96,15 @@ type session struct {
 }
 
 func newSession(all *Sessions, remote message.URL) *session {
-	return &session{
+	s := &session{
 		all: all, o: &all.o, remote: remote,
-		wake: make(chan struct{}, 1), came: make(chan struct{}, 1), space: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), came: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		ring: newRing(), gen: 1, cursor: 1, sent: 1, next: 1,
 		handshakes: rate.NewLimiter(handshakesEach, handshakesEach),
 		probeWait:  all.o.ProbeMin, pairing: pairing{helloWait: all.o.ProbeMin}, routeWait: all.o.ProbeMin / 4, failWait: all.o.ProbeMin / 4,
 	}
+	s.account = newAccount(s)
+	return s
 }
 
 // unlock unlocks mu and tells the events that happened under it.
@@ -136,8 +148,8 @@ func (s *session) poke() {
 
 // quiet tells whether nothing is under way in either direction; mu is held.
 func (s *session) quiet() bool {
-	owes := (s.ackNow || s.ackDue != 0) && !s.path.IsZero() && s.peer != 0
-	return s.ring.empty() && s.inbox.cost == 0 && !owes && s.sendingOn == nil
+	owes := (s.ackNow || s.ackDue != 0 || s.tellNow || s.tellDue != 0 || s.cursor < s.ring.next) && !s.path.IsZero() && s.peer != 0
+	return s.ring.unacked() == 0 && s.inbox.cost == 0 && !owes && s.sendingOn == nil
 }
 
 // settle waits until the session is quiet, or ctx ends.
@@ -147,6 +159,7 @@ func (s *session) settle(ctx context.Context) {
 	if s.ackDue != 0 {
 		s.ackNow = true
 	}
+	s.tellNow = s.tellDue != 0
 	done := make(chan struct{})
 	s.settled = done
 	s.poke()
@@ -165,37 +178,66 @@ func (s *session) stop() {
 	s.unlock()
 }
 
-// abandon reports and drops what was not acknowledged when everything has ended. It returns how many messages.
+// abandon reports and drops what was not taken when everything has ended. It returns how many messages were not even
+// acknowledged.
 func (s *session) abandon() int {
 	s.mu.Lock()
 	defer s.unlock()
 	if s.leave != nil {
 		s.leave()
 	}
-	n := int(s.ring.next - s.ring.base)
+	n := s.ring.unacked()
+	s.inDoubt(s.sent, Closed, "this runtime ends")
 	s.giveUp(s.ring.next, Closed, "this runtime ends")
 	s.ring.free()
+	s.out.rest()
 	return n
 }
 
-// giveUp drops all messages below number n and reports them, those that were sent and those that were not apart.
+// giveUp drops all unacknowledged messages below number n and reports them, those that were sent and those that were
+// not apart.
 func (s *session) giveUp(n uint64, kind EventKind, why string) {
-	if sent := min(n, s.sent); sent > s.ring.base {
-		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, sent), Messages: s.ring.headers(s.ring.base, sent), MayHaveArrived: true, Why: why})
-		s.release(sent)
+	base, sent := s.ring.base, min(n, s.sent)
+	if kind == Expired {
+		s.tellAgain(s.ring.own(base, n))
 	}
-	if n > s.ring.base {
-		s.event(Event{Kind: kind, Path: s.path, IDs: s.ring.ids(s.ring.base, n), Messages: s.ring.headers(s.ring.base, n), Why: why})
-		s.release(n)
+	if sent > base {
+		s.lost(base, sent, Event{Kind: kind, MayHaveArrived: true, Why: why})
+	}
+	if n > max(base, sent) {
+		s.lost(max(base, sent), n, Event{Kind: kind, Why: why})
+	}
+	s.release(max(base, n))
+}
+
+// inDoubt reports all messages below number n that were sent and are not known to be taken, acknowledged or not, and
+// drops them.
+func (s *session) inDoubt(n uint64, kind EventKind, why string) {
+	s.lost(0, n, Event{Kind: kind, MayHaveArrived: true, Why: why})
+	s.release(max(s.ring.base, n))
+}
+
+// lost reports the messages from number a up to b that are outstanding, and drops them from there.
+func (s *session) lost(a, b uint64, e Event) {
+	e.Path = s.path
+	before := s.out.live
+	s.out.done(a, b, func(r *record) {
+		e.IDs = append(e.IDs, r.id)
+		e.Messages = append(e.Messages, r.message())
+	})
+	s.all.freed((before - s.out.live) * recordCost)
+	if len(e.IDs) > 0 {
+		s.event(e)
 	}
 }
 
-// release forgets the messages below n and wakes who waits for their room.
+// release forgets the messages below n and lets those in who wait for their room.
 func (s *session) release(n uint64) {
+	if s.ring.reported >= maxReported { // others may be waiting
+		s.tellNow = true
+	}
 	cost := s.ring.release(n)
 	s.cursor, s.sent = max(s.cursor, n), max(s.sent, n)
 	s.all.freed(cost)
-	if s.waiters > 0 {
-		notify(s.space)
-	}
+	s.admit()
 }

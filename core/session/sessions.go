@@ -164,22 +164,13 @@ func (s *Sessions) Snapshot() []State {
 	list := s.existing()
 	states := make([]State, 0, len(list))
 	for _, one := range list {
-		one.mu.Lock()
-		st := State{
-			Remote: one.remote, Incarnation: one.peer, Path: one.path, Generation: one.gen,
-			Unacked: int(one.ring.next - one.ring.base), RingBytes: one.ring.cost(), InboxBytes: one.inbox.cost,
-			Resets: one.resets, Rewinds: one.rewinds, Dropped: one.dropped,
-		}
-		if one.progress != 0 {
-			st.LastAck = s.epoch.Add(one.progress)
-		}
-		one.mu.Unlock()
+		st := one.state()
 		states = append(states, st)
 	}
 	return states
 }
 
-// Close takes no more messages, waits until all that were posted are acknowledged and all that came are delivered, at
+// Close takes no more messages, waits until all that were posted are acknowledged and all that came are taken, at
 // most until ctx ends, and ends everything. The error says how many messages were left; Closed events name them.
 func (s *Sessions) Close(ctx context.Context) error {
 	s.mu.Lock()

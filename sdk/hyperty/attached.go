@@ -3,7 +3,9 @@ package hyperty
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/protofly/protofly/sdk/hyperty/api"
@@ -37,10 +39,14 @@ type attached struct {
 	lastID  uint64
 	waiting map[message.ID]*request // without an answer, by the ID's key
 
-	queue []outgoing // taken, not yet sent
-	sent  []receipt  // sent, not yet confirmed
-	used  int        // units of the window that queue and sent take
-	dirty bool       // in the connection's list
+	queue   []outgoing         // taken, not yet sent
+	sent    map[uint64]receipt // sent on this connection, not yet confirmed, by the post's number
+	posts   uint64             // how many were sent on this connection
+	used    int                // units of the window that queue and sent take
+	usedBy  map[destination]int
+	dirty   bool // in the connection's list
+	heard   int  // responses that came and that the runtime does not know of yet
+	tracked map[message.ID]*tracked
 
 	intake intake
 }
@@ -51,6 +57,20 @@ type receipt struct {
 	kind     message.Type
 	from, to message.URL
 	cost     int
+}
+
+func (r receipt) destination() destination { return destination{r.to, r.kind == message.Response} }
+
+// destination is what is held up together where a receiver is behind.
+type destination struct {
+	url      message.URL
+	response bool
+}
+
+// tracked is a message whose sender wants to know what becomes of it.
+type tracked struct {
+	tell func(Outcome)
+	out  bool // the runtime may have it
 }
 
 // request is one that waits for its answer.
@@ -67,12 +87,14 @@ func (r receipt) refuse(err error) message.Message {
 type outgoing struct {
 	receipt
 	bytes []byte
+	track bool
 }
 
 var _ message.Bus = (*attached)(nil)
 
 func newAttached(c *Client, ref uint32, r Registration) *attached {
-	a := &attached{client: c, ref: ref, wish: r, waiting: map[message.ID]*request{}}
+	a := &attached{client: c, ref: ref, wish: r, waiting: map[message.ID]*request{}, sent: map[uint64]receipt{},
+		usedBy: map[destination]int{}, tracked: map[message.ID]*tracked{}}
 	// IDs start anywhere, so that an answer to an earlier process at this address meets no request of this one.
 	a.lastID = uint64(rand.Uint32()) << 16
 	a.bus = minibus.New(minibus.Options{Out: a.out, Timeout: c.o.Timeout})
@@ -152,20 +174,55 @@ func (a *attached) number(m *message.Message) {
 
 // out is the way out of the bus: into the queue, when the window has room and the runtime is there.
 func (a *attached) out(ctx context.Context, m message.Message) error {
+	return a.enqueue(ctx, m, false)
+}
+
+// track posts m and has tell called with what becomes of it.
+func (a *attached) track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
+	a.number(m)
+	if err := m.Check(); err != nil {
+		return err
+	}
+	key := m.ID.Key()
+	c := a.client
+	c.mu.Lock()
+	if a.tracked[key] != nil {
+		c.mu.Unlock()
+		return fmt.Errorf("%s %s to %s: a message with this id is tracked: use another, or none", m.Type, m.ID, m.To)
+	}
+	a.tracked[key] = &tracked{tell: tell}
+	c.mu.Unlock()
+	err := a.enqueue(ctx, *m, true)
+	if err != nil {
+		c.mu.Lock()
+		delete(a.tracked, key)
+		c.mu.Unlock()
+	}
+	return err
+}
+
+func (a *attached) enqueue(ctx context.Context, m message.Message, track bool) error {
 	bytes := m.AppendBinary(make([]byte, 0, 64+len(m.From)+len(m.To)+len(m.Body)))
 	cost := api.Cost(len(bytes))
+	r := receipt{m.ID, m.Type, m.From, m.To, cost}
+	to := r.destination()
 	c := a.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
 		err := c.await(ctx, c.o.Wait, func() bool {
-			return a.state == ended || a.state == registered && c.conn != nil && a.used < api.Window
+			return a.state == ended || a.state == registered && c.conn != nil && api.Room(a.used, a.usedBy[to], cost)
 		})
-		if err == ErrDisconnected && c.conn != nil && a.state == registered {
+		there := c.conn != nil && a.state == registered
+		if err == ErrDisconnected && there {
 			continue // it is there, only slow: that is ctx's to bound
 		}
 		if err == nil && a.state == ended {
 			err = a.err
+		}
+		if err != nil && there && ctx.Err() != nil {
+			return fmt.Errorf("%s to %s: %w: %d units that were posted to it wait in the runtime, %d in all: %w",
+				m.Type, m.To, message.ErrBackpressure, a.usedBy[to], a.used, err)
 		}
 		if err != nil {
 			return fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
@@ -173,12 +230,22 @@ func (a *attached) out(ctx context.Context, m message.Message) error {
 		break
 	}
 	a.used += cost
-	a.queue = append(a.queue, outgoing{receipt{m.ID, m.Type, m.From, m.To, cost}, bytes})
+	a.usedBy[to] += cost
+	a.queue = append(a.queue, outgoing{r, bytes, track})
 	if r := a.waiting[m.ID.Key()]; r != nil {
 		r.out = true
 	}
 	a.markDirty(c.conn)
 	return nil
+}
+
+// free takes a message off the window. mu is held.
+func (a *attached) free(r receipt) {
+	a.used -= r.cost
+	to := r.destination()
+	if a.usedBy[to] -= r.cost; a.usedBy[to] <= 0 {
+		delete(a.usedBy, to)
+	}
 }
 
 // markDirty has the connection send what is queued. mu is held.
@@ -190,16 +257,36 @@ func (a *attached) markDirty(conn *connection) {
 	}
 }
 
-// confirm takes the runtime's word that so many units have been worked off. mu is held.
-func (a *attached) confirm(units int) {
-	n := 0
-	for n < len(a.sent) && units >= a.sent[n].cost {
-		units -= a.sent[n].cost
-		a.used -= a.sent[n].cost
-		n++
+// confirm takes the runtime's word that posts have been worked off. mu is held.
+func (a *attached) confirm(posts []uint64) error {
+	for ; len(posts) >= 2; posts = posts[2:] {
+		first, n := posts[0], posts[1]
+		if n > uint64(len(a.sent)) {
+			return fmt.Errorf("the runtime has worked off %d posts of %s, only %d were sent", n, a.url, len(a.sent))
+		}
+		for i := range n {
+			if r, ok := a.sent[first+i]; ok {
+				delete(a.sent, first+i)
+				a.free(r)
+			}
+		}
 	}
-	if a.sent = a.sent[n:]; len(a.sent) == 0 {
-		a.sent = nil
+	return nil
+}
+
+// settled takes the runtime's word of what became of a tracked message.
+func (a *attached) settled(f *api.Outcome) {
+	id, err := message.ParseID([]byte(f.Id))
+	if err != nil {
+		return
+	}
+	c := a.client
+	c.mu.Lock()
+	t := a.tracked[id.Key()]
+	delete(a.tracked, id.Key())
+	c.mu.Unlock()
+	if t != nil {
+		t.tell(Outcome{State: DeliveryState(f.State), Code: int(f.Code), Reason: f.Reason})
 	}
 }
 
@@ -207,16 +294,23 @@ func (a *attached) confirm(units int) {
 func (a *attached) lost(why error, queued bool) {
 	c := a.client
 	c.mu.Lock()
-	gone := a.sent
-	a.sent = nil
+	gone := make([]receipt, 0, len(a.sent))
+	for _, n := range slices.Sorted(maps.Keys(a.sent)) {
+		gone = append(gone, a.sent[n])
+	}
+	clear(a.sent)
+	a.posts, a.heard = 0, 0
+	outcome := Outcome{State: InDoubt}
 	if queued {
 		for _, out := range a.queue {
 			gone = append(gone, out.receipt)
 		}
 		a.queue, a.dirty = nil, false
+		outcome = Outcome{State: Refused, Code: message.CodeUnavailable}
 	} else {
 		why = fmt.Errorf("%w (%w)", errInDoubt, why)
 	}
+	outcome.Reason = why.Error()
 	kept := make(map[message.ID]bool, len(a.queue))
 	for _, out := range a.queue {
 		kept[out.id.Key()] = true
@@ -227,8 +321,15 @@ func (a *attached) lost(why error, queued bool) {
 			answers = append(answers, r.refuse(why))
 		}
 	}
+	var told []*tracked
+	for key, t := range a.tracked { // also those that were confirmed
+		if t.out && !kept[key] || queued {
+			told = append(told, t)
+			delete(a.tracked, key)
+		}
+	}
 	for _, r := range gone {
-		a.used -= r.cost
+		a.free(r)
 		if a.waiting[r.id.Key()] == nil && r.kind != message.Response {
 			a.take(incoming{m: r.refuse(why)})
 		}
@@ -237,6 +338,9 @@ func (a *attached) lost(why error, queued bool) {
 	c.mu.Unlock()
 	for _, m := range answers {
 		a.answer(m)
+	}
+	for _, t := range told {
+		t.tell(outcome)
 	}
 }
 

@@ -29,6 +29,7 @@ type connection struct {
 	epoch   uint64
 	control []*api.ApplicationFrame
 	dirty   []*attached // whose queue is not empty
+	owing   []*attached // that have taken responses
 }
 
 // batchBytes is how many bytes of messages go out together; one message may exceed it.
@@ -189,6 +190,12 @@ func (conn *connection) collect() []*api.ApplicationFrame {
 	defer c.mu.Unlock()
 	frames := conn.control
 	conn.control = nil
+	for _, a := range conn.owing {
+		frames = append(frames, &api.ApplicationFrame{Frame: &api.ApplicationFrame_Credit{
+			Credit: &api.Credit{Ref: a.ref, Responses: uint32(a.heard)}}})
+		a.heard = 0
+	}
+	conn.owing = nil
 	size := 0
 	for len(conn.dirty) > 0 && size < batchBytes {
 		a := conn.dirty[0]
@@ -197,8 +204,14 @@ func (conn *connection) collect() []*api.ApplicationFrame {
 			out := a.queue[n]
 			size += len(out.bytes)
 			frames = append(frames, &api.ApplicationFrame{Frame: &api.ApplicationFrame_Post{
-				Post: &api.Carry{Ref: a.ref, Message: out.bytes}}})
-			a.sent = append(a.sent, out.receipt)
+				Post: &api.Carry{Ref: a.ref, Message: out.bytes, Track: out.track}}})
+			a.posts++
+			a.sent[a.posts] = out.receipt
+			if out.track {
+				if t := a.tracked[out.id.Key()]; t != nil {
+					t.out = true
+				}
+			}
 		}
 		if n == len(a.queue) {
 			a.queue, a.dirty = nil, false

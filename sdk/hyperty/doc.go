@@ -16,6 +16,15 @@
 // time; while it runs, messages wait, then their senders do. A response reaches the request that waits for it also
 // while the handler is busy.
 //
+// # What becomes of a message
+//
+// [Hyperty.Post] and [Hyperty.Send] return when the runtime has the message. Where nobody takes it, or it is given up, a
+// response says so (see [Hyperty.HandleResponses]). [Hyperty.Track] and [Hyperty.SendTracked] return a [Delivery], which
+// also tells that the message was delivered, and why not: the same from another process and inside the runtime's.
+//
+// A receiver that is behind holds up who posts to it: Post waits, and when its ctx ends returns an error that is
+// [message.ErrBackpressure] and names the receiver. Posts to others go on.
+//
 // # When the runtime restarts
 //
 // A [Client] connects again by itself and registers its hyperties again at the addresses that they had. Meanwhile
@@ -26,7 +35,8 @@
 //
 // # Limits
 //
-// What a hyperty has posted and the runtime has not worked off is at most 1024 small messages or 4 MiB; then Post
-// waits. The same holds toward the application. A message's body is at most 1 MiB ([message.MaxBody]). One client has
+// What a hyperty has posted and the runtime has not worked off is at most 1024 small messages or 4 MiB, and a third of
+// that to one receiver; then Post waits. Toward the application it is 1024 small messages or 4 MiB. A hyperty tracks at
+// most [MaxTracked] messages at a time. A message's body is at most 1 MiB ([message.MaxBody]). One client has
 // at most 256 hyperties.
 package hyperty

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
@@ -34,6 +35,12 @@ type Hyperty struct {
 	objects   *syncher.Syncher
 	listening bool // Handle or Receive has been called
 	deaf      bool // neither was, for as long as a message waits
+	tracked   int  // messages without a final state
+}
+
+// takingBus is a bus on which a listener can say when it has taken a message.
+type takingBus interface {
+	ListenTaking(at message.URL, h minibus.TakingHandler) (stop func())
 }
 
 // New makes a Hyperty of a bus on which url is its address. end, which may be nil, is called by [Hyperty.Close]: it
@@ -45,7 +52,11 @@ func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context
 		done:     make(chan struct{}),
 		handling: make(chan struct{}),
 	}
-	h.stop = bus.Listen(url, h.take)
+	if b, ok := bus.(takingBus); ok {
+		h.stop = b.ListenTaking(url, h.take)
+	} else {
+		h.stop = bus.Listen(url, func(ctx context.Context, m message.Message) { h.take(ctx, m, minibus.Receipt{}) })
+	}
 	return h
 }
 

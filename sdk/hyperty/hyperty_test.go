@@ -45,13 +45,29 @@ func (s *seat) Post(ctx context.Context, m message.Message) error {
 	return err
 }
 
+func (s *seat) Watch(ctx context.Context, m message.Message, tell func(Outcome)) error {
+	n, err := s.hall.listeners.Hand(ctx, m.To, m, minibus.Receipt{By: telling(tell)})
+	if n == 0 && err == nil {
+		tell(Outcome{State: Refused, Code: message.CodeNotFound})
+	}
+	return err
+}
+
+// telling is a tell as a receipt's Taker.
+type telling func(Outcome)
+
+func (t telling) Settled(uint64, uint32, int) { t(Outcome{State: Delivered}) }
+func (t telling) Failed(_ uint64, _ uint32, _ message.Message, e error) {
+	t(Outcome{State: Refused, Reason: e.Error()})
+}
+
 func (h *hall) Register(ctx context.Context, r Registration) (*Hyperty, error) {
-	return Local(ctx, runtimeURL, func(_ context.Context, deliver message.Handler) (Attachment, error) {
+	return Local(ctx, runtimeURL, func(_ context.Context, deliver minibus.TakingHandler) (Attachment, error) {
 		if r.Name == "taken" {
 			return nil, &message.ResponseError{Code: message.CodeConflict}
 		}
 		url := message.URL("hyperty://example.com/" + r.Name)
-		return &seat{h, url, h.listeners.Listen(url, deliver)}, nil
+		return &seat{h, url, h.listeners.ListenTaking(url, deliver)}, nil
 	})
 }
 

@@ -51,6 +51,10 @@ func (c *Client) deliver(conn *connection, ref uint32, m message.Message, cost i
 		a.take(incoming{m, cost, c.epochOf(conn)})
 		return nil
 	}
+	if a.heard++; a.heard == 1 {
+		conn.owing = append(conn.owing, a)
+		conn.poke()
+	}
 	_, asked := a.waiting[m.ID.Key()]
 	if !asked {
 		a.take(incoming{m: m})
@@ -184,8 +188,16 @@ func (a *attached) close(ctx context.Context) error {
 		a.state, a.err = ended, ErrClosed
 	}
 	delete(c.attached, a.ref)
+	var told []*tracked
+	for _, t := range a.tracked {
+		told = append(told, t)
+	}
+	clear(a.tracked)
 	c.wake()
 	c.mu.Unlock()
+	for _, t := range told {
+		t.tell(Outcome{State: InDoubt, Reason: ErrClosed.Error()})
+	}
 	a.bus.Close()
 	if err != nil && left > 0 {
 		return fmt.Errorf("close %s: %d messages are in doubt, the runtime has not confirmed them: %w", a.url, left, err)

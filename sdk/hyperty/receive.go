@@ -3,11 +3,13 @@ package hyperty
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Received is a message that came for a hyperty, and the way to answer it.
@@ -107,7 +109,7 @@ func (h *Hyperty) Receive(ctx context.Context) (Received, error) {
 }
 
 // take is the bus's listener at the hyperty's address.
-func (h *Hyperty) take(ctx context.Context, m message.Message) {
+func (h *Hyperty) take(ctx context.Context, m message.Message, r minibus.Receipt) {
 	h.mu.Lock()
 	handler, responses, objects := h.handler, h.responses, h.objects
 	h.mu.Unlock()
@@ -120,28 +122,35 @@ func (h *Hyperty) take(ctx context.Context, m message.Message) {
 		if objects == nil && m.Type == message.Create { // else the syncher listens here too
 			refusal := m.Refuse(message.CodeNotFound, "%s observes no data objects", h.url)
 			_ = h.bus.Post(ctx, refusal)
+			r.Refused(message.CodeNotFound)
+			return
 		}
 	case handler != nil:
 		handler(ctx, Received{m, h})
 	default:
-		h.wait(ctx, Received{m, h})
+		if why := h.wait(ctx, Received{m, h}); why != nil {
+			h.unheard(ctx, m, r, why)
+			return
+		}
 	}
+	r.Taken()
 }
 
 // patience is how long the first message waits for a hyperty that neither handles nor receives. Then it and those
 // after it are refused: they would hold up the data objects, for which alone the hyperty may be there.
 const patience = 10 * time.Second
 
-// wait keeps m until somebody receives it, or a handler is there for it.
-func (h *Hyperty) wait(ctx context.Context, m Received) {
+var errUnheard = errors.New("takes no messages")
+
+// wait keeps m until somebody receives it, or a handler is there for it. The error says why nobody did.
+func (h *Hyperty) wait(ctx context.Context, m Received) error {
 	h.mu.Lock()
 	listening, deaf := h.listening, h.deaf
 	h.mu.Unlock()
 	var late <-chan time.Time
 	switch {
 	case deaf:
-		h.unheard(ctx, m)
-		return
+		return errUnheard
 	case !listening:
 		timer := time.NewTimer(patience)
 		defer timer.Stop()
@@ -151,14 +160,14 @@ func (h *Hyperty) wait(ctx context.Context, m Received) {
 	for {
 		select {
 		case h.incoming <- m:
-			return
+			return nil
 		case <-handling:
 			h.mu.Lock()
 			handler := h.handler
 			h.mu.Unlock()
 			if handler != nil {
 				handler(ctx, m)
-				return
+				return nil
 			}
 			handling = nil // the handler was taken away again
 		case <-late:
@@ -167,20 +176,26 @@ func (h *Hyperty) wait(ctx context.Context, m Received) {
 			deaf := h.deaf
 			h.mu.Unlock()
 			if deaf {
-				h.unheard(ctx, m)
-				return
+				return errUnheard
 			}
 		case <-h.done:
-			return
+			return ErrClosed
 		case <-ctx.Done():
-			return
+			return ErrClosed
 		}
 	}
 }
 
 // unheard answers a message that nobody takes.
-func (h *Hyperty) unheard(ctx context.Context, m Received) {
-	_ = h.bus.Post(ctx, m.Message.Refuse(message.CodeUnavailable, "%s takes no messages", h.url))
+func (h *Hyperty) unheard(ctx context.Context, m message.Message, r minibus.Receipt, why error) {
+	switch {
+	case r.By != nil && why == errUnheard:
+		r.Failed(m, &message.ResponseError{Code: message.CodeUnavailable, From: h.url, Description: fmt.Sprintf("%s takes no messages", h.url)})
+	case r.By != nil:
+		r.Failed(m, &message.ResponseError{Code: message.CodeNotFound, From: h.url, Description: fmt.Sprintf("%s has gone; it did not take the message", h.url)})
+	case why == errUnheard:
+		_ = h.bus.Post(ctx, m.Refuse(message.CodeUnavailable, "%s takes no messages", h.url))
+	}
 }
 
 // ofObjects tells whether m belongs to the synchronisation of data objects: an invitation, the end of an object, a

@@ -134,10 +134,20 @@ func (conn *connection) frame(f *api.RuntimeFrame) error {
 	case *api.RuntimeFrame_Credit:
 		c.mu.Lock()
 		if a := c.attached[f.Credit.Ref]; a != nil {
-			a.confirm(int(f.Credit.Units))
+			if err := a.confirm(f.Credit.Posts); err != nil {
+				c.mu.Unlock()
+				return err
+			}
 			c.wake()
 		}
 		c.mu.Unlock()
+	case *api.RuntimeFrame_Outcome:
+		c.mu.Lock()
+		a := c.attached[f.Outcome.Ref]
+		c.mu.Unlock()
+		if a != nil {
+			a.settled(f.Outcome)
+		}
 	}
 	return nil
 }

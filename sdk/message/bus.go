@@ -1,6 +1,13 @@
 package message
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+// ErrBackpressure is in the error of a Post whose ctx ended while the way was full, or the receiver behind. The message
+// was not posted: try again later, or slow down. The error names the receiver.
+var ErrBackpressure = errors.New("backpressure")
 
 // Handler is given the messages of an address, one at a time and in the order in which each sender posted them. It
 // may block: then the address's inbox fills, and in the end its senders wait.
@@ -9,7 +16,7 @@ type Handler func(ctx context.Context, m Message)
 // Bus carries messages: a MessageBus in the runtime's core, a MiniBus in a stub or an application.
 type Bus interface {
 	// Post hands m over. It returns when the bus has taken m, not when it has arrived; it blocks while the way is
-	// full, until ctx ends. A zero ID is replaced.
+	// full, until ctx ends: see [ErrBackpressure]. A zero ID is replaced.
 	Post(ctx context.Context, m Message) error
 	// Request posts m and returns its final response; a response with an error code is not an error of Request
 	// (see [Message.OK]). Where none comes in the bus's time (15 s unless it was told otherwise; provisional

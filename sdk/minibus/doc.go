@@ -10,5 +10,8 @@
 // Order: the messages that one goroutine posts reach a listener in the order of posting. A listener's handler is
 // called for one message at a time. A listener costs memory and a goroutine only while messages wait for it.
 //
+// Receipts: whoever delivers may hand a [Receipt] over with a message, and is told when it was taken: when its handler
+// has returned, or, of a [TakingHandler], when that says so; or that nobody will take it, because its listener has gone.
+//
 // Limits: an inbox holds 256 messages unless told otherwise; then whoever delivers waits.
 package minibus

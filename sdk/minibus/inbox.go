@@ -3,6 +3,7 @@ package minibus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -16,15 +17,20 @@ const DefaultInbox = 256
 
 // inbox is a bounded queue with one consumer, whose goroutine runs only while there is something to consume.
 type inbox struct {
-	handle message.Handler
+	handle TakingHandler
 	limit  int
 	group  *group
 
 	mu      sync.Mutex
-	queue   []message.Message
+	queue   []item
 	running bool
 	stopped bool
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
+}
+
+type item struct {
+	m message.Message
+	r Receipt
 }
 
 // group is what the inboxes of one bus share: their context, and the wait for their goroutines.
@@ -34,15 +40,16 @@ type group struct {
 	wg     sync.WaitGroup
 }
 
-func (i *inbox) push(ctx context.Context, m message.Message) error {
+// push queues a message. It waits for a place, unless at once has it go over the limit instead.
+func (i *inbox) push(ctx context.Context, in item, atOnce bool) error {
 	for {
 		i.mu.Lock()
 		if i.stopped || i.group.ctx.Err() != nil {
 			i.mu.Unlock()
 			return ErrClosed
 		}
-		if len(i.queue) < i.limit {
-			i.queue = append(i.queue, m)
+		if len(i.queue) < i.limit || atOnce {
+			i.queue = append(i.queue, in)
 			if !i.running {
 				i.running = true
 				i.group.wg.Add(1)
@@ -66,6 +73,13 @@ func (i *inbox) push(ctx context.Context, m message.Message) error {
 	}
 }
 
+// room tells whether a message would find a place.
+func (i *inbox) room() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.queue) < i.limit || i.stopped
+}
+
 // run handles what is queued and ends when nothing is left: an idle listener holds no goroutine.
 func (i *inbox) run() {
 	defer i.group.wg.Done()
@@ -73,8 +87,10 @@ func (i *inbox) run() {
 		i.mu.Lock()
 		if len(i.queue) == 0 || i.stopped || i.group.ctx.Err() != nil {
 			i.running = false
+			left := i.queue
 			i.queue = nil
 			i.mu.Unlock()
+			fail(left)
 			return
 		}
 		batch := i.queue
@@ -83,10 +99,11 @@ func (i *inbox) run() {
 		i.mu.Unlock()
 		for n := range batch {
 			if i.halted() {
+				fail(batch[n:])
 				break
 			}
-			i.handle(i.group.ctx, batch[n])
-			batch[n] = message.Message{}
+			i.handle(i.group.ctx, batch[n].m, batch[n].r)
+			batch[n] = item{}
 		}
 	}
 }
@@ -107,8 +124,20 @@ func (i *inbox) release() {
 
 func (i *inbox) stop() {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	i.stopped = true
+	left := i.queue
 	i.queue = nil
 	i.release()
+	i.mu.Unlock()
+	fail(left)
+}
+
+// fail tells who asks about messages that nobody will handle.
+func fail(left []item) {
+	for _, in := range left {
+		if in.r.By != nil {
+			in.r.Failed(in.m, &message.ResponseError{Code: message.CodeNotFound, From: in.m.To,
+				Description: fmt.Sprintf("%s has gone; it did not take the message", in.m.To)})
+		}
+	}
 }

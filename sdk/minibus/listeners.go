@@ -45,17 +45,30 @@ func NewListeners(limit int) *Listeners {
 
 // Listen adds a listener; see [message.Bus].
 func (l *Listeners) Listen(at message.URL, h message.Handler) (stop func()) {
+	return l.add(at, &listener{messages: l.inbox(taking(h))})
+}
+
+// ListenTaking is Listen for a handler that says itself when a message was taken.
+func (l *Listeners) ListenTaking(at message.URL, h TakingHandler) (stop func()) {
 	return l.add(at, &listener{messages: l.inbox(h)})
 }
 
-// ListenApart is Listen with an inbox of their own for responses: they do not wait behind the messages that came
+// ListenApart is ListenTaking with an inbox of their own for responses: they do not wait behind the messages that came
 // before them, and h may be called for a response while it is handling a message. It is for a listener that passes
 // messages on to somebody who may be waiting for just that response.
-func (l *Listeners) ListenApart(at message.URL, h message.Handler) (stop func()) {
+func (l *Listeners) ListenApart(at message.URL, h TakingHandler) (stop func()) {
 	return l.add(at, &listener{messages: l.inbox(h), responses: l.inbox(h)})
 }
 
-func (l *Listeners) inbox(h message.Handler) *inbox {
+// taking is h as a handler for which a message is taken when it has returned.
+func taking(h message.Handler) TakingHandler {
+	return func(ctx context.Context, m message.Message, r Receipt) {
+		h(ctx, m)
+		r.Taken()
+	}
+}
+
+func (l *Listeners) inbox(h TakingHandler) *inbox {
 	return &inbox{handle: h, limit: l.limit, group: l.group}
 }
 
@@ -80,21 +93,74 @@ func (l *Listeners) add(at message.URL, in *listener) (stop func()) {
 // Deliver puts m into the inbox of every listener of at and returns how many there are. It waits while an inbox is
 // full. The error is ctx's.
 func (l *Listeners) Deliver(ctx context.Context, at message.URL, m message.Message) (int, error) {
-	at = at.Canonical()
-	l.mu.RLock()
-	boxes := l.at[at]
-	l.mu.RUnlock()
-	n := 0
+	return l.Hand(ctx, at, m, Receipt{})
+}
+
+// Hand is Deliver with a receipt, which the listeners settle where there is at least one; else it stays the caller's.
+func (l *Listeners) Hand(ctx context.Context, at message.URL, m message.Message, r Receipt) (int, error) {
+	return l.hand(ctx, at, m, r, false)
+}
+
+// HandNow is Hand without waiting: where an inbox of at is full, nothing is done and full is true. Messages that come
+// at the same moment may make an inbox a little fuller than its limit. before, which may be nil, is called when it is
+// certain that there is a listener with room, before it gets m.
+func (l *Listeners) HandNow(at message.URL, m message.Message, r Receipt, before func()) (n int, full bool) {
+	boxes := l.boxes(at)
 	for _, in := range boxes {
-		switch err := in.box(&m).push(ctx, m); err {
-		case nil:
-			n++
-		case ErrClosed: // it stopped listening meanwhile
-		default:
-			return n, err
+		if !in.box(&m).room() {
+			return 0, true
 		}
 	}
-	return n, nil
+	if len(boxes) == 0 {
+		return 0, false
+	}
+	if before != nil {
+		before()
+	}
+	n, _ = l.hand(context.Background(), at, m, r, true)
+	return n, false
+}
+
+func (l *Listeners) boxes(at message.URL) []*listener {
+	at = at.Canonical()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.at[at]
+}
+
+func (l *Listeners) hand(ctx context.Context, at message.URL, m message.Message, r Receipt, atOnce bool) (n int, err error) {
+	boxes := l.boxes(at)
+	if r.By == nil || len(boxes) == 1 {
+		for _, in := range boxes {
+			switch err := in.box(&m).push(ctx, item{m, r}, atOnce); err {
+			case nil:
+				n++
+			case ErrClosed: // it stopped listening meanwhile
+			default:
+				return n, err
+			}
+		}
+		return n, nil
+	}
+	all := &shared{of: r, left: 1} // one for us: nothing is settled before all have it
+	for _, in := range boxes {
+		all.mu.Lock()
+		all.left++
+		all.mu.Unlock()
+		if err = in.box(&m).push(ctx, item{m, Receipt{By: all}}, atOnce); err == nil {
+			n++
+			continue
+		}
+		all.done(0, message.Message{}, nil)
+		if err != ErrClosed {
+			break
+		}
+		err = nil
+	}
+	if n > 0 {
+		all.done(0, message.Message{}, nil)
+	}
+	return n, err
 }
 
 // Has tells whether anybody listens to at.

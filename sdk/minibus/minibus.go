@@ -32,6 +32,9 @@ func New(o Options) *MiniBus {
 	return &MiniBus{out: o.Out, listeners: NewListeners(o.Inbox), requests: Requests{Timeout: o.Timeout, last: o.Last}}
 }
 
+// Number gives m an ID where it has none.
+func (b *MiniBus) Number(m *message.Message) { b.requests.Number(m) }
+
 // Post hands m to the outside; see [message.Bus].
 func (b *MiniBus) Post(ctx context.Context, m message.Message) error {
 	b.requests.Number(&m)
@@ -56,15 +59,26 @@ func (b *MiniBus) Listen(at message.URL, h message.Handler) (stop func()) {
 	return b.listeners.Listen(at, h)
 }
 
+// ListenTaking is [MiniBus.Listen] for a handler that says itself when a message was taken.
+func (b *MiniBus) ListenTaking(at message.URL, h TakingHandler) (stop func()) {
+	return b.listeners.ListenTaking(at, h)
+}
+
 // Deliver gives the bus a message from outside. It waits while a listener's inbox is full. A message that nobody
 // listens to is dropped, and Deliver says so with false.
 func (b *MiniBus) Deliver(ctx context.Context, m message.Message) (taken bool) {
+	return b.Hand(ctx, m, Receipt{})
+}
+
+// Hand is Deliver with a receipt. Where it is false the receipt stays the caller's.
+func (b *MiniBus) Hand(ctx context.Context, m message.Message, r Receipt) (taken bool) {
 	if b.requests.Answer(m) {
+		r.Taken()
 		return true
 	}
-	n, err := b.listeners.Deliver(ctx, m.To, m)
+	n, err := b.listeners.Hand(ctx, m.To, m, r)
 	if n == 0 && err == nil {
-		n, _ = b.listeners.Deliver(ctx, message.Default, m)
+		n, _ = b.listeners.Hand(ctx, message.Default, m, r)
 	}
 	return n > 0
 }

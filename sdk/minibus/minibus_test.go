@@ -183,7 +183,7 @@ func TestResponsesDoNotWaitBehindMessages(t *testing.T) {
 		l := minibus.NewListeners(2)
 		answered := make(chan struct{})
 		handled := 0
-		l.ListenApart(alice, func(_ context.Context, m message.Message) {
+		l.ListenApart(alice, func(_ context.Context, m message.Message, _ minibus.Receipt) {
 			if m.Type == message.Response {
 				close(answered)
 				return

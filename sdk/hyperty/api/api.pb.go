@@ -255,6 +255,7 @@ type RuntimeFrame struct {
 	//	*RuntimeFrame_Ended
 	//	*RuntimeFrame_Deliver
 	//	*RuntimeFrame_Credit
+	//	*RuntimeFrame_Outcome
 	Frame         isRuntimeFrame_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -342,6 +343,15 @@ func (x *RuntimeFrame) GetCredit() *Credit {
 	return nil
 }
 
+func (x *RuntimeFrame) GetOutcome() *Outcome {
+	if x != nil {
+		if x, ok := x.Frame.(*RuntimeFrame_Outcome); ok {
+			return x.Outcome
+		}
+	}
+	return nil
+}
+
 type isRuntimeFrame_Frame interface {
 	isRuntimeFrame_Frame()
 }
@@ -366,6 +376,10 @@ type RuntimeFrame_Credit struct {
 	Credit *Credit `protobuf:"bytes,5,opt,name=credit,proto3,oneof"`
 }
 
+type RuntimeFrame_Outcome struct {
+	Outcome *Outcome `protobuf:"bytes,6,opt,name=outcome,proto3,oneof"`
+}
+
 func (*RuntimeFrame_Welcome) isRuntimeFrame_Frame() {}
 
 func (*RuntimeFrame_Registered) isRuntimeFrame_Frame() {}
@@ -375,6 +389,8 @@ func (*RuntimeFrame_Ended) isRuntimeFrame_Frame() {}
 func (*RuntimeFrame_Deliver) isRuntimeFrame_Frame() {}
 
 func (*RuntimeFrame_Credit) isRuntimeFrame_Frame() {}
+
+func (*RuntimeFrame_Outcome) isRuntimeFrame_Frame() {}
 
 // Hello is an application's first frame.
 type Hello struct {
@@ -740,6 +756,7 @@ type Carry struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ref           uint32                 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
 	Message       []byte                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"` // binary form, sdk/message
+	Track         bool                   `protobuf:"varint,3,opt,name=track,proto3" json:"track,omitempty"`    // of a post: an Outcome is wanted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -788,13 +805,27 @@ func (x *Carry) GetMessage() []byte {
 	return nil
 }
 
-// Credit lets the other side send more for the hyperty ref: as many units as have been worked off. A message costs one
-// unit and one more for every whole 4 KiB of its binary form; at the start each side has 1024 units a hyperty. A message
-// is sent when any credit is left, which may make it negative. Responses to the application cost nothing.
+func (x *Carry) GetTrack() bool {
+	if x != nil {
+		return x.Track
+	}
+	return false
+}
+
+// Credit lets the other side send more for the hyperty ref. A message costs one unit and one more for every whole 4 KiB
+// of its binary form; at the start each side has 1024 units a hyperty. A message is sent when any credit is left, which
+// may make it negative. Responses to the application cost nothing.
+//
+// From the application it says that so many units of messages, in the order in which they were sent, and so many
+// responses were taken: by it, so that they are not lost with the runtime any more. From the runtime it says which posts
+// were worked off: those that wait for a receiver that is behind do not hold up the others. Posts of a hyperty are
+// numbered 1, 2, 3, … on a stream.
 type Credit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ref           uint32                 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
 	Units         uint32                 `protobuf:"varint,2,opt,name=units,proto3" json:"units,omitempty"`
+	Responses     uint32                 `protobuf:"varint,3,opt,name=responses,proto3" json:"responses,omitempty"`
+	Posts         []uint64               `protobuf:"varint,4,rep,packed,name=posts,proto3" json:"posts,omitempty"` // pairs: the number of the first, how many
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -843,6 +874,97 @@ func (x *Credit) GetUnits() uint32 {
 	return 0
 }
 
+func (x *Credit) GetResponses() uint32 {
+	if x != nil {
+		return x.Responses
+	}
+	return 0
+}
+
+func (x *Credit) GetPosts() []uint64 {
+	if x != nil {
+		return x.Posts
+	}
+	return nil
+}
+
+// Outcome is what became of a message that was posted with track. It comes once for each, after or before its Credit.
+type Outcome struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           uint32                 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`       // of the message, as JSON
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // a final one of sdk/hyperty's DeliveryState
+	Code          uint32                 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`  // of a refusal
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Outcome) Reset() {
+	*x = Outcome{}
+	mi := &file_api_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Outcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Outcome) ProtoMessage() {}
+
+func (x *Outcome) ProtoReflect() protoreflect.Message {
+	mi := &file_api_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
+func (*Outcome) Descriptor() ([]byte, []int) {
+	return file_api_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Outcome) GetRef() uint32 {
+	if x != nil {
+		return x.Ref
+	}
+	return 0
+}
+
+func (x *Outcome) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Outcome) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Outcome) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *Outcome) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -851,7 +973,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_api_proto_msgTypes[12]
+	mi := &file_api_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -863,7 +985,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[12]
+	mi := &file_api_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -876,7 +998,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{12}
+	return file_api_proto_rawDescGZIP(), []int{13}
 }
 
 // StatusReply is a JSON document: core/api's Status.
@@ -889,7 +1011,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_api_proto_msgTypes[13]
+	mi := &file_api_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1023,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[13]
+	mi := &file_api_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1036,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{13}
+	return file_api_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StatusReply) GetJson() []byte {
@@ -933,7 +1055,7 @@ type PathRequest struct {
 
 func (x *PathRequest) Reset() {
 	*x = PathRequest{}
-	mi := &file_api_proto_msgTypes[14]
+	mi := &file_api_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1067,7 @@ func (x *PathRequest) String() string {
 func (*PathRequest) ProtoMessage() {}
 
 func (x *PathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[14]
+	mi := &file_api_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1080,7 @@ func (x *PathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathRequest.ProtoReflect.Descriptor instead.
 func (*PathRequest) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{14}
+	return file_api_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PathRequest) GetTo() string {
@@ -978,7 +1100,7 @@ type PathReply struct {
 
 func (x *PathReply) Reset() {
 	*x = PathReply{}
-	mi := &file_api_proto_msgTypes[15]
+	mi := &file_api_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1112,7 @@ func (x *PathReply) String() string {
 func (*PathReply) ProtoMessage() {}
 
 func (x *PathReply) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[15]
+	mi := &file_api_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1125,7 @@ func (x *PathReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathReply.ProtoReflect.Descriptor instead.
 func (*PathReply) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{15}
+	return file_api_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PathReply) GetJson() []byte {
@@ -1023,7 +1145,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_api_proto_msgTypes[16]
+	mi := &file_api_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1157,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[16]
+	mi := &file_api_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1170,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{16}
+	return file_api_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReloadRequest) GetPlugin() string {
@@ -1075,7 +1197,7 @@ type ReloadReply struct {
 
 func (x *ReloadReply) Reset() {
 	*x = ReloadReply{}
-	mi := &file_api_proto_msgTypes[17]
+	mi := &file_api_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1209,7 @@ func (x *ReloadReply) String() string {
 func (*ReloadReply) ProtoMessage() {}
 
 func (x *ReloadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[17]
+	mi := &file_api_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1222,7 @@ func (x *ReloadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadReply.ProtoReflect.Descriptor instead.
 func (*ReloadReply) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{17}
+	return file_api_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReloadReply) GetJson() []byte {
@@ -1118,7 +1240,7 @@ type TraceRequest struct {
 
 func (x *TraceRequest) Reset() {
 	*x = TraceRequest{}
-	mi := &file_api_proto_msgTypes[18]
+	mi := &file_api_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1130,7 +1252,7 @@ func (x *TraceRequest) String() string {
 func (*TraceRequest) ProtoMessage() {}
 
 func (x *TraceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[18]
+	mi := &file_api_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1143,7 +1265,7 @@ func (x *TraceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRequest.ProtoReflect.Descriptor instead.
 func (*TraceRequest) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{18}
+	return file_api_proto_rawDescGZIP(), []int{19}
 }
 
 // TraceBatch is events, one JSON document each: core/trace's Event. Where the caller does not keep up, events are left
@@ -1158,7 +1280,7 @@ type TraceBatch struct {
 
 func (x *TraceBatch) Reset() {
 	*x = TraceBatch{}
-	mi := &file_api_proto_msgTypes[19]
+	mi := &file_api_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1292,7 @@ func (x *TraceBatch) String() string {
 func (*TraceBatch) ProtoMessage() {}
 
 func (x *TraceBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[19]
+	mi := &file_api_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1305,7 @@ func (x *TraceBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceBatch.ProtoReflect.Descriptor instead.
 func (*TraceBatch) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{19}
+	return file_api_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TraceBatch) GetEvents() [][]byte {
@@ -1217,7 +1339,7 @@ const file_api_proto_rawDesc = "" +
 	"\x06credit\x18\x05 \x01(\v2\x17.protofly.api.v1.CreditH\x00R\x06creditB\a\n" +
 	"\x05frame\"E\n" +
 	"\fRuntimeBatch\x125\n" +
-	"\x06frames\x18\x01 \x03(\v2\x1d.protofly.api.v1.RuntimeFrameR\x06frames\"\xa3\x02\n" +
+	"\x06frames\x18\x01 \x03(\v2\x1d.protofly.api.v1.RuntimeFrameR\x06frames\"\xd9\x02\n" +
 	"\fRuntimeFrame\x124\n" +
 	"\awelcome\x18\x01 \x01(\v2\x18.protofly.api.v1.WelcomeH\x00R\awelcome\x12=\n" +
 	"\n" +
@@ -1225,7 +1347,8 @@ const file_api_proto_rawDesc = "" +
 	"registered\x12.\n" +
 	"\x05ended\x18\x03 \x01(\v2\x16.protofly.api.v1.EndedH\x00R\x05ended\x122\n" +
 	"\adeliver\x18\x04 \x01(\v2\x16.protofly.api.v1.CarryH\x00R\adeliver\x121\n" +
-	"\x06credit\x18\x05 \x01(\v2\x17.protofly.api.v1.CreditH\x00R\x06creditB\a\n" +
+	"\x06credit\x18\x05 \x01(\v2\x17.protofly.api.v1.CreditH\x00R\x06credit\x124\n" +
+	"\aoutcome\x18\x06 \x01(\v2\x18.protofly.api.v1.OutcomeH\x00R\aoutcomeB\a\n" +
 	"\x05frame\"=\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x18\n" +
@@ -1253,13 +1376,22 @@ const file_api_proto_rawDesc = "" +
 	"\x05Ended\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\rR\x03ref\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\rR\x04code\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"3\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"I\n" +
 	"\x05Carry\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\rR\x03ref\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\fR\amessage\"0\n" +
+	"\amessage\x18\x02 \x01(\fR\amessage\x12\x14\n" +
+	"\x05track\x18\x03 \x01(\bR\x05track\"d\n" +
 	"\x06Credit\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\rR\x03ref\x12\x14\n" +
-	"\x05units\x18\x02 \x01(\rR\x05units\"\x0f\n" +
+	"\x05units\x18\x02 \x01(\rR\x05units\x12\x1c\n" +
+	"\tresponses\x18\x03 \x01(\rR\tresponses\x12\x14\n" +
+	"\x05posts\x18\x04 \x03(\x04R\x05posts\"m\n" +
+	"\aOutcome\x12\x10\n" +
+	"\x03ref\x18\x01 \x01(\rR\x03ref\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\rR\x04code\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x0f\n" +
 	"\rStatusRequest\"!\n" +
 	"\vStatusReply\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\"\x1d\n" +
@@ -1296,7 +1428,7 @@ func file_api_proto_rawDescGZIP() []byte {
 	return file_api_proto_rawDescData
 }
 
-var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_api_proto_goTypes = []any{
 	(*ApplicationBatch)(nil), // 0: protofly.api.v1.ApplicationBatch
 	(*ApplicationFrame)(nil), // 1: protofly.api.v1.ApplicationFrame
@@ -1310,14 +1442,15 @@ var file_api_proto_goTypes = []any{
 	(*Ended)(nil),            // 9: protofly.api.v1.Ended
 	(*Carry)(nil),            // 10: protofly.api.v1.Carry
 	(*Credit)(nil),           // 11: protofly.api.v1.Credit
-	(*StatusRequest)(nil),    // 12: protofly.api.v1.StatusRequest
-	(*StatusReply)(nil),      // 13: protofly.api.v1.StatusReply
-	(*PathRequest)(nil),      // 14: protofly.api.v1.PathRequest
-	(*PathReply)(nil),        // 15: protofly.api.v1.PathReply
-	(*ReloadRequest)(nil),    // 16: protofly.api.v1.ReloadRequest
-	(*ReloadReply)(nil),      // 17: protofly.api.v1.ReloadReply
-	(*TraceRequest)(nil),     // 18: protofly.api.v1.TraceRequest
-	(*TraceBatch)(nil),       // 19: protofly.api.v1.TraceBatch
+	(*Outcome)(nil),          // 12: protofly.api.v1.Outcome
+	(*StatusRequest)(nil),    // 13: protofly.api.v1.StatusRequest
+	(*StatusReply)(nil),      // 14: protofly.api.v1.StatusReply
+	(*PathRequest)(nil),      // 15: protofly.api.v1.PathRequest
+	(*PathReply)(nil),        // 16: protofly.api.v1.PathReply
+	(*ReloadRequest)(nil),    // 17: protofly.api.v1.ReloadRequest
+	(*ReloadReply)(nil),      // 18: protofly.api.v1.ReloadReply
+	(*TraceRequest)(nil),     // 19: protofly.api.v1.TraceRequest
+	(*TraceBatch)(nil),       // 20: protofly.api.v1.TraceBatch
 }
 var file_api_proto_depIdxs = []int32{
 	1,  // 0: protofly.api.v1.ApplicationBatch.frames:type_name -> protofly.api.v1.ApplicationFrame
@@ -1332,21 +1465,22 @@ var file_api_proto_depIdxs = []int32{
 	9,  // 9: protofly.api.v1.RuntimeFrame.ended:type_name -> protofly.api.v1.Ended
 	10, // 10: protofly.api.v1.RuntimeFrame.deliver:type_name -> protofly.api.v1.Carry
 	11, // 11: protofly.api.v1.RuntimeFrame.credit:type_name -> protofly.api.v1.Credit
-	0,  // 12: protofly.api.v1.Runtime.Attach:input_type -> protofly.api.v1.ApplicationBatch
-	12, // 13: protofly.api.v1.Runtime.Status:input_type -> protofly.api.v1.StatusRequest
-	14, // 14: protofly.api.v1.Runtime.Path:input_type -> protofly.api.v1.PathRequest
-	16, // 15: protofly.api.v1.Runtime.Reload:input_type -> protofly.api.v1.ReloadRequest
-	18, // 16: protofly.api.v1.Runtime.Trace:input_type -> protofly.api.v1.TraceRequest
-	2,  // 17: protofly.api.v1.Runtime.Attach:output_type -> protofly.api.v1.RuntimeBatch
-	13, // 18: protofly.api.v1.Runtime.Status:output_type -> protofly.api.v1.StatusReply
-	15, // 19: protofly.api.v1.Runtime.Path:output_type -> protofly.api.v1.PathReply
-	17, // 20: protofly.api.v1.Runtime.Reload:output_type -> protofly.api.v1.ReloadReply
-	19, // 21: protofly.api.v1.Runtime.Trace:output_type -> protofly.api.v1.TraceBatch
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	12, // 12: protofly.api.v1.RuntimeFrame.outcome:type_name -> protofly.api.v1.Outcome
+	0,  // 13: protofly.api.v1.Runtime.Attach:input_type -> protofly.api.v1.ApplicationBatch
+	13, // 14: protofly.api.v1.Runtime.Status:input_type -> protofly.api.v1.StatusRequest
+	15, // 15: protofly.api.v1.Runtime.Path:input_type -> protofly.api.v1.PathRequest
+	17, // 16: protofly.api.v1.Runtime.Reload:input_type -> protofly.api.v1.ReloadRequest
+	19, // 17: protofly.api.v1.Runtime.Trace:input_type -> protofly.api.v1.TraceRequest
+	2,  // 18: protofly.api.v1.Runtime.Attach:output_type -> protofly.api.v1.RuntimeBatch
+	14, // 19: protofly.api.v1.Runtime.Status:output_type -> protofly.api.v1.StatusReply
+	16, // 20: protofly.api.v1.Runtime.Path:output_type -> protofly.api.v1.PathReply
+	18, // 21: protofly.api.v1.Runtime.Reload:output_type -> protofly.api.v1.ReloadReply
+	20, // 22: protofly.api.v1.Runtime.Trace:output_type -> protofly.api.v1.TraceBatch
+	18, // [18:23] is the sub-list for method output_type
+	13, // [13:18] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_api_proto_init() }
@@ -1367,6 +1501,7 @@ func file_api_proto_init() {
 		(*RuntimeFrame_Ended)(nil),
 		(*RuntimeFrame_Deliver)(nil),
 		(*RuntimeFrame_Credit)(nil),
+		(*RuntimeFrame_Outcome)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1374,7 +1509,7 @@ func file_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_proto_rawDesc), len(file_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -5,6 +5,10 @@
 // nothing waits for more. Each hyperty has a window of credit in each direction, so that a slow hyperty holds up
 // neither its neighbours on the stream nor the responses that its own requests wait for.
 //
+// In the direction of the runtime a window is shared by the destinations: one that is behind gets half of what the
+// others leave, so that posts to others go on. What the application has taken it says with the credit; what became of a
+// post is told where it is wanted.
+//
 // What a window in the direction of the runtime has not given back when the stream breaks is in doubt: it may have
 // been sent on or not. The application is told so, message by message; nothing is sent twice.
 package api
@@ -12,7 +16,7 @@ package api
 //go:generate sh -c "protoc --plugin=protoc-gen-go=$(go tool -n protoc-gen-go) --plugin=protoc-gen-go-grpc=$(go tool -n protoc-gen-go-grpc) --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative api.proto"
 
 // Protocol is the version of the stream that this library speaks.
-const Protocol = 1
+const Protocol = 2
 
 // The window of a hyperty in one direction, and what a message costs of it.
 const (
@@ -22,6 +26,11 @@ const (
 
 // MaxBatch is how many bytes of frames one batch may have on the wire.
 const MaxBatch = 4 << 20
+
+// Room tells whether a message of so many units may be posted when used units are, and toIt of them to its destination.
+func Room(used, toIt, cost int) bool {
+	return used < Window && (toIt == 0 || toIt+cost <= (Window-used)/2)
+}
 
 // Cost is the number of units that a message of size bytes costs.
 func Cost(size int) int { return 1 + size/Unit }

@@ -1,0 +1,264 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// A report tells the peer which of its messages were taken, or refused, by their destinations. It is a record of the
+// session: it has a number among the messages, is acknowledged like them and sent again, and is not counted as one.
+
+const (
+	recordTaken = 1        // the kind of a report
+	maxRecord   = 16 << 10 // bytes of a record's body that are read
+	reportBytes = 2 << 10  // bytes of spans that a report is filled with
+	maxReported = 64 << 10 // cost of the reports that may be unacknowledged; more wait and are put together
+	maxInbox    = 1 << 40  // of a peer, so that sums cannot overflow
+	recordCost  = 64       // what a record of an outstanding message is counted with
+)
+
+// span is the numbers from a up to b, b not included.
+type span struct{ a, b uint64 }
+
+// told is the messages of which the same is to be told.
+type told struct {
+	code  int // as in a response: 200 is taken
+	spans []span
+}
+
+// account is what this side owes one incarnation of the remote runtime word of. Listeners settle messages in it without
+// holding up the session.
+type account struct {
+	s *session
+
+	mu     sync.Mutex
+	cost   int // of what was settled since the session looked
+	much   int // from what cost on it is to look at once
+	owed   []told
+	spans  int  // in owed
+	due    bool // the session knows that something is owed
+	now    bool // and that it is much
+	closed bool // the incarnation is gone
+}
+
+func newAccount(s *session) *account { return &account{s: s, much: s.o.InboxBytes / 64} }
+
+// Settled is told by listeners what became of a message; see minibus.Taker.
+func (a *account) Settled(number uint64, cost uint32, code int) {
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		a.s.mu.Lock()
+		a.s.emptied(int(cost))
+		a.s.unlock()
+		return
+	}
+	a.cost += int(cost)
+	first, much := !a.due, !a.now && a.cost >= a.much
+	a.due = true
+	a.now = a.now || much
+	a.add(code, span{number, number + 1})
+	a.mu.Unlock()
+	if first || much {
+		a.s.owes(much)
+	}
+}
+
+// Failed is told by listeners that nobody will take m; see minibus.Taker.
+func (a *account) Failed(number uint64, cost uint32, m message.Message, why error) {
+	code := message.CodeError
+	var known *message.ResponseError
+	if errors.As(why, &known) {
+		code = known.Code
+	}
+	a.Settled(number, cost, code)
+	a.s.o.Refuse(a.s.remote, m, why)
+}
+
+// add notes a span. mu is held.
+func (a *account) add(code int, s span) {
+	i := slices.IndexFunc(a.owed, func(t told) bool { return t.code == code })
+	if i < 0 {
+		if i = len(a.owed); i < cap(a.owed) { // with the memory of an earlier one
+			a.owed = a.owed[:i+1]
+			a.owed[i] = told{code, a.owed[i].spans[:0]}
+		} else {
+			a.owed = append(a.owed, told{code: code})
+		}
+	}
+	t := &a.owed[i]
+	n := len(t.spans)
+	if n > 0 && t.spans[n-1].b == s.a {
+		t.spans[n-1].b = s.b
+		return
+	}
+	at, _ := slices.BinarySearchFunc(t.spans, s, func(x, y span) int {
+		if x.a < y.a {
+			return -1
+		}
+		return 1
+	})
+	switch {
+	case at > 0 && t.spans[at-1].b == s.a && at < n && t.spans[at].a == s.b:
+		t.spans[at-1].b = t.spans[at].b
+		t.spans = slices.Delete(t.spans, at, at+1)
+		a.spans--
+	case at > 0 && t.spans[at-1].b == s.a:
+		t.spans[at-1].b = s.b
+	case at < n && t.spans[at].a == s.b:
+		t.spans[at].a = s.a
+	case a.spans >= a.s.o.InboxBytes/entryCost+1: // a peer that is honest has fewer messages here
+	default:
+		t.spans = slices.Insert(t.spans, at, s)
+		a.spans++
+	}
+}
+
+// owes has the session look at what listeners have settled: at once where it is much.
+func (s *session) owes(much bool) {
+	s.mu.Lock()
+	if much || s.closing {
+		s.tellNow = true
+	} else if s.tellDue == 0 {
+		s.tellDue = s.all.now() + s.o.AckDelay
+	}
+	s.poke()
+	s.unlock()
+}
+
+// collect takes what was settled off the inbox's account, and makes reports of it as far as they may be sent now. mu is
+// held.
+func (s *session) collect(now time.Duration) {
+	s.tellNow, s.tellDue = false, 0
+	a := s.account
+	a.mu.Lock()
+	cost := a.cost
+	a.cost, a.due, a.now = 0, false, false
+	for !s.tellHeld && s.peer != 0 && len(a.owed) > 0 && s.ring.reported < maxReported {
+		s.report(a, now)
+	}
+	// A quarter of what one destination may have on the way at least: it may be waiting for that.
+	a.much = min(s.o.InboxBytes/64, max(0, s.o.InboxBytes-s.inbox.cost+cost)/256)
+	a.mu.Unlock()
+	s.emptied(cost)
+}
+
+// report puts one report into the ring. mu and the account's are held.
+func (s *session) report(a *account, now time.Duration) {
+	t := &a.owed[0]
+	body := binary.BigEndian.AppendUint64(s.reportBuffer[:0], s.peer)
+	body = binary.AppendUvarint(body, uint64(t.code))
+	n, end := 0, uint64(0)
+	for ; n < len(t.spans) && len(body) < reportBytes; n++ {
+		body = binary.AppendUvarint(body, t.spans[n].a-end)
+		body = binary.AppendUvarint(body, t.spans[n].b-t.spans[n].a)
+		end = t.spans[n].b
+	}
+	s.reportBuffer = body
+	var record [2*binary.MaxVarintLen32 + reportBytes + 64]byte
+	b := binary.AppendUvarint(append(record[:0], recordTaken), uint64(len(body)))
+	b = append(b, body...)
+	s.all.sending.Add(int64(costOf(uint64(len(b)+1), 1)))
+	s.ring.pushRecord(b, s.expiry(now))
+	a.spans -= n
+	if n < len(t.spans) {
+		t.spans = append(t.spans[:0], t.spans[n:]...)
+		return
+	}
+	last := len(a.owed) - 1
+	a.owed[0], a.owed[last] = a.owed[last], told{spans: t.spans[:0]} // its memory stays for the next
+	a.owed = a.owed[:last]
+}
+
+// parseReport reads a record that is a report; ok is false where it is another kind. Spans rise and do not overlap.
+func parseReport(record []byte) (incarnation uint64, code int, spans []byte, ok bool, err error) {
+	kind, n := binary.Uvarint(record)
+	length, l := binary.Uvarint(record[max(n, 0):])
+	if n <= 0 || l <= 0 || kind != recordTaken {
+		return 0, 0, nil, false, nil
+	}
+	body := record[n+l:]
+	if uint64(len(body)) != length || length < 8 {
+		return 0, 0, nil, true, errShort
+	}
+	c, n := binary.Uvarint(body[8:])
+	if n <= 0 || c < 200 || c > 999 {
+		return 0, 0, nil, true, errFields
+	}
+	return binary.BigEndian.Uint64(body), int(c), body[8+n:], true, nil
+}
+
+// nextSpan takes the first span off spans; before is the end of the one before it.
+func nextSpan(spans []byte, before uint64) (s span, rest []byte, err error) {
+	gap, n := binary.Uvarint(spans)
+	if n <= 0 {
+		return s, nil, errShort
+	}
+	size, m := binary.Uvarint(spans[n:])
+	if m <= 0 {
+		return s, nil, errShort
+	}
+	if gap > maxNumber || size == 0 || size > maxNumber || before+gap+size > maxNumber || before+gap == 0 {
+		return s, nil, errFields
+	}
+	return span{before + gap, before + gap + size}, spans[n+m:], nil
+}
+
+// reportedBy takes a record of the peer. mu is held.
+func (s *session) reportedBy(text []byte) {
+	incarnation, code, spans, ok, err := parseReport(text)
+	if !ok { // of a kind that we do not know
+		return
+	}
+	if err != nil || incarnation != s.o.Incarnation {
+		s.dropped++
+		return
+	}
+	e := Event{Kind: Settled, Path: s.path, Code: code}
+	before := s.out.live
+	for last := uint64(0); len(spans) > 0; {
+		var sp span
+		if sp, spans, err = nextSpan(spans, last); err != nil || sp.b > s.ring.base { // nobody takes what was not acknowledged
+			s.dropped++
+			break
+		}
+		last = sp.b
+		s.out.done(sp.a, sp.b, func(r *record) {
+			if r.watched {
+				e.IDs = append(e.IDs, r.id)
+				e.Messages = append(e.Messages, r.message())
+			}
+		})
+	}
+	if len(e.IDs) > 0 {
+		s.event(e)
+	}
+	s.all.freed((before - s.out.live) * recordCost)
+	s.admit()
+}
+
+// tellAgain takes reports that were given up back: they are made again when the peer is heard of. mu is held.
+func (s *session) tellAgain(records [][]byte) {
+	for _, r := range records {
+		incarnation, code, spans, ok, err := parseReport(r)
+		if !ok || err != nil || incarnation != s.peer {
+			continue
+		}
+		s.account.mu.Lock()
+		for last := uint64(0); len(spans) > 0; {
+			var sp span
+			if sp, spans, err = nextSpan(spans, last); err != nil {
+				break
+			}
+			last = sp.b
+			s.account.add(code, sp)
+		}
+		s.account.mu.Unlock()
+		s.tellHeld = true
+	}
+}

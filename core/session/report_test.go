@@ -1,0 +1,387 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// TestSettled: of messages that somebody watches it is told that they were taken, or with which code they were refused;
+// of others nothing is told.
+func TestSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		codes := map[uint64]int{3: 404, 5: 403, 6: 404}
+		var refused []uint64
+		p := newPair(t, Options{
+			Deliver: func(_ context.Context, d *Delivery) bool {
+				n := number(d.Message)
+				switch code := codes[n]; {
+				case n == 6:
+					d.Receipt.Failed(d.Message, &message.ResponseError{Code: code})
+				case code != 0:
+					d.Receipt.Refused(code)
+				default:
+					d.Receipt.Taken()
+				}
+				return true
+			},
+			Refuse: func(remote message.URL, m message.Message, _ error) { refused = append(refused, number(m)) },
+		}, nil)
+		for n := uint64(1); n <= 8; n++ {
+			post := p.a.Watch
+			if n > 6 {
+				post = p.a.Post
+			}
+			if err := post(t.Context(), bob, relay, letter(n, 40)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		got := map[uint64]int{}
+		for _, e := range p.events(Settled) {
+			for i, id := range e.IDs {
+				n := number(message.Message{ID: id})
+				if got[n] != 0 || e.Messages[i].ID != id || e.Messages[i].To != letter(n, 1).To || e.Messages[i].From != letter(n, 1).From {
+					t.Errorf("%+v", e)
+				}
+				got[n] = e.Code
+			}
+		}
+		if want := map[uint64]int{1: 200, 2: 200, 3: 404, 4: 200, 5: 403, 6: 404}; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("told %v, want %v", got, want)
+		}
+		if fmt.Sprint(refused) != "[6]" {
+			t.Errorf("refusals were asked for of %v", refused)
+		}
+		if st := p.a.Snapshot()[0]; st.Outstanding != 0 || st.Unacked != 0 {
+			t.Errorf("state %+v", st)
+		}
+		p.close(t)
+	})
+}
+
+// TestInDoubtAfterAcknowledgement: what the last life of the receiver had acknowledged, and no application had taken, is
+// in doubt; what was taken is not.
+func TestInDoubtAfterAcknowledgement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folk := newSlowFolk(2)
+		p := newPair(t, Options{Deliver: folk.deliver}, nil)
+		for n := uint64(1); n <= 10; n++ {
+			m := letter(n, 40)
+			if m.To = citizen("fast", 0); n%2 == 0 {
+				m.To = citizen("slow", 0)
+			}
+			if err := p.a.Post(t.Context(), bob, relay, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		if st := p.a.Snapshot()[0]; st.Unacked != 0 || st.Outstanding != 5 {
+			t.Errorf("state %+v", st)
+		}
+		dead, cancel := context.WithCancel(t.Context())
+		cancel()
+		p.restart(&p.b, dead)
+		if err := p.b.Post(t.Context(), alice, relay, letter(1, 20)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		e := p.events(Reset)
+		if len(e) != 1 || fmt.Sprint(e[0].IDs) != "[2 4 6 8 10]" || !e[0].MayHaveArrived || len(e[0].Messages) != 5 {
+			t.Errorf("events %+v", e)
+		}
+		folk.release() // what the last life held: nothing comes of it
+		time.Sleep(time.Second)
+		if st := p.a.Snapshot()[0]; st.Outstanding != 0 || st.Dropped != 0 {
+			t.Errorf("state %+v", st)
+		}
+		p.close(t)
+	})
+}
+
+// TestSendersNewLife: the receiver forgets what it owed the sender's last life word of.
+func TestSendersNewLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folk := newSlowFolk(2)
+		p := newPair(t, Options{Deliver: folk.deliver}, nil)
+		for n := uint64(1); n <= 10; n++ {
+			m := letter(n, 40)
+			m.To = citizen("slow", 0)
+			if err := p.a.Post(t.Context(), bob, relay, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		dead, cancel := context.WithCancel(t.Context())
+		cancel()
+		p.restart(&p.a, dead)
+		if e := p.events(Closed); len(e) != 1 || len(e[0].IDs) != 10 || !e[0].MayHaveArrived {
+			t.Errorf("events %+v", e)
+		}
+		for n := uint64(1); n <= 10; n++ { // the same numbers again
+			m := letter(n, 40)
+			m.To = citizen("slow", 1)
+			if err := p.a.Watch(t.Context(), bob, relay, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		folk.mu.Lock()
+		for _, r := range folk.stuck[citizen("slow", 0)] {
+			r.Taken() // of the last life's
+		}
+		delete(folk.stuck, citizen("slow", 0))
+		folk.mu.Unlock()
+		time.Sleep(time.Second)
+		if e := p.events(Settled); len(e) != 0 {
+			t.Errorf("taken, says the word of another life's messages: %+v", e)
+		}
+		folk.release()
+		time.Sleep(time.Second)
+		if e := p.events(Settled); len(e) == 0 || p.a.Snapshot()[0].Outstanding != 0 || p.b.Snapshot()[0].InboxBytes != 0 {
+			t.Errorf("%+v, %+v, %+v", e, p.a.Snapshot(), p.b.Snapshot())
+		}
+		p.close(t)
+	})
+}
+
+// TestReportsSurviveLoss: word of what was taken comes in the end, also when nothing got through for longer than the
+// time to live; meanwhile a peer that is away is not asked for ever.
+func TestReportsSurviveLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deaf, frames := false, 0
+		p := newPair(t, Options{TTL: 5 * time.Second}, nil)
+		p.hook = func(fromA bool, _ Path, f []byte) [][]byte {
+			if !fromA {
+				frames++
+			}
+			if deaf && !fromA {
+				return nil
+			}
+			return [][]byte{f}
+		}
+		p.post(t, relay, 1, 1)
+		time.Sleep(time.Second)
+		p.sync(func() { deaf = true })
+		for n := uint64(2); n <= 20; n++ {
+			if err := p.a.Watch(t.Context(), bob, relay, letter(n, 40)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(3 * time.Second) // acknowledged is nothing, given up nothing either
+		p.sync(func() { deaf = false })
+		time.Sleep(3 * time.Second)
+		p.sync(func() { deaf = true })
+		time.Sleep(time.Minute)
+		p.sync(func() { frames = 0 })
+		time.Sleep(time.Minute)
+		p.sync(func() {
+			if frames > 0 {
+				t.Errorf("%d frames in a minute in which there is nothing to say", frames)
+			}
+			deaf = false
+		})
+		told := 0
+		for _, e := range p.events(Settled) {
+			told += len(e.IDs)
+		}
+		if told != 19 || p.a.Snapshot()[0].Outstanding != 0 {
+			t.Errorf("%d of 19 are said to be taken; %+v", told, p.a.Snapshot())
+		}
+
+		// Now the other side does not even acknowledge the reports.
+		p.sync(func() { frames = 0 })
+		one := p.end(false)
+		one.mu.Lock()
+		one.account.mu.Lock()
+		one.account.add(message.CodeOK, span{5, 7}) // once more: it does no harm
+		one.account.mu.Unlock()
+		one.tellNow = true
+		one.poke()
+		one.unlock()
+		p.sync(func() { deaf = true })
+		time.Sleep(time.Minute)
+		p.sync(func() { frames = 0 })
+		time.Sleep(time.Minute)
+		p.sync(func() {
+			if frames > 0 {
+				t.Errorf("%d frames in a minute for a peer that does not answer", frames)
+			}
+			deaf = false
+		})
+		p.post(t, relay, 21, 21)
+		time.Sleep(time.Second)
+		if st := p.b.Snapshot()[0]; st.Unacked != 0 || st.RingBytes != 0 {
+			t.Errorf("the report was not made again: %+v", st)
+		}
+		wantRun(t, p.delivered(), 1, 21)
+		p.close(t)
+	})
+}
+
+// TestImpossibleReports: word of messages that were never acknowledged, or from another life, changes nothing and is
+// counted.
+func TestImpossibleReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folk := newSlowFolk(100)
+		p := newPair(t, Options{Deliver: folk.deliver}, nil)
+		for n := uint64(1); n <= 10; n++ {
+			m := letter(n, 40)
+			m.To = citizen("slow", 0)
+			if err := p.a.Watch(t.Context(), bob, relay, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		one := p.end(true)
+		record := func(incarnation uint64, code int, spans ...uint64) []byte {
+			body := binary.BigEndian.AppendUint64(nil, incarnation)
+			body = binary.AppendUvarint(body, uint64(code))
+			for _, n := range spans {
+				body = binary.AppendUvarint(body, n)
+			}
+			return append(binary.AppendUvarint([]byte{recordTaken}, uint64(len(body))), body...)
+		}
+		mine := p.a.Incarnation()
+		for name, r := range map[string][]byte{
+			"not sent":      record(mine, 200, 11, 1),
+			"too many":      record(mine, 200, 11, maxNumber),
+			"overflow":      record(mine, 200, maxNumber, maxNumber),
+			"number 0":      record(mine, 200, 0, 1),
+			"nothing":       record(mine, 200, 3, 0),
+			"cut off":       record(mine, 200, 3),
+			"another life":  record(mine+1, 200, 1, 10),
+			"no code":       record(mine, 0, 1, 10),
+			"another code":  record(mine, 1000, 1, 10),
+			"no body":       {recordTaken, 0},
+			"a short body":  {recordTaken, 9, 1, 2, 3},
+			"beyond in two": record(mine, 200, 12, 1, 1, 1),
+		} {
+			one.mu.Lock()
+			dropped := one.dropped
+			one.reportedBy(r)
+			if one.out.live != 10 || one.dropped != dropped+1 {
+				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.out.live, one.dropped-dropped)
+			}
+			one.unlock()
+		}
+		one.mu.Lock()
+		one.reportedBy([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
+		if one.out.live != 10 {
+			t.Error("an unknown record did something")
+		}
+		one.reportedBy(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
+		one.reportedBy(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
+		if one.out.live != 6 {
+			t.Errorf("%d outstanding, want 6", one.out.live)
+		}
+		one.unlock()
+		if e := p.events(Settled); len(e) != 1 || fmt.Sprint(e[0].IDs) != "[2 3 4 6]" || e[0].Code != 200 {
+			t.Errorf("events %+v", e)
+		}
+		folk.release()
+		time.Sleep(time.Second)
+		if st := p.a.Snapshot()[0]; st.Outstanding != 0 {
+			t.Errorf("state %+v", st)
+		}
+		p.close(t)
+	})
+}
+
+// TestSpans compares an account's spans with a list.
+func TestSpans(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		s := &session{o: &Options{InboxBytes: 1 << 20}}
+		a := newAccount(s)
+		codes := map[uint64]int{}
+		for _, n := range r.Perm(200) {
+			if r.IntN(4) == 0 {
+				continue
+			}
+			code := []int{200, 200, 200, 404, 403}[r.IntN(5)]
+			codes[uint64(n)+1] = code
+			a.add(code, span{uint64(n) + 1, uint64(n) + 2})
+		}
+		spans := 0
+		for _, t1 := range a.owed {
+			last := uint64(0)
+			for _, sp := range t1.spans {
+				spans++
+				if sp.a <= last || sp.b <= sp.a {
+					t.Fatalf("seed %d: %v", seed, t1.spans)
+				}
+				last = sp.b
+				for n := sp.a; n < sp.b; n++ {
+					if codes[n] != t1.code {
+						t.Fatalf("seed %d: %d has code %d, not %d", seed, n, codes[n], t1.code)
+					}
+					delete(codes, n)
+				}
+			}
+		}
+		if len(codes) > 0 || spans != a.spans {
+			t.Fatalf("seed %d: %v are missing, %d spans are counted as %d", seed, codes, spans, a.spans)
+		}
+	}
+}
+
+// TestAnotherVersion: a frame of another version is told once in a while, with both versions and who is to be upgraded;
+// noise is not.
+func TestAnotherVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Options{}, nil)
+		frame := func(v byte) []byte { return append([]byte{v}, make([]byte, 100)...) }
+		for range 100 {
+			p.a.Receive(t.Context(), bob, relay, frame(0))
+			p.a.Receive(t.Context(), bob, relay, frame(200))
+			p.a.Receive(t.Context(), bob, relay, frame(2))
+		}
+		time.Sleep(time.Minute)
+		p.a.Receive(t.Context(), bob, relay, frame(4))
+		e := p.events(Version)
+		if len(e) != 2 || e[0].Remote != bob || e[0].Path != relay || !strings.Contains(e[0].Why, "version 2 ") ||
+			!strings.Contains(e[0].Why, "version 3") || !strings.Contains(e[0].Why, "upgrade "+string(bob)) ||
+			!strings.Contains(e[1].Why, "upgrade this runtime") {
+			t.Errorf("events %+v", e)
+		}
+		if st := p.a.Snapshot(); len(st) != 0 {
+			t.Errorf("a session was made: %+v", st)
+		}
+		p.close(t)
+	})
+}
+
+// FuzzReport reads records as reports: nothing panics, and what is read is what the session's rules allow.
+func FuzzReport(f *testing.F) {
+	f.Add([]byte{recordTaken, 11, 0, 0, 0, 0, 0, 0, 0, 1, 200, 1, 1})
+	f.Add([]byte{recordTaken, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0xc8, 1, 1, 1})
+	f.Add([]byte{7, 1, 1})
+	f.Fuzz(func(t *testing.T, record []byte) {
+		_, code, spans, ok, err := parseReport(record)
+		if !ok || err != nil {
+			return
+		}
+		if code < 200 || code > 999 {
+			t.Fatalf("code %d", code)
+		}
+		for last := uint64(0); len(spans) > 0; {
+			var sp span
+			if sp, spans, err = nextSpan(spans, last); err != nil {
+				return
+			}
+			if sp.a == 0 || sp.a < last || sp.b <= sp.a || sp.b > maxNumber {
+				t.Fatalf("span %+v after %d", sp, last)
+			}
+			last = sp.b
+		}
+	})
+}

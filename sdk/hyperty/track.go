@@ -1,0 +1,167 @@
+package hyperty
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// DeliveryState is what is known of a message that is tracked.
+type DeliveryState string
+
+// The states of a delivery. All but Queued are final.
+const (
+	// Queued: the runtime has it, and it has not been taken yet: it waits here, is on the way, or waits there.
+	Queued DeliveryState = "queued"
+	// Delivered: the receiver has taken it: the handler of an application in the other runtime's process has returned,
+	// or the process of the application has it. Of a back end of a Message Node: it has answered.
+	Delivered DeliveryState = "delivered"
+	// Expired: nobody acknowledged it in its time to live. The reason says where it may have arrived all the same.
+	Expired DeliveryState = "expired"
+	// InDoubt: it was sent, and a restart on the way has swallowed what became of it.
+	InDoubt DeliveryState = "in doubt"
+	// Refused: it was not taken, for the reason that the code says: 404 nobody has the address, or it has gone; 403 not
+	// allowed, or not trusted; 408 its receiver is away; 504 there was no way.
+	Refused DeliveryState = "refused"
+)
+
+// Outcome is what became of a message.
+type Outcome struct {
+	State  DeliveryState
+	Code   int    // of Refused: as in a response; else 0
+	Reason string // for people; "" where there is nothing to say
+}
+
+func (o Outcome) String() string {
+	switch {
+	case o.Reason != "" && o.Code != 0:
+		return fmt.Sprintf("%s (%d): %s", o.State, o.Code, o.Reason)
+	case o.Reason != "":
+		return fmt.Sprintf("%s: %s", o.State, o.Reason)
+	case o.Code != 0:
+		return fmt.Sprintf("%s (%d)", o.State, o.Code)
+	}
+	return string(o.State)
+}
+
+// Err is nil for a message that was delivered; else a *[NotDelivered].
+func (o Outcome) Err() error {
+	if o.State == Delivered {
+		return nil
+	}
+	return &NotDelivered{o}
+}
+
+// NotDelivered is an outcome that is not Delivered, as an error.
+type NotDelivered struct{ Outcome }
+
+func (e *NotDelivered) Error() string { return e.Outcome.String() }
+
+// MaxTracked is how many messages of one hyperty may be tracked and without a final state at the same time.
+const MaxTracked = 1024
+
+// ErrTooManyTracked says that a hyperty tracks [MaxTracked] messages already.
+var ErrTooManyTracked = errors.New("too many messages are tracked: wait for some of them")
+
+// Delivery is a message that is tracked.
+type Delivery struct {
+	ID message.ID
+	To message.URL
+
+	mu      sync.Mutex
+	outcome Outcome
+	done    chan struct{}
+}
+
+// Outcome is what is known now.
+func (d *Delivery) Outcome() Outcome {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.outcome
+}
+
+// Wait waits for the final state. The error is ctx's; then the outcome is what is known so far.
+func (d *Delivery) Wait(ctx context.Context) (Outcome, error) {
+	select {
+	case <-d.done:
+		return d.Outcome(), nil
+	case <-ctx.Done():
+		return d.Outcome(), ctx.Err()
+	}
+}
+
+// settle sets the final state; the first counts.
+func (d *Delivery) settle(o Outcome) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.outcome.State != Queued {
+		return false
+	}
+	d.outcome = o
+	close(d.done)
+	return true
+}
+
+// tracker is a bus that can tell what becomes of messages. It numbers m, has tell called once with the final state, and
+// is done when the bus has taken m.
+type tracker interface {
+	track(ctx context.Context, m *message.Message, tell func(Outcome)) error
+}
+
+// Track is [Hyperty.Post] for a message whose sender wants to know what becomes of it: whether its receiver has taken
+// it, or why not. It does not wait for that: see [Delivery.Wait]. At most [MaxTracked] messages of a hyperty are tracked
+// at a time. An error means that the message was not posted.
+func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, error) {
+	if err := h.Err(); err != nil {
+		return nil, fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
+	}
+	bus, ok := h.bus.(tracker)
+	if !ok {
+		return nil, fmt.Errorf("%s to %s: the bus of this hyperty tells nothing of messages", m.Type, m.To)
+	}
+	if m.From == "" {
+		m.From = h.url
+	}
+	if _, err := message.ParseURL(string(m.To)); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	if h.tracked >= MaxTracked {
+		h.mu.Unlock()
+		return nil, fmt.Errorf("%s to %s: %w", m.Type, m.To, ErrTooManyTracked)
+	}
+	h.tracked++
+	h.mu.Unlock()
+	d := &Delivery{To: m.To, outcome: Outcome{State: Queued}, done: make(chan struct{})}
+	err := bus.track(ctx, &m, func(o Outcome) {
+		if d.settle(o) {
+			h.untrack()
+		}
+	})
+	if err != nil {
+		if d.settle(Outcome{State: Refused}) {
+			h.untrack()
+		}
+		return nil, err
+	}
+	d.ID = m.ID
+	return d, nil
+}
+
+func (h *Hyperty) untrack() {
+	h.mu.Lock()
+	h.tracked--
+	h.mu.Unlock()
+}
+
+// SendTracked is [Hyperty.Send] for a message whose sender wants to know what becomes of it; see [Hyperty.Track].
+func (h *Hyperty) SendTracked(ctx context.Context, to message.URL, t message.Type, body any) (*Delivery, error) {
+	raw, err := encodeBody(body)
+	if err != nil {
+		return nil, fmt.Errorf("send to %s: %w", to, err)
+	}
+	return h.Track(ctx, message.Message{Type: t, To: to, Body: raw})
+}

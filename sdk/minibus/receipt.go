@@ -1,0 +1,90 @@
+package minibus
+
+import (
+	"context"
+	"sync"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Receipt goes with a message to its listener, for somebody who wants to know whether it was taken. The zero value is
+// for a message that nobody asks about. Exactly one of its methods is called for a message, once.
+type Receipt struct {
+	By     Taker // who asks; nil: nobody
+	Number uint64
+	Cost   uint32
+}
+
+// Taker is told what becomes of messages that it has handed over. Its methods must not wait, and may be called from any
+// goroutine.
+type Taker interface {
+	// Settled is told that the message was taken (code 200), or that it was not and its sender has been answered with
+	// the code.
+	Settled(number uint64, cost uint32, code int)
+	// Failed is told that nobody will take m any more, and that its sender does not know yet.
+	Failed(number uint64, cost uint32, m message.Message, why error)
+}
+
+// TakingHandler is a handler that settles the receipt itself: when the message was really taken, which may be after it
+// has returned.
+type TakingHandler func(ctx context.Context, m message.Message, r Receipt)
+
+// Taken says that the message was taken: its handler has returned.
+func (r Receipt) Taken() { r.Refused(message.CodeOK) }
+
+// Refused says that the message was not taken, and that its sender has been answered with the code.
+func (r Receipt) Refused(code int) {
+	if r.By != nil {
+		r.By.Settled(r.Number, r.Cost, code)
+	}
+}
+
+// Failed says that m will not be taken; its sender is told why by who asks.
+func (r Receipt) Failed(m message.Message, why error) {
+	if r.By != nil {
+		r.By.Failed(r.Number, r.Cost, m, why)
+	}
+}
+
+// shared is the receipt of a message for several listeners: taken when all are done with it and one of them took it.
+type shared struct {
+	of Receipt
+
+	mu    sync.Mutex
+	left  int
+	taken bool
+	code  int             // of a refusal
+	m     message.Message // of a failure
+	why   error
+}
+
+// Settled counts one listener.
+func (s *shared) Settled(_ uint64, _ uint32, code int) { s.done(code, message.Message{}, nil) }
+
+// Failed counts one listener.
+func (s *shared) Failed(_ uint64, _ uint32, m message.Message, why error) { s.done(0, m, why) }
+
+// done counts one listener; why or a code of 300 and above says that it did not take the message.
+func (s *shared) done(code int, m message.Message, why error) {
+	s.mu.Lock()
+	switch {
+	case why != nil:
+		s.m, s.why = m, why
+	case code >= 300:
+		s.code = code
+	case code != 0:
+		s.taken = true
+	}
+	s.left--
+	last := s.left == 0
+	s.mu.Unlock()
+	switch {
+	case !last:
+	case s.taken:
+		s.of.Taken()
+	case s.code != 0:
+		s.of.Refused(s.code)
+	case s.why != nil:
+		s.of.Failed(s.m, s.why)
+	}
+}
