@@ -23,10 +23,13 @@ type flow struct {
 	padding     string
 	patience    time.Duration // with one message, which may have to wait for room; 0: sendTimeout, and an error ends the flow
 	incarnation atomic.Uint64
+	tracked     bool // the sender asks what becomes of its messages
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 	err  error // after wg
+
+	outcomes sync.WaitGroup // who waits for one each
 }
 
 const (
@@ -91,7 +94,7 @@ func (f *flow) post(ctx context.Context) error {
 	}
 	f.mu.Unlock()
 	m := message.Message{ID: message.NumberID(e.Number), Type: message.Update, To: f.to, Body: e.seal()}
-	err := f.from.Post(ctx, m)
+	err := f.give(ctx, m, e.Number)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil || time.Since(began) > longPost {
@@ -107,6 +110,26 @@ func (f *flow) post(ctx context.Context) error {
 	if f.refused.add(e.Number) {
 		f.refusals++
 	}
+	return nil
+}
+
+// give posts a message. Where the flow is tracked its outcome is entered; only so many can be at a time.
+func (f *flow) give(ctx context.Context, m message.Message, n uint64) error {
+	if !f.tracked {
+		return f.from.Post(ctx, m)
+	}
+	d, err := f.from.Track(ctx, m)
+	if errors.Is(err, hyperty.ErrTooManyTracked) {
+		return f.from.Post(ctx, m)
+	} else if err != nil {
+		return err
+	}
+	f.outcomes.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+		defer cancel()
+		o, err := d.Wait(ctx)
+		f.learn(n, o, err)
+	})
 	return nil
 }
 
@@ -130,6 +153,7 @@ func (f *flow) end(ctx context.Context, patience time.Duration) error {
 			return f.err // the ledger says what is missing
 		}
 	}
+	f.outcomes.Wait()
 	// What would come twice comes now.
 	select {
 	case <-time.After(300 * time.Millisecond):
@@ -151,6 +175,9 @@ func (f *flow) enter(r *result) {
 	r.InDoubt += f.doubts
 	if f.mayRefuse { // else they are lost
 		r.Refused += f.refusals
+	}
+	if f.tracked {
+		r.Claimed += f.claims()
 	}
 	for _, n := range f.notes {
 		r.fail("%s", n)

@@ -16,7 +16,7 @@ func killRuntime(ctx context.Context, b *bed) error {
 		return err
 	}
 	for _, f := range b.flows {
-		f.mayRefuse = true // 404: bob's runtime is there before his application
+		f.tracked, f.mayRefuse = true, true // 404: bob's runtime is there before his application
 	}
 	b.flow(ctx)
 	alice, bob := b.sides[0], b.sides[1]

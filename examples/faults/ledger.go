@@ -57,6 +57,7 @@ type ledger struct {
 	doubts      uint64
 	refused     set // reported not to have come
 	refusals    uint64
+	claimed     set      // said to be delivered
 	held        uint64   // had to wait for room before they were taken
 	notes       []string // the first few things that should not have come
 
@@ -149,6 +150,42 @@ func (l *ledger) reported(_ context.Context, m message.Message) {
 			l.note("number %d of %s was refused: %d %.120s", n, l.sender, r.Code, r.Description)
 		}
 	}
+}
+
+// learn enters what the sender was told of the message n that it asked about.
+func (l *ledger) learn(n uint64, o hyperty.Outcome, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err != nil:
+		l.note("nobody says what became of number %d of %s: %v", n, l.sender, err)
+	case o.State == hyperty.Delivered:
+		l.claimed.add(n)
+	case o.State == hyperty.Refused:
+		if l.refused.add(n) {
+			l.refusals++
+		}
+		if l.seen.has(n) || !l.mayRefuse {
+			l.note("number %d of %s is said to be %v, came: %v", n, l.sender, o, l.seen.has(n))
+		}
+	default: // expired, in doubt
+		if l.doubt.add(n) {
+			l.doubts++
+		}
+	}
+}
+
+// claims is how many messages were said to be delivered. Those that did not come are noted. mu is held.
+func (l *ledger) claims() (count uint64) {
+	for n := uint64(1); n <= l.sent; n++ {
+		if l.claimed.has(n) {
+			count++
+			if !l.seen.has(n) {
+				l.note("number %d of %s is claimed to be delivered and has not come", n, l.sender)
+			}
+		}
+	}
+	return count
 }
 
 // note keeps the first few things that should not have come. mu is held.

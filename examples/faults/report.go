@@ -25,6 +25,7 @@ type result struct {
 	Refused    uint64 `json:"refused,omitempty"` // not delivered, and the sender was told so
 	Pause      spread `json:"pause_ms"`
 	Recovered  spread `json:"recovered_ms"`
+	Claimed    uint64 `json:"claimed,omitempty"` // said to be delivered, of those that the sender asked about
 	OK         bool   `json:"ok"`
 	Why        string `json:"why"` // it is not
 
