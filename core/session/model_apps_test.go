@@ -101,10 +101,14 @@ func (a *apps) run(to int) {
 		close(a.changed)
 		a.changed = make(chan struct{})
 		a.mu.Unlock()
-		select {
-		case <-time.After(a.m.pace(to)):
-		case <-a.m.free:
-		case <-a.ctx.Done():
+		if pace := a.m.pace(to); pace > 0 { // a timer that has expired in a select crashes the race detector
+			select {
+			case <-time.After(pace):
+			case <-a.m.free:
+			case <-a.ctx.Done():
+			}
+		}
+		if a.ctx.Err() != nil {
 			return // killed: nobody has taken it
 		}
 		if a.m.rules.vanish > 0 && a.m.chance(a.m.rules.vanish) {
@@ -175,7 +179,7 @@ func (m *model) talk(ctx context.Context, sd *side, s *Sessions, third int) {
 			m.mu.Unlock()
 		}
 		select {
-		case <-time.After(time.Duration(m.intn(300)) * time.Millisecond):
+		case <-time.After(time.Duration(1+m.intn(300)) * time.Millisecond):
 		case <-ctx.Done():
 		}
 	}

@@ -157,6 +157,7 @@ func (s *session) tick(now time.Duration) {
 		s.probeWait = min(2*s.probeWait, s.o.ProbeMax)
 		s.probeDue = now + s.probeWait
 	}
+	s.ask(now)
 	if due := s.stallDue(); due != 0 && now >= due {
 		s.stalled, s.probeNow, s.reroute = true, true, true
 		s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
@@ -211,6 +212,7 @@ func (s *session) due() time.Duration {
 	at(s.holdTo)
 	at(s.ackDue)
 	at(s.tellDue)
+	at(s.askDue)
 	at(s.probeDue)
 	at(s.stallDue())
 	if s.path.IsZero() && s.hasWork() {

@@ -116,6 +116,7 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 		s.dropped++
 		return
 	}
+	s.heardAt = now
 	if s.tellHeld {
 		s.tellHeld, s.tellNow = false, true
 		s.poke()

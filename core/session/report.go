@@ -18,6 +18,7 @@ const (
 	maxRecord   = 16 << 10 // bytes of a record's body that are read
 	reportBytes = 2 << 10  // bytes of spans that a report is filled with
 	maxReported = 64 << 10 // cost of the reports that may be unacknowledged; more wait and are put together
+	minSpans    = 4 << 10  // that may wait, also where the inbox is small
 	maxInbox    = 1 << 40  // of a peer, so that sums cannot overflow
 	recordCost  = 64       // what a record of an outstanding message is counted with
 )
@@ -112,10 +113,15 @@ func (a *account) add(code int, s span) {
 		t.spans[at-1].b = s.b
 	case at < n && t.spans[at].a == s.b:
 		t.spans[at].a = s.a
-	case a.spans >= a.s.o.InboxBytes/entryCost+1: // a peer that is honest has fewer messages here
+	case a.spans >= max(minSpans, a.s.o.InboxBytes/entryCost) && at == 0: // it would be the first to go
 	default:
+		if a.spans++; a.spans > max(minSpans, a.s.o.InboxBytes/entryCost) && n > 0 {
+			// More than there are messages here: the peer has given up the oldest meanwhile, or cheats.
+			t.spans = slices.Delete(t.spans, 0, 1)
+			a.spans--
+			at--
+		}
 		t.spans = slices.Insert(t.spans, at, s)
-		a.spans++
 	}
 }
 

@@ -227,6 +227,59 @@ func TestReportsSurviveLoss(t *testing.T) {
 	})
 }
 
+// TestSilentPeer: word of what was taken that was given up is asked for, also when this side has nothing else to say; a
+// peer that never answers has its messages in doubt in the end.
+func TestSilentPeer(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			folk := newSlowFolk(100)
+			deaf, frames := false, 0
+			p := newPair(t, Options{TTL: 3 * time.Second, Deliver: folk.deliver}, nil)
+			p.hook = func(fromA bool, _ Path, f []byte) [][]byte {
+				frames++
+				if deaf {
+					return nil
+				}
+				return [][]byte{f}
+			}
+			for n := uint64(1); n <= 10; n++ {
+				m := letter(n, 40)
+				m.To = citizen("slow", 0)
+				if err := p.a.Watch(t.Context(), bob, relay, m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Second)
+			p.sync(func() { frames = 0 })
+			time.Sleep(10 * time.Minute) // an application that takes nothing costs little
+			p.sync(func() {
+				if frames > 100 || p.a.Snapshot()[0].Outstanding != 10 {
+					t.Errorf("%d frames in 10 minutes, %+v", frames, p.a.Snapshot())
+				}
+				deaf = true
+			})
+			folk.release()
+			time.Sleep(20 * time.Second) // longer than the word lives
+			if gone {
+				time.Sleep(2 * time.Minute)
+				if e := p.events(Expired); len(e) != 1 || len(e[0].IDs) != 10 || !e[0].MayHaveArrived {
+					t.Errorf("events %+v", e)
+				}
+			}
+			p.sync(func() { deaf = false })
+			time.Sleep(40 * time.Second)
+			told := 0
+			for _, e := range p.events(Settled) {
+				told += len(e.IDs)
+			}
+			if !gone && told != 10 || p.a.Snapshot()[0].Outstanding != 0 {
+				t.Errorf("%d of 10 are said to be taken, %+v", told, p.a.Snapshot())
+			}
+			p.close(t)
+		})
+	}
+}
+
 // TestImpossibleReports: word of messages that were never acknowledged, or from another life, changes nothing and is
 // counted.
 func TestImpossibleReports(t *testing.T) {

@@ -80,6 +80,11 @@ type session struct {
 	tellHeld     bool // the peer does not acknowledge them: not before it is heard of
 	reportBuffer []byte
 
+	// Questions: see ask.go.
+	heardAt time.Duration // when the last frame of the peer came
+	askedAt time.Duration // when the first question that is not answered was asked
+	askDue  time.Duration
+
 	// Path: see path.go.
 	path      Path
 	pathLife  context.Context // ends when path is left
