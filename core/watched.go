@@ -36,11 +36,11 @@ type watch struct {
 	all     *watched
 	key     watchKey
 	tell    func(hyperty.Outcome)
-	backEnd bool        // it went to a Message Node itself, whose answer is the outcome
+	backEnd bool        // it left without a session, to a Message Node itself or through it: the answer is the outcome
 	late    *time.Timer // ends the wait for that answer
 }
 
-// answerTime is how long a Message Node may take to answer a message to one of its functions.
+// answerTime is how long the answer to a message that left without a session may take.
 const answerTime = minibus.DefaultTimeout
 
 // add begins to watch m.
@@ -117,8 +117,8 @@ func (w *watched) end(of message.URL) {
 	}
 }
 
-// toNode notes that m has gone to a Message Node itself: its answer says what became of it.
-func (w *watched) toNode(one *watch) {
+// answers notes that the message has left without a session: only an answer says what became of it.
+func (w *watched) answers(one *watch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.by[one.key] != one || one.late != nil {
@@ -126,7 +126,7 @@ func (w *watched) toNode(one *watch) {
 	}
 	one.backEnd = true
 	one.late = time.AfterFunc(answerTime, func() {
-		w.settle(one.key, hyperty.Outcome{State: hyperty.InDoubt, Reason: fmt.Sprintf("the Message Node has not answered within %v", answerTime)})
+		w.settle(one.key, hyperty.Outcome{State: hyperty.InDoubt, Reason: fmt.Sprintf("it went without a session, and nobody has answered within %v", answerTime)})
 	})
 }
 

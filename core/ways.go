@@ -18,15 +18,17 @@ import (
 // session with it, or as it is to one that can have none.
 func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) error {
 	watch := rt.watched.find(&m)
-	if r.Remote == "" {
-		err := rt.host.Post(ctx, r.Stub, m)
+	if r.Remote == "" || sessionless(r.Remote) {
+		var err error
+		if r.Remote == "" {
+			err = rt.host.Post(ctx, r.Stub, m)
+		} else {
+			err = rt.plain.out(ctx, r, m)
+		}
 		if err == nil && watch != nil {
-			rt.watched.toNode(watch)
+			rt.watched.answers(watch)
 		}
 		return err
-	}
-	if sessionless(r.Remote) {
-		return rt.plain.out(ctx, r, m)
 	}
 	if r.Stub == "" { // only the runtime is given: its best way
 		var err error
