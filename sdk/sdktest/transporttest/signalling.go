@@ -56,15 +56,36 @@ func newSignalling() *signalling {
 	return w
 }
 
-// run runs a stub of the transport in that role, until stop is called.
+// attentive is a bus that tells when its stub listens.
+type attentive struct {
+	*minibus.MiniBus
+	once    sync.Once
+	listens chan struct{}
+}
+
+func (b *attentive) Listen(at message.URL, h message.Handler) (stop func()) {
+	stop = b.MiniBus.Listen(at, h)
+	b.once.Do(func() { close(b.listens) })
+	return stop
+}
+
+// run runs a stub of the transport in that role, until stop is called. It returns when the stub listens: a message that
+// nobody listens to is lost.
 func (w *signalling) run(t *testing.T, s Suite, role p2p.Role) (stop func()) {
 	start := sdk.Start{URL: w.stubs[role], Runtime: w.runtimes[role], Role: sdk.RoleHandler, Config: s.Handler, Doors: doors{}, Log: s.Log}
 	if role == p2p.Requester {
 		start.Role, start.Config, start.Remote, start.Handler = sdk.RoleRequester, s.Requester, w.runtimes[1], w.stubs[1]
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	bus := &attentive{MiniBus: w.buses[role], listens: make(chan struct{})}
 	done := make(chan error, 1)
-	go func() { done <- p2p.Stub(s.New).Run(ctx, w.buses[role], start) }()
+	go func() { done <- p2p.Stub(s.New).Run(ctx, bus, start) }()
+	select {
+	case <-bus.listens:
+	case err := <-done:
+		t.Errorf("%s has ended at once: %v", roleName(role), err)
+		done <- err
+	}
 	return func() {
 		cancel()
 		if err := <-done; err != nil {
