@@ -65,7 +65,7 @@ func (m *model) attack(i int, path Path, f []byte) {
 	case 8: // cut and sewn
 		frame = append(frame[:m.r.IntN(len(frame))], other[m.r.IntN(len(other)):]...)
 	}
-	wait := time.Duration(m.r.IntN(3000)) * time.Millisecond
+	wait := time.Duration(1+m.r.IntN(3000)) * time.Millisecond
 	m.mu.Unlock()
 	time.AfterFunc(wait, func() { m.receive(to, path, frame) })
 }

@@ -101,7 +101,7 @@ func (a *apps) run(to int) {
 		close(a.changed)
 		a.changed = make(chan struct{})
 		a.mu.Unlock()
-		if pace := a.m.pace(to); pace > 0 { // a timer that has expired in a select crashes the race detector
+		if pace := a.m.pace(to); pace > 0 { // see carry
 			select {
 			case <-time.After(pace):
 			case <-a.m.free:
@@ -164,7 +164,7 @@ func (m *model) talk(ctx context.Context, sd *side, s *Sessions, third int) {
 			f := &fate{from: sd.me, life: s.Incarnation(), to: to, size: size, watched: m.r.IntN(2) == 0}
 			m.ledger[n] = f
 			m.mu.Unlock()
-			wait, cancel := context.WithTimeout(ctx, time.Duration(m.intn(2000))*time.Millisecond)
+			wait, cancel := context.WithTimeout(ctx, time.Duration(1+m.intn(2000))*time.Millisecond)
 			post := s.Post
 			if f.watched {
 				post = s.Watch

@@ -57,7 +57,7 @@ func (m *model) send(ctx context.Context, i int, path Path, frames [][]byte) err
 			}
 		}
 		if m.chance(m.rules.double) { // a relay may keep a frame for long
-			later := time.Duration(m.intn(6000)) * time.Millisecond
+			later := time.Duration(1+m.intn(6000)) * time.Millisecond
 			again := append([]byte(nil), f...)
 			time.AfterFunc(later, func() { m.receive(1-i, path, again) })
 		}
@@ -76,7 +76,8 @@ func (m *model) carry(i int, path Path, f []byte) {
 		m.mu.Unlock()
 		return
 	}
-	at := time.Now().Add(l.delay + time.Duration(m.r.IntN(3))*time.Millisecond)
+	// Never at once: a timer that has expired when it is made crashes the race detector in a bubble (Go 1.26).
+	at := time.Now().Add(max(l.delay+time.Duration(m.r.IntN(3))*time.Millisecond, time.Microsecond))
 	if !at.After(l.last[i]) {
 		at = l.last[i].Add(time.Microsecond)
 	}

@@ -70,7 +70,7 @@ func (s *session) pump() {
 			idle = 0
 		}
 		s.unlock()
-		timer.Reset(max(0, due-now))
+		timer.Reset(max(1, due-now))
 		select {
 		case <-s.wake:
 		case <-timer.C:

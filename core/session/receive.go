@@ -163,8 +163,8 @@ func (s *session) acknowledged(f *fields, now time.Duration) bool {
 		return false
 	}
 	out.seen = max(out.seen, uint32(f.epoch))
-	if f.next < s.ring.base {
-		return true // old
+	if f.next < s.ring.base && f.room <= s.room {
+		return true // old, or we have given up what it expects
 	}
 	if f.next > s.ring.base {
 		s.release(f.next)

@@ -2,7 +2,6 @@ package session
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 
 	"github.com/protofly/protofly/core/trace"
@@ -19,15 +18,18 @@ func FrameName(frame []byte) string {
 func carried(packed []byte) []message.Message {
 	var list []message.Message
 	for len(packed) > 0 {
-		size, n := binary.Uvarint(packed)
-		if n <= 0 || size > uint64(len(packed)-n) {
+		one, rest, own, ok := cut(packed)
+		if !ok {
 			break
 		}
-		if m, err := message.ParseBinary(packed[n : n+int(size)]); err == nil {
+		packed = rest
+		if own {
+			continue
+		}
+		if m, err := message.ParseBinary(one); err == nil {
 			m.Body = nil // it is the frame's memory
 			list = append(list, m)
 		}
-		packed = packed[n+int(size):]
 	}
 	return list
 }
