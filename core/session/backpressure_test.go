@@ -52,6 +52,34 @@ func TestBackpressure(t *testing.T) {
 	})
 }
 
+// TestWaitedPath: a message that has waited for room while the path changed does not take the session back to the one
+// that was the best when it was posted.
+func TestWaitedPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deaf := true
+		p := newPair(t, Options{RingBytes: 2000}, nil)
+		p.hook = func(_ bool, _ Path, f []byte) [][]byte {
+			if deaf {
+				return nil
+			}
+			return [][]byte{f}
+		}
+		defer p.close(t)
+		const n = 60
+		for i := range uint64(n) {
+			go p.a.Post(t.Context(), bob, relay, letter(i+1, 40))
+			synctest.Wait()
+		}
+		p.a.UsePath(bob, direct)
+		p.sync(func() { deaf = false })
+		time.Sleep(10 * time.Second)
+		wantRun(t, p.delivered(), 1, n)
+		if st := p.a.Snapshot()[0]; st.Path != direct {
+			t.Errorf("on %v", st.Path)
+		}
+	})
+}
+
 // TestTotal: the rings of all remote runtimes together are bounded, and room in one lets posters to another go on.
 func TestTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -116,7 +116,11 @@ func (s *session) admit() {
 			d.waiters = nil
 		}
 		s.waiters--
-		s.take(d, w.path, &w.posted)
+		path := w.path
+		if !s.path.IsZero() {
+			path = Path{} // the best one when it came; it may be none any more
+		}
+		s.take(d, path, &w.posted)
 		close(w.taken)
 	}
 	s.hunger(false)
