@@ -2,7 +2,8 @@
 //
 // # The rooms
 //
-//	core           wiring and lifecycle, nothing else
+//	core           wiring and lifecycle (runtime.go), where messages leave and come in (ways.go, stubs.go, plain.go),
+//	               what becomes of them (watched.go, refusals.go)
 //	core/bus       MessageBus: a local listener, or resolve and leave
 //	core/registry  who runs what and where, Resolve, P2P connections, /registry/changes
 //	core/session   one per remote runtime: order, exactly once, whatever path frames take
