@@ -94,12 +94,12 @@ func TestObjectsSurviveTheRuntimesRestart(t *testing.T) {
 	}
 	eventually(t, "both see it", func() bool { return !reporting.State().Connected && !observing.State().Connected })
 	serve(t, houseWithObjects(t), socket)
-	for { // until the reporter has told the new runtime
-		err := talk.Set(limit(t), "n", 3)
+	for ctx := limit(t); ; { // until the reporter has told the new runtime
+		err := talk.Set(ctx, "n", 3)
 		var refused *message.ResponseError
 		if err == nil {
 			break
-		} else if !errors.As(err, &refused) {
+		} else if !errors.As(err, &refused) || ctx.Err() != nil {
 			t.Fatal(err)
 		}
 	}

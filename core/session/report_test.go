@@ -259,7 +259,7 @@ func TestSilentPeer(t *testing.T) {
 				deaf = true
 			})
 			folk.release()
-			time.Sleep(20 * time.Second) // longer than the word lives
+			time.Sleep(10 * time.Second) // longer than the word lives, shorter than two questions take
 			if gone {
 				time.Sleep(2 * time.Minute)
 				if e := p.events(Expired); len(e) != 1 || len(e[0].IDs) != 10 || !e[0].MayHaveArrived {

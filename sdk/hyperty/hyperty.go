@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -112,7 +113,7 @@ func (h *Hyperty) fail(why error) *syncher.Syncher {
 	return h.objects
 }
 
-// resume tells a runtime that has been restarted of the hyperty's data objects.
+// resume tells a runtime that has been restarted of the hyperty's data objects, until it has them all or ctx ends.
 func (h *Hyperty) resume(ctx context.Context) {
 	h.mu.Lock()
 	objects := h.objects
@@ -120,8 +121,19 @@ func (h *Hyperty) resume(ctx context.Context) {
 	if objects == nil {
 		return
 	}
-	if err := objects.Resume(ctx); err != nil && h.log != nil {
-		h.log.Warn("data objects not resumed", "url", h.url, "error", err)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 30*time.Second) {
+		err := objects.Resume(ctx)
+		if err == nil || errors.Is(err, syncher.ErrClosed) || ctx.Err() != nil {
+			return
+		}
+		if h.log != nil {
+			h.log.Warn("data objects not resumed yet", "url", h.url, "error", err, "again", pause)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ type peer struct {
 func runHandler(ctx context.Context, i *instance) error {
 	h := &handler{instance: i, ctx: ctx, peers: make(map[message.URL]*peer), consents: make(map[message.URL]*consent)}
 	stop := h.control(h.command)
-	h.objects.OnInvite(h.invited)
+	h.onInvite(h.invited)
 	<-ctx.Done()
 	stop()
 	h.mu.Lock()

@@ -28,13 +28,13 @@ type requester struct {
 // runRequester runs until ctx ends.
 func runRequester(ctx context.Context, i *instance) error {
 	r := &requester{instance: i, remote: i.start.Remote.Runtime(), wake: make(chan struct{}, 1)}
+	r.onInvite(r.invited)
 	if !r.start.Restarted {
 		r.post(ctx, message.Created, r.start.Remote, nil)
 		r.next = r.start.Handler
 		r.wake <- struct{}{}
 	}
 	defer r.control(r.command)()
-	r.objects.OnInvite(r.invited)
 	for {
 		select {
 		case <-r.wake:

@@ -62,10 +62,8 @@ func (s *stub) Run(ctx context.Context, bus message.Bus, start sdk.Start) error 
 		return fmt.Errorf("p2p stub %s: making the transport: %w", start.URL, err)
 	}
 	defer s.release(start.Log)
-	i := &instance{
-		start: start, bus: bus, transport: transport, log: start.Log,
-		objects: syncher.New(syncher.Options{Bus: bus, Owner: start.URL, Runtime: start.Runtime, Log: start.Log}),
-	}
+	i := &instance{start: start, bus: bus, transport: transport, log: start.Log, ready: make(chan struct{})}
+	i.objects = syncher.New(syncher.Options{Bus: bus, Owner: start.URL, Runtime: start.Runtime, Log: start.Log, Invited: i.invite})
 	defer i.objects.Close()
 	return run(ctx, i)
 }
@@ -105,4 +103,22 @@ type instance struct {
 	transport Transport
 	objects   *syncher.Syncher
 	log       hclog.Logger
+
+	ready chan struct{} // closed when taker is set
+	taker func(context.Context, syncher.Invitation)
+}
+
+// onInvite has f called for every invitation, also those that have come by now.
+func (i *instance) onInvite(f func(context.Context, syncher.Invitation)) {
+	i.taker = f
+	close(i.ready)
+}
+
+// invite waits until there is who takes invitations: one may come as soon as anything listens.
+func (i *instance) invite(ctx context.Context, inv syncher.Invitation) {
+	select {
+	case <-i.ready:
+		i.taker(ctx, inv)
+	case <-ctx.Done():
+	}
 }

@@ -28,6 +28,8 @@ type Options struct {
 	Owner   message.URL  // the component: a hyperty or a stub; it reports and observes
 	Runtime message.URL  // the runtime that it runs in
 	Log     hclog.Logger // nil: nothing is logged
+	// Invited is OnInvite's function from the beginning: an invitation may come as soon as the syncher listens.
+	Invited func(ctx context.Context, inv Invitation)
 }
 
 // Syncher holds the data objects that one component reports and observes.
@@ -56,7 +58,7 @@ type Syncher struct {
 func New(o Options) *Syncher {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Syncher{
-		bus: o.Bus, owner: o.Owner, run: o.Runtime, sm: o.Runtime.Join("sm"), log: o.Log, ctx: ctx, cancel: cancel,
+		bus: o.Bus, owner: o.Owner, run: o.Runtime, sm: o.Runtime.Join("sm"), log: o.Log, ctx: ctx, cancel: cancel, onInvite: o.Invited,
 		reporters: make(map[message.URL]*Reporter), observers: make(map[message.URL]*Observer),
 	}
 	if s.log == nil {
