@@ -6,9 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,44 +37,7 @@ func (l *liar) honest()                        { l.change.Store(nil) }
 
 // before puts the liar in front of a node.
 func (l *liar) before(t *testing.T, node *nodeProcess) *nodeProcess {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var open []net.Conn
-	wg.Go(func() {
-		for {
-			in, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", node.listen)
-			if err != nil {
-				_ = in.Close()
-				continue
-			}
-			mu.Lock()
-			open = append(open, in, out)
-			mu.Unlock()
-			wg.Go(func() { _, _ = io.Copy(out, in); _ = out.Close() })
-			wg.Go(func() { _ = l.pass(in, bufio.NewReader(out)); _ = in.Close() })
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		mu.Lock()
-		for _, c := range open {
-			_ = c.Close()
-		}
-		mu.Unlock()
-		wg.Wait()
-	})
-	lying := *node
-	lying.url = strings.Replace(node.url, node.listen, listener.Addr().String(), 1)
-	return &lying
+	return between(t, node, func(to io.Writer, from io.Reader) { _ = l.pass(to, bufio.NewReader(from)) })
 }
 
 // pass copies what a node says: the head of its HTTP response, and then one WebSocket frame (RFC 6455, section 5.2)

@@ -38,8 +38,13 @@ func (p *tap) saw(text string) bool {
 
 // before puts the tap in front of a node.
 func (p *tap) before(t *testing.T, node *nodeProcess) *nodeProcess {
+	return between(t, node, func(to io.Writer, from io.Reader) { _, _ = io.Copy(io.MultiWriter(to, p), from) })
+}
+
+// between puts somebody in front of a node: what the node says goes through pass, what it is told as it is.
+func between(t *testing.T, node *nodeProcess, pass func(to io.Writer, from io.Reader)) *nodeProcess {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +53,7 @@ func (p *tap) before(t *testing.T, node *nodeProcess) *nodeProcess {
 	var open []net.Conn
 	wg.Go(func() {
 		for {
-			in, err := l.Accept()
+			in, err := listener.Accept()
 			if err != nil {
 				return
 			}
@@ -61,11 +66,11 @@ func (p *tap) before(t *testing.T, node *nodeProcess) *nodeProcess {
 			open = append(open, in, out)
 			mu.Unlock()
 			wg.Go(func() { _, _ = io.Copy(out, in); _ = out.Close() })
-			wg.Go(func() { _, _ = io.Copy(io.MultiWriter(in, p), out); _ = in.Close() })
+			wg.Go(func() { pass(in, out); _ = in.Close() })
 		}
 	})
 	t.Cleanup(func() {
-		_ = l.Close()
+		_ = listener.Close()
 		mu.Lock()
 		for _, c := range open {
 			_ = c.Close()
@@ -73,9 +78,9 @@ func (p *tap) before(t *testing.T, node *nodeProcess) *nodeProcess {
 		mu.Unlock()
 		wg.Wait()
 	})
-	tapped := *node
-	tapped.url = strings.Replace(node.url, node.listen, l.Addr().String(), 1)
-	return &tapped
+	lying := *node
+	lying.url = strings.Replace(node.url, node.listen, listener.Addr().String(), 1)
+	return &lying
 }
 
 // Nothing of a message between two runtimes is in what plug-ins and Message Nodes see.

@@ -1,0 +1,81 @@
+package session
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestAnotherVersion: a frame of another version is told once in a while, with both versions and who is to be upgraded;
+// noise is not.
+func TestAnotherVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Options{}, nil)
+		frame := func(v byte) []byte { return append([]byte{v}, make([]byte, 100)...) }
+		for range 100 {
+			p.a.Receive(t.Context(), bob, relay, frame(0))
+			p.a.Receive(t.Context(), bob, relay, frame(200))
+			p.a.Receive(t.Context(), bob, relay, frame(2))
+		}
+		time.Sleep(time.Minute)
+		p.a.Receive(t.Context(), bob, relay, frame(4))
+		e := p.events(Version)
+		if len(e) != 2 || e[0].Remote != bob || e[0].Path != relay || !strings.Contains(e[0].Why, "version 2 ") ||
+			!strings.Contains(e[0].Why, "version 3") || !strings.Contains(e[0].Why, "upgrade "+string(bob)) ||
+			!strings.Contains(e[1].Why, "upgrade this runtime") {
+			t.Errorf("events %+v", e)
+		}
+		if st := p.a.Snapshot(); len(st) != 0 {
+			t.Errorf("a session was made: %+v", st)
+		}
+		p.close(t)
+	})
+}
+
+// FuzzReport reads records as reports: nothing panics, and what is read is what the session's rules allow.
+func FuzzReport(f *testing.F) {
+	f.Add([]byte{recordTaken, 11, 0, 0, 0, 0, 0, 0, 0, 1, 200, 1, 1})
+	f.Add([]byte{recordTaken, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0xc8, 1, 1, 1})
+	f.Add([]byte{7, 1, 1})
+	f.Fuzz(func(t *testing.T, record []byte) {
+		_, code, spans, ok, err := parseReport(record)
+		if !ok || err != nil {
+			return
+		}
+		if code < 200 || code > 999 {
+			t.Fatalf("code %d", code)
+		}
+		for last := uint64(0); len(spans) > 0; {
+			var sp span
+			if sp, spans, err = nextSpan(spans, last); err != nil {
+				return
+			}
+			if sp.a == 0 || sp.a < last || sp.b <= sp.a || sp.b > maxNumber {
+				t.Fatalf("span %+v after %d", sp, last)
+			}
+			last = sp.b
+		}
+	})
+}
+
+// TestCarriedBesideRecords: a trace finds the messages of a frame also where records stand among them.
+func TestCarriedBesideRecords(t *testing.T) {
+	r := newRing()
+	one, two := letter(1, 40), letter(2, 40)
+	r.push(one.AppendBinary(nil), 0)
+	r.pushRecord([]byte{recordTaken, 3, 1, 2, 3}, 0)
+	r.pushRecord([]byte{recordTaken, 3, 1, 2, 3}, 0)
+	r.push(two.AppendBinary(nil), 0)
+	packed, _ := r.pack(nil, 1, 1<<10)
+	list := carried(packed)
+	if len(list) != 2 || list[0].ID != one.ID || list[1].ID != two.ID {
+		t.Errorf("%+v", list)
+	}
+	if own := r.own(1, 5); len(own) != 2 || r.unacked() != 2 {
+		t.Errorf("records %v, %d messages", own, r.unacked())
+	}
+	if r.release(5); r.records != 0 || r.reported != 0 || r.unacked() != 0 {
+		t.Errorf("after the release: %d records that count %d", r.records, r.reported)
+	}
+}
