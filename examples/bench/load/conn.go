@@ -1,0 +1,71 @@
+package load
+
+import (
+	"context"
+	"fmt"
+)
+
+// Conn is a contender's connection: ordered and reliable, for whole messages.
+type Conn interface {
+	// Send sends a message. Where more follow at once it may be gathered with them. b may be kept and is not changed.
+	Send(ctx context.Context, b []byte, more bool) error
+	// Run calls take for every message that comes, one at a time, until ctx or the connection ends. What take is given is
+	// valid while it runs.
+	Run(ctx context.Context, take func(b []byte)) error
+}
+
+// Requester is a [Conn] with a way of its own to send a message and wait for the answer to it, which is an Echo.
+type Requester interface {
+	Request(ctx context.Context, b []byte) error
+}
+
+// Answer is the receiver's part. It returns when ctx or the connection ends.
+func Answer(ctx context.Context, c Conn) error {
+	t := tally{}
+	return c.Run(ctx, func(b []byte) {
+		if reply := t.take(b); reply != nil {
+			_ = c.Send(ctx, reply, false) // where it fails the driver waits in vain, and says so
+		}
+	})
+}
+
+// tally checks and counts what comes.
+type tally struct {
+	count  uint64
+	broken bool
+}
+
+// Reply is what a receiver answers to b; nil: nothing. It is for contenders that have a way of their own to answer.
+type Reply = func(b []byte) []byte
+
+// NewReply makes a receiver's part for one driver.
+func NewReply() Reply {
+	t := &tally{}
+	return t.take
+}
+
+func (t *tally) take(b []byte) []byte {
+	kind, number, err := Parse(b)
+	switch {
+	case err != nil:
+		t.broken = true
+	case kind == Data:
+		t.count++
+	case kind == Ping:
+		return Text(Echo, number, len(b))
+	case kind == End:
+		reply := byte(Count)
+		if t.broken || t.count != number {
+			reply = Broken
+		}
+		count := t.count
+		*t = tally{}
+		return Text(reply, count, MinSize)
+	}
+	return nil
+}
+
+// errLost is what a driver makes of a Broken.
+func errLost(sent, came uint64) error {
+	return fmt.Errorf("of %d messages %d came as they were sent", sent, came)
+}

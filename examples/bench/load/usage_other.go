@@ -1,0 +1,14 @@
+//go:build !linux
+
+package load
+
+import (
+	"errors"
+	"time"
+)
+
+// CPU is not known here.
+func CPU(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
+
+// Memory is not known here.
+func Memory(int) (now, peak uint64, err error) { return 0, 0, errors.ErrUnsupported }
