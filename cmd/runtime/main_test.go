@@ -120,6 +120,9 @@ func TestUsage(t *testing.T) {
 		{"path", 2, "accepts 1 arg(s), received 0"},
 		{"plugins reload", 2, "accepts 1 arg(s), received 0"},
 		{"plugins reload quick", 1, "protofly run"},
+		{"profile quick --seconds 61", 2, "want 1 to 60"},
+		{"profile quick --kind time", 2, `"time": want cpu, allocs or heap`},
+		{"profile quick", 1, "protofly run"},
 		{"path bob", 2, "no scheme"},
 		{"send hyperty://example.com/bob x --type response", 2, "--type response"},
 		{"send hyperty://example.com/bob x --type nonsense", 2, `"nonsense": want one of create, read`},
@@ -252,6 +255,13 @@ func (f *fake) Reload(_ context.Context, plugin string, restart bool) (api.Reloa
 	return api.Reloaded{Plugin: plugin, Cut: cut, Running: plugin != "idle", OldVersion: "1.0", NewVersion: "2.0", OldPID: 11, NewPID: 12, HandOver: 0.05, Drain: 0.6}, nil
 }
 
+func (f *fake) Profile(_ context.Context, plugin, kind string, _ int) ([]byte, error) {
+	if plugin == "foreign" {
+		return nil, errors.New("the plug-in foreign takes no profiles")
+	}
+	return []byte("a profile of " + plugin + ": " + kind), nil
+}
+
 func (f *fake) Path(_ context.Context, to message.URL) (api.Path, error) {
 	if to.Domain() != "example.com" {
 		return api.Path{}, &message.ResponseError{Code: 404, From: to, Description: "nobody has this address"}
@@ -302,6 +312,15 @@ func TestAskARuntime(t *testing.T) {
 		t.Fatalf("%d %s", code, out)
 	}
 	if code, out, errs = s.run("plugins", "reload", "broken"); code != 1 || out != "" || !strings.Contains(errs, "wrong checksum") {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	if code, out, errs = s.run("profile"); code != 0 || out != "a profile of : cpu" {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	if code, out, errs = s.run("profile", "quick", "--kind", "heap"); code != 0 || out != "a profile of quick: heap" {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	if code, out, errs = s.run("profile", "foreign"); code != 1 || out != "" || !strings.Contains(errs, "takes no profiles") {
 		t.Fatalf("%d %s%s", code, out, errs)
 	}
 	s.env = nil

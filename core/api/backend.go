@@ -30,6 +30,9 @@ type Backend interface {
 	// connections, while messages flow. It returns when the old process is gone, or with an error that says why it goes
 	// on. restart: the old process ends before the new one serves.
 	Reload(ctx context.Context, plugin string, restart bool) (Reloaded, error)
+	// Profile measures the process of a plug-in, or the runtime's own where plugin is "", and returns a file in the format
+	// of pprof: kind "cpu" over so many seconds, 1 to 60, "allocs" or "heap".
+	Profile(ctx context.Context, plugin, kind string, seconds int) ([]byte, error)
 	// Watch has f told of everything that the core does, until stop is called.
 	Watch(f trace.Func) (stop func())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/profile"
 )
 
 // ErrNotRunning says that no runtime answers at the socket.
@@ -73,6 +74,30 @@ func (c *Client) Reload(ctx context.Context, plugin string, restart bool) (Reloa
 		return Reloaded{}, fmt.Errorf("reload: %w", err)
 	}
 	return r, nil
+}
+
+// Profile measures the process of a plug-in, or the runtime's own; see [Backend].
+func (c *Client) Profile(ctx context.Context, plugin, kind string, seconds int) ([]byte, error) {
+	if err := profile.Check(profile.Kind(kind), seconds); err != nil {
+		return nil, err
+	}
+	stream, err := c.rpc.Profile(ctx, &wire.ProfileRequest{Plugin: plugin, Kind: kind, Seconds: uint32(max(seconds, 0))})
+	if err != nil {
+		return nil, plain(err)
+	}
+	var data []byte
+	for {
+		chunk, err := stream.Recv()
+		switch {
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case err != nil:
+			return nil, plain(err)
+		case len(data)+len(chunk.Data) > profile.MaxSize:
+			return nil, profile.ErrTooLarge
+		}
+		data = append(data, chunk.Data...)
+	}
 }
 
 // Trace calls f for everything that the core does from now on, until ctx ends or the runtime does. ready, which may be

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -151,6 +152,13 @@ func (h *house) Reload(_ context.Context, plugin string, restart bool) (Reloaded
 		return Reloaded{}, errors.New("reload broken: wrong checksum; the process that ran before goes on")
 	}
 	return Reloaded{Plugin: plugin, Running: plugin != "idle", OldVersion: "1.0", NewVersion: "2.0", OldPID: 11, NewPID: 12, HandOver: 0.05, Drain: 0.6}, nil
+}
+
+func (h *house) Profile(_ context.Context, plugin, kind string, _ int) ([]byte, error) {
+	if plugin == "foreign" {
+		return nil, errors.New("the plug-in foreign takes no profiles")
+	}
+	return bytes.Repeat([]byte(kind), 1<<20), nil
 }
 
 func (h *house) Path(_ context.Context, to message.URL) (Path, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/profile"
 )
 
 // Options are a Server's settings. Backend and Socket are required.
@@ -144,6 +146,26 @@ func (s *Server) Reload(ctx context.Context, r *wire.ReloadRequest) (*wire.Reloa
 		return nil, asStatus(err)
 	}
 	return &wire.ReloadReply{Json: text}, nil
+}
+
+// Profile is the RPC.
+func (s *Server) Profile(r *wire.ProfileRequest, stream grpc.ServerStreamingServer[wire.ProfileChunk]) error {
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	if r.Seconds > profile.MaxSeconds {
+		return status.Errorf(codes.InvalidArgument, "a profile over %d seconds: at most %d are possible", r.Seconds, profile.MaxSeconds)
+	}
+	data, err := s.o.Backend.Profile(ctx, r.Plugin, r.Kind, int(r.Seconds))
+	if err != nil {
+		return asStatus(err)
+	}
+	for piece := range slices.Chunk(data, profile.ChunkSize) {
+		if err := stream.Send(&wire.ProfileChunk{Data: piece}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Trace is the RPC.

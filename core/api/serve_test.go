@@ -217,6 +217,16 @@ func TestQuestions(t *testing.T) {
 	if _, err = c.Reload(limit(t), "broken", false); err == nil || !strings.Contains(err.Error(), "wrong checksum; the process that ran before goes on") {
 		t.Fatal(err)
 	}
+	data, err := c.Profile(limit(t), "quick", "allocs", 0)
+	if err != nil || len(data) != 6<<20 || string(data[len(data)-6:]) != "allocs" {
+		t.Fatalf("%d bytes, %v", len(data), err)
+	}
+	if _, err = c.Profile(limit(t), "foreign", "cpu", 1); err == nil || err.Error() != "the plug-in foreign takes no profiles" {
+		t.Fatal(err)
+	}
+	if _, err = c.Profile(limit(t), "", "cpu", 61); err == nil || !strings.Contains(err.Error(), "want 1 to 60") {
+		t.Fatal(err)
+	}
 
 	ctx, cancel := context.WithCancel(limit(t))
 	var got []string

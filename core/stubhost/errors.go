@@ -13,6 +13,7 @@ var (
 	ErrNotDeployed = errors.New("no such stub is deployed")
 	ErrNotRunning  = errors.New("the stub is not running at present: its plug-in is being started again")
 	ErrNoDoor      = errors.New("the stub has no such door open")
+	ErrNoProcess   = errors.New("it does not run at present")
 	ErrHangs       = errors.New("the stub did not end in time when it was asked to")
 )
 

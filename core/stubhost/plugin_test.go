@@ -63,6 +63,9 @@ func bePlugin(name string) {
 	case "outlaw":
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: link.Handshake(),
 			VersionedPlugins: link.Plugins(outlaw{}), GRPCServer: goplugin.DefaultGRPCServer})
+	case "foreign", "flood":
+		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: link.Handshake(),
+			VersionedPlugins: link.Plugins(foreign{name: name}), GRPCServer: goplugin.DefaultGRPCServer})
 	case "stubborn": // ends neither its instances nor itself
 		os.Args[0] = "echo"
 		sdk.Serve(sdk.Descriptor{Name: "stubborn", Version: "1", Kind: sdk.KindP2P}, stubborn{})
@@ -98,6 +101,43 @@ func (outlaw) Link(s grpc.BidiStreamingServer[linkpb.Batch, linkpb.Batch]) error
 			for range 64 {
 				send(&linkpb.Frame{Instance: f.Instance, Kind: &linkpb.Frame_Data{Data: &linkpb.Data{Door: 1, Payload: make([]byte, 64<<10)}}})
 			}
+		}
+	}
+}
+
+// foreign speaks the wire by hand, as a plug-in in another language does, and takes no profiles; the flood's never ends.
+type foreign struct {
+	linkpb.UnimplementedPluginServer
+	name string
+}
+
+func (p foreign) Link(s grpc.BidiStreamingServer[linkpb.Batch, linkpb.Batch]) error {
+	_ = s.Send(&linkpb.Batch{Frames: []*linkpb.Frame{{Kind: &linkpb.Frame_Hello{Hello: &linkpb.Hello{Name: p.name}}}}})
+	for {
+		b, err := s.Recv()
+		if err != nil {
+			return err
+		}
+		for _, f := range b.Frames {
+			answer := &linkpb.Frame{Instance: f.Instance}
+			switch f.Kind.(type) {
+			case *linkpb.Frame_Start:
+				answer.Kind = &linkpb.Frame_Started{Started: &linkpb.Started{}}
+			case *linkpb.Frame_Stop:
+				answer.Kind = &linkpb.Frame_Ended{Ended: &linkpb.Ended{}}
+			}
+			_ = s.Send(&linkpb.Batch{Frames: []*linkpb.Frame{answer}})
+		}
+	}
+}
+
+func (p foreign) Profile(r *linkpb.ProfileRequest, s grpc.ServerStreamingServer[linkpb.ProfileChunk]) error {
+	if p.name == "foreign" {
+		return p.UnimplementedPluginServer.Profile(r, s)
+	}
+	for {
+		if err := s.Send(&linkpb.ProfileChunk{Data: make([]byte, 1<<20)}); err != nil {
+			return err
 		}
 	}
 }

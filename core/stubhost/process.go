@@ -26,7 +26,8 @@ type process struct {
 	run    *runner
 	client *goplugin.Client
 	conn   *link.Conn
-	ctx    context.Context // of the link's stream
+	rpc    grpc.ClientConnInterface // what conn's stream is one of the calls of
+	ctx    context.Context          // of the link's stream
 	cancel context.CancelFunc
 	since  time.Time
 	hello  chan *linkpb.Hello // the plug-in's first frame
@@ -92,15 +93,16 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
 
 // open makes the connection and the link, and reads the plug-in's first frame.
 func (pr *process) open(ctx context.Context) error {
-	rpc, err := pr.client.Client()
+	client, err := pr.client.Client()
 	if err != nil {
 		return err
 	}
-	raw, err := rpc.Dispense(link.Name)
+	raw, err := client.Dispense(link.Name)
 	if err != nil {
 		return err
 	}
-	stream, err := link.Open(pr.ctx, raw.(*grpc.ClientConn))
+	pr.rpc = raw.(*grpc.ClientConn)
+	stream, err := link.Open(pr.ctx, pr.rpc)
 	if err != nil {
 		return err
 	}
@@ -121,7 +123,7 @@ func (pr *process) open(ctx context.Context) error {
 			Detail: fmt.Sprintf("its executable is the plug-in %q; install it under its own name", hello.Name)}
 	}
 	pr.version = hello.Version
-	pr.wg.Go(func() { pr.examine(raw.(*grpc.ClientConn)) })
+	pr.wg.Go(func() { pr.examine(pr.rpc) })
 	return nil
 }
 

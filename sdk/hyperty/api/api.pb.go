@@ -1232,6 +1232,112 @@ func (x *ReloadReply) GetJson() []byte {
 	return nil
 }
 
+// ProfileRequest asks for a profile in the format of pprof.
+type ProfileRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plugin        string                 `protobuf:"bytes,1,opt,name=plugin,proto3" json:"plugin,omitempty"`    // empty: the runtime itself
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`        // "cpu", "allocs" or "heap"
+	Seconds       uint32                 `protobuf:"varint,3,opt,name=seconds,proto3" json:"seconds,omitempty"` // of a CPU profile, 1 to 60
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileRequest) Reset() {
+	*x = ProfileRequest{}
+	mi := &file_api_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileRequest) ProtoMessage() {}
+
+func (x *ProfileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileRequest.ProtoReflect.Descriptor instead.
+func (*ProfileRequest) Descriptor() ([]byte, []int) {
+	return file_api_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ProfileRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *ProfileRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ProfileRequest) GetSeconds() uint32 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+// ProfileChunk is the next piece of a profile, at most 1 MiB.
+type ProfileChunk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileChunk) Reset() {
+	*x = ProfileChunk{}
+	mi := &file_api_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileChunk) ProtoMessage() {}
+
+func (x *ProfileChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_api_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileChunk.ProtoReflect.Descriptor instead.
+func (*ProfileChunk) Descriptor() ([]byte, []int) {
+	return file_api_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ProfileChunk) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 type TraceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1240,7 +1346,7 @@ type TraceRequest struct {
 
 func (x *TraceRequest) Reset() {
 	*x = TraceRequest{}
-	mi := &file_api_proto_msgTypes[19]
+	mi := &file_api_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1358,7 @@ func (x *TraceRequest) String() string {
 func (*TraceRequest) ProtoMessage() {}
 
 func (x *TraceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[19]
+	mi := &file_api_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1371,7 @@ func (x *TraceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRequest.ProtoReflect.Descriptor instead.
 func (*TraceRequest) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{19}
+	return file_api_proto_rawDescGZIP(), []int{21}
 }
 
 // TraceBatch is events, one JSON document each: core/trace's Event. Where the caller does not keep up, events are left
@@ -1280,7 +1386,7 @@ type TraceBatch struct {
 
 func (x *TraceBatch) Reset() {
 	*x = TraceBatch{}
-	mi := &file_api_proto_msgTypes[20]
+	mi := &file_api_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1398,7 @@ func (x *TraceBatch) String() string {
 func (*TraceBatch) ProtoMessage() {}
 
 func (x *TraceBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[20]
+	mi := &file_api_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1411,7 @@ func (x *TraceBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceBatch.ProtoReflect.Descriptor instead.
 func (*TraceBatch) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{20}
+	return file_api_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TraceBatch) GetEvents() [][]byte {
@@ -1403,17 +1509,24 @@ const file_api_proto_rawDesc = "" +
 	"\x06plugin\x18\x01 \x01(\tR\x06plugin\x12\x18\n" +
 	"\arestart\x18\x02 \x01(\bR\arestart\"!\n" +
 	"\vReloadReply\x12\x12\n" +
-	"\x04json\x18\x01 \x01(\fR\x04json\"\x0e\n" +
+	"\x04json\x18\x01 \x01(\fR\x04json\"V\n" +
+	"\x0eProfileRequest\x12\x16\n" +
+	"\x06plugin\x18\x01 \x01(\tR\x06plugin\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
+	"\aseconds\x18\x03 \x01(\rR\aseconds\"\"\n" +
+	"\fProfileChunk\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x0e\n" +
 	"\fTraceRequest\"?\n" +
 	"\n" +
 	"TraceBatch\x12\x16\n" +
 	"\x06events\x18\x01 \x03(\fR\x06events\x12\x19\n" +
-	"\bleft_out\x18\x02 \x01(\x04R\aleftOut2\xf2\x02\n" +
+	"\bleft_out\x18\x02 \x01(\x04R\aleftOut2\xbf\x03\n" +
 	"\aRuntime\x12N\n" +
 	"\x06Attach\x12!.protofly.api.v1.ApplicationBatch\x1a\x1d.protofly.api.v1.RuntimeBatch(\x010\x01\x12F\n" +
 	"\x06Status\x12\x1e.protofly.api.v1.StatusRequest\x1a\x1c.protofly.api.v1.StatusReply\x12@\n" +
 	"\x04Path\x12\x1c.protofly.api.v1.PathRequest\x1a\x1a.protofly.api.v1.PathReply\x12F\n" +
-	"\x06Reload\x12\x1e.protofly.api.v1.ReloadRequest\x1a\x1c.protofly.api.v1.ReloadReply\x12E\n" +
+	"\x06Reload\x12\x1e.protofly.api.v1.ReloadRequest\x1a\x1c.protofly.api.v1.ReloadReply\x12K\n" +
+	"\aProfile\x12\x1f.protofly.api.v1.ProfileRequest\x1a\x1d.protofly.api.v1.ProfileChunk0\x01\x12E\n" +
 	"\x05Trace\x12\x1d.protofly.api.v1.TraceRequest\x1a\x1b.protofly.api.v1.TraceBatch0\x01B.Z,github.com/protofly/protofly/sdk/hyperty/apib\x06proto3"
 
 var (
@@ -1428,7 +1541,7 @@ func file_api_proto_rawDescGZIP() []byte {
 	return file_api_proto_rawDescData
 }
 
-var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_api_proto_goTypes = []any{
 	(*ApplicationBatch)(nil), // 0: protofly.api.v1.ApplicationBatch
 	(*ApplicationFrame)(nil), // 1: protofly.api.v1.ApplicationFrame
@@ -1449,8 +1562,10 @@ var file_api_proto_goTypes = []any{
 	(*PathReply)(nil),        // 16: protofly.api.v1.PathReply
 	(*ReloadRequest)(nil),    // 17: protofly.api.v1.ReloadRequest
 	(*ReloadReply)(nil),      // 18: protofly.api.v1.ReloadReply
-	(*TraceRequest)(nil),     // 19: protofly.api.v1.TraceRequest
-	(*TraceBatch)(nil),       // 20: protofly.api.v1.TraceBatch
+	(*ProfileRequest)(nil),   // 19: protofly.api.v1.ProfileRequest
+	(*ProfileChunk)(nil),     // 20: protofly.api.v1.ProfileChunk
+	(*TraceRequest)(nil),     // 21: protofly.api.v1.TraceRequest
+	(*TraceBatch)(nil),       // 22: protofly.api.v1.TraceBatch
 }
 var file_api_proto_depIdxs = []int32{
 	1,  // 0: protofly.api.v1.ApplicationBatch.frames:type_name -> protofly.api.v1.ApplicationFrame
@@ -1470,14 +1585,16 @@ var file_api_proto_depIdxs = []int32{
 	13, // 14: protofly.api.v1.Runtime.Status:input_type -> protofly.api.v1.StatusRequest
 	15, // 15: protofly.api.v1.Runtime.Path:input_type -> protofly.api.v1.PathRequest
 	17, // 16: protofly.api.v1.Runtime.Reload:input_type -> protofly.api.v1.ReloadRequest
-	19, // 17: protofly.api.v1.Runtime.Trace:input_type -> protofly.api.v1.TraceRequest
-	2,  // 18: protofly.api.v1.Runtime.Attach:output_type -> protofly.api.v1.RuntimeBatch
-	14, // 19: protofly.api.v1.Runtime.Status:output_type -> protofly.api.v1.StatusReply
-	16, // 20: protofly.api.v1.Runtime.Path:output_type -> protofly.api.v1.PathReply
-	18, // 21: protofly.api.v1.Runtime.Reload:output_type -> protofly.api.v1.ReloadReply
-	20, // 22: protofly.api.v1.Runtime.Trace:output_type -> protofly.api.v1.TraceBatch
-	18, // [18:23] is the sub-list for method output_type
-	13, // [13:18] is the sub-list for method input_type
+	19, // 17: protofly.api.v1.Runtime.Profile:input_type -> protofly.api.v1.ProfileRequest
+	21, // 18: protofly.api.v1.Runtime.Trace:input_type -> protofly.api.v1.TraceRequest
+	2,  // 19: protofly.api.v1.Runtime.Attach:output_type -> protofly.api.v1.RuntimeBatch
+	14, // 20: protofly.api.v1.Runtime.Status:output_type -> protofly.api.v1.StatusReply
+	16, // 21: protofly.api.v1.Runtime.Path:output_type -> protofly.api.v1.PathReply
+	18, // 22: protofly.api.v1.Runtime.Reload:output_type -> protofly.api.v1.ReloadReply
+	20, // 23: protofly.api.v1.Runtime.Profile:output_type -> protofly.api.v1.ProfileChunk
+	22, // 24: protofly.api.v1.Runtime.Trace:output_type -> protofly.api.v1.TraceBatch
+	19, // [19:25] is the sub-list for method output_type
+	13, // [13:19] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name
@@ -1509,7 +1626,7 @@ func file_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_proto_rawDesc), len(file_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

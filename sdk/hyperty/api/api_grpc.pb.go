@@ -22,11 +22,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Runtime_Attach_FullMethodName = "/protofly.api.v1.Runtime/Attach"
-	Runtime_Status_FullMethodName = "/protofly.api.v1.Runtime/Status"
-	Runtime_Path_FullMethodName   = "/protofly.api.v1.Runtime/Path"
-	Runtime_Reload_FullMethodName = "/protofly.api.v1.Runtime/Reload"
-	Runtime_Trace_FullMethodName  = "/protofly.api.v1.Runtime/Trace"
+	Runtime_Attach_FullMethodName  = "/protofly.api.v1.Runtime/Attach"
+	Runtime_Status_FullMethodName  = "/protofly.api.v1.Runtime/Status"
+	Runtime_Path_FullMethodName    = "/protofly.api.v1.Runtime/Path"
+	Runtime_Reload_FullMethodName  = "/protofly.api.v1.Runtime/Reload"
+	Runtime_Profile_FullMethodName = "/protofly.api.v1.Runtime/Profile"
+	Runtime_Trace_FullMethodName   = "/protofly.api.v1.Runtime/Trace"
 )
 
 // RuntimeClient is the client API for Runtime service.
@@ -45,6 +46,8 @@ type RuntimeClient interface {
 	Path(ctx context.Context, in *PathRequest, opts ...grpc.CallOption) (*PathReply, error)
 	// Reload replaces the running process of a plug-in by one of the executable that is installed now.
 	Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadReply, error)
+	// Profile measures the process of a plug-in, or the runtime's own.
+	Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ProfileChunk], error)
 	// Trace sends what the core does, step by step, from now on until the caller ends it.
 	Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceBatch], error)
 }
@@ -100,9 +103,28 @@ func (c *runtimeClient) Reload(ctx context.Context, in *ReloadRequest, opts ...g
 	return out, nil
 }
 
+func (c *runtimeClient) Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ProfileChunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Runtime_ServiceDesc.Streams[1], Runtime_Profile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ProfileRequest, ProfileChunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Runtime_ProfileClient = grpc.ServerStreamingClient[ProfileChunk]
+
 func (c *runtimeClient) Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceBatch], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Runtime_ServiceDesc.Streams[1], Runtime_Trace_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Runtime_ServiceDesc.Streams[2], Runtime_Trace_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +157,8 @@ type RuntimeServer interface {
 	Path(context.Context, *PathRequest) (*PathReply, error)
 	// Reload replaces the running process of a plug-in by one of the executable that is installed now.
 	Reload(context.Context, *ReloadRequest) (*ReloadReply, error)
+	// Profile measures the process of a plug-in, or the runtime's own.
+	Profile(*ProfileRequest, grpc.ServerStreamingServer[ProfileChunk]) error
 	// Trace sends what the core does, step by step, from now on until the caller ends it.
 	Trace(*TraceRequest, grpc.ServerStreamingServer[TraceBatch]) error
 	mustEmbedUnimplementedRuntimeServer()
@@ -158,6 +182,9 @@ func (UnimplementedRuntimeServer) Path(context.Context, *PathRequest) (*PathRepl
 }
 func (UnimplementedRuntimeServer) Reload(context.Context, *ReloadRequest) (*ReloadReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reload not implemented")
+}
+func (UnimplementedRuntimeServer) Profile(*ProfileRequest, grpc.ServerStreamingServer[ProfileChunk]) error {
+	return status.Error(codes.Unimplemented, "method Profile not implemented")
 }
 func (UnimplementedRuntimeServer) Trace(*TraceRequest, grpc.ServerStreamingServer[TraceBatch]) error {
 	return status.Error(codes.Unimplemented, "method Trace not implemented")
@@ -244,6 +271,17 @@ func _Runtime_Reload_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Runtime_Profile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ProfileRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RuntimeServer).Profile(m, &grpc.GenericServerStream[ProfileRequest, ProfileChunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Runtime_ProfileServer = grpc.ServerStreamingServer[ProfileChunk]
+
 func _Runtime_Trace_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(TraceRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -281,6 +319,11 @@ var Runtime_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Runtime_Attach_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Profile",
+			Handler:       _Runtime_Profile_Handler,
+			ServerStreams: true,
 		},
 		{
 			StreamName:    "Trace",

@@ -23,6 +23,104 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ProfileRequest asks for a profile in the format of pprof.
+type ProfileRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`        // "cpu", "allocs" or "heap"
+	Seconds       uint32                 `protobuf:"varint,2,opt,name=seconds,proto3" json:"seconds,omitempty"` // of a CPU profile, 1 to 60
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileRequest) Reset() {
+	*x = ProfileRequest{}
+	mi := &file_link_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileRequest) ProtoMessage() {}
+
+func (x *ProfileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_link_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileRequest.ProtoReflect.Descriptor instead.
+func (*ProfileRequest) Descriptor() ([]byte, []int) {
+	return file_link_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ProfileRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ProfileRequest) GetSeconds() uint32 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+// ProfileChunk is the next piece of a profile, at most 1 MiB.
+type ProfileChunk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileChunk) Reset() {
+	*x = ProfileChunk{}
+	mi := &file_link_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileChunk) ProtoMessage() {}
+
+func (x *ProfileChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_link_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileChunk.ProtoReflect.Descriptor instead.
+func (*ProfileChunk) Descriptor() ([]byte, []int) {
+	return file_link_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ProfileChunk) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 // Batch is what was waiting when its sender could write: one frame or many. At most 4 MiB.
 type Batch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -33,7 +131,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_link_proto_msgTypes[0]
+	mi := &file_link_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -45,7 +143,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[0]
+	mi := &file_link_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -58,7 +156,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{0}
+	return file_link_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Batch) GetFrames() []*Frame {
@@ -92,7 +190,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_link_proto_msgTypes[1]
+	mi := &file_link_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -104,7 +202,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[1]
+	mi := &file_link_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -117,7 +215,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{1}
+	return file_link_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Frame) GetInstance() uint32 {
@@ -301,7 +399,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_link_proto_msgTypes[2]
+	mi := &file_link_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +411,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[2]
+	mi := &file_link_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +424,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{2}
+	return file_link_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Hello) GetName() string {
@@ -367,7 +465,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_link_proto_msgTypes[3]
+	mi := &file_link_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +477,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[3]
+	mi := &file_link_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +490,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{3}
+	return file_link_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Start) GetUrl() string {
@@ -460,7 +558,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_link_proto_msgTypes[4]
+	mi := &file_link_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +570,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[4]
+	mi := &file_link_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +583,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{4}
+	return file_link_proto_rawDescGZIP(), []int{6}
 }
 
 // Stop asks the instance to end (host to plug-in); Ended answers.
@@ -497,7 +595,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_link_proto_msgTypes[5]
+	mi := &file_link_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +607,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[5]
+	mi := &file_link_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +620,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{5}
+	return file_link_proto_rawDescGZIP(), []int{7}
 }
 
 // Ended is the last frame of an instance (plug-in to host).
@@ -535,7 +633,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_link_proto_msgTypes[6]
+	mi := &file_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +645,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[6]
+	mi := &file_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +658,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{6}
+	return file_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Ended) GetError() string {
@@ -582,7 +680,7 @@ type Data struct {
 
 func (x *Data) Reset() {
 	*x = Data{}
-	mi := &file_link_proto_msgTypes[7]
+	mi := &file_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +692,7 @@ func (x *Data) String() string {
 func (*Data) ProtoMessage() {}
 
 func (x *Data) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[7]
+	mi := &file_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +705,7 @@ func (x *Data) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Data.ProtoReflect.Descriptor instead.
 func (*Data) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{7}
+	return file_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Data) GetDoor() uint32 {
@@ -642,7 +740,7 @@ type OpenDoor struct {
 
 func (x *OpenDoor) Reset() {
 	*x = OpenDoor{}
-	mi := &file_link_proto_msgTypes[8]
+	mi := &file_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +752,7 @@ func (x *OpenDoor) String() string {
 func (*OpenDoor) ProtoMessage() {}
 
 func (x *OpenDoor) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[8]
+	mi := &file_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +765,7 @@ func (x *OpenDoor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenDoor.ProtoReflect.Descriptor instead.
 func (*OpenDoor) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{8}
+	return file_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OpenDoor) GetDoor() uint32 {
@@ -694,7 +792,7 @@ type CloseDoor struct {
 
 func (x *CloseDoor) Reset() {
 	*x = CloseDoor{}
-	mi := &file_link_proto_msgTypes[9]
+	mi := &file_link_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +804,7 @@ func (x *CloseDoor) String() string {
 func (*CloseDoor) ProtoMessage() {}
 
 func (x *CloseDoor) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[9]
+	mi := &file_link_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +817,7 @@ func (x *CloseDoor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseDoor.ProtoReflect.Descriptor instead.
 func (*CloseDoor) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{9}
+	return file_link_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CloseDoor) GetDoor() uint32 {
@@ -740,7 +838,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_link_proto_msgTypes[10]
+	mi := &file_link_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -752,7 +850,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[10]
+	mi := &file_link_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -765,7 +863,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{10}
+	return file_link_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Credit) GetDoor() uint32 {
@@ -801,7 +899,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_link_proto_msgTypes[11]
+	mi := &file_link_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +911,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_link_proto_msgTypes[11]
+	mi := &file_link_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +924,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_link_proto_rawDescGZIP(), []int{11}
+	return file_link_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Message) GetIdNumber() uint64 {
@@ -897,7 +995,12 @@ var File_link_proto protoreflect.FileDescriptor
 const file_link_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"link.proto\x12\x10protofly.link.v1\"8\n" +
+	"link.proto\x12\x10protofly.link.v1\">\n" +
+	"\x0eProfileRequest\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
+	"\aseconds\x18\x02 \x01(\rR\aseconds\"\"\n" +
+	"\fProfileChunk\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"8\n" +
 	"\x05Batch\x12/\n" +
 	"\x06frames\x18\x01 \x03(\v2\x17.protofly.link.v1.FrameR\x06frames\"\x9a\x04\n" +
 	"\x05Frame\x12\x1a\n" +
@@ -953,9 +1056,10 @@ const file_link_proto_rawDesc = "" +
 	"\x04body\x18\x06 \x01(\fR\x04body\x12\x10\n" +
 	"\x03via\x18\a \x03(\tR\x03via\x12\x16\n" +
 	"\x06source\x18\b \x01(\tR\x06source\x12\x10\n" +
-	"\x03p2p\x18\t \x01(\rR\x03p2p2F\n" +
+	"\x03p2p\x18\t \x01(\rR\x03p2p2\x95\x01\n" +
 	"\x06Plugin\x12<\n" +
-	"\x04Link\x12\x17.protofly.link.v1.Batch\x1a\x17.protofly.link.v1.Batch(\x010\x01B.Z,github.com/protofly/protofly/sdk/link/linkpbb\x06proto3"
+	"\x04Link\x12\x17.protofly.link.v1.Batch\x1a\x17.protofly.link.v1.Batch(\x010\x01\x12M\n" +
+	"\aProfile\x12 .protofly.link.v1.ProfileRequest\x1a\x1e.protofly.link.v1.ProfileChunk0\x01B.Z,github.com/protofly/protofly/sdk/link/linkpbb\x06proto3"
 
 var (
 	file_link_proto_rawDescOnce sync.Once
@@ -969,36 +1073,40 @@ func file_link_proto_rawDescGZIP() []byte {
 	return file_link_proto_rawDescData
 }
 
-var file_link_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_link_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_link_proto_goTypes = []any{
-	(*Batch)(nil),     // 0: protofly.link.v1.Batch
-	(*Frame)(nil),     // 1: protofly.link.v1.Frame
-	(*Hello)(nil),     // 2: protofly.link.v1.Hello
-	(*Start)(nil),     // 3: protofly.link.v1.Start
-	(*Started)(nil),   // 4: protofly.link.v1.Started
-	(*Stop)(nil),      // 5: protofly.link.v1.Stop
-	(*Ended)(nil),     // 6: protofly.link.v1.Ended
-	(*Data)(nil),      // 7: protofly.link.v1.Data
-	(*OpenDoor)(nil),  // 8: protofly.link.v1.OpenDoor
-	(*CloseDoor)(nil), // 9: protofly.link.v1.CloseDoor
-	(*Credit)(nil),    // 10: protofly.link.v1.Credit
-	(*Message)(nil),   // 11: protofly.link.v1.Message
+	(*ProfileRequest)(nil), // 0: protofly.link.v1.ProfileRequest
+	(*ProfileChunk)(nil),   // 1: protofly.link.v1.ProfileChunk
+	(*Batch)(nil),          // 2: protofly.link.v1.Batch
+	(*Frame)(nil),          // 3: protofly.link.v1.Frame
+	(*Hello)(nil),          // 4: protofly.link.v1.Hello
+	(*Start)(nil),          // 5: protofly.link.v1.Start
+	(*Started)(nil),        // 6: protofly.link.v1.Started
+	(*Stop)(nil),           // 7: protofly.link.v1.Stop
+	(*Ended)(nil),          // 8: protofly.link.v1.Ended
+	(*Data)(nil),           // 9: protofly.link.v1.Data
+	(*OpenDoor)(nil),       // 10: protofly.link.v1.OpenDoor
+	(*CloseDoor)(nil),      // 11: protofly.link.v1.CloseDoor
+	(*Credit)(nil),         // 12: protofly.link.v1.Credit
+	(*Message)(nil),        // 13: protofly.link.v1.Message
 }
 var file_link_proto_depIdxs = []int32{
-	1,  // 0: protofly.link.v1.Batch.frames:type_name -> protofly.link.v1.Frame
-	2,  // 1: protofly.link.v1.Frame.hello:type_name -> protofly.link.v1.Hello
-	3,  // 2: protofly.link.v1.Frame.start:type_name -> protofly.link.v1.Start
-	4,  // 3: protofly.link.v1.Frame.started:type_name -> protofly.link.v1.Started
-	5,  // 4: protofly.link.v1.Frame.stop:type_name -> protofly.link.v1.Stop
-	6,  // 5: protofly.link.v1.Frame.ended:type_name -> protofly.link.v1.Ended
-	7,  // 6: protofly.link.v1.Frame.data:type_name -> protofly.link.v1.Data
-	8,  // 7: protofly.link.v1.Frame.open_door:type_name -> protofly.link.v1.OpenDoor
-	9,  // 8: protofly.link.v1.Frame.close_door:type_name -> protofly.link.v1.CloseDoor
-	10, // 9: protofly.link.v1.Frame.credit:type_name -> protofly.link.v1.Credit
-	0,  // 10: protofly.link.v1.Plugin.Link:input_type -> protofly.link.v1.Batch
-	0,  // 11: protofly.link.v1.Plugin.Link:output_type -> protofly.link.v1.Batch
-	11, // [11:12] is the sub-list for method output_type
-	10, // [10:11] is the sub-list for method input_type
+	3,  // 0: protofly.link.v1.Batch.frames:type_name -> protofly.link.v1.Frame
+	4,  // 1: protofly.link.v1.Frame.hello:type_name -> protofly.link.v1.Hello
+	5,  // 2: protofly.link.v1.Frame.start:type_name -> protofly.link.v1.Start
+	6,  // 3: protofly.link.v1.Frame.started:type_name -> protofly.link.v1.Started
+	7,  // 4: protofly.link.v1.Frame.stop:type_name -> protofly.link.v1.Stop
+	8,  // 5: protofly.link.v1.Frame.ended:type_name -> protofly.link.v1.Ended
+	9,  // 6: protofly.link.v1.Frame.data:type_name -> protofly.link.v1.Data
+	10, // 7: protofly.link.v1.Frame.open_door:type_name -> protofly.link.v1.OpenDoor
+	11, // 8: protofly.link.v1.Frame.close_door:type_name -> protofly.link.v1.CloseDoor
+	12, // 9: protofly.link.v1.Frame.credit:type_name -> protofly.link.v1.Credit
+	2,  // 10: protofly.link.v1.Plugin.Link:input_type -> protofly.link.v1.Batch
+	0,  // 11: protofly.link.v1.Plugin.Profile:input_type -> protofly.link.v1.ProfileRequest
+	2,  // 12: protofly.link.v1.Plugin.Link:output_type -> protofly.link.v1.Batch
+	1,  // 13: protofly.link.v1.Plugin.Profile:output_type -> protofly.link.v1.ProfileChunk
+	12, // [12:14] is the sub-list for method output_type
+	10, // [10:12] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
 	10, // [10:10] is the sub-list for extension extendee
 	0,  // [0:10] is the sub-list for field type_name
@@ -1009,7 +1117,7 @@ func file_link_proto_init() {
 	if File_link_proto != nil {
 		return
 	}
-	file_link_proto_msgTypes[1].OneofWrappers = []any{
+	file_link_proto_msgTypes[3].OneofWrappers = []any{
 		(*Frame_Hello)(nil),
 		(*Frame_Start)(nil),
 		(*Frame_Started)(nil),
@@ -1027,7 +1135,7 @@ func file_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_link_proto_rawDesc), len(file_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

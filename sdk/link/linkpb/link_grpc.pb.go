@@ -21,7 +21,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Plugin_Link_FullMethodName = "/protofly.link.v1.Plugin/Link"
+	Plugin_Link_FullMethodName    = "/protofly.link.v1.Plugin/Link"
+	Plugin_Profile_FullMethodName = "/protofly.link.v1.Plugin/Profile"
 )
 
 // PluginClient is the client API for Plugin service.
@@ -32,6 +33,8 @@ const (
 type PluginClient interface {
 	// Link is opened once by the host. When it ends, so does every instance.
 	Link(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Batch, Batch], error)
+	// Profile measures the plug-in's process. A plug-in need not serve it.
+	Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ProfileChunk], error)
 }
 
 type pluginClient struct {
@@ -55,6 +58,25 @@ func (c *pluginClient) Link(ctx context.Context, opts ...grpc.CallOption) (grpc.
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_LinkClient = grpc.BidiStreamingClient[Batch, Batch]
 
+func (c *pluginClient) Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ProfileChunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Plugin_ServiceDesc.Streams[1], Plugin_Profile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ProfileRequest, ProfileChunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Plugin_ProfileClient = grpc.ServerStreamingClient[ProfileChunk]
+
 // PluginServer is the server API for Plugin service.
 // All implementations must embed UnimplementedPluginServer
 // for forward compatibility.
@@ -63,6 +85,8 @@ type Plugin_LinkClient = grpc.BidiStreamingClient[Batch, Batch]
 type PluginServer interface {
 	// Link is opened once by the host. When it ends, so does every instance.
 	Link(grpc.BidiStreamingServer[Batch, Batch]) error
+	// Profile measures the plug-in's process. A plug-in need not serve it.
+	Profile(*ProfileRequest, grpc.ServerStreamingServer[ProfileChunk]) error
 	mustEmbedUnimplementedPluginServer()
 }
 
@@ -75,6 +99,9 @@ type UnimplementedPluginServer struct{}
 
 func (UnimplementedPluginServer) Link(grpc.BidiStreamingServer[Batch, Batch]) error {
 	return status.Error(codes.Unimplemented, "method Link not implemented")
+}
+func (UnimplementedPluginServer) Profile(*ProfileRequest, grpc.ServerStreamingServer[ProfileChunk]) error {
+	return status.Error(codes.Unimplemented, "method Profile not implemented")
 }
 func (UnimplementedPluginServer) mustEmbedUnimplementedPluginServer() {}
 func (UnimplementedPluginServer) testEmbeddedByValue()                {}
@@ -104,6 +131,17 @@ func _Plugin_Link_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_LinkServer = grpc.BidiStreamingServer[Batch, Batch]
 
+func _Plugin_Profile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ProfileRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(PluginServer).Profile(m, &grpc.GenericServerStream[ProfileRequest, ProfileChunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Plugin_ProfileServer = grpc.ServerStreamingServer[ProfileChunk]
+
 // Plugin_ServiceDesc is the grpc.ServiceDesc for Plugin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -117,6 +155,11 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Plugin_Link_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Profile",
+			Handler:       _Plugin_Profile_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "link.proto",

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/sdk/profile"
+)
+
+func (c *cli) profileCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "profile [PLUGIN]", Short: "Measure where the CPU time or the memory of a plug-in goes",
+		Long: `Measure where the CPU time or the memory of a plug-in's process goes, or of the runtime's own where none is named.
+
+What is written to stdout is a file for "go tool pprof". The kinds: cpu, over so many seconds; allocs, what was allocated
+since the process started; heap, what is in use.`,
+		Example: "  protofly profile quic --seconds 10 > quic.pprof && go tool pprof -top quic.pprof",
+		Args:    usageArgs(cobra.MaximumNArgs(1))}
+	kind := cmd.Flags().String("kind", string(profile.CPU), "cpu, allocs or heap")
+	seconds := cmd.Flags().Int("seconds", 5, "of a CPU profile, 1 to 60")
+	addSocketFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := profile.Check(profile.Kind(*kind), *seconds); err != nil {
+			return usageError{err}
+		}
+		if isTerminal(cmd.OutOrStdout()) {
+			return usageError{errors.New("a profile is no text: write it to a file, protofly profile … > FILE")}
+		}
+		plugin := ""
+		if len(args) > 0 {
+			plugin = args[0]
+		}
+		return c.askFor(cmd, time.Duration(*seconds)*time.Second+reloadTime, func(ctx context.Context, client *api.Client) error {
+			data, err := client.Profile(ctx, plugin, *kind, *seconds)
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(data)
+			return err
+		})
+	}
+	return cmd
+}
+
+// isTerminal tells whether w is something that people look at.
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
