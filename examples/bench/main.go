@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -117,6 +118,10 @@ func run(ctx context.Context, o options, build rig.Builder, out io.Writer) (ok b
 		return false, err
 	}
 	defer b.node.Stop()
+	if d := os.Getenv("PROF"); d != "" {
+		size, _ := strconv.Atoi(os.Getenv("SIZE"))
+		return true, b.debugProfiles(ctx, os.Getenv("USE"), size, os.Getenv("SOCKET") != "", d)
+	}
 	var rows []figures.Row
 	for _, c := range b.contests() {
 		more, err := c.run(ctx, b)
