@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"regexp"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -118,10 +118,6 @@ func run(ctx context.Context, o options, build rig.Builder, out io.Writer) (ok b
 		return false, err
 	}
 	defer b.node.Stop()
-	if d := os.Getenv("PROF"); d != "" {
-		size, _ := strconv.Atoi(os.Getenv("SIZE"))
-		return true, b.debugProfiles(ctx, os.Getenv("USE"), size, os.Getenv("SOCKET") != "", d)
-	}
 	var rows []figures.Row
 	for _, c := range b.contests() {
 		more, err := c.run(ctx, b)
@@ -134,7 +130,7 @@ func run(ctx context.Context, o options, build rig.Builder, out io.Writer) (ok b
 		err = figures.JSON(out, rows)
 	} else {
 		b.say("")
-		err = figures.Table(out, rows)
+		err = errors.Join(figures.Table(out, rows), b.profiles(ctx))
 	}
 	return len(figures.Failed(rows)) == 0, err
 }

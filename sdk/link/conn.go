@@ -129,7 +129,7 @@ func (c *Conn) Control(f *linkpb.Frame) {
 	if c.err != nil {
 		return
 	}
-	b := c.buffer(proto.Size(f) + frameCost)
+	b := c.buffer(proto.Size(f)+frameCost, 0)
 	var err error
 	if *b, err = appendControl(*b, f); err != nil {
 		panic("link: a control frame does not encode: " + err.Error()) // a string that is not UTF-8: the caller's error

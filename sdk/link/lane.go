@@ -73,7 +73,7 @@ func (l *Lane) Send(ctx context.Context, frames ...Frame) error {
 			}
 			continue
 		}
-		l.add(frames[0])
+		l.add(frames)
 		frames = frames[1:]
 	}
 	c.depart()
@@ -98,8 +98,8 @@ func (l *Lane) TrySend(frames ...Frame) (bool, error) {
 	if l.credit <= total || l.door != 0 && c.queued()+total >= pending {
 		return false, nil
 	}
-	for _, f := range frames {
-		l.add(f)
+	for ; len(frames) > 0; frames = frames[1:] {
+		l.add(frames)
 	}
 	c.depart()
 	return true, nil
@@ -114,10 +114,16 @@ func check(frames []Frame) error {
 	return nil
 }
 
-// add puts a frame into the queue. conn.mu is held.
-func (l *Lane) add(f Frame) {
+// add puts the first of some frames into the queue. conn.mu is held.
+func (l *Lane) add(frames []Frame) {
+	f, more := frames[0], 0
 	l.credit -= Cost(f)
-	b := l.conn.buffer(len(f.Payload) + len(f.Peer) + frameCost)
+	if len(l.conn.out) == 0 {
+		for _, next := range frames[1:] {
+			more += Cost(next)
+		}
+	}
+	b := l.conn.buffer(Cost(f), more)
 	*b = appendFrame(*b, l.instance, l.door, f)
 }
 

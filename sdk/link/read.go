@@ -35,58 +35,86 @@ func (c *Conn) read() {
 	}
 }
 
-// readBuffer is how much is read from a socket at once.
-const readBuffer = 128 << 10
-
 // readSocket reads frames until the socket ends. They are as in a batch that has no end.
 func (c *Conn) readSocket() error {
 	r := reader{conn: c, borrowed: true}
-	buffer := make([]byte, 4<<10) // grows when there is much to read: a link is mostly idle
-	from, to := 0, 0
+	var in intake
 	for {
-		n, err := c.socket.conn.Read(buffer[to:])
-		if err != nil {
+		if err := in.fill(c.socket.conn); err != nil {
 			return io.EOF // whatever the reason is, the other end has gone
 		}
-		to += n
-		full := to == len(buffer)
 		for {
-			frame, size, err := nextField(buffer[from:to])
+			frame, ok, err := in.next()
 			if err != nil {
 				return err
 			}
-			if size > to-from || size == 0 {
-				full = full || size > len(buffer)
-				n = size
+			if !ok {
 				break
 			}
-			from += size
-			if frame != nil {
-				if err := r.raw(frame); err != nil {
-					return err
-				}
+			if frame == nil {
+				continue
+			}
+			if err := r.raw(frame); err != nil {
+				return err
 			}
 		}
 		if err := r.flush(); err != nil {
 			return err
 		}
-		buffer, from, to = c.roomFor(buffer, from, to, n, full)
 	}
 }
 
-// roomFor makes room in the buffer for a field of size bytes, of which buffer[from:to] is there.
-func (c *Conn) roomFor(buffer []byte, from, to, size int, full bool) (out []byte, start, end int) {
-	out = buffer
+// intake is the buffer that a socket is read into. It is small while little comes, because most links are idle mostly.
+type intake struct {
+	buffer   []byte
+	from, to int // what was read and is not used
+	need     int // bytes of the next field; 0: not known
+	full     bool
+	large    int // how many reads ago a field needed more than readBuffer
+}
+
+const (
+	idleBuffer = 4 << 10
+	readBuffer = 128 << 10 // how much is read at once
+	keptLarge  = 256       // reads
+)
+
+// fill reads what there is, at least one byte.
+func (in *intake) fill(source io.Reader) error {
+	room := len(in.buffer)
 	switch {
-	case size > readBuffer && size > len(buffer):
-		out = make([]byte, size+readBuffer) // for this field alone: it is replaced when it is through
-	case full && len(buffer) < readBuffer:
-		out = make([]byte, readBuffer)
-	case len(buffer) > readBuffer && to-from <= readBuffer && size <= readBuffer:
-		out = make([]byte, readBuffer)
+	case in.need > max(room, readBuffer):
+		room = in.need + readBuffer
+	case room == 0:
+		room = idleBuffer
+	case room < readBuffer && in.full:
+		room = readBuffer
+	case room > readBuffer && in.large > keptLarge:
+		room = readBuffer
 	}
-	n := copy(out, buffer[from:to])
-	return out, 0, n
+	if in.large++; in.need > readBuffer {
+		in.large = 0
+	}
+	from := in.buffer
+	if room != len(in.buffer) && room >= max(in.to-in.from, in.need) {
+		in.buffer = make([]byte, room)
+	}
+	in.to = copy(in.buffer, from[in.from:in.to])
+	in.from = 0
+	n, err := source.Read(in.buffer[in.to:])
+	in.to += n
+	in.full = in.to == len(in.buffer)
+	return err
+}
+
+// next is the next field, where it is there whole: frame is nil where it is no Frame.
+func (in *intake) next() (frame []byte, ok bool, err error) {
+	frame, in.need, err = nextField(in.buffer[in.from:in.to])
+	if err != nil || in.need == 0 || in.need > in.to-in.from {
+		return nil, false, err
+	}
+	in.from += in.need
+	return frame, true, nil
 }
 
 // nextField cuts the first field off b: frame is its content where it is a Frame. size is what it takes with its tag and

@@ -1,6 +1,9 @@
 package link
 
-import "sync"
+import (
+	"math/bits"
+	"sync"
+)
 
 // store is the memory of the payloads that wait on a lane, in blocks that go back to a pool when everything in them was
 // received: a stream of frames leaves nothing to the garbage collector, and an idle lane keeps nothing.
@@ -12,22 +15,31 @@ type store struct {
 type block struct {
 	used int // bytes
 	live int // payloads in it
-	data [blockSize]byte
+	data []byte
 }
 
 const blockSize = 64 << 10
 
-var blocks = sync.Pool{New: func() any { return new(block) }}
+// blocks are pools of them, by the power of two that is their size.
+var blocks [32]sync.Pool
 
-// keep copies b, and says into which block: nil where it does not fit one and is on its own.
-func (s *store) keep(b []byte) ([]byte, *block) {
-	if len(b) > blockSize {
-		return append([]byte(nil), b...), nil
-	}
-	k := s.filling
-	if k == nil || len(b) > blockSize-k.used {
-		k, _ = blocks.Get().(*block)
+// newBlock is a block for n bytes.
+func newBlock(n int) *block {
+	class := bits.Len(uint(max(n, blockSize) - 1))
+	if k, ok := blocks[class].Get().(*block); ok {
 		k.used, k.live = 0, 0
+		return k
+	}
+	return &block{data: make([]byte, 1<<class)}
+}
+
+// keep copies b, and says into which block.
+func (s *store) keep(b []byte) ([]byte, *block) {
+	k := s.filling
+	if len(b) > blockSize {
+		k = newBlock(len(b)) // of its own
+	} else if k == nil || len(b) > blockSize-k.used {
+		k = newBlock(blockSize)
 		s.filling = k
 	}
 	at := k.used
@@ -44,7 +56,7 @@ func (s *store) release(k *block) {
 	if k == s.filling {
 		s.filling = nil
 	}
-	blocks.Put(k)
+	blocks[bits.Len(uint(len(k.data)-1))].Put(k)
 }
 
 // arrived is a frame that waits on a lane.

@@ -21,13 +21,22 @@ type batch struct {
 // inline is the largest batch that a sender writes itself: a larger one keeps it from preparing the next.
 const inline = 96 << 10
 
-// buffer is the batch that a frame of n bytes is added to. mu is held.
-func (c *Conn) buffer(n int) *[]byte {
-	if k := len(c.out); k > 0 && len(*c.out[k-1])+n <= fill {
-		return c.out[k-1]
+// buffer is the batch that a frame of n bytes is added to, with room for it; more bytes are to follow at once. mu is
+// held.
+func (c *Conn) buffer(n, more int) *[]byte {
+	k := len(c.out)
+	if k == 0 || len(*c.out[k-1])+n > fill {
+		b := batches.Get(max(min(n+more, fill), c.usual))
+		c.out = append(c.out, b)
+		return b
 	}
-	b := batches.Get(max(n, c.usual))
-	c.out = append(c.out, b)
+	b := c.out[k-1]
+	if len(*b)+n > cap(*b) {
+		larger := batches.Get(max(2*cap(*b), len(*b)+n))
+		*larger = append(*larger, *b...)
+		batches.Put(b)
+		b, c.out[k-1] = larger, larger
+	}
 	return b
 }
 
@@ -88,7 +97,7 @@ func (c *Conn) sendCredit(l *Lane, bytes int) {
 	if c.err != nil || l.isEnded() {
 		return
 	}
-	b := c.buffer(frameCost)
+	b := c.buffer(frameCost, 0)
 	*b = appendCredit(*b, l.instance, l.door, uint64(bytes))
 	c.kick()
 }
