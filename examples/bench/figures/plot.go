@@ -81,8 +81,8 @@ func legend(out *bytes.Buffer) {
 	}
 	box("ours", margin, "ours")
 	box("base", 110, "what it is compared with, in the same run")
-	line("demand", 400, "demanded")
-	line("stretch", 510, "stretch goal")
+	line("demand", 420, "demanded")
+	line("stretch", 530, "stretch goal")
 }
 
 // section is what has one heading.
