@@ -92,7 +92,7 @@ func (s *session) work(key destinationKey, q *heldQueue) {
 			}
 			d := Delivery{Remote: s.remote, Receipt: batch[i].receipt, Wait: true, Again: batch[i].again}
 			var err error
-			if d.Message, err = parser.Parse(batch[i].wire); err == nil { // it was parsed before
+			if d.Message, err = parser.ParseAgain(batch[i].wire); err == nil { // it was parsed before
 				s.o.Deliver(s.all.life, &d)
 			}
 			batch[i] = heldMessage{}

@@ -2,7 +2,6 @@ package message
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 )
 
@@ -83,6 +82,15 @@ func (p *Parser) url(data []byte, last *URL) (URL, error) {
 
 // Parse is [ParseBinary] for the next message.
 func (p *Parser) Parse(b []byte) (Message, error) {
+	m, err := p.ParseAgain(b)
+	if err == nil && len(m.Body) > 0 && !validJSON(m.Body) {
+		return Message{}, fmt.Errorf("%w: the body is not JSON", ErrMalformed)
+	}
+	return m, err
+}
+
+// ParseAgain is Parse for the bytes of a message that was read before: its body is not checked to be JSON.
+func (p *Parser) ParseAgain(b []byte) (Message, error) {
 	var m Message
 	short := func(what string) (Message, error) {
 		return Message{}, fmt.Errorf("%w: %s", ErrMalformed, what)
@@ -116,9 +124,6 @@ func (p *Parser) Parse(b []byte) (Message, error) {
 	}
 	if err := m.Check(); err != nil {
 		return Message{}, err
-	}
-	if len(m.Body) > 0 && !json.Valid(m.Body) {
-		return short("the body is not JSON")
 	}
 	return m, nil
 }
