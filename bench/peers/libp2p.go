@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 
+	"github.com/protofly/protofly/examples/bench/contest"
 	"github.com/protofly/protofly/examples/bench/load"
 )
 
@@ -47,7 +48,7 @@ func libp2pReceiver(ctx context.Context, _ []string) error {
 	run := func(ctx context.Context) error {
 		select {
 		case s := <-streams:
-			return load.Answer(ctx, newRecords(s, func() { _ = s.Reset() }))
+			return load.Answer(ctx, load.NewRecords(s, func() { _ = s.Reset() }))
 		case <-ctx.Done():
 			return nil
 		}
@@ -77,5 +78,10 @@ func libp2pSender(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return serveSender(ctx, newRecords(s, func() { _ = s.Reset() }))
+	return serveSender(ctx, load.NewRecords(s, func() { _ = s.Reset() }))
+}
+
+// libp2pStream is the contender.
+func libp2pStream() contest.Starter {
+	return contest.Roles("go-libp2p", "libp2p-receiver", "libp2p-sender")
 }

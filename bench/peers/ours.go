@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/examples/bench/contest"
 	"github.com/protofly/protofly/examples/bench/load"
 )
 
@@ -136,20 +137,39 @@ type runtimeOptions struct {
 	Peer, PeerRuntime          string `json:",omitempty"` // of a sender: the application and the runtime that it sends to
 }
 
-// contender is two runtimes that use these P2P plug-ins; none: the relay.
-func (o *ours) contender(use ...string) contender {
-	return contender{ourName, func(ctx context.Context, p *pair) (err error) {
+// protofly is two runtimes that use these P2P plug-ins; none: the relay.
+func (o *ours) protofly(use ...string) contest.Starter {
+	return contest.Starter{Name: ourName, Start: func(ctx context.Context, p *contest.Pair) (err error) {
 		if len(use) == 0 {
-			p.more = append(p.more, o.nodePID)
+			p.More = append(p.More, o.nodePID)
 		}
-		if p.receiver, err = o.runtime(ctx, "ours-receiver", use, "", ""); err != nil {
+		if p.Receiver, err = o.runtime(ctx, "ours-receiver", use, "", ""); err != nil {
 			return err
 		}
-		app, remote, ok := strings.Cut(p.receiver.Addr, " ")
+		app, remote, ok := strings.Cut(p.Receiver.Addr, " ")
 		if !ok {
 			return errors.New("the receiver does not say where it is")
 		}
-		p.sender, err = o.runtime(ctx, "ours-sender", use, app, remote)
+		p.Sender, err = o.runtime(ctx, "ours-sender", use, app, remote)
+		return err
+	}}
+}
+
+// nats is NATS core, with the server and the clients that examples/bench has.
+func (o *ours) nats() contest.Starter {
+	return contest.Starter{Name: "NATS", Start: func(ctx context.Context, p *contest.Pair) error {
+		role := func(name string, args ...string) (*load.Process, error) {
+			return load.StartProgram(ctx, name, nil, o.bin("bench"), append([]string{"role", name}, args...)...)
+		}
+		s, err := role("nats-server")
+		if err != nil {
+			return err
+		}
+		p.Others = append(p.Others, s)
+		if p.Receiver, err = role("nats-receiver", s.Addr); err != nil {
+			return err
+		}
+		p.Sender, err = role("nats-sender", s.Addr)
 		return err
 	}}
 }

@@ -15,9 +15,6 @@ func roles() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(ctx context.Context, args []string) error{
 		"libp2p-receiver": libp2pReceiver,
 		"libp2p-sender":   libp2pSender,
-		"nats-server":     natsServer,
-		"nats-receiver":   natsReceiver,
-		"nats-sender":     natsSender,
 		"protofly-node":   protoflyNode,
 	}
 }

@@ -25,13 +25,12 @@ import (
 
 // ourOptions are a runtime's; they are the role's argument in JSON.
 type ourOptions struct {
-	Domain, Node  string
-	Dir, Plugins  string
-	Use           []string
-	Peer          message.URL // of a sender: the receiver's application
-	Socket        bool        // the application is another process
-	PeerRuntime   message.URL
-	WithoutDirect bool // it is to go over the relay
+	Domain, Node string
+	Dir, Plugins string
+	Use          []string
+	Peer         message.URL // of a sender: the receiver's application
+	Socket       bool        // the application is another process
+	PeerRuntime  message.URL
 }
 
 const domain = "example.com"

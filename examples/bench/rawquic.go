@@ -67,7 +67,7 @@ func quicReceiver(ctx context.Context, _ []string) error {
 			say(err)
 			return
 		}
-		answer(ctx, newRecords(stream, func() { _ = conn.CloseWithError(0, "") }), say)
+		answer(ctx, load.NewRecords(stream, func() { _ = conn.CloseWithError(0, "") }), say)
 	}()
 	return (&load.Child{}).Serve(ctx, socket.LocalAddr().String()+" "+base64.StdEncoding.EncodeToString(cert.Certificate[0]), os.Stdin, os.Stdout)
 }
@@ -109,5 +109,5 @@ func quicSender(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return serveSender(ctx, newRecords(stream, func() { _ = conn.CloseWithError(0, "") }), load.Child{})
+	return serveSender(ctx, load.NewRecords(stream, func() { _ = conn.CloseWithError(0, "") }), load.Child{})
 }

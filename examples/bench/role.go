@@ -22,19 +22,19 @@ import (
 // arguments.
 func roles() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(ctx context.Context, args []string) error{
-		"quic-receiver":  quicReceiver,
-		"quic-sender":    quicSender,
-		"pion-receiver":  pionReceiver,
-		"pion-sender":    pionSender,
-		"grpc-sender":    grpcSender,
-		"grpc-receiver":  grpcReceiver,
-		"nats-server":    natsServer,
-		"nats-receiver":  natsReceiver,
-		"nats-sender":    natsSender,
-		"ours-receiver":  oursReceiver,
-		"ours-sender":    oursSender,
-		"socket-receive": socketReceiver,
-		"socket-send":    socketSender,
+		"quic-receiver":   quicReceiver,
+		"quic-sender":     quicSender,
+		"pion-receiver":   pionReceiver,
+		"pion-sender":     pionSender,
+		"grpc-sender":     grpcSender,
+		"grpc-receiver":   grpcReceiver,
+		"nats-server":     natsServer,
+		"nats-receiver":   natsReceiver,
+		"nats-sender":     natsSender,
+		"ours-receiver":   oursReceiver,
+		"ours-sender":     oursSender,
+		"socket-receiver": socketReceiver,
+		"socket-sender":   socketSender,
 	}
 }
 
@@ -50,7 +50,7 @@ func play(ctx context.Context, args []string) error {
 	return role(ctx, args[1:])
 }
 
-// serveReceiver runs a receiver on a connection that is there.
+// answer is a receiver on a connection that is there.
 func answer(ctx context.Context, c load.Conn, failed func(error)) {
 	if err := load.Answer(ctx, c); err != nil && ctx.Err() == nil {
 		failed(err)

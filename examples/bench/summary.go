@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,43 +26,44 @@ const (
 	profileTop     = 8 // functions of each list
 )
 
-// profiles prints the summary.
-func (b *bench) profiles(ctx context.Context) error {
-	if !b.wants(profileRow, profiledPlugin, profiledSize) {
-		return nil
+// profiles makes the summary; "" where nobody wants it.
+func (b *bench) profiles(ctx context.Context) (summary string, err error) {
+	if b.JSON || !b.Wants(profileRow, profiledPlugin, profiledSize) {
+		return "", nil
 	}
 	length := 4 * time.Second
-	if b.quick {
+	if b.Quick {
 		length = time.Second
 	}
-	p, err := b.protofly(false, profiledPlugin).begin(ctx)
+	p, err := b.protofly(false, profiledPlugin).Begin(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer p.stop()
-	if _, err := p.sender.Do(ctx, load.Command{Do: "stream", Size: profiledSize, For: length / 4}); err != nil { // to warm up
-		return err
+	defer p.Stop()
+	if _, err := p.Sender.Do(ctx, load.Command{Do: "stream", Size: profiledSize, For: length / 4}); err != nil { // to warm up
+		return "", err
 	}
-	for _, c := range p.cores() {
+	for _, c := range p.Cores() {
 		if _, err := c.Do(ctx, load.Command{Do: "profile", Text: "," + profiledPlugin, For: length}); err != nil {
-			return err
+			return "", err
 		}
 	}
-	r, err := p.sender.Do(ctx, load.Command{Do: "stream", Size: profiledSize, For: length})
+	r, err := p.Sender.Do(ctx, load.Command{Do: "stream", Size: profiledSize, For: length})
 	if err != nil {
-		return err
+		return "", err
 	}
-	b.say("\nwhere the time and the memory go: messages of %d bytes over %s, %.0f a second", profiledSize, profiledPlugin, float64(r.Messages)/r.Seconds)
-	for i, c := range p.cores() {
-		if err := b.profilesOf(ctx, c, []string{"sending", "receiving"}[i]); err != nil {
-			return err
+	var text strings.Builder
+	fmt.Fprintf(&text, "\nwhere the time and the memory go: messages of %d bytes over %s, %.0f a second\n", profiledSize, profiledPlugin, float64(r.Messages)/r.Seconds)
+	for i, c := range p.Cores() {
+		if err := b.profilesOf(ctx, &text, c, []string{"sending", "receiving"}[i]); err != nil {
+			return "", err
 		}
 	}
-	return nil
+	return text.String(), nil
 }
 
-// profilesOf prints what a runtime and its plug-in have found.
-func (b *bench) profilesOf(ctx context.Context, c *load.Process, side string) error {
+// profilesOf adds what a runtime and its plug-in have found.
+func (b *bench) profilesOf(ctx context.Context, to io.Writer, c *load.Process, side string) error {
 	r, err := c.Do(ctx, load.Command{Do: "profiles"})
 	if err != nil {
 		return err
@@ -83,7 +85,7 @@ func (b *bench) profilesOf(ctx context.Context, c *load.Process, side string) er
 			if err != nil {
 				return err
 			}
-			b.say("\n%s %s, %s:\n%s", side, name, list.kind, text)
+			fmt.Fprintf(to, "\n%s %s, %s:\n%s\n", side, name, list.kind, text)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"bufio"
@@ -7,15 +7,13 @@ import (
 	"fmt"
 	"io"
 	"sync"
-
-	"github.com/protofly/protofly/examples/bench/load"
 )
 
-// records carries messages on a byte stream, each behind its length. What is followed by more is gathered into writes of
-// recordBuffer bytes.
-type records struct {
+// Records carries messages on a byte stream, each behind its length: what a good program without a framework does. What is
+// followed by more is gathered into writes of 64 KiB.
+type Records struct {
 	in  *bufio.Reader
-	end func() // has reads fail; called when Run's context ends
+	end func()
 
 	mu  sync.Mutex
 	out *bufio.Writer
@@ -27,13 +25,15 @@ const (
 	headSize     = 4
 )
 
-func newRecords(stream io.ReadWriter, end func()) *records {
-	return &records{in: bufio.NewReaderSize(stream, recordBuffer), out: bufio.NewWriterSize(stream, recordBuffer), end: end}
+// NewRecords makes them of a stream. end has reads fail; it is called when the context of [Records.Run] ends.
+func NewRecords(stream io.ReadWriter, end func()) *Records {
+	return &Records{in: bufio.NewReaderSize(stream, recordBuffer), out: bufio.NewWriterSize(stream, recordBuffer), end: end}
 }
 
-var _ load.Conn = (*records)(nil)
+var _ Conn = (*Records)(nil)
 
-func (r *records) Send(_ context.Context, b []byte, more bool) error {
+// Send is [Conn]'s.
+func (r *Records) Send(_ context.Context, b []byte, more bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, err := r.out.Write(binary.BigEndian.AppendUint32(r.out.AvailableBuffer(), uint32(len(b)))); err != nil {
@@ -45,7 +45,8 @@ func (r *records) Send(_ context.Context, b []byte, more bool) error {
 	return r.out.Flush()
 }
 
-func (r *records) Run(ctx context.Context, take func(b []byte)) error {
+// Run is [Conn]'s.
+func (r *Records) Run(ctx context.Context, take func(b []byte)) error {
 	stop := context.AfterFunc(ctx, r.end)
 	defer stop()
 	var buffer []byte
