@@ -2,7 +2,6 @@ package message
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 )
 
@@ -117,7 +116,7 @@ func (p *Parser) Parse(b []byte) (Message, error) {
 	if err := m.Check(); err != nil {
 		return Message{}, err
 	}
-	if len(m.Body) > 0 && !json.Valid(m.Body) {
+	if len(m.Body) > 0 && !validJSON(m.Body) {
 		return short("the body is not JSON")
 	}
 	return m, nil
