@@ -77,9 +77,10 @@ func (conn *connection) hello() error {
 		return err
 	}
 	if known, err := conn.reader.Preamble(); err != nil {
-		return fmt.Errorf("its welcome: %w", err)
+		return fmt.Errorf("it has ended the connection without a welcome: it is older than this library, which speaks version %d of the "+
+			"application API, or serves too many applications already: %w", api.Protocol, err)
 	} else if !known {
-		return fmt.Errorf("it speaks an older version of the application API than this library (%d), or is no runtime: run a newer one", api.Protocol)
+		return fmt.Errorf("it is older than this library, which speaks version %d of the application API, or is no runtime: run a newer one", api.Protocol)
 	}
 	rec, err := conn.reader.Next()
 	if err != nil {

@@ -13,7 +13,7 @@
 //     how many.
 //
 // The application's first record is Hello, the runtime's first Welcome, or Farewell where the versions do not go together.
-// A runtime of versions 1 and 2 answers with something else than the preamble, as gRPC does.
+// A runtime of versions 1 and 2 answers with something else than the preamble, or not at all, as gRPC does.
 //
 // Whatever is queued goes out together, nothing waits for more, but for credit for posts, which waits a millisecond
 // for something that it can go with. Each hyperty has a window of credit in each direction, so that a slow hyperty holds up
