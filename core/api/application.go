@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"strings"
 	"sync"
+	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/protofly/protofly/sdk/hyperty"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
@@ -19,66 +20,129 @@ import (
 // application is one stream.
 type application struct {
 	server *Server
-	stream grpc.BidiStreamingServer[wire.ApplicationBatch, wire.RuntimeBatch]
+	conn   net.Conn
+	reader *wire.Reader
 	ctx    context.Context // ends with the stream
-	work   sync.WaitGroup  // everything that runs for it
+	work   sync.WaitGroup  // everything that runs for it, but for the writer
 	kick   chan struct{}   // the writer has something to do
+	late   *time.Timer     // it has something to do in a while
+	quit   chan struct{}   // ends it
 
-	mu       sync.Mutex
-	ended    bool
-	attached map[uint32]*attachment
-	control  []*wire.RuntimeFrame
-	outcomes []*wire.RuntimeFrame // at most hyperty.MaxTracked for each hyperty
-	owing    []*attachment        // that owe the application credit
-	out      []outgoing
-	outBytes int
-	changed  chan struct{} // closed and replaced when there is room or credit, for those who wait
-	waiters  int
+	// Of the reader.
+	parsers map[uint32]*message.Parser // by reference
+	credits wire.Credit                // that was read last
+	settled []handed                   // by it
+
+	mu        sync.Mutex
+	ended     bool
+	attached  map[uint32]*attachment
+	control   wire.Queue    // records
+	controls  int           // how many of them count
+	owing     []*attachment // that owe the application credit
+	hesitates bool          // late is running
+	out       wire.Queue    // records of messages
+	last      bool          // nothing follows what is in control
+	changed   chan struct{} // closed and replaced when there is room or credit, for those who wait
+	waiters   int
 }
 
-type outgoing struct {
-	ref   uint32
-	bytes []byte
+// fault is why the runtime ends a stream: something that the application did.
+type fault struct{ reason string }
+
+func (f *fault) Error() string { return f.reason }
+
+func faultf(format string, args ...any) error { return &fault{fmt.Sprintf(format, args...)} }
+
+// tooOld is why an application of an earlier version is refused.
+func tooOld(protocol uint32) string {
+	return fmt.Sprintf("the application speaks version %d of the application API, this runtime version %d: build it against a newer sdk", protocol, wire.Protocol)
 }
 
-// Attach is the RPC: one application, from Hello to its end.
-func (s *Server) Attach(stream grpc.BidiStreamingServer[wire.ApplicationBatch, wire.RuntimeBatch]) error {
-	first, err := stream.Recv()
-	if err != nil {
-		return err
-	}
-	if len(first.Frames) == 0 || first.Frames[0].GetHello() == nil {
-		return status.Error(codes.InvalidArgument, "an application begins with Hello")
-	}
-	if p := first.Frames[0].GetHello().Protocol; p < wire.Protocol {
-		return status.Errorf(codes.FailedPrecondition,
-			"the application speaks version %d of the application API, this runtime version %d: build it against a newer sdk", p, wire.Protocol)
-	}
-	ctx, cancel := context.WithCancel(stream.Context())
+// application serves one application on its connection, of which the preamble has been read.
+func (s *Server) application(conn net.Conn) {
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
 	app := &application{
-		server: s, stream: stream, ctx: ctx, kick: make(chan struct{}, 1),
+		server: s, conn: conn, reader: wire.NewReader(conn), ctx: ctx, kick: make(chan struct{}, 1), quit: make(chan struct{}),
+		late: time.NewTimer(hesitation), parsers: map[uint32]*message.Parser{},
 		attached: map[uint32]*attachment{}, changed: make(chan struct{}),
 	}
-	app.control = append(app.control, &wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Welcome{Welcome: &wire.Welcome{
-		Protocol: wire.Protocol, Runtime: string(s.o.Backend.URL()), Version: s.o.Version}}})
-	app.poke()
-	app.work.Go(app.write)
-	err = app.frames(first.Frames[1:])
-	for err == nil {
-		var batch *wire.ApplicationBatch
-		if batch, err = stream.Recv(); err == nil {
-			err = app.frames(batch.Frames)
-		}
+	written := make(chan struct{})
+	app.control.Text(wire.Preamble)
+	go func() {
+		defer close(written)
+		app.write()
+	}()
+	err := app.hello()
+	if err == nil {
+		err = app.read()
+	}
+	var broken *fault
+	if errors.As(err, &broken) || errors.Is(err, wire.ErrRecord) || errors.Is(err, message.ErrMalformed) || errors.Is(err, message.ErrTooLarge) {
+		s.log.Warn("application's stream ended", "error", err)
+		app.farewell(err)
+	} else {
+		_ = conn.Close()
 	}
 	cancel()
 	app.end()
-	if errors.Is(err, io.EOF) {
-		return nil
+	close(app.quit)
+	<-written
+}
+
+// hello reads the application's first frame and answers it.
+func (app *application) hello() error {
+	_ = app.conn.SetReadDeadline(time.Now().Add(helloTime))
+	rec, err := app.reader.Next()
+	if err != nil {
+		return err
 	}
-	if s.ctx.Err() == nil && stream.Context().Err() == nil {
-		s.log.Warn("application's stream ended", "error", err)
+	var f wire.ApplicationFrame
+	if rec.Kind != wire.Control || proto.Unmarshal(rec.Data, &f) != nil || f.GetHello() == nil {
+		return faultf("an application begins with Hello")
 	}
-	return err
+	if p := f.GetHello().Protocol; p < wire.Protocol {
+		return faultf("%s", tooOld(p))
+	}
+	_ = app.conn.SetReadDeadline(time.Time{})
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	return app.say(&wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Welcome{Welcome: &wire.Welcome{
+		Protocol: wire.Protocol, Runtime: string(app.server.o.Backend.URL()), Version: app.server.o.Version}}})
+}
+
+// read takes what the application says until it ends, or breaks the rules.
+func (app *application) read() error {
+	for {
+		rec, err := app.reader.Next()
+		if err != nil {
+			return err
+		}
+		switch rec.Kind {
+		case wire.Carried:
+			err = app.post(rec)
+		case wire.Credits:
+			err = app.credit(rec.Data)
+		case wire.Control:
+			err = app.frame(rec.Data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// farewell tells the application why its stream ends, and reads on until it has gone: it may be writing.
+func (app *application) farewell(err error) {
+	app.mu.Lock()
+	app.control.Control(&wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Farewell{
+		Farewell: &wire.Farewell{Reason: strings.ToValidUTF8(err.Error(), "?")}}})
+	app.last = true
+	app.poke()
+	app.mu.Unlock()
+	_ = app.conn.SetDeadline(time.Now().Add(lingerTime))
+	app.work.Go(func() { _, _ = io.Copy(io.Discard, app.conn) })
 }
 
 // end unregisters everything and waits until nothing runs for the application.
@@ -100,23 +164,17 @@ func (app *application) end() {
 	app.work.Wait()
 }
 
-// frames takes what an application said. An error ends its stream.
-func (app *application) frames(frames []*wire.ApplicationFrame) error {
-	for _, f := range frames {
-		var err error
-		switch f := f.Frame.(type) {
-		case *wire.ApplicationFrame_Post:
-			err = app.post(f.Post)
-		case *wire.ApplicationFrame_Credit:
-			app.credit(f.Credit)
-		case *wire.ApplicationFrame_Register:
-			err = app.register(f.Register)
-		case *wire.ApplicationFrame_Unregister:
-			app.unregister(f.Unregister.Ref)
-		}
-		if err != nil {
-			return err
-		}
+// frame takes a frame of an application. An error ends its stream.
+func (app *application) frame(data []byte) error {
+	var f wire.ApplicationFrame
+	if err := proto.Unmarshal(data, &f); err != nil {
+		return faultf("a frame that is none: %v", err)
+	}
+	switch f := f.Frame.(type) {
+	case *wire.ApplicationFrame_Register:
+		return app.register(f.Register)
+	case *wire.ApplicationFrame_Unregister:
+		app.unregister(f.Unregister.Ref)
 	}
 	return nil
 }
@@ -129,7 +187,7 @@ func (app *application) register(f *wire.Register) error {
 	_, taken := app.attached[f.Ref]
 	switch err := r.Check(); {
 	case taken || f.Ref == 0:
-		return status.Errorf(codes.InvalidArgument, "register: the reference %d is not a new one", f.Ref)
+		return faultf("register: the reference %d is not a new one", f.Ref)
 	case err != nil:
 		return app.say(endedFrame(f.Ref, message.CodeBadRequest, err.Error()))
 	case len(app.attached) >= maxHyperties:
@@ -153,57 +211,36 @@ func (app *application) unregister(ref uint32) {
 	a.start() // after what has been posted
 }
 
-func (app *application) credit(f *wire.Credit) {
+func (app *application) credit(data []byte) error {
+	f := &app.credits
+	if err := f.Parse(data); err != nil {
+		return err
+	}
 	app.mu.Lock()
-	var settled []handed
 	if a := app.attached[f.Ref]; a != nil {
 		a.credit = min(a.credit+int(min(f.Units, wire.Window)), wire.Window)
-		settled = a.taken(int(min(f.Units, wire.Window)), int(min(f.Responses, 1<<20)))
+		app.settled = a.taken(app.settled[:0], int(min(f.Units, wire.Window)), int(min(f.Responses, 1<<20)))
 		app.wake()
 	}
 	app.mu.Unlock()
-	for _, h := range settled {
+	for i, h := range app.settled {
 		h.r.Taken()
+		app.settled[i] = handed{}
 	}
-}
-
-func (app *application) post(f *wire.Carry) error {
-	m, err := message.ParseBinary(f.Message)
-	if err != nil {
-		return status.Errorf(codes.InvalidArgument, "post: %v", err)
-	}
-	cost := wire.Cost(len(f.Message))
-	app.mu.Lock()
-	defer app.mu.Unlock()
-	a := app.attached[f.Ref]
-	if a == nil || a.leaving { // the runtime has ended it, and the application does not know yet
-		return nil
-	}
-	if a.held >= wire.Window {
-		return status.Errorf(codes.ResourceExhausted, "post: more than the window of %d units for %s allows", wire.Window, a.name)
-	}
-	if f.Track {
-		if a.watched >= hyperty.MaxTracked {
-			return status.Errorf(codes.ResourceExhausted, "post: more than %d messages of %s are tracked", hyperty.MaxTracked, a.name)
-		}
-		a.watched++
-	}
-	a.held += cost
-	a.count++
-	a.posts = append(a.posts, posted{m, cost, a.count, f.Track})
-	a.start()
+	app.settled = app.settled[:0]
 	return nil
 }
 
-// say queues a frame that is no message. mu is held.
+// say queues a frame. mu is held.
 func (app *application) say(f *wire.RuntimeFrame) error {
 	if app.ended {
 		return nil
 	}
-	if len(app.control) >= maxControl {
-		return status.Error(codes.ResourceExhausted, "the application asks and does not read the answers")
+	if app.controls >= maxControl {
+		return faultf("the application asks and does not read the answers")
 	}
-	app.control = append(app.control, f)
+	app.controls++
+	app.control.Control(f)
 	app.poke()
 	return nil
 }
@@ -225,53 +262,49 @@ func (app *application) wake() {
 
 // write sends whatever is queued, together, and never waits for more.
 func (app *application) write() {
+	defer app.late.Stop()
+	var out wire.Queue
 	for {
 		select {
 		case <-app.kick:
-		case <-app.ctx.Done():
+		case <-app.late.C:
+		case <-app.quit:
 			return
 		}
 		for {
-			frames := app.collect()
-			if len(frames) == 0 {
+			last := app.collect(&out)
+			if out.Size() == 0 {
 				break
 			}
-			if err := app.stream.Send(&wire.RuntimeBatch{Frames: frames}); err != nil {
-				return // the reader learns why
+			if out.Write(app.conn) != nil {
+				_ = app.conn.Close() // the reader learns why
+				return
+			}
+			if last {
+				if half, ok := app.conn.(interface{ CloseWrite() error }); ok {
+					_ = half.CloseWrite()
+				}
+				return
 			}
 		}
 	}
 }
 
 // collect takes what goes out next. Credit goes last: behind the refusals of the messages that it is for.
-func (app *application) collect() []*wire.RuntimeFrame {
+func (app *application) collect(out *wire.Queue) (last bool) {
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	frames := append(app.control, app.outcomes...)
-	app.control, app.outcomes = nil, nil
-	n, size := 0, 0
-	for n < len(app.out) && (n == 0 || size+len(app.out[n].bytes) <= batchBytes) {
-		o := app.out[n]
-		frames = append(frames, &wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Deliver{
-			Deliver: &wire.Carry{Ref: o.ref, Message: o.bytes}}})
-		size += len(o.bytes)
-		n++
-	}
-	if app.out = app.out[n:]; len(app.out) == 0 {
-		app.out = nil
-	}
-	for _, a := range app.owing {
-		credit := &wire.Credit{Ref: a.ref}
-		for _, s := range a.done {
-			credit.Posts = append(credit.Posts, s.first, s.n)
-		}
+	out.Move(&app.control)
+	app.controls = 0
+	out.Move(&app.out)
+	for i, a := range app.owing {
+		out.Credit(&wire.Credit{Ref: a.ref, Posts: a.done})
 		a.done, a.owed = a.done[:0], 0
-		frames = append(frames, &wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Credit{Credit: credit}})
+		app.owing[i] = nil
 	}
-	app.owing = nil
-	app.outBytes -= size
-	if n > 0 {
+	app.owing, app.hesitates = app.owing[:0], false
+	if out.Size() > 0 {
 		app.wake()
 	}
-	return frames
+	return app.last
 }

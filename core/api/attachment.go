@@ -23,19 +23,19 @@ type attachment struct {
 	gone    bool               // nothing is delivered any more
 	leaving bool               // the application wants it to end
 
-	posts   []posted
+	posts   fifo[posted]
 	count   uint64                    // of the posts of the application
 	held    int                       // units that posts take that are not worked off
-	done    []span                    // posts that were worked off and that the application does not know of yet
-	running bool                      // a goroutine works posts off
+	done    []wire.Span               // posts that were worked off and that the application does not know of yet
+	running bool                      // somebody works posts off: a goroutine, or the reader
 	behind  map[destination]*[]posted // receivers that are behind: each has a goroutine that waits for it
 	owed    int                       // units of them
 	watched int                       // posts of which the application is to be told what became of them
 
-	credit   int      // units that may be delivered
-	taking   []handed // that were handed to the application and are not known to be taken
-	units    int      // that the application has taken of the first of them
-	answered []handed // the same of responses
+	credit   int          // units that may be delivered
+	taking   fifo[handed] // that were handed to the application and are not known to be taken
+	units    int          // that the application has taken of the first of them
+	answered fifo[handed] // the same of responses
 }
 
 type posted struct {
@@ -43,6 +43,7 @@ type posted struct {
 	cost   int
 	number uint64
 	track  bool
+	err    error // it was refused already
 }
 
 // destination is what is held up together where a receiver is behind.
@@ -53,9 +54,6 @@ type destination struct {
 
 // maxBehind is how many receivers may be behind without holding up what a hyperty posts to others.
 const maxBehind = 64
-
-// span is so many posts from first on.
-type span struct{ first, n uint64 }
 
 // handed is a message that the application was given, without its body.
 type handed struct {
@@ -165,5 +163,5 @@ func response(err error) (int, string) {
 }
 
 func endedFrame(ref uint32, code int, reason string) *wire.RuntimeFrame {
-	return &wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Ended{Ended: &wire.Ended{Ref: ref, Code: uint32(code), Reason: reason}}}
+	return &wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Ended{Ended: &wire.Ended{Ref: ref, Code: uint32(code), Reason: strings.ToValidUTF8(reason, "?")}}}
 }

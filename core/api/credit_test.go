@@ -196,14 +196,12 @@ func TestTakenByTheApplication(t *testing.T) {
 	// One that reads nothing.
 	deaf := newHostile(t, socket, wire.Protocol)
 	deaf.register(1, "deaf")
-	if _, err := deaf.next(func(f *wire.RuntimeFrame) bool { return f.GetRegistered() != nil }); err != nil {
-		t.Fatal(err)
-	}
+	deaf.registered()
 	const url message.URL = "hyperty://example.com/deaf"
 	for n := uint64(20); n < 30; n++ {
 		give(url, n, []message.Type{message.Update, message.Response}[n%2])
 	}
-	_ = deaf.stream.CloseSend()
+	_ = deaf.conn.Close()
 	r.await(t, 20, 10)
 	for n, why := range r.failed {
 		var known *message.ResponseError

@@ -23,23 +23,20 @@ func (a *attachment) refuse(m message.Message, err error) {
 // with this process.
 func (a *attachment) deliver(ctx context.Context, m message.Message, r minibus.Receipt) {
 	app := a.app
-	bytes := m.AppendBinary(make([]byte, 0, 64+len(m.From)+len(m.To)+len(m.Source)+len(m.Body)))
 	app.mu.Lock()
 	for !app.ended && !a.gone && ctx.Err() == nil && app.ctx.Err() == nil {
 		free := m.Type == message.Response
-		if app.outBytes < maxOutgoing && (free || a.credit > 0) {
-			h := handed{r: r, cost: wire.Cost(len(bytes))}
+		if app.out.Size() < maxOutgoing && (free || a.credit > 0) {
+			h := handed{r: r, cost: wire.Cost(app.out.Message(a.ref, false, &m))}
 			if r.By != nil {
 				h.m = message.Message{ID: m.ID, Type: m.Type, From: m.From, To: m.To}
 			}
 			if free {
-				a.answered = append(a.answered, h)
+				a.answered.push(h)
 			} else {
 				a.credit -= h.cost
-				a.taking = append(a.taking, h)
+				a.taking.push(h)
 			}
-			app.out = append(app.out, outgoing{a.ref, bytes})
-			app.outBytes += len(bytes)
 			app.poke()
 			app.mu.Unlock()
 			return
@@ -59,25 +56,22 @@ func (a *attachment) deliver(ctx context.Context, m message.Message, r minibus.R
 	r.Failed(m, goneError(m.To))
 }
 
-// taken takes the application's word of what it has taken. mu is held; the receipts are to be settled without it.
-func (a *attachment) taken(units, responses int) (settled []handed) {
-	a.units += units
-	n := 0
-	for n < len(a.taking) && a.units >= a.taking[n].cost {
-		a.units -= a.taking[n].cost
-		n++
+// taken takes the application's word of what it has taken, and adds to settled what somebody asks about. mu is held; the
+// receipts are to be settled without it.
+func (a *attachment) taken(settled []handed, units, responses int) []handed {
+	for a.units += units; a.taking.len() > 0 && a.units >= a.taking.first().cost; {
+		h := a.taking.pop()
+		if a.units -= h.cost; h.r.By != nil {
+			settled = append(settled, h)
+		}
 	}
-	if n == len(a.taking) {
+	if a.taking.len() == 0 {
 		a.units = 0
 	}
-	settled = append(settled, a.taking[:n]...)
-	if a.taking = a.taking[n:]; len(a.taking) == 0 {
-		a.taking = nil
-	}
-	n = min(responses, len(a.answered))
-	settled = append(settled, a.answered[:n]...)
-	if a.answered = a.answered[n:]; len(a.answered) == 0 {
-		a.answered = nil
+	for ; responses > 0 && a.answered.len() > 0; responses-- {
+		if h := a.answered.pop(); h.r.By != nil {
+			settled = append(settled, h)
+		}
 	}
 	return settled
 }
@@ -85,9 +79,7 @@ func (a *attachment) taken(units, responses int) (settled []handed) {
 // forsaken takes what the application was handed and has not said to have taken. mu is held; the senders are to be told
 // without it.
 func (a *attachment) forsaken() []handed {
-	left := append(a.taking, a.answered...)
-	a.taking, a.answered = nil, nil
-	return left
+	return append(a.taking.takeAll(), a.answered.takeAll()...)
 }
 
 // forsake tells the senders of what an application was handed that it is in doubt whether it was taken.

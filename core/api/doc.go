@@ -10,11 +10,11 @@
 //   - a response is never behind messages that wait for their handler,
 //   - an application that does not read its stream at all costs at most 8 MiB.
 //
-// What an application sends that is no batch of frames ends its own stream, with an error that says why. A message
+// What an application sends that is no record of its stream ends that stream, with a last word that says why. A message
 // that the runtime refuses (a forged from, a body that is too large) is answered with a response. Nothing that an
 // application does ends another's stream.
 //
-// A message is taken when the application says so, not when it was written on the socket: see Credit in api.proto. What an
+// A message is taken when the application says so, not when it was written on the socket: see Credit in sdk/hyperty/api. What an
 // application was given and has not taken when it goes is in doubt, and its senders are told.
 //
 // When an application's stream ends, its hyperties are unregistered; a registration of the same name waits for that.

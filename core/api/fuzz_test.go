@@ -2,69 +2,57 @@ package api
 
 import (
 	"context"
+	"io"
+	"net"
+	"slices"
 	"testing"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// script is a stream that says what it is given and then ends.
-type script struct {
-	grpc.BidiStreamingServer[wire.ApplicationBatch, wire.RuntimeBatch]
-	ctx     context.Context
-	batches []*wire.ApplicationBatch
-}
-
-func (s *script) Context() context.Context { return s.ctx }
-
-func (s *script) Send(*wire.RuntimeBatch) error { return nil }
-
-func (s *script) Recv() (*wire.ApplicationBatch, error) {
-	if len(s.batches) == 0 {
-		return nil, context.Canceled
-	}
-	b := s.batches[0]
-	s.batches = s.batches[1:]
-	return b, nil
-}
-
 // Whatever an application says, its stream ends in good order and leaves no registration.
-func FuzzFrames(f *testing.F) {
-	seed := func(frames ...*wire.ApplicationFrame) {
-		b, err := proto.Marshal(&wire.ApplicationBatch{Frames: frames})
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
+func FuzzStream(f *testing.F) {
 	m := message.Message{Type: message.Read, From: "hyperty://example.com/a", To: "hyperty://example.com/a"}
-	register := &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Register{Register: &wire.Register{Ref: 1, Name: "a"}}}
-	credit := &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Credit{Credit: &wire.Credit{Ref: 1, Units: 1 << 31}}}
-	leave := &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Unregister{Unregister: &wire.Unregister{Ref: 1}}}
-	seed(register, post(1, m.AppendBinary(nil)), credit, leave)
-	seed(register, leave, leave, post(1, m.AppendBinary(nil)), register)
-	seed(&wire.ApplicationFrame{}, credit)
-	f.Fuzz(func(t *testing.T, text []byte) {
-		var batch wire.ApplicationBatch
-		if proto.Unmarshal(text, &batch) != nil {
-			return
+	post, _ := wire.AppendMessage(nil, 1, true, &m)
+	register := wire.AppendControl(nil, &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Register{Register: &wire.Register{Ref: 1, Name: "a"}}})
+	credit := (&wire.Credit{Ref: 1, Units: 1 << 31, Responses: 1 << 31}).Append(nil)
+	leave := wire.AppendControl(nil, &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Unregister{Unregister: &wire.Unregister{Ref: 1}}})
+	none := wire.AppendControl(nil, &wire.ApplicationFrame{})
+	for _, seed := range [][][]byte{{register, post, credit, leave}, {register, leave, leave, post, register}, {none, credit}, {post[:7]}} {
+		var text []byte
+		for _, record := range seed {
+			text = append(text, record...)
 		}
+		f.Add(text)
+	}
+	hello := wire.AppendControl(nil, &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Hello{Hello: &wire.Hello{Protocol: wire.Protocol}}})
+	f.Fuzz(func(t *testing.T, text []byte) {
 		h := newHouse(t)
 		s := &Server{o: Options{Backend: h}, log: nullLog, ending: map[string]chan struct{}{}}
 		s.ctx, s.cancel = context.WithCancel(context.Background())
 		s.grace, s.hurry = context.WithTimeout(context.Background(), 10*time.Second)
 		defer s.hurry()
 		defer s.cancel()
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		hello := &wire.ApplicationBatch{Frames: []*wire.ApplicationFrame{{Frame: &wire.ApplicationFrame_Hello{Hello: &wire.Hello{Protocol: wire.Protocol}}}}}
-		if err := s.Attach(&script{ctx: ctx, batches: []*wire.ApplicationBatch{hello, &batch}}); err == nil {
-			t.Fatal("it ended well")
-		}
+		ended, end := context.WithCancel(context.Background())
+		end()
+		s.ended = ended
+		ours, theirs := net.Pipe()
+		said := make(chan struct{})
+		go func() {
+			defer close(said)
+			_, _ = theirs.Write(slices.Concat(hello, text))
+			_ = theirs.Close()
+		}()
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			_, _ = io.Copy(io.Discard, theirs)
+		}()
+		s.application(ours)
+		<-said
+		<-read
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if len(h.taken) > 0 {

@@ -2,7 +2,7 @@ package api
 
 import (
 	"bytes"
-	"context"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"net"
@@ -11,6 +11,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/protofly/protofly/sdk/hyperty"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
@@ -20,68 +23,86 @@ import (
 // hostile is an application that speaks the wire by hand.
 type hostile struct {
 	t      *testing.T
-	stream interface {
-		Send(*wire.ApplicationBatch) error
-		Recv() (*wire.RuntimeBatch, error)
-		CloseSend() error
+	conn   net.Conn
+	reader *wire.Reader
+}
+
+// connectHostile connects and says nothing but the preamble.
+func connectHostile(t *testing.T, socket string) *hostile {
+	t.Helper()
+	conn, err := wire.Open(limit(t), socket)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(40 * time.Second))
+	if _, err := conn.Write([]byte(wire.Preamble)); err != nil {
+		t.Fatal(err)
+	}
+	return &hostile{t, conn, wire.NewReader(conn)}
 }
 
 func newHostile(t *testing.T, socket string, protocol uint32) *hostile {
 	t.Helper()
-	link, err := wire.Dial(limit(t), socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = link.Close() })
-	ctx, cancel := context.WithCancel(limit(t))
-	t.Cleanup(cancel)
-	stream, err := wire.NewRuntimeClient(link).Attach(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &hostile{t, stream}
+	h := connectHostile(t, socket)
 	h.say(&wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Hello{Hello: &wire.Hello{Protocol: protocol}}})
+	if known, err := h.reader.Preamble(); !known || err != nil {
+		t.Fatal(known, err)
+	}
 	return h
 }
 
 func (h *hostile) say(frames ...*wire.ApplicationFrame) {
-	_ = h.stream.Send(&wire.ApplicationBatch{Frames: frames})
+	var b []byte
+	for _, f := range frames {
+		b = wire.AppendControl(b, f)
+	}
+	_, _ = h.conn.Write(b)
 }
 
 func (h *hostile) register(ref uint32, name string) {
 	h.say(&wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Register{Register: &wire.Register{Ref: ref, Name: name}}})
 }
 
-func post(ref uint32, raw []byte) *wire.ApplicationFrame {
-	return &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Post{Post: &wire.Carry{Ref: ref, Message: raw}}}
+// post posts what may be no message.
+func (h *hostile) post(ref uint32, raw []byte) {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(1+5+len(raw)))
+	b = binary.LittleEndian.AppendUint32(append(b, byte(wire.Carried)), ref)
+	_, _ = h.conn.Write(append(append(b, 0), raw...))
 }
 
-// next is the next frame for which f says yes, or the error that ended the stream.
-func (h *hostile) next(f func(*wire.RuntimeFrame) bool) (*wire.RuntimeFrame, error) {
+// next is the next record for which f says yes, or the error that ended the stream.
+func (h *hostile) next(f func(wire.Record, *wire.RuntimeFrame) bool) (wire.Record, error) {
 	for {
-		batch, err := h.stream.Recv()
+		rec, err := h.reader.Next()
 		if err != nil {
-			return nil, err
+			return rec, err
 		}
-		for _, frame := range batch.Frames {
-			if f(frame) {
-				return frame, nil
+		frame := &wire.RuntimeFrame{}
+		if rec.Kind == wire.Control {
+			if err := proto.Unmarshal(rec.Data, frame); err != nil {
+				return rec, err
 			}
+		}
+		if bye := frame.GetFarewell(); bye != nil {
+			return rec, errors.New(bye.Reason)
+		}
+		if f(rec, frame) {
+			return rec, nil
 		}
 	}
 }
 
 func (h *hostile) registered() {
 	h.t.Helper()
-	if _, err := h.next(func(f *wire.RuntimeFrame) bool { return f.GetRegistered() != nil }); err != nil {
+	if _, err := h.next(func(_ wire.Record, f *wire.RuntimeFrame) bool { return f.GetRegistered() != nil }); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
 func (h *hostile) endsWith(text string) {
 	h.t.Helper()
-	_, err := h.next(func(*wire.RuntimeFrame) bool { return false })
+	_, err := h.next(func(wire.Record, *wire.RuntimeFrame) bool { return false })
 	if err == nil || !strings.Contains(err.Error(), text) {
 		h.t.Fatalf("want an end that says %q: %v", text, err)
 	}
@@ -112,39 +133,66 @@ func TestHostileApplications(t *testing.T) {
 			}
 		},
 		"no hello": func(t *testing.T) {
+			m := connectHostile(t, socket)
+			m.post(1, nil)
+			if known, err := m.reader.Preamble(); !known || err != nil {
+				t.Fatal(known, err)
+			}
+			m.endsWith("begins with Hello")
+		},
+		"old": func(t *testing.T) {
+			newHostile(t, socket, 2).endsWith("version 2 of the application API, this runtime version 3")
+		},
+		"older": func(t *testing.T) {
 			link, err := wire.Dial(limit(t), socket)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer link.Close()
 			stream, err := wire.NewRuntimeClient(link).Attach(limit(t))
+			if err == nil {
+				err = stream.Send(&wire.ApplicationBatch{Frames: []*wire.ApplicationFrame{{Frame: &wire.ApplicationFrame_Hello{Hello: &wire.Hello{Protocol: 2}}}}})
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			(&hostile{t, stream}).say(post(1, nil))
-			(&hostile{t, stream}).endsWith("begins with Hello")
-		},
-		"old": func(t *testing.T) {
-			newHostile(t, socket, 0).endsWith("version 0 of the application API, this runtime version 2")
+			if _, err := stream.Recv(); err == nil || !strings.Contains(err.Error(), "version 2 of the application API, this runtime version 3") {
+				t.Fatal(err)
+			}
 		},
 		"no message": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
 			m.register(1, "mallory")
 			m.registered()
-			m.say(post(1, []byte{0xff, 0xff, 1, 2, 3}))
+			m.post(1, []byte{0xff, 0xff, 1, 2, 3})
 			m.endsWith("malformed message")
 		},
 		"oversize message": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
 			m.register(1, "mallory")
 			m.registered()
-			m.say(post(1, encoded(huge)))
+			m.post(1, encoded(huge))
 			m.endsWith("message too large")
 		},
-		"oversize batch": func(t *testing.T) {
+		"oversize record": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
-			m.say(post(1, make([]byte, wire.MaxBatch-100)))
+			m.post(1, make([]byte, wire.MaxRecord-10))
 			m.endsWith("malformed") // fits, and is no message
+			m = newHostile(t, socket, wire.Protocol)
+			_, _ = m.conn.Write([]byte{0xff, 0xff, 0xff, 0xff, 1})
+			m.endsWith("of 4294967295 bytes")
+		},
+		"short records": func(t *testing.T) {
+			for _, raw := range []string{"\x00\x00\x00\x00\x00", "\x01\x00\x00\x00\x01", "\x05\x00\x00\x00\x01\x01\x00\x00\x00", "\x02\x00\x00\x00\x02\x80"} {
+				m := newHostile(t, socket, wire.Protocol)
+				_, _ = m.conn.Write([]byte(raw))
+				m.endsWith("malformed record")
+			}
+		},
+		"no frame": func(t *testing.T) {
+			m := newHostile(t, socket, wire.Protocol)
+			_, _ = m.conn.Write([]byte("\x02\x00\x00\x00\x00\xff"))
+			m.endsWith("a frame that is none")
 		},
 		"flood": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
@@ -153,7 +201,7 @@ func TestHostileApplications(t *testing.T) {
 			release := h.holdPosts()
 			defer release()
 			for range 2 * wire.Window {
-				m.say(post(1, encoded(fine)))
+				m.post(1, encoded(fine))
 			}
 			m.endsWith("window")
 		},
@@ -166,7 +214,7 @@ func TestHostileApplications(t *testing.T) {
 		},
 		"asks and does not read": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
-			for range 200 {
+			for range 20 {
 				var frames []*wire.ApplicationFrame
 				for i := range uint32(2000) {
 					frames = append(frames, &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Register{
@@ -182,12 +230,12 @@ func TestHostileApplications(t *testing.T) {
 			m.registered()
 			forged := fine
 			forged.From, forged.ID = "hyperty://example.com/somebody", message.NumberID(77)
-			m.say(post(1, encoded(forged)))
-			f, err := m.next(func(f *wire.RuntimeFrame) bool { return f.GetDeliver() != nil })
+			m.post(1, encoded(forged))
+			rec, err := m.next(func(rec wire.Record, _ *wire.RuntimeFrame) bool { return rec.Kind == wire.Carried })
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, err := message.ParseBinary(f.GetDeliver().Message)
+			answer, err := message.ParseBinary(rec.Data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -199,6 +247,7 @@ func TestHostileApplications(t *testing.T) {
 		"unknown frame": func(t *testing.T) {
 			m := newHostile(t, socket, wire.Protocol)
 			m.say(&wire.ApplicationFrame{})
+			_, _ = m.conn.Write([]byte("\x03\x00\x00\x00\x07ab")) // a kind of record that is not known
 			m.register(1, "mallory")
 			m.registered()
 		},

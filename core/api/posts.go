@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/protofly/protofly/sdk/hyperty"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
@@ -12,9 +14,69 @@ import (
 // creditAt is after how many units the application is told, at the latest.
 const creditAt = 64
 
+// post takes a message that the application posts. Where nothing waits before it, and nobody has to be waited for, it is
+// posted at once.
+func (app *application) post(rec wire.Record) error {
+	parser := app.parsers[rec.Ref]
+	if parser == nil {
+		if len(app.parsers) >= maxHyperties {
+			clear(app.parsers)
+		}
+		parser = &message.Parser{}
+		app.parsers[rec.Ref] = parser
+	}
+	m, err := parser.Parse(rec.Data)
+	if err != nil {
+		return fmt.Errorf("post: %w", err)
+	}
+	cost := wire.Cost(len(rec.Data))
+	app.mu.Lock()
+	a := app.attached[rec.Ref]
+	if a == nil || a.leaving { // the runtime has ended it, and the application does not know yet
+		app.mu.Unlock()
+		return nil
+	}
+	if a.held >= wire.Window {
+		app.mu.Unlock()
+		return faultf("post: more than the window of %d units for %s allows", wire.Window, a.name)
+	}
+	if rec.Track {
+		if a.watched >= hyperty.MaxTracked {
+			app.mu.Unlock()
+			return faultf("post: more than %d messages of %s are tracked", hyperty.MaxTracked, a.name)
+		}
+		a.watched++
+	}
+	a.held += cost
+	a.count++
+	p := posted{m: m, cost: cost, number: a.count, track: rec.Track}
+	if a.inner == nil || a.running || a.posts.len() > 0 || len(a.behind) > 0 {
+		a.posts.push(p)
+		a.start()
+		app.mu.Unlock()
+		return nil
+	}
+	a.running = true
+	app.mu.Unlock()
+	err = a.put(app.server.ended, p)
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	a.running = false
+	if err == nil {
+		a.worked(p)
+		return nil
+	}
+	if !errors.Is(err, context.Canceled) {
+		p.err = err
+	}
+	a.posts.push(p)
+	a.start()
+	return nil
+}
+
 // start works off what was posted. mu is held.
 func (a *attachment) start() {
-	if !a.running && a.inner != nil && !a.app.ended && (len(a.posts) > 0 || a.leaving && len(a.behind) == 0) {
+	if !a.running && a.inner != nil && !a.app.ended && (a.posts.len() > 0 || a.leaving && len(a.behind) == 0) {
 		a.running = true
 		a.app.work.Go(a.run)
 	}
@@ -26,9 +88,7 @@ func (a *attachment) run() {
 	app := a.app
 	for {
 		app.mu.Lock()
-		batch := a.posts
-		a.posts = nil
-		if len(batch) == 0 || app.ended {
+		if a.posts.len() == 0 || app.ended {
 			a.running = false
 			leave := a.leaving && !app.ended && len(a.behind) == 0
 			app.mu.Unlock()
@@ -37,25 +97,23 @@ func (a *attachment) run() {
 			}
 			return
 		}
+		p := a.posts.pop()
+		waits := a.waits(p)
 		app.mu.Unlock()
-		for n, p := range batch {
-			last := n == len(batch)-1
-			if a.waits(p) {
-				a.tell(last)
+		if waits {
+			continue
+		}
+		err := p.err
+		if err == nil {
+			err = a.put(app.server.ended, p)
+		}
+		if errors.Is(err, context.Canceled) {
+			if a.wait(p) {
 				continue
 			}
-			err := a.put(app.server.ended, p)
-			if errors.Is(err, context.Canceled) {
-				if a.wait(p) {
-					a.tell(last)
-					continue
-				}
-				err = a.put(app.ctx, p) // too many are behind: then all wait
-			}
-			if !a.finish(p, err, last) {
-				break
-			}
+			err = a.put(app.ctx, p) // too many are behind: then all wait
 		}
+		a.finish(p, err)
 	}
 }
 
@@ -67,18 +125,12 @@ func (a *attachment) put(ctx context.Context, p posted) error {
 	if !p.track {
 		return a.inner.Post(ctx, p.m)
 	}
-	return a.inner.Watch(ctx, p.m, func(o hyperty.Outcome) { a.outcome(p.m.ID, o) })
-}
-
-// tell has the application told what was worked off, where that is much or this was the last for now.
-func (a *attachment) tell(last bool) {
-	if last {
-		a.app.poke()
-	}
+	id := p.m.ID
+	return a.inner.Watch(ctx, p.m, func(o hyperty.Outcome) { a.outcome(id, o) })
 }
 
 // finish notes a post that is worked off. It is false where the application has gone: the post is in doubt then.
-func (a *attachment) finish(p posted, err error, last bool) bool {
+func (a *attachment) finish(p posted, err error) bool {
 	app := a.app
 	if err != nil {
 		a.refuse(p.m, err)
@@ -92,24 +144,33 @@ func (a *attachment) finish(p posted, err error, last bool) bool {
 	}
 	app.mu.Lock()
 	defer app.mu.Unlock()
+	a.worked(p)
+	return true
+}
+
+// worked has the application told that a post is worked off: at once where that is much, else with something else, or in
+// a while. mu is held.
+func (a *attachment) worked(p posted) {
+	app := a.app
 	a.held -= p.cost
 	if len(a.done) == 0 {
 		app.owing = append(app.owing, a)
 	}
-	if n := len(a.done); n > 0 && a.done[n-1].first+a.done[n-1].n == p.number {
-		a.done[n-1].n++
+	if n := len(a.done); n > 0 && a.done[n-1].First+a.done[n-1].N == p.number {
+		a.done[n-1].N++
 	} else {
-		a.done = append(a.done, span{p.number, 1})
+		a.done = append(a.done, wire.Span{First: p.number, N: 1})
 	}
-	a.owed += p.cost
-	a.tell(last || a.owed >= creditAt)
-	return true
+	if a.owed += p.cost; a.owed >= creditAt {
+		app.poke()
+	} else if !app.hesitates {
+		app.hesitates = true
+		app.late.Reset(hesitation)
+	}
 }
 
-// waits queues a post whose receiver is behind.
+// waits queues a post whose receiver is behind. mu is held.
 func (a *attachment) waits(p posted) bool {
-	a.app.mu.Lock()
-	defer a.app.mu.Unlock()
 	queue := a.behind[p.destination()]
 	if queue == nil {
 		return false
@@ -152,7 +213,7 @@ func (a *attachment) work(to destination, queue *[]posted) {
 		}
 		app.mu.Unlock()
 		for _, p := range batch {
-			if !a.finish(p, a.put(app.ctx, p), true) {
+			if !a.finish(p, a.put(app.ctx, p)) {
 				break
 			}
 		}
@@ -168,7 +229,7 @@ func (a *attachment) outcome(id message.ID, o hyperty.Outcome) {
 	if app.ended || a.gone {
 		return
 	}
-	app.outcomes = append(app.outcomes, &wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Outcome{Outcome: &wire.Outcome{
-		Ref: a.ref, Id: id.String(), State: string(o.State), Code: uint32(o.Code), Reason: o.Reason}}})
+	app.control.Control(&wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Outcome{Outcome: &wire.Outcome{
+		Ref: a.ref, Id: strings.ToValidUTF8(id.String(), "?"), State: string(o.State), Code: uint32(o.Code), Reason: strings.ToValidUTF8(o.Reason, "?")}}})
 	app.poke()
 }

@@ -31,12 +31,18 @@ type Options struct {
 // Limits of what applications can have the runtime keep.
 const (
 	maxConnections = 256     // processes, at one time
-	maxStreams     = 64      // of one connection
+	maxStreams     = 16      // calls on one connection at one time
 	maxHyperties   = 256     // of one application
-	maxControl     = 1024    // frames that are no messages, waiting for an application that does not read
+	maxControl     = 1024    // frames of the kind that answer something, waiting for an application that does not read
 	maxOutgoing    = 4 << 20 // bytes of messages waiting for such an application
-	batchBytes     = 1 << 20 // that go out together; one message may exceed it
 	traceBuffer    = 8192    // events waiting for a watcher that does not keep up
+)
+
+// How long the parts of an application's life may take.
+const (
+	helloTime  = 5 * time.Second  // from the connection to its Hello
+	lingerTime = 5 * time.Second  // to read why it was ended
+	hesitation = time.Millisecond // that it may not know what was worked off: it goes with something else
 )
 
 // closeTime is how long the end of a hyperty may take.
@@ -48,6 +54,7 @@ type Server struct {
 	o      Options
 	log    hclog.Logger
 	grpc   *grpc.Server
+	front  *front
 	ended  context.Context // has ended: for posts that may not wait
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
@@ -82,9 +89,10 @@ func Serve(o Options) (*Server, error) {
 		grpc.ConnectionTimeout(5*time.Second), grpc.WaitForHandlers(true),
 	)
 	wire.RegisterRuntimeServer(s.grpc, s)
+	s.front = newFront(s, listener)
 	go func() {
 		defer close(s.done)
-		if err := s.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := s.grpc.Serve(s.front); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			s.log.Error("application API ended", "error", err)
 		}
 	}()
@@ -97,12 +105,26 @@ func (s *Server) Close(ctx context.Context) error {
 	s.cancel()
 	defer s.hurry()
 	defer context.AfterFunc(ctx, s.hurry)()
-	s.grpc.Stop() // waits for every stream's end
+	s.grpc.Stop() // waits for every call's end
 	<-s.done
+	_ = s.front.Close()
+	s.front.work.Wait() // for every application's
 	if s.grace.Err() != nil {
 		return fmt.Errorf("application API: hyperties were not unregistered in time: %w", ctx.Err())
 	}
 	return nil
+}
+
+// Attach refuses applications of earlier versions, whose stream was one of gRPC.
+func (s *Server) Attach(stream grpc.BidiStreamingServer[wire.ApplicationBatch, wire.RuntimeBatch]) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if len(first.Frames) == 0 || first.Frames[0].GetHello() == nil {
+		return status.Error(codes.InvalidArgument, "an application begins with Hello")
+	}
+	return status.Error(codes.FailedPrecondition, tooOld(first.Frames[0].GetHello().Protocol))
 }
 
 // Status is the RPC.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/protofly/protofly/sdk/hyperty/api"
@@ -39,16 +38,22 @@ type attached struct {
 	lastID  uint64
 	waiting map[message.ID]*request // without an answer, by the ID's key
 
-	queue   []outgoing         // taken, not yet sent
-	sent    map[uint64]receipt // sent on this connection, not yet confirmed, by the post's number
-	posts   uint64             // how many were sent on this connection
-	used    int                // units of the window that queue and sent take
-	usedBy  map[destination]int
+	queue   []receipt // taken, not yet sent
+	records api.Queue // of queue
+	sent    sent      // sent on this connection, not yet confirmed
+	posts   uint64    // how many were sent on this connection
+	used    int       // units of the window that queue and sent take
+	usedBy  map[destination]*int
+	lastTo  destination // of the message before, and what is in usedBy for it
+	lastBy  *int
 	dirty   bool // in the connection's list
 	heard   int  // responses that came and that the runtime does not know of yet
+	taken   int  // units of messages that were taken and that the runtime does not know of yet
+	owing   bool // in the connection's list
 	tracked map[message.ID]*tracked
 
 	intake intake
+	parser message.Parser // of the connection's reader
 }
 
 // receipt is what is kept of a message to tell its poster that it failed.
@@ -57,9 +62,9 @@ type receipt struct {
 	kind     message.Type
 	from, to message.URL
 	cost     int
+	by       *int // of the window, to the same destination
+	track    bool
 }
-
-func (r receipt) destination() destination { return destination{r.to, r.kind == message.Response} }
 
 // destination is what is held up together where a receiver is behind.
 type destination struct {
@@ -84,17 +89,11 @@ func (r receipt) refuse(err error) message.Message {
 	return m.Refuse(message.CodeUnavailable, "%s to %s: %v", r.kind, r.to, err)
 }
 
-type outgoing struct {
-	receipt
-	bytes []byte
-	track bool
-}
-
 var _ message.Bus = (*attached)(nil)
 
 func newAttached(c *Client, ref uint32, r Registration) *attached {
-	a := &attached{client: c, ref: ref, wish: r, waiting: map[message.ID]*request{}, sent: map[uint64]receipt{},
-		usedBy: map[destination]int{}, tracked: map[message.ID]*tracked{}}
+	a := &attached{client: c, ref: ref, wish: r, waiting: map[message.ID]*request{},
+		usedBy: map[destination]*int{}, tracked: map[message.ID]*tracked{}}
 	// IDs start anywhere, so that an answer to an earlier process at this address meets no request of this one.
 	a.lastID = uint64(rand.Uint32()) << 16
 	a.bus = minibus.New(minibus.Options{Out: a.out, Timeout: c.o.Timeout})
@@ -106,7 +105,7 @@ func (a *attached) register(conn *connection) {
 	if a.state != asked && a.state != registered {
 		return
 	}
-	a.state, a.dirty = asked, false
+	a.state, a.dirty, a.owing = asked, false, false
 	name := a.wish.Name
 	if a.url != "" {
 		name = identifier(a.url)
@@ -123,7 +122,7 @@ func (a *attached) again(conn *connection, pause time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-conn.stream.Context().Done():
+	case <-conn.ctx.Done():
 		return
 	}
 	a.client.mu.Lock()
@@ -140,8 +139,10 @@ func (a *attached) Listen(at message.URL, h message.Handler) (stop func()) {
 
 // Post takes a message; see [message.Bus].
 func (a *attached) Post(ctx context.Context, m message.Message) error {
-	a.number(&m)
-	return a.bus.Post(ctx, m)
+	if err := m.Check(); err != nil {
+		return err
+	}
+	return a.enqueue(ctx, &m, false)
 }
 
 // Request posts a message and waits for its response; see [message.Bus].
@@ -174,7 +175,7 @@ func (a *attached) number(m *message.Message) {
 
 // out is the way out of the bus: into the queue, when the window has room and the runtime is there.
 func (a *attached) out(ctx context.Context, m message.Message) error {
-	return a.enqueue(ctx, m, false)
+	return a.enqueue(ctx, &m, false)
 }
 
 // track posts m and has tell called with what becomes of it.
@@ -192,7 +193,7 @@ func (a *attached) track(ctx context.Context, m *message.Message, tell func(Outc
 	}
 	a.tracked[key] = &tracked{tell: tell}
 	c.mu.Unlock()
-	err := a.enqueue(ctx, *m, true)
+	err := a.enqueue(ctx, m, true)
 	if err != nil {
 		c.mu.Lock()
 		delete(a.tracked, key)
@@ -201,17 +202,44 @@ func (a *attached) track(ctx context.Context, m *message.Message, tell func(Outc
 	return err
 }
 
-func (a *attached) enqueue(ctx context.Context, m message.Message, track bool) error {
-	bytes := m.AppendBinary(make([]byte, 0, 64+len(m.From)+len(m.To)+len(m.Body)))
-	cost := api.Cost(len(bytes))
-	r := receipt{m.ID, m.Type, m.From, m.To, cost}
-	to := r.destination()
+// enqueue gives m a number, where it has none, and takes it as soon as the window has room and the runtime is there.
+func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) error {
 	c := a.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if m.ID.IsZero() {
+		a.lastID++
+		m.ID = message.NumberID(a.lastID)
+	}
+	to := destination{m.To, m.Type == message.Response}
+	for {
+		cost, by := api.Cost(a.records.Message(a.ref, track, m)), a.by(to)
+		if a.state == registered && c.conn != nil && api.Room(a.used, *by, cost) {
+			a.used += cost
+			*by += cost
+			a.queue = append(a.queue, receipt{m.ID, m.Type, m.From, m.To, cost, by, track})
+			break
+		}
+		a.records.Undo()
+		if err := a.room(ctx, m, to, cost); err != nil {
+			return err
+		}
+	}
+	if len(a.waiting) > 0 {
+		if r := a.waiting[m.ID.Key()]; r != nil {
+			r.out = true
+		}
+	}
+	a.markDirty(c.conn)
+	return nil
+}
+
+// room waits until m, of so many units, may be posted. mu is held.
+func (a *attached) room(ctx context.Context, m *message.Message, to destination, cost int) error {
+	c := a.client
 	for {
 		err := c.await(ctx, c.o.Wait, func() bool {
-			return a.state == ended || a.state == registered && c.conn != nil && api.Room(a.used, a.usedBy[to], cost)
+			return a.state == ended || a.state == registered && c.conn != nil && api.Room(a.used, *a.by(to), cost)
 		})
 		there := c.conn != nil && a.state == registered
 		if err == ErrDisconnected && there {
@@ -222,30 +250,39 @@ func (a *attached) enqueue(ctx context.Context, m message.Message, track bool) e
 		}
 		if err != nil && there && ctx.Err() != nil {
 			return fmt.Errorf("%s to %s: %w: %d units that were posted to it wait in the runtime, %d in all: %w",
-				m.Type, m.To, message.ErrBackpressure, a.usedBy[to], a.used, err)
+				m.Type, m.To, message.ErrBackpressure, *a.by(to), a.used, err)
 		}
 		if err != nil {
 			return fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
 		}
-		break
+		return nil
 	}
-	a.used += cost
-	a.usedBy[to] += cost
-	a.queue = append(a.queue, outgoing{r, bytes, track})
-	if r := a.waiting[m.ID.Key()]; r != nil {
-		r.out = true
+}
+
+// maxIdle is how many destinations to which nothing is on the way are remembered.
+const maxIdle = 64
+
+// by is how many units of the window are used by what is on the way to a destination. mu is held.
+func (a *attached) by(to destination) *int {
+	if a.lastBy != nil && a.lastTo == to {
+		return a.lastBy
 	}
-	a.markDirty(c.conn)
-	return nil
+	by := a.usedBy[to]
+	if by == nil {
+		if len(a.usedBy) >= maxIdle { // at most a window of them are in use
+			maps.DeleteFunc(a.usedBy, func(_ destination, by *int) bool { return *by == 0 })
+		}
+		by = new(int)
+		a.usedBy[to] = by
+	}
+	a.lastTo, a.lastBy = to, by
+	return by
 }
 
 // free takes a message off the window. mu is held.
 func (a *attached) free(r receipt) {
 	a.used -= r.cost
-	to := r.destination()
-	if a.usedBy[to] -= r.cost; a.usedBy[to] <= 0 {
-		delete(a.usedBy, to)
-	}
+	*r.by -= r.cost
 }
 
 // markDirty has the connection send what is queued. mu is held.
@@ -258,15 +295,13 @@ func (a *attached) markDirty(conn *connection) {
 }
 
 // confirm takes the runtime's word that posts have been worked off. mu is held.
-func (a *attached) confirm(posts []uint64) error {
-	for ; len(posts) >= 2; posts = posts[2:] {
-		first, n := posts[0], posts[1]
-		if n > uint64(len(a.sent)) {
-			return fmt.Errorf("the runtime has worked off %d posts of %s, only %d were sent", n, a.url, len(a.sent))
+func (a *attached) confirm(posts []api.Span) error {
+	for _, s := range posts {
+		if s.N > uint64(a.sent.count) {
+			return fmt.Errorf("the runtime has worked off %d posts of %s, only %d were sent", s.N, a.url, a.sent.count)
 		}
-		for i := range n {
-			if r, ok := a.sent[first+i]; ok {
-				delete(a.sent, first+i)
+		for i := range s.N {
+			if r, ok := a.sent.take(s.First + i); ok {
 				a.free(r)
 			}
 		}
@@ -294,18 +329,13 @@ func (a *attached) settled(f *api.Outcome) {
 func (a *attached) lost(why error, queued bool) {
 	c := a.client
 	c.mu.Lock()
-	gone := make([]receipt, 0, len(a.sent))
-	for _, n := range slices.Sorted(maps.Keys(a.sent)) {
-		gone = append(gone, a.sent[n])
-	}
-	clear(a.sent)
-	a.posts, a.heard = 0, 0
+	gone := a.sent.takeAll()
+	a.posts, a.heard, a.taken = 0, 0, 0
 	outcome := Outcome{State: InDoubt}
 	if queued {
-		for _, out := range a.queue {
-			gone = append(gone, out.receipt)
-		}
+		gone = append(gone, a.queue...)
 		a.queue, a.dirty = nil, false
+		a.records.Drop()
 		outcome = Outcome{State: Refused, Code: message.CodeUnavailable}
 	} else {
 		why = fmt.Errorf("%w (%w)", errInDoubt, why)

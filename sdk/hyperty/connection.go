@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
+	"runtime"
+	"slices"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
@@ -18,22 +20,26 @@ import (
 // connection is one stream to the runtime, from its Welcome to its end.
 type connection struct {
 	client  *Client
-	link    *api.Link
-	stream  grpc.BidiStreamingClient[api.ApplicationBatch, api.RuntimeBatch]
+	conn    net.Conn
+	reader  *api.Reader
+	credit  api.Credit      // that the reader has read last
+	ctx     context.Context // ends with the stream
 	cancel  context.CancelFunc
 	runtime message.URL
 	version string
 	kick    chan struct{} // the writer has something to do
+	late    *time.Timer   // the writer has something to do in a while
 
 	// Guarded by client.mu.
-	epoch   uint64
-	control []*api.ApplicationFrame
-	dirty   []*attached // whose queue is not empty
-	owing   []*attached // that have taken responses
+	epoch     uint64
+	control   api.Queue   // records that are no messages
+	dirty     []*attached // whose queue is not empty
+	owing     []*attached // that have taken messages or responses of which the runtime does not know
+	hesitates bool        // late is running
 }
 
-// batchBytes is how many bytes of messages go out together; one message may exceed it.
-const batchBytes = 1 << 20
+// hesitation is how long the runtime may not know of responses that were taken; they go with something else.
+const hesitation = time.Millisecond
 
 // handshakeTime is how long the runtime may take to welcome us.
 const handshakeTime = 5 * time.Second
@@ -42,46 +48,55 @@ const handshakeTime = 5 * time.Second
 func (c *Client) connect(ctx context.Context) (*connection, error) {
 	ctx, stop := context.WithTimeout(ctx, handshakeTime)
 	defer stop()
-	link, err := api.Dial(ctx, c.o.Socket)
+	raw, err := api.Open(ctx, c.o.Socket)
 	if err != nil {
 		return nil, err
 	}
+	conn := &connection{client: c, conn: raw, reader: api.NewReader(raw), kick: make(chan struct{}, 1)}
 	// The stream outlives ctx; until it is welcome, ctx ends it.
-	streamCtx, cancel := context.WithCancel(c.ctx)
-	release := context.AfterFunc(ctx, cancel)
-	conn := &connection{client: c, link: link, cancel: cancel, kick: make(chan struct{}, 1)}
-	err = conn.hello(streamCtx)
+	release := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	err = conn.hello()
 	if !release() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		cancel()
-		_ = link.Close()
+		_ = raw.Close()
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("it does not answer: %w", ctx.Err())
 		}
-		return nil, errors.New(status.Convert(err).Message())
+		return nil, err
 	}
+	conn.late = time.NewTimer(hesitation)
+	conn.ctx, conn.cancel = context.WithCancel(c.ctx)
 	return conn, nil
 }
 
-func (conn *connection) hello(ctx context.Context) (err error) {
-	if conn.stream, err = api.NewRuntimeClient(conn.link).Attach(ctx); err != nil {
+func (conn *connection) hello() error {
+	hello := &api.ApplicationFrame{Frame: &api.ApplicationFrame_Hello{Hello: &api.Hello{Protocol: api.Protocol}}}
+	if _, err := conn.conn.Write(api.AppendControl([]byte(api.Preamble), hello)); err != nil {
 		return err
 	}
-	hello := &api.Hello{Protocol: api.Protocol}
-	err = conn.stream.Send(&api.ApplicationBatch{Frames: []*api.ApplicationFrame{{Frame: &api.ApplicationFrame_Hello{Hello: hello}}}})
-	if err != nil && !errors.Is(err, io.EOF) { // of io.EOF, Recv tells the reason
-		return err
+	if known, err := conn.reader.Preamble(); err != nil {
+		return fmt.Errorf("it has ended the connection without a welcome: it is older than this library, which speaks version %d of the "+
+			"application API, or serves too many applications already: %w", api.Protocol, err)
+	} else if !known {
+		return fmt.Errorf("it is older than this library, which speaks version %d of the application API, or is no runtime: run a newer one", api.Protocol)
 	}
-	first, err := conn.stream.Recv()
+	rec, err := conn.reader.Next()
 	if err != nil {
-		return err
+		return fmt.Errorf("its welcome: %w", err)
 	}
-	if len(first.Frames) == 0 || first.Frames[0].GetWelcome() == nil {
+	var f api.RuntimeFrame
+	if rec.Kind != api.Control || proto.Unmarshal(rec.Data, &f) != nil {
 		return errors.New("it did not begin with a welcome: it is no runtime of this version")
 	}
-	w := first.Frames[0].GetWelcome()
+	if bye := f.GetFarewell(); bye != nil {
+		return errors.New(bye.Reason)
+	}
+	w := f.GetWelcome()
+	if w == nil {
+		return errors.New("it did not begin with a welcome: it is no runtime of this version")
+	}
 	if w.Protocol != api.Protocol {
 		return fmt.Errorf("it speaks version %d of the application API, this library version %d", w.Protocol, api.Protocol)
 	}
@@ -89,11 +104,6 @@ func (conn *connection) hello(ctx context.Context) (err error) {
 		return fmt.Errorf("its welcome: %w", err)
 	}
 	conn.version = w.Version
-	for _, f := range first.Frames[1:] {
-		if err := conn.frame(f); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -139,94 +149,138 @@ func (conn *connection) serve() error {
 		defer close(written)
 		conn.write()
 	}()
+	stop := context.AfterFunc(conn.ctx, func() { _ = conn.conn.Close() })
 	err := conn.read()
 	conn.cancel()
+	stop()
+	_ = conn.conn.Close()
 	<-written
-	_ = conn.link.Close()
 	return err
 }
 
 func (conn *connection) read() error {
 	for {
-		batch, err := conn.stream.Recv()
-		if errors.Is(err, io.EOF) {
+		rec, err := conn.reader.Next()
+		switch {
+		case errors.Is(err, io.EOF):
 			return errors.New("the runtime has ended")
+		case err != nil:
+			return err
+		}
+		switch rec.Kind {
+		case api.Carried:
+			err = conn.deliver(rec.Ref, rec.Data)
+		case api.Credits:
+			err = conn.confirmed(rec.Data)
+		case api.Control:
+			err = conn.frame(rec.Data)
 		}
 		if err != nil {
-			return errors.New(status.Convert(err).Message())
+			return err
 		}
-		for _, f := range batch.Frames {
-			if err := conn.frame(f); err != nil {
-				return err
-			}
+		if !conn.reader.More() {
+			conn.settle()
 		}
 	}
 }
 
 // write sends whatever is queued, together, and never waits for more.
 func (conn *connection) write() {
+	defer conn.late.Stop()
+	var out api.Queue
 	for {
 		select {
 		case <-conn.kick:
-		case <-conn.stream.Context().Done():
+			if conn.onlyOwes() { // who handles what was taken may have an answer for it, and both go together
+				runtime.Gosched()
+			}
+		case <-conn.late.C:
+		case <-conn.ctx.Done():
 			return
 		}
 		for {
-			frames := conn.collect()
-			if len(frames) == 0 {
+			if conn.collect(&out); out.Size() == 0 {
 				break
 			}
-			if err := conn.stream.Send(&api.ApplicationBatch{Frames: frames}); err != nil {
-				return // the reader learns why
+			if out.Write(conn.conn) != nil {
+				_ = conn.conn.Close() // the reader learns why
+				return
 			}
 		}
 	}
 }
 
-// collect takes what goes out next: first what is short, then messages, from each hyperty in turn.
-func (conn *connection) collect() []*api.ApplicationFrame {
+func (conn *connection) onlyOwes() bool {
+	conn.client.mu.Lock()
+	defer conn.client.mu.Unlock()
+	return conn.control.Size() == 0 && len(conn.dirty) == 0
+}
+
+// owe notes that a has taken something of which the runtime does not know. mu is held.
+func (conn *connection) owe(a *attached) {
+	if !a.owing {
+		a.owing = true
+		conn.owing = append(conn.owing, a)
+	}
+	if a.taken >= creditAt {
+		conn.poke()
+	}
+}
+
+// settle is called when everything that was read is handled: the runtime learns what was taken. That only responses were
+// waits a little for something that it can go with.
+func (conn *connection) settle() {
+	conn.client.mu.Lock()
+	defer conn.client.mu.Unlock()
+	if len(conn.owing) == 0 {
+		return
+	}
+	if slices.ContainsFunc(conn.owing, func(a *attached) bool { return a.taken > 0 }) {
+		conn.poke()
+	} else if !conn.hesitates {
+		conn.hesitates = true
+		conn.late.Reset(hesitation)
+	}
+}
+
+// collect takes what goes out next: first what is short, then messages.
+func (conn *connection) collect(out *api.Queue) {
 	c := conn.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	frames := conn.control
-	conn.control = nil
+	out.Move(&conn.control)
 	for _, a := range conn.owing {
-		frames = append(frames, &api.ApplicationFrame{Frame: &api.ApplicationFrame_Credit{
-			Credit: &api.Credit{Ref: a.ref, Responses: uint32(a.heard)}}})
-		a.heard = 0
+		if a.owing { // else it was registered again
+			credit := api.Credit{Ref: a.ref, Units: uint32(a.taken), Responses: uint32(a.heard)}
+			out.Credit(&credit)
+			a.taken, a.heard, a.owing = 0, 0, false
+		}
 	}
-	conn.owing = nil
-	size := 0
-	for len(conn.dirty) > 0 && size < batchBytes {
-		a := conn.dirty[0]
-		n := 0
-		for ; n < len(a.queue) && size < batchBytes; n++ {
-			out := a.queue[n]
-			size += len(out.bytes)
-			frames = append(frames, &api.ApplicationFrame{Frame: &api.ApplicationFrame_Post{
-				Post: &api.Carry{Ref: a.ref, Message: out.bytes, Track: out.track}}})
+	conn.owing, conn.hesitates = conn.owing[:0], false
+	for _, a := range conn.dirty {
+		if !a.dirty {
+			continue
+		}
+		a.dirty = false
+		for _, r := range a.queue {
 			a.posts++
-			a.sent[a.posts] = out.receipt
-			if out.track {
-				if t := a.tracked[out.id.Key()]; t != nil {
+			a.sent.add(a.posts, r)
+			if r.track {
+				if t := a.tracked[r.id.Key()]; t != nil {
 					t.out = true
 				}
 			}
 		}
-		if n == len(a.queue) {
-			a.queue, a.dirty = nil, false
-			conn.dirty = conn.dirty[1:]
-		} else {
-			a.queue = a.queue[n:]
-			conn.dirty = append(conn.dirty[1:], a)
-		}
+		out.Move(&a.records)
+		a.queue = a.queue[:0]
 	}
-	return frames
+	clear(conn.dirty)
+	conn.dirty = conn.dirty[:0]
 }
 
 // send queues a control frame. mu is held.
 func (conn *connection) send(f *api.ApplicationFrame) {
-	conn.control = append(conn.control, f)
+	conn.control.Control(f)
 	conn.poke()
 }
 

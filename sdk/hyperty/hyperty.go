@@ -20,6 +20,7 @@ var ErrClosed = errors.New("the hyperty is closed")
 type Hyperty struct {
 	bus          message.Bus
 	url, runtime message.URL
+	syncManager  message.URL // canonical
 	end          func(ctx context.Context) error
 	stop         func()
 	log          hclog.Logger  // nil: none
@@ -34,9 +35,10 @@ type Hyperty struct {
 	handler   func(context.Context, Received)
 	responses func(context.Context, message.Message)
 	objects   *syncher.Syncher
-	listening bool // Handle or Receive has been called
-	deaf      bool // neither was, for as long as a message waits
-	tracked   int  // messages without a final state
+	listening bool        // Handle or Receive has been called
+	deaf      bool        // neither was, for as long as a message waits
+	lastTo    message.URL // that a message was posted to
+	tracked   int         // messages without a final state
 }
 
 // takingBus is a bus on which a listener can say when it has taken a message.
@@ -48,7 +50,7 @@ type takingBus interface {
 // unregisters the address and closes the bus. Applications get theirs from a [Runtime].
 func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context) error) *Hyperty {
 	h := &Hyperty{
-		bus: bus, url: url, runtime: runtime, end: end,
+		bus: bus, url: url, runtime: runtime, syncManager: runtime.Join("sm").Canonical(), end: end,
 		incoming: make(chan Received),
 		done:     make(chan struct{}),
 		handling: make(chan struct{}),

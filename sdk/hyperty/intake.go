@@ -13,8 +13,9 @@ import (
 // It is guarded by the client's mu.
 type intake struct {
 	queue   []incoming
-	units   int // of the window that queue takes
-	free    int // messages in queue that cost nothing: responses
+	spare   []incoming // memory for the next queue
+	units   int        // of the window that queue takes
+	free    int        // messages in queue that cost nothing: responses
 	running bool
 	opened  bool // somebody listens
 }
@@ -36,25 +37,25 @@ const (
 const creditAt = 64
 
 // deliver takes a message from the runtime. A response goes past everything that waits: to the request, at once.
-func (c *Client) deliver(conn *connection, ref uint32, m message.Message, cost int) error {
+func (conn *connection) deliver(ref uint32, data []byte) error {
+	c := conn.client
 	c.mu.Lock()
 	a := c.attached[ref]
+	c.mu.Unlock()
 	if a == nil {
-		c.mu.Unlock()
 		return nil
 	}
+	m, err := a.parser.Parse(data)
+	if err != nil {
+		return fmt.Errorf("from the runtime: %w", err)
+	}
+	cost := api.Cost(len(data))
 	if m.Type != message.Response {
-		defer c.mu.Unlock()
-		if a.intake.units+cost > maxIntake {
-			return fmt.Errorf("the runtime sent more than the window for %s allows", a.url)
-		}
-		a.take(incoming{m, cost, c.epochOf(conn)})
-		return nil
+		return a.came(conn, incoming{m, cost, 0})
 	}
-	if a.heard++; a.heard == 1 {
-		conn.owing = append(conn.owing, a)
-		conn.poke()
-	}
+	c.mu.Lock()
+	a.heard++
+	conn.owe(a)
 	_, asked := a.waiting[m.ID.Key()]
 	if !asked {
 		a.take(incoming{m: m})
@@ -63,6 +64,37 @@ func (c *Client) deliver(conn *connection, ref uint32, m message.Message, cost i
 	if asked {
 		a.answer(m)
 	}
+	return nil
+}
+
+// came takes a message that is no response. Where nothing waits, and the listeners have room, they get it at once.
+func (a *attached) came(conn *connection, in incoming) error {
+	c, i := a.client, &a.intake
+	c.mu.Lock()
+	in.epoch = c.epochOf(conn)
+	if i.units+in.cost > maxIntake {
+		c.mu.Unlock()
+		return fmt.Errorf("the runtime sent more than the window for %s allows", a.url)
+	}
+	if !i.opened || i.running || len(i.queue) > 0 || c.closed {
+		a.take(in)
+		c.mu.Unlock()
+		return nil
+	}
+	c.mu.Unlock()
+	// Only this goroutine adds to the queue.
+	n, full := a.bus.DeliverNow(in.m)
+	if n == 0 && !full {
+		c.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if full {
+		a.take(in)
+		return nil
+	}
+	a.taken += in.cost
+	conn.owe(a)
 	return nil
 }
 
@@ -112,9 +144,9 @@ func (a *attached) pump() {
 	for {
 		c.mu.Lock()
 		batch := i.queue
-		i.queue = nil
+		i.queue, i.spare = i.spare[:0], nil
 		if len(batch) == 0 {
-			i.running = false
+			i.running, i.queue = false, nil
 			c.mu.Unlock()
 			return
 		}
@@ -133,6 +165,9 @@ func (a *attached) pump() {
 			}
 			batch[n].m = message.Message{}
 		}
+		c.mu.Lock()
+		i.spare = batch
+		c.mu.Unlock()
 	}
 }
 
@@ -144,7 +179,9 @@ func (a *attached) credit(epoch uint64, units, free int) {
 	a.intake.units -= units
 	a.intake.free -= free
 	if units > 0 && c.conn != nil && c.conn.epoch == epoch {
-		c.conn.send(&api.ApplicationFrame{Frame: &api.ApplicationFrame_Credit{Credit: &api.Credit{Ref: a.ref, Units: uint32(units)}}})
+		a.taken += units
+		c.conn.owe(a)
+		c.conn.poke()
 	}
 }
 
@@ -176,8 +213,8 @@ func (a *attached) close(ctx context.Context) error {
 	defer cancel()
 	c := a.client
 	c.mu.Lock()
-	err := c.await(ctx, 0, func() bool { return len(a.queue)+len(a.sent) == 0 || a.state == ended })
-	left := len(a.queue) + len(a.sent)
+	err := c.await(ctx, 0, func() bool { return len(a.queue)+a.sent.count == 0 || a.state == ended })
+	left := len(a.queue) + a.sent.count
 	if a.state != ended {
 		a.state = closing
 		if c.conn != nil {

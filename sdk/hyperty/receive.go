@@ -118,7 +118,7 @@ func (h *Hyperty) take(ctx context.Context, m message.Message, r minibus.Receipt
 		if responses != nil {
 			responses(ctx, m)
 		}
-	case ofObjects(m, h.runtime):
+	case h.ofObjects(&m):
 		if objects == nil && m.Type == message.Create { // else the syncher listens here too
 			refusal := m.Refuse(message.CodeNotFound, "%s observes no data objects", h.url)
 			_ = h.bus.Post(ctx, refusal)
@@ -200,13 +200,13 @@ func (h *Hyperty) unheard(ctx context.Context, m message.Message, r minibus.Rece
 
 // ofObjects tells whether m belongs to the synchronisation of data objects: an invitation, the end of an object, a
 // change, a request to observe one (specification, "Reporter–Observer protocol").
-func ofObjects(m message.Message, runtime message.URL) bool {
+func (h *Hyperty) ofObjects(m *message.Message) bool {
 	from := m.From.Canonical()
 	switch m.Type {
 	case message.Create:
 		return strings.HasSuffix(string(from), "/subscription")
 	case message.Update, message.Delete, message.Forward:
-		return from == runtime.Join("sm").Canonical()
+		return from == h.syncManager
 	}
 	return false
 }

@@ -29,16 +29,33 @@ func (h *Hyperty) SendType(ctx context.Context, to message.URL, t message.Type, 
 
 // Post posts a message as it is; an empty From is the hyperty's own address. See [message.Bus].
 func (h *Hyperty) Post(ctx context.Context, m message.Message) error {
-	if err := h.Err(); err != nil {
-		return fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
+	if err := h.mayPost(m.Type, m.To); err != nil {
+		return err
 	}
 	if m.From == "" {
 		m.From = h.url
 	}
-	if _, err := message.ParseURL(string(m.To)); err != nil {
+	return h.bus.Post(ctx, m)
+}
+
+// mayPost tells whether messages may be posted to an address. That of the message before is not checked again.
+func (h *Hyperty) mayPost(t message.Type, to message.URL) error {
+	h.mu.Lock()
+	why, known := h.why, to == h.lastTo && to != ""
+	h.mu.Unlock()
+	if why != nil {
+		return fmt.Errorf("%s to %s: %w", t, to, why)
+	}
+	if known {
+		return nil
+	}
+	if _, err := message.ParseURL(string(to)); err != nil {
 		return err
 	}
-	return h.bus.Post(ctx, m)
+	h.mu.Lock()
+	h.lastTo = to
+	h.mu.Unlock()
+	return nil
 }
 
 // Request sends a message of the type t and waits for its answer. body is as for [Hyperty.Send]. Where the answer's
@@ -49,10 +66,7 @@ func (h *Hyperty) Request(ctx context.Context, to message.URL, t message.Type, b
 	if err != nil {
 		return message.Result{}, fmt.Errorf("%s to %s: %w", t, to, err)
 	}
-	if err := h.Err(); err != nil {
-		return message.Result{}, fmt.Errorf("%s to %s: %w", t, to, err)
-	}
-	if _, err := message.ParseURL(string(to)); err != nil {
+	if err := h.mayPost(t, to); err != nil {
 		return message.Result{}, err
 	}
 	answer, err := h.bus.Request(ctx, message.Message{Type: t, From: h.url, To: to, Body: raw})

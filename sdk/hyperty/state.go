@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -118,29 +120,17 @@ func (c *Client) ask(ctx context.Context, r Registration) (*attached, error) {
 }
 
 // frame takes one frame from the runtime. An error ends the connection.
-func (conn *connection) frame(f *api.RuntimeFrame) error {
+func (conn *connection) frame(data []byte) error {
 	c := conn.client
+	var f api.RuntimeFrame
+	if err := proto.Unmarshal(data, &f); err != nil {
+		return fmt.Errorf("from the runtime: %w", err)
+	}
 	switch f := f.Frame.(type) {
-	case *api.RuntimeFrame_Deliver:
-		m, err := message.ParseBinary(f.Deliver.Message)
-		if err != nil {
-			return fmt.Errorf("from the runtime: %w", err)
-		}
-		return c.deliver(conn, f.Deliver.Ref, m, api.Cost(len(f.Deliver.Message)))
 	case *api.RuntimeFrame_Registered:
 		c.registered(conn, f.Registered)
 	case *api.RuntimeFrame_Ended:
 		c.ended(conn, f.Ended)
-	case *api.RuntimeFrame_Credit:
-		c.mu.Lock()
-		if a := c.attached[f.Credit.Ref]; a != nil {
-			if err := a.confirm(f.Credit.Posts); err != nil {
-				c.mu.Unlock()
-				return err
-			}
-			c.wake()
-		}
-		c.mu.Unlock()
 	case *api.RuntimeFrame_Outcome:
 		c.mu.Lock()
 		a := c.attached[f.Outcome.Ref]
@@ -148,8 +138,27 @@ func (conn *connection) frame(f *api.RuntimeFrame) error {
 		if a != nil {
 			a.settled(f.Outcome)
 		}
+	case *api.RuntimeFrame_Farewell:
+		return errors.New(f.Farewell.Reason)
 	}
 	return nil
+}
+
+// confirmed takes the runtime's credit.
+func (conn *connection) confirmed(data []byte) error {
+	c := conn.client
+	if err := conn.credit.Parse(data); err != nil {
+		return fmt.Errorf("from the runtime: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.attached[conn.credit.Ref]
+	if a == nil {
+		return nil
+	}
+	err := a.confirm(conn.credit.Posts)
+	c.wake()
+	return err
 }
 
 func (c *Client) registered(conn *connection, f *api.Registered) {
@@ -169,7 +178,7 @@ func (c *Client) registered(conn *connection, f *api.Registered) {
 			a.markDirty(conn)
 		}
 		if again && a.hyperty != nil && !c.closed {
-			c.work.Go(func() { a.hyperty.resume(conn.stream.Context()) })
+			c.work.Go(func() { a.hyperty.resume(conn.ctx) })
 		}
 		c.wake()
 		c.mu.Unlock()

@@ -15,6 +15,9 @@ var ErrClosed = errors.New("the bus is closed")
 // DefaultInbox is how many messages wait for one listener before whoever delivers has to wait.
 const DefaultInbox = 256
 
+// keptItems is how many messages an idle listener keeps memory for: who answers one by one allocates none.
+const keptItems = 4
+
 // inbox is a bounded queue with one consumer, whose goroutine runs only while there is something to consume.
 type inbox struct {
 	handle TakingHandler
@@ -83,18 +86,22 @@ func (i *inbox) room() bool {
 // run handles what is queued and ends when nothing is left: an idle listener holds no goroutine.
 func (i *inbox) run() {
 	defer i.group.wg.Done()
+	var spare []item // memory for the next queue
 	for {
 		i.mu.Lock()
 		if len(i.queue) == 0 || i.stopped || i.group.ctx.Err() != nil {
 			i.running = false
 			left := i.queue
 			i.queue = nil
+			if len(left) == 0 && cap(left) <= keptItems {
+				i.queue = left
+			}
 			i.mu.Unlock()
 			fail(left)
 			return
 		}
 		batch := i.queue
-		i.queue = nil
+		i.queue = spare[:0]
 		i.release()
 		i.mu.Unlock()
 		for n := range batch {
@@ -105,6 +112,7 @@ func (i *inbox) run() {
 			i.handle(i.group.ctx, batch[n].m, batch[n].r)
 			batch[n] = item{}
 		}
+		spare = batch
 	}
 }
 

@@ -83,6 +83,15 @@ func (b *MiniBus) Hand(ctx context.Context, m message.Message, r Receipt) (taken
 	return n > 0
 }
 
+// DeliverNow is Deliver without waiting, for a message that is no response. n is how many listen; where an inbox is full,
+// nothing is done and full is true.
+func (b *MiniBus) DeliverNow(m message.Message) (n int, full bool) {
+	if n, full = b.listeners.HandNow(m.To, m, Receipt{}, nil); n == 0 && !full {
+		n, full = b.listeners.HandNow(message.Default, m, Receipt{}, nil)
+	}
+	return n, full
+}
+
 // Close ends every listener and request, and waits for the handlers that are running. It must not be called from a
 // handler.
 func (b *MiniBus) Close() {

@@ -12,7 +12,21 @@ import (
 	"github.com/protofly/protofly/sdk/hyperty/peercred"
 )
 
-// Link is one connection to a runtime's socket. It does not dial again when it breaks.
+// Open opens an application's connection to the runtime at the socket, and makes sure that it is this user's own.
+// Nothing has been said on it.
+func Open(ctx context.Context, socket string) (net.Conn, error) {
+	raw, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	if err := peercred.Check(raw); err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return raw, nil
+}
+
+// Link is one connection for calls of gRPC to a runtime's socket. It does not dial again when it breaks.
 type Link struct {
 	*grpc.ClientConn
 	raw net.Conn
@@ -20,12 +34,8 @@ type Link struct {
 
 // Dial connects to the runtime at the socket, and makes sure that it is this user's own.
 func Dial(ctx context.Context, socket string) (*Link, error) {
-	raw, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	raw, err := Open(ctx, socket)
 	if err != nil {
-		return nil, err
-	}
-	if err := peercred.Check(raw); err != nil {
-		_ = raw.Close()
 		return nil, err
 	}
 	var taken atomic.Bool
