@@ -117,7 +117,7 @@ func BenchmarkArrive(b *testing.B) {
 			got := newCounter()
 			home.ListenApart(alice, func(_ context.Context, _ message.Message, r minibus.Receipt) { r.Taken() })
 			a := bus.Arrival{Remote: away, Door: away, Message: message.Message{ID: message.NumberID(1), Type: message.Update, From: bob, To: alice, Body: bodyOf(size)},
-				Receipt: minibus.Receipt{By: got}}
+				Receipt: minibus.Receipt{By: got, Cost: uint32(size)}}
 			b.ReportAllocs()
 			b.SetBytes(int64(size))
 			sent := int64(0)

@@ -206,7 +206,7 @@ func ofObjects(m message.Message, runtime message.URL) bool {
 	case message.Create:
 		return strings.HasSuffix(string(from), "/subscription")
 	case message.Update, message.Delete, message.Forward:
-		return from == runtime.Join("sm").Canonical()
+		return strings.HasSuffix(string(from), "/sm") && from == runtime.Join("sm").Canonical() // few have to be compared
 	}
 	return false
 }

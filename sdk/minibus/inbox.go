@@ -23,7 +23,7 @@ type inbox struct {
 	group  *group
 
 	mu      sync.Mutex
-	queue   *queue // nil: nothing waits
+	queue   queue
 	running bool
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
 
@@ -35,34 +35,58 @@ type item struct {
 	r Receipt
 }
 
-// queue is a list of items whose memory is used again.
-type queue struct{ items []item }
+// queue is a list of items, in blocks whose memory is used again: it grows without being copied, and what was handled
+// takes nothing.
+type queue struct {
+	first, last *block
+	n           int // items
+}
 
-func (q *queue) len() int {
-	if q == nil {
-		return 0
-	}
-	return len(q.items)
+type block struct {
+	items [32]item
+	n     int // items in use
+	next  *block
 }
 
 // group is what the inboxes of one bus share: their context, the wait for their goroutines, and the memory of their
-// queues: a queue is needed only while something waits in it, or is handled.
+// queues, which is needed only while something waits or is handled.
 type group struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	spare  sync.Pool // of *queue
+	spare  sync.Pool // of *block
+}
+
+func (g *group) block() *block {
+	if b, ok := g.spare.Get().(*block); ok {
+		return b
+	}
+	return &block{}
+}
+
+// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Who gives them counts the
+// cost until it is settled, so the limit is not what bounds the memory; and a session brings hundreds of messages at a
+// time: those that their listener only has not come to yet are not to be put aside first.
+const burst = 64
+
+// full tells whether there is no place for the message. mu is held.
+func (i *inbox) full(in *item) bool {
+	limit := i.limit
+	if in.r.Cost > 0 {
+		limit *= burst
+	}
+	return i.queue.n >= limit
 }
 
 // push queues a message. It waits for a place, unless at once has it go over the limit instead.
-func (i *inbox) push(ctx context.Context, in item, atOnce bool) error {
+func (i *inbox) push(ctx context.Context, in *item, atOnce bool) error {
 	for {
 		i.mu.Lock()
 		if i.ended() {
 			i.mu.Unlock()
 			return ErrClosed
 		}
-		if i.queue.len() < i.limit || atOnce {
+		if atOnce || !i.full(in) {
 			i.add(in)
 			i.mu.Unlock()
 			return nil
@@ -83,13 +107,13 @@ func (i *inbox) push(ctx context.Context, in item, atOnce bool) error {
 }
 
 // try is push without waiting: where there is no place it does nothing, and full is true.
-func (i *inbox) try(in item) (full bool, err error) {
+func (i *inbox) try(in *item) (full bool, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch {
 	case i.ended():
 		return false, ErrClosed
-	case i.queue.len() >= i.limit:
+	case i.full(in):
 		return true, nil
 	}
 	i.add(in)
@@ -97,13 +121,20 @@ func (i *inbox) try(in item) (full bool, err error) {
 }
 
 // add queues a message and has it handled. mu is held.
-func (i *inbox) add(in item) {
-	if i.queue == nil {
-		if i.queue, _ = i.group.spare.Get().(*queue); i.queue == nil {
-			i.queue = &queue{}
+func (i *inbox) add(in *item) {
+	q := &i.queue
+	if q.last == nil || q.last.n == len(q.last.items) {
+		b := i.group.block()
+		if q.last == nil {
+			q.first = b
+		} else {
+			q.last.next = b
 		}
+		q.last = b
 	}
-	i.queue.items = append(i.queue.items, in)
+	q.last.items[q.last.n] = *in
+	q.last.n++
+	q.n++
 	if !i.running {
 		i.running = true
 		i.group.wg.Add(1)
@@ -112,36 +143,39 @@ func (i *inbox) add(in item) {
 }
 
 // room tells whether a message would find a place.
-func (i *inbox) room() bool {
+func (i *inbox) room(in *item) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.queue.len() < i.limit || i.stopped.Load()
+	return !i.full(in) || i.stopped.Load()
 }
 
 // run handles what is queued and ends when nothing is left: an idle listener holds no goroutine.
 func (i *inbox) run() {
 	defer i.group.wg.Done()
 	for batch := i.next(); batch != nil; batch = i.next() {
-		for n := range batch.items {
-			in := &batch.items[n]
-			if i.ended() {
-				in.fail()
-			} else {
-				i.handle(i.group.ctx, in.m, in.r)
+		for b := batch; b != nil; {
+			for n := range b.n {
+				if in := &b.items[n]; i.ended() {
+					in.fail()
+				} else {
+					i.handle(i.group.ctx, in.m, in.r)
+				}
+				b.items[n] = item{}
 			}
-			*in = item{}
+			next := b.next
+			b.n, b.next = 0, nil
+			i.group.spare.Put(b)
+			b = next
 		}
-		batch.items = batch.items[:0]
-		i.group.spare.Put(batch)
 	}
 }
 
 // next is what has been queued since the last time; nil: nothing, and the goroutine has to end.
-func (i *inbox) next() *queue {
+func (i *inbox) next() *block {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	batch := i.queue
-	i.queue = nil
+	batch := i.queue.first
+	i.queue = queue{}
 	i.release()
 	i.running = batch != nil
 	return batch
@@ -160,12 +194,12 @@ func (i *inbox) release() {
 func (i *inbox) stop() {
 	i.mu.Lock()
 	i.stopped.Store(true)
-	left := i.queue
-	i.queue = nil
+	left := i.queue.first
+	i.queue = queue{}
 	i.release()
 	i.mu.Unlock()
-	if left != nil {
-		for n := range left.items {
+	for ; left != nil; left = left.next {
+		for n := range left.n {
 			left.items[n].fail()
 		}
 	}

@@ -107,14 +107,14 @@ func (l *Listeners) Hand(ctx context.Context, at message.URL, m message.Message,
 func (l *Listeners) HandNow(at message.URL, m message.Message, r Receipt, before func()) (n int, full bool) {
 	boxes := l.boxes(at)
 	if len(boxes) == 1 && before == nil {
-		full, err := boxes[0].box(&m).try(item{m, r})
+		full, err := boxes[0].box(&m).try(&item{m, r})
 		if full || err != nil { // an error: it stopped listening meanwhile
 			return 0, full
 		}
 		return 1, false
 	}
 	for _, in := range boxes {
-		if !in.box(&m).room() {
+		if !in.box(&m).room(&item{m, r}) {
 			return 0, true
 		}
 	}
@@ -139,7 +139,7 @@ func (l *Listeners) boxes(at message.URL) []*listener {
 func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Message, r Receipt, atOnce bool) (n int, err error) {
 	if r.By == nil || len(boxes) == 1 {
 		for _, in := range boxes {
-			switch err := in.box(&m).push(ctx, item{m, r}, atOnce); err {
+			switch err := in.box(&m).push(ctx, &item{m, r}, atOnce); err {
 			case nil:
 				n++
 			case ErrClosed: // it stopped listening meanwhile
@@ -154,7 +154,7 @@ func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Messa
 		all.mu.Lock()
 		all.left++
 		all.mu.Unlock()
-		if err = in.box(&m).push(ctx, item{m, Receipt{By: all}}, atOnce); err == nil {
+		if err = in.box(&m).push(ctx, &item{m, Receipt{By: all}}, atOnce); err == nil {
 			n++
 			continue
 		}

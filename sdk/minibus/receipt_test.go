@@ -151,3 +151,47 @@ func TestHandNow(t *testing.T) {
 		l.Close()
 	})
 }
+
+// A message that is counted elsewhere until it is settled is queued as it comes; the limit of others stays what it is.
+func TestMessagesWithACostComeInBursts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := minibus.NewListeners(2)
+		hold, handled := make(chan struct{}), 0
+		l.ListenTaking(alice, func(_ context.Context, _ message.Message, r minibus.Receipt) {
+			<-hold
+			handled++
+			r.Taken()
+		})
+		m := message.Message{Type: message.Update, From: bob, To: alice}
+		var ledger settled
+		hand := func(r minibus.Receipt) (taken int) {
+			for n, full := l.HandNow(alice, m, r, nil); !full && taken < 1000; n, full = l.HandNow(alice, m, r, nil) {
+				taken += n
+			}
+			return taken
+		}
+		l.HandNow(alice, m, minibus.Receipt{}, nil)
+		synctest.Wait() // it is being handled
+		if n := hand(minibus.Receipt{}); n != 2 {
+			t.Errorf("%d messages without a receipt were queued, want 2", n)
+		}
+		if n := hand(minibus.Receipt{By: &ledger, Cost: 1}); n != 2*64-2 {
+			t.Errorf("%d messages with a cost were queued, want %d", n, 2*64-2)
+		}
+		if n := hand(minibus.Receipt{By: &ledger}); n != 0 {
+			t.Errorf("%d messages with a receipt that counts nothing were queued, want none", n)
+		}
+		close(hold)
+		synctest.Wait()
+		if handled != 1+2*64 || ledger.n != 2*64-2 {
+			t.Errorf("%d handled, %d settled", handled, ledger.n)
+		}
+		l.Close()
+	})
+}
+
+// settled counts.
+type settled struct{ n int }
+
+func (s *settled) Settled(uint64, uint32, int)                   { s.n++ }
+func (s *settled) Failed(uint64, uint32, message.Message, error) {}
