@@ -26,6 +26,7 @@ type inbox struct {
 	queue   queue
 	running bool
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
+	waiters int           // who wait for a place, or were woken and have not got it yet
 
 	stopped atomic.Bool // is set while mu is held
 }
@@ -66,13 +67,14 @@ func (g *group) block() *block {
 
 // burst is how many times its limit an inbox takes of messages whose receipts have a cost. Who gives them counts the
 // cost until it is settled, so the limit is not what bounds the memory; and a session brings hundreds of messages at a
-// time: those that their listener only has not come to yet are not to be put aside first.
+// time: those that their listener only has not come to yet are not to be put aside first. While somebody waits for a
+// place all are alike, lest he never gets one.
 const burst = 64
 
 // full tells whether there is no place for the message. mu is held.
 func (i *inbox) full(in *item) bool {
 	limit := i.limit
-	if in.r.Cost > 0 {
+	if in.r.Cost > 0 && i.waiters == 0 {
 		limit *= burst
 	}
 	return i.queue.n >= limit
@@ -80,17 +82,22 @@ func (i *inbox) full(in *item) bool {
 
 // push queues a message. It waits for a place, unless at once has it go over the limit instead.
 func (i *inbox) push(ctx context.Context, in *item, atOnce bool) error {
-	for {
-		i.mu.Lock()
-		if i.ended() {
-			i.mu.Unlock()
-			return ErrClosed
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for waits := false; ; waits = true {
+		if waits {
+			i.waiters--
 		}
-		if atOnce || !i.full(in) {
+		switch {
+		case i.ended():
+			return ErrClosed
+		case ctx.Err() != nil && waits:
+			return ctx.Err()
+		case atOnce || !i.full(in):
 			i.add(in)
-			i.mu.Unlock()
 			return nil
 		}
+		i.waiters++
 		if i.space == nil {
 			i.space = make(chan struct{})
 		}
@@ -99,10 +106,9 @@ func (i *inbox) push(ctx context.Context, in *item, atOnce bool) error {
 		select {
 		case <-space:
 		case <-ctx.Done():
-			return ctx.Err()
 		case <-i.group.ctx.Done():
-			return ErrClosed
 		}
+		i.mu.Lock()
 	}
 }
 

@@ -190,6 +190,51 @@ func TestMessagesWithACostComeInBursts(t *testing.T) {
 	})
 }
 
+// Who waits for a place is not passed by for ever by those that never wait.
+func TestBurstsEndWhereSomebodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := minibus.NewListeners(2)
+		hold := make(chan struct{})
+		l.ListenTaking(alice, func(_ context.Context, _ message.Message, r minibus.Receipt) {
+			<-hold
+			r.Taken()
+		})
+		m := message.Message{Type: message.Update, From: bob, To: alice}
+		for range 3 { // one is being handled, two fill the inbox
+			l.HandNow(alice, m, minibus.Receipt{}, nil)
+			synctest.Wait()
+		}
+		var ledger settled
+		counted := minibus.Receipt{By: &ledger, Cost: 1}
+		if n, full := l.HandNow(alice, m, counted, nil); n != 1 || full {
+			t.Fatal("there is no room for one that is counted elsewhere", n, full)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() {
+			_, err := l.Deliver(ctx, alice, m)
+			gone <- err
+		}()
+		synctest.Wait()
+		if n, full := l.HandNow(alice, m, counted, nil); n != 0 || !full {
+			t.Error("it passed one that waits", n, full)
+		}
+		cancel()
+		if err := <-gone; err != context.Canceled {
+			t.Error(err)
+		}
+		if n, full := l.HandNow(alice, m, counted, nil); n != 1 || full {
+			t.Error("nobody waits any more, and there is no room", n, full)
+		}
+		close(hold)
+		synctest.Wait()
+		l.Close()
+		if ledger.n != 2 {
+			t.Errorf("%d settled, want 2", ledger.n)
+		}
+	})
+}
+
 // settled counts.
 type settled struct{ n int }
 
