@@ -153,7 +153,7 @@ func TestAMessageAllocatesLittle(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	post(2 * n)
 	runtime.ReadMemStats(&after)
-	if each := float64(after.Mallocs-before.Mallocs) / n; each > 4 {
-		t.Errorf("%.2f allocations a message in both runtimes together, at most 2 in each are allowed", each)
+	if each := float64(after.Mallocs-before.Mallocs) / n; each > 2.5 { // 2 where the session has to put it aside, because the application is behind
+		t.Errorf("%.2f allocations a message in both runtimes together", each)
 	}
 }
