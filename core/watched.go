@@ -131,8 +131,8 @@ func (w *watched) answers(one *watch) {
 }
 
 // Receipt goes with a watched message to a listener in this runtime; see bus.Watcher.
-func (w *watched) Receipt(m *message.Message) minibus.Receipt {
-	if one := w.find(m); one != nil {
+func (w *watched) Receipt(m message.Message) minibus.Receipt {
+	if one := w.find(&m); one != nil {
 		return minibus.Receipt{By: one}
 	}
 	return minibus.Receipt{}

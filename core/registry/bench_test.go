@@ -3,6 +3,9 @@ package registry
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/protofly/protofly/core/bus"
@@ -17,87 +20,193 @@ func (nowhere) Deploy(context.Context, Deployment) error                  { retu
 func (nowhere) Undeploy(context.Context, message.URL) error               { return nil }
 func (nowhere) Forward(context.Context, bus.Route, message.Message) error { return nil }
 
-// crowd is a Registry that knows n addresses at n/100 runtimes, each with a live connection or none.
-func crowd(tb testing.TB, n int, live bool) (*Registry, []message.URL) {
+// perRuntime is how many addresses of the crowd live at one runtime.
+const perRuntime = 100
+
+func someone(i int) message.URL {
+	return message.URL(fmt.Sprintf("hyperty://example.com/some-hyperty-%d", i))
+}
+
+// crowd is a Registry that knows n addresses, perRuntime at each runtime, each with a live connection or none.
+func crowd(tb testing.TB, n int, live bool) *Registry {
 	b := bus.New(bus.Options{Runtime: "hyperty-runtime://example.com/a"})
-	r := New(Options{Runtime: "hyperty-runtime://example.com/a", Domain: "example.com", Bus: b, Deployer: nowhere{}, Policy: Never})
+	r := New(Options{Runtime: "hyperty-runtime://example.com/a", Domain: "example.com", Bus: b, Deployer: nowhere{}, Policy: Never,
+		MaxAddresses: 1 << 21})
 	b.Connect(r, nowhere{}, r)
 	r.Start()
 	tb.Cleanup(func() { r.Close(context.Background()); b.Close() })
 	r.AddStub(Stub{URL: "hyperty-runtime://example.com/a/protostub/1", Role: sdk.RoleNode, Domain: "example.com"})
-	urls := make([]message.URL, n)
 	r.ask(context.Background(), func() {
 		for i := range n {
-			rem, _ := r.meet(message.URL(fmt.Sprintf("hyperty-runtime://example.com/r%d", i/100)))
+			rem, _ := r.meet(message.URL(fmt.Sprintf("hyperty-runtime://example.com/r%d", i/perRuntime)))
 			if live && rem.conn == nil {
 				r.numbers++
 				stub := message.URL(fmt.Sprintf("hyperty-runtime://example.com/a/p2prequester/%d", i))
 				rem.conn = &connection{number: r.numbers, remote: rem, plugin: "alpha", role: sdk.RoleRequester, stub: stub, door: stub, state: message.Live}
 				r.refreshWay(rem)
 			}
-			urls[i] = message.URL(fmt.Sprintf("hyperty://example.com/some-hyperty-%d", i))
-			if !r.learn(rem, urls[i], listed) {
+			if !r.learn(rem, someone(i), listed) {
 				tb.Fatal("not learned")
 			}
 		}
 	})
-	return r, urls
+	return r
 }
 
-// BenchmarkResolve resolves messages to 1,024 of the n known addresses; "any" to all of them in no order, where a
-// million addresses do not fit the processor's caches, "map" is what one look-up in a Go map alone costs there.
+// workingSet is how many addresses one application is in talks with.
+const workingSet = 64
+
+// calls are addresses in the order in which messages go to them. The texts are the callers' own, one behind the other,
+// as the address of a message that has just been read is in the processor's cache: what is far away is the Registry's.
+// "set" is a few of the n known ones again and again, "uniform" all n in no order, each as far from the caches as a
+// table of that size is.
+func calls(n int, pattern string) []message.URL {
+	random := rand.New(rand.NewPCG(1, 2))
+	order := random.Perm(n)
+	if pattern == "set" {
+		order = order[:min(n, workingSet)]
+	}
+	var text strings.Builder
+	ends := make([]int, len(order))
+	for i, one := range order {
+		text.WriteString(string(someone(one)))
+		ends[i] = text.Len()
+	}
+	urls := make([]message.URL, len(order))
+	for i, end := range ends {
+		begin := 0
+		if i > 0 {
+			begin = ends[i-1]
+		}
+		urls[i] = message.URL(text.String()[begin:end])
+	}
+	if pattern == "uniform" {
+		return urls
+	}
+	list := make([]message.URL, 4096)
+	for i := range list {
+		list[i] = urls[random.IntN(len(urls))]
+	}
+	return list
+}
+
+var (
+	sizes    = []int{10, 10_000, 1_000_000}
+	patterns = []string{"set", "uniform"}
+)
+
+// BenchmarkResolve resolves messages to addresses of which n are known: see calls. Nothing can be much quicker there
+// than BenchmarkBareMap.
 func BenchmarkResolve(b *testing.B) {
-	for _, n := range []int{10, 10_000, 1_000_000} {
-		for _, way := range []string{"direct", "relay", "any", "map"} {
-			b.Run(fmt.Sprintf("%s/%d", way, n), func(b *testing.B) { benchmarkResolve(b, n, way) })
-		}
-	}
-}
-
-func benchmarkResolve(b *testing.B, n int, way string) {
-	r, urls := crowd(b, n, way != "relay")
-	among := uint64(n)
-	if way == "direct" || way == "relay" {
-		among = min(among, 1024)
-	}
-	plain := map[message.URL]address{}
-	if way == "map" {
-		for _, u := range urls {
-			plain[u] = address{until: 1}
-		}
-	}
-	m := message.Message{Type: message.Update, From: "hyperty://example.com/me"}
-	ctx := context.Background()
-	b.ReportAllocs()
-	for x := uint64(1); b.Loop(); {
-		x ^= x << 13
-		x ^= x >> 7
-		x ^= x << 17
-		m.To = urls[x%among*(uint64(n)/among)]
-		if way == "map" {
-			if plain[m.To].until == 0 {
-				b.Fatal("lost")
+	for _, way := range []string{"direct", "relay"} {
+		for _, n := range sizes {
+			for _, pattern := range patterns {
+				b.Run(fmt.Sprintf("%s/%d/%s", way, n, pattern), func(b *testing.B) {
+					r, to := crowd(b, n, way == "direct"), calls(n, pattern)
+					m := message.Message{Type: message.Update, From: "hyperty://example.com/me"}
+					ctx := context.Background()
+					runtime.GC()
+					b.ReportAllocs()
+					for i := 0; b.Loop(); i++ {
+						if i == len(to) {
+							i = 0
+						}
+						m.To = to[i]
+						if route, err := r.Resolve(ctx, m); err != nil || route.Direct != (way == "direct") {
+							b.Fatal(route, err)
+						}
+					}
+				})
 			}
-		} else if route, err := r.Resolve(ctx, m); err != nil || route.Direct != (way != "relay") {
-			b.Fatal(route, err)
 		}
 	}
 }
 
-func BenchmarkLearn(b *testing.B) {
-	r, urls := crowd(b, 100_000, true)
-	rem, _ := r.remotes.get("hyperty-runtime://example.com/r0")
-	b.ReportAllocs()
-	r.ask(context.Background(), func() {
-		for i := 0; b.Loop(); i++ {
-			r.learn(rem, urls[i%100], listed)
+// BenchmarkBareMap is the floor under BenchmarkResolve: one look-up in a Go map of the same addresses, and nothing else.
+func BenchmarkBareMap(b *testing.B) {
+	for _, n := range sizes {
+		for _, pattern := range patterns {
+			b.Run(fmt.Sprintf("%d/%s", n, pattern), func(b *testing.B) {
+				bare, to := make(map[message.URL]uint32), calls(n, pattern)
+				for i := range n {
+					bare[someone(i)] = uint32(i) + 1
+				}
+				runtime.GC()
+				for i := 0; b.Loop(); i++ {
+					if i == len(to) {
+						i = 0
+					}
+					if bare[to[i]] == 0 {
+						b.Fatal("lost")
+					}
+				}
+			})
 		}
-	})
+	}
+}
+
+// BenchmarkLearn enters an address where n are known: "new" one that is not, "again" one that is, "full" a new one for
+// which another one has to go. B/url is what the Registry keeps for each that is known, its text included.
+func BenchmarkLearn(b *testing.B) {
+	for _, n := range sizes {
+		for _, what := range []string{"new", "again", "full"} {
+			b.Run(fmt.Sprintf("%s/%d", what, n), func(b *testing.B) {
+				before := heapBytes()
+				r := crowd(b, n, true)
+				each := float64(heapBytes()-before) / float64(n)
+				rem, _ := r.remotes.get("hyperty-runtime://example.com/r0")
+				first := n
+				if what == "again" {
+					first = 0
+				}
+				urls := make([]message.URL, 1<<16)
+				for i := range urls {
+					urls[i] = someone(first + i)
+				}
+				if what == "again" {
+					urls = urls[:min(n, perRuntime)]
+				}
+				if what == "full" {
+					r.opts.MaxAddresses = n
+				}
+				runtime.GC()
+				b.ReportAllocs()
+				learned := true
+				r.ask(context.Background(), func() {
+					for i := 0; b.Loop(); i++ {
+						if i == len(urls) {
+							i = 0
+							if what == "new" {
+								b.StopTimer()
+								for _, u := range urls {
+									r.forget(u)
+								}
+								b.StartTimer()
+							}
+						}
+						learned = r.learn(rem, urls[i], listed) && learned
+					}
+				})
+				if !learned {
+					b.Fatal("not learned")
+				}
+				b.ReportMetric(each, "B/url")
+			})
+		}
+	}
+}
+
+func heapBytes() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func TestTheDirectWayAllocatesNothing(t *testing.T) {
-	r, urls := crowd(t, 1000, true)
-	m := message.Message{Type: message.Update, From: "hyperty://example.com/me", To: urls[500]}
+	r := crowd(t, 1000, true)
+	m := message.Message{Type: message.Update, From: "hyperty://example.com/me", To: someone(500)}
 	if n := testing.AllocsPerRun(1000, func() { r.Resolve(context.Background(), m) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

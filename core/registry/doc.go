@@ -12,8 +12,8 @@
 //
 // One goroutine, the loop, writes all of it: status events, answers, timers come to it as tasks. It never waits for a
 // bus, a stub or a deployment; what may block runs in goroutines of its own whose outcome is the next task. Resolve
-// runs in its caller's goroutine and only reads: the address table (sharded, so that one more address does not copy
-// the others) and, for each remote runtime, an immutable record of the current way that the loop replaces.
+// runs in its caller's goroutine and only reads, without a lock: the address table (see table.go) and, for each remote
+// runtime, an immutable record of the current way that the loop replaces.
 //
 // # Resolve, in the specification's order
 //

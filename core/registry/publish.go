@@ -187,9 +187,9 @@ func cutList(urls []message.URL) (first, rest []message.URL) {
 // publicLocals are the hyperties and data objects that others may know of; never nil. It runs in the loop.
 func (r *Registry) publicLocals() []message.URL {
 	urls := make([]message.URL, 0, r.locals.len())
-	r.locals.each(0, shardCount, func(url message.URL, l *local) bool {
-		if !l.private {
-			urls = append(urls, url)
+	r.locals.each(0, shardCount, func(in *item[*local]) bool {
+		if !in.value.private {
+			urls = append(urls, in.key())
 		}
 		return true
 	})
@@ -258,7 +258,8 @@ func (r *Registry) SetChanges(ctx context.Context, on bool) error {
 				r.dropFollower(remote)
 			}
 		}
-		r.remotes.each(0, shardCount, func(_ message.URL, rem *remote) bool {
+		r.remotes.each(0, shardCount, func(in *item[*remote]) bool {
+			rem := in.value
 			switch live := rem.conn != nil && rem.conn.state == message.Live; {
 			case on && live:
 				r.follow(rem)

@@ -263,8 +263,8 @@ func (r *Registry) leave(ctx context.Context, l *local) error {
 // inDomainRegistry are the entries that this runtime keeps there. It runs in the loop.
 func (r *Registry) inDomainRegistry() []*local {
 	var list []*local
-	r.locals.each(0, shardCount, func(_ message.URL, l *local) bool {
-		if !l.private {
+	r.locals.each(0, shardCount, func(in *item[*local]) bool {
+		if l := in.value; !l.private {
 			list = append(list, l)
 		}
 		return true

@@ -131,11 +131,12 @@ func (r *Registry) Close(ctx context.Context) error {
 // listeners are all that the Registry listens with. It is called when the loop has ended.
 func (r *Registry) listeners() []func() {
 	stops := r.stops
-	r.stubs.each(0, shardCount, func(_ message.URL, s *stub) bool {
-		stops = append(stops, s.stop)
+	r.stubs.each(0, shardCount, func(in *item[*stub]) bool {
+		stops = append(stops, in.value.stop)
 		return true
 	})
-	r.remotes.each(0, shardCount, func(_ message.URL, rem *remote) bool {
+	r.remotes.each(0, shardCount, func(in *item[*remote]) bool {
+		rem := in.value
 		for _, c := range []*connection{rem.conn, rem.next} {
 			if c != nil && c.stopDoor != nil {
 				stops = append(stops, c.stopDoor)

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -11,14 +12,16 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// remote is a remote runtime.
+// remote is a remote runtime: what messages to it look at. It is small, so that it is near for many of them.
 type remote struct {
-	url message.URL         // canonical
-	way atomic.Pointer[way] // never nil
+	way   atomic.Pointer[way] // never nil
+	url   message.URL         // canonical
+	asked atomic.Bool         // a wake is on its way to the loop
+	*dealings
+}
 
-	asked atomic.Bool // a wake is on its way to the loop
-
-	// The loop's own.
+// dealings is what the loop alone knows of a remote runtime.
+type dealings struct {
 	handlers []Handler   // what it offers, as the Domain Registry says
 	readAt   time.Time   // when the Domain Registry last said so
 	conn     *connection // the current entry, or nil
@@ -44,9 +47,12 @@ type way struct {
 type address struct {
 	remote *remote
 	joined uint64 // the number of the connection whose entry the address is in
-	until  int64  // Unix seconds; it stays longer while a connection is live
+	until  uint32 // Unix seconds; it stays longer while a connection is live
 	source source
 }
+
+// seconds is t in Unix seconds, as address keeps it: until the year 2106.
+func seconds(t time.Time) uint32 { return uint32(t.Unix()) }
 
 // source is who said that an address lives where it does.
 type source uint8
@@ -81,8 +87,27 @@ type connection struct {
 // in tells whether c is its runtime's current entry, or the one that is to follow it.
 func (c *connection) in(rem *remote) bool { return c != nil && (rem.conn == c || rem.next == c) }
 
-// addressKey is the form in which an address is in the tables: what is below a hyperty or data object lives with it.
-func addressKey(u message.URL) message.URL { return u.Base().Canonical() }
+// addressKey is the form in which an address is in the tables: what is below a hyperty or data object lives with it. It
+// is u.Base().Canonical(), with a short way for what nearly all addresses look like: every message takes it.
+func addressKey(u message.URL) message.URL {
+	s := string(u)
+	colon := strings.IndexByte(s, ':')
+	if colon < 0 || !strings.HasPrefix(s[colon:], "://") || s[0] == 'r' { // no address; or runtime://, in another spelling
+		return u.Base().Canonical()
+	}
+	domain := colon + len("://")
+	slash := strings.IndexByte(s[domain:], '/')
+	if slash < 0 {
+		return u
+	}
+	name := domain + slash + 1
+	if end := strings.IndexByte(s[name:], '/'); end > 0 {
+		return u[:name+end]
+	} else if end == 0 || name == len(s) { // a slash too many
+		return u.Base().Canonical()
+	}
+	return u
+}
 
 // meet returns the entry of a remote runtime, new if need be. Where the table is full the entry is not kept: it is
 // good for a relay and nothing else. It runs in the loop.
@@ -91,7 +116,7 @@ func (r *Registry) meet(url message.URL) (rem *remote, kept bool) {
 	if rem, ok := r.remotes.get(url); ok {
 		return rem, true
 	}
-	rem = &remote{url: url}
+	rem = &remote{url: url, dealings: &dealings{}}
 	rem.way.Store(&way{wake: true})
 	if r.remotes.len() >= r.opts.MaxRemotes {
 		rem.way.Store(&way{})
@@ -122,7 +147,7 @@ func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 		}
 		rem.refs++
 	}
-	now := address{remote: rem, joined: old.joined, source: max(from, old.source), until: time.Now().Add(r.opts.CacheTime).Unix()}
+	now := address{remote: rem, joined: old.joined, source: max(from, old.source), until: seconds(time.Now().Add(r.opts.CacheTime))}
 	if c := rem.conn; c != nil && c.state == message.Live && now.joined != c.number {
 		now.joined = c.number
 		c.addresses.Add(1)
@@ -130,22 +155,21 @@ func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 	} else if !known {
 		r.opts.Trace.Emit(trace.Event{Kind: trace.Learned, To: key, Peer: rem.url})
 	}
-	r.addresses.set(key, now)
+	if !known || now != old {
+		r.addresses.set(key, now)
+	}
 	return true
 }
 
-// makeRoom drops the address that ends first of a few in the shard that key falls in.
+// makeRoom drops the address that ends first of a few that are near key in the table. It runs in the loop.
 func (r *Registry) makeRoom(key message.URL) bool {
 	var victim message.URL
-	oldest, seen := int64(0), 0
-	for u, a := range r.addresses.shard(key).m {
-		if victim == "" || a.until < oldest {
-			victim, oldest = u, a.until
+	oldest := uint32(0)
+	r.addresses.some(key, 8, func(in *item[address]) {
+		if victim == "" || in.value.until < oldest {
+			victim, oldest = in.key(), in.value.until
 		}
-		if seen++; seen == 8 {
-			break
-		}
-	}
+	})
 	if victim == "" {
 		return false
 	}
@@ -217,17 +241,18 @@ func (r *Registry) sweepPause() time.Duration { return r.opts.CacheTime * sweepS
 // sweep drops what has expired, a few shards each time. It runs in the loop.
 func (r *Registry) sweep() {
 	now := time.Now()
-	r.addresses.each(r.swept, r.swept+sweepShards, func(key message.URL, a address) bool {
-		if a.until < now.Unix() && a.remote.way.Load().direct.Door == "" {
-			r.forget(key)
+	r.addresses.each(r.swept, r.swept+sweepShards, func(in *item[address]) bool {
+		if a := &in.value; a.until < seconds(now) && a.remote.way.Load().direct.Door == "" {
+			r.forget(in.key())
 		}
 		return true
 	})
-	r.remotes.each(r.swept, r.swept+sweepShards, func(url message.URL, rem *remote) bool {
+	r.remotes.each(r.swept, r.swept+sweepShards, func(in *item[*remote]) bool {
+		rem := in.value
 		c := rem.conn
 		if rem.refs == 0 && (c == nil || c.state == message.Failed && now.Sub(c.since) > r.opts.CacheTime) {
 			r.unfollow(rem)
-			r.remotes.delete(url)
+			r.remotes.delete(rem.url)
 		}
 		return true
 	})

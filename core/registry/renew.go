@@ -28,8 +28,8 @@ const (
 // one carries messages until its successor is live. It does not wait.
 func (r *Registry) Renew(plugin string) {
 	r.do(func() {
-		r.remotes.each(0, shardCount, func(_ message.URL, rem *remote) bool {
-			if c := rem.conn; c != nil && c.plugin == plugin {
+		r.remotes.each(0, shardCount, func(in *item[*remote]) bool {
+			if c := in.value.conn; c != nil && c.plugin == plugin {
 				r.renew(c)
 			}
 			return true

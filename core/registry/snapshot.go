@@ -100,7 +100,8 @@ func (r *Registry) emptyStatus() Status {
 
 // fillStatus runs in the loop.
 func (r *Registry) fillStatus(s *Status) {
-	r.locals.each(0, shardCount, func(_ message.URL, l *local) bool {
+	r.locals.each(0, shardCount, func(in *item[*local]) bool {
+		l := in.value
 		if l.reporter == "" {
 			s.Hyperties = append(s.Hyperties, HypertyStatus{l.url, l.name, l.user, l.since})
 		} else {
@@ -108,12 +109,13 @@ func (r *Registry) fillStatus(s *Status) {
 		}
 		return true
 	})
-	r.stubs.each(0, shardCount, func(_ message.URL, st *stub) bool {
-		s.Stubs = append(s.Stubs, st.status())
+	r.stubs.each(0, shardCount, func(in *item[*stub]) bool {
+		s.Stubs = append(s.Stubs, in.value.status())
 		return true
 	})
 	for _, connected := range []bool{true, false} {
-		r.remotes.each(0, shardCount, func(_ message.URL, rem *remote) bool {
+		r.remotes.each(0, shardCount, func(in *item[*remote]) bool {
+			rem := in.value
 			if (rem.conn != nil) != connected {
 				return true
 			}

@@ -107,7 +107,7 @@ func (r *Registry) dropStub(url message.URL, undeploy bool) {
 			}
 		}
 		s.stop()
-		r.leaving.delete(url.Canonical())
+		r.do(func() { r.leaving.delete(url.Canonical()) })
 	})
 }
 

@@ -2,75 +2,139 @@ package registry
 
 import (
 	"hash/maphash"
-	"sync"
 	"sync/atomic"
 
 	"github.com/protofly/protofly/sdk/message"
 )
 
-const shardCount = 256
-
-// table maps canonical addresses to V. Any goroutine reads; the loop writes. A write holds one of the shards for the
-// time of one map operation, so readers neither wait for each other nor see a copy being made.
+// table maps canonical addresses to V. Any goroutine reads, at any time and without a lock; the loop writes.
+//
+// A million addresses are in no cache, so what a look-up costs is how many places of that memory it goes to, one after
+// the other. Here it is one, the item, which has its key and its value; where it is stands in tags, of a byte for each
+// item, which are few enough to be near. Keys are in one of shardCount indexes, by their hash. Each grows by itself, so
+// what a write costs does not depend on how many are known.
 type table[V any] struct {
 	seed   maphash.Seed
 	n      atomic.Int64
 	shards [shardCount]shard[V]
 }
 
+const (
+	shardBits  = 8
+	shardCount = 1 << shardBits
+)
+
+// shard is a part of a table. The loop alone uses the numbers.
 type shard[V any] struct {
-	mu sync.RWMutex
-	m  map[message.URL]V
-	_  [32]byte // shards on cache lines of their own
+	index atomic.Pointer[index[V]] // nil: nothing in it
+	live  int                      // items
+	used  int                      // places that are not free: those of the items, and those of items that have gone
 }
 
 func newTable[V any]() *table[V] { return &table[V]{seed: maphash.MakeSeed()} }
 
-func (t *table[V]) shard(u message.URL) *shard[V] {
-	return &t.shards[maphash.String(t.seed, string(u))%shardCount]
-}
+func (t *table[V]) hash(u message.URL) uint64 { return maphash.String(t.seed, string(u)) }
 
-func (t *table[V]) get(u message.URL) (V, bool) {
-	s := t.shard(u)
-	s.mu.RLock()
-	v, ok := s.m[u]
-	s.mu.RUnlock()
-	return v, ok
-}
+func (t *table[V]) shard(hash uint64) *shard[V] { return &t.shards[hash>>(64-shardBits)] }
 
-func (t *table[V]) set(u message.URL, v V) {
-	s := t.shard(u)
-	s.mu.Lock()
-	if s.m == nil {
-		s.m = make(map[message.URL]V)
+func (t *table[V]) get(u message.URL) (v V, ok bool) {
+	h := t.hash(u)
+	if x := t.shard(h).index.Load(); x != nil {
+		if at := x.find(h, u); at >= 0 {
+			return x.items[at].value, true
+		}
 	}
-	before := len(s.m)
-	s.m[u] = v
-	grown := len(s.m) - before
-	s.mu.Unlock()
-	t.n.Add(int64(grown))
+	return v, false
+}
+
+// set enters v, or replaces what was there: by a new item, so that who reads the old one reads all of it.
+func (t *table[V]) set(u message.URL, v V) {
+	h := t.hash(u)
+	s := t.shard(h)
+	x, before := s.index.Load(), -1
+	if x != nil {
+		before = x.find(h, u)
+	}
+	if x == nil || x.crowded(s.used+1) {
+		x = t.resize(s, s.live+1)
+		before = x.find(h, u)
+	}
+	in := newItem(u, v)
+	x.add(h, &in)
+	s.used++
+	if before >= 0 {
+		x.mark(before, gone)
+		return
+	}
+	s.live++
+	t.n.Add(1)
 }
 
 func (t *table[V]) delete(u message.URL) {
-	s := t.shard(u)
-	s.mu.Lock()
-	before := len(s.m)
-	delete(s.m, u)
-	shrunk := before - len(s.m)
-	s.mu.Unlock()
-	t.n.Add(int64(-shrunk))
+	h := t.hash(u)
+	s := t.shard(h)
+	x := s.index.Load()
+	if x == nil {
+		return
+	}
+	at := x.find(h, u)
+	if at < 0 {
+		return
+	}
+	x.mark(at, gone)
+	s.live--
+	t.n.Add(-1)
+	switch {
+	case s.live == 0:
+		s.index.Store(nil)
+		s.used = 0
+	case x.deserted(s.live):
+		t.resize(s, s.live)
+	}
+}
+
+// resize replaces a shard's index by one that suits n items. Who still reads the old one sees what was there before.
+func (t *table[V]) resize(s *shard[V], n int) *index[V] {
+	next := newIndex[V](n)
+	if x := s.index.Load(); x != nil {
+		x.each(0, func(in *item[V]) bool {
+			next.add(in.hash(t.seed), in)
+			return true
+		})
+	}
+	s.used = s.live
+	s.index.Store(next)
+	return next
 }
 
 func (t *table[V]) len() int { return int(t.n.Load()) }
 
-// each calls f for the items of the shards from to to-1 until f returns false. Only the loop calls it: nothing is
-// locked, so f may write to the table.
-func (t *table[V]) each(from, to int, f func(message.URL, V) bool) {
+// each calls f for the items of the shards from to to-1 until f returns false. Only the loop calls it. f may write to
+// the table: what it sets may come or not, and so may what it deletes.
+func (t *table[V]) each(from, to int, f func(*item[V]) bool) {
 	for i := from; i < to; i++ {
-		for u, v := range t.shards[i].m {
-			if !f(u, v) {
-				return
-			}
+		if x := t.shards[i].index.Load(); x != nil && !x.each(0, f) {
+			return
+		}
+	}
+}
+
+// some calls f for up to n items that nobody can choose: those next to where u would be. Only the loop calls it, and f
+// does not write to the table.
+func (t *table[V]) some(u message.URL, n int, f func(*item[V])) {
+	h := t.hash(u)
+	for i := range uint64(shardCount) {
+		x := t.shards[(h>>(64-shardBits)+i)%shardCount].index.Load()
+		if x == nil {
+			continue
+		}
+		more := x.each(x.group(h), func(in *item[V]) bool {
+			f(in)
+			n--
+			return n > 0
+		})
+		if !more {
+			return
 		}
 	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
@@ -55,6 +56,7 @@ func BenchmarkPost(b *testing.B) {
 	})
 	peer = s.lookup(bob).marry(2)
 	m := small()
+	b.SetBytes(int64(len(m.AppendBinary(nil))))
 	ctx := context.Background()
 	for range 100_000 { // the ring has its size
 		s.Post(ctx, bob, relay, m)
@@ -86,6 +88,7 @@ func BenchmarkReceive(b *testing.B) {
 	peer, o := s.lookup(bob).marry(2), Options{}.withDefaults()
 	m := small()
 	wire := m.AppendBinary(nil)
+	b.SetBytes(int64(len(wire)))
 	var messages []byte
 	for range perFrame {
 		messages = append(binary.AppendUvarint(messages, uint64(len(wire))), wire...)
@@ -115,8 +118,22 @@ func BenchmarkReceive(b *testing.B) {
 	s.Close(ctx)
 }
 
-// BenchmarkBoth is from Post to Deliver in one process: both sides with all their goroutines.
+// BenchmarkBoth is from Post to Deliver in one process: both sides with all their goroutines, and the frames between
+// them.
 func BenchmarkBoth(b *testing.B) {
+	for _, size := range []int{100, 1 << 10, 16 << 10, 256 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			m := small()
+			if size > 100 {
+				m = letter(123456, size)
+			}
+			b.SetBytes(int64(len(m.AppendBinary(nil))))
+			benchmarkBoth(b, m)
+		})
+	}
+}
+
+func benchmarkBoth(b *testing.B, m message.Message) {
 	var x, y *Sessions
 	var got atomic.Int64
 	to := func(peer **Sessions, from message.URL) func(context.Context, Path, message.URL, ...[]byte) error {
@@ -130,7 +147,6 @@ func BenchmarkBoth(b *testing.B) {
 	nothing := taking(func(context.Context, message.URL, message.Message) {})
 	x = New(Options{Self: alice, Key: aliceSelf.key, Send: to(&y, alice), Deliver: nothing})
 	y = New(Options{Self: bob, Key: bobSelf.key, Send: to(&x, bob), Deliver: taking(func(context.Context, message.URL, message.Message) { got.Add(1) })})
-	m := small()
 	ctx := context.Background()
 	b.ReportAllocs()
 	n := int64(0)

@@ -252,35 +252,3 @@ func FuzzParseURL(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkAppendBinary(b *testing.B) {
-	m := sample()
-	buf := make([]byte, 0, 1024)
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = m.AppendBinary(buf[:0])
-	}
-}
-
-func BenchmarkParseBinary(b *testing.B) {
-	m := sample()
-	buf := m.AppendBinary(nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := message.ParseBinary(buf); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkJSON(b *testing.B) {
-	m := sample()
-	b.ReportAllocs()
-	for b.Loop() {
-		text, _ := json.Marshal(m)
-		var back message.Message
-		if err := json.Unmarshal(text, &back); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

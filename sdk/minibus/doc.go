@@ -13,5 +13,6 @@
 // Receipts: whoever delivers may hand a [Receipt] over with a message, and is told when it was taken: when its handler
 // has returned, or, of a [TakingHandler], when that says so; or that nobody will take it, because its listener has gone.
 //
-// Limits: an inbox holds 256 messages unless told otherwise; then whoever delivers waits.
+// Limits: an inbox holds 256 messages unless told otherwise; then whoever delivers waits. It holds 64 times as many of
+// those whose receipts have a cost: who gave them bounds what waits.
 package minibus

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -15,9 +16,6 @@ var ErrClosed = errors.New("the bus is closed")
 // DefaultInbox is how many messages wait for one listener before whoever delivers has to wait.
 const DefaultInbox = 256
 
-// keptItems is how many messages an idle listener keeps memory for: who answers one by one allocates none.
-const keptItems = 4
-
 // inbox is a bounded queue with one consumer, whose goroutine runs only while there is something to consume.
 type inbox struct {
 	handle TakingHandler
@@ -25,10 +23,12 @@ type inbox struct {
 	group  *group
 
 	mu      sync.Mutex
-	queue   []item
+	queue   queue
 	running bool
-	stopped bool
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
+	waiters int           // who wait for a place, or were woken and have not got it yet
+
+	stopped atomic.Bool // is set while mu is held
 }
 
 type item struct {
@@ -36,31 +36,68 @@ type item struct {
 	r Receipt
 }
 
-// group is what the inboxes of one bus share: their context, and the wait for their goroutines.
+// queue is a list of items, in blocks whose memory is used again: it grows without being copied, and what was handled
+// takes nothing.
+type queue struct {
+	first, last *block
+	n           int // items
+}
+
+type block struct {
+	items [32]item
+	n     int // items in use
+	next  *block
+}
+
+// group is what the inboxes of one bus share: their context, the wait for their goroutines, and the memory of their
+// queues, which is needed only while something waits or is handled.
 type group struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	spare  sync.Pool // of *block
+}
+
+func (g *group) block() *block {
+	if b, ok := g.spare.Get().(*block); ok {
+		return b
+	}
+	return &block{}
+}
+
+// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Who gives them counts the
+// cost until it is settled, so the limit is not what bounds the memory; and a session brings hundreds of messages at a
+// time: those that their listener only has not come to yet are not to be put aside first. While somebody waits for a
+// place all are alike, lest he never gets one.
+const burst = 64
+
+// full tells whether there is no place for the message. mu is held.
+func (i *inbox) full(in *item) bool {
+	limit := i.limit
+	if in.r.Cost > 0 && i.waiters == 0 {
+		limit *= burst
+	}
+	return i.queue.n >= limit
 }
 
 // push queues a message. It waits for a place, unless at once has it go over the limit instead.
-func (i *inbox) push(ctx context.Context, in item, atOnce bool) error {
-	for {
-		i.mu.Lock()
-		if i.stopped || i.group.ctx.Err() != nil {
-			i.mu.Unlock()
-			return ErrClosed
+func (i *inbox) push(ctx context.Context, in *item, atOnce bool) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for waits := false; ; waits = true {
+		if waits {
+			i.waiters--
 		}
-		if len(i.queue) < i.limit || atOnce {
-			i.queue = append(i.queue, in)
-			if !i.running {
-				i.running = true
-				i.group.wg.Add(1)
-				go i.run()
-			}
-			i.mu.Unlock()
+		switch {
+		case i.ended():
+			return ErrClosed
+		case ctx.Err() != nil && waits:
+			return ctx.Err()
+		case atOnce || !i.full(in):
+			i.add(in)
 			return nil
 		}
+		i.waiters++
 		if i.space == nil {
 			i.space = make(chan struct{})
 		}
@@ -69,58 +106,88 @@ func (i *inbox) push(ctx context.Context, in item, atOnce bool) error {
 		select {
 		case <-space:
 		case <-ctx.Done():
-			return ctx.Err()
 		case <-i.group.ctx.Done():
-			return ErrClosed
 		}
+		i.mu.Lock()
+	}
+}
+
+// try is push without waiting: where there is no place it does nothing, and full is true.
+func (i *inbox) try(in *item) (full bool, err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case i.ended():
+		return false, ErrClosed
+	case i.full(in):
+		return true, nil
+	}
+	i.add(in)
+	return false, nil
+}
+
+// add queues a message and has it handled. mu is held.
+func (i *inbox) add(in *item) {
+	q := &i.queue
+	if q.last == nil || q.last.n == len(q.last.items) {
+		b := i.group.block()
+		if q.last == nil {
+			q.first = b
+		} else {
+			q.last.next = b
+		}
+		q.last = b
+	}
+	q.last.items[q.last.n] = *in
+	q.last.n++
+	q.n++
+	if !i.running {
+		i.running = true
+		i.group.wg.Add(1)
+		go i.run()
 	}
 }
 
 // room tells whether a message would find a place.
-func (i *inbox) room() bool {
+func (i *inbox) room(in *item) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return len(i.queue) < i.limit || i.stopped
+	return !i.full(in) || i.stopped.Load()
 }
 
 // run handles what is queued and ends when nothing is left: an idle listener holds no goroutine.
 func (i *inbox) run() {
 	defer i.group.wg.Done()
-	var spare []item // memory for the next queue
-	for {
-		i.mu.Lock()
-		if len(i.queue) == 0 || i.stopped || i.group.ctx.Err() != nil {
-			i.running = false
-			left := i.queue
-			i.queue = nil
-			if len(left) == 0 && cap(left) <= keptItems {
-				i.queue = left
+	for batch := i.next(); batch != nil; batch = i.next() {
+		for b := batch; b != nil; {
+			for n := range b.n {
+				if in := &b.items[n]; i.ended() {
+					in.fail()
+				} else {
+					i.handle(i.group.ctx, in.m, in.r)
+				}
+				b.items[n] = item{}
 			}
-			i.mu.Unlock()
-			fail(left)
-			return
+			next := b.next
+			b.n, b.next = 0, nil
+			i.group.spare.Put(b)
+			b = next
 		}
-		batch := i.queue
-		i.queue = spare[:0]
-		i.release()
-		i.mu.Unlock()
-		for n := range batch {
-			if i.halted() {
-				fail(batch[n:])
-				break
-			}
-			i.handle(i.group.ctx, batch[n].m, batch[n].r)
-			batch[n] = item{}
-		}
-		spare = batch
 	}
 }
 
-func (i *inbox) halted() bool {
+// next is what has been queued since the last time; nil: nothing, and the goroutine has to end.
+func (i *inbox) next() *block {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.stopped || i.group.ctx.Err() != nil
+	batch := i.queue.first
+	i.queue = queue{}
+	i.release()
+	i.running = batch != nil
+	return batch
 }
+
+func (i *inbox) ended() bool { return i.stopped.Load() || i.group.ctx.Err() != nil }
 
 // release lets everybody who waits for a place try again. mu is held.
 func (i *inbox) release() {
@@ -132,20 +199,22 @@ func (i *inbox) release() {
 
 func (i *inbox) stop() {
 	i.mu.Lock()
-	i.stopped = true
-	left := i.queue
-	i.queue = nil
+	i.stopped.Store(true)
+	left := i.queue.first
+	i.queue = queue{}
 	i.release()
 	i.mu.Unlock()
-	fail(left)
+	for ; left != nil; left = left.next {
+		for n := range left.n {
+			left.items[n].fail()
+		}
+	}
 }
 
-// fail tells who asks about messages that nobody will handle.
-func fail(left []item) {
-	for _, in := range left {
-		if in.r.By != nil {
-			in.r.Failed(in.m, &message.ResponseError{Code: message.CodeNotFound, From: in.m.To,
-				Description: fmt.Sprintf("%s has gone; it did not take the message", in.m.To)})
-		}
+// fail tells who asks about a message that nobody will handle.
+func (in *item) fail() {
+	if in.r.By != nil {
+		in.r.Failed(in.m, &message.ResponseError{Code: message.CodeNotFound, From: in.m.To,
+			Description: fmt.Sprintf("%s has gone; it did not take the message", in.m.To)})
 	}
 }

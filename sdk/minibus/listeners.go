@@ -98,16 +98,23 @@ func (l *Listeners) Deliver(ctx context.Context, at message.URL, m message.Messa
 
 // Hand is Deliver with a receipt, which the listeners settle where there is at least one; else it stays the caller's.
 func (l *Listeners) Hand(ctx context.Context, at message.URL, m message.Message, r Receipt) (int, error) {
-	return l.hand(ctx, at, m, r, false)
+	return l.give(ctx, l.boxes(at), m, r, false)
 }
 
-// HandNow is Hand without waiting: where an inbox of at is full, nothing is done and full is true. Messages that come
-// at the same moment may make an inbox a little fuller than its limit. before, which may be nil, is called when it is
-// certain that there is a listener with room, before it gets m.
+// HandNow is Hand without waiting: where an inbox of at is full, nothing is done and full is true. Where there are
+// several, messages that come at the same moment may make one a little fuller than its limit. before, which may be nil,
+// is called when it is certain that there is a listener with room, before it gets m.
 func (l *Listeners) HandNow(at message.URL, m message.Message, r Receipt, before func()) (n int, full bool) {
 	boxes := l.boxes(at)
+	if len(boxes) == 1 && before == nil {
+		full, err := boxes[0].box(&m).try(&item{m, r})
+		if full || err != nil { // an error: it stopped listening meanwhile
+			return 0, full
+		}
+		return 1, false
+	}
 	for _, in := range boxes {
-		if !in.box(&m).room() {
+		if !in.box(&m).room(&item{m, r}) {
 			return 0, true
 		}
 	}
@@ -117,7 +124,7 @@ func (l *Listeners) HandNow(at message.URL, m message.Message, r Receipt, before
 	if before != nil {
 		before()
 	}
-	n, _ = l.hand(context.Background(), at, m, r, true)
+	n, _ = l.give(context.Background(), boxes, m, r, true)
 	return n, false
 }
 
@@ -128,11 +135,11 @@ func (l *Listeners) boxes(at message.URL) []*listener {
 	return l.at[at]
 }
 
-func (l *Listeners) hand(ctx context.Context, at message.URL, m message.Message, r Receipt, atOnce bool) (n int, err error) {
-	boxes := l.boxes(at)
+// give puts m into the inboxes.
+func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Message, r Receipt, atOnce bool) (n int, err error) {
 	if r.By == nil || len(boxes) == 1 {
 		for _, in := range boxes {
-			switch err := in.box(&m).push(ctx, item{m, r}, atOnce); err {
+			switch err := in.box(&m).push(ctx, &item{m, r}, atOnce); err {
 			case nil:
 				n++
 			case ErrClosed: // it stopped listening meanwhile
@@ -147,7 +154,7 @@ func (l *Listeners) hand(ctx context.Context, at message.URL, m message.Message,
 		all.mu.Lock()
 		all.left++
 		all.mu.Unlock()
-		if err = in.box(&m).push(ctx, item{m, Receipt{By: all}}, atOnce); err == nil {
+		if err = in.box(&m).push(ctx, &item{m, Receipt{By: all}}, atOnce); err == nil {
 			n++
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 type Receipt struct {
 	By     Taker // who asks; nil: nobody
 	Number uint64
-	Cost   uint32
+	Cost   uint32 // what the message counts with who asks until it is settled; 0: he does not bound what waits
 }
 
 // Taker is told what becomes of messages that it has handed over. Its methods must not wait, and may be called from any

@@ -151,3 +151,92 @@ func TestHandNow(t *testing.T) {
 		l.Close()
 	})
 }
+
+// A message that is counted elsewhere until it is settled is queued as it comes; the limit of others stays what it is.
+func TestMessagesWithACostComeInBursts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := minibus.NewListeners(2)
+		hold, handled := make(chan struct{}), 0
+		l.ListenTaking(alice, func(_ context.Context, _ message.Message, r minibus.Receipt) {
+			<-hold
+			handled++
+			r.Taken()
+		})
+		m := message.Message{Type: message.Update, From: bob, To: alice}
+		var ledger settled
+		hand := func(r minibus.Receipt) (taken int) {
+			for n, full := l.HandNow(alice, m, r, nil); !full && taken < 1000; n, full = l.HandNow(alice, m, r, nil) {
+				taken += n
+			}
+			return taken
+		}
+		l.HandNow(alice, m, minibus.Receipt{}, nil)
+		synctest.Wait() // it is being handled
+		if n := hand(minibus.Receipt{}); n != 2 {
+			t.Errorf("%d messages without a receipt were queued, want 2", n)
+		}
+		if n := hand(minibus.Receipt{By: &ledger, Cost: 1}); n != 2*64-2 {
+			t.Errorf("%d messages with a cost were queued, want %d", n, 2*64-2)
+		}
+		if n := hand(minibus.Receipt{By: &ledger}); n != 0 {
+			t.Errorf("%d messages with a receipt that counts nothing were queued, want none", n)
+		}
+		close(hold)
+		synctest.Wait()
+		if handled != 1+2*64 || ledger.n != 2*64-2 {
+			t.Errorf("%d handled, %d settled", handled, ledger.n)
+		}
+		l.Close()
+	})
+}
+
+// Who waits for a place is not passed by for ever by those that never wait.
+func TestBurstsEndWhereSomebodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := minibus.NewListeners(2)
+		hold := make(chan struct{})
+		l.ListenTaking(alice, func(_ context.Context, _ message.Message, r minibus.Receipt) {
+			<-hold
+			r.Taken()
+		})
+		m := message.Message{Type: message.Update, From: bob, To: alice}
+		for range 3 { // one is being handled, two fill the inbox
+			l.HandNow(alice, m, minibus.Receipt{}, nil)
+			synctest.Wait()
+		}
+		var ledger settled
+		counted := minibus.Receipt{By: &ledger, Cost: 1}
+		if n, full := l.HandNow(alice, m, counted, nil); n != 1 || full {
+			t.Fatal("there is no room for one that is counted elsewhere", n, full)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() {
+			_, err := l.Deliver(ctx, alice, m)
+			gone <- err
+		}()
+		synctest.Wait()
+		if n, full := l.HandNow(alice, m, counted, nil); n != 0 || !full {
+			t.Error("it passed one that waits", n, full)
+		}
+		cancel()
+		if err := <-gone; err != context.Canceled {
+			t.Error(err)
+		}
+		if n, full := l.HandNow(alice, m, counted, nil); n != 1 || full {
+			t.Error("nobody waits any more, and there is no room", n, full)
+		}
+		close(hold)
+		synctest.Wait()
+		l.Close()
+		if ledger.n != 2 {
+			t.Errorf("%d settled, want 2", ledger.n)
+		}
+	})
+}
+
+// settled counts.
+type settled struct{ n int }
+
+func (s *settled) Settled(uint64, uint32, int)                   { s.n++ }
+func (s *settled) Failed(uint64, uint32, message.Message, error) {}
