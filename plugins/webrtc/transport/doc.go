@@ -6,14 +6,16 @@
 // All peers share one UDP socket, which is ours: its buffers are raised to 8 MiB where the system allows, and what it
 // reads is looked at first. Packets that are neither well-formed STUN nor DTLS are dropped before the library sees
 // them; some malformed STUN would end the process. The sockets that the library opens itself, toward STUN and TURN
-// servers, are read through the same filter.
+// servers, are read through the same filter. Of a connection's addresses on this machine one takes all packets and the
+// others only send, so that both sides agree on a way with the first answer: mux.go says more.
 //
 // # Set-up
 //
 // The Requester makes the data channel "P2PChannel" (ordered, reliable) and the offer, the Handler the answer
 // (signals of kind Description: {"transport":"webrtc","type","sdp"}). Candidates follow as they are found (kind
 // Candidate: {"candidate","sdpMid","sdpMLineIndex"}). Descriptions carry the fingerprints of the certificates, which
-// DTLS verifies: who carries the signals unaltered knows that nobody sits in between.
+// DTLS verifies: who carries the signals unaltered knows that nobody sits in between. A peer that is heard before its
+// candidates have come is taken at once. A lost packet costs 50 ms while DTLS is set up, and 200 ms before.
 //
 // # Frames
 //

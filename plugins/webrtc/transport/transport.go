@@ -37,7 +37,7 @@ type Transport struct {
 	settings settings
 	log      hclog.Logger
 	socket   *net.UDPConn
-	mux      *ice.UDPMuxDefault
+	mux      *mux
 	shared   *webrtc.API // connections over the one socket
 	apart    *webrtc.API // connections with sockets of their own, see claim
 	config   webrtc.Configuration
@@ -96,7 +96,6 @@ func (t *Transport) prepare() error {
 		return fmt.Errorf("webrtc: certificate: %w", err)
 	}
 	loggers := logFactory{t.log}
-	t.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: loggers.NewLogger("mux"), UDPConn: filteredConn{t.socket}, Net: inner})
 	var e webrtc.SettingEngine
 	e.LoggerFactory = loggers
 	e.DetachDataChannels()
@@ -106,9 +105,11 @@ func (t *Transport) prepare() error {
 	e.SetIncludeLoopbackCandidate(t.settings.loopback)
 	e.SetInterfaceFilter(t.settings.uses)
 	e.SetDTLSRetransmissionInterval(handshakeRetry)
+	e.SetPrflxAcceptanceMinWait(0) // a peer that was heard before its candidate came is as good as any: the library waits a second
 	e.SetICETimeouts(disconnectedTimeout, failedTimeout, consentInterval)
 	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
 	t.apart = webrtc.NewAPI(webrtc.WithSettingEngine(e))
+	t.mux = newMux(t.socket, &t.settings)
 	e.SetICEUDPMux(t.mux)
 	t.shared = webrtc.NewAPI(webrtc.WithSettingEngine(e))
 	t.config = webrtc.Configuration{ICEServers: t.settings.servers, Certificates: []webrtc.Certificate{*certificate}}
@@ -132,11 +133,7 @@ func (t *Transport) Close() error {
 		_ = c.Close()
 	}
 	t.wg.Wait()
-	err := t.mux.Close()
-	if err2 := t.socket.Close(); err == nil && !errors.Is(err2, net.ErrClosed) {
-		err = err2
-	}
-	return err
+	return t.mux.Close()
 }
 
 // keep remembers a live channel, so that Close ends it.
