@@ -23,6 +23,13 @@
 // length (big endian) and its bytes. So small frames share a message, and frames larger than one are possible. A
 // length above sdk.MaxFrame ends the channel. Send blocks while more than 1 MiB waits in the library.
 //
+// # Memory
+//
+// An idle connection takes about 145 KiB, nearly all of it the library's: 16 goroutines and their buffers. Its channel
+// has 2 KiB; one that carries more has 64 KiB to receive until it is idle again, and 60 KiB while it sends. What comes
+// for a connection and has not been read is bounded at 4 MiB. A transport that has carried 16 MiB lets the collector of
+// garbage wait for 16 MiB more than it would, which saves a sixth of the processor's time.
+//
 // # Life
 //
 // Consent is refreshed every 2 s; a peer that answers nothing is given up 12 s later. Close resets the stream and

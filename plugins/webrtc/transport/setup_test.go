@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
@@ -20,7 +21,7 @@ func together(t testing.TB, a, b *Transport, there, back chan p2p.Signal, mine p
 		y, err = b.Connect(ctx, p2p.Peer{Local: bob, Remote: alice, Role: p2p.Handler}, wire{back, there})
 		done <- err
 	}()
-	x, err := a.Connect(ctx, p2p.Peer{Local: alice, Remote: bob, Role: p2p.Requester}, mine)
+	x, err := a.Connect(ctx, p2p.Peer{Local: alice, Remote: bob + message.URL(b.id), Role: p2p.Requester}, mine)
 	if other := <-done; err != nil || other != nil {
 		t.Fatalf("requester: %v; handler: %v", err, other)
 	}
