@@ -21,7 +21,17 @@ const (
 	highWater  = 1 << 20   // bytes waiting in the library at which Send blocks
 	lowWater   = 512 << 10 // and goes on
 	lengthSize = 4
+
+	smallRoom = 2 << 10  // of a channel that is idle, for messages that come in
+	largeRoom = 64 << 10 // of one that is not
+	calm      = 64       // small messages in a row, after which a channel counts as idle
 )
+
+// messages has room for what Send is filling; a channel that sends nothing has none.
+var messages = sync.Pool{New: func() any {
+	b := make([]byte, 0, maxMessage)
+	return &b
+}}
 
 // channel is a data channel used as a stream of length-prefixed frames.
 type channel struct {
@@ -31,9 +41,10 @@ type channel struct {
 	stream    *datachannel.DataChannel
 
 	drained chan struct{} // has a token when little waits in the library
-	out     []byte        // the message that Send is filling
+	out     []byte        // the message that Send is filling; of messages
 
-	in    []byte // one message's room
+	in    []byte // one message's room, small until a larger one comes
+	quiet int    // messages in a row that had needed no more than smallRoom
 	left  []byte // what of in has not been read
 	frame []byte // the frame given out last
 
@@ -45,7 +56,7 @@ type channel struct {
 func newChannel(s *setup, stream *datachannel.DataChannel) *channel {
 	c := &channel{
 		transport: s.t, claims: s.claims, pc: s.pc, stream: stream, drained: make(chan struct{}, 1), done: make(chan struct{}),
-		out: make([]byte, 0, maxMessage), in: make([]byte, 64<<10),
+		in: make([]byte, smallRoom),
 	}
 	stream.SetBufferedAmountLowThreshold(lowWater)
 	stream.OnBufferedAmountLow(func() {
@@ -54,6 +65,8 @@ func newChannel(s *setup, stream *datachannel.DataChannel) *channel {
 		default:
 		}
 	})
+	s.pc.OnICECandidate(func(*webrtc.ICECandidate) {}) // the set-up is over: let go of it
+	s.pc.OnDataChannel(func(*webrtc.DataChannel) {})
 	s.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		switch state {
 		case webrtc.PeerConnectionStateFailed:
@@ -67,7 +80,12 @@ func newChannel(s *setup, stream *datachannel.DataChannel) *channel {
 
 // Send sends the frames; see [p2p.Channel].
 func (c *channel) Send(ctx context.Context, frames ...[]byte) error {
-	c.out = c.out[:0]
+	room := messages.Get().(*[]byte)
+	c.out = (*room)[:0]
+	defer func() {
+		c.out = nil
+		messages.Put(room)
+	}()
 	for _, frame := range frames {
 		if len(frame) > sdk.MaxFrame {
 			return fmt.Errorf("webrtc: a frame of %d bytes, at most %d", len(frame), sdk.MaxFrame)
@@ -115,6 +133,7 @@ func (c *channel) flush(ctx context.Context) error {
 		c.end(err)
 		return c.ended()
 	}
+	c.transport.count(len(c.out))
 	c.out = c.out[:0]
 	return nil
 }
@@ -159,12 +178,24 @@ func (c *channel) read(ctx context.Context, b []byte) error {
 				return err
 			}
 			c.left = c.in[:n]
+			c.settle(n)
 			continue
 		}
 		n := copy(b, c.left)
 		b, c.left, started = b[n:], c.left[n:], true
 	}
 	return nil
+}
+
+// settle notes the size of a message, and gives back the room of large ones when none has come for a while. What was
+// read stays where it is until it has been taken.
+func (c *channel) settle(n int) {
+	if c.quiet++; n > smallRoom || len(c.in) == smallRoom {
+		c.quiet = 0
+	}
+	if c.quiet == calm {
+		c.in, c.frame, c.quiet = make([]byte, smallRoom), nil, 0
+	}
 }
 
 // next reads one SCTP message.
@@ -185,11 +216,16 @@ func (c *channel) next(ctx context.Context) (int, error) {
 	default:
 	}
 	n, err := c.stream.Read(c.in)
+	if errors.Is(err, io.ErrShortBuffer) && len(c.in) < largeRoom { // the message is still there
+		c.in = make([]byte, largeRoom)
+		n, err = c.stream.Read(c.in)
+	}
 	if !stop() {
 		<-fired
 	}
 	switch {
 	case err == nil:
+		c.transport.count(n)
 		return n, nil
 	case ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		return 0, ctx.Err()

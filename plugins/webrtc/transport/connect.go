@@ -25,9 +25,9 @@ type setup struct {
 	claims  []string
 	socket  string // the name of the shared socket, where this connection uses it
 
-	early      []webrtc.ICECandidateInit    // of the peer, before its description
-	count      int                          // candidates of the peer
-	candidates chan webrtc.ICECandidateInit // found here
+	early      []webrtc.ICECandidateInit // of the peer, before its description
+	count      int                       // candidates of the peer
+	candidates chan *webrtc.ICECandidate // found here
 	opened     chan *channel
 	failed     chan error
 }
@@ -43,13 +43,14 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	defer context.AfterFunc(t.ctx, func() { cancel(errClosed) })()
 	s := &setup{
 		t: t, peer: peer, signals: signals,
-		candidates: make(chan webrtc.ICECandidateInit, maxCandidates),
+		candidates: make(chan *webrtc.ICECandidate, maxCandidates),
 		opened:     make(chan *channel, 1),
 		failed:     make(chan error, 4),
 	}
 	c, err := s.run(ctx)
 	if err == nil {
 		if err = t.keep(c); err == nil {
+			s.signals, s.early = nil, nil // the connection's handlers hold s for as long as it lives
 			return c, nil
 		}
 		_ = c.Close() // which releases the claims
@@ -136,7 +137,7 @@ func (s *setup) watch() {
 			return
 		}
 		select {
-		case s.candidates <- c.ToJSON():
+		case s.candidates <- c:
 		default: // more addresses than a peer would try
 		}
 	})
@@ -225,7 +226,7 @@ func (s *setup) trickle(ctx context.Context) error {
 	for {
 		select {
 		case c := <-s.candidates:
-			if err := s.signals.Send(ctx, p2p.Signal{Kind: p2p.Candidate, Value: encodeCandidate(c)}); err != nil {
+			if err := s.signals.Send(ctx, p2p.Signal{Kind: p2p.Candidate, Value: encodeCandidate(c.ToJSON())}); err != nil {
 				return err
 			}
 		case <-ctx.Done():

@@ -6,20 +6,29 @@
 // All peers share one UDP socket, which is ours: its buffers are raised to 8 MiB where the system allows, and what it
 // reads is looked at first. Packets that are neither well-formed STUN nor DTLS are dropped before the library sees
 // them; some malformed STUN would end the process. The sockets that the library opens itself, toward STUN and TURN
-// servers, are read through the same filter.
+// servers, are read through the same filter. Of a connection's addresses on this machine one takes all packets and the
+// others only send, so that both sides agree on a way with the first answer: mux.go says more.
 //
 // # Set-up
 //
 // The Requester makes the data channel "P2PChannel" (ordered, reliable) and the offer, the Handler the answer
 // (signals of kind Description: {"transport":"webrtc","type","sdp"}). Candidates follow as they are found (kind
 // Candidate: {"candidate","sdpMid","sdpMLineIndex"}). Descriptions carry the fingerprints of the certificates, which
-// DTLS verifies: who carries the signals unaltered knows that nobody sits in between.
+// DTLS verifies: who carries the signals unaltered knows that nobody sits in between. A peer that is heard before its
+// candidates have come is taken at once. A lost packet costs 50 ms while DTLS is set up, and 200 ms before.
 //
 // # Frames
 //
 // The channel is used as a stream of bytes, cut into SCTP messages of up to 60 KiB: each frame is four bytes of
 // length (big endian) and its bytes. So small frames share a message, and frames larger than one are possible. A
 // length above sdk.MaxFrame ends the channel. Send blocks while more than 1 MiB waits in the library.
+//
+// # Memory
+//
+// An idle connection takes about 145 KiB, nearly all of it the library's: 16 goroutines and their buffers. Its channel
+// has 2 KiB; one that carries more has 64 KiB to receive until it is idle again, and 60 KiB while it sends. What comes
+// for a connection and has not been read is bounded at 4 MiB. A transport that has carried 16 MiB lets the collector of
+// garbage wait for 16 MiB more than it would, which saves a sixth of the processor's time.
 //
 // # Life
 //

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net"
@@ -151,4 +152,40 @@ func FuzzDescription(f *testing.F) {
 		}
 		_, _ = parseCandidate(raw)
 	})
+}
+
+// A channel that carries large messages has room for them, and gives it back when it is idle. No frame suffers.
+func TestRoomFollowsTraffic(t *testing.T) {
+	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	frame := make([]byte, 3*maxMessage)
+	for i := range frame {
+		frame[i] = byte(i * 7)
+	}
+	sizes := []int{1, smallRoom - lengthSize, smallRoom - lengthSize + 1, maxMessage, 3 * maxMessage, 100}
+	for range 2 {
+		for _, size := range sizes {
+			carry(ctx, t, a, b, frame[:size])
+		}
+		if len(b.in) != largeRoom {
+			t.Errorf("room for %d bytes under traffic", len(b.in))
+		}
+		for range calm + 1 {
+			carry(ctx, t, a, b, frame[:50])
+		}
+		if len(b.in) != smallRoom || cap(b.frame) > smallRoom {
+			t.Errorf("room for %d and %d bytes when idle", len(b.in), cap(b.frame))
+		}
+	}
+}
+
+func carry(ctx context.Context, t *testing.T, from, to *channel, frame []byte) {
+	t.Helper()
+	sent := make(chan error, 1)
+	go func() { sent <- from.Send(ctx, frame) }()
+	got, err := to.Recv(ctx)
+	if other := <-sent; err != nil || other != nil || !bytes.Equal(got, frame) {
+		t.Fatalf("%d of %d bytes, or others; %v, %v", len(got), len(frame), err, other)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,7 +38,7 @@ type Transport struct {
 	settings settings
 	log      hclog.Logger
 	socket   *net.UDPConn
-	mux      *ice.UDPMuxDefault
+	mux      *mux
 	shared   *webrtc.API // connections over the one socket
 	apart    *webrtc.API // connections with sockets of their own, see claim
 	config   webrtc.Configuration
@@ -46,6 +47,9 @@ type Transport struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // set-ups and connections that are ending
+
+	carried atomic.Int64 // bytes, until there is a spare
+	spare   []byte
 
 	mu       sync.Mutex
 	channels map[*channel]struct{}
@@ -96,7 +100,6 @@ func (t *Transport) prepare() error {
 		return fmt.Errorf("webrtc: certificate: %w", err)
 	}
 	loggers := logFactory{t.log}
-	t.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: loggers.NewLogger("mux"), UDPConn: filteredConn{t.socket}, Net: inner})
 	var e webrtc.SettingEngine
 	e.LoggerFactory = loggers
 	e.DetachDataChannels()
@@ -106,9 +109,11 @@ func (t *Transport) prepare() error {
 	e.SetIncludeLoopbackCandidate(t.settings.loopback)
 	e.SetInterfaceFilter(t.settings.uses)
 	e.SetDTLSRetransmissionInterval(handshakeRetry)
+	e.SetPrflxAcceptanceMinWait(0) // a peer that was heard before its candidate came is as good as any: the library waits a second
 	e.SetICETimeouts(disconnectedTimeout, failedTimeout, consentInterval)
 	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
 	t.apart = webrtc.NewAPI(webrtc.WithSettingEngine(e))
+	t.mux = newMux(t.socket, &t.settings)
 	e.SetICEUDPMux(t.mux)
 	t.shared = webrtc.NewAPI(webrtc.WithSettingEngine(e))
 	t.config = webrtc.Configuration{ICEServers: t.settings.servers, Certificates: []webrtc.Certificate{*certificate}}
@@ -132,11 +137,7 @@ func (t *Transport) Close() error {
 		_ = c.Close()
 	}
 	t.wg.Wait()
-	err := t.mux.Close()
-	if err2 := t.socket.Close(); err == nil && !errors.Is(err2, net.ErrClosed) {
-		err = err2
-	}
-	return err
+	return t.mux.Close()
 }
 
 // keep remembers a live channel, so that Close ends it.
@@ -193,5 +194,25 @@ func (t *Transport) release(names ...string) {
 		if t.claims[name]--; t.claims[name] == 0 {
 			delete(t.claims, name)
 		}
+	}
+}
+
+// The library makes ten times as much garbage as it carries, of a heap that is small: so the collector runs all the
+// time. Where there is traffic worth it, after busy bytes, it is made to wait for spare bytes more, by as much memory
+// that is never touched, and so costs addresses alone.
+const (
+	busy  = 16 << 20
+	spare = 16 << 20
+)
+
+// count notes bytes that were sent or received.
+func (t *Transport) count(n int) {
+	if before := t.carried.Load(); before >= busy || t.carried.Add(int64(n)) < busy {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.spare == nil && !t.closed {
+		t.spare = make([]byte, spare)
 	}
 }

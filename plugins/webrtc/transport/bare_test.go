@@ -1,0 +1,133 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/pion/datachannel"
+	"github.com/pion/ice/v2"
+	"github.com/pion/webrtc/v3"
+)
+
+// bareEnd is the library as it is, with the settings that a program without a transport of its own would choose: one
+// socket with our buffers, detached channels, and nothing of ours.
+type bareEnd struct {
+	pc     *webrtc.PeerConnection
+	stream chan *datachannel.DataChannel
+}
+
+func newBareEnd(b testing.TB) *bareEnd {
+	b.Helper()
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	_ = socket.SetReadBuffer(socketBuffer)
+	_ = socket.SetWriteBuffer(socketBuffer)
+	var e webrtc.SettingEngine
+	e.DetachDataChannels()
+	e.SetIncludeLoopbackCandidate(true)
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
+	mux := webrtc.NewICEUDPMux(nil, socket)
+	e.SetICEUDPMux(mux)
+	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(e)).NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = pc.GracefulClose()
+		_ = mux.Close()
+		_ = socket.Close()
+	})
+	return &bareEnd{pc: pc, stream: make(chan *datachannel.DataChannel, 1)}
+}
+
+func (e *bareEnd) await(dc *webrtc.DataChannel) {
+	dc.OnOpen(func() {
+		if raw, err := dc.Detach(); err == nil {
+			e.stream <- raw.(*datachannel.DataChannel)
+		}
+	})
+}
+
+// barePair is the two ends of one ordered reliable channel.
+func barePair(b testing.TB) (from, to *datachannel.DataChannel) {
+	b.Helper()
+	x, y := newBareEnd(b), newBareEnd(b)
+	y.pc.OnDataChannel(y.await)
+	dc, err := x.pc.CreateDataChannel(label, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	x.await(dc)
+	describe := func(at, other *bareEnd, d webrtc.SessionDescription, err error) {
+		gathered := webrtc.GatheringCompletePromise(at.pc)
+		if err = errors.Join(err, at.pc.SetLocalDescription(d)); err != nil {
+			b.Fatal(err)
+		}
+		<-gathered
+		if err := other.pc.SetRemoteDescription(*at.pc.LocalDescription()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	offer, err := x.pc.CreateOffer(nil)
+	describe(x, y, offer, err)
+	answer, err := y.pc.CreateAnswer(nil)
+	describe(y, x, answer, err)
+	return <-x.stream, <-y.stream
+}
+
+// The library alone, a message each of what is sent, to hold BenchmarkChannel against.
+func BenchmarkBareChannel(b *testing.B) {
+	for _, size := range []int{100, 1 << 10, 16 << 10, 256 << 10} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) { bareOneWay(b, size) })
+	}
+}
+
+// largest is what the library carries in one message between any two ends.
+const largest = 64 << 10
+
+func bareOneWay(b *testing.B, size int) {
+	from, to := barePair(b)
+	drained := make(chan struct{}, 1)
+	from.SetBufferedAmountLowThreshold(lowWater)
+	from.OnBufferedAmountLow(func() {
+		select {
+		case drained <- struct{}{}:
+		default:
+		}
+	})
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	b.ResetTimer()
+	sent := make(chan error, 1)
+	go func() {
+		frame := make([]byte, size)
+		for range b.N {
+			for rest := frame; len(rest) > 0; rest = rest[min(len(rest), largest):] {
+				for from.BufferedAmount() > highWater {
+					<-drained
+				}
+				if _, err := from.Write(rest[:min(len(rest), largest)]); err != nil {
+					sent <- err
+					return
+				}
+			}
+		}
+		sent <- nil
+	}()
+	buffer := make([]byte, largest)
+	for left := b.N * size; left > 0; {
+		n, err := to.Read(buffer)
+		if err != nil {
+			b.Fatal(err, <-sent)
+		}
+		left -= n
+	}
+	if err := <-sent; err != nil {
+		b.Fatal(err)
+	}
+}

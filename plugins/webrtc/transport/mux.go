@@ -1,0 +1,355 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pion/ice/v2"
+	"github.com/pion/stun"
+)
+
+const (
+	largestPacket = 8 << 10 // of what the library takes
+	smallPacket   = 1500    // what nearly all fit in
+	maxAddresses  = 256     // of a peer, that packets are sent to
+)
+
+// mux shares the one socket between the connections. The library's own takes packets for any of the addresses of a
+// machine with the readers of all of them, whichever is the first, and so is told every other time that an answer came
+// to an address from which nothing had been asked: then it needs several times 200 ms to agree on a way, or does not.
+// Here one of a connection's readers, for each kind of address, has all packets; the others only send. Nothing is lost
+// by that, because the socket is the same and the system chooses the address that a packet is sent from.
+type mux struct {
+	socket net.PacketConn // filtered
+	raw    *net.UDPConn   // the same, to write to
+	uses   func(name string) bool
+	loop   bool // loopback addresses are offered
+
+	work sync.WaitGroup // the reader
+
+	mu     sync.RWMutex
+	byName map[muxName]*muxConn
+	routes map[netip.AddrPort]route // by the address of the peer
+	closed bool
+}
+
+// muxName is how a packet of an address that is not known yet says for whom it is.
+type muxName struct {
+	ufrag string // of this side
+	six   bool
+}
+
+// route is where packets of an address go.
+type route struct {
+	to   *muxConn
+	from *net.UDPAddr // the address, as the library wants it
+}
+
+var _ ice.UDPMux = (*mux)(nil)
+
+// newMux starts to read the socket.
+func newMux(socket *net.UDPConn, s *settings) *mux {
+	m := &mux{
+		socket: filteredConn{socket}, raw: socket, uses: s.uses, loop: s.loopback,
+		byName: map[muxName]*muxConn{}, routes: map[netip.AddrPort]route{},
+	}
+	m.work.Go(m.read)
+	return m
+}
+
+// Close ends every connection's packets, and the socket.
+func (m *mux) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	all := make([]*muxConn, 0, len(m.byName))
+	for _, c := range m.byName {
+		all = append(all, c)
+	}
+	m.mu.Unlock()
+	err := m.raw.Close()
+	for _, c := range all {
+		_ = c.Close()
+	}
+	m.work.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// GetListenAddresses returns the addresses at which peers may reach the socket, as the machine has them now.
+func (m *mux) GetListenAddresses() []net.Addr {
+	local := m.raw.LocalAddr().(*net.UDPAddr)
+	if !local.IP.IsUnspecified() {
+		return []net.Addr{local}
+	}
+	var found []net.Addr
+	interfaces, _ := net.Interfaces() // none: none
+	for _, i := range interfaces {
+		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 && !m.loop || !m.uses(i.Name) {
+			continue
+		}
+		addresses, _ := i.Addrs()
+		for _, a := range addresses {
+			if n, ok := a.(*net.IPNet); ok && offered(n.IP, m.loop) && (n.IP.To4() != nil || local.IP.To4() == nil) {
+				found = append(found, &net.UDPAddr{IP: n.IP, Port: local.Port})
+			}
+		}
+	}
+	return found
+}
+
+// offered tells whether a peer may be told the address. Of IPv6 only those are that need no zone; the machine itself is
+// reached by 127.0.0.1.
+func offered(ip net.IP, loopback bool) bool {
+	switch {
+	case ip.IsUnspecified() || ip.IsMulticast():
+		return false
+	case ip.To4() != nil:
+		return loopback || !ip.IsLoopback()
+	}
+	return !ip.IsLoopback() && !ip.IsLinkLocalUnicast()
+}
+
+// GetConn returns what a connection uses the socket with, at one of the addresses. The first for a kind of address
+// reads, the others only send.
+func (m *mux) GetConn(ufrag string, at net.Addr) (net.PacketConn, error) {
+	udp, ok := at.(*net.UDPAddr)
+	if !ok {
+		return nil, errors.New("not a UDP address")
+	}
+	name := muxName{ufrag, udp.IP.To4() == nil}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, net.ErrClosed
+	}
+	if c := m.byName[name]; c != nil {
+		return sender{c}, nil
+	}
+	c := &muxConn{mux: m, name: name, arrived: make(chan struct{}, 1)}
+	m.byName[name] = c
+	return c, nil
+}
+
+// RemoveConnByUfrag ends a connection's use of the socket.
+func (m *mux) RemoveConnByUfrag(ufrag string) {
+	m.mu.RLock()
+	four, six := m.byName[muxName{ufrag, false}], m.byName[muxName{ufrag, true}]
+	m.mu.RUnlock()
+	for _, c := range []*muxConn{four, six} {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+}
+
+// read hands out the socket's packets until it is closed.
+func (m *mux) read() {
+	b := make([]byte, largestPacket)
+	for {
+		n, from, err := m.socket.ReadFrom(b)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // what an earlier packet came upon
+			continue
+		}
+		udp, ok := from.(*net.UDPAddr)
+		if !ok {
+			continue
+		}
+		if r := m.find(b[:n], udp); r.to != nil {
+			r.to.put(b[:n], r.from)
+		}
+	}
+}
+
+// find returns whose the packet is: by the address that it is from, else, as the first of a peer, by what it says.
+func (m *mux) find(b []byte, from *net.UDPAddr) route {
+	key := routeKey(from)
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if r, ok := m.routes[key]; ok {
+		return r
+	}
+	if !stun.IsMessage(b) {
+		return route{}
+	}
+	message := stun.Message{Raw: b}
+	if message.Decode() != nil {
+		return route{}
+	}
+	username, err := message.Get(stun.AttrUsername)
+	if err != nil {
+		return route{}
+	}
+	ufrag, _, _ := strings.Cut(string(username), ":")
+	return route{m.byName[muxName{ufrag, from.IP.To4() == nil}], from}
+}
+
+func routeKey(a *net.UDPAddr) netip.AddrPort {
+	ip, _ := netip.AddrFromSlice(a.IP)
+	return netip.AddrPortFrom(ip.Unmap(), uint16(a.Port))
+}
+
+// packet is one that waits for its reader.
+type packet struct {
+	b    []byte
+	from *net.UDPAddr
+	next *packet
+}
+
+// packets has room for those of usual size.
+var packets = sync.Pool{New: func() any { return &packet{b: make([]byte, 0, smallPacket)} }}
+
+// maxWaiting bounds what waits for one connection's reader, in bytes. The library takes packets at once, so that more
+// than this only comes from a peer that does not heed what it was granted; it is then dropped, as by the network.
+const maxWaiting = 4 << 20
+
+// muxConn is a connection's part of the socket.
+type muxConn struct {
+	mux     *mux
+	name    muxName
+	arrived chan struct{} // holds a token when packets wait, or c is closed
+
+	mu          sync.Mutex
+	first, last *packet
+	waiting     int // bytes
+	closed      bool
+
+	addresses []netip.AddrPort // that routes have; guarded by mux.mu
+}
+
+// put adds a packet for the reader.
+func (c *muxConn) put(b []byte, from *net.UDPAddr) {
+	c.mu.Lock()
+	if c.closed || c.waiting+len(b) > maxWaiting {
+		c.mu.Unlock()
+		return
+	}
+	p := packets.Get().(*packet)
+	p.b, p.from = append(p.b[:0], b...), from
+	if c.last == nil {
+		c.first = p
+	} else {
+		c.last.next = p
+	}
+	empty := c.last == nil
+	c.last = p
+	c.waiting += len(b)
+	c.mu.Unlock()
+	if empty {
+		c.signal()
+	}
+}
+
+func (c *muxConn) signal() {
+	select {
+	case c.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// ReadFrom returns the next packet.
+func (c *muxConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		c.mu.Lock()
+		p := c.first
+		if p != nil {
+			if c.first = p.next; c.first == nil {
+				c.last = nil
+			}
+			c.waiting -= len(p.b)
+		}
+		closed := c.closed
+		c.mu.Unlock()
+		if p != nil {
+			n, from := copy(b, p.b), p.from
+			p.from, p.next = nil, nil
+			if cap(p.b) == smallPacket {
+				packets.Put(p)
+			}
+			return n, from, nil
+		}
+		if closed {
+			return 0, nil, net.ErrClosed
+		}
+		<-c.arrived
+	}
+}
+
+// WriteTo sends a packet; what comes from its address is this connection's from then on.
+func (c *muxConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	udp, ok := to.(*net.UDPAddr)
+	if !ok {
+		return 0, errors.New("not a UDP address")
+	}
+	key := routeKey(udp)
+	c.mux.mu.RLock()
+	mine := c.mux.routes[key].to == c
+	c.mux.mu.RUnlock()
+	if !mine {
+		if err := c.claim(key, udp); err != nil {
+			return 0, err
+		}
+	}
+	return c.mux.raw.WriteToUDPAddrPort(b, key)
+}
+
+// claim makes packets of the address this connection's.
+func (c *muxConn) claim(key netip.AddrPort, address *net.UDPAddr) error {
+	c.mux.mu.Lock()
+	defer c.mux.mu.Unlock()
+	if c.mux.byName[c.name] != c {
+		return net.ErrClosed
+	}
+	if len(c.addresses) >= maxAddresses {
+		return errors.New("too many addresses of one peer")
+	}
+	c.addresses = append(c.addresses, key)
+	c.mux.routes[key] = route{c, address}
+	return nil
+}
+
+// Close ends the connection's use of the socket.
+func (c *muxConn) Close() error {
+	c.mux.mu.Lock()
+	if c.mux.byName[c.name] == c {
+		delete(c.mux.byName, c.name)
+	}
+	for _, key := range c.addresses {
+		if c.mux.routes[key].to == c {
+			delete(c.mux.routes, key)
+		}
+	}
+	c.addresses = nil
+	c.mux.mu.Unlock()
+	c.mu.Lock()
+	c.closed = true
+	c.first, c.last, c.waiting = nil, nil, 0
+	c.mu.Unlock()
+	c.signal()
+	return nil
+}
+
+// LocalAddr is the socket's.
+func (c *muxConn) LocalAddr() net.Addr { return c.mux.raw.LocalAddr() }
+
+// Deadlines are not kept: the library ends a reader by Close.
+func (c *muxConn) SetDeadline(time.Time) error      { return nil }
+func (c *muxConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *muxConn) SetWriteDeadline(time.Time) error { return nil }
+
+// sender is a further address of a connection: it only sends, and has no reader that would cost memory.
+type sender struct{ *muxConn }
+
+// ReadFrom has nothing, so that the library does not ask again.
+func (sender) ReadFrom([]byte) (int, net.Addr, error) { return 0, nil, net.ErrClosed }
+
+// Close leaves the connection to the one that reads.
+func (sender) Close() error { return nil }

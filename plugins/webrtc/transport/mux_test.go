@@ -1,0 +1,207 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/pion/stun"
+)
+
+// muxFor is a mux with a socket at the address, which must be one of loopback.
+func muxFor(t *testing.T, at string, options Options) *mux {
+	t.Helper()
+	s, err := options.check()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := net.ResolveUDPAddr("udp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.ListenUDP("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMux(socket, &s)
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+func udpAddress(ip string, m *mux) *net.UDPAddr {
+	return &net.UDPAddr{IP: net.ParseIP(ip), Port: m.raw.LocalAddr().(*net.UDPAddr).Port}
+}
+
+func part(t *testing.T, m *mux, ufrag, ip string) net.PacketConn {
+	t.Helper()
+	c, err := m.GetConn(ufrag, udpAddress(ip, m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// outside is a socket of a peer.
+func outside(t *testing.T) *net.UDPConn {
+	t.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func send(t *testing.T, from *net.UDPConn, to *net.UDPAddr, b []byte) {
+	t.Helper()
+	if _, err := from.WriteToUDP(b, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// request is a binding request to the one whose name is ufrag.
+func request(t *testing.T, ufrag string) []byte {
+	t.Helper()
+	m, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername(ufrag+":theirs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Raw
+}
+
+func dtls(text string) []byte { return append([]byte{23}, text...) }
+
+func expect(t *testing.T, c net.PacketConn, want []byte, from *net.UDPConn) {
+	t.Helper()
+	b := make([]byte, largestPacket)
+	n, at, err := c.ReadFrom(b)
+	if err != nil || string(b[:n]) != string(want) || at.String() != from.LocalAddr().String() {
+		t.Fatalf("%q of %v, %v instead of %q of %v", b[:n], at, err, want, from.LocalAddr())
+	}
+}
+
+// Whatever address of this machine packets come to, and whichever of a connection's candidates has sent: one reader has
+// them all, and the others none.
+func TestOneReader(t *testing.T) {
+	m := muxFor(t, ":0", Options{})
+	first, second := part(t, m, "mine", "127.0.0.1"), part(t, m, "mine", "127.0.0.2")
+	if _, _, err := second.ReadFrom(make([]byte, 1500)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the second address is read: %v", err)
+	}
+	peer := outside(t)
+	for i, to := range []string{"127.0.0.2", "127.0.0.1", "127.0.0.3"} {
+		hello := request(t, "mine")
+		send(t, peer, udpAddress(to, m), hello)
+		expect(t, first, hello, peer)
+		if i == 0 { // from then on by the address
+			if _, err := second.WriteTo([]byte("answer"), peer.LocalAddr()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send(t, peer, udpAddress(to, m), dtls(to))
+		expect(t, first, dtls(to), peer)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	send(t, peer, udpAddress("127.0.0.1", m), dtls("still"))
+	expect(t, first, dtls("still"), peer)
+}
+
+// Connections have their own packets, and those of nobody are dropped. An address follows who has sent to it last.
+func TestPacketsOfTwo(t *testing.T) {
+	m := muxFor(t, "127.0.0.1:0", Options{})
+	here := udpAddress("127.0.0.1", m)
+	one, two := part(t, m, "one", "127.0.0.1"), part(t, m, "two", "127.0.0.1")
+	p, q := outside(t), outside(t)
+	send(t, p, here, dtls("of nobody"))
+	send(t, p, here, request(t, "three"))
+	for i, c := range []net.PacketConn{one, two} {
+		hello := request(t, []string{"one", "two"}[i])
+		send(t, []*net.UDPConn{p, q}[i], here, hello)
+		expect(t, c, hello, []*net.UDPConn{p, q}[i])
+	}
+	if _, err := one.WriteTo([]byte("x"), p.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	send(t, p, here, dtls("to one"))
+	expect(t, one, dtls("to one"), p)
+	if _, err := two.WriteTo([]byte("x"), p.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Close(); err != nil { // which does not take the address with it
+		t.Fatal(err)
+	}
+	send(t, p, here, dtls("to two"))
+	expect(t, two, dtls("to two"), p)
+	m.RemoveConnByUfrag("two")
+	for _, c := range []net.PacketConn{one, two} {
+		if _, _, err := c.ReadFrom(make([]byte, 1500)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("read after Close: %v", err)
+		}
+		if _, err := c.WriteTo([]byte("x"), q.LocalAddr()); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("write to a new address after Close: %v", err)
+		}
+	}
+	if len(m.routes)+len(m.byName) != 0 {
+		t.Errorf("%d routes and %d names are left", len(m.routes), len(m.byName))
+	}
+}
+
+// What nobody reads is bounded, and so are the addresses of one connection.
+func TestMuxBounds(t *testing.T) {
+	m := muxFor(t, "127.0.0.1:0", Options{})
+	c := part(t, m, "mine", "127.0.0.1").(*muxConn)
+	big := make([]byte, largestPacket)
+	for range 2 * maxWaiting / len(big) {
+		c.put(big, nil)
+	}
+	if c.waiting > maxWaiting {
+		t.Errorf("%d bytes wait", c.waiting)
+	}
+	var err error
+	for i := range maxAddresses + 1 {
+		_, err = c.WriteTo([]byte("x"), &net.UDPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i)), Port: 9})
+		if err != nil && i < maxAddresses {
+			t.Fatal(i, err)
+		}
+	}
+	if err == nil {
+		t.Error("any number of addresses is taken")
+	}
+}
+
+// The addresses that are offered are those that the operator wants.
+func TestOfferedAddresses(t *testing.T) {
+	no := false
+	for _, c := range []struct {
+		options  Options
+		loopback bool
+	}{{Options{}, true}, {Options{Loopback: &no}, false}, {Options{Interfaces: []string{"none*"}}, false}} {
+		m := muxFor(t, ":0", c.options)
+		found := fmt.Sprint(m.GetListenAddresses())
+		want := fmt.Sprintf("127.0.0.1:%d", udpAddress("::", m).Port)
+		if got := contains(m.GetListenAddresses(), want); got != c.loopback {
+			t.Errorf("%+v: %s", c.options, found)
+		}
+	}
+	for ip, want := range map[string]bool{"192.0.2.1": true, "fd00::2": true, "fe80::1": false, "::1": false, "0.0.0.0": false, "ff02::1": false} {
+		if got := offered(net.ParseIP(ip), true); got != want {
+			t.Errorf("%s: offered %v", ip, got)
+		}
+	}
+}
+
+func contains(all []net.Addr, want string) bool {
+	for _, a := range all {
+		if a.String() == want {
+			return true
+		}
+	}
+	return false
+}
