@@ -81,6 +81,16 @@ type Door interface {
 	Close() error
 }
 
+// Pumped is a [Door] that calls whoever wants its frames, which is quicker than [Door.Recv] where little comes at a time.
+// The doors of a plug-in are.
+type Pumped interface {
+	// Pump gives the frames that the core wants sent to handle, in order and one call at a time, until ctx or the door
+	// ends; the error is as Recv's. The frames are handle's until it returns. prompt is asked first where little came
+	// and nothing waits: it is called by the goroutine that reads the link, so it must not wait for anybody; where it
+	// returns false handle gets the frames.
+	Pump(ctx context.Context, prompt func([]Frame) bool, handle func([]Frame)) error
+}
+
 // MaxFrame is the largest payload of a frame, in bytes.
 const MaxFrame = link.MaxFrame
 

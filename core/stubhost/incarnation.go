@@ -126,7 +126,15 @@ func (r *incarnation) open(f *linkpb.OpenDoor) error {
 func (r *incarnation) pump(url message.URL, lane *link.Lane) {
 	defer lane.Close() // what was not handed on counts no more
 	o := &r.inst.host.o
-	_ = lane.Pump(r.ctx, o.Prompt, func(frames []link.Frame) { o.Frames(r.ctx, r.inst.URL, url, frames) })
+	handle := func(frames []link.Frame) { o.Frames(r.ctx, r.inst.URL, url, frames) }
+	var prompt func([]link.Frame) bool
+	if o.Prompt {
+		prompt = func(frames []link.Frame) bool {
+			handle(frames)
+			return true
+		}
+	}
+	_ = lane.Pump(r.ctx, prompt, handle)
 }
 
 // close removes a door that the stub has closed.

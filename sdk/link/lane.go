@@ -30,7 +30,7 @@ type Lane struct {
 	out    bool          // and their receiver is at work on them
 	cost   int           // of taken
 	owed   int           // received and not yet credited
-	prompt func([]Frame) // of Pump; nil: none
+	prompt func([]Frame) bool // of Pump; nil: none
 
 	prompting sync.Mutex // held while prompt is called
 }
@@ -233,17 +233,18 @@ func (l *Lane) owe(cost int) (give int) {
 	return give
 }
 
-// promptly is how much is given to a function that is prompt in the goroutine of the link: more would hold up other
-// lanes, and is worth a goroutine's start.
+// promptly is how much is given to a function that is prompt: more would hold up other lanes, and is worth a goroutine's
+// start.
 const promptly = 8 << 10
 
 // Pump gives what arrives to handle, in order and one call at a time, until the lane or ctx ends, and returns why. The
-// frames are handle's until it returns. Where prompt is true handle never waits for anybody, and may be called by the
-// goroutine that reads the link too. No call goes on when Pump has returned.
-func (l *Lane) Pump(ctx context.Context, prompt bool, handle func([]Frame)) error {
-	if prompt {
+// frames are handle's until it returns. prompt, where it is not nil, is called by the goroutine that reads the link,
+// with little and when nothing waits: it must not wait for anybody, and what it does not take, by returning false, goes
+// to handle. No call goes on when Pump has returned.
+func (l *Lane) Pump(ctx context.Context, prompt func([]Frame) bool, handle func([]Frame)) error {
+	if prompt != nil {
 		l.mu.Lock()
-		l.prompt = handle
+		l.prompt = prompt
 		l.mu.Unlock()
 		defer func() {
 			l.mu.Lock()
@@ -274,16 +275,18 @@ func (l *Lane) push(frames []Frame, borrowed bool) error {
 		l.out = true
 		l.prompting.Lock()
 		l.mu.Unlock()
-		f(frames)
+		taken := f(frames)
 		l.prompting.Unlock()
 		l.mu.Lock()
 		l.out = false
-		give := l.owe(total)
-		l.mu.Unlock()
-		if give > 0 {
-			l.conn.sendCredit(l, give)
+		if taken || l.closed {
+			give := l.owe(total)
+			l.mu.Unlock()
+			if give > 0 {
+				l.conn.sendCredit(l, give)
+			}
+			return nil
 		}
-		return nil
 	}
 	defer l.mu.Unlock()
 	if l.conn.waiting.Add(int64(total)) > MaxQueued {

@@ -112,7 +112,17 @@ func TestSocketKeepsOrderAndContent(t *testing.T) {
 					in.End()
 				}
 			}
-			_ = in.Pump(t.Context(), door%2 == 0, take)
+			var prompt func([]Frame) bool
+			if asked := rand.New(rand.NewPCG(3, uint64(door))); door%2 == 0 {
+				prompt = func(frames []Frame) bool {
+					if asked.IntN(3) == 0 {
+						return false
+					}
+					take(frames)
+					return true
+				}
+			}
+			_ = in.Pump(t.Context(), prompt, take)
 			if came != each {
 				t.Errorf("door %d: %d frames came", door, came)
 			}

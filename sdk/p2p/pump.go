@@ -93,21 +93,54 @@ func pumpIn(ctx context.Context, channel Channel, opened <-chan sdk.Door) error 
 
 // pumpOut carries what the core sends to the peer, all that is there at once.
 func pumpOut(ctx context.Context, channel Channel, door sdk.Door) error {
-	var batch [][]byte
-	for {
-		frames, err := door.Recv(ctx)
-		if err != nil {
-			return doorError(err)
+	o := outgoing{channel: channel}
+	pumped, ok := door.(sdk.Pumped)
+	if !ok {
+		for {
+			frames, err := door.Recv(ctx)
+			if err != nil {
+				return doorError(err)
+			}
+			if err := o.send(ctx, frames); err != nil {
+				return err
+			}
 		}
-		batch = batch[:0]
-		for _, f := range frames {
-			batch = append(batch, f.Payload)
-		}
-		if err := channel.Send(ctx, batch...); err != nil {
-			return err
-		}
-		clear(batch) // the payloads are not ours any more
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var prompt func(frames []sdk.Frame) bool
+	if c, ok := channel.(Prompt); ok {
+		prompt = func(frames []sdk.Frame) bool { return c.TrySend(o.payloads(frames)...) }
+	}
+	err := pumped.Pump(ctx, prompt, func(frames []sdk.Frame) {
+		if err := o.send(ctx, frames); err != nil {
+			stop(err)
+		}
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return doorError(err)
+}
+
+// outgoing is the way to the peer.
+type outgoing struct {
+	channel Channel
+	batch   [][]byte
+}
+
+func (o *outgoing) send(ctx context.Context, frames []sdk.Frame) error {
+	err := o.channel.Send(ctx, o.payloads(frames)...)
+	clear(o.batch) // the payloads are not ours any more
+	return err
+}
+
+func (o *outgoing) payloads(frames []sdk.Frame) [][]byte {
+	o.batch = o.batch[:0]
+	for _, f := range frames {
+		o.batch = append(o.batch, f.Payload)
+	}
+	return o.batch
 }
 
 func doorError(err error) error {

@@ -89,6 +89,13 @@ type Channel interface {
 	Close() error
 }
 
+// Prompt is a [Channel] that can tell whether a Send would wait: that spares small frames a goroutine's start.
+type Prompt interface {
+	// TrySend sends the frames if that need not wait, and else tells so, and has sent nothing. It does not run while
+	// Send does.
+	TrySend(frames ...[]byte) bool
+}
+
 // Config is what a transport is made from.
 type Config struct {
 	Options json.RawMessage // the operator's configuration, an object or empty; unknown members are errors

@@ -15,8 +15,10 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// sendBuffer is how many bytes of small frames leave as one write.
-const sendBuffer = 64 << 10
+const (
+	sendBuffer = 64 << 10 // how many bytes of small frames leave as one write
+	maxPrompt  = 16 << 10 // and how many do without waiting: the stream copies them
+)
 
 // channel is a p2p.Channel on one QUIC stream.
 type channel struct {
@@ -68,6 +70,22 @@ func (c *channel) Send(ctx context.Context, frames ...[]byte) error {
 		}
 	}
 	return c.flush(ctx)
+}
+
+// TrySend is Send where the stream takes all of it at once; see [p2p.Prompt].
+func (c *channel) TrySend(frames ...[]byte) bool {
+	if len(c.rest) > 0 {
+		return false
+	}
+	out := c.out[:0]
+	for _, f := range frames {
+		if len(out)+maxPrefix+len(f) > maxPrompt {
+			return false
+		}
+		out = append(appendPrefix(out, len(f)), f...)
+	}
+	c.out = out[:0]
+	return c.stream.TryWriteAll(out) == nil
 }
 
 // put adds one frame to what will be written; a big one is written at once, without a copy.

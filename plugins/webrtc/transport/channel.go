@@ -110,6 +110,21 @@ func (c *channel) Send(ctx context.Context, frames ...[]byte) error {
 	return c.flush(ctx)
 }
 
+// maxPrompt is how many bytes TrySend takes: they are one message.
+const maxPrompt = 16 << 10
+
+// TrySend is Send where the library has room; see [p2p.Prompt].
+func (c *channel) TrySend(frames ...[]byte) bool {
+	size := 0
+	for _, f := range frames {
+		size += lengthSize + len(f)
+	}
+	if size > maxPrompt || c.stream.BufferedAmount() > highWater {
+		return false
+	}
+	return c.Send(context.Background(), frames...) == nil // nobody else fills the library: it does not wait
+}
+
 // flush writes one message when the library has room for it.
 func (c *channel) flush(ctx context.Context) error {
 	if len(c.out) == 0 {

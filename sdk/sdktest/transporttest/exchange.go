@@ -119,8 +119,12 @@ func sendNumbered(ctx context.Context, c p2p.Channel, count int, seed uint64) er
 		for i := range k {
 			buffers[i] = frames.frame(buffers[i])
 		}
-		if err := c.Send(ctx, buffers[:k]...); err != nil {
-			return fmt.Errorf("Send before frame %d: %w", frames.next, err)
+		// Where a channel can tell whether it would wait, half of the frames go that way as far as they go.
+		prompt, ok := c.(p2p.Prompt)
+		if !ok || batches.IntN(2) == 0 || !prompt.TrySend(buffers[:k]...) {
+			if err := c.Send(ctx, buffers[:k]...); err != nil {
+				return fmt.Errorf("Send before frame %d: %w", frames.next, err)
+			}
 		}
 		for i := range k { // the frames are the caller's again
 			clear(buffers[i])
@@ -149,6 +153,42 @@ func recvNumbered(ctx context.Context, c p2p.Channel, count int, seed uint64) er
 		clear(got) // it belongs to the caller until the next Recv
 	}
 	return nil
+}
+
+// testPrompt: a channel that can tell whether a Send would wait carries a lone small frame without, and does not take what
+// is more than may be under way.
+func testPrompt(t *testing.T, s Suite) {
+	p, stop := s.pair(t)
+	defer stop()
+	prompt, ok := p.a.(p2p.Prompt)
+	if !ok {
+		t.Skip("it has no TrySend, which is its right")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), exchangeTime)
+	defer cancel()
+	if !prompt.TrySend([]byte("lone")) {
+		t.Fatal("a lone small frame on an idle channel is not taken")
+	}
+	if got, err := p.b.Recv(ctx); err != nil || string(got) != "lone" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	taken, frame := 0, make([]byte, 4<<10)
+	for ; taken*len(frame) <= s.Buffered && prompt.TrySend(frame); taken++ {
+	}
+	if taken*len(frame) > s.Buffered {
+		t.Fatalf("%d bytes were taken although the peer does not read; at most %d may be under way", taken*len(frame), s.Buffered)
+	}
+	for i := range taken { // and nothing of what was not taken
+		if got, err := p.b.Recv(ctx); err != nil || len(got) != len(frame) {
+			t.Fatalf("frame %d: %d bytes, %v", i, len(got), err)
+		}
+	}
+	if err := p.a.Send(ctx, []byte("end")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.b.Recv(ctx); err != nil || string(got) != "end" {
+		t.Fatalf("%q, %v", got, err)
+	}
 }
 
 // testBackpressure: the peer does not read. Send has to block, with a bounded amount under way, and to go on when the

@@ -79,6 +79,7 @@ func Run(t *testing.T, s Suite) {
 		{"many peers", testManyPeers},
 		{"parallel connects", testParallel},
 		{"backpressure", testBackpressure},
+		{"prompt", testPrompt},
 		{"send gives up with ctx", testSendGivesUp},
 		{"close is EOF", testCloseIsEOF},
 		{"close frees the blocked", testCloseFrees},
