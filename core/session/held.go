@@ -33,14 +33,14 @@ type heldMessage struct {
 }
 
 // behind queues the message where its destination is held up.
-func (h *held) behind(key destinationKey, wire []byte, r minibus.Receipt) bool {
+func (h *held) behind(key destinationKey, wire []byte, r minibus.Receipt, again bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	q := h.by[key]
 	if q == nil {
 		return false
 	}
-	q.add(wire, r, false)
+	q.add(wire, r, again)
 	return true
 }
 

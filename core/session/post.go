@@ -79,6 +79,11 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, p *po
 	cost := p.cost()
 	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, cost, s.peerInbox()) && s.fits(cost) {
 		s.take(d, path, p)
+		if now := s.all.now(); s.maySend(now) {
+			s.sendNow(now)
+			return false, nil
+		}
+		s.poke()
 		s.unlock()
 		return false, nil
 	}
@@ -91,7 +96,7 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, p *po
 	return false, s.wait(ctx, d, &waiter{posted: *p, path: path, taken: make(chan struct{})})
 }
 
-// take puts the message into the ring; mu is held.
+// take puts the message into the ring; the caller has it sent. mu is held.
 func (s *session) take(d *destination, path Path, p *posted) {
 	now := s.all.now()
 	cost := p.cost()
@@ -101,7 +106,6 @@ func (s *session) take(d *destination, path Path, p *posted) {
 	if !path.IsZero() && path != s.path && (path != s.failed || now >= s.failedTo) {
 		s.switchTo(path, now)
 	}
-	s.poke()
 }
 
 // expiry is when what enters the ring now is given up, 0: never.
