@@ -122,6 +122,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Log:     rt.log.Named("plugin"),
 		Message: rt.fromStub,
 		Frames:  rt.framesIn,
+		Prompt:  true,
 	})
 	if err != nil {
 		return err

@@ -55,6 +55,11 @@ func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	links := NewLinkServer(d, stub, log)
+	if socket, err := link.InheritedSocket(); err != nil {
+		log.Warn("the link goes over gRPC", "error", err)
+	} else {
+		links.UseSocket(socket)
+	}
 	var server *grpc.Server
 	made := make(chan struct{})
 	served := make(chan struct{})

@@ -23,6 +23,7 @@ type LinkServer struct {
 	descriptor Descriptor
 	stub       Stub
 	log        hclog.Logger
+	socket     *link.Socket // that the host has given; nil: none
 
 	ctx    context.Context // of the instances
 	cancel context.CancelFunc
@@ -44,6 +45,10 @@ func NewLinkServer(d Descriptor, stub Stub, log hclog.Logger) *LinkServer {
 		opened: make(chan struct{}), ended: make(chan struct{}), instances: map[uint32]*instance{}}
 }
 
+// UseSocket has the link go over a socket of which the host has the other end; nil changes nothing. It is called before
+// the host opens the link.
+func (s *LinkServer) UseSocket(socket *link.Socket) { s.socket = socket }
+
 // Link serves the link; see linkpb.PluginServer. There is one in the life of a plug-in.
 func (s *LinkServer) Link(stream grpc.BidiStreamingServer[linkpb.Batch, linkpb.Batch]) error {
 	s.mu.Lock()
@@ -51,16 +56,23 @@ func (s *LinkServer) Link(stream grpc.BidiStreamingServer[linkpb.Batch, linkpb.B
 		s.mu.Unlock()
 		return status.Error(codes.FailedPrecondition, "this plug-in has had its link")
 	}
-	s.conn = link.New(stream, s)
+	if s.socket != nil {
+		s.conn = link.NewOnSocket(s.socket, s)
+	} else {
+		s.conn = link.New(stream, s)
+	}
 	ctx, hangUp := context.WithCancel(stream.Context())
 	defer hangUp()
 	s.hangUp = hangUp
 	s.mu.Unlock()
 	close(s.opened)
-	s.conn.Control(&linkpb.Frame{Kind: &linkpb.Frame_Hello{Hello: &linkpb.Hello{
+	err := link.Greet(stream, &linkpb.Hello{
 		Name: strings.ToValidUTF8(s.descriptor.Name, "?"), Version: strings.ToValidUTF8(s.descriptor.Version, "?"),
-		Kind: string(s.descriptor.Kind)}}})
-	err := s.conn.Run(ctx)
+		Kind: string(s.descriptor.Kind), Socket: s.socket != nil})
+	if err != nil {
+		hangUp() // nobody is there any more
+	}
+	err = s.conn.Run(ctx)
 	s.cancel()
 	close(s.ended)
 	var broken *link.ProtocolError

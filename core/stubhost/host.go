@@ -33,6 +33,9 @@ type Options struct {
 	// blocks, that door is held back and nothing else. The frames are the callee's until it returns. ctx ends with
 	// the instance.
 	Frames func(ctx context.Context, stub, door message.URL, frames []sdk.Frame)
+	// Prompt says that Frames never waits for anybody. Then the goroutine that reads a plug-in's link calls it too, for
+	// small amounts, which spares them a goroutine's start; still one call at a time for each door.
+	Prompt bool
 
 	Env      []string // for the plug-ins, NAME=value, beside the minimal environment
 	LogLevel string   // for the plug-ins; "": the level of Log
@@ -288,6 +291,20 @@ func (h *Host) Send(ctx context.Context, stub, door message.URL, frames ...sdk.F
 		return fmt.Errorf("send by %s: %w", door, err)
 	}
 	return nil
+}
+
+// TrySend is [Host.Send] where that need not wait; else it is false, and nothing was sent.
+func (h *Host) TrySend(stub, door message.URL, frames ...sdk.Frame) bool {
+	i := h.instance(stub)
+	if i == nil {
+		return false
+	}
+	lane := i.door(door)
+	if lane == nil {
+		return false
+	}
+	sent, err := lane.TrySend(frames...)
+	return sent && err == nil
 }
 
 // Close ends everything: each process is asked to end and killed after the grace, or when ctx ends. When it returns

@@ -125,13 +125,8 @@ func (r *incarnation) open(f *linkpb.OpenDoor) error {
 // pump hands on the frames of one door.
 func (r *incarnation) pump(url message.URL, lane *link.Lane) {
 	defer lane.Close() // what was not handed on counts no more
-	for {
-		frames, err := lane.Recv(r.ctx)
-		if err != nil {
-			return
-		}
-		r.inst.host.o.Frames(r.ctx, r.inst.URL, url, frames)
-	}
+	o := &r.inst.host.o
+	_ = lane.Pump(r.ctx, o.Prompt, func(frames []link.Frame) { o.Frames(r.ctx, r.inst.URL, url, frames) })
 }
 
 // close removes a door that the stub has closed.

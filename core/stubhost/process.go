@@ -1,6 +1,7 @@
 package stubhost
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,8 +31,7 @@ type process struct {
 	ctx    context.Context          // of the link's stream
 	cancel context.CancelFunc
 	since  time.Time
-	hello  chan *linkpb.Hello // the plug-in's first frame
-	done   chan struct{}      // closed when the process is gone; err says why
+	done   chan struct{} // closed when the process is gone; err says why
 	err    error
 
 	mu       sync.Mutex
@@ -57,8 +57,7 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plug-in %s: %w", p.name, err)
 	}
-	pr := &process{plugin: p, since: time.Now(), hello: make(chan *linkpb.Hello, 1), done: make(chan struct{}),
-		runs: map[uint32]*incarnation{}}
+	pr := &process{plugin: p, since: time.Now(), done: make(chan struct{}), runs: map[uint32]*incarnation{}}
 	pr.run = newRunner(p.name, path, dir, p.host.environment(dir), o.Log.Named(p.name))
 	pr.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  link.Handshake(),
@@ -106,25 +105,46 @@ func (pr *process) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pr.conn = link.New(stream, pr)
-	pr.conn.Start()
-	var hello *linkpb.Hello
-	select {
-	case hello = <-pr.hello:
-	case <-pr.conn.Done():
-		return fmt.Errorf("the link ended: %w", pr.conn.Err())
-	case <-pr.run.exited:
-		return errors.New("it exited before its first frame")
-	case <-ctx.Done():
-		return ctx.Err()
+	hello, err := link.Greeting(stream) // ends with the process, which ends with ctx
+	if err != nil {
+		return fmt.Errorf("its first frame: %w", cmp.Or(ctx.Err(), err))
 	}
 	if hello.Name != pr.plugin.name {
 		return &StartError{Plugin: pr.plugin.name, Reason: Impostor,
 			Detail: fmt.Sprintf("its executable is the plug-in %q; install it under its own name", hello.Name)}
 	}
 	pr.version = hello.Version
+	if hello.Socket && pr.run.socket == nil {
+		return errors.New("it wants to use a socket that it was not given")
+	} else if hello.Socket {
+		pr.conn = link.NewOnSocket(pr.run.socket, pr)
+		pr.run.socket = nil
+		pr.wg.Go(func() { pr.overhear(stream) })
+	} else {
+		pr.conn = link.New(stream, pr)
+	}
+	pr.conn.Start()
 	pr.wg.Go(func() { pr.examine(pr.rpc) })
 	return nil
+}
+
+// overhear waits for the end of the stream of a link that goes over a socket. It is the link's end too, once what the
+// plug-in has sent before was read.
+func (pr *process) overhear(stream link.Stream) {
+	for {
+		if _, err := link.Greeting(stream); err != nil { // nothing comes by it any more
+			break
+		}
+	}
+	late := time.NewTimer(exitWait)
+	defer late.Stop()
+	select {
+	case <-pr.conn.Done():
+	case <-late.C:
+		pr.conn.End()
+	case <-pr.ctx.Done():
+		pr.conn.End()
+	}
 }
 
 // watch is the process's own goroutine: it waits for the end of the link and puts everything away.
@@ -160,6 +180,9 @@ func (pr *process) watch() {
 func (pr *process) cleanUp() {
 	pr.cancel()
 	pr.client.Kill()
+	if pr.run.socket != nil {
+		_ = pr.run.socket.Close()
+	}
 	if pr.conn != nil {
 		pr.conn.Wait()
 	}
@@ -209,13 +232,6 @@ func (pr *process) start(i *instance, restarted bool) *incarnation {
 
 // Control is the link's control frames; see link.Handler. Kinds that only a host sends are ignored.
 func (pr *process) Control(f *linkpb.Frame) error {
-	if hello := f.GetHello(); hello != nil {
-		select {
-		case pr.hello <- hello:
-		default: // it says hello twice
-		}
-		return nil
-	}
 	pr.mu.Lock()
 	r := pr.runs[f.Instance]
 	if _, ok := f.Kind.(*linkpb.Frame_Ended); ok {

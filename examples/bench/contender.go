@@ -175,6 +175,14 @@ type used struct {
 	peak           uint64 // bytes resident, of all processes together
 }
 
+// cores are the processes with the runtimes of ours, the sender's first.
+func (p *pair) cores() []*load.Process {
+	if len(p.runtimes) == 2 {
+		return []*load.Process{p.runtimes[1], p.runtimes[0]}
+	}
+	return []*load.Process{p.sender, p.receiver}
+}
+
 // usage asks all processes of a pair, and counts further ones in.
 func (p *pair) usage(ctx context.Context, more ...int) (u used, err error) {
 	pids := more
@@ -184,10 +192,10 @@ func (p *pair) usage(ctx context.Context, more ...int) (u used, err error) {
 			return u, err
 		}
 		pids = append(pids, one.PIDs...)
-		switch {
-		case c == p.sender && len(p.runtimes) == 0, len(p.runtimes) == 2 && c == p.runtimes[1]:
+		switch cores := p.cores(); c {
+		case cores[0]:
 			u.sent = one.Mallocs
-		case c == p.receiver && len(p.runtimes) == 0, len(p.runtimes) == 2 && c == p.runtimes[0]:
+		case cores[1]:
 			u.received = one.Mallocs
 		}
 	}

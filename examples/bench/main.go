@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -129,7 +130,7 @@ func run(ctx context.Context, o options, build rig.Builder, out io.Writer) (ok b
 		err = figures.JSON(out, rows)
 	} else {
 		b.say("")
-		err = figures.Table(out, rows)
+		err = errors.Join(figures.Table(out, rows), b.profiles(ctx))
 	}
 	return len(figures.Failed(rows)) == 0, err
 }

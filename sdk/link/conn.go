@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/protofly/protofly/sdk/link/linkpb"
-	"github.com/protofly/protofly/sdk/message"
 )
 
 // Stream is the side of a gRPC stream that a [Conn] needs; its codec must be that of [ServerOptions] or [Open].
@@ -27,12 +26,15 @@ type Handler interface {
 
 // Conn is one end of a link.
 type Conn struct {
-	stream  Stream
+	stream  Stream  // nil where socket is not
+	socket  *Socket // nil: the link goes over the stream
 	handler Handler
 
 	mu      sync.Mutex
-	out     []*[]byte // batches that wait for the writer; the last is being filled
-	writing int       // bytes that the writer has taken and not yet written
+	out     []*[]byte // batches that wait to be written; the last is being filled
+	writer  writer    // who writes
+	writing int       // bytes that were taken from out and are not yet written
+	rest    batch     // what a sender has not got rid of without waiting; it is the first that the goroutine writes
 	usual   int       // how large batches are lately
 	room    chan struct{}
 	idle    chan struct{} // closed when everything is written; nil while nobody waits
@@ -40,7 +42,7 @@ type Conn struct {
 	err     error
 
 	waiting atomic.Int64  // bytes that wait to be received, on all lanes
-	wake    chan struct{} // has an item when out has
+	wake    chan struct{} // has an item when the goroutine is to write
 	done    chan struct{} // closed when the link has ended; err says why
 	wg      sync.WaitGroup
 }
@@ -54,6 +56,13 @@ var errEnded = errors.New("the link was ended")
 func New(stream Stream, h Handler) *Conn {
 	return &Conn{stream: stream, handler: h, lanes: map[laneKey]*Lane{},
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// NewOnSocket makes one end of a link on a socket, which ends with it. It does what [New]'s does, in fewer steps.
+func NewOnSocket(s *Socket, h Handler) *Conn {
+	c := New(nil, h)
+	c.socket = s
+	return c
 }
 
 // Start begins to carry frames. The link ends when its stream does; then the caller calls [Conn.Wait].
@@ -85,7 +94,7 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
-// Wait returns when the link's goroutines have ended. They do when its stream does.
+// Wait returns when the link's goroutines have ended. They do when its stream does, or the link on its socket.
 func (c *Conn) Wait() { c.wg.Wait() }
 
 // Done is closed when the link has ended.
@@ -104,7 +113,13 @@ func (c *Conn) end(err error) {
 	}
 	clear(c.lanes)
 	c.written()
+	if c.socket != nil {
+		_ = c.socket.Close()
+	}
 }
+
+// End ends the link on this side at once.
+func (c *Conn) End() { c.end(errEnded) }
 
 // Control sends a control frame. It does not block; the caller bounds how many there can be. On a link that has ended
 // nothing happens.
@@ -114,7 +129,7 @@ func (c *Conn) Control(f *linkpb.Frame) {
 	if c.err != nil {
 		return
 	}
-	b := c.buffer(proto.Size(f) + frameCost)
+	b := c.buffer(proto.Size(f)+frameCost, 0)
 	var err error
 	if *b, err = appendControl(*b, f); err != nil {
 		panic("link: a control frame does not encode: " + err.Error()) // a string that is not UTF-8: the caller's error
@@ -155,220 +170,4 @@ func (c *Conn) Flush(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// buffer is the batch that a frame of n bytes is added to. mu is held.
-func (c *Conn) buffer(n int) *[]byte {
-	if k := len(c.out); k > 0 && len(*c.out[k-1])+n <= fill {
-		return c.out[k-1]
-	}
-	b := batches.Get(max(n, c.usual))
-	c.out = append(c.out, b)
-	return b
-}
-
-// queued is how many bytes wait to be written. mu is held.
-func (c *Conn) queued() int {
-	n := c.writing
-	for _, b := range c.out {
-		n += len(*b)
-	}
-	return n
-}
-
-func (c *Conn) kick() {
-	if len(c.out) == 0 {
-		return
-	}
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (c *Conn) sendCredit(l *Lane, bytes int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil || l.isEnded() {
-		return
-	}
-	b := c.buffer(frameCost)
-	*b = appendCredit(*b, l.instance, l.door, uint64(bytes))
-	c.kick()
-}
-
-// write is the one goroutine that sends on the stream: gRPC forbids two.
-func (c *Conn) write() {
-	defer c.wg.Done()
-	for {
-		select {
-		case <-c.wake:
-		case <-c.done:
-			return
-		}
-		for {
-			b := c.next()
-			if b == nil {
-				break
-			}
-			if err := c.stream.SendMsg(&outBatch{data: b}); err != nil {
-				if err != io.EOF { // of a client: the reader knows the reason
-					c.end(err)
-				}
-				return
-			}
-		}
-	}
-}
-
-// next takes the next batch, after the last one was written.
-func (c *Conn) next() *[]byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.writing = 0
-	if c.err != nil {
-		return nil
-	}
-	if len(c.out) == 0 {
-		c.written()
-		return nil
-	}
-	b := c.out[0]
-	c.out[0] = nil
-	if c.out = c.out[1:]; len(c.out) == 0 {
-		c.out = nil
-	}
-	c.writing = len(*b)
-	c.usual = (c.usual + c.writing) / 2
-	if c.room != nil && c.queued() < 2*pending {
-		close(c.room)
-		c.room = nil
-	}
-	return b
-}
-
-// written wakes who waits for room or for a flush. mu is held.
-func (c *Conn) written() {
-	for _, w := range []*chan struct{}{&c.room, &c.idle} {
-		if *w != nil {
-			close(*w)
-			*w = nil
-		}
-	}
-}
-
-// read is the goroutine that receives from the stream.
-func (c *Conn) read() {
-	defer c.wg.Done()
-	r := reader{conn: c}
-	for {
-		var b inBatch
-		if err := c.stream.RecvMsg(&b); err != nil {
-			c.end(err)
-			return
-		}
-		err := parseBatch(b.data, r.frame)
-		if err == nil {
-			err = r.flush()
-		}
-		if err != nil {
-			c.end(err)
-			return
-		}
-	}
-}
-
-// reader gathers a lane's consecutive frames, so that a batch costs a lane one lock.
-type reader struct {
-	conn     *Conn
-	key      laneKey
-	lane     *Lane
-	frames   []Frame
-	peerText []byte // the last peer, and its address: mostly the next frame's too
-	peer     message.URL
-}
-
-func (r *reader) frame(f *frame) error {
-	switch f.kind {
-	case 0: // a kind that this version does not know
-		return nil
-	case frameMessage, frameData:
-		return r.payload(f)
-	case frameCredit:
-		return r.conn.credit(f)
-	}
-	if err := r.flush(); err != nil {
-		return err
-	}
-	var control linkpb.Frame
-	if err := proto.Unmarshal(f.raw, &control); err != nil {
-		return violation("a control frame: %v", err)
-	}
-	return r.conn.handler.Control(&control)
-}
-
-func (r *reader) payload(f *frame) error {
-	if f.kind == frameData && f.door == 0 {
-		return violation("data on door 0")
-	}
-	if len(f.payload) > MaxFrame {
-		return violation("a frame of %d bytes, at most %d are allowed", len(f.payload), MaxFrame)
-	}
-	if key := (laneKey{f.instance, f.door}); r.lane == nil || key != r.key {
-		if err := r.flush(); err != nil {
-			return err
-		}
-		r.conn.mu.Lock()
-		r.lane, r.key = r.conn.lanes[key], key
-		r.conn.mu.Unlock()
-		if r.lane == nil { // it was closed while the frame was on its way
-			return nil
-		}
-	}
-	out := Frame{Payload: f.payload}
-	if len(f.peer) > 0 {
-		if string(f.peer) != string(r.peerText) {
-			u, err := message.ParseURL(string(f.peer))
-			if err != nil {
-				return violation("a frame's peer: %v", err)
-			}
-			r.peer, r.peerText = u, append(r.peerText[:0], f.peer...)
-		}
-		out.Peer = r.peer
-	}
-	if f.door == 0 { // messages are few and may be kept for long: they must not keep a whole batch
-		out.Payload = append([]byte(nil), f.payload...)
-	}
-	r.frames = append(r.frames, out)
-	return nil
-}
-
-func (r *reader) flush() error {
-	lane := r.lane
-	r.lane = nil
-	if lane == nil || len(r.frames) == 0 {
-		return nil
-	}
-	err := lane.push(r.frames)
-	clear(r.frames)
-	r.frames = r.frames[:0]
-	return err
-}
-
-func (c *Conn) credit(f *frame) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l := c.lanes[laneKey{f.instance, f.door}]
-	if l == nil {
-		return nil
-	}
-	if f.credit > Window+MaxFrame+message.MaxURL+frameCost || l.credit+int(f.credit) > Window {
-		return violation("credit for more than the window on door %d of instance %d", f.door, f.instance)
-	}
-	l.credit += int(f.credit)
-	if l.more != nil && l.credit > 0 {
-		close(l.more)
-		l.more = nil
-	}
-	return nil
 }

@@ -19,14 +19,20 @@ type Lane struct {
 	ended chan struct{} // closed when nothing more is sent or arrives; what has arrived can be received
 
 	mu     sync.Mutex
-	in     []Frame // arrived; in[:head] are taken
+	in     []arrived // in[:head] are taken
 	head   int
-	window int // what the other side may still send
+	store  store // the memory of in and taken, where it is the lane's
+	window int   // what the other side may still send
 	closed bool
 	wake   chan struct{} // has an item when in has
 	taken  []Frame       // what the last Recv returned
+	of     []*block      // that they are in
+	out    bool          // and their receiver is at work on them
 	cost   int           // of taken
 	owed   int           // received and not yet credited
+	prompt func([]Frame) // of Pump; nil: none
+
+	prompting sync.Mutex // held while prompt is called
 }
 
 // recvBytes is how much one Recv returns at most: a part of the window, so that the sender goes on meanwhile.
@@ -41,10 +47,8 @@ func newLane(c *Conn, instance, door uint32) *Lane {
 // reused when it has returned. The error is ctx's, [ErrClosed], or [ErrTooLarge]; frames before the one that it is
 // about have been sent.
 func (l *Lane) Send(ctx context.Context, frames ...Frame) error {
-	for i := range frames {
-		if len(frames[i].Payload) > MaxFrame {
-			return ErrTooLarge
-		}
+	if err := check(frames); err != nil {
+		return err
 	}
 	c := l.conn
 	c.mu.Lock()
@@ -69,14 +73,58 @@ func (l *Lane) Send(ctx context.Context, frames ...Frame) error {
 			}
 			continue
 		}
-		f := frames[0]
-		l.credit -= Cost(f)
-		b := c.buffer(len(f.Payload) + len(f.Peer) + frameCost)
-		*b = appendFrame(*b, l.instance, l.door, f)
+		l.add(frames)
 		frames = frames[1:]
 	}
-	c.kick()
+	c.depart()
 	return nil
+}
+
+// TrySend is [Lane.Send] where that need not wait, for all of the frames; else it is false, and none was sent.
+func (l *Lane) TrySend(frames ...Frame) (bool, error) {
+	if err := check(frames); err != nil {
+		return false, err
+	}
+	c := l.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.isEnded() {
+		return false, ErrClosed
+	}
+	total := 0
+	for _, f := range frames[:len(frames)-1] {
+		total += Cost(f)
+	}
+	if l.credit <= total || l.door != 0 && c.queued()+total >= pending {
+		return false, nil
+	}
+	for ; len(frames) > 0; frames = frames[1:] {
+		l.add(frames)
+	}
+	c.depart()
+	return true, nil
+}
+
+func check(frames []Frame) error {
+	for i := range frames {
+		if len(frames[i].Payload) > MaxFrame {
+			return ErrTooLarge
+		}
+	}
+	return nil
+}
+
+// add puts the first of some frames into the queue. conn.mu is held.
+func (l *Lane) add(frames []Frame) {
+	f, more := frames[0], 0
+	l.credit -= Cost(f)
+	if len(l.conn.out) == 0 {
+		for _, next := range frames[1:] {
+			more += Cost(next)
+		}
+	}
+	b := l.conn.buffer(Cost(f), more)
+	*b = appendFrame(*b, l.instance, l.door, f)
 }
 
 // blocked returns what to wait for before the next frame, or nil. conn.mu is held.
@@ -136,10 +184,13 @@ func (l *Lane) take() ([]Frame, error) {
 	l.taken = l.taken[:0]
 	for l.head < len(l.in) && l.cost < recvBytes {
 		f := l.in[l.head]
-		l.in[l.head] = Frame{}
+		l.in[l.head] = arrived{}
 		l.head++
-		l.cost += Cost(f)
-		l.taken = append(l.taken, f)
+		l.cost += Cost(f.Frame)
+		l.taken = append(l.taken, f.Frame)
+		if f.block != nil {
+			l.of = append(l.of, f.block)
+		}
 	}
 	if l.head == len(l.in) {
 		l.in, l.head = l.in[:0], 0
@@ -149,21 +200,22 @@ func (l *Lane) take() ([]Frame, error) {
 	if len(l.taken) == 0 {
 		return nil, nil
 	}
+	l.out = true
 	return l.taken, nil
 }
 
 // repay credits what the last Recv returned, once it is worth a frame.
 func (l *Lane) repay() {
 	l.mu.Lock()
+	for _, k := range l.of {
+		l.store.release(k)
+	}
+	clear(l.of)
 	clear(l.taken)
+	l.of, l.taken, l.out = l.of[:0], l.taken[:0], false
 	cost := l.cost
 	l.cost = 0
-	l.owed += cost
-	give := 0
-	if l.owed >= Window/4 && !l.closed {
-		give, l.owed = l.owed, 0
-		l.window += give
-	}
+	give := l.owe(cost)
 	l.mu.Unlock()
 	l.conn.waiting.Add(int64(-cost))
 	if give > 0 {
@@ -171,22 +223,69 @@ func (l *Lane) repay() {
 	}
 }
 
-// push adds frames that arrived.
-func (l *Lane) push(frames []Frame) error {
-	total := 0
+// owe notes what was received and says what is to be credited now. mu is held.
+func (l *Lane) owe(cost int) (give int) {
+	l.owed += cost
+	if l.owed >= Window/4 && !l.closed {
+		give, l.owed = l.owed, 0
+		l.window += give
+	}
+	return give
+}
+
+// promptly is how much is given to a function that is prompt in the goroutine of the link: more would hold up other
+// lanes, and is worth a goroutine's start.
+const promptly = 8 << 10
+
+// Pump gives what arrives to handle, in order and one call at a time, until the lane or ctx ends, and returns why. The
+// frames are handle's until it returns. Where prompt is true handle never waits for anybody, and may be called by the
+// goroutine that reads the link too. No call goes on when Pump has returned.
+func (l *Lane) Pump(ctx context.Context, prompt bool, handle func([]Frame)) error {
+	if prompt {
+		l.mu.Lock()
+		l.prompt = handle
+		l.mu.Unlock()
+		defer func() {
+			l.mu.Lock()
+			l.prompt = nil
+			l.mu.Unlock()
+			l.prompting.Lock() // the call that is under way
+			l.prompting.Unlock()
+		}()
+	}
+	for {
+		frames, err := l.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		handle(frames)
+	}
+}
+
+// push takes frames that arrived. What they are made of is copied where it is borrowed.
+func (l *Lane) push(frames []Frame, borrowed bool) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	total, err := l.charge(frames)
+	if err != nil || l.closed {
+		l.mu.Unlock()
+		return err
+	}
+	if f := l.prompt; f != nil && !l.out && l.head == len(l.in) && total <= promptly {
+		l.out = true
+		l.prompting.Lock()
+		l.mu.Unlock()
+		f(frames)
+		l.prompting.Unlock()
+		l.mu.Lock()
+		l.out = false
+		give := l.owe(total)
+		l.mu.Unlock()
+		if give > 0 {
+			l.conn.sendCredit(l, give)
+		}
 		return nil
 	}
-	for i := range frames {
-		if l.window <= 0 {
-			return violation("more data than the window on door %d of instance %d", l.door, l.instance)
-		}
-		cost := Cost(frames[i])
-		l.window -= cost
-		total += cost
-	}
+	defer l.mu.Unlock()
 	if l.conn.waiting.Add(int64(total)) > MaxQueued {
 		return violation("%d bytes wait on the doors that nobody empties", MaxQueued)
 	}
@@ -195,9 +294,31 @@ func (l *Lane) push(frames []Frame) error {
 		clear(l.in[n:])
 		l.in, l.head = l.in[:n], 0
 	}
-	l.in = append(l.in, frames...)
+	for _, f := range frames {
+		a := arrived{Frame: f}
+		if borrowed && l.door != 0 { // messages were copied already
+			a.Payload, a.block = l.store.keep(f.Payload)
+		}
+		l.in = append(l.in, a)
+	}
 	l.notify()
 	return nil
+}
+
+// charge takes the frames off the window. mu is held.
+func (l *Lane) charge(frames []Frame) (total int, err error) {
+	if l.closed {
+		return 0, nil
+	}
+	for i := range frames {
+		if l.window <= 0 {
+			return 0, violation("more data than the window on door %d of instance %d", l.door, l.instance)
+		}
+		cost := Cost(frames[i])
+		l.window -= cost
+		total += cost
+	}
+	return total, nil
 }
 
 func (l *Lane) notify() {
@@ -219,10 +340,10 @@ func (l *Lane) Close() {
 	l.closed = true
 	left := l.cost
 	for _, f := range l.in[l.head:] {
-		left += Cost(f)
+		left += Cost(f.Frame)
 	}
 	l.conn.waiting.Add(int64(-left))
-	l.in, l.head, l.cost = nil, 0, 0
+	l.in, l.head, l.cost, l.store = nil, 0, 0, store{} // who is at work on what the last Recv returned may still be
 }
 
 // End ends the lane in an orderly way: what has arrived can still be received, then Recv returns io.EOF.

@@ -21,6 +21,8 @@ type Row struct {
 	Ratio         float64 `json:"ratio"`          // ours / baseline; 0: no baseline
 	Demand        string  `json:"demand"`         // what has to hold; "": nothing
 	OK            bool    `json:"ok"`             // it holds
+
+	bounds []Bound // the demand, to be drawn
 }
 
 // Bound is a demand: on the ratio or on the figure itself.
@@ -76,7 +78,7 @@ func (r Row) Judge(bounds ...Bound) Row {
 	if r.Baseline != "" && r.BaselineValue != 0 {
 		r.Ratio = r.Ours / r.BaselineValue
 	}
-	r.OK = true
+	r.OK, r.bounds = true, bounds
 	for i, b := range bounds {
 		if i > 0 {
 			r.Demand += ", "
@@ -111,11 +113,30 @@ func JSON(w io.Writer, rows []Row) error {
 	return e.Encode(rows)
 }
 
+// MarshalJSON has null for a figure that there is none of, which JSON has no number for.
+func (r Row) MarshalJSON() ([]byte, error) {
+	number := func(v float64) *float64 {
+		if !finite(v) {
+			return nil
+		}
+		return &v
+	}
+	type row Row
+	return json.Marshal(struct {
+		row
+		Ours          *float64 `json:"ours"`
+		BaselineValue *float64 `json:"baseline_value"`
+		Ratio         *float64 `json:"ratio"`
+	}{row(r), number(r.Ours), number(r.BaselineValue), number(r.Ratio)})
+}
+
 // Short is v with three significant digits or so, and thousands in groups.
 func Short(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v):
 		return "-"
+	case a >= math.MaxInt64:
+		return strconv.FormatFloat(v, 'g', 3, 64)
 	case a >= 1000:
 		return grouped(int64(math.Round(v)))
 	case a >= 100 || v == math.Trunc(v):
@@ -126,6 +147,8 @@ func Short(v float64) string {
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	}
 }
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 func grouped(n int64) string {
 	if n < 0 {

@@ -36,6 +36,9 @@ type Result struct {
 	Err      string  `json:"err,omitempty"`
 }
 
+// maxSize is the size of the largest message that any contender carries.
+const maxSize = 1 << 20
+
 // Usage is what a child has used since it began.
 type Usage struct {
 	Mallocs uint64 `json:"mallocs"`
@@ -86,6 +89,9 @@ func (c *Child) do(ctx context.Context, o Command) (Result, error) {
 	}
 	if c.Driver == nil {
 		return Result{}, fmt.Errorf("the receiver cannot %q", o.Do)
+	}
+	if o.Size < MinSize || o.Size > maxSize || o.For <= 0 || o.Do == "paced" && o.Rate < 1 {
+		return Result{}, fmt.Errorf("%s: want a size of %d to %d bytes, a time, and for paced a rate", o.Do, MinSize, maxSize)
 	}
 	switch o.Do {
 	case "stream":

@@ -32,6 +32,7 @@ func Answer(ctx context.Context, c Conn) error {
 // tally checks and counts what comes.
 type tally struct {
 	count  uint64
+	next   uint64 // the number that a Data is expected to have, if it does not begin a new cycle
 	broken bool
 }
 
@@ -50,6 +51,8 @@ func (t *tally) take(b []byte) []byte {
 	case err != nil:
 		t.broken = true
 	case kind == Data:
+		t.broken = t.broken || number != t.next && number != 0
+		t.next = number + 1
 		t.count++
 	case kind == Ping:
 		return Text(Echo, number, len(b))

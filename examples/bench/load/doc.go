@@ -4,7 +4,7 @@
 // A contender is a [Conn] between two processes: one [Answer]s, the other drives ([Drive]) as its parent says. Both are
 // child processes of the benchmark ([Start]), which takes turns between contenders. Messages are JSON objects of an exact
 // size, see [Text]; a contender may carry them in any way as long as they come out as they went in, each one once and in
-// order, which both sides check.
+// order. The receiver checks their number and their order.
 //
 // # Work
 //

@@ -70,14 +70,21 @@ func (d *Driver) await(ctx context.Context, kind byte, number uint64) (answer, e
 // checkEvery is how many bytes are sent between two looks at the clock.
 const checkEvery = 64 << 10
 
+// minCycle is how many different messages are sent, at least, before the first of them again.
+const minCycle = 16
+
 // Stream sends messages of size bytes for a while.
 func (d *Driver) Stream(ctx context.Context, size int, length time.Duration) (r Result, err error) {
-	text := Text(Data, 0, size)
 	batch := max(1, checkEvery/size)
+	texts := make([][]byte, max(minCycle, batch)) // made before: what is measured is the contender
+	for i := range texts {
+		texts[i] = Text(Data, uint64(i), size)
+	}
 	began := time.Now()
 	var sent uint64
 	for time.Since(began) < length {
 		for range batch {
+			text := texts[sent%uint64(len(texts))]
 			if err := d.conn.Send(ctx, text, true); err != nil {
 				return r, fmt.Errorf("message %d of %d bytes: %w", sent, size, err)
 			}
@@ -146,7 +153,7 @@ func (p *paced) came(n uint64) {
 
 // Paced sends rate pings a second, each at its time, for a while.
 func (d *Driver) Paced(ctx context.Context, size, rate int, length time.Duration) (r Result, err error) {
-	p := &paced{every: time.Second / time.Duration(rate), want: int(length.Seconds() * float64(rate)), all: make(chan struct{})}
+	p := &paced{every: time.Second / time.Duration(rate), want: max(1, int(length.Seconds()*float64(rate))), all: make(chan struct{})}
 	p.times = make([]time.Duration, 0, p.want)
 	p.began = time.Now()
 	d.mu.Lock()
@@ -180,6 +187,9 @@ func (d *Driver) Paced(ctx context.Context, size, rate int, length time.Duration
 }
 
 func (r *Result) percentiles(times []time.Duration) {
+	if len(times) == 0 {
+		return
+	}
 	slices.Sort(times)
 	at := func(part float64) float64 {
 		return float64(times[min(len(times)-1, int(part*float64(len(times))))].Nanoseconds()) / 1000

@@ -8,7 +8,7 @@ import (
 
 // Kinds of message.
 const (
-	Data   = 'd' // counted by the receiver
+	Data   = 'd' // counted by the receiver; numbers go up by one from 0, and begin again at 0 at any time
 	End    = 'e' // answered with a Count
 	Count  = 'c' // the answer: its number is how many Data came since the last End
 	Ping   = 'p' // answered with an Echo of the same size and number
@@ -28,7 +28,7 @@ const (
 	MinSize = len(head) + digits + len(tail) + len(closing)
 )
 
-// Text is a message of size bytes: a JSON object. size is at least [MinSize].
+// Text is a message of size bytes: a JSON object. size is at least [MinSize], number below 1e19.
 func Text(kind byte, number uint64, size int) []byte {
 	b := make([]byte, 0, size)
 	b = append(b, head...)

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/protofly/protofly/examples/bench/load"
+)
+
+// records carries messages on a byte stream, each behind its length. What is followed by more is gathered into writes of
+// recordBuffer bytes.
+type records struct {
+	in  *bufio.Reader
+	end func() // has reads fail; called when Run's context ends
+
+	mu  sync.Mutex
+	out *bufio.Writer
+}
+
+const (
+	recordBuffer = 64 << 10
+	maxRecord    = 1 << 20
+	headSize     = 4
+)
+
+func newRecords(stream io.ReadWriter, end func()) *records {
+	return &records{in: bufio.NewReaderSize(stream, recordBuffer), out: bufio.NewWriterSize(stream, recordBuffer), end: end}
+}
+
+var _ load.Conn = (*records)(nil)
+
+func (r *records) Send(_ context.Context, b []byte, more bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := r.out.Write(binary.BigEndian.AppendUint32(r.out.AvailableBuffer(), uint32(len(b)))); err != nil {
+		return err
+	}
+	if _, err := r.out.Write(b); err != nil || more {
+		return err
+	}
+	return r.out.Flush()
+}
+
+func (r *records) Run(ctx context.Context, take func(b []byte)) error {
+	stop := context.AfterFunc(ctx, r.end)
+	defer stop()
+	var buffer []byte
+	for {
+		head, err := r.in.Peek(headSize)
+		if err != nil {
+			return err
+		}
+		n := int(binary.BigEndian.Uint32(head))
+		if n > maxRecord {
+			return fmt.Errorf("a record of %d bytes", n)
+		}
+		_, _ = r.in.Discard(headSize) // they are there
+		if n > cap(buffer) {
+			buffer = make([]byte, n)
+		}
+		buffer = buffer[:n]
+		if _, err := io.ReadFull(r.in, buffer); err != nil {
+			return err
+		}
+		take(buffer)
+	}
+}

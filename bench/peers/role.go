@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/protofly/protofly/examples/bench/load"
+)
+
+// roles are what this program is as a child: its command line is then "role", one of these names, and the role's own
+// arguments.
+func roles() map[string]func(ctx context.Context, args []string) error {
+	return map[string]func(ctx context.Context, args []string) error{
+		"libp2p-receiver": libp2pReceiver,
+		"libp2p-sender":   libp2pSender,
+		"nats-server":     natsServer,
+		"nats-receiver":   natsReceiver,
+		"nats-sender":     natsSender,
+		"protofly-node":   protoflyNode,
+	}
+}
+
+// play is main for a child.
+func play(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New("role: which?")
+	}
+	role, ok := roles()[args[0]]
+	if !ok {
+		return fmt.Errorf("role %q: there is none", args[0])
+	}
+	return role(ctx, args[1:])
+}
+
+// say notes on stderr what a child cannot say otherwise: its parent shows it where something fails.
+func say(err error) { fmt.Fprintln(os.Stderr, err) }
+
+// serveSender is a child that drives a connection until its parent has had enough.
+func serveSender(ctx context.Context, c load.Conn) error {
+	driver, run := load.Drive(c)
+	return beside(ctx, run, func() error {
+		return (&load.Child{Driver: driver}).Serve(ctx, "", os.Stdin, os.Stdout)
+	})
+}
+
+// beside runs serve while run runs: run ends, and has ended, when serve has.
+func beside(ctx context.Context, run func(ctx context.Context) error, serve func() error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := run(ctx); err != nil && ctx.Err() == nil {
+			say(err)
+		}
+	}()
+	err := serve()
+	cancel()
+	<-done
+	return err
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/examples/bench/load"
+)
+
+// What follows the table says where CPU time and memory go while messages stream over a direct connection, process by
+// process: for whoever wants to make it quicker.
+
+const (
+	profiledPlugin = "quic"
+	profiledSize   = 1 << 10
+	profileRow     = "profile"
+	profileTop     = 8 // functions of each list
+)
+
+// profiles prints the summary.
+func (b *bench) profiles(ctx context.Context) error {
+	if !b.wants(profileRow, profiledPlugin, profiledSize) {
+		return nil
+	}
+	length := 4 * time.Second
+	if b.quick {
+		length = time.Second
+	}
+	p, err := b.protofly(false, profiledPlugin).begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	if _, err := p.sender.Do(ctx, load.Command{Do: "stream", Size: profiledSize, For: length / 4}); err != nil { // to warm up
+		return err
+	}
+	for _, c := range p.cores() {
+		if _, err := c.Do(ctx, load.Command{Do: "profile", Text: "," + profiledPlugin, For: length}); err != nil {
+			return err
+		}
+	}
+	r, err := p.sender.Do(ctx, load.Command{Do: "stream", Size: profiledSize, For: length})
+	if err != nil {
+		return err
+	}
+	b.say("\nwhere the time and the memory go: messages of %d bytes over %s, %.0f a second", profiledSize, profiledPlugin, float64(r.Messages)/r.Seconds)
+	for i, c := range p.cores() {
+		if err := b.profilesOf(ctx, c, []string{"sending", "receiving"}[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// profilesOf prints what a runtime and its plug-in have found.
+func (b *bench) profilesOf(ctx context.Context, c *load.Process, side string) error {
+	r, err := c.Do(ctx, load.Command{Do: "profiles"})
+	if err != nil {
+		return err
+	}
+	var found []profileOf
+	if err := json.Unmarshal([]byte(r.Text), &found); err != nil {
+		return err
+	}
+	for _, f := range found {
+		name := "runtime"
+		if f.Process != "" {
+			name = "plug-in " + f.Process
+		}
+		if f.Err != "" {
+			return fmt.Errorf("profile of the %s %s: %s", side, name, f.Err)
+		}
+		for _, list := range []struct{ kind, data, index string }{{"CPU", f.CPU, "cpu"}, {"allocations since the start", f.Allocs, "alloc_space"}} {
+			text, err := b.top(ctx, list.data, list.index)
+			if err != nil {
+				return err
+			}
+			b.say("\n%s %s, %s:\n%s", side, name, list.kind, text)
+		}
+	}
+	return nil
+}
+
+// top is the functions that are first in a profile, with those that they call counted in on the right.
+func (b *bench) top(ctx context.Context, data, index string) (string, error) {
+	raw, err := base64.StdEncoding.DecodeString(data)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(b.dir, "profile")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", fmt.Sprintf("-nodecount=%d", profileTop), "-sample_index="+index, file).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return "", fmt.Errorf("go tool pprof: %w: %s", err, exit.Stderr)
+	} else if err != nil {
+		return "", err
+	}
+	_, list, _ := strings.Cut(string(out), "Showing nodes")
+	return "  " + strings.ReplaceAll(strings.TrimSpace("nodes"+list), "\n", "\n  "), nil
+}

@@ -1,0 +1,191 @@
+package link
+
+import "io"
+
+// One at a time writes: the goroutine of the link, or, on a socket, a sender whose frames find nothing before them and
+// need not wait. That spares the goroutine's start, which is most of what a lone frame costs.
+type writer uint8
+
+const (
+	nobody writer = iota
+	sender
+	goroutine
+)
+
+// batch is one that was written in part.
+type batch struct {
+	all  *[]byte
+	left []byte
+}
+
+// inline is the largest batch that a sender writes itself: a larger one keeps it from preparing the next.
+const inline = 96 << 10
+
+// buffer is the batch that a frame of n bytes is added to, with room for it; more bytes are to follow at once. mu is
+// held.
+func (c *Conn) buffer(n, more int) *[]byte {
+	k := len(c.out)
+	if k == 0 || len(*c.out[k-1])+n > fill {
+		b := batches.Get(max(min(n+more, fill), c.usual))
+		c.out = append(c.out, b)
+		return b
+	}
+	b := c.out[k-1]
+	if len(*b)+n > cap(*b) {
+		larger := batches.Get(max(2*cap(*b), len(*b)+n))
+		*larger = append(*larger, *b...)
+		batches.Put(b)
+		b, c.out[k-1] = larger, larger
+	}
+	return b
+}
+
+// queued is how many bytes wait to be written. mu is held.
+func (c *Conn) queued() int {
+	n := c.writing
+	for _, b := range c.out {
+		n += len(*b)
+	}
+	return n
+}
+
+// kick has the goroutine write, unless somebody does. mu is held.
+func (c *Conn) kick() {
+	if c.writer != nobody || len(c.out) == 0 {
+		return
+	}
+	c.writer = goroutine
+	c.wake <- struct{}{} // it has room: the goroutine has taken the item of the last time
+}
+
+// depart writes what there is, as far as that need not wait, and leaves the rest to the goroutine. mu is held, but not
+// all the time.
+func (c *Conn) depart() {
+	if c.socket == nil || c.writer != nobody || len(c.out) != 1 || len(*c.out[0]) > inline {
+		c.kick()
+		return
+	}
+	c.writer = sender
+	b := c.first()
+	c.mu.Unlock()
+	n, err := c.socket.try(*b)
+	c.mu.Lock()
+	if err != nil {
+		n = 0 // the goroutine finds out too, and ends the link
+	}
+	c.writer = nobody
+	if n < len(*b) {
+		c.rest = batch{b, (*b)[n:]}
+		c.writing = len(c.rest.left)
+		c.writer = goroutine
+		c.wake <- struct{}{}
+		return
+	}
+	batches.Put(b)
+	c.writing = 0
+	c.freed()
+	if len(c.out) > 0 {
+		c.kick()
+	} else {
+		c.written()
+	}
+}
+
+func (c *Conn) sendCredit(l *Lane, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || l.isEnded() {
+		return
+	}
+	b := c.buffer(frameCost, 0)
+	*b = appendCredit(*b, l.instance, l.door, uint64(bytes))
+	c.kick()
+}
+
+// write is the goroutine that writes what senders do not; on a gRPC stream, which forbids two, everything.
+func (c *Conn) write() {
+	defer c.wg.Done()
+	for {
+		select {
+		case <-c.wake:
+		case <-c.done:
+			return
+		}
+		for {
+			b := c.next()
+			if b.all == nil {
+				break
+			}
+			if err := c.give(b); err != nil {
+				if err != io.EOF { // of a client: the reader knows the reason
+					c.end(err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// give writes a batch, which is not ours any more then.
+func (c *Conn) give(b batch) error {
+	if c.socket == nil {
+		return c.stream.SendMsg(&outBatch{data: b.all})
+	}
+	if _, err := c.socket.conn.Write(b.left); err != nil {
+		return io.EOF // the other end has gone: the reader finds out
+	}
+	batches.Put(b.all)
+	return nil
+}
+
+// next takes the next batch for the goroutine, after the last one was written; none: it has nothing to do any more.
+func (c *Conn) next() (b batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = 0
+	if c.err != nil {
+		return b
+	}
+	if c.rest.all != nil {
+		b, c.rest = c.rest, b
+		c.writing = len(b.left)
+		return b
+	}
+	if len(c.out) == 0 {
+		c.writer = nobody
+		c.written()
+		return b
+	}
+	all := c.first()
+	c.freed()
+	return batch{all, *all}
+}
+
+// first takes the first batch out of the queue. mu is held.
+func (c *Conn) first() *[]byte {
+	b := c.out[0]
+	n := copy(c.out, c.out[1:])
+	c.out[n] = nil
+	c.out = c.out[:n]
+	c.writing = len(*b)
+	c.usual = (c.usual + c.writing) / 2
+	return b
+}
+
+// freed wakes who waits for room in the queue, when there is some. mu is held.
+func (c *Conn) freed() {
+	if c.room != nil && c.queued() < 2*pending {
+		close(c.room)
+		c.room = nil
+	}
+}
+
+// written wakes who waits for room or for a flush. mu is held.
+func (c *Conn) written() {
+	for _, w := range []*chan struct{}{&c.room, &c.idle} {
+		if *w != nil {
+			close(*w)
+			*w = nil
+		}
+	}
+}
