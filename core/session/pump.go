@@ -10,8 +10,8 @@ import (
 // maxBatch is how many frames are handed to a path at once: a switch of path waits for no more than these.
 const maxBatch = 4
 
-// pump is the goroutine that sends everything, one batch after the other, and keeps the session's times. It ends when
-// there has been nothing to do for a while.
+// pump is the goroutine that sends, one batch after the other, what posters do not send themselves, and keeps the
+// session's times. It ends when there has been nothing to do for a while.
 func (s *session) pump() {
 	defer s.all.wg.Done()
 	timer := time.NewTimer(s.o.Linger)

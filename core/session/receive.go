@@ -11,7 +11,7 @@ import (
 )
 
 // Receive takes a frame that came from remote through path, as the path says; whether it did is what the seal proves.
-// Receive never waits for listeners. It changes the frame, and does not keep it. Whatever is in the frame does no harm:
+// Receive may call Options.Deliver, but never waits for listeners. It changes the frame, and does not keep it. Whatever is in the frame does no harm:
 // what cannot be used is counted in State.Dropped.
 func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, frame []byte) {
 	if len(frame) > sdk.MaxFrame {
