@@ -71,14 +71,38 @@ func (rt *Runtime) pathChanged(remote message.URL, r bus.Route) {
 
 // sendFrames hands a session's frames to a door.
 func (rt *Runtime) sendFrames(ctx context.Context, p session.Path, remote message.URL, payloads ...[]byte) error {
-	frames := make([]sdk.Frame, len(payloads))
-	for i, payload := range payloads {
-		frames[i].Payload = payload
-		if !p.Direct {
-			frames[i].Peer = remote
-		}
+	frames := rt.addressed(p, remote, payloads...)
+	defer rt.sent(frames)
+	return rt.host.Send(ctx, p.Stub, p.Door, *frames...)
+}
+
+// trySendFrame is sendFrames for one frame, where that waits for nothing.
+func (rt *Runtime) trySendFrame(p session.Path, remote message.URL, payload []byte) bool {
+	frames := rt.addressed(p, remote, payload)
+	defer rt.sent(frames)
+	return rt.host.TrySend(p.Stub, p.Door, *frames...)
+}
+
+// addressed is payloads as frames to a remote runtime, in a list that sent takes back.
+func (rt *Runtime) addressed(p session.Path, remote message.URL, payloads ...[]byte) *[]sdk.Frame {
+	frames, ok := rt.frames.Get().(*[]sdk.Frame)
+	if !ok {
+		frames = new([]sdk.Frame)
 	}
-	return rt.host.Send(ctx, p.Stub, p.Door, frames...)
+	for _, payload := range payloads {
+		f := sdk.Frame{Payload: payload}
+		if !p.Direct {
+			f.Peer = remote
+		}
+		*frames = append(*frames, f)
+	}
+	return frames
+}
+
+func (rt *Runtime) sent(frames *[]sdk.Frame) {
+	clear(*frames)
+	*frames = (*frames)[:0]
+	rt.frames.Put(frames)
 }
 
 // framesIn takes frames that came in through a door to the session that they are for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -163,4 +164,70 @@ func benchmarkBoth(b *testing.B, m message.Message) {
 	if got.Load() != n {
 		b.Fatalf("%d of %d arrived", got.Load(), n)
 	}
+}
+
+// BenchmarkRoundTrip is a message and its answer, one after the other, with a goroutine for each direction of the link: as
+// it is where posters cannot send themselves, and where they can.
+func BenchmarkRoundTrip(b *testing.B) {
+	for name, tries := range map[string]bool{"woken": false, "inline": true} {
+		b.Run(name, func(b *testing.B) { benchmarkRoundTrip(b, tries) })
+	}
+}
+
+func benchmarkRoundTrip(b *testing.B, tries bool) {
+	ctx, end := context.WithCancel(context.Background())
+	var links sync.WaitGroup
+	var x, y *Sessions
+	link := func(o *Options, peer **Sessions, from message.URL) {
+		frames, free := make(chan []byte, 64), make(chan []byte, 64)
+		for range cap(free) {
+			free <- nil
+		}
+		put := func(f []byte) { frames <- append((<-free)[:0], f...) }
+		links.Go(func() {
+			for {
+				select {
+				case f := <-frames:
+					(*peer).Receive(ctx, from, relay, f)
+					free <- f
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+		o.Send = func(_ context.Context, _ Path, _ message.URL, list ...[]byte) error {
+			for _, f := range list {
+				put(f)
+			}
+			return nil
+		}
+		if tries {
+			o.TrySend = func(_ Path, _ message.URL, f []byte) bool {
+				put(f)
+				return true
+			}
+		}
+	}
+	back := make(chan struct{}, 1)
+	m := small()
+	ox, oy := Options{Self: alice, Key: aliceSelf.key}, Options{Self: bob, Key: bobSelf.key}
+	ox.Deliver = taking(func(context.Context, message.URL, message.Message) { back <- struct{}{} })
+	oy.Deliver = taking(func(ctx context.Context, _ message.URL, _ message.Message) { y.Post(ctx, alice, relay, m) })
+	link(&ox, &y, alice)
+	link(&oy, &x, bob)
+	x, y = New(ox), New(oy)
+	round := func() {
+		x.Post(ctx, bob, relay, m)
+		<-back
+	}
+	round()
+	b.ReportAllocs()
+	for b.Loop() {
+		round()
+	}
+	b.StopTimer()
+	x.Close(ctx)
+	y.Close(ctx)
+	end()
+	links.Wait()
 }

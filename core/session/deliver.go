@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -10,8 +11,13 @@ import (
 
 // inbox holds received messages until they are delivered, and counts them until they are taken. The session's mu guards
 // it.
+//
+// Messages are delivered by who has the walk, one goroutine at a time: Receive's caller, where a frame brings few and
+// nobody else is at work, since waking another goroutine takes longer than they do; else the deliverer. Who has it and
+// gives it back sees to it that parcels that have come meanwhile go to the deliverer.
 type inbox struct {
 	parcels []parcel
+	walked  bool // somebody has the walk
 	cost    int  // of all messages that are not taken
 	overrun bool // the peer sent more than we said we take: it has to send it again
 	told    int  // the room that the peer was told last
@@ -22,20 +28,53 @@ type parcel struct {
 	wire    []byte
 	first   uint64 // number of the first
 	account *account
+	again   bool // the first has been tried before
+	lent    bool // wire is somebody else's memory
 }
 
-// add copies the messages: the frame is not ours.
-func (in *inbox) add(wire []byte, first uint64, cost int, s *session) {
-	in.parcels = append(in.parcels, parcel{append([]byte(nil), wire...), first, s.account})
-	in.cost += cost
+// putIn takes so many new messages into the inbox; wire is not ours. mu is held.
+func (s *session) putIn(wire []byte, first uint64, messages, cost int) {
+	s.inbox.cost += cost
 	s.all.waiting.Add(int64(cost))
+	p := parcel{wire: wire, first: first, account: s.account}
+	if messages <= shortRun && !s.inbox.walked && len(s.inbox.parcels) == 0 && !s.closed {
+		p.lent = true
+		s.here, s.inbox.walked = p, true
+		s.all.wg.Add(1)
+		return
+	}
+	p.wire = bytes.Clone(wire)
+	s.inbox.parcels = append(s.inbox.parcels, p)
+	s.handOver()
+}
+
+// handOver gives the walk to the deliverer where there is something to deliver and nobody has it. mu is held.
+func (s *session) handOver() {
+	if len(s.inbox.parcels) == 0 || s.inbox.walked || s.closed {
+		return
+	}
+	s.inbox.walked = true
 	if s.delivering {
 		notify(s.came)
-	} else if !s.closed {
-		s.delivering = true
-		s.all.wg.Add(1)
-		go s.deliver()
+		return
 	}
+	s.delivering = true
+	s.all.wg.Add(1)
+	go s.deliver()
+}
+
+// walkHere delivers the messages of p for the caller of Receive, who has the walk, and gives it back. What somebody would
+// have to wait for goes to the deliverer. mu is not held.
+func (s *session) walkHere(p *parcel) {
+	defer s.all.wg.Done()
+	left, ended := s.walker.walk(p)
+	s.mu.Lock()
+	s.inbox.walked = false
+	if len(left.wire) > 0 && !ended {
+		s.inbox.parcels = slices.Insert(s.inbox.parcels, 0, left)
+	}
+	s.handOver()
+	s.unlock()
 }
 
 // roomNow is how many bytes the inbox takes. The last frame may go over it. mu is held.
@@ -74,37 +113,45 @@ type Delivery struct {
 	Again   bool // it has been tried before, without waiting
 }
 
-// deliver is the goroutine that gives messages to Options.Deliver. It ends when none has come for a while.
+// deliver is the goroutine that gives messages to Options.Deliver when it is given the walk. It ends when it has not
+// been for a while.
 func (s *session) deliver() {
 	defer s.all.wg.Done()
 	timer := time.NewTimer(s.o.Linger)
 	defer timer.Stop()
 	var parcels []parcel
-	w := &walker{s: s}
 	for {
 		s.mu.Lock()
 		parcels, s.inbox.parcels = s.inbox.parcels, parcels[:0]
+		s.inbox.walked = len(parcels) > 0
 		s.mu.Unlock()
 		for i := range parcels {
-			if !w.walk(&parcels[i]) {
+			if _, ended := s.walker.walk(&parcels[i]); ended {
 				return
 			}
 			parcels[i] = parcel{}
 		}
-		if len(parcels) > 0 {
-			continue
+		if len(parcels) == 0 && !s.nextWalk(timer) {
+			return
 		}
+	}
+}
+
+// nextWalk waits for the walk. It is false where the deliverer is to end.
+func (s *session) nextWalk(timer *time.Timer) bool {
+	for {
 		timer.Reset(s.o.Linger)
 		select {
 		case <-s.came:
+			return true
 		case <-s.all.life.Done():
-			return
+			return false
 		case <-timer.C:
 			s.mu.Lock()
-			if len(s.inbox.parcels) == 0 {
+			if !s.inbox.walked { // else it may have been given to us just now
 				s.delivering, s.inbox.parcels = false, nil
 				s.mu.Unlock()
-				return
+				return false
 			}
 			s.mu.Unlock()
 		}
@@ -121,27 +168,30 @@ type walker struct {
 }
 
 // shortRun is how many messages to one destination one behind the other get a copy of their bodies: each of them could
-// keep the memory of a whole frame that is nearly all others'. In longer runs that is little for each.
+// keep the memory of a whole frame that is nearly all others'. In longer runs that is little for each. Frames with at
+// most so many messages are not copied as a whole.
 const shortRun = 8
 
-// walk delivers the messages of p. It is false where the runtime ends.
-func (w *walker) walk(p *parcel) bool {
+// walk delivers the messages of p. ended: the runtime ends. In lent memory it stops where something would have to be
+// waited for; left is what has not been delivered then.
+func (w *walker) walk(p *parcel) (left parcel, ended bool) {
 	s := w.s
+	defer func() { w.d = Delivery{} }()
 	number := p.first
-	for wire := p.wire; len(wire) > 0; number++ {
-		one, rest, own, ok := cut(wire)
-		if !ok {
-			return true // cannot be: Receive has checked it
+	for wire, rest := p.wire, []byte(nil); len(wire) > 0; number, wire = number+1, rest {
+		var one []byte
+		var own, ok bool
+		if one, rest, own, ok = cut(wire); !ok {
+			break // cannot be: Receive has checked it
 		}
-		cost := len(wire) - len(rest) + entryCost
-		wire = rest
 		if own {
 			continue
 		}
 		if s.all.life.Err() != nil {
-			return false
+			return left, true
 		}
-		w.d = Delivery{Remote: s.remote, Receipt: minibus.Receipt{By: p.account, Number: number, Cost: uint32(cost)}}
+		cost := len(wire) - len(rest) + entryCost
+		w.d = Delivery{Remote: s.remote, Receipt: minibus.Receipt{By: p.account, Number: number, Cost: uint32(cost)}, Again: p.again && number == p.first}
 		var err error
 		if w.d.Message, err = w.parser.Parse(one); err != nil {
 			s.mu.Lock()
@@ -154,21 +204,32 @@ func (w *walker) walk(p *parcel) bool {
 		if key != w.to {
 			w.to, w.run = key, 0
 		}
-		if w.run++; w.run <= shortRun && len(p.wire) > 4*len(one) {
+		if w.run++; p.lent || w.run <= shortRun && len(p.wire) > 4*len(one) {
 			w.d.Message.Body = bytes.Clone(w.d.Message.Body)
 		}
-		if s.held.n.Load() > 0 && s.held.behind(key, one, w.d.Receipt) {
+		if w.pass(key, one) {
 			continue
 		}
-		if s.o.Deliver(s.all.life, &w.d) {
-			continue
+		// Too many are behind: then all wait.
+		if p.lent {
+			return parcel{wire: bytes.Clone(wire), first: number, account: p.account, again: true}, false
 		}
-		w.d.Again = true
-		if s.holdUp(key, one, w.d.Receipt) {
-			continue
-		}
-		w.d.Wait = true // too many are behind: then all wait
+		w.d.Wait = true
 		s.o.Deliver(s.all.life, &w.d)
 	}
-	return true
+	return left, false
+}
+
+// pass gives the message to its destination, or to the queue of one that is behind. It is false where there are too many
+// of these.
+func (w *walker) pass(key destinationKey, one []byte) bool {
+	s := w.s
+	if s.held.n.Load() > 0 && s.held.behind(key, one, w.d.Receipt, w.d.Again) {
+		return true
+	}
+	if s.o.Deliver(s.all.life, &w.d) {
+		return true
+	}
+	w.d.Again = true
+	return s.holdUp(key, one, w.d.Receipt)
 }

@@ -42,6 +42,11 @@
 // outstanding.go. The receiver says what was taken in records that are numbered, acknowledged and sent again like
 // messages: see report.go. A listener that is full gets a queue and a goroutine, as long as it is: see held.go.
 //
+// A message that comes alone wakes nobody: who posts it sends it, where the path takes it without waiting, and the
+// goroutine that hands a frame to Receive delivers its message. Where messages come in a row the pump sends, and packs
+// what has come while it was busy; a frame with many messages is left to the deliverer, while the next one is opened.
+// One goroutine at a time sends, and one delivers, whoever it is; that is what keeps the order.
+//
 // PROTOCOL.md beside this file has every frame.
 //
 // # What it does not do
@@ -53,7 +58,7 @@
 //
 // # Life
 //
-// A session that has something to do has up to two goroutines: the pump, which alone sends, and one that delivers; and
-// one for each destination that is held up. They end when there has been nothing to do for a while, and their buffers go with them: an idle session is one
-// small struct. [Sessions.Close] waits for all of them.
+// A session that has something to do has up to two goroutines: the pump, which sends what posters do not and keeps the
+// times, and the deliverer; and one for each destination that is held up. They end when there has been nothing to do for
+// a while, and their buffers go with them: an idle session is one small struct. [Sessions.Close] waits for all of them.
 package session

@@ -19,12 +19,20 @@ type held struct {
 	by map[destinationKey]*heldQueue
 }
 
-// heldQueue is what waits for one destination. The bytes are the queue's own.
+// heldQueue is what waits for one destination. The bytes are the queue's own. Under load a destination is behind most of
+// the time, so nearly every message comes through here.
 type heldQueue struct {
 	waiting []heldMessage
-	cost    int
-	all     int // messages that wait, the ones under delivery included
+	block   []byte // what the next messages are copied to; the bodies of those in it stay there for good
+
+	// Of the messages that wait, the ones under delivery included.
+	cost atomic.Int64
+	all  atomic.Int64
 }
+
+// maxBlock is the most that is kept in memory by who keeps a single message that was held up: those beside it are to the
+// same destination.
+const maxBlock = 16 << 10
 
 type heldMessage struct {
 	wire    []byte
@@ -33,21 +41,26 @@ type heldMessage struct {
 }
 
 // behind queues the message where its destination is held up.
-func (h *held) behind(key destinationKey, wire []byte, r minibus.Receipt) bool {
+func (h *held) behind(key destinationKey, wire []byte, r minibus.Receipt, again bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	q := h.by[key]
 	if q == nil {
 		return false
 	}
-	q.add(wire, r, false)
+	q.add(wire, r, again)
 	return true
 }
 
 func (q *heldQueue) add(wire []byte, r minibus.Receipt, again bool) {
-	q.waiting = append(q.waiting, heldMessage{append([]byte(nil), wire...), r, again})
-	q.cost += int(r.Cost)
-	q.all++
+	if len(wire) > cap(q.block)-len(q.block) { // the first gets what it needs, later ones share
+		q.block = make([]byte, 0, max(len(wire), min(2*cap(q.block), maxBlock)))
+	}
+	start := len(q.block)
+	q.block = append(q.block, wire...)
+	q.waiting = append(q.waiting, heldMessage{q.block[start:len(q.block):len(q.block)], r, again})
+	q.cost.Add(int64(r.Cost))
+	q.all.Add(1)
 }
 
 // holdUp begins a queue with the message. It is false where there are too many.
@@ -75,10 +88,11 @@ func (s *session) work(key destinationKey, q *heldQueue) {
 	defer s.all.wg.Done()
 	h := &s.held
 	var parser message.Parser
+	var batch []heldMessage
+	var d Delivery
 	for {
 		h.mu.Lock()
-		batch := q.waiting
-		q.waiting = nil
+		batch, q.waiting = q.waiting, batch[:0]
 		if len(batch) == 0 {
 			delete(h.by, key)
 			h.n.Store(int32(len(h.by)))
@@ -90,16 +104,14 @@ func (s *session) work(key destinationKey, q *heldQueue) {
 			if s.all.life.Err() != nil {
 				return
 			}
-			d := Delivery{Remote: s.remote, Receipt: batch[i].receipt, Wait: true, Again: batch[i].again}
+			d = Delivery{Remote: s.remote, Receipt: batch[i].receipt, Wait: true, Again: batch[i].again}
 			var err error
 			if d.Message, err = parser.ParseAgain(batch[i].wire); err == nil { // it was parsed before
 				s.o.Deliver(s.all.life, &d)
 			}
+			q.cost.Add(-int64(batch[i].receipt.Cost))
+			q.all.Add(-1)
 			batch[i] = heldMessage{}
-			h.mu.Lock()
-			q.cost -= int(d.Receipt.Cost)
-			q.all--
-			h.mu.Unlock()
 		}
 	}
 }

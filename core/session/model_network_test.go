@@ -45,28 +45,51 @@ func (m *model) send(ctx context.Context, i int, path Path, frames [][]byte) err
 				return ctx.Err()
 			}
 		}
-		f = append([]byte(nil), f...)
-		if m.chance(m.rules.hostile) {
-			m.attack(i, path, f)
-		}
-		if m.chance(m.rules.damage) {
-			if m.chance(0.5) {
-				f = f[:m.intn(len(f))]
-			} else {
-				f[m.intn(len(f))] ^= byte(1 + m.intn(255))
-			}
-		}
-		if m.chance(m.rules.double) { // a relay may keep a frame for long
-			later := time.Duration(1+m.intn(6000)) * time.Millisecond
-			again := append([]byte(nil), f...)
-			time.AfterFunc(later, func() { m.receive(1-i, path, again) })
-		}
-		if m.chance(m.rules.loss) {
-			continue
-		}
-		m.carry(i, path, f)
+		m.put(i, path, f)
 	}
 	return nil
+}
+
+// try is send for a single frame, without waiting.
+func (m *model) try(i int, path Path, f []byte) bool {
+	m.mu.Lock()
+	l := m.links[path]
+	wait := l.down || l.queued[i] >= 32 || m.r.Float64() >= m.rules.inline
+	if wait {
+		m.tried[1]++
+	} else {
+		m.tried[0]++
+	}
+	m.mu.Unlock()
+	if wait {
+		return false
+	}
+	m.put(i, path, f)
+	return true
+}
+
+// put puts a frame on a path.
+func (m *model) put(i int, path Path, f []byte) {
+	f = append([]byte(nil), f...)
+	if m.chance(m.rules.hostile) {
+		m.attack(i, path, f)
+	}
+	if m.chance(m.rules.damage) {
+		if m.chance(0.5) {
+			f = f[:m.intn(len(f))]
+		} else {
+			f[m.intn(len(f))] ^= byte(1 + m.intn(255))
+		}
+	}
+	if m.chance(m.rules.double) { // a relay may keep a frame for long
+		later := time.Duration(1+m.intn(6000)) * time.Millisecond
+		again := append([]byte(nil), f...)
+		time.AfterFunc(later, func() { m.receive(1-i, path, again) })
+	}
+	if m.chance(m.rules.loss) {
+		return
+	}
+	m.carry(i, path, f)
 }
 
 func (m *model) carry(i int, path Path, f []byte) {

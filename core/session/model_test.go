@@ -37,7 +37,7 @@ func TestModel(t *testing.T) {
 		})
 	}
 	t.Logf("%+v", all)
-	if last-first >= 100 && (all.delivered < 1000 || all.inDoubt == 0 || all.expired == 0 || all.neverSent == 0 || all.rewinds == 0 || all.claimed == 0 || all.failed == 0) {
+	if last-first >= 100 && (all.delivered < 1000 || all.inDoubt == 0 || all.expired == 0 || all.neverSent == 0 || all.rewinds == 0 || all.claimed == 0 || all.failed == 0 || all.inline == 0 || all.notInline == 0) {
 		t.Errorf("the model tries too little: %+v", all)
 	}
 }
@@ -45,6 +45,7 @@ func TestModel(t *testing.T) {
 // tally is what all seeds together have tried.
 type tally struct {
 	posted, refused, delivered, claimed, failed, inDoubt, expired, neverSent int
+	inline, notInline                                                        int // frames that posters sent, or could not send, themselves
 	rewinds                                                                  uint64
 }
 
@@ -69,6 +70,8 @@ func (a *tally) add(m *model) {
 			a.claimed++
 		}
 	}
+	a.inline += m.tried[0]
+	a.notInline += m.tried[1]
 	for _, sd := range m.sides {
 		for _, st := range sd.s.Snapshot() {
 			a.rewinds += st.Rewinds
@@ -91,7 +94,8 @@ type model struct {
 	free  chan struct{} // closed then: the applications hurry
 
 	ledger   map[uint64]*fate
-	refusals int // that Options.Refuse was told of
+	refusals int    // that Options.Refuse was told of
+	tried    [2]int // frames that paths took at once, and did not
 }
 
 // rules are what a seed decides once.
@@ -104,6 +108,7 @@ type rules struct {
 	ttl                  time.Duration
 	ring, inbox          int
 	keyFrames            int
+	inline               float64 // how often a path takes a frame at once; negative: it cannot be asked to
 }
 
 type side struct {
@@ -141,6 +146,7 @@ func newModel(t *testing.T, seed uint64) *model {
 		m.rules.paces[i] = []time.Duration{0, 0, 0, 10 * time.Millisecond, 300 * time.Millisecond, time.Hour}[r.IntN(6)]
 	}
 	m.rules.vanish = pick(0, 0, 0.1)
+	m.rules.inline = pick(-1, 0.5, 0.9, 1)
 	for i, who := range []person{aliceSelf, bobSelf} {
 		m.sides[i] = &side{me: i, url: who.url, key: who.key, last: make(map[order]uint64), n: uint64(i) << 32}
 	}
@@ -256,7 +262,7 @@ func (m *model) unacked() (n int) {
 func (m *model) start(i int) {
 	sd := m.sides[i]
 	a := newApps(m, sd)
-	s := New(Options{
+	o := Options{
 		Self: sd.url, Key: sd.key, KeyFrames: m.rules.keyFrames, RingBytes: m.rules.ring, InboxBytes: m.rules.inbox, TTL: m.rules.ttl, FrameBytes: 1 << (6 + m.intn(8)),
 		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
 			return m.send(ctx, i, path, frames)
@@ -268,7 +274,11 @@ func (m *model) start(i int) {
 			m.refusals++
 		},
 		Route: func(message.URL) (Path, bool) { return m.route() },
-	})
+	}
+	if m.rules.inline >= 0 {
+		o.TrySend = func(path Path, _ message.URL, frame []byte) bool { return m.try(i, path, frame) }
+	}
+	s := New(o)
 	a.life = s.Incarnation()
 	m.mu.Lock()
 	sd.s, sd.apps = s, a

@@ -32,12 +32,16 @@ type Options struct {
 	// when the session leaves the path. The frames are reused when it has returned. An error means that the path is
 	// gone for this remote runtime.
 	Send func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error
+	// TrySend is Send of one frame where that waits for nothing and nobody; else it is false, and nothing was sent. With
+	// it a message that nothing is queued before is sent by the goroutine that posts it, without it by another one that
+	// has to be woken. It must be quick; it is not called while Send or itself is at work for that remote runtime.
+	TrySend func(path Path, remote message.URL, frame []byte) bool
 	// Deliver is given the messages of a remote runtime, exactly once; those to one destination in order. It is called
-	// from one goroutine per session, without Wait: where the destination's listener is behind it returns false and has
-	// done nothing. Then the message, and those to that destination behind it, are given to it from a goroutine of the
-	// destination's own, with Wait: it returns when the listener has them, or ctx ends, which is with Close. Others go
-	// on. d is the session's again when it has returned. d.Receipt has to be settled in the end: until then the message
-	// counts as waiting here.
+	// without Wait, for one message of a session at a time: by Receive, where few have come, or by a goroutine of the
+	// session's. Where the destination's listener is behind it returns false and has done nothing. Then the message, and
+	// those to that destination behind it, are given to it from a goroutine of the destination's own, with Wait: it
+	// returns when the listener has them, or ctx ends, which is with Close. Others go on. d is the session's again when
+	// it has returned. d.Receipt has to be settled in the end: until then the message counts as waiting here.
 	Deliver func(ctx context.Context, d *Delivery) bool
 	// Refuse is told that nobody will take m, a message of remote that Deliver has accepted: m's sender is to be told
 	// why. It must not wait.

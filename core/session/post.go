@@ -78,7 +78,11 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, p *po
 	d := s.out.at(key)
 	cost := p.cost()
 	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, cost, s.peerInbox()) && s.fits(cost) {
-		s.take(d, path, p)
+		if now := s.take(d, path, p); s.maySend(now) {
+			s.sendNow(now)
+			return false, nil
+		}
+		s.poke()
 		s.unlock()
 		return false, nil
 	}
@@ -91,9 +95,9 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, p *po
 	return false, s.wait(ctx, d, &waiter{posted: *p, path: path, taken: make(chan struct{})})
 }
 
-// take puts the message into the ring; mu is held.
-func (s *session) take(d *destination, path Path, p *posted) {
-	now := s.all.now()
+// take puts the message into the ring, and says when; the caller has it sent. mu is held.
+func (s *session) take(d *destination, path Path, p *posted) (now time.Duration) {
+	now = s.all.now()
 	cost := p.cost()
 	s.all.sending.Add(int64(cost) + recordCost)
 	s.out.add(d, record{number: s.ring.next, id: p.id, from: p.from, cost: uint32(cost), kind: p.kind, watched: p.watched})
@@ -101,7 +105,7 @@ func (s *session) take(d *destination, path Path, p *posted) {
 	if !path.IsZero() && path != s.path && (path != s.failed || now >= s.failedTo) {
 		s.switchTo(path, now)
 	}
-	s.poke()
+	return now
 }
 
 // expiry is when what enters the ring now is given up, 0: never.

@@ -10,8 +10,8 @@ import (
 // maxBatch is how many frames are handed to a path at once: a switch of path waits for no more than these.
 const maxBatch = 4
 
-// pump is the goroutine that sends everything, one batch after the other, and keeps the session's times. It ends when
-// there has been nothing to do for a while.
+// pump is the goroutine that sends, one batch after the other, what posters do not send themselves, and keeps the
+// session's times. It ends when there has been nothing to do for a while.
 func (s *session) pump() {
 	defer s.all.wg.Done()
 	timer := time.NewTimer(s.o.Linger)
@@ -24,10 +24,10 @@ func (s *session) pump() {
 	})
 	defer watch.Stop()
 	watch.Stop()
-	var batch [maxBatch][]byte
 	var idle time.Duration // since when
 	for s.all.life.Err() == nil {
 		s.mu.Lock()
+		s.sleepsTo = 0
 		now := s.all.now()
 		s.tick(now)
 		if s.wantsRoute(now) {
@@ -37,7 +37,12 @@ func (s *session) pump() {
 			now = s.all.now()
 			s.routed(path, ok, now)
 		}
-		n := s.pack(&batch, now)
+		n := 0
+		if s.inline {
+			s.poked = true
+		} else {
+			n = s.pack(now)
+		}
 		path, life := s.path, s.pathLife
 		if n > 0 {
 			idle = 0
@@ -46,14 +51,14 @@ func (s *session) pump() {
 			s.unlock()
 			for i, aead := range s.seals[:n] {
 				if aead != nil {
-					batch[i] = seal(aead, batch[i])
+					s.batch[i] = seal(aead, s.batch[i])
 				}
 			}
-			s.traceFrames(path, batch[:n])
+			s.traceFrames(path, n, s.o.Trace.Now())
 			watch.Reset(patience)
-			err := s.o.Send(life, path, s.remote, batch[:n]...)
+			err := s.o.Send(life, path, s.remote, s.batch[:n]...)
 			watch.Stop()
-			s.handed(path, batch[:n], err)
+			s.handed(path, err)
 			continue
 		}
 		due := s.due()
@@ -61,7 +66,10 @@ func (s *session) pump() {
 			if idle == 0 {
 				idle = now
 			}
-			if due = idle + s.o.Linger; now >= due {
+			idle = max(idle, s.sendingAt)
+			if due = idle + s.o.Linger; s.inline {
+				due = now + s.o.Linger
+			} else if now >= due {
 				s.rest()
 				s.unlock()
 				return
@@ -69,6 +77,7 @@ func (s *session) pump() {
 		} else {
 			idle = 0
 		}
+		s.sleepsTo = due
 		s.unlock()
 		timer.Reset(max(1, due-now))
 		select {
@@ -80,18 +89,24 @@ func (s *session) pump() {
 }
 
 // handed ends a Send. mu is not held.
-func (s *session) handed(path Path, batch [][]byte, err error) {
-	for i, b := range batch {
-		if cap(b) > 2*(s.o.FrameBytes+frameOverhead) {
-			batch[i] = nil // of a message that was larger than a frame
-		}
-	}
+func (s *session) handed(path Path, err error) {
+	s.shrink()
 	s.mu.Lock()
 	defer s.unlock()
 	life := s.sendingOn
 	s.sendingOn = nil
+	s.sendingAt = s.all.now()
 	if err != nil && s.pathLife == life { // else path was left, and what was not acknowledged goes elsewhere
 		s.lose(path, err.Error(), s.all.now())
+	}
+}
+
+// shrink gives back the memory of messages that were larger than a frame. It is called by who sends.
+func (s *session) shrink() {
+	for i, b := range s.batch {
+		if cap(b) > 2*(s.o.FrameBytes+frameOverhead) {
+			s.batch[i] = nil
+		}
 	}
 }
 
@@ -125,6 +140,10 @@ func (s *session) stuckDue() time.Duration {
 // rest ends the pump's part: the memory of an idle session goes. mu is held.
 func (s *session) rest() {
 	s.pumping = false
+	s.batch = [maxBatch][]byte{}
+	if !s.inbox.walked {
+		s.walker = walker{s: s}
+	}
 	s.ring.free()
 	s.out.rest()
 	s.hellos = nil
@@ -225,7 +244,7 @@ func (s *session) due() time.Duration {
 }
 
 // pack fills frames with what there is to send, as many as a batch takes, and says how many. mu is held.
-func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
+func (s *session) pack(now time.Duration) int {
 	if s.path.IsZero() {
 		return 0
 	}
@@ -233,8 +252,8 @@ func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
 	for len(s.hellos) > 0 && n < maxBatch {
 		h := s.hellos[0]
 		s.hellos = append(s.hellos[:0], s.hellos[1:]...)
-		b := appendHead(batch[n][:0], head{kind: hello, from: s.o.Incarnation, to: h.to})
-		batch[n], s.packed[n], s.seals[n] = append(b, h.body...), nil, nil
+		b := appendHead(s.batch[n][:0], head{kind: hello, from: s.o.Incarnation, to: h.to})
+		s.batch[n], s.packed[n], s.seals[n] = append(b, h.body...), nil, nil
 		n++
 	}
 	if s.peer == 0 {
@@ -246,7 +265,7 @@ func (s *session) pack(batch *[maxBatch][]byte, now time.Duration) int {
 		if !more && !s.resumeNow && !s.probeNow && !s.ackNow {
 			break
 		}
-		batch[n], s.packed[n], s.seals[n] = s.frame(batch[n][:0], more, now)
+		s.batch[n], s.packed[n], s.seals[n] = s.frame(s.batch[n][:0], more, now)
 		n++
 	}
 	return n
@@ -261,8 +280,8 @@ func (s *session) mayMore() bool {
 	return uint64(costOf(s.ring.pos(s.cursor)-s.ring.head, s.cursor-s.ring.base)) < s.room
 }
 
-// frame makes the next frame, with messages where more says that there are some to send, and says what closes it: the
-// pump does that without mu. packed lists the messages while somebody watches. mu is held.
+// frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
+// done without mu. packed lists the messages while somebody watches. mu is held.
 func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
 	k := ack
 	switch {

@@ -11,7 +11,7 @@ import (
 )
 
 // Receive takes a frame that came from remote through path, as the path says; whether it did is what the seal proves.
-// Receive never waits for listeners. It changes the frame, and does not keep it. Whatever is in the frame does no harm:
+// Receive may call Options.Deliver, but never waits for listeners. It changes the frame, and does not keep it. Whatever is in the frame does no harm:
 // what cannot be used is counted in State.Dropped.
 func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, frame []byte) {
 	if len(frame) > sdk.MaxFrame {
@@ -63,7 +63,18 @@ func open(aead cipher.AEAD, h head, frame []byte) (a arrival, err error) {
 // receive is false where the session was forgotten meanwhile.
 func (s *session) receive(path Path, h head, frame []byte) bool {
 	s.mu.Lock()
-	defer s.unlock()
+	known := s.met(path, h, frame)
+	here := s.here
+	s.here = parcel{}
+	s.unlock()
+	if here.wire != nil {
+		s.walkHere(&here)
+	}
+	return known
+}
+
+// met takes a frame. It is false where the session was forgotten meanwhile. mu is held.
+func (s *session) met(path Path, h head, frame []byte) bool {
 	now := s.all.now()
 	switch {
 	case s.gone:
@@ -224,7 +235,7 @@ func (s *session) accept(a *arrival, now time.Duration) {
 		}
 	}
 	if messages := int(a.count - skip - records); messages > 0 {
-		s.inbox.add(rest, first, costOf(uint64(size), uint64(messages)), s)
+		s.putIn(rest, first, messages, costOf(uint64(size), uint64(messages)))
 	}
 	s.unackedIn++
 	s.bytesIn += len(rest)
@@ -232,6 +243,6 @@ func (s *session) accept(a *arrival, now time.Duration) {
 		s.answerSoon()
 	} else if s.ackDue == 0 {
 		s.ackDue = now + s.o.AckDelay
-		s.poke()
+		s.pokeAt(s.ackDue)
 	}
 }

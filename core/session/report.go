@@ -130,10 +130,11 @@ func (s *session) owes(much bool) {
 	s.mu.Lock()
 	if much || s.closing {
 		s.tellNow = true
+		s.poke()
 	} else if s.tellDue == 0 {
 		s.tellDue = s.all.now() + s.o.AckDelay
+		s.pokeAt(s.tellDue)
 	}
-	s.poke()
 	s.unlock()
 }
 

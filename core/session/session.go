@@ -17,11 +17,13 @@ type session struct {
 	o      *Options
 	remote message.URL
 
-	packed [maxBatch][]message.Message // what the frames being sent carry, while somebody watches; the pump's
-	seals  [maxBatch]cipher.AEAD       // what closes them; nil: nothing, it is a hello; the pump's
+	// Of who sends: see sendingOn.
+	batch  [maxBatch][]byte            // the frames
+	packed [maxBatch][]message.Message // what they carry, while somebody watches
+	seals  [maxBatch]cipher.AEAD       // what closes them; nil: nothing, it is a hello
 
 	wake  chan struct{} // wakes the pump
-	came  chan struct{} // wakes the deliverer
+	came  chan struct{} // gives the deliverer the walk
 	space chan struct{} // wakes a poster that waits: there may be room in the total
 
 	mu     sync.Mutex
@@ -32,10 +34,13 @@ type session struct {
 	closing    bool            // no message is taken any more
 	closed     bool            // no goroutine starts any more
 	pumping    bool            // the pump runs
+	sleepsTo   time.Duration   // when it looks by itself, 0: it is awake, or about to be
 	delivering bool            // the deliverer runs
 	settled    chan struct{}   // Close waits here
-	sendingOn  context.Context // the pathLife that the pump's Send has now, nil: none
-	sendingAt  time.Duration   // since when
+	sendingOn  context.Context // the pathLife of what is being sent now, nil: nothing is. Who sets it alone sends
+	sendingAt  time.Duration   // since when, or when the last was
+	inline     bool            // it is a poster that sends: it has the pump look when it has done so
+	poked      bool            // the pump is to look then
 
 	pairing    // see pair.go
 	handshakes *rate.Limiter
@@ -71,6 +76,8 @@ type session struct {
 	resumeGen uint64        // the generation that we asked for last
 	resumeAt  time.Duration // and when
 	inbox     inbox
+	walker    walker // of who has the walk: see deliver.go
+	here      parcel // what Receive is to walk when it has given mu back
 	held      held
 
 	// Reports: see report.go.
@@ -109,6 +116,7 @@ func newSession(all *Sessions, remote message.URL) *session {
 		probeWait:  all.o.ProbeMin, pairing: pairing{helloWait: all.o.ProbeMin}, routeWait: all.o.ProbeMin / 4, failWait: all.o.ProbeMin / 4,
 	}
 	s.account = newAccount(s)
+	s.walker.s = s
 	return s
 }
 
@@ -140,14 +148,24 @@ func (s *session) event(e Event) {
 
 // poke has the pump look for work; mu is held.
 func (s *session) poke() {
-	if s.pumping {
+	switch {
+	case s.inline:
+		s.poked = true
+	case s.pumping:
 		notify(s.wake)
-		return
-	}
-	if !s.closed {
+	case !s.closed:
 		s.pumping = true
 		s.all.wg.Add(1)
 		go s.pump()
+	}
+}
+
+// pokeAt has the pump look when it is due. It is woken only where it would look later: most of what is due in a moment is
+// done by what is sent before. mu is held.
+func (s *session) pokeAt(due time.Duration) {
+	if !s.pumping || s.sleepsTo > due {
+		s.sleepsTo = 0
+		s.poke()
 	}
 }
 

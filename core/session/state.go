@@ -27,7 +27,7 @@ func (s *session) state() State {
 	}
 	s.held.mu.Lock()
 	for key, q := range s.held.by {
-		st.Held = append(st.Held, Held{To: key.url, Messages: q.all, Bytes: q.cost})
+		st.Held = append(st.Held, Held{To: key.url, Messages: int(q.all.Load()), Bytes: int(q.cost.Load())})
 	}
 	s.held.mu.Unlock()
 	for _, list := range []*[]Held{&st.HeldUp, &st.Held} {

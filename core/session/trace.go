@@ -3,6 +3,7 @@ package session
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"time"
 
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
@@ -34,13 +35,14 @@ func carried(packed []byte) []message.Message {
 	return list
 }
 
-// traceFrames tells watchers which frames are handed to path, and what they carry. mu is not held.
-func (s *session) traceFrames(path Path, frames [][]byte) {
+// traceFrames tells watchers that the first n frames of the batch were handed to path at that time, and what they carry.
+// It is called by who sends; mu is not held.
+func (s *session) traceFrames(path Path, n int, at time.Time) {
 	if !s.o.Trace.Watched() {
 		return
 	}
-	for i, frame := range frames {
-		e := trace.Event{Kind: trace.Frame, Via: path.Door, Peer: s.remote, Value: FrameName(frame)}
+	for i, frame := range s.batch[:n] {
+		e := trace.Event{Kind: trace.Frame, At: at, Via: path.Door, Peer: s.remote, Value: FrameName(frame)}
 		for _, m := range s.packed[i] {
 			s.o.Trace.Message(trace.Frame, m, e)
 		}

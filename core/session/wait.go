@@ -121,6 +121,7 @@ func (s *session) admit() {
 			path = Path{} // the best one when it came; it may be none any more
 		}
 		s.take(d, path, &w.posted)
+		s.poke()
 		close(w.taken)
 	}
 	s.hunger(false)
