@@ -55,7 +55,8 @@ type Group struct {
 	Measure func(ctx context.Context, e Env) ([]figures.Row, error)
 }
 
-// Groups lists all, in the order in which they are best measured.
+// Groups lists all, in the order in which they are best measured. Each has folders, processes and a Message Node of its own,
+// so that some may be measured side by side; the last two are about times, and are best measured alone.
 func Groups() []Group {
 	return []Group{
 		{"idle runtime", func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "idle", idle) }},

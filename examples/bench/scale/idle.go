@@ -26,10 +26,7 @@ func idle(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 		return nil, err
 	}
 	s.Say("a runtime with %d plug-ins does nothing", len(list)-1)
-	if _, err := settle(ctx, pidsOf(list), s.patience()); err != nil {
-		return nil, err
-	}
-	used, err := busy(ctx, pidsOf(list), s.idleTime())
+	used, _, err := s.atRest(ctx, pidsOf(list))
 	if err != nil {
 		return nil, err
 	}

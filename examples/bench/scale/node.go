@@ -31,11 +31,7 @@ func connections(ctx context.Context, s *scene) (rows []figures.Row, err error) 
 		return nil, err
 	}
 	s.Say("they were there after %.1f s; now nobody says anything", came.Seconds)
-	after, err := settle(ctx, node, s.patience())
-	if err != nil {
-		return nil, err
-	}
-	used, err := busy(ctx, node, s.idleTime())
+	used, after, err := s.atRest(ctx, node)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/protofly/protofly/core"
 	"github.com/protofly/protofly/core/bus"
@@ -179,20 +180,28 @@ func (p *peer) pathChanged(remote message.URL, r bus.Route) {
 	}
 }
 
-// meet says something to an address at another runtime, waits for the answer, and until the connection that this
-// asks for is live.
+// meet says something to an address at another runtime and waits until the connection that this asks for is live. As long
+// as it is not it says more: where many connect at once a set-up may be given up, and what is said asks for another.
 func (p *peer) meet(ctx context.Context, to message.URL) error {
-	m, err := p.bus.Request(ctx, message.Message{Type: message.Read, From: p.id.URL().Join("crowd"), To: to})
-	if err == nil {
-		_, err = m.OK()
+	for {
+		m, err := p.bus.Request(ctx, message.Message{Type: message.Read, From: p.id.URL().Join("crowd"), To: to})
+		if err == nil {
+			_, err = m.OK()
+		}
+		if err != nil {
+			return err
+		}
+		again := time.NewTimer(sayAgain)
+		select {
+		case <-p.direct:
+			again.Stop()
+			return nil
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return fmt.Errorf("%s has no P2P connection to %s: %w; its connections: %+v", p.id.URL(), to, ctx.Err(), p.registry.Snapshot().Connections)
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if err := within(ctx, p.direct, "%s has no P2P connection to %s", p.id.URL(), to); err != nil {
-		return fmt.Errorf("%w; its connections: %+v", err, p.registry.Snapshot().Connections)
-	}
-	return nil
 }
 
 func (p *peer) close(ctx context.Context) {

@@ -48,9 +48,9 @@ func (p *meetingPlace) close() error {
 	return err
 }
 
-// warmUp is how many peers are connected before the memory that the others take is counted from: what all have in common
+// warmUp is how many peers, or connections, are connected before the memory that the others take is counted from: what all have in common
 // is there then.
-const warmUp = 2
+const warmUp = 100
 
 // peers has many runtimes connect to one, and looks at what they cost it.
 func peers(ctx context.Context, s *scene) (rows []figures.Row, err error) {
@@ -93,11 +93,7 @@ func peers(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 		return nil, err
 	}
 	s.Say("they were live after %.1f s; now nobody says anything", met.Seconds)
-	after, err := settle(ctx, pids, s.patience())
-	if err != nil {
-		return nil, err
-	}
-	used, err := busy(ctx, pids, s.idleTime())
+	used, after, err := s.atRest(ctx, pids)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +135,7 @@ func (p *meetingPlace) allLive(ctx context.Context, n int) error {
 // patience is how long memory may take to settle.
 func (s *scene) patience() time.Duration {
 	if s.Quick {
-		return 5 * time.Second
+		return 7 * time.Second
 	}
 	return 20 * time.Second
 }

@@ -48,9 +48,6 @@ func TestRows(t *testing.T) {
 	e := Env{Bin: bin, Dir: dir, Quick: true, Say: t.Logf, Sizes: Sizes{Peers: 20, Connections: 100, Observers: 50, Publications: 10, Pairs: 2}}
 	want := map[string]int{"idle runtime": 6, "peers": 5, "node connections": 3, "fan-out": 4, "time to live": 4}
 	for _, g := range Groups() {
-		if o := os.Getenv("ONLY"); o != "" && o != g.Name {
-			continue
-		}
 		rows, err := g.Measure(ctx, e)
 		if err != nil {
 			t.Errorf("%s: %v", g.Name, err)

@@ -11,7 +11,7 @@ import (
 
 const (
 	settleStep = 500 * time.Millisecond
-	settleCalm = 3 * time.Second // that nothing has to be given back for
+	settleCalm = 5 * time.Second // that nothing has to be given back for
 )
 
 // resident is the memory that processes have resident together, in bytes.
@@ -81,6 +81,19 @@ func busy(ctx context.Context, pids []int, while time.Duration) (list []float64,
 		list = append(list, 100*(after-before[i]).Seconds()/time.Since(began).Seconds())
 	}
 	return list, nil
+}
+
+// atRest is what processes use that have nothing to do, after what they did last is settled: of a core each, in per cent,
+// and of memory together when they have done nothing for a while.
+func (s *scene) atRest(ctx context.Context, pids []int) (used []float64, bytes uint64, err error) {
+	if _, err = settle(ctx, pids, s.patience()); err != nil {
+		return nil, 0, err
+	}
+	if used, err = busy(ctx, pids, s.idleTime()); err != nil {
+		return nil, 0, err
+	}
+	bytes, err = resident(pids)
+	return used, bytes, err
 }
 
 // process is one of a runtime's.
