@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/sdk/rest"
 )
 
 // How long the parts of a plug-in's life may take.
@@ -109,8 +110,14 @@ func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 			},
 		})
 	}()
+	resting := make(chan struct{})
+	go func() {
+		defer close(resting)
+		rest.Run(ctx)
+	}()
 	<-served
 	cancel()
+	<-resting
 	return <-code
 }
 

@@ -8,12 +8,14 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node"
+	"github.com/protofly/protofly/sdk/rest"
 )
 
 // command is the whole command line.
@@ -118,6 +120,11 @@ func run(ctx context.Context, config *Config, trace string, stdout, stderr io.Wr
 	if options.TLS != nil {
 		scheme = "wss"
 	}
+	resting, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { rest.Run(resting) })
+	defer wg.Wait()
+	defer stop()
 	fmt.Fprintf(stdout, "listening on %s://%s%s domain %s\n", scheme, n.Addr(), node.Path, options.Domain)
 	return n.Serve(ctx)
 }

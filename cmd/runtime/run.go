@@ -15,6 +15,7 @@ import (
 	"github.com/protofly/protofly/cmd/runtime/config"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/rest"
 )
 
 // engine is a running runtime, as far as "run" needs it.
@@ -72,6 +73,11 @@ func (c *cli) run(ctx context.Context, l *config.Loaded) (err error) {
 	if err != nil {
 		return err
 	}
+	resting, stopResting := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { rest.Run(resting) })
+	defer wg.Wait()
+	defer stopResting()
 	_, err = fmt.Fprintf(c.out, "runtime %s ready, socket %s\n", rt.URL(), l.API.Socket)
 	if err == nil {
 		<-ctx.Done()

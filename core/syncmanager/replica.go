@@ -166,7 +166,7 @@ func (m *Manager) become(r *replica, meta object.Metadata, doc object.Document) 
 	}
 	m.bytes += grown
 	meta.Data = nil
-	r.meta, r.doc = meta, doc
+	r.meta, r.doc = meta, object.Kept(r.url, doc)
 	return nil
 }
 

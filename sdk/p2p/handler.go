@@ -183,9 +183,9 @@ func (h *handler) admit() error {
 	return nil
 }
 
-// connection is one connection from its set-up to its end.
+// connection is the set-up of one connection. What follows has a goroutine of its own: a set-up takes a large stack, and a
+// connection may live for long and do little.
 func (h *handler) connection(p *peer, key message.URL, inv syncher.Invitation) {
-	defer p.cancel(nil)
 	<-p.taken
 	if p.older != nil {
 		<-p.older.done
@@ -200,14 +200,23 @@ func (h *handler) connection(p *peer, key message.URL, inv syncher.Invitation) {
 		h.takeOver(p)
 	}
 	h.mu.Unlock()
-	status := message.Failed
 	if err == nil {
 		h.post(p.ctx, message.Live, p.remote, nil)
+	}
+	objects := s.objects
+	h.work.Go(func() { h.carry(p, key, channel, err, objects) })
+}
+
+// carry is a connection from the end of its set-up, which has failed where err is not nil, to its own.
+func (h *handler) carry(p *peer, key message.URL, channel Channel, err error, o objects) {
+	defer p.cancel(nil)
+	status := message.Failed
+	if err == nil {
 		err, status = pump(p.ctx, p.doors, channel), message.Disconnected
 	}
 	close(p.done)
 	h.finish(p, key, status, err)
-	s.forget()
+	o.forget()
 }
 
 // respond is the Handler's side of a set-up (specification, "P2P connection set-up", order on the wire).

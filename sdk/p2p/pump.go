@@ -20,34 +20,47 @@ var (
 
 // pump carries frames between a channel and the door that comes from doors, both ways and untouched, until one of
 // them ends or ctx does. It says why, and has closed both when it returns. A channel's end is noticed also while
-// there is no door yet, as long as the peer has sent nothing.
-func pump(ctx context.Context, doors <-chan sdk.Door, channel Channel) error {
+// there is no door yet, as long as the peer has sent nothing. Its caller's goroutine carries one way: connections are many,
+// and do little.
+func pump(ctx context.Context, doors <-chan sdk.Door, channel Channel) (why error) {
 	// The channel is closed before its calls' context ends: so the other side hears of it.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var both sync.WaitGroup
-	opened, failed := make(chan sdk.Door, 1), make(chan error, 2)
-	both.Go(func() { failed <- pumpIn(running, channel, opened) })
-	door, err := waitDoor(ctx, doors, failed)
-	if err == nil {
-		opened <- door
-		both.Go(func() { failed <- pumpOut(running, channel, door) })
-		select {
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		case err = <-failed:
+	var once sync.Once
+	end := func(err error) {
+		once.Do(func() {
+			why = err
+			_ = channel.Close()
+			stop()
+		})
+	}
+	var work sync.WaitGroup
+	opened := make(chan sdk.Door, 1)
+	work.Go(func() {
+		door, err := waitDoor(running, doors)
+		if err == nil {
+			opened <- door
+			err = pumpOut(running, channel, door)
 		}
+		end(err)
+		if door != nil {
+			_ = door.Close()
+		}
+	})
+	work.Add(1)
+	ended := context.AfterFunc(ctx, func() {
+		defer work.Done()
+		end(context.Cause(ctx))
+	})
+	end(pumpIn(running, channel, opened))
+	if ended() {
+		work.Done()
 	}
-	_ = channel.Close()
-	stop()
-	if door != nil {
-		_ = door.Close()
-	}
-	both.Wait()
-	return err
+	work.Wait()
+	return why
 }
 
 // waitDoor waits for the door, for as long as the registry may take. A door that is there is taken in any case.
-func waitDoor(ctx context.Context, doors <-chan sdk.Door, failed <-chan error) (sdk.Door, error) {
+func waitDoor(ctx context.Context, doors <-chan sdk.Door) (sdk.Door, error) {
 	select {
 	case d := <-doors:
 		return d, nil
@@ -61,9 +74,7 @@ func waitDoor(ctx context.Context, doors <-chan sdk.Door, failed <-chan error) (
 	case <-late.C:
 		return nil, errNoDoor
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case err := <-failed:
-		return nil, err
+		return nil, ctx.Err()
 	}
 }
 

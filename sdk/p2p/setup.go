@@ -23,17 +23,14 @@ var (
 
 // setup is one set-up: the two Connection objects, and the Signals between them and the transport.
 type setup struct {
-	i      *instance
 	peer   Peer
 	stub   message.URL             // the other side's: the Handler's or the Requester's address
-	parent context.Context         // the connection's; lives on when the set-up is over
 	ctx    context.Context         // the set-up's
 	cancel context.CancelCauseFunc // ends it, with the reason
 	stop   context.CancelFunc      // its timer
 	work   sync.WaitGroup          // Connect and the reader of the observed object
 
-	mine   *syncher.Reporter
-	theirs *syncher.Observer
+	objects
 
 	described chan struct{} // closed when the description is in this side's object
 	inbox     chan Signal   // the other side's; has room for all of them
@@ -49,10 +46,19 @@ type setup struct {
 	said transcript
 }
 
+// objects are the two Connection objects. They stay until the connection has ended; the rest of the set-up does not.
+type objects struct {
+	i      *instance
+	remote message.URL
+	parent context.Context // the connection's; lives on when the set-up is over
+	mine   *syncher.Reporter
+	theirs *syncher.Observer
+}
+
 // begin begins a set-up with a stub of the runtime remote. It needs end, and later forget.
 func (i *instance) begin(parent context.Context, remote, stub message.URL, role Role) *setup {
 	s := &setup{
-		i: i, parent: parent, peer: Peer{Local: i.start.Runtime, Remote: remote, Role: role}, stub: stub,
+		objects: objects{i: i, remote: remote, parent: parent}, peer: Peer{Local: i.start.Runtime, Remote: remote, Role: role}, stub: stub,
 		heard: make(chan struct{}), ticket: make(chan signed, 1),
 		described: make(chan struct{}), inbox: make(chan Signal, 1+MaxCandidates), connected: make(chan Channel, 1),
 	}
@@ -216,19 +222,19 @@ func (s *setup) end(err error) error {
 
 // forget deletes this side's object and ends the observation of the other's. It is called when the connection has
 // ended, also when the instance has: then the runtime may be unable to answer, and is not waited for.
-func (s *setup) forget() {
-	if s.mine != nil {
-		s.tidy("deleting a Connection object", s.mine.Delete)
+func (o *objects) forget() {
+	if o.mine != nil {
+		o.tidy("deleting a Connection object", o.mine.Delete)
 	}
-	if s.theirs != nil {
-		s.tidy("closing an observation", s.theirs.Close)
+	if o.theirs != nil {
+		o.tidy("closing an observation", o.theirs.Close)
 	}
 }
 
-func (s *setup) tidy(what string, f func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.parent), tidyTime)
+func (o *objects) tidy(what string, f func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.parent), tidyTime)
 	defer cancel()
 	if err := f(ctx); err != nil {
-		s.i.log.Debug(what, "remote", string(s.peer.Remote), "error", err)
+		o.i.log.Debug(what, "remote", string(o.remote), "error", err)
 	}
 }

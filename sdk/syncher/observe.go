@@ -231,7 +231,7 @@ func (o *Observer) queue(c Change) {
 
 // replace makes the object what the sync manager says it is. o.mu is held.
 func (o *Observer) replace(meta object.Metadata, doc object.Document) {
-	o.meta, o.doc = meta, doc
+	o.meta, o.doc = meta, object.Kept(o.url, doc)
 	o.changes, o.bytes = nil, 0
 	o.queue(Change{Resync: true})
 }
@@ -271,7 +271,7 @@ func (o *Observer) apply(u *object.Update) {
 		o.refetch()
 		return
 	}
-	o.doc, o.meta.Version = doc, version
+	o.doc, o.meta.Version = object.Kept(o.url, doc), version
 	if u.LastModified != "" {
 		o.meta.LastModified = u.LastModified
 	}

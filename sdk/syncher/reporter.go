@@ -196,7 +196,7 @@ func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.C
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
-		r.doc, r.meta, r.unsure = next, meta, false
+		r.doc, r.meta, r.unsure = object.Kept(r.url, next), meta, false
 		return nil
 	}
 	if code := codeOf(err); code == 0 || code == message.CodeTimeout || code == message.CodeConflict {

@@ -65,8 +65,10 @@ func (n *Node) connections() int {
 	return len(n.conns)
 }
 
-// accept makes a WebSocket of a request, where there is room for one more, and serves it until it ends.
-func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, serve func(*conn)) {
+// accept makes a WebSocket of a request, where there is room for one more. begin is called with it and returns what
+// serves the connection until it ends, nil where it is over. That has a goroutine of its own, for as long as the
+// connection lives: the request's has a stack, buffers and headers that nobody needs any more.
+func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin func(*conn) (serve func())) {
 	n.mu.Lock()
 	if n.closing {
 		n.mu.Unlock()
@@ -83,11 +85,17 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, serve f
 	n.conns[c] = struct{}{} // holds the place while the WebSocket is being made
 	n.serving.Add(1)
 	n.mu.Unlock()
-	defer func() {
+	leave := func() {
 		n.mu.Lock()
 		delete(n.conns, c)
 		n.mu.Unlock()
 		n.serving.Done()
+	}
+	stays := false
+	defer func() {
+		if !stays {
+			leave()
+		}
 	}()
 	o := &websocket.AcceptOptions{OriginPatterns: n.opts.Origins}
 	if d == binary {
@@ -104,9 +112,16 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, serve f
 		return
 	}
 	c.run()
-	defer c.end()
-	serve(c)
-	n.detach(c)
+	serve := begin(c)
+	stays = true
+	go func() {
+		defer leave()
+		defer c.end()
+		if serve != nil {
+			serve()
+		}
+		n.detach(c)
+	}()
 }
 
 // open gives the connection its WebSocket; false: it was kicked before it had one.
@@ -123,7 +138,7 @@ func (n *Node) acceptBinary(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this endpoint speaks the WebSocket subprotocol "+wire.Subprotocol, http.StatusBadRequest)
 		return
 	}
-	n.accept(w, r, binary, n.serveBinary)
+	n.accept(w, r, binary, n.beginBinary)
 }
 
 func (n *Node) legacyAllowed(w http.ResponseWriter) bool {
@@ -143,7 +158,7 @@ func (n *Node) acceptPlain(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "runtimeURL: "+refused.text, http.StatusForbidden)
 		return
 	}
-	n.accept(w, r, plainJSON, func(c *conn) { n.servePlain(c, runtime) })
+	n.accept(w, r, plainJSON, func(c *conn) func() { return func() { n.servePlain(c, runtime) } })
 }
 
 // acceptSession serves the session stub.
@@ -151,7 +166,7 @@ func (n *Node) acceptSession(w http.ResponseWriter, r *http.Request) {
 	if !n.legacyAllowed(w) {
 		return
 	}
-	n.accept(w, r, sessionJSON, n.serveSession)
+	n.accept(w, r, sessionJSON, func(c *conn) func() { return func() { n.serveSession(c) } })
 }
 
 // legacyRuntime checks the runtime that an unproven connection claims to be.

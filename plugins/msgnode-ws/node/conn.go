@@ -28,8 +28,8 @@ const (
 	sessionJSON
 )
 
-// conn is one WebSocket connection. Its reader is the HTTP handler's goroutine; a writer and a pinger run beside it, and
-// the reader waits for both.
+// conn is one WebSocket connection. An idle one has one goroutine, its reader. A writer runs while there is something to
+// write, and a pinger while a pong is awaited; the reader waits for both.
 type conn struct {
 	node    *Node
 	id      uint64
@@ -46,6 +46,8 @@ type conn struct {
 	queue  [][]byte // packets, shared with other connections: never written to
 	queued int64    // bytes in queue and in the writer's hands
 	closed bool     // kicked or ended: nothing is queued any more
+	writes bool     // there is a writer
+	pinger *time.Timer
 
 	wake chan struct{} // capacity 1: the queue is not empty
 
@@ -78,16 +80,18 @@ func (c *conn) whose() message.URL {
 // legacy tells whether the connection has proved nothing of who it is.
 func (c *conn) legacy() bool { return c.dialect != binary }
 
-// run starts the writer and the pinger; end stops and waits for them.
+// run has the client pinged from now on. What began with it and with send, end stops and waits for.
 func (c *conn) run() {
-	c.wg.Go(c.write)
-	c.wg.Go(c.ping)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pinger = time.AfterFunc(c.node.opts.Times.Ping, c.ping)
 }
 
 func (c *conn) end() {
 	c.mu.Lock()
 	c.closed = true
 	c.queue = nil
+	c.pinger.Stop()
 	c.mu.Unlock()
 	c.cancel()
 	c.ws.CloseNow()
@@ -108,6 +112,10 @@ func (c *conn) send(packet []byte) {
 	}
 	c.queue = append(c.queue, packet)
 	c.queued += int64(len(packet))
+	if !c.writes {
+		c.writes = true
+		c.wg.Go(c.write) // under the lock that end takes before it waits
+	}
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
@@ -142,14 +150,27 @@ func (c *conn) kick(code websocket.StatusCode, reason string) {
 	}()
 }
 
+// writerIdle is how long a writer with nothing to write waits, twice that at most: a connection with nothing to say costs
+// neither a goroutine's stack nor a buffer.
+const writerIdle = time.Second
+
 // write is the writer: it sends what has been queued, many small packets as one.
 func (c *conn) write() {
 	var joined []byte
-	for {
+	look := time.NewTicker(writerIdle)
+	defer look.Stop()
+	for idle := false; ; {
 		select {
 		case <-c.ctx.Done():
 			return
+		case <-look.C:
+			if idle && c.rest() {
+				return
+			}
+			idle = true
+			continue
 		case <-c.wake:
+			idle = false
 		}
 		c.mu.Lock()
 		packets := c.queue
@@ -176,6 +197,14 @@ func (c *conn) write() {
 			joined = nil // one large packet is no reason to keep the memory
 		}
 	}
+}
+
+// rest ends the writer, unless there is something to write.
+func (c *conn) rest() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes = len(c.queue) > 0
+	return !c.writes
 }
 
 // written gives the queue its room back.
@@ -235,23 +264,27 @@ func (c *conn) writeJSON(packet []byte) error {
 	return nil
 }
 
-// ping notices a client that has gone without a word.
+// ping notices a client that has gone without a word. It is the timer's function, which it sets again.
 func (c *conn) ping() {
-	tick := time.NewTicker(c.node.opts.Times.Ping)
-	defer tick.Stop()
-	for {
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-tick.C:
-		}
-		ctx, cancel := context.WithTimeout(c.ctx, c.node.opts.Times.Ping)
-		err := c.ws.Ping(ctx)
-		cancel()
-		if err != nil {
-			c.lost(fmt.Errorf("no answer to a ping: %w", err))
-			return
-		}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.wg.Add(1) // under the lock that end takes before it waits
+	c.mu.Unlock()
+	defer c.wg.Done()
+	ctx, cancel := context.WithTimeout(c.ctx, c.node.opts.Times.Ping)
+	err := c.ws.Ping(ctx)
+	cancel()
+	if err != nil {
+		c.lost(fmt.Errorf("no answer to a ping: %w", err))
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.pinger.Reset(c.node.opts.Times.Ping)
 	}
 }
 

@@ -14,21 +14,26 @@ import (
 // Version is the node's version, as its Welcome says it.
 const Version = "1.0.0"
 
-// serveBinary is the reader of a protofly.v1 connection.
-func (n *Node) serveBinary(c *conn) {
+// beginBinary has a protofly.v1 connection's runtime proved, and returns the connection's reader.
+func (n *Node) beginBinary(c *conn) (serve func()) {
 	c.ws.SetReadLimit(wire.MaxPacket)
 	if err := n.handshake(c); err != nil {
 		n.log.Info("connection refused", "error", err)
 		c.ws.Close(websocket.StatusPolicyViolation, "refused")
-		return
+		return nil
 	}
 	if err := n.attach(c); err != nil {
 		n.log.Error("connection not attached", "runtime", c.runtime, "error", err)
 		c.ws.Close(websocket.StatusTryAgainLater, "the node cannot route to you now")
-		return
+		return nil
 	}
 	c.send(wire.AppendGrease(wire.AppendHandshake(nil, wire.KindWelcome, wire.Welcome{Node: "protofly-node " + Version})))
 	n.log.Info("connected", "runtime", c.runtime)
+	return func() { n.serveBinary(c) }
+}
+
+// serveBinary is the reader of a protofly.v1 connection.
+func (n *Node) serveBinary(c *conn) {
 	run := run{c: c}
 	for {
 		kind, packet, err := c.ws.Read(c.ctx)

@@ -11,7 +11,7 @@ import (
 // A frame on the stream is its length as an unsigned varint and its payload.
 const (
 	maxPrefix  = 3 // bytes: 7 bits each are enough for sdk.MaxFrame
-	firstSpace = 4 << 10
+	firstSpace = 1 << 10
 	readSpace  = 64 << 10 // what a busy channel reads at once
 )
 

@@ -31,7 +31,8 @@ var (
 // not changed. The zero value is an empty object.
 type Document struct {
 	root map[string]any
-	size int // at least the bytes of the JSON text, however it is escaped
+	text json.RawMessage // in place of root where the document is packed
+	size int             // at least the bytes of the JSON text, however it is escaped
 }
 
 // Parse reads data; empty text is an empty object.
@@ -56,6 +57,9 @@ func Parse(raw json.RawMessage) (Document, error) {
 
 // JSON writes the data. The caller owns the result.
 func (d Document) JSON() json.RawMessage {
+	if d.text != nil {
+		return bytes.Clone(d.text)
+	}
 	if d.root == nil {
 		return json.RawMessage("{}")
 	}
@@ -76,7 +80,7 @@ func (d Document) Lookup(attribute string) (json.RawMessage, bool) {
 
 // find walks to an attribute.
 func (d Document) find(attribute string) (any, bool) {
-	var node any = d.root
+	var node any = d.open()
 	if len(attribute) > MaxPath {
 		return nil, false
 	}
@@ -114,7 +118,7 @@ func (d Document) Apply(c Change) (Document, error) {
 		return d, fmt.Errorf("%w: %.80q is not UTF-8", ErrPath, c.Attribute)
 	}
 	e := edit{Change: c}
-	root, err := e.object(d.root, c.Attribute, 1)
+	root, err := e.object(d.open(), c.Attribute, 1)
 	if err != nil {
 		return d, fmt.Errorf("attribute %.80q: %w", c.Attribute, err)
 	}

@@ -258,3 +258,44 @@ func TestUpdateCheck(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A packed document is the same document: to read, to look into, to change; what it was made of is not touched.
+func TestPacked(t *testing.T) {
+	for _, text := range []string{``, `{}`, `{"a":1e2,"b":[1,{"c":"<é>"}],"":null}`} {
+		d, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := d.Packed()
+		if string(p.JSON()) != string(d.JSON()) || p.Size() != d.Size() || string(p.Packed().JSON()) != string(d.JSON()) {
+			t.Errorf("%s: packed %s of %d bytes, want %d", d.JSON(), p.JSON(), p.Size(), d.Size())
+		}
+		for _, attribute := range []string{"a", "b.1.c", "x"} {
+			got, ok := p.Lookup(attribute)
+			want, there := d.Lookup(attribute)
+			if string(got) != string(want) || ok != there {
+				t.Errorf("%s in %s: %s %v, want %s %v", attribute, text, got, ok, want, there)
+			}
+		}
+		changed, err := p.Apply(d.Replacement("a", []byte(`{"n":1}`)))
+		also, err2 := d.Apply(d.Replacement("a", []byte(`{"n":1}`)))
+		if err != nil || err2 != nil || string(changed.JSON()) != string(also.JSON()) || changed.Size() != also.Size() {
+			t.Errorf("%s changed: %s, %v; want %s, %v", text, changed.JSON(), err, also.JSON(), err2)
+		}
+		own := p.JSON()
+		clear(own)
+		if string(p.JSON()) != string(d.JSON()) {
+			t.Error("the text that JSON gives is the document's own")
+		}
+	}
+}
+
+func TestKept(t *testing.T) {
+	d, err := Parse([]byte(`{"a":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if Kept("connection://example.com/1", d).text == nil || Kept("comm://example.com/1", d).text != nil {
+		t.Error("Connection objects are kept packed, and no others")
+	}
+}

@@ -1,0 +1,63 @@
+package scale
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/examples/bench/figures"
+	"github.com/protofly/protofly/examples/internal/rig"
+)
+
+// TestMain makes the test binary a crowd where it is started as one.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == CrowdArgument {
+		if err := Crowd(context.Background(), os.Args[2:], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// A few of everything: each row is there, and what has to be right at any size is.
+func TestRows(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("what processes use is known on Linux only")
+	}
+	if testing.Short() {
+		t.Skip("builds and starts everything")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	defer cancel()
+	dir, remove, err := rig.WorkDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	bin, err := rig.Build(ctx, dir, Plugins())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Env{Bin: bin, Dir: dir, Quick: true, Say: t.Logf, Sizes: Sizes{Peers: 20, Connections: 100, Observers: 50, Publications: 10, Pairs: 2}}
+	want := map[string]int{"idle runtime": 6, "peers": 5, "node connections": 3, "fan-out": 4, "time to live": 4}
+	for _, g := range Groups() {
+		rows, err := g.Measure(ctx, e)
+		if err != nil {
+			t.Errorf("%s: %v", g.Name, err)
+			continue
+		}
+		if len(rows) != want[g.Name] {
+			t.Errorf("%s: %d rows, want %d", g.Name, len(rows), want[g.Name])
+		}
+		for _, r := range rows {
+			t.Logf("%s %s: %s %s %s", r.Row, r.Transport, figures.Short(r.Ours), r.Metric, r.Demand)
+		}
+	}
+}
