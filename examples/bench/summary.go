@@ -13,24 +13,38 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/examples/bench/contest"
 	"github.com/protofly/protofly/examples/bench/load"
 )
 
 // What follows the table says where CPU time and memory go while messages stream over a direct connection, process by
-// process: for whoever wants to make it quicker.
+// process: for whoever wants to make it quicker. Other sizes than the usual one are there for who asks for them, with
+// -only profile/quic/100.
 
 const (
 	profiledPlugin = "quic"
 	profiledSize   = 1 << 10
 	profileRow     = "profile"
-	profileTop     = 8 // functions of each list
+	profileTop     = 10 // functions of each list
 )
 
 // profiles makes the summary; "" where nobody wants it.
 func (b *bench) profiles(ctx context.Context) (summary string, err error) {
-	if b.JSON || !b.Wants(profileRow, profiledPlugin, profiledSize) {
-		return "", nil
+	for _, size := range contest.Sizes() {
+		if b.JSON || b.Only == "" && size != profiledSize || !b.Wants(profileRow, profiledPlugin, size) {
+			continue
+		}
+		text, err := b.profile(ctx, size)
+		if err != nil {
+			return "", err
+		}
+		summary += text
 	}
+	return summary, nil
+}
+
+// profile is the summary for messages of one size.
+func (b *bench) profile(ctx context.Context, size int) (summary string, err error) {
 	length := 4 * time.Second
 	if b.Quick {
 		length = time.Second
@@ -40,7 +54,7 @@ func (b *bench) profiles(ctx context.Context) (summary string, err error) {
 		return "", err
 	}
 	defer p.Stop()
-	if _, err := p.Sender.Do(ctx, load.Command{Do: "stream", Size: profiledSize, For: length / 4}); err != nil { // to warm up
+	if _, err := p.Sender.Do(ctx, load.Command{Do: "stream", Size: size, For: length / 4}); err != nil { // to warm up
 		return "", err
 	}
 	for _, c := range p.Cores() {
@@ -48,12 +62,12 @@ func (b *bench) profiles(ctx context.Context) (summary string, err error) {
 			return "", err
 		}
 	}
-	r, err := p.Sender.Do(ctx, load.Command{Do: "stream", Size: profiledSize, For: length})
+	r, err := p.Sender.Do(ctx, load.Command{Do: "stream", Size: size, For: length})
 	if err != nil {
 		return "", err
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "\nwhere the time and the memory go: messages of %d bytes over %s, %.0f a second\n", profiledSize, profiledPlugin, float64(r.Messages)/r.Seconds)
+	fmt.Fprintf(&text, "\nwhere the time and the memory go: messages of %d bytes over %s, %.0f a second\n", size, profiledPlugin, float64(r.Messages)/r.Seconds)
 	for i, c := range p.Cores() {
 		if err := b.profilesOf(ctx, &text, c, []string{"sending", "receiving"}[i]); err != nil {
 			return "", err

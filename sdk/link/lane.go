@@ -24,12 +24,12 @@ type Lane struct {
 	store  store // the memory of in and taken, where it is the lane's
 	window int   // what the other side may still send
 	closed bool
-	wake   chan struct{} // has an item when in has
-	taken  []Frame       // what the last Recv returned
-	of     []*block      // that they are in
-	out    bool          // and their receiver is at work on them
-	cost   int           // of taken
-	owed   int           // received and not yet credited
+	wake   chan struct{}      // has an item when in has
+	taken  []Frame            // what the last Recv returned
+	of     []*block           // that they are in
+	out    bool               // and their receiver is at work on them
+	cost   int                // of taken
+	owed   int                // received and not yet credited
 	prompt func([]Frame) bool // of Pump; nil: none
 
 	prompting sync.Mutex // held while prompt is called
@@ -235,7 +235,7 @@ func (l *Lane) owe(cost int) (give int) {
 
 // promptly is how much is given to a function that is prompt: more would hold up other lanes, and is worth a goroutine's
 // start.
-const promptly = 8 << 10
+const promptly = 64 << 10
 
 // Pump gives what arrives to handle, in order and one call at a time, until the lane or ctx ends, and returns why. The
 // frames are handle's until it returns. prompt, where it is not nil, is called by the goroutine that reads the link,

@@ -57,7 +57,11 @@ type frameReader struct {
 	r, w   int // buf[r:w] is to be cut
 	need   int // bytes from r to the end of the frame that is incomplete; 0: not known
 	full   bool
+	calm   int // fills since a frame was too big for readSpace
 }
+
+// keepBig is how many fills after a big frame its room is kept for the next.
+const keepBig = 64
 
 // next cuts the next frame that is there whole. It stays valid until the next fill.
 func (f *frameReader) next() (frame []byte, ok bool, err error) {
@@ -101,8 +105,11 @@ func (f *frameReader) makeRoom() {
 		space *= 2 // the peer sends faster than this
 	case left == len(f.buf) && left > 0:
 		space = min(space*2, max(f.need, readSpace)) // inside a big frame
-	case space > readSpace && max(f.need, left) <= readSpace:
+	case space > readSpace && max(f.need, left) <= readSpace && f.calm > keepBig:
 		space = readSpace // after one
+	}
+	if f.calm++; f.need > readSpace {
+		f.calm = 0
 	}
 	f.full = false
 	if space == len(f.buf) {
