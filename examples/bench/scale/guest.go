@@ -90,15 +90,18 @@ func (g *guest) object(ctx context.Context) (message.URL, error) {
 // observe subscribes to the object's changes; took is told of each that comes.
 func (g *guest) observe(ctx context.Context, object message.URL, took func(number uint64)) error {
 	changes := object.Join("changes")
-	g.bus.Listen(changes, func(_ context.Context, m message.Message) {
-		kind, number, err := change(m.Body)
-		if err != nil || kind != load.Data || !g.next.CompareAndSwap(number, number+1) {
-			g.trouble.Add(1)
-		}
-		took(number)
-	})
+	g.bus.Listen(changes, func(_ context.Context, m message.Message) { took(g.take(m.Body)) })
 	_, err := g.ask(ctx, message.Subscribe, message.SubscriptionAddress(g.crowd.Domain), map[string]message.URLs{"resources": {changes}})
 	return err
+}
+
+// take checks what was published: it has to be the next.
+func (g *guest) take(body []byte) (number uint64) {
+	kind, number, err := change(body)
+	if err != nil || kind != load.Data || !g.next.CompareAndSwap(number, number+1) {
+		g.trouble.Add(1)
+	}
+	return number
 }
 
 // What is around the text in a change's body: it is not parsed as JSON, which would be most of what an observer does.
@@ -109,8 +112,11 @@ const (
 
 // publish sends a change of the object.
 func (g *guest) publish(ctx context.Context, object message.URL, number uint64, size int) error {
-	body := slices.Concat([]byte(changeHead), load.Text(load.Data, number, size), []byte(changeTail))
-	return g.bus.Post(ctx, message.Message{Type: message.Update, From: object, To: object.Join("changes"), Body: body})
+	return g.bus.Post(ctx, message.Message{Type: message.Update, From: object, To: object.Join("changes"), Body: changeBody(number, size)})
+}
+
+func changeBody(number uint64, size int) []byte {
+	return slices.Concat([]byte(changeHead), load.Text(load.Data, number, size), []byte(changeTail))
 }
 
 // change reads the body of a change.

@@ -43,8 +43,10 @@ func connections(ctx context.Context, s *scene) (rows []figures.Row, err error) 
 	}, nil
 }
 
-// published is the size of a publication.
-const published = 10000
+const (
+	published   = 10000 // bytes of a publication
+	wrongMetric = "lost, doubled or out of order"
+)
 
 // fanOut has one runtime publish to many, first each publication when the one before has come everywhere, then all at
 // once.
@@ -83,6 +85,6 @@ func fanOut(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 			rows = append(rows, row.Judge())
 		}
 	}
-	return append(rows, figures.Row{Row: name, Transport: "node", Size: published, Metric: "lost, doubled or out of order",
+	return append(rows, figures.Row{Row: name, Transport: "node", Size: published, Metric: wrongMetric,
 		Ours: float64(wrong)}.Judge(figures.AtMost(0))), nil
 }

@@ -58,6 +58,42 @@ func TestRows(t *testing.T) {
 		}
 		for _, r := range rows {
 			t.Logf("%s %s: %s %s %s", r.Row, r.Transport, figures.Short(r.Ours), r.Metric, r.Demand)
+			if r.Metric == wrongMetric && r.Ours != 0 {
+				t.Errorf("%s: %v publications were lost, doubled or out of order", r.Row, r.Ours)
+			}
+		}
+	}
+}
+
+// An observer notices each publication that is not the next.
+func TestObserverNoticesWhatIsWrong(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		numbers []uint64
+		want    uint64
+	}{
+		{"all well", []uint64{0, 1, 2}, 0}, {"doubled", []uint64{0, 1, 1, 2}, 1}, {"the last one again", []uint64{0, 1, 0}, 1},
+		{"lost", []uint64{0, 2}, 1}, {"out of order", []uint64{1, 0}, 1},
+	} {
+		g := &guest{}
+		for _, n := range c.numbers {
+			g.take(changeBody(n, 100))
+		}
+		if got := g.trouble.Load(); got != c.want {
+			t.Errorf("%s: %d were noticed, want %d", c.name, got, c.want)
+		}
+	}
+	for _, body := range []string{"", "{}", changeHead + changeTail, changeHead + `"text"` + changeTail} {
+		if _, _, err := change([]byte(body)); err == nil {
+			t.Errorf("%q was taken for a publication", body)
+		}
+	}
+}
+
+func TestOptionsOfACrowd(t *testing.T) {
+	for _, text := range []string{"", "{", `{"dir":"d","plugins":"p","domain":"a.example"}`} {
+		if _, err := parse(text); err == nil {
+			t.Errorf("%q was taken", text)
 		}
 	}
 }

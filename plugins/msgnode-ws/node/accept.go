@@ -1,9 +1,11 @@
 package node
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
@@ -101,7 +103,7 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin f
 	if d == binary {
 		o.Subprotocols = []string{wire.Subprotocol}
 	}
-	ws, err := websocket.Accept(w, r, o)
+	ws, err := websocket.Accept(lean{w}, r, o)
 	if err != nil {
 		c.cancel()
 		n.log.Debug("no WebSocket", "remote", r.RemoteAddr, "error", err)
@@ -122,6 +124,21 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin f
 		}
 		n.detach(c)
 	}()
+}
+
+// lean is a ResponseWriter whose connection gets a small buffer for writing. Packets are written whole: the buffer is for a
+// frame's head, and a small packet behind it.
+type lean struct{ http.ResponseWriter }
+
+const writeBuffer = 2 << 10
+
+// Hijack hands the connection over; see http.Hijacker.
+func (l lean) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(l.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(c, writeBuffer)), nil
 }
 
 // open gives the connection its WebSocket; false: it was kicked before it had one.

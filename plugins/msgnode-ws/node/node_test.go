@@ -312,3 +312,28 @@ func TestTrace(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A connection that has nothing to say has no writer; it gets one again when there is something.
+func TestIdleConnectionHasNoWriter(t *testing.T) {
+	n := start(t, Options{})
+	alice, bob := n.join(t, 1), n.join(t, 2)
+	n.mu.Lock()
+	c := n.runtimes[bob.runtime]
+	n.mu.Unlock()
+	writes := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.writes
+	}
+	for i := range 3 {
+		eventually(t, "the writer has ended", func() bool { return !writes() })
+		for range 1 + 20*i {
+			alice.write(wire.AppendData(nil, bob.runtime, []byte("x")))
+		}
+		for range 1 + 20*i {
+			if kind, _ := bob.frame(); kind != wire.KindData {
+				t.Fatalf("got frame %d", kind)
+			}
+		}
+	}
+}
