@@ -117,14 +117,20 @@ func (w *watched) end(of message.URL) {
 	}
 }
 
-// answers notes that the message has left without a session: only an answer says what became of it.
+// leaves notes that the message is about to leave without a session: the answer may be quicker than who sends it.
+func (w *watched) leaves(one *watch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	one.backEnd = true
+}
+
+// answers notes that the message has left without a session: only an answer says what became of it, in time.
 func (w *watched) answers(one *watch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.by[one.key] != one || one.late != nil {
 		return
 	}
-	one.backEnd = true
 	one.late = time.AfterFunc(answerTime, func() {
 		w.settle(one.key, hyperty.Outcome{State: hyperty.InDoubt, Reason: fmt.Sprintf("it went without a session, and nobody has answered within %v", answerTime)})
 	})

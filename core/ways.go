@@ -20,6 +20,9 @@ func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) 
 	watch := rt.watched.find(&m)
 	if r.Remote == "" || sessionless(r.Remote) {
 		var err error
+		if watch != nil {
+			rt.watched.leaves(watch)
+		}
 		if r.Remote == "" {
 			err = rt.host.Post(ctx, r.Stub, m)
 		} else {
