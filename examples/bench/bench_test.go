@@ -14,13 +14,14 @@ import (
 
 	"github.com/protofly/protofly/examples/bench/contest"
 	"github.com/protofly/protofly/examples/bench/figures"
+	"github.com/protofly/protofly/examples/bench/scale"
 	"github.com/protofly/protofly/examples/internal/rig"
 )
 
 // TestMain is also main for the children that the tests start.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "role" {
-		if err := play(context.Background(), os.Args[2:]); err != nil {
+	if len(os.Args) > 1 && (os.Args[1] == "role" || os.Args[1] == scale.CrowdArgument) {
+		if err := play(context.Background(), os.Args[1:]); err != nil {
 			say(err)
 			os.Exit(1)
 		}
@@ -100,7 +101,7 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{nil, {"none"}, {"quic-sender"}, {"quic-sender", "127.0.0.1:1 !"}, {"ours-sender"}, {"ours-sender", "{"}, {"socket-sender", "x"}, {"nats-sender", "tls://127.0.0.1:1 !"}} {
-		if err := play(t.Context(), args); err == nil {
+		if err := play(t.Context(), append([]string{"role"}, args...)); err == nil {
 			t.Errorf("role %q was played", args)
 		}
 	}

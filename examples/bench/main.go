@@ -8,18 +8,21 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/protofly/protofly/examples/bench/contest"
 	"github.com/protofly/protofly/examples/bench/figures"
+	"github.com/protofly/protofly/examples/bench/scale"
 	"github.com/protofly/protofly/examples/internal/rig"
 )
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if len(os.Args) > 1 && os.Args[1] == "role" {
-		if err := play(ctx, os.Args[2:]); err != nil {
+	if len(os.Args) > 1 && (os.Args[1] == "role" || os.Args[1] == scale.CrowdArgument) {
+		if err := play(ctx, os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -63,7 +66,7 @@ func run(ctx context.Context, o contest.Options, rest []string, build rig.Builde
 	}
 	defer remove()
 	b.Say("building ...")
-	if b.bin, err = build(ctx, b.dir, []string{rig.NodePlugin, "quic", "webrtc"}); err != nil {
+	if b.bin, err = build(ctx, b.dir, scale.Plugins()); err != nil {
 		return false, err
 	}
 	house := &rig.House{Dir: b.dir, Bin: b.bin}
@@ -79,6 +82,11 @@ func run(ctx context.Context, o contest.Options, rest []string, build rig.Builde
 		}
 		rows = append(rows, more...)
 	}
+	more, err := b.scale(ctx)
+	if err != nil {
+		return false, err
+	}
+	rows = append(rows, more...)
 	summary, err := b.profiles(ctx)
 	if err != nil {
 		return false, err
@@ -88,4 +96,40 @@ func run(ctx context.Context, o contest.Options, rest []string, build rig.Builde
 	}
 	b.Say("%s", summary)
 	return ok, errors.Join(err, ctx.Err())
+}
+
+// scale measures what many peers, connections and subscribers come to. -only knows the groups by their names.
+func (b *bench) scale(ctx context.Context) (rows []figures.Row, err error) {
+	e := scale.Env{Bin: b.bin, Dir: b.dir, Quick: b.Quick, Say: func(format string, args ...any) { b.Say("  "+format, args...) }}
+	groups := slices.DeleteFunc(scale.Groups(), func(g scale.Group) bool { return !b.Wants(g.Name, "scale", 0) })
+	for len(groups) > 0 {
+		together := 1
+		for b.Quick && together < len(groups) && !groups[together-1].Alone && !groups[together].Alone {
+			together++ // in a hurry: what they measure is not time
+		}
+		more, err := measure(ctx, groups[:together], e)
+		if err != nil {
+			return rows, err
+		}
+		for _, r := range more {
+			b.Progress(r)
+		}
+		rows, groups = append(rows, more...), groups[together:]
+	}
+	return rows, nil
+}
+
+// measure measures groups side by side.
+func measure(ctx context.Context, groups []scale.Group, e scale.Env) (rows []figures.Row, err error) {
+	found, errs := make([][]figures.Row, len(groups)), make([]error, len(groups))
+	var wg sync.WaitGroup
+	for i, g := range groups {
+		wg.Go(func() {
+			if found[i], errs[i] = g.Measure(ctx, e); errs[i] != nil {
+				errs[i] = fmt.Errorf("%s: %w", g.Name, errs[i])
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(found...), errors.Join(errs...)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/examples/bench/load"
+	"github.com/protofly/protofly/examples/bench/scale"
 )
 
 // roles are what this program is as a child: its command line is then "role", one of these names, and the role's own
@@ -40,14 +41,17 @@ func roles() map[string]func(ctx context.Context, args []string) error {
 
 // play is main for a child.
 func play(ctx context.Context, args []string) error {
-	if len(args) == 0 {
+	if len(args) > 0 && args[0] == scale.CrowdArgument {
+		return scale.Crowd(ctx, args[1:], os.Stdin, os.Stdout)
+	}
+	if len(args) < 2 {
 		return errors.New("role: which?")
 	}
-	role, ok := roles()[args[0]]
+	role, ok := roles()[args[1]]
 	if !ok {
-		return fmt.Errorf("role %q: there is none", args[0])
+		return fmt.Errorf("role %q: there is none", args[1])
 	}
-	return role(ctx, args[1:])
+	return role(ctx, args[2:])
 }
 
 // answer is a receiver on a connection that is there.

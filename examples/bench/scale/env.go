@@ -52,18 +52,19 @@ func (e *Env) defaults() {
 // Group is some rows that are measured together.
 type Group struct {
 	Name    string
+	Alone   bool // it is about times: nothing else is to run
 	Measure func(ctx context.Context, e Env) ([]figures.Row, error)
 }
 
 // Groups lists all, in the order in which they are best measured. Each has folders, processes and a Message Node of its own,
-// so that some may be measured side by side; the last two are about times, and are best measured alone.
+// so that some may be measured side by side.
 func Groups() []Group {
 	return []Group{
-		{"idle runtime", func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "idle", idle) }},
-		{"peers", func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "peers", peers) }},
-		{"node connections", func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "conns", connections) }},
-		{"fan-out", func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "fan", fanOut) }},
-		{"time to live", func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "live", timeToLive) }},
+		{"idle runtime", false, func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "idle", idle) }},
+		{"peers", false, func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "peers", peers) }},
+		{"node connections", false, func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "conns", connections) }},
+		{"fan-out", true, func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "fan", fanOut) }},
+		{"time to live", true, func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "live", timeToLive) }},
 	}
 }
 
