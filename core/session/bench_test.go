@@ -38,7 +38,8 @@ func BenchmarkPost(b *testing.B) {
 				if err != nil {
 					continue
 				}
-				n, _, _, _ := count(messages, 0)
+				e, _ := measure(messages, 0)
+				n := e.count
 				reply := fields{gen: 1, seen: got.gen, next: got.first + n, room: 12 << 20, base: reports, first: reports, epoch: uint64(h.epoch), inbox: 12 << 20}
 				h = head{kind: data, from: 2, to: 1}
 				aead := peer.out.stamp(&h, &o, 0)
@@ -88,12 +89,13 @@ func BenchmarkReceive(b *testing.B) {
 	})
 	peer, o := s.lookup(bob).marry(2), Options{}.withDefaults()
 	m := small()
-	wire := m.AppendBinary(nil)
-	b.SetBytes(int64(len(wire)))
-	var messages []byte
+	b.SetBytes(int64(len(m.AppendBinary(nil))))
+	r := newRing()
 	for range perFrame {
-		messages = append(binary.AppendUvarint(messages, uint64(len(wire))), wire...)
+		r.push(&m, 0)
 	}
+	messages, _ := r.pack(nil, 1, 1<<20, maxNumber)
+	b.ReportMetric(float64(len(messages))/perFrame, "B/msg")
 	var frame []byte
 	sent := int64(0)
 	ctx := context.Background()

@@ -23,29 +23,35 @@ type inbox struct {
 	told    int  // the room that the peer was told last
 }
 
-// parcel is the messages of one frame, in wire form, records among them.
+// parcel is the messages of one frame, in wire form, records among them, or the last of them.
 type parcel struct {
 	wire    []byte
+	routing []byte // of the message before the first, which may have the same; nil: there is none
 	first   uint64 // number of the first
 	account *account
 	again   bool // the first has been tried before
-	lent    bool // wire is somebody else's memory
+	lent    bool // wire and routing are somebody else's memory
 }
 
-// putIn takes so many new messages into the inbox; wire is not ours. mu is held.
-func (s *session) putIn(wire []byte, first uint64, messages, cost int) {
+// putIn takes the messages in p, so many of them, into the inbox; its memory is not ours. mu is held.
+func (s *session) putIn(p parcel, messages, cost int) {
 	s.inbox.cost += cost
 	s.all.waiting.Add(int64(cost))
-	p := parcel{wire: wire, first: first, account: s.account}
+	p.account = s.account
 	if messages <= shortRun && !s.inbox.walked && len(s.inbox.parcels) == 0 && !s.closed {
 		p.lent = true
 		s.here, s.inbox.walked = p, true
 		s.all.wg.Add(1)
 		return
 	}
-	p.wire = bytes.Clone(wire)
+	p.own()
 	s.inbox.parcels = append(s.inbox.parcels, p)
 	s.handOver()
+}
+
+// own makes the memory of p its own.
+func (p *parcel) own() {
+	p.wire, p.routing, p.lent = bytes.Clone(p.wire), bytes.Clone(p.routing), false
 }
 
 // handOver gives the walk to the deliverer where there is something to deliver and nobody has it. mu is held.
@@ -177,42 +183,45 @@ const shortRun = 8
 func (w *walker) walk(p *parcel) (left parcel, ended bool) {
 	s := w.s
 	defer func() { w.d = Delivery{} }()
+	routing := p.routing
+	if routing != nil {
+		w.parser.Routing(routing)
+	}
 	number := p.first
 	for wire, rest := p.wire, []byte(nil); len(wire) > 0; number, wire = number+1, rest {
-		var one []byte
-		var own, ok bool
-		if one, rest, own, ok = cut(wire); !ok {
+		var one part
+		var ok bool
+		if one, rest, ok = cut(wire, len(routing)); !ok {
 			break // cannot be: Receive has checked it
 		}
-		if own {
+		if one.size == 0 {
 			continue
 		}
 		if s.all.life.Err() != nil {
 			return left, true
 		}
-		cost := len(wire) - len(rest) + entryCost
-		w.d = Delivery{Remote: s.remote, Receipt: minibus.Receipt{By: p.account, Number: number, Cost: uint32(cost)}, Again: p.again && number == p.first}
+		if one.routing != nil {
+			routing = one.routing
+			w.parser.Routing(routing)
+		}
+		receipt := minibus.Receipt{By: p.account, Number: number, Cost: uint32(one.size + entryCost)}
+		w.d = Delivery{Remote: s.remote, Receipt: receipt, Again: p.again && number == p.first}
 		var err error
-		if w.d.Message, err = w.parser.Parse(one); err != nil {
+		if w.d.Message, err = w.parser.Own(one.own); err != nil {
 			s.mu.Lock()
 			s.event(Event{Kind: Refused, Path: s.path, Why: err.Error()})
 			s.unlock()
-			w.d.Receipt.Refused(message.CodeBadRequest)
+			receipt.Refused(message.CodeBadRequest)
 			continue
 		}
-		key := destinationKey{w.d.Message.To, w.d.Message.Type == message.Response}
-		if key != w.to {
-			w.to, w.run = key, 0
-		}
-		if w.run++; p.lent || w.run <= shortRun && len(p.wire) > 4*len(one) {
-			w.d.Message.Body = bytes.Clone(w.d.Message.Body)
-		}
-		if w.pass(key, one) {
+		if w.pass(p, len(one.own)) {
 			continue
 		}
 		// Too many are behind: then all wait.
 		if p.lent {
-			return parcel{wire: bytes.Clone(wire), first: number, account: p.account, again: true}, false
+			left = parcel{wire: wire, routing: routing, first: number, account: p.account, again: true}
+			left.own()
+			return left, false
 		}
 		w.d.Wait = true
 		s.o.Deliver(s.all.life, &w.d)
@@ -220,16 +229,24 @@ func (w *walker) walk(p *parcel) (left parcel, ended bool) {
 	return left, false
 }
 
-// pass gives the message to its destination, or to the queue of one that is behind. It is false where there are too many
-// of these.
-func (w *walker) pass(key destinationKey, one []byte) bool {
+// pass gives the message, of so many bytes in p, to its destination, or to the queue of one that is behind. It is false
+// where there are too many of these.
+func (w *walker) pass(p *parcel, size int) bool {
 	s := w.s
-	if s.held.n.Load() > 0 && s.held.behind(key, one, w.d.Receipt, w.d.Again) {
+	key := destinationKey{w.d.Message.To, w.d.Message.Type == message.Response}
+	if key != w.to {
+		w.to, w.run = key, 0
+	}
+	w.run++
+	if s.held.n.Load() > 0 && s.held.behind(key, &w.d) {
 		return true
+	}
+	if p.lent || w.run <= shortRun && len(p.wire) > 4*size {
+		w.d.Message.Body = bytes.Clone(w.d.Message.Body)
 	}
 	if s.o.Deliver(s.all.life, &w.d) {
 		return true
 	}
 	w.d.Again = true
-	return s.holdUp(key, one, w.d.Receipt)
+	return s.holdUp(key, &w.d)
 }

@@ -38,6 +38,10 @@
 // anything stored on disk. It costs one round trip in the life of a pair (two where the runtime with the higher URL is
 // the first to speak), not one per path. From there on every frame is sealed, with a counter that is taken once.
 //
+// Messages one behind the other mostly have the same addresses: in a frame they are said once, see part.go, and neither
+// encoded, sent nor parsed again. A frame needs no other one to be read. Costs are counted as if everything were said of
+// each message.
+//
 // Credit is computed by the sender, from what was posted and not taken yet, and the size of the peer's inbox: see
 // outstanding.go. The receiver says what was taken in records that are numbered, acknowledged and sent again like
 // messages: see report.go. A listener that is full gets a queue and a goroutine, as long as it is: see held.go.

@@ -9,7 +9,7 @@ import (
 
 // The first bytes of a frame, which every frame has and no seal hides: they say which keys to open it with.
 const (
-	version    = 3
+	version    = 4
 	headSize   = 1 + 1 + 8 + 8        // version, kind, sender's and remote's incarnation
 	nonceSize  = 4 + 8                // epoch, counter
 	sealedHead = headSize + nonceSize // of every frame but a hello; the seal covers it
@@ -18,8 +18,9 @@ const (
 
 	// frameOverhead is the most that a frame takes besides its messages.
 	frameOverhead = sealedHead + fieldsSize + tagSize
-	// maxMessage is the largest message, in binary form, that fits a frame with its length in front.
-	maxMessage = sdk.MaxFrame - frameOverhead - binary.MaxVarintLen32
+	// maxMessage is the largest message, in binary form, that fits a frame with its lengths in front. All of a frame
+	// together have no more than that either, were everything said of each.
+	maxMessage = sdk.MaxFrame - frameOverhead - 2*binary.MaxVarintLen32
 	// maxNumber bounds what is accepted as a number or generation, so that sums cannot overflow.
 	maxNumber = 1 << 62
 )
@@ -128,48 +129,4 @@ func parseFields(body []byte) (f fields, messages []byte, err error) {
 		return fields{}, nil, errFields
 	}
 	return f, body, nil
-}
-
-// cut takes the first message off messages, or the first record: own tells that it is one. It is false where none is
-// whole.
-func cut(messages []byte) (one, rest []byte, own, ok bool) {
-	size, n := binary.Uvarint(messages)
-	if n == 1 && size == 0 { // a record: kind, length, body
-		kind, k := binary.Uvarint(messages[1:])
-		if k <= 0 || kind == 0 {
-			return nil, nil, false, false
-		}
-		length, l := binary.Uvarint(messages[1+k:])
-		start := 1 + k + l
-		if l <= 0 || length > maxRecord || length > uint64(len(messages)-start) {
-			return nil, nil, false, false
-		}
-		end := start + int(length)
-		return messages[1:end:end], messages[end:], true, true
-	}
-	if n <= 0 || size == 0 || size > maxMessage || size > uint64(len(messages)-n) {
-		return nil, nil, false, false
-	}
-	end := n + int(size)
-	return messages[n:end:end], messages[end:], false, true
-}
-
-// count checks that messages consists of whole messages and records, and says how many there are of both together, and
-// of records. The first skip of them are left out of rest.
-func count(messages []byte, skip uint64) (n, records uint64, rest []byte, err error) {
-	rest = messages
-	for len(messages) > 0 {
-		_, after, own, ok := cut(messages)
-		if !ok {
-			return 0, 0, nil, errShort
-		}
-		if own {
-			records++
-		}
-		messages = after
-		if n++; n <= skip {
-			rest = after
-		}
-	}
-	return n, records, rest, nil
 }

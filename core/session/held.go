@@ -19,11 +19,11 @@ type held struct {
 	by map[destinationKey]*heldQueue
 }
 
-// heldQueue is what waits for one destination. The bytes are the queue's own. Under load a destination is behind most of
+// heldQueue is what waits for one destination. The bodies are the queue's own. Under load a destination is behind most of
 // the time, so nearly every message comes through here.
 type heldQueue struct {
 	waiting []heldMessage
-	block   []byte // what the next messages are copied to; the bodies of those in it stay there for good
+	block   []byte // what the next bodies are copied to, to stay there for good
 
 	// Of the messages that wait, the ones under delivery included.
 	cost atomic.Int64
@@ -35,36 +35,40 @@ type heldQueue struct {
 const maxBlock = 16 << 10
 
 type heldMessage struct {
-	wire    []byte
+	message message.Message
 	receipt minibus.Receipt
 	again   bool
 }
 
 // behind queues the message where its destination is held up.
-func (h *held) behind(key destinationKey, wire []byte, r minibus.Receipt, again bool) bool {
+func (h *held) behind(key destinationKey, d *Delivery) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	q := h.by[key]
 	if q == nil {
 		return false
 	}
-	q.add(wire, r, again)
+	q.add(d)
 	return true
 }
 
-func (q *heldQueue) add(wire []byte, r minibus.Receipt, again bool) {
-	if len(wire) > cap(q.block)-len(q.block) { // the first gets what it needs, later ones share
-		q.block = make([]byte, 0, max(len(wire), min(2*cap(q.block), maxBlock)))
+func (q *heldQueue) add(d *Delivery) {
+	m := d.Message
+	if body := m.Body; len(body) > 0 {
+		if len(body) > cap(q.block)-len(q.block) { // the first gets what it needs, later ones share
+			q.block = make([]byte, 0, max(len(body), min(2*cap(q.block), maxBlock)))
+		}
+		start := len(q.block)
+		q.block = append(q.block, body...)
+		m.Body = q.block[start:len(q.block):len(q.block)]
 	}
-	start := len(q.block)
-	q.block = append(q.block, wire...)
-	q.waiting = append(q.waiting, heldMessage{q.block[start:len(q.block):len(q.block)], r, again})
-	q.cost.Add(int64(r.Cost))
+	q.waiting = append(q.waiting, heldMessage{m, d.Receipt, d.Again})
+	q.cost.Add(int64(d.Receipt.Cost))
 	q.all.Add(1)
 }
 
 // holdUp begins a queue with the message. It is false where there are too many.
-func (s *session) holdUp(key destinationKey, wire []byte, r minibus.Receipt) bool {
+func (s *session) holdUp(key destinationKey, d *Delivery) bool {
 	h := &s.held
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -75,7 +79,7 @@ func (s *session) holdUp(key destinationKey, wire []byte, r minibus.Receipt) boo
 		h.by = make(map[destinationKey]*heldQueue)
 	}
 	q := &heldQueue{}
-	q.add(wire, r, true)
+	q.add(d)
 	h.by[key] = q
 	h.n.Store(int32(len(h.by)))
 	s.all.wg.Add(1) // by the deliverer, which Close waits for as well
@@ -87,7 +91,6 @@ func (s *session) holdUp(key destinationKey, wire []byte, r minibus.Receipt) boo
 func (s *session) work(key destinationKey, q *heldQueue) {
 	defer s.all.wg.Done()
 	h := &s.held
-	var parser message.Parser
 	var batch []heldMessage
 	var d Delivery
 	for {
@@ -104,11 +107,9 @@ func (s *session) work(key destinationKey, q *heldQueue) {
 			if s.all.life.Err() != nil {
 				return
 			}
-			d = Delivery{Remote: s.remote, Receipt: batch[i].receipt, Wait: true, Again: batch[i].again}
-			var err error
-			if d.Message, err = parser.ParseAgain(batch[i].wire); err == nil { // it was parsed before
-				s.o.Deliver(s.all.life, &d)
-			}
+			one := &batch[i]
+			d = Delivery{Remote: s.remote, Message: one.message, Receipt: one.receipt, Wait: true, Again: one.again}
+			s.o.Deliver(s.all.life, &d)
 			q.cost.Add(-int64(batch[i].receipt.Cost))
 			q.all.Add(-1)
 			batch[i] = heldMessage{}

@@ -123,11 +123,11 @@ func (p *pairOf) end(ofA bool) *session {
 func (p *pairOf) peek(t *testing.T, fromA bool, frame []byte) (h head, f fields, messages uint64) {
 	t.Helper()
 	h, f, rest := p.end(fromA).read(t, frame)
-	messages, _, _, err := count(rest, 0)
+	e, err := measure(rest, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h, f, messages
+	return h, f, e.count
 }
 
 // again is the frame as its sender could have sent it once more: sealed anew, so that it is no replay.

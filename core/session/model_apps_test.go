@@ -135,10 +135,18 @@ func destinationOf(me, to int) message.URL {
 	return message.URL(fmt.Sprintf("hyperty://%c.example/d%d", 'a'+byte(1-me), to))
 }
 
-// modelLetter is message number n of side me to one of the other's applications.
+// modelLetter is message number n of side me to one of the other's applications. Its routing changes now and then.
 func modelLetter(n uint64, me, to, size int) message.Message {
 	m := letter(n, size)
 	m.To = destinationOf(me, to)
+	switch n / 4 % 8 {
+	case 1:
+		m.Via = []message.URL{relay.Stub}
+	case 2:
+		m.Source = m.From
+	case 3:
+		m.P2P = message.Yes
+	}
 	return m
 }
 

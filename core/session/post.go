@@ -3,17 +3,10 @@ package session
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// scratch holds buffers in which messages are encoded before they enter a ring.
-var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
-
-// maxScratch is the largest buffer that is kept.
-const maxScratch = 64 << 10
 
 // Post takes m for remote: it gives it the next number, keeps it until it is acknowledged, and has it sent on path. It
 // returns when m is taken, which says nothing about its arrival; see [Event] for what is told later. Messages to one
@@ -38,22 +31,17 @@ func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *m
 	if err := m.Check(); err != nil {
 		return err
 	}
-	buffer := scratch.Get().(*[]byte)
-	wire := m.AppendBinary((*buffer)[:0])
-	if cap(wire) <= maxScratch {
-		*buffer = wire
-	}
-	defer scratch.Put(buffer)
-	if len(wire) > maxMessage {
-		return fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, len(wire), maxMessage)
+	size := m.RoutingSize() + m.OwnSize()
+	if size > maxMessage {
+		return fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, maxMessage)
 	}
 	key := destinationKey{m.To, m.Type == message.Response}
-	p := posted{wire: wire, id: m.ID, from: m.From, kind: m.Type, watched: watched}
+	p := posted{cost: costOf(uint64(size), 1), watched: watched}
 	for {
 		one, err := s.session(remote)
 		if err == nil {
 			var again bool
-			if again, err = one.post(ctx, path, key, &p); again {
+			if again, err = one.post(ctx, path, key, m, p); again {
 				continue
 			}
 		}
@@ -65,7 +53,7 @@ func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *m
 }
 
 // post is Post for the session. again: the session was forgotten meanwhile.
-func (s *session) post(ctx context.Context, path Path, key destinationKey, p *posted) (again bool, err error) {
+func (s *session) post(ctx context.Context, path Path, key destinationKey, m *message.Message, p posted) (again bool, err error) {
 	s.mu.Lock()
 	if s.gone {
 		s.mu.Unlock()
@@ -76,9 +64,8 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, p *po
 		return false, ErrClosed
 	}
 	d := s.out.at(key)
-	cost := p.cost()
-	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, cost, s.peerInbox()) && s.fits(cost) {
-		if now := s.take(d, path, p); s.maySend(now) {
+	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, p.cost, s.peerInbox()) && s.fits(p.cost) {
+		if now := s.take(d, path, m, p); s.maySend(now) {
 			s.sendNow(now)
 			return false, nil
 		}
@@ -92,16 +79,15 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, p *po
 		s.mu.Unlock()
 		return false, err
 	}
-	return false, s.wait(ctx, d, &waiter{posted: *p, path: path, taken: make(chan struct{})})
+	return false, s.wait(ctx, d, &waiter{posted: p, message: *m, path: path, taken: make(chan struct{})})
 }
 
 // take puts the message into the ring, and says when; the caller has it sent. mu is held.
-func (s *session) take(d *destination, path Path, p *posted) (now time.Duration) {
+func (s *session) take(d *destination, path Path, m *message.Message, p posted) (now time.Duration) {
 	now = s.all.now()
-	cost := p.cost()
-	s.all.sending.Add(int64(cost) + recordCost)
-	s.out.add(d, record{number: s.ring.next, id: p.id, from: p.from, cost: uint32(cost), kind: p.kind, watched: p.watched})
-	s.ring.push(p.wire, s.expiry(now))
+	s.all.sending.Add(int64(p.cost) + recordCost)
+	s.out.add(d, record{number: s.ring.next, id: m.ID, from: m.From, cost: uint32(p.cost), kind: m.Type, watched: p.watched})
+	s.ring.push(m, s.expiry(now))
 	if !path.IsZero() && path != s.path && (path != s.failed || now >= s.failedTo) {
 		s.switchTo(path, now)
 	}

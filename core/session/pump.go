@@ -105,6 +105,7 @@ func (s *session) handed(path Path, err error) {
 func (s *session) shrink() {
 	for i, b := range s.batch {
 		if cap(b) > 2*(s.o.FrameBytes+frameOverhead) {
+			s.all.large.put(b)
 			s.batch[i] = nil
 		}
 	}
@@ -277,7 +278,7 @@ func (s *session) mayMore() bool {
 	if s.cursor == s.ring.next || s.holdTo != 0 {
 		return false
 	}
-	return uint64(costOf(s.ring.pos(s.cursor)-s.ring.head, s.cursor-s.ring.base)) < s.room
+	return uint64(s.ring.costTo(s.cursor)) < s.room
 }
 
 // frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
@@ -295,7 +296,10 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	s.inbox.told = s.roomNow()
 	size := frameOverhead
 	if more {
-		size += min(int(s.ring.tail-s.ring.pos(s.cursor)), s.o.FrameBytes)
+		size += max(s.ring.complete(s.cursor), min(int(s.ring.texts.tail-s.ring.text(s.cursor)), s.o.FrameBytes))
+		if cap(b) < size && size > s.o.FrameBytes+frameOverhead {
+			b = s.all.large.get(size)
+		}
 	}
 	h := head{kind: k, from: s.o.Incarnation, to: s.peer}
 	aead = s.keys.out.stamp(&h, s.o, size)
@@ -304,7 +308,7 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	b = f.append(b)
 	if more {
 		start := len(b)
-		b, s.cursor = s.ring.pack(b, s.cursor, s.o.FrameBytes)
+		b, s.cursor = s.ring.pack(b, s.cursor, s.o.FrameBytes, s.room)
 		if s.o.Trace.Watched() {
 			packed = carried(b[start:])
 		}

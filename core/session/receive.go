@@ -42,9 +42,8 @@ func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, fra
 type arrival struct {
 	head
 	fields
-	messages []byte
-	count    uint64 // of messages and records
-	records  uint64
+	extent
+	parts []byte // messages and records
 }
 
 // open opens a sealed frame and reads it.
@@ -54,8 +53,8 @@ func open(aead cipher.AEAD, h head, frame []byte) (a arrival, err error) {
 		return a, err
 	}
 	a.head = h
-	if a.fields, a.messages, err = parseFields(body); err == nil {
-		a.count, a.records, _, err = count(a.messages, 0)
+	if a.fields, a.parts, err = parseFields(body); err == nil {
+		a.extent, err = measure(a.parts, 0)
 	}
 	return a, err
 }
@@ -211,38 +210,41 @@ func (s *session) accept(a *arrival, now time.Duration) {
 		s.answerSoon()
 		return
 	}
-	skip, rest, records := s.next-a.first, a.messages, a.records
-	if skip > 0 {
-		_, _, rest, _ = count(rest, skip)
-		if records > 0 {
-			_, records, _, _ = count(rest, 0)
-		}
+	p, e := parcel{wire: a.parts, first: s.next}, a.extent
+	if s.next > a.first {
+		p.routing, p.wire = skip(a.parts, s.next-a.first)
+		e, _ = measure(p.wire, len(p.routing)) // no error: all of it was measured
 	}
-	first := s.next
 	s.next = a.first + a.count
-	size := len(rest)
-	if records > 0 {
-		for left := rest; len(left) > 0; {
-			one, after, own, ok := cut(left)
-			if !ok {
-				break // cannot be
-			}
-			if own {
-				s.reportedBy(one)
-				size -= len(left) - len(after)
-			}
-			left = after
-		}
+	if e.records > 0 {
+		s.takeRecords(&p)
 	}
-	if messages := int(a.count - skip - records); messages > 0 {
-		s.putIn(rest, first, messages, costOf(uint64(size), uint64(messages)))
+	cost := 0
+	if messages := e.count - e.records; messages > 0 {
+		cost = costOf(uint64(e.size), messages)
+		s.putIn(p, int(messages), cost)
 	}
 	s.unackedIn++
-	s.bytesIn += len(rest)
+	s.bytesIn += cost
 	if s.unackedIn >= s.o.AckFrames || s.bytesIn >= s.o.InboxBytes/8 {
 		s.answerSoon()
 	} else if s.ackDue == 0 {
 		s.ackDue = now + s.o.AckDelay
 		s.pokeAt(s.ackDue)
+	}
+}
+
+// takeRecords takes the records in a parcel. mu is held.
+func (s *session) takeRecords(p *parcel) {
+	routing := len(p.routing)
+	for left := p.wire; len(left) > 0; {
+		one, rest, ok := cut(left, routing)
+		if !ok {
+			return // cannot be: it was measured
+		}
+		if one.size == 0 {
+			s.reportedBy(one.own)
+		}
+		left, routing = rest, one.after(routing)
 	}
 }

@@ -2,25 +2,35 @@ package session
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"time"
+
+	"github.com/protofly/protofly/sdk/message"
 )
 
-// ring keeps the messages that are not acknowledged, in wire form (length, bytes) one behind the other, so that a
-// frame is made with one copy. It grows by doubling; its owner bounds it by cost, and frees it when it is idle.
+// ring keeps the messages that are not acknowledged. The routing of messages that have the same, one behind the other, is
+// kept once, and each of them in the short form in which it is in a frame (see part), so that a run of them gets into a
+// frame with one copy. It grows by doubling; its owner bounds it by cost, and frees it when it is idle.
 type ring struct {
 	base, next uint64 // the numbers in it: base ≤ n < next
-	head, tail uint64 // the bytes in it, by their position since the ring was made
-	bytes      []byte // position p is at p & (len-1); the length is a power of two
+	size       uint64 // of all messages that were ever in it, in binary form
 	entries    []entry
+	texts      tape // of the messages and the records
+	routings   tape
 	records    int // how many of the numbers are records of the session itself
 	reported   int // what these are counted with
+
+	last   message.Message // the last one that was pushed, without ID and body
+	latest uint64          // where its routing begins; it ends with the tape
 }
 
 type entry struct {
-	pos uint64        // where the message begins
-	due time.Duration // when it expires; 0: never
-	own bool          // a record of the session itself, not a message
+	text    uint64        // where it begins
+	routing uint64        // where its routing begins; it is below the next other one
+	before  uint64        // what those before it have in binary form
+	due     time.Duration // when it expires; 0: never
+	extent  uint32        // of the routing, in bytes; 0: a record of the session itself, not a message
 }
 
 func newRing() ring { return ring{base: 1, next: 1} }
@@ -31,98 +41,142 @@ func (r *ring) empty() bool { return r.base == r.next }
 func (r *ring) unacked() int { return int(r.next-r.base) - r.records }
 
 // cost is the memory that the messages in the ring are counted with.
-func (r *ring) cost() int { return costOf(r.tail-r.head, r.next-r.base) }
+func (r *ring) cost() int { return r.costTo(r.next) }
 
+// costTo is what those below number n are counted with.
+func (r *ring) costTo(n uint64) int { return costOf(r.before(n)-r.before(r.base), n-r.base) }
+
+// costOf is what messages are counted with that have so many bytes in binary form, however they are kept.
 func costOf(size, messages uint64) int { return int(size + messages*entryCost) }
-
-// wireSize is what a message of size bytes takes in a ring or a frame.
-func wireSize(size int) int { return size + (bits.Len32(uint32(size)|1)+6)/7 }
 
 func (r *ring) entry(n uint64) *entry { return &r.entries[n&uint64(len(r.entries)-1)] }
 
-// pos is where message n begins, or where the next one will.
-func (r *ring) pos(n uint64) uint64 {
+// before is the size in binary form of all that were put in before number n.
+func (r *ring) before(n uint64) uint64 {
 	if n == r.next {
-		return r.tail
+		return r.size
 	}
-	return r.entry(n).pos
+	return r.entry(n).before
 }
 
-// push adds a message and gives it the number r.next.
-func (r *ring) push(m []byte, due time.Duration) { r.add(len(m), m, due) }
+// text is where number n begins, or where the next one will.
+func (r *ring) text(n uint64) uint64 {
+	if n == r.next {
+		return r.texts.tail
+	}
+	return r.entry(n).text
+}
 
-// pushRecord adds a record of the session itself, which stands behind the length 0.
+// push adds a message and gives it the number r.next. It keeps nothing of m's memory but its addresses.
+func (r *ring) push(m *message.Message, due time.Duration) {
+	if r.routings.tail == r.latest || !m.SameRouting(&r.last) {
+		r.last = *m
+		r.last.ID, r.last.Body = message.ID{}, nil
+		var room [512]byte
+		r.latest = r.routings.tail
+		r.routings.write(m.AppendRouting(room[:0]), nil)
+	}
+	extent, own := r.routings.tail-r.latest, m.OwnSize()
+	r.add(extent+uint64(own), uint32(extent), due)
+	var room [96]byte
+	r.texts.write(m.AppendOwnHead(binary.AppendUvarint(room[:0], uint64(own)<<1|shortForm)), m.Body)
+}
+
+// pushRecord adds a record of the session itself.
 func (r *ring) pushRecord(record []byte, due time.Duration) {
-	r.add(0, record, due)
-	r.entry(r.next - 1).own = true
+	size := uint64(len(record) + 1)
+	r.add(size, 0, due)
+	r.texts.write([]byte{recordForm}, record)
 	r.records++
-	r.reported += costOf(r.tail-r.pos(r.next-1), 1)
+	r.reported += costOf(size, 1)
 }
 
-func (r *ring) add(length int, m []byte, due time.Duration) {
+func (r *ring) add(size uint64, extent uint32, due time.Duration) {
 	if used := r.next - r.base; used == uint64(len(r.entries)) {
 		r.growEntries()
 	}
-	if need := int(r.tail-r.head) + wireSize(len(m)); need > len(r.bytes) {
-		r.growBytes(need)
-	}
-	*r.entry(r.next) = entry{pos: r.tail, due: due}
+	*r.entry(r.next) = entry{text: r.texts.tail, routing: r.latest, before: r.size, due: due, extent: extent}
 	r.next++
-	var size [binary.MaxVarintLen32]byte
-	r.write(size[:binary.PutUvarint(size[:], uint64(length))])
-	r.write(m)
+	r.size += size
 }
 
-func (r *ring) write(b []byte) {
-	at := r.tail & uint64(len(r.bytes)-1)
-	n := copy(r.bytes[at:], b)
-	copy(r.bytes, b[n:])
-	r.tail += uint64(len(b))
+// ownSize is how many bytes a message has in its own part, of which the short form has so many.
+func ownSize(short uint64) uint64 {
+	head := uint64(1)
+	for short-head >= 1<<(7*head-1) {
+		head++
+	}
+	return short - head
 }
 
-// read appends the bytes from position a to b.
-func (r *ring) read(dst []byte, a, b uint64) []byte {
-	if a == b {
-		return dst
+// complete is the size of message n in the form that says everything.
+func (r *ring) complete(n uint64) int {
+	e := r.entry(n)
+	text := r.text(n+1) - e.text
+	if e.extent == 0 {
+		return int(text)
 	}
-	mask := uint64(len(r.bytes) - 1)
-	if i, j := a&mask, b&mask; i < j {
-		return append(dst, r.bytes[i:j]...)
-	} else {
-		return append(append(dst, r.bytes[i:]...), r.bytes[:j]...)
-	}
+	all := uint64(e.extent) + ownSize(text)
+	return int(all) + uvarintSize(all<<1) + uvarintSize(uint64(e.extent))
 }
 
-// pack appends messages from number n on to dst: as many as are within size bytes, at least one. It returns the number
-// after the last.
-func (r *ring) pack(dst []byte, n uint64, size int) ([]byte, uint64) {
-	start := r.pos(n)
-	to := n + 1
-	for to < r.next && r.pos(to+1)-start <= uint64(size) {
-		to++
+func uvarintSize(n uint64) int { return (bits.Len64(n|1) + 6) / 7 }
+
+// pack appends messages from number n on to dst: as many as are within size bytes, are not too much for a frame when
+// everything is said of each of them, and belong to those that the peer has room for; at least one. It returns the
+// number after the last.
+func (r *ring) pack(dst []byte, n uint64, size int, room uint64) ([]byte, uint64) {
+	from, written := n, 0
+	first, routing := n, uint64(math.MaxUint64) // first: of those that are still to be copied, one behind the other
+	for ; n < r.next; n++ {
+		e := r.entry(n)
+		after := r.text(n + 1)
+		takes := int(after - e.text)
+		short := e.extent == 0 || e.routing == routing
+		if !short {
+			takes = r.complete(n)
+		}
+		if n > from && (written+takes > size || r.before(n+1)-r.before(from) > maxMessage || uint64(r.costTo(n)) >= room) {
+			break
+		}
+		written += takes
+		if short {
+			continue
+		}
+		dst = r.texts.read(dst, r.text(first), e.text)
+		all := after - e.text
+		own := ownSize(all)
+		dst = binary.AppendUvarint(dst, (uint64(e.extent)+own)<<1)
+		dst = binary.AppendUvarint(dst, uint64(e.extent))
+		dst = r.routings.read(dst, e.routing, e.routing+uint64(e.extent))
+		dst = r.texts.read(dst, after-own, after)
+		first, routing = n+1, e.routing
 	}
-	return r.read(dst, start, r.pos(to)), to
+	dst = r.texts.read(dst, r.text(first), r.text(n))
+	return dst, n
 }
 
 // release forgets all messages below n and returns what they were counted with.
 func (r *ring) release(n uint64) int {
-	pos := r.pos(n)
-	cost := costOf(pos-r.head, n-r.base)
+	cost := r.costTo(n)
 	for i := r.base; i < n && r.records > 0; i++ {
-		if r.entry(i).own {
+		if r.entry(i).extent == 0 {
 			r.records--
-			r.reported -= costOf(r.pos(i+1)-r.entry(i).pos, 1)
+			r.reported -= costOf(r.before(i+1)-r.before(i), 1)
 		}
 	}
-	r.base, r.head = n, pos
+	r.base, r.texts.head, r.routings.head = n, r.text(n), r.latest
+	if n < r.next {
+		r.routings.head = r.entry(n).routing
+	}
 	return cost
 }
 
 // own lists the records of the session itself from a to b, b not included.
 func (r *ring) own(a, b uint64) (list [][]byte) {
 	for ; a < b && r.records > 0; a++ {
-		if r.entry(a).own {
-			text := r.read(nil, r.pos(a), r.pos(a+1))
+		if r.entry(a).extent == 0 {
+			text := r.texts.read(nil, r.text(a), r.text(a+1))
 			list = append(list, text[1:])
 		}
 	}
@@ -130,7 +184,10 @@ func (r *ring) own(a, b uint64) (list [][]byte) {
 }
 
 // free gives the memory of an empty ring back.
-func (r *ring) free() { r.bytes, r.entries = nil, nil }
+func (r *ring) free() {
+	r.entries, r.last, r.latest = nil, message.Message{}, r.routings.tail
+	r.texts.bytes, r.routings.bytes, r.routings.head = nil, nil, r.routings.tail
+}
 
 func (r *ring) growEntries() {
 	grown := make([]entry, max(16, 2*len(r.entries)))
@@ -138,16 +195,4 @@ func (r *ring) growEntries() {
 		grown[n&uint64(len(grown)-1)] = *r.entry(n)
 	}
 	r.entries = grown
-}
-
-func (r *ring) growBytes(need int) {
-	grown := ring{tail: r.head, bytes: make([]byte, max(2048, 1<<bits.Len(uint(need-1))))}
-	mask := uint64(len(r.bytes) - 1)
-	if a, b := r.head&mask, r.tail&mask; r.head < r.tail && a < b {
-		grown.write(r.bytes[a:b])
-	} else if r.head < r.tail {
-		grown.write(r.bytes[a:])
-		grown.write(r.bytes[:b])
-	}
-	r.bytes = grown.bytes
 }

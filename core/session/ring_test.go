@@ -2,32 +2,94 @@ package session
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+
+	"github.com/protofly/protofly/sdk/message"
 )
 
-// TestRing compares the ring with a list.
+// randomLetter is a message whose routing is one of a few.
+func randomLetter(rnd *rand.Rand, n uint64) message.Message {
+	size := rnd.IntN(300)
+	if rnd.IntN(40) == 0 {
+		size = rnd.IntN(20000)
+	}
+	m := letter(n, size)
+	switch rnd.IntN(12) {
+	case 0, 1, 2:
+		m.To = "hyperty://b.example/z"
+	case 3:
+		m.Via = []message.URL{relay.Stub, direct.Stub}[:1+rnd.IntN(2)]
+	case 4:
+		m.Source, m.P2P = m.From, message.Yes
+	case 5:
+		m.ID, m.Body = message.ID{}, nil
+	case 6:
+		m.Type = message.Response
+	}
+	return m
+}
+
+// unpacked is what a receiver reads in parts: binary forms of messages, and records.
+func unpacked(t *testing.T, parser *message.Parser, routing, parts []byte) (list [][]byte, size int) {
+	t.Helper()
+	if routing != nil {
+		parser.Routing(routing)
+	}
+	for before := len(routing); len(parts) > 0; {
+		p, rest, ok := cut(parts, before)
+		if !ok {
+			t.Fatalf("no part after %d", len(list))
+		}
+		parts, before = rest, p.after(before)
+		size += p.size
+		if p.size == 0 {
+			list = append(list, p.own)
+			continue
+		}
+		if p.routing != nil {
+			parser.Routing(p.routing)
+		}
+		m, err := parser.Own(p.own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire := m.AppendBinary(nil)
+		if len(wire) != p.size {
+			t.Fatalf("a message of %d bytes is said to have %d", len(wire), p.size)
+		}
+		list = append(list, wire)
+	}
+	return list, size
+}
+
+// TestRing compares the ring with a list, and frames made of it, read from any place, with what was put in.
 func TestRing(t *testing.T) {
+	short, parts := 0, 0
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		r, cost := newRing(), 0
-		var list [][]byte // the messages from r.base on
-		for range 300 {
+		var parser message.Parser
+		var list [][]byte // what is in it from r.base on
+		for i := range uint64(300) {
 			switch rnd.IntN(4) {
 			case 0, 1:
-				m := make([]byte, 1+rnd.IntN(300))
-				if rnd.IntN(40) == 0 {
-					m = make([]byte, rnd.IntN(20000)+1)
+				before, text := r.cost(), []byte(nil)
+				if rnd.IntN(10) == 0 {
+					text = append([]byte{recordTaken, 3}, "abc"...)
+					r.pushRecord(text, 0)
+				} else {
+					m := randomLetter(rnd, i)
+					text = m.AppendBinary(nil)
+					r.push(&m, 0)
+					if got, want := r.cost()-before, costOf(uint64(m.RoutingSize()+m.OwnSize()), 1); got != want {
+						t.Fatalf("seed %d: a message of %d bytes cost %d, foretold were %d", seed, len(text), got, want)
+					}
 				}
-				for i := range m {
-					m[i] = byte(rnd.Uint32())
-				}
-				before := r.cost()
-				r.push(m, 0)
-				if got, want := r.cost()-before, costOf(uint64(wireSize(len(m))), 1); got != want {
-					t.Fatalf("seed %d: a message of %d bytes cost %d, foretold were %d", seed, len(m), got, want)
-				}
-				list, cost = append(list, m), r.cost()
+				list, cost = append(list, text), r.cost()
 			case 2:
 				n := rnd.IntN(len(list) + 1)
 				cost -= r.release(r.base + uint64(n))
@@ -37,17 +99,38 @@ func TestRing(t *testing.T) {
 					r.free()
 					continue
 				}
-				skip := rnd.IntN(len(list))
-				packed, to := r.pack(nil, r.base+uint64(skip), rnd.IntN(2000))
-				for _, want := range list[skip : to-r.base] {
-					one, rest, _, ok := cut(packed)
-					if !ok || !bytes.Equal(one, want) {
-						t.Fatalf("seed %d: not what was put in", seed)
-					}
-					packed = rest
+				from, size := r.base+uint64(rnd.IntN(len(list))), rnd.IntN(2000)
+				packed, to := r.pack(nil, from, size, maxNumber)
+				want := list[from-r.base : to-r.base]
+				if to > from+1 && len(packed) > size {
+					t.Fatalf("seed %d: %d parts of %d bytes where %d were wanted", seed, to-from, len(packed), size)
 				}
-				if len(packed) != 0 {
-					t.Fatalf("seed %d: %d bytes too many", seed, len(packed))
+				if to == from+1 && len(packed) != r.complete(from) {
+					t.Fatalf("seed %d: a part of %d bytes was said to have %d", seed, len(packed), r.complete(from))
+				}
+				if same := func(a, b []byte) bool { return bytes.Equal(a, b) }; true {
+					got, all := unpacked(t, &parser, nil, packed)
+					e, err := measure(packed, 0)
+					if !slices.EqualFunc(got, want, same) || err != nil || e.count != uint64(len(want)) || e.size != all {
+						t.Fatalf("seed %d: not what was put in: %+v, %v", seed, e, err)
+					}
+					n := rnd.IntN(len(want))
+					routing, rest := skip(packed, uint64(n))
+					if got, _ = unpacked(t, &parser, routing, rest); !slices.EqualFunc(got, want[n:], same) {
+						t.Fatalf("seed %d: not what was put in after %d", seed, n)
+					}
+				}
+				parts += len(want)
+				for rest, before := packed, 0; len(rest) > 0; {
+					var p part
+					p, rest, _ = cut(rest, before)
+					if before = p.after(before); p.size > 0 && p.routing == nil {
+						short++
+					}
+				}
+				// Of those that the peer has no room for only the first is sent.
+				if _, to := r.pack(nil, from, 1<<20, uint64(r.costTo(from))); to != from+1 {
+					t.Fatalf("seed %d: %d parts without room", seed, to-from)
 				}
 			}
 			if r.cost() != cost || int(r.next-r.base) != len(list) {
@@ -55,4 +138,85 @@ func TestRing(t *testing.T) {
 			}
 		}
 	}
+	if short < parts/10 || short > parts-parts/10 {
+		t.Errorf("%d of %d parts were short", short, parts)
+	}
+}
+
+// TestShortForm: messages with the routing of the one before take a few bytes besides their own.
+func TestShortForm(t *testing.T) {
+	r := newRing()
+	m := letter(1, 100)
+	for n := range uint64(100) {
+		m.ID = message.NumberID(1000 + n)
+		r.push(&m, 0)
+	}
+	packed, to := r.pack(nil, 1, 1<<20, maxNumber)
+	if each := (len(packed) - m.RoutingSize()) / 100; to != 101 || each > len(m.Body)+8 {
+		t.Errorf("%d messages with a body of %d bytes take %d each", to-1, len(m.Body), each)
+	}
+	// Messages that unpack to more than a frame can carry in full go into several.
+	m.Source = message.URL("hyperty://a.example/" + string(bytes.Repeat([]byte("s"), 1000)))
+	m.ID, m.Body = message.ID{}, nil
+	for range 2000 {
+		r.push(&m, 0)
+	}
+	if packed, to = r.pack(nil, 101, 1<<20, maxNumber); to == r.next || to < 101+900 {
+		t.Errorf("packed %d to %d in %d bytes", 101, to, len(packed))
+	}
+	if e, err := measure(packed, 0); err != nil || e.size > maxMessage {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if _, err := measure(append(packed, bytes.Repeat([]byte{shortForm}, 200)...), 0); err == nil {
+		t.Error("a frame unpacks to more than a frame can carry")
+	}
+}
+
+// FuzzParts reads parts as a receiver does: the sizes agree with each other wherever reading begins, and what is read is
+// what a complete form of each message says.
+func FuzzParts(f *testing.F) {
+	r := newRing()
+	for n := range uint64(4) {
+		m := letter(n/2, 20)
+		m.P2P = message.Tristate(n / 2)
+		r.push(&m, 0)
+		r.pushRecord([]byte{recordTaken, 1, 1}, 0)
+	}
+	packed, _ := r.pack(nil, 1, 1<<10, maxNumber)
+	f.Add(packed, uint8(1))
+	f.Add([]byte{shortForm}, uint8(0))
+	f.Add(binary.AppendUvarint([]byte{4, 1, 3, 8}, maxMessage<<1|shortForm), uint8(0))
+	f.Fuzz(func(t *testing.T, parts []byte, n uint8) {
+		all, err := measure(parts, 0)
+		if err != nil {
+			return
+		}
+		routing, rest := skip(parts, uint64(n))
+		left, err := measure(rest, len(routing))
+		if err != nil || left.count != all.count-min(all.count, uint64(n)) || left.size > all.size || left.records > all.records || all.size > maxMessage {
+			t.Fatalf("%+v, after %d: %+v, %v", all, n, left, err)
+		}
+		var parser message.Parser
+		parser.Routing(routing)
+		before := routing
+		for len(rest) > 0 {
+			var p part
+			p, rest, _ = cut(rest, len(before))
+			if p.size == 0 {
+				continue
+			}
+			if p.routing != nil {
+				before = p.routing
+				parser.Routing(before)
+			}
+			got, err := parser.Own(p.own)
+			if err != nil {
+				continue
+			}
+			want, err := message.ParseBinary(append(append([]byte(nil), before...), p.own...))
+			if err != nil || !bytes.Equal(got.AppendBinary(nil), want.AppendBinary(nil)) {
+				t.Fatalf("%s, want %s, %v", fmt.Sprint(got), fmt.Sprint(want), err)
+			}
+		}
+	})
 }

@@ -31,6 +31,8 @@ type Sessions struct {
 	untrustedMu sync.Mutex
 	untrusted   map[message.URL]time.Duration // whose frames were refused last, and when that was told
 
+	large large // the buffers of large frames
+
 	sending atomic.Int64 // cost of all rings
 	waiting atomic.Int64 // cost of all inboxes
 

@@ -22,7 +22,7 @@ import (
 // message that comes.
 
 // protocol is what every handshake begins with, besides the URLs of both sides.
-const protocol = "protofly session v3\x00"
+const protocol = "protofly session v4\x00"
 
 // The steps of the handshake, the first byte of a hello's body.
 const (

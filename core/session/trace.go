@@ -18,16 +18,20 @@ func FrameName(frame []byte) string {
 // carried are the messages in what ring.pack has appended to a frame. It is called only while somebody watches.
 func carried(packed []byte) []message.Message {
 	var list []message.Message
-	for len(packed) > 0 {
-		one, rest, own, ok := cut(packed)
+	var parser message.Parser
+	for routing := 0; len(packed) > 0; {
+		one, rest, ok := cut(packed, routing)
 		if !ok {
 			break
 		}
-		packed = rest
-		if own {
+		packed, routing = rest, one.after(routing)
+		if one.size == 0 {
 			continue
 		}
-		if m, err := message.ParseBinary(one); err == nil {
+		if one.routing != nil {
+			parser.Routing(one.routing)
+		}
+		if m, err := parser.Own(one.own); err == nil {
 			m.Body = nil // it is the frame's memory
 			list = append(list, m)
 		}

@@ -19,10 +19,10 @@ func TestAnotherVersion(t *testing.T) {
 			p.a.Receive(t.Context(), bob, relay, frame(2))
 		}
 		time.Sleep(time.Minute)
-		p.a.Receive(t.Context(), bob, relay, frame(4))
+		p.a.Receive(t.Context(), bob, relay, frame(5))
 		e := p.events(Version)
 		if len(e) != 2 || e[0].Remote != bob || e[0].Path != relay || !strings.Contains(e[0].Why, "version 2 ") ||
-			!strings.Contains(e[0].Why, "version 3") || !strings.Contains(e[0].Why, "upgrade "+string(bob)) ||
+			!strings.Contains(e[0].Why, "version 4") || !strings.Contains(e[0].Why, "upgrade "+string(bob)) ||
 			!strings.Contains(e[1].Why, "upgrade this runtime") {
 			t.Errorf("events %+v", e)
 		}
@@ -63,11 +63,11 @@ func FuzzReport(f *testing.F) {
 func TestCarriedBesideRecords(t *testing.T) {
 	r := newRing()
 	one, two := letter(1, 40), letter(2, 40)
-	r.push(one.AppendBinary(nil), 0)
+	r.push(&one, 0)
 	r.pushRecord([]byte{recordTaken, 3, 1, 2, 3}, 0)
 	r.pushRecord([]byte{recordTaken, 3, 1, 2, 3}, 0)
-	r.push(two.AppendBinary(nil), 0)
-	packed, _ := r.pack(nil, 1, 1<<10)
+	r.push(&two, 0)
+	packed, _ := r.pack(nil, 1, 1<<10, maxNumber)
 	list := carried(packed)
 	if len(list) != 2 || list[0].ID != one.ID || list[1].ID != two.ID {
 		t.Errorf("%+v", list)

@@ -11,20 +11,16 @@ import (
 // waiter is one Post that waits for credit or room. Whoever makes room takes its message for it.
 type waiter struct {
 	posted
-	path  Path
-	taken chan struct{} // closed when the message is in the ring
+	message message.Message
+	path    Path
+	taken   chan struct{} // closed when the message is in the ring
 }
 
-// posted is a message that is to enter the ring.
+// posted is what the session has to know of a message that is to enter the ring, besides the message.
 type posted struct {
-	wire    []byte
-	id      message.ID
-	from    message.URL
-	kind    message.Type
+	cost    int
 	watched bool
 }
-
-func (l *posted) cost() int { return costOf(uint64(wireSize(len(l.wire))), 1) }
 
 // wait queues the message behind those that wait for its destination. mu is held, and given back.
 func (s *session) wait(ctx context.Context, d *destination, w *waiter) error {
@@ -96,14 +92,13 @@ func (s *session) admit() {
 	for i := 0; i < len(o.ready); { // credit only shrinks meanwhile
 		d := o.ready[i]
 		w := d.waiters[0]
-		cost := w.cost()
-		if !o.credit(d, cost, s.peerInbox()) {
+		if !o.credit(d, w.cost, s.peerInbox()) {
 			i++
 			continue
 		}
-		if !s.fits(cost) {
+		if !s.fits(w.cost) {
 			s.hunger(true)
-			if !s.fits(cost) { // nor has the total shrunk before it was known that we wait for that
+			if !s.fits(w.cost) { // nor has the total shrunk before it was known that we wait for that
 				o.full = true
 				return
 			}
@@ -120,7 +115,7 @@ func (s *session) admit() {
 		if !s.path.IsZero() {
 			path = Path{} // the best one when it came; it may be none any more
 		}
-		s.take(d, path, &w.posted)
+		s.take(d, path, &w.message, w.posted)
 		s.poke()
 		close(w.taken)
 	}

@@ -2,7 +2,8 @@ package message
 
 import (
 	"encoding/binary"
-	"fmt"
+	"math/bits"
+	"slices"
 )
 
 // Field numbers of the protobuf message Message in sdk/link/link.proto.
@@ -20,22 +21,20 @@ const (
 
 const wireVarint, wireBytes = 0, 2
 
+// The binary form has two parts. The routing comes first: everything that messages one behind the other often have in
+// common. The own part, ID and body, follows. Who carries many messages in one piece may leave out the routing where it
+// is that of the message before: see [Message.SameRouting] and [Parser.Own].
+
 // AppendBinary appends the binary form of m to b, which it returns. It allocates only to grow b.
 func (m *Message) AppendBinary(b []byte) []byte {
-	if m.ID.raw != "" {
-		b = appendField(b, fieldIDText, m.ID.raw)
-	} else if m.ID.n != 0 {
-		b = append(b, fieldIDNumber<<3|wireVarint)
-		b = binary.AppendUvarint(b, m.ID.n)
-	}
+	return append(m.AppendOwnHead(m.AppendRouting(b)), m.Body...)
+}
+
+// AppendRouting appends the first part of the binary form: type, from, to, via, source and p2p.
+func (m *Message) AppendRouting(b []byte) []byte {
 	b = append(b, fieldType<<3|wireVarint, byte(m.Type))
 	b = appendField(b, fieldFrom, string(m.From))
 	b = appendField(b, fieldTo, string(m.To))
-	if len(m.Body) > 0 {
-		b = append(b, fieldBody<<3|wireBytes)
-		b = binary.AppendUvarint(b, uint64(len(m.Body)))
-		b = append(b, m.Body...)
-	}
 	for _, v := range m.Via {
 		b = appendField(b, fieldVia, string(v))
 	}
@@ -51,121 +50,62 @@ func (m *Message) AppendBinary(b []byte) []byte {
 	return b
 }
 
+// AppendOwnHead appends the second part of the binary form but for the bytes of the body, which end it.
+func (m *Message) AppendOwnHead(b []byte) []byte {
+	if m.ID.raw != "" {
+		b = appendField(b, fieldIDText, m.ID.raw)
+	} else if m.ID.n != 0 {
+		b = append(b, fieldIDNumber<<3|wireVarint)
+		b = binary.AppendUvarint(b, m.ID.n)
+	}
+	if len(m.Body) > 0 {
+		b = append(b, fieldBody<<3|wireBytes)
+		b = binary.AppendUvarint(b, uint64(len(m.Body)))
+	}
+	return b
+}
+
+// RoutingSize is how many bytes [Message.AppendRouting] appends.
+func (m *Message) RoutingSize() int {
+	size := 2 + fieldSize(len(m.From)) + fieldSize(len(m.To))
+	for _, v := range m.Via {
+		size += fieldSize(len(v))
+	}
+	if m.Source != "" {
+		size += fieldSize(len(m.Source))
+	}
+	if m.P2P == Yes || m.P2P == No {
+		size += 2
+	}
+	return size
+}
+
+// OwnSize is how many bytes the second part of the binary form has.
+func (m *Message) OwnSize() (size int) {
+	if m.ID.raw != "" {
+		size = fieldSize(len(m.ID.raw))
+	} else if m.ID.n != 0 {
+		size = 1 + uvarintSize(m.ID.n)
+	}
+	if len(m.Body) > 0 {
+		size += fieldSize(len(m.Body))
+	}
+	return size
+}
+
+// SameRouting tells whether the binary forms of m and other begin with the same routing.
+func (m *Message) SameRouting(other *Message) bool {
+	return m.Type == other.Type && m.To == other.To && m.From == other.From && m.Source == other.Source &&
+		m.P2P == other.P2P && slices.Equal(m.Via, other.Via)
+}
+
+func uvarintSize(n uint64) int { return (bits.Len64(n|1) + 6) / 7 }
+
+// fieldSize is how many bytes a field of so many bytes has with its tag and length.
+func fieldSize(n int) int { return 1 + uvarintSize(uint64(n)) + n }
+
 func appendField(b []byte, field byte, s string) []byte {
 	b = append(b, field<<3|wireBytes)
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
-}
-
-// ParseBinary reads the binary form. Unknown fields are skipped. The message's Body aliases b, which must not change
-// afterwards; everything else is copied.
-func ParseBinary(b []byte) (Message, error) {
-	var p Parser
-	return p.Parse(b)
-}
-
-// Parser reads messages one after the other. Where one has an address of the message before, it is not made and checked
-// again: then reading allocates nothing. The zero value is ready. It is not for more than one goroutine at a time.
-type Parser struct{ from, to, source URL }
-
-// url is the address in data; last is the one that was in its place the last time.
-func (p *Parser) url(data []byte, last *URL) (URL, error) {
-	if string(data) == string(*last) && len(data) > 0 {
-		return *last, nil
-	}
-	u, err := ParseURL(string(data))
-	if err == nil {
-		*last = u
-	}
-	return u, err
-}
-
-// Parse is [ParseBinary] for the next message.
-func (p *Parser) Parse(b []byte) (Message, error) {
-	m, err := p.ParseAgain(b)
-	if err == nil && len(m.Body) > 0 && !validJSON(m.Body) {
-		return Message{}, fmt.Errorf("%w: the body is not JSON", ErrMalformed)
-	}
-	return m, err
-}
-
-// ParseAgain is Parse for the bytes of a message that was read before: its body is not checked to be JSON.
-func (p *Parser) ParseAgain(b []byte) (Message, error) {
-	var m Message
-	short := func(what string) (Message, error) {
-		return Message{}, fmt.Errorf("%w: %s", ErrMalformed, what)
-	}
-	for len(b) > 0 {
-		tag, n := binary.Uvarint(b)
-		if n <= 0 || tag>>3 == 0 {
-			return short("bad field tag")
-		}
-		b = b[n:]
-		var number uint64
-		var data []byte
-		switch tag & 7 {
-		case wireVarint:
-			if number, n = binary.Uvarint(b); n <= 0 {
-				return short("bad number")
-			}
-			b = b[n:]
-		case wireBytes:
-			size, n := binary.Uvarint(b)
-			if n <= 0 || size > uint64(len(b)-n) {
-				return short("a field is cut off")
-			}
-			data, b = b[n:n+int(size)], b[n+int(size):]
-		default:
-			return short("unknown wire type")
-		}
-		if err := p.setField(&m, tag, number, data); err != nil {
-			return Message{}, err
-		}
-	}
-	if err := m.Check(); err != nil {
-		return Message{}, err
-	}
-	return m, nil
-}
-
-func (p *Parser) setField(m *Message, tag, number uint64, data []byte) (err error) {
-	switch tag {
-	case fieldIDNumber<<3 | wireVarint:
-		m.ID = ID{n: number}
-	case fieldIDText<<3 | wireBytes:
-		m.ID, err = ParseID(data)
-	case fieldType<<3 | wireVarint:
-		if number == 0 || number >= uint64(len(typeNames)) {
-			return fmt.Errorf("%w: type %d is not one", ErrMalformed, number)
-		}
-		m.Type = Type(number)
-	case fieldFrom<<3 | wireBytes:
-		m.From, err = p.url(data, &p.from)
-	case fieldTo<<3 | wireBytes:
-		m.To, err = p.url(data, &p.to)
-	case fieldBody<<3 | wireBytes:
-		if len(data) > 0 { // an empty one is none
-			m.Body = data
-		}
-	case fieldVia<<3 | wireBytes:
-		if len(m.Via) >= MaxVia {
-			return fmt.Errorf("%w: crossed more than %d stubs: a loop?", ErrMalformed, MaxVia)
-		}
-		var u URL
-		u, err = ParseURL(string(data))
-		m.Via = append(m.Via, u)
-	case fieldSource<<3 | wireBytes:
-		m.Source, err = p.url(data, &p.source)
-	case fieldP2P<<3 | wireVarint:
-		switch number {
-		case 1:
-			m.P2P = Yes
-		case 2:
-			m.P2P = No
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	return nil
 }

@@ -5,7 +5,7 @@
 // ("via", "source", "p2p") live inside the body there, so that the reference implementations understand them. The
 // binary form ([Message.AppendBinary], [ParseBinary]) is what travels between Protofly's own parts; it is the
 // protobuf wire format of the message "Message" in sdk/link/link.proto, written by hand so that the hot path
-// allocates nothing.
+// allocates nothing. It has two parts, routing and own: see [Message.AppendRouting].
 //
 // Everything that comes from outside goes through [ParseURL], [ParseID], [ParseType], [Message.UnmarshalJSON] or
 // [ParseBinary]; what they accept is bounded ([MaxURL], [MaxBody], [MaxVia]). A value of these types that did not

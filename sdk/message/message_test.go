@@ -205,6 +205,9 @@ func FuzzParseBinary(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if got := len(m.AppendBinary(nil)); got != m.RoutingSize()+m.OwnSize() {
+			t.Fatalf("%d bytes, %d and %d were foretold", got, m.RoutingSize(), m.OwnSize())
+		}
 		p := message.Parser{}
 		for range 2 { // the second time from what it remembers
 			if other, err := p.Parse(b); err != nil || !reflect.DeepEqual(other, m) {
@@ -216,6 +219,81 @@ func FuzzParseBinary(f *testing.F) {
 			t.Fatalf("%+v, again %+v, %v", m, again, err)
 		}
 	})
+}
+
+// FuzzParts reads a routing, and messages with it, in two parts and in one: that is the same, whatever was read before.
+func FuzzParts(f *testing.F) {
+	m := sample()
+	f.Add(m.AppendRouting(nil), append(m.AppendOwnHead(nil), m.Body...), []byte(nil))
+	f.Add(m.AppendRouting(nil), []byte(nil), m.AppendRouting(nil)[:20])
+	f.Fuzz(func(t *testing.T, routing, own, other []byte) {
+		var apart, whole message.Parser
+		apart.Routing(other)
+		_, _ = whole.Parse(other)
+		for range 2 {
+			apart.Routing(routing)
+			got, err := apart.Own(own)
+			if err != nil {
+				return
+			}
+			want, err := whole.Parse(append(append([]byte(nil), routing...), own...))
+			if err != nil || !reflect.DeepEqual(got, want) {
+				t.Fatalf("in parts %+v, in one %+v, %v", got, want, err)
+			}
+			if next, err := whole.Parse(append(want.AppendBinary(nil), other...)); err == nil {
+				fresh, err := message.ParseBinary(append(want.AppendBinary(nil), other...))
+				if err != nil || !reflect.DeepEqual(next, fresh) {
+					t.Fatalf("%+v, by a fresh parser %+v, %v", next, fresh, err)
+				}
+			}
+		}
+	})
+}
+
+// TestParserRouting: a parser takes the routing of the message before only where it is the same.
+func TestParserRouting(t *testing.T) {
+	var p message.Parser
+	base := message.Message{ID: message.NumberID(1), Type: message.Update, From: "hyperty://a.example/x", To: "hyperty://b.example/y", Body: []byte(`{"a":1}`)}
+	list := []message.Message{base}
+	for _, change := range []func(*message.Message){
+		func(m *message.Message) { m.To += "z" },
+		func(m *message.Message) { m.Via = []message.URL{"hyperty://v.example/1"} },
+		func(m *message.Message) { m.Via = []message.URL{"hyperty://v.example/1", "hyperty://v.example/2"} },
+		func(m *message.Message) { m.Source = m.From },
+		func(m *message.Message) { m.P2P = message.No },
+		func(m *message.Message) { m.Type = message.Response },
+		func(m *message.Message) { m.Body = nil },
+		func(m *message.Message) { m.ID = message.ID{} },
+	} {
+		m := base
+		change(&m)
+		list = append(list, m)
+	}
+	for i := range list {
+		for j := range list {
+			if same := i == j || i == 0 && j > 6 || j == 0 && i > 6 || i > 6 && j > 6; list[i].SameRouting(&list[j]) != same {
+				t.Errorf("the routing of %+v and %+v: want %v", list[i], list[j], same)
+			}
+			for _, want := range []message.Message{list[i], list[j]} {
+				if got, err := p.Parse(want.AppendBinary(nil)); err != nil || !reflect.DeepEqual(got, want) {
+					t.Errorf("%+v, want %+v, %v", got, want, err)
+				}
+			}
+		}
+	}
+	for _, bad := range [][]byte{nil, base.AppendOwnHead(nil), base.AppendRouting(nil)[:5], {3<<3 | 0, 99}} {
+		p.Routing(bad)
+		if m, err := p.Own(nil); !errors.Is(err, message.ErrMalformed) {
+			t.Errorf("the routing %x gave %+v, %v", bad, m, err)
+		}
+		if _, err := p.Parse(base.AppendBinary(nil)); err != nil {
+			t.Errorf("after the routing %x: %v", bad, err)
+		}
+	}
+	p.Routing(base.AppendRouting(nil))
+	if m, err := p.Own(base.AppendRouting(nil)); !errors.Is(err, message.ErrMalformed) {
+		t.Errorf("routing among the own fields gave %+v, %v", m, err)
+	}
 }
 
 func FuzzJSON(f *testing.F) {

@@ -1,0 +1,219 @@
+package message
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
+// ParseBinary reads the binary form. Unknown fields are skipped. The message's Body aliases b, which must not change
+// afterwards; everything else is copied.
+func ParseBinary(b []byte) (Message, error) {
+	var p Parser
+	return p.Parse(b)
+}
+
+// Parser reads messages one after the other. Where one has the routing of the message before, that is not read again, and
+// where it has one of its addresses, that is not made and checked again: then reading allocates nothing. The zero value
+// is ready. It is not for more than one goroutine at a time.
+type Parser struct {
+	from, to, source URL
+
+	text    []byte  // the routing that was read last
+	routing Message // the same, parsed
+	err     error   // what is wrong with it
+}
+
+// url is the address in data; last is the one that was in its place the last time.
+func (p *Parser) url(data []byte, last *URL) (URL, error) {
+	if string(data) == string(*last) && len(data) > 0 {
+		return *last, nil
+	}
+	u, err := ParseURL(string(data))
+	if err == nil {
+		*last = u
+	}
+	return u, err
+}
+
+// Parse is [ParseBinary] for the next message.
+func (p *Parser) Parse(b []byte) (Message, error) {
+	var m Message
+	at := 0
+	if p.err == nil && len(p.text) > 0 && bytes.HasPrefix(b, p.text) {
+		m, at = p.routing, len(p.text)
+	}
+	known, leads := at, true // leads: so far everything was routing
+	for at < len(b) {
+		f, err := nextField(b[at:])
+		if err != nil {
+			return Message{}, err
+		}
+		if leads && !f.isRouting() {
+			leads = false
+			p.keep(b[:at], known, &m)
+		}
+		if err := p.setField(&m, &f); err != nil {
+			return Message{}, err
+		}
+		at += f.size
+	}
+	return checked(m)
+}
+
+// keep notes a routing that was read, where it has more than the known first bytes of it.
+func (p *Parser) keep(text []byte, known int, m *Message) {
+	if len(text) > known {
+		p.text, p.routing, p.err = append(p.text[:0], text...), *m, nil
+		p.routing.Via = slices.Clip(m.Via)
+	}
+}
+
+// Routing reads the first part of a binary form, for [Parser.Own]. What is wrong with it is Own's error.
+func (p *Parser) Routing(b []byte) {
+	if p.err == nil && len(b) > 0 && bytes.Equal(b, p.text) {
+		return
+	}
+	var m Message
+	p.text, p.routing, p.err = p.text[:0], Message{}, nil
+	for at := 0; at < len(b); {
+		f, err := nextField(b[at:])
+		if err == nil && f.isOwn() {
+			err = fmt.Errorf("%w: an ID or a body in the routing", ErrMalformed)
+		}
+		if err == nil {
+			err = p.setField(&m, &f)
+		}
+		if err != nil {
+			p.err = err
+			return
+		}
+		at += f.size
+	}
+	p.keep(b, 0, &m)
+}
+
+// Own reads the second part of a binary form, of a message whose routing was read last. The message's Body aliases b;
+// messages with the same routing share their Via.
+func (p *Parser) Own(b []byte) (Message, error) {
+	if p.err != nil {
+		return Message{}, p.err
+	}
+	m := p.routing
+	for at := 0; at < len(b); {
+		f, err := nextField(b[at:])
+		if err == nil && f.isRouting() {
+			err = fmt.Errorf("%w: routing behind the ID or the body", ErrMalformed)
+		}
+		if err == nil {
+			err = p.setField(&m, &f)
+		}
+		if err != nil {
+			return Message{}, err
+		}
+		at += f.size
+	}
+	return checked(m)
+}
+
+func checked(m Message) (Message, error) {
+	err := m.Check()
+	if err == nil && len(m.Body) > 0 && !validJSON(m.Body) {
+		err = fmt.Errorf("%w: the body is not JSON", ErrMalformed)
+	}
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
+}
+
+// field is one field of a binary form.
+type field struct {
+	tag    uint64
+	number uint64 // its value
+	data   []byte // or this, of the kind wireBytes
+	size   int    // of all of it
+}
+
+// isRouting tells whether the field may be in the first part of a binary form.
+func (f *field) isRouting() bool {
+	n := f.tag >> 3
+	return n >= fieldType && n <= fieldP2P && n != fieldBody
+}
+
+func (f *field) isOwn() bool {
+	n := f.tag >> 3
+	return n == fieldIDNumber || n == fieldIDText || n == fieldBody
+}
+
+// nextField reads the field that b begins with.
+func nextField(b []byte) (f field, err error) {
+	short := func(what string) (field, error) {
+		return field{}, fmt.Errorf("%w: %s", ErrMalformed, what)
+	}
+	tag, at := binary.Uvarint(b)
+	if at <= 0 || tag>>3 == 0 {
+		return short("bad field tag")
+	}
+	number, n := binary.Uvarint(b[at:])
+	if at += n; n <= 0 {
+		return short("bad number")
+	}
+	f = field{tag: tag, number: number, size: at}
+	switch tag & 7 {
+	case wireVarint:
+	case wireBytes:
+		if number > uint64(len(b)-at) {
+			return short("a field is cut off")
+		}
+		f.size += int(number)
+		f.data = b[at:f.size]
+	default:
+		return short("unknown wire type")
+	}
+	return f, nil
+}
+
+func (p *Parser) setField(m *Message, f *field) (err error) {
+	data := f.data
+	switch number := f.number; f.tag {
+	case fieldIDNumber<<3 | wireVarint:
+		m.ID = ID{n: number}
+	case fieldIDText<<3 | wireBytes:
+		m.ID, err = ParseID(data)
+	case fieldType<<3 | wireVarint:
+		if number == 0 || number >= uint64(len(typeNames)) {
+			return fmt.Errorf("%w: type %d is not one", ErrMalformed, number)
+		}
+		m.Type = Type(number)
+	case fieldFrom<<3 | wireBytes:
+		m.From, err = p.url(data, &p.from)
+	case fieldTo<<3 | wireBytes:
+		m.To, err = p.url(data, &p.to)
+	case fieldBody<<3 | wireBytes:
+		if len(data) > 0 { // an empty one is none
+			m.Body = data
+		}
+	case fieldVia<<3 | wireBytes:
+		if len(m.Via) >= MaxVia {
+			return fmt.Errorf("%w: crossed more than %d stubs: a loop?", ErrMalformed, MaxVia)
+		}
+		var u URL
+		u, err = ParseURL(string(data))
+		m.Via = append(m.Via, u)
+	case fieldSource<<3 | wireBytes:
+		m.Source, err = p.url(data, &p.source)
+	case fieldP2P<<3 | wireVarint:
+		switch number {
+		case 1:
+			m.P2P = Yes
+		case 2:
+			m.P2P = No
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return nil
+}
