@@ -294,7 +294,10 @@ func (m *model) start(i int) {
 func (m *model) kill(i int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	m.sides[i].apps.end()
-	m.sides[i].apps.work.Wait()
+	a := m.sides[i].apps
+	a.mu.Lock()
+	a.end() // no more work begins: see deliver
+	a.mu.Unlock()
+	a.work.Wait()
 	m.sides[i].s.Close(ctx)
 }
