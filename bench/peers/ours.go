@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/examples/bench/contest"
@@ -29,7 +30,7 @@ type ours struct {
 	dir     string
 	node    *load.Process // runs the Message Node; its address is the node's URL
 	nodePID int
-	made    int // runtimes
+	made    atomic.Int64 // runtimes
 }
 
 // build builds everything into dir. What is not from this folder's checkout cannot be built.
@@ -175,8 +176,7 @@ func (o *ours) nats() contest.Starter {
 }
 
 func (o *ours) runtime(ctx context.Context, role string, use []string, app, remote string) (*load.Process, error) {
-	o.made++
-	dir := filepath.Join(o.dir, "rt"+strconv.Itoa(o.made))
+	dir := filepath.Join(o.dir, "rt"+strconv.FormatInt(o.made.Add(1), 10))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}

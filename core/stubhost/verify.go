@@ -116,7 +116,7 @@ func matchesSum(sum, want []byte) bool { return string(sum) == string(want) }
 // environment is what a plug-in's process sees. The operator's other variables are none of its business.
 func (h *Host) environment(dir string) []string {
 	env := []string{"HOME=" + dir, "TMPDIR=" + dir}
-	for _, name := range []string{"PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
+	for _, name := range []string{"PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOMAXPROCS", "GOGC", "GOMEMLIMIT"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
 		}

@@ -114,8 +114,7 @@ func (b *bench) startApart(ctx context.Context, p *contest.Pair, use []string) e
 
 // newRuntime are the options of one more.
 func (b *bench) newRuntime(use []string) ourOptions {
-	b.made++
-	return ourOptions{Domain: domain, Node: b.node.URL, Dir: filepath.Join(b.dir, "rt"+strconv.Itoa(b.made)), Plugins: b.bin.Plugins, Use: use}
+	return ourOptions{Domain: domain, Node: b.node.URL, Dir: filepath.Join(b.dir, "rt"+strconv.FormatInt(b.made.Add(1), 10)), Plugins: b.bin.Plugins, Use: use}
 }
 
 func (b *bench) runtime(ctx context.Context, role string, o ourOptions) (*load.Process, error) {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/protofly/protofly/examples/bench/contest"
@@ -47,7 +48,7 @@ type bench struct {
 	dir  string
 	bin  rig.Binaries
 	node *rig.Node
-	made int // runtimes
+	made atomic.Int64 // runtimes
 }
 
 // run measures, and prints what it has found. ok: every demand is met.

@@ -13,10 +13,12 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/protofly/protofly/examples/bench/load"
 	"github.com/protofly/protofly/examples/bench/scale"
+	"github.com/protofly/protofly/sdk/rest"
 )
 
 // roles are what this program is as a child: its command line is then "role", one of these names, and the role's own
@@ -41,6 +43,12 @@ func roles() map[string]func(ctx context.Context, args []string) error {
 
 // play is main for a child.
 func play(ctx context.Context, args []string) error {
+	// All of them, baselines too, have their garbage collected as Protofly's own processes do: seldom while they are busy.
+	resting, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	wg.Go(func() { rest.Run(resting) })
 	if len(args) > 0 && args[0] == scale.CrowdArgument {
 		return scale.Crowd(ctx, args[1:], os.Stdin, os.Stdout)
 	}

@@ -95,6 +95,9 @@ func (b *bench) profilesOf(ctx context.Context, to io.Writer, c *load.Process, s
 			return fmt.Errorf("profile of the %s %s: %s", side, name, f.Err)
 		}
 		for _, list := range []struct{ kind, data, index string }{{"CPU", f.CPU, "cpu"}, {"allocations since the start", f.Allocs, "alloc_space"}} {
+			if b.Quick && list.index != "cpu" {
+				continue // to look at each takes its time
+			}
 			text, err := b.top(ctx, list.data, list.index)
 			if err != nil {
 				return err

@@ -19,7 +19,7 @@ type batch struct {
 }
 
 // inline is the largest batch that a sender writes itself: a larger one keeps it from preparing the next.
-const inline = 96 << 10
+const inline = 192 << 10
 
 // buffer is the batch that a frame of n bytes is added to, with room for it; more bytes are to follow at once. mu is
 // held.

@@ -1,12 +1,18 @@
-// Package rest gives memory back that a process needed while it was busy and does not need any more.
+// Package rest has the garbage collector of a process follow what the process does: seldom while it is busy, once when it
+// has become quiet.
 //
-// The garbage collector runs when the heap has grown to twice of what is in use. A process that has nothing more to do
-// does not get there, and keeps what its last work has left behind: after a thousand connections were set up that is more
-// than the connections themselves need. So a process that has become quiet collects once. One that is busy is left alone.
+// The collector runs when the heap has grown to twice of what is in use. That is little for a process that carries what
+// others made: it uses a few MiB, and its collector would run dozens of times a second for messages that pass through. So
+// while it allocates quickly it is given 32 MiB before the next run, unless GOGC is set, which is the operator's word.
+//
+// A process that has nothing more to do does not get to the next run at all, and keeps what its last work has left behind:
+// after a thousand connections were set up that is more than the connections themselves need. So a process that has become
+// quiet collects once.
 package rest
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -14,17 +20,25 @@ import (
 )
 
 const (
-	look   = 2 * time.Second // between two looks at what was allocated
-	quiet  = 2 << 20         // bytes: who allocates less between two looks is quiet, or less than a sixteenth of the heap
+	look   = time.Second // between two looks at what was allocated
+	quiet  = 2 << 20     // bytes: who allocates less between two looks is quiet, or less than a sixteenth of the heap
 	passes = 3
 	worth  = 4 << 20 // bytes: a collection is made for no less, nor for less than a quarter of the heap
+
+	hurry       = 8 << 20  // bytes: who allocates more between two looks is given
+	room        = 32 << 20 // bytes before the next collection
+	usual, most = 100, 800 // percent of the heap in use: runtime/debug.SetGCPercent
 )
 
 // Run looks after this process until ctx ends. It is for whoever owns the process: one call in its main.
 func Run(ctx context.Context) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	r := resting{collect: collect}
+	r := resting{collect: collect, percent: usual, grant: func(int) {}}
+	if os.Getenv("GOGC") == "" {
+		r.grant = func(percent int) { debug.SetGCPercent(percent) }
+		defer r.give(usual)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -43,22 +57,30 @@ func collect() {
 	debug.FreeOSMemory()
 }
 
-// memory is how many bytes the process has allocated in its life, and how many its heap has now.
-func memory() (allocated, heap uint64) {
-	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
+// memory is how many bytes the process has allocated in its life, how many its heap has now, and how many of them were in
+// use at the last collection.
+func memory() (allocated, heap, used uint64) {
+	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	metrics.Read(samples)
-	return samples[0].Value.Uint64(), samples[1].Value.Uint64()
+	return samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
 }
 
 // resting is what was seen before.
 type resting struct {
 	collect         func()
+	grant           func(percent int)
+	percent         int
 	last, collected uint64 // bytes that had been allocated then
 	busy            bool   // since the last collection
 }
 
-// look collects where the process has become quiet.
-func (r *resting) look(allocated, heap uint64) {
+// look collects where the process has become quiet, and says how seldom the collector runs.
+func (r *resting) look(allocated, heap, used uint64) {
+	if allocated-r.last >= hurry {
+		r.give(int(min(most, max(usual, 100*room/max(used, 1)))))
+	} else {
+		r.give(usual)
+	}
 	switch since := allocated - r.collected; {
 	case allocated-r.last >= max(quiet, heap/16):
 		r.busy = true
@@ -67,4 +89,12 @@ func (r *resting) look(allocated, heap uint64) {
 		r.busy, r.collected = false, allocated
 	}
 	r.last = allocated
+}
+
+// give sets how seldom the collector runs. What is nearly as it is is left.
+func (r *resting) give(percent int) {
+	if percent == usual && r.percent != usual || percent > r.percent+r.percent/4 || percent < r.percent-r.percent/4 {
+		r.percent = percent
+		r.grant(percent)
+	}
 }

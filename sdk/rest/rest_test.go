@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,13 +30,26 @@ func TestLook(t *testing.T) {
 		{"busy for enough in the end", []uint64{100, 100, 103, 103, 106, 106, 110, 110}, 2},
 	} {
 		collected := 0
-		r := resting{collect: func() { collected++ }}
+		r := resting{collect: func() { collected++ }, percent: usual, grant: func(int) {}}
 		for _, n := range c.seen {
-			r.look(n*mib, 40*mib)
+			r.look(n*mib, 40*mib, 20*mib)
 		}
 		if collected != c.want {
 			t.Errorf("%s: collected %d times, want %d", c.name, collected, c.want)
 		}
+	}
+}
+
+// While a process allocates quickly its collector is given room, the less the larger the heap in use is.
+func TestRoom(t *testing.T) {
+	const mib = 1 << 20
+	var granted []int
+	r := resting{collect: func() {}, percent: usual, grant: func(p int) { granted = append(granted, p) }}
+	for _, seen := range []struct{ allocated, used uint64 }{{1, 4}, {101, 4}, {201, 4}, {301, 5}, {401, 16}, {501, 100}, {601, 4}, {602, 4}, {603, 4}} {
+		r.look(seen.allocated*mib, 20*mib, seen.used*mib)
+	}
+	if want := []int{800, 200, 100, 800, 100}; !slices.Equal(granted, want) {
+		t.Errorf("%v, want %v", granted, want)
 	}
 }
 

@@ -2,7 +2,10 @@ package contest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/protofly/protofly/examples/bench/figures"
 	"github.com/protofly/protofly/examples/bench/load"
@@ -90,14 +93,14 @@ func (c *Contest) Run(ctx context.Context, r *Run) (rows []figures.Row, err erro
 	if len(tasks) == 0 {
 		return nil, nil
 	}
-	pairs := make([]*Pair, 0, len(c.Starters))
-	for _, s := range c.Starters {
-		p, err := s.Begin(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("over %s: %w", c.Transport, err)
+	pairs, err := c.begin(ctx)
+	defer func() {
+		for _, p := range pairs {
+			p.Stop()
 		}
-		defer p.Stop()
-		pairs = append(pairs, p)
+	}()
+	if err != nil {
+		return nil, fmt.Errorf("over %s: %w", c.Transport, err)
 	}
 	last := make([][]sample, len(pairs))
 	for _, t := range tasks {
@@ -119,10 +122,25 @@ func (c *Contest) Run(ctx context.Context, r *Run) (rows []figures.Row, err erro
 	return rows, nil
 }
 
+// begin starts all contenders, side by side. Those that run have to be stopped, also where it fails.
+func (c *Contest) begin(ctx context.Context) (pairs []*Pair, err error) {
+	all, errs := make([]*Pair, len(c.Starters)), make([]error, len(c.Starters))
+	var wg sync.WaitGroup
+	for i, s := range c.Starters {
+		wg.Go(func() { all[i], errs[i] = s.Begin(ctx) })
+	}
+	wg.Wait()
+	return slices.DeleteFunc(all, func(p *Pair) bool { return p == nil }), errors.Join(errs...)
+}
+
 // rounds has all do a task in turns.
 func (r *Run) rounds(ctx context.Context, pairs []*Pair, o load.Command) ([][]sample, error) {
 	all := make([][]sample, len(pairs))
 	for round := range r.count + 1 {
+		o := o
+		if round == 0 {
+			o.For /= 2 // it is to warm up
+		}
 		for turn := range pairs {
 			i := (round + turn) % len(pairs)
 			s, err := pairs[i].do(ctx, o)

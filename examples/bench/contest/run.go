@@ -39,8 +39,8 @@ type Run struct {
 }
 
 const (
-	quickRounds, rounds = 3, 7
-	quickLength, length = 200 * time.Millisecond, time.Second
+	quickRounds, rounds = 2, 7
+	quickLength, length = 120 * time.Millisecond, time.Second
 )
 
 // New prepares a run. The error is one of the options.

@@ -28,15 +28,15 @@ type Env struct {
 
 // Sizes is how many of everything there are.
 type Sizes struct {
-	Peers        int // of one runtime; 1,000, quick 200
-	Connections  int // of one Message Node; 10,000, quick 2,000
-	Observers    int // of one publication; 1,000, quick 200
+	Peers        int // of one runtime; 1,000, quick 100
+	Connections  int // of one Message Node; 10,000, quick 1,000
+	Observers    int // of one publication; 1,000, quick 100
 	Publications int // 100, quick 20
-	Pairs        int // of runtimes that connect; 20, quick 5
+	Pairs        int // of runtimes that connect; 20, quick 3
 }
 
 func (e *Env) defaults() {
-	full, quick := Sizes{1000, 10000, 1000, 100, 20}, Sizes{200, 2000, 200, 20, 5}
+	full, quick := Sizes{1000, 10000, 1000, 100, 20}, Sizes{100, 1000, 100, 20, 3}
 	d := full
 	if e.Quick {
 		d = quick

@@ -135,7 +135,7 @@ func (p *meetingPlace) allLive(ctx context.Context, n int) error {
 // patience is how long memory may take to settle.
 func (s *scene) patience() time.Duration {
 	if s.Quick {
-		return 7 * time.Second
+		return 3 * time.Second
 	}
 	return 20 * time.Second
 }
@@ -143,7 +143,7 @@ func (s *scene) patience() time.Duration {
 // idleTime is how long it is looked at what an idle process uses.
 func (s *scene) idleTime() time.Duration {
 	if s.Quick {
-		return 5 * time.Second
+		return 3 * time.Second
 	}
 	return 15 * time.Second
 }

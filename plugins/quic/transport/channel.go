@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	sendBuffer = 64 << 10 // how many bytes of small frames leave as one write
+	sendBuffer = 256 << 10 // how many bytes of small frames leave as one write
 	maxPrompt  = 4 << 10  // and how many do without waiting: the stream copies them
 )
 
@@ -64,6 +64,14 @@ func (c *channel) Send(ctx context.Context, frames ...[]byte) error {
 			return err
 		}
 	}
+	room := writes.Get().(*[]byte)
+	c.out = (*room)[:0]
+	defer func() {
+		if *room = c.out; cap(*room) <= 2*sendBuffer {
+			writes.Put(room)
+		}
+		c.out = nil
+	}()
 	for _, f := range frames {
 		if err := c.put(ctx, f); err != nil {
 			return err
@@ -72,19 +80,28 @@ func (c *channel) Send(ctx context.Context, frames ...[]byte) error {
 	return c.flush(ctx)
 }
 
+// writes are the buffers of writes: an idle channel has none.
+var writes = sync.Pool{New: func() any { return new([]byte) }}
+
 // TrySend is Send where the stream takes all of it at once; see [p2p.Prompt].
 func (c *channel) TrySend(frames ...[]byte) bool {
 	if len(c.rest) > 0 {
 		return false
 	}
-	out := c.out[:0]
+	size := 0
 	for _, f := range frames {
-		if len(out)+maxPrefix+len(f) > maxPrompt {
-			return false
-		}
+		size += maxPrefix + len(f)
+	}
+	if size > maxPrompt {
+		return false
+	}
+	room := writes.Get().(*[]byte)
+	defer writes.Put(room)
+	out := (*room)[:0]
+	for _, f := range frames {
 		out = append(appendPrefix(out, len(f)), f...)
 	}
-	c.out = out[:0]
+	*room = out
 	return c.stream.TryWriteAll(out) == nil
 }
 

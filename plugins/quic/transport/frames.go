@@ -12,7 +12,7 @@ import (
 const (
 	maxPrefix  = 3 // bytes: 7 bits each are enough for sdk.MaxFrame
 	firstSpace = 1 << 10
-	readSpace  = 64 << 10 // what a busy channel reads at once
+	readSpace  = 256 << 10 // what a busy channel reads at once
 )
 
 var errPrefix = errors.New("a frame's length is not a varint in its shortest form")

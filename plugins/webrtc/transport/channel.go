@@ -148,7 +148,6 @@ func (c *channel) flush(ctx context.Context) error {
 		c.end(err)
 		return c.ended()
 	}
-	c.transport.count(len(c.out))
 	c.out = c.out[:0]
 	return nil
 }
@@ -240,7 +239,6 @@ func (c *channel) next(ctx context.Context) (int, error) {
 	}
 	switch {
 	case err == nil:
-		c.transport.count(n)
 		return n, nil
 	case ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		return 0, ctx.Err()

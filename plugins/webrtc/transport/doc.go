@@ -27,8 +27,7 @@
 //
 // An idle connection takes about 145 KiB, nearly all of it the library's: 16 goroutines and their buffers. Its channel
 // has 2 KiB; one that carries more has 64 KiB to receive until it is idle again, and 60 KiB while it sends. What comes
-// for a connection and has not been read is bounded at 4 MiB. A transport that has carried 16 MiB lets the collector of
-// garbage wait for 16 MiB more than it would, which saves a sixth of the processor's time.
+// for a connection and has not been read is bounded at 4 MiB.
 //
 // # Life
 //

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -47,9 +46,6 @@ type Transport struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // set-ups and connections that are ending
-
-	carried atomic.Int64 // bytes, until there is a spare
-	spare   []byte
 
 	mu       sync.Mutex
 	channels map[*channel]struct{}
@@ -194,25 +190,5 @@ func (t *Transport) release(names ...string) {
 		if t.claims[name]--; t.claims[name] == 0 {
 			delete(t.claims, name)
 		}
-	}
-}
-
-// The library makes ten times as much garbage as it carries, of a heap that is small: so the collector runs all the
-// time. Where there is traffic worth it, after busy bytes, it is made to wait for spare bytes more, by as much memory
-// that is never touched, and so costs addresses alone.
-const (
-	busy  = 16 << 20
-	spare = 16 << 20
-)
-
-// count notes bytes that were sent or received.
-func (t *Transport) count(n int) {
-	if before := t.carried.Load(); before >= busy || t.carried.Add(int64(n)) < busy {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.spare == nil && !t.closed {
-		t.spare = make([]byte, spare)
 	}
 }
