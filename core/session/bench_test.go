@@ -95,7 +95,6 @@ func BenchmarkReceive(b *testing.B) {
 		r.push(&m, 0)
 	}
 	messages, _ := r.pack(nil, 1, 1<<20, maxNumber)
-	b.ReportMetric(float64(len(messages))/perFrame, "B/msg")
 	var frame []byte
 	sent := int64(0)
 	ctx := context.Background()
@@ -118,6 +117,7 @@ func BenchmarkReceive(b *testing.B) {
 		<-room
 	}
 	b.StopTimer()
+	b.ReportMetric(float64(len(messages))/perFrame, "B/msg")
 	s.Close(ctx)
 }
 

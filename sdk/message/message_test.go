@@ -281,7 +281,7 @@ func TestParserRouting(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range [][]byte{nil, base.AppendOwnHead(nil), base.AppendRouting(nil)[:5], {3<<3 | 0, 99}} {
+	for _, bad := range [][]byte{nil, base.AppendOwnHead(nil), base.AppendRouting(nil)[:5], {3 << 3, 99}} {
 		p.Routing(bad)
 		if m, err := p.Own(nil); !errors.Is(err, message.ErrMalformed) {
 			t.Errorf("the routing %x gave %+v, %v", bad, m, err)
