@@ -67,10 +67,10 @@ func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	links := NewLinkServer(d, stub, log)
-	if socket, err := link.InheritedSocket(); err != nil {
+	if pipes, err := link.InheritedPipes(); err != nil {
 		log.Warn("the link goes over gRPC", "error", err)
 	} else {
-		links.UseSocket(socket)
+		links.UsePipes(pipes)
 	}
 	var server *grpc.Server
 	made := make(chan struct{})

@@ -23,7 +23,7 @@ type LinkServer struct {
 	descriptor Descriptor
 	stub       Stub
 	log        hclog.Logger
-	socket     *link.Socket // that the host has given; nil: none
+	pipes      *link.Pipes // that the host has given; nil: none
 
 	ctx    context.Context // of the instances
 	cancel context.CancelFunc
@@ -45,9 +45,9 @@ func NewLinkServer(d Descriptor, stub Stub, log hclog.Logger) *LinkServer {
 		opened: make(chan struct{}), ended: make(chan struct{}), instances: map[uint32]*instance{}}
 }
 
-// UseSocket has the link go over a socket of which the host has the other end; nil changes nothing. It is called before
+// UsePipes has the link go over pipes of which the host has the other ends; nil changes nothing. It is called before
 // the host opens the link.
-func (s *LinkServer) UseSocket(socket *link.Socket) { s.socket = socket }
+func (s *LinkServer) UsePipes(pipes *link.Pipes) { s.pipes = pipes }
 
 // Link serves the link; see linkpb.PluginServer. There is one in the life of a plug-in.
 func (s *LinkServer) Link(stream grpc.BidiStreamingServer[linkpb.Batch, linkpb.Batch]) error {
@@ -56,8 +56,8 @@ func (s *LinkServer) Link(stream grpc.BidiStreamingServer[linkpb.Batch, linkpb.B
 		s.mu.Unlock()
 		return status.Error(codes.FailedPrecondition, "this plug-in has had its link")
 	}
-	if s.socket != nil {
-		s.conn = link.NewOnSocket(s.socket, s)
+	if s.pipes != nil {
+		s.conn = link.NewOnPipes(s.pipes, s)
 	} else {
 		s.conn = link.New(stream, s)
 	}
@@ -68,7 +68,7 @@ func (s *LinkServer) Link(stream grpc.BidiStreamingServer[linkpb.Batch, linkpb.B
 	close(s.opened)
 	err := link.Greet(stream, &linkpb.Hello{
 		Name: strings.ToValidUTF8(s.descriptor.Name, "?"), Version: strings.ToValidUTF8(s.descriptor.Version, "?"),
-		Kind: string(s.descriptor.Kind), Socket: s.socket != nil})
+		Kind: string(s.descriptor.Kind), Pipes: s.pipes != nil})
 	if err != nil {
 		hangUp() // nobody is there any more
 	}

@@ -114,11 +114,11 @@ func (pr *process) open(ctx context.Context) error {
 			Detail: fmt.Sprintf("its executable is the plug-in %q; install it under its own name", hello.Name)}
 	}
 	pr.version = hello.Version
-	if hello.Socket && pr.run.socket == nil {
-		return errors.New("it wants to use a socket that it was not given")
-	} else if hello.Socket {
-		pr.conn = link.NewOnSocket(pr.run.socket, pr)
-		pr.run.socket = nil
+	if hello.Pipes && pr.run.pipes == nil {
+		return errors.New("it wants to use pipes that it was not given")
+	} else if hello.Pipes {
+		pr.conn = link.NewOnPipes(pr.run.pipes, pr)
+		pr.run.pipes = nil
 		pr.wg.Go(func() { pr.overhear(stream) })
 	} else {
 		pr.conn = link.New(stream, pr)
@@ -128,7 +128,7 @@ func (pr *process) open(ctx context.Context) error {
 	return nil
 }
 
-// overhear waits for the end of the stream of a link that goes over a socket. It is the link's end too, once what the
+// overhear waits for the end of the stream of a link that goes over pipes. It is the link's end too, once what the
 // plug-in has sent before was read.
 func (pr *process) overhear(stream link.Stream) {
 	for {
@@ -180,8 +180,8 @@ func (pr *process) watch() {
 func (pr *process) cleanUp() {
 	pr.cancel()
 	pr.client.Kill()
-	if pr.run.socket != nil {
-		_ = pr.run.socket.Close()
+	if pr.run.pipes != nil {
+		_ = pr.run.pipes.Close()
 	}
 	if pr.conn != nil {
 		pr.conn.Wait()

@@ -32,7 +32,7 @@ type runner struct {
 	socketDir  string // where its socket has to be
 	env        []string
 	logs       *logs
-	socket     *link.Socket // the host's end of the link's, until the link has it; nil: the process has none
+	pipes      *link.Pipes // the host's ends of the link's, until the link has them; nil: the process has none
 
 	pid     atomic.Int64
 	exited  chan struct{} // closed when the process is gone, or could not be started
@@ -70,14 +70,15 @@ func (r *runner) Start(context.Context) error {
 	}
 	cmd := &exec.Cmd{Path: r.path, Args: []string{r.name}, Env: r.env, Dir: r.dir, Stdout: outW, Stderr: errW,
 		SysProcAttr: attributes()}
-	socket, theirs, err := link.SocketPair()
+	pipes, theirs, err := link.PipePair()
 	if err != nil {
 		r.logs.log.Warn("the link goes over gRPC", "error", err)
-	} else if theirs != nil {
-		defer theirs.Close()
-		r.socket = socket
-		cmd.ExtraFiles = []*os.File{theirs}
-		cmd.Env = append(cmd.Env, link.SocketVariable+"=3") // the first that is inherited beside the standard ones
+	} else if pipes != nil {
+		defer theirs[0].Close()
+		defer theirs[1].Close()
+		r.pipes = pipes
+		cmd.ExtraFiles = theirs
+		cmd.Env = append(cmd.Env, link.PipesVariable+"=3,4") // the first that are inherited beside the standard ones
 	}
 	started := make(chan error, 1)
 	r.wg.Go(func() { r.keep(cmd, started, outR, errR) })

@@ -26,8 +26,8 @@ type Handler interface {
 
 // Conn is one end of a link.
 type Conn struct {
-	stream  Stream  // nil where socket is not
-	socket  *Socket // nil: the link goes over the stream
+	stream  Stream // nil where pipes are not
+	pipes   *Pipes // nil: the link goes over the stream
 	handler Handler
 
 	mu      sync.Mutex
@@ -58,10 +58,10 @@ func New(stream Stream, h Handler) *Conn {
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// NewOnSocket makes one end of a link on a socket, which ends with it. It does what [New]'s does, in fewer steps.
-func NewOnSocket(s *Socket, h Handler) *Conn {
+// NewOnPipes makes one end of a link on pipes, which end with it. It does what [New]'s does, in fewer steps.
+func NewOnPipes(p *Pipes, h Handler) *Conn {
 	c := New(nil, h)
-	c.socket = s
+	c.pipes = p
 	return c
 }
 
@@ -94,7 +94,7 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
-// Wait returns when the link's goroutines have ended. They do when its stream does, or the link on its socket.
+// Wait returns when the link's goroutines have ended. They do when its stream does, or the link on its pipes.
 func (c *Conn) Wait() { c.wg.Wait() }
 
 // Done is closed when the link has ended.
@@ -113,8 +113,8 @@ func (c *Conn) end(err error) {
 	}
 	clear(c.lanes)
 	c.written()
-	if c.socket != nil {
-		_ = c.socket.Close()
+	if c.pipes != nil {
+		_ = c.pipes.Close()
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package link is the wire between a runtime's core (the host) and a plug-in's process: one bidirectional gRPC stream
-// a process, made and authenticated by go-plugin, and beside it a socket that the plug-in inherits, which carries the
-// frames where the plug-in can use it: see [Socket]. PROTOCOL.md, beside this file, is the protocol; link.proto is its
+// a process, made and authenticated by go-plugin, and beside it pipes that the plug-in inherits, which carry the
+// frames where the plug-in can use them: see [Pipes]. PROTOCOL.md, beside this file, is the protocol; link.proto is its
 // schema. Authors of plug-ins in Go do not need this package: sdk.Serve does all of it.
 //
 // [Conn] is one end of the link and is the same for both sides. It carries control frames, given to a [Handler], and

@@ -13,8 +13,8 @@ import (
 // read is the goroutine that receives.
 func (c *Conn) read() {
 	defer c.wg.Done()
-	if c.socket != nil {
-		c.end(c.readSocket())
+	if c.pipes != nil {
+		c.end(c.readPipe())
 		return
 	}
 	r := reader{conn: c}
@@ -35,12 +35,12 @@ func (c *Conn) read() {
 	}
 }
 
-// readSocket reads frames until the socket ends. They are as in a batch that has no end.
-func (c *Conn) readSocket() error {
+// readPipe reads frames until the pipe ends. They are as in a batch that has no end.
+func (c *Conn) readPipe() error {
 	r := reader{conn: c, borrowed: true}
 	var in intake
 	for {
-		if err := in.fill(c.socket.conn); err != nil {
+		if err := in.fill(c.pipes.in); err != nil {
 			return io.EOF // whatever the reason is, the other end has gone
 		}
 		for {
@@ -64,7 +64,7 @@ func (c *Conn) readSocket() error {
 	}
 }
 
-// intake is the buffer that a socket is read into. It is small while little comes, because most links are idle mostly.
+// intake is the buffer that a pipe is read into. It is small while little comes, because most links are idle mostly.
 type intake struct {
 	buffer   []byte
 	from, to int // what was read and is not used

@@ -2,7 +2,7 @@ package link
 
 import "io"
 
-// One at a time writes: the goroutine of the link, or, on a socket, a sender whose frames find nothing before them and
+// One at a time writes: the goroutine of the link, or, on pipes, a sender whose frames find nothing before them and
 // need not wait. That spares the goroutine's start, which is most of what a lone frame costs.
 type writer uint8
 
@@ -61,14 +61,14 @@ func (c *Conn) kick() {
 // depart writes what there is, as far as that need not wait, and leaves the rest to the goroutine. mu is held, but not
 // all the time.
 func (c *Conn) depart() {
-	if c.socket == nil || c.writer != nobody || len(c.out) != 1 || len(*c.out[0]) > inline {
+	if c.pipes == nil || c.writer != nobody || len(c.out) != 1 || len(*c.out[0]) > inline {
 		c.kick()
 		return
 	}
 	c.writer = sender
 	b := c.first()
 	c.mu.Unlock()
-	n, err := c.socket.try(*b)
+	n, err := c.pipes.try(*b)
 	c.mu.Lock()
 	if err != nil {
 		n = 0 // the goroutine finds out too, and ends the link
@@ -128,10 +128,10 @@ func (c *Conn) write() {
 
 // give writes a batch, which is not ours any more then.
 func (c *Conn) give(b batch) error {
-	if c.socket == nil {
+	if c.pipes == nil {
 		return c.stream.SendMsg(&outBatch{data: b.all})
 	}
-	if _, err := c.socket.conn.Write(b.left); err != nil {
+	if _, err := c.pipes.out.Write(b.left); err != nil {
 		return io.EOF // the other end has gone: the reader finds out
 	}
 	batches.Put(b.all)

@@ -393,7 +393,7 @@ type Hello struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
-	Socket        bool                   `protobuf:"varint,4,opt,name=socket,proto3" json:"socket,omitempty"` // all further frames, both ways, go by the socket that the host has given the plug-in
+	Pipes         bool                   `protobuf:"varint,4,opt,name=pipes,proto3" json:"pipes,omitempty"` // all further frames, both ways, go by the pipes that the host has given the plug-in
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -449,9 +449,9 @@ func (x *Hello) GetKind() string {
 	return ""
 }
 
-func (x *Hello) GetSocket() bool {
+func (x *Hello) GetPipes() bool {
 	if x != nil {
-		return x.Socket
+		return x.Pipes
 	}
 	return false
 }
@@ -1025,12 +1025,12 @@ const file_link_proto_rawDesc = "" +
 	"close_door\x18\n" +
 	" \x01(\v2\x1b.protofly.link.v1.CloseDoorH\x00R\tcloseDoor\x122\n" +
 	"\x06credit\x18\v \x01(\v2\x18.protofly.link.v1.CreditH\x00R\x06creditB\x06\n" +
-	"\x04kind\"a\n" +
+	"\x04kind\"_\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
-	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
-	"\x06socket\x18\x04 \x01(\bR\x06socket\"\xc7\x01\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05pipes\x18\x04 \x01(\bR\x05pipes\"\xc7\x01\n" +
 	"\x05Start\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x18\n" +
 	"\aruntime\x18\x02 \x01(\tR\aruntime\x12\x12\n" +

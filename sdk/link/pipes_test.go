@@ -18,19 +18,19 @@ import (
 	"github.com/protofly/protofly/sdk/link/linkpb"
 )
 
-// sockets is two ends of a link on a socket pair.
-func sockets(t testing.TB) *pair {
+// piped is two ends of a link on pipes.
+func piped(t testing.TB) *pair {
 	t.Helper()
-	mine, file, err := SocketPair()
+	mine, files, err := PipePair()
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := socketOf(file)
+	theirs, err := endOf(files[0], files[1])
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &pair{toHost: &controls{}, toPlugin: &controls{}}
-	p.host, p.plugin = NewOnSocket(mine, p.toHost), NewOnSocket(theirs, p.toPlugin)
+	p.host, p.plugin = NewOnPipes(mine, p.toHost), NewOnPipes(theirs, p.toPlugin)
 	p.host.Start()
 	p.plugin.Start()
 	p.end = func() {
@@ -57,10 +57,10 @@ func isNumbered(f Frame, n uint64) bool {
 	return bytes.Equal(f.Payload, numbered(n, len(f.Payload)).Payload)
 }
 
-// TestSocketKeepsOrderAndContent sends frames of all sizes on several lanes, alone and together, to receivers that are
+// TestPipesKeepsOrderAndContent sends frames of all sizes on several lanes, alone and together, to receivers that are
 // prompt and others that are not.
-func TestSocketKeepsOrderAndContent(t *testing.T) {
-	p := sockets(t)
+func TestPipesKeepsOrderAndContent(t *testing.T) {
+	p := piped(t)
 	var wg sync.WaitGroup
 	const each = 800
 	for door := range uint32(6) {
@@ -131,9 +131,9 @@ func TestSocketKeepsOrderAndContent(t *testing.T) {
 	wg.Wait()
 }
 
-// TestSocketHoldsBack: who does not receive holds back who sends on that lane, and nobody else; and control frames pass.
-func TestSocketHoldsBack(t *testing.T) {
-	p := sockets(t)
+// TestPipesHoldsBack: who does not receive holds back who sends on that lane, and nobody else; and control frames pass.
+func TestPipesHoldsBack(t *testing.T) {
+	p := piped(t)
 	full, other := p.host.Lane(1, 1), p.host.Lane(1, 2)
 	slow, quick := p.plugin.Lane(1, 1), p.plugin.Lane(1, 2)
 	n := uint64(0)
@@ -185,9 +185,9 @@ func TestSocketHoldsBack(t *testing.T) {
 	}
 }
 
-// TestSocketEnd: what was sent before an end in order comes, then the other end knows.
-func TestSocketEnd(t *testing.T) {
-	p := sockets(t)
+// TestPipesEnd: what was sent before an end in order comes, then the other end knows.
+func TestPipesEnd(t *testing.T) {
+	p := piped(t)
 	out, in := p.plugin.Lane(1, 1), p.host.Lane(1, 1)
 	for n := range uint64(50) {
 		if err := out.Send(t.Context(), numbered(n, 15_000)); err != nil {
@@ -225,8 +225,8 @@ func TestSocketEnd(t *testing.T) {
 	}
 }
 
-// TestSocketBrokenRules: bytes that are no frames end the link, with the reason, before memory is spent on them.
-func TestSocketBrokenRules(t *testing.T) {
+// TestPipesBrokenRules: bytes that are no frames end the link, with the reason, before memory is spent on them.
+func TestPipesBrokenRules(t *testing.T) {
 	huge := protowire.AppendVarint(protowire.AppendTag(nil, batchFrames, protowire.BytesType), MaxBatch+1)
 	for name, bad := range map[string][]byte{
 		"too large": huge,
@@ -234,13 +234,13 @@ func TestSocketBrokenRules(t *testing.T) {
 		"no tag":    bytes.Repeat([]byte{0xff}, 32),
 	} {
 		t.Run(name, func(t *testing.T) {
-			mine, file, err := SocketPair()
+			mine, files, err := PipePair()
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := NewOnSocket(mine, &controls{})
+			c := NewOnPipes(mine, &controls{})
 			c.Start()
-			if _, err := file.Write(bad); err != nil {
+			if _, err := files[1].Write(bad); err != nil {
 				t.Fatal(err)
 			}
 			<-c.Done()
@@ -249,7 +249,8 @@ func TestSocketBrokenRules(t *testing.T) {
 				t.Errorf("it ended with %v", c.Err())
 			}
 			c.Wait()
-			_ = file.Close()
+			_ = files[0].Close()
+			_ = files[1].Close()
 		})
 	}
 }
@@ -292,7 +293,7 @@ func FuzzNextField(f *testing.F) {
 func BenchmarkLane(b *testing.B) {
 	for _, size := range []int{100, 1 << 10, 16 << 10, 256 << 10} {
 		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
-			p := sockets(b)
+			p := piped(b)
 			out, in := p.host.Lane(1, 1), p.plugin.Lane(1, 1)
 			frames := make([]Frame, max(1, min(64, 64<<10/size)))
 			for i := range frames {

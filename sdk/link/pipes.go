@@ -1,0 +1,35 @@
+package link
+
+import (
+	"errors"
+	"os"
+)
+
+// PipesVariable is the environment variable that tells a plug-in the numbers of two file descriptors, "3,4": the pipes
+// that it reads from and writes to, which only the host has the other ends of. They carry the link's frames at a fraction
+// of gRPC's cost; see PROTOCOL.md, "The pipes".
+const PipesVariable = "PROTOFLY_LINK_PIPES"
+
+// Pipes is one end of a pair of pipes, one for each direction.
+//
+// They are pipes because a Unix socket wakes its writer whenever the reader has taken something, whether or not the writer
+// waits for room: in a process that polls, as Go's do, that is a wake-up of nobody for each message.
+type Pipes struct {
+	in, out *os.File
+	try     func(b []byte) (int, error)
+}
+
+// endOf takes over two files.
+func endOf(in, out *os.File) (*Pipes, error) {
+	try, err := writeNow(out)
+	if err != nil {
+		return nil, errors.Join(err, in.Close(), out.Close())
+	}
+	return &Pipes{in: in, out: out, try: try}, nil
+}
+
+// Close ends both directions.
+func (p *Pipes) Close() error { return errors.Join(p.in.Close(), p.out.Close()) }
+
+// pipeSize is what the kernel may keep of what was written and not read, as far as the system lets.
+const pipeSize = 1 << 20
