@@ -124,7 +124,7 @@ func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 	resting := make(chan struct{})
 	go func() {
 		defer close(resting)
-		rest.Run(ctx)
+		rest.Run(ctx, rest.Room)
 	}()
 	<-served
 	cancel()

@@ -122,7 +122,7 @@ func run(ctx context.Context, config *Config, trace string, stdout, stderr io.Wr
 	}
 	resting, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { rest.Run(resting) })
+	wg.Go(func() { rest.Run(resting, 0) })
 	defer wg.Wait()
 	defer stop()
 	fmt.Fprintf(stdout, "listening on %s://%s%s domain %s\n", scheme, n.Addr(), node.Path, options.Domain)

@@ -75,7 +75,7 @@ func (c *cli) run(ctx context.Context, l *config.Loaded) (err error) {
 	}
 	resting, stopResting := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { rest.Run(resting) })
+	wg.Go(func() { rest.Run(resting, rest.Room) })
 	defer wg.Wait()
 	defer stopResting()
 	_, err = fmt.Fprintf(c.out, "runtime %s ready, socket %s\n", rt.URL(), l.API.Socket)

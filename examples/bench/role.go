@@ -48,7 +48,7 @@ func play(ctx context.Context, args []string) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	wg.Go(func() { rest.Run(resting) })
+	wg.Go(func() { rest.Run(resting, rest.Room) })
 	if len(args) > 0 && args[0] == scale.CrowdArgument {
 		return scale.Crowd(ctx, args[1:], os.Stdin, os.Stdout)
 	}

@@ -3,7 +3,7 @@
 //
 // The collector runs when the heap has grown to twice of what is in use. That is little for a process that carries what
 // others made: it uses a few MiB, and its collector would run dozens of times a second for messages that pass through. So
-// while it allocates quickly it is given 32 MiB before the next run, unless GOGC is set, which is the operator's word.
+// while it allocates quickly it may be given room before the next run, unless GOGC is set, which is the operator's word.
 //
 // A process that has nothing more to do does not get to the next run at all, and keeps what its last work has left behind:
 // after a thousand connections were set up that is more than the connections themselves need. So a process that has become
@@ -20,22 +20,26 @@ import (
 )
 
 const (
-	look   = time.Second // between two looks at what was allocated
-	quiet  = 2 << 20     // bytes: who allocates less between two looks is quiet, or less than a sixteenth of the heap
+	look   = 2 * time.Second // between two looks at what was allocated
+	quiet  = 2 << 20         // bytes: who allocates less between two looks is quiet, or less than a sixteenth of the heap
 	passes = 3
 	worth  = 4 << 20 // bytes: a collection is made for no less, nor for less than a quarter of the heap
 
-	hurry       = 8 << 20  // bytes: who allocates more between two looks is given
-	room        = 32 << 20 // bytes before the next collection
+	hurry       = 16 << 20 // bytes: who allocates more between two looks is given room
 	usual, most = 100, 800 // percent of the heap in use: runtime/debug.SetGCPercent
 )
 
-// Run looks after this process until ctx ends. It is for whoever owns the process: one call in its main.
-func Run(ctx context.Context) {
+// Room is how many bytes a process that carries messages may usually allocate before the next collection.
+const Room = 32 << 20
+
+// Run looks after this process until ctx ends. It is for whoever owns the process: one call in its main. room is for
+// [Room], or 0 where memory is dearer than time: a process that keeps much for long, such as tens of thousands of
+// connections, lays it out more densely when it collects often.
+func Run(ctx context.Context, room uint64) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	r := resting{collect: collect, percent: usual, grant: func(int) {}}
-	if os.Getenv("GOGC") == "" {
+	r := resting{collect: collect, room: room, percent: usual, grant: func(int) {}}
+	if os.Getenv("GOGC") == "" && room > 0 {
 		r.grant = func(percent int) { debug.SetGCPercent(percent) }
 		defer r.give(usual)
 	}
@@ -69,6 +73,7 @@ func memory() (allocated, heap, used uint64) {
 type resting struct {
 	collect         func()
 	grant           func(percent int)
+	room            uint64
 	percent         int
 	last, collected uint64 // bytes that had been allocated then
 	busy            bool   // since the last collection
@@ -77,7 +82,7 @@ type resting struct {
 // look collects where the process has become quiet, and says how seldom the collector runs.
 func (r *resting) look(allocated, heap, used uint64) {
 	if allocated-r.last >= hurry {
-		r.give(int(min(most, max(usual, 100*room/max(used, 1)))))
+		r.give(int(min(most, max(usual, 100*r.room/max(used, 1)))))
 	} else {
 		r.give(usual)
 	}

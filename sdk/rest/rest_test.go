@@ -44,7 +44,7 @@ func TestLook(t *testing.T) {
 func TestRoom(t *testing.T) {
 	const mib = 1 << 20
 	var granted []int
-	r := resting{collect: func() {}, percent: usual, grant: func(p int) { granted = append(granted, p) }}
+	r := resting{collect: func() {}, room: Room, percent: usual, grant: func(p int) { granted = append(granted, p) }}
 	for _, seen := range []struct{ allocated, used uint64 }{{1, 4}, {101, 4}, {201, 4}, {301, 5}, {401, 16}, {501, 100}, {601, 4}, {602, 4}, {603, 4}} {
 		r.look(seen.allocated*mib, 20*mib, seen.used*mib)
 	}
@@ -57,7 +57,7 @@ func TestRunEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*look+time.Millisecond)
 		defer cancel()
-		Run(ctx)
+		Run(ctx, Room)
 		if ctx.Err() == nil {
 			t.Error("it ended before its context did")
 		}
