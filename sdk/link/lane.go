@@ -32,7 +32,7 @@ type Lane struct {
 	owed   int                // received and not yet credited
 	prompt func([]Frame) bool // of Pump; nil: none
 
-	prompting sync.Mutex // held while prompt is called
+	prompting sync.WaitGroup // a call of prompt that is under way
 }
 
 // recvBytes is how much one Recv returns at most: a part of the window, so that the sender goes on meanwhile.
@@ -250,8 +250,7 @@ func (l *Lane) Pump(ctx context.Context, prompt func([]Frame) bool, handle func(
 			l.mu.Lock()
 			l.prompt = nil
 			l.mu.Unlock()
-			l.prompting.Lock() // the call that is under way
-			l.prompting.Unlock()
+			l.prompting.Wait()
 		}()
 	}
 	for {
@@ -273,10 +272,10 @@ func (l *Lane) push(frames []Frame, borrowed bool) error {
 	}
 	if f := l.prompt; f != nil && !l.out && l.head == len(l.in) && total <= promptly {
 		l.out = true
-		l.prompting.Lock()
+		l.prompting.Add(1)
 		l.mu.Unlock()
 		taken := f(frames)
-		l.prompting.Unlock()
+		l.prompting.Done()
 		l.mu.Lock()
 		l.out = false
 		if taken || l.closed {

@@ -17,7 +17,7 @@ import (
 
 const (
 	sendBuffer = 256 << 10 // how many bytes of small frames leave as one write
-	maxPrompt  = 4 << 10  // and how many do without waiting: the stream copies them
+	maxPrompt  = 4 << 10   // and how many do without waiting: the stream copies them
 )
 
 // channel is a p2p.Channel on one QUIC stream.
