@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -36,6 +37,12 @@ func Profile(ctx context.Context, conn grpc.ClientConnInterface, kind profile.Ki
 			return nil, profile.ErrTooLarge
 		}
 		data = append(data, chunk.Data...)
+	}
+	if code := status.Code(err); code == codes.Canceled || code == codes.DeadlineExceeded {
+		// The plug-in knows ctx's deadline, and its clock may have been the first.
+		if due, ok := ctx.Deadline(); ok && time.Until(due) < time.Second {
+			<-ctx.Done()
+		}
 	}
 	switch {
 	case errors.Is(err, io.EOF) && len(data) > 0:
