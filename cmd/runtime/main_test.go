@@ -23,7 +23,6 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -176,104 +175,6 @@ func TestConfigCommands(t *testing.T) {
 		t.Fatalf("%d %s", code, errs)
 	}
 }
-
-// fake is a runtime that only knows its own hyperties.
-type fake struct {
-	listeners *minibus.Listeners
-	server    *api.Server
-}
-
-const fakeURL message.URL = "hyperty-runtime://example.com/fake"
-
-func startFake(t *testing.T, socket string) *fake {
-	f := &fake{listeners: minibus.NewListeners(0)}
-	var err error
-	if f.server, err = api.Serve(api.Options{Backend: f, Socket: socket}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close(context.Background()) })
-	return f
-}
-
-func (f *fake) URL() message.URL { return fakeURL }
-
-func (f *fake) Close(ctx context.Context) error {
-	err := f.server.Close(ctx)
-	f.listeners.Close()
-	return err
-}
-
-type place struct {
-	f    *fake
-	url  message.URL
-	stop func()
-}
-
-func (p *place) URL() message.URL            { return p.url }
-func (p *place) Close(context.Context) error { p.stop(); return nil }
-func (p *place) Post(ctx context.Context, m message.Message) error {
-	n, err := p.f.listeners.Deliver(ctx, m.To, m)
-	if n == 0 && err == nil {
-		return &message.ResponseError{Code: 404, Description: "nobody has the address " + string(m.To)}
-	}
-	return err
-}
-
-func (p *place) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
-	if err := p.Post(ctx, m); err != nil {
-		return err
-	}
-	tell(hyperty.Outcome{State: hyperty.Delivered})
-	return nil
-}
-
-func (f *fake) Attach(_ context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
-	if r.Name == "" {
-		r.Name = "somebody"
-	}
-	url := message.URL("hyperty://example.com/" + r.Name)
-	return &place{f, url, f.listeners.ListenTaking(url, deliver)}, nil
-}
-
-func (f *fake) Status(context.Context) (api.Status, error) {
-	return api.Status{Runtime: fakeURL, Version: "1.2", Started: time.Now().Add(-time.Minute),
-		Hyperties: []api.Hyperty{{URL: "hyperty://example.com/bob", Since: time.Now().Add(-time.Second)}},
-		Connections: []api.Connection{{Remote: "hyperty-runtime://example.com/other", Plugin: "quick", State: message.Live,
-			Door: "hyperty-runtime://example.com/fake/p2prequester/1", Addresses: 3, Why: "evil\x1b[2J"}},
-		WithoutSessions: []api.WithoutSession{{Remote: "hyperty-runtime://example.com/plain", Session: api.NoSession, Sent: 3, Received: 5}},
-	}, nil
-}
-
-func (f *fake) Reload(_ context.Context, plugin string, restart bool) (api.Reloaded, error) {
-	if plugin == "broken" {
-		return api.Reloaded{}, errors.New("reload broken: wrong checksum; the process that ran before goes on")
-	}
-	cut := 0
-	if restart {
-		cut = 1
-	}
-	return api.Reloaded{Plugin: plugin, Cut: cut, Running: plugin != "idle", OldVersion: "1.0", NewVersion: "2.0", OldPID: 11, NewPID: 12, HandOver: 0.05, Drain: 0.6}, nil
-}
-
-func (f *fake) Profile(_ context.Context, plugin, kind string, _ int) ([]byte, error) {
-	if plugin == "foreign" {
-		return nil, errors.New("the plug-in foreign takes no profiles")
-	}
-	return []byte("a profile of " + plugin + ": " + kind), nil
-}
-
-func (f *fake) Path(_ context.Context, to message.URL) (api.Path, error) {
-	if to.Domain() != "example.com" {
-		return api.Path{}, &message.ResponseError{Code: 404, From: to, Description: "nobody has this address"}
-	}
-	p := api.Path{To: to, Way: api.WayRelay, Why: "no connection yet"}
-	if to == "hyperty://example.com/plain" {
-		p.Session = api.NoSession
-	}
-	return p, nil
-}
-
-func (f *fake) Watch(trace.Func) func() { return func() {} }
 
 func TestAskARuntime(t *testing.T) {
 	s := newShell(t)

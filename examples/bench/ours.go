@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -178,7 +177,7 @@ func oursSender(ctx context.Context, args []string) error {
 		return err
 	}
 	a := &application{h, o.Peer}
-	if _, err := h.Request(ctx, o.Peer, message.Read, json.RawMessage(load.Text(load.Ping, 0, load.MinSize))); err != nil {
+	if err := a.greet(ctx); err != nil {
 		return err
 	}
 	if len(o.Use) > 0 {
@@ -234,49 +233,41 @@ func isDirect(st api.Status, remote message.URL) bool {
 	return false
 }
 
-// applicationArgs are a role's that has an application beside a runtime: the runtime's socket and the receiver.
-func applicationArgs(args []string, n int) (socket string, rest []string, err error) {
-	if len(args) != n {
-		return "", nil, fmt.Errorf("want %d arguments: %s", n, strings.Join(args, " "))
+// withApplication runs a role that is an application beside a runtime: args are the runtime's socket and n more.
+func withApplication(ctx context.Context, args []string, n int, role func(h *hyperty.Hyperty, rest []string) error) error {
+	if len(args) != n+1 {
+		return fmt.Errorf("want %d arguments: %q", n+1, args)
 	}
-	return args[0], args[1:], nil
+	client, err := hyperty.Dial(ctx, hyperty.Options{Socket: args[0]})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close(context.WithoutCancel(ctx)) }()
+	h, err := client.Register(ctx, hyperty.Registration{})
+	if err != nil {
+		return err
+	}
+	return role(h, args[1:])
 }
 
 func socketReceiver(ctx context.Context, args []string) error {
-	socket, _, err := applicationArgs(args, 1)
-	if err != nil {
-		return err
-	}
-	client, err := hyperty.Dial(ctx, hyperty.Options{Socket: socket})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close(context.WithoutCancel(ctx)) }()
-	h, err := client.Register(ctx, hyperty.Registration{})
-	if err != nil {
-		return err
-	}
-	receive(h)
-	return (&load.Child{}).Serve(ctx, string(h.URL()), os.Stdin, os.Stdout)
+	return withApplication(ctx, args, 0, func(h *hyperty.Hyperty, _ []string) error {
+		receive(h)
+		return (&load.Child{}).Serve(ctx, string(h.URL()), os.Stdin, os.Stdout)
+	})
 }
 
 func socketSender(ctx context.Context, args []string) error {
-	socket, rest, err := applicationArgs(args, 2)
-	if err != nil {
-		return err
-	}
-	client, err := hyperty.Dial(ctx, hyperty.Options{Socket: socket})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close(context.WithoutCancel(ctx)) }()
-	h, err := client.Register(ctx, hyperty.Registration{})
-	if err != nil {
-		return err
-	}
-	a := &application{h, message.URL(rest[0])}
-	if _, err := h.Request(ctx, a.to, message.Read, json.RawMessage(load.Text(load.Ping, 0, load.MinSize))); err != nil {
-		return err
-	}
-	return serveSender(ctx, a, load.Child{})
+	return withApplication(ctx, args, 1, func(h *hyperty.Hyperty, rest []string) error {
+		a := &application{h, message.URL(rest[0])}
+		if err := a.greet(ctx); err != nil {
+			return err
+		}
+		return serveSender(ctx, a, load.Child{})
+	})
+}
+
+// greet sends the first message, which starts the direct connection, and waits for its answer.
+func (a *application) greet(ctx context.Context) error {
+	return a.Request(ctx, load.Text(load.Ping, 0, load.MinSize))
 }

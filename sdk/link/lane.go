@@ -91,6 +91,9 @@ func (l *Lane) TrySend(frames ...Frame) (bool, error) {
 	if l.isEnded() {
 		return false, ErrClosed
 	}
+	if len(frames) == 0 {
+		return true, nil
+	}
 	total := 0
 	for _, f := range frames[:len(frames)-1] {
 		total += Cost(f)

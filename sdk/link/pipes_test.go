@@ -183,6 +183,9 @@ func TestPipesHoldsBack(t *testing.T) {
 	if err := full.Send(t.Context(), numbered(n, 10)); err != nil {
 		t.Error("there is room again:", err)
 	}
+	if sent, err := full.TrySend(); !sent || err != nil {
+		t.Error("nothing to send:", sent, err)
+	}
 }
 
 // TestPipesEnd: what was sent before an end in order comes, then the other end knows.
@@ -223,6 +226,28 @@ func TestPipesEnd(t *testing.T) {
 	if err := in.Send(t.Context(), numbered(0, 1)); !errors.Is(err, ErrClosed) {
 		t.Error("sending on it:", err)
 	}
+}
+
+// TestPipesHalfClosed: an end that reads no more but keeps its other pipe open does not keep the link.
+func TestPipesHalfClosed(t *testing.T) {
+	mine, files, err := PipePair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = files[1].Close() }()
+	c := NewOnPipes(mine, &controls{})
+	c.Start()
+	_ = files[0].Close()
+	if err := c.Lane(1, 1).Send(t.Context(), numbered(1, 100)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c.Done():
+	case <-time.After(20 * time.Second):
+		t.Error("the link goes on")
+		c.End()
+	}
+	c.Wait()
 }
 
 // TestPipesBrokenRules: bytes that are no frames end the link, with the reason, before memory is spent on them.

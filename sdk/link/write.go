@@ -1,6 +1,9 @@
 package link
 
-import "io"
+import (
+	"io"
+	"time"
+)
 
 // One at a time writes: the goroutine of the link, or, on pipes, a sender whose frames find nothing before them and
 // need not wait. That spares the goroutine's start, which is most of what a lone frame costs.
@@ -20,6 +23,9 @@ type batch struct {
 
 // inline is the largest batch that a sender writes itself: a larger one keeps it from preparing the next.
 const inline = 192 << 10
+
+// lastWords is how long the other end of pipes that reads no more may go on writing.
+const lastWords = time.Second
 
 // buffer is the batch that a frame of n bytes is added to, with room for it; more bytes are to follow at once. mu is
 // held.
@@ -132,7 +138,9 @@ func (c *Conn) give(b batch) error {
 		return c.stream.SendMsg(&outBatch{data: b.all})
 	}
 	if _, err := c.pipes.out.Write(b.left); err != nil {
-		return io.EOF // the other end has gone: the reader finds out
+		// The other end has gone, or reads no more. What it has written before is still read, then the reader ends the link.
+		_ = c.pipes.in.SetReadDeadline(time.Now().Add(lastWords))
+		return io.EOF
 	}
 	batches.Put(b.all)
 	return nil
