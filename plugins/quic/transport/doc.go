@@ -50,6 +50,9 @@
 // A side closes with the application error code 0. A peer that is silent for 10 s, with a keep-alive every 3 s, is
 // dead: quic-go counts the 10 s from the first packet that stays unanswered, so it is noticed after 13 s at most.
 //
+// On Linux the socket is written in bursts by quic-go (generic segmentation offload) and read in bursts here (generic
+// receive offload): the packets of a peer that came together cost one read.
+//
 // # Limits
 //
 // 64 candidates are read from a peer, 8 addresses are learned from punches, 5 dials go to one address, 1024 incoming

@@ -78,7 +78,7 @@ func (t *Transport) open() error {
 
 	limiter := rate.NewLimiter(verifyRate, verifyBurst)
 	q := &quic.Transport{
-		Conn:                socket,
+		Conn:                inBursts(socket),
 		ConnectionIDLength:  connectionID,
 		VerifySourceAddress: func(net.Addr) bool { return !limiter.Allow() },
 		ConnContext:         t.admit,
