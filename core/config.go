@@ -23,9 +23,12 @@ type Config struct {
 	Trust     identity.Trust // with whom this runtime speaks; the zero value: everybody who proves its address
 	// StubConfig is each plug-in's configuration by its name: an object that only the plug-in reads.
 	StubConfig map[string]json.RawMessage
-	Version    string
-	Log        hclog.Logger // nil: none
-	Trace      trace.Func
+	// Poll is how long the runtime and its plug-ins look for more, where messages come in quick succession, before they
+	// sleep: see sdk/poll. 0: [poll.Usual]; less: never.
+	Poll    time.Duration
+	Version string
+	Log     hclog.Logger // nil: none
+	Trace   trace.Func
 }
 
 // P2P is the policy on direct connections.

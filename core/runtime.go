@@ -124,6 +124,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Message: rt.fromStub,
 		Frames:  rt.framesIn,
 		Prompt:  true,
+		Poll:    c.Poll,
 	})
 	if err != nil {
 		return err

@@ -20,6 +20,10 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 	if err != nil {
 		return nil, err
 	}
+	limit, err := l.Poll()
+	if err != nil {
+		return nil, err
+	}
 	trust, err := l.Trusted()
 	if err != nil {
 		return nil, err
@@ -36,6 +40,7 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		},
 		Trust:      trust,
 		StubConfig: stubs,
+		Poll:       limit,
 		Version:    buildVersion(),
 		Log:        log,
 		Trace:      t,

@@ -17,6 +17,7 @@ import (
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/poll"
 )
 
 // Options are a host's settings. Dir, Message and Frames are required.
@@ -36,6 +37,10 @@ type Options struct {
 	// Prompt says that Frames never waits for anybody. Then the goroutine that reads a plug-in's link calls it too, for
 	// small amounts, which spares them a goroutine's start; still one call at a time for each door.
 	Prompt bool
+
+	// Poll is how long this process and the plug-ins look for more, where messages come in quick succession, before they
+	// sleep: see sdk/poll. 0: [poll.Usual]; less: never.
+	Poll time.Duration
 
 	Env      []string // for the plug-ins, NAME=value, beside the minimal environment
 	LogLevel string   // for the plug-ins; "": the level of Log
@@ -64,6 +69,10 @@ func (o *Options) defaults() {
 			*d.at = d.is
 		}
 	}
+	if o.Poll == 0 {
+		o.Poll = poll.Usual
+	}
+	o.Poll = max(o.Poll, 0)
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}

@@ -58,7 +58,7 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
 		return nil, fmt.Errorf("plug-in %s: %w", p.name, err)
 	}
 	pr := &process{plugin: p, since: time.Now(), done: make(chan struct{}), runs: map[uint32]*incarnation{}}
-	pr.run = newRunner(p.name, path, dir, p.host.environment(dir), o.Log.Named(p.name))
+	pr.run = newRunner(p.name, path, dir, p.host.environment(dir), o.Poll, o.Log.Named(p.name))
 	pr.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  link.Handshake(),
 		VersionedPlugins: link.Plugins(nil),

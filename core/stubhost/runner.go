@@ -31,6 +31,7 @@ type runner struct {
 	dir        string // the process's private directory, and its working directory
 	socketDir  string // where its socket has to be
 	env        []string
+	poll       time.Duration
 	logs       *logs
 	pipes      *link.Pipes // the host's ends of the link's, until the link has them; nil: the process has none
 
@@ -49,8 +50,8 @@ type runner struct {
 
 var _ pluginrunner.Runner = (*runner)(nil)
 
-func newRunner(name, path, dir string, env []string, log hclog.Logger) *runner {
-	return &runner{name: name, path: path, dir: dir, env: env, logs: newLogs(log),
+func newRunner(name, path, dir string, env []string, poll time.Duration, log hclog.Logger) *runner {
+	return &runner{name: name, path: path, dir: dir, env: env, poll: poll, logs: newLogs(log),
 		exited: make(chan struct{}), line: make(chan struct{})}
 }
 
@@ -70,7 +71,7 @@ func (r *runner) Start(context.Context) error {
 	}
 	cmd := &exec.Cmd{Path: r.path, Args: []string{r.name}, Env: r.env, Dir: r.dir, Stdout: outW, Stderr: errW,
 		SysProcAttr: attributes()}
-	pipes, theirs, err := link.PipePair()
+	pipes, theirs, err := link.PipePair(r.poll)
 	if err != nil {
 		r.logs.log.Warn("the link goes over gRPC", "error", err)
 	} else if pipes != nil {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
+
+	"github.com/protofly/protofly/sdk/poll"
 )
 
 // fileState is how a file is known to be the same as when it was last read.
@@ -121,6 +123,6 @@ func (h *Host) environment(dir string) []string {
 			env = append(env, name+"="+v)
 		}
 	}
-	env = append(env, logLevel(h.o.LogLevel))
+	env = append(env, logLevel(h.o.LogLevel), poll.Variable+"="+h.o.Poll.String())
 	return append(env, h.o.Env...)
 }

@@ -2,7 +2,9 @@ package link
 
 import (
 	"errors"
+	"io"
 	"os"
+	"time"
 )
 
 // PipesVariable is the environment variable that tells a plug-in the numbers of two file descriptors, "3,4": the pipes
@@ -17,19 +19,24 @@ const PipesVariable = "PROTOFLY_LINK_PIPES"
 type Pipes struct {
 	in, out *os.File
 	try     func(b []byte) (int, error)
+	source  io.ReadCloser // in, waited for as [poll] does
 }
 
-// endOf takes over two files.
-func endOf(in, out *os.File) (*Pipes, error) {
+// endOf takes over two files. limit is how long [poll.Waiter] looks for what is to be read.
+func endOf(in, out *os.File, limit time.Duration) (*Pipes, error) {
 	try, err := writeNow(out)
 	if err != nil {
 		return nil, errors.Join(err, in.Close(), out.Close())
 	}
-	return &Pipes{in: in, out: out, try: try}, nil
+	source, err := polled(in, limit)
+	if err != nil {
+		return nil, errors.Join(err, in.Close(), out.Close())
+	}
+	return &Pipes{in: in, out: out, try: try, source: source}, nil
 }
 
 // Close ends both directions.
-func (p *Pipes) Close() error { return errors.Join(p.in.Close(), p.out.Close()) }
+func (p *Pipes) Close() error { return errors.Join(p.source.Close(), p.out.Close()) }
 
 // pipeSize is what the kernel may keep of what was written and not read, as far as the system lets.
 const pipeSize = 1 << 20

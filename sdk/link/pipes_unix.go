@@ -9,11 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"github.com/protofly/protofly/sdk/poll"
 )
 
 // PipePair makes pipes for both directions: the host's ends, and the plug-in's as files to be inherited, in the order of
-// [PipesVariable], which the caller closes.
-func PipePair() (*Pipes, []*os.File, error) {
+// [PipesVariable], which the caller closes. limit is how long the host looks for what the plug-in writes before it sleeps.
+func PipePair(limit time.Duration) (*Pipes, []*os.File, error) {
 	toHost, fromPlugin, err := newPipe()
 	if err != nil {
 		return nil, nil, err
@@ -22,7 +25,7 @@ func PipePair() (*Pipes, []*os.File, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, toHost.Close(), fromPlugin.Close())
 	}
-	mine, err := endOf(toHost, fromHost)
+	mine, err := endOf(toHost, fromHost, limit)
 	if err != nil {
 		return nil, nil, errors.Join(err, toPlugin.Close(), fromPlugin.Close())
 	}
@@ -59,7 +62,7 @@ func InheritedPipes() (*Pipes, error) {
 		}
 		files[i] = os.NewFile(uintptr(fd), "link")
 	}
-	return endOf(files[0], files[1])
+	return endOf(files[0], files[1], poll.Inherited())
 }
 
 // writeNow makes a function that writes what a pipe takes without waiting.

@@ -40,7 +40,7 @@ func (c *Conn) readPipe() error {
 	r := reader{conn: c, borrowed: true}
 	var in intake
 	for {
-		if err := in.fill(c.pipes.in); err != nil {
+		if err := in.fill(c.pipes.source); err != nil {
 			return io.EOF // whatever the reason is, the other end has gone
 		}
 		for {

@@ -6,9 +6,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/poll"
 )
 
 // check looks at what the values mean. What has to be looked up on the machine is not checked here.
@@ -46,6 +48,9 @@ func (l *Loaded) check() error {
 		if !slices.Contains(words, value) {
 			fail(key, "want %s, not %q", strings.Join(words, ", "), value)
 		}
+	}
+	if _, err := l.Poll(); err != nil {
+		fail("plugins.poll", "%v", err)
 	}
 	word("p2p.policy", l.P2P.Policy, policies)
 	word("log.level", l.Log.Level, levels)
@@ -123,4 +128,13 @@ func checkPluginName(name string) error {
 		return fmt.Errorf("%q is no plug-in's name: it has 1 to 64 characters", name[:min(len(name), 64)])
 	}
 	return nil
+}
+
+// Poll is plugins.poll as the core wants it.
+func (l *Loaded) Poll() (time.Duration, error) {
+	d, err := poll.Parse(l.Plugins.Poll)
+	if err == nil && d == 0 {
+		d = -1
+	}
+	return d, err
 }

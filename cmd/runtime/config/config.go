@@ -11,6 +11,7 @@ import (
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/poll"
 )
 
 // Config is the effective configuration.
@@ -36,6 +37,7 @@ type Plugins struct {
 	Dir  string   `koanf:"dir"`  // where they are installed
 	Use  []string `koanf:"use"`  // P2P ones, in order of preference
 	Node string   `koanf:"node"` // the one that reaches Message Nodes
+	Poll string   `koanf:"poll"` // a duration: how long processes look for more messages before they sleep; 0s: never
 }
 
 // P2P is the policy on direct connections.
@@ -91,7 +93,7 @@ func defaults() (map[string]any, error) {
 	}
 	return map[string]any{
 		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "",
-		"plugins": map[string]any{"dir": "", "node": "msgnode-ws"}, // dir: in the data folder; use: all
+		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": poll.Usual.String()}, // dir: in the data folder; use: all
 		"stubs":   map[string]any{},
 		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
 		"trust": map[string]any{"mode": "any", "domains": []any{}, "peers": []any{}, "pins": []any{},

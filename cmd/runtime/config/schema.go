@@ -35,7 +35,7 @@ func root() *node {
 		"nodes":  {kind: byName, each: leaf(text)},
 		"data":   leaf(path),
 		"plugins": {keys: map[string]*node{
-			"dir": leaf(path), "use": leaf(list), "node": leaf(text),
+			"dir": leaf(path), "use": leaf(list), "node": leaf(text), "poll": leaf(text),
 		}},
 		"stubs": {kind: byName, each: &node{kind: byName, each: leaf(anything)}},
 		"p2p": {keys: map[string]*node{

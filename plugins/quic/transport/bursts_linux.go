@@ -3,11 +3,14 @@ package transport
 import (
 	"encoding/binary"
 	"net"
-	"net/netip"
+	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"github.com/protofly/protofly/sdk/poll"
 )
 
 // largestBurst is what the kernel gives at most in one read: as much as a UDP packet's length can say.
@@ -18,11 +21,20 @@ const largestBurst = 1<<16 - 1
 // bursts by itself, and reads with ReadBatch where a socket has it.
 type bursts struct {
 	*net.UDPConn
+	waiter  *poll.Waiter
+	try     func(fd uintptr) bool // made once
 	buffer  []byte
 	control []byte
-	burst   burst // what was read and not asked for yet
-	from    *net.UDPAddr
-	last    netip.AddrPort // from
+	last    received
+	burst   burst        // what was read and not asked for yet
+	from    *net.UDPAddr // its sender
+}
+
+// received is what a read gave.
+type received struct {
+	packets, control, flags int
+	from                    unix.Sockaddr
+	err                     error
 }
 
 // inBursts has the kernel do so, if it can; else the socket is left as it is.
@@ -36,24 +48,30 @@ func inBursts(socket *net.UDPConn) net.PacketConn {
 	if err != nil || refused != nil {
 		return socket
 	}
-	return &bursts{UDPConn: socket, buffer: make([]byte, largestBurst), control: make([]byte, 256)}
+	waiter, err := poll.For(socket, poll.Inherited())
+	if err != nil {
+		return socket
+	}
+	b := &bursts{UDPConn: socket, waiter: waiter, buffer: make([]byte, largestBurst), control: make([]byte, 256)}
+	b.try = b.read
+	return b
 }
 
 // ReadBatch gives each packet a message of its own, and reads only where nothing is left of the last burst. As quic-go does,
 // it must be called by one goroutine.
 func (b *bursts) ReadBatch(messages []ipv4.Message, _ int) (int, error) {
 	for len(b.burst.packets) == 0 {
-		n, c, flags, from, err := b.ReadMsgUDPAddrPort(b.buffer, b.control)
-		if err != nil {
+		if err := b.waiter.Read(b.try); err != nil {
 			return 0, err
 		}
-		if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+		if b.last.err != nil {
+			return 0, &net.OpError{Op: "read", Net: "udp", Source: b.LocalAddr(), Err: os.NewSyscallError("recvmsg", b.last.err)}
+		}
+		if b.last.flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
 			continue // whose packets end where is not known: as if it had been lost
 		}
-		if from != b.last || b.from == nil {
-			b.last, b.from = from, net.UDPAddrFromAddrPort(from)
-		}
-		b.burst = newBurst(b.buffer[:n], b.control[:c])
+		b.from = address(b.last.from)
+		b.burst = newBurst(b.buffer[:b.last.packets], b.control[:b.last.control])
 	}
 	n := 0
 	for n < len(messages) && len(b.burst.packets) > 0 {
@@ -64,6 +82,37 @@ func (b *bursts) ReadBatch(messages []ipv4.Message, _ int) (int, error) {
 		n++
 	}
 	return n, nil
+}
+
+// read reads a burst, if there is one.
+func (b *bursts) read(fd uintptr) (done bool) {
+	r := &b.last
+	for {
+		if r.packets, r.control, r.flags, r.from, r.err = unix.Recvmsg(int(fd), b.buffer, b.control, 0); r.err != unix.EINTR {
+			return r.err != unix.EAGAIN
+		}
+	}
+}
+
+// Close closes the socket.
+func (b *bursts) Close() error {
+	b.waiter.Close()
+	return b.UDPConn.Close()
+}
+
+// address is a socket's address as quic-go wants it.
+func address(a unix.Sockaddr) *net.UDPAddr {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return &net.UDPAddr{IP: a.Addr[:], Port: a.Port}
+	case *unix.SockaddrInet6:
+		u := &net.UDPAddr{IP: a.Addr[:], Port: a.Port}
+		if a.ZoneId != 0 {
+			u.Zone = strconv.FormatUint(uint64(a.ZoneId), 10)
+		}
+		return u
+	}
+	return &net.UDPAddr{}
 }
 
 // WriteMsgUDP is the socket's, without an allocation for the address.

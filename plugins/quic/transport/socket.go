@@ -76,18 +76,19 @@ func (t *Transport) open() error {
 	_ = socket.SetReadBuffer(socketBuffer)
 	_ = socket.SetWriteBuffer(socketBuffer)
 
+	conn := inBursts(socket)
 	limiter := rate.NewLimiter(verifyRate, verifyBurst)
 	q := &quic.Transport{
-		Conn:                inBursts(socket),
+		Conn:                conn,
 		ConnectionIDLength:  connectionID,
 		VerifySourceAddress: func(net.Addr) bool { return !limiter.Allow() },
 		ConnContext:         t.admit,
 	}
 	local := socket.LocalAddr().(*net.UDPAddr).AddrPort()
-	t.socket, t.quic, t.local = socket, q, netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
+	t.socket, t.quic, t.local = conn, q, netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
 	if t.listener, err = q.Listen(t.serverTLS(), connectionConfig(knockTimeout, 1)); err != nil {
 		_ = q.Close()
-		_ = socket.Close()
+		_ = conn.Close()
 		return fmt.Errorf("quic: listen on the UDP socket: %w", err)
 	}
 	return nil

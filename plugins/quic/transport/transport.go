@@ -27,7 +27,7 @@ type Transport struct {
 	certificate tls.Certificate
 	hash        hash           // of certificate
 	local       netip.AddrPort // of the socket
-	socket      *net.UDPConn
+	socket      net.PacketConn
 	quic        *quic.Transport
 	listener    *quic.Listener
 
