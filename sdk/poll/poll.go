@@ -50,6 +50,7 @@ type Waiter struct {
 	raw   syscall.RawConn
 	fd    uintptr
 	limit time.Duration
+	yield func()
 
 	soon    bool          // the last wait was short
 	skipped int           // how many waits are slept through after one that was looked through in vain
@@ -65,7 +66,7 @@ func For(c syscall.Conn, limit time.Duration) (*Waiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Waiter{raw: raw, limit: limit}
+	w := &Waiter{raw: raw, limit: limit, yield: yield}
 	if err := raw.Control(func(fd uintptr) { w.fd = fd }); err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (w *Waiter) look(fd uintptr, began time.Time, try func(fd uintptr) bool) (d
 	for {
 		runtime.Gosched()
 		before := time.Now()
-		yield()
+		w.yield()
 		now := time.Now()
 		done = try(fd)
 		switch took := now.Sub(before); {

@@ -125,8 +125,12 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 
 // Who does not get the processor back soon sleeps for a while, then looks again.
 func TestSleepsWhereOthersNeedTheProcessor(t *testing.T) {
-	s := newSource(t, time.Nanosecond) // whatever runs meanwhile takes longer
+	s := newSource(t, Usual)
 	s.soon = true
+	s.yield = func() {
+		for began := time.Now(); time.Since(began) <= busy; { // somebody else works
+		}
+	}
 	pause := time.Duration(0)
 	for range 12 {
 		if s.look(s.fd, time.Now(), s.try) {
