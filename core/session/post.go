@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -21,6 +22,51 @@ func (s *Sessions) Post(ctx context.Context, remote message.URL, path Path, m me
 	return s.send(ctx, remote, path, &m, false)
 }
 
+// Line is where messages to one remote runtime are posted, by one path, again and again. Its methods may be called from
+// many goroutines.
+type Line struct {
+	all    *Sessions
+	remote message.URL
+	path   Path
+	one    atomic.Pointer[session] // the session when it was last looked up
+}
+
+// Line makes a line to the runtime remote. The error is that of a Post.
+func (s *Sessions) Line(remote message.URL, path Path) (*Line, error) {
+	one, err := s.session(remote)
+	if err != nil {
+		return nil, fmt.Errorf("post to %s: %w", remote, err)
+	}
+	l := &Line{all: s, remote: remote, path: path}
+	l.one.Store(one)
+	return l, nil
+}
+
+// Post is [Sessions.Post], by the path of the line. m is not kept.
+func (l *Line) Post(ctx context.Context, m *message.Message) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	key, p, err := weigh(m)
+	if err != nil {
+		return err
+	}
+	for {
+		again, err := l.one.Load().post(ctx, l.path, key, m, p)
+		if again {
+			var one *session
+			if one, err = l.all.session(l.remote); err == nil {
+				l.one.Store(one)
+				continue
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("post to %s: %w", l.remote, err)
+		}
+		return nil
+	}
+}
+
 // Watch is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
 // is told anyway.
 func (s *Sessions) Watch(ctx context.Context, remote message.URL, path Path, m message.Message) error {
@@ -31,12 +77,11 @@ func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *m
 	if err := m.Check(); err != nil {
 		return err
 	}
-	size := m.RoutingSize() + m.OwnSize()
-	if size > maxMessage {
-		return fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, maxMessage)
+	key, p, err := weigh(m)
+	if err != nil {
+		return err
 	}
-	key := destinationKey{m.To, m.Type == message.Response}
-	p := posted{cost: costOf(uint64(size), 1), watched: watched}
+	p.watched = watched
 	for {
 		one, err := s.session(remote)
 		if err == nil {
@@ -50,6 +95,15 @@ func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *m
 		}
 		return nil
 	}
+}
+
+// weigh is what a session wants to know of a message before it takes it.
+func weigh(m *message.Message) (key destinationKey, p posted, err error) {
+	size := m.RoutingSize() + m.OwnSize()
+	if size > maxMessage {
+		return key, p, fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, maxMessage)
+	}
+	return destinationKey{m.To, m.Type == message.Response}, posted{cost: costOf(uint64(size), 1)}, nil
 }
 
 // post is Post for the session. again: the session was forgotten meanwhile.
