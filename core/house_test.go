@@ -240,7 +240,9 @@ func (h *house) idle() {
 
 const faraway message.URL = "connection://example.com/5f4dcc3b-5aa7-65d6-1d83-27deb882cf99"
 
-func textOf(n int) json.RawMessage { return json.RawMessage(fmt.Sprintf(`{"value":"%0*d"}`, n-len(`{"value":""}`), 7)) }
+func textOf(n int) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"value":"%0*d"}`, n-len(`{"value":""}`), 7))
+}
 
 // BenchmarkPost is what a post costs its caller, from the hyperty into the ring of the session with the other runtime.
 // What the session sends waits until the clock is stopped.

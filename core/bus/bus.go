@@ -61,7 +61,7 @@ type MessageBus struct {
 	mu       sync.RWMutex
 	forwards map[message.URL][]*forward // never changed in place
 
-	joined atomic.Uint64 // how often somebody began to listen or subscribed
+	subscribed atomic.Uint64 // how often somebody has
 }
 
 type forward struct {
@@ -110,14 +110,12 @@ func (b *MessageBus) Connect(r Resolver, f Forwarder, a Authority) {
 
 // Listen adds a listener; see [message.Bus].
 func (b *MessageBus) Listen(at message.URL, h message.Handler) (stop func()) {
-	defer b.joined.Add(1)
 	return b.listeners.Listen(at, h)
 }
 
 // ListenApart is Listen for a listener that hands messages on to an application: responses do not wait behind the
 // messages that came before them, because the application may be waiting for just that response. h says itself when a message was taken.
 func (b *MessageBus) ListenApart(at message.URL, h minibus.TakingHandler) (stop func()) {
-	defer b.joined.Add(1)
 	return b.listeners.ListenApart(at, h)
 }
 
@@ -133,7 +131,7 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 	b.mu.Lock()
 	b.forwards[at] = append(slices.Clip(b.forwards[at]), f)
 	b.mu.Unlock()
-	b.joined.Add(1)
+	b.subscribed.Add(1)
 	return func() {
 		b.mu.Lock()
 		rest := slices.DeleteFunc(slices.Clone(b.forwards[at]), func(other *forward) bool { return other == f })
@@ -147,8 +145,8 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 	}
 }
 
-// Joined is another number whenever somebody has begun to listen to an address, or subscribed to it.
-func (b *MessageBus) Joined() uint64 { return b.joined.Load() }
+// Joined is another number when somebody has begun to listen to an address, or subscribed to it.
+func (b *MessageBus) Joined() uint64 { return b.listeners.Joined() + b.subscribed.Load() }
 
 // Passed tells whether this runtime has no part in messages to an address but to find the way for them: it is not one of
 // its components', nobody listens to it, and nobody has subscribed to it. That holds while Joined is the same.

@@ -119,11 +119,15 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, m *me
 	}
 	d := s.out.at(key)
 	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, p.cost, s.peerInbox()) && s.fits(p.cost) {
-		if now := s.take(d, path, m, p); s.maySend(now) {
+		now := s.take(d, path, m, p)
+		switch {
+		case s.pumpSends():
+		case s.maySend(now):
 			s.sendNow(now)
 			return false, nil
+		default:
+			s.poke()
 		}
-		s.poke()
 		s.unlock()
 		return false, nil
 	}
@@ -136,13 +140,22 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, m *me
 	return false, s.wait(ctx, d, &waiter{posted: p, message: *m, path: path, taken: make(chan struct{})})
 }
 
-// take puts the message into the ring, and says when; the caller has it sent. mu is held.
+// pumpSends tells whether the pump hands over a batch just now: it looks again as soon as it has. mu is held.
+func (s *session) pumpSends() bool { return s.sendingOn != nil && !s.inline }
+
+// take puts the message into the ring, and says when; the caller has it sent. Where the pump sends it is not said, and the
+// pump says when the message expires: to look at the clock takes as long as much of the rest. mu is held.
 func (s *session) take(d *destination, path Path, m *message.Message, p posted) (now time.Duration) {
-	now = s.all.now()
+	switches := !path.IsZero() && path != s.path
+	var due time.Duration
+	if switches || !s.pumpSends() {
+		now = s.all.now()
+		due = s.expiry(now)
+	}
 	s.all.sending.Add(int64(p.cost) + recordCost)
 	s.out.add(d, record{number: s.ring.next, id: m.ID, from: m.From, cost: uint32(p.cost), kind: m.Type, watched: p.watched})
-	s.ring.push(m, s.expiry(now))
-	if !path.IsZero() && path != s.path && (path != s.failed || now >= s.failedTo) {
+	s.ring.push(m, due)
+	if switches && (path != s.failed || now >= s.failedTo) {
 		s.switchTo(path, now)
 	}
 	return now

@@ -159,6 +159,7 @@ func (s *session) rest() {
 
 // tick does what is due by time. mu is held.
 func (s *session) tick(now time.Duration) {
+	s.ring.date(s.expiry(now))
 	s.expire(now)
 	if s.tellNow || s.tellDue != 0 && now >= s.tellDue {
 		s.collect(now)
