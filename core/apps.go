@@ -52,7 +52,7 @@ func (a *attachment) Post(ctx context.Context, m message.Message) error {
 		return a.post(ctx, m)
 	}
 	p := a.streams.place(m.To)
-	if done, err := a.follow(ctx, p.stream.Load(), &m); done {
+	if done, err := a.follow(ctx, p, &m); done {
 		return err
 	}
 	err := a.post(ctx, m)

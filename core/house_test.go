@@ -17,6 +17,7 @@ import (
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -120,8 +121,12 @@ func newHouse(tb testing.TB, seed byte) *house {
 		rt.bus.Listen(at, h.answer)
 	}
 	rt.registry.Start()
+	rt.registry.AddStub(registry.Stub{URL: h.relay(), Role: sdk.RoleNode, Domain: "example.com"})
 	return h
 }
+
+// relay is the stub of the Message Node. What leaves by it comes to the other house, too.
+func (h *house) relay() message.URL { return h.URL().Join("protostub", "example.com") }
 
 // answer is the Message Node's, or the Handler's: yes.
 func (h *house) answer(ctx context.Context, m message.Message) {

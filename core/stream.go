@@ -21,7 +21,7 @@ type streams struct{ places [streamPlaces]place }
 
 type place struct {
 	stream atomic.Pointer[stream]
-	next   atomic.Uint64 // the hash of the address that came last and was not there
+	next   atomic.Uint64 // the hash of the address that came last, where it was not there
 }
 
 // streamPlaces is how many addresses of one hyperty are remembered, at most.
@@ -59,7 +59,8 @@ func (a *attachment) plain(m *message.Message) bool {
 
 // follow posts a plain message to where those before it went. done: it has been posted, or its receiver is behind; else
 // nothing has happened.
-func (a *attachment) follow(ctx context.Context, s *stream, m *message.Message) (done bool, err error) {
+func (a *attachment) follow(ctx context.Context, p *place, m *message.Message) (done bool, err error) {
+	s := p.stream.Load()
 	if s == nil || s.to != m.To || s.joined != a.rt.bus.Joined() || !s.way.Holds() {
 		return false, nil
 	}
@@ -67,6 +68,9 @@ func (a *attachment) follow(ctx context.Context, s *stream, m *message.Message) 
 		return errors.Is(err, message.ErrBackpressure), err
 	}
 	s.count.direct.Add(1)
+	if p.next.Load() != 0 {
+		p.next.Store(0)
+	}
 	return true, nil
 }
 
