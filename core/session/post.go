@@ -119,14 +119,17 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, m *me
 	}
 	d := s.out.at(key)
 	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, p.cost, s.peerInbox()) && s.fits(p.cost) {
-		now := s.take(d, path, m, p)
+		s.take(d, path, m, p)
 		switch {
-		case s.pumpSends():
-		case s.maySend(now):
-			s.sendNow(now)
+		case s.sendingOn != nil && !s.inline: // the pump, which looks again when it has
+		case s.maySend():
+			s.sendNow()
 			return false, nil
 		default:
 			s.poke()
+			if !s.inline {
+				s.sleepsTo = 0
+			}
 		}
 		s.unlock()
 		return false, nil
@@ -140,15 +143,12 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, m *me
 	return false, s.wait(ctx, d, &waiter{posted: p, message: *m, path: path, taken: make(chan struct{})})
 }
 
-// pumpSends tells whether the pump hands over a batch just now: it looks again as soon as it has. mu is held.
-func (s *session) pumpSends() bool { return s.sendingOn != nil && !s.inline }
-
-// take puts the message into the ring, and says when; the caller has it sent. Where the pump sends it is not said, and the
-// pump says when the message expires: to look at the clock takes as long as much of the rest. mu is held.
-func (s *session) take(d *destination, path Path, m *message.Message, p posted) (now time.Duration) {
+// take puts the message into the ring; the caller has it sent. Where the pump is awake it says when the message expires: to
+// look at the clock takes as long as much of the rest. mu is held.
+func (s *session) take(d *destination, path Path, m *message.Message, p posted) {
 	switches := !path.IsZero() && path != s.path
-	var due time.Duration
-	if switches || !s.pumpSends() {
+	var now, due time.Duration
+	if awake := s.pumping && s.sleepsTo == 0 && !s.inline; switches || !awake {
 		now = s.all.now()
 		due = s.expiry(now)
 	}
@@ -158,7 +158,6 @@ func (s *session) take(d *destination, path Path, m *message.Message, p posted) 
 	if switches && (path != s.failed || now >= s.failedTo) {
 		s.switchTo(path, now)
 	}
-	return now
 }
 
 // expiry is when what enters the ring now is given up, 0: never.

@@ -61,6 +61,7 @@ func (s *session) pump() {
 			s.handed(path, err)
 			continue
 		}
+		s.ring.date(s.expiry(now)) // what was put in while the Route was asked for
 		due := s.due()
 		if due == 0 {
 			if idle == 0 {
