@@ -123,9 +123,16 @@ func TestStreamEndsWhereSomebodyHereListens(t *testing.T) {
 	a := newTalk(t)
 	here := make(chan message.Message, 1)
 	stop := a.x.bus.Listen(faraway, func(_ context.Context, m message.Message) { here <- m })
-	a.post(t)
-	if m := <-here; m.ID != message.NumberID(a.n) {
-		t.Fatalf("message %s instead of %d", m.ID, a.n)
+	for range 5 { // nor does one begin
+		a.post(t)
+		select {
+		case m := <-here:
+			if m.ID != message.NumberID(a.n) {
+				t.Fatalf("message %s instead of %d", m.ID, a.n)
+			}
+		case m := <-a.got:
+			t.Fatalf("message %s has passed who listens here", m.ID)
+		}
 	}
 	stop()
 	a.arrives(t)
@@ -326,17 +333,32 @@ func TestStreamsThatShareAPlace(t *testing.T) {
 	}
 	all.place("")
 	a := newTalk(t)
-	stays := a.attachment.streams.place(faraway).stream.Load()
 	var other message.URL // at the same place
 	for i := 0; other == ""; i++ {
 		if u := message.URL(fmt.Sprintf("connection://example.com/%d", i)); a.attachment.streams.place(u) == a.attachment.streams.place(faraway) {
 			other = u
 		}
 	}
+	here := make(chan message.Message, 1)
+	stop := a.x.bus.Listen(other, func(_ context.Context, m message.Message) { here <- m })
+	a.begin(t)
+	m := a.next()
+	m.To = other
+	if err := a.Post(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-here:
+	case <-a.got:
+		t.Fatal("a message to one address went where those to the other go")
+	}
+	stop()
+	a.begin(t)
+	stays := a.attachment.streams.place(faraway).stream.Load()
 	a.y.bus.Listen(other, func(_ context.Context, m message.Message) { a.got <- m })
 	a.x.knows(other)
 	for range 10 {
-		m := a.next()
+		m = a.next()
 		m.To = other
 		if err := a.Post(t.Context(), m); err != nil {
 			t.Fatal(err)
