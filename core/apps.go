@@ -42,11 +42,28 @@ type attachment struct {
 	url     message.URL
 	deliver minibus.TakingHandler
 	stop    func()
+	streams streams
 }
 
 func (a *attachment) URL() message.URL { return a.url }
 
 func (a *attachment) Post(ctx context.Context, m message.Message) error {
+	if !a.plain(&m) {
+		return a.post(ctx, m)
+	}
+	p := a.streams.place(m.To)
+	if done, err := a.follow(ctx, p, &m); done {
+		return err
+	}
+	err := a.post(ctx, m)
+	if err == nil {
+		a.remember(p, m.To)
+	}
+	return err
+}
+
+// post is Post by the long way.
+func (a *attachment) post(ctx context.Context, m message.Message) error {
 	done, err := a.rt.notices.post(a, m)
 	if done {
 		a.rt.watched.settle(keyOf(m.From, m.ID), hyperty.Outcome{State: hyperty.Delivered})

@@ -28,6 +28,9 @@
 // keeps it until it is acknowledged, and hands frames to the door: a P2P stub's where a connection is live, else the
 // Message Node stub's. stubhost writes frames on the plug-in's link; the plug-in puts them on the network.
 //
+// The same from one hyperty to one address, again and again, does not ask everybody each time: stream.go remembers what
+// they said, as long as they would say it again, and has the message go from the hyperty's place into its session.
+//
 // On the other side: plug-in, link, stubhost, session (order, duplicates, acknowledgement), MessageBus (is `from`
 // theirs?), the application's inbox.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -59,6 +60,8 @@ type MessageBus struct {
 
 	mu       sync.RWMutex
 	forwards map[message.URL][]*forward // never changed in place
+
+	subscribed atomic.Uint64 // how often somebody has
 }
 
 type forward struct {
@@ -128,6 +131,7 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 	b.mu.Lock()
 	b.forwards[at] = append(slices.Clip(b.forwards[at]), f)
 	b.mu.Unlock()
+	b.subscribed.Add(1)
 	return func() {
 		b.mu.Lock()
 		rest := slices.DeleteFunc(slices.Clone(b.forwards[at]), func(other *forward) bool { return other == f })
@@ -139,6 +143,18 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 		b.mu.Unlock()
 		f.stop()
 	}
+}
+
+// Joined is another number when somebody has begun to listen to an address, or subscribed to it.
+func (b *MessageBus) Joined() uint64 { return b.listeners.Joined() + b.subscribed.Load() }
+
+// Passed tells whether this runtime has no part in messages to an address but to find the way for them: it is not one of
+// its components', nobody listens to it, and nobody has subscribed to it. That holds while Joined is the same.
+func (b *MessageBus) Passed(at message.URL) bool {
+	b.mu.RLock()
+	forwarded := len(b.forwards[at.Canonical()]) > 0
+	b.mu.RUnlock()
+	return !forwarded && !at.Within(b.runtime) && !b.listeners.Has(at)
 }
 
 // Listened tells whether anybody in this runtime listens to the address.

@@ -182,7 +182,7 @@ func (r *Registry) register(ctx context.Context, l *local) error {
 		return refused
 	}
 	if err := r.createEntry(ctx, l); err != nil {
-		r.do(func() { r.locals.delete(l.url.Canonical()) })
+		r.do(func() { r.dropLocal(l) })
 		return err
 	}
 	return r.ask(ctx, func() { r.announce(opAdd, l.url) })
@@ -226,7 +226,7 @@ func (r *Registry) unregister(ctx context.Context, url message.URL) error {
 	if err := r.ask(ctx, func() {
 		var ok bool
 		if l, ok = r.locals.get(url.Canonical()); ok {
-			r.locals.delete(url.Canonical())
+			r.dropLocal(l)
 			if !l.private {
 				r.announce(opRemove, l.url)
 			}
@@ -248,6 +248,12 @@ func (r *Registry) unregister(ctx context.Context, url message.URL) error {
 		return fmt.Errorf("unregister %s: %w", url, errs)
 	}
 	return nil
+}
+
+// dropLocal forgets a hyperty or data object of this runtime. It runs in the loop.
+func (r *Registry) dropLocal(l *local) {
+	r.locals.delete(l.url.Canonical())
+	r.endings.Add(1)
 }
 
 // leave marks an entry of the Domain Registry as disconnected.

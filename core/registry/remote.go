@@ -134,7 +134,8 @@ func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 		return false
 	}
 	old, known := r.addresses.get(key)
-	if known && old.remote != rem {
+	moves := known && old.remote != rem
+	if moves {
 		if from != registered {
 			return false
 		}
@@ -157,6 +158,9 @@ func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 	}
 	if !known || now != old {
 		r.addresses.set(key, now)
+	}
+	if moves {
+		r.endings.Add(1)
 	}
 	return true
 }
@@ -185,6 +189,7 @@ func (r *Registry) forget(key message.URL) {
 			c.addresses.Add(-1)
 		}
 		r.addresses.delete(key)
+		r.endings.Add(1)
 	}
 }
 

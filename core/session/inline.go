@@ -8,15 +8,16 @@ const inlinePause = 50 * time.Microsecond
 
 // maySend tells whether the poster of the last message is to send it, instead of the pump, which would have to be woken:
 // there is nothing else to send, nobody sends, and messages do not come in a row. mu is held.
-func (s *session) maySend(now time.Duration) bool {
+func (s *session) maySend() bool {
 	return s.o.TrySend != nil && s.sendingOn == nil && !s.closed &&
 		s.peer != 0 && !s.path.IsZero() && s.cursor+1 == s.ring.next && s.mayMore() &&
 		len(s.hellos) == 0 && !s.resumeNow && !s.probeNow && !s.reroute &&
-		(s.cursor == s.ring.base || now-s.sendingAt >= inlinePause)
+		(s.cursor == s.ring.base || s.all.now()-s.sendingAt >= inlinePause)
 }
 
 // sendNow sends the last message, where the path takes it at once; else the pump does that. mu is held, and given back.
-func (s *session) sendNow(now time.Duration) {
+func (s *session) sendNow() {
+	now := s.all.now()
 	path, gen, number := s.path, s.gen, s.cursor
 	owed := s.ackNow || s.ackDue != 0
 	s.inline, s.poked = true, false

@@ -89,3 +89,56 @@ func TestExpired(t *testing.T) {
 		}
 	})
 }
+
+// What is posted while the pump sends has its time to live, too: from when the pump has sent, at the latest.
+func TestExpiryOfWhatIsPostedWhileThePumpSends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ttl = 10 * time.Second
+		p := newPair(t, Options{TTL: ttl}, nil)
+		p.post(t, direct, 1, 1)
+		time.Sleep(time.Second)
+		p.mu.Lock()
+		p.bad = func(ctx context.Context, _ Path) error { // takes its time, and brings nothing there
+			select {
+			case <-time.After(2 * time.Second):
+			case <-ctx.Done():
+			}
+			return nil
+		}
+		p.mu.Unlock()
+		start := time.Now()
+		p.post(t, direct, 2, 2) // with the pump idle
+		time.Sleep(time.Second)
+		one := p.end(true)
+		one.mu.Lock()
+		if one.sendingOn == nil {
+			t.Error("the pump does not send")
+		}
+		one.mu.Unlock()
+		p.post(t, direct, 3, 50)
+		expired := map[uint64]time.Duration{}
+		for len(expired) < 49 && time.Since(start) < time.Minute {
+			time.Sleep(100 * time.Millisecond)
+			for _, e := range p.events(Expired) {
+				for _, m := range e.Messages {
+					if _, known := expired[number(m)]; !known {
+						expired[number(m)] = time.Since(start)
+					}
+				}
+			}
+		}
+		for n := uint64(2); n <= 50; n++ {
+			first, last := ttl, ttl+3*time.Second // a pump that sends looks when it has
+			if n > 2 {
+				first, last = first+time.Second, last+time.Second
+			}
+			if at := expired[n]; at < first || at > last {
+				t.Errorf("message %d expired after %v, want %v to %v", n, at, first, last)
+			}
+		}
+		p.mu.Lock()
+		p.bad = nil
+		p.mu.Unlock()
+		p.close(t)
+	})
+}

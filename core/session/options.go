@@ -60,7 +60,7 @@ type Options struct {
 	TotalBytes int           // of all remote runtimes together, in each direction; 256 MiB
 	InboxBytes int           // received bytes a remote runtime that are not taken by their listeners; 16 MiB
 	FrameBytes int           // how much is packed into a frame, unless one message is larger; 32 KiB
-	TTL        time.Duration // how long a message may stay unacknowledged; 30 s; negative: for ever
+	TTL        time.Duration // how long a message may stay unacknowledged, once what was just being sent is handed over; 30 s; negative: for ever
 	AckFrames  int           // frames received before an acknowledgement is sent at once; 32
 	AckDelay   time.Duration // how long an acknowledgement waits for data to ride on; 20 ms
 	ProbeMin   time.Duration // without acknowledgement for so long: probe; 250 ms

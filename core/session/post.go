@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -21,6 +22,51 @@ func (s *Sessions) Post(ctx context.Context, remote message.URL, path Path, m me
 	return s.send(ctx, remote, path, &m, false)
 }
 
+// Line is where messages to one remote runtime are posted, by one path, again and again. Its methods may be called from
+// many goroutines.
+type Line struct {
+	all    *Sessions
+	remote message.URL
+	path   Path
+	one    atomic.Pointer[session] // the session when it was last looked up
+}
+
+// Line makes a line to the runtime remote. The error is that of a Post.
+func (s *Sessions) Line(remote message.URL, path Path) (*Line, error) {
+	one, err := s.session(remote)
+	if err != nil {
+		return nil, fmt.Errorf("post to %s: %w", remote, err)
+	}
+	l := &Line{all: s, remote: remote, path: path}
+	l.one.Store(one)
+	return l, nil
+}
+
+// Post is [Sessions.Post], by the path of the line. m is not kept.
+func (l *Line) Post(ctx context.Context, m *message.Message) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	key, p, err := weigh(m)
+	if err != nil {
+		return err
+	}
+	for {
+		again, err := l.one.Load().post(ctx, l.path, key, m, p)
+		if again {
+			var one *session
+			if one, err = l.all.session(l.remote); err == nil {
+				l.one.Store(one)
+				continue
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("post to %s: %w", l.remote, err)
+		}
+		return nil
+	}
+}
+
 // Watch is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
 // is told anyway.
 func (s *Sessions) Watch(ctx context.Context, remote message.URL, path Path, m message.Message) error {
@@ -31,12 +77,11 @@ func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *m
 	if err := m.Check(); err != nil {
 		return err
 	}
-	size := m.RoutingSize() + m.OwnSize()
-	if size > maxMessage {
-		return fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, maxMessage)
+	key, p, err := weigh(m)
+	if err != nil {
+		return err
 	}
-	key := destinationKey{m.To, m.Type == message.Response}
-	p := posted{cost: costOf(uint64(size), 1), watched: watched}
+	p.watched = watched
 	for {
 		one, err := s.session(remote)
 		if err == nil {
@@ -52,6 +97,15 @@ func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *m
 	}
 }
 
+// weigh is what a session wants to know of a message before it takes it.
+func weigh(m *message.Message) (key destinationKey, p posted, err error) {
+	size := m.RoutingSize() + m.OwnSize()
+	if size > maxMessage {
+		return key, p, fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, maxMessage)
+	}
+	return destinationKey{m.To, m.Type == message.Response}, posted{cost: costOf(uint64(size), 1)}, nil
+}
+
 // post is Post for the session. again: the session was forgotten meanwhile.
 func (s *session) post(ctx context.Context, path Path, key destinationKey, m *message.Message, p posted) (again bool, err error) {
 	s.mu.Lock()
@@ -65,11 +119,18 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, m *me
 	}
 	d := s.out.at(key)
 	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, p.cost, s.peerInbox()) && s.fits(p.cost) {
-		if now := s.take(d, path, m, p); s.maySend(now) {
-			s.sendNow(now)
+		s.take(d, path, m, p)
+		switch {
+		case s.sendingOn != nil && !s.inline: // the pump, which looks again when it has
+		case s.maySend():
+			s.sendNow()
 			return false, nil
+		default:
+			s.poke()
+			if !s.inline {
+				s.sleepsTo = 0
+			}
 		}
-		s.poke()
 		s.unlock()
 		return false, nil
 	}
@@ -82,16 +143,21 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, m *me
 	return false, s.wait(ctx, d, &waiter{posted: p, message: *m, path: path, taken: make(chan struct{})})
 }
 
-// take puts the message into the ring, and says when; the caller has it sent. mu is held.
-func (s *session) take(d *destination, path Path, m *message.Message, p posted) (now time.Duration) {
-	now = s.all.now()
+// take puts the message into the ring; the caller has it sent. Where the pump is awake it says when the message expires: to
+// look at the clock takes as long as much of the rest. mu is held.
+func (s *session) take(d *destination, path Path, m *message.Message, p posted) {
+	switches := !path.IsZero() && path != s.path
+	var now, due time.Duration
+	if awake := s.pumping && s.sleepsTo == 0 && !s.inline; switches || !awake {
+		now = s.all.now()
+		due = s.expiry(now)
+	}
 	s.all.sending.Add(int64(p.cost) + recordCost)
 	s.out.add(d, record{number: s.ring.next, id: m.ID, from: m.From, cost: uint32(p.cost), kind: m.Type, watched: p.watched})
-	s.ring.push(m, s.expiry(now))
-	if !path.IsZero() && path != s.path && (path != s.failed || now >= s.failedTo) {
+	s.ring.push(m, due)
+	if switches && (path != s.failed || now >= s.failedTo) {
 		s.switchTo(path, now)
 	}
-	return now
 }
 
 // expiry is when what enters the ring now is given up, 0: never.

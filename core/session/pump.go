@@ -61,6 +61,7 @@ func (s *session) pump() {
 			s.handed(path, err)
 			continue
 		}
+		s.ring.date(s.expiry(now)) // what was put in while the Route was asked for
 		due := s.due()
 		if due == 0 {
 			if idle == 0 {
@@ -159,6 +160,7 @@ func (s *session) rest() {
 
 // tick does what is due by time. mu is held.
 func (s *session) tick(now time.Duration) {
+	s.ring.date(s.expiry(now))
 	s.expire(now)
 	if s.tellNow || s.tellDue != 0 && now >= s.tellDue {
 		s.collect(now)

@@ -18,8 +18,9 @@ type ring struct {
 	entries    []entry
 	texts      tape // of the messages and the records
 	routings   tape
-	records    int // how many of the numbers are records of the session itself
-	reported   int // what these are counted with
+	dated      uint64 // those below it have their time to expire
+	records    int    // how many of the numbers are records of the session itself
+	reported   int    // what these are counted with
 
 	last   message.Message // the last one that was pushed, without ID and body
 	latest uint64          // where its routing begins; it ends with the tape
@@ -29,7 +30,7 @@ type entry struct {
 	text    uint64        // where it begins
 	routing uint64        // where its routing begins; it is below the next other one
 	before  uint64        // what those before it have in binary form
-	due     time.Duration // when it expires; 0: never
+	due     time.Duration // when it expires; 0: never, or see date
 	extent  uint32        // of the routing, in bytes; 0: a record of the session itself, not a message
 }
 
@@ -80,6 +81,16 @@ func (r *ring) push(m *message.Message, due time.Duration) {
 	r.add(extent+uint64(own), uint32(extent), due)
 	var room [96]byte
 	r.texts.write(m.AppendOwnHead(binary.AppendUvarint(room[:0], uint64(own)<<1|shortForm)), m.Body)
+}
+
+// date has everything that was put in without a time expire then.
+func (r *ring) date(due time.Duration) {
+	for n := max(r.dated, r.base); n < r.next; n++ {
+		if e := r.entry(n); e.due == 0 {
+			e.due = due
+		}
+	}
+	r.dated = r.next
 }
 
 // pushRecord adds a record of the session itself.

@@ -150,3 +150,45 @@ func TestLimits(t *testing.T) {
 		}
 	})
 }
+
+// A line outlives the session that it was made for: one that never paired is forgotten when it is idle.
+func TestLineOfAForgottenSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Options{}, nil)
+		line, err := p.a.Line(bob, direct)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := p.a.lookup(bob)
+		old.mu.Lock()
+		p.a.forget(old)
+		old.mu.Unlock()
+		var m message.Message
+		for n := uint64(1); n <= 3; n++ {
+			m = letter(n, 20)
+			if err := line.Post(t.Context(), &m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		wantRun(t, p.delivered(), 1, 3)
+		if line.one.Load() != p.a.lookup(bob) {
+			t.Error("the line still looks up its session for each message")
+		}
+		m.Body = []byte("text")
+		if err := line.Post(t.Context(), &m); !errors.Is(err, message.ErrMalformed) {
+			t.Errorf("a body that is no object: %v", err)
+		}
+		if err := p.a.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		m = letter(4, 20)
+		if err := line.Post(t.Context(), &m); !errors.Is(err, ErrClosed) {
+			t.Errorf("post after Close: %v", err)
+		}
+		if _, err := p.a.Line(alice, direct); !errors.Is(err, ErrSelf) {
+			t.Errorf("a line to oneself: %v", err)
+		}
+		p.close(t)
+	})
+}

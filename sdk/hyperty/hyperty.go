@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,10 +36,12 @@ type Hyperty struct {
 	handler   func(context.Context, Received)
 	responses func(context.Context, message.Message)
 	objects   *syncher.Syncher
-	listening bool        // Handle or Receive has been called
-	deaf      bool        // neither was, for as long as a message waits
-	lastTo    message.URL // that a message was posted to
-	tracked   int         // messages without a final state
+	listening bool // Handle or Receive has been called
+	deaf      bool // neither was, for as long as a message waits
+	tracked   int  // messages without a final state
+
+	lastTo atomic.Pointer[message.URL] // one that was checked lately, to be posted to
+	misses atomic.Uint32               // how many were checked
 }
 
 // takingBus is a bus on which a listener can say when it has taken a message.

@@ -59,3 +59,12 @@ func (b *localBus) track(ctx context.Context, m *message.Message, tell func(Outc
 	}
 	return b.attachment.Watch(ctx, *m, tell)
 }
+
+// Post is the MiniBus's, without its way to Out: every message of the hyperty takes it.
+func (b *localBus) Post(ctx context.Context, m message.Message) error {
+	b.Number(&m)
+	if err := m.Check(); err != nil {
+		return err
+	}
+	return b.attachment.Post(ctx, m)
+}

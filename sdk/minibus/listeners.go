@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -15,6 +16,8 @@ type Listeners struct {
 
 	mu sync.RWMutex
 	at map[message.URL][]*listener // never changed in place: a reader keeps the slice without the lock
+
+	joined atomic.Uint64 // how often one was added
 }
 
 // listener is one listener's inbox; where it has two, responses go to the second.
@@ -77,6 +80,7 @@ func (l *Listeners) add(at message.URL, in *listener) (stop func()) {
 	l.mu.Lock()
 	l.at[at] = append(slices.Clip(l.at[at]), in)
 	l.mu.Unlock()
+	l.joined.Add(1)
 	return func() {
 		l.mu.Lock()
 		rest := slices.DeleteFunc(slices.Clone(l.at[at]), func(other *listener) bool { return other == in })
@@ -169,6 +173,9 @@ func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Messa
 	}
 	return n, err
 }
+
+// Joined is another number when somebody has begun to listen: what was not listened to before is not, while it is the same.
+func (l *Listeners) Joined() uint64 { return l.joined.Load() }
 
 // Has tells whether anybody listens to at.
 func (l *Listeners) Has(at message.URL) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -19,8 +20,10 @@ const MaxRequests = 1 << 16
 type Requests struct {
 	Timeout time.Duration // 0: [DefaultTimeout]
 
+	last  uint64        // the number before the first
+	given atomic.Uint64 // numbers
+
 	mu      sync.Mutex
-	last    uint64
 	waiting map[requestKey]chan message.Message
 	closed  bool
 }
@@ -33,10 +36,7 @@ type requestKey struct {
 // Number gives m an ID where it has none.
 func (r *Requests) Number(m *message.Message) {
 	if m.ID.IsZero() {
-		r.mu.Lock()
-		r.last++
-		m.ID = message.NumberID(r.last)
-		r.mu.Unlock()
+		m.ID = message.NumberID(r.last + r.given.Add(1))
 	}
 }
 
