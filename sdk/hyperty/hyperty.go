@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,10 +36,11 @@ type Hyperty struct {
 	handler   func(context.Context, Received)
 	responses func(context.Context, message.Message)
 	objects   *syncher.Syncher
-	listening bool        // Handle or Receive has been called
-	deaf      bool        // neither was, for as long as a message waits
-	lastTo    message.URL // that a message was posted to
-	tracked   int         // messages without a final state
+	ears      atomic.Pointer[ears] // handler, responses and objects, for take
+	listening bool                 // Handle or Receive has been called
+	deaf      bool                 // neither was, for as long as a message waits
+	lastTo    message.URL          // that a message was posted to
+	tracked   int                  // messages without a final state
 }
 
 // takingBus is a bus on which a listener can say when it has taken a message.
@@ -55,6 +57,7 @@ func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context
 		done:     make(chan struct{}),
 		handling: make(chan struct{}),
 	}
+	h.hear()
 	if b, ok := bus.(takingBus); ok {
 		h.stop = b.ListenTaking(url, h.take)
 	} else {
@@ -80,6 +83,7 @@ func (h *Hyperty) Objects() *syncher.Syncher {
 	defer h.mu.Unlock()
 	if h.objects == nil {
 		h.objects = syncher.New(syncher.Options{Bus: h.bus, Owner: h.url, Runtime: h.runtime, Log: h.log})
+		h.hear()
 		if h.why != nil {
 			h.objects.Close()
 		}
