@@ -152,8 +152,10 @@ func (rt *Runtime) deliverRun(r *session.Run) int {
 	if r.Messages[0].Message.Type == message.Create { // see admit
 		return 0
 	}
+	received := &rt.counts.of(r.Remote).received
+	received.Add(uint64(len(r.Messages))) // before a handler has one
 	n := rt.bus.AcceptRun(r.Remote, r.Messages)
-	rt.counts.of(r.Remote).received.Add(uint64(n))
+	received.Add(-uint64(len(r.Messages) - n)) // deliver counts these
 	return n
 }
 
