@@ -20,27 +20,40 @@ var (
 
 // Register makes a hyperty of an application in this process; see hyperty.Runtime.
 func (rt *Runtime) Register(ctx context.Context, r hyperty.Registration) (*hyperty.Hyperty, error) {
-	return hyperty.Local(ctx, rt.URL(), func(ctx context.Context, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
-		return rt.Attach(ctx, r, deliver)
+	return hyperty.Local(ctx, rt.URL(), func(ctx context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
+		return rt.attach(ctx, r, &attachment{
+			listen: func(at message.URL) (stop func()) { return rt.bus.ListenThrough(at, to) },
+			give:   func(ctx context.Context, m message.Message) { to.Hand(ctx, m, minibus.Receipt{}) },
+		})
 	})
 }
 
 // Attach registers a hyperty; see api.Backend.
 func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
+	return rt.attach(ctx, r, &attachment{
+		listen: func(at message.URL) (stop func()) { return rt.bus.ListenApart(at, deliver) },
+		give:   func(ctx context.Context, m message.Message) { deliver(ctx, m, minibus.Receipt{}) },
+	})
+}
+
+// attach registers a hyperty and gives it its place.
+func (rt *Runtime) attach(ctx context.Context, r hyperty.Registration, a *attachment) (hyperty.Attachment, error) {
 	url, err := rt.registry.RegisterHyperty(ctx, registry.Hyperty{
 		Name: r.Name, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &attachment{rt: rt, url: url, deliver: deliver, stop: rt.bus.ListenApart(url, deliver)}, nil
+	a.rt, a.url, a.stop = rt, url, a.listen(url)
+	return a, nil
 }
 
 // attachment is one hyperty's place on the MessageBus.
 type attachment struct {
 	rt      *Runtime
 	url     message.URL
-	deliver minibus.TakingHandler
+	listen  func(at message.URL) (stop func())           // has what is sent there given to the hyperty
+	give    func(ctx context.Context, m message.Message) // gives it a message
 	stop    func()
 	streams streams
 }
@@ -67,7 +80,7 @@ func (a *attachment) post(ctx context.Context, m message.Message) error {
 	done, err := a.rt.notices.post(a, m)
 	if done {
 		a.rt.watched.settle(keyOf(m.From, m.ID), hyperty.Outcome{State: hyperty.Delivered})
-		a.deliver(ctx, m.Respond(message.CodeOK, nil), minibus.Receipt{})
+		a.give(ctx, m.Respond(message.CodeOK, nil))
 	}
 	if done || err != nil {
 		return err

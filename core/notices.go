@@ -72,7 +72,7 @@ func (n *notices) post(a *attachment, m message.Message) (done bool, err error) 
 			n.by[u] = map[message.URL]func(){}
 		}
 		if n.by[u][a.url] == nil {
-			n.by[u][a.url] = n.rt.bus.ListenApart(u, a.deliver)
+			n.by[u][a.url] = a.listen(u)
 		}
 	}
 	return false, nil

@@ -146,6 +146,19 @@ func (rt *Runtime) deliver(ctx context.Context, d *session.Delivery) bool {
 	return rt.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Door: door, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
 }
 
+// deliverRun is deliver for several messages that have all the same but their IDs and bodies; see session.Options. What
+// needs to be looked at one by one it leaves to deliver.
+func (rt *Runtime) deliverRun(r *session.Run) int {
+	if r.Messages[0].Message.Type == message.Create { // see admit
+		return 0
+	}
+	received := &rt.counts.of(r.Remote).received
+	received.Add(uint64(len(r.Messages))) // before a handler has one
+	n := rt.bus.AcceptRun(r.Remote, r.Messages)
+	received.Add(-uint64(len(r.Messages) - n)) // deliver counts these
+	return n
+}
+
 // admit checks what only the session knows: a runtime may invite a Handler of this runtime in its own name alone. Else
 // it could have the connection with somebody else replaced.
 func (rt *Runtime) admit(remote message.URL, m message.Message) error {

@@ -75,6 +75,26 @@ func (b *MessageBus) Accept(ctx context.Context, a *Arrival) bool {
 	return true
 }
 
+// AcceptRun is Accept without waiting for messages that have all the same but their IDs and bodies. It returns how many of
+// them, from the first, have been delivered; with the others nothing was done, and they are for Accept, which also says
+// what is wrong with them. The caller may use run again when AcceptRun has returned.
+func (b *MessageBus) AcceptRun(remote message.URL, run []minibus.Handed) int {
+	if len(run) == 0 || run[0].Message.Type == message.Response || b.trace.Watched() {
+		return 0
+	}
+	m := &run[0].Message
+	for i := range run {
+		if run[i].Message.Check() != nil {
+			run = run[:i]
+			break
+		}
+	}
+	if b.authority != nil && b.authority.Verify(b.ended, remote, m.From) != nil {
+		return 0
+	}
+	return b.listeners.HandRun(m.To, run)
+}
+
 // reject answers a message that is not delivered. It is false where the answer has to wait and may not.
 func (b *MessageBus) reject(ctx context.Context, a *Arrival, err error) bool {
 	if !b.Answer(ctx, a.Remote, a.Message, err) && !a.Wait {

@@ -119,6 +119,11 @@ func (b *MessageBus) ListenApart(at message.URL, h minibus.TakingHandler) (stop 
 	return b.listeners.ListenApart(at, h)
 }
 
+// ListenThrough is Listen for a listener with a queue of its own: messages go there at once.
+func (b *MessageBus) ListenThrough(at message.URL, to minibus.Receiver) (stop func()) {
+	return b.listeners.ListenThrough(at, to)
+}
+
 // Forward has every message for the address at also sent to the runtime remote: a subscription from outside. Each
 // remote has an inbox of its own, so that a slow one holds up nobody.
 func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {

@@ -13,7 +13,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -251,4 +253,64 @@ func TestOrderPerSenderAndReceiver(t *testing.T) {
 	}
 	wg.Wait()
 	<-done
+}
+
+// picky says that addresses of away belong to the runtime away, and waits for nobody.
+type picky struct {
+	outside
+	asked atomic.Int32
+}
+
+func (p *picky) Verify(_ context.Context, remote, from message.URL) error {
+	p.asked.Add(1)
+	if remote != away {
+		return fmt.Errorf("%s is not %s's", from, remote)
+	}
+	return nil
+}
+
+// A run is delivered as its messages would be one by one; what cannot be is left for Accept, and nothing is done with it.
+func TestAcceptRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hub trace.Hub
+		b, out := bus.New(bus.Options{Runtime: home, Inbox: 100, Trace: &hub}), &picky{}
+		defer b.Close()
+		b.Connect(out, out, out)
+		got := 0
+		run := func(kind message.Type, n int) (list []minibus.Handed) {
+			for i := range n {
+				list = append(list, minibus.Handed{Message: message.Message{ID: message.NumberID(uint64(i) + 1), Type: kind, From: bob, To: alice, Body: []byte(`{}`)}})
+			}
+			return list
+		}
+		if n := b.AcceptRun(away, run(message.Update, 3)); n != 0 {
+			t.Errorf("%d delivered where nobody listens", n)
+		}
+		stop := b.Listen(alice, func(context.Context, message.Message) { got++ })
+		want := func(what string, n, wanted int) {
+			t.Helper()
+			synctest.Wait()
+			if n != wanted || got != wanted {
+				t.Errorf("%s: %d delivered, %d came, want %d", what, n, got, wanted)
+			}
+			got = 0
+		}
+		out.asked.Store(0)
+		want("a run", b.AcceptRun(away, run(message.Update, 30)), 30)
+		if n := out.asked.Load(); n != 1 {
+			t.Errorf("asked %d times whose the address is", n)
+		}
+		want("more than there is room for", b.AcceptRun(away, run(message.Update, 130)), 100)
+		want("a runtime whose address it is not", b.AcceptRun(home+"2", run(message.Update, 3)), 0)
+		want("responses", b.AcceptRun(away, run(message.Response, 3)), 0)
+		bad := run(message.Update, 30)
+		bad[20].Message.Body = []byte(`[]`)
+		want("what is no message", b.AcceptRun(away, bad), 20)
+		end := hub.Watch(func(trace.Event) {})
+		want("while somebody watches", b.AcceptRun(away, run(message.Update, 3)), 0)
+		end()
+		want("when nobody does any more", b.AcceptRun(away, run(message.Update, 3)), 3)
+		stop()
+		want("when the listener has gone", b.AcceptRun(away, run(message.Update, 3)), 0)
+	})
 }

@@ -52,9 +52,9 @@ func newHouse(tb testing.TB, name string, seed byte) *house {
 		},
 		Refuse: func(message.URL, message.Message, error) {},
 	})
-	h.app, err = hyperty.Local(tb.Context(), h.url, func(_ context.Context, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
+	h.app, err = hyperty.Local(tb.Context(), h.url, func(_ context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
 		url := message.URL("hyperty://example.com/" + name)
-		return &seat{h, url, h.bus.ListenApart(url, deliver)}, nil
+		return &seat{h, url, h.bus.ListenThrough(url, to)}, nil
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -35,6 +35,7 @@ func newHouse(self, other person, o Options) *house {
 	o.Deliver = func(ctx context.Context, d *Delivery) bool {
 		return h.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
 	}
+	o.DeliverRun = func(r *Run) int { return h.bus.AcceptRun(r.Remote, r.Messages) }
 	h.sessions = New(o)
 	return h
 }

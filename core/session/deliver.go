@@ -31,15 +31,17 @@ type parcel struct {
 	account *account
 	again   bool // the first has been tried before
 	lent    bool // wire and routing are somebody else's memory
+	memory  int  // bytes of the memory that wire is a part of, where it is not lent
+	here    bool // Receive's caller has the walk: nothing may be waited for
 }
 
-// putIn takes the messages in p, so many of them, into the inbox; its memory is not ours. mu is held.
+// putIn takes the messages in p, so many of them, into the inbox. mu is held.
 func (s *session) putIn(p parcel, messages, cost int) {
 	s.inbox.cost += cost
 	s.all.waiting.Add(int64(cost))
 	p.account = s.account
 	if messages <= shortRun && !s.inbox.walked && len(s.inbox.parcels) == 0 && !s.closed {
-		p.lent = true
+		p.here = true
 		s.here, s.inbox.walked = p, true
 		s.all.wg.Add(1)
 		return
@@ -51,7 +53,9 @@ func (s *session) putIn(p parcel, messages, cost int) {
 
 // own makes the memory of p its own.
 func (p *parcel) own() {
-	p.wire, p.routing, p.lent = bytes.Clone(p.wire), bytes.Clone(p.routing), false
+	if p.lent {
+		p.wire, p.routing, p.lent, p.memory = bytes.Clone(p.wire), bytes.Clone(p.routing), false, len(p.wire)
+	}
 }
 
 // handOver gives the walk to the deliverer where there is something to deliver and nobody has it. mu is held.
@@ -162,91 +166,4 @@ func (s *session) nextWalk(timer *time.Timer) bool {
 			s.mu.Unlock()
 		}
 	}
-}
-
-// walker takes the messages out of parcels, one after the other.
-type walker struct {
-	s      *session
-	parser message.Parser
-	d      Delivery
-	to     destinationKey // of the last message
-	run    int            // how many messages before it had the same
-}
-
-// shortRun is how many messages to one destination one behind the other get a copy of their bodies: each of them could
-// keep the memory of a whole frame that is nearly all others'. In longer runs that is little for each. Frames with at
-// most so many messages are not copied as a whole.
-const shortRun = 8
-
-// walk delivers the messages of p. ended: the runtime ends. In lent memory it stops where something would have to be
-// waited for; left is what has not been delivered then.
-func (w *walker) walk(p *parcel) (left parcel, ended bool) {
-	s := w.s
-	defer func() { w.d = Delivery{} }()
-	routing := p.routing
-	if routing != nil {
-		w.parser.Routing(routing)
-	}
-	number := p.first
-	for wire, rest := p.wire, []byte(nil); len(wire) > 0; number, wire = number+1, rest {
-		var one part
-		var ok bool
-		if one, rest, ok = cut(wire, len(routing)); !ok {
-			break // cannot be: Receive has checked it
-		}
-		if one.size == 0 {
-			continue
-		}
-		if s.all.life.Err() != nil {
-			return left, true
-		}
-		if one.routing != nil {
-			routing = one.routing
-			w.parser.Routing(routing)
-		}
-		receipt := minibus.Receipt{By: p.account, Number: number, Cost: uint32(one.size + entryCost)}
-		w.d = Delivery{Remote: s.remote, Receipt: receipt, Again: p.again && number == p.first}
-		var err error
-		if w.d.Message, err = w.parser.Own(one.own); err != nil {
-			s.mu.Lock()
-			s.event(Event{Kind: Refused, Path: s.path, Why: err.Error()})
-			s.unlock()
-			receipt.Refused(message.CodeBadRequest)
-			continue
-		}
-		if w.pass(p, len(one.own)) {
-			continue
-		}
-		// Too many are behind: then all wait.
-		if p.lent {
-			left = parcel{wire: wire, routing: routing, first: number, account: p.account, again: true}
-			left.own()
-			return left, false
-		}
-		w.d.Wait = true
-		s.o.Deliver(s.all.life, &w.d)
-	}
-	return left, false
-}
-
-// pass gives the message, of so many bytes in p, to its destination, or to the queue of one that is behind. It is false
-// where there are too many of these.
-func (w *walker) pass(p *parcel, size int) bool {
-	s := w.s
-	key := destinationKey{w.d.Message.To, w.d.Message.Type == message.Response}
-	if key != w.to {
-		w.to, w.run = key, 0
-	}
-	w.run++
-	if s.held.n.Load() > 0 && s.held.behind(key, &w.d) {
-		return true
-	}
-	if p.lent || w.run <= shortRun && len(p.wire) > 4*size {
-		w.d.Message.Body = bytes.Clone(w.d.Message.Body)
-	}
-	if s.o.Deliver(s.all.life, &w.d) {
-		return true
-	}
-	w.d.Again = true
-	return s.holdUp(key, &w.d)
 }

@@ -46,6 +46,11 @@
 // outstanding.go. The receiver says what was taken in records that are numbered, acknowledged and sent again like
 // messages: see report.go. A listener that is full gets a queue and a goroutine, as long as it is: see held.go.
 //
+// Such messages are also delivered together, in runs of up to 32: who they are from and who listens is asked once for all
+// of them. What a listener leaves of a run is delivered one by one. A frame of some size is opened into memory of its own,
+// which the bodies of its messages stay in, unless one to a destination would keep much more memory alive than it has
+// bytes: then it is copied. Of smaller frames each body is copied, or the whole.
+//
 // A message that comes alone wakes nobody: who posts it sends it, where the path takes it without waiting, and the
 // goroutine that hands a frame to Receive delivers its message. Where messages come in a row the pump sends, and packs
 // what has come while it was busy; a frame with many messages is left to the deliverer, while the next one is opened.

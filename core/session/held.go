@@ -1,10 +1,10 @@
 package session
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
-	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
 
@@ -19,7 +19,7 @@ type held struct {
 	by map[destinationKey]*heldQueue
 }
 
-// heldQueue is what waits for one destination. The bodies are the queue's own. Under load a destination is behind most of
+// heldQueue is what waits for one destination. The bodies are the queue's own, or have their memory nearly to themselves. Under load a destination is behind most of
 // the time, so nearly every message comes through here.
 type heldQueue struct {
 	waiting []heldMessage
@@ -34,27 +34,36 @@ type heldQueue struct {
 // same destination.
 const maxBlock = 16 << 10
 
+// lentMemory is what is said of bodies in memory that is somebody else's.
+const lentMemory = math.MaxInt
+
 type heldMessage struct {
-	message message.Message
-	receipt minibus.Receipt
-	again   bool
+	minibus.Handed
+	again bool
 }
 
-// behind queues the message where its destination is held up.
-func (h *held) behind(key destinationKey, d *Delivery) bool {
+// behind queues the messages, all to one destination, where that is held up. again: the first has been tried before. Each
+// of their bodies keeps so many bytes of memory.
+func (h *held) behind(key destinationKey, run []minibus.Handed, again bool, memory int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	q := h.by[key]
 	if q == nil {
 		return false
 	}
-	q.add(d)
+	q.add(run, again, memory)
 	return true
 }
 
-func (q *heldQueue) add(d *Delivery) {
-	m := d.Message
-	if body := m.Body; len(body) > 0 {
+func (q *heldQueue) add(run []minibus.Handed, again bool, memory int) {
+	for i := range run {
+		q.addOne(&run[i], again && i == 0, memory)
+	}
+}
+
+func (q *heldQueue) addOne(in *minibus.Handed, again bool, memory int) {
+	m := in.Message
+	if body := m.Body; len(body) > 0 && len(body) < memory-memory/4 {
 		if len(body) > cap(q.block)-len(q.block) { // the first gets what it needs, later ones share
 			q.block = make([]byte, 0, max(len(body), min(2*cap(q.block), maxBlock)))
 		}
@@ -62,13 +71,13 @@ func (q *heldQueue) add(d *Delivery) {
 		q.block = append(q.block, body...)
 		m.Body = q.block[start:len(q.block):len(q.block)]
 	}
-	q.waiting = append(q.waiting, heldMessage{m, d.Receipt, d.Again})
-	q.cost.Add(int64(d.Receipt.Cost))
+	q.waiting = append(q.waiting, heldMessage{minibus.Handed{Message: m, Receipt: in.Receipt}, again})
+	q.cost.Add(int64(in.Receipt.Cost))
 	q.all.Add(1)
 }
 
-// holdUp begins a queue with the message. It is false where there are too many.
-func (s *session) holdUp(key destinationKey, d *Delivery) bool {
+// holdUp begins a queue with the messages, as behind takes them. It is false where there are too many.
+func (s *session) holdUp(key destinationKey, run []minibus.Handed, again bool, memory int) bool {
 	h := &s.held
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -79,7 +88,7 @@ func (s *session) holdUp(key destinationKey, d *Delivery) bool {
 		h.by = make(map[destinationKey]*heldQueue)
 	}
 	q := &heldQueue{}
-	q.add(d)
+	q.add(run, again, memory)
 	h.by[key] = q
 	h.n.Store(int32(len(h.by)))
 	s.all.wg.Add(1) // by the deliverer, which Close waits for as well
@@ -108,9 +117,9 @@ func (s *session) work(key destinationKey, q *heldQueue) {
 				return
 			}
 			one := &batch[i]
-			d = Delivery{Remote: s.remote, Message: one.message, Receipt: one.receipt, Wait: true, Again: one.again}
+			d = Delivery{Remote: s.remote, Message: one.Message, Receipt: one.Receipt, Wait: true, Again: one.again}
 			s.o.Deliver(s.all.life, &d)
-			q.cost.Add(-int64(batch[i].receipt.Cost))
+			q.cost.Add(-int64(batch[i].Receipt.Cost))
 			q.all.Add(-1)
 			batch[i] = heldMessage{}
 		}

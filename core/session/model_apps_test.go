@@ -87,6 +87,18 @@ func (a *apps) deliver(ctx context.Context, d *Delivery) bool {
 	return true
 }
 
+// deliverRun is the side's Options.DeliverRun. It stops anywhere: what it leaves is for deliver.
+func (a *apps) deliverRun(r *Run) (n int) {
+	for n < len(r.Messages) && !a.m.chance(0.05) {
+		one := &r.Messages[n]
+		if !a.deliver(a.ctx, &Delivery{Remote: r.Remote, Message: one.Message, Receipt: one.Receipt}) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
 // run is one application at work.
 func (a *apps) run(to int) {
 	for {

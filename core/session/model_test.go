@@ -267,7 +267,7 @@ func (m *model) start(i int) {
 		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
 			return m.send(ctx, i, path, frames)
 		},
-		Deliver: a.deliver, Events: m.event,
+		Deliver: a.deliver, DeliverRun: a.deliverRun, Events: m.event,
 		Refuse: func(message.URL, message.Message, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()

@@ -43,6 +43,10 @@ type Options struct {
 	// returns when the listener has them, or ctx ends, which is with Close. Others go on. d is the session's again when
 	// it has returned. d.Receipt has to be settled in the end: until then the message counts as waiting here.
 	Deliver func(ctx context.Context, d *Delivery) bool
+	// DeliverRun is Deliver without Wait for several messages at once. It returns how many of them, from the first, it has
+	// taken as Deliver does; the others are given to Deliver. The messages are the session's again when it has returned.
+	// Without it each is given to Deliver.
+	DeliverRun func(r *Run) int
 	// Refuse is told that nobody will take m, a message of remote that Deliver has accepted: m's sender is to be told
 	// why. It must not wait.
 	Refuse func(remote message.URL, m message.Message, why error)

@@ -43,12 +43,22 @@ type arrival struct {
 	head
 	fields
 	extent
-	parts []byte // messages and records
+	parts  []byte // messages and records
+	memory int    // bytes of the memory that parts is a part of, where it is not the frame's; 0: it is
 }
+
+// ownFrom is from how many bytes on a frame is opened into memory that its messages keep. Most of those frames have
+// one large message, or so many that they would be copied as a whole.
+const ownFrom = 4 << 10
 
 // open opens a sealed frame and reads it.
 func open(aead cipher.AEAD, h head, frame []byte) (a arrival, err error) {
-	body, err := unseal(aead, frame)
+	to := frame[sealedHead:sealedHead]
+	if h.kind == data && len(frame) >= ownFrom {
+		to = make([]byte, 0, len(frame)-sealedHead-tagSize)
+		a.memory = cap(to)
+	}
+	body, err := unsealTo(to, aead, frame)
 	if err != nil {
 		return a, err
 	}
@@ -210,7 +220,7 @@ func (s *session) accept(a *arrival, now time.Duration) {
 		s.answerSoon()
 		return
 	}
-	p, e := parcel{wire: a.parts, first: s.next}, a.extent
+	p, e := parcel{wire: a.parts, first: s.next, lent: a.memory == 0, memory: a.memory}, a.extent
 	if s.next > a.first {
 		p.routing, p.wire = skip(a.parts, s.next-a.first)
 		e, _ = measure(p.wire, len(p.routing)) // no error: all of it was measured

@@ -32,6 +32,11 @@ type told struct {
 	spans []span
 }
 
+// follows tells whether message number is the one behind the last of these.
+func (t *told) follows(code int, number uint64) bool {
+	return t.code == code && len(t.spans) > 0 && t.spans[len(t.spans)-1].b == number
+}
+
 // account is what this side owes one incarnation of the remote runtime word of. Listeners settle messages in it without
 // holding up the session.
 type account struct {
@@ -63,7 +68,12 @@ func (a *account) Settled(number uint64, cost uint32, code int) {
 	first, much := !a.due, !a.now && a.cost >= a.much
 	a.due = true
 	a.now = a.now || much
-	a.add(code, span{number, number + 1})
+	if n := len(a.owed); n == 1 && a.owed[0].follows(code, number) { // as it is nearly always
+		t := &a.owed[0]
+		t.spans[len(t.spans)-1].b = number + 1
+	} else {
+		a.add(code, span{number, number + 1})
+	}
 	a.mu.Unlock()
 	if first || much {
 		a.s.owes(much)

@@ -101,7 +101,12 @@ func seal(aead cipher.AEAD, frame []byte) []byte {
 
 // unseal opens a frame in place.
 func unseal(aead cipher.AEAD, frame []byte) ([]byte, error) {
-	return aead.Open(frame[sealedHead:sealedHead], frame[headSize:sealedHead], frame[sealedHead:], frame[:sealedHead])
+	return unsealTo(frame[sealedHead:sealedHead], aead, frame)
+}
+
+// unsealTo opens a frame and appends what is in it to b, which is not in the frame's memory, or begins where unseal has it.
+func unsealTo(b []byte, aead cipher.AEAD, frame []byte) ([]byte, error) {
+	return aead.Open(b, frame[headSize:sealedHead], frame[sealedHead:], frame[:sealedHead])
 }
 
 // of is what opens frames of that epoch; nil: nothing does. It changes nothing that matters.

@@ -36,9 +36,10 @@ type Hyperty struct {
 	handler   func(context.Context, Received)
 	responses func(context.Context, message.Message)
 	objects   *syncher.Syncher
-	listening bool // Handle or Receive has been called
-	deaf      bool // neither was, for as long as a message waits
-	tracked   int  // messages without a final state
+	ears      atomic.Pointer[ears] // handler, responses and objects, for take
+	listening bool                 // Handle or Receive has been called
+	deaf      bool                 // neither was, for as long as a message waits
+	tracked   int                  // messages without a final state
 
 	lastTo atomic.Pointer[message.URL] // one that was checked lately, to be posted to
 	misses atomic.Uint32               // how many were checked
@@ -58,6 +59,7 @@ func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context
 		done:     make(chan struct{}),
 		handling: make(chan struct{}),
 	}
+	h.hear()
 	if b, ok := bus.(takingBus); ok {
 		h.stop = b.ListenTaking(url, h.take)
 	} else {
@@ -83,6 +85,7 @@ func (h *Hyperty) Objects() *syncher.Syncher {
 	defer h.mu.Unlock()
 	if h.objects == nil {
 		h.objects = syncher.New(syncher.Options{Bus: h.bus, Owner: h.url, Runtime: h.runtime, Log: h.log})
+		h.hear()
 		if h.why != nil {
 			h.objects.Close()
 		}

@@ -62,12 +62,12 @@ func (t telling) Failed(_ uint64, _ uint32, _ message.Message, e error) {
 }
 
 func (h *hall) Register(ctx context.Context, r Registration) (*Hyperty, error) {
-	return Local(ctx, runtimeURL, func(_ context.Context, deliver minibus.TakingHandler) (Attachment, error) {
+	return Local(ctx, runtimeURL, func(_ context.Context, to minibus.Receiver) (Attachment, error) {
 		if r.Name == "taken" {
 			return nil, &message.ResponseError{Code: message.CodeConflict}
 		}
 		url := message.URL("hyperty://example.com/" + r.Name)
-		return &seat{h, url, h.listeners.ListenTaking(url, deliver)}, nil
+		return &seat{h, url, h.listeners.ListenThrough(url, to)}, nil
 	})
 }
 

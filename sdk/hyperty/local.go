@@ -3,32 +3,21 @@ package hyperty
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
 
-// Local makes a Hyperty in the runtime's own process. attach registers it there; it has deliver called for every
-// message that comes for it, in order; a message is taken when the application's handler has returned. runtime is the
+// Local makes a Hyperty in the runtime's own process. attach registers it there and has every message that comes for it
+// given to the receiver, in order; a message is taken when the application's handler has returned. runtime is the
 // runtime's URL.
-func Local(ctx context.Context, runtime message.URL, attach func(ctx context.Context, deliver minibus.TakingHandler) (Attachment, error)) (*Hyperty, error) {
+func Local(ctx context.Context, runtime message.URL, attach func(ctx context.Context, to minibus.Receiver) (Attachment, error)) (*Hyperty, error) {
 	var attachment Attachment
-	attached := make(chan struct{}) // closed when attachment may be read
-	bus := &localBus{}
-	bus.MiniBus = minibus.New(minibus.Options{Out: func(ctx context.Context, m message.Message) error {
+	bus := &localBus{attached: make(chan struct{})}
+	bus.MiniBus = minibus.New(minibus.Options{Inbox: localInbox, Out: func(ctx context.Context, m message.Message) error {
 		return attachment.Post(ctx, m)
 	}})
-	got, err := attach(ctx, func(ctx context.Context, m message.Message, r minibus.Receipt) {
-		select {
-		case <-attached:
-			if bus.Hand(ctx, m, r) {
-				return
-			}
-		case <-ctx.Done():
-		}
-		r.Failed(m, &message.ResponseError{Code: message.CodeNotFound, From: m.To, Description: fmt.Sprintf("nobody listens to %s", m.To)})
-	})
+	got, err := attach(ctx, bus)
 	if err != nil {
 		bus.Close()
 		return nil, err
@@ -42,14 +31,53 @@ func Local(ctx context.Context, runtime message.URL, attach func(ctx context.Con
 		}
 		return err
 	})
-	close(attached)
+	close(bus.attached)
 	return h, nil
 }
 
-// localBus is the bus of a hyperty in the runtime's own process.
+// localInbox is how many messages wait for a hyperty in the runtime's process: it is the only queue before its handler.
+const localInbox = 2 * minibus.DefaultInbox
+
+// localBus is the bus of a hyperty in the runtime's own process. Messages come into its inboxes from who delivers in the
+// runtime, without another goroutine between.
 type localBus struct {
 	*minibus.MiniBus
 	attachment Attachment
+	attached   chan struct{} // closed when the hyperty listens and attachment may be read
+}
+
+var _ minibus.Receiver = (*localBus)(nil)
+
+// Hand waits until the hyperty listens, then for room.
+func (b *localBus) Hand(ctx context.Context, m message.Message, r minibus.Receipt) (taken bool) {
+	select {
+	case <-b.attached:
+		return b.MiniBus.Hand(ctx, m, r)
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// HandNow takes nothing before the hyperty listens.
+func (b *localBus) HandNow(m message.Message, r minibus.Receipt) (taken bool) {
+	return b.listens() && b.MiniBus.HandNow(m, r)
+}
+
+// HandRun takes nothing before the hyperty listens.
+func (b *localBus) HandRun(run []minibus.Handed) int {
+	if !b.listens() {
+		return 0
+	}
+	return b.MiniBus.HandRun(run)
+}
+
+func (b *localBus) listens() bool {
+	select {
+	case <-b.attached:
+		return true
+	default:
+		return false
+	}
 }
 
 func (b *localBus) track(ctx context.Context, m *message.Message, tell func(Outcome)) error {

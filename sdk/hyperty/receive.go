@@ -70,6 +70,7 @@ func (h *Hyperty) Handle(f func(ctx context.Context, m Received)) {
 	defer h.mu.Unlock()
 	first := h.handler == nil
 	h.handler, h.listening, h.deaf = f, true, false
+	h.hear()
 	if first && f != nil {
 		select {
 		case <-h.handling:
@@ -85,6 +86,7 @@ func (h *Hyperty) Handle(f func(ctx context.Context, m Received)) {
 func (h *Hyperty) HandleResponses(f func(ctx context.Context, m message.Message)) {
 	h.mu.Lock()
 	h.responses = f
+	h.hear()
 	h.mu.Unlock()
 }
 
@@ -108,25 +110,33 @@ func (h *Hyperty) Receive(ctx context.Context) (Received, error) {
 	}
 }
 
+// ears are what a hyperty has for messages, together: they are looked at with every message.
+type ears struct {
+	handler   func(context.Context, Received)
+	responses func(context.Context, message.Message)
+	objects   bool
+}
+
+// hear makes a change known to take. mu is held.
+func (h *Hyperty) hear() { h.ears.Store(&ears{h.handler, h.responses, h.objects != nil}) }
+
 // take is the bus's listener at the hyperty's address.
 func (h *Hyperty) take(ctx context.Context, m message.Message, r minibus.Receipt) {
-	h.mu.Lock()
-	handler, responses, objects := h.handler, h.responses, h.objects
-	h.mu.Unlock()
+	with := h.ears.Load()
 	switch {
 	case m.Type == message.Response:
-		if responses != nil {
-			responses(ctx, m)
+		if with.responses != nil {
+			with.responses(ctx, m)
 		}
 	case h.ofObjects(&m):
-		if objects == nil && m.Type == message.Create { // else the syncher listens here too
+		if !with.objects && m.Type == message.Create { // else the syncher listens here too
 			refusal := m.Refuse(message.CodeNotFound, "%s observes no data objects", h.url)
 			_ = h.bus.Post(ctx, refusal)
 			r.Refused(message.CodeNotFound)
 			return
 		}
-	case handler != nil:
-		handler(ctx, Received{m, h})
+	case with.handler != nil:
+		with.handler(ctx, Received{m, h})
 	default:
 		if why := h.wait(ctx, Received{m, h}); why != nil {
 			h.unheard(ctx, m, r, why)

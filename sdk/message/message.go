@@ -44,19 +44,25 @@ func (m *Message) Check() error {
 		return fmt.Errorf("%w: no from", ErrMalformed)
 	case m.To == "":
 		return fmt.Errorf("%w: no to", ErrMalformed)
-	case len(m.Body) > MaxBody:
-		return fmt.Errorf("%w: a body of %d bytes, at most %d are allowed", ErrTooLarge, len(m.Body), MaxBody)
 	case len(m.Via) > MaxVia:
 		return fmt.Errorf("%w: crossed %d stubs, at most %d are allowed: a loop?", ErrMalformed, len(m.Via), MaxVia)
-	case len(m.Body) > 0 && !isObject(m.Body):
+	}
+	return checkBody(m.Body)
+}
+
+func checkBody(body []byte) error {
+	switch {
+	case len(body) > MaxBody:
+		return fmt.Errorf("%w: a body of %d bytes, at most %d are allowed", ErrTooLarge, len(body), MaxBody)
+	case len(body) > 0 && !isObject(body):
 		return fmt.Errorf("%w: the body is not a JSON object", ErrMalformed)
 	}
 	return nil
 }
 
 func isObject(b []byte) bool {
-	b = bytes.TrimLeft(b, " \t\r\n")
-	return len(b) > 1 && b[0] == '{'
+	i := skipSpace(b, 0)
+	return len(b)-i > 1 && b[i] == '{'
 }
 
 // Crossed tells whether m has passed the stub or door u.

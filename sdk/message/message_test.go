@@ -296,6 +296,48 @@ func TestParserRouting(t *testing.T) {
 	}
 }
 
+// What was found of a routing is not said of another one, however it was read.
+func TestParserChecksEachRouting(t *testing.T) {
+	var p message.Parser
+	good := message.Message{ID: message.NumberID(1), Type: message.Update, From: "hyperty://a.example/x", To: "hyperty://b.example/y", Body: []byte(`{"a":1}`)}
+	own, bad := good.AppendOwnHead(nil), good
+	own = append(own, good.Body...)
+	bad.From = ""
+	short := bad.AppendRouting(nil)
+	short = append(short[:2:2], short[4:]...) // without the empty field
+	for range 2 {
+		for _, text := range [][]byte{good.AppendRouting(nil), short, short, good.AppendRouting(nil)} {
+			p.Routing(text)
+			for range 2 {
+				got := message.Message{From: "hyperty://a.example/before"}
+				err := p.OwnTo(&got, own)
+				if &text[0] == &short[0] && (!errors.Is(err, message.ErrMalformed) || !reflect.DeepEqual(got, message.Message{})) {
+					t.Errorf("without from: %+v, %v", got, err)
+				}
+				if &text[0] != &short[0] && (err != nil || !reflect.DeepEqual(got, good)) {
+					t.Errorf("%+v, %v", got, err)
+				}
+			}
+			_, err := p.Parse(append(append([]byte(nil), text...), own...))
+			if (err == nil) != (&text[0] != &short[0]) {
+				t.Errorf("parsed as a whole: %v", err)
+			}
+		}
+	}
+	// One by one, whatever stands before or behind the number and the body.
+	p.Routing(good.AppendRouting(nil))
+	for _, text := range []string{"\x08\x01\x32\x02[]", "\x08\x01\x32\x02{", "\x08\x01\x32\x03{}", "\x08\x01\x32", "\x08", "\x08\x80", "\x08\x01\x32\x04{\"a}", "\x08\x01\x18\x01"} {
+		if m, err := p.Own([]byte(text)); !errors.Is(err, message.ErrMalformed) {
+			t.Errorf("%q gave %+v, %v", text, m, err)
+		}
+	}
+	for text, want := range map[string]string{"\x08\x01\x32\x02{}": "{}", "\x08\x01\x32\x04 {}\n": " {}\n", "\x32\x02{}\x08\x01": "{}", "\x08\x01\x32\x02{}\x78\x01": "{}", "\x08\x01\x32\x00": "", "\x08\x01": ""} {
+		if m, err := p.Own([]byte(text)); err != nil || string(m.Body) != want || m.ID != message.NumberID(1) {
+			t.Errorf("%q gave %+v, %v", text, m, err)
+		}
+	}
+}
+
 func FuzzJSON(f *testing.F) {
 	f.Add([]byte(`{"id":"1","type":"create","from":"hyperty://example.com/a","to":"hyperty://example.com/b","body":{"via":"hyperty://e/x","p2p":true,"source":"user://x/y"}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -23,6 +23,7 @@ type Parser struct {
 	text    []byte  // the routing that was read last
 	routing Message // the same, parsed
 	err     error   // what is wrong with it
+	checked bool    // it has been checked as a message's
 }
 
 // url is the address in data; last is the one that was in its place the last time.
@@ -65,7 +66,7 @@ func (p *Parser) Parse(b []byte) (Message, error) {
 // keep notes a routing that was read, where it has more than the known first bytes of it.
 func (p *Parser) keep(text []byte, known int, m *Message) {
 	if len(text) > known {
-		p.text, p.routing, p.err = append(p.text[:0], text...), *m, nil
+		p.text, p.routing, p.err, p.checked = append(p.text[:0], text...), *m, nil, false
 		p.routing.Via = slices.Clip(m.Via)
 	}
 }
@@ -76,7 +77,7 @@ func (p *Parser) Routing(b []byte) {
 		return
 	}
 	var m Message
-	p.text, p.routing, p.err = p.text[:0], Message{}, nil
+	p.text, p.routing, p.err, p.checked = p.text[:0], Message{}, nil, false
 	for at := 0; at < len(b); {
 		f, err := nextField(b[at:])
 		if err == nil && f.isOwn() {
@@ -96,36 +97,91 @@ func (p *Parser) Routing(b []byte) {
 
 // Own reads the second part of a binary form, of a message whose routing was read last. The message's Body aliases b;
 // messages with the same routing share their Via.
-func (p *Parser) Own(b []byte) (Message, error) {
-	if p.err != nil {
-		return Message{}, p.err
+func (p *Parser) Own(b []byte) (m Message, err error) {
+	err = p.OwnTo(&m, b)
+	return m, err
+}
+
+// OwnTo is [Parser.Own] into m, whatever m was; after an error it is the zero Message.
+func (p *Parser) OwnTo(m *Message, b []byte) error {
+	err := p.sound()
+	if err == nil {
+		*m = p.routing
+		if id, body, ok := numbered(b); ok {
+			m.ID.n, m.Body = id, body
+		} else {
+			err = p.own(m, b)
+		}
 	}
-	m := p.routing
+	if err == nil {
+		err = checkText(m.Body)
+	}
+	if err != nil {
+		*m = Message{}
+	}
+	return err
+}
+
+// sound tells what is wrong with the routing that was read last. It looks once for all messages that have it.
+func (p *Parser) sound() error {
+	if p.err == nil && !p.checked {
+		p.err, p.checked = p.routing.Check(), true
+	}
+	return p.err
+}
+
+// numbered reads a second part that has nothing but a number and a body, as nearly all have.
+func numbered(b []byte) (id uint64, body []byte, ok bool) {
+	if len(b) < 4 || b[0] != fieldIDNumber<<3|wireVarint {
+		return 0, nil, false
+	}
+	id, n := binary.Uvarint(b[1:])
+	if b = b[1+max(n, 0):]; n <= 0 || len(b) < 2 || b[0] != fieldBody<<3|wireBytes {
+		return 0, nil, false
+	}
+	size, n := binary.Uvarint(b[1:])
+	if b = b[1+max(n, 0):]; n <= 0 || size == 0 || size != uint64(len(b)) {
+		return 0, nil, false
+	}
+	return id, b, true
+}
+
+// own reads a second part of any form.
+func (p *Parser) own(m *Message, b []byte) error {
 	for at := 0; at < len(b); {
 		f, err := nextField(b[at:])
 		if err == nil && f.isRouting() {
 			err = fmt.Errorf("%w: routing behind the ID or the body", ErrMalformed)
 		}
 		if err == nil {
-			err = p.setField(&m, &f)
+			err = p.setField(m, &f)
 		}
 		if err != nil {
-			return Message{}, err
+			return err
 		}
 		at += f.size
 	}
-	return checked(m)
+	return nil
 }
 
 func checked(m Message) (Message, error) {
 	err := m.Check()
-	if err == nil && len(m.Body) > 0 && !validJSON(m.Body) {
-		err = fmt.Errorf("%w: the body is not JSON", ErrMalformed)
+	if err == nil {
+		err = checkText(m.Body)
 	}
 	if err != nil {
 		return Message{}, err
 	}
 	return m, nil
+}
+
+// checkText tells whether a body from outside is what it has to be: all of it is looked at.
+func checkText(body []byte) error {
+	err := checkBody(body)
+	if err == nil && len(body) > 0 && !validJSON(body) {
+		err = fmt.Errorf("%w: the body is not JSON", ErrMalformed)
+	}
+	return err
 }
 
 // field is one field of a binary form.

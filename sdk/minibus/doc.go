@@ -8,7 +8,9 @@
 // only what nobody else listens to: the reference code gives it more, and its stubs echo updates back for it.
 //
 // Order: the messages that one goroutine posts reach a listener in the order of posting. A listener's handler is
-// called for one message at a time. A listener costs memory and a goroutine only while messages wait for it.
+// called for one message at a time. Several messages to one address can be handed over at once, with [Listeners.HandRun]. A
+// listener with a queue of its own, such as another bus in the same process, gets them without a second one between: see
+// [Listeners.ListenThrough]. A listener costs memory and a goroutine only while messages wait for it.
 //
 // Receipts: whoever delivers may hand a [Receipt] over with a message, and is told when it was taken: when its handler
 // has returned, or, of a [TakingHandler], when that says so; or that nobody will take it, because its listener has gone.

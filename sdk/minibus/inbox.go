@@ -31,11 +31,6 @@ type inbox struct {
 	stopped atomic.Bool // is set while mu is held
 }
 
-type item struct {
-	m message.Message
-	r Receipt
-}
-
 // queue is a list of items, in blocks whose memory is used again: it grows without being copied, and what was handled
 // takes nothing.
 type queue struct {
@@ -44,7 +39,7 @@ type queue struct {
 }
 
 type block struct {
-	items [32]item
+	items [32]Handed
 	n     int // items in use
 	next  *block
 }
@@ -72,17 +67,22 @@ func (g *group) block() *block {
 const burst = 64
 
 // full tells whether there is no place for the message. mu is held.
-func (i *inbox) full(in *item) bool {
+func (i *inbox) full(in *Handed) bool {
 	limit := i.limit
-	if in.r.Cost > 0 && i.waiters == 0 {
+	if in.Receipt.Cost > 0 && i.waiters == 0 {
 		limit *= burst
 	}
 	return i.queue.n >= limit
 }
 
 // push queues a message. It waits for a place, unless at once has it go over the limit instead.
-func (i *inbox) push(ctx context.Context, in *item, atOnce bool) error {
+func (i *inbox) push(ctx context.Context, in *Handed, atOnce bool) error {
 	i.mu.Lock()
+	if !i.ended() && (atOnce || !i.full(in)) {
+		i.add(in)
+		i.mu.Unlock()
+		return nil
+	}
 	defer i.mu.Unlock()
 	for waits := false; ; waits = true {
 		if waits {
@@ -113,30 +113,38 @@ func (i *inbox) push(ctx context.Context, in *item, atOnce bool) error {
 }
 
 // try is push without waiting: where there is no place it does nothing, and full is true.
-func (i *inbox) try(in *item) (full bool, err error) {
+func (i *inbox) try(in *Handed) (full bool, err error) {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	switch {
 	case i.ended():
-		return false, ErrClosed
+		err = ErrClosed
 	case i.full(in):
-		return true, nil
+		full = true
+	default:
+		i.add(in)
 	}
-	i.add(in)
-	return false, nil
+	i.mu.Unlock()
+	return full, err
+}
+
+// tryRun queues as many of the first messages of run as there are places for, and returns how many.
+func (i *inbox) tryRun(run []Handed) (n int) {
+	i.mu.Lock()
+	if !i.ended() {
+		for n < len(run) && !i.full(&run[n]) {
+			i.add(&run[n])
+			n++
+		}
+	}
+	i.mu.Unlock()
+	return n
 }
 
 // add queues a message and has it handled. mu is held.
-func (i *inbox) add(in *item) {
+func (i *inbox) add(in *Handed) {
 	q := &i.queue
 	if q.last == nil || q.last.n == len(q.last.items) {
-		b := i.group.block()
-		if q.last == nil {
-			q.first = b
-		} else {
-			q.last.next = b
-		}
-		q.last = b
+		i.grow()
 	}
 	q.last.items[q.last.n] = *in
 	q.last.n++
@@ -148,8 +156,19 @@ func (i *inbox) add(in *item) {
 	}
 }
 
+// grow adds a block to the queue. mu is held.
+func (i *inbox) grow() {
+	q, b := &i.queue, i.group.block()
+	if q.last == nil {
+		q.first = b
+	} else {
+		q.last.next = b
+	}
+	q.last = b
+}
+
 // room tells whether a message would find a place.
-func (i *inbox) room(in *item) bool {
+func (i *inbox) room(in *Handed) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return !i.full(in) || i.stopped.Load()
@@ -164,9 +183,9 @@ func (i *inbox) run() {
 				if in := &b.items[n]; i.ended() {
 					in.fail()
 				} else {
-					i.handle(i.group.ctx, in.m, in.r)
+					i.handle(i.group.ctx, in.Message, in.Receipt)
 				}
-				b.items[n] = item{}
+				b.items[n] = Handed{}
 			}
 			next := b.next
 			b.n, b.next = 0, nil
@@ -179,11 +198,11 @@ func (i *inbox) run() {
 // next is what has been queued since the last time; nil: nothing, and the goroutine has to end.
 func (i *inbox) next() *block {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	batch := i.queue.first
 	i.queue = queue{}
 	i.release()
 	i.running = batch != nil
+	i.mu.Unlock()
 	return batch
 }
 
@@ -212,9 +231,9 @@ func (i *inbox) stop() {
 }
 
 // fail tells who asks about a message that nobody will handle.
-func (in *item) fail() {
-	if in.r.By != nil {
-		in.r.Failed(in.m, &message.ResponseError{Code: message.CodeNotFound, From: in.m.To,
-			Description: fmt.Sprintf("%s has gone; it did not take the message", in.m.To)})
+func (in *Handed) fail() {
+	if in.Receipt.By != nil {
+		in.Receipt.Failed(in.Message, &message.ResponseError{Code: message.CodeNotFound, From: in.Message.To,
+			Description: fmt.Sprintf("%s has gone; it did not take the message", in.Message.To)})
 	}
 }

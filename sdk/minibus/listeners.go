@@ -20,8 +20,31 @@ type Listeners struct {
 	joined atomic.Uint64 // how often one was added
 }
 
-// listener is one listener's inbox; where it has two, responses go to the second.
-type listener struct{ messages, responses *inbox }
+// Handed is a message and the receipt that goes with it.
+type Handed struct {
+	Message message.Message
+	Receipt Receipt
+}
+
+// Receiver takes messages for a listener that has a queue of its own, of a bus in another part of the process. A [MiniBus]
+// is one.
+type Receiver interface {
+	// Hand takes m, and waits while there is no room. It is false where nobody is there to take it, or ctx has ended
+	// before there was room: then the receipt stays the caller's.
+	Hand(ctx context.Context, m message.Message, r Receipt) (taken bool)
+	// HandNow is Hand without waiting. Where it is false it has done nothing, and Hand is to be asked.
+	HandNow(m message.Message, r Receipt) (taken bool)
+	// HandRun is HandNow of messages one behind the other, all to one address, and all responses or none. It returns how
+	// many of them, from the first, were taken.
+	HandRun(run []Handed) (n int)
+}
+
+// listener is one listener's inbox; where it has two, responses go to the second. Where it is somebody's who has a queue of
+// his own, it has none.
+type listener struct {
+	messages, responses *inbox
+	through             Receiver
+}
 
 func (in *listener) box(m *message.Message) *inbox {
 	if in.responses != nil && m.Type == message.Response {
@@ -30,7 +53,43 @@ func (in *listener) box(m *message.Message) *inbox {
 	return in.messages
 }
 
+// push puts a message into the listener's inbox. It waits for a place, unless at once has it go over the limit instead.
+func (in *listener) push(ctx context.Context, g *group, one *Handed, atOnce bool) error {
+	if in.through == nil {
+		return in.box(&one.Message).push(ctx, one, atOnce)
+	}
+	if in.through.HandNow(one.Message, one.Receipt) {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(g.ctx, cancel)() // the bus of the listener may outlive ours
+	if in.through.Hand(ctx, one.Message, one.Receipt) {
+		return nil
+	}
+	if g.ctx.Err() == nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return ErrClosed
+}
+
+// try is push without waiting: where there is no place it does nothing, and full is true.
+func (in *listener) try(one *Handed) (full bool, err error) {
+	if in.through == nil {
+		return in.box(&one.Message).try(one)
+	}
+	return !in.through.HandNow(one.Message, one.Receipt), nil
+}
+
+// room tells whether a message would find a place. Who has a queue of his own does not say: there may be none.
+func (in *listener) room(one *Handed) bool {
+	return in.through == nil && in.box(&one.Message).room(one)
+}
+
 func (in *listener) stop() {
+	if in.through != nil {
+		return
+	}
 	in.messages.stop()
 	if in.responses != nil {
 		in.responses.stop()
@@ -61,6 +120,12 @@ func (l *Listeners) ListenTaking(at message.URL, h TakingHandler) (stop func()) 
 // messages on to somebody who may be waiting for just that response.
 func (l *Listeners) ListenApart(at message.URL, h TakingHandler) (stop func()) {
 	return l.add(at, &listener{messages: l.inbox(h), responses: l.inbox(h)})
+}
+
+// ListenThrough adds a listener that has a queue of its own: messages go there at once, and what becomes of them is its
+// business when stop is called.
+func (l *Listeners) ListenThrough(at message.URL, to Receiver) (stop func()) {
+	return l.add(at, &listener{through: to})
 }
 
 // taking is h as a handler for which a message is taken when it has returned.
@@ -111,14 +176,14 @@ func (l *Listeners) Hand(ctx context.Context, at message.URL, m message.Message,
 func (l *Listeners) HandNow(at message.URL, m message.Message, r Receipt, before func()) (n int, full bool) {
 	boxes := l.boxes(at)
 	if len(boxes) == 1 && before == nil {
-		full, err := boxes[0].box(&m).try(&item{m, r})
+		full, err := boxes[0].try(&Handed{m, r})
 		if full || err != nil { // an error: it stopped listening meanwhile
 			return 0, full
 		}
 		return 1, false
 	}
 	for _, in := range boxes {
-		if !in.box(&m).room(&item{m, r}) {
+		if !in.room(&Handed{m, r}) {
 			return 0, true
 		}
 	}
@@ -132,18 +197,38 @@ func (l *Listeners) HandNow(at message.URL, m message.Message, r Receipt, before
 	return n, false
 }
 
+// HandRun is HandNow of messages one behind the other, all to at, and all responses or none. It returns how many of them,
+// from the first, were taken; the others are as if HandRun had not been called. 0 may also say that nobody listens.
+func (l *Listeners) HandRun(at message.URL, run []Handed) (n int) {
+	boxes := l.boxes(at)
+	if len(run) > 0 && len(boxes) == 1 {
+		if to := boxes[0].through; to != nil {
+			return to.HandRun(run)
+		}
+		return boxes[0].box(&run[0].Message).tryRun(run)
+	}
+	for n < len(run) {
+		if taken, full := l.HandNow(at, run[n].Message, run[n].Receipt, nil); taken == 0 || full {
+			break
+		}
+		n++
+	}
+	return n
+}
+
 func (l *Listeners) boxes(at message.URL) []*listener {
 	at = at.Canonical()
 	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.at[at]
+	boxes := l.at[at]
+	l.mu.RUnlock()
+	return boxes
 }
 
 // give puts m into the inboxes.
 func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Message, r Receipt, atOnce bool) (n int, err error) {
 	if r.By == nil || len(boxes) == 1 {
 		for _, in := range boxes {
-			switch err := in.box(&m).push(ctx, &item{m, r}, atOnce); err {
+			switch err := in.push(ctx, l.group, &Handed{m, r}, atOnce); err {
 			case nil:
 				n++
 			case ErrClosed: // it stopped listening meanwhile
@@ -158,7 +243,7 @@ func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Messa
 		all.mu.Lock()
 		all.left++
 		all.mu.Unlock()
-		if err = in.box(&m).push(ctx, &item{m, Receipt{By: all}}, atOnce); err == nil {
+		if err = in.push(ctx, l.group, &Handed{m, Receipt{By: all}}, atOnce); err == nil {
 			n++
 			continue
 		}

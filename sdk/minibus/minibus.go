@@ -25,7 +25,10 @@ type MiniBus struct {
 	requests  Requests
 }
 
-var _ message.Bus = (*MiniBus)(nil)
+var (
+	_ message.Bus = (*MiniBus)(nil)
+	_ Receiver    = (*MiniBus)(nil)
+)
 
 // New makes a MiniBus. It must be closed.
 func New(o Options) *MiniBus {
@@ -81,6 +84,29 @@ func (b *MiniBus) Hand(ctx context.Context, m message.Message, r Receipt) (taken
 		n, _ = b.listeners.Hand(ctx, message.Default, m, r)
 	}
 	return n > 0
+}
+
+// HandNow is Hand without waiting. Where it is false, nothing was done: an inbox is full, or only the default listener
+// may take m.
+func (b *MiniBus) HandNow(m message.Message, r Receipt) (taken bool) {
+	if b.requests.Answer(m) {
+		r.Taken()
+		return true
+	}
+	n, full := b.listeners.HandNow(m.To, m, r, nil)
+	return n > 0 && !full
+}
+
+// HandRun is HandNow of messages one behind the other, all to one address, and all responses or none. It returns how many
+// of them, from the first, were taken.
+func (b *MiniBus) HandRun(run []Handed) (n int) {
+	if len(run) > 0 && run[0].Message.Type != message.Response {
+		return b.listeners.HandRun(run[0].Message.To, run)
+	}
+	for n < len(run) && b.HandNow(run[n].Message, run[n].Receipt) {
+		n++
+	}
+	return n
 }
 
 // DeliverNow is Deliver without waiting, for a message that is no response. n is how many listen; where an inbox is full,
