@@ -49,7 +49,6 @@ type outbox struct {
 	come   sync.Cond // signalled when there is something to send, or the end
 	gone   sync.Cond // when something has been sent
 	runs   []*run    // in order
-	spare  []*run    // sent ones, for their room
 	bytes  int       // in runs
 	asleep bool      // the sender waits
 	closed bool      // no more is put
@@ -77,7 +76,7 @@ func (o *outbox) put(b []byte, to netip.AddrPort, of *muxConn) error {
 	}
 	o.bytes += len(b)
 	if !o.join(b, to) {
-		o.runs = append(o.runs, o.start(b, to, of))
+		o.runs = append(o.runs, start(b, to, of))
 	}
 	if o.asleep {
 		o.asleep = false
@@ -96,14 +95,12 @@ func (o *outbox) join(b []byte, to netip.AddrPort) bool {
 	return false
 }
 
+// rooms are runs that have been sent, for their room: an outbox that sends nothing has none.
+var rooms = sync.Pool{New: func() any { return &run{} }}
+
 // start is a new run with its first packet.
-func (o *outbox) start(b []byte, to netip.AddrPort, of *muxConn) *run {
-	var r *run
-	if n := len(o.spare); n > 0 {
-		r, o.spare = o.spare[n-1], o.spare[:n-1]
-	} else {
-		r = &run{}
-	}
+func start(b []byte, to netip.AddrPort, of *muxConn) *run {
+	r := rooms.Get().(*run)
 	*r = run{to: to, of: of, size: len(b), count: 1, b: append(r.b[:0], b...)}
 	return r
 }
@@ -140,18 +137,13 @@ func (o *outbox) next() *run {
 	return r
 }
 
-// maxSpare is how much room is kept for what comes next.
-const maxSpare = 4
-
 func (o *outbox) done(r *run) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.bytes -= len(r.b)
-	r.of = nil
-	if len(o.spare) < maxSpare {
-		o.spare = append(o.spare, r)
-	}
 	o.gone.Broadcast()
+	o.mu.Unlock()
+	r.of = nil
+	rooms.Put(r)
 }
 
 // send sends a run. What the network does not take is lost, as any packet may be.
