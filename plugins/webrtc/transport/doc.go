@@ -9,6 +9,10 @@
 // servers, are read through the same filter. Of a connection's addresses on this machine one takes all packets and the
 // others only send, so that both sides agree on a way with the first answer: mux.go says more.
 //
+// Packets that are sent to one address in quick succession are given to the system at once, and those that come so are
+// taken at once, where the system can (Linux: UDP_SEGMENT and UDP_GRO). On the network they are the packets that they
+// always were, in their order. Where a way does not take several, its packets go one by one. batch.go says more.
+//
 // # Set-up
 //
 // The Requester makes the data channel "P2PChannel" (ordered, reliable) and the offer, the Handler the answer

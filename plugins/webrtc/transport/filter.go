@@ -76,20 +76,6 @@ func wellFormedAddress(v []byte) bool {
 	return false
 }
 
-// filteredConn is a packet socket that only shows well-formed packets.
-type filteredConn struct {
-	net.PacketConn
-}
-
-func (c filteredConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	for {
-		n, from, err := c.PacketConn.ReadFrom(b)
-		if err != nil || wellFormed(b[:n], false) {
-			return n, from, err
-		}
-	}
-}
-
 // filteredNet makes the library's own sockets, toward STUN and TURN servers, filtered ones.
 type filteredNet struct {
 	transport.Net

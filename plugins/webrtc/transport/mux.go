@@ -4,18 +4,18 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/ice/v2"
-	"github.com/pion/stun"
 )
 
 const (
-	largestPacket = 8 << 10 // of what the library takes
-	smallPacket   = 1500    // what nearly all fit in
-	maxAddresses  = 256     // of a peer, that packets are sent to
+	largestPacket = 8 << 10  // of what the library takes
+	largestBatch  = 64 << 10 // of what the system gives at once
+	smallPacket   = 1500     // what nearly all fit in
+	maxAddresses  = 256      // of a peer, that packets are sent to
 )
 
 // mux shares the one socket between the connections. The library's own takes packets for any of the addresses of a
@@ -24,12 +24,12 @@ const (
 // Here one of a connection's readers, for each kind of address, has all packets; the others only send. Nothing is lost
 // by that, because the socket is the same and the system chooses the address that a packet is sent from.
 type mux struct {
-	socket net.PacketConn // filtered
-	raw    *net.UDPConn   // the same, to write to
-	uses   func(name string) bool
-	loop   bool // loopback addresses are offered
+	raw  *net.UDPConn
+	out  *outbox // what is sent at once, where the system can
+	uses func(name string) bool
+	loop bool // loopback addresses are offered
 
-	work sync.WaitGroup // the reader
+	reader, sender sync.WaitGroup
 
 	mu     sync.RWMutex
 	byName map[muxName]*muxConn
@@ -54,10 +54,13 @@ var _ ice.UDPMux = (*mux)(nil)
 // newMux starts to read the socket.
 func newMux(socket *net.UDPConn, s *settings) *mux {
 	m := &mux{
-		socket: filteredConn{socket}, raw: socket, uses: s.uses, loop: s.loopback,
+		raw: socket, out: newOutbox(socket), uses: s.uses, loop: s.loopback,
 		byName: map[muxName]*muxConn{}, routes: map[netip.AddrPort]route{},
 	}
-	m.work.Go(m.read)
+	m.reader.Go(m.read)
+	if m.out != nil {
+		m.sender.Go(m.out.work)
+	}
 	return m
 }
 
@@ -70,11 +73,15 @@ func (m *mux) Close() error {
 		all = append(all, c)
 	}
 	m.mu.Unlock()
+	if m.out != nil {
+		m.out.close()
+		m.sender.Wait()
+	}
 	err := m.raw.Close()
 	for _, c := range all {
 		_ = c.Close()
 	}
-	m.work.Wait()
+	m.reader.Wait()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
@@ -148,50 +155,6 @@ func (m *mux) RemoveConnByUfrag(ufrag string) {
 	}
 }
 
-// read hands out the socket's packets until it is closed.
-func (m *mux) read() {
-	b := make([]byte, largestPacket)
-	for {
-		n, from, err := m.socket.ReadFrom(b)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil { // what an earlier packet came upon
-			continue
-		}
-		udp, ok := from.(*net.UDPAddr)
-		if !ok {
-			continue
-		}
-		if r := m.find(b[:n], udp); r.to != nil {
-			r.to.put(b[:n], r.from)
-		}
-	}
-}
-
-// find returns whose the packet is: by the address that it is from, else, as the first of a peer, by what it says.
-func (m *mux) find(b []byte, from *net.UDPAddr) route {
-	key := routeKey(from)
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if r, ok := m.routes[key]; ok {
-		return r
-	}
-	if !stun.IsMessage(b) {
-		return route{}
-	}
-	message := stun.Message{Raw: b}
-	if message.Decode() != nil {
-		return route{}
-	}
-	username, err := message.Get(stun.AttrUsername)
-	if err != nil {
-		return route{}
-	}
-	ufrag, _, _ := strings.Cut(string(username), ":")
-	return route{m.byName[muxName{ufrag, from.IP.To4() == nil}], from}
-}
-
 func routeKey(a *net.UDPAddr) netip.AddrPort {
 	ip, _ := netip.AddrFromSlice(a.IP)
 	return netip.AddrPortFrom(ip.Unmap(), uint16(a.Port))
@@ -216,6 +179,7 @@ type muxConn struct {
 	mux     *mux
 	name    muxName
 	arrived chan struct{} // holds a token when packets wait, or c is closed
+	single  atomic.Bool   // packets to the peer do not go at once
 
 	mu          sync.Mutex
 	first, last *packet
@@ -225,13 +189,27 @@ type muxConn struct {
 	addresses []netip.AddrPort // that routes have; guarded by mux.mu
 }
 
-// put adds a packet for the reader.
-func (c *muxConn) put(b []byte, from *net.UDPAddr) {
+// put adds packets for the reader, all of the size but the last, which may be smaller. Those that are not well-formed
+// are left out.
+func (c *muxConn) put(b []byte, size int, from *net.UDPAddr) {
 	c.mu.Lock()
-	if c.closed || c.waiting+len(b) > maxWaiting {
-		c.mu.Unlock()
-		return
+	empty := c.last == nil
+	for len(b) > 0 && !c.closed && c.waiting+min(size, len(b)) <= maxWaiting {
+		one := b[:min(size, len(b))]
+		if wellFormed(one, false) {
+			c.add(one, from)
+		}
+		b = b[len(one):]
 	}
+	come := empty && c.last != nil
+	c.mu.Unlock()
+	if come {
+		c.signal()
+	}
+}
+
+// add adds a packet; c.mu is held.
+func (c *muxConn) add(b []byte, from *net.UDPAddr) {
 	p := packets.Get().(*packet)
 	p.b, p.from = append(p.b[:0], b...), from
 	if c.last == nil {
@@ -239,13 +217,8 @@ func (c *muxConn) put(b []byte, from *net.UDPAddr) {
 	} else {
 		c.last.next = p
 	}
-	empty := c.last == nil
 	c.last = p
 	c.waiting += len(b)
-	c.mu.Unlock()
-	if empty {
-		c.signal()
-	}
 }
 
 func (c *muxConn) signal() {
@@ -297,6 +270,12 @@ func (c *muxConn) WriteTo(b []byte, to net.Addr) (int, error) {
 		if err := c.claim(key, udp); err != nil {
 			return 0, err
 		}
+	}
+	if o := c.mux.out; o != nil {
+		if err := o.put(b, key, c); err != nil {
+			return 0, err
+		}
+		return len(b), nil
 	}
 	return c.mux.raw.WriteToUDPAddrPort(b, key)
 }

@@ -24,6 +24,7 @@ func muxFor(t *testing.T, at string, options Options) *mux {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_ = socket.SetReadBuffer(socketBuffer)
 	m := newMux(socket, &s)
 	t.Cleanup(func() {
 		if err := m.Close(); err != nil {
@@ -157,9 +158,9 @@ func TestPacketsOfTwo(t *testing.T) {
 func TestMuxBounds(t *testing.T) {
 	m := muxFor(t, "127.0.0.1:0", Options{})
 	c := part(t, m, "mine", "127.0.0.1").(*muxConn)
-	big := make([]byte, largestPacket)
+	big := dtls(string(make([]byte, largestPacket-1)))
 	for range 2 * maxWaiting / len(big) {
-		c.put(big, nil)
+		c.put(big, len(big), nil)
 	}
 	if c.waiting > maxWaiting {
 		t.Errorf("%d bytes wait", c.waiting)

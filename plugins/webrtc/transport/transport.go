@@ -108,6 +108,7 @@ func (t *Transport) prepare() error {
 	e.SetPrflxAcceptanceMinWait(0) // a peer that was heard before its candidate came is as good as any: the library waits a second
 	e.SetICETimeouts(disconnectedTimeout, failedTimeout, consentInterval)
 	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
+	e.EnableSCTPZeroChecksum(true) // DTLS leaves nothing for a checksum to find (RFC 9653); used where the peer knows it too
 	t.apart = webrtc.NewAPI(webrtc.WithSettingEngine(e))
 	t.mux = newMux(t.socket, &t.settings)
 	e.SetICEUDPMux(t.mux)

@@ -1,0 +1,83 @@
+package transport
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// control does something with the socket's descriptor.
+func control(socket *net.UDPConn, do func(fd int) error) error {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = do(int(fd)) }); err != nil {
+		return err
+	}
+	return failed
+}
+
+// sendsMany tells whether the system takes several packets at once (UDP_SEGMENT, Linux 4.18). An older one would send
+// them as one large packet.
+func sendsMany(socket *net.UDPConn) bool {
+	return control(socket, func(fd int) error {
+		_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+		return err
+	}) == nil
+}
+
+// takesMany has the system give several packets at once (UDP_GRO, Linux 5.0).
+func takesMany(socket *net.UDPConn) bool {
+	return control(socket, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+	}) == nil
+}
+
+// askSize is the room of what askFor says, and of what the system says with the packets that it gives.
+var askSize = unix.CmsgSpace(4)
+
+// askFor says in room that the packets are of the size.
+func askFor(room []byte, size int) []byte {
+	room = room[:unix.CmsgSpace(2)]
+	clear(room)
+	header(room, unix.UDP_SEGMENT, unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(room[unix.CmsgLen(0):], uint16(size))
+	return room
+}
+
+// header writes the head of a control message: its length, as wide as the machine's words, its level and its type.
+func header(room []byte, kind, length int) {
+	binary.NativeEndian.PutUint32(room[unix.SizeofCmsghdr-8:], unix.IPPROTO_UDP)
+	binary.NativeEndian.PutUint32(room[unix.SizeofCmsghdr-4:], uint32(kind))
+	if unix.SizeofCmsghdr == 16 {
+		binary.NativeEndian.PutUint64(room, uint64(length))
+	} else {
+		binary.NativeEndian.PutUint32(room, uint32(length))
+	}
+}
+
+// told returns the size of the packets, or 0 where the system has said none: it is one packet.
+func told(control []byte) int {
+	if len(control) < unix.CmsgLen(4) ||
+		binary.NativeEndian.Uint32(control[unix.SizeofCmsghdr-8:]) != unix.IPPROTO_UDP ||
+		binary.NativeEndian.Uint32(control[unix.SizeofCmsghdr-4:]) != unix.UDP_GRO {
+		return 0
+	}
+	return int(int32(binary.NativeEndian.Uint32(control[unix.CmsgLen(0):])))
+}
+
+// oneByOne tells whether the system does not take several packets for this way, but may take them one by one: a device
+// that does not compute checksums, or a way for smaller packets.
+func oneByOne(err error) bool {
+	for _, e := range []error{syscall.EIO, syscall.EINVAL, syscall.EMSGSIZE, syscall.EOPNOTSUPP} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
