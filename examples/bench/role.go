@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,12 +44,6 @@ func roles() map[string]func(ctx context.Context, args []string) error {
 
 // play is main for a child.
 func play(ctx context.Context, args []string) error {
-	// All of them, baselines too, have their garbage collected as Protofly's own processes do: seldom while they are busy.
-	resting, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop()
-	wg.Go(func() { rest.Run(resting, rest.Room) })
 	if len(args) > 0 && args[0] == scale.CrowdArgument {
 		return scale.Crowd(ctx, args[1:], os.Stdin, os.Stdout)
 	}
@@ -59,8 +54,19 @@ func play(ctx context.Context, args []string) error {
 	if !ok {
 		return fmt.Errorf("role %q: there is none", args[1])
 	}
+	if rests(args[1]) {
+		resting, stop := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer stop()
+		wg.Go(func() { rest.Run(resting, rest.Room) })
+	}
 	return role(ctx, args[2:])
 }
+
+// rests says whether a role is an application in a runtime of its own, which rests as cmd/runtime does. A baseline is the
+// library in a plain program, as anybody would write it: with Go's defaults.
+func rests(role string) bool { return strings.HasPrefix(role, "ours-") }
 
 // answer is a receiver on a connection that is there.
 func answer(ctx context.Context, c load.Conn, failed func(error)) {

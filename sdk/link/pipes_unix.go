@@ -91,6 +91,7 @@ func writeNow(out *os.File) (func(b []byte) (int, error), error) {
 		case failed != nil:
 			return 0, failed
 		}
+		poll.Carried(n)
 		return n, nil
 	}, nil
 }

@@ -53,6 +53,7 @@ func (r *pollReader) Read(b []byte) (int, error) {
 	case r.n == 0 && len(b) > 0:
 		return 0, io.EOF
 	}
+	poll.Carried(r.n)
 	return r.n, nil
 }
 

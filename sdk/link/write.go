@@ -3,6 +3,8 @@ package link
 import (
 	"io"
 	"time"
+
+	"github.com/protofly/protofly/sdk/poll"
 )
 
 // One at a time writes: the goroutine of the link, or, on pipes, a sender whose frames find nothing before them and
@@ -142,6 +144,7 @@ func (c *Conn) give(b batch) error {
 		_ = c.pipes.in.SetReadDeadline(time.Now().Add(lastWords))
 		return io.EOF
 	}
+	poll.Carried(len(b.left))
 	batches.Put(b.all)
 	return nil
 }

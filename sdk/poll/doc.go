@@ -17,6 +17,9 @@
 // it, no processor is halted that would have to be woken, and who asks again and again falls behind all others: then it
 // sleeps at once for some time, each time for twice as long, up to [maxPause].
 //
+// Nor does it look while the process carries a stream, more than 16 MiB a second: then there is enough to do, and what
+// comes while it sleeps is read at once. Whoever uses a Waiter says with [Carried] how much came and went.
+//
 // # One at a time
 //
 // Go's scheduler asks the kernel for input when no goroutine can run, and one that looks can always run: with one processor

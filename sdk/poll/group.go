@@ -3,6 +3,8 @@ package poll
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // process is all Waiters of this process, of which one looks for input at a time. It is one for the process because the
@@ -12,11 +14,37 @@ var process group
 // maxWatched is how many descriptors are looked at: with more, nobody looks.
 const maxWatched = 64
 
+const (
+	window = time.Millisecond // over which the load is seen, at least
+	stream = 16 << 20         // bytes a second: with more, nobody looks
+)
+
 type group struct {
+	carried atomic.Uint64 // bytes
+
 	mu      sync.Mutex
 	all     []*Waiter
 	looking bool
 	others  []descriptor // of who looks, whose they are
+
+	streams bool      // there was more than stream in the last window
+	began   time.Time // the window
+	before  uint64    // bytes that had been carried then
+}
+
+// Carried counts what this process has read from, and written to, what its Waiters belong to: n bytes more.
+func Carried(n int) { process.carried.Add(uint64(max(n, 0))) }
+
+// busy says whether the process carries a stream.
+func (g *group) busy(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if length := now.Sub(g.began); length >= window {
+		n := g.carried.Load()
+		g.streams = float64(n-g.before) > stream*length.Seconds()
+		g.began, g.before = now, n
+	}
+	return g.streams
 }
 
 func (g *group) join(w *Waiter) {

@@ -99,7 +99,7 @@ func (w *Waiter) Read(try func(fd uintptr) (done bool)) error {
 
 // looks says whether to look before sleeping.
 func (w *Waiter) looks(now time.Time) bool {
-	if !canYield || !w.soon || now.Before(w.until) {
+	if !canYield || !w.soon || now.Before(w.until) || process.busy(now) {
 		return false
 	}
 	if w.skip > 0 {

@@ -146,6 +146,32 @@ func TestSleepsWhereOthersNeedTheProcessor(t *testing.T) {
 	}
 }
 
+// Nobody looks while the process carries a stream.
+func TestSleepsInStreams(t *testing.T) {
+	var g group
+	now := time.Now()
+	g.began = now
+	for i, step := range []struct {
+		bytes  uint64
+		after  time.Duration
+		stream bool
+	}{
+		{1 << 20, window / 2, false}, // too early to tell
+		{0, window / 2, true},
+		{0, window / 2, true},
+		{100, window / 2, false},
+		{stream / 1000, window, false}, // just not more
+		{stream/1000 + 1, window, true},
+		{stream, 2 * time.Second, false},
+	} {
+		g.carried.Add(step.bytes)
+		now = now.Add(step.after)
+		if got := g.busy(now); got != step.stream {
+			t.Errorf("step %d: %v", i, got)
+		}
+	}
+}
+
 // Another's input ends the looking, so that the scheduler finds it; and only one of a process looks.
 func TestLooksForOthers(t *testing.T) {
 	if !canYield {

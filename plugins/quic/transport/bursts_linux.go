@@ -70,6 +70,7 @@ func (b *bursts) ReadBatch(messages []ipv4.Message, _ int) (int, error) {
 		if b.last.flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
 			continue // whose packets end where is not known: as if it had been lost
 		}
+		poll.Carried(b.last.packets)
 		b.from = address(b.last.from)
 		b.burst = newBurst(b.buffer[:b.last.packets], b.control[:b.last.control])
 	}
@@ -117,6 +118,7 @@ func address(a unix.Sockaddr) *net.UDPAddr {
 
 // WriteMsgUDP is the socket's, without an allocation for the address.
 func (b *bursts) WriteMsgUDP(packet, control []byte, to *net.UDPAddr) (n, oobn int, err error) {
+	poll.Carried(len(packet))
 	return b.WriteMsgUDPAddrPort(packet, control, to.AddrPort())
 }
 
