@@ -18,11 +18,11 @@ import (
 )
 
 // What follows the table says where CPU time and memory go while messages stream over a direct connection, process by
-// process: for whoever wants to make it quicker. Other sizes than the usual one are there for who asks for them, with
-// -only profile/quic/100.
+// process: for whoever wants to make it quicker. Others than the usual one are there for who asks for them, with
+// -only profile/webrtc/100.
 
 const (
-	profiledPlugin = "quic"
+	profiledPlugin = "quic" // and webrtc
 	profiledSize   = 1 << 10
 	profileRow     = "profile"
 	profileTop     = 10 // functions of each list
@@ -30,26 +30,29 @@ const (
 
 // profiles makes the summary; "" where nobody wants it.
 func (b *bench) profiles(ctx context.Context) (summary string, err error) {
-	for _, size := range contest.Sizes() {
-		if b.JSON || b.Only == "" && size != profiledSize || !b.Wants(profileRow, profiledPlugin, size) {
-			continue
+	for _, plugin := range []string{profiledPlugin, "webrtc"} {
+		for _, size := range contest.Sizes() {
+			usual := plugin == profiledPlugin && size == profiledSize
+			if b.JSON || b.Only == "" && !usual || !b.Wants(profileRow, plugin, size) {
+				continue
+			}
+			text, err := b.profile(ctx, plugin, size)
+			if err != nil {
+				return "", err
+			}
+			summary += text
 		}
-		text, err := b.profile(ctx, size)
-		if err != nil {
-			return "", err
-		}
-		summary += text
 	}
 	return summary, nil
 }
 
-// profile is the summary for messages of one size.
-func (b *bench) profile(ctx context.Context, size int) (summary string, err error) {
+// profile is the summary for messages of one size over a plug-in.
+func (b *bench) profile(ctx context.Context, plugin string, size int) (summary string, err error) {
 	length := 4 * time.Second
 	if b.Quick {
 		length = time.Second
 	}
-	p, err := b.protofly(false, profiledPlugin).Begin(ctx)
+	p, err := b.protofly(false, plugin).Begin(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +61,7 @@ func (b *bench) profile(ctx context.Context, size int) (summary string, err erro
 		return "", err
 	}
 	for _, c := range p.Cores() {
-		if _, err := c.Do(ctx, load.Command{Do: "profile", Text: "," + profiledPlugin, For: length}); err != nil {
+		if _, err := c.Do(ctx, load.Command{Do: "profile", Text: "," + plugin, For: length}); err != nil {
 			return "", err
 		}
 	}
@@ -67,7 +70,7 @@ func (b *bench) profile(ctx context.Context, size int) (summary string, err erro
 		return "", err
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "\nwhere the time and the memory go: messages of %d bytes over %s, %.0f a second\n", size, profiledPlugin, float64(r.Messages)/r.Seconds)
+	fmt.Fprintf(&text, "\nwhere the time and the memory go: messages of %d bytes over %s, %.0f a second\n", size, plugin, float64(r.Messages)/r.Seconds)
 	for i, c := range p.Cores() {
 		if err := b.profilesOf(ctx, &text, c, []string{"sending", "receiving"}[i]); err != nil {
 			return "", err

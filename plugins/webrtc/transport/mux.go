@@ -272,6 +272,9 @@ func (c *muxConn) WriteTo(b []byte, to net.Addr) (int, error) {
 		}
 	}
 	if o := c.mux.out; o != nil {
+		if len(b) <= shortPacket {
+			hesitate()
+		}
 		if err := o.put(b, key, c); err != nil {
 			return 0, err
 		}
