@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"github.com/protofly/protofly/sdk/udp"
 )
 
 // segments is what has the kernel send packets of one length out of one buffer.
@@ -35,9 +37,10 @@ func loopback(t testing.TB) *net.UDPConn {
 // its sender's address; and a burst is one read.
 func TestBursts(t *testing.T) {
 	here := loopback(t)
-	socket, ok := inBursts(here).(*bursts)
-	if !ok {
-		t.Skip("this kernel does not give packets in bursts")
+	socket := &bursts{UDPConn: here}
+	var err error
+	if socket.reader, err = udp.NewReader(here, 0); err != nil {
+		t.Fatal(err)
 	}
 	packet := func(sender, i, n int) []byte {
 		return bytes.Repeat([]byte{byte('a' + 16*sender + i)}, n)
@@ -78,7 +81,7 @@ func TestBursts(t *testing.T) {
 	var got []string
 	whole := 0
 	for len(got) < len(want) {
-		fresh := len(socket.burst.packets) == 0
+		fresh := len(socket.burst.Packets) == 0
 		n, err := socket.ReadBatch(messages, 0)
 		if err != nil {
 			t.Fatalf("after %d of %d packets: %v", len(got), len(want), err)
@@ -86,42 +89,16 @@ func TestBursts(t *testing.T) {
 		for _, m := range messages[:n] {
 			got = append(got, fmt.Sprintf("%s %s", m.Addr, m.Buffers[0][:m.N]))
 		}
-		if fresh && n == len(messages) && len(socket.burst.packets) == 6*1200+7+whole {
+		if fresh && n == len(messages) && len(socket.burst.Packets) == 6*1200+7+whole {
 			whole++
 		}
 	}
 	if whole != 3 {
-		t.Errorf("%d of 3 bursts came in one read", whole)
+		t.Errorf("%d of 3 bursts came in one read: kernels before Linux 5.0 cannot", whole)
 	}
 	for i := range want {
 		if got[i] != want[i] {
 			t.Fatalf("packet %d: %.60q of %d bytes, want %.60q of %d", i, got[i], len(got[i]), want[i], len(want[i]))
 		}
 	}
-}
-
-// What the kernel says beside the packets is kept, but for their length; nothing that it could say breaks the reader.
-func FuzzBurst(f *testing.F) {
-	gro := segments(10)
-	binary.NativeEndian.PutUint32(gro[12:], unix.UDP_GRO)
-	f.Add([]byte("0123456789abcdefghijklm"), gro)
-	f.Add([]byte("0123456789"), []byte{})
-	f.Add([]byte{}, append(segments(7), gro...))
-	f.Fuzz(func(t *testing.T, packets, control []byte) {
-		b := newBurst(packets, bytes.Clone(control))
-		if len(b.control) > len(control) {
-			t.Fatalf("%d bytes are said of the packets, %d were", len(b.control), len(control))
-		}
-		var all []byte
-		for len(b.packets) > 0 {
-			p := b.next()
-			if len(p) == 0 || len(p) < b.length && len(b.packets) > 0 {
-				t.Fatalf("a packet of %d bytes, of %d", len(p), b.length)
-			}
-			all = append(all, p...)
-		}
-		if !bytes.Equal(all, packets) {
-			t.Fatal("the packets are not what was read")
-		}
-	})
 }

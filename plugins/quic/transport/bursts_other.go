@@ -5,4 +5,4 @@ package transport
 import "net"
 
 // inBursts is the socket as it is: other systems give one packet a read.
-func inBursts(socket *net.UDPConn) net.PacketConn { return socket }
+func inBursts(socket *net.UDPConn) (net.PacketConn, error) { return socket, nil }

@@ -76,7 +76,10 @@ func (t *Transport) open() error {
 	_ = socket.SetReadBuffer(socketBuffer)
 	_ = socket.SetWriteBuffer(socketBuffer)
 
-	conn := inBursts(socket)
+	conn, err := inBursts(socket)
+	if err != nil {
+		return errors.Join(fmt.Errorf("quic: read the UDP socket: %w", err), socket.Close())
+	}
 	limiter := rate.NewLimiter(verifyRate, verifyBurst)
 	q := &quic.Transport{
 		Conn:                conn,

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+
+	"github.com/protofly/protofly/sdk/poll"
 )
 
 // Packets that go to one address in quick succession go with one system call, and those that come so come with one,
@@ -160,6 +162,7 @@ func (o *outbox) done(r *run) {
 
 // send sends a run. What the network does not take is lost, as any packet may be.
 func (o *outbox) send(r *run) {
+	poll.Carried(len(r.b))
 	if r.count > 1 && !r.of.single.Load() {
 		_, _, err := o.socket.WriteMsgUDPAddrPort(r.b, askFor(o.ask, r.size), r.to)
 		if err == nil || !oneByOne(err) {

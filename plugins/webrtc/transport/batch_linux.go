@@ -31,14 +31,7 @@ func sendsMany(socket *net.UDPConn) bool {
 	}) == nil
 }
 
-// takesMany has the system give several packets at once (UDP_GRO, Linux 5.0).
-func takesMany(socket *net.UDPConn) bool {
-	return control(socket, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
-	}) == nil
-}
-
-// askSize is the room of what askFor says, and of what the system says with the packets that it gives.
+// askSize is the room of what askFor says.
 var askSize = unix.CmsgSpace(4)
 
 // askFor says in room that the packets are of the size.
@@ -59,16 +52,6 @@ func header(room []byte, kind, length int) {
 	} else {
 		binary.NativeEndian.PutUint32(room, uint32(length))
 	}
-}
-
-// told returns the size of the packets, or 0 where the system has said none: it is one packet.
-func told(control []byte) int {
-	if len(control) < unix.CmsgLen(4) ||
-		binary.NativeEndian.Uint32(control[unix.SizeofCmsghdr-8:]) != unix.IPPROTO_UDP ||
-		binary.NativeEndian.Uint32(control[unix.SizeofCmsghdr-4:]) != unix.UDP_GRO {
-		return 0
-	}
-	return int(int32(binary.NativeEndian.Uint32(control[unix.CmsgLen(0):])))
 }
 
 // oneByOne tells whether the system does not take several packets for this way, but may take them one by one: a device

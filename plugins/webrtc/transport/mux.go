@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -9,13 +10,15 @@ import (
 	"time"
 
 	"github.com/pion/ice/v2"
+
+	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/sdk/udp"
 )
 
 const (
-	largestPacket = 8 << 10  // of what the library takes
-	largestBatch  = 64 << 10 // of what the system gives at once
-	smallPacket   = 1500     // what nearly all fit in
-	maxAddresses  = 256      // of a peer, that packets are sent to
+	largestPacket = 8 << 10 // of what the library takes
+	smallPacket   = 1500    // what nearly all fit in
+	maxAddresses  = 256     // of a peer, that packets are sent to
 )
 
 // mux shares the one socket between the connections. The library's own takes packets for any of the addresses of a
@@ -24,10 +27,11 @@ const (
 // Here one of a connection's readers, for each kind of address, has all packets; the others only send. Nothing is lost
 // by that, because the socket is the same and the system chooses the address that a packet is sent from.
 type mux struct {
-	raw  *net.UDPConn
-	out  *outbox // what is sent at once, where the system can
-	uses func(name string) bool
-	loop bool // loopback addresses are offered
+	raw    *net.UDPConn
+	source *udp.Reader
+	out    *outbox // what is sent at once, where the system can
+	uses   func(name string) bool
+	loop   bool // loopback addresses are offered
 
 	reader, sender sync.WaitGroup
 
@@ -52,16 +56,20 @@ type route struct {
 var _ ice.UDPMux = (*mux)(nil)
 
 // newMux starts to read the socket.
-func newMux(socket *net.UDPConn, s *settings) *mux {
+func newMux(socket *net.UDPConn, s *settings) (*mux, error) {
+	source, err := udp.NewReader(socket, poll.Inherited())
+	if err != nil {
+		return nil, fmt.Errorf("webrtc: read the UDP socket: %w", err)
+	}
 	m := &mux{
-		raw: socket, out: newOutbox(socket), uses: s.uses, loop: s.loopback,
+		raw: socket, source: source, out: newOutbox(socket), uses: s.uses, loop: s.loopback,
 		byName: map[muxName]*muxConn{}, routes: map[netip.AddrPort]route{},
 	}
 	m.reader.Go(m.read)
 	if m.out != nil {
 		m.sender.Go(m.out.work)
 	}
-	return m
+	return m, nil
 }
 
 // Close ends every connection's packets, and the socket.

@@ -25,7 +25,10 @@ func muxFor(t *testing.T, at string, options Options) *mux {
 		t.Fatal(err)
 	}
 	_ = socket.SetReadBuffer(socketBuffer)
-	m := newMux(socket, &s)
+	m, err := newMux(socket, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := m.Close(); err != nil {
 			t.Error(err)

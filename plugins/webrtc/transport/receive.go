@@ -11,29 +11,16 @@ import (
 
 // read hands out the socket's packets until it is closed.
 func (m *mux) read() {
-	room := largestPacket
-	if takesMany(m.raw) {
-		room = largestBatch
-	}
-	b, control := make([]byte, room+1), make([]byte, askSize)
+	defer m.source.Close()
 	for {
-		n, told, from, err := m.receive(b, control)
+		b, err := m.source.Read()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err == nil { // else it is what an earlier packet came upon
-			m.deliver(b[:n], told, from)
+			m.deliver(b.Packets, b.Size, netip.AddrPortFrom(b.From.Addr().Unmap(), b.From.Port()))
 		}
 	}
-}
-
-// receive returns the number of bytes that have come, the size of their packets, and the sender.
-func (m *mux) receive(b, control []byte) (n, size int, from netip.AddrPort, err error) {
-	n, said, _, from, err := m.raw.ReadMsgUDPAddrPort(b, control)
-	if size = told(control[:said]); size <= 0 {
-		size = n
-	}
-	return n, size, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
 }
 
 // deliver hands out packets of one sender: all of the size but the last, which may be smaller.

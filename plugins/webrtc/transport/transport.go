@@ -110,7 +110,9 @@ func (t *Transport) prepare() error {
 	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
 	e.EnableSCTPZeroChecksum(true) // DTLS leaves nothing for a checksum to find (RFC 9653); used where the peer knows it too
 	t.apart = webrtc.NewAPI(webrtc.WithSettingEngine(e))
-	t.mux = newMux(t.socket, &t.settings)
+	if t.mux, err = newMux(t.socket, &t.settings); err != nil {
+		return err
+	}
 	e.SetICEUDPMux(t.mux)
 	t.shared = webrtc.NewAPI(webrtc.WithSettingEngine(e))
 	t.config = webrtc.Configuration{ICEServers: t.settings.servers, Certificates: []webrtc.Certificate{*certificate}}
