@@ -21,6 +21,7 @@ import (
 
 const (
 	look   = 2 * time.Second // between two looks at what was allocated
+	glance = look / 4        // between two at whether it is a lot
 	quiet  = 2 << 20         // bytes: who allocates less between two looks is quiet, or less than a sixteenth of the heap
 	passes = 3
 	worth  = 4 << 20 // bytes: a collection is made for no less, nor for less than a quarter of the heap
@@ -36,19 +37,23 @@ const Room = 32 << 20
 // [Room], or 0 where memory is dearer than time: a process that keeps much for long, such as tens of thousands of
 // connections, lays it out more densely when it collects often.
 func Run(ctx context.Context, room uint64) {
-	tick := time.NewTicker(look)
+	tick := time.NewTicker(glance)
 	defer tick.Stop()
 	r := resting{collect: collect, room: room, percent: usual, grant: func(int) {}}
 	if os.Getenv("GOGC") == "" && room > 0 {
 		r.grant = func(percent int) { debug.SetGCPercent(percent) }
 		defer r.give(usual)
 	}
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.look(memory())
+			if allocated, heap, used := memory(); n%int(look/glance) == 0 {
+				r.look(allocated, heap, used)
+			} else {
+				r.glance(allocated, used)
+			}
 		}
 	}
 }
@@ -81,9 +86,7 @@ type resting struct {
 
 // look collects where the process has become quiet, and says how seldom the collector runs.
 func (r *resting) look(allocated, heap, used uint64) {
-	if allocated-r.last >= hurry {
-		r.give(int(min(most, max(usual, 100*r.room/max(used, 1)))))
-	} else {
+	if r.glance(allocated, used); allocated-r.last < hurry {
 		r.give(usual)
 	}
 	switch since := allocated - r.collected; {
@@ -94,6 +97,13 @@ func (r *resting) look(allocated, heap, used uint64) {
 		r.busy, r.collected = false, allocated
 	}
 	r.last = allocated
+}
+
+// glance gives room at once where much is allocated.
+func (r *resting) glance(allocated, used uint64) {
+	if allocated-r.last >= hurry {
+		r.give(int(min(most, max(usual, 100*r.room/max(used, 1)))))
+	}
 }
 
 // give sets how seldom the collector runs. What is nearly as it is is left.

@@ -51,6 +51,13 @@ func TestRoom(t *testing.T) {
 	if want := []int{800, 200, 100, 800, 100}; !slices.Equal(granted, want) {
 		t.Errorf("%v, want %v", granted, want)
 	}
+	granted = nil
+	r.glance(610*mib, 4*mib) // not yet much since the last look
+	r.glance(619*mib, 4*mib)
+	r.glance(620*mib, 4*mib)
+	if want := []int{800}; !slices.Equal(granted, want) {
+		t.Errorf("between two looks: %v, want %v", granted, want)
+	}
 }
 
 func TestRunEnds(t *testing.T) {

@@ -40,7 +40,7 @@ type Run struct {
 
 const (
 	quickRounds, rounds = 2, 7
-	quickLength, length = 120 * time.Millisecond, time.Second
+	quickLength, length = 100 * time.Millisecond, time.Second
 )
 
 // New prepares a run. The error is one of the options.
