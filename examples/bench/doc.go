@@ -6,7 +6,8 @@
 // runtimes' processes, or ("local API") in two more. Beside them: quic-go alone, one stream of records behind their
 // length; pion alone, one data channel, with our plug-in's version of SCTP and socket buffers; a gRPC stream of go-plugin
 // alone; NATS core through its server over TLS. All do the same work in turns, round by round; each figure is a median
-// over the rounds, and what counts is the ratio: both had the same machine at the same time.
+// over the rounds, and what counts is the ratio: both had the same machine at the same time. Ours are configured as
+// cmd/runtime is; the baselines are plain programs, with Go's defaults.
 //
 // One-way is messages a second from the first that is sent until the receiver says that the last has come. Ours are sealed
 // end to end, kept until they are acknowledged, and come once and in order; the baselines carry bytes. CPU is of all
