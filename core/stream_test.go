@@ -236,7 +236,13 @@ func TestStreamWaitsForRoom(t *testing.T) {
 	a := newTalk(t)
 	ended, end := context.WithCancel(context.Background())
 	end()
+	a.x.await("nothing on its way", func() bool { // what is acknowledged later would make room
+		now := a.x.sessions.Snapshot()[0]
+		return now.Unacked == 0 && now.Outstanding == 0
+	})
 	a.x.gate.Lock()
+	unlock := sync.OnceFunc(a.x.gate.Unlock)
+	defer unlock()
 	var err error
 	for err == nil {
 		err = a.Post(ended, a.next())
@@ -248,7 +254,7 @@ func TestStreamWaitsForRoom(t *testing.T) {
 	posted := make(chan error, 1)
 	go func() { posted <- a.Post(context.Background(), a.next()) }()
 	a.x.await("a poster that waits", func() bool { return a.x.sessions.Snapshot()[0].HeldUp != nil })
-	a.x.gate.Unlock()
+	unlock()
 	if err := <-posted; err != nil {
 		t.Fatal(err)
 	}
