@@ -15,7 +15,7 @@
 //
 // While it looks it gives the processor to whoever has use for it, goroutines and other processes. Where others do keep
 // it, no processor is halted that would have to be woken, and who asks again and again falls behind all others: then it
-// sleeps at once for some time, each time for twice as long, up to [maxPause].
+// sleeps at once for some time, each time for twice as long, up to [maxPause], until that has not happened for as long.
 //
 // Nor does it look while the process carries a stream, more than 16 MiB a second: then there is enough to do, and what
 // comes while it sleeps is read at once. Whoever uses a Waiter says with [Carried] how much came and went.

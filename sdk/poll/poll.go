@@ -124,11 +124,14 @@ func (w *Waiter) look(fd uintptr, began time.Time, try func(fd uintptr) bool) (d
 		done = try(fd)
 		switch took := now.Sub(before); {
 		case took > busy: // whoever had the processor did not give it back soon
+			if now.Sub(w.until) > maxPause { // that was long ago
+				w.pause = 0
+			}
 			w.pause = min(max(2*w.pause, minPause), maxPause)
 			w.until = now.Add(w.pause)
 			return done
 		case done:
-			w.skipped, w.pause = 0, 0
+			w.skipped = 0
 			return true
 		case now.Sub(began) >= w.limit:
 			w.skipped = min(2*w.skipped+1, maxSkipped)

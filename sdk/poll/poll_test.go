@@ -144,6 +144,10 @@ func TestSleepsWhereOthersNeedTheProcessor(t *testing.T) {
 			t.Fatal("does not look again just when it has slept long enough")
 		}
 	}
+	s.until = s.until.Add(-3 * maxPause)
+	if s.look(s.fd, time.Now(), s.try); s.pause != minPause {
+		t.Errorf("sleeps for %v long after the last time, want %v", s.pause, minPause)
+	}
 }
 
 // Nobody looks while the process carries a stream.
