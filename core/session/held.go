@@ -19,8 +19,8 @@ type held struct {
 	by map[destinationKey]*heldQueue
 }
 
-// heldQueue is what waits for one destination. The bodies are the queue's own, or have their memory nearly to themselves. Under load a destination is behind most of
-// the time, so nearly every message comes through here.
+// heldQueue is what waits for one destination. The bodies are the queue's own, or have their memory nearly to themselves.
+// Under load a destination is behind most of the time, so nearly every message comes through here.
 type heldQueue struct {
 	waiting []heldMessage
 	block   []byte // what the next bodies are copied to, to stay there for good

@@ -85,6 +85,7 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 	}
 	now := time.Now()
 	s := newSource(t, Usual)
+	s.yield = func() {} // nobody keeps the processor
 	if s.looks(now) {
 		t.Fatal("looks before anything came")
 	}
@@ -96,10 +97,6 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 		s.tries = 0
 		if s.look(s.fd, time.Now(), s.try) {
 			t.Fatal("found what nobody has written")
-		}
-		if s.until.After(now) { // another program kept the processor: nothing was learnt
-			s.until, s.pause = time.Time{}, 0
-			t.Skip("this machine is too busy to see it")
 		}
 		if s.tries == 0 {
 			t.Fatal("has not looked")
@@ -118,7 +115,7 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 	if !s.look(s.fd, time.Now(), s.try) {
 		t.Fatal("has not found what was there")
 	}
-	if s.until.IsZero() && (s.skipped != 0 || !s.looks(now)) {
+	if s.skipped != 0 || !s.looks(now) {
 		t.Fatal("does not look after it has found something")
 	}
 }
@@ -226,7 +223,7 @@ func TestOneProcessor(t *testing.T) {
 		done <- nil
 	}()
 	for range rounds {
-		b.soon = true
+		b.soon, b.skip, b.until = true, 0, time.Time{} // it looks each time
 		if _, err := a.write.WriteString("x"); err != nil {
 			t.Fatal(err)
 		}
