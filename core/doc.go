@@ -15,9 +15,10 @@
 //	core/trace     what the core tells about what it does
 //
 //	sdk            what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
+//	internal       tools of the house, for all of the others: logs, printable
 //	plugins        the transports and the Message Node's stub, each a process of its own
 //
-// sdk imports nobody; core and plugins import only sdk; only cmd and examples import core.
+// sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd and examples import core.
 //
 // # A message's walk
 //

@@ -21,12 +21,13 @@ var inHouse = []struct {
 	folder string
 	may    []string
 }{
-	{"sdk", nil},
-	{"core", []string{"sdk"}},
-	{"plugins", []string{"sdk"}}, // of plugins each its own, see mayImport
-	{"cmd/msgnode", []string{"sdk", "core", "plugins/msgnode-ws/node", "plugins/msgnode-ws/wire"}}, // wire: its test is a client
-	{"cmd", []string{"sdk", "core"}},
-	{"examples", []string{"sdk", "core"}},
+	{"internal", nil},
+	{"sdk", []string{"internal"}},
+	{"core", []string{"sdk", "internal"}},
+	{"plugins", []string{"sdk", "internal"}}, // of plugins each its own, see mayImport
+	{"cmd/msgnode", []string{"sdk", "internal", "core", "plugins/msgnode-ws/node", "plugins/msgnode-ws/wire"}}, // wire: its test is a client
+	{"cmd", []string{"sdk", "internal", "core"}},
+	{"examples", []string{"sdk", "internal", "core"}},
 }
 
 // outside is every module that core and sdk may depend on, directly or not: logs, the handshake of sessions, the link
@@ -96,7 +97,7 @@ func mayImport(from, to string) bool {
 	return false
 }
 
-// sdk imports nobody; core and plugins import only sdk; only cmd and examples import core; nobody imports plugins but
+// sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd and examples import core; nobody imports plugins but
 // cmd/msgnode, which imports plugins/msgnode-ws/node; and no transport is below core or sdk. On every system.
 func TestImportRule(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {
@@ -122,7 +123,7 @@ func TestImportRule(t *testing.T) {
 						broken[fmt.Sprintf("%s may not import %s", from, to)] = true
 					}
 				}
-				if !under(from, "core") && !under(from, "sdk") {
+				if !under(from, "core") && !under(from, "sdk") && !under(from, "internal") {
 					continue
 				}
 				for _, dep := range p.Deps {
@@ -153,6 +154,8 @@ func TestMayImport(t *testing.T) {
 		{"plugins/ab", "plugins/a", false}, {"plugins/a", "sdk/p2p", true},
 		{"cmd/msgnode", "plugins/msgnode-ws/node", true}, {"cmd/msgnode", "plugins/msgnode-ws/stub", false}, {"cmd/runtime", "plugins/msgnode-ws/node", false},
 		{"cmd/runtime", "core/api", true}, {"examples/a", "core", true}, {"examples/a", "sdk", true}, {"examples/a", "examples/b", true},
+		{"sdk/p2p", "internal/logs", true}, {"core", "internal/logs", true}, {"plugins/a", "internal/logs", true}, {"cmd/msgnode", "internal/logs", true},
+		{"internal/logs", "internal/printable", true}, {"internal/logs", "sdk/message", false}, {"internal/logs", "core", false},
 		{"elsewhere", "sdk", false},
 	} {
 		if got := mayImport(c.from, c.to); got != c.may {

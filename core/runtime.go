@@ -20,6 +20,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -68,6 +69,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if c.Log == nil {
 		c.Log = hclog.NewNullLogger()
 	}
+	c.Log = logs.Limit(c.Log)
 	if c.NodeStub == "" {
 		c.NodeStub = DefaultNodeStub
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/rest"
 )
@@ -46,9 +47,7 @@ To see what it is:        %s --describe
 `, filepath.Base(os.Args[0]), descriptor.Name, descriptor.Version, os.Args[0], os.Args[0])
 		os.Exit(2)
 	}
-	log := hclog.New(&hclog.LoggerOptions{
-		Output: os.Stderr, JSONFormat: true, Level: hclog.LevelFromString(os.Getenv(link.LogLevelVariable)),
-	})
+	log := logs.New(logs.Options{Output: os.Stderr, JSON: true, Level: hclog.LevelFromString(os.Getenv(link.LogLevelVariable))})
 	share()
 	os.Exit(serve(descriptor, stub, log))
 }

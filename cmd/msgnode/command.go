@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node"
 	"github.com/protofly/protofly/sdk/rest"
 )
@@ -98,7 +99,7 @@ func configCommand(stdout io.Writer) *cobra.Command {
 
 // run starts the node and serves until ctx ends.
 func run(ctx context.Context, config *Config, trace string, stdout, stderr io.Writer) (err error) {
-	log := hclog.New(&hclog.LoggerOptions{Name: "node", Output: stderr, JSONFormat: config.Log.Format == "json",
+	log := logs.New(logs.Options{Name: "node", Output: stderr, JSON: config.Log.Format == "json",
 		Level: hclog.LevelFromString(config.Log.Level)})
 	options, err := config.options(log)
 	if err != nil {

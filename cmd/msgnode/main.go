@@ -9,14 +9,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/protofly/protofly/internal/printable"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := command(os.Stdout, os.Stderr).ExecuteContext(ctx)
+	problems := printable.NewWriter(os.Stderr)
+	err := command(printable.NewWriter(os.Stdout), problems).ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "protofly-node:", err)
+		fmt.Fprintln(problems, "protofly-node:", err)
 		stop()
 		os.Exit(1)
 	}

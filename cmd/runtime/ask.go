@@ -8,12 +8,12 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/printable"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -82,7 +82,7 @@ func (c *cli) pathCommand() *cobra.Command {
 			for _, row := range [][2]string{{"to", string(p.To)}, {"way", string(p.Way)}, {"runtime", string(p.Remote)},
 				{"session", p.Session}, {"door", string(p.Door)}, {"stub", string(p.Stub)}, {"why", p.Why}} {
 				if row[1] != "" {
-					fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))
+					fmt.Fprintf(w, "%s\t%s\n", row[0], printable.Line(row[1]))
 				}
 			}
 			return w.Flush()
@@ -134,7 +134,7 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 	row := func(cells ...any) {
 		texts := make([]string, len(cells))
 		for i, cell := range cells {
-			if texts[i] = printable(fmt.Sprint(cell)); texts[i] == "" {
+			if texts[i] = printable.Line(fmt.Sprint(cell)); texts[i] == "" {
 				texts[i] = "-"
 			}
 		}
@@ -147,7 +147,7 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 		}
 		return n > 0
 	}
-	fmt.Fprintf(w, "runtime %s, version %s, up %s\n", st.Runtime, printable(st.Version), age(st.Started))
+	fmt.Fprintf(w, "runtime %s, version %s, up %s\n", st.Runtime, printable.Line(st.Version), age(st.Started))
 	table(len(st.Hyperties), "HYPERTY", "AGE", "USER")
 	for _, h := range st.Hyperties {
 		row(h.URL, age(h.Since), h.User)
@@ -215,17 +215,4 @@ func wayTo(st api.Status, remote message.URL) api.Way {
 		}
 	}
 	return ""
-}
-
-// printable is s on one line and without what a terminal would obey: strangers wrote it.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\t', r == '\r':
-			return ' '
-		case !unicode.IsPrint(r):
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
+
+// evil is text that a stranger or a plug-in wrote: it clears the screen and pretends to be another line.
+const evil = "x\x1b[2J\u009b31m\u202e\nprotofly: all is well\r"
 
 // fake is a runtime that only knows its own hyperties.
 type fake struct {
@@ -48,6 +52,9 @@ type place struct {
 func (p *place) URL() message.URL            { return p.url }
 func (p *place) Close(context.Context) error { p.stop(); return nil }
 func (p *place) Post(ctx context.Context, m message.Message) error {
+	if strings.HasSuffix(string(m.To), "/evil") {
+		return &message.ResponseError{Code: 403, From: m.To, Description: evil}
+	}
 	n, err := p.f.listeners.Deliver(ctx, m.To, m)
 	if n == 0 && err == nil {
 		return &message.ResponseError{Code: 404, Description: "nobody has the address " + string(m.To)}
@@ -75,7 +82,9 @@ func (f *fake) Status(context.Context) (api.Status, error) {
 	return api.Status{Runtime: fakeURL, Version: "1.2", Started: time.Now().Add(-time.Minute),
 		Hyperties: []api.Hyperty{{URL: "hyperty://example.com/bob", Since: time.Now().Add(-time.Second)}},
 		Connections: []api.Connection{{Remote: "hyperty-runtime://example.com/other", Plugin: "quick", State: message.Live,
-			Door: "hyperty-runtime://example.com/fake/p2prequester/1", Addresses: 3, Why: "evil\x1b[2J"}},
+			Door: "hyperty-runtime://example.com/fake/p2prequester/1", Addresses: 3, Why: evil}},
+		Stubs:           []api.Stub{{URL: "hyperty-runtime://example.com/fake/protostub/example.com", Plugin: "msgnode-ws", Why: evil}},
+		Plugins:         []api.Plugin{{Name: "quick", Version: evil, LastError: evil}},
 		WithoutSessions: []api.WithoutSession{{Remote: "hyperty-runtime://example.com/plain", Session: api.NoSession, Sent: 3, Received: 5}},
 	}, nil
 }
@@ -100,7 +109,7 @@ func (f *fake) Profile(_ context.Context, plugin, kind string, _ int) ([]byte, e
 
 func (f *fake) Path(_ context.Context, to message.URL) (api.Path, error) {
 	if to.Domain() != "example.com" {
-		return api.Path{}, &message.ResponseError{Code: 404, From: to, Description: "nobody has this address"}
+		return api.Path{}, &message.ResponseError{Code: 404, From: to, Description: "nobody has this address" + evil}
 	}
 	p := api.Path{To: to, Way: api.WayRelay, Why: "no connection yet"}
 	if to == "hyperty://example.com/plain" {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/protofly/protofly/internal/printable"
 )
 
 // version is set by the linker in releases.
@@ -33,7 +35,8 @@ const (
 	exitUsage  = 2
 )
 
-// cli is the command line, with what it touches.
+// cli is the command line, with what it touches. Commands print through cobra's writers, which make printable what
+// strangers wrote; only what is no text goes to out as it is.
 type cli struct {
 	in       io.Reader
 	out, err io.Writer
@@ -51,20 +54,21 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	root := c.root()
 	root.SetArgs(args)
 	root.SetIn(c.in)
-	root.SetOut(c.out)
-	root.SetErr(c.err)
+	problems := printable.NewWriter(c.err)
+	root.SetOut(printable.NewWriter(c.out))
+	root.SetErr(problems)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintf(c.err, "protofly: %v\n", err)
+		fmt.Fprintf(problems, "protofly: %v\n", err)
 		return exitUsage
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // told to end
 		return exitOK
 	}
-	fmt.Fprintf(c.err, "protofly: %v\n", err)
+	fmt.Fprintf(problems, "protofly: %v\n", err)
 	return exitFailed
 }
 

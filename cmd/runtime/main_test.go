@@ -263,7 +263,7 @@ func TestSendAndListen(t *testing.T) {
 		t.Fatalf("%d %s%s", code, o, e)
 	}
 	listening.Wait()
-	want := fmt.Sprintf("%[1]salice update hello\n%[1]ssomebody read {\"n\":1}\n%[1]ssomebody update from stdin\uFFFD[31m and on\n%[1]ssomebody update \n", "hyperty://example.com/")
+	want := fmt.Sprintf("%[1]salice update hello\n%[1]ssomebody read {\"n\":1}\n%[1]ssomebody update from stdin\\u001b[31m and on\n%[1]ssomebody update \n", "hyperty://example.com/")
 	if out.String() != want {
 		t.Fatalf("listened:\n%s\nwant:\n%s", out.String(), want)
 	}

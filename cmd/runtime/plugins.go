@@ -17,6 +17,7 @@ import (
 	"github.com/protofly/protofly/cmd/runtime/config"
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/internal/printable"
 	"github.com/protofly/protofly/sdk"
 )
 
@@ -37,7 +38,7 @@ func (c *cli) pluginsCommand() *cobra.Command {
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "NAME\tVERSION\tKIND\tSTATE\tABOUT")
 		for _, p := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Name, printable(p.Version), p.Kind, p.State, printable(p.About))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Name, printable.Line(p.Version), p.Kind, p.State, printable.Line(p.About))
 		}
 		return errors.Join(w.Flush(), err)
 	}
@@ -53,7 +54,7 @@ func (c *cli) pluginsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "installed %s %s (%s) in %s\n", d.Name, printable(d.Version), d.Kind, dir)
+				fmt.Fprintf(cmd.OutOrStdout(), "installed %s %s (%s) in %s\n", d.Name, printable.Line(d.Version), d.Kind, dir)
 			}
 			return nil
 		}}
@@ -86,11 +87,11 @@ program has the wrong checksum, or does not start, the old process goes on and t
 			case *asJSON:
 				return printJSON(cmd.OutOrStdout(), r)
 			case !r.Running:
-				fmt.Fprintf(cmd.OutOrStdout(), "%s does not run; version %s is used when it does\n", r.Plugin, printable(r.NewVersion))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s does not run; version %s is used when it does\n", r.Plugin, printable.Line(r.NewVersion))
 				return nil
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: version %s (process %d) has taken over from %s (process %d): started in %.2f s, old process drained in %.2f s\n",
-				r.Plugin, printable(r.NewVersion), r.NewPID, printable(r.OldVersion), r.OldPID, r.HandOver, r.Drain)
+				r.Plugin, printable.Line(r.NewVersion), r.NewPID, printable.Line(r.OldVersion), r.OldPID, r.HandOver, r.Drain)
 			if r.Cut > 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "%d connections could not be moved in time: they were cut and are set up again\n", r.Cut)
 			}

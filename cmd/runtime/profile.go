@@ -27,7 +27,7 @@ since the process started; heap, what is in use.`,
 		if err := profile.Check(profile.Kind(*kind), *seconds); err != nil {
 			return usageError{err}
 		}
-		if isTerminal(cmd.OutOrStdout()) {
+		if isTerminal(c.out) {
 			return usageError{errors.New("a profile is no text: write it to a file, protofly profile … > FILE")}
 		}
 		plugin := ""
@@ -39,7 +39,7 @@ since the process started; heap, what is in use.`,
 			if err != nil {
 				return err
 			}
-			_, err = cmd.OutOrStdout().Write(data)
+			_, err = c.out.Write(data)
 			return err
 		})
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/protofly/protofly/cmd/runtime/config"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/rest"
 )
@@ -53,8 +54,8 @@ func (c *cli) run(ctx context.Context, l *config.Loaded) (err error) {
 	if err := ready(l); err != nil {
 		return usageError{err}
 	}
-	log := hclog.New(&hclog.LoggerOptions{
-		Name: "protofly", Output: c.err, Level: hclog.LevelFromString(l.Log.Level), JSONFormat: l.Log.Format == "json",
+	log := logs.New(logs.Options{
+		Name: "protofly", Output: c.err, Level: hclog.LevelFromString(l.Log.Level), JSON: l.Log.Format == "json",
 	})
 	var t trace.Func
 	if l.Trace != "" {

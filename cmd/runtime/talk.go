@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/protofly/protofly/internal/printable"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -191,7 +192,7 @@ func listen(cmd *cobra.Command, h *hyperty.Hyperty, asJSON, echo bool, count int
 		if asJSON {
 			err = json.NewEncoder(out).Encode(m.Message)
 		} else {
-			_, err = fmt.Fprintf(out, "%s %s %s\n", m.From, m.Type, printable(m.Text()))
+			_, err = fmt.Fprintf(out, "%s %s %s\n", m.From, m.Type, printable.Line(m.Text()))
 		}
 		if err == nil && echo {
 			err = m.Answer(cmd.Context(), m.Value())

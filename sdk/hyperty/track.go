@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/protofly/protofly/internal/printable"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -38,9 +39,9 @@ type Outcome struct {
 func (o Outcome) String() string {
 	switch {
 	case o.Reason != "" && o.Code != 0:
-		return fmt.Sprintf("%s (%d): %s", o.State, o.Code, o.Reason)
+		return fmt.Sprintf("%s (%d): %s", o.State, o.Code, printable.Line(o.Reason))
 	case o.Reason != "":
-		return fmt.Sprintf("%s: %s", o.State, o.Reason)
+		return fmt.Sprintf("%s: %s", o.State, printable.Line(o.Reason))
 	case o.Code != 0:
 		return fmt.Sprintf("%s (%d)", o.State, o.Code)
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+
+	"github.com/protofly/protofly/internal/printable"
 )
 
 // Response codes (specification, "Responses").
@@ -119,7 +121,8 @@ func (m *Message) Provisional() bool {
 	return err == nil && r.Code < 200
 }
 
-// ResponseError is a response of 300 and above, as an error.
+// ResponseError is a response of 300 and above, as an error. Its text is on one line and printable, whatever the
+// description has in it.
 type ResponseError struct {
 	Code        int
 	Description string
@@ -130,7 +133,7 @@ func (e *ResponseError) Error() string {
 	if e.Description == "" {
 		return fmt.Sprintf("%s answered %d", e.From, e.Code)
 	}
-	return fmt.Sprintf("%s answered %d: %s", e.From, e.Code, e.Description)
+	return fmt.Sprintf("%s answered %d: %s", e.From, e.Code, printable.Line(e.Description))
 }
 
 // OK returns the value of a successful response; else the error is a *[ResponseError], or says what is malformed.

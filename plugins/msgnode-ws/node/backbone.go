@@ -196,10 +196,10 @@ type natsLog struct {
 	fault *atomic.Pointer[string] // why it cannot write
 }
 
-func (l natsLog) Noticef(f string, v ...any) { l.Logger.Debug(fmt.Sprintf(f, v...)) }
-func (l natsLog) Debugf(f string, v ...any)  { l.Logger.Trace(fmt.Sprintf(f, v...)) }
-func (l natsLog) Tracef(f string, v ...any)  { l.Logger.Trace(fmt.Sprintf(f, v...)) }
-func (l natsLog) Warnf(f string, v ...any)   { l.Logger.Warn(fmt.Sprintf(f, v...)) }
+func (l natsLog) Noticef(f string, v ...any) { l.Logger.Debug("NATS", "says", fmt.Sprintf(f, v...)) }
+func (l natsLog) Debugf(f string, v ...any)  { l.Logger.Trace("NATS", "says", fmt.Sprintf(f, v...)) }
+func (l natsLog) Tracef(f string, v ...any)  { l.Logger.Trace("NATS", "says", fmt.Sprintf(f, v...)) }
+func (l natsLog) Warnf(f string, v ...any)   { l.Logger.Warn("NATS", "says", fmt.Sprintf(f, v...)) }
 
 // Errorf also looks for failed writes, of which the server tells nobody else: the publisher's wait just ends.
 func (l natsLog) Errorf(f string, v ...any) {
@@ -207,10 +207,10 @@ func (l natsLog) Errorf(f string, v ...any) {
 	if strings.Contains(strings.ToLower(text), "write error") || strings.Contains(text, "DISABLED") || strings.Contains(text, "failed to store") {
 		l.fault.CompareAndSwap(nil, &text)
 	}
-	l.Logger.Error(text)
+	l.Logger.Error("NATS", "says", text)
 }
 func (l natsLog) Fatalf(f string, v ...any) {
 	why := fmt.Sprintf(f, v...)
 	l.fatal.Store(&why)
-	l.Logger.Error(why)
+	l.Logger.Error("NATS", "says", why)
 }

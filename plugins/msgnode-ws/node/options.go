@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -120,6 +121,7 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
+	o.Log = logs.Limit(o.Log)
 	return o
 }
 

@@ -19,13 +19,13 @@ type logger struct{ log hclog.Logger }
 
 func (l logger) write(format string, args ...any) {
 	if l.log.IsDebug() {
-		l.log.Debug(fmt.Sprintf(format, args...))
+		l.log.Debug("pion", "says", fmt.Sprintf(format, args...))
 	}
 }
 
 func (l logger) trace(format string, args ...any) {
 	if l.log.IsTrace() {
-		l.log.Trace(fmt.Sprintf(format, args...))
+		l.log.Trace("pion", "says", fmt.Sprintf(format, args...))
 	}
 }
 
