@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,31 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func lines(b *bytes.Buffer) []string {
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func (b *buffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
+}
+
+func lines(b *buffer) []string {
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
@@ -30,7 +55,7 @@ func pass(d time.Duration) {
 // A flood of one text leaves other lines alone, and what was left out is told.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b bytes.Buffer
+		var b buffer
 		l := New(Options{Output: &b, Level: hclog.Info}).Named("plugin")
 		for i := range 100_000 {
 			l.Warn("door refused", "door", i)
@@ -57,7 +82,7 @@ func TestFlood(t *testing.T) {
 // Derived loggers share the allowance of their name and text.
 func TestDerived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b bytes.Buffer
+		var b buffer
 		l := New(Options{Output: &b, Level: hclog.Info})
 		for i := range 10_000 {
 			l.Named("a").With("n", i).Info("text")
@@ -73,7 +98,7 @@ func TestDerived(t *testing.T) {
 // Texts that are not constant use up their own logger's table and then one allowance; memory is bounded.
 func TestTexts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b bytes.Buffer
+		var b buffer
 		l := New(Options{Output: &b, Level: hclog.Info})
 		for i := range 50_000 {
 			l.Named("stranger").Info("text " + fmt.Sprint(i))
@@ -114,14 +139,14 @@ func (a address) String() string { return "address " + string(a) }
 func TestPrintable(t *testing.T) {
 	const bad = "x\n2026-01-01T00:00:00Z [INFO] forged: all is well \x1b[2J\u009b\u202e\xff"
 	for _, asJSON := range []bool{false, true} {
-		var b bytes.Buffer
+		var b buffer
 		l := New(Options{Output: &b, Level: hclog.Info, JSON: asJSON})
 		l.With(bad, bad).Named(bad).Warn(bad, bad, bad, "error", errors.New(bad), "bytes", []byte(bad), "stringer", address(bad),
 			"format", hclog.Fmt("%s", bad), "list", []string{bad}, "plain", message(bad), bad)
 		l.StandardLogger(nil).Print(bad)
 		got := lines(&b)
 		if len(got) != 2 {
-			t.Errorf("%d lines:\n%s", len(got), &b)
+			t.Errorf("%d lines:\n%s", len(got), b.String())
 		}
 		for _, r := range "\x1b\u009b\u202e" {
 			if strings.ContainsRune(b.String(), r) {
@@ -148,10 +173,10 @@ func TestLimitTwice(t *testing.T) {
 }
 
 func TestLongValuesAreCut(t *testing.T) {
-	var b bytes.Buffer
+	var b buffer
 	New(Options{Output: &b, Level: hclog.Info}).Info("text", "value", strings.Repeat("\x1b", 1<<20))
-	if b.Len() > 6*maxValue+200 {
-		t.Errorf("%d bytes", b.Len())
+	if len(b.String()) > 6*maxValue+200 {
+		t.Errorf("%d bytes", len(b.String()))
 	}
 }
 
