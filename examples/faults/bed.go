@@ -37,9 +37,12 @@ type bed struct {
 	uneasy time.Duration  // the longest pause without a fault
 	others []*rig.Process // besides the node and the runtimes
 
+	asked, unanswered int // looks at a runtime's status
+
 	// What the runtimes are started with besides the usual; "": the default.
 	policies [2]string // on P2P connections
 	plugins  [2]string // folders of their plug-ins
+	flooder  time.Time // when a plug-in of alice's runtime begins to do harm; zero: there is none
 	config   [2]string // lines of their configuration
 	nodeURL  string    // where they find the Message Node, instead of where it is
 }
@@ -107,6 +110,10 @@ func (b *bed) startNode(ctx context.Context) (err error) {
 
 func (b *bed) startSides(ctx context.Context, use ...string) (err error) {
 	for i, name := range [2]string{"alice", "bob"} {
+		use := use
+		if !b.flooder.IsZero() && i == 0 {
+			use = append(slices.Clone(use), "flooder")
+		}
 		s := &side{}
 		b.sides[i] = s
 		s.Runtime, err = b.house.Runtime(ctx, rig.RuntimeOptions{

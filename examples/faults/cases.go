@@ -26,7 +26,7 @@ type fault struct {
 func faults() []fault {
 	p2p := []string{"quic", "webrtc"}
 	every := append(p2p, relay)
-	return []fault{
+	return append([]fault{
 		{"kill-plugin", "kill -9 of one side's P2P plug-in; nothing lost, flowing again over the relay within 1 s (p95), direct again within 10 s, no process left", p2p, 100, 20_000, killPlugin},
 		{"kill-node", "kill -9 of the Message Node; nothing lost; direct: a pause of at most 100 ms; relayed: flowing within 3 s of the node's return", every, 10, 5_000, killNode},
 		{"switch", "every 200 ms another way: relay, QUIC, WebRTC; nothing lost, pauses of at most 100 ms (p99)", []string{anyWay}, 600, 5_000, switchWays},
@@ -36,11 +36,11 @@ func faults() []fault {
 		{"kill-runtime", "kill -9 of a whole runtime; within 5 s of its return the other side has reported the reset and what is in doubt; each message came, is in doubt, or was refused with an answer: one that is nothing of these is lost", every, 5, 2_000, killRuntime},
 		{"slow-reader", "an application reads one message a second of the 10,000 a second that it is sent; its sender is held up and nothing lost; another application's p99 at most doubles; the runtimes' memory stays within its bound plus 10 %; a round is 2 s, half of them without the slow reader", every, 16, slowRate, slowReader},
 		{"hostile", "a Message Node (relay) or a P2P plug-in (quic) that was written to cheat; a round is one try; nothing altered or forged is delivered, and no message's body is in what they saw", []string{relay, "quic"}, 5_000, 1_000, hostile},
-	}
+	}, attackFaults()...)
 }
 
 func list(out io.Writer) {
 	for _, f := range faults() {
-		fmt.Fprintf(out, "%-12s %s\n%-12s over %s; %d rounds at %d messages/s\n", f.name, f.about, "", strings.Join(f.transports, ", "), f.rounds, f.rate)
+		fmt.Fprintf(out, "%-18s %s\n%-18s over %s; %d rounds at %d messages/s\n", f.name, f.about, "", strings.Join(f.transports, ", "), f.rounds, f.rate)
 	}
 }

@@ -1,6 +1,6 @@
 // Faults breaks things on purpose, with real processes, and keeps a ledger of what happens to the messages.
 //
-//	go run ./examples/faults [-list] [-case NAME] [-transport T] [-rounds N] [-rate N] [-json]
+//	go run ./examples/faults [-list] [-case NAME] [-transport T] [-rounds N] [-rate N] [-json] [-unhurried]
 //
 // Two applications at two runtimes send to each other all the time, -rate messages a second in all. Every message
 // carries its sender, the sender's incarnation, its number and a SHA-256 of all that; the ledger knows what was sent
@@ -18,10 +18,10 @@
 //	{case, transport, rounds, sent, delivered, lost, duplicated, out_of_order, corrupt, in_doubt,
 //	 pause_ms: {p50, p95, max}, recovered_ms: {p50, p95, max}, ok, why}
 //
-// and nothing else. Some cases add members: refused; pause_ms.p99 where a bound is on it; cheats, how often each was
+// and nothing else. -unhurried does not judge bounds of time and memory, on a machine that does other things too. Some cases add members: refused; pause_ms.p99 where a bound is on it; cheats, how often each was
 // tried; figures, what else was measured.
 //
-// # Two cases more closely
+// # Some cases more closely
 //
 // slow-reader: one application sends as fast as it may to one that takes a message a second; two others at the same
 // runtimes measure how long their messages take, those that are stuck included. Half of the rounds, of 2 s each, are
@@ -32,4 +32,10 @@
 // be looked up at it; over quic alice's runtime has a plug-in that cheats, and connections over it are made and ended
 // all the time. They say in a file what they have tried, and every kind must have been. They keep all bytes that they
 // saw: the marker that is in the body of each message may not be in them, and the other runtime's address must be.
+//
+// hostile/…: what a stranger, a plug-in or a local client can do without cheating in anything that is carried: floods of
+// connections, of frames in the name of nobody, of requests. Each goes on for 30 s at the rate that the attacker's
+// processes reach, beside honest messages, some of whose windows are before it and some after. The attacker runs with the
+// lowest priority: elsewhere it would have processors of its own. Afterwards a new application has to be reached.
+// -case hostile plays them all.
 package main

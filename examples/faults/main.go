@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,16 +24,18 @@ type options struct {
 	rounds    int // 0: each case's own
 	rate      int // 0: each case's own
 	json      bool
+	unhurried bool
 }
 
 func main() {
 	var o options
 	flag.BoolVar(&o.list, "list", false, "list the cases and what has to hold in each")
-	flag.StringVar(&o.name, "case", "", "run this case alone")
+	flag.StringVar(&o.name, "case", "", "run this case alone, with those below its name")
 	flag.StringVar(&o.transport, "transport", "", "run the cases over this way alone: a P2P plug-in's name, or relay")
 	flag.IntVar(&o.rounds, "rounds", 0, "how many times each fault is made (default: the case's own)")
 	flag.IntVar(&o.rate, "rate", 0, "messages a second, both ways together (default: the case's own)")
 	flag.BoolVar(&o.json, "json", false, "print a JSON list and nothing else")
+	flag.BoolVar(&o.unhurried, "unhurried", false, "do not judge bounds of time and memory: the machine does other things too")
 	flag.Parse()
 	planned, err := o.plan()
 	if err != nil {
@@ -74,7 +77,7 @@ func (o *options) plan() ([]trial, error) {
 	var planned []trial
 	known := false
 	for _, f := range faults() {
-		if o.name != "" && o.name != f.name {
+		if o.name != "" && o.name != f.name && !strings.HasPrefix(f.name, o.name+"/") {
 			continue
 		}
 		known = true
@@ -128,7 +131,7 @@ func run(ctx context.Context, o options, planned []trial, build rig.Builder, out
 		results = append(results, r)
 		say("  %s", r.verdict())
 	}
-	ok = !slices.ContainsFunc(results, func(r *result) bool { return !r.OK })
+	ok = !slices.ContainsFunc(results, func(r *result) bool { return !r.OK && !(o.unhurried && len(r.wrong) == 0) })
 	if o.json {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")

@@ -133,11 +133,11 @@ func quantile(times []time.Duration, q float64) time.Duration {
 
 // table prints the results for people.
 func table(out io.Writer, results []*result) {
-	fmt.Fprintf(out, "\n%-12s %-9s %6s %9s %9s %5s %5s %5s %7s %8s %7s  %-22s %-24s\n", "case", "over", "rounds", "sent", "delivered",
+	fmt.Fprintf(out, "\n%-18s %-9s %6s %9s %9s %5s %5s %5s %7s %8s %7s  %-22s %-24s\n", "case", "over", "rounds", "sent", "delivered",
 		"lost", "twice", "order", "corrupt", "in doubt", "refused", "pause ms p50/p95/max", "recovered ms p50/p95/max")
 	three := func(s spread) string { return fmt.Sprintf("%.0f / %.0f / %.0f", s.P50, s.P95, s.Max) }
 	for _, r := range results {
-		fmt.Fprintf(out, "%-12s %-9s %6d %9d %9d %5d %5d %5d %7d %8d %7d  %-22s %-24s\n", r.Case, r.Transport, r.Rounds, r.Sent, r.Delivered,
+		fmt.Fprintf(out, "%-18s %-9s %6d %9d %9d %5d %5d %5d %7d %8d %7d  %-22s %-24s\n", r.Case, r.Transport, r.Rounds, r.Sent, r.Delivered,
 			r.Lost, r.Duplicated, r.OutOfOrder, r.Corrupt, r.InDoubt, r.Refused, three(r.Pause), three(r.Recovered))
 	}
 	for _, r := range results {
