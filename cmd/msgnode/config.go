@@ -152,6 +152,9 @@ func load(file string, f *pflag.FlagSet) (*Config, error) {
 	}
 	transform := func(name, value string) (string, any) {
 		if key, ok := byEnv[name]; ok {
+			if value == "" {
+				return "", nil // as if it were not set: nothing empty may widen who is trusted
+			}
 			return key, text(key, value)
 		}
 		return strings.ToLower(strings.TrimPrefix(name, envPrefix)), value // unknown: shown as an error below
@@ -307,6 +310,9 @@ func (c *Config) options(log hclog.Logger) (node.Options, error) {
 	certificate, err := certificate(c.TLS.Cert, c.TLS.Key)
 	if err != nil {
 		errs = append(errs, err)
+	}
+	if c.Admit.Members == "" || c.Admit.Visitors == "" {
+		errs = append(errs, errors.New("config: admit: members and visitors: want anyone, listed or invited"))
 	}
 	proxies, err := networks("proxies", c.Proxies)
 	errs = append(errs, err)

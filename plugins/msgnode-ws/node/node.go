@@ -203,6 +203,7 @@ func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Durati
 		return nil, err
 	}
 	t := newTable(kv, name, terms)
+	t.room = n.room
 	n.wg.Go(func() {
 		for n.ctx.Err() == nil {
 			if err := t.follow(n.ctx, n.backbone.life()); n.ctx.Err() == nil && err != nil {

@@ -15,9 +15,10 @@ import (
 type session struct {
 	Runtime message.URL `json:"runtime"` // canonical
 	Token   string      `json:"token"`
+	Source  string      `json:"source,omitempty"` // whom it is counted by: see sourceTerm
 }
 
-func (s *session) terms() []string { return nil }
+func (s *session) terms() []string { return withSource([]string{"r:" + string(s.Runtime)}, s.Source) }
 
 // sessionTTL is how long a session is remembered after its last open or re-open.
 const sessionTTL = 30 * 24 * time.Hour
@@ -88,7 +89,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 		}
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		defer cancel()
-		fresh := &session{Runtime: runtime, Token: newSecret()}
+		fresh := &session{Runtime: runtime, Token: newSecret(), Source: n.sourceTerm(c.from)}
 		err := n.sessions.change(ctx, key, func(old *session) (*session, error) {
 			if s = old; s == nil {
 				s = fresh
