@@ -78,7 +78,8 @@ func (c *criteria) match(r *registration) bool {
 	if c.Scheme != "" && r.URL.Scheme() != c.Scheme {
 		return false
 	}
-	return has(r.list("resources"), c.Resources) && has(r.list("dataSchemes"), c.DataSchemes)
+	return (len(c.Resources) == 0 || has(r.list("resources"), c.Resources)) &&
+		(len(c.DataSchemes) == 0 || has(r.list("dataSchemes"), c.DataSchemes))
 }
 
 func has(have, want names) bool {
