@@ -275,7 +275,7 @@ func TestEmptyVariablesWidenNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, string(out))
 	}
-	for _, want := range []string{"members: invited\n", "visitors: anyone\n", "- x\n", "exempt: []\n", "per_address: 5\n", "unproven: 1024\n", "address_state: 268435456\n"} {
+	for _, want := range []string{"members: invited\n", "visitors: anyone\n", "- x\n", "exempt: []\n", "per_address: 5\n", "unproven: 1024\n", "address_state: 67108864\n"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

@@ -73,7 +73,7 @@ func (n *Node) readJSON(c *conn, f func(text []byte)) {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
 			return
 		}
-		text, err := io.ReadAll(io.LimitReader(r, message.MaxJSON+1))
+		text, err := c.readAll(io.LimitReader(r, message.MaxJSON+1))
 		if err != nil {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
 			return

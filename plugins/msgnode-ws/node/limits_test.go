@@ -429,3 +429,55 @@ func TestLegacyConnectionsAreBounded(t *testing.T) {
 	}
 	n.join(t, 1)
 }
+
+// Large packets of which the rest never comes: what the node keeps of them is bounded.
+func TestUnfinishedPacketsAreBounded(t *testing.T) {
+	n := start(t, Options{Limits: Limits{Queue: 2 << 20, Memory: 4 << 20}})
+	alice, bob := n.join(t, 1), n.join(t, 2)
+	for i := range 8 {
+		c := n.join(t, 10+i)
+		w, err := c.ws.Writer(t.Context(), websocket.MessageBinary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = w.Write(make([]byte, 1<<20)) // fails where the node has closed it already
+	}
+	eventually(t, "some of them are gone", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return len(n.runtimes) < 10
+	})
+	if used := n.memory.used.Load(); used > 6<<20 {
+		t.Errorf("%d bytes are kept", used)
+	}
+	alice.write(wire.AppendData(nil, bob.runtime, make([]byte, 100<<10)))
+	if kind, _ := bob.frame(); kind != wire.KindData {
+		t.Errorf("honest traffic: frame %d", kind)
+	}
+}
+
+// A state that is nearly full gives up what is disconnected, first of whoever has the most; what is live stays.
+func TestStrangersEntriesMakeRoom(t *testing.T) {
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{State: 400 << 10, AddressState: 350 << 10}, Times: Times{Sweep: 20 * time.Millisecond}})
+	honest, mallory := n.joinAt(t, "127.0.0.2", 1), n.join(t, 2)
+	mine := honest.allocate(`{"value":{"number":1}}`)[0]
+	gone := strings.Replace(entryOf(honest.runtime, mine, ""), `"live"`, `"disconnected"`, 1)
+	honest.must(message.Create, registry, gone)
+	first := mallory.allocate(`{"value":{"number":1}}`)[0]
+	mallory.must(message.Create, registry, entryOf(mallory.runtime, first, ""))
+	big := strings.Repeat("x", 30<<10)
+	for range 30 { // of which the state would hold 12
+		u := mallory.allocate(`{"value":{"number":1}}`)[0]
+		body := strings.Replace(entryOf(mallory.runtime, u, fmt.Sprintf(`,"more":%q`, big)), `"live"`, `"disconnected"`, 1)
+		eventually(t, "there is room", func() bool {
+			code, _ := mallory.ask(message.Create, registry, body)
+			return code == 200
+		})
+	}
+	if code, _ := honest.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, mine)); code != 408 {
+		t.Errorf("the honest runtime's entry: %d", code)
+	}
+	if code, _ := honest.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, first)); code != 200 {
+		t.Errorf("a live entry: %d", code)
+	}
+}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"io"
 	"sync/atomic"
 
 	"github.com/coder/websocket"
@@ -89,4 +90,49 @@ func (c *conn) forfeit() {
 	c.mu.Unlock()
 	c.node.memory.used.Add(-c.remembered.Swap(0))
 	c.cancel() // its writer ends now, whatever blocks it
+}
+
+// smallPacket is how much of a packet is read without counting it.
+const smallPacket = 16 << 10
+
+// readPacket reads a packet.
+func (c *conn) readPacket() (websocket.MessageType, []byte, error) {
+	kind, r, err := c.ws.Reader(c.ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	b, err := c.readAll(r)
+	return kind, b, err
+}
+
+// readAll is io.ReadAll for what a client sends. What has come of a large packet counts as kept until all has come: there
+// may be many clients that send the rest never.
+func (c *conn) readAll(r io.Reader) ([]byte, error) {
+	b := make([]byte, 0, 512)
+	counted := 0
+	defer func() {
+		if counted > 0 {
+			c.remember(-counted)
+		}
+	}()
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+		if len(b) < cap(b) {
+			continue
+		}
+		b = append(b, 0)[:len(b)]
+		if cap(b) > smallPacket {
+			c.remember(cap(b) - counted)
+			if counted = cap(b); c.node.memory.over() {
+				c.node.relieve()
+			}
+		}
+	}
 }

@@ -100,7 +100,7 @@ type Times struct {
 func DefaultLimits() Limits {
 	return Limits{Connections: 10_000, Unproven: 1024, Legacy: 1000, PerAddress: 512, Queue: 16 << 20, Memory: 512 << 20,
 		Handshakes: 50, Newcomers: 1000, Requests: 1000, AddressRequests: 4000, Addresses: 4096, Block: 256, Subscriptions: 4096,
-		Registrations: 1024, Entry: 64 << 10, Writes: 200, Results: 1000, RuntimeState: 8 << 20, AddressState: 256 << 20,
+		Registrations: 1024, Entry: 64 << 10, Writes: 200, Results: 1000, RuntimeState: 8 << 20, AddressState: 64 << 20,
 		State: 1 << 30, Rows: 1_000_000, MinFree: 16 << 20}
 }
 

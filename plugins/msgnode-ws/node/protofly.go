@@ -41,7 +41,7 @@ func (n *Node) beginBinary(c *conn) (serve func()) {
 func (n *Node) serveBinary(c *conn) {
 	run := run{c: c}
 	for {
-		kind, packet, err := c.ws.Read(c.ctx)
+		kind, packet, err := c.readPacket()
 		if err != nil {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
 			return

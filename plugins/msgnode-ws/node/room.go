@@ -1,7 +1,10 @@
 package node
 
 import (
+	"cmp"
+	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -105,17 +108,8 @@ func (e noRoom) Error() string { return e.text }
 // past a bound by what they write at the same moment.
 func (n *Node) room(g growth) error {
 	l := n.opts.Limits
-	var rows int
-	var all, runtimes, sources int64
-	for _, t := range []interface {
-		size() (int, int64)
-		weighs(string) int64
-	}{n.allocations, n.subscriptions, n.registrations, n.sessions} {
-		r, b := t.size()
-		rows, all = rows+r, all+b
-		runtimes += t.weighs(g.runtime)
-		sources += t.weighs(g.from)
-	}
+	rows, all := n.size()
+	runtimes, sources := n.weighs(g.runtime), n.weighs(g.from)
 	switch {
 	case g.runtime != "" && runtimes+g.bytes > l.RuntimeState:
 		return noRoom{refuse(message.CodeTooMany, "the node keeps %d bytes of this runtime's addresses, entries and subscriptions, at most %d are kept; free some", runtimes, l.RuntimeState)}
@@ -125,6 +119,20 @@ func (n *Node) room(g growth) error {
 		return noRoom{refuse(message.CodeError, "the node's state is full: %d entries, %d bytes; its operator can raise limits.state and limits.rows", rows, all)}
 	}
 	return nil
+}
+
+// size is what the whole state has.
+func (t *tables) size() (rows int, bytes int64) {
+	for _, size := range []func() (int, int64){t.allocations.size, t.subscriptions.size, t.registrations.size, t.sessions.size} {
+		r, b := size()
+		rows, bytes = rows+r, bytes+b
+	}
+	return rows, bytes
+}
+
+// weighs is what the whole state has with a term.
+func (t *tables) weighs(term string) int64 {
+	return t.allocations.weighs(term) + t.subscriptions.weighs(term) + t.registrations.weighs(term) + t.sessions.weighs(term)
 }
 
 // sourceTerm is by which rows that came from an address are found and counted. The address itself is not kept.
@@ -150,4 +158,53 @@ func asNoRoom(err error) *refusal {
 		return full.refusal
 	}
 	return nil
+}
+
+// makeRoomEach is how many entries a sweep removes at most.
+const makeRoomEach = 500
+
+// makeRoom removes entries that are disconnected once the state is nearly full: first those of whoever has the most there,
+// and of these the oldest. A runtime that comes back registers anew, and its addresses stay its own.
+func (n *Node) makeRoom() {
+	l := n.opts.Limits
+	rows, bytes := n.size()
+	if rows <= l.Rows/4*3 && bytes <= l.State/4*3 {
+		return
+	}
+	type entry struct {
+		key   string
+		value *registration
+		share int64
+	}
+	var list []entry
+	n.registrations.each(func(key string, r *registration) {
+		if r.Status != disconnected {
+			return
+		}
+		e := entry{key, r, n.registrations.weighs("r:" + string(r.Owner))}
+		if r.Source != "" {
+			e.share = max(e.share, n.registrations.weighs("s:"+r.Source))
+		}
+		list = append(list, e)
+	})
+	slices.SortFunc(list, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(b.share, a.share), a.value.Modified.Compare(b.value.Modified))
+	})
+	for _, e := range list[:min(len(list), makeRoomEach)] {
+		if rows, bytes = n.size(); n.ctx.Err() != nil || rows <= l.Rows/4*3 && bytes <= l.State/4*3 {
+			return
+		}
+		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)
+		err := n.registrations.change(ctx, e.key, func(latest *registration) (*registration, error) {
+			if latest != e.value {
+				return latest, nil
+			}
+			return nil, nil
+		})
+		cancel()
+		if err != nil {
+			n.log.Warn("entry not removed", "url", e.value.URL, "error", err)
+			return
+		}
+	}
 }

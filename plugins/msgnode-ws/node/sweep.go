@@ -33,6 +33,7 @@ func (n *Node) sweep() {
 			n.log.Info("the state can be written again")
 		}
 		n.expireRegistrations()
+		n.makeRoom()
 		n.expireSubscriptions()
 		n.expireAllocations()
 		n.expireRedemptions()
