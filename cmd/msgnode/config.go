@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node"
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // Config is the configuration file; every key has a default but domain and data.
@@ -33,6 +35,9 @@ type Config struct {
 	PublicURL string   `koanf:"publicURL" yaml:"publicURL"` // where stubs reach the node, for its descriptor
 	Legacy    bool     `koanf:"legacy" yaml:"legacy"`       // the reference implementation's JSON dialects
 	Origins   []string `koanf:"origins" yaml:"origins"`     // web pages that may connect, as host patterns
+	Proxies   []string `koanf:"proxies" yaml:"proxies"`     // networks of the proxies whose X-Forwarded-For counts
+	Exempt    []string `koanf:"exempt" yaml:"exempt"`       // networks that limits by address do not count
+	Admit     Admit    `koanf:"admit" yaml:"admit"`         // who may use the node
 	Limits    Limits   `koanf:"limits" yaml:"limits"`
 	Times     Times    `koanf:"times" yaml:"times"`
 	Log       Log      `koanf:"log" yaml:"log"`
@@ -50,18 +55,39 @@ type Log struct {
 	Level  string `koanf:"level" yaml:"level"`   // trace, debug, info, warn, error
 }
 
+// Admit is [node.Admit].
+type Admit struct {
+	Members  string   `koanf:"members" yaml:"members"`   // anyone, listed or invited: of the node's domain
+	Visitors string   `koanf:"visitors" yaml:"visitors"` // the same, of other domains
+	Runtimes []string `koanf:"runtimes" yaml:"runtimes"` // runtimes that listed and invited admit
+	Revoked  []string `koanf:"revoked" yaml:"revoked"`   // runtimes, and IDs of tokens
+	Key      string   `koanf:"key" yaml:"key"`           // file of the key that tokens are signed with
+}
+
 // Limits are [node.Limits].
 type Limits struct {
-	Connections   int   `koanf:"connections" yaml:"connections"`
-	Queue         int64 `koanf:"queue" yaml:"queue"`
-	Addresses     int   `koanf:"addresses" yaml:"addresses"`
-	Block         int   `koanf:"block" yaml:"block"`
-	Subscriptions int   `koanf:"subscriptions" yaml:"subscriptions"`
-	Registrations int   `koanf:"registrations" yaml:"registrations"`
-	Entry         int   `koanf:"entry" yaml:"entry"`
-	Writes        int   `koanf:"writes" yaml:"writes"`
-	Results       int   `koanf:"results" yaml:"results"`
-	MinFree       int64 `koanf:"minFree" yaml:"minFree"`
+	Connections     int   `koanf:"connections" yaml:"connections"`
+	Unproven        int   `koanf:"unproven" yaml:"unproven"`
+	Legacy          int   `koanf:"legacy" yaml:"legacy"`
+	PerAddress      int   `koanf:"per_address" yaml:"per_address"`
+	Queue           int64 `koanf:"queue" yaml:"queue"`
+	Memory          int64 `koanf:"memory" yaml:"memory"`
+	Handshakes      int   `koanf:"handshakes" yaml:"handshakes"`
+	Newcomers       int   `koanf:"newcomers" yaml:"newcomers"`
+	Requests        int   `koanf:"requests" yaml:"requests"`
+	AddressRequests int   `koanf:"address_requests" yaml:"address_requests"`
+	Addresses       int   `koanf:"addresses" yaml:"addresses"`
+	Block           int   `koanf:"block" yaml:"block"`
+	Subscriptions   int   `koanf:"subscriptions" yaml:"subscriptions"`
+	Registrations   int   `koanf:"registrations" yaml:"registrations"`
+	Entry           int   `koanf:"entry" yaml:"entry"`
+	Writes          int   `koanf:"writes" yaml:"writes"`
+	Results         int   `koanf:"results" yaml:"results"`
+	RuntimeState    int64 `koanf:"runtime_state" yaml:"runtime_state"`
+	AddressState    int64 `koanf:"address_state" yaml:"address_state"`
+	State           int64 `koanf:"state" yaml:"state"`
+	Rows            int   `koanf:"rows" yaml:"rows"`
+	MinFree         int64 `koanf:"minFree" yaml:"minFree"`
 }
 
 // Times are [node.Times].
@@ -76,7 +102,8 @@ type Times struct {
 }
 
 func defaults() Config {
-	return Config{Listen: "127.0.0.1:4433", Replicas: 1, Limits: Limits(node.DefaultLimits()), Times: Times(node.DefaultTimes()),
+	return Config{Listen: "127.0.0.1:4433", Replicas: 1, Exempt: []string{"127.0.0.0/8", "::1/128"},
+		Admit: Admit{Members: node.Anyone, Visitors: node.Anyone}, Limits: Limits(node.DefaultLimits()), Times: Times(node.DefaultTimes()),
 		Log: Log{Format: "text", Level: "info"}}
 }
 
@@ -125,6 +152,9 @@ func load(file string, f *pflag.FlagSet) (*Config, error) {
 	}
 	transform := func(name, value string) (string, any) {
 		if key, ok := byEnv[name]; ok {
+			if value == "" {
+				return "", nil // as if it were not set: nothing empty may widen who is trusted
+			}
 			return key, text(key, value)
 		}
 		return strings.ToLower(strings.TrimPrefix(name, envPrefix)), value // unknown: shown as an error below
@@ -281,13 +311,48 @@ func (c *Config) options(log hclog.Logger) (node.Options, error) {
 	if err != nil {
 		errs = append(errs, err)
 	}
-	o := node.Options{Domain: c.Domain, Listen: c.Listen, Data: c.Data, NATS: c.NATS, Replicas: c.Replicas, TLS: certificate,
+	if c.Admit.Members == "" || c.Admit.Visitors == "" {
+		errs = append(errs, errors.New("config: admit: members and visitors: want anyone, listed or invited"))
+	}
+	proxies, err := networks("proxies", c.Proxies)
+	errs = append(errs, err)
+	exempt, err := networks("exempt", c.Exempt)
+	errs = append(errs, err)
+	o := node.Options{Proxies: proxies, Exempt: exempt, Admit: c.Admit.options(), Domain: c.Domain, Listen: c.Listen, Data: c.Data, NATS: c.NATS, Replicas: c.Replicas, TLS: certificate,
 		Insecure: c.Insecure, PublicURL: c.PublicURL, Legacy: c.Legacy, Origins: c.Origins, Limits: node.Limits(c.Limits),
 		Times: node.Times(c.Times), Log: log}
 	if err := o.Check(); err != nil {
 		errs = append(errs, err)
 	}
 	return o, errors.Join(errs...)
+}
+
+func (a Admit) options() node.Admit {
+	o := node.Admit{Members: a.Members, Visitors: a.Visitors, Revoked: a.Revoked, Key: a.Key}
+	for _, u := range a.Runtimes {
+		o.Runtimes = append(o.Runtimes, message.URL(u))
+	}
+	return o
+}
+
+// networks reads the networks, or single addresses, of a key. The list is never nil.
+func networks(key string, texts []string) ([]netip.Prefix, error) {
+	list, errs := make([]netip.Prefix, 0, len(texts)), []error(nil)
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			var a netip.Addr
+			if a, err = netip.ParseAddr(text); err == nil {
+				p = netip.PrefixFrom(a, a.BitLen())
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("config: %s: %q: want a network such as 192.0.2.0/24, or an address", key, text))
+			continue
+		}
+		list = append(list, p.Masked())
+	}
+	return list, errors.Join(errs...)
 }
 
 // shown is the configuration without its secrets.

@@ -222,6 +222,15 @@ func TestMistakes(t *testing.T) {
 		{"belong together", []string{"run", "--domain", "example.com", "--data", data, "--tls-cert", "x"}, ""},
 		{"no such file", []string{"run", "--config", "/nowhere/node.yaml"}, ""},
 		{"unknown command", []string{"rum"}, ""},
+		{"want anyone, listed or invited", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("admit: {members: everybody}")}, ""},
+		{"want anyone, listed or invited", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("admit: {visitors: ''}")}, ""},
+		{"proxies: \"x\"", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("proxies: [x]")}, ""},
+		{"memory: at least", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("limits: {memory: 5}")}, ""},
+		{"negative number", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("limits: {per_address: -5}")}, ""},
+		{"whose node", []string{"admit", "--data", data}, ""},
+		{"want hyperty-runtime", []string{"admit", "--domain", "a.example", "--data", data, "--runtime", "bob"}, ""},
+		{"uses 5000", []string{"admit", "--domain", "a.example", "--data", data, "--uses", "5000"}, ""},
+		{"admit.key", []string{"admit", "--domain", "a.example", "--nats", "nats://x"}, ""},
 	} {
 		cmd := program(t, c.args...)
 		cmd.Env = append(cmd.Env, c.env)
@@ -250,5 +259,44 @@ func TestConfigComesFromEverywhere(t *testing.T) {
 	}
 	if strings.Contains(string(out), "secret") {
 		t.Error("the secret is shown")
+	}
+}
+
+// An empty variable is as if it were not set: it takes back no rule about who may use the node. An empty list in the file
+// is one.
+func TestEmptyVariablesWidenNothing(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "node.yaml")
+	if err := os.WriteFile(name, []byte("domain: file.org\ndata: /file\nadmit: {members: invited, revoked: [x]}\nexempt: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := program(t, "config", "show", "--config", name)
+	cmd.Env = append(cmd.Env, "PROTOFLY_NODE_ADMIT_MEMBERS=", "PROTOFLY_NODE_ADMIT_REVOKED=", "PROTOFLY_NODE_LIMITS_PER_ADDRESS=5")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatal(err, string(out))
+	}
+	for _, want := range []string{"members: invited\n", "visitors: anyone\n", "- x\n", "exempt: []\n", "per_address: 5\n", "unproven: 1024\n", "address_state: 67108864\n"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+// A token is printed on stdout alone; what it is, on stderr.
+func TestAdmit(t *testing.T) {
+	cmd := program(t, "admit", "--domain", "example.com", "--data", filepath.Join(t.TempDir(), "new"), "--for", "1h", "--uses", "3")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err, stderr.String())
+	}
+	if of, ok := wire.TokenDomain(strings.TrimSpace(string(out))); !ok || of != "example.com" || strings.Count(string(out), "\n") != 1 {
+		t.Errorf("printed %q", out)
+	}
+	for _, want := range []string{"for 3 runtimes", "example.com, until 2", "admits nobody by token"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("no %q in %s", want, &stderr)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -71,20 +72,18 @@ func (n *Node) connections() int {
 // serves the connection until it ends, nil where it is over. That has a goroutine of its own, for as long as the
 // connection lives: the request's has a stack, buffers and headers that nobody needs any more.
 func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin func(*conn) (serve func())) {
+	k, from := knockOf(r), n.door.sources.client(r)
+	if !n.mayConnect(w, k, from, d) {
+		return
+	}
 	n.mu.Lock()
 	if n.closing {
 		n.mu.Unlock()
 		http.Error(w, "the node stops", http.StatusServiceUnavailable)
 		return
 	}
-	if len(n.conns) >= n.opts.Limits.Connections {
-		n.mu.Unlock()
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, fmt.Sprintf("the node has %d connections, no more are allowed", n.opts.Limits.Connections), http.StatusServiceUnavailable)
-		return
-	}
-	c := n.newConn(nil, d)
-	n.conns[c] = struct{}{} // holds the place while the WebSocket is being made
+	c := n.newConn(k, from, d)
+	n.conns[c] = struct{}{}
 	n.serving.Add(1)
 	n.mu.Unlock()
 	leave := func() {
@@ -124,6 +123,31 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin f
 		}
 		n.detach(c)
 	}()
+}
+
+// mayConnect tells whether there is room for one more WebSocket, and answers the request where there is none.
+func (n *Node) mayConnect(w http.ResponseWriter, k *knock, from source, d dialect) bool {
+	l := n.opts.Limits
+	switch {
+	case n.door.full():
+		later(w, http.StatusServiceUnavailable, comeAgain, fmt.Sprintf("the node has %d connections, no more are allowed", l.Connections))
+		return false
+	case d != binary && n.manyLegacies():
+		later(w, http.StatusServiceUnavailable, comeAgain, fmt.Sprintf("the node has %d connections in the reference's dialects, no more are allowed", l.Legacy))
+		return false
+	case from.IsValid():
+		if wait, ok := n.rates.handshakes.take(from, 1, time.Now()); !ok {
+			later(w, http.StatusTooManyRequests, wait, "too many connections from your address, one after the other")
+			return false
+		}
+	}
+	return true
+}
+
+func (n *Node) manyLegacies() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.legacies >= n.opts.Limits.Legacy
 }
 
 // lean is a ResponseWriter whose connection gets a small buffer for writing. Packets are written whole: the buffer is for a
@@ -175,7 +199,15 @@ func (n *Node) acceptPlain(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "runtimeURL: "+refused.text, http.StatusForbidden)
 		return
 	}
-	n.accept(w, r, plainJSON, func(c *conn) func() { return func() { n.servePlain(c, runtime) } })
+	guest, refused := n.admitLegacy(r.Context(), runtime, r.URL.Query().Get("token"))
+	if refused != nil {
+		http.Error(w, refused.text, http.StatusForbidden)
+		return
+	}
+	n.accept(w, r, plainJSON, func(c *conn) func() {
+		c.guest = guest
+		return func() { n.servePlain(c, runtime) }
+	})
 }
 
 // acceptSession serves the session stub.
@@ -183,7 +215,8 @@ func (n *Node) acceptSession(w http.ResponseWriter, r *http.Request) {
 	if !n.legacyAllowed(w) {
 		return
 	}
-	n.accept(w, r, sessionJSON, func(c *conn) func() { return func() { n.serveSession(c) } })
+	token := r.URL.Query().Get("token")
+	n.accept(w, r, sessionJSON, func(c *conn) func() { return func() { n.serveSession(c, token) } })
 }
 
 // legacyRuntime checks the runtime that an unproven connection claims to be.

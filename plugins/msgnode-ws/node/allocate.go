@@ -21,6 +21,7 @@ type allocation struct {
 	Key       string        `json:"key,omitempty"`    // the allocation key
 	Wished    bool          `json:"wished,omitempty"` // kept for as long as the runtime does not free it
 	Seen      time.Time     `json:"seen"`             // when the runtime was last known to be there, to the day
+	Source    string        `json:"source,omitempty"` // whom it is counted by: see sourceTerm
 }
 
 func (a *allocation) terms() []string {
@@ -28,7 +29,7 @@ func (a *allocation) terms() []string {
 	for _, u := range a.Addresses {
 		terms = append(terms, "a:"+string(u.Canonical()))
 	}
-	return terms
+	return withSource(terms, a.Source)
 }
 
 // owner is the runtime that u, or the address that u is a part of, is allocated to; or "".
@@ -72,7 +73,7 @@ func (n *Node) allocate(c *conn, m message.Message) (message.Message, *refusal) 
 	if r := n.checkAllocation(c, scheme, number, body.Value.AllocationKey, body.Value.Identifier); r != nil {
 		return message.Message{}, r
 	}
-	a := &allocation{Runtime: c.runtime, Key: body.Value.AllocationKey, Seen: time.Now().UTC().Truncate(24 * time.Hour)}
+	a := &allocation{Runtime: c.runtime, Key: body.Value.AllocationKey, Seen: time.Now().UTC().Truncate(24 * time.Hour), Source: n.sourceTerm(c.from)}
 	key := newSecret()
 	if id := body.Value.Identifier; id != "" {
 		a.Addresses, a.Wished = []message.URL{message.URL(scheme + "://" + n.opts.Domain + "/" + id)}, true
@@ -123,6 +124,9 @@ var errConflict = errors.New("belongs to another runtime")
 func (n *Node) stateRefusal(err error) *refusal {
 	if err == nil {
 		return nil
+	}
+	if r := asNoRoom(err); r != nil {
+		return r
 	}
 	n.log.Error("state", "error", err)
 	code := message.CodeError

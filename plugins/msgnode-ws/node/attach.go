@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -35,6 +36,10 @@ func (n *Node) attach(c *conn) error {
 		return errStopping
 	}
 	old := n.runtimes[c.runtime]
+	if err := n.enter(c, old != nil); err != nil {
+		n.mu.Unlock()
+		return err
+	}
 	n.runtimes[c.runtime], n.byID[c.id] = c, c
 	delete(n.missing, c.runtime)
 	n.mu.Unlock()
@@ -66,6 +71,27 @@ func (n *Node) attach(c *conn) error {
 	return n.backbone.messages.Publish(n.subjects.presence(c.runtime), []byte(c.stamp))
 }
 
+// enter gives c a place among the attached connections. n.mu is held.
+func (n *Node) enter(c *conn, replaces bool) error {
+	l := n.opts.Limits
+	if c.legacy() && n.legacies >= l.Legacy || !n.door.enter(c.ticket, replaces) {
+		return &wire.Refused{Code: codeFull, Reason: "the node has as many connections as it may", Retry: seconds(comeAgain)}
+	}
+	if c.legacy() {
+		n.legacies++
+	}
+	return nil
+}
+
+// codeFull is HTTP's 503, which the specification's codes do not have.
+const codeFull = 503
+
+// known tells whether the state has anything of a runtime.
+func (n *Node) known(runtime message.URL) bool {
+	term := "r:" + string(runtime)
+	return n.registrations.count(term) > 0 || n.allocations.count(term) > 0 || n.subscriptions.count(term) > 0
+}
+
 // detach undoes attach. Subscriptions stay in the state for the grace period.
 func (n *Node) detach(c *conn) {
 	n.mu.Lock()
@@ -74,9 +100,14 @@ func (n *Node) detach(c *conn) {
 		return
 	}
 	delete(n.byID, c.id)
+	if c.legacy() {
+		n.legacies--
+	}
 	if n.runtimes[c.runtime] == c {
 		delete(n.runtimes, c.runtime)
-		n.missing[c.runtime] = time.Now()
+		if n.known(c.runtime) { // else nothing is to expire, and nothing to be remembered
+			n.missing[c.runtime] = time.Now()
+		}
 	}
 	n.mu.Unlock()
 	for _, s := range []string{n.subjects.address(c.runtime), n.subjects.presence(c.runtime), n.subjects.frames(c.runtime)} {
@@ -129,6 +160,9 @@ func (n *Node) unwant(c *conn, u message.URL, why reason) {
 	}
 }
 
+// maxLearned is how many routes are learned for one connection: nothing in the state counts them.
+const maxLearned = 512
+
 // learn makes a route of an address that a connection of the JSON dialects sends from, as the reference node does: its
 // runtimes do not ask for every address. Nobody else's address is learned.
 func (n *Node) learn(c *conn, from message.URL) {
@@ -139,7 +173,7 @@ func (n *Node) learn(c *conn, from message.URL) {
 	c.routes.mu.Lock()
 	known, count := c.routes.why[u] != 0, len(c.routes.why)
 	c.routes.mu.Unlock()
-	if known || count >= n.opts.Limits.Subscriptions || len(n.subscriptions.find("a:"+string(u))) > 0 {
+	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || len(n.subscriptions.find("a:"+string(u))) > 0 {
 		return
 	}
 	if err := n.want(c, u, learned); err != nil {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
@@ -42,12 +44,20 @@ type conn struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu     sync.Mutex
-	queue  [][]byte // packets, shared with other connections: never written to
-	queued int64    // bytes in queue and in the writer's hands
-	closed bool     // kicked or ended: nothing is queued any more
-	writes bool     // there is a writer
-	pinger *time.Timer
+	from   source        // whom it is counted by, besides its runtime
+	ticket *ticket       // its place at the node's door
+	budget *rate.Limiter // what its requests may cost
+	guest  guest         // what it may do here
+
+	mu      sync.Mutex
+	queue   []packet // packets, shared with other connections: never written to
+	writing []packet // in the writer's hands
+	queued  int64    // bytes in both
+	closed  bool     // kicked or ended: nothing is queued any more
+	writes  bool     // there is a writer
+	pinger  *time.Timer
+
+	remembered atomic.Int64 // bytes that asked and peers keep
 
 	wake chan struct{} // capacity 1: the queue is not empty
 
@@ -56,10 +66,12 @@ type conn struct {
 	peers  peers
 }
 
-func (n *Node) newConn(ws *websocket.Conn, d dialect) *conn {
+func (n *Node) newConn(k *knock, from source, d dialect) *conn {
 	id := n.lastConn.Add(1)
-	c := &conn{node: n, id: id, ws: ws, dialect: d, wake: make(chan struct{}, 1),
-		stamp: fmt.Sprintf("%020d.%s.%d", time.Now().UnixNano(), n.id, id)}
+	l := n.opts.Limits
+	c := &conn{node: n, id: id, from: from, ticket: k.ticket, dialect: d, wake: make(chan struct{}, 1),
+		budget: rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests),
+		stamp:  fmt.Sprintf("%020d.%s.%d", time.Now().UnixNano(), n.id, id)}
 	c.ctx, c.cancel = context.WithCancel(n.ctx)
 	return c
 }
@@ -90,28 +102,44 @@ func (c *conn) run() {
 func (c *conn) end() {
 	c.mu.Lock()
 	c.closed = true
-	c.queue = nil
+	c.dropQueue()
 	c.pinger.Stop()
 	c.mu.Unlock()
 	c.cancel()
 	c.ws.CloseNow()
 	c.wg.Wait()
+	c.forfeit()
 }
 
-// send queues a packet and never blocks: a connection whose queue is full is closed.
-func (c *conn) send(packet []byte) {
+// dropQueue gives up what waits. c.mu is held.
+func (c *conn) dropQueue() {
+	c.node.memory.release(c.queue...)
+	c.queue = nil
+}
+
+// send queues a packet for this connection; see push.
+func (c *conn) send(data []byte) {
+	p := packet{data: data}
+	c.node.memory.keep(p)
+	c.push(p)
+}
+
+// push queues a packet, which memory has counted, and never blocks: a connection whose queue is full is closed.
+func (c *conn) push(p packet) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
+		c.node.memory.release(p)
 		return
 	}
-	if full := c.queued+int64(len(packet)) > c.node.opts.Limits.Queue; full {
+	if full := c.queued+int64(len(p.data)) > c.node.opts.Limits.Queue; full {
 		c.mu.Unlock()
+		c.node.memory.release(p)
 		c.kick(websocket.StatusTryAgainLater, fmt.Sprintf("too slow: more than %d bytes wait for you", c.node.opts.Limits.Queue))
 		return
 	}
-	c.queue = append(c.queue, packet)
-	c.queued += int64(len(packet))
+	c.queue = append(c.queue, p)
+	c.queued += int64(len(p.data))
 	if !c.writes {
 		c.writes = true
 		c.wg.Go(c.write) // under the lock that end takes before it waits
@@ -120,6 +148,9 @@ func (c *conn) send(packet []byte) {
 	select {
 	case c.wake <- struct{}{}:
 	default:
+	}
+	if c.node.memory.over() {
+		c.node.relieve()
 	}
 }
 
@@ -134,7 +165,7 @@ func (c *conn) kick(code websocket.StatusCode, reason string) {
 		return
 	}
 	c.closed = true
-	c.queue = nil
+	c.dropQueue()
 	if c.ws == nil { // accept closes it
 		c.mu.Unlock()
 		return
@@ -174,13 +205,13 @@ func (c *conn) write() {
 		}
 		c.mu.Lock()
 		packets := c.queue
-		c.queue = nil
+		c.queue, c.writing = nil, packets
 		c.mu.Unlock()
 		for len(packets) > 0 {
 			var err error
 			before := packets
 			if c.dialect != binary {
-				err = c.writeJSON(packets[0])
+				err = c.writeJSON(packets[0].data)
 				packets = packets[1:]
 			} else {
 				joined, packets = join(joined[:0], packets)
@@ -191,7 +222,7 @@ func (c *conn) write() {
 				c.lost(err)
 				return
 			}
-			c.written(before[:len(before)-len(packets)])
+			c.written(len(before) - len(packets))
 		}
 		if cap(joined) > 4*wire.PacketGoal {
 			joined = nil // one large packet is no reason to keep the memory
@@ -207,19 +238,26 @@ func (c *conn) rest() bool {
 	return !c.writes
 }
 
-// written gives the queue its room back.
-func (c *conn) written(packets [][]byte) {
+// written gives the queue its room back: n packets have been written.
+func (c *conn) written(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range packets {
-		c.queued -= int64(len(p))
+	if c.writing == nil { // forfeited
+		return
+	}
+	for _, p := range c.writing[:n] {
+		c.queued -= int64(len(p.data))
+	}
+	c.node.memory.release(c.writing[:n]...)
+	if c.writing = c.writing[n:]; len(c.writing) == 0 {
+		c.writing = nil
 	}
 }
 
 // join appends packets to b while they fit into one.
-func join(b []byte, packets [][]byte) (joined []byte, rest [][]byte) {
-	for len(packets) > 0 && (len(b) == 0 || len(b)+len(packets[0]) <= wire.PacketGoal) {
-		b = append(b, packets[0]...)
+func join(b []byte, packets []packet) (joined []byte, rest []packet) {
+	for len(packets) > 0 && (len(b) == 0 || len(b)+len(packets[0].data) <= wire.PacketGoal) {
+		b = append(b, packets[0].data...)
 		packets = packets[1:]
 	}
 	return b, packets

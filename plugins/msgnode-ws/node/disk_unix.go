@@ -36,3 +36,6 @@ func lockFolder(folder string) (release func(), err error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// exposed tells whether others than a file's owner may read or write it.
+func exposed(info os.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }

@@ -26,10 +26,23 @@ func (n *Node) dispatch() {
 			case strings.HasPrefix(m.Subject, presence):
 				n.presence(m)
 			default:
-				for _, c := range n.interests.of(m.Subject) {
-					c.send(m.Data)
-				}
+				n.deliver(m)
 			}
+		}
+	}
+}
+
+// deliver queues what came for the connections that want it.
+func (n *Node) deliver(m *nats.Msg) {
+	members := n.interests.of(m.Subject)
+	if len(members) == 1 {
+		members[0].send(m.Data)
+		return
+	}
+	if len(members) > 1 {
+		p := n.memory.share(m.Data, len(members))
+		for _, c := range members {
+			c.push(p)
 		}
 	}
 }
@@ -93,7 +106,8 @@ type question struct {
 
 const maxAsked = 512
 
-func (a *asked) put(m *message.Message) uint64 {
+// put remembers m. grown is how many bytes more are kept than before.
+func (a *asked) put(m *message.Message) (number uint64, grown int) {
 	q := question{m.ID, m.Type, m.From, m.To}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -101,11 +115,15 @@ func (a *asked) put(m *message.Message) uint64 {
 	a.next++
 	if len(a.ring) < maxAsked {
 		a.ring = append(a.ring, q)
-	} else {
-		a.ring[n%maxAsked] = q
+		return n, q.size()
 	}
-	return n
+	grown = q.size() - a.ring[n%maxAsked].size()
+	a.ring[n%maxAsked] = q
+	return n, grown
 }
+
+// size is about what a question keeps, in bytes.
+func (q *question) size() int { return 128 + len(q.from) + len(q.to) }
 
 func (a *asked) take(n uint64) (message.Message, bool) {
 	a.mu.Lock()
@@ -123,16 +141,23 @@ type peers struct {
 	byURL  map[string]*peer
 	byNumb map[uint64]*peer
 	last   uint64
+	bytes  int // about what both maps keep
 }
 
 type peer struct {
 	url     message.URL
 	subject string
 	reply   string // where NATS says that nobody is there
+	barred  bool   // the connection may not reach it
 }
 
-// maxPeers bounds what one connection makes the node remember; then it starts anew.
-const maxPeers = 4096
+// maxPeers and maxPeersBytes bound what one connection makes the node remember; then it starts anew. peerSize is about
+// what a peer takes besides its URL.
+const (
+	maxPeers      = 4096
+	maxPeersBytes = 4 << 20
+	peerSize      = 400
+)
 
 // peer looks a runtime up by the text of its URL; it checks a new one.
 func (c *conn) peer(text []byte) (*peer, error) {
@@ -148,12 +173,16 @@ func (c *conn) peer(text []byte) (*peer, error) {
 	}
 	c.peers.mu.Lock()
 	defer c.peers.mu.Unlock()
-	if len(c.peers.byURL) >= maxPeers || c.peers.byURL == nil {
-		c.peers.byURL, c.peers.byNumb = map[string]*peer{}, map[uint64]*peer{}
+	if len(c.peers.byURL) >= maxPeers || c.peers.bytes > maxPeersBytes || c.peers.byURL == nil {
+		c.remember(-c.peers.bytes)
+		c.peers.byURL, c.peers.byNumb, c.peers.bytes = map[string]*peer{}, map[uint64]*peer{}, 0
 	}
+	size := 2*len(text) + peerSize
+	c.peers.bytes += size
+	c.remember(size)
 	c.peers.last++
 	n := c.node
-	p := &peer{url: u.Runtime(), subject: n.subjects.frames(u.Runtime()), reply: n.reply(c, 'd', c.peers.last)}
+	p := &peer{url: u.Runtime(), subject: n.subjects.frames(u.Runtime()), reply: n.reply(c, 'd', c.peers.last), barred: !c.guest.mayReach(u)}
 	c.peers.byURL[string(text)], c.peers.byNumb[c.peers.last] = p, p
 	return p, nil
 }

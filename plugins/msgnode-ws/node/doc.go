@@ -29,6 +29,28 @@
 // change its registrations. Those name it and no other; the field proof, the signature by which readers believe an
 // entry without trusting the node, is kept as it was given.
 //
+// # Who may use it, and how much
+//
+// [Admit] says who may use the node: anyone, runtimes on a list, runtimes with a token of the operator (admit.go, token.go).
+//
+// Connections are counted from the moment that TCP has made them (gate.go, door.go). One that has not shown whose it is has
+// a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
+// prove a runtime. What requests cost is taken from token buckets before they are computed (rates.go). What waits for
+// connections is bounded for each and for all together: the one that the most waits for is closed (memory.go). What the
+// state has is bounded for a runtime, for an address and in all (room.go). An address is an IPv4 address or an IPv6 /64
+// network (source.go).
+//
+// Every map that is keyed by what strangers choose, and its bound:
+//
+//   - gate.sources: at most as many as there are connections, which are counted; an entry goes with its last one.
+//   - the buckets of rates: 16,384 each; the least recently used one makes room.
+//   - Node.conns, runtimes, byID: Limits.Connections and Limits.Unproven.
+//   - Node.missing: runtimes that have something in the state; an hour.
+//   - the copies of the tables, their indexes and weights: Limits.State and Limits.Rows, and for each runtime and address.
+//   - interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
+//   - peers: 4,096 and 4 MiB a connection, then it starts anew; asked: a ring of 512; both count for Limits.Memory.
+//   - admission.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
+//
 // # Guarantees and limits
 //
 // Messages are carried at most once and in the order of each sender and receiver; the session in the runtimes' cores

@@ -62,14 +62,18 @@ func (n *Node) leave(c *conn) {
 
 // readJSON gives each text to f until the connection ends.
 func (n *Node) readJSON(c *conn, f func(text []byte)) {
-	c.ws.SetReadLimit(drainJSON)
 	for {
+		if c.runtime == "" { // a session that is not open yet
+			c.ws.SetReadLimit(maxUnproven)
+		} else {
+			c.ws.SetReadLimit(drainJSON)
+		}
 		kind, r, err := c.ws.Reader(c.ctx)
 		if err != nil {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
 			return
 		}
-		text, err := io.ReadAll(io.LimitReader(r, message.MaxJSON+1))
+		text, err := c.readAll(io.LimitReader(r, message.MaxJSON+1))
 		if err != nil {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
 			return

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,19 +108,50 @@ func dial(t testing.TB, url string, o *websocket.DialOptions) *websocket.Conn {
 // join connects the n-th runtime.
 func (r *running) join(t testing.TB, n int) *client {
 	t.Helper()
-	c := &client{t: t, ws: dial(t, r.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})}
+	return r.greet(t, dial(t, r.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}}), n, "")
+}
+
+// greet proves the n-th runtime on a connection.
+func (r *running) greet(t testing.TB, ws *websocket.Conn, n int, token string) *client {
+	t.Helper()
+	c, refused := r.tryGreet(t, ws, n, token)
+	if refused != nil {
+		t.Fatalf("no welcome but %v", refused)
+	}
+	return c
+}
+
+// tryGreet is greet where the node may refuse.
+func (r *running) tryGreet(t testing.TB, ws *websocket.Conn, n int, token string) (*client, *wire.Refused) {
+	t.Helper()
+	return r.tryGreetIn(t, ws, domain, n, token)
+}
+
+// tryGreetIn is tryGreet for a runtime of any domain.
+func (r *running) tryGreetIn(t testing.TB, ws *websocket.Conn, of string, n int, token string) (*client, *wire.Refused) {
+	t.Helper()
+	c := &client{t: t, ws: ws}
 	runtime, key := identity(n)
+	runtime = message.URL(strings.Replace(string(runtime), domain, of, 1))
 	c.runtime = runtime
 	var challenge wire.Challenge
 	if kind, body := c.frame(); kind != wire.KindChallenge || wire.ParseHandshake(body, &challenge) != nil {
 		t.Fatalf("no challenge but %d %s", kind, body)
 	}
-	c.write(wire.AppendGrease(wire.AppendHandshake(nil, wire.KindProof, wire.Proof{Runtime: runtime, Key: key.Public().(ed25519.PublicKey),
+	c.write(wire.AppendGrease(wire.AppendHandshake(nil, wire.KindProof, wire.Proof{Runtime: runtime, Key: key.Public().(ed25519.PublicKey), Token: token,
 		Signature: ed25519.Sign(key, proof.MessageNode(domain, runtime, challenge.Challenge))})))
-	if kind, body := c.frame(); kind != wire.KindWelcome {
+	kind, body := c.frame()
+	if kind == wire.KindRefused {
+		refused := &wire.Refused{}
+		if err := wire.ParseHandshake(body, refused); err != nil {
+			t.Fatal(err)
+		}
+		return nil, refused
+	}
+	if kind != wire.KindWelcome {
 		t.Fatalf("no welcome but %d %s", kind, body)
 	}
-	return c
+	return c, nil
 }
 
 func (c *client) write(packet []byte) {

@@ -14,8 +14,6 @@ import (
 	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go"
-	"golang.org/x/time/rate"
-
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -25,16 +23,13 @@ type Node struct {
 	log      hclog.Logger
 	id       string // of this process, in subjects
 	subjects subjects
-	listener net.Listener
-	unlock   func() // the data folder
+	guard
+	unlock func() // the data folder
 
 	backbone  *backbone
 	interests *interests
 
-	allocations   *table[allocation]
-	subscriptions *table[subscription]
-	registrations *table[registration]
-	sessions      *table[session]
+	tables
 
 	ctx                  context.Context // ends when the node closes
 	cancel               context.CancelFunc
@@ -43,18 +38,28 @@ type Node struct {
 
 	mu       sync.Mutex
 	closing  bool
-	conns    map[*conn]struct{}     // every WebSocket connection
-	serving  sync.WaitGroup         // the connections' handlers
-	runtimes map[message.URL]*conn  // the newest connection of each runtime
-	byID     map[uint64]*conn       // attached ones, for NATS's answers
-	writers  map[message.URL]*quota // how fast a runtime may write to the state
-	missing  map[message.URL]time.Time
+	conns    map[*conn]struct{}        // every WebSocket connection
+	serving  sync.WaitGroup            // the connections' handlers
+	runtimes map[message.URL]*conn     // the newest connection of each runtime
+	byID     map[uint64]*conn          // attached ones, for NATS's answers
+	legacies int                       // those of them in the reference's dialects
+	missing  map[message.URL]time.Time // since when a runtime that has something in the state has no connection
 }
 
-// quota is a runtime's right to write.
-type quota struct {
-	*rate.Limiter
-	used time.Time
+// guard is what bounds strangers at the node.
+type guard struct {
+	door      *door
+	rates     *rates
+	memory    memory
+	admission admission
+}
+
+// tables are the node's state.
+type tables struct {
+	allocations   *table[allocation]
+	subscriptions *table[subscription]
+	registrations *table[registration]
+	sessions      *table[session]
 }
 
 // closeTime is how long connections have to answer that the node stops.
@@ -69,7 +74,8 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 	o = o.withDefaults()
 	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain), unlock: func() {},
 		conns: map[*conn]struct{}{}, runtimes: map[message.URL]*conn{}, byID: map[uint64]*conn{},
-		writers: map[message.URL]*quota{}, missing: map[message.URL]time.Time{}}
+		missing: map[message.URL]time.Time{}}
+	n.rates, n.memory.limit = newRates(o.Limits), o.Limits.Memory
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -87,8 +93,16 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		n.unlock = release
 	}
 	// The socket comes before the state: a port in use is the most frequent mistake and the quickest to see.
-	if n.listener, err = net.Listen("tcp", o.Listen); err != nil {
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
 		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
+	}
+	n.door = &door{Listener: listener, sources: o.sources(), gate: newGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
+	if n.door.sources.off {
+		n.log.Warn("connections are not counted by address: insecure says that a proxy stands before the node, and proxies does not name it")
+	}
+	if n.admission, err = openAdmission(o); err != nil {
+		return nil, err
 	}
 	if n.backbone, err = startBackbone(o, n.overrun); err != nil {
 		return nil, err
@@ -106,23 +120,14 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 }
 
 // Addr is the address that the node listens on.
-func (n *Node) Addr() net.Addr { return n.listener.Addr() }
+func (n *Node) Addr() net.Addr { return n.door.Addr() }
 
 // Serve answers connections until ctx ends, then closes the node: connections are told that it stops (code 1001). It
 // returns nil after that, or the error that the HTTP server ended with.
 func (n *Node) Serve(ctx context.Context) error {
-	s := &http.Server{Handler: n.handler(), ReadHeaderTimeout: n.opts.Times.Handshake, MaxHeaderBytes: 16 << 10,
-		ErrorLog: n.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
-	listener := n.listener
+	s := n.server()
 	done := make(chan error, 1)
-	go func() {
-		if n.opts.TLS != nil {
-			s.TLSConfig = n.opts.TLS.Clone()
-			done <- s.ServeTLS(listener, "", "")
-			return
-		}
-		done <- s.Serve(listener)
-	}()
+	go func() { done <- n.serveHTTP(s) }()
 	var err error
 	select {
 	case <-ctx.Done():
@@ -151,8 +156,8 @@ func (n *Node) Close() {
 	if again {
 		return
 	}
-	if n.listener != nil {
-		n.listener.Close()
+	if n.door != nil {
+		n.door.Close()
 	}
 	for _, c := range conns {
 		c.kick(websocket.StatusGoingAway, "the node stops")
@@ -183,7 +188,12 @@ func (n *Node) openState(ctx context.Context) error {
 	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms); err != nil {
 		return err
 	}
-	n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms)
+	if n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms); err != nil {
+		return err
+	}
+	if n.opts.Admit.invites() {
+		n.admission.redeemed, err = openTable(ctx, n, prefix+"redeemed", 0, (*redemption).terms)
+	}
 	return err
 }
 
@@ -193,6 +203,7 @@ func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Durati
 		return nil, err
 	}
 	t := newTable(kv, name, terms)
+	t.room = n.room
 	n.wg.Go(func() {
 		for n.ctx.Err() == nil {
 			if err := t.follow(n.ctx, n.backbone.life()); n.ctx.Err() == nil && err != nil {
@@ -241,17 +252,8 @@ func (n *Node) writable(runtime message.URL, rows int) *refusal {
 			return refuse(message.CodeError, "the node's state cannot be written: %s", why)
 		}
 	}
-	n.mu.Lock()
-	q := n.writers[runtime]
-	if q == nil {
-		per := n.opts.Limits.Writes
-		q = &quota{Limiter: rate.NewLimiter(rate.Limit(per), 10*per)}
-		n.writers[runtime] = q
-	}
-	q.used = time.Now()
-	n.mu.Unlock()
-	if !q.AllowN(time.Now(), rows) {
-		return refuse(message.CodeTooMany, "too many changes: at most %d a second; try again later", n.opts.Limits.Writes)
+	if wait, ok := n.rates.writers.take(runtime, rows, time.Now()); !ok {
+		return tryAgain(wait, "too many changes: at most %d a second", n.opts.Limits.Writes)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -45,6 +46,13 @@ type Options struct {
 	// Origins are the host patterns of web pages that may open a connection, besides the node's own.
 	Origins []string
 
+	// Proxies are the networks of the proxies before the node: for their connections the last address in X-Forwarded-For
+	// that is not a proxy's counts. Where Insecure is set and Proxies is not, nothing is counted by address.
+	Proxies []netip.Prefix
+	// Exempt are the networks whose connections are not counted by address; nil: loopback.
+	Exempt []netip.Prefix
+
+	Admit  Admit // who may use the node
 	Limits Limits
 	Times  Times
 	Log    hclog.Logger // default: none
@@ -53,16 +61,29 @@ type Options struct {
 
 // Limits bound what the node spends. Zero means the default; [DefaultLimits] has them all.
 type Limits struct {
-	Connections   int   // at once; a further one gets HTTP 503
-	Queue         int64 // bytes that wait for one connection; then it is closed with code 1013
-	Addresses     int   // allocated addresses of one runtime; then 429
-	Block         int   // addresses in one allocation; then 413
-	Subscriptions int   // addresses that one runtime subscribes; then 429
-	Registrations int   // Domain Registry entries of one runtime; then 429
-	Entry         int   // bytes of a Domain Registry entry; then 413
-	Writes        int   // writes to the state by one runtime in a second, and 10 times that at once; then 429
-	Results       int   // entries in an answer of the Domain Registry; then 413
-	MinFree       int64 // bytes that stay free on the disk under Data; then writes are answered 500
+	Connections int   // of runtimes, at once; a further one gets HTTP 503
+	Unproven    int   // at once that have not shown yet whose they are; then the oldest are closed, or a new one gets HTTP 503
+	Legacy      int   // of Connections in the reference's dialects; then HTTP 503
+	PerAddress  int   // of one IPv4 address or IPv6 /64 network, at once; then HTTP 429
+	Queue       int64 // bytes that wait for one connection; then it is closed with code 1013
+	Memory      int64 // bytes that wait for all of them; then the one with the longest queue is closed with code 1013
+	Handshakes  int   // WebSockets from one address in a second; then HTTP 429. Here and below: 10 times that at once
+	Newcomers   int   // runtimes that the node does not know, from one address in an hour, all at once; then 429
+	Requests    int   // what requests to the node's functions on one connection may cost in a second, in units of 20 µs; then 429
+	// AddressRequests is the same for all connections and requests of one address.
+	AddressRequests int
+	Addresses       int   // allocated addresses of one runtime; then 429
+	Block           int   // addresses in one allocation; then 413
+	Subscriptions   int   // addresses that one runtime subscribes; then 429
+	Registrations   int   // Domain Registry entries of one runtime; then 429
+	Entry           int   // bytes of a Domain Registry entry; then 413
+	Writes          int   // writes to the state by one runtime in a second, and 10 times that at once; then 429
+	Results         int   // entries in an answer of the Domain Registry; then 413
+	RuntimeState    int64 // bytes of all that the state has of one runtime; then 429
+	AddressState    int64 // bytes of all that came from one address; then 429
+	State           int64 // bytes of the whole state; then what makes it larger is answered 500
+	Rows            int   // entries of the whole state; the same
+	MinFree         int64 // bytes that stay free on the disk under Data; then writes are answered 500
 }
 
 // Times are the node's periods. Zero means the default; [DefaultTimes] has them all.
@@ -78,8 +99,10 @@ type Times struct {
 
 // DefaultLimits are the limits that zero values mean.
 func DefaultLimits() Limits {
-	return Limits{Connections: 10_000, Queue: 16 << 20, Addresses: 4096, Block: 256, Subscriptions: 4096, Registrations: 1024,
-		Entry: 64 << 10, Writes: 200, Results: 1000, MinFree: 16 << 20}
+	return Limits{Connections: 10_000, Unproven: 1024, Legacy: 1000, PerAddress: 512, Queue: 16 << 20, Memory: 512 << 20,
+		Handshakes: 50, Newcomers: 1000, Requests: 1000, AddressRequests: 4000, Addresses: 4096, Block: 256, Subscriptions: 4096,
+		Registrations: 1024, Entry: 64 << 10, Writes: 200, Results: 1000, RuntimeState: 8 << 20, AddressState: 64 << 20,
+		State: 1 << 30, Rows: 1_000_000, MinFree: 16 << 20}
 }
 
 // DefaultTimes are the times that zero values mean.
@@ -94,12 +117,18 @@ func (o Options) withDefaults() Options {
 		{&o.Limits.Connections, &l.Connections}, {&o.Limits.Addresses, &l.Addresses}, {&o.Limits.Block, &l.Block},
 		{&o.Limits.Subscriptions, &l.Subscriptions}, {&o.Limits.Registrations, &l.Registrations},
 		{&o.Limits.Entry, &l.Entry}, {&o.Limits.Writes, &l.Writes}, {&o.Limits.Results, &l.Results},
+		{&o.Limits.Unproven, &l.Unproven}, {&o.Limits.Legacy, &l.Legacy}, {&o.Limits.PerAddress, &l.PerAddress},
+		{&o.Limits.Handshakes, &l.Handshakes}, {&o.Limits.Newcomers, &l.Newcomers}, {&o.Limits.Requests, &l.Requests},
+		{&o.Limits.AddressRequests, &l.AddressRequests}, {&o.Limits.Rows, &l.Rows},
 	} {
 		if *p.v == 0 {
 			*p.v = *p.d
 		}
 	}
-	for _, p := range []struct{ v, d *int64 }{{&o.Limits.Queue, &l.Queue}, {&o.Limits.MinFree, &l.MinFree}} {
+	for _, p := range []struct{ v, d *int64 }{
+		{&o.Limits.Queue, &l.Queue}, {&o.Limits.MinFree, &l.MinFree}, {&o.Limits.Memory, &l.Memory},
+		{&o.Limits.RuntimeState, &l.RuntimeState}, {&o.Limits.AddressState, &l.AddressState}, {&o.Limits.State, &l.State},
+	} {
 		if *p.v == 0 {
 			*p.v = *p.d
 		}
@@ -146,9 +175,14 @@ func (o Options) Check() error {
 		bad("public URL %q: want ws://… or wss://…", o.PublicURL)
 	}
 	l, t := o.Limits, o.Times
-	if min(l.Connections, l.Addresses, l.Block, l.Subscriptions, l.Registrations, l.Entry, l.Writes, l.Results) < 0 || l.MinFree < 0 {
+	if min(l.Connections, l.Unproven, l.Legacy, l.PerAddress, l.Handshakes, l.Newcomers, l.Requests, l.AddressRequests, l.Addresses, l.Block,
+		l.Subscriptions, l.Registrations, l.Entry, l.Writes, l.Results, l.Rows) < 0 || min(l.MinFree, l.RuntimeState, l.AddressState, l.State) < 0 {
 		bad("limits: a negative number is no limit")
 	}
+	if l.Memory < l.Queue {
+		bad("limits: memory: at least as much as queue, %d", l.Queue)
+	}
+	errs = append(errs, o.Admit.check())
 	if l.Entry > maxRow {
 		bad("limits: entry: at most %d", maxRow)
 	}
@@ -164,6 +198,15 @@ func (o Options) Check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sources are the addresses that stand for one stranger each.
+func (o Options) sources() sources {
+	s := sources{proxies: o.Proxies, exempt: o.Exempt, off: o.Insecure && len(o.Proxies) == 0}
+	if s.exempt == nil {
+		s.exempt = loopbackNetworks()
+	}
+	return s
 }
 
 func loopback(host string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -16,17 +17,21 @@ const Version = "1.0.0"
 
 // beginBinary has a protofly.v1 connection's runtime proved, and returns the connection's reader.
 func (n *Node) beginBinary(c *conn) (serve func()) {
-	c.ws.SetReadLimit(wire.MaxPacket)
+	c.ws.SetReadLimit(maxUnproven)
 	if err := n.handshake(c); err != nil {
 		n.log.Info("connection refused", "error", err)
 		c.ws.Close(websocket.StatusPolicyViolation, "refused")
 		return nil
 	}
 	if err := n.attach(c); err != nil {
+		if refused := (*wire.Refused)(nil); errors.As(err, &refused) {
+			_ = n.refuseHandshake(c, refused) // the close says it as well
+		}
 		n.log.Error("connection not attached", "runtime", c.runtime, "error", err)
 		c.ws.Close(websocket.StatusTryAgainLater, "the node cannot route to you now")
 		return nil
 	}
+	c.ws.SetReadLimit(wire.MaxPacket)
 	c.send(wire.AppendGrease(wire.AppendHandshake(nil, wire.KindWelcome, wire.Welcome{Node: "protofly-node " + Version})))
 	n.log.Info("connected", "runtime", c.runtime)
 	return func() { n.serveBinary(c) }
@@ -36,7 +41,7 @@ func (n *Node) beginBinary(c *conn) (serve func()) {
 func (n *Node) serveBinary(c *conn) {
 	run := run{c: c}
 	for {
-		kind, packet, err := c.ws.Read(c.ctx)
+		kind, packet, err := c.readPacket()
 		if err != nil {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
 			return
@@ -51,15 +56,21 @@ func (n *Node) serveBinary(c *conn) {
 	}
 }
 
-// handshake challenges the stub and sets the connection's runtime.
+// What a stub that has not proved its runtime may send: a proof, and what this version does not know.
+const (
+	maxUnproven        = 2 * wire.MaxHandshake // bytes of a packet
+	maxUnprovenPackets = 8
+)
+
+// handshake challenges the stub, decides whether its runtime may use the node, and sets the connection's runtime.
 func (n *Node) handshake(c *conn) error {
 	challenge := wire.NewChallenge(n.opts.Domain)
-	if err := c.writePacket(websocket.MessageBinary, wire.AppendHandshake(nil, wire.KindChallenge, challenge)); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.Handshake)
 	defer cancel()
-	for {
+	if err := c.ws.Write(ctx, websocket.MessageBinary, wire.AppendHandshake(nil, wire.KindChallenge, challenge)); err != nil {
+		return err
+	}
+	for range maxUnprovenPackets {
 		_, packet, err := c.ws.Read(ctx)
 		if err != nil {
 			return err
@@ -76,16 +87,56 @@ func (n *Node) handshake(c *conn) error {
 				if err := wire.ParseHandshake(body, &p); err != nil {
 					return n.refuseHandshake(c, &wire.Refused{Code: message.CodeBadRequest, Reason: err.Error()})
 				}
-				if err := p.Check(challenge); err != nil {
+				if err := n.prove(ctx, c, &p, challenge); err != nil {
 					return n.refuseHandshake(c, err)
 				}
-				c.setRuntime(p.Runtime)
 				return nil
 			case wire.KindMessage, wire.KindData:
 				return n.refuseHandshake(c, &wire.Refused{Code: message.CodeUnauthorised, Reason: "the proof comes first"})
 			}
 		}
 	}
+	return n.refuseHandshake(c, &wire.Refused{Code: message.CodeUnauthorised, Reason: "no proof came"})
+}
+
+// prove checks a proof, and whether the runtime may use the node. The error is for the stub.
+func (n *Node) prove(ctx context.Context, c *conn, p *wire.Proof, challenge wire.Challenge) error {
+	if err := p.Check(challenge); err != nil {
+		return err
+	}
+	guest, refused := n.admit(ctx, p.Runtime, p.Token)
+	if refused == nil {
+		refused = n.newcomer(c.from, p.Runtime)
+	}
+	if refused != nil {
+		return refused.handshake()
+	}
+	c.guest = guest
+	c.setRuntime(p.Runtime)
+	return nil
+}
+
+// newcomer bounds how many runtimes that the node does not know an address may bring: keys cost nothing.
+func (n *Node) newcomer(from source, runtime message.URL) *refusal {
+	if !from.IsValid() || n.connected(runtime) || n.known(runtime) {
+		return nil
+	}
+	if wait, ok := n.rates.newcomers.take(from, 1, time.Now()); !ok {
+		return tryAgain(wait, "too many new runtimes from your address: at most %d in an hour", n.opts.Limits.Newcomers)
+	}
+	return nil
+}
+
+// refusedAgain is how long a runtime that is not admitted should wait: somebody has to do something first.
+const refusedAgain = time.Minute
+
+// handshake is the refusal as a Refused frame.
+func (r *refusal) handshake() *wire.Refused {
+	again := r.again
+	if r.code == message.CodeForbidden {
+		again = seconds(refusedAgain)
+	}
+	return &wire.Refused{Code: r.code, Reason: r.text, Retry: again}
 }
 
 func (n *Node) refuseHandshake(c *conn, err error) error {
@@ -156,6 +207,10 @@ func (n *Node) data(r *run, body []byte) error {
 	}
 	if len(payloads)+message.MaxURL+16 > wire.MaxFrame {
 		r.c.notice(message.CodeTooLarge, fmt.Sprintf("data for %s: %d bytes in a frame", to.url, len(payloads)))
+		return nil
+	}
+	if to.barred {
+		r.c.notice(message.CodeForbidden, fmt.Sprintf("data for %s: a visitor reaches runtimes of %s only", to.url, n.opts.Domain))
 		return nil
 	}
 	n.traceData("in", r.c.runtime, to.url, payloads)

@@ -19,7 +19,8 @@ type registration struct {
 	Expires  int                        `json:"expires"` // seconds without a keep-alive until it counts as disconnected
 	Started  time.Time                  `json:"started"`
 	Modified time.Time                  `json:"modified"`
-	Fields   map[string]json.RawMessage `json:"fields"` // the rest, as it was given
+	Fields   map[string]json.RawMessage `json:"fields"`           // the rest, as it was given
+	Source   string                     `json:"source,omitempty"` // whom it is counted by: see sourceTerm
 }
 
 const (
@@ -46,7 +47,7 @@ func (r *registration) terms() []string {
 	if name := r.field("name"); name != "" {
 		terms = append(terms, "name:"+name)
 	}
-	return terms
+	return withSource(terms, r.Source)
 }
 
 // field is a text field, "" where it is absent or no text.
@@ -98,7 +99,7 @@ func (n *Node) domainRegistry(c *conn, m message.Message) (message.Message, *ref
 	case message.Create:
 		return n.register(c, m)
 	case message.Read:
-		return n.look(m)
+		return n.look(c, m)
 	case message.Update:
 		return n.reregister(c, m)
 	case message.Delete:
@@ -121,6 +122,9 @@ func (n *Node) register(c *conn, m message.Message) (message.Message, *refusal) 
 		return message.Message{}, refuse(message.CodeTooLarge, "Domain Registry: an entry of %d bytes, at most %d are allowed", len(m.Body), n.opts.Limits.Entry)
 	}
 	e, r := newRegistration(c, body.Value)
+	if e != nil {
+		e.Source = n.sourceTerm(c.from)
+	}
 	if r != nil {
 		return message.Message{}, r
 	}

@@ -15,7 +15,7 @@ type criteria struct {
 }
 
 // look is read: by URL, by user, GUID or identity provider's identifier, by a data object's name, or by scheme.
-func (n *Node) look(m message.Message) (message.Message, *refusal) {
+func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 	var body struct {
 		Resource string   `json:"resource"`
 		Criteria criteria `json:"criteria"`
@@ -42,6 +42,9 @@ func (n *Node) look(m message.Message) (message.Message, *refusal) {
 	if term == "" {
 		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: read needs a resource (an address, a user, a GUID) or criteria with a scheme")
 	}
+	if r := n.afford(c, term, body.Criteria.all(term)); r != nil {
+		return message.Message{}, r
+	}
 	entries, code := map[message.URL]any{}, message.CodeTimeout
 	for _, r := range n.registrations.find(term) {
 		if !body.Criteria.match(r) {
@@ -65,12 +68,18 @@ func (n *Node) look(m message.Message) (message.Message, *refusal) {
 	return answer, nil
 }
 
+// all tells whether every entry with the term has what is asked for.
+func (c *criteria) all(term string) bool {
+	return len(c.Resources) == 0 && len(c.DataSchemes) == 0 && (c.Scheme == "" || term == "scheme:"+c.Scheme)
+}
+
 // match tells whether r has all that is asked for.
 func (c *criteria) match(r *registration) bool {
 	if c.Scheme != "" && r.URL.Scheme() != c.Scheme {
 		return false
 	}
-	return has(r.list("resources"), c.Resources) && has(r.list("dataSchemes"), c.DataSchemes)
+	return (len(c.Resources) == 0 || has(r.list("resources"), c.Resources)) &&
+		(len(c.DataSchemes) == 0 || has(r.list("dataSchemes"), c.DataSchemes))
 }
 
 func has(have, want names) bool {

@@ -11,12 +11,22 @@ import (
 
 // refusal is a response with an error code, before it is known to what.
 type refusal struct {
-	code int
-	text string
+	code  int
+	text  string
+	again int // seconds until it is worth trying again; 0: not known
+}
+
+// response is the refusal as the answer to m. A time to try again is in the text for people, and in retry for programs.
+func (r *refusal) response(m *message.Message) message.Message {
+	if r.again <= 0 {
+		return m.Refuse(r.code, "%s", r.text)
+	}
+	text := fmt.Sprintf("%s; try again in %d s", r.text, r.again)
+	return m.RespondBody(message.Encode(map[string]any{"code": r.code, "desc": text, "description": text, "retry": r.again}))
 }
 
 func refuse(code int, format string, args ...any) *refusal {
-	return &refusal{code, fmt.Sprintf(format, args...)}
+	return &refusal{code: code, text: fmt.Sprintf(format, args...)}
 }
 
 // handle takes a message from a connection: a function of the node does it, or it is routed on (specification, "Message
@@ -32,6 +42,10 @@ func (n *Node) handle(c *conn, m message.Message) {
 		n.serve(c, m)
 		return
 	}
+	if !c.guest.mayReach(m.To) {
+		n.refuse(c, m, refuse(message.CodeForbidden, "a visitor reaches addresses of %s only", n.opts.Domain))
+		return
+	}
 	if c.legacy() {
 		n.learn(c, m.From)
 	}
@@ -43,7 +57,7 @@ func (n *Node) refuse(c *conn, m message.Message, r *refusal) {
 	if m.Type == message.Response {
 		return
 	}
-	c.sendMessage(m.Refuse(r.code, "%s", r.text))
+	c.sendMessage(r.response(&m))
 }
 
 // serve has a function of the node answer m. Its answer goes back on the connection that m came by.
@@ -58,8 +72,12 @@ func (n *Node) serve(c *conn, m message.Message) {
 	}
 	element, path := backEnd(m.To)
 	var answer message.Message
-	var r *refusal
+	r := n.charge(c, n.price(c, &m))
+	if r == nil {
+		r = c.guest.mayAsk(element, path, m.Type)
+	}
 	switch {
+	case r != nil:
 	case element == "registry":
 		answer, r = n.domainRegistry(c, m)
 	case path == "/sm":
@@ -90,7 +108,9 @@ func (n *Node) route(c *conn, m message.Message) {
 	if m.Type == message.Response || publication(m.To) {
 		err = n.backbone.messages.Publish(subject, frame)
 	} else {
-		err = n.backbone.messages.PublishRequest(subject, n.reply(c, 'm', c.asked.put(&m)), frame)
+		number, grown := c.asked.put(&m)
+		c.remember(grown)
+		err = n.backbone.messages.PublishRequest(subject, n.reply(c, 'm', number), frame)
 	}
 	if err != nil {
 		n.log.Warn("message not passed on", "from", m.From, "to", m.To, "error", err)

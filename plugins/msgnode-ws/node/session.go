@@ -15,18 +15,25 @@ import (
 type session struct {
 	Runtime message.URL `json:"runtime"` // canonical
 	Token   string      `json:"token"`
+	Source  string      `json:"source,omitempty"` // whom it is counted by: see sourceTerm
 }
 
-func (s *session) terms() []string { return nil }
+func (s *session) terms() []string { return withSource([]string{"r:" + string(s.Runtime)}, s.Source) }
 
 // sessionTTL is how long a session is remembered after its last open or re-open.
 const sessionTTL = 30 * 24 * time.Hour
 
 // serveSession is the reader of a session stub's connection (specification, "Session stub").
-func (n *Node) serveSession(c *conn) {
+func (n *Node) serveSession(c *conn, token string) {
+	timer := time.AfterFunc(n.opts.Times.Handshake, func() {
+		if c.whose() == "" {
+			c.kick(websocket.StatusPolicyViolation, "no session was opened in time")
+		}
+	})
+	defer timer.Stop()
 	n.readJSON(c, func(text []byte) {
 		if _, _, kind := salvage(text); c.runtime == "" || kind == message.Open || kind == message.ReOpen || kind == message.Close {
-			n.sessionMessage(c, text)
+			n.sessionMessage(c, text, token)
 			return
 		}
 		n.handleJSON(c, text, message.CodeError)
@@ -34,7 +41,7 @@ func (n *Node) serveSession(c *conn) {
 }
 
 // sessionMessage handles what goes to mn:/session.
-func (n *Node) sessionMessage(c *conn, text []byte) {
+func (n *Node) sessionMessage(c *conn, text []byte, token string) {
 	var m message.Message
 	if err := m.UnmarshalJSON(text); err != nil {
 		if _, _, kind := salvage(text); kind == message.Close && c.runtime != "" { // the reference stub may leave from out
@@ -49,9 +56,9 @@ func (n *Node) sessionMessage(c *conn, text []byte) {
 	case m.To != message.SessionAddress:
 		answer = m.Refuse(message.CodeUnauthorised, "open a session first: type open to %s", message.SessionAddress)
 	case m.Type == message.Open:
-		answer = n.openSession(c, m)
+		answer = n.openSession(c, m, token)
 	case m.Type == message.ReOpen:
-		answer = n.reopenSession(c, m)
+		answer = n.reopenSession(c, m, token)
 	case m.Type == message.Close:
 		n.closeSession(c)
 		return
@@ -63,23 +70,26 @@ func (n *Node) sessionMessage(c *conn, text []byte) {
 	}
 }
 
-func (n *Node) openSession(c *conn, m message.Message) message.Message {
+func (n *Node) openSession(c *conn, m message.Message, token string) message.Message {
 	runtime, refused := legacyRuntime(string(m.From))
 	if refused != nil {
-		return m.Refuse(refused.code, "%s", refused.text)
+		return refused.response(&m)
 	}
 	if runtime != m.From.Canonical() {
 		return m.Refuse(message.CodeBadRequest, "open comes from the runtime's URL, not from %s", m.From)
+	}
+	if refused := n.admitSession(c, runtime, token); refused != nil {
+		return refused.response(&m)
 	}
 	key := hash(string(runtime))
 	s := n.sessions.get(key)
 	if s == nil {
 		if r := n.writable(runtime, 1); r != nil {
-			return m.Refuse(r.code, "%s", r.text)
+			return r.response(&m)
 		}
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		defer cancel()
-		fresh := &session{Runtime: runtime, Token: newSecret()}
+		fresh := &session{Runtime: runtime, Token: newSecret(), Source: n.sourceTerm(c.from)}
 		err := n.sessions.change(ctx, key, func(old *session) (*session, error) {
 			if s = old; s == nil {
 				s = fresh
@@ -87,20 +97,33 @@ func (n *Node) openSession(c *conn, m message.Message) message.Message {
 			return s, nil
 		})
 		if r := n.stateRefusal(err); r != nil {
-			return m.Refuse(r.code, "%s", r.text)
+			return r.response(&m)
 		}
 	}
 	return n.beginSession(c, m, s)
 }
 
-func (n *Node) reopenSession(c *conn, m message.Message) message.Message {
+func (n *Node) reopenSession(c *conn, m message.Message, token string) message.Message {
 	from := m.From.Canonical()
 	runtime := m.From.Runtime()
 	s := n.sessions.get(hash(string(runtime)))
 	if s == nil || string(from) != string(s.Runtime)+"/"+s.Token {
 		return m.Refuse(message.CodeError, "no such session; open a new one")
 	}
+	if refused := n.admitSession(c, runtime, token); refused != nil {
+		return refused.response(&m)
+	}
 	return n.beginSession(c, m, s)
+}
+
+// admitSession decides whether a session stub's runtime may use the node.
+func (n *Node) admitSession(c *conn, runtime message.URL, token string) *refusal {
+	if c.runtime != "" {
+		return nil
+	}
+	guest, refused := n.admitLegacy(c.ctx, runtime, token)
+	c.guest = guest
+	return refused
 }
 
 // beginSession makes c the connection of the session's runtime.

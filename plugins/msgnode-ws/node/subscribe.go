@@ -13,10 +13,11 @@ type subscription struct {
 	Runtime message.URL `json:"runtime"`
 	Address message.URL `json:"address"`
 	Since   time.Time   `json:"since"`
+	Source  string      `json:"source,omitempty"` // whom it is counted by: see sourceTerm
 }
 
 func (s *subscription) terms() []string {
-	return []string{"r:" + string(s.Runtime), "a:" + string(s.Address.Canonical())}
+	return withSource([]string{"r:" + string(s.Runtime), "a:" + string(s.Address.Canonical())}, s.Source)
 }
 
 // subscriptionManager is the node's function domain://msg-node.<domain>/sm. Whoever sends is who subscribes: body.source
@@ -129,7 +130,7 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 	}
 	for _, u := range fresh {
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
-		s := &subscription{Runtime: c.runtime, Address: u, Since: time.Now().UTC()}
+		s := &subscription{Runtime: c.runtime, Address: u, Since: time.Now().UTC(), Source: n.sourceTerm(c.from)}
 		err := n.subscriptions.change(ctx, subscriptionKey(c.runtime, u), func(*subscription) (*subscription, error) { return s, nil })
 		cancel()
 		if r := n.stateRefusal(err); r != nil {

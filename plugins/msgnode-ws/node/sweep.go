@@ -33,9 +33,11 @@ func (n *Node) sweep() {
 			n.log.Info("the state can be written again")
 		}
 		n.expireRegistrations()
+		n.makeRoom()
 		n.expireSubscriptions()
 		n.expireAllocations()
-		n.forgetQuotas()
+		n.expireRedemptions()
+		n.forgetMissing()
 	}
 }
 
@@ -159,15 +161,10 @@ func (n *Node) expireAllocations() {
 	})
 }
 
-// forgetQuotas drops what is remembered of runtimes that have been quiet for long.
-func (n *Node) forgetQuotas() {
+// forgetMissing drops what is remembered of runtimes that have been away for long.
+func (n *Node) forgetMissing() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for r, q := range n.writers {
-		if time.Since(q.used) > time.Minute {
-			delete(n.writers, r)
-		}
-	}
 	for r, since := range n.missing {
 		if time.Since(since) > n.opts.Times.Grace+time.Hour {
 			delete(n.missing, r)

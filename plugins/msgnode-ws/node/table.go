@@ -22,11 +22,13 @@ const maxRow = 256 << 10
 type table[T any] struct {
 	name  string
 	kv    jetstream.KeyValue
-	terms func(*T) []string // what a row can be found by
-	ready chan struct{}     // closed when the copy is complete
+	terms func(*T) []string  // what a row can be found by
+	ready chan struct{}      // closed when the copy is complete
+	room  func(growth) error // tells whether a write may be made; nil: every one may
 
 	mu      sync.RWMutex
 	rows    map[string]row[T]
+	weights weights
 	index   map[string]map[string]struct{} // term → keys
 	changed chan struct{}                  // closed and replaced at every change
 }
@@ -35,6 +37,7 @@ type table[T any] struct {
 type row[T any] struct {
 	value *T
 	rev   uint64
+	size  int // bytes of its JSON
 }
 
 func newTable[T any](kv jetstream.KeyValue, name string, terms func(*T) []string) *table[T] {
@@ -95,8 +98,10 @@ func (t *table[T]) apply(e jetstream.KeyValueEntry) {
 	}
 	t.remove(key)
 	if value != nil {
-		t.rows[key] = row[T]{value, e.Revision()}
-		for _, term := range t.terms(value) {
+		t.rows[key] = row[T]{value, e.Revision(), len(e.Value())}
+		terms := t.terms(value)
+		t.weights.add(terms, len(e.Value()), 1)
+		for _, term := range terms {
 			if t.index[term] == nil {
 				t.index[term] = map[string]struct{}{}
 			}
@@ -124,7 +129,9 @@ func (t *table[T]) remove(key string) {
 	if !ok {
 		return
 	}
-	for _, term := range t.terms(old.value) {
+	terms := t.terms(old.value)
+	t.weights.add(terms, -old.size, -1)
+	for _, term := range terms {
 		delete(t.index[term], key)
 		if len(t.index[term]) == 0 {
 			delete(t.index, term)
@@ -186,14 +193,18 @@ func (t *table[T]) change(ctx context.Context, key string, f func(old *T) (*T, e
 			return err
 		}
 		var rev uint64
+		text := message.Encode(value)
+		if err := t.fits(old, value, len(text)); err != nil {
+			return err
+		}
 		switch {
 		case value == nil:
 			err = t.kv.Purge(ctx, key, jetstream.LastRevision(old.rev), jetstream.PurgeTTL(markerTTL))
 			rev = old.rev + 1
 		case old.value == nil:
-			rev, err = t.kv.Create(ctx, key, message.Encode(value))
+			rev, err = t.kv.Create(ctx, key, text)
 		default:
-			rev, err = t.kv.Update(ctx, key, message.Encode(value), old.rev)
+			rev, err = t.kv.Update(ctx, key, text, old.rev)
 		}
 		if err == nil {
 			return t.await(ctx, key, rev, value == nil)

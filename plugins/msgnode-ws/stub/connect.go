@@ -5,7 +5,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -19,7 +23,7 @@ func (i *instance) connect(ctx context.Context) (*websocket.Conn, error) {
 	ws, response, err := websocket.Dial(ctx, i.config.URL, &websocket.DialOptions{HTTPClient: i.client, Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
 		if response != nil && response.StatusCode != 101 {
-			return nil, fmt.Errorf("%s answered %s; is this the protofly.v1 endpoint of a Message Node?", i.config.URL, response.Status)
+			return nil, statusError(i.config.URL, response)
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer within %v", connectTime)
@@ -88,6 +92,46 @@ func (i *instance) answer(ctx context.Context, ws *websocket.Conn, body []byte) 
 	if err != nil {
 		return err
 	}
-	proof := wire.AppendHandshake(nil, wire.KindProof, wire.Proof{Runtime: i.start.Runtime, Key: p.Key, Signature: p.Signature})
+	token, err := i.config.tokenFor(i.start.Domain)
+	if err != nil {
+		return err
+	}
+	proof := wire.AppendHandshake(nil, wire.KindProof, wire.Proof{Runtime: i.start.Runtime, Key: p.Key, Signature: p.Signature, Token: token})
 	return ws.Write(ctx, websocket.MessageBinary, wire.AppendGrease(proof))
+}
+
+// longRefusal is the longest that a stub stays away because a node has said so.
+const longRefusal = 5 * time.Minute
+
+// laterError is a node that may be tried again after a while, as it says.
+type laterError struct {
+	error
+	after time.Duration
+}
+
+func (e *laterError) Unwrap() error { return e.error }
+
+// statusError is a node's HTTP answer that is no WebSocket.
+func statusError(url string, r *http.Response) error {
+	err := fmt.Errorf("%s answered %s; is this the protofly.v1 endpoint of a Message Node?", url, r.Status)
+	if r.StatusCode != http.StatusTooManyRequests && r.StatusCode != http.StatusServiceUnavailable {
+		return err
+	}
+	why, _ := io.ReadAll(io.LimitReader(r.Body, 200)) // as much as came; the library has read it
+	err = fmt.Errorf("%s answered %s: %.200q", url, r.Status, strings.TrimSpace(string(why)))
+	if s, parse := strconv.Atoi(r.Header.Get("Retry-After")); parse == nil && s > 0 {
+		return &laterError{err, time.Duration(min(s, int(longRefusal/time.Second))) * time.Second}
+	}
+	return err
+}
+
+// stayAway is how long a node that refused wants to be left alone; 0: it did not say.
+func stayAway(err error) time.Duration {
+	if later := (*laterError)(nil); errors.As(err, &later) {
+		return later.after
+	}
+	if refused := (*wire.Refused)(nil); errors.As(err, &refused) && refused.Retry > 0 {
+		return time.Duration(min(refused.Retry, int(longRefusal/time.Second))) * time.Second
+	}
+	return 0
 }

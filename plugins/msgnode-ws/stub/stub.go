@@ -117,7 +117,11 @@ func (i *instance) stayConnected(ctx context.Context) {
 			i.report(ctx, message.Failed, err.Error())
 		}
 		if websocket.CloseStatus(err) == closeReplaced { // by the process that takes over from this one, most likely
-			i.yield(ctx)
+			i.yield(ctx, yielding)
+			continue
+		}
+		if away := stayAway(err); away > 0 {
+			i.yield(ctx, away+rand.N(away/4))
 			continue
 		}
 		i.rest(ctx, pause/2+rand.N(pause/2))
@@ -143,10 +147,10 @@ func (i *instance) rest(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// yield waits before a connection that was replaced is tried again: two that take turns serve nobody. Traffic does not
-// shorten it.
-func (i *instance) yield(ctx context.Context) {
-	timer := time.NewTimer(yielding)
+// yield waits before the node is tried again: a connection that was replaced, since two that take turns serve nobody, and
+// one that the node does not want now. Traffic does not shorten it.
+func (i *instance) yield(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -10,6 +11,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
+
+// MaxToken is the longest token, in bytes.
+const MaxToken = 2 << 10
 
 // MaxHandshake is the longest body of a handshake frame, in bytes.
 const MaxHandshake = 4 << 10
@@ -29,6 +33,8 @@ type Proof struct {
 	Runtime   message.URL `json:"runtime"`
 	Key       []byte      `json:"key"`
 	Signature []byte      `json:"signature"`
+	// Token is what the node's operator gave the runtime, where the node admits only who was invited: a JSON Web Token.
+	Token string `json:"token,omitempty"`
 }
 
 // Welcome ends the handshake.
@@ -40,6 +46,7 @@ type Welcome struct {
 type Refused struct {
 	Code   int    `json:"code"`
 	Reason string `json:"reason"`
+	Retry  int    `json:"retry,omitempty"` // seconds until it is worth trying again; 0: not known
 }
 
 func (r *Refused) Error() string { return fmt.Sprintf("the node refused (%d): %s", r.Code, r.Reason) }
@@ -81,4 +88,34 @@ func (p *Proof) Check(c Challenge) error {
 		return &Refused{Code: message.CodeUnauthorised, Reason: "the signature is not one over this challenge with this key"}
 	}
 	return nil
+}
+
+// TokenDomain is the domain whose node a token is for, as the token says it without being checked: a stub shows a token to
+// no other node.
+func TokenDomain(token string) (domain string, ok bool) {
+	if len(token) > MaxToken {
+		return "", false
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return "", false
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return "", false
+	}
+	var c struct {
+		Audience json.RawMessage `json:"aud"`
+	}
+	if json.Unmarshal(text, &c) != nil {
+		return "", false
+	}
+	var list []string
+	if json.Unmarshal(c.Audience, &list) == nil && len(list) == 1 {
+		return list[0], list[0] != ""
+	}
+	if json.Unmarshal(c.Audience, &domain) != nil {
+		return "", false
+	}
+	return domain, domain != ""
 }

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// admitCommand makes tokens.
+func admitCommand(stdout, stderr io.Writer) *cobra.Command {
+	var file, runtime string
+	var lasts time.Duration
+	var uses int
+	c := &cobra.Command{
+		Use: "admit", Short: "Make a token that lets a runtime use the node", Args: cobra.NoArgs,
+		Long: `Make a token that lets a runtime use the node, where admit.members or admit.visitors is invited.
+
+The token is printed on stdout; its ID, by which admit.revoked takes it back, on stderr. It may be made while the node
+runs, and counts at every node of the domain that has the same key (admit.key). A runtime shows it as
+stubs.msgnode-ws.token in its configuration. Another key in the key's file takes back every token at once.`,
+		Example: `  protofly-node admit --config node.yaml                   # for one runtime, the first that uses it
+  protofly-node admit --config node.yaml --runtime hyperty-runtime://example.com/… --for 0
+  protofly-node admit --config node.yaml --uses 0          # for whoever has it`,
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration file (YAML)")
+	c.Flags().StringVar(&runtime, "runtime", "", "the one runtime that the token is for")
+	c.Flags().DurationVar(&lasts, "for", 30*24*time.Hour, "how long it may be used, 0 for ever")
+	c.Flags().IntVar(&uses, "uses", 1, "how many runtimes may use it, 0 for any number")
+	addFlags(c.Flags())
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		config, err := load(file, cmd.Flags())
+		if err != nil {
+			return err
+		}
+		if lasts < 0 {
+			return fmt.Errorf("admit: for %v: want a time, or 0 for ever", lasts)
+		}
+		t := node.Token{Runtime: message.URL(runtime), Uses: uses}
+		if lasts > 0 {
+			t.Expires = time.Now().Add(lasts)
+		}
+		text, made, err := node.Invite(node.Options{Domain: config.Domain, Data: config.Data, Admit: config.Admit.options()}, t)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(stderr, describe(made, config.Domain))
+		if config.Admit.Members != node.Invited && config.Admit.Visitors != node.Invited {
+			fmt.Fprintln(stderr, "this configuration admits nobody by token: admit.members or admit.visitors would have to be invited")
+		}
+		fmt.Fprintln(stdout, text)
+		return nil
+	}
+	return c
+}
+
+// describe is a token for people.
+func describe(t node.Token, domain string) string {
+	whom := "any number of runtimes"
+	switch {
+	case t.Runtime != "":
+		whom = string(t.Runtime)
+	case t.Uses == 1:
+		whom = "one runtime, the first that uses it"
+	case t.Uses > 1:
+		whom = fmt.Sprintf("%d runtimes, the first that use it", t.Uses)
+	}
+	until := "for ever"
+	if !t.Expires.IsZero() {
+		until = "until " + t.Expires.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("token %s for %s at the node of %s, %s", t.ID, whom, domain, until)
+}

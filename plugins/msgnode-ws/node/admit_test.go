@@ -1,0 +1,258 @@
+package node
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// knock joins as a runtime of a domain, with a token or without.
+func (r *running) knock(t testing.TB, of string, n int, token string) (*client, *wire.Refused) {
+	t.Helper()
+	return r.tryGreetIn(t, dial(t, r.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}}), of, n, token)
+}
+
+// refusedBy checks a refusal that says which rule refused, and that it is not worth trying again at once.
+func refusedBy(t *testing.T, refused *wire.Refused, words ...string) {
+	t.Helper()
+	if refused == nil {
+		t.Fatalf("admitted, want a refusal with %q", words)
+	}
+	for _, w := range words {
+		if !strings.Contains(refused.Reason, w) {
+			t.Errorf("%q, want %q in it", refused.Reason, w)
+		}
+	}
+	if refused.Code != 403 || refused.Retry < 30 {
+		t.Errorf("code %d, again after %d s", refused.Code, refused.Retry)
+	}
+}
+
+func TestAdmitListed(t *testing.T) {
+	alice, _ := identity(1)
+	bob, _ := identity(2)
+	n := start(t, Options{Legacy: true, Admit: Admit{Members: Listed, Visitors: Listed, Runtimes: []message.URL{alice, bob}, Revoked: []string{string(bob)}}})
+	n.join(t, 1).sync()
+	_, refused := n.knock(t, domain, 2, "")
+	refusedBy(t, refused, "members: revoked", string(bob))
+	_, refused = n.knock(t, domain, 3, "")
+	refusedBy(t, refused, "members: listed", "admit.runtimes")
+	_, refused = n.knock(t, "other.org", 1, "")
+	refusedBy(t, refused, "visitors: listed")
+	r, err := http.Get("http://" + n.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	defer r.Body.Close()
+	if r.StatusCode != 403 {
+		t.Errorf("a runtime that proves nothing: %s", r.Status)
+	}
+}
+
+func TestAdmitInvited(t *testing.T) {
+	data := t.TempDir()
+	o := Options{Data: data, Domain: domain, Legacy: true, Admit: Admit{Members: Invited, Revoked: []string{"gone"}}}
+	invite := func(token Token) string {
+		t.Helper()
+		text, _, err := Invite(o, token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	early := invite(Token{Uses: 1}) // before the node has ever run
+	n := start(t, o)
+	alice, _ := identity(1)
+	soon := time.Now().Add(time.Hour)
+	named := invite(Token{Runtime: alice, Expires: soon})
+	_, refused := n.knock(t, domain, 2, named)
+	refusedBy(t, refused, "members: invited", "the token is for "+string(alice))
+	for range 2 {
+		if _, refused = n.knock(t, domain, 1, named); refused != nil {
+			t.Fatal(refused)
+		}
+	}
+	if _, refused = n.knock(t, domain, 3, early); refused != nil { // the first that uses it
+		t.Fatal(refused)
+	}
+	_, refused = n.knock(t, domain, 4, early)
+	refusedBy(t, refused, "has been used by 1 runtimes")
+	for i := range 5 {
+		if _, refused = n.knock(t, domain, 10+i, invite(Token{ID: "everybody"})); refused != nil {
+			t.Fatal(refused)
+		}
+	}
+	_, refused = n.knock(t, domain, 5, "")
+	refusedBy(t, refused, "members: invited", "protofly-node admit", "stubs.msgnode-ws.token")
+	_, refused = n.knock(t, domain, 5, invite(Token{Expires: time.Now().Add(-time.Minute)}))
+	refusedBy(t, refused, "expired at")
+	_, refused = n.knock(t, domain, 5, invite(Token{ID: "gone"}))
+	refusedBy(t, refused, "the token gone is revoked")
+	other := o
+	other.Domain = "other.org"
+	text, _, err := Invite(other, Token{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, refused = n.knock(t, domain, 5, text)
+	refusedBy(t, refused, "another domain's node")
+	forger := o
+	forger.Data = t.TempDir()
+	if text, _, err = Invite(forger, Token{}); err != nil {
+		t.Fatal(err)
+	}
+	_, refused = n.knock(t, domain, 5, text)
+	refusedBy(t, refused, "not signed with this node's key")
+	// A restart changes nothing; a new key takes back everything.
+	n.stop()
+	n = start(t, o)
+	if _, refused = n.knock(t, domain, 3, early); refused != nil {
+		t.Error(refused)
+	}
+	_, refused = n.knock(t, domain, 4, early)
+	refusedBy(t, refused, "has been used by 1 runtimes")
+	if err := os.Remove(filepath.Join(data, "admission-key.pem")); err != nil {
+		t.Fatal(err)
+	}
+	_, refused = n.knock(t, domain, 1, named)
+	refusedBy(t, refused, "not signed with this node's key")
+	n.legacyToken(t, invite(Token{}))
+}
+
+// legacyToken: the reference's dialects have tokens in the request's URL.
+func (r *running) legacyToken(t *testing.T, token string) {
+	t.Helper()
+	defer http.DefaultClient.CloseIdleConnections()
+	for query, want := range map[string]int{"": 403, "&token=nonsense": 403, "&token=" + token: 426} {
+		answer, err := http.Get("http://" + r.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r1" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("%.20s: %s, want %d", query, answer.Status, want)
+		}
+	}
+	s := &js{t, dial(t, r.url+pathSession, nil)}
+	s.ask(403, `{"id":1,"type":"open","from":"runtime://example.com/r2","to":"mn:/session"}`)
+	s = &js{t, dial(t, r.url+pathSession+"?token="+token, nil)}
+	s.ask(200, `{"id":1,"type":"open","from":"runtime://example.com/r2","to":"mn:/session"}`)
+}
+
+// While not every member is admitted, visitors reach members and nobody else, and get nothing of the domain's.
+func TestVisitors(t *testing.T) {
+	bob, _ := identity(2)
+	n := start(t, Options{Admit: Admit{Members: Listed, Runtimes: []message.URL{bob}}})
+	member := n.join(t, 2)
+	visitor, refused := n.knock(t, "other.org", 1, "")
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	third, refused := n.knock(t, "third.org", 3, "")
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	address := member.allocate(`{"value":{"number":1}}`)[0]
+	member.must(message.Create, registry, entryOf(member.runtime, address, ""))
+	if code, text := visitor.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, address)); code != 200 {
+		t.Errorf("a look-up: %d %s", code, text)
+	}
+	if code, text := visitor.ask(message.Subscribe, manager, `{"resources":["comm://example.com/x/changes"]}`); code != 200 {
+		t.Errorf("a subscription: %d %s", code, text)
+	}
+	for to, body := range map[message.URL]string{allocator: `{"value":{"number":1}}`, registry: entryOf(visitor.runtime, visitor.runtime, "")} {
+		if code, text := visitor.ask(message.Create, to, body); code != 403 {
+			t.Errorf("%s: %d %s", to, code, text)
+		}
+	}
+	if code, text := visitor.ask(message.Create, third.runtime, `{}`); code != 403 {
+		t.Errorf("a message to a third party: %d %s", code, text)
+	}
+	visitor.write(wire.AppendData(nil, third.runtime, []byte("x")))
+	if kind, body := visitor.frame(); kind != wire.KindRefused || !strings.Contains(string(body), "403") {
+		t.Errorf("data for a third party: frame %d %s", kind, body)
+	}
+	for _, pair := range [][2]*client{{visitor, member}, {member, visitor}} {
+		pair[0].write(wire.AppendData(nil, pair[1].runtime, []byte("x")))
+		if kind, body := pair[1].frame(); kind != wire.KindData {
+			t.Errorf("between visitor and member: frame %d %s", kind, body)
+		}
+	}
+}
+
+func TestAdmissionKeys(t *testing.T) {
+	file := func(text string, mode os.FileMode) string {
+		name := filepath.Join(t.TempDir(), "key.pem")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	made := keyFile{filepath.Join(t.TempDir(), "new", "key.pem"), true}
+	first, err := made.private()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := made.private(); err != nil || !again.Equal(first) {
+		t.Error("the key is not kept", err)
+	}
+	text, err := os.ReadFile(made.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		file(string(text), 0o644):              "may be read by others",
+		file("nonsense", 0o600):                "PEM",
+		file(strings.Repeat("x", 5000), 0o600): "no key",
+		"/nowhere/key.pem":                     "no such file",
+		"":                                     "admit.key",
+	} {
+		if _, err := (keyFile{name: name}).private(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	for _, a := range []Admit{{Members: "all"}, {Visitors: "x"}, {Runtimes: []message.URL{"hyperty://x/y"}}, {Runtimes: []message.URL{"hyperty-runtime://example.com/x"}}} {
+		if (Options{Domain: domain, Data: "d", Admit: a}).Check() == nil {
+			t.Errorf("%+v was accepted", a)
+		}
+	}
+}
+
+func FuzzToken(f *testing.F) {
+	o := Options{Domain: domain, Data: f.TempDir()}
+	key, err := o.admissionKey().public()
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := map[string]bool{}
+	for _, t := range []Token{{}, {Uses: 5, ID: "x"}, {Runtime: "hyperty-runtime://example.com/x", Expires: time.Now().Add(time.Hour)}} {
+		text, _, err := Invite(o, t)
+		if err != nil {
+			f.Fatal(err)
+		}
+		good[text] = true
+		f.Add(text)
+	}
+	f.Add("..")
+	f.Add(strings.Repeat(".", 5000))
+	f.Fuzz(func(t *testing.T, text string) {
+		token, err := parseToken(text, domain, key, time.Now())
+		if (err == nil) != good[text] {
+			t.Errorf("%q: %+v %v", text, token, err)
+		}
+		_, _ = wire.TokenDomain(text)
+	})
+}

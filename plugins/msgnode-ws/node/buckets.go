@@ -1,0 +1,73 @@
+package node
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// buckets are token buckets, one for each key. There are at most max of them: the one that was not used for longest makes
+// room. Whoever gets a bucket anew starts with a full one, so being forgotten harms nobody.
+type buckets[K comparable] struct {
+	per   rate.Limit
+	burst int
+	max   int
+
+	mu   sync.Mutex
+	used list.List // of *bucket[K], the last used first
+	of   map[K]*list.Element
+}
+
+type bucket[K comparable] struct {
+	key     K
+	limiter *rate.Limiter
+}
+
+// maxBuckets is how many keys are remembered: about 4 MiB.
+const maxBuckets = 16 << 10
+
+func newBuckets[K comparable](per rate.Limit, burst int) *buckets[K] {
+	return &buckets[K]{per: per, burst: burst, max: maxBuckets, of: map[K]*list.Element{}}
+}
+
+// take takes n tokens of key's bucket, or none and says when to try again. More than a full bucket costs a full one.
+func (b *buckets[K]) take(key K, n int, now time.Time) (wait time.Duration, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.of[key]
+	if e == nil {
+		if b.used.Len() >= b.max {
+			last := b.used.Back()
+			delete(b.of, last.Value.(*bucket[K]).key)
+			b.used.Remove(last)
+		}
+		e = b.used.PushFront(&bucket[K]{key, rate.NewLimiter(b.per, b.burst)})
+		b.of[key] = e
+	} else {
+		b.used.MoveToFront(e)
+	}
+	return takeFrom(e.Value.(*bucket[K]).limiter, n, now)
+}
+
+func (b *buckets[K]) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used.Len()
+}
+
+// takeFrom takes n tokens of a bucket, or none and says when to try again.
+func takeFrom(l *rate.Limiter, n int, now time.Time) (wait time.Duration, ok bool) {
+	r := l.ReserveN(now, min(n, l.Burst()))
+	if wait = r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+		return wait, false
+	}
+	return 0, true
+}
+
+// seconds is a time to wait in whole seconds, one at least.
+func seconds(wait time.Duration) int {
+	return max(1, int((wait+time.Second-1)/time.Second))
+}

@@ -1,0 +1,214 @@
+package node
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func sourceOf(n int) source {
+	return source{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), 32)}
+}
+
+// Whoever holds many places loses them to others; those that have one keep it until they have had time enough.
+func TestGate(t *testing.T) {
+	now := time.Unix(1000, 0)
+	g := newGate(4, 10, 2)
+	arrive := func(from int) (*ticket, verdict, *ticket) {
+		now = now.Add(time.Millisecond)
+		tk := &ticket{from: sourceOf(from), since: now}
+		v, evicted := g.arrive(tk)
+		return tk, v, evicted
+	}
+	var mine []*ticket
+	for range 4 {
+		tk, v, _ := arrive(1)
+		if v != welcome {
+			t.Fatal(v)
+		}
+		mine = append(mine, tk)
+	}
+	if _, v, _ := arrive(1); v != overfull {
+		t.Errorf("a fifth of the same source: %v", v)
+	}
+	two, v, evicted := arrive(2)
+	if v != welcome || evicted != mine[0] {
+		t.Errorf("another source: %v, %v made room", v, evicted)
+	}
+	if _, v, evicted := arrive(3); v != welcome || evicted != mine[1] {
+		t.Errorf("a third source: %v", v)
+	}
+	if _, v, evicted := arrive(4); v != welcome || evicted != mine[2] { // two against none
+		t.Errorf("a fourth source: %v", v)
+	}
+	if _, v, _ := arrive(5); v != overfull { // everybody has one place, none is old
+		t.Errorf("a fifth source: %v", v)
+	}
+	now = now.Add(settleTime)
+	if _, v, evicted := arrive(5); v != welcome || evicted != mine[3] {
+		t.Errorf("a fifth source, later: %v", v)
+	}
+	if !g.enter(two, false) || !g.enter(two, false) || g.inside != 1 || g.waiting != 3 {
+		t.Errorf("entered: %+v", g)
+	}
+	g.leave(two)
+	g.leave(two)
+	if g.inside != 0 || g.sources[sourceOf(2)] != nil {
+		t.Errorf("left: %+v", g)
+	}
+}
+
+func TestGatePerSource(t *testing.T) {
+	g := newGate(100, 2, 100)
+	a, b := &ticket{from: sourceOf(1)}, &ticket{from: sourceOf(1)}
+	g.arrive(a)
+	g.arrive(b)
+	if v, _ := g.arrive(&ticket{from: sourceOf(1)}); v != crowded {
+		t.Errorf("a third: %v", v)
+	}
+	g.enter(a, false) // it counts also when it is attached
+	if v, _ := g.arrive(&ticket{from: sourceOf(1)}); v != crowded {
+		t.Errorf("a third: %v", v)
+	}
+	proxied := &ticket{}
+	g.arrive(proxied)
+	if v := g.move(proxied, sourceOf(1)); v != crowded {
+		t.Errorf("behind a proxy: %v", v)
+	}
+	g.leave(b)
+	if v := g.move(proxied, sourceOf(1)); v != welcome || g.sources[sourceOf(1)].all != 2 {
+		t.Errorf("behind a proxy, with room: %v", v)
+	}
+	for range 50 {
+		if v, _ := g.arrive(&ticket{}); v != welcome { // nobody in particular: no bound by address
+			t.Fatal(v)
+		}
+	}
+}
+
+// Whatever happens in whatever order, the gate's numbers are those of the connections that are there.
+func TestGateCounts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	g := newGate(20, 5, 10)
+	now := time.Unix(0, 0)
+	live := map[*ticket]bool{}
+	for step := range 20_000 {
+		now = now.Add(time.Duration(r.IntN(100)) * time.Millisecond)
+		var some *ticket
+		for tk := range live {
+			some = tk
+			break
+		}
+		switch k := r.IntN(4); {
+		case k == 0 || some == nil:
+			tk := &ticket{from: sourceOf(r.IntN(12)), since: now}
+			v, evicted := g.arrive(tk)
+			if v == welcome {
+				live[tk] = true
+			}
+			delete(live, evicted)
+		case k == 1:
+			g.enter(some, r.IntN(10) == 0)
+		case k == 2:
+			g.move(some, sourceOf(r.IntN(12)))
+		default:
+			g.leave(some)
+			delete(live, some)
+		}
+		waiting, inside, all := 0, 0, map[source]int{}
+		for tk := range live {
+			if tk.in {
+				inside++
+			} else {
+				waiting++
+			}
+			all[tk.from]++
+		}
+		if waiting != g.waiting || inside != g.inside || len(all) != len(g.sources) || waiting > g.unproven {
+			t.Fatalf("step %d: %d wait and %d are inside, it counts %d and %d", step, waiting, inside, g.waiting, g.inside)
+		}
+		for s, n := range all {
+			if g.sources[s].all != n || n > g.perSource {
+				t.Fatalf("step %d: %v has %d, it counts %d", step, s, n, g.sources[s].all)
+			}
+		}
+	}
+}
+
+// A million keys: the memory is bounded, and who is in use is not forgotten for them.
+func TestBucketsAreBounded(t *testing.T) {
+	b := newBuckets[int](1, 10)
+	now := time.Unix(1000, 0)
+	for i := range 10 {
+		if _, ok := b.take(-1, 1, now); !ok {
+			t.Fatal(i)
+		}
+	}
+	for i := range 1_000_000 {
+		b.take(i, 1, now)
+		if i%1000 == 0 {
+			if wait, ok := b.take(-1, 1, now); ok || wait != time.Second {
+				t.Fatalf("after %d others: %v %v", i, wait, ok)
+			}
+		}
+	}
+	if b.len() != maxBuckets || len(b.of) != maxBuckets {
+		t.Errorf("%d buckets", b.len())
+	}
+	if _, ok := b.take(-1, 1000, now.Add(time.Hour)); !ok { // more than a bucket holds costs a full one
+		t.Error("a large one is never allowed")
+	}
+	if _, ok := b.take(-1, 1, now.Add(time.Hour)); ok {
+		t.Error("a large one cost little")
+	}
+}
+
+func TestSources(t *testing.T) {
+	s := sources{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, exempt: loopbackNetworks()}
+	for _, c := range []struct{ remote, forwarded, want string }{
+		{"192.0.2.1:5", "", "192.0.2.1/32"},
+		{"[::ffff:192.0.2.1]:5", "", "192.0.2.1/32"},
+		{"[2001:db8:1:2:3::4]:5", "", "2001:db8:1:2::/64"},
+		{"[fe80::1%eth0]:5", "", "fe80::/64"},
+		{"127.0.0.1:5", "", ""},
+		{"192.0.2.1:5", "198.51.100.7", "192.0.2.1/32"}, // no proxy: its word does not count
+		{"10.1.1.1:5", "198.51.100.7", "198.51.100.7/32"},
+		{"10.1.1.1:5", "203.0.113.9, 198.51.100.7, 10.2.2.2", "198.51.100.7/32"}, // what stands before was written by strangers
+		{"10.1.1.1:5", "[2001:db8::1]", "2001:db8::/64"},
+		{"10.1.1.1:5", "nonsense", ""},
+		{"10.1.1.1:5", "", ""},
+		{"10.1.1.1:5", "127.0.0.1", ""},
+		{"nonsense", "198.51.100.7", ""},
+	} {
+		r := &http.Request{RemoteAddr: c.remote, Header: http.Header{}}
+		if c.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", c.forwarded)
+		}
+		got := ""
+		if from := s.client(r); from.IsValid() {
+			got = from.String()
+		}
+		if got != c.want {
+			t.Errorf("%s, %q: %q, want %q", c.remote, c.forwarded, got, c.want)
+		}
+	}
+	s.off = true
+	if s.client(&http.Request{RemoteAddr: "192.0.2.1:5"}).IsValid() {
+		t.Error("counted by address where a proxy that is not known stands before")
+	}
+}
+
+func FuzzForwarded(f *testing.F) {
+	f.Add("10.0.0.1:5", "192.0.2.1, 10.0.0.2")
+	f.Add("10.0.0.1:5", "[::1%x],,,")
+	s := sources{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	f.Fuzz(func(t *testing.T, remote, forwarded string) {
+		from := s.client(&http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {forwarded}}})
+		if from.IsValid() && (from.Addr().Is4() && from.Bits() != 32 || from.Addr().Is6() && from.Bits() != 64) {
+			t.Error(fmt.Sprint(from))
+		}
+	})
+}

@@ -1,0 +1,138 @@
+package node
+
+import (
+	"io"
+	"sync/atomic"
+
+	"github.com/coder/websocket"
+)
+
+// memory counts the bytes that the node keeps for its connections: what waits to be written, and what it remembers of
+// whom they talk to. What waits for several of them is kept, and counted, once.
+type memory struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// packet is what waits for one connection. Its bytes are never written to.
+type packet struct {
+	data   []byte
+	shared *shared // nil: it waits for this connection only
+}
+
+// shared counts the connections that a packet waits for.
+type shared struct{ left atomic.Int32 }
+
+// share makes a packet for several connections; each of them releases it.
+func (m *memory) share(data []byte, count int) packet {
+	p := packet{data, &shared{}}
+	p.shared.left.Store(int32(count))
+	m.used.Add(int64(len(data)))
+	return p
+}
+
+// keep counts a packet that waits for one connection.
+func (m *memory) keep(p packet) {
+	if p.shared == nil {
+		m.used.Add(int64(len(p.data)))
+	}
+}
+
+// release is called once for each connection that a packet waited for.
+func (m *memory) release(list ...packet) {
+	var bytes int64
+	for _, p := range list {
+		if p.shared == nil || p.shared.left.Add(-1) == 0 {
+			bytes += int64(len(p.data))
+		}
+	}
+	m.used.Add(-bytes)
+}
+
+func (m *memory) over() bool { return m.limit > 0 && m.used.Load() > m.limit }
+
+// remember counts n bytes more, or fewer, that are kept for as long as the connection lives.
+func (c *conn) remember(n int) {
+	c.remembered.Add(int64(n))
+	c.node.memory.used.Add(int64(n))
+}
+
+// relieve closes the connection that the most is kept for, once the node keeps more than it may for all together.
+func (n *Node) relieve() {
+	n.mu.Lock()
+	conns := make([]*conn, 0, len(n.conns))
+	for c := range n.conns {
+		conns = append(conns, c)
+	}
+	n.mu.Unlock()
+	var worst *conn
+	var most int64
+	for _, c := range conns {
+		c.mu.Lock()
+		if size := c.queued + c.remembered.Load(); !c.closed && c.ws != nil && size > most {
+			worst, most = c, size
+		}
+		c.mu.Unlock()
+	}
+	if worst == nil {
+		return
+	}
+	n.log.Warn("the node keeps more than it may: its largest connection is closed", "runtime", worst.whose(), "bytes", most, "limit", n.memory.limit)
+	worst.kick(websocket.StatusTryAgainLater, "the node needs the memory, and most of it waits for you")
+	worst.forfeit()
+}
+
+// forfeit cuts a connection that was kicked, and gives back at once what it kept.
+func (c *conn) forfeit() {
+	c.mu.Lock()
+	c.node.memory.release(c.writing...)
+	c.writing = nil
+	c.mu.Unlock()
+	c.node.memory.used.Add(-c.remembered.Swap(0))
+	c.cancel() // its writer ends now, whatever blocks it
+}
+
+// smallPacket is how much of a packet is read without counting it.
+const smallPacket = 16 << 10
+
+// readPacket reads a packet.
+func (c *conn) readPacket() (websocket.MessageType, []byte, error) {
+	kind, r, err := c.ws.Reader(c.ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	b, err := c.readAll(r)
+	return kind, b, err
+}
+
+// readAll is io.ReadAll for what a client sends. What has come of a large packet counts as kept until all has come: there
+// may be many clients that send the rest never.
+func (c *conn) readAll(r io.Reader) ([]byte, error) {
+	b := make([]byte, 0, 512)
+	counted := 0
+	defer func() {
+		if counted > 0 {
+			c.remember(-counted)
+		}
+	}()
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+		if len(b) < cap(b) {
+			continue
+		}
+		b = append(b, 0)[:len(b)]
+		if cap(b) > smallPacket {
+			c.remember(cap(b) - counted)
+			if counted = cap(b); c.node.memory.over() {
+				c.node.relieve()
+			}
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package node
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// rates are how often strangers may do what costs the node something. A burst is ten seconds' worth.
+type rates struct {
+	handshakes *buckets[source]      // connections that want to show who they are
+	newcomers  *buckets[source]      // runtimes of which nothing is known
+	requests   *buckets[source]      // what requests cost, by address
+	writers    *buckets[message.URL] // writes to the state, by runtime: a new connection is no new right
+}
+
+func newRates(l Limits) *rates {
+	const burst = 10
+	return &rates{
+		handshakes: newBuckets[source](rate.Limit(l.Handshakes), burst*l.Handshakes),
+		newcomers:  newBuckets[source](rate.Every(time.Hour/time.Duration(l.Newcomers)), l.Newcomers),
+		requests:   newBuckets[source](rate.Limit(l.AddressRequests), burst*l.AddressRequests),
+		writers:    newBuckets[message.URL](rate.Limit(l.Writes), burst*l.Writes),
+	}
+}
+
+// charge takes what a request to a function of the node costs from its connection and from its address. The refusal says
+// when to try again; then nothing has been done, and nothing taken.
+func (n *Node) charge(c *conn, cost int) *refusal {
+	now := time.Now()
+	if wait, ok := takeFrom(c.budget, cost, now); !ok {
+		return tryAgain(wait, "too many requests: this connection may ask for %d units of work a second", n.opts.Limits.Requests)
+	}
+	if !c.from.IsValid() {
+		return nil
+	}
+	if wait, ok := n.rates.requests.take(c.from, cost, now); !ok {
+		return tryAgain(wait, "too many requests from your address: %d units of work a second", n.opts.Limits.AddressRequests)
+	}
+	return nil
+}
+
+// tryAgain is a refusal 429 that ends after a while.
+func tryAgain(wait time.Duration, format string, args ...any) *refusal {
+	r := refuse(message.CodeTooMany, format, args...)
+	r.again = seconds(wait)
+	return r
+}
+
+// What a read may look through, however few of the entries it wants.
+const (
+	maxCandidates     = 10                  // times Limits.Results, entries
+	maxCandidateBytes = 16 << 20            // of their JSON
+	maxAnswerBytes    = 2 * message.MaxBody // of the JSON of entries that all are wanted; an answer is about as long
+)
+
+// afford is called before a read looks through the entries with a term: it refuses what cannot be answered, or costs more
+// than the connection may spend now. all says that every one of them is wanted.
+func (n *Node) afford(c *conn, term string, all bool) *refusal {
+	count, bytes, results := n.registrations.count(term), n.registrations.weighs(term), n.opts.Limits.Results
+	switch {
+	case all && count > results:
+		return refuse(message.CodeTooLarge, "Domain Registry: more than %d entries; ask with narrower criteria", results)
+	case all && bytes > maxAnswerBytes:
+		return refuse(message.CodeTooLarge, "Domain Registry: the answer is too large; ask with narrower criteria")
+	case count > maxCandidates*results, bytes > maxCandidateBytes:
+		return refuse(message.CodeTooLarge, "Domain Registry: %d entries are too many to look through; ask for a user, a name or an address", count)
+	}
+	return n.charge(c, count/16+int(bytes/1024))
+}
+
+// price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, more for a
+// long text, and more where a runtime has much that is to be looked through. Reads that find many pay for that on top.
+func (n *Node) price(c *conn, m *message.Message) int {
+	cost := 1 + len(m.Body)/1024
+	if m.Type != message.Read {
+		cost += n.allocations.count("r:"+string(c.runtime)) / 128
+	}
+	return cost
+}
