@@ -44,10 +44,11 @@ type conn struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	from   source        // whom it is counted by, besides its runtime
-	ticket *ticket       // its place at the node's door
-	budget *rate.Limiter // what its requests may cost
-	guest  guest         // what it may do here
+	from          source        // whom it is counted by, besides its runtime
+	ticket        *ticket       // its place at the node's door
+	budget        *rate.Limiter // what its requests may cost
+	strange, told *rate.Limiter // frames to runtimes that do not answer; notices of those that were dropped
+	guest         guest         // what it may do here
 
 	mu      sync.Mutex
 	queue   []packet // packets, shared with other connections: never written to
@@ -70,8 +71,9 @@ func (n *Node) newConn(k *knock, from source, d dialect) *conn {
 	id := n.lastConn.Add(1)
 	l := n.opts.Limits
 	c := &conn{node: n, id: id, from: from, ticket: k.ticket, dialect: d, wake: make(chan struct{}, 1),
-		budget: rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests),
-		stamp:  fmt.Sprintf("%020d.%s.%d", time.Now().UnixNano(), n.id, id)}
+		budget:  rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests),
+		strange: rate.NewLimiter(connectionRate, connectionFrames), told: rate.NewLimiter(1, 1),
+		stamp: fmt.Sprintf("%020d.%s.%d", time.Now().UnixNano(), n.id, id)}
 	c.ctx, c.cancel = context.WithCancel(n.ctx)
 	return c
 }

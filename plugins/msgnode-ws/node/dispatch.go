@@ -35,6 +35,11 @@ func (n *Node) dispatch() {
 // deliver queues what came for the connections that want it.
 func (n *Node) deliver(m *nats.Msg) {
 	members := n.interests.of(m.Subject)
+	if n.subjects.isFrames(m.Subject) {
+		for _, c := range members {
+			c.answers(m.Data)
+		}
+	}
 	if len(members) == 1 {
 		members[0].send(m.Data)
 		return
@@ -149,6 +154,8 @@ type peer struct {
 	subject string
 	reply   string // where NATS says that nobody is there
 	barred  bool   // the connection may not reach it
+
+	allowance allowance // what it may be sent
 }
 
 // maxPeers and maxPeersBytes bound what one connection makes the node remember; then it starts anew. peerSize is about

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -31,6 +32,12 @@ func (s subjects) address(u message.URL) string {
 
 // frames carries Data frames for a runtime.
 func (s subjects) frames(runtime message.URL) string { return s.prefix + ".f." + hash(string(runtime)) }
+
+// isFrames tells whether a subject is one of frames.
+func (s subjects) isFrames(subject string) bool {
+	kind, found := strings.CutPrefix(subject, s.prefix)
+	return found && strings.HasPrefix(kind, ".f.")
+}
 
 // presence carries what the nodes of a domain say to each other about a runtime's connections.
 func (s subjects) presence(runtime message.URL) string {

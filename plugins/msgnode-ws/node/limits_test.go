@@ -352,6 +352,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	for i := range 8 {
 		slow = append(slow, n.join(t, 10+i)) // and reads nothing
 	}
+	for _, c := range slow {
+		acquaint(sender, c)
+	}
 	payload := make([]byte, 1<<20)
 	for range 14 {
 		for _, c := range slow {

@@ -19,6 +19,7 @@ import (
 func TestDataIsRelayedInOrder(t *testing.T) {
 	n := start(t, Options{})
 	alice, bob := n.join(t, 1), n.join(t, 2)
+	acquaint(alice, bob)
 	const count = 3000
 	go func() {
 		for i := 0; i < count; i += 10 {
@@ -212,6 +213,8 @@ func TestNewestConnectionWins(t *testing.T) {
 func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20}})
 	alice, slow, bob := n.join(t, 1), n.join(t, 2), n.join(t, 3)
+	acquaint(alice, slow)
+	acquaint(alice, bob)
 	payload := bytes.Repeat([]byte("x"), 256<<10)
 	for range 64 { // 16 MiB: more than the queue and the sockets hold
 		alice.write(wire.AppendData(nil, slow.runtime, payload))

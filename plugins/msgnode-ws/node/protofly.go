@@ -213,6 +213,10 @@ func (n *Node) data(r *run, body []byte) error {
 		r.c.notice(message.CodeForbidden, fmt.Sprintf("data for %s: a visitor reaches runtimes of %s only", to.url, n.opts.Domain))
 		return nil
 	}
+	if !to.allowance.take(payloads, r.c.strange) {
+		r.c.unanswered(to)
+		return nil
+	}
 	n.traceData("in", r.c.runtime, to.url, payloads)
 	if r.to != to || len(r.data) >= wire.PacketGoal {
 		_ = r.publish() // its error has been told to the stub

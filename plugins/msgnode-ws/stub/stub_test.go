@@ -222,7 +222,15 @@ func TestStubCarriesBothWays(t *testing.T) {
 	if m := bob.message(); m.ID != sent.ID {
 		t.Fatalf("got %+v", m)
 	}
-	// Frames, in order, both ways.
+	// Frames, in order, both ways: many for a runtime that has answered.
+	hello := func(from, to *core) {
+		from.door.out <- []sdk.Frame{{Peer: to.runtime, Payload: []byte("hello")}}
+		if f := to.frame(); f.Peer != from.runtime {
+			t.Fatalf("got %+v", f)
+		}
+	}
+	hello(alice, bob)
+	hello(bob, alice)
 	const count = 2000
 	for i := 0; i < count; i += 20 {
 		var frames []sdk.Frame

@@ -135,11 +135,10 @@ func (p Payloads) All() iter.Seq[[]byte] {
 // ParseData reads the body of a Data frame and checks every length in it. peer is not yet checked to be an address:
 // readers look it up first in what they know, and use message.ParseURL on what is new. Both results alias body.
 func ParseData(body []byte) (peer []byte, payloads Payloads, err error) {
-	size, n := binary.Uvarint(body)
-	if n <= 0 || size == 0 || size > message.MaxURL || size > uint64(len(body)-n) {
-		return nil, nil, fmt.Errorf("%w: data with a bad peer", ErrMalformed)
+	peer, payloads, err = cutPeer(body)
+	if err != nil {
+		return nil, nil, err
 	}
-	peer, payloads = body[n:n+int(size)], Payloads(body[n+int(size):])
 	if len(payloads) == 0 {
 		return nil, nil, fmt.Errorf("%w: data without a payload", ErrMalformed)
 	}
@@ -151,6 +150,30 @@ func ParseData(body []byte) (peer []byte, payloads Payloads, err error) {
 		rest = rest[n+int(size):]
 	}
 	return peer, payloads, nil
+}
+
+// Count is how many payloads there are.
+func (p Payloads) Count() (n int) {
+	for range p.All() {
+		n++
+	}
+	return n
+}
+
+// DataPeer reads the peer of a Data frame alone. It aliases body.
+func DataPeer(body []byte) ([]byte, error) {
+	peer, _, err := cutPeer(body)
+	return peer, err
+}
+
+// cutPeer cuts the peer off a Data frame's body. The rest is not checked.
+func cutPeer(body []byte) (peer, rest []byte, err error) {
+	size, n := binary.Uvarint(body)
+	if n <= 0 || size == 0 || size > message.MaxURL || size > uint64(len(body)-n) {
+		return nil, nil, fmt.Errorf("%w: data with a bad peer", ErrMalformed)
+	}
+	end := n + int(size)
+	return body[n:end], body[end:], nil
 }
 
 // AppendUnreachable appends an Unreachable frame.

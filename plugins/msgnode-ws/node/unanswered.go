@@ -1,0 +1,105 @@
+package node
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// What a runtime may send to another one that does not answer. A session's two sides answer each other all the time, with
+// acknowledgements if nothing else, so these bounds are far from what they need; a stranger whom nobody answers reaches
+// them at once. Without them one that floods a runtime would fill that one's queue here, for which its connection is
+// closed, and have others' frames wait behind its own.
+const (
+	// Before the first answer: a handshake, what a session sends before it has keys, and their repetitions.
+	strangeFrames = 64
+	strangeBytes  = 256 << 10
+	// After an answer, until the next: more than a session keeps unacknowledged, sent twice.
+	answeredFrames = 8192
+	answeredBytes  = 16 << 20
+	// Without any answer.
+	unansweredFrames = 32       // a second
+	unansweredBytes  = 64 << 10 // a second
+
+	// All that a connection sends to runtimes that have not answered it: more peers are no more right.
+	connectionFrames = 1024 // at once
+	connectionRate   = 256  // a second
+)
+
+// allowance is what a connection may send to one peer now. Its fields are the connection's reader's, but for answer: the
+// dispatcher says that one came.
+type allowance struct {
+	answer atomic.Bool // came since the last look
+
+	answered      bool // ever
+	frames, bytes int
+	at            time.Time // when the two were last added to
+}
+
+// take takes payloads off the allowance, or tells that it is used up. others is what all of the connection's peers that
+// have not answered share. Where answers come it does not look at the clock.
+func (a *allowance) take(payloads wire.Payloads, others *rate.Limiter) bool {
+	frames, bytes := payloads.Count(), len(payloads)
+	if a.answer.Load() {
+		a.answer.Store(false)
+		a.answered, a.frames, a.bytes, a.at = true, answeredFrames, answeredBytes, time.Time{}
+	}
+	if a.frames < frames || a.bytes < bytes {
+		a.grow(time.Now())
+	}
+	// What is left may be overdrawn by one frame: a session's first frame with messages may be a large one.
+	if a.frames <= 0 || a.bytes <= 0 || !a.answered && !others.AllowN(time.Now(), min(frames, connectionFrames)) {
+		return false
+	}
+	a.frames -= frames
+	a.bytes -= bytes
+	return true
+}
+
+// grow adds what the time since the last call is good for.
+func (a *allowance) grow(now time.Time) {
+	frames, bytes := strangeFrames, strangeBytes
+	if a.answered {
+		frames, bytes = answeredFrames, answeredBytes
+	} else if a.at.IsZero() {
+		a.frames, a.bytes = frames, bytes
+	}
+	if a.at.IsZero() {
+		a.at = now
+		return
+	}
+	passed := now.Sub(a.at).Seconds()
+	if more := int(passed * unansweredFrames); more > 0 {
+		a.frames, a.bytes, a.at = min(frames, a.frames+more), min(bytes, a.bytes+int(passed*unansweredBytes)), now
+	}
+}
+
+// answers notes that a runtime has sent something to c, if c has sent to it. packet is what comes for c.
+func (c *conn) answers(packet []byte) {
+	kind, body, _, err := wire.Next(packet) // all of it is from one runtime
+	if err != nil || kind != wire.KindData {
+		return
+	}
+	from, err := wire.DataPeer(body)
+	if err != nil {
+		return
+	}
+	c.peers.mu.Lock()
+	defer c.peers.mu.Unlock()
+	if p := c.peers.byURL[string(from)]; p != nil && !p.allowance.answer.Load() {
+		p.allowance.answer.Store(true)
+	}
+}
+
+// unanswered drops data for a peer that does not answer, and tells the stub now and then.
+func (c *conn) unanswered(to *peer) {
+	if !c.told.Allow() {
+		return
+	}
+	c.notice(message.CodeTooMany, fmt.Sprintf("data for %s, which does not answer, is dropped: wait for its answers", to.url))
+}

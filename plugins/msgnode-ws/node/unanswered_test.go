@@ -1,0 +1,157 @@
+package node
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// payloads are n payloads of a size.
+func payloads(t *testing.T, n, size int) wire.Payloads {
+	t.Helper()
+	list := make([][]byte, n)
+	for i := range list {
+		list[i] = make([]byte, size)
+	}
+	_, body, _, err := wire.Next(wire.AppendData(nil, "hyperty-runtime://example.com/r", list...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, p, err := wire.ParseData(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func taken(a *allowance, p wire.Payloads, others *rate.Limiter) (n int) {
+	for n < 1_000_000 && a.take(p, others) {
+		n++
+	}
+	return n
+}
+
+func TestAllowance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		others := rate.NewLimiter(rate.Inf, 0)
+		var a allowance
+		small, large := payloads(t, 1, 20), payloads(t, 1, 100<<10)
+		if n := taken(&a, small, others); n != strangeFrames {
+			t.Errorf("%d frames before an answer", n)
+		}
+		time.Sleep(time.Second)
+		if n := taken(&a, small, others); n != unansweredFrames {
+			t.Errorf("%d frames a second without an answer", n)
+		}
+		time.Sleep(time.Hour)
+		if n := taken(&a, small, others); n != strangeFrames {
+			t.Errorf("%d frames after an hour", n)
+		}
+		a.answer.Store(true)
+		if n := taken(&a, small, others); n != answeredFrames {
+			t.Errorf("%d frames after an answer", n)
+		}
+		a.answer.Store(true)
+		if n := taken(&a, large, others); n < answeredBytes/len(large) || n > answeredBytes/len(large)+1 {
+			t.Errorf("%d large frames after an answer", n)
+		}
+		a.answer.Store(true)
+		if n := taken(&a, payloads(t, 1000, 20), others); n != answeredFrames/1000+1 {
+			t.Errorf("%d lots of 1000 frames", n)
+		}
+	})
+}
+
+// Many peers that do not answer are no more right than a few.
+func TestAllowanceOfAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		others, frame, n := rate.NewLimiter(connectionRate, connectionFrames), payloads(t, 1, 20), 0
+		for range 1000 {
+			var a allowance
+			n += taken(&a, frame, others)
+		}
+		if n != connectionFrames {
+			t.Errorf("%d frames to 1000 peers that do not answer", n)
+		}
+	})
+}
+
+// data is the next Data payloads that come for c: from whom, and each of them.
+func (c *client) data() (from message.URL, payloads []string) {
+	c.t.Helper()
+	for {
+		kind, body := c.frame()
+		if kind != wire.KindData {
+			continue
+		}
+		peer, list, err := wire.ParseData(body)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		for p := range list.All() {
+			payloads = append(payloads, string(p))
+		}
+		return message.URL(peer), payloads
+	}
+}
+
+// acquaint has b answer a, which may send it more from then on.
+func acquaint(a, b *client) {
+	a.write(wire.AppendData(nil, b.runtime, []byte("hello")))
+	b.data()
+	b.write(wire.AppendData(nil, a.runtime, []byte("hello")))
+	a.data()
+}
+
+// A runtime that floods another one is not carried on, and who is flooded stays connected and hears others; an answer
+// lets it go on.
+func TestFloodOfAStranger(t *testing.T) {
+	n := start(t, Options{Limits: Limits{Queue: 2 << 20, Memory: 4 << 20}})
+	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)
+	var packet []byte
+	for range 4 {
+		packet = wire.AppendData(packet, alice.runtime, make([]byte, 30<<10))
+	}
+	for range 200 { // 24 MB, where alice's queue has 2
+		mallory.write(packet)
+	}
+	mallory.write(wire.AppendData(nil, bob.runtime, []byte("over"))) // behind all of it
+	if from, _ := bob.data(); from != mallory.runtime {
+		t.Fatalf("from %s", from)
+	}
+	bob.write(wire.AppendData(nil, alice.runtime, []byte("hello")))
+	flood := 0
+	for heard := false; !heard; {
+		from, data := alice.data()
+		heard = from == bob.runtime && data[0] == "hello"
+		for _, p := range data {
+			flood += len(p)
+		}
+	}
+	if flood > 2*strangeBytes {
+		t.Errorf("%d bytes of the flood came", flood)
+	}
+	alice.write(wire.AppendData(nil, mallory.runtime, []byte("go on")))
+	if from, data := mallory.data(); from != alice.runtime || data[0] != "go on" {
+		t.Fatalf("from %s: %q", from, data)
+	}
+	const many = 4 * strangeFrames
+	for i := range many {
+		mallory.write(wire.AppendData(nil, alice.runtime, []byte(fmt.Sprint(i))))
+	}
+	for i := 0; i < many; {
+		_, data := alice.data()
+		for _, p := range data {
+			if p != fmt.Sprint(i) {
+				t.Fatalf("got %q, want %d", p, i)
+			}
+			i++
+		}
+	}
+}
