@@ -75,6 +75,7 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 			return err
 		}
 	}
+	b.nodeConfig = "exempt: [127.0.0.1/32]\n" // the attacker has another address, as everywhere else
 	if err := b.start(ctx, b.use()...); err != nil {
 		return err
 	}

@@ -37,7 +37,8 @@ type bed struct {
 	uneasy time.Duration  // the longest pause without a fault
 	others []*rig.Process // besides the node and the runtimes
 
-	asked, unanswered int // looks at a runtime's status
+	nodeConfig        string // lines of the node's configuration
+	asked, unanswered int    // looks at a runtime's status
 
 	// What the runtimes are started with besides the usual; "": the default.
 	policies [2]string // on P2P connections
@@ -104,7 +105,7 @@ func (b *bed) start(ctx context.Context, use ...string) error {
 }
 
 func (b *bed) startNode(ctx context.Context) (err error) {
-	b.node, err = b.house.Node(ctx, rig.NodeOptions{Domain: domain, Listen: b.net.listen(), In: b.net.in(nodePlace), Plain: b.net != nil})
+	b.node, err = b.house.Node(ctx, rig.NodeOptions{Domain: domain, Listen: b.net.listen(), In: b.net.in(nodePlace), Plain: b.net != nil, More: b.nodeConfig})
 	return err
 }
 

@@ -36,6 +36,7 @@ type NodeOptions struct {
 	In     []string // a command to put in front that becomes the process, as "ip netns exec NAME"
 	Plain  bool     // without TLS also where Listen is no loopback address: for networks within this machine
 	Trace  bool
+	More   string // lines of its configuration
 }
 
 // Node starts a Message Node.
@@ -52,6 +53,12 @@ func (h *House) Node(ctx context.Context, o NodeOptions) (*Node, error) {
 	}
 	if o.Plain {
 		args = append(args, "--insecure")
+	}
+	if o.More != "" {
+		if err := os.WriteFile(base+".yaml", []byte(o.More), 0o600); err != nil {
+			return nil, err
+		}
+		args = append(args, "--config", base+".yaml")
 	}
 	n.again = command{name: "the Message Node of " + o.Domain, log: base + ".log", free: h.Free, in: o.In, args: append(args, "--listen", o.Listen)}
 	if err := n.Start(ctx); err != nil {

@@ -50,7 +50,7 @@ func slowHTTP(ctx context.Context, a *attacker, _ int) error {
 		}
 	}()
 	for i := range held {
-		c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", a.host)
+		c, err := a.dialer.DialContext(ctx, "tcp", a.host)
 		if err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ func (a *attacker) join(ctx context.Context, domain string) (*client, error) {
 
 // dial opens the WebSocket and proves nothing.
 func (a *attacker) dial(ctx context.Context) (*websocket.Conn, error) {
-	ws, _, err := websocket.Dial(ctx, a.node, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}, CompressionMode: websocket.CompressionDisabled})
+	ws, _, err := websocket.Dial(ctx, a.node, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}, HTTPClient: a.client, CompressionMode: websocket.CompressionDisabled})
 	if err == nil {
 		ws.SetReadLimit(wire.MaxPacket)
 	}

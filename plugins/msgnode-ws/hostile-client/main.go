@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
@@ -32,6 +33,7 @@ func main() {
 	flag.StringVar(&a.node, "node", "", "URL of the node")
 	flag.StringVar(&a.domain, "domain", "", "the node's domain")
 	flag.StringVar(&victim, "victim", "", "URL of the runtime that is attacked over the node")
+	flag.StringVar(&a.self, "address", "127.0.0.66", "that it comes from")
 	flag.IntVar(&a.version, "version", 4, "of the sessions' protocol")
 	flag.Parse()
 	a.victim = message.URL(victim)
@@ -50,8 +52,11 @@ type attacker struct {
 	node, domain string
 	victim       message.URL
 	version      int
+	self         string // address that it comes from
 
 	host   string // of node, with its port
+	dialer net.Dialer
+	client *http.Client
 	tried  atomic.Uint64
 	failed atomic.Uint64 // tries that were refused, or ended by the other side
 }
@@ -73,6 +78,13 @@ func (a *attacker) run(ctx context.Context, name string) error {
 		return fmt.Errorf("-node %s: only a loopback address is attacked", a.node)
 	}
 	a.host = at.Host
+	a.dialer = net.Dialer{Timeout: time.Second}
+	if a.self != "" {
+		a.dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(a.self)}
+	}
+	transport := &http.Transport{DialContext: a.dialer.DialContext}
+	defer transport.CloseIdleConnections()
+	a.client = &http.Client{Transport: transport}
 	fmt.Printf("attacking %s: %s\n", a.node, name)
 	var wg sync.WaitGroup
 	for n := range workers {

@@ -46,6 +46,10 @@ func (n *Node) handle(c *conn, m message.Message) {
 		n.refuse(c, m, refuse(message.CodeForbidden, "a visitor reaches addresses of %s only", n.opts.Domain))
 		return
 	}
+	if r := n.charge(c, 1+len(m.Body)/(16<<10)); r != nil { // sessions' messages are Data: these are few
+		n.refuse(c, m, r)
+		return
+	}
 	if c.legacy() {
 		n.learn(c, m.From)
 	}
