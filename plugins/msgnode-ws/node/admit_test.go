@@ -59,10 +59,9 @@ func TestAdmitListed(t *testing.T) {
 	}
 }
 
-func TestAdmitInvited(t *testing.T) {
-	data := t.TempDir()
-	o := Options{Data: data, Domain: domain, Legacy: true, Admit: Admit{Members: Invited, Revoked: []string{"gone"}}}
-	invite := func(token Token) string {
+// inviter makes tokens.
+func inviter(t *testing.T, o Options) func(Token) string {
+	return func(token Token) string {
 		t.Helper()
 		text, _, err := Invite(o, token)
 		if err != nil {
@@ -70,6 +69,12 @@ func TestAdmitInvited(t *testing.T) {
 		}
 		return text
 	}
+}
+
+func TestAdmitInvited(t *testing.T) {
+	data := t.TempDir()
+	o := Options{Data: data, Domain: domain, Legacy: true, Admit: Admit{Members: Invited, Revoked: []string{"gone"}}}
+	invite := inviter(t, o)
 	early := invite(Token{Uses: 1}) // before the node has ever run
 	n := start(t, o)
 	alice, _ := identity(1)
@@ -113,7 +118,20 @@ func TestAdmitInvited(t *testing.T) {
 	}
 	_, refused = n.knock(t, domain, 5, text)
 	refusedBy(t, refused, "not signed with this node's key")
-	// A restart changes nothing; a new key takes back everything.
+}
+
+// A restart changes nothing about who has used a token; a new key takes back everything.
+func TestTokensOutliveARestart(t *testing.T) {
+	data := t.TempDir()
+	o := Options{Data: data, Domain: domain, Legacy: true, Admit: Admit{Members: Invited}}
+	invite := inviter(t, o)
+	alice, _ := identity(1)
+	named, early := invite(Token{Runtime: alice}), invite(Token{Uses: 1})
+	n := start(t, o)
+	_, refused := n.knock(t, domain, 3, early)
+	if refused != nil {
+		t.Fatal(refused)
+	}
 	n.stop()
 	n = start(t, o)
 	if _, refused = n.knock(t, domain, 3, early); refused != nil {

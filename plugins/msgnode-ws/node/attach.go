@@ -173,7 +173,7 @@ func (n *Node) learn(c *conn, from message.URL) {
 	c.routes.mu.Lock()
 	known, count := c.routes.why[u] != 0, len(c.routes.why)
 	c.routes.mu.Unlock()
-	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || len(n.subscriptions.find("a:"+string(u))) > 0 {
+	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.subscriptions.count("a:"+string(u)) > 0 {
 		return
 	}
 	if err := n.want(c, u, learned); err != nil {

@@ -17,7 +17,9 @@ import (
 // is said on them. One that is over a bound is told so by a response 429 or 503 where that costs little, else closed.
 type door struct {
 	net.Listener
-	sources sources
+	sources  sources
+	arrivals *buckets[source]
+	tls      bool // nothing can be said before a handshake, which costs more than it is worth
 
 	refusing atomic.Int32 // connections over a bound that are being told
 
@@ -51,24 +53,41 @@ func (d *door) Accept() (net.Conn, error) {
 		from, _ := d.sources.remote(c.RemoteAddr().String())
 		k := &knock{Conn: c, door: d}
 		k.ticket = &ticket{from: from, since: time.Now(), close: func() { c.Close() }}
-		d.mu.Lock()
-		v, evicted := d.gate.arrive(k.ticket)
-		d.mu.Unlock()
-		if evicted != nil {
-			evicted.close()
-		}
-		if v == welcome {
+		if k.verdict = d.arrive(k.ticket); k.verdict == welcome {
 			return k, nil
 		}
-		if d.refusing.Add(1) > maxRefusing {
-			d.refusing.Add(-1)
+		if k.verdict == hasty && d.tls || !d.mayRefuse() {
 			c.Close()
 			continue
 		}
-		k.verdict = v
 		k.timer = time.AfterFunc(refusalTime, func() { c.Close() })
 		return k, nil
 	}
+}
+
+// mayRefuse takes one of the places for connections that are told why they are refused.
+func (d *door) mayRefuse() bool {
+	if d.refusing.Add(1) > maxRefusing {
+		d.refusing.Add(-1)
+		return false
+	}
+	return true
+}
+
+// arrive decides about a new connection.
+func (d *door) arrive(t *ticket) verdict {
+	if t.from.IsValid() {
+		if _, ok := d.arrivals.take(t.from, 1, t.since); !ok {
+			return hasty
+		}
+	}
+	d.mu.Lock()
+	v, evicted := d.gate.arrive(t)
+	d.mu.Unlock()
+	if evicted != nil {
+		evicted.close()
+	}
+	return v
 }
 
 // Close closes the connection and gives its place back; see net.Conn.
@@ -138,6 +157,9 @@ func (n *Node) bounded(next http.Handler) http.Handler {
 		switch v {
 		case crowded:
 			later(w, http.StatusTooManyRequests, comeAgain, "your address has "+strconv.Itoa(n.opts.Limits.PerAddress)+" connections to the node, no more are allowed")
+			return
+		case hasty:
+			later(w, http.StatusTooManyRequests, comeAgain, "too many connections from your address, one after the other")
 			return
 		case overfull:
 			later(w, http.StatusServiceUnavailable, comeAgain, "too many connections have not said yet who they are")

@@ -43,6 +43,7 @@ const (
 	welcome  verdict = iota
 	crowded          // its source has too many
 	overfull         // there is no room for anybody
+	hasty            // its source makes them too fast
 )
 
 func newGate(unproven, perSource, attached int) *gate {

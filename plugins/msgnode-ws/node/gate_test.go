@@ -51,7 +51,8 @@ func TestGate(t *testing.T) {
 	if _, v, evicted := arrive(5); v != welcome || evicted != mine[3] {
 		t.Errorf("a fifth source, later: %v", v)
 	}
-	if !g.enter(two, false) || !g.enter(two, false) || g.inside != 1 || g.waiting != 3 {
+	first, again := g.enter(two, false), g.enter(two, false)
+	if !first || !again || g.inside != 1 || g.waiting != 3 {
 		t.Errorf("entered: %+v", g)
 	}
 	g.leave(two)

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go"
 	"github.com/protofly/protofly/sdk/message"
+	"golang.org/x/time/rate"
 )
 
 // Node is a running Message Node.
@@ -97,7 +98,8 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
 	}
-	n.door = &door{Listener: listener, sources: o.sources(), gate: newGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
+	n.door = &door{Listener: listener, sources: o.sources(), tls: o.TLS != nil, arrivals: newBuckets[source](rate.Limit(2*o.Limits.Handshakes), 20*o.Limits.Handshakes),
+		gate: newGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
 	if n.door.sources.off {
 		n.log.Warn("connections are not counted by address: insecure says that a proxy stands before the node, and proxies does not name it")
 	}
