@@ -1,6 +1,8 @@
 package node
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"os"
@@ -273,4 +275,39 @@ func FuzzToken(f *testing.F) {
 		}
 		_, _ = wire.TokenDomain(text)
 	})
+}
+
+// Nodes of a domain that share a key take the same tokens, and count together who has used one. A node that has only the
+// public key takes them, and makes none.
+func TestTokensInACluster(t *testing.T) {
+	nats := cluster(t, t.TempDir(), 0)
+	key := filepath.Join(t.TempDir(), "key.pem")
+	private, err := keyFile{key, true}.private()
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := filepath.Join(t.TempDir(), "public.pem")
+	if err := os.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Domain: domain, NATS: nats.ClientURL(), Admit: Admit{Members: Invited, Key: key}}
+	one := start(t, o)
+	token := inviter(t, o)(Token{Uses: 1})
+	o.Admit.Key = public
+	two := start(t, o)
+	if _, _, err := Invite(o, Token{}); err == nil || !strings.Contains(err.Error(), "no Ed25519 private key") {
+		t.Errorf("a token made with a public key: %v", err)
+	}
+	if _, refused := one.knock(t, domain, 1, token); refused != nil {
+		t.Fatal(refused)
+	}
+	_, refused := two.knock(t, domain, 2, token)
+	refusedBy(t, refused, "has been used by 1 runtimes")
+	if _, refused := two.knock(t, domain, 1, token); refused != nil {
+		t.Fatal(refused)
+	}
 }
