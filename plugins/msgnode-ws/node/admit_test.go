@@ -17,8 +17,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// knock joins as a runtime of a domain, with a token or without.
-func (r *running) knock(t testing.TB, of string, n int, token string) (*client, *wire.Refused) {
+// tryJoin joins as a runtime of a domain, with a token or without.
+func (r *running) tryJoin(t testing.TB, of string, n int, token string) (*client, *wire.Refused) {
 	t.Helper()
 	return r.tryGreetIn(t, dial(t, r.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}}), of, n, token)
 }
@@ -44,11 +44,11 @@ func TestAdmitListed(t *testing.T) {
 	bob, _ := identity(2)
 	n := start(t, Options{Legacy: true, Admit: Admit{Members: Listed, Visitors: Listed, Runtimes: []message.URL{alice, bob}, Revoked: []string{string(bob)}}})
 	n.join(t, 1).sync()
-	_, refused := n.knock(t, domain, 2, "")
+	_, refused := n.tryJoin(t, domain, 2, "")
 	refusedBy(t, refused, "members: revoked", string(bob))
-	_, refused = n.knock(t, domain, 3, "")
+	_, refused = n.tryJoin(t, domain, 3, "")
 	refusedBy(t, refused, "members: listed", "admit.runtimes")
-	_, refused = n.knock(t, "other.org", 1, "")
+	_, refused = n.tryJoin(t, "other.org", 1, "")
 	refusedBy(t, refused, "visitors: listed")
 	r, err := http.Get("http://" + n.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r1")
 	if err != nil {
@@ -82,28 +82,28 @@ func TestAdmitInvited(t *testing.T) {
 	alice, _ := identity(1)
 	soon := time.Now().Add(time.Hour)
 	named := invite(Token{Runtime: alice, Expires: soon})
-	_, refused := n.knock(t, domain, 2, named)
+	_, refused := n.tryJoin(t, domain, 2, named)
 	refusedBy(t, refused, "members: invited", "the token is for "+string(alice))
 	for range 2 {
-		if _, refused = n.knock(t, domain, 1, named); refused != nil {
+		if _, refused = n.tryJoin(t, domain, 1, named); refused != nil {
 			t.Fatal(refused)
 		}
 	}
-	if _, refused = n.knock(t, domain, 3, early); refused != nil { // the first that uses it
+	if _, refused = n.tryJoin(t, domain, 3, early); refused != nil { // the first that uses it
 		t.Fatal(refused)
 	}
-	_, refused = n.knock(t, domain, 4, early)
+	_, refused = n.tryJoin(t, domain, 4, early)
 	refusedBy(t, refused, "has been used by 1 runtimes")
 	for i := range 5 {
-		if _, refused = n.knock(t, domain, 10+i, invite(Token{ID: "everybody"})); refused != nil {
+		if _, refused = n.tryJoin(t, domain, 10+i, invite(Token{ID: "everybody"})); refused != nil {
 			t.Fatal(refused)
 		}
 	}
-	_, refused = n.knock(t, domain, 5, "")
+	_, refused = n.tryJoin(t, domain, 5, "")
 	refusedBy(t, refused, "members: invited", "protofly-node admit", "stubs.msgnode-ws.token")
-	_, refused = n.knock(t, domain, 5, invite(Token{Expires: time.Now().Add(-time.Minute)}))
+	_, refused = n.tryJoin(t, domain, 5, invite(Token{Expires: time.Now().Add(-time.Minute)}))
 	refusedBy(t, refused, "expired at")
-	_, refused = n.knock(t, domain, 5, invite(Token{ID: "gone"}))
+	_, refused = n.tryJoin(t, domain, 5, invite(Token{ID: "gone"}))
 	refusedBy(t, refused, "the token gone is revoked")
 	other := o
 	other.Domain = "other.org"
@@ -111,14 +111,14 @@ func TestAdmitInvited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, refused = n.knock(t, domain, 5, text)
+	_, refused = n.tryJoin(t, domain, 5, text)
 	refusedBy(t, refused, "another domain's node")
 	forger := o
 	forger.Data = t.TempDir()
 	if text, _, err = Invite(forger, Token{}); err != nil {
 		t.Fatal(err)
 	}
-	_, refused = n.knock(t, domain, 5, text)
+	_, refused = n.tryJoin(t, domain, 5, text)
 	refusedBy(t, refused, "not signed with this node's key")
 }
 
@@ -130,21 +130,21 @@ func TestTokensOutliveARestart(t *testing.T) {
 	alice, _ := identity(1)
 	named, early := invite(Token{Runtime: alice}), invite(Token{Uses: 1})
 	n := start(t, o)
-	_, refused := n.knock(t, domain, 3, early)
+	_, refused := n.tryJoin(t, domain, 3, early)
 	if refused != nil {
 		t.Fatal(refused)
 	}
 	n.stop()
 	n = start(t, o)
-	if _, refused = n.knock(t, domain, 3, early); refused != nil {
+	if _, refused = n.tryJoin(t, domain, 3, early); refused != nil {
 		t.Error(refused)
 	}
-	_, refused = n.knock(t, domain, 4, early)
+	_, refused = n.tryJoin(t, domain, 4, early)
 	refusedBy(t, refused, "has been used by 1 runtimes")
 	if err := os.Remove(filepath.Join(data, "admission-key.pem")); err != nil {
 		t.Fatal(err)
 	}
-	_, refused = n.knock(t, domain, 1, named)
+	_, refused = n.tryJoin(t, domain, 1, named)
 	refusedBy(t, refused, "not signed with this node's key")
 	n.legacyToken(t, invite(Token{}))
 }
@@ -174,11 +174,11 @@ func TestVisitors(t *testing.T) {
 	bob, _ := identity(2)
 	n := start(t, Options{Admit: Admit{Members: Listed, Runtimes: []message.URL{bob}}})
 	member := n.join(t, 2)
-	visitor, refused := n.knock(t, "other.org", 1, "")
+	visitor, refused := n.tryJoin(t, "other.org", 1, "")
 	if refused != nil {
 		t.Fatal(refused)
 	}
-	third, refused := n.knock(t, "third.org", 3, "")
+	third, refused := n.tryJoin(t, "third.org", 3, "")
 	if refused != nil {
 		t.Fatal(refused)
 	}
@@ -302,12 +302,12 @@ func TestTokensInACluster(t *testing.T) {
 	if _, _, err := Invite(o, Token{}); err == nil || !strings.Contains(err.Error(), "no Ed25519 private key") {
 		t.Errorf("a token made with a public key: %v", err)
 	}
-	if _, refused := one.knock(t, domain, 1, token); refused != nil {
+	if _, refused := one.tryJoin(t, domain, 1, token); refused != nil {
 		t.Fatal(refused)
 	}
-	_, refused := two.knock(t, domain, 2, token)
+	_, refused := two.tryJoin(t, domain, 2, token)
 	refusedBy(t, refused, "has been used by 1 runtimes")
-	if _, refused := two.knock(t, domain, 1, token); refused != nil {
+	if _, refused := two.tryJoin(t, domain, 1, token); refused != nil {
 		t.Fatal(refused)
 	}
 }

@@ -74,7 +74,7 @@ func (n *Node) attach(c *conn) error {
 // enter gives c a place among the attached connections. n.mu is held.
 func (n *Node) enter(c *conn, replaces bool) error {
 	l := n.opts.Limits
-	if c.legacy() && n.legacies >= l.Legacy || !n.door.enter(c.ticket, replaces) {
+	if c.legacy() && n.legacies >= l.Legacy || !n.listener.enter(c.ticket, replaces) {
 		return &wire.Refused{Code: codeFull, Reason: "the node has as many connections as it may", Retry: seconds(comeAgain)}
 	}
 	if c.legacy() {

@@ -45,7 +45,7 @@ type conn struct {
 	wg     sync.WaitGroup
 
 	from   source        // whom it is counted by, besides its runtime
-	ticket *ticket       // its place at the node's door
+	ticket *ticket       // its place at the listener
 	budget *rate.Limiter // what its requests may cost
 	guest  guest         // what it may do here
 
@@ -66,7 +66,7 @@ type conn struct {
 	peers  peers
 }
 
-func (n *Node) newConn(k *knock, from source, d dialect) *conn {
+func (n *Node) newConn(k *netConn, from source, d dialect) *conn {
 	id := n.lastConn.Add(1)
 	l := n.opts.Limits
 	c := &conn{node: n, id: id, from: from, ticket: k.ticket, dialect: d, wake: make(chan struct{}, 1),

@@ -14,11 +14,11 @@ type gate struct {
 	attached  int // at most this many are attached
 
 	waiting, inside int
-	sources         map[source]*crowd
+	sources         map[source]*sourceConns
 }
 
-// crowd are the connections of one source.
-type crowd struct {
+// sourceConns are the connections of one source.
+type sourceConns struct {
 	all     int
 	waiting list.List // of *ticket, the oldest first
 }
@@ -27,7 +27,7 @@ type crowd struct {
 type ticket struct {
 	from  source
 	since time.Time
-	place *list.Element // in the crowd's waiting; nil: it waits no longer
+	place *list.Element // in the sourceConns's waiting; nil: it waits no longer
 	in    bool          // attached
 	gone  bool
 	close func() // cuts the connection
@@ -47,7 +47,7 @@ const (
 )
 
 func newGate(unproven, perSource, attached int) *gate {
-	return &gate{unproven: unproven, perSource: perSource, attached: attached, sources: map[source]*crowd{}}
+	return &gate{unproven: unproven, perSource: perSource, attached: attached, sources: map[source]*sourceConns{}}
 }
 
 // arrive gives a new connection a place among those that wait. evicted is the one that makes room for it, to be closed.
@@ -67,7 +67,7 @@ func (g *gate) arrive(t *ticket) (v verdict, evicted *ticket) {
 		g.leave(evicted)
 	}
 	if c = g.sources[t.from]; c == nil {
-		c = &crowd{}
+		c = &sourceConns{}
 		g.sources[t.from] = c
 	}
 	c.all++
@@ -107,7 +107,7 @@ func (g *gate) move(t *ticket, from source) verdict {
 	g.drop(t)
 	c := g.sources[from]
 	if c == nil {
-		c = &crowd{}
+		c = &sourceConns{}
 		g.sources[from] = c
 	}
 	t.from = from
@@ -156,7 +156,7 @@ func (g *gate) leave(t *ticket) {
 	}
 }
 
-// drop takes t out of its source's crowd.
+// drop takes t out of its source's sourceConns.
 func (g *gate) drop(t *ticket) {
 	c := g.sources[t.from]
 	if c == nil {

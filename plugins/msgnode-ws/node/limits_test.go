@@ -77,9 +77,9 @@ func TestSilentConnectionsAreBounded(t *testing.T) {
 	eventually(t, "all but 8 are closed", func() bool { return ended.Load() >= 292 })
 	n.joinAt(t, "127.0.0.3", 2)
 	alice.sync()
-	n.door.mu.Lock()
-	defer n.door.mu.Unlock()
-	if g := n.door.gate; g.waiting > 8 || g.inside != 2 {
+	n.listener.mu.Lock()
+	defer n.listener.mu.Unlock()
+	if g := n.listener.gate; g.waiting > 8 || g.inside != 2 {
 		t.Errorf("%d wait, %d are attached", g.waiting, g.inside)
 	}
 }
@@ -90,9 +90,9 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 	alice := n.join(t, 1)
 	rawConns(t, n, 2)
 	eventually(t, "counted", func() bool {
-		n.door.mu.Lock()
-		defer n.door.mu.Unlock()
-		return n.door.gate.waiting == 2
+		n.listener.mu.Lock()
+		defer n.listener.mu.Unlock()
+		return n.listener.gate.waiting == 2
 	})
 	_, r, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}, HTTPClient: at(t, "127.0.0.1")})
 	wantLater(t, r, err, 429)
