@@ -129,6 +129,24 @@ func TestStateIsBounded(t *testing.T) {
 	}
 }
 
+// A state that is larger than it may be, since its bounds are lower than before, takes what does not make it larger.
+func TestStateOverItsBoundIsKeptAlive(t *testing.T) {
+	data := t.TempDir()
+	n := start(t, Options{Data: data})
+	alice := n.join(t, 1)
+	u := alice.allocate(`{"value":{"number":1}}`)[0]
+	alice.must(message.Create, registry, entryOf(alice.runtime, u, ""))
+	n.stop()
+	n = start(t, Options{Data: data, Limits: Limits{RuntimeState: 10, State: 10, Rows: 1}})
+	alice = n.join(t, 1)
+	alice.must(message.Update, registry, fmt.Sprintf(`{"resource":%q}`, u))
+	alice.must(message.Delete, registry, fmt.Sprintf(`{"resource":%q}`, u))
+	alice.must(message.Delete, allocator, fmt.Sprintf(`{"childrenResources":[%q]}`, u))
+	if code, text := alice.ask(message.Create, allocator, `{"value":{"number":1}}`); code != 429 {
+		t.Errorf("a new address: %d %s", code, text)
+	}
+}
+
 // What waits for all connections together is bounded: those that do not read, and for which the most waits, are closed.
 func TestMemoryIsBounded(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 8 << 20, Memory: 16 << 20}})
@@ -138,10 +156,12 @@ func TestMemoryIsBounded(t *testing.T) {
 	for i := range 8 {
 		slow = append(slow, n.join(t, 10+i)) // and reads nothing
 	}
-	payload := make([]byte, 1<<20)
+	payload := make([]byte, 8<<10) // small enough not to count while it is read
 	for range 14 {
-		for _, c := range slow {
-			sender.write(wire.AppendData(nil, c.runtime, payload))
+		for range 128 {
+			for _, c := range slow {
+				sender.write(wire.AppendData(nil, c.runtime, payload))
+			}
 		}
 		alice.write(wire.AppendData(nil, bob.runtime, []byte("hello")))
 		if kind, _ := bob.frame(); kind != wire.KindData {
@@ -220,8 +240,11 @@ func TestLegacyConnectionsAreBounded(t *testing.T) {
 func TestUnfinishedPacketsAreBounded(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20, Memory: 4 << 20}})
 	alice, bob := n.join(t, 1), n.join(t, 2)
+	var clients []*client
 	for i := range 8 {
-		c := n.join(t, 10+i)
+		clients = append(clients, n.join(t, 10+i))
+	}
+	for _, c := range clients {
 		w, err := c.ws.Writer(t.Context(), websocket.MessageBinary)
 		if err != nil {
 			t.Fatal(err)
