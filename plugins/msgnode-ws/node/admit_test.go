@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -56,8 +57,8 @@ func TestAdmitListed(t *testing.T) {
 	}
 	defer http.DefaultClient.CloseIdleConnections()
 	defer r.Body.Close()
-	if r.StatusCode != 403 {
-		t.Errorf("a runtime that proves nothing: %s", r.Status)
+	if text, _ := io.ReadAll(r.Body); r.StatusCode != 403 || !strings.Contains(string(text), "proves no key cannot be on a list") {
+		t.Errorf("a runtime that proves nothing: %s %s", r.Status, text)
 	}
 }
 
