@@ -129,7 +129,7 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin f
 func (n *Node) mayConnect(w http.ResponseWriter, k *netConn, from source, d dialect) bool {
 	l := n.opts.Limits
 	switch {
-	case n.listener.full():
+	case n.listener.full(from):
 		later(w, http.StatusServiceUnavailable, comeAgain, fmt.Sprintf("the node has %d connections, no more are allowed", l.Connections))
 		return false
 	case d != binary && n.manyLegacies():

@@ -271,3 +271,19 @@ func TestReturnsOfOneAddress(t *testing.T) {
 	}
 	n.joinAt(t, "127.0.0.2", 2)
 }
+
+// An address that has taken all places makes room for others.
+func TestOneAddressHasNotAllPlaces(t *testing.T) {
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Connections: 4}})
+	var mine []*client
+	for i := range 4 {
+		mine = append(mine, n.join(t, i))
+	}
+	_, r, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+	wantLater(t, r, err, 503)
+	n.joinAt(t, "127.0.0.2", 10).sync()
+	if code, reason := mine[3].closed(); code != websocket.StatusTryAgainLater || !strings.Contains(reason, "your address has the most") {
+		t.Errorf("closed with %d %s", code, reason)
+	}
+	mine[0].sync()
+}

@@ -105,11 +105,17 @@ func (k *netConn) Close() error {
 	return k.Conn.Close()
 }
 
-// enter attaches the connection: it waits no longer. False: the node has as many as it may.
-func (l *listener) enter(t *ticket, replaces bool) bool {
+// enter attaches the connection: it waits no longer. False: the node has as many as it may. kick is called when it has to
+// make room.
+func (l *listener) enter(t *ticket, replaces bool, kick func()) bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.gate.enter(t, replaces)
+	t.kick = kick
+	ok, evicted := l.gate.enter(t, replaces)
+	l.mu.Unlock()
+	if evicted != nil {
+		evicted.kick()
+	}
+	return ok
 }
 
 // settle counts a connection for the source that its request names.
@@ -119,10 +125,10 @@ func (l *listener) settle(t *ticket, from source) verdict {
 	return l.gate.move(t, from)
 }
 
-func (l *listener) full() bool {
+func (l *listener) full(from source) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.gate.full()
+	return l.gate.full(from)
 }
 
 // netConnKey is under which a request's context has its connection.
