@@ -211,6 +211,21 @@ func TestVisitors(t *testing.T) {
 	}
 }
 
+// A visitor with a token is more than a visitor; one with a bad token is one all the same.
+func TestVisitorsWithTokens(t *testing.T) {
+	o := Options{Data: t.TempDir(), Domain: domain, Admit: Admit{Members: Invited}}
+	n := start(t, o)
+	for token, code := range map[string]int{inviter(t, o)(Token{}): 200, "nonsense": 403} {
+		c, refused := n.tryJoin(t, "other.org", 1, token)
+		if refused != nil {
+			t.Fatal(refused)
+		}
+		if got, text := c.ask(message.Create, allocator, `{"value":{"number":1}}`); got != code {
+			t.Errorf("%.10s: %d %s, want %d", token, got, text, code)
+		}
+	}
+}
+
 func TestAdmissionKeys(t *testing.T) {
 	file := func(text string, mode os.FileMode) string {
 		name := filepath.Join(t.TempDir(), "key.pem")

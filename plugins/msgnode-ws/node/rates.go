@@ -68,7 +68,10 @@ func (n *Node) afford(c *conn, term string, all bool) *refusal {
 	case count > maxCandidates*results, bytes > maxCandidateBytes:
 		return refuse(message.CodeTooLarge, "Domain Registry: %d entries are too many to look through; ask for a user, a name or an address", count)
 	}
-	return n.charge(c, count/16+int(bytes/1024))
+	if all {
+		return n.charge(c, count/16+int(bytes/1024)) // all of it is encoded
+	}
+	return n.charge(c, count/16+int(bytes/4096)) // lists in it are looked at
 }
 
 // price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, five for a
