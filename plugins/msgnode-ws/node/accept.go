@@ -72,7 +72,7 @@ func (n *Node) connections() int {
 // serves the connection until it ends, nil where it is over. That has a goroutine of its own, for as long as the
 // connection lives: the request's has a stack, buffers and headers that nobody needs any more.
 func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin func(*conn) (serve func())) {
-	k, from := knockOf(r), n.door.sources.client(r)
+	k, from := netConnOf(r), n.listener.sources.client(r)
 	if !n.mayConnect(w, k, from, d) {
 		return
 	}
@@ -126,10 +126,10 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin f
 }
 
 // mayConnect tells whether there is room for one more WebSocket, and answers the request where there is none.
-func (n *Node) mayConnect(w http.ResponseWriter, k *knock, from source, d dialect) bool {
+func (n *Node) mayConnect(w http.ResponseWriter, k *netConn, from source, d dialect) bool {
 	l := n.opts.Limits
 	switch {
-	case n.door.full():
+	case n.listener.full(from):
 		later(w, http.StatusServiceUnavailable, comeAgain, fmt.Sprintf("the node has %d connections, no more are allowed", l.Connections))
 		return false
 	case d != binary && n.manyLegacies():

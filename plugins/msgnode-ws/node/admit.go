@@ -15,7 +15,7 @@ import (
 // Admit says who may use the node. A runtime of the node's domain is a member, one of another domain a visitor. The zero
 // value admits anyone.
 //
-// While not every member is admitted, a visitor that is admitted as anyone reaches members, and is reached by them; it is
+// While not every member is admitted, a visitor that is admitted as anyone, and shows no token, reaches members, and is reached by them; it is
 // given no addresses, writes nothing into the Domain Registry, and is not carried to third parties.
 type Admit struct {
 	Members  string // [Anyone] (the default), [Listed] or [Invited]
@@ -107,16 +107,12 @@ func (n *Node) admit(ctx context.Context, runtime message.URL, token string) (gu
 		return guest{}, a.refuse(who, "revoked", "%s is revoked; ask the operator of %s", runtime, a.domain)
 	case slices.Contains(a.Runtimes, runtime):
 		return guest{}, nil
+	case !closed(mode) && who == "visitors" && closed(a.Members):
+		if token != "" && a.invites() && n.redeem(ctx, who, runtime, token) == nil {
+			return guest{}, nil // a token makes it more than a visitor
+		}
+		return guest{only: a.domain}, nil
 	case !closed(mode):
-		if who == "visitors" && closed(a.Members) && (token == "" || !a.invites()) {
-			return guest{only: a.domain}, nil
-		}
-		if who == "visitors" && closed(a.Members) { // a token makes it more than a visitor
-			if r := n.redeem(ctx, who, runtime, token); r == nil {
-				return guest{}, nil
-			}
-			return guest{only: a.domain}, nil
-		}
 		return guest{}, nil
 	case mode == Listed:
 		return guest{}, a.refuse(who, Listed, "only runtimes that the operator of %s has listed are admitted; ask there to add %s to admit.runtimes", a.domain, runtime)

@@ -1,7 +1,10 @@
 package node
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,8 +18,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// knock joins as a runtime of a domain, with a token or without.
-func (r *running) knock(t testing.TB, of string, n int, token string) (*client, *wire.Refused) {
+// tryJoin joins as a runtime of a domain, with a token or without.
+func (r *running) tryJoin(t testing.TB, of string, n int, token string) (*client, *wire.Refused) {
 	t.Helper()
 	return r.tryGreetIn(t, dial(t, r.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}}), of, n, token)
 }
@@ -42,11 +45,11 @@ func TestAdmitListed(t *testing.T) {
 	bob, _ := identity(2)
 	n := start(t, Options{Legacy: true, Admit: Admit{Members: Listed, Visitors: Listed, Runtimes: []message.URL{alice, bob}, Revoked: []string{string(bob)}}})
 	n.join(t, 1).sync()
-	_, refused := n.knock(t, domain, 2, "")
+	_, refused := n.tryJoin(t, domain, 2, "")
 	refusedBy(t, refused, "members: revoked", string(bob))
-	_, refused = n.knock(t, domain, 3, "")
+	_, refused = n.tryJoin(t, domain, 3, "")
 	refusedBy(t, refused, "members: listed", "admit.runtimes")
-	_, refused = n.knock(t, "other.org", 1, "")
+	_, refused = n.tryJoin(t, "other.org", 1, "")
 	refusedBy(t, refused, "visitors: listed")
 	r, err := http.Get("http://" + n.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r1")
 	if err != nil {
@@ -54,15 +57,14 @@ func TestAdmitListed(t *testing.T) {
 	}
 	defer http.DefaultClient.CloseIdleConnections()
 	defer r.Body.Close()
-	if r.StatusCode != 403 {
-		t.Errorf("a runtime that proves nothing: %s", r.Status)
+	if text, _ := io.ReadAll(r.Body); r.StatusCode != 403 || !strings.Contains(string(text), "proves no key cannot be on a list") {
+		t.Errorf("a runtime that proves nothing: %s %s", r.Status, text)
 	}
 }
 
-func TestAdmitInvited(t *testing.T) {
-	data := t.TempDir()
-	o := Options{Data: data, Domain: domain, Legacy: true, Admit: Admit{Members: Invited, Revoked: []string{"gone"}}}
-	invite := func(token Token) string {
+// inviter makes tokens.
+func inviter(t *testing.T, o Options) func(Token) string {
+	return func(token Token) string {
 		t.Helper()
 		text, _, err := Invite(o, token)
 		if err != nil {
@@ -70,33 +72,39 @@ func TestAdmitInvited(t *testing.T) {
 		}
 		return text
 	}
+}
+
+func TestAdmitInvited(t *testing.T) {
+	data := t.TempDir()
+	o := Options{Data: data, Domain: domain, Legacy: true, Admit: Admit{Members: Invited, Revoked: []string{"gone"}}}
+	invite := inviter(t, o)
 	early := invite(Token{Uses: 1}) // before the node has ever run
 	n := start(t, o)
 	alice, _ := identity(1)
 	soon := time.Now().Add(time.Hour)
 	named := invite(Token{Runtime: alice, Expires: soon})
-	_, refused := n.knock(t, domain, 2, named)
+	_, refused := n.tryJoin(t, domain, 2, named)
 	refusedBy(t, refused, "members: invited", "the token is for "+string(alice))
 	for range 2 {
-		if _, refused = n.knock(t, domain, 1, named); refused != nil {
+		if _, refused = n.tryJoin(t, domain, 1, named); refused != nil {
 			t.Fatal(refused)
 		}
 	}
-	if _, refused = n.knock(t, domain, 3, early); refused != nil { // the first that uses it
+	if _, refused = n.tryJoin(t, domain, 3, early); refused != nil { // the first that uses it
 		t.Fatal(refused)
 	}
-	_, refused = n.knock(t, domain, 4, early)
+	_, refused = n.tryJoin(t, domain, 4, early)
 	refusedBy(t, refused, "has been used by 1 runtimes")
 	for i := range 5 {
-		if _, refused = n.knock(t, domain, 10+i, invite(Token{ID: "everybody"})); refused != nil {
+		if _, refused = n.tryJoin(t, domain, 10+i, invite(Token{ID: "everybody"})); refused != nil {
 			t.Fatal(refused)
 		}
 	}
-	_, refused = n.knock(t, domain, 5, "")
+	_, refused = n.tryJoin(t, domain, 5, "")
 	refusedBy(t, refused, "members: invited", "protofly-node admit", "stubs.msgnode-ws.token")
-	_, refused = n.knock(t, domain, 5, invite(Token{Expires: time.Now().Add(-time.Minute)}))
+	_, refused = n.tryJoin(t, domain, 5, invite(Token{Expires: time.Now().Add(-time.Minute)}))
 	refusedBy(t, refused, "expired at")
-	_, refused = n.knock(t, domain, 5, invite(Token{ID: "gone"}))
+	_, refused = n.tryJoin(t, domain, 5, invite(Token{ID: "gone"}))
 	refusedBy(t, refused, "the token gone is revoked")
 	other := o
 	other.Domain = "other.org"
@@ -104,27 +112,40 @@ func TestAdmitInvited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, refused = n.knock(t, domain, 5, text)
+	_, refused = n.tryJoin(t, domain, 5, text)
 	refusedBy(t, refused, "another domain's node")
 	forger := o
 	forger.Data = t.TempDir()
 	if text, _, err = Invite(forger, Token{}); err != nil {
 		t.Fatal(err)
 	}
-	_, refused = n.knock(t, domain, 5, text)
+	_, refused = n.tryJoin(t, domain, 5, text)
 	refusedBy(t, refused, "not signed with this node's key")
-	// A restart changes nothing; a new key takes back everything.
+}
+
+// A restart changes nothing about who has used a token; a new key takes back everything.
+func TestTokensOutliveARestart(t *testing.T) {
+	data := t.TempDir()
+	o := Options{Data: data, Domain: domain, Legacy: true, Admit: Admit{Members: Invited}}
+	invite := inviter(t, o)
+	alice, _ := identity(1)
+	named, early := invite(Token{Runtime: alice}), invite(Token{Uses: 1})
+	n := start(t, o)
+	_, refused := n.tryJoin(t, domain, 3, early)
+	if refused != nil {
+		t.Fatal(refused)
+	}
 	n.stop()
 	n = start(t, o)
-	if _, refused = n.knock(t, domain, 3, early); refused != nil {
+	if _, refused = n.tryJoin(t, domain, 3, early); refused != nil {
 		t.Error(refused)
 	}
-	_, refused = n.knock(t, domain, 4, early)
+	_, refused = n.tryJoin(t, domain, 4, early)
 	refusedBy(t, refused, "has been used by 1 runtimes")
 	if err := os.Remove(filepath.Join(data, "admission-key.pem")); err != nil {
 		t.Fatal(err)
 	}
-	_, refused = n.knock(t, domain, 1, named)
+	_, refused = n.tryJoin(t, domain, 1, named)
 	refusedBy(t, refused, "not signed with this node's key")
 	n.legacyToken(t, invite(Token{}))
 }
@@ -154,11 +175,11 @@ func TestVisitors(t *testing.T) {
 	bob, _ := identity(2)
 	n := start(t, Options{Admit: Admit{Members: Listed, Runtimes: []message.URL{bob}}})
 	member := n.join(t, 2)
-	visitor, refused := n.knock(t, "other.org", 1, "")
+	visitor, refused := n.tryJoin(t, "other.org", 1, "")
 	if refused != nil {
 		t.Fatal(refused)
 	}
-	third, refused := n.knock(t, "third.org", 3, "")
+	third, refused := n.tryJoin(t, "third.org", 3, "")
 	if refused != nil {
 		t.Fatal(refused)
 	}
@@ -186,6 +207,21 @@ func TestVisitors(t *testing.T) {
 		pair[0].write(wire.AppendData(nil, pair[1].runtime, []byte("x")))
 		if kind, body := pair[1].frame(); kind != wire.KindData {
 			t.Errorf("between visitor and member: frame %d %s", kind, body)
+		}
+	}
+}
+
+// A visitor with a token is more than a visitor; one with a bad token is one all the same.
+func TestVisitorsWithTokens(t *testing.T) {
+	o := Options{Data: t.TempDir(), Domain: domain, Admit: Admit{Members: Invited}}
+	n := start(t, o)
+	for token, code := range map[string]int{inviter(t, o)(Token{}): 200, "nonsense": 403} {
+		c, refused := n.tryJoin(t, "other.org", 1, token)
+		if refused != nil {
+			t.Fatal(refused)
+		}
+		if got, text := c.ask(message.Create, allocator, `{"value":{"number":1}}`); got != code {
+			t.Errorf("%.10s: %d %s, want %d", token, got, text, code)
 		}
 	}
 }
@@ -255,4 +291,39 @@ func FuzzToken(f *testing.F) {
 		}
 		_, _ = wire.TokenDomain(text)
 	})
+}
+
+// Nodes of a domain that share a key take the same tokens, and count together who has used one. A node that has only the
+// public key takes them, and makes none.
+func TestTokensInACluster(t *testing.T) {
+	nats := cluster(t, t.TempDir(), 0)
+	key := filepath.Join(t.TempDir(), "key.pem")
+	private, err := keyFile{key, true}.private()
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := filepath.Join(t.TempDir(), "public.pem")
+	if err := os.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Domain: domain, NATS: nats.ClientURL(), Admit: Admit{Members: Invited, Key: key}}
+	one := start(t, o)
+	token := inviter(t, o)(Token{Uses: 1})
+	o.Admit.Key = public
+	two := start(t, o)
+	if _, _, err := Invite(o, Token{}); err == nil || !strings.Contains(err.Error(), "no Ed25519 private key") {
+		t.Errorf("a token made with a public key: %v", err)
+	}
+	if _, refused := one.tryJoin(t, domain, 1, token); refused != nil {
+		t.Fatal(refused)
+	}
+	_, refused := two.tryJoin(t, domain, 2, token)
+	refusedBy(t, refused, "has been used by 1 runtimes")
+	if _, refused := two.tryJoin(t, domain, 1, token); refused != nil {
+		t.Fatal(refused)
+	}
 }

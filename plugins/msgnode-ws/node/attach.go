@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -74,13 +76,18 @@ func (n *Node) attach(c *conn) error {
 // enter gives c a place among the attached connections. n.mu is held.
 func (n *Node) enter(c *conn, replaces bool) error {
 	l := n.opts.Limits
-	if c.legacy() && n.legacies >= l.Legacy || !n.door.enter(c.ticket, replaces) {
+	if c.legacy() && n.legacies >= l.Legacy || !n.listener.enter(c.ticket, replaces, c.makeRoom) {
 		return &wire.Refused{Code: codeFull, Reason: "the node has as many connections as it may", Retry: seconds(comeAgain)}
 	}
 	if c.legacy() {
 		n.legacies++
 	}
 	return nil
+}
+
+// makeRoom ends the connection so that another address may have one.
+func (c *conn) makeRoom() {
+	c.kick(websocket.StatusTryAgainLater, "the node has as many connections as it may, and your address has the most")
 }
 
 // codeFull is HTTP's 503, which the specification's codes do not have.
@@ -173,7 +180,7 @@ func (n *Node) learn(c *conn, from message.URL) {
 	c.routes.mu.Lock()
 	known, count := c.routes.why[u] != 0, len(c.routes.why)
 	c.routes.mu.Unlock()
-	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || len(n.subscriptions.find("a:"+string(u))) > 0 {
+	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.subscriptions.count("a:"+string(u)) > 0 {
 		return
 	}
 	if err := n.want(c, u, learned); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -44,11 +43,8 @@ type conn struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	from          source        // whom it is counted by, besides its runtime
-	ticket        *ticket       // its place at the node's door
-	budget        *rate.Limiter // what its requests may cost
-	strange, told *rate.Limiter // frames to runtimes that do not answer; notices of those that were dropped
-	guest         guest         // what it may do here
+	account
+	guest guest // what it may do here
 
 	mu      sync.Mutex
 	queue   []packet // packets, shared with other connections: never written to
@@ -58,8 +54,6 @@ type conn struct {
 	writes  bool     // there is a writer
 	pinger  *time.Timer
 
-	remembered atomic.Int64 // bytes that asked and peers keep
-
 	wake chan struct{} // capacity 1: the queue is not empty
 
 	routes routes // of this connection; see subscribe.go
@@ -67,12 +61,12 @@ type conn struct {
 	peers  peers
 }
 
-func (n *Node) newConn(k *knock, from source, d dialect) *conn {
+func (n *Node) newConn(k *netConn, from source, d dialect) *conn {
 	id := n.lastConn.Add(1)
 	l := n.opts.Limits
-	c := &conn{node: n, id: id, from: from, ticket: k.ticket, dialect: d, wake: make(chan struct{}, 1),
-		budget:  rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests),
-		strange: rate.NewLimiter(connectionRate, connectionFrames), told: rate.NewLimiter(1, 1),
+	c := &conn{node: n, id: id, dialect: d, wake: make(chan struct{}, 1),
+		account: account{from: from, ticket: k.ticket, budget: rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests),
+			strange: rate.NewLimiter(connectionRate, connectionFrames), told: rate.NewLimiter(1, 1)},
 		stamp: fmt.Sprintf("%020d.%s.%d", time.Now().UnixNano(), n.id, id)}
 	c.ctx, c.cancel = context.WithCancel(n.ctx)
 	return c

@@ -33,7 +33,7 @@
 //
 // [Admit] says who may use the node: anyone, runtimes on a list, runtimes with a token of the operator (admit.go, token.go).
 //
-// Connections are counted from the moment that TCP has made them (gate.go, door.go). One that has not shown whose it is has
+// Connections are counted from the moment that TCP has made them (gate.go, listener.go). One that has not shown whose it is has
 // a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
 // prove a runtime. What requests cost is taken from token buckets before they are computed (rates.go). What waits for
 // connections is bounded for each and for all together: the one that the most waits for is closed (memory.go). What the

@@ -51,7 +51,9 @@ func TestGate(t *testing.T) {
 	if _, v, evicted := arrive(5); v != welcome || evicted != mine[3] {
 		t.Errorf("a fifth source, later: %v", v)
 	}
-	if !g.enter(two, false) || !g.enter(two, false) || g.inside != 1 || g.waiting != 3 {
+	first, _ := g.enter(two, false)
+	again, _ := g.enter(two, false)
+	if !first || !again || g.inside != 1 || g.waiting != 3 {
 		t.Errorf("entered: %+v", g)
 	}
 	g.leave(two)
@@ -111,7 +113,9 @@ func TestGateCounts(t *testing.T) {
 			}
 			delete(live, evicted)
 		case k == 1:
-			g.enter(some, r.IntN(10) == 0)
+			if _, evicted := g.enter(some, r.IntN(10) == 0); evicted != nil {
+				delete(live, evicted)
+			}
 		case k == 2:
 			g.move(some, sourceOf(r.IntN(12)))
 		default:
@@ -211,4 +215,40 @@ func FuzzForwarded(f *testing.F) {
 			t.Error(fmt.Sprint(from))
 		}
 	})
+}
+
+// Where all places are taken, the source that has the most makes room for others, and for itself not.
+func TestGateIsShared(t *testing.T) {
+	g := newGate(100, 100, 4)
+	enter := func(from source) (*ticket, bool, *ticket) {
+		tk := &ticket{from: from}
+		g.arrive(tk)
+		ok, evicted := g.enter(tk, false)
+		return tk, ok, evicted
+	}
+	for range 3 {
+		enter(sourceOf(1))
+	}
+	last, _, _ := enter(sourceOf(1))
+	if _, ok, _ := enter(sourceOf(1)); ok || !g.full(sourceOf(1)) || g.full(sourceOf(2)) {
+		t.Error("a fifth of the same source")
+	}
+	if _, ok, evicted := enter(sourceOf(2)); !ok || evicted != last || g.inside != 4 {
+		t.Errorf("another source: %v", ok)
+	}
+	if _, ok, evicted := enter(sourceOf(2)); !ok || evicted == nil { // two and two
+		t.Errorf("its second: %v", ok)
+	}
+	if _, ok, _ := enter(sourceOf(2)); ok {
+		t.Error("its third")
+	}
+	nobody := newGate(100, 100, 2)
+	for range 2 {
+		tk := &ticket{}
+		nobody.arrive(tk)
+		nobody.enter(tk, false)
+	}
+	if !nobody.full(sourceOf(1)) {
+		t.Error("those that no address is counted for make room")
+	}
 }

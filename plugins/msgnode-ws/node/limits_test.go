@@ -2,14 +2,12 @@ package node
 
 import (
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -73,15 +71,15 @@ func rawConns(t testing.TB, n *running, count int) (ended *atomic.Int64) {
 
 // 300 connections that say nothing hold no more places than there are for strangers, and keep nobody out.
 func TestSilentConnectionsAreBounded(t *testing.T) {
-	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Connections: 2, Unproven: 8}})
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Connections: 2, Unproven: 8}, Times: Times{Handshake: time.Minute}})
 	alice := n.joinAt(t, "127.0.0.2", 1)
 	ended := rawConns(t, n, 300)
 	eventually(t, "all but 8 are closed", func() bool { return ended.Load() >= 292 })
 	n.joinAt(t, "127.0.0.3", 2)
 	alice.sync()
-	n.door.mu.Lock()
-	defer n.door.mu.Unlock()
-	if g := n.door.gate; g.waiting > 8 || g.inside != 2 {
+	n.listener.mu.Lock()
+	defer n.listener.mu.Unlock()
+	if g := n.listener.gate; g.waiting > 8 || g.inside != 2 {
 		t.Errorf("%d wait, %d are attached", g.waiting, g.inside)
 	}
 }
@@ -92,9 +90,9 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 	alice := n.join(t, 1)
 	rawConns(t, n, 2)
 	eventually(t, "counted", func() bool {
-		n.door.mu.Lock()
-		defer n.door.mu.Unlock()
-		return n.door.gate.waiting == 2
+		n.listener.mu.Lock()
+		defer n.listener.mu.Unlock()
+		return n.listener.gate.waiting == 2
 	})
 	_, r, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}, HTTPClient: at(t, "127.0.0.1")})
 	wantLater(t, r, err, 429)
@@ -229,284 +227,63 @@ func TestNewcomersOfOneAddress(t *testing.T) {
 	n.join(t, 1)
 }
 
-// Requests beyond what a connection may ask for are refused with a time to try again; another connection is not held up.
-func TestRequestsOfOneConnection(t *testing.T) {
-	n := start(t, Options{Limits: Limits{Requests: 10}})
-	mallory, alice := n.join(t, 1), n.join(t, 2)
-	refused := 0
-	for i := range 200 {
-		mallory.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Read, From: mallory.runtime, To: registry, Body: json.RawMessage(`{"resource":"hyperty://example.com/none"}`)})
-	}
-	for range 200 {
-		m := mallory.message()
-		var b struct {
-			Code, Retry int
-			Description string
-		}
-		if err := m.Decode(&b); err != nil {
-			t.Fatal(err)
-		}
-		if b.Code == 429 {
-			if refused++; b.Retry < 1 || !strings.Contains(b.Description, "try again in") {
-				t.Fatalf("%s", m.Body)
-			}
-		}
-	}
-	if refused < 50 {
-		t.Errorf("%d of 200 were refused", refused)
-	}
-	alice.sync()
-}
-
-// A short read of very much is refused before it is computed.
-func TestExpensiveReads(t *testing.T) {
-	n := start(t, Options{})
-	alice := n.join(t, 1)
-	big := strings.Repeat("x", 60<<10)
-	for i := range 60 {
-		u := alice.allocate(`{"value":{"number":1}}`)[0]
-		alice.must(message.Create, registry, entryOf(alice.runtime, u, fmt.Sprintf(`,"user":"user://example.com/u%d","more":%q`, i, big)))
-	}
-	before := spentBytes()
-	c := n.connOf(t, alice)
-	m := message.Message{ID: message.NumberID(1), Type: message.Read, From: alice.runtime, To: registry, Body: json.RawMessage(`{"criteria":{"scheme":"hyperty"}}`)}
-	if _, r := n.domainRegistry(c, m); r == nil || r.code != 413 {
-		t.Fatalf("%+v", r)
-	}
-	if spent := spentBytes() - before; spent > 256<<10 {
-		t.Errorf("it took %d bytes to refuse", spent)
-	}
-	if code, _ := alice.ask(message.Read, registry, `{"resource":"user://example.com/u1"}`); code != 200 {
-		t.Errorf("a narrow one: %d", code)
-	}
-}
-
-func spentBytes() uint64 {
-	var s runtime.MemStats
-	runtime.ReadMemStats(&s)
-	return s.TotalAlloc
-}
-
-// connOf is the node's side of a client.
-func (r *running) connOf(t *testing.T, c *client) *conn {
-	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.runtimes[c.runtime] == nil {
-		t.Fatal("not attached")
-	}
-	return r.runtimes[c.runtime]
-}
-
-// What one runtime, one address and all together keep is bounded in bytes; what is there is kept alive all the same.
-func TestStateIsBounded(t *testing.T) {
-	big := strings.Repeat("x", 30<<10)
-	for name, c := range map[string]struct {
-		limits Limits
-		code   int
-		other  int // what a runtime at another address is answered then
-	}{
-		"runtime": {Limits{RuntimeState: 100 << 10}, 429, 200},
-		"address": {Limits{AddressState: 100 << 10}, 429, 200},
-		"all":     {Limits{State: 100 << 10}, 500, 500},
-		"rows":    {Limits{Rows: 6}, 500, 500},
-	} {
-		t.Run(name, func(t *testing.T) {
-			n := start(t, Options{Exempt: everyAddress, Limits: c.limits})
-			mallory, honest := n.join(t, 1), n.joinAt(t, "127.0.0.2", 2)
-			first := mallory.allocate(`{"value":{"number":1}}`)[0]
-			mine := honest.allocate(`{"value":{"number":1}}`)[0]
-			mallory.must(message.Create, registry, entryOf(mallory.runtime, first, ""))
-			code, text := 200, ""
-			for range 20 {
-				var u []message.URL
-				code, text = mallory.ask(message.Create, allocator, `{"value":{"number":1}}`)
-				var v struct{ Allocated []message.URL }
-				if code == 200 && json.Unmarshal([]byte(text), &v) == nil {
-					u = v.Allocated
-					code, text = mallory.ask(message.Create, registry, entryOf(mallory.runtime, u[0], fmt.Sprintf(`,"more":%q`, big)))
-				}
-				if code != 200 {
-					break
-				}
-			}
-			if code != c.code {
-				t.Errorf("the attack ended with %d %s, want %d", code, text, c.code)
-			}
-			if code, text := mallory.ask(message.Update, registry, fmt.Sprintf(`{"resource":%q}`, first)); code != 200 {
-				t.Errorf("a keep-alive: %d %s", code, text)
-			}
-			if code, text := honest.ask(message.Create, registry, entryOf(honest.runtime, mine, fmt.Sprintf(`,"more":%q`, big))); code != c.other {
-				t.Errorf("another address: %d %s", code, text)
-			}
-		})
-	}
-}
-
-// What waits for all connections together is bounded: those that do not read, and for which the most waits, are closed.
-func TestMemoryIsBounded(t *testing.T) {
-	n := start(t, Options{Limits: Limits{Queue: 8 << 20, Memory: 16 << 20}})
-	alice, bob := n.join(t, 1), n.join(t, 2)
-	sender := n.join(t, 3)
-	var slow []*client
-	for i := range 8 {
-		slow = append(slow, n.join(t, 10+i)) // and reads nothing
-	}
-	for _, c := range slow {
-		acquaint(sender, c)
-	}
-	payload := make([]byte, 1<<20)
-	for range 14 {
-		for _, c := range slow {
-			sender.write(wire.AppendData(nil, c.runtime, payload))
-		}
-		alice.write(wire.AppendData(nil, bob.runtime, []byte("hello")))
-		if kind, _ := bob.frame(); kind != wire.KindData {
-			t.Fatalf("honest traffic: frame %d", kind)
-		}
-		if used := n.memory.used.Load(); used > 18<<20 {
-			t.Fatalf("%d bytes are kept", used)
-		}
-	}
-	eventually(t, "some of those that do not read are gone", func() bool {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		return len(n.runtimes) < 11
-	})
-	for _, c := range slow {
-		c.ws.CloseNow()
-	}
-	sender.ws.CloseNow()
-	alice.ws.CloseNow()
-	bob.ws.CloseNow()
-	eventually(t, "nothing is kept for nobody", func() bool { return n.connections() == 0 && n.memory.used.Load() == 0 })
-}
-
-// What waits for many is kept once: a publication to all of them is not taken for as many messages.
-func TestSharedPacketsCountOnce(t *testing.T) {
-	m := &memory{}
-	p := m.share(make([]byte, 1000), 3)
-	if m.used.Load() != 1000 {
-		t.Error(m.used.Load())
-	}
-	m.release(p)
-	m.release(p)
-	if m.used.Load() != 1000 {
-		t.Error(m.used.Load())
-	}
-	m.release(p)
-	if m.used.Load() != 0 {
-		t.Error(m.used.Load())
-	}
-}
-
-// A runtime that comes with ever new keys and goes leaves nothing behind.
-func TestNothingIsKeptOfStrangers(t *testing.T) {
-	n := start(t, Options{})
-	for i := range 50 {
-		c := n.join(t, i)
-		c.ws.CloseNow()
-	}
-	eventually(t, "they are gone", func() bool { return n.connections() == 0 })
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.missing)+len(n.runtimes)+len(n.byID) != 0 {
-		t.Errorf("%d are missed, %d are there", len(n.missing), len(n.runtimes))
-	}
-}
-
-// The reference's dialects, which prove nothing, have a share of the connections and no more.
-func TestLegacyConnectionsAreBounded(t *testing.T) {
-	n := start(t, Options{Legacy: true, Limits: Limits{Legacy: 2}})
-	for i := range 2 {
-		n.plain(t, fmt.Sprintf("runtime://example.com/r%d", i))
-	}
-	r, err := http.Get("http://" + n.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r3")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer http.DefaultClient.CloseIdleConnections()
-	defer r.Body.Close()
-	if r.StatusCode != 503 || r.Header.Get("Retry-After") == "" {
-		t.Errorf("the third: %s", r.Status)
-	}
-	n.join(t, 1)
-}
-
-// Large packets of which the rest never comes: what the node keeps of them is bounded.
-func TestUnfinishedPacketsAreBounded(t *testing.T) {
-	n := start(t, Options{Limits: Limits{Queue: 2 << 20, Memory: 4 << 20}})
-	alice, bob := n.join(t, 1), n.join(t, 2)
-	for i := range 8 {
-		c := n.join(t, 10+i)
-		w, err := c.ws.Writer(t.Context(), websocket.MessageBinary)
+// Connections that come one after the other, TLS handshakes among them, are bounded by address.
+func TestArrivalsOfOneAddress(t *testing.T) {
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Handshakes: 1}})
+	for range 20 {
+		c, err := net.Dial("tcp", n.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = w.Write(make([]byte, 1<<20)) // fails where the node has closed it already
+		c.Close()
 	}
-	eventually(t, "some of them are gone", func() bool {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		return len(n.runtimes) < 10
-	})
-	if used := n.memory.used.Load(); used > 6<<20 {
-		t.Errorf("%d bytes are kept", used)
+	r, err := at(t, "127.0.0.1").Get("http://" + n.Addr().String() + pathHealth)
+	if err != nil {
+		t.Fatal(err)
 	}
-	alice.write(wire.AppendData(nil, bob.runtime, make([]byte, 100<<10)))
-	if kind, _ := bob.frame(); kind != wire.KindData {
-		t.Errorf("honest traffic: frame %d", kind)
+	defer r.Body.Close()
+	if r.StatusCode != 429 || r.Header.Get("Retry-After") == "" {
+		t.Errorf("one more: %s", r.Status)
 	}
+	n.joinAt(t, "127.0.0.2", 1)
 }
 
-// A state that is nearly full gives up what is disconnected, first of whoever has the most; what is live stays.
-func TestStrangersEntriesMakeRoom(t *testing.T) {
-	n := start(t, Options{Exempt: everyAddress, Limits: Limits{State: 400 << 10, AddressState: 350 << 10}, Times: Times{Sweep: 20 * time.Millisecond}})
-	honest, mallory := n.joinAt(t, "127.0.0.2", 1), n.join(t, 2)
-	mine := honest.allocate(`{"value":{"number":1}}`)[0]
-	gone := strings.Replace(entryOf(honest.runtime, mine, ""), `"live"`, `"disconnected"`, 1)
-	honest.must(message.Create, registry, gone)
-	first := mallory.allocate(`{"value":{"number":1}}`)[0]
-	mallory.must(message.Create, registry, entryOf(mallory.runtime, first, ""))
-	big := strings.Repeat("x", 30<<10)
-	for range 30 { // of which the state would hold 12
-		u := mallory.allocate(`{"value":{"number":1}}`)[0]
-		body := strings.Replace(entryOf(mallory.runtime, u, fmt.Sprintf(`,"more":%q`, big)), `"live"`, `"disconnected"`, 1)
-		eventually(t, "there is room", func() bool {
-			code, _ := mallory.ask(message.Create, registry, body)
-			return code == 200
-		})
+// A runtime with many addresses that comes and goes costs its address as much as it costs the node.
+func TestReturnsOfOneAddress(t *testing.T) {
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Handshakes: 1}})
+	alice := n.join(t, 1)
+	for range 300 / 50 {
+		var list []string
+		for range 50 {
+			list = append(list, fmt.Sprintf("%q", "comm://example.com/"+newSecret()+"/changes"))
+		}
+		alice.must(message.Subscribe, manager, `{"resources":[`+strings.Join(list, ",")+`]}`)
 	}
-	if code, _ := honest.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, mine)); code != 408 {
-		t.Errorf("the honest runtime's entry: %d", code)
+	var refused *wire.Refused
+	for range 5 { // 1 + 4 of 10 each time
+		ws := dial(t, n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+		if _, refused = n.tryGreet(t, ws, 1, ""); refused != nil {
+			break
+		}
 	}
-	if code, _ := honest.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, first)); code != 200 {
-		t.Errorf("a live entry: %d", code)
+	if refused == nil || refused.Code != 429 || refused.Retry < 1 {
+		t.Errorf("got %v", refused)
 	}
+	n.joinAt(t, "127.0.0.2", 2)
 }
 
-// Messages that are passed on as they are cost their sender something too: a flood of them is refused, and others are not.
-func TestRoutedMessagesAreBounded(t *testing.T) {
-	n := start(t, Options{Limits: Limits{Requests: 10}})
-	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)
-	for i := range 500 {
-		mallory.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Update, From: mallory.runtime.Join("x"), To: alice.runtime.Join("x")})
+// An address that has taken all places makes room for others.
+func TestOneAddressHasNotAllPlaces(t *testing.T) {
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Connections: 4}})
+	var mine []*client
+	for i := range 4 {
+		mine = append(mine, n.join(t, i))
 	}
-	refused := 0
-	for refused < 350 {
-		m := mallory.message()
-		if r, err := m.Result(); err != nil || r.Code != message.CodeTooMany || !strings.Contains(r.Description, "try again in") {
-			t.Fatalf("%+v, %v", r, err)
-		}
-		refused++
+	_, r, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+	wantLater(t, r, err, 503)
+	n.joinAt(t, "127.0.0.2", 10).sync()
+	if code, reason := mine[3].closed(); code != websocket.StatusTryAgainLater || !strings.Contains(reason, "your address has the most") {
+		t.Errorf("closed with %d %s", code, reason)
 	}
-	bob.send(message.Message{ID: message.NumberID(1), Type: message.Update, From: bob.runtime.Join("x"), To: alice.runtime.Join("x")})
-	for came := 0; ; came++ {
-		if m := alice.message(); m.From == bob.runtime.Join("x") {
-			if came > 150 {
-				t.Errorf("%d messages of a flood came", came)
-			}
-			return
-		}
-	}
+	mine[0].sync()
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 )
 
 // memory counts the bytes that the node keeps for its connections: what waits to be written, and what it remembers of
@@ -50,6 +51,17 @@ func (m *memory) release(list ...packet) {
 }
 
 func (m *memory) over() bool { return m.limit > 0 && m.used.Load() > m.limit }
+
+// account is what a connection is bounded by.
+type account struct {
+	from   source        // whom it is counted by, besides its runtime
+	ticket *ticket       // its place at the listener
+	budget *rate.Limiter // what its requests may cost
+	// frames to runtimes that do not answer, and notices of those that were dropped
+	strange, told *rate.Limiter
+	remembered    atomic.Int64 // bytes that are kept for it, besides what waits to be written
+	reading       reading      // the packet that comes in; its reader's own
+}
 
 // remember counts n bytes more, or fewer, that are kept for as long as the connection lives.
 func (c *conn) remember(n int) {
@@ -108,31 +120,31 @@ func (c *conn) readPacket() (websocket.MessageType, []byte, error) {
 // readAll is io.ReadAll for what a client sends. What has come of a large packet counts as kept until all has come: there
 // may be many clients that send the rest never.
 func (c *conn) readAll(r io.Reader) ([]byte, error) {
-	b := make([]byte, 0, 512)
-	counted := 0
-	defer func() {
-		if counted > 0 {
-			c.remember(-counted)
-		}
-	}()
-	for {
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err == io.EOF {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
-		}
-		if len(b) < cap(b) {
-			continue
-		}
-		b = append(b, 0)[:len(b)]
-		if cap(b) > smallPacket {
-			c.remember(cap(b) - counted)
-			if counted = cap(b); c.node.memory.over() {
-				c.node.relieve()
-			}
+	c.reading = reading{r: r, conn: c}
+	b, err := io.ReadAll(&c.reading)
+	if c.reading.counted > 0 {
+		c.remember(-c.reading.counted)
+	}
+	c.reading.r = nil
+	return b, err
+}
+
+// reading counts what is read of one packet.
+type reading struct {
+	r       io.Reader
+	conn    *conn
+	n       int // bytes that have come
+	counted int // those of them that count
+}
+
+// Read reads on; see io.Reader.
+func (r *reading) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if r.n += n; r.n-r.counted > smallPacket {
+		r.conn.remember(r.n - r.counted)
+		if r.counted = r.n; r.conn.node.memory.over() {
+			r.conn.node.relieve()
 		}
 	}
+	return n, err
 }

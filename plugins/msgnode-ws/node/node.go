@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go"
 	"github.com/protofly/protofly/sdk/message"
+	"golang.org/x/time/rate"
 )
 
 // Node is a running Message Node.
@@ -48,7 +49,7 @@ type Node struct {
 
 // guard is what bounds strangers at the node.
 type guard struct {
-	door      *door
+	listener  *listener
 	rates     *rates
 	memory    memory
 	admission admission
@@ -93,12 +94,13 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		n.unlock = release
 	}
 	// The socket comes before the state: a port in use is the most frequent mistake and the quickest to see.
-	listener, err := net.Listen("tcp", o.Listen)
+	socket, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
 	}
-	n.door = &door{Listener: listener, sources: o.sources(), gate: newGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
-	if n.door.sources.off {
+	n.listener = &listener{Listener: socket, sources: o.sources(), tls: o.TLS != nil, arrivals: newBuckets[source](rate.Limit(2*o.Limits.Handshakes), 20*o.Limits.Handshakes),
+		gate: newGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
+	if n.listener.sources.off {
 		n.log.Warn("connections are not counted by address: insecure says that a proxy stands before the node, and proxies does not name it")
 	}
 	if n.admission, err = openAdmission(o); err != nil {
@@ -120,7 +122,7 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 }
 
 // Addr is the address that the node listens on.
-func (n *Node) Addr() net.Addr { return n.door.Addr() }
+func (n *Node) Addr() net.Addr { return n.listener.Addr() }
 
 // Serve answers connections until ctx ends, then closes the node: connections are told that it stops (code 1001). It
 // returns nil after that, or the error that the HTTP server ended with.
@@ -156,8 +158,8 @@ func (n *Node) Close() {
 	if again {
 		return
 	}
-	if n.door != nil {
-		n.door.Close()
+	if n.listener != nil {
+		n.listener.Close()
 	}
 	for _, c := range conns {
 		c.kick(websocket.StatusGoingAway, "the node stops")

@@ -106,7 +106,7 @@ func (n *Node) prove(ctx context.Context, c *conn, p *wire.Proof, challenge wire
 	}
 	guest, refused := n.admit(ctx, p.Runtime, p.Token)
 	if refused == nil {
-		refused = n.newcomer(c.from, p.Runtime)
+		refused = n.returning(c.from, p.Runtime)
 	}
 	if refused != nil {
 		return refused.handshake()
@@ -116,9 +116,22 @@ func (n *Node) prove(ctx context.Context, c *conn, p *wire.Proof, challenge wire
 	return nil
 }
 
-// newcomer bounds how many runtimes that the node does not know an address may bring: keys cost nothing.
-func (n *Node) newcomer(from source, runtime message.URL) *refusal {
-	if !from.IsValid() || n.connected(runtime) || n.known(runtime) {
+// routesPerHandshake is how many addresses that lead to a runtime cost as much as a handshake when it connects.
+const routesPerHandshake = 64
+
+// returning bounds how much it costs that runtimes of an address connect: of those that the node knows, the addresses that
+// are to lead to them; of the others, how many there are, since keys cost nothing.
+func (n *Node) returning(from source, runtime message.URL) *refusal {
+	if !from.IsValid() {
+		return nil
+	}
+	term := "r:" + string(runtime)
+	if routes := n.allocations.count(term) + n.subscriptions.count(term); routes > routesPerHandshake {
+		if wait, ok := n.rates.handshakes.take(from, routes/routesPerHandshake, time.Now()); !ok {
+			return tryAgain(wait, "too many connections from your address, one after the other")
+		}
+	}
+	if n.connected(runtime) || n.known(runtime) {
 		return nil
 	}
 	if wait, ok := n.rates.newcomers.take(from, 1, time.Now()); !ok {

@@ -68,15 +68,18 @@ func (n *Node) afford(c *conn, term string, all bool) *refusal {
 	case count > maxCandidates*results, bytes > maxCandidateBytes:
 		return refuse(message.CodeTooLarge, "Domain Registry: %d entries are too many to look through; ask for a user, a name or an address", count)
 	}
-	return n.charge(c, count/16+int(bytes/1024))
+	if all {
+		return n.charge(c, count/16+int(bytes/1024)) // all of it is encoded
+	}
+	return n.charge(c, count/16+int(bytes/4096)) // lists in it are looked at
 }
 
-// price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, more for a
-// long text, and more where a runtime has much that is to be looked through. Reads that find many pay for that on top.
+// price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, five for a
+// change, more for a long text, and more where a runtime has much that is to be looked through. Reads that find many pay for that on top.
 func (n *Node) price(c *conn, m *message.Message) int {
 	cost := 1 + len(m.Body)/1024
 	if m.Type != message.Read {
-		cost += n.allocations.count("r:"+string(c.runtime)) / 128
+		cost += 4 + n.allocations.count("r:"+string(c.runtime))/128
 	}
 	return cost
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -74,12 +76,28 @@ type growth struct {
 	runtime, from string // terms; from is "" where no address is counted
 }
 
-// fits tells whether a row may be replaced by value, whose JSON has size bytes. What does not make the state larger
-// always may.
-func (t *table[T]) fits(old row[T], value *T, size int) error {
+// varying is a row of which a part changes with every sign of life, and is now a few bytes longer and now shorter.
+type varying interface{ varies() int }
+
+// sizeOf is what a row counts for whose JSON has so many bytes: a sign of life makes it no larger.
+func sizeOf(value any, bytes int) int {
+	if v, ok := value.(varying); ok {
+		return bytes - v.varies()
+	}
+	return bytes
+}
+
+// varies is how long the entry's status and times are.
+func (r *registration) varies() int {
+	return len(r.Status) + len(strconv.Itoa(r.Expires)) + len(r.Started.Format(time.RFC3339Nano)) + len(r.Modified.Format(time.RFC3339Nano))
+}
+
+// fits tells whether a row may be replaced by value, whose JSON is text. What does not make the state larger always may.
+func (t *table[T]) fits(old row[T], value *T, text []byte) error {
 	if t.room == nil || value == nil {
 		return nil
 	}
+	size := sizeOf(value, len(text))
 	terms := t.terms(value)
 	g := growth{bytes: weight(terms, size), rows: 1}
 	if old.value != nil {

@@ -37,7 +37,7 @@ type table[T any] struct {
 type row[T any] struct {
 	value *T
 	rev   uint64
-	size  int // bytes of its JSON
+	size  int // what it counts for, in bytes
 }
 
 func newTable[T any](kv jetstream.KeyValue, name string, terms func(*T) []string) *table[T] {
@@ -98,9 +98,10 @@ func (t *table[T]) apply(e jetstream.KeyValueEntry) {
 	}
 	t.remove(key)
 	if value != nil {
-		t.rows[key] = row[T]{value, e.Revision(), len(e.Value())}
+		size := sizeOf(value, len(e.Value()))
+		t.rows[key] = row[T]{value, e.Revision(), size}
 		terms := t.terms(value)
-		t.weights.add(terms, len(e.Value()), 1)
+		t.weights.add(terms, size, 1)
 		for _, term := range terms {
 			if t.index[term] == nil {
 				t.index[term] = map[string]struct{}{}
@@ -194,7 +195,7 @@ func (t *table[T]) change(ctx context.Context, key string, f func(old *T) (*T, e
 		}
 		var rev uint64
 		text := message.Encode(value)
-		if err := t.fits(old, value, len(text)); err != nil {
+		if err := t.fits(old, value, text); err != nil {
 			return err
 		}
 		switch {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,6 +153,32 @@ func TestFloodOfAStranger(t *testing.T) {
 				t.Fatalf("got %q, want %d", p, i)
 			}
 			i++
+		}
+	}
+}
+
+// Messages that are passed on as they are cost their sender something too: a flood of them is refused, and others are not.
+func TestRoutedMessagesAreBounded(t *testing.T) {
+	n := start(t, Options{Limits: Limits{Requests: 10}})
+	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)
+	for i := range 500 {
+		mallory.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Update, From: mallory.runtime.Join("x"), To: alice.runtime.Join("x")})
+	}
+	refused := 0
+	for refused < 350 {
+		m := mallory.message()
+		if r, err := m.Result(); err != nil || r.Code != message.CodeTooMany || !strings.Contains(r.Description, "try again in") {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		refused++
+	}
+	bob.send(message.Message{ID: message.NumberID(1), Type: message.Update, From: bob.runtime.Join("x"), To: alice.runtime.Join("x")})
+	for came := 0; ; came++ {
+		if m := alice.message(); m.From == bob.runtime.Join("x") {
+			if came > 150 {
+				t.Errorf("%d messages of a flood came", came)
+			}
+			return
 		}
 	}
 }

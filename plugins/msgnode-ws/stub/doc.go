@@ -18,6 +18,13 @@
 // live when it is back; failed when the first connection cannot be made (the stub goes on trying: in-progress or live
 // follow).
 //
+// A node that refuses and says when to come again is left alone until then, for 5 minutes at most, whatever traffic there
+// is: one that is full, or one that does not admit the runtime. A token of the node's operator, where the configuration has
+// one for the node's domain, is part of the proof.
+//
+// What nodes and remote runtimes can make the stub remember: the last 1,024 runtimes of which it was said that they are not
+// connected, and an outbox of 1,024 messages and 16 MiB.
+//
 // # While there is no connection
 //
 // Messages wait in a bounded queue. One that waits for 3 s without a connection is given up: a request is answered 504,

@@ -211,3 +211,28 @@ func BenchmarkReaddress(b *testing.B) {
 		buf = Readdress(buf[:0], bob, payloads)
 	}
 }
+
+func TestTokenDomain(t *testing.T) {
+	for token, want := range map[string]string{
+		"e30.eyJhdWQiOlsiYS5leGFtcGxlIl19.eA": "a.example",
+		"e30.eyJhdWQiOiJiLmV4YW1wbGUifQ.eA":   "b.example",
+		"e30.eyJhdWQiOlsiYSIsImIiXX0.eA":      "", // two
+		"e30.e30.eA":                          "",
+		"e30.x.eA":                            "",
+		"":                                    "",
+		strings.Repeat("e30.", MaxToken):      "",
+	} {
+		if got, ok := TokenDomain(token); got != want || ok != (want != "") {
+			t.Errorf("%.60s: %q %v, want %q", token, got, ok, want)
+		}
+	}
+}
+
+func FuzzTokenDomain(f *testing.F) {
+	f.Add("e30.eyJhdWQiOlsiYS5leGFtcGxlIl19.eA")
+	f.Fuzz(func(t *testing.T, token string) {
+		if domain, ok := TokenDomain(token); ok && (domain == "" || len(domain) > MaxToken) {
+			t.Errorf("%q", domain)
+		}
+	})
+}

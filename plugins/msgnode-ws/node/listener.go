@@ -13,11 +13,13 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// door is the node's listener: it counts connections from the moment that they are made until they are closed, whatever
+// listener is the node's listener: it counts connections from the moment that they are made until they are closed, whatever
 // is said on them. One that is over a bound is told so by a response 429 or 503 where that costs little, else closed.
-type door struct {
+type listener struct {
 	net.Listener
-	sources sources
+	sources  sources
+	arrivals *buckets[source]
+	tls      bool // nothing can be said before a handshake, which costs more than it is worth
 
 	refusing atomic.Int32 // connections over a bound that are being told
 
@@ -31,113 +33,139 @@ const (
 	comeAgain   = 5 * time.Second // when it may come again, as far as anybody knows
 )
 
-// knock is a connection that came through the door.
-type knock struct {
+// netConn is a connection that the listener has counted.
+type netConn struct {
 	net.Conn
-	door    *door
-	ticket  *ticket
-	verdict verdict
-	once    sync.Once
-	timer   *time.Timer // ends a refused one
+	listener *listener
+	ticket   *ticket
+	verdict  verdict
+	once     sync.Once
+	timer    *time.Timer // ends a refused one
 }
 
 // Accept waits for the next connection; see net.Listener.
-func (d *door) Accept() (net.Conn, error) {
+func (l *listener) Accept() (net.Conn, error) {
 	for {
-		c, err := d.Listener.Accept()
+		c, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		from, _ := d.sources.remote(c.RemoteAddr().String())
-		k := &knock{Conn: c, door: d}
+		from, _ := l.sources.remote(c.RemoteAddr().String())
+		k := &netConn{Conn: c, listener: l}
 		k.ticket = &ticket{from: from, since: time.Now(), close: func() { c.Close() }}
-		d.mu.Lock()
-		v, evicted := d.gate.arrive(k.ticket)
-		d.mu.Unlock()
-		if evicted != nil {
-			evicted.close()
-		}
-		if v == welcome {
+		if k.verdict = l.arrive(k.ticket); k.verdict == welcome {
 			return k, nil
 		}
-		if d.refusing.Add(1) > maxRefusing {
-			d.refusing.Add(-1)
+		if k.verdict == hasty && l.tls || !l.mayRefuse() {
 			c.Close()
 			continue
 		}
-		k.verdict = v
 		k.timer = time.AfterFunc(refusalTime, func() { c.Close() })
 		return k, nil
 	}
 }
 
+// mayRefuse takes one of the places for connections that are told why they are refused.
+func (l *listener) mayRefuse() bool {
+	if l.refusing.Add(1) > maxRefusing {
+		l.refusing.Add(-1)
+		return false
+	}
+	return true
+}
+
+// arrive decides about a new connection.
+func (l *listener) arrive(t *ticket) verdict {
+	if t.from.IsValid() {
+		if _, ok := l.arrivals.take(t.from, 1, t.since); !ok {
+			return hasty
+		}
+	}
+	l.mu.Lock()
+	v, evicted := l.gate.arrive(t)
+	l.mu.Unlock()
+	if evicted != nil {
+		evicted.close()
+	}
+	return v
+}
+
 // Close closes the connection and gives its place back; see net.Conn.
-func (k *knock) Close() error {
+func (k *netConn) Close() error {
 	k.once.Do(func() {
 		if k.timer != nil {
 			k.timer.Stop()
-			k.door.refusing.Add(-1)
+			k.listener.refusing.Add(-1)
 			return
 		}
-		k.door.mu.Lock()
-		defer k.door.mu.Unlock()
-		k.door.gate.leave(k.ticket)
+		k.listener.mu.Lock()
+		defer k.listener.mu.Unlock()
+		k.listener.gate.leave(k.ticket)
 	})
 	return k.Conn.Close()
 }
 
-// enter attaches the connection: it waits no longer. False: the node has as many as it may.
-func (d *door) enter(t *ticket, replaces bool) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.gate.enter(t, replaces)
+// enter attaches the connection: it waits no longer. False: the node has as many as it may. kick is called when it has to
+// make room.
+func (l *listener) enter(t *ticket, replaces bool, kick func()) bool {
+	l.mu.Lock()
+	t.kick = kick
+	ok, evicted := l.gate.enter(t, replaces)
+	l.mu.Unlock()
+	if evicted != nil {
+		evicted.kick()
+	}
+	return ok
 }
 
 // settle counts a connection for the source that its request names.
-func (d *door) settle(t *ticket, from source) verdict {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.gate.move(t, from)
+func (l *listener) settle(t *ticket, from source) verdict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gate.move(t, from)
 }
 
-func (d *door) full() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.gate.full()
+func (l *listener) full(from source) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gate.full(from)
 }
 
-// knockKey is under which a request's context has its connection.
-type knockKey struct{}
+// netConnKey is under which a request's context has its connection.
+type netConnKey struct{}
 
-// withKnock is http.Server's ConnContext.
-func withKnock(ctx context.Context, c net.Conn) context.Context {
+// withNetConn is http.Server's ConnContext.
+func withNetConn(ctx context.Context, c net.Conn) context.Context {
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
 		c = t.NetConn()
 	}
-	return context.WithValue(ctx, knockKey{}, c)
+	return context.WithValue(ctx, netConnKey{}, c)
 }
 
-func knockOf(r *http.Request) *knock {
-	k, _ := r.Context().Value(knockKey{}).(*knock)
+func netConnOf(r *http.Request) *netConn {
+	k, _ := r.Context().Value(netConnKey{}).(*netConn)
 	return k
 }
 
 // bounded is next for connections and requests that are within their bounds. The others are told when to come again.
 func (n *Node) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		k := knockOf(r)
+		k := netConnOf(r)
 		if k == nil {
 			http.Error(w, "no connection", http.StatusInternalServerError)
 			return
 		}
 		v := k.verdict
-		from := n.door.sources.client(r)
+		from := n.listener.sources.client(r)
 		if v == welcome {
-			v = n.door.settle(k.ticket, from)
+			v = n.listener.settle(k.ticket, from)
 		}
 		switch v {
 		case crowded:
 			later(w, http.StatusTooManyRequests, comeAgain, "your address has "+strconv.Itoa(n.opts.Limits.PerAddress)+" connections to the node, no more are allowed")
+			return
+		case hasty:
+			later(w, http.StatusTooManyRequests, comeAgain, "too many connections from your address, one after the other")
 			return
 		case overfull:
 			later(w, http.StatusServiceUnavailable, comeAgain, "too many connections have not said yet who they are")
@@ -166,7 +194,7 @@ func (n *Node) server() *http.Server {
 	t := n.opts.Times
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
-	s := &http.Server{Handler: n.bounded(n.handler()), ConnContext: withKnock, Protocols: protocols, MaxHeaderBytes: 16 << 10,
+	s := &http.Server{Handler: n.bounded(n.handler()), ConnContext: withNetConn, Protocols: protocols, MaxHeaderBytes: 16 << 10,
 		// A WebSocket leaves these times behind; a request and its answer have them, and so has what comes before: TLS.
 		ReadHeaderTimeout: t.Handshake, ReadTimeout: t.Handshake, WriteTimeout: t.Handshake, IdleTimeout: t.Handshake,
 		ErrorLog: n.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
@@ -176,11 +204,11 @@ func (n *Node) server() *http.Server {
 // serveHTTP runs the server until it is closed.
 func (n *Node) serveHTTP(s *http.Server) error {
 	if n.opts.TLS == nil {
-		return s.Serve(n.door)
+		return s.Serve(n.listener)
 	}
 	s.TLSConfig = n.opts.TLS.Clone()
 	s.TLSConfig.NextProtos = []string{"http/1.1"}
-	err := s.ServeTLS(n.door, "", "")
+	err := s.ServeTLS(n.listener, "", "")
 	if errors.Is(err, http.ErrServerClosed) {
 		return http.ErrServerClosed
 	}

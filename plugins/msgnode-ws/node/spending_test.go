@@ -1,0 +1,292 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Requests beyond what a connection may ask for are refused with a time to try again; another connection is not held up.
+func TestRequestsOfOneConnection(t *testing.T) {
+	n := start(t, Options{Limits: Limits{Requests: 10}})
+	mallory, alice := n.join(t, 1), n.join(t, 2)
+	refused := 0
+	for i := range 200 {
+		mallory.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Read, From: mallory.runtime, To: registry, Body: json.RawMessage(`{"resource":"hyperty://example.com/none"}`)})
+	}
+	for range 200 {
+		m := mallory.message()
+		var b struct {
+			Code, Retry int
+			Description string
+		}
+		if err := m.Decode(&b); err != nil {
+			t.Fatal(err)
+		}
+		if b.Code == 429 {
+			if refused++; b.Retry < 1 || !strings.Contains(b.Description, "try again in") {
+				t.Fatalf("%s", m.Body)
+			}
+		}
+	}
+	if refused < 50 {
+		t.Errorf("%d of 200 were refused", refused)
+	}
+	alice.sync()
+}
+
+// A short read of very much is refused before it is computed.
+func TestExpensiveReads(t *testing.T) {
+	n := start(t, Options{})
+	alice := n.join(t, 1)
+	big := strings.Repeat("x", 60<<10)
+	for i := range 60 {
+		u := alice.allocate(`{"value":{"number":1}}`)[0]
+		alice.must(message.Create, registry, entryOf(alice.runtime, u, fmt.Sprintf(`,"user":"user://example.com/u%d","more":%q`, i, big)))
+	}
+	before := spentBytes()
+	c := n.connOf(t, alice)
+	m := message.Message{ID: message.NumberID(1), Type: message.Read, From: alice.runtime, To: registry, Body: json.RawMessage(`{"criteria":{"scheme":"hyperty"}}`)}
+	if _, r := n.domainRegistry(c, m); r == nil || r.code != 413 {
+		t.Fatalf("%+v", r)
+	}
+	if spent := spentBytes() - before; spent > 256<<10 {
+		t.Errorf("it took %d bytes to refuse", spent)
+	}
+	if code, _ := alice.ask(message.Read, registry, `{"resource":"user://example.com/u1"}`); code != 200 {
+		t.Errorf("a narrow one: %d", code)
+	}
+}
+
+func spentBytes() uint64 {
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return s.TotalAlloc
+}
+
+// connOf is the node's side of a client.
+func (r *running) connOf(t *testing.T, c *client) *conn {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.runtimes[c.runtime] == nil {
+		t.Fatal("not attached")
+	}
+	return r.runtimes[c.runtime]
+}
+
+// What one runtime, one address and all together keep is bounded in bytes; what is there is kept alive all the same.
+func TestStateIsBounded(t *testing.T) {
+	big := strings.Repeat("x", 30<<10)
+	for name, c := range map[string]struct {
+		limits Limits
+		code   int
+		other  int // what a runtime at another address is answered then
+	}{
+		"runtime": {Limits{RuntimeState: 100 << 10}, 429, 200},
+		"address": {Limits{AddressState: 100 << 10}, 429, 200},
+		"all":     {Limits{State: 100 << 10}, 500, 500},
+		"rows":    {Limits{Rows: 6}, 500, 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := start(t, Options{Exempt: everyAddress, Limits: c.limits})
+			mallory, honest := n.join(t, 1), n.joinAt(t, "127.0.0.2", 2)
+			first := mallory.allocate(`{"value":{"number":1}}`)[0]
+			mine := honest.allocate(`{"value":{"number":1}}`)[0]
+			mallory.must(message.Create, registry, entryOf(mallory.runtime, first, ""))
+			code, text := 200, ""
+			for range 20 {
+				var u []message.URL
+				code, text = mallory.ask(message.Create, allocator, `{"value":{"number":1}}`)
+				var v struct{ Allocated []message.URL }
+				if code == 200 && json.Unmarshal([]byte(text), &v) == nil {
+					u = v.Allocated
+					code, text = mallory.ask(message.Create, registry, entryOf(mallory.runtime, u[0], fmt.Sprintf(`,"more":%q`, big)))
+				}
+				if code != 200 {
+					break
+				}
+			}
+			if code != c.code {
+				t.Errorf("the attack ended with %d %s, want %d", code, text, c.code)
+			}
+			if code, text := mallory.ask(message.Update, registry, fmt.Sprintf(`{"resource":%q}`, first)); code != 200 {
+				t.Errorf("a keep-alive: %d %s", code, text)
+			}
+			if code, text := honest.ask(message.Create, registry, entryOf(honest.runtime, mine, fmt.Sprintf(`,"more":%q`, big))); code != c.other {
+				t.Errorf("another address: %d %s", code, text)
+			}
+		})
+	}
+}
+
+// A state that is larger than it may be, since its bounds are lower than before, takes what does not make it larger.
+func TestStateOverItsBoundIsKeptAlive(t *testing.T) {
+	data := t.TempDir()
+	n := start(t, Options{Data: data})
+	alice := n.join(t, 1)
+	u := alice.allocate(`{"value":{"number":1}}`)[0]
+	alice.must(message.Create, registry, entryOf(alice.runtime, u, ""))
+	n.stop()
+	n = start(t, Options{Data: data, Limits: Limits{RuntimeState: 10, State: 10, Rows: 1}})
+	alice = n.join(t, 1)
+	alice.must(message.Update, registry, fmt.Sprintf(`{"resource":%q}`, u))
+	alice.must(message.Delete, registry, fmt.Sprintf(`{"resource":%q}`, u))
+	alice.must(message.Delete, allocator, fmt.Sprintf(`{"childrenResources":[%q]}`, u))
+	if code, text := alice.ask(message.Create, allocator, `{"value":{"number":1}}`); code != 429 {
+		t.Errorf("a new address: %d %s", code, text)
+	}
+}
+
+// What waits for all connections together is bounded: those that do not read, and for which the most waits, are closed.
+func TestMemoryIsBounded(t *testing.T) {
+	n := start(t, Options{Limits: Limits{Queue: 8 << 20, Memory: 16 << 20}})
+	alice, bob := n.join(t, 1), n.join(t, 2)
+	sender := n.join(t, 3)
+	var slow []*client
+	for i := range 8 {
+		slow = append(slow, n.join(t, 10+i)) // and reads nothing
+	}
+	payload := make([]byte, 8<<10) // small enough not to count while it is read
+	for range 14 {
+		for range 128 {
+			for _, c := range slow {
+				sender.write(wire.AppendData(nil, c.runtime, payload))
+			}
+		}
+		alice.write(wire.AppendData(nil, bob.runtime, []byte("hello")))
+		if kind, _ := bob.frame(); kind != wire.KindData {
+			t.Fatalf("honest traffic: frame %d", kind)
+		}
+		if used := n.memory.used.Load(); used > 18<<20 {
+			t.Fatalf("%d bytes are kept", used)
+		}
+	}
+	eventually(t, "some of those that do not read are gone", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return len(n.runtimes) < 11
+	})
+	for _, c := range slow {
+		c.ws.CloseNow()
+	}
+	sender.ws.CloseNow()
+	alice.ws.CloseNow()
+	bob.ws.CloseNow()
+	eventually(t, "nothing is kept for nobody", func() bool { return n.connections() == 0 && n.memory.used.Load() == 0 })
+}
+
+// What waits for many is kept once: a publication to all of them is not taken for as many messages.
+func TestSharedPacketsCountOnce(t *testing.T) {
+	m := &memory{}
+	p := m.share(make([]byte, 1000), 3)
+	if m.used.Load() != 1000 {
+		t.Error(m.used.Load())
+	}
+	m.release(p)
+	m.release(p)
+	if m.used.Load() != 1000 {
+		t.Error(m.used.Load())
+	}
+	m.release(p)
+	if m.used.Load() != 0 {
+		t.Error(m.used.Load())
+	}
+}
+
+// A runtime that comes with ever new keys and goes leaves nothing behind.
+func TestNothingIsKeptOfStrangers(t *testing.T) {
+	n := start(t, Options{})
+	for i := range 50 {
+		c := n.join(t, i)
+		c.ws.CloseNow()
+	}
+	eventually(t, "they are gone", func() bool { return n.connections() == 0 })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.missing)+len(n.runtimes)+len(n.byID) != 0 {
+		t.Errorf("%d are missed, %d are there", len(n.missing), len(n.runtimes))
+	}
+}
+
+// The reference's dialects, which prove nothing, have a share of the connections and no more.
+func TestLegacyConnectionsAreBounded(t *testing.T) {
+	n := start(t, Options{Legacy: true, Limits: Limits{Legacy: 2}})
+	for i := range 2 {
+		n.plain(t, fmt.Sprintf("runtime://example.com/r%d", i))
+	}
+	r, err := http.Get("http://" + n.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	defer r.Body.Close()
+	if r.StatusCode != 503 || r.Header.Get("Retry-After") == "" {
+		t.Errorf("the third: %s", r.Status)
+	}
+	n.join(t, 1)
+}
+
+// Large packets of which the rest never comes: what the node keeps of them is bounded.
+func TestUnfinishedPacketsAreBounded(t *testing.T) {
+	n := start(t, Options{Limits: Limits{Queue: 2 << 20, Memory: 4 << 20}})
+	alice, bob := n.join(t, 1), n.join(t, 2)
+	var clients []*client
+	for i := range 8 {
+		clients = append(clients, n.join(t, 10+i))
+	}
+	for _, c := range clients {
+		w, err := c.ws.Writer(t.Context(), websocket.MessageBinary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = w.Write(make([]byte, 1<<20)) // fails where the node has closed it already
+	}
+	eventually(t, "some of them are gone", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return len(n.runtimes) < 10
+	})
+	if used := n.memory.used.Load(); used > 6<<20 {
+		t.Errorf("%d bytes are kept", used)
+	}
+	alice.write(wire.AppendData(nil, bob.runtime, make([]byte, 100<<10)))
+	if kind, _ := bob.frame(); kind != wire.KindData {
+		t.Errorf("honest traffic: frame %d", kind)
+	}
+}
+
+// A state that is nearly full gives up what is disconnected, first of whoever has the most; what is live stays.
+func TestStrangersEntriesMakeRoom(t *testing.T) {
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{State: 400 << 10, AddressState: 350 << 10}, Times: Times{Sweep: 20 * time.Millisecond}})
+	honest, mallory := n.joinAt(t, "127.0.0.2", 1), n.join(t, 2)
+	mine := honest.allocate(`{"value":{"number":1}}`)[0]
+	gone := strings.Replace(entryOf(honest.runtime, mine, ""), `"live"`, `"disconnected"`, 1)
+	honest.must(message.Create, registry, gone)
+	first := mallory.allocate(`{"value":{"number":1}}`)[0]
+	mallory.must(message.Create, registry, entryOf(mallory.runtime, first, ""))
+	big := strings.Repeat("x", 30<<10)
+	for range 30 { // of which the state would hold 12
+		u := mallory.allocate(`{"value":{"number":1}}`)[0]
+		body := strings.Replace(entryOf(mallory.runtime, u, fmt.Sprintf(`,"more":%q`, big)), `"live"`, `"disconnected"`, 1)
+		eventually(t, "there is room", func() bool {
+			code, _ := mallory.ask(message.Create, registry, body)
+			return code == 200
+		})
+	}
+	if code, _ := honest.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, mine)); code != 408 {
+		t.Errorf("the honest runtime's entry: %d", code)
+	}
+	if code, _ := honest.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, first)); code != 200 {
+		t.Errorf("a live entry: %d", code)
+	}
+}
