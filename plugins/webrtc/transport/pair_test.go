@@ -147,7 +147,7 @@ func FuzzDescription(f *testing.F) {
 	f.Add([]byte(`{"transport":"webrtc","type":"offer","sdp":"v=0"}`))
 	f.Add([]byte(`{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host","sdpMLineIndex":0}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if d, err := parseDescription(raw, 1); err == nil && (d.SDP == "" || len(d.socket) > 64) {
+		if d, err := parseDescription(raw, "offer"); err == nil && (d.ufrag == "" || len(d.socket) > 64) {
 			t.Fatalf("%+v", d)
 		}
 		_, _ = parseCandidate(raw)

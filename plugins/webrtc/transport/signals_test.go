@@ -116,7 +116,7 @@ func refused(t *testing.T, tr *Transport, role p2p.Role, s p2p.Signals, want str
 // Signals that end or fail, at every point, end the set-up at once, and the transport goes on.
 func TestDeadSignals(t *testing.T) {
 	tr := transportFor(t)
-	offer := describe(string(encodeDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: realOffer(t)}, "")))
+	offer := describe(string(encodeDescription("offer", realOffer(t), "")))
 	broken := errors.New("the signalling is broken")
 	for _, c := range []struct {
 		name    string
@@ -251,7 +251,7 @@ func TestOnePortForAllPeers(t *testing.T) {
 				continue
 			}
 			candidates++
-			if c, err := parseCandidate(sig.Value); err != nil || !strings.Contains(c.Candidate, " "+port+" typ host") {
+			if c, err := parseCandidate(sig.Value); err != nil || !strings.Contains(c, " "+port+" typ host") {
 				t.Errorf("candidate %s, %v; the socket's port is %s", sig.Value, err, port)
 			}
 		}
