@@ -260,7 +260,7 @@ func (c *channel) take() (int, error) {
 		switch {
 		case kind == sctp.PayloadTypeWebRTCBinary:
 			return n, nil
-		case kind == sctp.PayloadTypeWebRTCDCEP && n == 1 && c.in[0] == dcepAck && !c.acknowledged:
+		case kind == sctp.PayloadTypeWebRTCDCEP && n >= 1 && n <= maxAck && c.in[0] == dcepAck && !c.acknowledged:
 			c.acknowledged = true
 		default:
 			err := fmt.Errorf("the peer broke the protocol: a message of %d bytes that is no data (%s)", n, kind)

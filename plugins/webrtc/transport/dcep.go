@@ -13,6 +13,7 @@ const (
 	dcepNormal     = 256  // priority
 	dcepReliable   = 0x00 // and ordered
 	maxOpenMessage = 512  // bytes
+	maxAck         = 4    // one has one byte; the library pads it
 )
 
 // label names the data channel (specification, "WebRTC details").

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -229,6 +230,9 @@ func (s *setup) stream(a *sctp.Association, g *guard) (*sctp.Stream, error) {
 	}
 	b := make([]byte, maxOpenMessage)
 	n, kind, err := stream.ReadSCTP(b)
+	if errors.Is(err, io.ErrShortBuffer) {
+		return nil, fmt.Errorf("data channel: the peer opens one with more than %d bytes", maxOpenMessage)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("data channel: %w", err)
 	}
