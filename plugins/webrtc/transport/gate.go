@@ -22,7 +22,7 @@ type gate struct {
 
 // asking is a request to a peer's address.
 type asking struct {
-	id [stun.TransactionIDSize]byte
+	id transaction
 	at netip.AddrPort
 }
 
@@ -47,10 +47,10 @@ func (g *gate) leaves(b []byte, to net.Addr) bool {
 	if allowed && isSTUN(b) && len(b) >= stunHeader {
 		if class, _ := classOf(b); class == stun.ClassRequest {
 			g.mu.Lock()
-			if len(g.asked) >= maxAsked*4 {
+			if len(g.asked) >= maxAsked {
 				g.asked = slices.Delete(g.asked, 0, 1)
 			}
-			g.asked = append(g.asked, asking{[stun.TransactionIDSize]byte(b[8:stunHeader]), at})
+			g.asked = append(g.asked, asking{transaction(b[8:stunHeader]), at})
 			g.mu.Unlock()
 		}
 	}
@@ -66,7 +66,7 @@ func (g *gate) heard(b []byte, from net.Addr) {
 	if class, binding := classOf(b); !binding || class != stun.ClassSuccessResponse {
 		return
 	}
-	answer := asking{[stun.TransactionIDSize]byte(b[8:stunHeader]), at}
+	answer := asking{transaction(b[8:stunHeader]), at}
 	g.mu.Lock()
 	i := slices.Index(g.asked, answer)
 	if i >= 0 {

@@ -44,6 +44,7 @@ type mux struct {
 	mu     sync.RWMutex
 	byName map[muxName]*muxConn
 	routes map[netip.AddrPort]*route // by the address of the peer
+	asked  map[transaction]question
 	budget *reach.Budget
 	closed bool
 }
@@ -77,7 +78,8 @@ func newMux(socket *net.UDPConn, s *settings) (*mux, error) {
 	m := &mux{
 		raw: socket, source: source, out: newOutbox(socket), uses: s.uses, loop: s.loopback,
 		policy: reach.Policy{Loopback: s.loopback, Private: s.private, Broadcasts: broadcasts()},
-		byName: map[muxName]*muxConn{}, routes: map[netip.AddrPort]*route{}, budget: reach.NewBudget(limits()),
+		byName: map[muxName]*muxConn{}, routes: map[netip.AddrPort]*route{}, asked: map[transaction]question{},
+		budget: reach.NewBudget(limits()),
 	}
 	m.reader.Go(m.read)
 	if m.out != nil {
@@ -208,7 +210,10 @@ type muxConn struct {
 	closed      bool
 
 	addresses []netip.AddrPort // that it has sent to and routes have, the oldest first; guarded by mux.mu
-	strange   int              // addresses that were heard before; guarded by mux.mu
+	strange   int              // addresses that were heard before; these too are guarded by mux.mu
+	asked     []transaction    // that are in mux.asked, the oldest first
+	creditAt  netip.AddrPort   // where requests have come from,
+	credit    int              // and how many checks may go there for that
 }
 
 // put adds packets for the reader, all of the size but the last, which may be smaller. Those that are not well-formed
@@ -317,7 +322,10 @@ func (c *muxConn) Close() error {
 	for _, key := range c.addresses {
 		c.mux.leave(key, c)
 	}
-	c.addresses = nil
+	for _, id := range c.asked {
+		delete(c.mux.asked, id)
+	}
+	c.addresses, c.asked = nil, nil
 	c.mux.mu.Unlock()
 	c.mu.Lock()
 	c.closed = true

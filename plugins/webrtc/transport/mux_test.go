@@ -117,7 +117,8 @@ func TestOneReader(t *testing.T) {
 	expect(t, first, record("still"), peer)
 }
 
-// Connections have their own packets, and those of nobody are dropped. An address follows who has sent to it last.
+// Connections have their own packets, and those of nobody are dropped. An address that has answered nobody follows who has
+// sent to it first.
 func TestPacketsOfTwo(t *testing.T) {
 	m := muxFor(t, "127.0.0.1:0", Options{})
 	here := udpAddress("127.0.0.1", m)
@@ -152,7 +153,7 @@ func TestPacketsOfTwo(t *testing.T) {
 			t.Errorf("write to a new address after Close: %v", err)
 		}
 	}
-	if len(m.routes)+len(m.byName) != 0 {
+	if len(m.routes)+len(m.byName)+len(m.asked) != 0 {
 		t.Errorf("%d routes and %d names are left", len(m.routes), len(m.byName))
 	}
 }

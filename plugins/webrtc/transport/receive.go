@@ -72,7 +72,7 @@ func (m *mux) deliverSTUN(b []byte, from, key netip.AddrPort) {
 	}
 	switch class {
 	case stun.ClassRequest:
-		if to := m.named(b, from); to != nil {
+		if to := m.named(b, from, key); to != nil {
 			to.put(b, len(b), net.UDPAddrFromAddrPort(from))
 		}
 	case stun.ClassSuccessResponse, stun.ClassErrorResponse:

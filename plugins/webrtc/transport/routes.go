@@ -18,10 +18,14 @@ import (
 // the number of, 96 random bits that were sent nowhere else: with it the address is the connection's, and what comes from
 // there otherwise (DTLS) is too. As long as nobody has been answered by an address, the first that has sent there has its
 // packets; whoever names the address of another's peer gets none of them, and takes none away.
+//
+// What may be sent where nobody has answered is limited, per host, peer and in all. So that strangers who use up a limit keep
+// nobody else from being set up, a peer that is heard first is asked back without being counted.
 
 const (
-	maxAsked   = 32 // questions to one address that are remembered
-	maxClaims  = 8  // connections that have sent to one address and have not been answered
+	maxAsked   = 128 // questions of one connection that are remembered
+	maxClaims  = 8   // connections that have sent to one address and have not been answered
+	maxCredit  = 4   // checks that are not counted, one for each that has come from the address
 	ownerQuiet = 3 * time.Second
 )
 
@@ -40,13 +44,15 @@ type route struct {
 	owner  *muxConn     // the connection that was answered by it; may be nil
 	heard  time.Time    // when it was, the last time
 	claims []*muxConn   // others that have sent there, the first of them first
-	asked  []question
 }
 
-// question is a request of STUN that was sent and not answered.
+// transaction is the number of a request of STUN, and of its answer.
+type transaction [stun.TransactionIDSize]byte
+
+// question is a request that was sent and not answered.
 type question struct {
-	id [stun.TransactionIDSize]byte
 	of *muxConn
+	at netip.AddrPort
 }
 
 // target is whose the packets are that do not say it.
@@ -104,17 +110,42 @@ func (m *mux) leaves(b []byte, key netip.AddrPort, to *net.UDPAddr, c *muxConn, 
 	r := m.claim(key, to, c)
 	asks, answers := kindOf(b)
 	if r.owner != c && !answers {
-		if asks && !reads || !m.budget.Allow(c.peer, key, len(b), now) {
+		if asks && !reads || !c.spend(asks, key) && !m.budget.Allow(c.peer, key, len(b), now) {
 			return false, nil
 		}
 	}
 	if asks {
-		if len(r.asked) >= maxAsked {
-			r.asked = slices.Delete(r.asked, 0, 1)
-		}
-		r.asked = append(r.asked, question{[stun.TransactionIDSize]byte(b[8:stunHeader]), c})
+		m.ask(transaction(b[8:stunHeader]), question{c, key})
 	}
 	return true, nil
+}
+
+// ask remembers a question; m.mu is held.
+func (m *mux) ask(id transaction, q question) {
+	c := q.of
+	if len(c.asked) >= maxAsked {
+		delete(m.asked, c.asked[0])
+		c.asked = slices.Delete(c.asked, 0, 1)
+	}
+	c.asked = append(c.asked, id)
+	m.asked[id] = q
+}
+
+// spend tells whether a check of the address is one that need not be counted; mux.mu is held.
+func (c *muxConn) spend(asks bool, key netip.AddrPort) bool {
+	if !asks || c.credit == 0 || c.creditAt != key {
+		return false
+	}
+	c.credit--
+	return true
+}
+
+// heardFrom notes a request that has come from the address; mux.mu is held.
+func (c *muxConn) heardFrom(key netip.AddrPort) {
+	if c.creditAt != key {
+		c.creditAt, c.credit = key, 0
+	}
+	c.credit = min(c.credit+1, maxCredit)
 }
 
 // claim notes that a connection sends to an address; m.mu is held. Where it has sent to too many, the one is forgotten that
@@ -159,7 +190,6 @@ func (m *mux) leave(key netip.AddrPort, c *muxConn) {
 		r.owner = nil
 	}
 	r.claims = slices.DeleteFunc(r.claims, func(o *muxConn) bool { return o == c })
-	r.asked = slices.DeleteFunc(r.asked, func(q question) bool { return q.of == c })
 	if r.owner == nil && len(r.claims) == 0 {
 		delete(m.routes, key)
 	}
@@ -172,37 +202,40 @@ func (m *mux) answered(b []byte, key netip.AddrPort) (*muxConn, *net.UDPAddr) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.routes[key]
-	if r == nil {
+	id := transaction(b[8:stunHeader])
+	q, ok := m.asked[id]
+	if !ok || q.at != key {
 		return nil, nil
 	}
-	id := [stun.TransactionIDSize]byte(b[8:stunHeader])
-	i := slices.IndexFunc(r.asked, func(q question) bool { return q.id == id })
-	if i < 0 {
-		return nil, nil
-	}
-	c := r.asked[i].of
-	r.asked = slices.Delete(r.asked, i, i+1)
-	if class != stun.ClassSuccessResponse {
-		return c, r.from
-	}
-	m.budget.Answered(key, now)
-	switch {
-	case r.owner == c:
-		r.heard = now
-	case r.owner == nil || now.Sub(r.heard) > ownerQuiet:
-		if r.owner != nil {
-			r.claims = append(r.claims, r.owner)
-		}
-		r.owner, r.heard = c, now
-		r.claims = slices.DeleteFunc(r.claims, func(o *muxConn) bool { return o == c })
+	c := q.of
+	delete(m.asked, id)
+	c.asked = slices.DeleteFunc(c.asked, func(other transaction) bool { return other == id })
+	r := m.claim(key, net.UDPAddrFromAddrPort(key), c)
+	if class == stun.ClassSuccessResponse {
+		m.budget.Answered(key, now)
+		r.confirm(c, now)
 	}
 	return c, r.from
 }
 
+// confirm makes the address the connection's, unless it is another's that was answered a moment ago.
+func (r *route) confirm(c *muxConn, now time.Time) {
+	switch {
+	case r.owner == c:
+		r.heard = now
+		return
+	case r.owner != nil && now.Sub(r.heard) <= ownerQuiet:
+		return
+	case r.owner != nil:
+		r.claims = append(r.claims, r.owner)
+	}
+	r.owner, r.heard = c, now
+	r.claims = slices.DeleteFunc(r.claims, func(o *muxConn) bool { return o == c })
+}
+
 // named returns whose a request of STUN is by what it says. From how many addresses a connection's requests may come is
 // bounded: the library remembers each.
-func (m *mux) named(b []byte, from netip.AddrPort) *muxConn {
+func (m *mux) named(b []byte, from, key netip.AddrPort) *muxConn {
 	message := stun.Message{Raw: b}
 	if message.Decode() != nil {
 		return nil
@@ -215,12 +248,15 @@ func (m *mux) named(b []byte, from netip.AddrPort) *muxConn {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.byName[muxName{ufrag, from.Addr().Is6()}]
-	if c == nil || slices.Contains(c.addresses, from) {
-		return c
-	}
-	if c.strange >= maxStrange || m.policy.Check(from) != nil {
+	if c == nil {
 		return nil
 	}
-	c.strange++
+	if !slices.Contains(c.addresses, key) {
+		if c.strange >= maxStrange || m.policy.Check(key) != nil {
+			return nil
+		}
+		c.strange++
+	}
+	c.heardFrom(key)
 	return c
 }
