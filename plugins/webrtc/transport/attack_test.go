@@ -369,3 +369,58 @@ func TestNamedAddressOfAnother(t *testing.T) {
 		t.Errorf("%d frames each way in 2 s", frames)
 	}
 }
+
+// What all peers together may have waiting is bounded: where it is too much, the one goes that has the most.
+func TestHeldInAll(t *testing.T) {
+	tr := transportFor(t)
+	tr.maxHeld = 3 << 20
+	join := func(name string) (here, there p2p.Channel) {
+		out, back := make(chan p2p.Signal, 100), make(chan p2p.Signal, 100)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		done := make(chan error, 1)
+		other := transportFor(t)
+		go func() {
+			var err error
+			there, err = other.Connect(ctx, p2p.Peer{Local: bob, Remote: alice, Role: p2p.Requester}, wire{back, out})
+			done <- err
+		}()
+		here, err := tr.Connect(ctx, p2p.Peer{Local: alice, Remote: bob.Join(name), Role: p2p.Handler}, wire{out, back})
+		if err = errors.Join(err, <-done); err != nil {
+			t.Fatal(err)
+		}
+		return here, there
+	}
+	honest, from := join("honest")
+	greedy, flood := join("greedy")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range 20 { // which wait too
+		if err := from.Send(ctx, make([]byte, 50<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	reader.Go(func() { _, _ = flood.Recv(ctx) }) // which is how its end is seen
+	for flood.Send(ctx, make([]byte, 50<<10)) == nil {
+	}
+	var err error
+	for err == nil { // what had come before its end
+		_, err = greedy.Recv(ctx)
+	}
+	if !strings.Contains(err.Error(), "all peers together") {
+		t.Errorf("%v", err)
+	}
+	for range 20 {
+		if _, err := honest.Recv(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := from.Send(ctx, []byte("alive")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := honest.Recv(ctx); err != nil || string(got) != "alive" {
+		t.Fatalf("%q, %v", got, err)
+	}
+}

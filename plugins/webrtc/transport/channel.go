@@ -256,7 +256,7 @@ func (c *channel) take() (int, error) {
 			}
 			return 0, err
 		}
-		c.guard.read.Add(1)
+		c.guard.took(n)
 		switch {
 		case kind == sctp.PayloadTypeWebRTCBinary:
 			return n, nil

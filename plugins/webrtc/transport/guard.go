@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -15,6 +16,8 @@ const (
 	minFragment  = 512     // bytes of every fragment of a message but its last
 	maxFragments = 128     // of a message: 64 KiB of the smallest
 	maxOverrun   = 1 << 20 // bytes of payload that come although the window is closed
+	maxBeside    = 128     // bytes of a packet that has data and are none, which the library keeps with the data;
+	maxWaste     = 4 << 20 // above that, more than there are of data
 	maxHandshake = 256     // chunks that set an association up
 	maxBeats     = 16      // heartbeats at once; those above are not answered
 	beatInterval = time.Second
@@ -41,18 +44,31 @@ const (
 	paramReconfigResponse = 16
 )
 
+// What all peers together may have there, and what a message costs beside its bytes.
+const (
+	maxHeld     = 256 << 20
+	heldStep    = 1 << 20 // by which one has more before all are looked at
+	messageCost = 330
+)
+
 // guard stands between DTLS and SCTP. It shows the library nothing but what an honest peer sends, which has one ordered and
 // reliable stream; the first packet that breaks a rule ends the association.
 type guard struct {
 	net.Conn
-	fail   func(error) // is told what the peer has broken
-	rules  rules
-	read   atomic.Uint32 // messages that have been taken from the stream
+	fail  func(error) // is told what the peer has broken
+	weigh func()      // is told when this association holds much more than it did
+	rules rules
+
+	read   atomic.Uint32 // messages that have been taken from the stream,
+	taken  atomic.Uint32 // and their bytes
 	closed atomic.Bool   // the window that the peer was told last is 0
+	ahead  atomic.Int32  // messages that were not read, when the last packet came
+	full   atomic.Int64  // bytes of payload that wait, and what had been taken, when the peer was told last: see note
+	told   int64         // what was held when weigh was told
 }
 
-func newGuard(conn net.Conn, stream uint16, fail func(error)) *guard {
-	return &guard{Conn: conn, fail: fail, rules: rules{stream: stream, now: time.Now}}
+func newGuard(conn net.Conn, stream uint16, fail func(error), weigh func()) *guard {
+	return &guard{Conn: conn, fail: fail, weigh: weigh, rules: rules{stream: stream, now: time.Now}}
 }
 
 // Read returns the next packet.
@@ -63,6 +79,7 @@ func (g *guard) Read(b []byte) (int, error) {
 			return n, err
 		}
 		pass, err := g.rules.packet(b[:n], g.read.Load(), g.closed.Load())
+		g.ahead.Store(g.rules.ahead)
 		if err != nil {
 			err = fmt.Errorf("the peer broke the protocol: %w", err)
 			g.fail(err)
@@ -74,14 +91,41 @@ func (g *guard) Read(b []byte) (int, error) {
 	}
 }
 
+// took notes that a message has been taken from the stream.
+func (g *guard) took(bytes int) {
+	g.read.Add(1)
+	g.taken.Add(uint32(bytes))
+}
+
 // Write sends a packet, and notes the window that it tells.
 func (g *guard) Write(b []byte) (int, error) {
 	if len(b) >= sctpHeader+12 && b[sctpHeader] == chunkSack {
-		if full := binary.BigEndian.Uint32(b[sctpHeader+8:]) == 0; full != g.closed.Load() {
-			g.closed.Store(full)
-		}
+		g.note(binary.BigEndian.Uint32(b[sctpHeader+8:]))
 	}
 	return g.Conn.Write(b)
+}
+
+// note takes the window that the peer is told, from which follows what waits.
+func (g *guard) note(window uint32) {
+	if full := window == 0; full != g.closed.Load() {
+		g.closed.Store(full)
+	}
+	waits := max(0, receiveBuffer-int64(window))
+	g.full.Store(waits<<32 | int64(g.taken.Load()))
+	switch held := g.held(); {
+	case held < g.told:
+		g.told = held
+	case held-g.told >= heldStep:
+		g.told = held
+		g.weigh()
+	}
+}
+
+// held is about how many bytes of memory the messages take that have come and were not read.
+func (g *guard) held() int64 {
+	full := g.full.Load()
+	since := g.taken.Load() - uint32(full)
+	return max(0, full>>32-int64(since)) + int64(g.ahead.Load())*messageCost
 }
 
 // rules is what a peer may send, and has sent of what is counted.
@@ -90,6 +134,9 @@ type rules struct {
 	now    func() time.Time
 
 	starts    map[uint16]uint32 // by number: which fragment of an incomplete message came first
+	seen      uint32            // how many messages had been read when the last packet came,
+	ahead     int32             // and how many have come above these
+	waste     int               // bytes that are kept with data, above the data
 	overrun   int               // bytes that came while the window was closed
 	handshake int               // chunks of a set-up
 	beats     int               // heartbeats since beatsFrom
@@ -111,7 +158,9 @@ func (r *rules) packet(b []byte, read uint32, closed bool) (pass bool, err error
 	if !closed {
 		r.overrun = 0
 	}
+	r.ahead, r.seen = max(0, r.ahead-int32(read-r.seen)), read
 	pass = true
+	data, payload := 0, 0
 	for rest := b[sctpHeader:]; len(rest) > 0; {
 		if len(rest) < chunkHeader {
 			return false, fmt.Errorf("%d bytes follow the last chunk of a packet", len(rest))
@@ -125,9 +174,24 @@ func (r *rules) packet(b []byte, read uint32, closed bool) (pass bool, err error
 			return false, err
 		}
 		pass = pass && worth
+		if rest[0] == chunkData || rest[0] == chunkIData {
+			data += size
+			payload += size - dataHeader
+		}
 		rest = rest[min((size+3)&^3, len(rest)):]
 	}
+	if data > 0 {
+		return pass, r.beside(len(b)-sctpHeader-data, payload)
+	}
 	return pass, nil
+}
+
+// beside counts what a packet with data has beside it.
+func (r *rules) beside(bytes, payload int) error {
+	if r.waste = max(0, r.waste+max(0, bytes-maxBeside)-payload); r.waste > maxWaste {
+		return errors.New("packets of little data and much beside it")
+	}
+	return nil
 }
 
 func (r *rules) chunk(c []byte, read uint32, closed bool) (pass bool, err error) {
@@ -165,10 +229,10 @@ func (r *rules) data(c []byte, read uint32, closed bool) error {
 		return fmt.Errorf("data of the stream %d: the one data channel is %d", stream, r.stream)
 	}
 	if c[1]&unordered != 0 {
-		return fmt.Errorf("unordered data")
+		return errors.New("unordered data")
 	}
 	if r.reset && int32(tsn-r.lastTSN) > 0 {
-		return fmt.Errorf("data after the end of the stream")
+		return errors.New("data after the end of the stream")
 	}
 	if c[1]&last == 0 && len(c)-header < minFragment {
 		return fmt.Errorf("a fragment of %d bytes, at least %d", len(c)-header, minFragment)
@@ -179,8 +243,8 @@ func (r *rules) data(c []byte, read uint32, closed bool) error {
 		}
 	}
 	if c[0] == chunkIData {
-		if ahead := int32(binary.BigEndian.Uint32(c[12:]) - read); ahead >= maxUnread {
-			return fmt.Errorf("a message that is %d ahead of those that were read, at most %d", ahead, maxUnread)
+		if err := r.number(int32(binary.BigEndian.Uint32(c[12:]) - read)); err != nil {
+			return err
 		}
 		if n := binary.BigEndian.Uint32(c[16:]); c[1]&first == 0 && n >= maxFragments {
 			return fmt.Errorf("a message of more than %d fragments", maxFragments)
@@ -189,13 +253,22 @@ func (r *rules) data(c []byte, read uint32, closed bool) error {
 	}
 	number := binary.BigEndian.Uint16(c[10:])
 	ahead := int16(number - uint16(read))
-	if ahead >= maxUnread {
-		return fmt.Errorf("a message that is %d ahead of those that were read, at most %d", ahead, maxUnread)
+	if err := r.number(int32(ahead)); err != nil {
+		return err
 	}
 	if c[1]&(first|last) == first|last || ahead < 0 {
 		return nil
 	}
 	return r.fragment(number, tsn, uint16(read))
+}
+
+// number checks a message's number, from the first that was not read on.
+func (r *rules) number(ahead int32) error {
+	if ahead >= maxUnread {
+		return fmt.Errorf("a message that is %d ahead of those that were read, at most %d", ahead, maxUnread)
+	}
+	r.ahead = max(r.ahead, ahead+1)
+	return nil
 }
 
 // fragment checks that the fragments of a message, which are numbered one after the other, are not too many.
@@ -251,7 +324,7 @@ func (r *rules) reconfig(b []byte) error {
 			}
 			id, last := binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[12:])
 			if r.reset && id != r.resetID {
-				return fmt.Errorf("a second reset")
+				return errors.New("a second reset")
 			}
 			r.reset, r.resetID, r.lastTSN = true, id, last
 		case paramReconfigResponse:

@@ -154,6 +154,14 @@ func TestCountedRules(t *testing.T) {
 		t.Errorf("more than there is room for: %v", err)
 	}
 	r = rules{now: r.now}
+	padded := sctpPacket(plain(whole, 5, 0, 0, 1), chunkOf(132, 0, make([]byte, 1000)...))
+	for err, i := error(nil), 0; err == nil; i++ {
+		if i > 2*maxWaste/1000 {
+			t.Fatal("any number of packets with little data and much beside it")
+		}
+		_, err = r.packet(padded, 0, false)
+	}
+	r = rules{now: r.now}
 	for i := range 10 * maxOverrun / 1000 {
 		if _, err := r.packet(part, 0, i%1000 != 999); err != nil {
 			t.Fatal(i, err)

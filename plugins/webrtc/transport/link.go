@@ -108,7 +108,7 @@ func (s *setup) establish(ctx context.Context, remote remoteDescription) error {
 	}
 	below.settled.Store(true)
 	s.t.mux.proven(s.peer)
-	g := newGuard(secured, streamOf(s.peer.Role, client), s.watch.end)
+	g := newGuard(secured, streamOf(s.peer.Role, client), s.watch.end, s.t.weigh)
 	a, err := sctp.ClientContext(ctx, sctp.Config{
 		NetConn: g, MaxReceiveBufferSize: receiveBuffer, LoggerFactory: s.t.loggers,
 		EnableZeroChecksum: true, // DTLS leaves nothing for a checksum to find (RFC 9653); used where the peer knows it too
@@ -236,7 +236,7 @@ func (s *setup) stream(a *sctp.Association, g *guard) (*sctp.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data channel: %w", err)
 	}
-	g.read.Add(1)
+	g.took(n)
 	if kind != sctp.PayloadTypeWebRTCDCEP {
 		return nil, errors.New("the peer sends data before it has opened a data channel")
 	}

@@ -98,7 +98,10 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	s, err := parseOptions(json.RawMessage(`{"listen":"127.0.0.1:0","ice_servers":[{"urls":["stun:127.0.0.1:3478"]}],"loopback":false}`))
-	if err != nil || s.loopback || len(s.servers) != 1 {
+	if err != nil || s.loopback || !s.private || len(s.servers) != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if s, err := parseOptions(json.RawMessage(`{"private":false}`)); err != nil || s.private || !s.loopback {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if _, err := open(p2p.Config{Options: json.RawMessage(`{"listen":"192.0.2.1:9"}`)}); err == nil || !strings.Contains(err.Error(), "192.0.2.1:9") {
@@ -150,7 +153,9 @@ func FuzzDescription(f *testing.F) {
 		if d, err := parseDescription(raw, "offer"); err == nil && (d.ufrag == "" || len(d.socket) > 64) {
 			t.Fatalf("%+v", d)
 		}
-		_, _ = parseCandidate(raw)
+		if c, err := parseCandidate(raw); err == nil {
+			readable(t, c)
+		}
 	})
 }
 

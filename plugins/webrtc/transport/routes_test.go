@@ -9,7 +9,7 @@ import (
 	"github.com/pion/stun"
 )
 
-// question is a check, as the library sends it.
+// checkOf is a check, as the library sends it.
 func checkOf(t testing.TB) *stun.Message {
 	t.Helper()
 	m, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername("theirs:mine"))

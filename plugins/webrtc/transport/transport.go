@@ -48,6 +48,7 @@ type Transport struct {
 	loggers  logFactory    // the library's
 	policy   reach.Policy  // which addresses peers may name
 	id       string        // names the one socket to peers
+	maxHeld  int64         // bytes of what has come and was not read, of all channels
 
 	certificate  tls.Certificate
 	fingerprints []fingerprint // of it
@@ -81,7 +82,7 @@ func open(c p2p.Config) (*Transport, error) {
 	}
 	_ = socket.SetReadBuffer(socketBuffer) // as much as the system allows
 	_ = socket.SetWriteBuffer(socketBuffer)
-	t := &Transport{settings: s, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text()}
+	t := &Transport{settings: s, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text(), maxHeld: maxHeld}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	if err := t.prepare(); err != nil {
 		t.cancel()
@@ -200,6 +201,25 @@ func (t *Transport) keep(c *channel) error {
 	}
 	t.channels[c] = struct{}{}
 	return nil
+}
+
+// weigh ends the channel whose peer has sent most of what waits to be read, where that is too much in all.
+func (t *Transport) weigh() {
+	t.mu.Lock()
+	var most *channel
+	var held, all int64
+	for c := range t.channels {
+		n := c.guard.held()
+		all += n
+		if n >= held {
+			most, held = c, n
+		}
+	}
+	t.mu.Unlock()
+	if all > t.maxHeld && most != nil {
+		most.end(fmt.Errorf("all peers together have sent %d MiB that have not been read, this one the most, %d: at most %d",
+			all>>20, held>>20, t.maxHeld>>20))
+	}
 }
 
 func (t *Transport) forget(c *channel) {
