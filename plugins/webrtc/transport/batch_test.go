@@ -210,7 +210,7 @@ func TestFirstPacketsAtOnce(t *testing.T) {
 	c := part(t, m, "mine", "127.0.0.1").(*muxConn)
 	hello := request(t, "mine")
 	b := append(append(bytes.Clone(hello), request(t, "his!")...), hello...)
-	b = append(b, dtls("early")...)
+	b = append(b, record("early")...)
 	m.deliver(b, len(hello), netip.MustParseAddrPort("127.0.0.1:9"))
 	m.deliver(numbered(1, largestPacket+1), largestPacket+1, netip.MustParseAddrPort("127.0.0.1:9"))
 	got := make([]byte, 2000)

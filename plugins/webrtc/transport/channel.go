@@ -10,10 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/datachannel"
-	"github.com/pion/webrtc/v3"
+	"github.com/pion/sctp"
 
 	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/p2p"
 )
 
 const (
@@ -37,8 +37,9 @@ var messages = sync.Pool{New: func() any {
 type channel struct {
 	transport *Transport
 	claims    []string
-	pc        *webrtc.PeerConnection
-	stream    *datachannel.DataChannel
+	link      *link
+	guard     *guard
+	stream    *sctp.Stream
 
 	drained chan struct{} // has a token when little waits in the library
 	out     []byte        // the message that Send is filling; of messages
@@ -48,15 +49,18 @@ type channel struct {
 	left  []byte // what of in has not been read
 	frame []byte // the frame given out last
 
+	acknowledged bool // the peer has said that it has the data channel
+
 	once sync.Once
 	done chan struct{} // closed when the channel has ended
 	why  error         // before that
 }
 
-func newChannel(s *setup, stream *datachannel.DataChannel) *channel {
+func newChannel(s *setup, stream *sctp.Stream, g *guard) *channel {
 	c := &channel{
-		transport: s.t, claims: s.claims, pc: s.pc, stream: stream, drained: make(chan struct{}, 1), done: make(chan struct{}),
-		in: make([]byte, smallRoom),
+		transport: s.t, claims: s.claims, link: s.link, guard: g, stream: stream,
+		drained: make(chan struct{}, 1), done: make(chan struct{}), in: make([]byte, smallRoom),
+		acknowledged: s.peer.Role == p2p.Handler,
 	}
 	stream.SetBufferedAmountLowThreshold(lowWater)
 	stream.OnBufferedAmountLow(func() {
@@ -65,16 +69,7 @@ func newChannel(s *setup, stream *datachannel.DataChannel) *channel {
 		default:
 		}
 	})
-	s.pc.OnICECandidate(func(*webrtc.ICECandidate) {}) // the set-up is over: let go of it
-	s.pc.OnDataChannel(func(*webrtc.DataChannel) {})
-	s.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
-		switch state {
-		case webrtc.PeerConnectionStateFailed:
-			c.end(errors.New("the peer does not answer any more"))
-		case webrtc.PeerConnectionStateClosed:
-			c.end(io.EOF)
-		}
-	})
+	s.watch.pass(c.end)
 	return c
 }
 
@@ -144,7 +139,7 @@ func (c *channel) flush(ctx context.Context) error {
 		return c.ended()
 	default:
 	}
-	if _, err := c.stream.Write(c.out); err != nil {
+	if _, err := c.stream.WriteSCTP(c.out, sctp.PayloadTypeWebRTCBinary); err != nil {
 		c.end(err)
 		return c.ended()
 	}
@@ -229,11 +224,7 @@ func (c *channel) next(ctx context.Context) (int, error) {
 		return 0, c.ended()
 	default:
 	}
-	n, err := c.stream.Read(c.in)
-	if errors.Is(err, io.ErrShortBuffer) && len(c.in) < largeRoom { // the message is still there
-		c.in = make([]byte, largeRoom)
-		n, err = c.stream.Read(c.in)
-	}
+	n, err := c.take()
 	if !stop() {
 		<-fired
 	}
@@ -249,6 +240,34 @@ func (c *channel) next(ctx context.Context) (int, error) {
 		c.end(io.EOF)
 	}
 	return 0, c.ended()
+}
+
+// take waits for the next message of data.
+func (c *channel) take() (int, error) {
+	for {
+		n, kind, err := c.stream.ReadSCTP(c.in)
+		if errors.Is(err, io.ErrShortBuffer) && len(c.in) < largeRoom { // the message is still there
+			c.in = make([]byte, largeRoom)
+			n, kind, err = c.stream.ReadSCTP(c.in)
+		}
+		if err != nil {
+			if errors.Is(err, io.ErrShortBuffer) {
+				c.end(fmt.Errorf("the peer broke the protocol: a message of more than %d bytes", largeRoom))
+			}
+			return 0, err
+		}
+		c.guard.took(n)
+		switch {
+		case kind == sctp.PayloadTypeWebRTCBinary:
+			return n, nil
+		case kind == sctp.PayloadTypeWebRTCDCEP && n >= 1 && n <= maxAck && c.in[0] == dcepAck && !c.acknowledged:
+			c.acknowledged = true
+		default:
+			err := fmt.Errorf("the peer broke the protocol: a message of %d bytes that is no data (%s)", n, kind)
+			c.end(err)
+			return 0, err
+		}
+	}
 }
 
 // ended is why the channel has ended; it has.
@@ -274,7 +293,7 @@ func (c *channel) end(why error) {
 
 func (c *channel) closeConnection() {
 	_ = c.stream.Close() // resets the stream: the other side reads io.EOF
-	_ = c.pc.GracefulClose()
+	c.link.shut()
 	c.transport.release(c.claims...)
 }
 

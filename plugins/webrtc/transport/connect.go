@@ -5,30 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync"
 
-	"github.com/pion/datachannel"
-	"github.com/pion/webrtc/v3"
+	"github.com/pion/ice/v2"
 
 	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/udp/reach"
 )
-
-// label names the data channel (specification, "WebRTC details").
-const label = "P2PChannel"
 
 // setup is one Connect.
 type setup struct {
 	t       *Transport
-	pc      *webrtc.PeerConnection
 	peer    p2p.Peer
 	signals p2p.Signals
 	claims  []string
 	socket  string // the name of the shared socket, where this connection uses it
 
-	early      []webrtc.ICECandidateInit // of the peer, before its description
-	count      int                       // candidates of the peer
-	candidates chan *webrtc.ICECandidate // found here
-	opened     chan *channel
+	link  *link
+	watch *watch
+	own   session          // of this side
+	reach reach.Candidates // that the peer has named
+
+	early      []string           // candidates of the peer, before its description
+	count      int                // candidates of the peer
+	candidates chan ice.Candidate // found here
+	opened     chan opened
 	failed     chan error
 }
 
@@ -43,10 +45,12 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	defer context.AfterFunc(t.ctx, func() { cancel(errClosed) })()
 	s := &setup{
 		t: t, peer: peer, signals: signals,
-		candidates: make(chan *webrtc.ICECandidate, maxCandidates),
-		opened:     make(chan *channel, 1),
+		reach:      reach.Candidates{Policy: t.policy},
+		candidates: make(chan ice.Candidate, maxCandidates),
+		opened:     make(chan opened, 1),
 		failed:     make(chan error, 4),
 	}
+	s.watch = &watch{tell: s.report}
 	c, err := s.run(ctx)
 	if err == nil {
 		if err = t.keep(c); err == nil {
@@ -56,8 +60,8 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 		_ = c.Close() // which releases the claims
 		s.claims = nil
 	}
-	if s.pc != nil {
-		_ = s.pc.GracefulClose()
+	if s.link != nil {
+		s.link.shut()
 	}
 	t.release(s.claims...)
 	if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && cause != nil {
@@ -66,19 +70,48 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	return nil, fmt.Errorf("webrtc: connect to %s: %w", peer.Remote, err)
 }
 
-// open makes the connection; names are what it is with.
-func (s *setup) open(names ...string) (err error) {
+// open makes what the connection runs over; names are what it is with. mid names the media section.
+func (s *setup) open(mid string, names ...string) error {
 	s.claims = names
-	api := s.t.apart
-	if s.t.claim(names...) {
-		api, s.socket = s.t.shared, s.t.id
+	shared := s.t.claim(names...)
+	if shared {
+		s.socket = s.t.id
 	}
-	if s.pc, err = api.NewPeerConnection(s.t.config); err != nil {
+	agent, err := s.t.agent(s.peer, shared)
+	if err != nil {
 		return err
 	}
-	s.watch()
-	return nil
+	s.link = &link{agent: agent}
+	s.own = session{fingerprints: s.t.fingerprints, mid: mid}
+	if s.own.ufrag, s.own.password, err = agent.GetLocalUserCredentials(); err != nil {
+		return err
+	}
+	if err := agent.OnCandidate(s.found); err != nil {
+		return err
+	}
+	return agent.OnConnectionStateChange(s.changed)
 }
+
+// found takes an address of this side.
+func (s *setup) found(c ice.Candidate) {
+	if c == nil {
+		return
+	}
+	select {
+	case s.candidates <- c:
+	default: // more addresses than a peer would try
+	}
+}
+
+// changed takes what becomes of the way to the peer.
+func (s *setup) changed(state ice.ConnectionState) {
+	if state == ice.ConnectionStateFailed {
+		s.watch.end(errUnanswered)
+	}
+}
+
+// errUnanswered is the end of a link, and of the attempt to have one.
+var errUnanswered = errors.New("the peer does not answer, or not any more: no pair of addresses works")
 
 // run exchanges the signals until the channel is open. No signal is used when it has returned.
 func (s *setup) run(ctx context.Context) (*channel, error) {
@@ -88,30 +121,39 @@ func (s *setup) run(ctx context.Context) (*channel, error) {
 	defer stop()
 	remote := "runtime " + string(s.peer.Remote)
 	if s.peer.Role == p2p.Requester {
-		if err := s.open(remote); err != nil {
+		if err := s.open("0", remote); err != nil {
 			return nil, err
 		}
-		if err := s.offer(ctx); err != nil {
+		if err := s.describe(ctx, "offer", "actpass"); err != nil {
 			return nil, err
 		}
-		wg.Go(func() { s.report(s.awaitAnswer(signalling)) })
+		wg.Go(func() {
+			answer, err := s.awaitAnswer(signalling)
+			if err != nil {
+				s.report(err)
+				return
+			}
+			wg.Go(func() { s.report(s.establish(signalling, answer)) })
+			s.report(s.follow(signalling))
+		})
 	} else {
-		offer, err := s.description(ctx, webrtc.SDPTypeOffer)
+		offer, err := s.description(ctx, "offer")
 		if err != nil {
 			return nil, err
 		}
-		if err := s.open(remote, "socket "+offer.socket); err != nil {
+		if err := s.open(offer.mid, remote, "socket "+offer.socket); err != nil {
 			return nil, err
 		}
 		if err := s.answer(ctx, offer); err != nil {
 			return nil, err
 		}
+		wg.Go(func() { s.report(s.establish(signalling, offer)) })
 		wg.Go(func() { s.report(s.follow(signalling)) })
 	}
 	wg.Go(func() { s.report(s.trickle(signalling)) })
 	select {
-	case c := <-s.opened:
-		return c, nil
+	case o := <-s.opened:
+		return newChannel(s, o.stream, o.guard), nil
 	case err := <-s.failed:
 		return nil, err
 	case <-ctx.Done():
@@ -130,95 +172,35 @@ func (s *setup) report(err error) {
 	}
 }
 
-// watch has the library tell what happens.
-func (s *setup) watch() {
-	s.pc.OnICECandidate(func(c *webrtc.ICECandidate) {
-		if c == nil {
-			return
-		}
-		select {
-		case s.candidates <- c:
-		default: // more addresses than a peer would try
-		}
-	})
-	s.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
-		if state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
-			s.report(fmt.Errorf("the connection is %s: no pair of addresses works, or the certificate is not the one that was signalled", state))
-		}
-	})
-	if s.peer.Role == p2p.Handler {
-		s.pc.OnDataChannel(func(dc *webrtc.DataChannel) {
-			if dc.Label() == label {
-				s.await(dc)
-			}
-		})
-	}
-}
-
-// await has the channel given over when it is open.
-func (s *setup) await(dc *webrtc.DataChannel) {
-	dc.OnOpen(func() {
-		raw, err := dc.Detach()
-		if err != nil {
-			s.report(fmt.Errorf("data channel: %w", err))
-			return
-		}
-		stream, ok := raw.(*datachannel.DataChannel)
-		if !ok {
-			s.report(fmt.Errorf("data channel of unknown type %T", raw))
-			return
-		}
-		select {
-		case s.opened <- newChannel(s, stream):
-		default: // a second channel of the same name
-		}
-	})
-}
-
-// offer makes the data channel and this side's description, as Requester.
-func (s *setup) offer(ctx context.Context) error {
-	dc, err := s.pc.CreateDataChannel(label, nil)
-	if err != nil {
-		return fmt.Errorf("data channel: %w", err)
-	}
-	s.await(dc)
-	d, err := s.pc.CreateOffer(nil)
-	if err != nil {
-		return fmt.Errorf("offer: %w", err)
-	}
-	return s.describe(ctx, d)
-}
-
-// answer applies the offer and makes this side's description, as Handler.
+// answer takes the offer and makes this side's description, as Handler.
 func (s *setup) answer(ctx context.Context, offer remoteDescription) error {
-	if err := s.apply(offer); err != nil {
+	client, err := s.role(offer)
+	if err != nil {
 		return err
 	}
-	d, err := s.pc.CreateAnswer(nil)
-	if err != nil {
-		return fmt.Errorf("answer: %w", err)
+	s.apply(offer)
+	if client {
+		return s.describe(ctx, "answer", "active")
 	}
-	return s.describe(ctx, d)
+	return s.describe(ctx, "answer", "passive")
 }
 
-// describe sets and sends this side's description; gathering starts with it.
-func (s *setup) describe(ctx context.Context, d webrtc.SessionDescription) error {
-	if err := s.pc.SetLocalDescription(d); err != nil {
-		return fmt.Errorf("own description: %w", err)
+// describe sends this side's description, and begins to look for its addresses.
+func (s *setup) describe(ctx context.Context, kind, setup string) error {
+	s.own.setup = setup
+	value := encodeDescription(kind, s.own.text(rand.Uint64()), s.socket)
+	if err := s.signals.Send(ctx, p2p.Signal{Kind: p2p.Description, Value: value}); err != nil {
+		return err
 	}
-	return s.signals.Send(ctx, p2p.Signal{Kind: p2p.Description, Value: encodeDescription(d, s.socket)})
+	return s.link.agent.GatherCandidates()
 }
 
-// apply sets the other side's description, and the candidates that overtook it.
-func (s *setup) apply(d remoteDescription) error {
-	if err := s.pc.SetRemoteDescription(d.SessionDescription); err != nil {
-		return fmt.Errorf("the other side's description: %w", err)
-	}
-	for _, c := range s.early {
-		_ = s.pc.AddICECandidate(c) // one that makes no sense must not cost the connection
+// apply takes the candidates of the other side's description, and those that overtook it.
+func (s *setup) apply(d remoteDescription) {
+	for _, c := range append(d.candidates, s.early...) {
+		s.named(c)
 	}
 	s.early = nil
-	return nil
 }
 
 // trickle sends candidates as they are found.
@@ -226,7 +208,7 @@ func (s *setup) trickle(ctx context.Context) error {
 	for {
 		select {
 		case c := <-s.candidates:
-			if err := s.signals.Send(ctx, p2p.Signal{Kind: p2p.Candidate, Value: encodeCandidate(c.ToJSON())}); err != nil {
+			if err := s.signals.Send(ctx, p2p.Signal{Kind: p2p.Candidate, Value: encodeCandidate(c)}); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -235,20 +217,17 @@ func (s *setup) trickle(ctx context.Context) error {
 	}
 }
 
-// awaitAnswer takes the answer and what follows it.
-func (s *setup) awaitAnswer(ctx context.Context) error {
-	answer, err := s.description(ctx, webrtc.SDPTypeAnswer)
-	if err != nil {
-		return err
+// awaitAnswer takes the answer.
+func (s *setup) awaitAnswer(ctx context.Context) (remoteDescription, error) {
+	answer, err := s.description(ctx, "answer")
+	if err == nil {
+		s.apply(answer)
 	}
-	if err := s.apply(answer); err != nil {
-		return err
-	}
-	return s.follow(ctx)
+	return answer, err
 }
 
 // description receives until the other side's description is there.
-func (s *setup) description(ctx context.Context, due webrtc.SDPType) (remoteDescription, error) {
+func (s *setup) description(ctx context.Context, due string) (remoteDescription, error) {
 	for {
 		signal, err := s.receive(ctx)
 		if err != nil {
@@ -271,7 +250,7 @@ func (s *setup) follow(ctx context.Context) error {
 			return err
 		}
 		if c, ok := s.candidate(signal); ok {
-			_ = s.pc.AddICECandidate(c)
+			s.named(c)
 		}
 	}
 }
@@ -285,9 +264,9 @@ func (s *setup) receive(ctx context.Context) (p2p.Signal, error) {
 }
 
 // candidate reads a candidate of the peer; what makes no sense, or is too many, is left out.
-func (s *setup) candidate(signal p2p.Signal) (webrtc.ICECandidateInit, bool) {
+func (s *setup) candidate(signal p2p.Signal) (string, bool) {
 	if signal.Kind != p2p.Candidate || s.count >= maxCandidates {
-		return webrtc.ICECandidateInit{}, false
+		return "", false
 	}
 	s.count++
 	c, err := parseCandidate(signal.Value)

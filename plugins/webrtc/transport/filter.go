@@ -76,9 +76,11 @@ func wellFormedAddress(v []byte) bool {
 	return false
 }
 
-// filteredNet makes the library's own sockets, toward STUN and TURN servers, filtered ones.
+// filteredNet makes the library's own sockets filtered ones: those toward STUN and TURN servers, and those of a connection
+// that does not use the one socket.
 type filteredNet struct {
 	transport.Net
+	gate *gate
 }
 
 func (n filteredNet) ListenPacket(network, address string) (net.PacketConn, error) {
@@ -86,7 +88,7 @@ func (n filteredNet) ListenPacket(network, address string) (net.PacketConn, erro
 	if err != nil {
 		return nil, err
 	}
-	return filteredPacketConn{c}, nil
+	return filteredPacketConn{c, n.gate}, nil
 }
 
 func (n filteredNet) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, error) {
@@ -94,7 +96,7 @@ func (n filteredNet) ListenUDP(network string, at *net.UDPAddr) (transport.UDPCo
 	if err != nil {
 		return nil, err
 	}
-	return filteredUDPConn{c}, nil
+	return filteredUDPConn{c, n.gate}, nil
 }
 
 func (n filteredNet) DialUDP(network string, local, remote *net.UDPAddr) (transport.UDPConn, error) {
@@ -102,24 +104,51 @@ func (n filteredNet) DialUDP(network string, local, remote *net.UDPAddr) (transp
 	if err != nil {
 		return nil, err
 	}
-	return filteredUDPConn{c}, nil
+	return filteredUDPConn{c, n.gate}, nil
 }
 
 type filteredPacketConn struct {
 	net.PacketConn
+	gate *gate
+}
+
+func (c filteredPacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	if !c.gate.leaves(b, to) {
+		return len(b), nil
+	}
+	return c.PacketConn.WriteTo(b, to)
 }
 
 func (c filteredPacketConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
 		n, from, err := c.PacketConn.ReadFrom(b)
-		if err != nil || wellFormed(b[:n], true) {
+		if err != nil {
 			return n, from, err
+		}
+		if wellFormed(b[:n], true) {
+			c.gate.heard(b[:n], from)
+			return n, from, nil
 		}
 	}
 }
 
 type filteredUDPConn struct {
 	transport.UDPConn
+	gate *gate
+}
+
+func (c filteredUDPConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	if !c.gate.leaves(b, to) {
+		return len(b), nil
+	}
+	return c.UDPConn.WriteTo(b, to)
+}
+
+func (c filteredUDPConn) WriteToUDP(b []byte, to *net.UDPAddr) (int, error) {
+	if !c.gate.leaves(b, to) {
+		return len(b), nil
+	}
+	return c.UDPConn.WriteToUDP(b, to)
 }
 
 func (c filteredUDPConn) Read(b []byte) (int, error) {
@@ -134,8 +163,12 @@ func (c filteredUDPConn) Read(b []byte) (int, error) {
 func (c filteredUDPConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
 		n, from, err := c.UDPConn.ReadFrom(b)
-		if err != nil || wellFormed(b[:n], true) {
+		if err != nil {
 			return n, from, err
+		}
+		if wellFormed(b[:n], true) {
+			c.gate.heard(b[:n], from)
+			return n, from, nil
 		}
 	}
 }
@@ -143,8 +176,12 @@ func (c filteredUDPConn) ReadFrom(b []byte) (int, net.Addr, error) {
 func (c filteredUDPConn) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
 	for {
 		n, from, err := c.UDPConn.ReadFromUDP(b)
-		if err != nil || wellFormed(b[:n], true) {
+		if err != nil {
 			return n, from, err
+		}
+		if wellFormed(b[:n], true) {
+			c.gate.heard(b[:n], from)
+			return n, from, nil
 		}
 	}
 }

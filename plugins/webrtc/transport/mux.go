@@ -13,12 +13,14 @@ import (
 
 	"github.com/protofly/protofly/sdk/poll"
 	"github.com/protofly/protofly/sdk/udp"
+	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
 const (
 	largestPacket = 8 << 10 // of what the library takes
 	smallPacket   = 1500    // what nearly all fit in
-	maxAddresses  = 256     // of a peer, that packets are sent to
+	maxAddresses  = 64      // of a peer at once, that packets are sent to
+	maxStrange    = 256     // of a peer in all, that nobody has sent to before they were heard
 )
 
 // mux shares the one socket between the connections. The library's own takes packets for any of the addresses of a
@@ -26,34 +28,46 @@ const (
 // to an address from which nothing had been asked: then it needs several times 200 ms to agree on a way, or does not.
 // Here one of a connection's readers, for each kind of address, has all packets; the others only send. Nothing is lost
 // by that, because the socket is the same and the system chooses the address that a packet is sent from.
+//
+// Peers name the addresses that packets are sent to, and so may name each other's: routes.go says whose packets are whose,
+// and what may be sent where nobody has answered.
 type mux struct {
 	raw    *net.UDPConn
 	source *udp.Reader
 	out    *outbox // what is sent at once, where the system can
 	uses   func(name string) bool
 	loop   bool // loopback addresses are offered
+	policy reach.Policy
 
 	reader, sender sync.WaitGroup
 
 	mu     sync.RWMutex
 	byName map[muxName]*muxConn
-	routes map[netip.AddrPort]route // by the address of the peer
+	routes map[netip.AddrPort]*route // by the address of the peer
+	asked  map[transaction]question
+	budget *reach.Budget
 	closed bool
 }
 
-// muxName is how a packet of an address that is not known yet says for whom it is.
+// muxName is how a packet says for whom it is.
 type muxName struct {
 	ufrag string // of this side
 	six   bool
 }
 
-// route is where packets of an address go.
-type route struct {
-	to   *muxConn
-	from *net.UDPAddr // the address, as the library wants it
+// peersMux is the mux for the connections with one peer.
+type peersMux struct {
+	*mux
+	peer string
 }
 
-var _ ice.UDPMux = (*mux)(nil)
+var _ ice.UDPMux = peersMux{}
+
+// GetConn returns what a connection uses the socket with, at one of the addresses. The first for a kind of address
+// reads, the others only send.
+func (m peersMux) GetConn(ufrag string, at net.Addr) (net.PacketConn, error) {
+	return m.part(ufrag, m.peer, at)
+}
 
 // newMux starts to read the socket.
 func newMux(socket *net.UDPConn, s *settings) (*mux, error) {
@@ -63,7 +77,9 @@ func newMux(socket *net.UDPConn, s *settings) (*mux, error) {
 	}
 	m := &mux{
 		raw: socket, source: source, out: newOutbox(socket), uses: s.uses, loop: s.loopback,
-		byName: map[muxName]*muxConn{}, routes: map[netip.AddrPort]route{},
+		policy: reach.Policy{Loopback: s.loopback, Private: s.private, Broadcasts: broadcasts()},
+		byName: map[muxName]*muxConn{}, routes: map[netip.AddrPort]*route{}, asked: map[transaction]question{},
+		budget: reach.NewBudget(limits()),
 	}
 	m.reader.Go(m.read)
 	if m.out != nil {
@@ -130,9 +146,7 @@ func offered(ip net.IP, loopback bool) bool {
 	return !ip.IsLoopback() && !ip.IsLinkLocalUnicast()
 }
 
-// GetConn returns what a connection uses the socket with, at one of the addresses. The first for a kind of address
-// reads, the others only send.
-func (m *mux) GetConn(ufrag string, at net.Addr) (net.PacketConn, error) {
+func (m *mux) part(ufrag, peer string, at net.Addr) (net.PacketConn, error) {
 	udp, ok := at.(*net.UDPAddr)
 	if !ok {
 		return nil, errors.New("not a UDP address")
@@ -146,7 +160,7 @@ func (m *mux) GetConn(ufrag string, at net.Addr) (net.PacketConn, error) {
 	if c := m.byName[name]; c != nil {
 		return sender{c}, nil
 	}
-	c := &muxConn{mux: m, name: name, arrived: make(chan struct{}, 1)}
+	c := &muxConn{mux: m, name: name, peer: peer, arrived: make(chan struct{}, 1)}
 	m.byName[name] = c
 	return c, nil
 }
@@ -186,6 +200,7 @@ const maxWaiting = 4 << 20
 type muxConn struct {
 	mux     *mux
 	name    muxName
+	peer    string
 	arrived chan struct{} // holds a token when packets wait, or c is closed
 	single  atomic.Bool   // packets to the peer do not go at once
 
@@ -194,7 +209,11 @@ type muxConn struct {
 	waiting     int // bytes
 	closed      bool
 
-	addresses []netip.AddrPort // that routes have; guarded by mux.mu
+	addresses []netip.AddrPort // that it has sent to and routes have, the oldest first; guarded by mux.mu
+	strange   int              // addresses that were heard before; these too are guarded by mux.mu
+	asked     []transaction    // that are in mux.asked, the oldest first
+	creditAt  netip.AddrPort   // where requests have come from,
+	credit    int              // and how many checks may go there for that
 }
 
 // put adds packets for the reader, all of the size but the last, which may be smaller. Those that are not well-formed
@@ -264,19 +283,22 @@ func (c *muxConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
-// WriteTo sends a packet; what comes from its address is this connection's from then on.
-func (c *muxConn) WriteTo(b []byte, to net.Addr) (int, error) {
+// WriteTo sends a packet, if it may be sent there.
+func (c *muxConn) WriteTo(b []byte, to net.Addr) (int, error) { return c.write(b, to, true) }
+
+func (c *muxConn) write(b []byte, to net.Addr, reads bool) (int, error) {
 	udp, ok := to.(*net.UDPAddr)
 	if !ok {
 		return 0, errors.New("not a UDP address")
 	}
 	key := routeKey(udp)
-	c.mux.mu.RLock()
-	mine := c.mux.routes[key].to == c
-	c.mux.mu.RUnlock()
-	if !mine {
-		if err := c.claim(key, udp); err != nil {
+	if isSTUN(b) || !c.mux.owned(key, c) {
+		send, err := c.mux.leaves(b, key, udp, c, reads)
+		if err != nil {
 			return 0, err
+		}
+		if !send {
+			return len(b), nil // as if the network had lost it
 		}
 	}
 	if o := c.mux.out; o != nil {
@@ -291,21 +313,6 @@ func (c *muxConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	return c.mux.raw.WriteToUDPAddrPort(b, key)
 }
 
-// claim makes packets of the address this connection's.
-func (c *muxConn) claim(key netip.AddrPort, address *net.UDPAddr) error {
-	c.mux.mu.Lock()
-	defer c.mux.mu.Unlock()
-	if c.mux.byName[c.name] != c {
-		return net.ErrClosed
-	}
-	if len(c.addresses) >= maxAddresses {
-		return errors.New("too many addresses of one peer")
-	}
-	c.addresses = append(c.addresses, key)
-	c.mux.routes[key] = route{c, address}
-	return nil
-}
-
 // Close ends the connection's use of the socket.
 func (c *muxConn) Close() error {
 	c.mux.mu.Lock()
@@ -313,11 +320,12 @@ func (c *muxConn) Close() error {
 		delete(c.mux.byName, c.name)
 	}
 	for _, key := range c.addresses {
-		if c.mux.routes[key].to == c {
-			delete(c.mux.routes, key)
-		}
+		c.mux.leave(key, c)
 	}
-	c.addresses = nil
+	for _, id := range c.asked {
+		delete(c.mux.asked, id)
+	}
+	c.addresses, c.asked = nil, nil
 	c.mux.mu.Unlock()
 	c.mu.Lock()
 	c.closed = true
@@ -337,6 +345,9 @@ func (c *muxConn) SetWriteDeadline(time.Time) error { return nil }
 
 // sender is a further address of a connection: it only sends, and has no reader that would cost memory.
 type sender struct{ *muxConn }
+
+// WriteTo leaves out checks of an address where nobody has answered yet: they would be what the one that reads sends.
+func (c sender) WriteTo(b []byte, to net.Addr) (int, error) { return c.write(b, to, false) }
 
 // ReadFrom has nothing, so that the library does not ask again.
 func (sender) ReadFrom([]byte) (int, net.Addr, error) { return 0, nil, net.ErrClosed }

@@ -9,7 +9,6 @@ import (
 	"path"
 
 	"github.com/pion/stun"
-	"github.com/pion/webrtc/v3"
 )
 
 // Options is the operator's configuration of the plug-in. The zero value works.
@@ -20,9 +19,12 @@ type Options struct {
 	ICEServers []ICEServer `json:"ice_servers"`
 	// RelayOnly uses nothing but TURN servers.
 	RelayOnly bool `json:"relay_only"`
-	// Loopback says whether loopback addresses are offered; null means true, so that two runtimes on a machine
-	// without a network find each other.
+	// Loopback says whether loopback addresses are offered, and may be named by peers; null means true, so that two
+	// runtimes on a machine without a network find each other.
 	Loopback *bool `json:"loopback"`
+	// Private says whether peers may name addresses of private networks; null means true, so that two runtimes of one
+	// network find each other.
+	Private *bool `json:"private"`
 	// Interfaces are the names of the network interfaces whose addresses are offered ("eth*" is allowed); empty: all.
 	Interfaces []string `json:"interfaces"`
 }
@@ -42,9 +44,10 @@ const (
 // settings are checked Options.
 type settings struct {
 	listen     *net.UDPAddr
-	servers    []webrtc.ICEServer
+	servers    []*stun.URI
 	relayOnly  bool
 	loopback   bool
+	private    bool
 	interfaces []string
 }
 
@@ -58,7 +61,7 @@ func parseOptions(raw json.RawMessage) (settings, error) {
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&o); err != nil {
-			return settings{}, fmt.Errorf("webrtc options: %w (known: listen, ice_servers, relay_only, loopback, interfaces)", err)
+			return settings{}, fmt.Errorf("webrtc options: %w (known: listen, ice_servers, relay_only, loopback, private, interfaces)", err)
 		}
 		if d.More() {
 			return settings{}, errors.New("webrtc options: something follows the JSON object")
@@ -68,7 +71,10 @@ func parseOptions(raw json.RawMessage) (settings, error) {
 }
 
 func (o Options) check() (settings, error) {
-	s := settings{relayOnly: o.RelayOnly, loopback: o.Loopback == nil || *o.Loopback, interfaces: o.Interfaces}
+	s := settings{
+		relayOnly: o.RelayOnly, loopback: o.Loopback == nil || *o.Loopback, private: o.Private == nil || *o.Private,
+		interfaces: o.Interfaces,
+	}
 	if o.Listen == "" {
 		o.Listen = ":0"
 	}
@@ -94,8 +100,9 @@ func (o Options) check() (settings, error) {
 					return settings{}, fmt.Errorf("webrtc options: TURN server %.80q needs username and credential", text)
 				}
 			}
+			uri.Username, uri.Password = server.Username, server.Credential
+			s.servers = append(s.servers, uri)
 		}
-		s.servers = append(s.servers, webrtc.ICEServer{URLs: server.URLs, Username: server.Username, Credential: server.Credential})
 	}
 	if o.RelayOnly && relays == 0 {
 		return settings{}, errors.New("webrtc options: relay_only needs a TURN server in ice_servers")

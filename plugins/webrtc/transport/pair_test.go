@@ -98,7 +98,10 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	s, err := parseOptions(json.RawMessage(`{"listen":"127.0.0.1:0","ice_servers":[{"urls":["stun:127.0.0.1:3478"]}],"loopback":false}`))
-	if err != nil || s.loopback || len(s.servers) != 1 {
+	if err != nil || s.loopback || !s.private || len(s.servers) != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if s, err := parseOptions(json.RawMessage(`{"private":false}`)); err != nil || s.private || !s.loopback {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if _, err := open(p2p.Config{Options: json.RawMessage(`{"listen":"192.0.2.1:9"}`)}); err == nil || !strings.Contains(err.Error(), "192.0.2.1:9") {
@@ -147,10 +150,12 @@ func FuzzDescription(f *testing.F) {
 	f.Add([]byte(`{"transport":"webrtc","type":"offer","sdp":"v=0"}`))
 	f.Add([]byte(`{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host","sdpMLineIndex":0}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if d, err := parseDescription(raw, 1); err == nil && (d.SDP == "" || len(d.socket) > 64) {
+		if d, err := parseDescription(raw, "offer"); err == nil && (d.ufrag == "" || len(d.socket) > 64) {
 			t.Fatalf("%+v", d)
 		}
-		_, _ = parseCandidate(raw)
+		if c, err := parseCandidate(raw); err == nil {
+			readable(t, c)
+		}
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strings"
 
 	"github.com/pion/stun"
 )
@@ -29,37 +28,56 @@ func (m *mux) deliver(b []byte, size int, from netip.AddrPort) {
 		return // nothing that the library takes
 	}
 	key := netip.AddrPortFrom(from.Addr().WithZone(""), from.Port())
+	var to *muxConn
+	var address *net.UDPAddr
 	m.mu.RLock()
-	r := m.routes[key]
+	if r := m.routes[key]; r != nil {
+		to, address = r.target(), r.from
+	}
 	m.mu.RUnlock()
-	if r.to != nil {
-		r.to.put(b, size, r.from)
+	if to != nil && !anySTUN(b, size) {
+		to.put(b, size, address)
 		return
 	}
-	for len(b) > 0 { // the first of a peer say each for whom they are
+	for len(b) > 0 {
 		one := b[:min(size, len(b))]
-		if to := m.named(one, from); to != nil {
-			to.put(one, len(one), net.UDPAddrFromAddrPort(from))
-		}
 		b = b[len(one):]
+		switch {
+		case isSTUN(one):
+			m.deliverSTUN(one, from, key)
+		case to != nil:
+			to.put(one, len(one), address)
+		}
 	}
 }
 
-// named returns whose a packet is by what it says.
-func (m *mux) named(b []byte, from netip.AddrPort) *muxConn {
-	if !wellFormed(b, false) || !stun.IsMessage(b) {
-		return nil
+// anySTUN tells whether a packet among them is one of STUN.
+func anySTUN(b []byte, size int) bool {
+	for ; len(b) > size; b = b[size:] {
+		if isSTUN(b[:size]) {
+			return true
+		}
 	}
-	message := stun.Message{Raw: b}
-	if message.Decode() != nil {
-		return nil
+	return isSTUN(b)
+}
+
+// deliverSTUN hands out a packet that says for whom it is.
+func (m *mux) deliverSTUN(b []byte, from, key netip.AddrPort) {
+	if !wellFormedSTUN(b) {
+		return
 	}
-	username, err := message.Get(stun.AttrUsername)
-	if err != nil {
-		return nil
+	class, binding := classOf(b)
+	if !binding {
+		return
 	}
-	ufrag, _, _ := strings.Cut(string(username), ":")
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.byName[muxName{ufrag, from.Addr().Is6()}]
+	switch class {
+	case stun.ClassRequest:
+		if to := m.named(b, from, key); to != nil {
+			to.put(b, len(b), net.UDPAddrFromAddrPort(from))
+		}
+	case stun.ClassSuccessResponse, stun.ClassErrorResponse:
+		if to, address := m.answered(b, key); to != nil {
+			to.put(b, len(b), address)
+		}
+	}
 }

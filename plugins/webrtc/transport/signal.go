@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/pion/webrtc/v3"
+	"github.com/pion/ice/v2"
 )
 
 // Bounds of what a peer signals.
@@ -24,18 +24,18 @@ type description struct {
 
 // remoteDescription is a checked description.
 type remoteDescription struct {
-	webrtc.SessionDescription
+	session
 	socket string
 }
 
-func encodeDescription(d webrtc.SessionDescription, socket string) json.RawMessage {
-	raw, _ := json.Marshal(description{Transport: "webrtc", Type: d.Type.String(), SDP: d.SDP, Socket: socket}) // strings only: cannot fail
+func encodeDescription(kind, sdp, socket string) json.RawMessage {
+	raw, _ := json.Marshal(description{Transport: "webrtc", Type: kind, SDP: sdp, Socket: socket}) // strings only: cannot fail
 	return raw
 }
 
 // parseDescription reads a peer's description, which must be of the type that is due. The transport's name may be
 // missing: the reference stubs do not write one.
-func parseDescription(raw json.RawMessage, due webrtc.SDPType) (remoteDescription, error) {
+func parseDescription(raw json.RawMessage, due string) (remoteDescription, error) {
 	var d description
 	if len(raw) > maxDescription {
 		return remoteDescription{}, fmt.Errorf("description of %d bytes, at most %d", len(raw), maxDescription)
@@ -46,13 +46,17 @@ func parseDescription(raw json.RawMessage, due webrtc.SDPType) (remoteDescriptio
 	if d.Transport != "" && d.Transport != "webrtc" {
 		return remoteDescription{}, fmt.Errorf("description: transport %.40q instead of \"webrtc\"", d.Transport)
 	}
-	if d.Type != due.String() || d.SDP == "" {
+	if d.Type != due || d.SDP == "" {
 		return remoteDescription{}, fmt.Errorf("description: type %.40q instead of %q", d.Type, due)
 	}
 	if len(d.Socket) > 64 {
 		return remoteDescription{}, fmt.Errorf("description: socket of %d bytes, at most 64", len(d.Socket))
 	}
-	return remoteDescription{webrtc.SessionDescription{Type: due, SDP: d.SDP}, d.Socket}, nil
+	said, err := parseSession(d.SDP)
+	if err != nil {
+		return remoteDescription{}, fmt.Errorf("description: %w", err)
+	}
+	return remoteDescription{said, d.Socket}, nil
 }
 
 // candidate is the JSON form of a candidate (specification, "Connection object").
@@ -63,18 +67,19 @@ type candidate struct {
 	SDPMLineIndex *uint16 `json:"sdpMLineIndex,omitempty"`
 }
 
-func encodeCandidate(c webrtc.ICECandidateInit) json.RawMessage {
-	raw, _ := json.Marshal(candidate{Type: "candidate", Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex})
+func encodeCandidate(c ice.Candidate) json.RawMessage {
+	mid, line := "", uint16(0) // there is one media section
+	raw, _ := json.Marshal(candidate{Type: "candidate", Candidate: "candidate:" + c.Marshal(), SDPMid: &mid, SDPMLineIndex: &line})
 	return raw
 }
 
-func parseCandidate(raw json.RawMessage) (webrtc.ICECandidateInit, error) {
+func parseCandidate(raw json.RawMessage) (string, error) {
 	var c candidate
 	if len(raw) > maxCandidate {
-		return webrtc.ICECandidateInit{}, fmt.Errorf("candidate of %d bytes, at most %d", len(raw), maxCandidate)
+		return "", fmt.Errorf("candidate of %d bytes, at most %d", len(raw), maxCandidate)
 	}
 	if err := json.Unmarshal(raw, &c); err != nil {
-		return webrtc.ICECandidateInit{}, fmt.Errorf("candidate: %w", err)
+		return "", fmt.Errorf("candidate: %w", err)
 	}
-	return webrtc.ICECandidateInit{Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex}, nil
+	return c.Candidate, nil
 }

@@ -2,21 +2,27 @@ package transport
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/pion/ice/v2"
+	"github.com/pion/transport/v2"
 	"github.com/pion/transport/v2/stdnet"
-	"github.com/pion/webrtc/v3"
 
 	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
 // The times after which a peer is given up, and the size of the socket's buffers.
@@ -38,10 +44,14 @@ type Transport struct {
 	log      hclog.Logger
 	socket   *net.UDPConn
 	mux      *mux
-	shared   *webrtc.API // connections over the one socket
-	apart    *webrtc.API // connections with sockets of their own, see claim
-	config   webrtc.Configuration
-	id       string // names the one socket to peers
+	net      transport.Net // this machine's
+	loggers  logFactory    // the library's
+	policy   reach.Policy  // which addresses peers may name
+	id       string        // names the one socket to peers
+	maxHeld  int64         // bytes of what has come and was not read, of all channels
+
+	certificate  tls.Certificate
+	fingerprints []fingerprint // of it
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -72,7 +82,7 @@ func open(c p2p.Config) (*Transport, error) {
 	}
 	_ = socket.SetReadBuffer(socketBuffer) // as much as the system allows
 	_ = socket.SetWriteBuffer(socketBuffer)
-	t := &Transport{settings: s, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text()}
+	t := &Transport{settings: s, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text(), maxHeld: maxHeld}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	if err := t.prepare(); err != nil {
 		t.cancel()
@@ -87,39 +97,77 @@ func (t *Transport) prepare() error {
 	if err != nil {
 		return fmt.Errorf("webrtc: network interfaces: %w", err)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return fmt.Errorf("webrtc: key: %w", err)
-	}
-	certificate, err := webrtc.GenerateCertificate(key)
-	if err != nil {
+	t.net, t.loggers = inner, logFactory{t.log}
+	t.policy = reach.Policy{Loopback: t.settings.loopback, Private: t.settings.private, Broadcasts: broadcasts()}
+	if t.certificate, err = newCertificate(); err != nil {
 		return fmt.Errorf("webrtc: certificate: %w", err)
 	}
-	loggers := logFactory{t.log}
-	var e webrtc.SettingEngine
-	e.LoggerFactory = loggers
-	e.DetachDataChannels()
-	e.SetNet(filteredNet{inner})
-	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
-	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	e.SetIncludeLoopbackCandidate(t.settings.loopback)
-	e.SetInterfaceFilter(t.settings.uses)
-	e.SetDTLSRetransmissionInterval(handshakeRetry)
-	e.SetPrflxAcceptanceMinWait(0) // a peer that was heard before its candidate came is as good as any: the library waits a second
-	e.SetICETimeouts(disconnectedTimeout, failedTimeout, consentInterval)
-	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
-	e.EnableSCTPZeroChecksum(true) // DTLS leaves nothing for a checksum to find (RFC 9653); used where the peer knows it too
-	t.apart = webrtc.NewAPI(webrtc.WithSettingEngine(e))
-	if t.mux, err = newMux(t.socket, &t.settings); err != nil {
-		return err
+	t.fingerprints = []fingerprint{{"sha-256", fingerprintOf(crypto.SHA256, t.certificate.Certificate[0])}}
+	t.mux, err = newMux(t.socket, &t.settings)
+	return err
+}
+
+// certificateLife is long enough for every process. Peers know the certificate by its hash.
+const certificateLife = 10 * 365 * 24 * time.Hour
+
+// newCertificate makes the certificate that this side shows to its peers.
+func newCertificate() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
 	}
-	e.SetICEUDPMux(t.mux)
-	t.shared = webrtc.NewAPI(webrtc.WithSettingEngine(e))
-	t.config = webrtc.Configuration{ICEServers: t.settings.servers, Certificates: []webrtc.Certificate{*certificate}}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	now := time.Now()
+	template := &x509.Certificate{SerialNumber: serial, NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certificateLife)}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, nil
+}
+
+// broadcasts are the broadcast addresses of this machine's networks.
+func broadcasts() []netip.Addr {
+	var found []netip.Addr
+	addresses, _ := net.InterfaceAddrs() // none: none
+	for _, a := range addresses {
+		if network, err := netip.ParsePrefix(a.String()); err == nil {
+			if b, ok := reach.BroadcastOf(network); ok {
+				found = append(found, b)
+			}
+		}
+	}
+	return found
+}
+
+// agent makes what looks for a way to the peer: over the one socket, or over sockets of its own, see claim.
+func (t *Transport) agent(peer p2p.Peer, shared bool) (*ice.Agent, error) {
+	disconnected, failed, consent, atOnce := disconnectedTimeout, failedTimeout, consentInterval, time.Duration(0)
+	config := &ice.AgentConfig{
+		Urls:                t.settings.servers,
+		NetworkTypes:        []ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6},
+		MulticastDNSMode:    ice.MulticastDNSModeDisabled,
+		DisableActiveTCP:    true,
+		IncludeLoopback:     t.settings.loopback,
+		InterfaceFilter:     t.settings.uses,
+		DisconnectedTimeout: &disconnected,
+		FailedTimeout:       &failed,
+		KeepaliveInterval:   &consent,
+		// A peer that was heard before its candidate came is as good as any: the library waits a second.
+		PrflxAcceptanceMinWait: &atOnce,
+		Net:                    filteredNet{t.net, &gate{mux: t.mux, peer: string(peer.Remote)}},
+		LoggerFactory:          t.loggers,
+	}
+	if shared {
+		config.UDPMux = peersMux{t.mux, string(peer.Remote)}
+	}
 	if t.settings.relayOnly {
-		t.config.ICETransportPolicy = webrtc.ICETransportPolicyRelay
+		config.CandidateTypes = []ice.CandidateType{ice.CandidateTypeRelay}
 	}
-	return nil
+	return ice.NewAgent(config)
 }
 
 // Close ends every channel and set-up, and the socket.
@@ -153,6 +201,25 @@ func (t *Transport) keep(c *channel) error {
 	}
 	t.channels[c] = struct{}{}
 	return nil
+}
+
+// weigh ends the channel whose peer has sent most of what waits to be read, where that is too much in all.
+func (t *Transport) weigh() {
+	t.mu.Lock()
+	var most *channel
+	var held, all int64
+	for c := range t.channels {
+		n := c.guard.held()
+		all += n
+		if n >= held {
+			most, held = c, n
+		}
+	}
+	t.mu.Unlock()
+	if all > t.maxHeld && most != nil {
+		most.end(fmt.Errorf("all peers together have sent %d MiB that have not been read, this one the most, %d: at most %d",
+			all>>20, held>>20, t.maxHeld>>20))
+	}
 }
 
 func (t *Transport) forget(c *channel) {

@@ -1,0 +1,426 @@
+package transport
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/webrtc/v3"
+
+	"github.com/protofly/protofly/sdk/p2p"
+)
+
+// meets sets up a connection between a transport and the library as it is, which is the other side: an honest one of
+// another make, or a stranger with the right to connect. Its candidates stand in its description.
+func meets(t *testing.T, tr *Transport, role p2p.Role, setUp func(*webrtc.PeerConnection)) (p2p.Channel, *bareEnd) {
+	t.Helper()
+	end := newBareEnd(t)
+	if setUp != nil {
+		setUp(end.pc)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	there, back := make(chan p2p.Signal, 100), make(chan p2p.Signal, 100)
+	done := make(chan error, 1)
+	go func() { done <- end.signal(ctx, role, wire{there, back}) }()
+	c, err := tr.Connect(ctx, p2p.Peer{Local: alice, Remote: bob, Role: role}, wire{back, there})
+	cancel()
+	if other := <-done; err != nil || other != nil && !errors.Is(other, context.Canceled) {
+		t.Fatalf("%v; the other side: %v", err, other)
+	}
+	return c, end
+}
+
+// signal is the signalling of a peer for which the transport plays the role.
+func (e *bareEnd) signal(ctx context.Context, role p2p.Role, s p2p.Signals) error {
+	describe := func(d webrtc.SessionDescription, err error) error {
+		gathered := webrtc.GatheringCompletePromise(e.pc)
+		if err = errors.Join(err, e.pc.SetLocalDescription(d)); err != nil {
+			return err
+		}
+		<-gathered
+		d = *e.pc.LocalDescription()
+		raw, err := json.Marshal(map[string]string{"type": d.Type.String(), "sdp": d.SDP})
+		return errors.Join(err, s.Send(ctx, p2p.Signal{Kind: p2p.Description, Value: raw}))
+	}
+	if role == p2p.Handler {
+		dc, err := e.pc.CreateDataChannel(label, nil)
+		if err != nil {
+			return err
+		}
+		e.await(dc)
+		if err := describe(e.pc.CreateOffer(nil)); err != nil {
+			return err
+		}
+	} else {
+		e.pc.OnDataChannel(e.await)
+	}
+	for {
+		signal, err := s.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		if signal.Kind == p2p.Candidate {
+			var c webrtc.ICECandidateInit
+			if err := errors.Join(json.Unmarshal(signal.Value, &c), e.pc.AddICECandidate(c)); err != nil {
+				return err
+			}
+			continue
+		}
+		var said struct{ Type, SDP string }
+		if err := json.Unmarshal(signal.Value, &said); err != nil {
+			return err
+		}
+		if err := e.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.NewSDPType(said.Type), SDP: said.SDP}); err != nil {
+			return err
+		}
+		if role == p2p.Requester {
+			if err := describe(e.pc.CreateAnswer(nil)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// framed is a frame as it is on the stream.
+func framed(text string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)
+}
+
+// The library as it is, with connections of its own, is a peer like another, in both roles.
+func TestOtherMake(t *testing.T) {
+	for name, role := range map[string]p2p.Role{"it offers": p2p.Handler, "it answers": p2p.Requester} {
+		t.Run(name, func(t *testing.T) {
+			c, end := meets(t, transportFor(t), role, nil)
+			stream := <-end.stream
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if err := c.Send(ctx, []byte("there")); err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, 100)
+			if n, err := stream.Read(b); err != nil || string(b[:n]) != string(framed("there")) {
+				t.Fatalf("%q, %v", b[:n], err)
+			}
+			if _, err := stream.Write(framed("back")); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := c.Recv(ctx); err != nil || string(got) != "back" {
+				t.Fatalf("%q, %v", got, err)
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			for {
+				if _, err := stream.Read(b); err != nil {
+					break
+				}
+			}
+		})
+	}
+}
+
+// broken waits until a channel has ended because its peer broke the protocol, and that is what it says.
+func broken(t *testing.T, c p2p.Channel, want string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+	defer cancel()
+	select {
+	case <-c.(*channel).done:
+	case <-ctx.Done():
+		t.Fatalf("the connection lives; want its end for: %s", want)
+	}
+	if _, err := c.Recv(ctx); err == nil || !strings.Contains(err.Error(), "the peer broke the protocol") || !strings.Contains(err.Error(), want) {
+		t.Fatalf("the channel says: %v; want: %s", err, want)
+	}
+}
+
+// A peer that opens other data channels, which nobody would read, or other kinds of them, is done with.
+func TestOtherChannels(t *testing.T) {
+	no, zero, spare := false, uint16(0), uint16(100)
+	for name, options := range map[string]*webrtc.DataChannelInit{
+		"another": nil, "unordered": {Ordered: &no}, "unreliable": {MaxRetransmits: &zero},
+		"agreed on before": {Negotiated: new(bool), ID: &spare},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, end := meets(t, transportFor(t), p2p.Handler, nil)
+			<-end.stream
+			dc, err := end.pc.CreateDataChannel(label, options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end.await(dc)
+			stream := <-end.stream
+			_, _ = stream.Write([]byte("x"))
+			broken(t, c, "stream")
+		})
+	}
+}
+
+// The first data channel must be the one that the specification names.
+func TestFirstChannel(t *testing.T) {
+	no, zero, name := false, uint16(0), "spoken"
+	for want, change := range map[string]struct {
+		label   string
+		options *webrtc.DataChannelInit
+	}{
+		`"other"`:   {"other", nil},
+		`"spoken"`:  {label, &webrtc.DataChannelInit{Protocol: &name}},
+		"0x80":      {label, &webrtc.DataChannelInit{Ordered: &no}},
+		"0x1":       {label, &webrtc.DataChannelInit{MaxRetransmits: &zero}},
+		"512 bytes": {strings.Repeat("x", 2000), nil},
+	} {
+		t.Run(want, func(t *testing.T) {
+			end := newBareEnd(t)
+			dc, err := end.pc.CreateDataChannel(change.label, change.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end.await(dc)
+			offer, err := end.pc.CreateOffer(nil)
+			gathered := webrtc.GatheringCompletePromise(end.pc)
+			if err = errors.Join(err, end.pc.SetLocalDescription(offer)); err != nil {
+				t.Fatal(err)
+			}
+			<-gathered
+			s := &scripted{come: []p2p.Signal{describe(string(encodeDescription("offer", end.pc.LocalDescription().SDP, "")))}}
+			s.noted = func(sig p2p.Signal) {
+				var c webrtc.ICECandidateInit
+				if sig.Kind == p2p.Candidate {
+					_ = json.Unmarshal(sig.Value, &c)
+					_ = end.pc.AddICECandidate(c)
+					return
+				}
+				var said struct{ SDP string }
+				_ = json.Unmarshal(sig.Value, &said)
+				if err := end.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: said.SDP}); err != nil {
+					t.Error(err)
+				}
+			}
+			refused(t, transportFor(t), p2p.Handler, s, want)
+		})
+	}
+}
+
+// Messages count, not only their bytes: a peer that sends small ones which are not read does not fill the memory.
+func TestTinyMessages(t *testing.T) {
+	c, end := meets(t, transportFor(t), p2p.Handler, nil)
+	stream := <-end.stream
+	stream.SetBufferedAmountLowThreshold(256)
+	drained := make(chan struct{}, 1)
+	stream.OnBufferedAmountLow(func() {
+		select {
+		case drained <- struct{}{}:
+		default:
+		}
+	})
+	sent := 0
+	for ; sent < 4*maxUnread; sent++ {
+		if stream.BufferedAmount() > 1024 {
+			select {
+			case <-drained:
+			case <-c.(*channel).done:
+			case <-time.After(patience):
+				t.Fatalf("nothing moves after %d messages", sent)
+			}
+		}
+		if _, err := stream.Write([]byte("x")); err != nil {
+			break
+		}
+		select {
+		case <-c.(*channel).done:
+			broken(t, c, fmt.Sprintf("at most %d", maxUnread))
+			return
+		default:
+		}
+	}
+	t.Fatalf("%d messages of one byte are kept", sent)
+}
+
+// A text is none of the project's frames.
+func TestText(t *testing.T) {
+	c, end := meets(t, transportFor(t), p2p.Requester, nil)
+	stream := <-end.stream
+	if _, err := stream.WriteDataChannel([]byte("hello"), true); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := c.Recv(ctx); err == nil {
+		t.Fatal("a frame of a text")
+	}
+	broken(t, c, "no data")
+}
+
+// victim counts what comes to addresses of this machine that answer nobody.
+type victim struct {
+	sockets []*net.UDPConn
+	came    atomic.Int32
+	readers sync.WaitGroup
+}
+
+func newVictim(t *testing.T, ports int) *victim {
+	v := &victim{}
+	for range ports {
+		socket := outside(t)
+		v.sockets = append(v.sockets, socket)
+		v.readers.Go(func() {
+			for b := make([]byte, 2000); ; v.came.Add(1) {
+				if _, err := socket.Read(b); err != nil {
+					return
+				}
+			}
+		})
+	}
+	return v
+}
+
+// count ends it.
+func (v *victim) count() int {
+	for _, socket := range v.sockets {
+		_ = socket.Close()
+	}
+	v.readers.Wait()
+	return int(v.came.Load())
+}
+
+// candidateOf writes a candidate at the socket's address.
+func candidateOf(c *net.UDPConn, i int) string {
+	at := c.LocalAddr().(*net.UDPAddr)
+	return fmt.Sprintf("candidate:%d 1 udp %d %s %d typ host", i, 1000+i, at.IP, at.Port)
+}
+
+// Whatever a peer names, in its description and after it, few packets go there, and none where the operator has said so.
+func TestNamedAddresses(t *testing.T) {
+	for name, c := range map[string]struct {
+		options string
+		most    int
+	}{
+		"loopback is allowed":  {`{"listen":"127.0.0.1:0"}`, limits().Remote.Datagrams},
+		"loopback is excluded": {`{"loopback":false}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr, err := open(p2p.Config{Options: json.RawMessage(c.options)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = tr.Close() }()
+			v := newVictim(t, 64)
+			sdp := realOffer(t)
+			for i := range 200 {
+				sdp += "a=" + candidateOf(v.sockets[i%len(v.sockets)], i) + "\r\n"
+			}
+			s := &scripted{come: []p2p.Signal{describe(string(encodeDescription("offer", sdp, "")))}}
+			for i := range maxCandidates {
+				raw, err := json.Marshal(map[string]string{"candidate": candidateOf(v.sockets[i%len(v.sockets)], 1000+i)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.come = append(s.come, p2p.Signal{Kind: p2p.Candidate, Value: raw})
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+			defer cancel()
+			if _, err := tr.Connect(ctx, p2p.Peer{Local: alice, Remote: bob, Role: p2p.Handler}, s); err == nil {
+				t.Error("connected with nobody")
+			}
+			if n := v.count(); n > c.most || n == 0 && c.most > 0 {
+				t.Errorf("%d packets, at most %d", n, c.most)
+			}
+		})
+	}
+}
+
+// Somebody who names the address of another's peer as hers does not silence them.
+func TestNamedAddressOfAnother(t *testing.T) {
+	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	peer := b.transport.socket
+	sdp := realOffer(t) + "a=" + candidateOf(peer, 1) + "\r\n"
+	s := &scripted{come: []p2p.Signal{describe(string(encodeDescription("offer", sdp, "")))}}
+	attack, stop := context.WithTimeout(ctx, 2*time.Second)
+	defer stop()
+	var strangers sync.WaitGroup
+	defer strangers.Wait()
+	for i := range 100 {
+		s := &scripted{come: slices.Clone(s.come)}
+		strangers.Go(func() {
+			peer := p2p.Peer{Local: alice, Remote: bob.Join(fmt.Sprint("mallory", i)), Role: p2p.Handler}
+			if c, err := a.transport.Connect(attack, peer, s); err == nil {
+				_ = c.Close()
+			}
+		})
+	}
+	frames := 0
+	for ; attack.Err() == nil; frames++ {
+		carry(ctx, t, a, b, []byte("there"))
+		carry(ctx, t, b, a, []byte("back"))
+	}
+	if frames < 20 {
+		t.Errorf("%d frames each way in 2 s", frames)
+	}
+}
+
+// What all peers together may have waiting is bounded: where it is too much, the one goes that has the most.
+func TestHeldInAll(t *testing.T) {
+	tr := transportFor(t)
+	tr.maxHeld = 3 << 20
+	join := func(name string) (here, there p2p.Channel) {
+		out, back := make(chan p2p.Signal, 100), make(chan p2p.Signal, 100)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		done := make(chan error, 1)
+		other := transportFor(t)
+		go func() {
+			var err error
+			there, err = other.Connect(ctx, p2p.Peer{Local: bob, Remote: alice, Role: p2p.Requester}, wire{back, out})
+			done <- err
+		}()
+		here, err := tr.Connect(ctx, p2p.Peer{Local: alice, Remote: bob.Join(name), Role: p2p.Handler}, wire{out, back})
+		if err = errors.Join(err, <-done); err != nil {
+			t.Fatal(err)
+		}
+		return here, there
+	}
+	honest, from := join("honest")
+	greedy, flood := join("greedy")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range 20 { // which wait too
+		if err := from.Send(ctx, make([]byte, 50<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	reader.Go(func() { _, _ = flood.Recv(ctx) }) // which is how its end is seen
+	for flood.Send(ctx, make([]byte, 50<<10)) == nil {
+	}
+	var err error
+	for err == nil { // what had come before its end
+		_, err = greedy.Recv(ctx)
+	}
+	if !strings.Contains(err.Error(), "all peers together") {
+		t.Errorf("%v", err)
+	}
+	for range 20 {
+		if _, err := honest.Recv(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := from.Send(ctx, []byte("alive")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := honest.Recv(ctx); err != nil || string(got) != "alive" {
+		t.Fatalf("%q, %v", got, err)
+	}
+}

@@ -1,0 +1,98 @@
+package transport
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pion/stun"
+)
+
+// gate is what may leave by the sockets that the library opens itself, because of one peer. What goes to the operator's STUN
+// and TURN servers is not counted.
+type gate struct {
+	mux  *mux
+	peer string
+
+	mu    sync.Mutex
+	asked []asking
+}
+
+// asking is a request to a peer's address.
+type asking struct {
+	id transaction
+	at netip.AddrPort
+}
+
+func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
+	udp, ok := a.(*net.UDPAddr)
+	if !ok {
+		return netip.AddrPort{}, false
+	}
+	return routeKey(udp), true
+}
+
+// leaves tells whether a packet may be sent.
+func (g *gate) leaves(b []byte, to net.Addr) bool {
+	at, ok := addrPortOf(to)
+	if !ok || !toPeer(b) {
+		return true
+	}
+	now := time.Now()
+	g.mux.mu.Lock()
+	allowed := g.mux.budget.Allow(g.peer, at, len(b), now)
+	g.mux.mu.Unlock()
+	if allowed && isSTUN(b) && len(b) >= stunHeader {
+		if class, _ := classOf(b); class == stun.ClassRequest {
+			g.mu.Lock()
+			if len(g.asked) >= maxAsked {
+				g.asked = slices.Delete(g.asked, 0, 1)
+			}
+			g.asked = append(g.asked, asking{transaction(b[8:stunHeader]), at})
+			g.mu.Unlock()
+		}
+	}
+	return allowed
+}
+
+// heard notes an answer.
+func (g *gate) heard(b []byte, from net.Addr) {
+	at, ok := addrPortOf(from)
+	if !ok || !isSTUN(b) || len(b) < stunHeader {
+		return
+	}
+	if class, binding := classOf(b); !binding || class != stun.ClassSuccessResponse {
+		return
+	}
+	answer := asking{transaction(b[8:stunHeader]), at}
+	g.mu.Lock()
+	i := slices.Index(g.asked, answer)
+	if i >= 0 {
+		g.asked = slices.Delete(g.asked, i, i+1)
+	}
+	g.mu.Unlock()
+	if i >= 0 {
+		g.mux.mu.Lock()
+		g.mux.budget.Answered(at, time.Now())
+		g.mux.mu.Unlock()
+	}
+}
+
+// toPeer tells whether a packet is one to a peer that is counted. Binding requests to a STUN server have no name in them, and what goes
+// to a TURN server is of other methods, or data of a channel.
+func toPeer(b []byte) bool {
+	if !isSTUN(b) || len(b) < stunHeader {
+		return len(b) > 0 && b[0] >= 20 && b[0] <= 63
+	}
+	class, binding := classOf(b)
+	if !binding {
+		return false
+	}
+	if class != stun.ClassRequest {
+		return false // an answer: see kindOf
+	}
+	message := stun.Message{Raw: b}
+	return message.Decode() == nil && message.Contains(stun.AttrUsername)
+}

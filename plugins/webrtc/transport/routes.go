@@ -1,0 +1,262 @@
+package transport
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pion/stun"
+
+	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/udp/reach"
+)
+
+// Whose packets are whose. A request of STUN names the connection that it is for. An answer goes to whose question it has
+// the number of, 96 random bits that were sent nowhere else: with it the address is the connection's, and what comes from
+// there otherwise (DTLS) is too. As long as nobody has been answered by an address, the first that has sent there has its
+// packets; whoever names the address of another's peer gets none of them, and takes none away.
+//
+// What may be sent where nobody has answered is limited, per host, peer and in all. So that strangers who use up a limit keep
+// nobody else from being set up, a peer that is heard first is asked back without being counted.
+
+const (
+	maxAsked   = 128 // questions of one connection that are remembered
+	maxClaims  = 8   // connections that have sent to one address and have not been answered
+	maxCredit  = 4   // checks that are not counted, one for each that has come from the address
+	ownerQuiet = 3 * time.Second
+)
+
+// limits are what is sent to addresses that have not answered. A check has about 120 bytes, and a set-up tries each pair of
+// addresses seven times; many peers may be behind one address.
+func limits() reach.Limits {
+	return reach.Limits{
+		Host:   reach.Amount{Datagrams: 512, Bytes: 64 << 10},
+		Remote: reach.Amount{Datagrams: 96, Bytes: 16 << 10},
+	}
+}
+
+// route is what is known of an address.
+type route struct {
+	from   *net.UDPAddr // the address, as the library wants it
+	owner  *muxConn     // the connection that was answered by it; may be nil
+	heard  time.Time    // when it was, the last time
+	claims []*muxConn   // others that have sent there, the first of them first
+}
+
+// transaction is the number of a request of STUN, and of its answer.
+type transaction [stun.TransactionIDSize]byte
+
+// question is a request that was sent and not answered.
+type question struct {
+	of *muxConn
+	at netip.AddrPort
+}
+
+// target is whose the packets are that do not say it.
+func (r *route) target() *muxConn {
+	if r.owner == nil && len(r.claims) > 0 {
+		return r.claims[0]
+	}
+	return r.owner
+}
+
+// isSTUN tells whether the library would read a packet as STUN.
+func isSTUN(b []byte) bool { return len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) == stunCookie }
+
+// classOf is the class of a message of STUN, and whether it is one of Binding, the only method between peers.
+func classOf(b []byte) (stun.MessageClass, bool) {
+	var t stun.MessageType
+	t.ReadValue(binary.BigEndian.Uint16(b))
+	return t.Class, t.Method == stun.MethodBinding
+}
+
+// kindOf tells whether a packet is a check of a way, or the answer to one. An answer is only given to who knows the secret of
+// the connection, is no larger than the question, and so is not counted.
+func kindOf(b []byte) (asks, answers bool) {
+	if !isSTUN(b) || len(b) < stunHeader {
+		return false, false
+	}
+	class, binding := classOf(b)
+	return binding && class == stun.ClassRequest, binding && (class == stun.ClassSuccessResponse || class == stun.ClassErrorResponse)
+}
+
+// owned tells whether the connection was answered by the address.
+func (m *mux) owned(key netip.AddrPort, c *muxConn) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	r := m.routes[key]
+	return r != nil && r.owner == c
+}
+
+// proven notes that a set-up has succeeded with the peer.
+func (m *mux) proven(peer p2p.Peer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.budget.Proven(string(peer.Remote), time.Now())
+}
+
+// leaves tells whether a packet may be sent, and notes what it asks. reads is that of the connection's addresses which is
+// read.
+func (m *mux) leaves(b []byte, key netip.AddrPort, to *net.UDPAddr, c *muxConn, reads bool) (bool, error) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.byName[c.name] != c {
+		return false, net.ErrClosed
+	}
+	r := m.claim(key, to, c)
+	asks, answers := kindOf(b)
+	if r.owner != c && !answers {
+		if asks && !reads || !c.spend(asks, key) && !m.budget.Allow(c.peer, key, len(b), now) {
+			return false, nil
+		}
+	}
+	if asks {
+		m.ask(transaction(b[8:stunHeader]), question{c, key})
+	}
+	return true, nil
+}
+
+// ask remembers a question; m.mu is held.
+func (m *mux) ask(id transaction, q question) {
+	c := q.of
+	if len(c.asked) >= maxAsked {
+		delete(m.asked, c.asked[0])
+		c.asked = slices.Delete(c.asked, 0, 1)
+	}
+	c.asked = append(c.asked, id)
+	m.asked[id] = q
+}
+
+// spend tells whether a check of the address is one that need not be counted; mux.mu is held.
+func (c *muxConn) spend(asks bool, key netip.AddrPort) bool {
+	if !asks || c.credit == 0 || c.creditAt != key {
+		return false
+	}
+	c.credit--
+	return true
+}
+
+// heardFrom notes a request that has come from the address; mux.mu is held.
+func (c *muxConn) heardFrom(key netip.AddrPort) {
+	if c.creditAt != key {
+		c.creditAt, c.credit = key, 0
+	}
+	c.credit = min(c.credit+1, maxCredit)
+}
+
+// claim notes that a connection sends to an address; m.mu is held. Where it has sent to too many, the one is forgotten that
+// it has sent to first and that has not answered.
+func (m *mux) claim(key netip.AddrPort, address *net.UDPAddr, c *muxConn) *route {
+	r := m.routes[key]
+	if r == nil {
+		r = &route{from: address}
+		m.routes[key] = r
+	}
+	if r.owner == c || slices.Contains(r.claims, c) {
+		return r
+	}
+	if len(r.claims) >= maxClaims {
+		m.drop(key, r.claims[0])
+	}
+	r.claims = append(r.claims, c)
+	if len(c.addresses) >= maxAddresses {
+		oldest := slices.IndexFunc(c.addresses, func(a netip.AddrPort) bool { return m.routes[a].owner != c })
+		m.drop(c.addresses[max(oldest, 0)], c)
+	}
+	m.routes[key] = r // where it was the one that was dropped
+	c.addresses = append(c.addresses, key)
+	return r
+}
+
+// drop forgets that a connection has sent to an address; m.mu is held.
+func (m *mux) drop(key netip.AddrPort, c *muxConn) {
+	m.leave(key, c)
+	if i := slices.Index(c.addresses, key); i >= 0 {
+		c.addresses = slices.Delete(c.addresses, i, i+1)
+	}
+}
+
+// leave takes a connection out of an address's route; m.mu is held.
+func (m *mux) leave(key netip.AddrPort, c *muxConn) {
+	r := m.routes[key]
+	if r == nil {
+		return
+	}
+	if r.owner == c {
+		r.owner = nil
+	}
+	r.claims = slices.DeleteFunc(r.claims, func(o *muxConn) bool { return o == c })
+	if r.owner == nil && len(r.claims) == 0 {
+		delete(m.routes, key)
+	}
+}
+
+// answered returns whose question a message of STUN answers. With a success the address is that connection's: unless it is
+// another's that was answered a moment ago.
+func (m *mux) answered(b []byte, key netip.AddrPort) (*muxConn, *net.UDPAddr) {
+	class, _ := classOf(b)
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := transaction(b[8:stunHeader])
+	q, ok := m.asked[id]
+	if !ok || q.at != key {
+		return nil, nil
+	}
+	c := q.of
+	delete(m.asked, id)
+	c.asked = slices.DeleteFunc(c.asked, func(other transaction) bool { return other == id })
+	r := m.claim(key, net.UDPAddrFromAddrPort(key), c)
+	if class == stun.ClassSuccessResponse {
+		m.budget.Answered(key, now)
+		r.confirm(c, now)
+	}
+	return c, r.from
+}
+
+// confirm makes the address the connection's, unless it is another's that was answered a moment ago.
+func (r *route) confirm(c *muxConn, now time.Time) {
+	switch {
+	case r.owner == c:
+		r.heard = now
+		return
+	case r.owner != nil && now.Sub(r.heard) <= ownerQuiet:
+		return
+	case r.owner != nil:
+		r.claims = append(r.claims, r.owner)
+	}
+	r.owner, r.heard = c, now
+	r.claims = slices.DeleteFunc(r.claims, func(o *muxConn) bool { return o == c })
+}
+
+// named returns whose a request of STUN is by what it says. From how many addresses a connection's requests may come is
+// bounded: the library remembers each.
+func (m *mux) named(b []byte, from, key netip.AddrPort) *muxConn {
+	message := stun.Message{Raw: b}
+	if message.Decode() != nil {
+		return nil
+	}
+	username, err := message.Get(stun.AttrUsername)
+	if err != nil {
+		return nil
+	}
+	ufrag, _, _ := strings.Cut(string(username), ":")
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.byName[muxName{ufrag, from.Addr().Is6()}]
+	if c == nil {
+		return nil
+	}
+	if !slices.Contains(c.addresses, key) {
+		if c.strange >= maxStrange || m.policy.Check(key) != nil {
+			return nil
+		}
+		c.strange++
+	}
+	c.heardFrom(key)
+	return c
+}
