@@ -24,7 +24,10 @@
 // succeed (at most 250 ms), so that a busy machine is not buried under handshakes that compete. Meanwhile the Handler sends small datagrams
 // from the same socket to the Requester's candidates, which opens the NAT or firewall on its side ("punching"):
 //
-//	0x3f "PFQ" TOKEN-OF-THE-REQUESTER
+//	0x3f "PFQ" DIGEST
+//
+// DIGEST is the first 16 bytes of the SHA-256 of "protofly quic punch" and the Requester's token, so that no peer chooses
+// what is sent to an address that it has named.
 //
 // A punch that reaches the Requester shows it an address of the Handler that may have been in no candidate; it is
 // dialed too. So a way is found where both sides' NATs keep one outer port whatever the destination (with a STUN server
@@ -55,8 +58,14 @@
 //
 // # Limits
 //
-// 64 candidates are read from a peer, 8 addresses are learned from punches, 5 dials go to one address, 1024 incoming
-// connections may wait for their match. Candidates that are multicast, broadcast, unspecified, link-local, or have port
-// 0 are ignored, and loopback ones where the operator switched loopback off. The transport passes frames on and knows
-// nothing of what is in them; who the peer is follows from the signed signalling that carried the certificate's hash.
+// 64 candidates are read from a peer, at most 4 ports of one IP address; 8 addresses are learned from punches, 5 dials go to
+// one address, 1024 incoming connections may wait for their match. Which addresses a peer may name says [reach.Policy]:
+// never multicast, broadcast, unspecified, link-local ones or port 0, and loopback and private ones as the operator says.
+// What is sent to addresses where no handshake has succeeded lately is bounded by a [reach.Budget], retransmissions and
+// punches included: 24 datagrams and 24 KiB to one host because of one peer, 48 and 48 KiB whoever named it, 96 and 64 KiB
+// because of one peer, 2048 and 1 MiB in all, and as much in each minute. Three times what has come from an address may
+// always be sent there (RFC 9000, section 8.1).
+//
+// The transport passes frames on and knows nothing of what is in them; who the peer is follows from the signed signalling
+// that carried the certificate's hash.
 package transport

@@ -76,7 +76,7 @@ func (t *Transport) open() error {
 	_ = socket.SetReadBuffer(socketBuffer)
 	_ = socket.SetWriteBuffer(socketBuffer)
 
-	conn, err := inBursts(socket)
+	conn, err := inBursts(socket, t.gate)
 	if err != nil {
 		return errors.Join(fmt.Errorf("quic: read the UDP socket: %w", err), socket.Close())
 	}

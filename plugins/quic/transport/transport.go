@@ -30,6 +30,7 @@ type Transport struct {
 	socket      net.PacketConn
 	quic        *quic.Transport
 	listener    *quic.Listener
+	gate        *gate
 
 	dialTime atomic.Int64 // nanoseconds: how long successful dials take
 
@@ -75,7 +76,7 @@ func New(c p2p.Config) (p2p.Transport, error) {
 		return nil, err
 	}
 	t := &Transport{
-		set: set, log: c.Log,
+		set: set, log: c.Log, gate: newGate(),
 		setups: make(map[token]*setup), welcome: make(map[hash]int),
 		queries: make(map[transaction]*query), channels: make(map[*channel]struct{}),
 	}
@@ -106,7 +107,7 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	defer t.connects.Done()
 	defer context.AfterFunc(t.life, func() { cancel(ErrClosed) })()
 
-	talk := newTalk(t, signals)
+	talk := newTalk(t, string(peer.Remote), signals)
 	var won arrival
 	var err error
 	switch peer.Role {
@@ -122,6 +123,7 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	if err != nil {
 		return nil, fmt.Errorf("quic: no connection to %s: %w", peer.Remote, err)
 	}
+	t.gate.answered(string(peer.Remote), won.conn.RemoteAddr().(*net.UDPAddr).AddrPort())
 	t.log.Debug("connected", "peer", peer.Remote, "address", won.conn.RemoteAddr())
 	return t.hold(won, peer.Role), nil
 }
