@@ -23,6 +23,7 @@ const (
 
 // handle is the Handler's side of a set-up. The caller ends ctx and waits for the talk.
 func (t *Transport) handle(ctx context.Context, talk *talk) (arrival, error) {
+	talk.aims.awaited = true
 	talk.listen(ctx)
 	var peer description
 	select {
@@ -138,6 +139,9 @@ func (t *Transport) claim(name token, peer hash, a arrival) bool {
 		return false
 	}
 	s.taken = true
+	if p, ok := a.conn.Context().Value(placeKey{}).(*place); ok {
+		t.admission.leave(p)
+	}
 	s.won <- a // has room for one
 	return true
 }

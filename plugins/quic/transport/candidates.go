@@ -93,7 +93,9 @@ type aims struct {
 	t      *Transport
 	peer   string
 	named  reach.Candidates // by the peer
-	leaves []func()
+	// awaited says that the peer will come from one of them.
+	awaited bool
+	leaves  []func()
 }
 
 func newAims(t *Transport, peer string, here network) *aims {
@@ -111,6 +113,16 @@ func (a *aims) add(at netip.AddrPort) bool {
 	}
 	if fresh {
 		a.leaves = append(a.leaves, a.t.gate.aim(a.peer, at))
+	}
+	if fresh && a.awaited {
+		a.t.mu.Lock()
+		defer a.t.mu.Unlock()
+		forget := a.t.admission.await(at.Addr())
+		a.leaves = append(a.leaves, func() {
+			a.t.mu.Lock()
+			defer a.t.mu.Unlock()
+			forget()
+		})
 	}
 	return fresh
 }

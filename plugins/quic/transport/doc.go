@@ -42,8 +42,7 @@
 //
 // TLS 1.3 on both sides with the application protocol "protofly-p2p/1". Each side checks in VerifyConnection that the
 // other has exactly the certificate whose hash was signalled for this set-up. No resumption, no tickets, no 0-RTT. A
-// socket without a Handler waiting refuses every stranger before any handshake; at a high rate of attempts addresses
-// are validated first (QUIC's Retry).
+// socket without a Handler waiting refuses every stranger before any handshake; see Limits.
 //
 // # Channel
 //
@@ -59,12 +58,18 @@
 // # Limits
 //
 // 64 candidates are read from a peer, at most 4 ports of one IP address; 8 addresses are learned from punches, 5 dials go to
-// one address, 1024 incoming connections may wait for their match. Which addresses a peer may name says [reach.Policy]:
+// one address. Which addresses a peer may name says [reach.Policy]:
 // never multicast, broadcast, unspecified, link-local ones or port 0, and loopback and private ones as the operator says.
 // What is sent to addresses where no handshake has succeeded lately is bounded by a [reach.Budget], retransmissions and
 // punches included: 24 datagrams and 24 KiB to one host because of one peer, 48 and 48 KiB whoever named it, 96 and 64 KiB
 // because of one peer, 2048 and 1 MiB in all, and as much in each minute. Three times what has come from an address may
 // always be sent there (RFC 9000, section 8.1).
+//
+// A client names the set-up that it comes for in its first packet (an application protocol that is a digest of the token); who
+// names none that waits is refused before anything is computed for it. Until then it has one of 768 places, of which a host
+// has 32 at most and fewer as they become few; who comes from an address that a set-up's peer has named has places apart.
+// From 64 strangers on addresses are validated first (QUIC's Retry), from 4 of one host on that one's, and handshakes have
+// 3 s. 16 connections may wait for one set-up.
 //
 // The transport passes frames on and knows nothing of what is in them; who the peer is follows from the signed signalling
 // that carried the certificate's hash.
