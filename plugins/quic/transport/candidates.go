@@ -90,9 +90,9 @@ func (t *Transport) speaks(ip netip.Addr) bool {
 
 // aims are the addresses that one set-up sends to.
 type aims struct {
-	t      *Transport
-	peer   string
-	named  reach.Candidates // by the peer
+	t     *Transport
+	peer  string
+	named reach.Candidates // by the peer
 	// awaited says that the peer will come from one of them.
 	awaited bool
 	leaves  []func()
