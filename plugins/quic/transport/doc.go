@@ -71,6 +71,9 @@
 // From 64 strangers on addresses are validated first (QUIC's Retry), from 4 of one host on that one's, and handshakes have
 // 3 s. 16 connections may wait for one set-up.
 //
+// A stream's window is 4 MiB at most. The library keeps unread frames as the peer has cut them up; who sends more than 11 MiB
+// beyond what is in them (three bytes for each that was read, and the acknowledgements of what was sent) loses the connection.
+//
 // The transport passes frames on and knows nothing of what is in them; who the peer is follows from the signed signalling
 // that carried the certificate's hash.
 package transport

@@ -23,9 +23,9 @@ const (
 	crowdTimeout    = 1500 * time.Millisecond // the same of strangers, where many hang; a handshake takes twice that at most
 	socketBuffer    = 8 << 20
 	streamWindow    = 1 << 20 // to begin with
-	streamWindowMax = 8 << 20
+	streamWindowMax = 4 << 20
 	linkWindow      = streamWindow * 3 / 2
-	linkWindowMax   = 16 << 20
+	linkWindowMax   = 6 << 20
 	connectionID    = 8 // bytes
 
 	// The rate of incoming connections from which on addresses are validated first.

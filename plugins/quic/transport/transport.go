@@ -48,6 +48,7 @@ type Transport struct {
 	knocks   map[string]token // how clients name the set-ups that wait for them
 
 	admission admission // of connections that come in
+	maxUnread int64     // of a connection; see watch.go
 }
 
 // setup is one call of Connect, as the socket's reader and the acceptor see it.
@@ -77,7 +78,7 @@ func New(c p2p.Config) (p2p.Transport, error) {
 		return nil, err
 	}
 	t := &Transport{
-		set: set, log: c.Log, gate: newGate(), admission: newAdmission(), knocks: make(map[string]token),
+		set: set, log: c.Log, gate: newGate(), admission: newAdmission(), maxUnread: maxUnread, knocks: make(map[string]token),
 		setups: make(map[token]*setup), welcome: make(map[hash]int),
 		queries: make(map[transaction]*query), channels: make(map[*channel]struct{}),
 	}
@@ -93,6 +94,7 @@ func New(c p2p.Config) (p2p.Transport, error) {
 	t.life, t.end = context.WithCancelCause(context.Background())
 	t.work.Go(t.accept)
 	t.work.Go(t.read)
+	t.work.Go(t.watch)
 	t.log.Info("listening", "address", t.local, "certificate", hex.EncodeToString(t.hash[:]))
 	return t, nil
 }
