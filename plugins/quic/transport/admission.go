@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+
+	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
 // Places of connections that come in and have not been matched with a set-up. A stranger is who has not shown yet the
@@ -12,7 +14,7 @@ const (
 	maxStrangers = 768 // in all
 	strangerHost = 32  // of one host, fewer where few are free
 	hostsShare   = 8   // a host may have this part of the places that are free
-	networkHosts = 4   // a network of IPv6 (/48) may have what so many hosts may
+	networkHosts = 4   // a site of IPv6 (/48) may have what so many hosts may
 
 	// Who comes from an address that a waiting set-up's peer has named has places apart: so strangers keep out nobody
 	// whom a set-up expects.
@@ -68,24 +70,24 @@ const (
 
 // await says that a peer may come from the address; the returned function says that it need not come any more.
 func (a *admission) await(ip netip.Addr) (forget func()) {
-	host := hostOf(ip)
+	host := reach.Host(ip)
 	a.awaited[host]++
 	return func() { less(a.awaited, host) }
 }
 
 // retry says whether a connection from the address has to show first that it is its own.
 func (a *admission) retry(ip netip.Addr) bool {
-	return a.strangers >= crowdStrangers || a.hosts[hostOf(ip)] >= crowdHost
+	return a.strangers >= crowdStrangers || a.hosts[reach.Host(ip)] >= crowdHost
 }
 
 // patient says whether a handshake from the address may take its time.
 func (a *admission) patient(ip netip.Addr) bool {
-	return a.strangers < crowdStrangers || a.awaited[hostOf(ip)] > 0
+	return a.strangers < crowdStrangers || a.awaited[reach.Host(ip)] > 0
 }
 
 // admit gives a place, or an error that wraps errCrowded.
 func (a *admission) admit(ip netip.Addr) (*place, error) {
-	p := &place{host: hostOf(ip), network: networkOf(ip)}
+	p := &place{host: reach.Host(ip), network: reach.Site(ip)}
 	if a.awaited[p.host] > 0 && a.expected < maxExpected && a.guests[p.host] < expectedHost {
 		p.kind = ofExpected
 		a.expected++
@@ -153,18 +155,4 @@ func less[K comparable](counts map[K]int, k K) {
 	if counts[k]--; counts[k] <= 0 {
 		delete(counts, k)
 	}
-}
-
-// hostOf is what counts as one source: an IPv4 address, or a /64 of IPv6.
-func hostOf(ip netip.Addr) netip.Addr { return partOf(ip, 64) }
-
-// networkOf is an IPv4 address, or a /48 of IPv6, which many customers are given.
-func networkOf(ip netip.Addr) netip.Addr { return partOf(ip, 48) }
-
-func partOf(ip netip.Addr, bits int) netip.Addr {
-	if ip = ip.Unmap().WithZone(""); ip.Is4() {
-		return ip
-	}
-	part, _ := ip.Prefix(bits)
-	return part.Addr()
 }

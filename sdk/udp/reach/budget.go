@@ -178,15 +178,7 @@ func (b *Budget) sweep(now time.Time) {
 	}
 }
 
-// hostOf is what counts as one host: who has an IPv6 address usually has all of its /64.
-func hostOf(at netip.AddrPort) netip.Addr {
-	ip := at.Addr()
-	if ip.Is4() {
-		return ip
-	}
-	network, _ := ip.WithZone("").Prefix(64)
-	return network.Addr()
-}
+func hostOf(at netip.AddrPort) netip.Addr { return Host(at.Addr()) }
 
 func half(a Amount) Amount {
 	return Amount{Datagrams: (a.Datagrams + 1) / 2, Bytes: (a.Bytes + 1) / 2}
