@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -93,7 +94,7 @@ func TestSilentConnectionsOfOneHost(t *testing.T) {
 	tr := made.(*transport)
 	defer tr.Close()
 	var open []net.Conn
-	for range 2 * maxOfHost {
+	for range maxOfHost + 10 {
 		c, err := net.Dial("tcp", tr.listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -101,19 +102,31 @@ func TestSilentConnectionsOfOneHost(t *testing.T) {
 		open = append(open, c)
 		defer c.Close()
 	}
-	closed := 0
-	for _, c := range open[maxOfHost:] { // they came last
+	for _, c := range open { // none names a set-up
 		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
-		if _, err := c.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
-			closed++
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a silent connection stays: %v", err)
 		}
 	}
-	if closed != maxOfHost {
-		t.Errorf("%d of %d connections too many were closed", closed, maxOfHost)
+	places := 0
+	for range 2 * maxUnknown {
+		if _, ok := tr.admit(from{at: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7)}}); ok {
+			places++
+		}
 	}
-	other := &net.TCPConn{}
-	if _, ok := tr.admit(from{other, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7)}}); !ok {
-		t.Error("another host has no place")
+	if places != maxOfHost {
+		t.Errorf("one host has %d places", places)
+	}
+	leave, ok := tr.admit(from{at: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 8)}})
+	if !ok {
+		t.Fatal("another host has no place")
+	}
+	leave()
+	leave()
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if tr.unknowns != maxOfHost || len(tr.unknown) != 1 {
+		t.Errorf("%d places are taken, by %d hosts", tr.unknowns, len(tr.unknown))
 	}
 }
 
