@@ -28,10 +28,9 @@ const (
 // a list of addresses is a list of keys.
 type Trust struct {
 	Mode Mode // "": Any
-	// Domains and Peers are allow-lists. Where both are empty every runtime may; else a runtime must be of one of the
-	// domains or be one of the peers. Which domain a runtime is of only its Message Node vouches for; Peers trusts nobody.
-	Domains []string
-	Peers   []message.URL
+	// Peers is the allow-list: where it is empty every runtime may. There is none of domains: any Message Node lets any
+	// key connect under any domain, so that a runtime's domain says nothing of who it is.
+	Peers []message.URL
 	// Pins says at which runtime each of these hyperties must be, in every mode.
 	Pins map[message.URL]message.URL
 	// WithoutSessions is who may be spoken with without a session. The zero value is nobody.
@@ -43,11 +42,6 @@ func (t Trust) Check() error {
 	var errs []error
 	if t.Mode != "" && t.Mode != Any && t.Mode != Pinned {
 		errs = append(errs, fmt.Errorf("mode %q: want %s or %s", t.Mode, Any, Pinned))
-	}
-	for _, d := range t.Domains {
-		if err := checkDomain(d); err != nil {
-			errs = append(errs, fmt.Errorf("domains: %w", err))
-		}
 	}
 	for _, p := range t.Peers {
 		if err := checkRuntime(p); err != nil {
@@ -90,7 +84,7 @@ const (
 
 // Errors of [Judge]; they come with what to do.
 var (
-	ErrNotListed  = errors.New("not in the allow-lists")
+	ErrNotListed  = errors.New("not in the allow-list")
 	ErrOtherOwner = errors.New("name has changed its owner")
 	ErrNoSession  = errors.New("not allowed without a session")
 )
@@ -99,7 +93,6 @@ var (
 type Judge struct {
 	trust   Trust
 	file    string
-	domains map[string]bool
 	peers   map[message.URL]bool
 	without without
 
@@ -112,10 +105,7 @@ func (t Trust) Judge(dir string) (*Judge, error) {
 	if err := t.Check(); err != nil {
 		return nil, fmt.Errorf("trust: %w", err)
 	}
-	j := &Judge{trust: t, file: filepath.Join(dir, KnownFile), domains: map[string]bool{}, peers: map[message.URL]bool{}, known: map[message.URL]message.URL{}}
-	for _, d := range t.Domains {
-		j.domains[d] = true
-	}
+	j := &Judge{trust: t, file: filepath.Join(dir, KnownFile), peers: map[message.URL]bool{}, known: map[message.URL]message.URL{}}
 	for _, p := range t.Peers {
 		j.peers[p.Canonical()] = true
 	}
@@ -169,10 +159,10 @@ func (j *Judge) read() error {
 
 // Runtime says whether there may be a session with that runtime. The error wraps [ErrNotListed].
 func (j *Judge) Runtime(remote message.URL) error {
-	if len(j.domains) == 0 && len(j.peers) == 0 || j.domains[remote.Domain()] || j.peers[remote.Canonical()] {
+	if len(j.peers) == 0 || j.peers[remote.Canonical()] {
 		return nil
 	}
-	return fmt.Errorf("%s is %w: if this runtime shall speak with it, add it to trust.peers, or its domain to trust.domains", remote, ErrNotListed)
+	return fmt.Errorf("%s is %w: if this runtime shall speak with it, add it to trust.peers", remote, ErrNotListed)
 }
 
 // Name says whether a hyperty may be at that runtime. With certain the Domain Registry says so, in an entry

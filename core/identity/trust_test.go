@@ -48,9 +48,8 @@ func TestSessionKey(t *testing.T) {
 func TestTrustCheck(t *testing.T) {
 	good := runtimeURL(0)
 	for want, trust := range map[string]identity.Trust{
-		"":                 {Mode: identity.Pinned, Domains: []string{"example.com", "127.0.0.1:80"}, Peers: []message.URL{good}, Pins: map[message.URL]message.URL{"hyperty://a.b/x": good}},
+		"":                 {Mode: identity.Pinned, Peers: []message.URL{good}, Pins: map[message.URL]message.URL{"hyperty://a.b/x": good}},
 		`mode "some"`:      {Mode: "some"},
-		"no domain":        {Domains: []string{"a/b"}},
 		`peers: "nobody"`:  {Peers: []message.URL{"nobody"}},
 		"32 letters":       {Peers: []message.URL{"hyperty-runtime://example.com/r-alice"}},
 		"no hyperty":       {Pins: map[message.URL]message.URL{"comm://a.b/x": good}},
@@ -72,16 +71,14 @@ func TestAllowLists(t *testing.T) {
 		url   message.URL
 		may   bool
 	}{
-		"everybody":        {identity.Trust{}, runtimeURL(1), true},
-		"a peer":           {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(1), true},
-		"in another form":  {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, message.URL(strings.TrimPrefix(string(runtimeURL(1)), "hyperty-")) + "/", true},
-		"another peer":     {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(2), false},
-		"of a domain":      {identity.Trust{Domains: []string{"example.com"}}, runtimeURL(1), true},
-		"of another":       {identity.Trust{Domains: []string{"example.org"}}, runtimeURL(1), false},
-		"of a longer one":  {identity.Trust{Domains: []string{"xample.com"}}, runtimeURL(1), false},
-		"one of the two":   {identity.Trust{Domains: []string{"example.org"}, Peers: []message.URL{runtimeURL(1)}}, runtimeURL(1), true},
-		"none of the two":  {identity.Trust{Domains: []string{"example.org"}, Peers: []message.URL{runtimeURL(1)}}, runtimeURL(2), false},
-		"pinned, no lists": {identity.Trust{Mode: identity.Pinned}, runtimeURL(2), true},
+		"everybody":                           {identity.Trust{}, runtimeURL(1), true},
+		"a peer":                              {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(1), true},
+		"in another form":                     {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, message.URL(strings.TrimPrefix(string(runtimeURL(1)), "hyperty-")) + "/", true},
+		"another peer":                        {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(2), false},
+		"of two peers":                        {identity.Trust{Peers: []message.URL{runtimeURL(2), runtimeURL(1)}}, runtimeURL(1), true},
+		"of neither":                          {identity.Trust{Peers: []message.URL{runtimeURL(2), runtimeURL(3)}}, runtimeURL(1), false},
+		"the peer's key under another domain": {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, message.URL(strings.Replace(string(runtimeURL(1)), "example.com", "example.org", 1)), false},
+		"pinned, no lists":                    {identity.Trust{Mode: identity.Pinned}, runtimeURL(2), true},
 	} {
 		j, err := c.trust.Judge(t.TempDir())
 		if err != nil {
@@ -109,8 +106,8 @@ func TestWithoutSession(t *testing.T) {
 		"below the domain":   {identity.Trust{WithoutSessions: w}, "hyperty-runtime://x.old.example/r1", false},
 		"with a key":         {identity.Trust{WithoutSessions: identity.WithoutSessions{Domains: []string{"example.com"}}}, runtimeURL(1), false},
 		"no runtime":         {identity.Trust{WithoutSessions: w}, "hyperty://old.example/x", false},
-		"allowed a session":  {identity.Trust{Domains: []string{"example.com"}}, "hyperty-runtime://example.com/r1", false},
-		"only without, list": {identity.Trust{Domains: []string{"o.example"}, WithoutSessions: w}, "hyperty-runtime://example.com/r1", true},
+		"allowed a session":  {identity.Trust{}, "hyperty-runtime://example.com/r1", false},
+		"only without, list": {identity.Trust{Peers: []message.URL{runtimeURL(1)}, WithoutSessions: w}, "hyperty-runtime://example.com/r1", true},
 	} {
 		j, err := c.trust.Judge(t.TempDir())
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/protofly/protofly/core/identity"
@@ -49,10 +50,9 @@ type P2P struct {
 
 // Trust is with whom the runtime speaks.
 type Trust struct {
-	Mode    string   `koanf:"mode"`    // any, pinned
-	Domains []string `koanf:"domains"` // only runtimes of these,
-	Peers   []string `koanf:"peers"`   // or these runtimes; both empty: all
-	Pins    []string `koanf:"pins"`    // "hyperty://… hyperty-runtime://…": this name is at this runtime and nowhere else
+	Mode  string   `koanf:"mode"`  // any, pinned
+	Peers []string `koanf:"peers"` // only these runtimes; [any]: every one
+	Pins  []string `koanf:"pins"`  // "hyperty://… hyperty-runtime://…": this name is at this runtime and nowhere else
 
 	WithoutSessions WithoutSessions `koanf:"without_sessions"` // besides, with these without a session; both empty: with nobody
 }
@@ -73,6 +73,9 @@ type Log struct {
 	Level  string `koanf:"level"`
 	Format string `koanf:"format"`
 }
+
+// anyPeer in trust.peers stands for every runtime.
+const anyPeer = "any"
 
 // The words that some keys take.
 var (
@@ -96,7 +99,7 @@ func defaults() (map[string]any, error) {
 		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": poll.Usual.String()}, // dir: in the data folder; use: all
 		"stubs":   map[string]any{},
 		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
-		"trust": map[string]any{"mode": "any", "domains": []any{}, "peers": []any{}, "pins": []any{},
+		"trust": map[string]any{"mode": "any", "peers": []any{anyPeer}, // pins: none
 			"without_sessions": map[string]any{"domains": []any{}, "peers": []any{}}},
 		"api": map[string]any{"socket": socket},
 		"log": map[string]any{"level": "info", "format": "text"},
@@ -149,9 +152,16 @@ func (c *Config) StubConfig() (map[string]json.RawMessage, error) {
 
 // Trusted is the trust section for the core.
 func (c *Config) Trusted() (identity.Trust, error) {
-	t := identity.Trust{Mode: identity.Mode(c.Trust.Mode), Domains: c.Trust.Domains, Pins: map[message.URL]message.URL{}}
-	for _, p := range c.Trust.Peers {
-		t.Peers = append(t.Peers, message.URL(p))
+	t := identity.Trust{Mode: identity.Mode(c.Trust.Mode), Pins: map[message.URL]message.URL{}}
+	switch every := slices.Contains(c.Trust.Peers, anyPeer); {
+	case every && len(c.Trust.Peers) > 1:
+		return t, fmt.Errorf("peers: %s stands beside others: keep it alone for every runtime, or take it out", anyPeer)
+	case len(c.Trust.Peers) == 0:
+		return t, fmt.Errorf("peers: it is empty: %s", wantPeers)
+	case !every:
+		for _, p := range c.Trust.Peers {
+			t.Peers = append(t.Peers, message.URL(p))
+		}
 	}
 	t.WithoutSessions.Domains = c.Trust.WithoutSessions.Domains
 	for _, p := range c.Trust.WithoutSessions.Peers {
