@@ -21,6 +21,7 @@ import (
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 	"github.com/protofly/protofly/sdk/proof"
 )
 
@@ -32,6 +33,7 @@ type Runtime struct {
 
 	lock      *flock.Flock
 	identity  *identity.Identity
+	networks  networks.Allowed // of domains that nobody here has named
 	judge     *identity.Judge
 	catalogue *catalogue.Catalogue
 	bus       *bus.MessageBus
@@ -71,6 +73,9 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if c.NodeStub == "" {
 		c.NodeStub = DefaultNodeStub
 	}
+	if c.Networks == nil {
+		c.Networks = []string{networks.Public}
+	}
 	if len(c.P2P.Prefer) == 0 {
 		c.P2P.Prefer = c.P2P.Use
 	}
@@ -93,6 +98,9 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 
 func (rt *Runtime) start(ctx context.Context) (err error) {
 	c := rt.config
+	if rt.networks, err = networks.Parse(c.Networks); err != nil {
+		return fmt.Errorf("networks of other domains: %w", err)
+	}
 	if rt.lock, err = lock(c.DataDir); err != nil {
 		return err
 	}

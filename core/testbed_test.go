@@ -23,6 +23,7 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 )
 
 // The system tests run the real thing: the Message Node and the plug-ins as processes of their own, built once, and
@@ -258,6 +259,9 @@ func startRuntime(t testing.TB, o runtimeOptions) *running {
 	t.Cleanup(r.close)
 	return r
 }
+
+// onLoopback lets the nodes of domains that no configuration names be on this machine.
+func onLoopback(c *core.Config) { c.Networks = []string{networks.Loopback} }
 
 func (r *running) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*waitTime)

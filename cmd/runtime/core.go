@@ -31,6 +31,7 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 	rt, err := core.Start(ctx, core.Config{
 		Domain:    l.Domain,
 		Nodes:     l.AllNodes(),
+		Networks:  append([]string{}, l.Catalogue.Networks...),
 		DataDir:   l.Data,
 		PluginDir: l.Plugins.Dir,
 		Socket:    l.API.Socket,

@@ -12,22 +12,24 @@ import (
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 	"github.com/protofly/protofly/sdk/poll"
 )
 
 // Config is the effective configuration.
 type Config struct {
-	Domain  string                    `koanf:"domain"` // the runtime's own
-	Node    string                    `koanf:"node"`   // the Message Node of the own domain
-	Nodes   map[string]string         `koanf:"nodes"`  // and of others
-	Data    string                    `koanf:"data"`   // folder: the key, what the plug-ins need
-	Plugins Plugins                   `koanf:"plugins"`
-	Stubs   map[string]map[string]any `koanf:"stubs"` // by plug-in
-	P2P     P2P                       `koanf:"p2p"`
-	Trust   Trust                     `koanf:"trust"`
-	API     API                       `koanf:"api"`
-	Log     Log                       `koanf:"log"`
-	Trace   string                    `koanf:"trace"` // file that every step of the core is written to, as JSON lines; empty: none
+	Domain    string                    `koanf:"domain"` // the runtime's own
+	Node      string                    `koanf:"node"`   // the Message Node of the own domain
+	Nodes     map[string]string         `koanf:"nodes"`  // and of others
+	Data      string                    `koanf:"data"`   // folder: the key, what the plug-ins need
+	Plugins   Plugins                   `koanf:"plugins"`
+	Stubs     map[string]map[string]any `koanf:"stubs"` // by plug-in
+	P2P       P2P                       `koanf:"p2p"`
+	Trust     Trust                     `koanf:"trust"`
+	Catalogue Catalogue                 `koanf:"catalogue"`
+	API       API                       `koanf:"api"`
+	Log       Log                       `koanf:"log"`
+	Trace     string                    `koanf:"trace"` // file that every step of the core is written to, as JSON lines; empty: none
 
 	// UseAll says that plugins.use is not set: every installed P2P plug-in is used.
 	UseAll bool `koanf:"-"`
@@ -55,6 +57,11 @@ type Trust struct {
 	Pins  []string `koanf:"pins"`  // "hyperty://… hyperty-runtime://…": this name is at this runtime and nowhere else
 
 	WithoutSessions WithoutSessions `koanf:"without_sessions"` // besides, with these without a session; both empty: with nobody
+}
+
+// Catalogue is how the Message Nodes of domains that nodes does not name are found.
+type Catalogue struct {
+	Networks []string `koanf:"networks"` // where their descriptors and nodes may be: sdk/networks; [] nowhere
 }
 
 // WithoutSessions is which runtimes that cannot prove their address the runtime speaks with.
@@ -101,8 +108,9 @@ func defaults() (map[string]any, error) {
 		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
 		"trust": map[string]any{"mode": "any", "peers": []any{anyPeer}, // pins: none
 			"without_sessions": map[string]any{"domains": []any{}, "peers": []any{}}},
-		"api": map[string]any{"socket": socket},
-		"log": map[string]any{"level": "info", "format": "text"},
+		"catalogue": map[string]any{"networks": []any{networks.Public}},
+		"api":       map[string]any{"socket": socket},
+		"log":       map[string]any{"level": "info", "format": "text"},
 	}, nil
 }
 

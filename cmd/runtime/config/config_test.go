@@ -57,6 +57,7 @@ p2p: {policy: requested, prefer: [webrtc, quic], changes: false}
 api: {socket: /tmp/x.sock}
 log: {level: debug, format: json}
 trace: ../trace.jsonl
+catalogue: {networks: [public, 10.1.0.0/16]}
 `)
 	l, err := Load(Sources{File: name})
 	if err != nil {
@@ -84,6 +85,9 @@ trace: ../trace.jsonl
 	}
 	if w := trust.WithoutSessions; !slices.Equal(w.Domains, []string{"old.example"}) || !slices.Equal(w.Peers, []message.URL{"runtime://o.example/r1"}) {
 		t.Errorf("%+v", w)
+	}
+	if !slices.Equal(l.Catalogue.Networks, []string{"public", "10.1.0.0/16"}) {
+		t.Errorf("%v", l.Catalogue)
 	}
 	if shown, err := l.Show(false); err != nil || !strings.Contains(shown, "without_sessions:") || !strings.Contains(shown, "runtime://o.example/r1") {
 		t.Errorf("%s %v", shown, err)
@@ -116,6 +120,8 @@ func TestMistakes(t *testing.T) {
 		{"bad port", "domain: a.b\nnode: 'ws://a.b:port/'", []string{`not a URL`, `port`}},
 		{"node twice", "domain: a.b\nnode: ws://a.b/\nnodes: {a.b: ws://c.d/}", []string{`given twice`}},
 		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, commanded, not "always"`}},
+		{"networks", "domain: a.b\ncatalogue: {networks: [public, 10.0.0.1/8]}", []string{`:2: catalogue.networks: "10.0.0.1/8" has bits behind`}},
+		{"networks, a word", "domain: a.b\ncatalogue: {networks: [any]}", []string{`"any" is no network: want public, private, loopback`}},
 		{"trust mode", "domain: a.b\ntrust: {mode: all}", []string{`:2: trust.mode: want any, pinned, not "all"`}},
 		{"trust peer", "domain: a.b\ntrust: {peers: [bob]}", []string{`trust: peers: "bob" is no runtime's address`}},
 		{"trust pin", "domain: a.b\ntrust: {pins: ['hyperty://a.b/x']}", []string{`trust: pins: "hyperty://a.b/x": want a hyperty's address, a space and a runtime's`}},
