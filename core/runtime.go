@@ -144,6 +144,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
 		Connects: proof.KeyDerived, Unsigned: func(u message.URL) bool { return judge.WithoutSession(u) == nil },
+		Named: rt.named, Came: rt.came, InUse: rt.sessions.Uses,
 		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned,
 		Owner: judge.Name, SignEntry: rt.identity.SignEntry, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})

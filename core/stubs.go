@@ -246,3 +246,15 @@ func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Mes
 		}
 	}
 }
+
+// named tells whether the operator has named the Message Node of a domain.
+func (rt *Runtime) named(domain string) bool {
+	_, ok := rt.config.Nodes[domain]
+	return ok
+}
+
+// came is the Message Node's stub by which a remote runtime has come.
+func (rt *Runtime) came(remote message.URL) (message.URL, bool) {
+	p, ok := rt.sessions.Came(remote)
+	return p.Stub, ok && !p.Direct && rt.stubs.is(p.Stub, sdk.RoleNode)
+}
