@@ -101,7 +101,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	if rt.networks, err = networks.Parse(c.Networks); err != nil {
 		return fmt.Errorf("networks of other domains: %w", err)
 	}
-	if rt.lock, err = lock(c.DataDir); err != nil {
+	if rt.lock, err = lock(c.DataDir, rt.log); err != nil {
 		return err
 	}
 	if rt.identity, err = identity.Open(c.DataDir, c.Domain); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/sdk/hyperty/peercred"
 )
 
@@ -34,7 +35,7 @@ func listen(path string, log hclog.Logger) (net.Listener, error) {
 	if len(path) > maxPath {
 		return nil, fmt.Errorf("the socket's path %s has %d bytes, at most %d are possible: give a shorter one (api.socket)", path, len(path), maxPath)
 	}
-	if err := prepareFolder(filepath.Dir(path)); err != nil {
+	if err := prepareFolder(filepath.Dir(path), log); err != nil {
 		return nil, err
 	}
 	if err := removeStale(path); err != nil {
@@ -52,16 +53,16 @@ func listen(path string, log hclog.Logger) (net.Listener, error) {
 }
 
 // prepareFolder makes the socket's folder, or makes sure that nobody else can put something else in the socket's place.
-func prepareFolder(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func prepareFolder(dir string, log hclog.Logger) error {
+	if err := safefile.MakeFolder(dir); err != nil {
 		return fmt.Errorf("folder of the socket: %w", err)
 	}
-	info, err := os.Stat(dir)
+	warnings, err := safefile.CheckPlace(dir)
 	if err != nil {
-		return fmt.Errorf("folder of the socket: %w", err)
+		return fmt.Errorf("folder of the socket: %w; or choose another (api.socket)", err)
 	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
-		return fmt.Errorf("folder of the socket: others can write in %s: chmod 700 it, or choose another (api.socket)", dir)
+	for _, warning := range warnings {
+		log.Warn("folder of the application API's socket is not this user's alone", "why", warning)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -177,11 +178,12 @@ func TestNames(t *testing.T) {
 		t.Errorf("%v %v", info, err)
 	}
 	text, _ := os.ReadFile(file)
-	if want := string(bob) + " " + string(runtimeURL(1)) + "\n"; string(text) != want {
-		t.Errorf("%s has %q, want %q", file, text, want)
+	text, sealed, err := safefile.Unseal(identity.KnownFile, text)
+	if want := string(bob) + " " + string(runtimeURL(1)) + "\n"; string(text) != want || !sealed || err != nil {
+		t.Errorf("%s has %q, %v, %v; want %q", file, text, sealed, err, want)
 	}
 
-	// A crash cut the last line off; it is forgotten, and the next one is whole.
+	// In a file of an earlier version a crash cut the last line off; it is forgotten, and the next one is whole.
 	if err := os.WriteFile(file, append(text, "hyperty://example.com/da"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
