@@ -32,6 +32,8 @@ type Config struct {
 	Version string
 	Log     hclog.Logger // nil: none
 	Trace   trace.Func
+	// TraceBodies has the events of Trace show the beginnings of messages, which are secrets of who exchanges them.
+	TraceBodies bool
 }
 
 // P2P is the policy on direct connections.

@@ -84,7 +84,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	rt.plain.lanes.begin = rt.background
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
-		rt.trace.Watch(c.Trace)
+		rt.trace.Watch(c.Trace, c.TraceBodies)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

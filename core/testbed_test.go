@@ -239,7 +239,7 @@ func startRuntime(t testing.TB, o runtimeOptions) *running {
 	r := &running{t: t, arrived: make(chan struct{})}
 	c := core.Config{
 		Domain: o.domain, Nodes: map[string]string{}, DataDir: shortDir(t), PluginDir: built.plugins,
-		P2P: core.P2P{Use: o.use, Policy: o.policy}, Trace: r.note,
+		P2P: core.P2P{Use: o.use, Policy: o.policy}, Trace: r.note, TraceBodies: true,
 		Log: hclog.New(&hclog.LoggerOptions{Name: o.name, Level: hclog.Warn, Output: logWriter{t, o.name}}),
 	}
 	for _, n := range o.nodes {

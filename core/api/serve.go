@@ -191,7 +191,7 @@ func (s *Server) Profile(r *wire.ProfileRequest, stream grpc.ServerStreamingServ
 }
 
 // Trace is the RPC.
-func (s *Server) Trace(_ *wire.TraceRequest, stream grpc.ServerStreamingServer[wire.TraceBatch]) error {
+func (s *Server) Trace(r *wire.TraceRequest, stream grpc.ServerStreamingServer[wire.TraceBatch]) error {
 	var mu sync.Mutex
 	var events []trace.Event
 	var leftOut uint64
@@ -208,7 +208,7 @@ func (s *Server) Trace(_ *wire.TraceRequest, stream grpc.ServerStreamingServer[w
 		case kick <- struct{}{}:
 		default:
 		}
-	})
+	}, r.Bodies)
 	defer stop()
 	if err := stream.Send(&wire.TraceBatch{}); err != nil { // says: from now on
 		return err

@@ -218,3 +218,51 @@ func FuzzKnown(f *testing.F) {
 		}
 	})
 }
+
+// What was pinned is there again, or the runtime does not start: it never starts as if nothing had been pinned.
+func TestDamagedPins(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, identity.KnownFile)
+	pinned := identity.Trust{Mode: identity.Pinned}
+	const bob, carol message.URL = "hyperty://example.com/bob", "hyperty://example.com/carol"
+	j, err := pinned.Judge(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.Name(bob, runtimeURL(1), true), j.Name(carol, runtimeURL(2), true)); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := fmt.Sprintf("%s %s\n%s %s\n", bob, runtimeURL(1), carol, runtimeURL(2))
+	damaged := map[string][]byte{"NULs": make([]byte, len(whole)), "an earlier version's, cut in its first line": []byte(older)[:20], "an earlier version's with NULs": append([]byte(older), 0, 0)}
+	for n := range whole {
+		damaged[fmt.Sprint("the first ", n)] = whole[:n]
+	}
+	for name, text := range damaged {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pinned.Judge(dir); err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), "remove it") || !strings.Contains(err.Error(), file) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if now, err := os.ReadFile(file); err != nil || string(now) != string(text) {
+			t.Fatalf("%s: the file was changed", name)
+		}
+	}
+	// What an earlier version has written is taken, and sealed.
+	if err := os.WriteFile(file, []byte(older), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if j, err = pinned.Judge(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Name(carol, runtimeURL(1), true); !errors.Is(err, identity.ErrOtherOwner) {
+		t.Error(err)
+	}
+	if now, err := os.ReadFile(file); err != nil || string(now) != string(whole) {
+		t.Errorf("it was not sealed: %q %v", now, err)
+	}
+}

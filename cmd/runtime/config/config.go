@@ -18,18 +18,19 @@ import (
 
 // Config is the effective configuration.
 type Config struct {
-	Domain    string                    `koanf:"domain"` // the runtime's own
-	Node      string                    `koanf:"node"`   // the Message Node of the own domain
-	Nodes     map[string]string         `koanf:"nodes"`  // and of others
-	Data      string                    `koanf:"data"`   // folder: the key, what the plug-ins need
-	Plugins   Plugins                   `koanf:"plugins"`
-	Stubs     map[string]map[string]any `koanf:"stubs"` // by plug-in
-	P2P       P2P                       `koanf:"p2p"`
-	Trust     Trust                     `koanf:"trust"`
-	Catalogue Catalogue                 `koanf:"catalogue"`
-	API       API                       `koanf:"api"`
-	Log       Log                       `koanf:"log"`
-	Trace     string                    `koanf:"trace"` // file that every step of the core is written to, as JSON lines; empty: none
+	Domain      string                    `koanf:"domain"` // the runtime's own
+	Node        string                    `koanf:"node"`   // the Message Node of the own domain
+	Nodes       map[string]string         `koanf:"nodes"`  // and of others
+	Data        string                    `koanf:"data"`   // folder: the key, what the plug-ins need
+	Plugins     Plugins                   `koanf:"plugins"`
+	Stubs       map[string]map[string]any `koanf:"stubs"` // by plug-in
+	P2P         P2P                       `koanf:"p2p"`
+	Trust       Trust                     `koanf:"trust"`
+	Catalogue   Catalogue                 `koanf:"catalogue"`
+	API         API                       `koanf:"api"`
+	Log         Log                       `koanf:"log"`
+	Trace       string                    `koanf:"trace"`        // file that every step of the core is written to, as JSON lines; empty: none
+	TraceBodies bool                      `koanf:"trace_bodies"` // with the beginnings of messages, in clear
 
 	// UseAll says that plugins.use is not set: every installed P2P plug-in is used.
 	UseAll bool `koanf:"-"`
@@ -102,7 +103,7 @@ func defaults() (map[string]any, error) {
 		return nil, err
 	}
 	return map[string]any{
-		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "",
+		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "", "trace_bodies": false,
 		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": poll.Usual.String()}, // dir: in the data folder; use: all
 		"stubs":   map[string]any{},
 		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},

@@ -57,10 +57,11 @@ func root() *node {
 			"domains":          {kind: gone, want: noDomains},
 			"without_sessions": {keys: map[string]*node{"domains": leaf(list), "peers": leaf(list)}},
 		}},
-		"catalogue": {keys: map[string]*node{"networks": leaf(list)}},
-		"api":       {keys: map[string]*node{"socket": leaf(path)}},
-		"log":       {keys: map[string]*node{"level": leaf(text), "format": leaf(text)}},
-		"trace":     leaf(path),
+		"catalogue":    {keys: map[string]*node{"networks": leaf(list)}},
+		"api":          {keys: map[string]*node{"socket": leaf(path)}},
+		"log":          {keys: map[string]*node{"level": leaf(text), "format": leaf(text)}},
+		"trace":        leaf(path),
+		"trace_bodies": leaf(truth),
 	}}
 }
 
