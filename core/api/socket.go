@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -93,13 +92,11 @@ func removeStale(path string) error {
 	return nil
 }
 
-// guarded accepts connections of the own user only, and not too many.
+// guarded accepts connections of the own user only, and gives each a place.
 type guarded struct {
 	net.Listener
-	log hclog.Logger
-
-	mu   sync.Mutex
-	open int
+	log    hclog.Logger
+	places places
 }
 
 // Accept waits for the next connection that is allowed.
@@ -114,34 +111,6 @@ func (g *guarded) Accept() (net.Conn, error) {
 			_ = conn.Close()
 			continue
 		}
-		g.mu.Lock()
-		full := g.open >= maxConnections
-		if !full {
-			g.open++
-		}
-		g.mu.Unlock()
-		if full {
-			g.log.Warn("connection to the application API refused: too many are open", "open", maxConnections)
-			_ = conn.Close()
-			continue
-		}
-		return &counted{Conn: conn, from: g}, nil
+		return g.places.enter(conn, peercred.PID(conn)), nil
 	}
-}
-
-// counted gives its place back when it is closed.
-type counted struct {
-	net.Conn
-	from *guarded
-	once sync.Once
-}
-
-// Close closes the connection.
-func (c *counted) Close() error {
-	c.once.Do(func() {
-		c.from.mu.Lock()
-		c.from.open--
-		c.from.mu.Unlock()
-	})
-	return c.Conn.Close()
 }
