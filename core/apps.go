@@ -116,7 +116,7 @@ func (rt *Runtime) Path(ctx context.Context, to message.URL) (api.Path, error) {
 }
 
 // Watch has f told of everything that the core does; see api.Backend.
-func (rt *Runtime) Watch(f trace.Func) (stop func()) { return rt.trace.Watch(f) }
+func (rt *Runtime) Watch(f trace.Func, bodies bool) (stop func()) { return rt.trace.Watch(f, bodies) }
 
 func heldUp(list []session.Held) (out []api.HeldUp) {
 	for _, h := range list {

@@ -13,12 +13,15 @@ import (
 // Config is what a runtime is started with. Domain, DataDir and PluginDir are required; the zero value of the rest
 // works.
 type Config struct {
-	Domain    string            // the runtime's own domain, as in hyperty://<domain>/…
-	Nodes     map[string]string // the Message Node of each domain, as a ws:// or wss:// URL; other domains: their well-known URL
-	DataDir   string            // made 0700: the key, and files of the running plug-ins
-	PluginDir string            // where the installed plug-ins are
-	Socket    string            // of the local application API; "": none
-	NodeStub  string            // the plug-in that reaches Message Nodes; "": DefaultNodeStub
+	Domain string            // the runtime's own domain, as in hyperty://<domain>/…
+	Nodes  map[string]string // the Message Node of each domain, as a ws:// or wss:// URL; other domains: their well-known URL
+	// Networks is where descriptors and Message Nodes of domains that Nodes does not name may be, as sdk/networks reads
+	// it; nil: [networks.Public]; empty: nowhere. The own domain and what Nodes names may be anywhere.
+	Networks  []string
+	DataDir   string // made 0700: the key, and files of the running plug-ins
+	PluginDir string // where the installed plug-ins are
+	Socket    string // of the local application API; "": none
+	NodeStub  string // the plug-in that reaches Message Nodes; "": DefaultNodeStub
 	P2P       P2P
 	Trust     identity.Trust // with whom this runtime speaks; the zero value: everybody who proves its address
 	// StubConfig is each plug-in's configuration by its name: an object that only the plug-in reads.
@@ -29,6 +32,8 @@ type Config struct {
 	Version string
 	Log     hclog.Logger // nil: none
 	Trace   trace.Func
+	// TraceBodies has the events of Trace show the beginnings of messages, which are secrets of who exchanges them.
+	TraceBodies bool
 }
 
 // P2P is the policy on direct connections.

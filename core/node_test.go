@@ -92,8 +92,8 @@ func TestForeignDomainByItsDescriptor(t *testing.T) {
 		return n
 	}
 	here, there := start(), start()
-	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{here}})
-	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{there}})
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{here}, change: onLoopback})
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{there}, change: onLoopback})
 	alice, bob := a.register("alice"), b.register("bob")
 	bob.Handle(func(ctx context.Context, m hyperty.Received) { _ = m.Answer(ctx, "here") })
 	if code, why := ask(t, alice, message.Read, bob.URL(), `{}`); code != 200 {

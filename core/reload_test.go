@@ -43,7 +43,7 @@ func watchGaps(r *running, from message.URL) (*gaps, func()) {
 			g.longer = append(g.longer, d)
 		}
 		g.last = now
-	})
+	}, true)
 	return g, stop
 }
 

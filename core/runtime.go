@@ -22,6 +22,7 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 	"github.com/protofly/protofly/sdk/proof"
 )
 
@@ -33,6 +34,7 @@ type Runtime struct {
 
 	lock      *flock.Flock
 	identity  *identity.Identity
+	networks  networks.Allowed // of domains that nobody here has named
 	judge     *identity.Judge
 	catalogue *catalogue.Catalogue
 	bus       *bus.MessageBus
@@ -73,6 +75,9 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if c.NodeStub == "" {
 		c.NodeStub = DefaultNodeStub
 	}
+	if c.Networks == nil {
+		c.Networks = []string{networks.Public}
+	}
 	if len(c.P2P.Prefer) == 0 {
 		c.P2P.Prefer = c.P2P.Use
 	}
@@ -81,7 +86,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	rt.plain.lanes.begin = rt.background
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
-		rt.trace.Watch(c.Trace)
+		rt.trace.Watch(c.Trace, c.TraceBodies)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -95,7 +100,10 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 
 func (rt *Runtime) start(ctx context.Context) (err error) {
 	c := rt.config
-	if rt.lock, err = lock(c.DataDir); err != nil {
+	if rt.networks, err = networks.Parse(c.Networks); err != nil {
+		return fmt.Errorf("networks of other domains: %w", err)
+	}
+	if rt.lock, err = lock(c.DataDir, rt.log); err != nil {
 		return err
 	}
 	if rt.identity, err = identity.Open(c.DataDir, c.Domain); err != nil {
@@ -138,6 +146,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
 		Connects: proof.KeyDerived, Unsigned: func(u message.URL) bool { return judge.WithoutSession(u) == nil },
+		Named: rt.named, Came: rt.came, InUse: rt.sessions.Uses,
 		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned,
 		Owner: judge.Name, SignEntry: rt.identity.SignEntry, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})

@@ -200,7 +200,7 @@ func TestStreamIsTraced(t *testing.T) {
 		if e.To == faraway && e.Kind != trace.Frame {
 			seen = append(seen, e.Kind)
 		}
-	})
+	}, true)
 	a.arrives(t)
 	stop()
 	mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 )
 
 // stubs is every stub that is deployed, with the end of its listener on the MessageBus.
@@ -154,12 +155,17 @@ func (rt *Runtime) gone(stub message.URL) {
 	rt.sync.ComponentGone(stub)
 }
 
-// nodeConfig is the configuration of a Message Node's stub: the operator's, with the node's address.
+// nodeConfig is the configuration of a Message Node's stub: the operator's, with the node's address, and with where
+// that may be if the operator has not named it.
 func (rt *Runtime) nodeConfig(ctx context.Context, domain string, config json.RawMessage) (json.RawMessage, error) {
 	url, known := rt.config.Nodes[domain]
+	var within *networks.Allowed
+	if !known && domain != rt.config.Domain {
+		within = &rt.networks
+	}
 	if !known {
 		var err error
-		if url, err = catalogue.NodeAddress(ctx, domain); err != nil {
+		if url, err = catalogue.NodeAddress(ctx, domain, within); err != nil {
 			return nil, fmt.Errorf("the Message Node of %s is in no config, and its domain does not name one: %w", domain, err)
 		}
 	}
@@ -171,6 +177,9 @@ func (rt *Runtime) nodeConfig(ctx context.Context, domain string, config json.Ra
 		members = maps.Clone(members)
 	}
 	members["url"] = message.Encode(url)
+	if within != nil {
+		members["networks"] = message.Encode(within)
+	}
 	return message.Encode(members), nil
 }
 
@@ -236,4 +245,16 @@ func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Mes
 			_ = rt.host.Post(ctx, stub, m.Refuse(message.CodeForbidden, "%v", err))
 		}
 	}
+}
+
+// named tells whether the operator has named the Message Node of a domain.
+func (rt *Runtime) named(domain string) bool {
+	_, ok := rt.config.Nodes[domain]
+	return ok
+}
+
+// came is the Message Node's stub by which a remote runtime has come.
+func (rt *Runtime) came(remote message.URL) (message.URL, bool) {
+	p, ok := rt.sessions.Came(remote)
+	return p.Stub, ok && !p.Direct && rt.stubs.is(p.Stub, sdk.RoleNode)
 }

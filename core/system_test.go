@@ -132,7 +132,7 @@ func TestForeignDomain(t *testing.T) {
 	t.Cleanup(far.stop)
 	near := startNode(t, "example.com")
 	transport := built.transportIDs[0]
-	a := startRuntime(t, runtimeOptions{name: "a", domain: "example.com", nodes: []*nodeProcess{near}, use: []string{transport}})
+	a := startRuntime(t, runtimeOptions{name: "a", domain: "example.com", nodes: []*nodeProcess{near}, use: []string{transport}, change: onLoopback})
 	b := startRuntime(t, runtimeOptions{name: "b", domain: at, nodes: []*nodeProcess{near}, use: []string{transport}})
 	alice, bob := a.register("alice"), b.register("bob")
 	got := newLedger(bob)

@@ -23,6 +23,7 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 )
 
 // The system tests run the real thing: the Message Node and the plug-ins as processes of their own, built once, and
@@ -238,7 +239,7 @@ func startRuntime(t testing.TB, o runtimeOptions) *running {
 	r := &running{t: t, arrived: make(chan struct{})}
 	c := core.Config{
 		Domain: o.domain, Nodes: map[string]string{}, DataDir: shortDir(t), PluginDir: built.plugins,
-		P2P: core.P2P{Use: o.use, Policy: o.policy}, Trace: r.note,
+		P2P: core.P2P{Use: o.use, Policy: o.policy}, Trace: r.note, TraceBodies: true,
 		Log: hclog.New(&hclog.LoggerOptions{Name: o.name, Level: hclog.Warn, Output: logWriter{t, o.name}}),
 	}
 	for _, n := range o.nodes {
@@ -258,6 +259,9 @@ func startRuntime(t testing.TB, o runtimeOptions) *running {
 	t.Cleanup(r.close)
 	return r
 }
+
+// onLoopback lets the nodes of domains that no configuration names be on this machine.
+func onLoopback(c *core.Config) { c.Networks = []string{networks.Loopback} }
 
 func (r *running) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*waitTime)

@@ -3,14 +3,18 @@ package core_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -117,7 +121,67 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// A runtime that is not on the allow-lists is refused, and the error says what to do; both sides of it are told.
+// What messages say leaves the core by a trace only where that was asked for: neither by the trace of the configuration
+// nor by the API's.
+func TestTraceSaysNothingOfBodies(t *testing.T) {
+	node := startNode(t, "example.com")
+	socket := filepath.Join(shortDir(t), "api.sock")
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: func(c *core.Config) { c.TraceBodies, c.Socket = false, socket }})
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}})
+	alice, bob := a.register("alice"), b.register("bob")
+	const question, answer = "the-secret-question", "the-secret-answer"
+	bob.Handle(func(ctx context.Context, m hyperty.Received) { _ = m.Answer(ctx, answer) })
+	traced := func(bodies bool) string {
+		client, err := api.Dial(t.Context(), socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ready, text := make(chan struct{}), make(chan string, 1)
+		go func() {
+			var all strings.Builder
+			var done bool
+			_ = client.Trace(ctx, bodies, func() { close(ready) }, func(e trace.Event, _ uint64) {
+				_ = json.NewEncoder(&all).Encode(e)
+				if e.Kind == trace.Deliver && e.To == alice.URL() && !done {
+					done = true
+					cancel()
+				}
+			})
+			text <- all.String()
+		}()
+		select {
+		case <-ready:
+		case <-time.After(waitTime):
+			t.Fatal("no trace")
+		}
+		if _, err := alice.Request(t.Context(), bob.URL(), message.Read, map[string]string{"resource": question}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case all := <-text:
+			return all
+		case <-time.After(waitTime):
+			t.Fatal("no event of the answer")
+			return ""
+		}
+	}
+	if all := traced(true); !strings.Contains(all, question) || !strings.Contains(all, answer) {
+		t.Errorf("with bodies: %s", all)
+	}
+	if all := traced(false); strings.Contains(all, question) || strings.Contains(all, answer) || !strings.Contains(all, string(bob.URL())) {
+		t.Errorf("without bodies: %s", all)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if text, err := json.Marshal(a.events); err != nil || strings.Contains(string(text), question) || strings.Contains(string(text), answer) || !strings.Contains(string(text), string(bob.URL())) {
+		t.Errorf("in the configured trace: %v, %s", err, text)
+	}
+}
+
+// A runtime that is not on the allow-list is refused, and the error says what to do; both sides of it are told.
 func TestTrust(t *testing.T) {
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}})

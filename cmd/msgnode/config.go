@@ -151,6 +151,9 @@ func load(file string, f *pflag.FlagSet) (*Config, error) {
 		byEnv[envPrefix+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))] = key
 	}
 	transform := func(name, value string) (string, any) {
+		if strings.TrimSpace(value) == "" {
+			return "", nil // an empty variable is as if it was not set, whatever its name
+		}
 		if key, ok := byEnv[name]; ok {
 			if value == "" {
 				return "", nil // as if it were not set: nothing empty may widen who is trusted

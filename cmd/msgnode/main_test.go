@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -298,5 +299,24 @@ func TestAdmit(t *testing.T) {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("no %q in %s", want, &stderr)
 		}
+	}
+}
+
+// An empty variable is as if it was not set, for every key.
+func TestEmptyVariables(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "node.yaml")
+	if err := os.WriteFile(name, []byte("domain: file.org\ndata: /file\nlegacy: true\ntls: {cert: c.pem, key: k.pem}\norigins: [a.org]\nlimits: {entry: 500}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want, err := program(t, "config", "show", "--config", name).CombinedOutput()
+	if err != nil {
+		t.Fatal(err, string(want))
+	}
+	cmd := program(t, "config", "show", "--config", name)
+	for _, key := range append(keys(reflect.TypeFor[Config](), ""), "no.such.key") {
+		cmd.Env = append(cmd.Env, envPrefix+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+[]string{"", " "}[len(cmd.Env)%2])
+	}
+	if got, err := cmd.CombinedOutput(); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%v: got\n%s\nwant\n%s", err, got, want)
 	}
 }

@@ -95,6 +95,7 @@ func (c *cli) traceCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "trace", Short: "Print what the core does, as JSON lines, until it is interrupted",
 		Args: usageArgs(cobra.NoArgs)}
 	addSocketFlags(cmd.Flags())
+	bodies := cmd.Flags().Bool("bodies", false, "show the first 512 bytes of what messages say, in clear")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		socket, err := c.socket(cmd)
 		if err != nil {
@@ -105,7 +106,7 @@ func (c *cli) traceCommand() *cobra.Command {
 			return err
 		}
 		defer client.Close()
-		return client.Trace(cmd.Context(), nil, func(e trace.Event, leftOut uint64) {
+		return client.Trace(cmd.Context(), *bodies, nil, func(e trace.Event, leftOut uint64) {
 			if leftOut > 0 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%d events left out\n", leftOut)
 			}

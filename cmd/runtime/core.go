@@ -31,6 +31,7 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 	rt, err := core.Start(ctx, core.Config{
 		Domain:    l.Domain,
 		Nodes:     l.AllNodes(),
+		Networks:  append([]string{}, l.Catalogue.Networks...),
 		DataDir:   l.Data,
 		PluginDir: l.Plugins.Dir,
 		Socket:    l.API.Socket,
@@ -38,12 +39,13 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		P2P: core.P2P{
 			Use: use, Prefer: l.P2P.Prefer, Policy: l.P2P.Policy, NoChanges: !l.P2P.Changes,
 		},
-		Trust:      trust,
-		StubConfig: stubs,
-		Poll:       limit,
-		Version:    buildVersion(),
-		Log:        log,
-		Trace:      t,
+		Trust:       trust,
+		StubConfig:  stubs,
+		Poll:        limit,
+		Version:     buildVersion(),
+		Log:         log,
+		Trace:       t,
+		TraceBodies: l.TraceBodies,
 	})
 	if err != nil {
 		return nil, err

@@ -118,4 +118,4 @@ func (f *fake) Path(_ context.Context, to message.URL) (api.Path, error) {
 	return p, nil
 }
 
-func (f *fake) Watch(trace.Func) func() { return func() {} }
+func (f *fake) Watch(trace.Func, bool) func() { return func() {} }

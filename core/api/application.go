@@ -105,6 +105,11 @@ func (app *application) hello() error {
 	if p := f.GetHello().Protocol; p < wire.Protocol {
 		return faultf("%s", tooOld(p))
 	}
+	if one, ok := app.conn.(*place); ok {
+		if err := one.attach(); err != nil {
+			return err
+		}
+	}
 	_ = app.conn.SetReadDeadline(time.Time{})
 	app.mu.Lock()
 	defer app.mu.Unlock()

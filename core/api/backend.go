@@ -33,8 +33,8 @@ type Backend interface {
 	// Profile measures the process of a plug-in, or the runtime's own where plugin is "", and returns a file in the format
 	// of pprof: kind "cpu" over so many seconds, 1 to 60, "allocs" or "heap".
 	Profile(ctx context.Context, plugin, kind string, seconds int) ([]byte, error)
-	// Watch has f told of everything that the core does, until stop is called.
-	Watch(f trace.Func) (stop func())
+	// Watch has f told of everything that the core does, until stop is called. bodies: with the beginnings of messages.
+	Watch(f trace.Func, bodies bool) (stop func())
 }
 
 // Status is what runs in a runtime, for people and for scripts: the JSON of "protofly status --json".

@@ -101,9 +101,9 @@ func (c *Client) Profile(ctx context.Context, plugin, kind string, seconds int) 
 }
 
 // Trace calls f for everything that the core does from now on, until ctx ends or the runtime does. ready, which may be
-// nil, is called when the watching has begun. leftOut is how many events were lost before e because f was too slow.
-func (c *Client) Trace(ctx context.Context, ready func(), f func(e trace.Event, leftOut uint64)) error {
-	stream, err := c.rpc.Trace(ctx, &wire.TraceRequest{})
+// nil, is called when the watching has begun. bodies: with the beginnings of messages, in clear. leftOut is how many events were lost before e because f was too slow.
+func (c *Client) Trace(ctx context.Context, bodies bool, ready func(), f func(e trace.Event, leftOut uint64)) error {
+	stream, err := c.rpc.Trace(ctx, &wire.TraceRequest{Bodies: bodies})
 	if err != nil {
 		return plain(err)
 	}

@@ -3,7 +3,7 @@
 //
 // It knows the runtime only as a [Backend]. What it adds is the wall between processes: the socket (its own user only:
 // 0600, in a folder that others cannot write, the other end's user checked), a limit for everything that an
-// application can make the runtime keep, and a window of credit for each hyperty in each direction, so that
+// application can make the runtime keep, places for connections that no process can take from all others, and a window of credit for each hyperty in each direction, so that
 //
 //   - a slow hyperty holds up its own senders and nobody else,
 //   - what a hyperty posts to a receiver that is behind waits, and not what it posts to others,

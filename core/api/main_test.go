@@ -168,9 +168,13 @@ func (h *house) Path(_ context.Context, to message.URL) (Path, error) {
 	return Path{}, &message.ResponseError{Code: message.CodeNotFound, From: to, Description: "nobody has this address"}
 }
 
-func (h *house) Watch(f trace.Func) func() {
+func (h *house) Watch(f trace.Func, bodies bool) func() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !bodies { // as the core does
+		told := f
+		f = func(e trace.Event) { e.Body = ""; told(e) }
+	}
 	h.watchers = append(h.watchers, f)
 	return func() {
 		h.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	"github.com/protofly/protofly/core/trace"
@@ -30,12 +31,11 @@ type Options struct {
 
 // Limits of what applications can have the runtime keep.
 const (
-	maxConnections = 256     // processes, at one time
-	maxStreams     = 16      // calls on one connection at one time
-	maxHyperties   = 256     // of one application
-	maxControl     = 1024    // frames of the kind that answer something, waiting for an application that does not read
-	maxOutgoing    = 4 << 20 // bytes of messages waiting for such an application
-	traceBuffer    = 8192    // events waiting for a watcher that does not keep up
+	maxStreams   = 16      // calls on one connection at one time
+	maxHyperties = 256     // of one application
+	maxControl   = 1024    // frames of the kind that answer something, waiting for an application that does not read
+	maxOutgoing  = 4 << 20 // bytes of messages waiting for such an application
+	traceBuffer  = 8192    // events waiting for a watcher that does not keep up
 )
 
 // How long the parts of an application's life may take.
@@ -86,7 +86,8 @@ func Serve(o Options) (*Server, error) {
 		grpc.MaxRecvMsgSize(wire.MaxBatch), grpc.MaxSendMsgSize(wire.MaxBatch),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.MaxHeaderListSize(16<<10),
 		grpc.InitialWindowSize(wire.MaxBatch), grpc.InitialConnWindowSize(2*wire.MaxBatch),
-		grpc.ConnectionTimeout(5*time.Second), grpc.WaitForHandlers(true),
+		grpc.ConnectionTimeout(openTime), grpc.WaitForHandlers(true),
+		grpc.StatsHandler(calls{}), grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTime}),
 	)
 	wire.RegisterRuntimeServer(s.grpc, s)
 	s.front = newFront(s, listener)
@@ -191,7 +192,7 @@ func (s *Server) Profile(r *wire.ProfileRequest, stream grpc.ServerStreamingServ
 }
 
 // Trace is the RPC.
-func (s *Server) Trace(_ *wire.TraceRequest, stream grpc.ServerStreamingServer[wire.TraceBatch]) error {
+func (s *Server) Trace(r *wire.TraceRequest, stream grpc.ServerStreamingServer[wire.TraceBatch]) error {
 	var mu sync.Mutex
 	var events []trace.Event
 	var leftOut uint64
@@ -208,7 +209,7 @@ func (s *Server) Trace(_ *wire.TraceRequest, stream grpc.ServerStreamingServer[w
 		case kick <- struct{}{}:
 		default:
 		}
-	})
+	}, r.Bodies)
 	defer stop()
 	if err := stream.Send(&wire.TraceBatch{}); err != nil { // says: from now on
 		return err

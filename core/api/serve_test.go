@@ -230,7 +230,7 @@ func TestQuestions(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(limit(t))
 	var got []string
-	err = c.Trace(ctx, func() {
+	err = c.Trace(ctx, false, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for i := range 3 {

@@ -8,11 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/sdk/hyperty/peercred"
 )
 
@@ -34,7 +34,7 @@ func listen(path string, log hclog.Logger) (net.Listener, error) {
 	if len(path) > maxPath {
 		return nil, fmt.Errorf("the socket's path %s has %d bytes, at most %d are possible: give a shorter one (api.socket)", path, len(path), maxPath)
 	}
-	if err := prepareFolder(filepath.Dir(path)); err != nil {
+	if err := prepareFolder(filepath.Dir(path), log); err != nil {
 		return nil, err
 	}
 	if err := removeStale(path); err != nil {
@@ -52,16 +52,16 @@ func listen(path string, log hclog.Logger) (net.Listener, error) {
 }
 
 // prepareFolder makes the socket's folder, or makes sure that nobody else can put something else in the socket's place.
-func prepareFolder(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func prepareFolder(dir string, log hclog.Logger) error {
+	if err := safefile.MakeFolder(dir); err != nil {
 		return fmt.Errorf("folder of the socket: %w", err)
 	}
-	info, err := os.Stat(dir)
+	warnings, err := safefile.CheckPlace(dir)
 	if err != nil {
-		return fmt.Errorf("folder of the socket: %w", err)
+		return fmt.Errorf("folder of the socket: %w; or choose another (api.socket)", err)
 	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
-		return fmt.Errorf("folder of the socket: others can write in %s: chmod 700 it, or choose another (api.socket)", dir)
+	for _, warning := range warnings {
+		log.Warn("folder of the application API's socket is not this user's alone", "why", warning)
 	}
 	return nil
 }
@@ -92,13 +92,11 @@ func removeStale(path string) error {
 	return nil
 }
 
-// guarded accepts connections of the own user only, and not too many.
+// guarded accepts connections of the own user only, and gives each a place.
 type guarded struct {
 	net.Listener
-	log hclog.Logger
-
-	mu   sync.Mutex
-	open int
+	log    hclog.Logger
+	places places
 }
 
 // Accept waits for the next connection that is allowed.
@@ -113,34 +111,6 @@ func (g *guarded) Accept() (net.Conn, error) {
 			_ = conn.Close()
 			continue
 		}
-		g.mu.Lock()
-		full := g.open >= maxConnections
-		if !full {
-			g.open++
-		}
-		g.mu.Unlock()
-		if full {
-			g.log.Warn("connection to the application API refused: too many are open", "open", maxConnections)
-			_ = conn.Close()
-			continue
-		}
-		return &counted{Conn: conn, from: g}, nil
+		return g.places.enter(conn, peercred.PID(conn)), nil
 	}
-}
-
-// counted gives its place back when it is closed.
-type counted struct {
-	net.Conn
-	from *guarded
-	once sync.Once
-}
-
-// Close closes the connection.
-func (c *counted) Close() error {
-	c.once.Do(func() {
-		c.from.mu.Lock()
-		c.from.open--
-		c.from.mu.Unlock()
-	})
-	return c.Conn.Close()
 }

@@ -306,7 +306,7 @@ func TestAcceptRun(t *testing.T) {
 		bad := run(message.Update, 30)
 		bad[20].Message.Body = []byte(`[]`)
 		want("what is no message", b.AcceptRun(away, bad), 20)
-		end := hub.Watch(func(trace.Event) {})
+		end := hub.Watch(func(trace.Event) {}, true)
 		want("while somebody watches", b.AcceptRun(away, run(message.Update, 3)), 0)
 		end()
 		want("when nobody does any more", b.AcceptRun(away, run(message.Update, 3)), 3)

@@ -3,9 +3,6 @@ package catalogue
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,44 +123,6 @@ func TestBrokenDescriptor(t *testing.T) {
 	}
 }
 
-func TestNodeAddress(t *testing.T) {
-	var body string
-	code := http.StatusOK
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/.well-known/protocolstub/default" {
-			code = http.StatusNotFound
-		}
-		w.WriteHeader(code)
-		fmt.Fprint(w, body)
-	}))
-	defer s.Close()
-	domain := strings.TrimPrefix(s.URL, "http://")
-	for _, c := range []struct{ body, want string }{
-		{`{"name":"default","type":"node","configuration":{"url":"wss://node.example.com/protofly"}}`, "wss://node.example.com/protofly"},
-		{`{"name":"default","type":"node","configuration":{"url":"ws://127.0.0.1:1/protofly"}}`, "ws://127.0.0.1:1/protofly"},
-		{`{"name":"default","type":"node","configuration":{"url":"ws://node.example.com/protofly"}}`, ""},
-		{`{"name":"default","type":"node","configuration":{"url":"file:///etc/passwd"}}`, ""},
-		{`{"name":"default","type":"p2p","configuration":{"url":"wss://node.example.com"}}`, ""},
-		{`no`, ""},
-		{`{"name":"` + strings.Repeat("x", maxDescriptor) + `"}`, ""},
-	} {
-		body = c.body
-		got, err := NodeAddress(t.Context(), domain)
-		if got != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("%.80s: %q, %v", c.body, got, err)
-		}
-	}
-	code = http.StatusNotFound
-	if _, err := NodeAddress(t.Context(), domain); err == nil || !strings.Contains(err.Error(), "404") {
-		t.Errorf("not found: %v", err)
-	}
-	for _, bad := range []string{"", "a/b", "user@host", "a?b", "a#b", "a b"} {
-		if _, err := NodeAddress(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "not a host name") {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-}
-
 func FuzzDescriptor(f *testing.F) {
 	f.Add([]byte(`{"name":"x","version":"1","kind":"p2p","executable":"x-1","sha256":"` + strings.Repeat("ab", 32) + `"}`))
 	f.Add([]byte(`{"name":"default","type":"node","configuration":{"url":"wss://example.com/"}}`))
@@ -175,7 +134,7 @@ func FuzzDescriptor(f *testing.F) {
 		if d, err := parseDescription(b); err == nil && checkName(d.Name) != nil {
 			t.Errorf("accepted %+v", d)
 		}
-		if at, err := parseNode(b); err == nil && !strings.HasPrefix(at, "ws") && !strings.HasPrefix(strings.ToLower(at), "ws") {
+		if at, err := (descriptors{}).parseNode(b); err == nil && !strings.HasPrefix(at, "ws") && !strings.HasPrefix(strings.ToLower(at), "ws") {
 			t.Errorf("accepted %q", at)
 		}
 	})

@@ -6,7 +6,8 @@
 // an upgrade never changes a file that a descriptor names. The directory is the operator's: whoever may write in it
 // decides what the runtime runs. A plug-in that is in no descriptor is not run.
 //
-// A domain publishes its Message Node's stub at https://DOMAIN/.well-known/protocolstub/default; [NodeAddress] reads it.
+// A domain publishes its Message Node's stub at https://DOMAIN/.well-known/protocolstub/default; [NodeAddress] reads it, over
+// TLS, from addresses that the operator allows (package sdk/networks).
 //
 // What is read is bounded: a descriptor of either kind to 64 KiB, a plug-in's description of itself to that and to
 // 10 seconds.

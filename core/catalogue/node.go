@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,34 +12,56 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/protofly/protofly/sdk/networks"
 )
 
-const nodeTimeout = 10 * time.Second
+// What reading a domain's descriptor may take.
+const (
+	nodeTimeout   = 10 * time.Second
+	maxHeaders    = 16 << 10 // bytes
+	maxRedirects  = 3        // at the same host
+	maxDomainName = 255 + len(":65535")
+)
 
-// NodeAddress reads where the Message Node of domain is: the URL in the stub descriptor that the domain publishes. A
-// domain on this machine's loopback ("localhost:8080") may publish by plain HTTP, and name a plain WebSocket; any
-// other needs TLS for both.
-func NodeAddress(ctx context.Context, domain string) (string, error) {
-	at, err := nodeAddress(ctx, domain)
-	if err != nil {
+// NodeAddress reads where the Message Node of domain is: the URL in the stub descriptor that the domain publishes. It
+// connects, over TLS, only to addresses that are within the allowed networks, whatever name, redirection or proxy
+// stands before them; nil allows all, for a domain that the operator has named. A domain on this machine's loopback
+// ("localhost:8080"), where that is allowed, may publish by plain HTTP and name a plain WebSocket.
+//
+// Who connects to the URL has to apply the same rule: it is the domain's word.
+func NodeAddress(ctx context.Context, domain string, within *networks.Allowed) (string, error) {
+	at, err := descriptors{within}.nodeAddress(ctx, domain)
+	switch {
+	case errors.Is(err, networks.ErrRefused):
+		return "", fmt.Errorf("find the Message Node of %s: %w; if it is to be there, add its network to catalogue.networks, or its address to nodes", domain, err)
+	case err != nil:
 		return "", fmt.Errorf("find the Message Node of %s: %w; its address can also be given in the configuration", domain, err)
 	}
 	return at, nil
 }
 
-func nodeAddress(ctx context.Context, domain string) (string, error) {
+// descriptors reads what domains publish.
+type descriptors struct{ within *networks.Allowed }
+
+// local tells whether host is this machine and may be spoken to without TLS.
+func (d descriptors) local(host string) bool {
+	return loopback(host) && (d.within == nil || d.within.Loopback())
+}
+
+func (d descriptors) nodeAddress(ctx context.Context, domain string) (string, error) {
 	base := &url.URL{Scheme: "https", Host: domain, Path: "/.well-known/protocolstub/default"}
-	if u, err := url.Parse(base.String()); err != nil || u.Host != domain || domain == "" || u.User != nil || strings.ContainsAny(domain, "/?#@") {
+	if u, err := url.Parse(base.String()); err != nil || u.Host != domain || u.Hostname() == "" || u.User != nil || strings.ContainsAny(domain, "/?#@") || len(domain) > maxDomainName {
 		return "", errors.New("it is not a host name")
 	}
-	if !loopback(base.Hostname()) {
-		return fetch(ctx, base)
+	if !d.local(base.Hostname()) {
+		return d.fetch(ctx, base)
 	}
 	plain := *base
 	plain.Scheme = "http"
-	at, err := fetch(ctx, &plain)
+	at, err := d.fetch(ctx, &plain)
 	if err != nil {
-		if tls, tlsErr := fetch(ctx, base); tlsErr == nil {
+		if tls, tlsErr := d.fetch(ctx, base); tlsErr == nil {
 			return tls, nil
 		}
 	}
@@ -50,33 +73,44 @@ func loopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
-func fetch(ctx context.Context, from *url.URL) (string, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableKeepAlives = true
-	client := &http.Client{Transport: transport, Timeout: nodeTimeout,
+// client makes one connection, to an address that is allowed.
+func (d descriptors) client(from *url.URL) *http.Client {
+	dialer := &net.Dialer{Timeout: nodeTimeout}
+	t := &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, DisableCompression: true,
+		TLSHandshakeTimeout: nodeTimeout, ResponseHeaderTimeout: nodeTimeout, MaxResponseHeaderBytes: maxHeaders,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	if d.within == nil {
+		t.Proxy = http.ProxyFromEnvironment
+	} else {
+		dialer.Control = d.within.Control // a proxy would connect to where it pleases
+	}
+	return &http.Client{Transport: t, Timeout: nodeTimeout,
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if r.URL.Scheme != "https" && !(r.URL.Scheme == "http" && loopback(r.URL.Hostname()) && loopback(from.Hostname())) || len(via) > 3 {
-				return fmt.Errorf("it redirects to %s", r.URL)
+			if r.URL.Scheme != from.Scheme || r.URL.Host != from.Host || len(via) > maxRedirects {
+				return fmt.Errorf("it redirects to %.100q; only %s is asked", r.URL, from.Host)
 			}
 			return nil
 		}}
+}
+
+func (d descriptors) fetch(ctx context.Context, from *url.URL) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), nil)
 	if err != nil {
 		return "", err
 	}
-	answer, err := client.Do(request)
+	answer, err := d.client(from).Do(request)
 	if err != nil {
 		return "", err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s answers %s", from, answer.Status)
+		return "", fmt.Errorf("%s answers %.60q", from, answer.Status)
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxDescriptor+1))
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", from, err)
 	}
-	at, err := parseNode(text)
+	at, err := d.parseNode(text)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", from, err)
 	}
@@ -84,28 +118,28 @@ func fetch(ctx context.Context, from *url.URL) (string, error) {
 }
 
 // parseNode reads the stub descriptor that a domain publishes.
-func parseNode(text []byte) (string, error) {
+func (d descriptors) parseNode(text []byte) (string, error) {
 	if len(text) > maxDescriptor {
 		return "", fmt.Errorf("larger than %d bytes", maxDescriptor)
 	}
-	var d struct {
+	var found struct {
 		Type          string `json:"type"`
 		Configuration struct {
 			URL string `json:"url"`
 		} `json:"configuration"`
 	}
-	if err := json.Unmarshal(text, &d); err != nil {
+	if err := json.Unmarshal(text, &found); err != nil {
 		return "", fmt.Errorf("not a stub descriptor: %w", err)
 	}
-	if d.Type != "node" {
-		return "", fmt.Errorf("a stub descriptor of type %.40q, want node", d.Type)
+	if found.Type != "node" {
+		return "", fmt.Errorf("a stub descriptor of type %.40q, want node", found.Type)
 	}
-	u, err := url.Parse(d.Configuration.URL)
-	if err != nil || u.Host == "" || len(d.Configuration.URL) > 2048 || u.User != nil {
-		return "", fmt.Errorf("the node's address %.100q is not a WebSocket URL", d.Configuration.URL)
+	u, err := url.Parse(found.Configuration.URL)
+	if err != nil || u.Hostname() == "" || len(found.Configuration.URL) > 2048 || u.User != nil {
+		return "", fmt.Errorf("the node's address %.100q is not a WebSocket URL", found.Configuration.URL)
 	}
-	if u.Scheme != "wss" && !(u.Scheme == "ws" && loopback(u.Hostname())) {
-		return "", fmt.Errorf("the node's address %.100q is not a wss:// URL", d.Configuration.URL)
+	if u.Scheme != "wss" && !(u.Scheme == "ws" && d.local(u.Hostname())) {
+		return "", fmt.Errorf("the node's address %.100q is not a wss:// URL", found.Configuration.URL)
 	}
-	return d.Configuration.URL, nil
+	return found.Configuration.URL, nil
 }

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -25,52 +25,62 @@ type Identity struct {
 	url message.URL
 }
 
+// keyKind is what the key's file is, for package safefile; keySize is the most that is read of it, in bytes.
+const (
+	keyKind = "runtime-key"
+	keySize = 64 << 10
+)
+
 // Open reads the key in the folder dir, which it makes (0700) with a new key (0600) where there is none. domain is the
-// runtime's domain. A key that others may read, or that cannot be read, is an error that says what to do.
+// runtime's domain. A folder or a key that others could have changed, a key that they may read, or one that is damaged
+// is an error that says what to do.
 func Open(dir, domain string) (*Identity, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := safefile.MakeFolder(dir); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	if _, err := safefile.CheckFolder(dir); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	path := filepath.Join(dir, KeyFile)
-	text, err := os.ReadFile(path)
+	text, err := safefile.Read(path, keySize, true)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := create(path); err != nil {
+		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) { // else somebody was quicker: theirs stays
 			return nil, fmt.Errorf("new runtime key %s: %w", path, err)
 		}
-		text, err = os.ReadFile(path)
+		text, err = safefile.Read(path, keySize, true)
 	}
-	if err != nil {
+	damaged := func(why error) error {
+		return fmt.Errorf("runtime key %s is damaged: %w: restore it from a backup, or remove it to get a new key and with it a new runtime URL", path, why)
+	}
+	switch {
+	case errors.Is(err, safefile.ErrExposed):
+		return nil, fmt.Errorf("runtime key: %w; else remove it to get a new key", err)
+	case errors.Is(err, safefile.ErrDamaged):
+		return nil, damaged(err)
+	case err != nil:
 		return nil, fmt.Errorf("runtime key: %w", err)
 	}
-	if err := private(path); err != nil {
-		return nil, err
+	payload, sealed, err := safefile.Unseal(keyKind, text)
+	if err != nil {
+		return nil, damaged(err)
 	}
-	block, _ := pem.Decode(text)
+	block, _ := pem.Decode(payload)
 	if block == nil || block.Type != pemType || len(block.Bytes) != ed25519.SeedSize {
-		return nil, fmt.Errorf("runtime key %s is damaged: restore it from a backup, or remove it to get a new key and with it a new runtime URL", path)
+		return nil, damaged(errors.New("it holds no key"))
+	}
+	if err := safefile.Renew(path, keyKind, payload, sealed); err != nil {
+		return nil, fmt.Errorf("runtime key: %w", err)
 	}
 	return New(ed25519.NewKeyFromSeed(block.Bytes), domain)
 }
 
-// create writes a new key to path; where somebody else was quicker theirs stays.
+// create writes a new key to path; where somebody else was quicker the error is [fs.ErrExist].
 func create(path string) error {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), KeyFile+".*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	err = pem.Encode(f, &pem.Block{Type: pemType, Bytes: key.Seed()})
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return os.Rename(f.Name(), path) // a file system without links
-	}
-	return nil
+	return safefile.Create(path, safefile.Seal(keyKind, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: key.Seed()})))
 }
 
 // New is the identity of a key at a domain.

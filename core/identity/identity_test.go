@@ -195,3 +195,62 @@ func TestSignP2P(t *testing.T) {
 		}
 	}
 }
+
+// A key is whole, or refused; one of an earlier version is taken and sealed.
+func TestDamagedKey(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, identity.KeyFile)
+	me, err := identity.Open(dir, "example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(name string, text []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := identity.Open(dir, "example.com"); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	refused("NULs", make([]byte, len(whole)))
+	for n := range whole {
+		refused("cut off", whole[:n])
+	}
+	flipped := bytes.Replace(whole, []byte("\n-----BEGIN"), []byte("\n\n----BEGIN"), 1)
+	refused("another byte", flipped)
+	older := whole[bytes.IndexByte(whole, '\n')+1:]
+	if err := os.WriteFile(path, older, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, err := identity.Open(dir, "example.com")
+	if err != nil || again.URL() != me.URL() {
+		t.Fatalf("%v, %v", again, err)
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, whole) {
+		t.Errorf("it was not sealed: %q %v", now, err)
+	}
+}
+
+// Nobody else may be able to put a key into the data folder.
+func TestOpenRefusesAnOpenFolder(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no mode bits")
+	}
+	dir := t.TempDir()
+	if _, err := identity.Open(dir, "example.com"); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []os.FileMode{0o777, 0o770, 0o777 | os.ModeSticky} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := identity.Open(dir, "example.com"); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+			t.Errorf("%v: %v", mode, err)
+		}
+	}
+}

@@ -2,15 +2,17 @@ package identity
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -28,10 +30,9 @@ const (
 // a list of addresses is a list of keys.
 type Trust struct {
 	Mode Mode // "": Any
-	// Domains and Peers are allow-lists. Where both are empty every runtime may; else a runtime must be of one of the
-	// domains or be one of the peers. Which domain a runtime is of only its Message Node vouches for; Peers trusts nobody.
-	Domains []string
-	Peers   []message.URL
+	// Peers is the allow-list: where it is empty every runtime may. There is none of domains: any Message Node lets any
+	// key connect under any domain, so that a runtime's domain says nothing of who it is.
+	Peers []message.URL
 	// Pins says at which runtime each of these hyperties must be, in every mode.
 	Pins map[message.URL]message.URL
 	// WithoutSessions is who may be spoken with without a session. The zero value is nobody.
@@ -43,11 +44,6 @@ func (t Trust) Check() error {
 	var errs []error
 	if t.Mode != "" && t.Mode != Any && t.Mode != Pinned {
 		errs = append(errs, fmt.Errorf("mode %q: want %s or %s", t.Mode, Any, Pinned))
-	}
-	for _, d := range t.Domains {
-		if err := checkDomain(d); err != nil {
-			errs = append(errs, fmt.Errorf("domains: %w", err))
-		}
 	}
 	for _, p := range t.Peers {
 		if err := checkRuntime(p); err != nil {
@@ -79,9 +75,12 @@ func checkRuntime(u message.URL) error {
 	return nil
 }
 
-// KnownFile is the name of the file in the data folder that keeps where names were found first, a name and a runtime
-// on each line.
+// KnownFile is the name of the file in the data folder that keeps where names were found first: behind the first line,
+// which package safefile has written, a name and a runtime on each line.
 const KnownFile = "known-names"
+
+// knownKind is what it is, for package safefile.
+const knownKind = "known-names"
 
 const (
 	maxKnown     = 1 << 16 // names
@@ -90,7 +89,7 @@ const (
 
 // Errors of [Judge]; they come with what to do.
 var (
-	ErrNotListed  = errors.New("not in the allow-lists")
+	ErrNotListed  = errors.New("not in the allow-list")
 	ErrOtherOwner = errors.New("name has changed its owner")
 	ErrNoSession  = errors.New("not allowed without a session")
 )
@@ -99,12 +98,14 @@ var (
 type Judge struct {
 	trust   Trust
 	file    string
-	domains map[string]bool
 	peers   map[message.URL]bool
 	without without
 
+	writing sync.Mutex // who has it writes the file
+
 	mu    sync.Mutex
-	known map[message.URL]message.URL // canonical: names and the runtimes that they were found at first
+	known map[message.URL]message.URL // canonical: names and the runtimes that they belong to: found, and Pins
+	found map[message.URL]message.URL // … that they were found at first: what is in the file; replaced, never changed
 }
 
 // Judge reads what is known from the data folder dir.
@@ -112,10 +113,7 @@ func (t Trust) Judge(dir string) (*Judge, error) {
 	if err := t.Check(); err != nil {
 		return nil, fmt.Errorf("trust: %w", err)
 	}
-	j := &Judge{trust: t, file: filepath.Join(dir, KnownFile), domains: map[string]bool{}, peers: map[message.URL]bool{}, known: map[message.URL]message.URL{}}
-	for _, d := range t.Domains {
-		j.domains[d] = true
-	}
+	j := &Judge{trust: t, file: filepath.Join(dir, KnownFile), peers: map[message.URL]bool{}, known: map[message.URL]message.URL{}, found: map[message.URL]message.URL{}}
 	for _, p := range t.Peers {
 		j.peers[p.Canonical()] = true
 	}
@@ -124,6 +122,7 @@ func (t Trust) Judge(dir string) (*Judge, error) {
 		if err := j.read(); err != nil {
 			return nil, err
 		}
+		maps.Copy(j.known, j.found)
 	}
 	for name, runtime := range t.Pins {
 		j.known[name.Canonical()] = runtime.Canonical()
@@ -131,48 +130,69 @@ func (t Trust) Judge(dir string) (*Judge, error) {
 	return j, nil
 }
 
+// read reads what was found first. A file that is not as it was written is an error: an empty one would let everybody
+// take every name anew.
 func (j *Judge) read() error {
-	info, err := os.Stat(j.file)
-	if errors.Is(err, fs.ErrNotExist) {
+	text, err := safefile.Read(j.file, maxKnownFile, false)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	} else if err != nil {
+	case errors.Is(err, safefile.ErrDamaged):
+		return j.damaged(err)
+	case err != nil:
 		return fmt.Errorf("known names: %w", err)
 	}
-	if info.Size() > maxKnownFile {
-		return fmt.Errorf("known names: %s has %d bytes: it is damaged; remove it to forget where names were found first", j.file, info.Size())
+	payload, sealed, err := safefile.Unseal(knownKind, text)
+	if err == nil && !sealed {
+		payload, err = wholeLines(payload)
 	}
-	text, err := os.ReadFile(j.file)
 	if err != nil {
-		return fmt.Errorf("known names: %w", err)
+		return j.damaged(err)
 	}
-	if whole := strings.LastIndexByte(string(text), '\n') + 1; whole < len(text) { // a crash cut the last line off
-		if err := os.Truncate(j.file, int64(whole)); err != nil {
-			return fmt.Errorf("known names: %w", err)
-		}
-		text = text[:whole]
-	}
-	lines := bufio.NewScanner(strings.NewReader(string(text)))
+	lines := bufio.NewScanner(bytes.NewReader(payload))
 	for n := 1; lines.Scan(); n++ {
 		if strings.TrimSpace(lines.Text()) == "" {
 			continue
 		}
 		name, runtime, ok := strings.Cut(lines.Text(), " ")
 		if !ok || (Trust{Pins: map[message.URL]message.URL{message.URL(name): message.URL(runtime)}}).Check() != nil {
-			return fmt.Errorf("known names: %s:%d: want a hyperty's address and a runtime's; correct the line or remove it to forget that name", j.file, n)
+			return fmt.Errorf("known names: %s:%d: want a hyperty's address and a runtime's; correct the line or remove it to forget that name, and remove the first line, which has the checksum", j.file, n)
 		}
-		if key := message.URL(name).Canonical(); j.known[key] == "" { // the first counts
-			j.known[key] = message.URL(runtime).Canonical()
+		if key := message.URL(name).Canonical(); j.found[key] == "" { // the first counts
+			j.found[key] = message.URL(runtime).Canonical()
 		}
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil {
+		return j.damaged(err)
+	}
+	if err := safefile.Renew(j.file, knownKind, payload, sealed); err != nil {
+		return fmt.Errorf("known names: %w", err)
+	}
+	return nil
+}
+
+func (j *Judge) damaged(why error) error {
+	return fmt.Errorf("known names: %s is damaged: %w: restore it from a backup, or remove it to forget where names were found first", j.file, why)
+}
+
+// wholeLines is what an earlier version, which added line after line, has written whole. A crash may have cut the last
+// line off, and nothing else.
+func wholeLines(text []byte) ([]byte, error) {
+	whole := bytes.LastIndexByte(text, '\n') + 1
+	rest := string(text[whole:])
+	const begin = message.SchemeHyperty + "://"
+	if whole == 0 || !strings.HasPrefix(rest, begin) && !strings.HasPrefix(begin, rest) {
+		return nil, fmt.Errorf("%w: its last line is cut off", safefile.ErrDamaged)
+	}
+	return text[:whole], nil
 }
 
 // Runtime says whether there may be a session with that runtime. The error wraps [ErrNotListed].
 func (j *Judge) Runtime(remote message.URL) error {
-	if len(j.domains) == 0 && len(j.peers) == 0 || j.domains[remote.Domain()] || j.peers[remote.Canonical()] {
+	if len(j.peers) == 0 || j.peers[remote.Canonical()] {
 		return nil
 	}
-	return fmt.Errorf("%s is %w: if this runtime shall speak with it, add it to trust.peers, or its domain to trust.domains", remote, ErrNotListed)
+	return fmt.Errorf("%s is %w: if this runtime shall speak with it, add it to trust.peers", remote, ErrNotListed)
 }
 
 // Name says whether a hyperty may be at that runtime. With certain the Domain Registry says so, in an entry
@@ -184,8 +204,9 @@ func (j *Judge) Name(name, runtime message.URL, certain bool) error {
 	}
 	name, runtime = name.Base().Canonical(), runtime.Canonical()
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	switch owner, known := j.known[name]; {
+	owner, known := j.known[name]
+	j.mu.Unlock()
+	switch {
 	case known && owner == runtime, !known && j.trust.Mode != Pinned:
 		return nil
 	case known:
@@ -196,34 +217,46 @@ func (j *Judge) Name(name, runtime message.URL, certain bool) error {
 		return fmt.Errorf("%w: %s is at %s, which cannot prove its address; with trust.mode pinned only runtimes that can are believed, and those of trust.without_sessions", ErrOtherOwner, name, runtime)
 	case !certain:
 		return fmt.Errorf("%w: %s is not known yet, and only the Domain Registry can introduce it", ErrOtherOwner, name)
-	case len(j.known) >= maxKnown:
-		return fmt.Errorf("%d names are known, no more are remembered: remove some from %s, or list those that matter in trust.pins with trust.mode any", maxKnown, j.file)
 	}
-	if err := j.remember(name, runtime); err != nil {
-		return err
-	}
-	j.known[name] = runtime
-	return nil
+	return j.remember(name, runtime)
 }
 
 func (j *Judge) changed(name, owner, runtime message.URL) error {
-	fix := fmt.Sprintf("remove its line from %s and start this runtime again", j.file)
+	fix := fmt.Sprintf("remove its line and the first line, which has the checksum, from %s and start this runtime again", j.file)
 	if _, configured := j.trust.Pins[name]; configured {
 		fix = "change it in trust.pins and start this runtime again"
 	}
 	return fmt.Errorf("%w: %s belongs to %s, and is said to be at %s now: somebody may pretend to be it. If its owner says that it has moved, %s", ErrOtherOwner, name, owner, runtime, fix)
 }
 
-// remember writes a line at the end of the file; what is not written is not believed. mu is held.
+// remember writes what was found, with one name more; what is not written is not believed. It waits for the disk, and
+// whoever asks about names that are known does not.
 func (j *Judge) remember(name, runtime message.URL) error {
-	f, err := os.OpenFile(j.file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	j.mu.Lock()
+	owner, known := j.known[name]
+	all := maps.Clone(j.found)
+	j.mu.Unlock()
+	switch {
+	case known && owner == runtime: // just now
+		return nil
+	case known:
+		return j.changed(name, owner, runtime)
+	case len(all) >= maxKnown:
+		return fmt.Errorf("%d names are known, no more are remembered: remove some and the first line, which has the checksum, from %s, or list those that matter in trust.pins with trust.mode any", maxKnown, j.file)
+	}
+	all[name] = runtime
+	var text []byte
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		text = fmt.Appendf(text, "%s %s\n", name, all[name])
+	}
+	if err := safefile.Write(j.file, safefile.Seal(knownKind, text)); err != nil {
 		return fmt.Errorf("known names: %w", err)
 	}
-	_, err = fmt.Fprintf(f, "%s %s\n", name, runtime)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("known names: %w", err)
-	}
+	j.mu.Lock()
+	j.known[name], j.found = runtime, all
+	j.mu.Unlock()
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -48,9 +49,8 @@ func TestSessionKey(t *testing.T) {
 func TestTrustCheck(t *testing.T) {
 	good := runtimeURL(0)
 	for want, trust := range map[string]identity.Trust{
-		"":                 {Mode: identity.Pinned, Domains: []string{"example.com", "127.0.0.1:80"}, Peers: []message.URL{good}, Pins: map[message.URL]message.URL{"hyperty://a.b/x": good}},
+		"":                 {Mode: identity.Pinned, Peers: []message.URL{good}, Pins: map[message.URL]message.URL{"hyperty://a.b/x": good}},
 		`mode "some"`:      {Mode: "some"},
-		"no domain":        {Domains: []string{"a/b"}},
 		`peers: "nobody"`:  {Peers: []message.URL{"nobody"}},
 		"32 letters":       {Peers: []message.URL{"hyperty-runtime://example.com/r-alice"}},
 		"no hyperty":       {Pins: map[message.URL]message.URL{"comm://a.b/x": good}},
@@ -72,16 +72,14 @@ func TestAllowLists(t *testing.T) {
 		url   message.URL
 		may   bool
 	}{
-		"everybody":        {identity.Trust{}, runtimeURL(1), true},
-		"a peer":           {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(1), true},
-		"in another form":  {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, message.URL(strings.TrimPrefix(string(runtimeURL(1)), "hyperty-")) + "/", true},
-		"another peer":     {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(2), false},
-		"of a domain":      {identity.Trust{Domains: []string{"example.com"}}, runtimeURL(1), true},
-		"of another":       {identity.Trust{Domains: []string{"example.org"}}, runtimeURL(1), false},
-		"of a longer one":  {identity.Trust{Domains: []string{"xample.com"}}, runtimeURL(1), false},
-		"one of the two":   {identity.Trust{Domains: []string{"example.org"}, Peers: []message.URL{runtimeURL(1)}}, runtimeURL(1), true},
-		"none of the two":  {identity.Trust{Domains: []string{"example.org"}, Peers: []message.URL{runtimeURL(1)}}, runtimeURL(2), false},
-		"pinned, no lists": {identity.Trust{Mode: identity.Pinned}, runtimeURL(2), true},
+		"everybody":                           {identity.Trust{}, runtimeURL(1), true},
+		"a peer":                              {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(1), true},
+		"in another form":                     {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, message.URL(strings.TrimPrefix(string(runtimeURL(1)), "hyperty-")) + "/", true},
+		"another peer":                        {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, runtimeURL(2), false},
+		"of two peers":                        {identity.Trust{Peers: []message.URL{runtimeURL(2), runtimeURL(1)}}, runtimeURL(1), true},
+		"of neither":                          {identity.Trust{Peers: []message.URL{runtimeURL(2), runtimeURL(3)}}, runtimeURL(1), false},
+		"the peer's key under another domain": {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, message.URL(strings.Replace(string(runtimeURL(1)), "example.com", "example.org", 1)), false},
+		"pinned, no lists":                    {identity.Trust{Mode: identity.Pinned}, runtimeURL(2), true},
 	} {
 		j, err := c.trust.Judge(t.TempDir())
 		if err != nil {
@@ -109,8 +107,8 @@ func TestWithoutSession(t *testing.T) {
 		"below the domain":   {identity.Trust{WithoutSessions: w}, "hyperty-runtime://x.old.example/r1", false},
 		"with a key":         {identity.Trust{WithoutSessions: identity.WithoutSessions{Domains: []string{"example.com"}}}, runtimeURL(1), false},
 		"no runtime":         {identity.Trust{WithoutSessions: w}, "hyperty://old.example/x", false},
-		"allowed a session":  {identity.Trust{Domains: []string{"example.com"}}, "hyperty-runtime://example.com/r1", false},
-		"only without, list": {identity.Trust{Domains: []string{"o.example"}, WithoutSessions: w}, "hyperty-runtime://example.com/r1", true},
+		"allowed a session":  {identity.Trust{}, "hyperty-runtime://example.com/r1", false},
+		"only without, list": {identity.Trust{Peers: []message.URL{runtimeURL(1)}, WithoutSessions: w}, "hyperty-runtime://example.com/r1", true},
 	} {
 		j, err := c.trust.Judge(t.TempDir())
 		if err != nil {
@@ -180,11 +178,12 @@ func TestNames(t *testing.T) {
 		t.Errorf("%v %v", info, err)
 	}
 	text, _ := os.ReadFile(file)
-	if want := string(bob) + " " + string(runtimeURL(1)) + "\n"; string(text) != want {
-		t.Errorf("%s has %q, want %q", file, text, want)
+	text, sealed, err := safefile.Unseal(identity.KnownFile, text)
+	if want := string(bob) + " " + string(runtimeURL(1)) + "\n"; string(text) != want || !sealed || err != nil {
+		t.Errorf("%s has %q, %v, %v; want %q", file, text, sealed, err, want)
 	}
 
-	// A crash cut the last line off; it is forgotten, and the next one is whole.
+	// In a file of an earlier version a crash cut the last line off; it is forgotten, and the next one is whole.
 	if err := os.WriteFile(file, append(text, "hyperty://example.com/da"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -218,4 +217,52 @@ func FuzzKnown(f *testing.F) {
 			t.Fatal("two owners")
 		}
 	})
+}
+
+// What was pinned is there again, or the runtime does not start: it never starts as if nothing had been pinned.
+func TestDamagedPins(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, identity.KnownFile)
+	pinned := identity.Trust{Mode: identity.Pinned}
+	const bob, carol message.URL = "hyperty://example.com/bob", "hyperty://example.com/carol"
+	j, err := pinned.Judge(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.Name(bob, runtimeURL(1), true), j.Name(carol, runtimeURL(2), true)); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := fmt.Sprintf("%s %s\n%s %s\n", bob, runtimeURL(1), carol, runtimeURL(2))
+	damaged := map[string][]byte{"NULs": make([]byte, len(whole)), "an earlier version's, cut in its first line": []byte(older)[:20], "an earlier version's with NULs": append([]byte(older), 0, 0)}
+	for n := range whole {
+		damaged[fmt.Sprint("the first ", n)] = whole[:n]
+	}
+	for name, text := range damaged {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pinned.Judge(dir); err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), "remove it") || !strings.Contains(err.Error(), file) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if now, err := os.ReadFile(file); err != nil || string(now) != string(text) {
+			t.Fatalf("%s: the file was changed", name)
+		}
+	}
+	// What an earlier version has written is taken, and sealed.
+	if err := os.WriteFile(file, []byte(older), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if j, err = pinned.Judge(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Name(carol, runtimeURL(1), true); !errors.Is(err, identity.ErrOtherOwner) {
+		t.Error(err)
+	}
+	if now, err := os.ReadFile(file); err != nil || string(now) != string(whole) {
+		t.Errorf("it was not sealed: %q %v", now, err)
+	}
 }

@@ -12,7 +12,7 @@ import (
 // say, and they and the plug-ins that reach them can read, alter, repeat and drop what is said. A runtime whose address
 // is derived from a key is never spoken with in this way.
 type WithoutSessions struct {
-	Domains []string      // all such runtimes of these domains
+	Domains []string      // all such runtimes of these domains: their Message Nodes alone say who is of them
 	Peers   []message.URL // these
 }
 

@@ -33,13 +33,18 @@ type miss struct {
 }
 
 // find returns the runtime that the address lives at: from the cache, else from the Domain Registry.
-func (r *Registry) find(ctx context.Context, to message.URL) (*remote, error) {
+func (r *Registry) find(ctx context.Context, to message.URL, c cause) (*remote, error) {
 	key := addressKey(to)
 	if a, ok := r.addresses.get(key); ok {
 		return a.remote, nil
 	}
 	if key.Scheme() == message.SchemeConnection {
 		return nil, r.refuse(message.CodeNotFound, "nobody here has heard of %s", key)
+	}
+	// For whom it is has to be said here: the look-up itself is the Registry's own message. Why a node cannot be reached
+	// the look-up says.
+	if err := r.reserve(ctx, key.NodeDomain(), c); isCode(err, message.CodeTooMany) || ctx.Err() != nil {
+		return nil, err
 	}
 	return r.lookUp(ctx, key, false)
 }

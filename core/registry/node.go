@@ -9,9 +9,6 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// nodeWays are the Message Node stubs that run, by domain. It is replaced, never changed.
-type nodeWays map[string]message.URL
-
 // node is a Message Node's stub, deployed or on its way.
 type node struct {
 	domain   string
@@ -21,32 +18,41 @@ type node struct {
 	failures int
 	retryAt  time.Time
 	wanted   map[message.URL]bool // remote runtimes that have no way until it runs
+	deployed bool                 // it runs
+	way      *nodeWay             // what everybody sees of it when it runs
+}
+
+// theirs tells whether it is there because of others alone.
+func (n *node) theirs() bool { return n.way.theirs.Load() }
+
+func newNode(domain string, url message.URL, c cause) *node {
+	n := &node{domain: domain, url: url, wanted: map[message.URL]bool{}, way: &nodeWay{url: url}}
+	n.way.theirs.Store(c == theirs)
+	n.way.used.Store(true)
+	return n
 }
 
 const maxWanted = 1024
 
-// nodeNow is the stub of domain's Message Node, if it runs. (A stub that is not connected counts: it connects by
-// itself.)
-func (r *Registry) nodeNow(domain string) (message.URL, bool) {
-	url, ok := (*r.nodes.Load())[domain]
-	return url, ok
-}
-
 // node is the stub of domain's Message Node, deployed if need be: once for all who wait, for NodeTimeout at most.
-func (r *Registry) node(ctx context.Context, domain string) (url message.URL, deployed bool, err error) {
-	if url, ok := r.nodeNow(domain); ok {
+func (r *Registry) node(ctx context.Context, domain string, c cause) (url message.URL, deployed bool, err error) {
+	c = r.causeAt(domain, c)
+	if url, ok := r.nodeNow(domain, c); ok {
 		return url, false, nil
 	}
-	url, err = r.awaitNode(ctx, domain)
+	if err := r.awaitTurn(ctx, domain, c); err != nil {
+		return "", false, err
+	}
+	url, err = r.awaitNode(ctx, domain, c)
 	return url, err == nil, err
 }
 
-func (r *Registry) awaitNode(ctx context.Context, domain string) (message.URL, error) {
+func (r *Registry) awaitNode(ctx context.Context, domain string, c cause) (message.URL, error) {
 	var n *node
 	var ready <-chan struct{}
 	var no error
 	err := r.ask(ctx, func() {
-		if n, no = r.deployNode(domain); no == nil {
+		if n, no = r.deployNode(domain, c); no == nil {
 			ready = n.ready
 		}
 	})
@@ -67,7 +73,7 @@ func (r *Registry) awaitNode(ctx context.Context, domain string) (message.URL, e
 	case <-r.ctx.Done():
 		return "", ErrClosed
 	}
-	if url, ok := r.nodeNow(domain); ok {
+	if url, ok := r.nodeNow(domain, c); ok {
 		return url, nil
 	}
 	var why error
@@ -77,12 +83,20 @@ func (r *Registry) awaitNode(ctx context.Context, domain string) (message.URL, e
 	return "", r.refuse(message.CodeUnavailable, "no way to the Message Node of %s: %v", domain, why)
 }
 
-// wantNode has the stub of the remote runtime's Message Node deployed, and PathChanged called when it runs.
+// wantNode has the stub of the remote runtime's Message Node deployed, and PathChanged called when it runs. Where it has
+// to wait for that, nothing is done: whoever asked asks again.
 func (r *Registry) wantNode(remote message.URL) {
+	domain := remote.NodeDomain()
+	c := r.causeAt(domain, theirs)
 	select {
 	case r.tasks <- func() {
-		if n, err := r.deployNode(remote.NodeDomain()); err == nil {
-			if _, runs := r.nodeNow(n.domain); runs {
+		if c == theirs && !r.nodeBegun(domain) {
+			if _, ok := r.turns.take(time.Now(), 0); !ok {
+				return
+			}
+		}
+		if n, err := r.deployNode(domain, c); err == nil {
+			if _, runs := r.nodeNow(n.domain, c); runs {
 				r.changed(remote)
 			} else if len(n.wanted) < maxWanted {
 				n.wanted[remote] = true
@@ -95,23 +109,26 @@ func (r *Registry) wantNode(remote message.URL) {
 
 // deployNode returns the entry of domain's stub, whose deployment it starts unless it goes on, is over, or has failed
 // a moment ago. It runs in the loop.
-func (r *Registry) deployNode(domain string) (*node, error) {
+func (r *Registry) deployNode(domain string, c cause) (*node, error) {
 	n := r.byDomain[domain]
-	if n != nil && (n.err == nil || time.Now().Before(n.retryAt)) {
+	if n != nil {
+		n.way.use(c)
+	}
+	if r.nodeBegun(domain) {
 		return n, nil
 	}
 	if r.opts.Deployer == nil {
 		return nil, r.refuse(message.CodeUnavailable, "no stub of the Message Node of %s is deployed", domain)
 	}
 	if n == nil {
-		if len(r.byDomain) >= r.opts.MaxNodes && !r.dropFailedNode() {
-			return nil, r.refuse(message.CodeTooMany, "this runtime uses %d Message Nodes already: no room for %s", r.opts.MaxNodes, domain)
+		if err := r.roomForNode(domain, c); err != nil {
+			return nil, err
 		}
 		url, err := message.ParseURL(string(r.opts.Runtime.Join("protostub", domain)))
 		if err != nil {
 			return nil, r.refuse(message.CodeBadRequest, "%q is no domain: %v", domain, err)
 		}
-		n = &node{domain: domain, url: url, wanted: map[message.URL]bool{}}
+		n = newNode(domain, url, c)
 		r.byDomain[domain] = n
 	}
 	n.err, n.ready = nil, make(chan struct{})
@@ -119,17 +136,6 @@ func (r *Registry) deployNode(domain string) (*node, error) {
 	d := Deployment{URL: n.url, Role: sdk.RoleNode, Domain: domain}
 	r.deploy(added, d, r.opts.NodeTimeout, func(err error) { r.nodeDeployed(n, err) })
 	return n, nil
-}
-
-func (r *Registry) dropFailedNode() bool {
-	for domain, n := range r.byDomain {
-		if n.err != nil {
-			delete(r.byDomain, domain)
-			r.dropStub(n.url, false)
-			return true
-		}
-	}
-	return false
 }
 
 // nodeDeployed ends a deployment. It runs in the loop.
@@ -156,7 +162,8 @@ func (r *Registry) nodeDeployed(n *node, err error) {
 // nodeRuns lets Resolve use the stub. It runs in the loop.
 func (r *Registry) nodeRuns(n *node) {
 	ways := maps.Clone(*r.nodes.Load())
-	ways[n.domain] = n.url
+	n.deployed = true
+	ways[n.domain] = n.way
 	r.nodes.Store(&ways)
 	for remote := range n.wanted {
 		r.changed(remote)

@@ -88,7 +88,16 @@ type Options struct {
 	// those sign. Without it none are believed.
 	Unsigned func(runtime message.URL) bool
 	// NodeBack is called when a Message Node's stub is live again after it was not: what went over it meanwhile is lost.
-	NodeBack  func(stub message.URL)
+	NodeBack func(stub message.URL)
+	// Named says whether the operator has named the Message Node of that domain, so that remote runtimes may have it
+	// reached like this one's own messages. Without it none are but that of Domain.
+	Named func(domain string) bool
+	// Came is the Message Node's stub by which the last frames of a remote runtime came that has proven itself, if they
+	// did: answers go back that way rather than to the node of a domain that nobody here uses. Without it they do not.
+	Came func(remote message.URL) (stub message.URL, ok bool)
+	// InUse says whether anything has gone over a Message Node's stub within a time. Without it only what the Registry
+	// has seen counts.
+	InUse     func(stub message.URL, within time.Duration) bool
 	NoChanges bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
 	Log       hclog.Logger
 	Trace     *trace.Hub
@@ -104,13 +113,14 @@ type Options struct {
 	HandlerGrace   time.Duration // how long a Handler's ended connection waits for its Requester to come back; 3 s
 	MissTime       time.Duration // how long a refusal of the Domain Registry is remembered; 1 s
 	CacheTime      time.Duration // how long an address is remembered after its connection ended or its look-up; 10 min
+	NodeIdle       time.Duration // how long a Message Node that was reached because of others is kept without use; 5 min
 	ChangesGrace   time.Duration // how long a follower of /registry/changes is kept without a live connection; 1 min
 
 	MaxAddresses int // addresses of remote runtimes; 2^20 + 2^17
 	MaxRemotes   int // remote runtimes; 2^17
 	MaxListed    int // addresses that one remote runtime may list; 2^17
 	MaxLocal     int // hyperties and data objects of this runtime; 2^17
-	MaxNodes     int // Message Node stubs; 64. Half of them only for own messages
+	MaxNodes     int // Message Node stubs; 64. At most half of them because of remote runtimes
 	MaxLookups   int // look-ups at a time; 1024
 	PoolBlock    int // addresses fetched at once; 8
 }
@@ -123,7 +133,7 @@ func (o Options) withDefaults() Options {
 		{&o.Expires, time.Hour}, {&o.ProofTime, 24 * time.Hour}, {&o.LookupTimeout, 5 * time.Second}, {&o.NodeTimeout, 10 * time.Second},
 		{&o.SetupTimeout, 15 * time.Second}, {&o.Backoff, time.Second}, {&o.MaxBackoff, time.Minute},
 		{&o.ReconnectDelay, 200 * time.Millisecond}, {&o.HandlerGrace, 3 * time.Second}, {&o.MissTime, time.Second},
-		{&o.CacheTime, 10 * time.Minute}, {&o.ChangesGrace, time.Minute},
+		{&o.CacheTime, 10 * time.Minute}, {&o.NodeIdle, 5 * time.Minute}, {&o.ChangesGrace, time.Minute},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value
@@ -151,6 +161,12 @@ func (o Options) withDefaults() Options {
 	if o.Owner == nil {
 		o.Owner = func(_, _ message.URL, _ bool) error { return nil }
 	}
+	if o.Named == nil {
+		o.Named = func(string) bool { return false }
+	}
+	if o.Came == nil {
+		o.Came = func(message.URL) (message.URL, bool) { return "", false }
+	}
 	if o.Unsigned == nil {
 		o.Unsigned = func(message.URL) bool { return false }
 	}
@@ -169,8 +185,8 @@ const (
 	maxSeen        = 1 << 16                // addresses whose last entry is remembered, see believe
 	maxComplaints  = 1024                   // entries that have been complained about
 	claimRecheck   = 5 * time.Second        // between two looks whether a known address has moved to whom claims it
-	claimPause     = 500 * time.Millisecond // between two Message Nodes that are reached for claims alone
-	claimBurst     = 8                      // of them at once
+	turnPause      = 500 * time.Millisecond // between two Message Nodes that are reached because of others
+	turnBurst      = 8                      // of them at once
 	stopTimeout    = 5 * time.Second        // for a stub to end
 	goodbyeTimeout = 2 * time.Second        // for saying goodbye to the node on Close
 	tellTimeout    = 2 * time.Second        // for a stub to answer an execute

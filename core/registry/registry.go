@@ -44,7 +44,7 @@ type Registry struct {
 
 	lookups lookups
 	beliefs beliefs
-	claims  claims
+	turns   turns
 	issued  atomic.Int64 // when this runtime's last proof was issued, Unix milliseconds
 	pool    pool
 	notices notices
@@ -92,6 +92,7 @@ func (r *Registry) Start() {
 	r.do(func() {
 		r.later(r.refreshPause(), r.refresh)
 		r.later(r.sweepPause(), r.sweep)
+		r.later(r.opts.NodeIdle, r.dropIdleNodes)
 	})
 }
 

@@ -63,7 +63,7 @@ func (r *Registry) resolve(ctx context.Context, m *message.Message, setUp bool) 
 	case to == message.SessionAddress || to == message.Default:
 		return bus.Route{}, r.refuse(message.CodeNotFound, "%s is not an address of a runtime", to)
 	case to.IsBackEnd():
-		return r.backEnd(ctx, to)
+		return r.backEnd(ctx, m)
 	case r.isLocal(to):
 		return bus.Route{}, r.refuse(message.CodeNotFound, "%s belongs to this runtime and nobody listens to it", to)
 	case to.IsRuntime():
@@ -73,29 +73,29 @@ func (r *Registry) resolve(ctx context.Context, m *message.Message, setUp bool) 
 		}
 		return r.toward(ctx, m, rem, setUp)
 	}
-	rem, err := r.find(ctx, to)
+	rem, err := r.find(ctx, to, r.causeOf(m))
 	if err != nil {
 		if to.Scheme() == message.SchemeConnection && isCode(err, message.CodeNotFound) {
-			return r.objectAtNode(ctx, to)
+			return r.objectAtNode(ctx, m)
 		}
 		return bus.Route{}, err
 	}
 	return r.toward(ctx, m, rem, setUp)
 }
 
-func (r *Registry) backEnd(ctx context.Context, to message.URL) (bus.Route, error) {
-	domain := to.NodeDomain()
+func (r *Registry) backEnd(ctx context.Context, m *message.Message) (bus.Route, error) {
+	domain := m.To.NodeDomain()
 	if domain == "" {
 		domain = r.opts.Domain
 	}
-	stub, _, err := r.node(ctx, domain)
+	stub, _, err := r.node(ctx, domain, r.causeOf(m))
 	return bus.Route{Stub: stub, Door: stub, Why: "a function of the Message Node of " + domain}, err
 }
 
 // objectAtNode is the way to a Connection object that this runtime has not heard of: it is never in the Domain
 // Registry, and the node that allocated its address knows whose it is.
-func (r *Registry) objectAtNode(ctx context.Context, to message.URL) (bus.Route, error) {
-	stub, _, err := r.node(ctx, to.NodeDomain())
+func (r *Registry) objectAtNode(ctx context.Context, m *message.Message) (bus.Route, error) {
+	stub, _, err := r.node(ctx, m.To.NodeDomain(), r.causeOf(m))
 	return bus.Route{Stub: stub, Door: stub, Why: "a Connection object: the Message Node of its domain knows whose it is"}, err
 }
 
@@ -111,12 +111,19 @@ func (r *Registry) toward(ctx context.Context, m *message.Message, rem *remote, 
 	return r.relay(ctx, m, rem.url, w.state)
 }
 
-// relay is the way over the Message Node of the remote runtime's domain.
+// relay is the way over the Message Node of the remote runtime's domain. Where that stub does not run, what the remote
+// runtime has caused goes back the way that it has come.
 func (r *Registry) relay(ctx context.Context, m *message.Message, remote message.URL, state message.Status) (bus.Route, error) {
 	if pending(state) {
 		r.opts.Trace.Message(trace.Connecting, *m, trace.Event{Peer: remote, Value: state.String()})
 	}
-	stub, deployed, err := r.node(ctx, remote.NodeDomain())
+	domain, c := remote.NodeDomain(), r.causeOf(m)
+	if _, runs := r.nodeNow(domain, c); !runs && c == theirs && r.causeAt(domain, c) == theirs {
+		if stub, ok := r.opts.Came(remote); ok {
+			return bus.Route{Stub: stub, Door: stub, Remote: remote, Why: "the Message Node by which it has come"}, nil
+		}
+	}
+	stub, deployed, err := r.node(ctx, domain, c)
 	if err != nil {
 		return bus.Route{}, err
 	}
@@ -192,23 +199,28 @@ func (r *Registry) wake(rem *remote, to message.URL) {
 var ErrNoWay = fmt.Errorf("registry: no way to the runtime now")
 
 // RouteTo is the best way to a remote runtime now. It does not block and starts no P2P set-up; where the Message
-// Node's stub is missing it has it deployed, says [ErrNoWay], and PathChanged tells when it is there.
+// Node's stub is missing it says [ErrNoWay], has it deployed if this runtime has dealt with the remote one before, and
+// then PathChanged tells when it is there. A runtime of which only frames have come is not connected to: those are no
+// proof of anything, and it can be answered the way they came.
 func (r *Registry) RouteTo(url message.URL) (bus.Route, error) {
 	url = url.Runtime()
 	if url == "" || url == r.opts.Runtime {
 		return bus.Route{}, fmt.Errorf("%w: %q is no remote runtime", ErrNoWay, url)
 	}
 	state := message.Status(0)
-	if rem, ok := r.remotes.get(url); ok {
+	rem, known := r.remotes.get(url)
+	if known {
 		w := rem.way.Load()
 		if w.direct.Door != "" {
 			return w.direct, nil
 		}
 		state = w.state
 	}
-	if stub, ok := r.nodeNow(url.NodeDomain()); ok {
+	if stub, ok := r.nodeNow(url.NodeDomain(), theirs); ok {
 		return bus.Route{Stub: stub, Door: stub, Remote: url, Why: whyRelay(state)}, nil
 	}
-	r.wantNode(url)
+	if known || r.opts.Unsigned(url) {
+		r.wantNode(url)
+	}
 	return bus.Route{}, fmt.Errorf("%w: the stub of the Message Node of %s does not run", ErrNoWay, url.NodeDomain())
 }

@@ -45,7 +45,8 @@ func (r *Registry) AddStub(s Stub) {
 		if s.Role == sdk.RoleNode {
 			ready := make(chan struct{})
 			close(ready)
-			n := &node{domain: s.Domain, url: s.URL, ready: ready, wanted: map[message.URL]bool{}}
+			n := newNode(s.Domain, s.URL, ours)
+			n.ready = ready
 			if old := r.byDomain[s.Domain]; old != nil {
 				n.wanted = old.wanted
 			}

@@ -3,8 +3,6 @@ package registry
 import (
 	"context"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -43,7 +41,7 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	case known && a.source == registered && r.readLately(key):
 		return r.forged(remoteURL, from, "another runtime's")
 	}
-	if err := r.awaitClaim(ctx, key.NodeDomain()); err != nil {
+	if err := r.reserve(ctx, key.NodeDomain(), theirs); err != nil && !isCode(err, message.CodeUnavailable) {
 		return err
 	}
 	rem, err := r.lookUp(ctx, key, true)
@@ -76,48 +74,6 @@ func (r *Registry) claim(ctx context.Context, remoteURL, key message.URL) error 
 		return r.forged(remoteURL, key, "another runtime's, or one too many")
 	}
 	return nil
-}
-
-// claims is how fast Message Nodes that nobody here uses are reached because of what others claim.
-type claims struct {
-	mu   sync.Mutex
-	next time.Time // when the last one that was granted is through, at one each claimPause
-}
-
-// awaitClaim holds a claim up where the Message Node of its domain must be reached first, so that remote runtimes can
-// neither have this one start stubs as fast as they please nor take all the room for them. Who claims waits, others do
-// not.
-func (r *Registry) awaitClaim(ctx context.Context, domain string) error {
-	if _, runs := r.nodeNow(domain); runs {
-		return nil
-	}
-	if len(*r.nodes.Load()) >= max(r.opts.MaxNodes/2, 1) {
-		return r.refuse(message.CodeTooMany, "this runtime uses many Message Nodes: it reaches %s only for its own messages", domain)
-	}
-	c := &r.claims
-	c.mu.Lock()
-	now := time.Now()
-	if c.next.Before(now) {
-		c.next = now
-	}
-	wait := c.next.Sub(now) - claimBurst*claimPause
-	if wait > r.opts.NodeTimeout {
-		c.mu.Unlock()
-		return r.refuse(message.CodeTooMany, "too many claims to addresses of domains that nobody here uses, of %s among them; try again", domain)
-	}
-	c.next = c.next.Add(claimPause)
-	c.mu.Unlock()
-	if wait <= 0 {
-		return nil
-	}
-	select {
-	case <-time.After(wait):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-r.ctx.Done():
-		return ErrClosed
-	}
 }
 
 func (r *Registry) forged(who, from message.URL, whose string) error {

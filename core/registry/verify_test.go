@@ -218,11 +218,11 @@ func TestClaimsStartFewNodes(t *testing.T) {
 			})
 		}
 		settle(time.Second)
-		if n := len(a.deployments()) - 1; n < claimBurst || n > claimBurst+3 {
+		if n := len(a.deployments()) - 1; n < turnBurst || n > turnBurst+3 {
 			t.Errorf("%d stubs within a second", n)
 		}
 		settle(time.Minute)
-		if n := len(a.deployments()) - 1; n < claimBurst+10 || n > 31 {
+		if n := len(a.deployments()) - 1; n < turnBurst+10 || n > 31 {
 			t.Errorf("%d stubs in all", n)
 		}
 		wantCode(t, a.reg.Verify(w.ctx, "hyperty-runtime://example.com/b", "hyperty://one-more.example/x"), message.CodeForbidden)

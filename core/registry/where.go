@@ -17,7 +17,7 @@ func (r *Registry) Where(ctx context.Context, u message.URL) (message.URL, error
 	case u.IsBackEnd() || u.NodeDomain() == "":
 		return "", r.refuse(message.CodeNotFound, "%s is at no runtime", u)
 	}
-	rem, err := r.find(ctx, u)
+	rem, err := r.find(ctx, u, theirs)
 	if err != nil {
 		return "", err
 	}

@@ -112,7 +112,7 @@ func (w *world) join(id, domain string, key ed25519.PrivateKey, change func(*Opt
 		s.mu.Lock()
 		s.events = append(s.events, e)
 		s.mu.Unlock()
-	})
+	}, true)
 	s.bus = bus.New(bus.Options{Runtime: url, Trace: watch})
 	o := Options{Runtime: url, Domain: domain, Bus: s.bus, Deployer: s, Trace: watch, Prefer: []string{"alpha", "beta"},
 		PathChanged: func(remote message.URL, route bus.Route) {

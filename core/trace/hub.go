@@ -14,20 +14,32 @@ import (
 type Hub struct {
 	mu   sync.Mutex
 	next int
-	by   map[int]Func
-	all  atomic.Pointer[map[int]Func] // nil while nobody watches; never changed in place
+	by   map[int]watcher
+	all  atomic.Pointer[watchers] // nil while nobody watches; never changed in place
 }
 
-// Watch has f told of every event until stop is called.
-func (h *Hub) Watch(f Func) (stop func()) {
+// watcher is who watches, and whether with bodies.
+type watcher struct {
+	tell   Func
+	bodies bool
+}
+
+type watchers struct {
+	by     map[int]watcher
+	bodies bool // one of them wants them
+}
+
+// Watch has f told of every event until stop is called. bodies: with what messages say, else no byte of that is in an
+// event.
+func (h *Hub) Watch(f Func, bodies bool) (stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.by == nil {
-		h.by = map[int]Func{}
+		h.by = map[int]watcher{}
 	}
 	h.next++
 	key := h.next
-	h.by[key] = f
+	h.by[key] = watcher{f, bodies}
 	h.publish()
 	return func() {
 		h.mu.Lock()
@@ -43,8 +55,11 @@ func (h *Hub) publish() {
 		h.all.Store(nil)
 		return
 	}
-	all := maps.Clone(h.by)
-	h.all.Store(&all)
+	all := &watchers{by: maps.Clone(h.by)}
+	for _, w := range all.by {
+		all.bodies = all.bodies || w.bodies
+	}
+	h.all.Store(all)
 }
 
 // Watched tells whether anybody watches: whether it is worth making an event.
@@ -67,8 +82,18 @@ func (h *Hub) Emit(e Event) {
 		e.At = time.Now()
 	}
 	if all := h.all.Load(); all != nil {
-		for _, f := range *all {
-			f(e)
+		all.tell(e)
+	}
+}
+
+func (w *watchers) tell(e Event) {
+	bare := e
+	bare.Body = ""
+	for _, one := range w.by {
+		if one.bodies {
+			one.tell(e)
+		} else {
+			one.tell(bare)
 		}
 	}
 }
@@ -82,6 +107,8 @@ func (h *Hub) Message(kind Kind, m message.Message, e Event) {
 		return
 	}
 	e.Kind, e.From, e.To, e.Type, e.ID = kind, m.From, m.To, m.Type, m.ID.String()
-	e.Body = string(m.Body[:min(len(m.Body), maxBody)])
+	if all := h.all.Load(); all != nil && all.bodies {
+		e.Body = string(m.Body[:min(len(m.Body), maxBody)])
+	}
 	h.Emit(e)
 }

@@ -16,13 +16,18 @@ func TestHub(t *testing.T) {
 	m := message.Message{ID: message.NumberID(3), Type: message.Read, From: "hyperty://e/a", To: "hyperty://e/b", Body: make([]byte, 2000)}
 	h.Message(trace.Post, m, trace.Event{}) // nobody watches
 	var got []trace.Event
-	stop := h.Watch(func(e trace.Event) { got = append(got, e) })
+	stop := h.Watch(func(e trace.Event) { got = append(got, e) }, true)
+	var bare []trace.Event
+	defer h.Watch(func(e trace.Event) { bare = append(bare, e) }, false)()
 	h.Message(trace.Post, m, trace.Event{Value: "why"})
 	stop()
 	h.Emit(trace.Event{Kind: trace.Door})
 	if len(got) != 1 || got[0].Kind != trace.Post || got[0].To != m.To || got[0].ID != "3" || got[0].Value != "why" ||
 		got[0].At.IsZero() || len(got[0].Body) != 512 {
 		t.Errorf("%+v", got)
+	}
+	if len(bare) != 2 || bare[0].To != m.To || bare[0].Body != "" {
+		t.Errorf("without bodies: %+v", bare)
 	}
 	if (*trace.Hub)(nil).Watched() {
 		t.Error("a nil hub is watched")

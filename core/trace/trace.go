@@ -1,6 +1,7 @@
 // Package trace is how the core tells what it does, step by step, to whoever watches: the quickstart's trace, tests,
 // an operator. Events are made from what has happened, where it happens. Without a watcher an event costs one nil
-// check.
+// check. What messages say is in an event only where the watcher has asked for it: it is as secret as the session that
+// it came through.
 package trace
 
 import (
@@ -44,7 +45,7 @@ type Event struct {
 	Via   message.URL  `json:"via,omitempty"`
 	Peer  message.URL  `json:"peer,omitempty"`
 	Value string       `json:"value,omitempty"`
-	Body  string       `json:"body,omitempty"` // the message's body, cut to 512 bytes; control messages only
+	Body  string       `json:"body,omitempty"` // the message's body, cut to 512 bytes; only for who has asked for bodies
 }
 
 // Func receives events. It must be quick and may be called from many goroutines. A nil Func is valid.

@@ -17,7 +17,7 @@ func (w *world) show(ctx context.Context, s *side, began time.Time) {
 	}
 	defer func() { _ = client.Close() }()
 	way := ""
-	_ = client.Trace(ctx, func() {}, func(e trace.Event, _ uint64) {
+	_ = client.Trace(ctx, false, func() {}, func(e trace.Event, _ uint64) {
 		ms := float64(e.At.Sub(began).Microseconds()) / 1000
 		switch {
 		case e.Kind == trace.Connection:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 	"github.com/protofly/protofly/sdk/poll"
 )
 
@@ -51,6 +52,9 @@ func (l *Loaded) check() error {
 	}
 	if _, err := l.Poll(); err != nil {
 		fail("plugins.poll", "%v", err)
+	}
+	if _, err := networks.Parse(l.Catalogue.Networks); err != nil {
+		fail("catalogue.networks", "%v", err)
 	}
 	word("p2p.policy", l.P2P.Policy, policies)
 	word("log.level", l.Log.Level, levels)

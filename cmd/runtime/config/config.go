@@ -6,27 +6,31 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 	"github.com/protofly/protofly/sdk/poll"
 )
 
 // Config is the effective configuration.
 type Config struct {
-	Domain  string                    `koanf:"domain"` // the runtime's own
-	Node    string                    `koanf:"node"`   // the Message Node of the own domain
-	Nodes   map[string]string         `koanf:"nodes"`  // and of others
-	Data    string                    `koanf:"data"`   // folder: the key, what the plug-ins need
-	Plugins Plugins                   `koanf:"plugins"`
-	Stubs   map[string]map[string]any `koanf:"stubs"` // by plug-in
-	P2P     P2P                       `koanf:"p2p"`
-	Trust   Trust                     `koanf:"trust"`
-	API     API                       `koanf:"api"`
-	Log     Log                       `koanf:"log"`
-	Trace   string                    `koanf:"trace"` // file that every step of the core is written to, as JSON lines; empty: none
+	Domain      string                    `koanf:"domain"` // the runtime's own
+	Node        string                    `koanf:"node"`   // the Message Node of the own domain
+	Nodes       map[string]string         `koanf:"nodes"`  // and of others
+	Data        string                    `koanf:"data"`   // folder: the key, what the plug-ins need
+	Plugins     Plugins                   `koanf:"plugins"`
+	Stubs       map[string]map[string]any `koanf:"stubs"` // by plug-in
+	P2P         P2P                       `koanf:"p2p"`
+	Trust       Trust                     `koanf:"trust"`
+	Catalogue   Catalogue                 `koanf:"catalogue"`
+	API         API                       `koanf:"api"`
+	Log         Log                       `koanf:"log"`
+	Trace       string                    `koanf:"trace"`        // file that every step of the core is written to, as JSON lines; empty: none
+	TraceBodies bool                      `koanf:"trace_bodies"` // with the beginnings of messages, in clear
 
 	// UseAll says that plugins.use is not set: every installed P2P plug-in is used.
 	UseAll bool `koanf:"-"`
@@ -49,12 +53,16 @@ type P2P struct {
 
 // Trust is with whom the runtime speaks.
 type Trust struct {
-	Mode    string   `koanf:"mode"`    // any, pinned
-	Domains []string `koanf:"domains"` // only runtimes of these,
-	Peers   []string `koanf:"peers"`   // or these runtimes; both empty: all
-	Pins    []string `koanf:"pins"`    // "hyperty://… hyperty-runtime://…": this name is at this runtime and nowhere else
+	Mode  string   `koanf:"mode"`  // any, pinned
+	Peers []string `koanf:"peers"` // only these runtimes; [any]: every one
+	Pins  []string `koanf:"pins"`  // "hyperty://… hyperty-runtime://…": this name is at this runtime and nowhere else
 
 	WithoutSessions WithoutSessions `koanf:"without_sessions"` // besides, with these without a session; both empty: with nobody
+}
+
+// Catalogue is how the Message Nodes of domains that nodes does not name are found.
+type Catalogue struct {
+	Networks []string `koanf:"networks"` // where their descriptors and nodes may be: sdk/networks; [] nowhere
 }
 
 // WithoutSessions is which runtimes that cannot prove their address the runtime speaks with.
@@ -74,6 +82,9 @@ type Log struct {
 	Format string `koanf:"format"`
 }
 
+// anyPeer in trust.peers stands for every runtime.
+const anyPeer = "any"
+
 // The words that some keys take.
 var (
 	policies = []string{"auto", "requested", "never", "commanded"}
@@ -92,14 +103,15 @@ func defaults() (map[string]any, error) {
 		return nil, err
 	}
 	return map[string]any{
-		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "",
+		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "", "trace_bodies": false,
 		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": poll.Usual.String()}, // dir: in the data folder; use: all
 		"stubs":   map[string]any{},
 		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
-		"trust": map[string]any{"mode": "any", "domains": []any{}, "peers": []any{}, "pins": []any{},
+		"trust": map[string]any{"mode": "any", "peers": []any{anyPeer}, // pins: none
 			"without_sessions": map[string]any{"domains": []any{}, "peers": []any{}}},
-		"api": map[string]any{"socket": socket},
-		"log": map[string]any{"level": "info", "format": "text"},
+		"catalogue": map[string]any{"networks": []any{networks.Public}},
+		"api":       map[string]any{"socket": socket},
+		"log":       map[string]any{"level": "info", "format": "text"},
 	}, nil
 }
 
@@ -149,9 +161,16 @@ func (c *Config) StubConfig() (map[string]json.RawMessage, error) {
 
 // Trusted is the trust section for the core.
 func (c *Config) Trusted() (identity.Trust, error) {
-	t := identity.Trust{Mode: identity.Mode(c.Trust.Mode), Domains: c.Trust.Domains, Pins: map[message.URL]message.URL{}}
-	for _, p := range c.Trust.Peers {
-		t.Peers = append(t.Peers, message.URL(p))
+	t := identity.Trust{Mode: identity.Mode(c.Trust.Mode), Pins: map[message.URL]message.URL{}}
+	switch every := slices.Contains(c.Trust.Peers, anyPeer); {
+	case every && len(c.Trust.Peers) > 1:
+		return t, fmt.Errorf("peers: %s stands beside others: keep it alone for every runtime, or take it out", anyPeer)
+	case len(c.Trust.Peers) == 0:
+		return t, fmt.Errorf("peers: it is empty: %s", wantPeers)
+	case !every:
+		for _, p := range c.Trust.Peers {
+			t.Peers = append(t.Peers, message.URL(p))
+		}
 	}
 	t.WithoutSessions.Domains = c.Trust.WithoutSessions.Domains
 	for _, p := range c.Trust.WithoutSessions.Peers {

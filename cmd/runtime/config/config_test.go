@@ -50,7 +50,6 @@ stubs:
   msgnode-ws: {ca: x.pem}
 trust:
   mode: pinned
-  domains: [example.com]
   peers: [hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]
   pins: ["hyperty://o.example/x hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
   without_sessions: {domains: [old.example], peers: ["runtime://o.example/r1"]}
@@ -58,6 +57,7 @@ p2p: {policy: requested, prefer: [webrtc, quic], changes: false}
 api: {socket: /tmp/x.sock}
 log: {level: debug, format: json}
 trace: ../trace.jsonl
+catalogue: {networks: [public, 10.1.0.0/16]}
 `)
 	l, err := Load(Sources{File: name})
 	if err != nil {
@@ -80,16 +80,19 @@ trace: ../trace.jsonl
 	}
 	trust, err := l.Trusted()
 	const peer message.URL = "hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	if err != nil || trust.Mode != identity.Pinned || !slices.Equal(trust.Peers, []message.URL{peer}) || trust.Pins["hyperty://o.example/x"] != peer || len(trust.Domains) != 1 {
+	if err != nil || trust.Mode != identity.Pinned || !slices.Equal(trust.Peers, []message.URL{peer}) || trust.Pins["hyperty://o.example/x"] != peer {
 		t.Errorf("%+v %v", trust, err)
 	}
 	if w := trust.WithoutSessions; !slices.Equal(w.Domains, []string{"old.example"}) || !slices.Equal(w.Peers, []message.URL{"runtime://o.example/r1"}) {
 		t.Errorf("%+v", w)
 	}
+	if !slices.Equal(l.Catalogue.Networks, []string{"public", "10.1.0.0/16"}) {
+		t.Errorf("%v", l.Catalogue)
+	}
 	if shown, err := l.Show(false); err != nil || !strings.Contains(shown, "without_sessions:") || !strings.Contains(shown, "runtime://o.example/r1") {
 		t.Errorf("%s %v", shown, err)
 	}
-	if got := l.Origin["p2p.policy"]; got != name+":16" {
+	if got := l.Origin["p2p.policy"]; got != name+":15" {
 		t.Errorf("origin %s", got)
 	}
 }
@@ -117,9 +120,17 @@ func TestMistakes(t *testing.T) {
 		{"bad port", "domain: a.b\nnode: 'ws://a.b:port/'", []string{`not a URL`, `port`}},
 		{"node twice", "domain: a.b\nnode: ws://a.b/\nnodes: {a.b: ws://c.d/}", []string{`given twice`}},
 		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, commanded, not "always"`}},
+		{"networks", "domain: a.b\ncatalogue: {networks: [public, 10.0.0.1/8]}", []string{`:2: catalogue.networks: "10.0.0.1/8" has bits behind`}},
+		{"networks, a word", "domain: a.b\ncatalogue: {networks: [any]}", []string{`"any" is no network: want public, private, loopback`}},
 		{"trust mode", "domain: a.b\ntrust: {mode: all}", []string{`:2: trust.mode: want any, pinned, not "all"`}},
 		{"trust peer", "domain: a.b\ntrust: {peers: [bob]}", []string{`trust: peers: "bob" is no runtime's address`}},
 		{"trust pin", "domain: a.b\ntrust: {pins: ['hyperty://a.b/x']}", []string{`trust: pins: "hyperty://a.b/x": want a hyperty's address, a space and a runtime's`}},
+		{"trust domains", "domain: a.b\ntrust: {domains: [b.c]}", []string{`:2: trust.domains: this key is not there any more`, `trust.peers`}},
+		{"trust peers empty", "domain: a.b\ntrust: {peers: []}", []string{`:2: trust.peers: it is empty: name the runtimes`, `[any]`}},
+		{"trust peers, all commented out", "domain: a.b\ntrust:\n  peers:\n  # - hyperty-runtime://a.b/x\n", []string{`:3: trust.peers: it is empty`}},
+		{"trust peers, any and others", "domain: a.b\ntrust: {peers: [any, 'hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa']}", []string{`stands beside others`}},
+		{"trust peers, one empty", "domain: a.b\ntrust: {peers: ['']}", []string{`"" is no runtime's address`}},
+		{"trust pins empty", "domain: a.b\ntrust: {pins: []}", []string{`trust.pins: it is empty: name what is pinned`}},
 		{"trust misspelt", "domain: a.b\ntrust: {peer: []}", []string{`did you mean "trust.peers"?`}},
 		{"trust without sessions", "domain: a.b\ntrust: {without_sessions: {peers: ['hyperty://a.b/x'], domains: ['a/b']}}", []string{`trust: without_sessions.domains: "a/b" is no domain`, `without_sessions.peers: "hyperty://a.b/x" is no runtime's address`}},
 		{"trust without sessions of one with a key", "domain: a.b\ntrust: {without_sessions: {peers: ['runtime://a.b/" + strings.Repeat("a", 32) + "']}}", []string{`is derived from a key`}},
@@ -217,10 +228,58 @@ func TestMistakesInTheEnvironment(t *testing.T) {
 		"PROTOFLY_STUBS__QUIC__X=[":     `PROTOFLY_STUBS__QUIC__X: stubs.quic.x`,
 		"PROTOFLY_STUBS__QUIC=3":        `it takes keys below it`,
 		"PROTOFLY_DOMAIN__X=example.co": `unknown key "domain.x"`,
+		"PROTOFLY_TRUST__DOMAINS=a.b":   `PROTOFLY_TRUST__DOMAINS: trust.domains: this key is not there any more`,
+		"PROTOFLY_TRUST__PEERS=,":       `PROTOFLY_TRUST__PEERS: trust.peers: it is empty`,
 	} {
 		_, err := Load(Sources{Environ: []string{"PROTOFLY_DOMAIN=a.b", variable}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: want %q, got %v", variable, want, err)
+		}
+	}
+}
+
+// An empty variable is as if it was not set, for every key: a template that had nothing to fill in opens nothing.
+func TestEmptyVariables(t *testing.T) {
+	const peer = "hyperty-runtime://o.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	name := file(t, `
+domain: example.com
+node: wss://node.example.com/
+plugins: {use: [quic]}
+stubs: {quic: {listen: ":7"}}
+p2p: {policy: never, changes: false, prefer: [quic]}
+trust: {mode: pinned, peers: [`+peer+`], pins: ["hyperty://o.example/x `+peer+`"], without_sessions: {domains: [old.example]}}
+trace: /tmp/x
+log: {level: warn}
+`)
+	want, err := Load(Sources{File: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := want.Show(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var environ []string
+	for _, key := range append(root().leaves(""), "trust.domains", "nodes.o.example", "stubs.quic.listen", "stubs.quic", "no.such.key") {
+		environ = append(environ, prefix+strings.ToUpper(strings.ReplaceAll(key, ".", "__"))+"="+[]string{"", " "}[len(environ)%2])
+	}
+	got, err := Load(Sources{File: name, Environ: append(environ, prefix+"SOCKET=")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown, err := got.Show(true); err != nil || shown != text {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, shown, text)
+	}
+	if trust, err := got.Trusted(); err != nil || !slices.Equal(trust.Peers, []message.URL{peer}) {
+		t.Errorf("%+v, %v", trust, err)
+	}
+	for text, peers := range map[string]int{"domain: a.b": 0, "domain: a.b\ntrust: {peers: [any]}": 0} {
+		l, err := Load(Sources{File: file(t, text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if trust, err := l.Trusted(); err != nil || len(trust.Peers) != peers {
+			t.Errorf("%s: %+v, %v", text, trust, err)
 		}
 	}
 }

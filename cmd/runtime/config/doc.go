@@ -12,7 +12,7 @@
 // The file is YAML. Paths in it are relative to its own folder; "~/" is the home folder.
 //
 // An environment variable is PROTOFLY_ and the key in capitals, with two underscores between its parts:
-// PROTOFLY_P2P__POLICY=never is p2p.policy. In a plug-in's name "_" stands for "-": PROTOFLY_STUBS__MSGNODE_WS__CA.
+// PROTOFLY_P2P__POLICY=never is p2p.policy. An empty variable is as if it was not set. In a plug-in's name "_" stands for "-": PROTOFLY_STUBS__MSGNODE_WS__CA.
 // Lists are separated by commas. PROTOFLY_SOCKET, which applications read too, is api.socket, and PROTOFLY_CONFIG
 // the file. Variables that begin with PROTOFLY_NODE_ are the Message Node's and are left alone.
 //

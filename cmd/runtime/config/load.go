@@ -235,8 +235,8 @@ func (l *loading) environ(environ []string) {
 	provider := env.Provider(slash, env.Opt{Prefix: prefix,
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
-			if name == FileVariable || strings.HasPrefix(name, nodePrefix) {
-				return "", nil
+			if name == FileVariable || strings.HasPrefix(name, nodePrefix) || strings.TrimSpace(value) == "" {
+				return "", nil // an empty variable is as if it was not set, whatever its name
 			}
 			parts := variableParts(name)
 			v, err := l.parse(parts, value)
@@ -289,6 +289,8 @@ func (l *loading) parse(parts []string, value string) (any, error) {
 	switch n.kind {
 	case group, byName:
 		return nil, fmt.Errorf("%s: it takes keys below it, not a value", key)
+	case gone:
+		return nil, fmt.Errorf("%s: %s", key, n.want)
 	case path:
 		if value != "" {
 			value = absolute(value, ".")

@@ -17,6 +17,7 @@ const (
 	list // of texts
 	truth
 	anything
+	gone // a key of earlier versions
 )
 
 // node is a key.
@@ -24,7 +25,17 @@ type node struct {
 	kind kind
 	keys map[string]*node // group
 	each *node            // byName
+	want string           // list: what is to stand there instead of nothing, where an empty list is an error; gone: what to do
 }
+
+// What the keys of trust that may not be empty ask for, and why there are no domains among them. An empty list would be
+// the widest of all: somebody's template had nothing to fill in.
+const (
+	wantPeers = "name the runtimes that this one speaks with, or write [any] for every runtime"
+	wantPins  = "name what is pinned, or leave the key out"
+	noDomains = "this key is not there any more: any Message Node lets any key connect under any domain, so it proved nothing of who is who. " +
+		"List the runtimes in trust.peers, by their addresses, which are derived from their keys; or pin names to runtimes with trust.pins"
+)
 
 // root is every key that there is.
 func root() *node {
@@ -42,12 +53,15 @@ func root() *node {
 			"policy": leaf(text), "prefer": leaf(list), "changes": leaf(truth),
 		}},
 		"trust": {keys: map[string]*node{
-			"mode": leaf(text), "domains": leaf(list), "peers": leaf(list), "pins": leaf(list),
+			"mode": leaf(text), "peers": {kind: list, want: wantPeers}, "pins": {kind: list, want: wantPins},
+			"domains":          {kind: gone, want: noDomains},
 			"without_sessions": {keys: map[string]*node{"domains": leaf(list), "peers": leaf(list)}},
 		}},
-		"api":   {keys: map[string]*node{"socket": leaf(path)}},
-		"log":   {keys: map[string]*node{"level": leaf(text), "format": leaf(text)}},
-		"trace": leaf(path),
+		"catalogue":    {keys: map[string]*node{"networks": leaf(list)}},
+		"api":          {keys: map[string]*node{"socket": leaf(path)}},
+		"log":          {keys: map[string]*node{"level": leaf(text), "format": leaf(text)}},
+		"trace":        leaf(path),
+		"trace_bodies": leaf(truth),
 	}}
 }
 
@@ -76,7 +90,7 @@ func (n *node) leaves(prefix string) []string {
 	for name, child := range n.keys {
 		if child.kind == group {
 			all = append(all, child.leaves(prefix+name+".")...)
-		} else {
+		} else if child.kind != gone {
 			all = append(all, prefix+name)
 		}
 	}
@@ -146,6 +160,14 @@ func edits(a, b string) int {
 // check looks at a layer's values: the keys exist and have what they take. A value of nothing ("node:" with nothing
 // behind it) counts as not there. Every error goes to fail, with the path of the key.
 func (n *node) check(parts []string, value any, fail func(parts []string, why string)) (keep bool) {
+	if n.kind == gone {
+		fail(parts, strings.Join(parts, ".")+": "+n.want)
+		return false
+	}
+	if items, isList := value.([]any); n.want != "" && (value == nil || isList && len(items) == 0) {
+		fail(parts, fmt.Sprintf("%s: it is empty: %s", strings.Join(parts, "."), n.want))
+		return false
+	}
 	if value == nil && n.kind != anything {
 		return false
 	}

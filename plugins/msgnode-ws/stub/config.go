@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/networks"
 )
 
 // Config is the stub's configuration, the "config" of an operator's or a descriptor's Message Node.
@@ -26,6 +28,9 @@ type Config struct {
 	// shown to the node of its domain and to no other.
 	Token     string `json:"token,omitempty"`
 	TokenFile string `json:"token_file,omitempty"`
+	// Networks is where the node may be: its URL is the word of a domain that the operator has not named. Without it the
+	// operator has named the node, and it may be anywhere.
+	Networks *networks.Allowed `json:"networks,omitempty"`
 }
 
 // ParseConfig reads and checks a configuration. Unknown members are errors.
@@ -52,6 +57,9 @@ func ParseConfig(text json.RawMessage) (Config, error) {
 		if _, ok := wire.TokenDomain(t); !ok {
 			return c, errors.New("message node stub: configuration: token: that is none; want what protofly-node admit prints")
 		}
+	}
+	if c.Networks != nil && u.Scheme == "ws" && !c.Networks.Loopback() {
+		return c, fmt.Errorf("message node stub: configuration: url %q: a node that the operator has not named is reached over TLS: want wss://", c.URL)
 	}
 	return c, nil
 }
@@ -84,8 +92,12 @@ func (c Config) tokenFor(domain string) (string, error) {
 
 // client is the HTTP client that the WebSocket is dialled with.
 func (c Config) client() (*http.Client, error) {
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: connectTime, ResponseHeaderTimeout: connectTime,
+	dialer := &net.Dialer{Timeout: connectTime}
+	t := &http.Transport{DialContext: dialer.DialContext, Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: connectTime, ResponseHeaderTimeout: connectTime,
 		MaxResponseHeaderBytes: 16 << 10, IdleConnTimeout: time.Second}
+	if c.Networks != nil {
+		dialer.Control, t.Proxy = c.Networks.Control, nil // a proxy would connect to where it pleases
+	}
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
 		if err != nil {
@@ -97,5 +109,16 @@ func (c Config) client() (*http.Client, error) {
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	return &http.Client{Transport: t}, nil
+	return &http.Client{Transport: t, CheckRedirect: sameHost}, nil
+}
+
+// maxRedirects is how often a node may send the stub to another path.
+const maxRedirects = 3
+
+// sameHost lets a node send the stub to another path, and nowhere else: whoever named the node named this host.
+func sameHost(r *http.Request, via []*http.Request) error {
+	if r.URL.Scheme != via[0].URL.Scheme || r.URL.Host != via[0].URL.Host || len(via) > maxRedirects {
+		return fmt.Errorf("it redirects to %.100q; only %s is connected to", r.URL, via[0].URL.Host)
+	}
+	return nil
 }

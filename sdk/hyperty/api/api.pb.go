@@ -1195,6 +1195,7 @@ func (x *ProfileChunk) GetData() []byte {
 
 type TraceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bodies        bool                   `protobuf:"varint,1,opt,name=bodies,proto3" json:"bodies,omitempty"` // show the beginnings of what messages say
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1227,6 +1228,13 @@ func (x *TraceRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use TraceRequest.ProtoReflect.Descriptor instead.
 func (*TraceRequest) Descriptor() ([]byte, []int) {
 	return file_api_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *TraceRequest) GetBodies() bool {
+	if x != nil {
+		return x.Bodies
+	}
+	return false
 }
 
 // TraceBatch is events, one JSON document each: core/trace's Event. Where the caller does not keep up, events are left
@@ -1359,8 +1367,9 @@ const file_api_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
 	"\aseconds\x18\x03 \x01(\rR\aseconds\"\"\n" +
 	"\fProfileChunk\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\x0e\n" +
-	"\fTraceRequest\"?\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"&\n" +
+	"\fTraceRequest\x12\x16\n" +
+	"\x06bodies\x18\x01 \x01(\bR\x06bodies\"?\n" +
 	"\n" +
 	"TraceBatch\x12\x16\n" +
 	"\x06events\x18\x01 \x03(\fR\x06events\x12\x19\n" +

@@ -1,0 +1,164 @@
+//go:build unix
+
+package safefile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// open does not wait for the other end of a pipe that somebody has put there.
+func open(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+}
+
+// owner is who owns a file; -1 where the system does not tell.
+func owner(info fs.FileInfo) (uid, gid int, device uint64) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid), int(st.Gid), uint64(st.Dev) //nolint:unconvert // its type is another on other systems
+	}
+	return -1, -1, 0
+}
+
+// mine tells whether what uid owns is nobody's else to change: root may change everything anyhow. Where root is this
+// process's user, its folders may be another's: a volume that a container's operator has mounted.
+func mine(uid int) bool { return uid == os.Geteuid() || uid == 0 }
+
+// unmapped is whom folders of the system seem to belong to inside a user namespace that has no such user.
+const unmapped = 65534
+
+func checkFile(path string, info fs.FileInfo, secret bool) error {
+	uid, _, _ := owner(info)
+	if !mine(uid) {
+		if folder, err := os.Stat(filepath.Dir(path)); os.Geteuid() != 0 || err != nil || !sameOwner(folder, uid) {
+			return fmt.Errorf("%s belongs to the user %d, not to %d: somebody else could have written it; if they have not, run chown %d on it: %w",
+				path, uid, os.Geteuid(), os.Geteuid(), ErrExposed)
+		}
+	}
+	switch mode := info.Mode().Perm(); {
+	case secret && mode&0o077 != 0:
+		return fmt.Errorf("%s has mode %#o: others may read it; if nobody has, run chmod 600 on it: %w", path, mode, ErrExposed)
+	case mode&0o022 != 0:
+		return fmt.Errorf("%s has mode %#o: others may change it; if nobody has, run chmod go-w on it: %w", path, mode, ErrExposed)
+	}
+	return nil
+}
+
+func sameOwner(info fs.FileInfo, uid int) bool {
+	of, _, _ := owner(info)
+	return of == uid
+}
+
+// CheckFolder says whether anybody else could put something into the folder, or another one in its place. The folder
+// itself must belong to this process's user or root, and only its owner may write in it. Those above it may be written
+// in by their owner, by this process's own group, and where they are sticky. The error says what to do and wraps
+// [ErrExposed].
+//
+// Where the answer depends on what the operator has in mind there are warnings: a folder of somebody else that root has
+// been given, and a mounted volume that everybody may write in, as containers get them.
+func CheckFolder(dir string) (warnings []string, err error) {
+	if dir, err = resolved(dir); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	uid, _, _ := owner(info)
+	switch mode := info.Mode().Perm(); {
+	case !info.IsDir():
+		return nil, fmt.Errorf("%s is no folder", dir)
+	case mode&0o022 != 0:
+		return nil, fmt.Errorf("folder %s has mode %#o: others could put their own files there; if nobody has, run chmod 700 on it: %w", dir, mode, ErrExposed)
+	case !mine(uid) && os.Geteuid() != 0:
+		return nil, fmt.Errorf("folder %s belongs to the user %d, not to %d: choose one of your own, or run chown -R %d on it: %w", dir, uid, os.Geteuid(), os.Geteuid(), ErrExposed)
+	case !mine(uid):
+		warnings = append(warnings, fmt.Sprintf("folder %s belongs to the user %d, who can change what is in it", dir, uid))
+	}
+	above, err := checkAllAbove(dir)
+	return append(warnings, above...), err
+}
+
+// CheckPlace is CheckFolder for what holds one's own beside others': the folder may be sticky, as /tmp is, so that
+// everybody may put something there and nobody may change what is another's.
+func CheckPlace(dir string) (warnings []string, err error) {
+	if dir, err = resolved(dir); err != nil {
+		return nil, err
+	}
+	warning, err := checkAbove(dir)
+	if err != nil {
+		return nil, err
+	}
+	if warning != "" {
+		warnings = append(warnings, warning)
+	}
+	above, err := checkAllAbove(dir)
+	return append(warnings, above...), err
+}
+
+func resolved(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(dir)
+}
+
+func checkAllAbove(dir string) (warnings []string, err error) {
+	for below, at := dir, filepath.Dir(dir); at != below; below, at = at, filepath.Dir(at) {
+		warning, err := checkAbove(at)
+		if err != nil {
+			return warnings, err
+		}
+		if warning != "" {
+			warnings = append(warnings, warning)
+		}
+	}
+	return warnings, nil
+}
+
+// checkAbove looks at a folder that another one is in: whoever may write there may move that one away.
+func checkAbove(dir string) (warning string, err error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", err
+	}
+	uid, gid, device := owner(info)
+	mode := info.Mode()
+	others := mode.Perm()&0o002 != 0 || mode.Perm()&0o020 != 0 && gid != os.Getegid() && gid != 0
+	var what string
+	switch {
+	case others && mode&fs.ModeSticky == 0:
+		what = fmt.Sprintf("others can write in the folder %s (mode %#o), and so put another one in the place of what is in it", dir, mode.Perm())
+	case !mine(uid) && uid != unmapped:
+		what = fmt.Sprintf("the folder %s belongs to the user %d, who could put another one in the place of what is in it", dir, uid)
+	default:
+		return "", nil
+	}
+	if above, err := os.Stat(filepath.Dir(dir)); err == nil {
+		if _, _, other := owner(above); other != device { // a volume that the operator has mounted
+			return what, nil
+		}
+	}
+	if !mine(uid) && os.Geteuid() == 0 {
+		return what, nil
+	}
+	return "", fmt.Errorf("%s: run chmod go-w on it: %w", what, ErrExposed)
+}
+
+// SyncFolder has the names in a folder outlive a crash of the machine. File systems that cannot do that are left alone.
+func SyncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		err = nil
+	}
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,84 @@
+package safefile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Write replaces the file by data, or makes it, readable for its owner alone. When it returns nil the new one outlives
+// a crash of the machine; else the old one is there as before.
+func Write(path string, data []byte) error { return write(path, data, 0o600, os.Rename) }
+
+// WriteShared is Write for a file that others may read: nobody but its owner may change it.
+func WriteShared(path string, data []byte) error { return write(path, data, 0o644, os.Rename) }
+
+// Create is Write for a file that must not be there yet: where somebody else was quicker theirs stays, and the error
+// wraps [fs.ErrExist].
+func Create(path string, data []byte) error {
+	return write(path, data, 0o600, func(from, to string) error {
+		err := os.Link(from, to)
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			return errors.Join(err, os.Remove(from))
+		}
+		if _, there := os.Lstat(to); there == nil { // a file system without links
+			return &os.PathError{Op: "create", Path: to, Err: fs.ErrExist}
+		}
+		return os.Rename(from, to)
+	})
+}
+
+func write(path string, data []byte, mode fs.FileMode, place func(from, to string) error) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = place(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return err
+	}
+	if err := SyncFolder(dir); err != nil {
+		return fmt.Errorf("sync folder %s: %w", dir, err)
+	}
+	return nil
+}
+
+// MakeFolder makes a folder that only its owner may enter, with those above it, and has them outlive a crash. One that
+// is there stays as it is.
+func MakeFolder(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); err == nil {
+		return os.MkdirAll(dir, 0o700) // the error if it is a file
+	}
+	if above := filepath.Dir(dir); above != dir {
+		if err := MakeFolder(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return SyncFolder(filepath.Dir(dir))
+}
+
+// Renew writes a file of an earlier version, which was not sealed, again as what it is. What the path leads to by a
+// link is left to whoever has made that.
+func Renew(path, kind string, payload []byte, sealed bool) error {
+	if info, err := os.Lstat(path); sealed || err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	return Write(path, Seal(kind, payload))
+}
