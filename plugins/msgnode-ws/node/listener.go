@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 )
 
 // listener is the node's listener: it counts connections from the moment that they are made until they are closed, whatever
@@ -171,7 +173,7 @@ func (n *Node) bounded(next http.Handler) http.Handler {
 			later(w, http.StatusServiceUnavailable, comeAgain, "too many connections have not said yet who they are")
 			return
 		}
-		if from.IsValid() {
+		if webSocket := r.URL.Path == wire.Path || r.URL.Path == pathPlain || r.URL.Path == pathSession; from.IsValid() && !webSocket {
 			if wait, ok := n.rates.requests.take(from, 1, time.Now()); !ok {
 				later(w, http.StatusTooManyRequests, wait, "too many requests from your address")
 				return

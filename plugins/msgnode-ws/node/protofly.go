@@ -243,4 +243,5 @@ func (n *Node) data(r *run, body []byte) error {
 func (c *conn) notice(code int, reason string) {
 	c.node.log.Warn("dropped", "runtime", c.runtime, "reason", reason)
 	c.send(wire.AppendHandshake(nil, wire.KindRefused, wire.Refused{Code: code, Reason: reason}))
+	c.strike()
 }

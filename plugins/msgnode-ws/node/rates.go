@@ -37,15 +37,33 @@ func (n *Node) charge(c *conn, cost int) *refusal {
 		return nil
 	}
 	if wait, ok := n.rates.requests.take(c.from, cost, now); !ok {
-		return tryAgain(wait, "too many requests from your address: %d units of work a second", n.opts.Limits.AddressRequests)
+		r := tryAgain(wait, "too many requests from your address: %d units of work a second", n.opts.Limits.AddressRequests)
+		r.pause = crowdPause
+		return r
 	}
 	return nil
+}
+
+// How long a connection is not read from after it has asked for too much; and where its address has, which may have many.
+const (
+	floodPause = 20 * time.Millisecond
+	crowdPause = 200 * time.Millisecond
+)
+
+// strikeCost is what something that should not have been sent costs.
+const strikeCost = 5
+
+// strike is called by the connection's reader for what should not have been sent: a flood of it is read slowly.
+func (c *conn) strike() {
+	if _, ok := takeFrom(c.budget, strikeCost, time.Now()); !ok {
+		wait(c.ctx, floodPause)
+	}
 }
 
 // tryAgain is a refusal 429 that ends after a while.
 func tryAgain(wait time.Duration, format string, args ...any) *refusal {
 	r := refuse(message.CodeTooMany, format, args...)
-	r.again = seconds(wait)
+	r.again, r.pause = seconds(wait), floodPause
 	return r
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
@@ -13,7 +14,8 @@ import (
 type refusal struct {
 	code  int
 	text  string
-	again int // seconds until it is worth trying again; 0: not known
+	again int           // seconds until it is worth trying again; 0: not known
+	pause time.Duration // how long the connection is not read from: saying no to a flood must not cost more than it
 }
 
 // response is the refusal as the answer to m. A time to try again is in the text for people, and in retry for programs.
@@ -35,6 +37,7 @@ func (n *Node) handle(c *conn, m message.Message) {
 	n.traceMessage("in", c.runtime, m.To, &m)
 	if !n.mayUse(c, m.From) && !(m.To.IsBackEnd() && n.foreign(m.From)) {
 		n.log.Warn("forged from", "runtime", c.runtime, "from", m.From, "to", m.To)
+		c.strike()
 		n.refuse(c, m, refuse(message.CodeForbidden, "%s is not an address of %s: it is neither under its URL nor allocated to it", m.From, c.runtime))
 		return
 	}
@@ -58,10 +61,12 @@ func (n *Node) handle(c *conn, m message.Message) {
 
 // refuse answers m with an error, unless it is a response.
 func (n *Node) refuse(c *conn, m message.Message, r *refusal) {
-	if m.Type == message.Response {
-		return
+	if m.Type != message.Response {
+		c.sendMessage(r.response(&m))
 	}
-	c.sendMessage(r.response(&m))
+	if r.pause > 0 {
+		wait(c.ctx, r.pause)
+	}
 }
 
 // serve has a function of the node answer m. Its answer goes back on the connection that m came by.
