@@ -20,13 +20,11 @@ func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) 
 	watch := rt.watched.find(&m)
 	if r.Remote == "" || sessionless(r.Remote) {
 		var err error
-		if watch != nil {
-			rt.watched.leaves(watch)
-		}
 		if r.Remote == "" {
+			rt.watched.leaves(watch, r.Stub)
 			err = rt.host.Post(ctx, r.Stub, m)
 		} else {
-			err = rt.plain.out(ctx, r, m)
+			err = rt.plain.out(ctx, r, m, watch)
 		}
 		if err == nil && watch != nil {
 			rt.watched.answers(watch)
