@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -116,5 +117,47 @@ func TestOnlyItsNodeAnswersForADomain(t *testing.T) {
 		if o := d.Outcome(); o.State != hyperty.Queued {
 			t.Errorf("to %s: another domain's node has settled it: %v", to, o)
 		}
+	}
+}
+
+// With the direct path live and the Message Node dead, a new hyperty is registered, is heard, and is answered, without a
+// look-up: its runtime has announced it in the session.
+func TestNewSenderWithoutANode(t *testing.T) {
+	node := startNode(t, "example.com")
+	transport := []string{built.transportIDs[0]}
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: transport})
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: transport})
+	alice, bob := a.register("alice"), b.register("bob")
+	bob.Handle(answer)
+	alice.Handle(answer)
+	a.live(b)
+	b.live(a)
+	mutual(t, a, b)
+	node.kill()
+	for range 12 { // more than one block of addresses
+		began := time.Now()
+		fresh, err := a.Register(t.Context(), hyperty.Registration{})
+		if err != nil {
+			t.Fatalf("registered without a node: %v", err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("registered after %v", took)
+		}
+		d, err := fresh.SendTracked(t.Context(), bob.URL(), message.Read, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o, err := d.Wait(t.Context()); err != nil || o.State != hyperty.Delivered {
+			t.Errorf("%v, %v", o, err)
+		}
+		if r, err := fresh.Request(t.Context(), bob.URL(), message.Read, nil); err != nil || string(r.Value) != `"here"` {
+			t.Errorf("the answer is %s, %v", r.Value, err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("heard and answered after %v", took)
+		}
+	}
+	if n := b.count(func(e trace.Event) bool { return e.Kind == trace.Resolve && e.To.IsBackEnd() }); n > 0 {
+		t.Logf("%d", n)
 	}
 }

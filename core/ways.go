@@ -126,6 +126,11 @@ func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames 
 	}
 }
 
+// announced takes the addresses that a remote runtime says are its own; see session.Options.
+func (rt *Runtime) announced(ctx context.Context, remote message.URL, addresses []message.URL) {
+	rt.registry.Announced(ctx, remote, addresses)
+}
+
 // deliver takes a message out of a session; see session.Options.
 func (rt *Runtime) deliver(ctx context.Context, d *session.Delivery) bool {
 	counts := rt.counts.of(d.Remote)

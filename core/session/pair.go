@@ -329,6 +329,7 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 		s.deadAt = (s.deadAt + 1) % len(s.dead)
 		s.newAccount(now)
 		s.reset()
+		s.announced = announcements{}
 	}
 	s.rewind()
 	s.sent, s.room = s.ring.base, firstRoom

@@ -152,6 +152,10 @@ func (s *session) take(d *destination, path Path, m *message.Message, p posted) 
 		now = s.all.now()
 		due = s.expiry(now)
 	}
+	if switches {
+		s.announced.forget()
+	}
+	s.announce(m, due)
 	s.all.sending.Add(int64(p.cost) + recordCost)
 	s.out.add(d, record{number: s.ring.next, id: m.ID, from: m.From, cost: uint32(p.cost), kind: m.Type, watched: p.watched})
 	s.ring.push(m, due)
