@@ -130,10 +130,12 @@ func TestNewSenderWithoutANode(t *testing.T) {
 	alice, bob := a.register("alice"), b.register("bob")
 	bob.Handle(answer)
 	alice.Handle(answer)
-	a.live(b)
-	b.live(a)
+	if _, err := alice.Request(t.Context(), bob.URL(), message.Read, nil); err != nil {
+		t.Fatal(err)
+	}
 	mutual(t, a, b)
 	node.kill()
+	b.forget()
 	for range 12 { // more than one block of addresses
 		began := time.Now()
 		fresh, err := a.Register(t.Context(), hyperty.Registration{})
@@ -157,7 +159,9 @@ func TestNewSenderWithoutANode(t *testing.T) {
 			t.Errorf("heard and answered after %v", took)
 		}
 	}
-	if n := b.count(func(e trace.Event) bool { return e.Kind == trace.Resolve && e.To.IsBackEnd() }); n > 0 {
-		t.Logf("%d", n)
+	if n := b.count(func(e trace.Event) bool {
+		return e.Kind == trace.Post && e.Type == message.Read && e.To == message.DomainRegistryAddress("example.com")
+	}); n > 0 {
+		t.Errorf("%d look-ups", n)
 	}
 }

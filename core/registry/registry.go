@@ -44,13 +44,14 @@ type Registry struct {
 	publishing    publishing
 	following     bool // /registry/changes of others
 
-	lookups lookups
-	beliefs beliefs
-	claims  claims
-	issued  atomic.Int64 // when this runtime's last proof was issued, Unix milliseconds
-	pool    pool
-	notices notices
-	stops   []func() // of the Registry's own listeners
+	lookups    lookups
+	beliefs    beliefs
+	claims     claims
+	issued     atomic.Int64 // when this runtime's last proof was issued, Unix milliseconds
+	pool       pool
+	attendance attendance
+	notices    notices
+	stops      []func() // of the Registry's own listeners
 }
 
 var _ bus.Resolver = (*Registry)(nil)
