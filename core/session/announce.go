@@ -36,17 +36,30 @@ func (s *session) announce(m *message.Message, due time.Duration) {
 		return
 	}
 	address := m.From.Base().Canonical()
-	if _, known := a.told[address]; known {
+	if !a.note(address) {
 		return
+	}
+	record := announcementOf(address)
+	s.all.sending.Add(int64(costOf(uint64(len(record)+1), 1)))
+	s.ring.pushRecord(record, due)
+}
+
+// note tells whether an address is still to be announced, and takes it for announced from now on.
+func (a *announcements) note(address message.URL) bool {
+	if _, known := a.told[address]; known {
+		return false
 	}
 	if a.told == nil || len(a.told) >= maxAnnounced {
 		a.told = map[message.URL]struct{}{}
 	}
 	a.told[address] = struct{}{}
+	return true
+}
+
+// announcementOf is the record that announces an address.
+func announcementOf(address message.URL) []byte {
 	record := binary.AppendUvarint(append(make([]byte, 0, len(address)+8), recordAnnounce), uint64(len(address)))
-	record = append(record, address...)
-	s.all.sending.Add(int64(costOf(uint64(len(record)+1), 1)))
-	s.ring.pushRecord(record, due)
+	return append(record, address...)
 }
 
 // forget has everything announced again: the peer may not have it, or not any more. mu is held.
