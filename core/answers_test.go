@@ -136,6 +136,7 @@ func TestNewSenderWithoutANode(t *testing.T) {
 	mutual(t, a, b)
 	node.kill()
 	b.forget()
+	var last *hyperty.Hyperty
 	for range 12 { // more than one block of addresses
 		began := time.Now()
 		fresh, err := a.Register(t.Context(), hyperty.Registration{})
@@ -145,6 +146,7 @@ func TestNewSenderWithoutANode(t *testing.T) {
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("registered after %v", took)
 		}
+		last = fresh
 		d, err := fresh.SendTracked(t.Context(), bob.URL(), message.Read, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -164,4 +166,12 @@ func TestNewSenderWithoutANode(t *testing.T) {
 	}); n > 0 {
 		t.Errorf("%d look-ups", n)
 	}
+	node.start() // it hears of them now, and others find them
+	last.Handle(answer)
+	c := startRuntime(t, runtimeOptions{name: "c", nodes: []*nodeProcess{node}, use: transport})
+	carol := c.register("carol")
+	c.until("an answer of the new hyperty", waitTime, func() bool {
+		r, err := carol.Request(t.Context(), last.URL(), message.Read, nil)
+		return err == nil && string(r.Value) == `"here"`
+	})
 }
