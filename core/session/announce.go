@@ -32,6 +32,9 @@ func (s *session) announce(m *message.Message, due time.Duration) {
 		return
 	}
 	a.last = m.From
+	if _, known := a.told[m.From]; known { // many take turns
+		return
+	}
 	if m.From.IsRuntime() || m.From.IsBackEnd() || m.From.Scheme() == message.SchemeConnection { // these show, or prove, whose they are
 		return
 	}

@@ -82,7 +82,7 @@ func TestAnnouncedBeforeTheFirstMessage(t *testing.T) {
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			if len(h.strange) > 0 || len(h.known) < 60 || h.known[alice] > 0 {
-				t.Errorf("seed %d: messages came from %v unannounced; %d addresses announced", seed, h.strange, len(h.known))
+				t.Errorf("seed %d: messages came from %d addresses unannounced; %d announced", seed, len(h.strange), len(h.known))
 			}
 			p.close(t)
 		})
