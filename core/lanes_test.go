@@ -89,7 +89,7 @@ func TestAsked(t *testing.T) {
 			{"final", stub, response(1, ann, "200"), true},
 			{"final again", stub, response(1, ann, "200"), false},
 		} {
-			if _, got := a.answers(c.at, c.m); got != c.want {
+			if _, got := a.answers(c.at, &c.m); got != c.want {
 				t.Errorf("%s: %v", c.what, got)
 			}
 		}
@@ -99,9 +99,19 @@ func TestAsked(t *testing.T) {
 		if len(a.by) > maxAsked || len(a.order) > maxAsked {
 			t.Errorf("%d questions remembered, %d in order", len(a.by), len(a.order))
 		}
-		_, first := a.answers(stub, response(10, ann, "200"))
-		if _, last := a.answers(stub, response(2*maxAsked+9, ann, "200")); first || !last {
+		early, late := response(10, ann, "200"), response(2*maxAsked+9, ann, "200")
+		_, first := a.answers(stub, &early)
+		if _, last := a.answers(stub, &late); first || !last {
 			t.Error("not the last ones are remembered")
+		}
+		const long = 1<<63 + 12345 // which a peer that knows floating-point numbers alone would not give back
+		id := a.put(stub, ann, message.Message{ID: message.NumberID(long), Type: message.Read, From: bob, To: ann})
+		if !id.Exact() {
+			t.Fatalf("the id on the way is %v", id)
+		}
+		answer := message.Message{ID: id, Type: message.Response, From: ann, To: bob, Body: []byte(`{"code":200}`)}
+		if _, ok := a.answers(stub, &answer); !ok || answer.ID != message.NumberID(long) {
+			t.Errorf("the answer to %v has the id %v: %v", message.NumberID(long), answer.ID, ok)
 		}
 	})
 }

@@ -18,7 +18,7 @@ func (p *plain) in(stub deployed, m message.Message) {
 	}
 	size := len(m.Body) + len(m.From) + len(m.To)
 	if m.Type == message.Response {
-		remote, ok := p.asked.answers(stub.URL, m)
+		remote, ok := p.asked.answers(stub.URL, &m)
 		if !ok {
 			p.say(m.From, "response without a session that answers nothing dropped", "stub", stub.URL, "from", m.From, "to", m.To)
 			return

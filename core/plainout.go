@@ -2,16 +2,20 @@ package core
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"sync"
 	"time"
 
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
-// out sends a message to a runtime without a session, through the Message Node of its domain.
-func (p *plain) out(ctx context.Context, r bus.Route, m message.Message) (err error) {
+// out sends a message to a runtime without a session, through the Message Node of its domain. watch is who wants to know
+// what becomes of it, or nil.
+func (p *plain) out(ctx context.Context, r bus.Route, m message.Message, watch *watch) (err error) {
 	if err := p.rt.judge.WithoutSession(r.Remote); err != nil {
 		p.refused(r.Remote, r.Stub, err)
 		return &message.ResponseError{Code: message.CodeForbidden, From: p.rt.URL(), Description: err.Error()}
@@ -26,8 +30,9 @@ func (p *plain) out(ctx context.Context, r bus.Route, m message.Message) (err er
 	if err != nil {
 		return err
 	}
+	p.rt.watched.leaves(watch, r.Stub)
 	if m.Type != message.Response {
-		p.asked.put(r.Stub, remote, m)
+		m.ID = p.asked.put(r.Stub, remote, m)
 	}
 	if err := p.rt.host.Post(ctx, r.Stub, m); err != nil {
 		return err
@@ -45,6 +50,9 @@ func (p *plain) refused(remote, stub message.URL, err error) {
 }
 
 // asked is what went out without a session and may be answered: of the last messages the headers. The zero value works.
+//
+// Runtimes without sessions are of the reference implementation, which reads numbers of JSON as floating-point ones: an ID
+// that would not come back as it was is another one on the way, and the answer gets the old one back.
 type asked struct {
 	mu    sync.Mutex
 	by    map[question]asking
@@ -58,7 +66,8 @@ type question struct {
 }
 
 type asking struct {
-	stub, to, remote message.URL // by which node, who (canonical), and at which runtime
+	stub, to, remote message.URL // by which node, who, and at which runtime
+	id               message.ID  // of the message here
 	until            time.Time
 }
 
@@ -69,8 +78,14 @@ const (
 
 func questionOf(who message.URL, id message.ID) question { return question{who.Canonical(), id.Key()} }
 
-func (a *asked) put(stub, remote message.URL, m message.Message) {
-	q := questionOf(m.From, m.ID)
+// put notes a message, and returns the ID that it is to have on the way.
+func (a *asked) put(stub, remote message.URL, m message.Message) (id message.ID) {
+	if id = m.ID; !id.Exact() {
+		var random [8]byte
+		_, _ = rand.Read(random[:]) // it does not fail: it ends the process
+		id = message.NumberID(binary.LittleEndian.Uint64(random[:])>>11 + 1)
+	}
+	q := questionOf(m.From, id)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.by == nil {
@@ -85,17 +100,18 @@ func (a *asked) put(stub, remote message.URL, m message.Message) {
 			a.next = (a.next + 1) % maxAsked
 		}
 	}
-	a.by[q] = asking{stub, m.To.Canonical(), remote, time.Now().Add(askedTime)}
+	a.by[q] = asking{stub, m.To, remote, m.ID, time.Now().Add(askedTime)}
+	return id
 }
 
-// answers tells whether a response that came by the stub answers what was asked there, of whom it was asked, and at which
-// runtime that is. A final one answers once.
-func (a *asked) answers(stub message.URL, m message.Message) (remote message.URL, ok bool) {
+// answers tells whether a response that came by the stub answers what was asked there, of whom it was asked (see
+// [minibus.Answers]), and at which runtime that is; then m has the ID that was asked with. A final one answers once.
+func (a *asked) answers(stub message.URL, m *message.Message) (remote message.URL, ok bool) {
 	q := questionOf(m.To, m.ID)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	found, ok := a.by[q]
-	if !ok || found.stub != stub || found.to != m.From.Canonical() || time.Now().After(found.until) {
+	if !ok || found.stub != stub || !minibus.Answers(found.to, m.From) || time.Now().After(found.until) {
 		return "", false
 	}
 	if m.Provisional() {
@@ -104,5 +120,6 @@ func (a *asked) answers(stub message.URL, m message.Message) (remote message.URL
 		found.until = time.Time{} // its place in the order stays
 	}
 	a.by[q] = found
+	m.ID = found.id
 	return found.remote, true
 }

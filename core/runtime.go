@@ -141,7 +141,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	}
 	rt.sessions = session.New(session.Options{
 		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime,
-		Send: rt.sendFrames, TrySend: rt.trySendFrame, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
+		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,

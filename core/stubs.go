@@ -115,8 +115,12 @@ func (rt *Runtime) Deploy(ctx context.Context, d registry.Deployment) error {
 	}
 	stop := rt.bus.Listen(d.URL, func(ctx context.Context, m message.Message) { rt.toStub(ctx, d, m) })
 	if d.Role == sdk.RoleNode {
-		stop = join(stop, rt.bus.Listen(d.URL.Join("unreachable"), rt.unreachable),
-			rt.bus.Listen(d.URL.Join("status"), func(_ context.Context, m message.Message) { rt.notices.status(d.Domain, m) }))
+		stop = join(stop, rt.bus.Listen(d.URL.Join("unreachable"), func(_ context.Context, m message.Message) { rt.unreachable(d, m) }),
+			rt.bus.Listen(d.URL.Join("status"), func(_ context.Context, m message.Message) {
+				if m.From.Within(d.URL) { // anybody may post there; the Registry says so
+					rt.notices.status(d.Domain, m)
+				}
+			}))
 	}
 	if d.Role == sdk.RoleRequester {
 		rt.doors.set(d.URL, d.URL, d.Remote)
@@ -198,11 +202,11 @@ func (rt *Runtime) toStub(ctx context.Context, d registry.Deployment, m message.
 
 // unreachable is told by a Message Node's stub that the node has no connection of a runtime. The session keeps what is
 // for it and tries again; people who look at the log should know.
-func (rt *Runtime) unreachable(_ context.Context, m message.Message) {
+func (rt *Runtime) unreachable(d registry.Deployment, m message.Message) {
 	var body struct {
 		Value message.URL `json:"value"`
 	}
-	if m.Type == message.Update && m.Decode(&body) == nil {
+	if m.Type == message.Update && m.From.Within(d.URL) && m.Decode(&body) == nil {
 		rt.log.Info("remote runtime is not connected to its Message Node: messages to it wait", "remote", body.Value)
 	}
 }
@@ -232,7 +236,11 @@ func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Mes
 			rt.plain.in(d, m)
 			return
 		}
-		if of := m.From.NodeDomain(); of != d.Domain && of != "" {
+		of := m.From.NodeDomain()
+		if of == "" { // of the scheme global, which the own domain's node serves
+			of = rt.config.Domain
+		}
+		if of != d.Domain {
 			rt.log.Warn("a Message Node spoke for somebody else", "stub", stub, "from", m.From, "to", m.To)
 			return
 		}

@@ -33,11 +33,12 @@ func keyOf(from message.URL, id message.ID) watchKey { return watchKey{from.Cano
 
 // watch is one of them.
 type watch struct {
-	all     *watched
-	key     watchKey
-	tell    func(hyperty.Outcome)
-	backEnd bool        // it left without a session, to a Message Node itself or through it: the answer is the outcome
-	late    *time.Timer // ends the wait for that answer
+	all  *watched
+	key  watchKey
+	tell func(hyperty.Outcome)
+	to   message.URL
+	by   message.URL // the stub that it left by without a session, to a Message Node itself or through it: the answer is the outcome
+	late *time.Timer // ends the wait for that answer
 }
 
 // answerTime is how long the answer to a message that left without a session may take.
@@ -58,7 +59,7 @@ func (w *watched) add(m *message.Message, tell func(hyperty.Outcome)) error {
 	if w.by == nil {
 		w.by = map[watchKey]*watch{}
 	}
-	w.by[key] = &watch{all: w, key: key, tell: tell}
+	w.by[key] = &watch{all: w, key: key, to: m.To, tell: tell}
 	w.n.Store(int32(len(w.by)))
 	return nil
 }
@@ -117,11 +118,15 @@ func (w *watched) end(of message.URL) {
 	}
 }
 
-// leaves notes that the message is about to leave without a session: the answer may be quicker than who sends it.
-func (w *watched) leaves(one *watch) {
+// leaves notes that the message is about to leave by a stub without a session: the answer may be quicker than who sends
+// it. one may be nil: nobody asks.
+func (w *watched) leaves(one *watch, stub message.URL) {
+	if one == nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	one.backEnd = true
+	one.by = stub
 }
 
 // answers notes that the message has left without a session: only an answer says what became of it, in time.
@@ -159,14 +164,16 @@ func refusedWith(err error) hyperty.Outcome {
 	return hyperty.Outcome{State: hyperty.Refused, Code: message.CodeError, Reason: err.Error()}
 }
 
-// Answered is told of every response of a Message Node; see bus.Watcher.
-func (w *watched) Answered(m *message.Message) {
+// Answered is told of every response that came by a Message Node's stub without a session; see bus.Watcher. It says what
+// became of a message that left by that stub, where it comes from whom that was for.
+func (w *watched) Answered(stub message.URL, m *message.Message) {
 	if w.n.Load() == 0 || m.Provisional() {
 		return
 	}
 	key := keyOf(m.To, m.ID)
 	w.mu.Lock()
-	asked := w.by[key] != nil && w.by[key].backEnd
+	one := w.by[key]
+	asked := one != nil && one.by == stub && stub != "" && minibus.Answers(one.to, m.From)
 	w.mu.Unlock()
 	if !asked {
 		return

@@ -20,13 +20,11 @@ func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) 
 	watch := rt.watched.find(&m)
 	if r.Remote == "" || sessionless(r.Remote) {
 		var err error
-		if watch != nil {
-			rt.watched.leaves(watch)
-		}
 		if r.Remote == "" {
+			rt.watched.leaves(watch, r.Stub)
 			err = rt.host.Post(ctx, r.Stub, m)
 		} else {
-			err = rt.plain.out(ctx, r, m)
+			err = rt.plain.out(ctx, r, m, watch)
 		}
 		if err == nil && watch != nil {
 			rt.watched.answers(watch)
@@ -126,6 +124,11 @@ func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames 
 		rt.counts.of(remote).door.Store(&door)
 		rt.sessions.Receive(ctx, remote, session.Path{Door: door, Stub: stub, Direct: direct != ""}, f.Payload)
 	}
+}
+
+// announced takes the addresses that a remote runtime says are its own; see session.Options.
+func (rt *Runtime) announced(ctx context.Context, remote message.URL, addresses []message.URL) {
+	rt.registry.Announced(ctx, remote, addresses)
 }
 
 // deliver takes a message out of a session; see session.Options.

@@ -33,8 +33,7 @@ func newInstance(s *LinkServer, number uint32, f *linkpb.Start) (*instance, erro
 	}
 	i := &instance{server: s, number: number, start: start, lane: s.conn.Lane(number, 0)}
 	i.ctx, i.cancel = context.WithCancel(s.ctx)
-	// While a plug-in is reloaded this instance has a twin in another process: their requests are told apart by ID. In
-	// JSON a number is exact up to 2^53.
+	// While a plug-in is reloaded this instance has a twin in another process, whose messages have other IDs.
 	i.doors = &doors{conn: s.conn, instance: number, owner: start.URL, byURL: map[message.URL]*door{}}
 	i.bus = &instanceBus{MiniBus: minibus.New(minibus.Options{Out: i.out, Last: rand.Uint64N(1 << 50)}), listening: make(chan struct{})}
 	i.start.Doors = i.doors

@@ -40,8 +40,9 @@ type Watcher interface {
 	Receipt(m message.Message) minibus.Receipt
 	// Refused is told that m, which was posted here, gets the response err.
 	Refused(m *message.Message, err error)
-	// Answered is told of a response from a Message Node to a component of this runtime.
-	Answered(m *message.Message)
+	// Answered is told of a response to a component of this runtime that came by the stub of a Message Node, from the node
+	// itself or from a runtime without a session.
+	Answered(stub message.URL, m *message.Message)
 }
 
 // MessageBus carries messages between the components of a runtime, and out of it. It implements [message.Bus].
@@ -100,7 +101,7 @@ type nobody struct{}
 
 func (nobody) Receipt(message.Message) minibus.Receipt { return minibus.Receipt{} }
 func (nobody) Refused(*message.Message, error)         {}
-func (nobody) Answered(*message.Message)               {}
+func (nobody) Answered(message.URL, *message.Message)  {}
 
 // Connect tells the bus the way out of the house. It is called once, before the bus is used: the Registry that
 // resolves is itself a component on this bus.

@@ -314,3 +314,46 @@ func TestAcceptRun(t *testing.T) {
 		want("when the listener has gone", b.AcceptRun(away, run(message.Update, 3)), 0)
 	})
 }
+
+// A response that another runtime, or another domain's node, sends in its own name is no answer to what somebody else was
+// asked, whatever its ID.
+func TestStrangersAnswerNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o outside
+		b := open(&o)
+		defer b.Close()
+		const registry = home + "/registry"
+		asked := message.DomainRegistryAddress("example.com")
+		done := make(chan message.Message, 1)
+		go func() {
+			m, _ := b.Request(t.Context(), message.Message{Type: message.Read, From: registry, To: asked})
+			done <- m
+		}()
+		synctest.Wait()
+		request := o.sent[0]
+		for _, from := range []message.URL{away, away + "/registry", bob} {
+			m := request.Respond(message.CodeOK, "a stranger's")
+			m.From = from
+			b.Arrive(t.Context(), away, away, m)
+		}
+		m := request.Respond(message.CodeOK, "another domain's")
+		m.From = message.DomainRegistryAddress("evil.example")
+		b.ArriveFromNode(t.Context(), home+"/protostub/evil.example", m)
+		local := request.Respond(message.CodeOK, "an application's")
+		local.From = alice
+		if err := b.From(t.Context(), alice, local); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		select {
+		case m := <-done:
+			t.Fatalf("%s has answered: %s", m.From, m.Body)
+		default:
+		}
+		b.ArriveFromNode(t.Context(), home+"/protostub/example.com", request.Respond(message.CodeOK, "the node's"))
+		answer := <-done
+		if r, err := answer.OK(); err != nil || string(r) != `"the node's"` {
+			t.Errorf("the answer is %s, %v", r, err)
+		}
+	})
+}

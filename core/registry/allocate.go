@@ -48,7 +48,7 @@ func (r *Registry) Allocate(ctx context.Context, scheme string) (message.URL, er
 
 // fill fetches a block and returns its first address.
 func (r *Registry) fill(ctx context.Context, scheme string, filling chan struct{}) (message.URL, error) {
-	urls, err := r.allocate(ctx, scheme, r.opts.PoolBlock, "")
+	urls, err := r.allocate(ctx, r.askNode, scheme, r.opts.PoolBlock, "")
 	p := &r.pool
 	p.mu.Lock()
 	delete(p.filling, scheme)
@@ -63,8 +63,15 @@ func (r *Registry) fill(ctx context.Context, scheme string, filling chan struct{
 	return urls[0], nil
 }
 
+// asking is [Registry.askNode], or the same for who waits also for a node that is away.
+type asking func(ctx context.Context, typ message.Type, to message.URL, body any) (message.Message, error)
+
+func (r *Registry) awaitingNode(ctx context.Context, typ message.Type, to message.URL, body any) (message.Message, error) {
+	return r.request(ctx, typ, to, body, r.opts.LookupTimeout)
+}
+
 // allocate asks the node for addresses; identifier is a wished one, or "".
-func (r *Registry) allocate(ctx context.Context, scheme string, number int, identifier string) ([]message.URL, error) {
+func (r *Registry) allocate(ctx context.Context, ask asking, scheme string, number int, identifier string) ([]message.URL, error) {
 	type value struct {
 		Number     int    `json:"number"`
 		Identifier string `json:"identifier,omitempty"`
@@ -74,7 +81,7 @@ func (r *Registry) allocate(ctx context.Context, scheme string, number int, iden
 		Value  value  `json:"value"`
 	}{scheme, value{number, identifier}}
 	at := message.AllocationAddress(r.opts.Domain)
-	answer, err := r.request(ctx, message.Create, at, body, r.opts.LookupTimeout)
+	answer, err := ask(ctx, message.Create, at, body)
 	if err != nil {
 		return nil, fmt.Errorf("allocate an address: %w", err)
 	}
@@ -104,6 +111,6 @@ func (r *Registry) release(ctx context.Context, urls []message.URL) error {
 	if len(urls) == 0 {
 		return nil
 	}
-	_, err := r.request(ctx, message.Delete, message.AllocationAddress(r.opts.Domain), map[string]any{"childrenResources": urls}, r.opts.LookupTimeout)
+	_, err := r.askNode(ctx, message.Delete, message.AllocationAddress(r.opts.Domain), map[string]any{"childrenResources": urls})
 	return err
 }

@@ -89,5 +89,17 @@
 // pinned names it takes none that the Domain Registry has not introduced. Look-ups that only a claim is the reason for
 // reach Message Nodes that nobody here uses at two a second, and half of [Options].MaxNodes is kept for own messages.
 //
+// A runtime that has no connection announces the addresses that it posts from in its session, see [Registry.Announced]: so
+// its first message from there is not held up by a look-up, nor refused because a Message Node is away. That claim is worth
+// less than a listed one: it lets the runtime post under the address until the Domain Registry, which is asked in the
+// background, has said whose it is; messages to the address go by it only over a live connection. Whoever must not be
+// mistaken for somebody else in that moment pins its name.
+//
+// # While the own Message Node is away
+//
+// Nobody who has been served by it waits for it. An address is made here, of random letters, and a name that this process
+// has been granted before is used again; both are registered at the node when it is back, and what was unregistered
+// meanwhile is taken out. A name that was never granted waits for the node, since another runtime may have it.
+//
 // All tables are bounded, see [Options].
 package registry

@@ -35,7 +35,7 @@ type miss struct {
 // find returns the runtime that the address lives at: from the cache, else from the Domain Registry.
 func (r *Registry) find(ctx context.Context, to message.URL, c cause) (*remote, error) {
 	key := addressKey(to)
-	if a, ok := r.addresses.get(key); ok {
+	if a, ok := r.addresses.get(key); ok && a.leads() {
 		return a.remote, nil
 	}
 	if key.Scheme() == message.SchemeConnection {
@@ -62,7 +62,7 @@ func (r *Registry) lookUp(ctx context.Context, key message.URL, anew bool) (*rem
 		delete(l.misses, key)
 	}
 	f := l.flights[key]
-	if a, ok := r.addresses.get(key); ok && f == nil && !anew { // it was entered before its flight ended
+	if a, ok := r.addresses.get(key); ok && a.leads() && f == nil && !anew { // it was entered before its flight ended
 		l.mu.Unlock()
 		return a.remote, nil
 	}

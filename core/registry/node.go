@@ -175,10 +175,14 @@ func (r *Registry) nodeRuns(n *node) {
 func (r *Registry) nodeStatus(s *stub, ev statusEvent) {
 	back := ev.Value == message.Live && (s.state == message.Disconnected || s.state == message.Failed)
 	s.to(ev.Value, ev.Desc)
+	if s.Domain == r.opts.Domain {
+		r.attendance.set(ev.Value == message.Live)
+	}
 	if back && r.opts.NodeBack != nil {
 		r.spawn(func(context.Context) { r.opts.NodeBack(s.URL) })
 	}
 	if back && s.Domain == r.opts.Domain { // the node may have taken this runtime for gone
 		r.later(jitter(time.Second), r.refreshNow)
+		r.later(jitter(time.Second), r.settleDebts)
 	}
 }

@@ -119,6 +119,7 @@ type Options struct {
 	MaxAddresses int // addresses of remote runtimes; 2^20 + 2^17
 	MaxRemotes   int // remote runtimes; 2^17
 	MaxListed    int // addresses that one remote runtime may list; 2^17
+	MaxAnnounced int // addresses that one without a P2P connection may announce; 2^12; all of them together 16 times that
 	MaxLocal     int // hyperties and data objects of this runtime; 2^17
 	MaxNodes     int // Message Node stubs; 64. At most half of them because of remote runtimes
 	MaxLookups   int // look-ups at a time; 1024
@@ -143,7 +144,7 @@ func (o Options) withDefaults() Options {
 		field *int
 		value int
 	}{
-		{&o.MaxAddresses, 1<<20 + 1<<17}, {&o.MaxRemotes, 1 << 17}, {&o.MaxListed, 1 << 17}, {&o.MaxLocal, 1 << 17},
+		{&o.MaxAddresses, 1<<20 + 1<<17}, {&o.MaxRemotes, 1 << 17}, {&o.MaxListed, 1 << 17}, {&o.MaxAnnounced, 1 << 12}, {&o.MaxLocal, 1 << 17},
 		{&o.MaxNodes, 64}, {&o.MaxLookups, 1024}, {&o.PoolBlock, 8},
 	} {
 		if *d.field <= 0 {

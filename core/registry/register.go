@@ -36,16 +36,17 @@ type Object struct {
 
 // local is a hyperty or data object of this runtime. It is immutable but for the time of its last proof.
 type local struct {
-	url      message.URL
-	reporter message.URL // "": a hyperty
-	name     string
-	user     message.URL
-	schema   message.URL
-	private  bool
-	named    bool // by wish: the address stays this runtime's
-	since    time.Time
-	entry    localEntry   // without its proof
-	signed   atomic.Int64 // when the proof at the Domain Registry was issued, Unix milliseconds
+	url       message.URL
+	reporter  message.URL // "": a hyperty
+	name      string
+	user      message.URL
+	schema    message.URL
+	private   bool
+	named     bool // by wish: the address stays this runtime's
+	since     time.Time
+	entry     localEntry   // without its proof
+	signed    atomic.Int64 // when the proof at the Domain Registry was issued, Unix milliseconds
+	ungranted atomic.Bool  // the node has not allocated the address yet: it was away
 }
 
 // localEntry is an entry as the Domain Registry takes it (specification, "Domain Registry").
@@ -67,11 +68,12 @@ const (
 // RegisterHyperty registers a hyperty: with an address of its own, in this Registry, at the Domain Registry and in
 // /registry/changes. The error is a *message.ResponseError with code 409 where the wished name is another's.
 func (r *Registry) RegisterHyperty(ctx context.Context, h Hyperty) (message.URL, error) {
-	url, err := r.hypertyURL(ctx, h.Name)
+	url, granted, err := r.hypertyURL(ctx, h.Name)
 	if err != nil {
 		return "", fmt.Errorf("register hyperty %s: %w", h.Name, err)
 	}
 	l := &local{url: url, name: h.Name, named: h.Name != "", user: h.User, since: time.Now()}
+	l.ungranted.Store(!granted)
 	if l.user == "" {
 		l.user = anonymous
 	}
@@ -87,36 +89,47 @@ func (r *Registry) RegisterHyperty(ctx context.Context, h Hyperty) (message.URL,
 	return url, nil
 }
 
-func (r *Registry) hypertyURL(ctx context.Context, name string) (message.URL, error) {
+// hypertyURL is the address of a hyperty. While the node is away it is not granted yet; a name is used then only where it
+// was granted before: somebody else may have any other.
+func (r *Registry) hypertyURL(ctx context.Context, name string) (url message.URL, granted bool, err error) {
 	if name == "" {
-		return r.Allocate(ctx, message.SchemeHyperty)
+		return r.address(ctx, message.SchemeHyperty)
 	}
-	url, err := message.ParseURL(message.SchemeHyperty + "://" + r.opts.Domain + "/" + name)
+	url, err = message.ParseURL(message.SchemeHyperty + "://" + r.opts.Domain + "/" + name)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if url.Base() != url {
-		return "", &message.URLError{Text: string(url), Reason: "a name has no /"}
+		return "", false, &message.URLError{Text: string(url), Reason: "a name has no /"}
 	}
 	if _, taken := r.locals.get(url.Canonical()); taken {
-		return "", r.refuse(message.CodeConflict, "%s is registered by another application of this runtime", url)
+		return "", false, r.refuse(message.CodeConflict, "%s is registered by another application of this runtime", url)
 	}
-	urls, err := r.allocate(ctx, message.SchemeHyperty, 1, name)
-	if err == nil && urls[0] != url {
+	ask := asking(r.awaitingNode)
+	if r.attendance.knows(url) {
+		ask = r.askNode
+	}
+	urls, err := r.allocate(ctx, ask, message.SchemeHyperty, 1, name)
+	switch {
+	case errors.Is(err, errNodeAway):
+		return url, false, nil
+	case err == nil && urls[0] != url:
 		err = fmt.Errorf("the node gave %s instead of %s", urls[0], url)
+	case err == nil:
+		r.attendance.granted(url)
 	}
-	return url, err
+	return url, true, err
 }
 
 // RegisterObject registers a data object; its reporter must be registered.
 func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, error) {
-	url := o.URL
+	url, granted := o.URL, true
 	if !r.isReporter(o.Reporter) {
 		return "", fmt.Errorf("register object: its reporter %q is not registered in this runtime", o.Reporter)
 	}
 	if url == "" {
 		var err error
-		if url, err = r.Allocate(ctx, o.Scheme); err != nil {
+		if url, granted, err = r.address(ctx, o.Scheme); err != nil {
 			return "", fmt.Errorf("register object %s: %w", o.Name, err)
 		}
 	}
@@ -130,6 +143,7 @@ func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, e
 		o.Schema = r.catalogue("dataschema", url.Scheme())
 	}
 	l := &local{url: url, reporter: o.Reporter.Canonical(), name: o.Name, schema: o.Schema, private: o.Private, since: time.Now()}
+	l.ungranted.Store(!granted)
 	l.entry = r.newEntry(url, o.Resources, []string{url.Scheme()})
 	l.entry.Name, l.entry.Schema, l.entry.Reporter = o.Name, o.Schema, o.Reporter
 	if err := r.register(ctx, l); err != nil {
@@ -181,7 +195,8 @@ func (r *Registry) register(ctx context.Context, l *local) error {
 	if refused != nil || l.private {
 		return refused
 	}
-	if err := r.createEntry(ctx, l); err != nil {
+	r.attendance.owe(l, false)
+	if err := r.createEntry(ctx, l); err != nil && !errors.Is(err, errNodeAway) { // else when it is back: see nodeStatus
 		r.do(func() { r.dropLocal(l) })
 		return err
 	}
@@ -194,7 +209,7 @@ func (r *Registry) createEntry(ctx context.Context, l *local) error {
 	entry := l.entry
 	entry.Proof = r.sign(l)
 	for try := 1; ; try++ {
-		_, err := r.request(ctx, message.Create, at, map[string]any{"value": entry}, r.opts.LookupTimeout)
+		_, err := r.askNode(ctx, message.Create, at, map[string]any{"value": entry})
 		again := isCode(err, message.CodeTimeout) || isCode(err, message.CodeError) || isCode(err, message.CodeUnavailable)
 		if err == nil && entry.Proof != nil {
 			l.signed.Store(entry.Proof.Issued)
@@ -237,15 +252,13 @@ func (r *Registry) unregister(ctx context.Context, url message.URL) error {
 	if l == nil {
 		return r.refuse(message.CodeNotFound, "%s is not registered in this runtime", url)
 	}
-	var errs error
-	if !l.private {
-		errs = r.leave(ctx, l)
+	err := r.farewell(ctx, l)
+	if errors.Is(err, errNodeAway) {
+		r.attendance.owe(l, true)
+		err = nil
 	}
-	if !l.named {
-		errs = errors.Join(errs, r.release(ctx, []message.URL{l.url}))
-	}
-	if errs != nil {
-		return fmt.Errorf("unregister %s: %w", url, errs)
+	if err != nil {
+		return fmt.Errorf("unregister %s: %w", url, err)
 	}
 	return nil
 }
@@ -259,7 +272,7 @@ func (r *Registry) dropLocal(l *local) {
 // leave marks an entry of the Domain Registry as disconnected.
 func (r *Registry) leave(ctx context.Context, l *local) error {
 	body := map[string]any{"resource": l.url, "value": map[string]any{"status": message.Disconnected.String()}}
-	_, err := r.request(ctx, message.Update, message.DomainRegistryAddress(r.opts.Domain), body, r.opts.LookupTimeout)
+	_, err := r.askNode(ctx, message.Update, message.DomainRegistryAddress(r.opts.Domain), body)
 	if isCode(err, message.CodeNotFound) {
 		return nil
 	}
@@ -311,10 +324,11 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	if !isCode(err, message.CodeNotFound) {
 		return err
 	}
-	if l.named { // the node has lost its state: the name with it
-		if _, err := r.allocate(ctx, l.url.Scheme(), 1, l.name); err != nil {
+	if l.named || l.ungranted.Load() { // the node has lost its state: the name with it; or has not heard of the address yet
+		if _, err := r.allocate(ctx, r.awaitingNode, l.url.Scheme(), 1, strings.TrimPrefix(l.url.Path(), "/")); err != nil {
 			return err
 		}
+		l.ungranted.Store(false)
 	}
 	return r.createEntry(ctx, l)
 }
@@ -326,7 +340,7 @@ func (r *Registry) eachEntry(ctx context.Context, list []*local, f func(context.
 	for range min(len(list), 16) {
 		wait.Go(func() {
 			for l := range next {
-				if err := f(ctx, l); err != nil && ctx.Err() == nil {
+				if err := f(ctx, l); err != nil && ctx.Err() == nil && !errors.Is(err, errNodeAway) {
 					r.opts.Log.Warn("entry of the Domain Registry not updated", "url", l.url, "error", err)
 				}
 			}

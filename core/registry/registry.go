@@ -35,20 +35,23 @@ type Registry struct {
 	endings   atomic.Uint64            // how often an address has moved or was forgotten, or one of this runtime has gone: see Standing
 
 	// The loop's own.
-	agenda     agenda
-	byDomain   map[string]*node
-	numbers    uint64 // of connections
-	swept      int    // the next shard of addresses to sweep
-	publishing publishing
-	following  bool // /registry/changes of others
+	agenda   agenda
+	byDomain map[string]*node
+	numbers  uint64 // of connections
+	swept    int    // the next shard of addresses to sweep
 
-	lookups lookups
-	beliefs beliefs
-	turns   turns
-	issued  atomic.Int64 // when this runtime's last proof was issued, Unix milliseconds
-	pool    pool
-	notices notices
-	stops   []func() // of the Registry's own listeners
+	announcements int // addresses that were announced, and nothing better is known of
+	publishing    publishing
+	following     bool // /registry/changes of others
+
+	lookups    lookups
+	beliefs    beliefs
+	turns      turns
+	issued     atomic.Int64 // when this runtime's last proof was issued, Unix milliseconds
+	pool       pool
+	attendance attendance
+	notices    notices
+	stops      []func() // of the Registry's own listeners
 }
 
 var _ bus.Resolver = (*Registry)(nil)

@@ -58,7 +58,8 @@ func seconds(t time.Time) uint32 { return uint32(t.Unix()) }
 type source uint8
 
 const (
-	learned    source = iota // it posted from it first
+	announced  source = iota // it said so in its session, see Announced
+	learned                  // it posted from it first
 	listed                   // it said so on /registry/changes
 	registered               // the Domain Registry
 )
@@ -134,12 +135,16 @@ func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 		return false
 	}
 	old, known := r.addresses.get(key)
+	if from == announced && !known && !r.roomToAnnounce(rem) {
+		return false
+	}
 	moves := known && old.remote != rem
 	if moves {
 		if from != registered {
 			return false
 		}
 		old.remote.refs--
+		r.uncount(old)
 		known, old = false, address{}
 	}
 	if !known {
@@ -157,6 +162,12 @@ func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 		r.opts.Trace.Emit(trace.Event{Kind: trace.Learned, To: key, Peer: rem.url})
 	}
 	if !known || now != old {
+		if known {
+			r.uncount(old)
+		}
+		if now.source == announced {
+			r.announcements++
+		}
 		r.addresses.set(key, now)
 	}
 	if moves {
@@ -185,6 +196,7 @@ func (r *Registry) makeRoom(key message.URL) bool {
 func (r *Registry) forget(key message.URL) {
 	if a, ok := r.addresses.get(key); ok {
 		a.remote.refs--
+		r.uncount(a)
 		if c := a.remote.conn; c != nil && a.joined == c.number {
 			c.addresses.Add(-1)
 		}

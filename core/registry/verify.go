@@ -135,5 +135,5 @@ func (r *Registry) nodeMayPost(s *stub, from message.URL) bool {
 	if ok && proof.KeyDerived(a.remote.url) {
 		return false // what that runtime says comes through its session
 	}
-	return !from.IsRuntime() && (!ok || a.source != learned && a.source != listed && a.remote.way.Load().number == 0)
+	return !from.IsRuntime() && (!ok || a.source == registered && a.remote.way.Load().number == 0)
 }

@@ -25,14 +25,15 @@ type inbox struct {
 
 // parcel is the messages of one frame, in wire form, records among them, or the last of them.
 type parcel struct {
-	wire    []byte
-	routing []byte // of the message before the first, which may have the same; nil: there is none
-	first   uint64 // number of the first
-	account *account
-	again   bool // the first has been tried before
-	lent    bool // wire and routing are somebody else's memory
-	memory  int  // bytes of the memory that wire is a part of, where it is not lent
-	here    bool // Receive's caller has the walk: nothing may be waited for
+	wire      []byte
+	routing   []byte // of the message before the first, which may have the same; nil: there is none
+	first     uint64 // number of the first
+	account   *account
+	again     bool // the first has been tried before
+	announced bool // the peer has announced something that is to be taken first
+	lent      bool // wire and routing are somebody else's memory
+	memory    int  // bytes of the memory that wire is a part of, where it is not lent
+	here      bool // Receive's caller has the walk: nothing may be waited for
 }
 
 // putIn takes the messages in p, so many of them, into the inbox. mu is held.

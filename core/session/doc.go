@@ -42,6 +42,8 @@
 // encoded, sent nor parsed again. A frame needs no other one to be read. Costs are counted as if everything were said of
 // each message.
 //
+// An address of this runtime is announced to the peer before the first message from there, as a record too: see announce.go.
+//
 // Credit is computed by the sender, from what was posted and not taken yet, and the size of the peer's inbox: see
 // outstanding.go. The receiver says what was taken in records that are numbered, acknowledged and sent again like
 // messages: see report.go. A listener that is full gets a queue and a goroutine, as long as it is: see held.go.

@@ -108,6 +108,7 @@ type rules struct {
 	ttl                  time.Duration
 	ring, inbox          int
 	keyFrames            int
+	announces            bool    // addresses are announced
 	inline               float64 // how often a path takes a frame at once; negative: it cannot be asked to
 }
 
@@ -147,6 +148,7 @@ func newModel(t *testing.T, seed uint64) *model {
 	}
 	m.rules.vanish = pick(0, 0, 0.1)
 	m.rules.inline = pick(-1, 0.5, 0.9, 1)
+	m.rules.announces = r.IntN(2) == 0
 	for i, who := range []person{aliceSelf, bobSelf} {
 		m.sides[i] = &side{me: i, url: who.url, key: who.key, last: make(map[order]uint64), n: uint64(i) << 32}
 	}
@@ -277,6 +279,9 @@ func (m *model) start(i int) {
 	}
 	if m.rules.inline >= 0 {
 		o.TrySend = func(path Path, _ message.URL, frame []byte) bool { return m.try(i, path, frame) }
+	}
+	if m.rules.announces {
+		o.Announced = func(context.Context, message.URL, []message.URL) {}
 	}
 	s := New(o)
 	a.life = s.Incarnation()

@@ -47,6 +47,9 @@ type Options struct {
 	// taken as Deliver does; the others are given to Deliver. The messages are the session's again when it has returned.
 	// Without it each is given to Deliver.
 	DeliverRun func(r *Run) int
+	// Announced is told which addresses the runtime remote says are its own, before the messages from there that follow
+	// are delivered; it must not wait for listeners. With it this side announces its own addresses as well.
+	Announced func(ctx context.Context, remote message.URL, addresses []message.URL)
 	// Refuse is told that nobody will take m, a message of remote that Deliver has accepted: m's sender is to be told
 	// why. It must not wait.
 	Refuse func(remote message.URL, m message.Message, why error)

@@ -324,7 +324,7 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	case 0:
 		s.event(Event{Kind: Opened, Path: s.path})
 	default:
-		s.resets++
+		s.resets, s.announced = s.resets+1, announcements{}
 		s.dead[s.deadAt] = before
 		s.deadAt = (s.deadAt + 1) % len(s.dead)
 		s.newAccount(now)

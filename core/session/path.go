@@ -16,6 +16,7 @@ func (s *session) switchTo(path Path, now time.Duration) {
 	s.path = path
 	s.pathLife, s.leave = context.WithCancel(s.all.life)
 	s.event(Event{Kind: Switched, Path: path, Before: before})
+	s.announced.forget() // the peer may have forgotten what it heard on a path that it does not keep addresses for
 	s.rewind()
 	s.resumeNow = s.peer != 0
 	s.restartProbe(now)

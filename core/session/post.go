@@ -152,11 +152,17 @@ func (s *session) take(d *destination, path Path, m *message.Message, p posted) 
 		now = s.all.now()
 		due = s.expiry(now)
 	}
+	if switches {
+		s.announced.forget()
+	}
+	s.announce(m, due)
 	s.all.sending.Add(int64(p.cost) + recordCost)
 	s.out.add(d, record{number: s.ring.next, id: m.ID, from: m.From, cost: uint32(p.cost), kind: m.Type, watched: p.watched})
 	s.ring.push(m, due)
 	if switches && (path != s.failed || now >= s.failedTo) {
+		announced := s.announced
 		s.switchTo(path, now)
+		s.announced = announced // what m brings goes by the new path as well
 	}
 }
 

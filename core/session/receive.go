@@ -229,6 +229,7 @@ func (s *session) accept(a *arrival, now time.Duration) {
 	if e.records > 0 {
 		s.takeRecords(&p)
 	}
+	p.announced = len(s.announced.coming) > 0
 	cost := 0
 	if messages := e.count - e.records; messages > 0 {
 		cost = costOf(uint64(e.size), messages)
@@ -254,6 +255,7 @@ func (s *session) takeRecords(p *parcel) {
 		}
 		if one.size == 0 {
 			s.reportedBy(one.own)
+			s.announcedBy(one.own)
 		}
 		left, routing = rest, one.after(routing)
 	}

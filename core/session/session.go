@@ -65,6 +65,8 @@ type session struct {
 	rewinds   uint64
 	dropped   uint64
 
+	announced announcements // see announce.go
+
 	// Receiving.
 	seen      uint64 // the peer's generation
 	next      uint64 // the number expected
@@ -223,6 +225,7 @@ func (s *session) giveUp(n uint64, kind EventKind, why string) {
 	base, sent := s.ring.base, min(n, s.sent)
 	if kind == Expired {
 		s.tellAgain(s.ring.own(base, n))
+		s.announced.forget()
 	}
 	if sent > base {
 		s.lost(base, sent, Event{Kind: kind, MayHaveArrived: true, Why: why})

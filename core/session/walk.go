@@ -47,6 +47,9 @@ const (
 func (w *walker) walk(p *parcel) (left parcel, over bool) {
 	defer func() { w.d, w.run.Remote = Delivery{}, "" }()
 	w.room(p)
+	if p.announced {
+		w.s.takeAnnouncements()
+	}
 	routing := p.routing
 	if routing != nil {
 		w.parser.Routing(routing)

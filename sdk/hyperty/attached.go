@@ -147,7 +147,7 @@ func (a *attached) Post(ctx context.Context, m message.Message) error {
 
 // Request posts a message and waits for its response; see [message.Bus].
 func (a *attached) Request(ctx context.Context, m message.Message) (message.Message, error) {
-	a.number(&m)
+	a.bus.NumberRequest(&m)
 	key := m.ID.Key()
 	a.client.mu.Lock()
 	if _, taken := a.waiting[key]; taken {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // intake is what has come for a hyperty and waits for its listeners. Its goroutine runs only while there is something.
@@ -56,7 +57,8 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 	c.mu.Lock()
 	a.heard++
 	conn.owe(a)
-	_, asked := a.waiting[m.ID.Key()]
+	request := a.waiting[m.ID.Key()]
+	asked := request != nil && minibus.Answers(request.to, m.From) // else it is nobody's answer, whatever its ID
 	if !asked {
 		a.take(incoming{m: m})
 	}

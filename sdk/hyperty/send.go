@@ -59,7 +59,8 @@ func (h *Hyperty) mayPost(t message.Type, to message.URL) error {
 	return nil
 }
 
-// Request sends a message of the type t and waits for its answer. body is as for [Hyperty.Send]. Where the answer's
+// Request sends a message of the type t and waits for its answer, which counts from nobody but to: Result.From says who
+// answered. body is as for [Hyperty.Send]. Where the answer's
 // code is 300 or above the error is a *message.ResponseError: 404 where nobody has the address, 408 where none came in
 // time (15 s), 504 where the way is broken.
 func (h *Hyperty) Request(ctx context.Context, to message.URL, t message.Type, body any) (message.Result, error) {

@@ -82,6 +82,7 @@ type Result struct {
 	Code        int
 	Description string
 	Value       json.RawMessage
+	From        URL // who answered; of a local time-out, who did not
 }
 
 // Result reads the body of a response. A code may be a number or a numeric string.
@@ -106,7 +107,7 @@ func (m *Message) Result() (Result, error) {
 	if err != nil || code < 100 || code > 999 {
 		return Result{}, fmt.Errorf("%w: response from %s has code %.20s", ErrMalformed, m.From, b.Code)
 	}
-	r := Result{Code: code, Value: b.Value}
+	r := Result{Code: code, Value: b.Value, From: m.From}
 	if s, ok := b.Description.(string); ok {
 		r.Description = s
 	} else if s, ok := b.Desc.(string); ok {

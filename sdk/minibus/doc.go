@@ -5,7 +5,8 @@
 // A [MiniBus] never delivers what is posted on it to its own listeners: every message goes out, to the MessageBus of
 // the runtime's core, which knows the way. What comes in is given, in this order, to the request that waits for it,
 // to the listeners of its address, or to the default listener (address [message.Default]). The default listener gets
-// only what nobody else listens to: the reference code gives it more, and its stubs echo updates back for it.
+// only what nobody else listens to: the reference code gives it more, and its stubs echo updates back for it. A response
+// belongs to a request only if it is from whom that asked: see [Answers].
 //
 // Order: the messages that one goroutine posts reach a listener in the order of posting. A listener's handler is
 // called for one message at a time. Several messages to one address can be handed over at once, with [Listeners.HandRun]. A

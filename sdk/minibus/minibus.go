@@ -38,6 +38,9 @@ func New(o Options) *MiniBus {
 // Number gives m an ID where it has none.
 func (b *MiniBus) Number(m *message.Message) { b.requests.Number(m) }
 
+// NumberRequest gives m, which is to be answered, a random ID where it has none.
+func (b *MiniBus) NumberRequest(m *message.Message) { b.requests.NumberRequest(m) }
+
 // Post hands m to the outside; see [message.Bus].
 func (b *MiniBus) Post(ctx context.Context, m message.Message) error {
 	b.requests.Number(&m)

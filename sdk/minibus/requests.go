@@ -2,7 +2,9 @@ package minibus
 
 import (
 	"context"
+	crand "crypto/rand"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +18,13 @@ const DefaultTimeout = 15 * time.Second
 // MaxRequests is how many requests of one bus may wait at the same time.
 const MaxRequests = 1 << 16
 
-// Requests is which response belongs to which request: by the requester's address and the ID. The zero value works.
+// Requests is which response belongs to which request: by the requester's address, the ID, and who was asked, see
+// [Answers]. The zero value works.
+//
+// A request that has no ID gets a random one of 64 bits, which nobody guesses who has not seen the request. Messages that
+// nobody waits for an answer to are counted: their IDs only tell them apart. In JSON a number is exact everywhere up to
+// 2^53 only; whoever hands a message to an implementation that reads more of it as a floating-point number gives it a
+// shorter ID on the way, and the answer the one that it had.
 type Requests struct {
 	Timeout time.Duration // 0: [DefaultTimeout]
 
@@ -24,7 +32,8 @@ type Requests struct {
 	given atomic.Uint64 // numbers
 
 	mu      sync.Mutex
-	waiting map[requestKey]chan message.Message
+	waiting map[requestKey]asked
+	random  *rand.ChaCha8 // of IDs; nil until one is needed
 	closed  bool
 }
 
@@ -33,20 +42,48 @@ type requestKey struct {
 	id   message.ID
 }
 
-// Number gives m an ID where it has none.
+// asked is a request that waits.
+type asked struct {
+	whom    message.URL
+	answers chan message.Message
+}
+
+// Number gives m, to which nobody waits for an answer, an ID where it has none.
 func (r *Requests) Number(m *message.Message) {
 	if m.ID.IsZero() {
 		m.ID = message.NumberID(r.last + r.given.Add(1))
 	}
 }
 
+// NumberRequest gives m, which is to be answered, an ID where it has none: a random one.
+func (r *Requests) NumberRequest(m *message.Message) {
+	if !m.ID.IsZero() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for m.ID.IsZero() {
+		m.ID = r.randomID()
+	}
+}
+
+// randomID is a random ID. mu is held.
+func (r *Requests) randomID() message.ID {
+	if r.random == nil {
+		var seed [32]byte
+		_, _ = crand.Read(seed[:]) // it does not fail: it ends the process
+		r.random = rand.NewChaCha8(seed)
+	}
+	return message.NumberID(r.random.Uint64())
+}
+
 // Do registers m, has post send it, and waits for the final response; see [message.Bus]. progress, where it is not
 // nil, gets the provisional ones.
 func (r *Requests) Do(ctx context.Context, m message.Message, post func(context.Context, message.Message) error, progress func(message.Message)) (message.Message, error) {
-	r.Number(&m)
+	r.NumberRequest(&m)
 	key := requestKey{m.From.Canonical(), m.ID.Key()}
 	answers := make(chan message.Message, 16)
-	if err := r.add(key, answers, m); err != nil {
+	if err := r.add(key, asked{m.To, answers}, m); err != nil {
 		return message.Message{}, err
 	}
 	defer r.drop(key)
@@ -80,7 +117,7 @@ func (r *Requests) Do(ctx context.Context, m message.Message, post func(context.
 	}
 }
 
-func (r *Requests) add(key requestKey, answers chan message.Message, m message.Message) error {
+func (r *Requests) add(key requestKey, a asked, m message.Message) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch _, taken := r.waiting[key]; {
@@ -91,9 +128,9 @@ func (r *Requests) add(key requestKey, answers chan message.Message, m message.M
 	case len(r.waiting) >= MaxRequests:
 		return fmt.Errorf("%d requests are waiting for a response already", MaxRequests)
 	case r.waiting == nil:
-		r.waiting = map[requestKey]chan message.Message{}
+		r.waiting = map[requestKey]asked{}
 	}
-	r.waiting[key] = answers
+	r.waiting[key] = a
 	return nil
 }
 
@@ -103,8 +140,9 @@ func (r *Requests) drop(key requestKey) {
 	r.mu.Unlock()
 }
 
-// Answer gives a response to the request that waits for it, and tells whether there is one. Of a flood of provisional
-// responses some may be dropped; the final one is not.
+// Answer gives a response to the request that waits for it, and tells whether there is one: a response from somebody else
+// than who was asked belongs to none, whatever its ID, see [Answers]. Of a flood of provisional responses some may be
+// dropped; the final one is not.
 func (r *Requests) Answer(m message.Message) bool {
 	if m.Type != message.Response {
 		return false
@@ -112,10 +150,11 @@ func (r *Requests) Answer(m message.Message) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := requestKey{m.To.Canonical(), m.ID.Key()}
-	answers, ok := r.waiting[key]
-	if !ok {
+	request, ok := r.waiting[key]
+	if !ok || !Answers(request.whom, m.From) {
 		return false
 	}
+	answers := request.answers
 	if m.Provisional() {
 		if len(answers) < cap(answers)-1 {
 			answers <- m
@@ -132,8 +171,8 @@ func (r *Requests) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	for _, answers := range r.waiting {
-		close(answers)
+	for _, request := range r.waiting {
+		close(request.answers)
 	}
 	r.waiting = nil
 }

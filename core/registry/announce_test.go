@@ -1,0 +1,114 @@
+package registry
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// An address that a runtime has announced in its session is its own without a look-up, and what is answered there goes back
+// over the live connection. The Message Node is away.
+func TestAnnouncedNeedsNoLookUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, _, _, _, _ := w.pair(func(o *Options) { o.NoChanges = true })
+		const fresh message.URL = "hyperty://example.com/fresh"
+		w.change(func() { w.down = true })
+		a.reg.Announced(w.ctx, b.url, []message.URL{fresh.Join("part"), b.url.Join("sm"), "domain://registry.example.com", "connection://example.com/c1"})
+		began := time.Now()
+		if err := a.reg.Verify(w.ctx, b.url, fresh); err != nil {
+			t.Error(err)
+		}
+		if route, err := a.resolve(fresh); err != nil || !route.Direct || route.Remote != b.url {
+			t.Errorf("%+v, %v", route, err)
+		}
+		if took := time.Since(began); took > 0 || w.reads[fresh] != 0 {
+			t.Errorf("after %v and %d look-ups", took, w.reads[fresh])
+		}
+		for _, u := range []message.URL{"domain://registry.example.com", "connection://example.com/c1"} {
+			if _, known := a.reg.addresses.get(u); known {
+				t.Errorf("%s was announced", u)
+			}
+		}
+		w.change(func() { w.down = false })
+	})
+}
+
+// An announcement is a claim: it takes nothing that is known as another's or of this runtime, nor a pinned name; the Domain
+// Registry's word comes before it, and over the relay it leads nobody's messages.
+func TestAnAnnouncementIsAClaim(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a := w.add("a", "example.com", func(o *Options) {
+			o.Policy = Never
+			o.Owner = func(name, _ message.URL, certain bool) error {
+				if name == "hyperty://example.com/pinned" && !certain {
+					return fmt.Errorf("pinned")
+				}
+				return nil
+			}
+		})
+		b, c := w.add("b", "example.com", nil), w.add("c", "example.com", nil)
+		alice, _ := a.hyperty("alice")
+		bob, _ := b.hyperty("bob")
+		carol, _ := c.hyperty("carol")
+		if _, err := a.resolve(bob); err != nil { // bob is known
+			t.Fatal(err)
+		}
+		const pinned, nobody message.URL = "hyperty://example.com/pinned", "hyperty://example.com/nobody"
+		a.reg.Announced(w.ctx, c.url, []message.URL{alice, bob, pinned})
+		settle(6 * time.Second)
+		for _, u := range []message.URL{alice, bob, pinned} {
+			wantCode(t, a.reg.Verify(w.ctx, c.url, u), message.CodeForbidden)
+		}
+		if route, err := a.resolve(bob); err != nil || route.Remote != b.url {
+			t.Errorf("to bob: %+v, %v", route, err)
+		}
+
+		a.reg.Announced(w.ctx, b.url, []message.URL{carol}) // whom nobody here has heard of
+		if route, err := a.resolve(carol); err != nil || route.Remote != c.url {
+			t.Errorf("to carol: %+v, %v", route, err)
+		}
+		if err := a.reg.Verify(w.ctx, c.url, carol); err != nil {
+			t.Errorf("from carol: %v", err)
+		}
+		wantCode(t, a.reg.Verify(w.ctx, b.url, carol), message.CodeForbidden)
+
+		a.reg.Announced(w.ctx, b.url, []message.URL{nobody})
+		settle(time.Second) // the Domain Registry has been asked
+		wantCode(t, a.reg.Verify(w.ctx, b.url, nobody), message.CodeForbidden)
+	})
+}
+
+// What runtimes announce without a connection is bounded, one by one and together, and drives nothing out that is known
+// otherwise.
+func TestAnnouncementsHaveALimit(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const each = 10
+		a := w.add("a", "example.com", func(o *Options) { o.MaxAnnounced, o.Policy = each, Never })
+		b := w.add("b", "example.com", nil)
+		bob, _ := b.hyperty("bob")
+		if _, err := a.resolve(bob); err != nil {
+			t.Fatal(err)
+		}
+		w.change(func() { w.down = true })
+		for n := range 1000 {
+			remote := message.URL(fmt.Sprintf("hyperty-runtime://evil.example/%d", n%100))
+			a.reg.Announced(w.ctx, remote, []message.URL{message.URL(fmt.Sprintf("hyperty://evil.example/%d", n))})
+		}
+		var count int
+		if err := a.reg.ask(w.ctx, func() { count = a.reg.announcements }); err != nil {
+			t.Fatal(err)
+		}
+		if n := a.reg.addresses.len(); n > 1+maxAllAnnounced*each || count != n-1 {
+			t.Errorf("%d addresses, %d of them announced", n, count)
+		}
+		w.change(func() { w.down = false })
+		for range 4 { // they expire
+			settle(10 * time.Minute)
+		}
+		if err := a.reg.ask(w.ctx, func() { count = a.reg.announcements }); err != nil || count != 0 {
+			t.Errorf("%d announced addresses are left, %v", count, err)
+		}
+	})
+}

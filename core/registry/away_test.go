@@ -1,0 +1,96 @@
+package registry
+
+import (
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// While the own Message Node is away addresses are made and known names are used at once, and gone ones go at once; the node
+// hears of all that when it is back. A name that was never granted waits for the node.
+func TestRegistrationWhileTheNodeIsAway(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a := w.add("a", "example.com", nil)
+		node := a.url.Join("protostub", "example.com")
+		if _, err := a.reg.Explain(w.ctx, message.DomainRegistryAddress("example.com")); err != nil { // has the stub deployed
+			t.Fatal(err)
+		}
+		a.status(node, message.Live, "")
+		named, _ := a.hyperty("named")
+		if err := a.reg.Unregister(w.ctx, named); err != nil {
+			t.Fatal(err)
+		}
+		gone, err := a.reg.RegisterHyperty(w.ctx, Hyperty{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.change(func() { w.down = true })
+		a.status(node, message.Disconnected, "")
+		settle(time.Millisecond)
+		began := time.Now()
+		var fresh []message.URL
+		for range 2 * 8 { // more than what is left of the block
+			u, err := a.reg.RegisterHyperty(w.ctx, Hyperty{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fresh = append(fresh, u)
+		}
+		short, err := a.reg.RegisterHyperty(w.ctx, Hyperty{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.reg.RegisterHyperty(w.ctx, Hyperty{Name: "named"}); err != nil {
+			t.Errorf("a name that was granted before: %v", err)
+		}
+		for _, u := range []message.URL{gone, short} {
+			if err := a.reg.Unregister(w.ctx, u); err != nil {
+				t.Errorf("unregister %s: %v", u, err)
+			}
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %v", took)
+		}
+		if _, err := a.reg.RegisterHyperty(w.ctx, Hyperty{Name: "somebody"}); !isCode(err, message.CodeUnavailable) {
+			t.Errorf("a name that may be another's: %v", err)
+		}
+		w.change(func() { w.down = false })
+		a.status(node, message.Live, "")
+		settle(10 * time.Second)
+		for _, u := range append(fresh, named) {
+			if w.entries[u] == nil || w.gone[u] {
+				t.Errorf("%s is not registered at the node that is back", u)
+			}
+		}
+		if !w.gone[gone] || w.entries[short] != nil && !w.gone[short] {
+			t.Errorf("what has gone is still registered: %v %v", w.gone[gone], w.gone[short])
+		}
+	})
+}
+
+// A node that goes while it is asked is not waited for.
+func TestTheNodeGoesWhileItIsAsked(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a := w.add("a", "example.com", nil)
+		node := a.url.Join("protostub", "example.com")
+		if _, err := a.reg.Explain(w.ctx, message.DomainRegistryAddress("example.com")); err != nil {
+			t.Fatal(err)
+		}
+		a.status(node, message.Live, "")
+		settle(time.Millisecond)
+		w.change(func() { w.down = true })
+		w.wait.Go(func() {
+			time.Sleep(time.Second)
+			a.status(node, message.Disconnected, "")
+		})
+		began := time.Now()
+		if _, err := a.reg.RegisterHyperty(w.ctx, Hyperty{}); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 1100*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		w.change(func() { w.down = false })
+	})
+}

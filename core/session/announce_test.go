@@ -1,0 +1,176 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// hearing is what a side has been told of the other's addresses.
+type hearing struct {
+	mu      sync.Mutex
+	known   map[message.URL]int
+	strange []message.URL // of messages that came before
+}
+
+func (h *hearing) announced(_ context.Context, _ message.URL, addresses []message.URL) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, u := range addresses {
+		h.known[u]++
+	}
+}
+
+func (h *hearing) deliver(_ context.Context, _ message.URL, m message.Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.known[m.From.Base().Canonical()] == 0 && !m.From.IsRuntime() {
+		h.strange = append(h.strange, m.From)
+	}
+}
+
+func (h *hearing) of(u message.URL) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known[u]
+}
+
+// hears gives a pair's b something to hear with.
+func hears(t *testing.T, o Options, hook func(fromA bool, path Path, frame []byte) [][]byte) (*pairOf, *hearing) {
+	h := &hearing{known: map[message.URL]int{}}
+	o.Announced, o.Deliver = h.announced, taking(h.deliver)
+	return newPair(t, o, hook), h
+}
+
+// Whatever the network does with frames, the receiver has heard of an address before the first message from there: also of
+// messages to other destinations, and over another path.
+func TestAnnouncedBeforeTheFirstMessage(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 3))
+			p, h := hears(t, Options{TTL: -1, FrameBytes: 1 << (7 + seed%6)}, func(_ bool, _ Path, f []byte) [][]byte {
+				if r.IntN(4) == 0 {
+					return nil
+				}
+				return [][]byte{f}
+			})
+			for n := range 200 {
+				m := letter(uint64(n+1), 20)
+				m.From = message.URL(fmt.Sprintf("hyperty://a.example/h%d", n/3))
+				switch n % 7 {
+				case 1:
+					m.From = "comm://a.example/room/subscription"
+				case 2:
+					m.From = alice.Join("sm")
+				}
+				m.To = message.URL(fmt.Sprintf("hyperty://b.example/%d", n%5))
+				if err := p.a.Post(t.Context(), bob, []Path{relay, direct}[n/50%2], m); err != nil {
+					t.Fatal(err)
+				}
+				if n%10 == 0 {
+					time.Sleep(time.Second)
+				}
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if len(h.strange) > 0 || len(h.known) < 60 || h.known[alice] > 0 {
+				t.Errorf("seed %d: messages came from %d addresses unannounced; %d announced", seed, len(h.strange), len(h.known))
+			}
+			p.close(t)
+		})
+	}
+}
+
+// An address is announced once, and again to who may have forgotten it.
+func TestAnnouncedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, h := hears(t, Options{}, nil)
+		const x message.URL = "hyperty://a.example/x"
+		n := uint64(0)
+		post := func(path Path, want, most int, why string) {
+			t.Helper()
+			for range 3 {
+				n++
+				p.post(t, path, n, n)
+			}
+			time.Sleep(time.Second)
+			if got := h.of(x); got < want || got > most {
+				t.Errorf("%s: announced %d times, want %d to %d", why, got, want, most)
+			}
+		}
+		post(relay, 1, 1, "once")
+		post(Path{}, 1, 1, "known")
+		post(direct, 2, 2, "on another path")
+		post(direct, 2, 2, "known there")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		p.restart(&p.b, ctx)
+		if err := p.b.Post(t.Context(), alice, direct, letter(1, 20)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		post(direct, 3, 4, "to its next life")
+		p.close(t)
+	})
+}
+
+// Without Announced nothing is announced, and announcements of the other side are skipped.
+func TestNothingIsAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Options{}, nil)
+		p.post(t, relay, 1, 5)
+		time.Sleep(time.Second)
+		end := p.end(true)
+		end.mu.Lock()
+		if n := end.ring.next; n != 6 {
+			t.Errorf("%d numbers were used for 5 messages", n-1)
+		}
+		end.mu.Unlock()
+		p.close(t)
+	})
+}
+
+// A peer that announces without end has no more kept than for one frame of messages.
+func TestAnnouncementsAreBounded(t *testing.T) {
+	s := &session{o: &Options{Announced: func(context.Context, message.URL, []message.URL) {}}}
+	for n := range 100 * maxUntaken {
+		s.announcedBy(announcementOf(message.URL(fmt.Sprintf("hyperty://a.example/%d", n))))
+	}
+	if n := len(s.announced.coming); n != maxUntaken {
+		t.Errorf("%d are kept", n)
+	}
+	for n := range 3 * maxAnnounced {
+		s.announced.note(message.URL(fmt.Sprintf("hyperty://a.example/%d", n)))
+		if len(s.announced.told) > maxAnnounced {
+			t.Fatalf("%d own ones are remembered", len(s.announced.told))
+		}
+	}
+}
+
+// FuzzAnnouncement: a record is an announcement of exactly one address, or none.
+func FuzzAnnouncement(f *testing.F) {
+	f.Add(announcementOf("hyperty://a.example/x"))
+	f.Add([]byte{recordAnnounce, 0})
+	f.Add(binary.AppendUvarint([]byte{recordAnnounce}, 1<<40))
+	f.Add(announcementOf(message.URL("hyperty://a.example/" + strings.Repeat("x", message.MaxURL))))
+	f.Fuzz(func(t *testing.T, record []byte) {
+		address, ok := parseAnnouncement(record)
+		if !ok {
+			return
+		}
+		if _, err := message.ParseURL(string(address)); err != nil || len(address) > message.MaxURL {
+			t.Errorf("%q is announced: %v", address, err)
+		}
+		if again, ok := parseAnnouncement(announcementOf(address)); !ok || again != address {
+			t.Errorf("%q becomes %q", address, again)
+		}
+	})
+}
