@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/protofly/protofly/cmd/runtime/config"
+	"github.com/protofly/protofly/core/safefile"
 )
 
 func (c *cli) configCommand() *cobra.Command {
@@ -60,6 +61,9 @@ func ready(l *config.Loaded) error {
 		if err := writable(dir); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 		}
+	}
+	if _, err := safefile.CheckFolder(l.Data); err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, fmt.Errorf("data: %w", err))
 	}
 	if l.Trace != "" {
 		if err := writable(filepath.Dir(l.Trace)); err != nil {

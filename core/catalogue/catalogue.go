@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/sdk"
 )
 
@@ -45,7 +46,8 @@ func (e *NotFoundError) Error() string {
 // Catalogue is a directory of installed plug-ins. What is installed later is seen too.
 type Catalogue struct{ dir string }
 
-// Open opens the catalogue in dir. A directory that does not exist is an empty catalogue.
+// Open opens the catalogue in dir. A directory that does not exist is an empty catalogue; one that others may write in is
+// an error that says what to do.
 func Open(dir string) (*Catalogue, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -55,8 +57,18 @@ func Open(dir string) (*Catalogue, error) {
 		return nil, fmt.Errorf("catalogue: %s is not a directory", dir)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("catalogue: %w", err)
+	} else if err == nil {
+		if err := checkFolder(dir); err != nil {
+			return nil, fmt.Errorf("catalogue: %w", err)
+		}
 	}
 	return &Catalogue{dir: dir}, nil
+}
+
+// checkFolder refuses a directory that others may write in: they would decide what the runtime runs.
+func checkFolder(dir string) error {
+	_, err := safefile.CheckFolder(dir)
+	return err
 }
 
 // List is every installed plug-in, by name. The error is about the first descriptor that cannot be read; the others

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -138,4 +139,22 @@ func FuzzDescriptor(f *testing.F) {
 			t.Errorf("accepted %q", at)
 		}
 	})
+}
+
+// Who may write in the directory decides what is run.
+func TestOpenDirectory(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no mode bits")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+		t.Errorf("opened: %v", err)
+	}
+	self, _ := os.Executable()
+	if _, err := Install(t.Context(), self, dir); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+		t.Errorf("installed: %v", err)
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/sdk"
 )
 
@@ -40,6 +41,9 @@ func install(ctx context.Context, binary, dir string) (d Descriptor, err error) 
 		return d, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return d, err
+	}
+	if err := checkFolder(dir); err != nil {
 		return d, err
 	}
 	copied, sum, err := copyProgram(binary, dir)
@@ -142,23 +146,11 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// writeDescriptor writes NAME.json so that a reader sees the old one or the new one.
+// writeDescriptor writes NAME.json so that a reader sees the old one or the new one, also after a crash.
 func writeDescriptor(dir string, d Descriptor) error {
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".descriptor-")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, d.Name+".json"))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return safefile.WriteShared(filepath.Join(dir, d.Name+".json"), append(text, '\n'))
 }
