@@ -7,6 +7,7 @@ import (
 
 	"github.com/protofly/protofly/cmd/runtime/config"
 	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/core/trace"
 )
 
@@ -40,10 +41,11 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		},
 		Trust:      trust,
 		StubConfig: stubs,
-		Poll:       limit,
-		Version:    buildVersion(),
-		Log:        log,
-		Trace:      t,
+		Sandbox:    sandbox.Mode(l.Plugins.Sandbox), PluginPaths: l.Plugins.Paths, OwnProcess: true,
+		Poll:    limit,
+		Version: buildVersion(),
+		Log:     log,
+		Trace:   t,
 	})
 	if err != nil {
 		return nil, err
