@@ -89,7 +89,6 @@ func TestOrphansEndWithTheirPlugin(t *testing.T) {
 	}
 }
 
-
 // beReaper is a whole process that is nothing but a host. Each line that it reads is what the plug-in is to do; it
 // prints the number of the process that was made. It ends with its input.
 func beReaper(t testing.TB, dir string) {
