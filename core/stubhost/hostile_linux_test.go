@@ -29,6 +29,7 @@ type targets struct {
 	Outside  string // a folder where it may not write
 	Runtime  int    // the runtime's process
 	Abstract string // an abstract socket that the runtime serves
+	Socket   string // where the runtime serves its API
 	Named    string // a file that the configuration names
 	Deep     bool   // by a process of its own, too
 }
@@ -86,6 +87,15 @@ func attack(text string) (done []string) {
 	try("remove the key", os.Remove(t.Key))
 	try("truncate the key", os.Truncate(t.Key, 0))
 	try("connect to an abstract socket", func() error { _, err := net.Dial("unix", t.Abstract); return err }())
+	try("use the runtime's API", func() error {
+		c, err := net.Dial("unix", t.Socket)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = c.Read(make([]byte, 1))
+		return err
+	}())
 	try("mount", func() error {
 		err := unix.Mount("none", own, "tmpfs", 0, "")
 		if err == nil {

@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/hyperty/peercred"
 )
 
 // confined skips where the kernel confines nobody.
@@ -38,6 +40,38 @@ func target(t *testing.T) (t1 targets, hostDir string) {
 	return targets{Key: key, Others: filepath.Join(dir, "h", "s"), Outside: dir, Runtime: os.Getpid(), Abstract: abstract}, filepath.Join(dir, "h")
 }
 
+// serveOthers is a runtime's API: it says something to whoever connects and is no plug-in.
+func (c *core) serveOthers() (socket string) {
+	socket = filepath.Join(c.t.TempDir(), "api")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if pid, err := peercred.PID(conn); err == nil && !c.host.Owns(pid) {
+				_, _ = conn.Write([]byte("x"))
+			}
+			_ = conn.Close()
+		}
+	})
+	c.t.Cleanup(func() { _ = l.Close(); wg.Wait() })
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		c.t.Errorf("an application is refused: %v", err)
+	}
+	return socket
+}
+
 func (c *core) list(stub string, method string, t targets) (list []string) {
 	c.t.Helper()
 	if err := json.Unmarshal(c.tell(stubURL(stub), map[string]any{"method": method, "value": string(must(json.Marshal(t)))}), &list); err != nil {
@@ -50,6 +84,7 @@ func TestPluginReachesNothingThatIsNotItsOwn(t *testing.T) {
 	confined(t)
 	at, dir := target(t)
 	c := newCore(t, func(o *stubhost.Options) { o.Dir = dir })
+	at.Socket = c.serveOthers()
 	c.deploy("echo", stubURL("spy"))
 	for _, could := range c.list("spy", "attack", at) {
 		t.Errorf("a plug-in could %s", could)
