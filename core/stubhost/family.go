@@ -87,7 +87,7 @@ func (h *Host) sweeping() {
 	for {
 		select {
 		case <-ticker.C:
-			h.family.sweep()
+			h.family.sweepChildren()
 		case <-h.ctx.Done():
 			return
 		}

@@ -62,8 +62,43 @@ func processes() (all []stranger) {
 func (f *family) sweep() (found int) {
 	f.mu.Lock() // no process is being started
 	defer f.mu.Unlock()
+	return f.sweepOf(processes())
+}
+
+// sweepChildren is sweep for this process's own children, which are few: nobody else's are looked at.
+func (f *family) sweepChildren() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if all, ok := children(); ok {
+		f.sweepOf(all)
+	} else {
+		f.sweepOf(processes())
+	}
+}
+
+// children is this process's own, where the kernel tells (CONFIG_PROC_CHILDREN).
+func children() (all []stranger, ok bool) {
+	lists, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			continue // that thread has ended
+		}
+		for _, name := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(name); err == nil {
+				if s, ok := readStat(pid); ok {
+					all = append(all, s)
+				}
+			}
+		}
+	}
+	return all, len(lists) > 0
+}
+
+// sweepOf is sweep among some. f.mu is held.
+func (f *family) sweepOf(some []stranger) (found int) {
 	self := os.Getpid()
-	for _, s := range processes() {
+	for _, s := range some {
 		ours := s.parent == self && f.reaper && !f.known(s.pid)
 		switch {
 		case s.ended && ours:

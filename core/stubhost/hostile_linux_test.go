@@ -105,6 +105,20 @@ func attack(text string) (done []string) {
 	}())
 	try("make a namespace", unix.Unshare(unix.CLONE_NEWUSER))
 	try("make core dumps", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}))
+	try("have capabilities", func() error {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var sets [2]unix.CapUserData
+		if err := unix.Capget(&header, &sets[0]); err != nil {
+			return err
+		}
+		if sets[0].Effective&^(1<<unix.CAP_NET_BIND_SERVICE) == 0 && sets[1].Effective == 0 {
+			return unix.EPERM
+		}
+		return nil
+	}())
+	alone := exec.Command("/bin/true")
+	alone.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER}
+	try("start a process in a user namespace", alone.Run())
 	spaced := exec.Command("/bin/true")
 	spaced.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
 	try("start a process in a namespace", spaced.Run())
