@@ -24,14 +24,14 @@ func TestDaemonIsNoPlugin(t *testing.T) {
 	late := time.After(time.Minute)
 	for {
 		s := c.host.Plugins()[0]
-		if s.PID != 0 && !alive(s.PID) || s.State == stubhost.Running && s.PID == 0 {
+		if s.State == stubhost.Running && s.PID == 0 {
 			t.Fatalf("status of a dead process: %+v", s)
 		}
 		if s.Restarts == 1 {
 			break
 		}
 		select {
-		case <-late:
+		case <-late: // the host has not noticed that the process is dead
 			t.Fatalf("it goes on: %+v", s)
 		case <-time.After(20 * time.Millisecond):
 		}
