@@ -137,7 +137,9 @@ func TestPluginThatKeepsCrashing(t *testing.T) {
 	node := startNode(t, "example.com")
 	folder := pluginFolder(t, name, shaky, "")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: []string{name},
-		change: func(c *core.Config) { c.PluginDir = folder }})
+		change: func(c *core.Config) {
+			c.PluginDir, c.PluginPaths = folder, map[string][]string{name: {d.Path}} // what the script runs
+		}})
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: []string{name}})
 	alice, bob, carol := a.register("alice"), b.register("bob"), a.register("carol")
 	flow := startTraffic(t, alice, bob, 5*time.Millisecond)

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/core/trace"
 )
 
@@ -26,6 +27,14 @@ type Config struct {
 	Trust     identity.Trust // with whom this runtime speaks; the zero value: everybody who proves its address
 	// StubConfig is each plug-in's configuration by its name: an object that only the plug-in reads.
 	StubConfig map[string]json.RawMessage
+	// Sandbox is whether plug-ins' processes are confined; "": where the system can.
+	Sandbox sandbox.Mode
+	// PluginPaths is files and folders that a plug-in may read besides, by its name, when it is confined; and those that
+	// its StubConfig names by their whole paths, if they are files outside of DataDir.
+	PluginPaths map[string][]string
+	// OwnProcess says that the process has no other purpose than this runtime. Then nobody of the same user can look into
+	// it, and whatever plug-ins leave behind is ended (Linux).
+	OwnProcess bool
 	// Poll is how long the runtime and its plug-ins look for more, where messages come in quick succession, before they
 	// sleep: see sdk/poll. 0: [poll.Usual]; less: never.
 	Poll    time.Duration

@@ -36,7 +36,8 @@ var inHouse = []struct {
 var outside = []string{
 	"code.dny.dev/ssrf", // tables of addresses for special purposes; it connects nowhere
 	"github.com/fatih/color", "github.com/flynn/noise", "github.com/gofrs/flock", "github.com/golang/protobuf", "github.com/hashicorp/go-hclog",
-	"github.com/hashicorp/go-plugin", "github.com/hashicorp/yamux", "github.com/mattn/go-colorable",
+	"github.com/hashicorp/go-plugin", "github.com/hashicorp/yamux", "github.com/landlock-lsm/go-landlock",
+	"github.com/mattn/go-colorable", "kernel.org/pub/linux/libs/security/libcap/psx",
 	"github.com/mattn/go-isatty", "github.com/oklog/run", "go.uber.org/goleak", "golang.org/x/crypto", "golang.org/x/net", "golang.org/x/sys",
 	"golang.org/x/text", "golang.org/x/time", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc",
 	"google.golang.org/protobuf",

@@ -22,7 +22,7 @@ func (rt *Runtime) Reload(ctx context.Context, plugin string, restart bool) (api
 	if plugin != rt.config.NodeStub && entry.Kind == sdk.KindNode {
 		return api.Reloaded{}, fmt.Errorf("reload %s: this runtime does not use it: the stub of its Message Nodes is %s", plugin, rt.config.NodeStub)
 	}
-	done, err := rt.host.Reload(ctx, stubhost.Plugin{Name: plugin, Path: entry.Path, SHA256: entry.SHA256}, stubhost.ReloadOptions{
+	done, err := rt.host.Reload(ctx, rt.plugin(entry), stubhost.ReloadOptions{
 		Break: restart,
 		Moved: func(stubs []message.URL) { rt.moved(plugin, stubs) },
 	})

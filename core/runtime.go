@@ -18,6 +18,7 @@ import (
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/logs"
@@ -103,6 +104,11 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	if rt.networks, err = networks.Parse(c.Networks); err != nil {
 		return fmt.Errorf("networks of other domains: %w", err)
 	}
+	if c.OwnProcess {
+		if err := sandbox.Conceal(); err != nil {
+			return err
+		}
+	}
 	if rt.lock, err = lock(c.DataDir, rt.log); err != nil {
 		return err
 	}
@@ -135,6 +141,9 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Frames:  rt.framesIn,
 		Prompt:  true,
 		Poll:    c.Poll,
+		Sandbox: c.Sandbox,
+		Secret:  []string{c.DataDir},
+		Reaper:  c.OwnProcess,
 	})
 	if err != nil {
 		return err
@@ -161,7 +170,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	}
 	rt.wg.Go(rt.joinNode)
 	if c.Socket != "" {
-		rt.api, err = api.Serve(api.Options{Socket: c.Socket, Backend: rt, Log: rt.log.Named("api")})
+		rt.api, err = api.Serve(api.Options{Socket: c.Socket, Backend: rt, Plugin: rt.host.Owns, Log: rt.log.Named("api")})
 	}
 	return err
 }

@@ -126,7 +126,7 @@ func (rt *Runtime) Deploy(ctx context.Context, d registry.Deployment) error {
 		rt.doors.set(d.URL, d.URL, d.Remote)
 	}
 	rt.stubs.add(deployed{d, stop})
-	err = rt.host.Deploy(ctx, stubhost.Plugin{Name: d.Plugin, Path: entry.Path, SHA256: entry.SHA256}, stubhost.Instance{
+	err = rt.host.Deploy(ctx, rt.plugin(entry), stubhost.Instance{
 		URL: d.URL, Runtime: rt.URL(), Role: d.Role, Domain: d.Domain, Remote: d.Remote, Handler: d.Handler, Config: config,
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/protofly/protofly/cmd/runtime/config"
 	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/core/trace"
 )
 
@@ -41,6 +42,8 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		},
 		Trust:       trust,
 		StubConfig:  stubs,
+		Sandbox:     sandbox.Mode(l.Plugins.Sandbox),
+		PluginPaths: l.Plugins.Paths, OwnProcess: true,
 		Poll:        limit,
 		Version:     buildVersion(),
 		Log:         log,

@@ -154,6 +154,7 @@ type Plugin struct {
 	Since     time.Time `json:"since,omitzero"`
 	Instances int       `json:"instances"`
 	LastError string    `json:"last_error,omitempty"`
+	Sandbox   string    `json:"sandbox"` // what confines it; "off: …": nothing does
 }
 
 // Reloaded is how the reload of a plug-in went: the JSON of "protofly plugins reload --json".

@@ -27,6 +27,8 @@ type Options struct {
 	Socket  string       // the path
 	Version string       // of the runtime, for people
 	Log     hclog.Logger // nil: none
+	// Plugin tells whether a process is one of a plug-in, none of which may use the API; nil: none is.
+	Plugin func(pid int) bool
 }
 
 // Limits of what applications can have the runtime keep.
@@ -72,7 +74,7 @@ func Serve(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	listener, err := listen(o.Socket, o.Log)
+	listener, err := listen(o.Socket, o.Log, o.Plugin)
 	if err != nil {
 		return nil, fmt.Errorf("application API: %w", err)
 	}

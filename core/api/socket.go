@@ -27,7 +27,7 @@ func (e *InUseError) Error() string {
 const maxPath = 103
 
 // listen opens the socket: only its own user can.
-func listen(path string, log hclog.Logger) (net.Listener, error) {
+func listen(path string, log hclog.Logger, plugin func(pid int) bool) (net.Listener, error) {
 	if path == "" {
 		return nil, errors.New("no path for the socket")
 	}
@@ -48,7 +48,7 @@ func listen(path string, log hclog.Logger) (net.Listener, error) {
 		_ = inner.Close()
 		return nil, fmt.Errorf("socket %s: %w", path, err)
 	}
-	return &guarded{Listener: inner, log: log}, nil
+	return &guarded{Listener: inner, log: log, plugin: plugin}, nil
 }
 
 // prepareFolder makes the socket's folder, or makes sure that nobody else can put something else in the socket's place.
@@ -92,10 +92,11 @@ func removeStale(path string) error {
 	return nil
 }
 
-// guarded accepts connections of the own user only, and gives each a place.
+// guarded accepts connections of the own user only, of no plug-in, and gives each a place.
 type guarded struct {
 	net.Listener
 	log    hclog.Logger
+	plugin func(pid int) bool
 	places places
 }
 
@@ -106,11 +107,29 @@ func (g *guarded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := peercred.Check(conn); err != nil {
+		if err := g.check(conn); err != nil {
 			g.log.Warn("connection to the application API refused", "error", err)
 			_ = conn.Close()
 			continue
 		}
-		return g.places.enter(conn, peercred.PID(conn)), nil
+		pid, _ := peercred.PID(conn) // 0: not known
+		return g.places.enter(conn, pid), nil
 	}
+}
+
+// check refuses who may not use the API.
+func (g *guarded) check(conn net.Conn) error {
+	if err := peercred.Check(conn); err != nil || g.plugin == nil {
+		return err
+	}
+	pid, err := peercred.PID(conn)
+	switch {
+	case errors.Is(err, peercred.ErrUnknown):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot tell which process is at the other end: %w", err)
+	case g.plugin(pid):
+		return fmt.Errorf("at the other end is the process %d of a plug-in, or one that is gone", pid)
+	}
+	return nil
 }

@@ -14,6 +14,15 @@
 // Its output is logged at a bounded rate, its link's memory is bounded (package sdk/link), and each way to
 // misbehave at the start is a [*StartError] that says which one and what to do.
 //
+// On Linux the process is confined (package sandbox), where the kernel can: it reads and writes its own directory, reads
+// the system's programs and libraries and the files that its configuration names, and neither sees nor signals other
+// processes. [Host.Sandbox] says whether that is so. A process that is a plug-in's, or was started by one, is known to
+// [Host.Owns], so that the runtime's own services can refuse it.
+//
+// Whatever a plug-in says or keeps has a bound: its log, in lines and bytes; the texts of its errors, version and
+// statuses; and what is in its directory (Options.Quota), beyond which it is killed. What it asks for and is refused, or
+// says and nobody can read, is counted: too much of it ends its process, as a crash with that reason.
+//
 // # Crashes
 //
 // When a process exits unasked, or an instance returns, the core is told by the status events that the stub can no
@@ -50,6 +59,13 @@
 // # Ends
 //
 // [Host.Close] asks every process to end, kills what does not within the grace, and returns when no process, socket
-// or goroutine is left. When the host itself is killed the kernel ends the processes on Linux; elsewhere, and for
-// processes started by others, the plug-in notices that its link has ended.
+// or goroutine is left. A link ends with the process that it was made for, whoever else holds it. When the host itself
+// is killed the kernel ends the processes on Linux; elsewhere, and for processes started by others, the plug-in notices
+// that its link has ended.
+//
+// What a plug-in has started is ended with it: the processes of its group, and on Linux those that have left it and still
+// have the environment that they were born with. Those that hide that too are ended where the process runs nothing but
+// the host (Options.Reaper): it is then their parent. When such a host is killed with -9, a process that hides stays, and
+// one that does not hide is ended by the next host in the same Dir. A supervisor that ends the whole control group, as
+// systemd does by default, leaves nothing.
 package stubhost

@@ -46,7 +46,7 @@ func (e *StartError) Error() string {
 	if e.Err != nil && !strings.Contains(s, e.Err.Error()) {
 		s += ": " + e.Err.Error()
 	}
-	return s
+	return bounded(s, maxText)
 }
 
 func (e *StartError) Unwrap() error { return e.Err }

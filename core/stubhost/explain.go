@@ -33,13 +33,17 @@ func (pr *process) explain(err error) error {
 	if r.ID() == "" {
 		return say(NotRunning, err, "it could not be started")
 	}
+	advice := ""
+	if r.policy != nil && strings.Contains(strings.ToLower(r.logs.lastWords()), "permission denied") {
+		advice = "; it is confined: name the files and folders that it needs in plugins.paths"
+	}
 	line := bytes.TrimSpace(r.first)
 	hung := r.late.Load()
 	if len(line) == 0 {
 		if hung {
 			return say(Hung, nil, "it did not answer within %s of its start", pr.plugin.host.o.StartTimeout)
 		}
-		return say(Exited, nil, "it ended at once: %s", r.describeExit())
+		return say(Exited, nil, "it ended at once: %s%s", r.describeExit(), advice)
 	}
 	parts := strings.Split(string(line), "|")
 	if len(parts) < 5 || parts[0] != strconv.Itoa(goplugin.CoreProtocolVersion) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/message"
@@ -41,6 +42,15 @@ type Options struct {
 	// Poll is how long this process and the plug-ins look for more, where messages come in quick succession, before they
 	// sleep: see sdk/poll. 0: [poll.Usual]; less: never.
 	Poll time.Duration
+
+	// Sandbox is whether the processes are confined: see package sandbox. "" is [sandbox.Auto].
+	Sandbox sandbox.Mode
+	// Secret is folders that no plug-in may read by the way, beside Dir: where the runtime's key is.
+	Secret []string
+	// Reaper says that this process runs nothing but this host: it becomes the parent of what plug-ins leave behind, and
+	// every child of it that the host has not started is one of those. Only one host of a process may have it (Linux).
+	Reaper bool
+	Quota  int64 // bytes that a process may keep in its folder; 0: [DefaultQuota]
 
 	Env      []string // for the plug-ins, NAME=value, beside the minimal environment
 	LogLevel string   // for the plug-ins; "": the level of Log
@@ -73,6 +83,12 @@ func (o *Options) defaults() {
 		o.Poll = poll.Usual
 	}
 	o.Poll = max(o.Poll, 0)
+	if o.Quota <= 0 {
+		o.Quota = DefaultQuota
+	}
+	if o.Sandbox == "" {
+		o.Sandbox = sandbox.Auto
+	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
@@ -86,6 +102,7 @@ type Plugin struct {
 	Name   string // as in its descriptor
 	Path   string // of its executable
 	SHA256 string // of its executable, in hexadecimal
+	Paths  string // files and folders that it may read beside its own, separated as in PATH
 }
 
 // Instance is what is to be deployed; see sdk.Start for the fields.
@@ -102,6 +119,9 @@ type Host struct {
 	o         Options
 	sockets   string          // the directory of the sockets
 	elsewhere string          // the file that says where that is when it is not below Options.Dir
+	sandbox   string          // what confines the processes; "": nothing does
+	unsafe    string          // why nothing does
+	family    family          // the processes
 	ctx       context.Context // ends when everything has to
 	cancel    context.CancelFunc
 	wg        sync.WaitGroup
@@ -119,10 +139,25 @@ func New(o Options) (*Host, error) {
 	}
 	o.defaults()
 	h := &Host{o: o, plugins: map[string]*plugin{}, instances: map[message.URL]*instance{}}
+	if err := h.confine(); err != nil {
+		return nil, fmt.Errorf("stub host: %w", err)
+	}
 	if err := h.makeDirs(); err != nil {
 		return nil, fmt.Errorf("stub host: %w", err)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.family.reaper, h.family.below = o.Reaper, h.sockets
+	if !h.family.clear() { // of a host that was killed
+		h.cancel()
+		return nil, fmt.Errorf("stub host: processes that an earlier one has left behind do not end; their TMPDIR is in %s", h.sockets)
+	}
+	if o.Reaper {
+		if err := becomeReaper(); err != nil {
+			h.cancel()
+			return nil, fmt.Errorf("stub host: %w", err)
+		}
+		h.wg.Go(h.sweeping)
+	}
 	return h, nil
 }
 
@@ -338,5 +373,8 @@ func (h *Host) Close(ctx context.Context) error {
 	wg.Wait()
 	h.cancel()
 	h.wg.Wait()
+	if !h.family.clear() {
+		h.o.Log.Error("a plug-in has left processes behind that do not end")
+	}
 	return h.clear()
 }

@@ -34,6 +34,7 @@ type incarnation struct {
 	over     bool
 	err      string // the stub's own reason
 	lastDoor uint32
+	pumping  int // doors whose frames are handed on, closed ones among them
 	byNumber map[uint32]*hostDoor
 	byURL    map[message.URL]*hostDoor // by canonical URL
 }
@@ -42,6 +43,9 @@ type hostDoor struct {
 	url  message.URL // canonical
 	lane *link.Lane
 }
+
+// maxPumping bounds the doors of a run that are open, or were and have frames left.
+const maxPumping = 2 * link.MaxDoors
 
 // drainGrace is how long the data that a run has left may take to be handed on when it has ended.
 const drainGrace = time.Second
@@ -111,14 +115,23 @@ func (r *incarnation) open(f *linkpb.OpenDoor) error {
 	r.lastDoor = f.Door
 	url, ok := doorURL(f.Url, r.inst.URL)
 	key := url.Canonical()
-	if !ok || len(r.byURL) >= link.MaxDoors || r.byURL[key] != nil {
-		r.inst.host.o.Log.Warn("a door is refused", "stub", r.inst.URL, "door", f.Url)
+	if !ok || len(r.byURL) >= link.MaxDoors || r.pumping >= maxPumping || r.byURL[key] != nil {
+		if err := r.proc.offend("it opens a door that is not its own, is open, or is one too many"); err != nil {
+			return err
+		}
+		r.inst.host.o.Log.Warn("a door is refused", "stub", r.inst.URL, "door", bounded(f.Url, maxText))
 		r.proc.refuse(r.number, f.Door)
 		return nil
 	}
 	d := &hostDoor{url: key, lane: r.proc.conn.Lane(r.number, f.Door)}
 	r.byNumber[f.Door], r.byURL[key] = d, d
-	r.wg.Go(func() { r.pump(url, d.lane) })
+	r.pumping++
+	r.wg.Go(func() {
+		r.pump(url, d.lane)
+		r.mu.Lock()
+		r.pumping--
+		r.mu.Unlock()
+	})
 	return nil
 }
 

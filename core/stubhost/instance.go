@@ -167,6 +167,7 @@ func (i *instance) serve(r *incarnation) *incarnation {
 
 // pump gives the core what the stub posts, until the run has ended and everything was given.
 func (i *instance) pump(r *incarnation) {
+	condemned := false
 	for {
 		frames, err := r.lane.Recv(i.ctx)
 		if err != nil {
@@ -175,7 +176,14 @@ func (i *instance) pump(r *incarnation) {
 		for _, f := range frames {
 			m, err := message.ParseBinary(f.Payload)
 			if err != nil {
-				i.host.o.Log.Error("a stub's message is dropped", "stub", i.URL, "plugin", i.plugin.name, "error", err)
+				if condemned {
+					continue // what was on its way
+				}
+				i.host.o.Log.Error("a stub's message is dropped", "stub", i.URL, "plugin", i.plugin.name, "error", bounded(err.Error(), maxText))
+				if err := r.proc.offend("a message that cannot be read"); err != nil {
+					condemned = true
+					r.proc.condemn(err.Error())
+				}
 				continue
 			}
 			i.tell(r, m)
@@ -187,7 +195,7 @@ func (i *instance) pump(r *incarnation) {
 func (i *instance) tell(r *incarnation, m message.Message) {
 	i.telling.Lock()
 	defer i.telling.Unlock()
-	if i.pass(r, m) {
+	if i.pass(r, &m) {
 		i.host.o.Message(i.ctx, i.URL, m)
 	}
 }

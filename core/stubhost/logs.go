@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/time/rate"
@@ -20,22 +21,26 @@ const (
 	maxLine   = 8 << 10 // bytes of a line; longer ones are cut
 	logRate   = 200     // lines a second
 	logBurst  = 1000
+	byteRate  = 64 << 10 // bytes a second
+	byteBurst = 512 << 10
 	maxFields = 32 // of one line
 )
 
 // logs takes what a plug-in writes: JSON lines of hclog, or any text.
 type logs struct {
 	log   hclog.Logger
-	limit *rate.Limiter
+	limit *rate.Limiter // of lines
+	bytes *rate.Limiter
 
 	mu      sync.Mutex
-	dropped int
+	dropped int    // lines since the last that was logged,
+	size    int    // and their bytes
 	last    string // the last line, or the last that a dying Go program begins its stack with
 	fatal   bool
 }
 
 func newLogs(log hclog.Logger) *logs {
-	return &logs{log: log, limit: rate.NewLimiter(logRate, logBurst)}
+	return &logs{log: log, limit: rate.NewLimiter(logRate, logBurst), bytes: rate.NewLimiter(byteRate, byteBurst)}
 }
 
 // read logs every line of in until it ends. errors says whether in is the standard error.
@@ -86,15 +91,21 @@ func (l *logs) line(line []byte, errors bool) {
 	if level < l.log.GetLevel() {
 		return
 	}
-	if !l.limit.Allow() {
+	if now := time.Now(); !l.limit.AllowN(now, 1) || !l.bytes.AllowN(now, len(line)) {
 		l.dropped++
+		l.size += len(line)
 		return
 	}
-	if l.dropped > 0 {
-		l.log.Warn("the plug-in logs too much: lines were dropped", "lines", l.dropped)
-		l.dropped = 0
-	}
+	l.tellDropped()
 	l.log.Log(level, text, fields...)
+}
+
+// tellDropped says how much was not logged, if any. mu is held.
+func (l *logs) tellDropped() {
+	if l.dropped > 0 {
+		l.log.Warn("the plug-in logs too much: lines were dropped", "lines", l.dropped, "bytes", l.size)
+		l.dropped, l.size = 0, 0
+	}
 }
 
 // parseLine reads a line of hclog's JSON; any other text has no level.

@@ -26,6 +26,9 @@ import (
 
 // The test binary is the plug-in too: started by a host it behaves as the name says that it is started under.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && special(os.Args[1:]) {
+		return
+	}
 	if os.Getenv(link.Handshake().MagicCookieKey) != "" {
 		bePlugin(strings.TrimRight(os.Args[0], "0123456789"))
 		return
@@ -66,6 +69,11 @@ func bePlugin(name string) {
 	case "foreign", "flood":
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: link.Handshake(),
 			VersionedPlugins: link.Plugins(foreign{name: name}), GRPCServer: goplugin.DefaultGRPCServer})
+	case "daemon":
+		beDaemon()
+	case "doors", "talker", "garbler", "hoarder", "loud":
+		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: link.Handshake(),
+			VersionedPlugins: link.Plugins(misfit{name: name}), GRPCServer: goplugin.DefaultGRPCServer})
 	case "stubborn": // ends neither its instances nor itself
 		os.Args[0] = "echo"
 		sdk.Serve(sdk.Descriptor{Name: "stubborn", Version: "1", Kind: sdk.KindP2P}, stubborn{})
@@ -191,6 +199,20 @@ func (echo) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {
 				return
 			}
 			go serveDoor(ctx, door, b.Value)
+		case "attack":
+			_ = bus.Post(hctx, m.Respond(200, attack(b.Value)))
+			return
+		case "needs":
+			_ = bus.Post(hctx, m.Respond(200, needs(b.Value)))
+			return
+		case "orphan":
+			pid, err := leaveOrphan(b.Value)
+			if err != nil {
+				_ = bus.Post(hctx, m.Refuse(500, "%v", err))
+				return
+			}
+			_ = bus.Post(hctx, m.Respond(200, pid))
+			return
 		case "child": // a process that would outlive its parent, and holds its pipes
 			cmd := exec.Command("/bin/sleep", "300")
 			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

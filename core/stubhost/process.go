@@ -16,6 +16,7 @@ import (
 	pluginrunner "github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
@@ -39,7 +40,9 @@ type process struct {
 	runs     map[uint32]*incarnation
 	last     uint32
 	stopping bool
-	frozen   bool // it was killed because it did not answer
+	frozen   bool   // it was killed because it did not answer
+	guilt    string // what it was killed for; "": nothing
+	offences offences
 	wg       sync.WaitGroup
 }
 
@@ -59,6 +62,8 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
 	}
 	pr := &process{plugin: p, since: time.Now(), done: make(chan struct{}), runs: map[uint32]*incarnation{}}
 	pr.run = newRunner(p.name, path, dir, p.host.environment(dir), o.Poll, o.Log.Named(p.name))
+	pr.run.family, pr.run.policy = &p.host.family, p.host.policy(spec, path, dir)
+	pr.run.limits = sandbox.Limits{FileSize: uint64(o.Quota), OpenFiles: openFiles}
 	pr.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  link.Handshake(),
 		VersionedPlugins: link.Plugins(nil),
@@ -77,6 +82,7 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
 		},
 	})
 	pr.ctx, pr.cancel = context.WithCancel(context.Background())
+	pr.wg.Go(pr.watchFolder)
 	late := time.AfterFunc(o.StartTimeout, pr.run.expire)
 	stop := context.AfterFunc(ctx, func() { pr.run.kill() })
 	err = pr.open(ctx)
@@ -111,9 +117,9 @@ func (pr *process) open(ctx context.Context) error {
 	}
 	if hello.Name != pr.plugin.name {
 		return &StartError{Plugin: pr.plugin.name, Reason: Impostor,
-			Detail: fmt.Sprintf("its executable is the plug-in %q; install it under its own name", hello.Name)}
+			Detail: fmt.Sprintf("its executable is the plug-in %q; install it under its own name", bounded(hello.Name, maxVersion))}
 	}
-	pr.version = hello.Version
+	pr.version = bounded(hello.Version, maxVersion)
 	if hello.Pipes && pr.run.pipes == nil {
 		return errors.New("it wants to use pipes that it was not given")
 	} else if hello.Pipes {
@@ -149,7 +155,7 @@ func (pr *process) overhear(stream link.Stream) {
 
 // watch is the process's own goroutine: it waits for the end of the link and puts everything away.
 func (pr *process) watch() {
-	<-pr.conn.Done()
+	pr.awaitEnd()
 	pr.mu.Lock()
 	stopping := pr.stopping
 	pr.mu.Unlock()
@@ -166,14 +172,33 @@ func (pr *process) watch() {
 	detail := pr.run.describeExit()
 	if broken := new(link.ProtocolError); errors.As(pr.conn.Err(), &broken) {
 		detail = broken.Error()
+	} else if pr.guilt != "" {
+		detail = pr.guilt
 	} else if pr.frozen { // examine has ended
 		detail = pr.frozenDetail()
 	} else if killed {
 		detail = "its link ended and it did not exit: " + detail
 	}
-	pr.err = &ExitError{Plugin: pr.plugin.name, Detail: detail}
+	pr.err = &ExitError{Plugin: pr.plugin.name, Detail: bounded(detail, maxText)}
 	pr.plugin.ended(pr, !stopping)
 	close(pr.done)
+}
+
+// awaitEnd returns when the link has ended. That of a process which has exited is ended where it does not by itself: then
+// somebody else holds its other end, a process that the plug-in has left behind.
+func (pr *process) awaitEnd() {
+	select {
+	case <-pr.conn.Done():
+		return
+	case <-pr.run.exited:
+	}
+	late := time.NewTimer(exitWait) // what it has sent before is read
+	defer late.Stop()
+	select {
+	case <-pr.conn.Done():
+	case <-late.C:
+		pr.conn.End()
+	}
 }
 
 // cleanUp waits for everything that belongs to a process that has exited.
@@ -188,6 +213,9 @@ func (pr *process) cleanUp() {
 	}
 	pr.wg.Wait()
 	pr.run.wait()
+	if !pr.plugin.host.family.clear() {
+		pr.run.logs.log.Error("the plug-in has left processes behind that do not end")
+	}
 	_ = os.RemoveAll(pr.run.dir)
 }
 
@@ -245,7 +273,7 @@ func (pr *process) Control(f *linkpb.Frame) error {
 	case *linkpb.Frame_Started:
 		r.begin()
 	case *linkpb.Frame_Ended:
-		r.finish(k.Ended.Error)
+		r.finish(bounded(k.Ended.Error, maxText))
 	case *linkpb.Frame_OpenDoor:
 		return r.open(k.OpenDoor)
 	case *linkpb.Frame_CloseDoor:

@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	pluginrunner "github.com/hashicorp/go-plugin/runner"
 
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk/link"
 )
 
@@ -33,6 +34,9 @@ type runner struct {
 	env        []string
 	poll       time.Duration
 	logs       *logs
+	family     *family
+	policy     *sandbox.Policy // nil: it is not confined
+	limits     sandbox.Limits
 	pipes      *link.Pipes // the host's ends of the link's, until the link has them; nil: the process has none
 
 	pid     atomic.Int64
@@ -99,27 +103,68 @@ func (r *runner) Start(context.Context) error {
 // keep starts the process and stays on its thread until it exits: Linux kills a child whose parent's thread ends.
 func (r *runner) keep(cmd *exec.Cmd, started chan<- error, pipes ...*os.File) {
 	defer close(r.exited)
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	r.mu.Lock()
-	if r.killing.Load() {
-		r.mu.Unlock()
-		started <- errors.New("it was not wanted any more")
-		return
-	}
-	err := cmd.Start()
-	r.proc = cmd.Process
-	r.mu.Unlock()
-	if err != nil {
-		started <- err
-		return
-	}
-	r.pid.Store(int64(cmd.Process.Pid))
-	started <- nil
-	r.waitExit(cmd)
+	onThread(func() {
+		if err := r.begin(cmd); err != nil {
+			started <- err
+			return
+		}
+		started <- nil
+		r.waitExit(cmd)
+		r.family.reaped(cmd.Process.Pid)
+	})
 	for _, p := range pipes {
 		_ = p.SetReadDeadline(time.Now().Add(pipeGrace))
 	}
+}
+
+// begin starts the process. The thread is confined by it, as the process is: it is of no use for anything else.
+func (r *runner) begin(cmd *exec.Cmd) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.killing.Load() {
+		return errors.New("it was not wanted any more")
+	}
+	if r.policy != nil {
+		if err := sandbox.Confine(*r.policy); err != nil {
+			return err
+		}
+	}
+	err := r.family.start(r.dir, func() (int, error) {
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		return cmd.Process.Pid, nil
+	})
+	if err != nil {
+		return err
+	}
+	r.proc = cmd.Process
+	r.pid.Store(int64(cmd.Process.Pid))
+	if err := sandbox.Limit(cmd.Process.Pid, r.limits); err != nil {
+		r.logs.log.Warn("the process is not limited", "error", err) // it may have ended
+	}
+	return nil
+}
+
+// onThread runs f on a thread of its own, which ends with it. It is not the process's first one, which cannot end.
+func onThread(f func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		runtime.LockOSThread() // and never unlocks
+		if !isFirstThread() {
+			f()
+			return
+		}
+		locked := make(chan struct{})
+		wg.Go(func() {
+			runtime.LockOSThread()
+			close(locked)
+			f()
+		})
+		<-locked // this one keeps the first thread until then
+		runtime.UnlockOSThread()
+	})
+	wg.Wait()
 }
 
 // readOutput takes the handshake's line, and logs whatever else comes: a plug-in should not write there.
@@ -202,8 +247,23 @@ func (r *runner) expire() {
 	r.kill()
 }
 
+// gone tells whether the process has ended.
+func (r *runner) gone() bool {
+	select {
+	case <-r.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // wait returns when the process is gone and its output was read.
-func (r *runner) wait() { r.wg.Wait() }
+func (r *runner) wait() {
+	r.wg.Wait()
+	r.logs.mu.Lock()
+	defer r.logs.mu.Unlock()
+	r.logs.tellDropped()
+}
 
 func (r *runner) describeExit() string {
 	select {

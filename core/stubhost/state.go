@@ -28,6 +28,7 @@ type PluginState struct {
 	Restarts  int           `json:"restarts"`
 	Since     time.Time     `json:"since,omitzero"` // the running process's start
 	LastError string        `json:"lastError,omitempty"`
+	Sandbox   string        `json:"sandbox"` // what confines it; "off: …": nothing does
 	Instances []message.URL `json:"instances"`
 }
 
@@ -53,11 +54,16 @@ func (h *Host) Plugins() []PluginState {
 func (p *plugin) state() PluginState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := PluginState{Name: p.name, State: Idle, Restarts: p.crashes, Instances: []message.URL{}}
+	s := PluginState{Name: p.name, State: Idle, Restarts: p.crashes, Instances: []message.URL{}, Sandbox: p.host.sandbox}
+	if s.Sandbox == "" {
+		s.Sandbox = "off: " + p.host.unsafe
+	}
 	if p.lastErr != nil {
-		s.LastError = p.lastErr.Error()
+		s.LastError = bounded(p.lastErr.Error(), maxText)
 	}
 	switch {
+	case p.proc != nil && p.proc.run.gone():
+		s.State, s.Version = Waiting, p.proc.version // and what it has left behind is being put away
 	case p.proc != nil:
 		s.State, s.Version, s.Since = Running, p.proc.version, p.proc.since
 		s.PID = int(p.proc.run.pid.Load())

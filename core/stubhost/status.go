@@ -1,6 +1,7 @@
 package stubhost
 
 import (
+	"encoding/json"
 	"sync"
 
 	"github.com/protofly/protofly/sdk"
@@ -32,6 +33,18 @@ type statusBody struct {
 	Value    message.Status `json:"value"`
 	Resource message.URL    `json:"resource,omitempty"`
 	Desc     string         `json:"desc,omitempty"`
+}
+
+// shorten cuts what a status says for people, and tells whether it had to.
+func shorten(m *message.Message) bool {
+	var members map[string]json.RawMessage
+	var desc string
+	if len(m.Body) <= maxText || m.Decode(&members) != nil || len(members["desc"]) <= maxText || json.Unmarshal(members["desc"], &desc) != nil {
+		return false
+	}
+	members["desc"] = message.Encode(bounded(desc, maxText))
+	m.Body = message.Encode(members)
+	return true
 }
 
 // see notes m and says what is in it, if it is a status event.

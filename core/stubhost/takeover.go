@@ -141,12 +141,15 @@ func (i *instance) drain(r *incarnation) {
 // pass notes what a run posts, and tells whether it is for the core. While there are two runs they speak with one
 // voice: of a peer that both have known, the younger one's word counts once it has a connection with it; until then
 // only the end of the older one's connection is told too.
-func (i *instance) pass(r *incarnation, m message.Message) bool {
-	b, status := r.status.see(&m)
+func (i *instance) pass(r *incarnation, m *message.Message) bool {
+	b, status := r.status.see(m)
+	if status {
+		shorten(m)
+	}
 	i.mu.Lock()
 	next, current, older := i.next, i.current, i.older
 	if r == next || r == current && older != nil {
-		if isProbe(&m) {
+		if isProbe(m) {
 			i.mu.Unlock()
 			r.becomeReady()
 			return false
@@ -157,7 +160,7 @@ func (i *instance) pass(r *incarnation, m message.Message) bool {
 	}
 	i.mu.Unlock()
 	switch {
-	case isProbe(&m):
+	case isProbe(m):
 		return false // it comes late
 	case !status:
 		return true

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -122,6 +123,9 @@ func (h *Host) environment(dir string) []string {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
 		}
+	}
+	if h.sandbox != "" && os.Getenv("GOMAXPROCS") == "" { // a process that sees nothing of /proc cannot look up its share
+		env = append(env, fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.GOMAXPROCS(0)/2)))
 	}
 	env = append(env, logLevel(h.o.LogLevel), poll.Variable+"="+h.o.Poll.String())
 	return append(env, h.o.Env...)

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/networks"
 	"github.com/protofly/protofly/sdk/poll"
@@ -55,6 +57,14 @@ func (l *Loaded) check() error {
 	}
 	if _, err := networks.Parse(l.Catalogue.Networks); err != nil {
 		fail("catalogue.networks", "%v", err)
+	}
+	word("plugins.sandbox", l.Plugins.Sandbox, sandbox.Modes())
+	for name, paths := range l.Plugins.Paths {
+		for _, path := range paths {
+			if err := checkPluginPath(path, l.Data); err != nil {
+				fail("plugins.paths."+name, "%v", err)
+			}
+		}
 	}
 	word("p2p.policy", l.P2P.Policy, policies)
 	word("log.level", l.Log.Level, levels)
@@ -130,6 +140,17 @@ func checkPluginName(name string) error {
 	}
 	if name == "" || len(name) > 64 {
 		return fmt.Errorf("%q is no plug-in's name: it has 1 to 64 characters", name[:min(len(name), 64)])
+	}
+	return nil
+}
+
+// checkPluginPath checks what a plug-in may read: not what the runtime's key is in.
+func checkPluginPath(path, data string) error {
+	if !filepath.IsAbs(path) || strings.ContainsRune(path, filepath.ListSeparator) {
+		return fmt.Errorf("%q is no whole path of a file or folder", path)
+	}
+	if rel, err := filepath.Rel(filepath.Clean(path), data); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return fmt.Errorf("in %s is the runtime's own folder (data), with its key", path)
 	}
 	return nil
 }

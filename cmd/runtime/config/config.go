@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/networks"
@@ -41,7 +42,10 @@ type Plugins struct {
 	Dir  string   `koanf:"dir"`  // where they are installed
 	Use  []string `koanf:"use"`  // P2P ones, in order of preference
 	Node string   `koanf:"node"` // the one that reaches Message Nodes
-	Poll string   `koanf:"poll"` // a duration: how long processes look for more messages before they sleep; 0s: never
+	// Sandbox is whether their processes are confined: auto, required, off.
+	Sandbox string              `koanf:"sandbox"`
+	Paths   map[string][]string `koanf:"paths"` // what each may read besides, by name
+	Poll    string              `koanf:"poll"`  // a duration: how long processes look for more messages before they sleep; 0s: never
 }
 
 // P2P is the policy on direct connections.
@@ -104,9 +108,10 @@ func defaults() (map[string]any, error) {
 	}
 	return map[string]any{
 		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "", "trace_bodies": false,
-		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": poll.Usual.String()}, // dir: in the data folder; use: all
-		"stubs":   map[string]any{},
-		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
+		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": poll.Usual.String(), "sandbox": string(sandbox.Auto),
+			"paths": map[string]any{}}, // dir: in the data folder; use: all
+		"stubs": map[string]any{},
+		"p2p":   map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
 		"trust": map[string]any{"mode": "any", "peers": []any{anyPeer}, // pins: none
 			"without_sessions": map[string]any{"domains": []any{}, "peers": []any{}}},
 		"catalogue": map[string]any{"networks": []any{networks.Public}},

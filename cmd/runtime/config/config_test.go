@@ -218,18 +218,21 @@ func TestPrecedence(t *testing.T) {
 
 func TestMistakesInTheEnvironment(t *testing.T) {
 	for variable, want := range map[string]string{
-		"PROTOFLY_LOG_LEVEL=info":       `did you mean "log.level"? It is PROTOFLY_LOG__LEVEL`,
-		"PROTOFLY_LOG__LEVL=info":       `PROTOFLY_LOG__LEVL: unknown key "log.levl": did you mean "log.level"?`,
-		"PROTOFLY_P2P__CHANGES=yes":     `PROTOFLY_P2P__CHANGES: p2p.changes: want true or false, not "yes"`,
-		"PROTOFLY_LOG=info":             `PROTOFLY_LOG: log: it takes keys below it`,
-		"PROTOFLY_PLUGINS__POLL=1h":     `PROTOFLY_PLUGINS__POLL: plugins.poll: want a duration from 0s to 10ms`,
-		"PROTOFLY_NODE=node":            `PROTOFLY_NODE: node: a Message Node's URL`,
-		"PROTOFLY_=x":                   `unknown key`,
-		"PROTOFLY_STUBS__QUIC__X=[":     `PROTOFLY_STUBS__QUIC__X: stubs.quic.x`,
-		"PROTOFLY_STUBS__QUIC=3":        `it takes keys below it`,
-		"PROTOFLY_DOMAIN__X=example.co": `unknown key "domain.x"`,
-		"PROTOFLY_TRUST__DOMAINS=a.b":   `PROTOFLY_TRUST__DOMAINS: trust.domains: this key is not there any more`,
-		"PROTOFLY_TRUST__PEERS=,":       `PROTOFLY_TRUST__PEERS: trust.peers: it is empty`,
+		"PROTOFLY_LOG_LEVEL=info":             `did you mean "log.level"? It is PROTOFLY_LOG__LEVEL`,
+		"PROTOFLY_LOG__LEVL=info":             `PROTOFLY_LOG__LEVL: unknown key "log.levl": did you mean "log.level"?`,
+		"PROTOFLY_P2P__CHANGES=yes":           `PROTOFLY_P2P__CHANGES: p2p.changes: want true or false, not "yes"`,
+		"PROTOFLY_LOG=info":                   `PROTOFLY_LOG: log: it takes keys below it`,
+		"PROTOFLY_PLUGINS__POLL=1h":           `PROTOFLY_PLUGINS__POLL: plugins.poll: want a duration from 0s to 10ms`,
+		"PROTOFLY_NODE=node":                  `PROTOFLY_NODE: node: a Message Node's URL`,
+		"PROTOFLY_=x":                         `unknown key`,
+		"PROTOFLY_STUBS__QUIC__X=[":           `PROTOFLY_STUBS__QUIC__X: stubs.quic.x`,
+		"PROTOFLY_STUBS__QUIC=3":              `it takes keys below it`,
+		"PROTOFLY_DOMAIN__X=example.co":       `unknown key "domain.x"`,
+		"PROTOFLY_TRUST__DOMAINS=a.b":         `PROTOFLY_TRUST__DOMAINS: trust.domains: this key is not there any more`,
+		"PROTOFLY_TRUST__PEERS=,":             `PROTOFLY_TRUST__PEERS: trust.peers: it is empty`,
+		"PROTOFLY_PLUGINS__SANDBOX=on":        `plugins.sandbox: want auto, off, required, not "on"`,
+		"PROTOFLY_PLUGINS__PATHS__QUIC=certs": `plugins.paths.quic: "certs" is no whole path`,
+		"PROTOFLY_PLUGINS__PATHS__QUIC=/":     `plugins.paths.quic: in / is the runtime's own folder`,
 	} {
 		_, err := Load(Sources{Environ: []string{"PROTOFLY_DOMAIN=a.b", variable}})
 		if err == nil || !strings.Contains(err.Error(), want) {

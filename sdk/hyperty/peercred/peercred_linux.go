@@ -15,13 +15,13 @@ func UID(conn net.Conn) (int, error) {
 	return int(cred.Uid), nil
 }
 
-// PID is the process at the other end of conn; 0 where the system does not tell.
-func PID(conn net.Conn) int {
+// PID is the process that has made the other end of conn, 0 where that is in a namespace from which it cannot be seen.
+func PID(conn net.Conn) (int, error) {
 	cred, err := credentials(conn)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	return int(cred.Pid)
+	return int(cred.Pid), nil
 }
 
 func credentials(conn net.Conn) (*unix.Ucred, error) {
@@ -40,5 +40,8 @@ func credentials(conn net.Conn) (*unix.Ucred, error) {
 	}); err != nil {
 		return nil, err
 	}
-	return cred, failed
+	if failed != nil {
+		return nil, failed
+	}
+	return cred, nil
 }

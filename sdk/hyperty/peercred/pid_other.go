@@ -4,5 +4,5 @@ package peercred
 
 import "net"
 
-// PID is the process at the other end of conn; this system cannot tell: 0.
-func PID(net.Conn) int { return 0 }
+// PID is the process at the other end of conn; this system cannot tell.
+func PID(net.Conn) (int, error) { return 0, ErrUnknown }

@@ -1,0 +1,175 @@
+package stubhost_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/core/stubhost"
+)
+
+// A process that serves the link after the plug-in's own has ended is no plug-in.
+func TestDaemonIsNoPlugin(t *testing.T) {
+	c := newCore(t, func(o *stubhost.Options) { slow(o); o.StopGrace = 2 * time.Second })
+	d := stubURL("daemon")
+	c.deploy("daemon", d)
+	dead := c.host.Plugins()[0].PID
+	untilDead(t, dead)
+	late := time.After(time.Minute)
+	for {
+		s := c.host.Plugins()[0]
+		if s.State == stubhost.Running && s.PID == 0 {
+			t.Fatalf("status of a dead process: %+v", s)
+		}
+		if s.Restarts == 1 {
+			break
+		}
+		select {
+		case <-late: // the host has not noticed that the process is dead
+			t.Fatalf("it goes on: %+v", s)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	began := time.Now()
+	if err := c.host.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("Close took %s", took)
+	}
+	for _, pid := range withArgument(t, specialDaemon) {
+		t.Errorf("process %d is left", pid)
+	}
+}
+
+// withArgument is the processes that were started with an argument.
+func withArgument(t *testing.T, argument string) (pids []int) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		line, err := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		var pid int
+		if _, no := fmt.Sscan(e.Name(), &pid); err == nil && no == nil && strings.Contains(string(line), argument+"\x00") && alive(pid) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func TestOrphansEndWithTheirPlugin(t *testing.T) {
+	c := newCore(t, impatient)
+	a, b := stubURL("a"), stubURL("b")
+	c.deploy("echo", a)
+	c.deploy("stubborn", b)
+	var orphan int
+	if err := json.Unmarshal(c.tell(a, map[string]any{"method": "orphan"}), &orphan); err != nil {
+		t.Fatal(err)
+	}
+	if !alive(orphan) {
+		t.Fatal("it does not run")
+	}
+	began := time.Now()
+	if err := c.host.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if alive(orphan) {
+		t.Error("it is left")
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("Close took %s", took)
+	}
+}
+
+// beReaper is a whole process that is nothing but a host. Each line that it reads is what the plug-in is to do; it
+// prints the number of the process that was made. It ends with its input.
+func beReaper(t testing.TB, dir string) {
+	c := newCore(t, func(o *stubhost.Options) { impatient(o); o.Dir, o.Reaper = dir, true })
+	a := stubURL("a")
+	c.deploy("echo", a)
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		fmt.Println(string(c.tell(a, map[string]any{"method": "orphan", "value": in.Text()})))
+	}
+	if err := c.host.Close(context.Background()); err != nil {
+		panic(err)
+	}
+}
+
+// TestReaper is the process that beReaper describes, when it is started as one.
+func TestReaper(t *testing.T) {
+	dir := os.Getenv("BE_A_REAPER")
+	if dir == "" {
+		t.Skip("only as a process of its own")
+	}
+	beReaper(t, dir)
+}
+
+// reaper starts one.
+func reaper(t *testing.T) (host *exec.Cmd, orphan func(how string) int, end func()) {
+	t.Helper()
+	host = exec.Command(self(), "-test.run=^TestReaper$", "-test.v=false")
+	host.Env = append(os.Environ(), "BE_A_REAPER="+t.TempDir())
+	host.Stderr = os.Stderr
+	in := must(host.StdinPipe())
+	out := bufio.NewScanner(must(host.StdoutPipe()))
+	if err := host.Start(); err != nil {
+		t.Fatal(err)
+	}
+	orphan = func(how string) (pid int) {
+		t.Helper()
+		fmt.Fprintln(in, how)
+		if !out.Scan() {
+			t.Fatal("the host has ended")
+		}
+		if _, err := fmt.Sscan(out.Text(), &pid); err != nil {
+			t.Fatal(err)
+		}
+		return pid
+	}
+	return host, orphan, func() { _ = in.Close() }
+}
+
+func TestReaperEndsWhatHides(t *testing.T) {
+	host, orphan, end := reaper(t)
+	hidden, known := orphan("hide"), orphan("")
+	untilDead(t, hidden) // it does not say that its plug-in runs
+	if !alive(known) {
+		t.Error("what an honest plug-in has started was ended while it runs")
+	}
+	last := orphan("hide")
+	end()
+	if err := host.Wait(); err != nil {
+		t.Error(err)
+	}
+	for _, pid := range []int{known, last} {
+		if alive(pid) {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+}
+
+// What a killed host's plug-ins have left behind the next one in its folder ends.
+func TestNextHostEndsWhatIsLeft(t *testing.T) {
+	host, orphan, _ := reaper(t)
+	left := orphan("")
+	_ = host.Process.Kill()
+	_ = host.Wait()
+	if !alive(left) {
+		t.Skip("it is dead already")
+	}
+	dir, _ := strings.CutPrefix(host.Env[len(host.Env)-1], "BE_A_REAPER=")
+	c := newCore(t, func(o *stubhost.Options) { o.Dir = dir })
+	_ = c
+	if alive(left) {
+		t.Error("it is left")
+	}
+}
