@@ -117,7 +117,7 @@ func (s *session) work(key destinationKey, q *heldQueue) {
 				return
 			}
 			one := &batch[i]
-			d = Delivery{Remote: s.remote, Message: one.Message, Receipt: one.Receipt, Wait: true, Again: one.again}
+			d = Delivery{Remote: s.remote, Door: s.cameIn(), Message: one.Message, Receipt: one.Receipt, Wait: true, Again: one.again}
 			s.o.Deliver(s.all.life, &d)
 			q.cost.Add(-int64(batch[i].Receipt.Cost))
 			q.all.Add(-1)

@@ -111,12 +111,16 @@ func (p *pairOf) runtime(i int) *Sessions {
 	return []*Sessions{p.a, p.b}[i]
 }
 
-// end is one side's session.
+// end is one side's session; an empty one where there is none yet.
 func (p *pairOf) end(ofA bool) *session {
+	s, remote := p.runtime(1), alice
 	if ofA {
-		return p.runtime(0).lookup(bob)
+		s, remote = p.runtime(0), bob
 	}
-	return p.runtime(1).lookup(alice)
+	if one := s.find(remote); one != nil {
+		return one
+	}
+	return newSession(s, remote, s.current())
 }
 
 // peek reads a frame that a test has caught.
