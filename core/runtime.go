@@ -44,7 +44,6 @@ type Runtime struct {
 	trace    trace.Hub
 	doors    doors
 	stubs    stubs
-	counts   counts
 	notices  notices
 	plain    plain
 	watched  watched
