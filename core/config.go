@@ -29,6 +29,10 @@ type Config struct {
 	Version string
 	Log     hclog.Logger // nil: none
 	Trace   trace.Func
+
+	// SessionIdle is how long nothing is said with a remote runtime before what is kept of it is dropped, unless
+	// something is under way. 0: core/session.DefaultIdleTimeout; less: never.
+	SessionIdle time.Duration
 }
 
 // P2P is the policy on direct connections.

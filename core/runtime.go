@@ -129,7 +129,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		return err
 	}
 	rt.sessions = session.New(session.Options{
-		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime,
+		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime, IdleTimeout: c.SessionIdle,
 		Send: rt.sendFrames, TrySend: rt.trySendFrame, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{

@@ -24,6 +24,10 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 	if err != nil {
 		return nil, err
 	}
+	idle, err := l.SessionIdle()
+	if err != nil {
+		return nil, err
+	}
 	trust, err := l.Trusted()
 	if err != nil {
 		return nil, err
@@ -44,6 +48,8 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		Version:    buildVersion(),
 		Log:        log,
 		Trace:      t,
+
+		SessionIdle: idle,
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/poll"
@@ -27,6 +28,8 @@ type Config struct {
 	API     API                       `koanf:"api"`
 	Log     Log                       `koanf:"log"`
 	Trace   string                    `koanf:"trace"` // file that every step of the core is written to, as JSON lines; empty: none
+
+	Sessions Sessions `koanf:"sessions"`
 
 	// UseAll says that plugins.use is not set: every installed P2P plug-in is used.
 	UseAll bool `koanf:"-"`
@@ -61,6 +64,11 @@ type Trust struct {
 type WithoutSessions struct {
 	Domains []string `koanf:"domains"`
 	Peers   []string `koanf:"peers"`
+}
+
+// Sessions is what is kept of remote runtimes.
+type Sessions struct {
+	Idle string `koanf:"idle"` // a duration: how long nothing is said before a session is dropped; 0s: never
 }
 
 // API is the local application API.
@@ -98,6 +106,8 @@ func defaults() (map[string]any, error) {
 		"p2p":     map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
 		"trust": map[string]any{"mode": "any", "domains": []any{}, "peers": []any{}, "pins": []any{},
 			"without_sessions": map[string]any{"domains": []any{}, "peers": []any{}}},
+		"sessions": map[string]any{"idle": session.DefaultIdleTimeout.String()},
+
 		"api": map[string]any{"socket": socket},
 		"log": map[string]any{"level": "info", "format": "text"},
 	}, nil

@@ -211,6 +211,7 @@ func TestMistakesInTheEnvironment(t *testing.T) {
 		"PROTOFLY_LOG__LEVL=info":       `PROTOFLY_LOG__LEVL: unknown key "log.levl": did you mean "log.level"?`,
 		"PROTOFLY_P2P__CHANGES=yes":     `PROTOFLY_P2P__CHANGES: p2p.changes: want true or false, not "yes"`,
 		"PROTOFLY_LOG=info":             `PROTOFLY_LOG: log: it takes keys below it`,
+		"PROTOFLY_SESSIONS__IDLE=1s":    `PROTOFLY_SESSIONS__IDLE: sessions.idle: want a duration of at least 1m0s`,
 		"PROTOFLY_PLUGINS__POLL=1h":     `PROTOFLY_PLUGINS__POLL: plugins.poll: want a duration from 0s to 10ms`,
 		"PROTOFLY_NODE=node":            `PROTOFLY_NODE: node: a Message Node's URL`,
 		"PROTOFLY_=x":                   `unknown key`,

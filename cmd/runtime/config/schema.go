@@ -41,6 +41,7 @@ func root() *node {
 		"p2p": {keys: map[string]*node{
 			"policy": leaf(text), "prefer": leaf(list), "changes": leaf(truth),
 		}},
+		"sessions": {keys: map[string]*node{"idle": leaf(text)}},
 		"trust": {keys: map[string]*node{
 			"mode": leaf(text), "domains": leaf(list), "peers": leaf(list), "pins": leaf(list),
 			"without_sessions": {keys: map[string]*node{"domains": leaf(list), "peers": leaf(list)}},
