@@ -63,12 +63,17 @@ func TestForgedByAnotherPath(t *testing.T) {
 	for name, flooded := range map[string]bool{"the initiator": true, "the responder": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := newPair(t, Options{Route: func(message.URL) (Path, bool) { return relay, true }}, func(_ bool, path Path, frame []byte) [][]byte {
-					if path == stray {
-						return nil
+				p := newPair(t, Options{Route: func(message.URL) (Path, bool) { return relay, true }}, nil)
+				p.hook = func(fromA bool, path Path, frame []byte) [][]byte {
+					s, from := p.a, bob
+					if fromA {
+						s, from = p.b, alice
 					}
-					return [][]byte{frame}
-				})
+					if path == relay { // it takes a moment
+						time.AfterFunc(100*time.Millisecond, func() { s.Receive(t.Context(), from, path, frame) })
+					}
+					return nil
+				}
 				defer p.close(t)
 				victim, other := p.b, alice
 				if flooded {
@@ -88,7 +93,7 @@ func TestForgedByAnotherPath(t *testing.T) {
 					forge(n)
 				}
 				p.post(t, relay, 1, 1)
-				for n := range uint64(1000) {
+				for n := range uint64(1500) {
 					forge(1000 + n)
 					time.Sleep(time.Millisecond)
 				}
