@@ -47,8 +47,8 @@ func (p *plain) refused(remote, stub message.URL, err error) {
 // asked is what went out without a session and may be answered: of the last messages the headers. The zero value works.
 type asked struct {
 	mu    sync.Mutex
-	by    map[question]asking
-	order []question // a ring, oldest at next
+	by    map[question]asking // maxAsked, the oldest makes room
+	order []question          // a ring, oldest at next
 	next  int
 }
 

@@ -227,8 +227,8 @@ func (rt *Runtime) undelivered(e session.Event) {
 // doors is which remote runtime is behind the door of a P2P stub.
 type doors struct {
 	mu sync.RWMutex
-	to map[message.URL]message.URL
-	of map[handled][2]message.URL // the door that a stub has for a runtime, and the one before: it may be in use still
+	to map[message.URL]message.URL // two for each in of
+	of map[handled][2]message.URL  // the door that a stub has for a runtime, and the one before: it may be in use still; at most the peers of the stubs that run
 }
 
 type handled struct{ stub, remote message.URL }

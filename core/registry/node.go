@@ -20,7 +20,7 @@ type node struct {
 	err      error         // of the last deployment
 	failures int
 	retryAt  time.Time
-	wanted   map[message.URL]bool // remote runtimes that have no way until it runs
+	wanted   map[message.URL]bool // remote runtimes that have no way until it runs; maxWanted
 }
 
 const maxWanted = 1024

@@ -16,7 +16,7 @@ type held struct {
 	n atomic.Int32 // of the queues
 
 	mu sync.Mutex
-	by map[destinationKey]*heldQueue
+	by map[destinationKey]*heldQueue // maxHeld
 }
 
 // heldQueue is what waits for one destination. The bodies are the queue's own, or have their memory nearly to themselves.

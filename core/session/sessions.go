@@ -20,7 +20,7 @@ type Sessions struct {
 	wg    sync.WaitGroup
 
 	mu      sync.RWMutex
-	byURL   map[message.URL]*session // by canonical URL of the remote runtime
+	byURL   map[message.URL]*session // by canonical URL of the remote runtime; Options.Sessions, see enter
 	closing bool
 
 	local atomic.Pointer[local] // what new handshakes are made with
@@ -35,7 +35,7 @@ type Sessions struct {
 	fullUntil time.Duration // the table is full, and nothing in it can be dropped
 
 	untrustedMu sync.Mutex
-	untrusted   map[message.URL]time.Duration // whose frames were refused last, and when that was told
+	untrusted   map[message.URL]time.Duration // whose frames were refused last, and when that was told; maxUntrusted, see makeRoom
 
 	large large // the buffers of large frames
 
@@ -43,7 +43,7 @@ type Sessions struct {
 	waiting atomic.Int64 // cost of all inboxes
 
 	starvedMu sync.Mutex
-	starved   map[*session]struct{} // with posters that wait for sending to shrink
+	starved   map[*session]struct{} // with posters that wait for sending to shrink; those in byURL
 	hungry    atomic.Int32          // len(starved)
 }
 
