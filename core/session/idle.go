@@ -22,14 +22,25 @@ const (
 
 // clean tells whether nothing would be lost or told wrongly if the session were dropped. mu is held.
 func (s *session) clean() bool {
-	if s.gone || s.peer == 0 || s.pumping || s.inline || s.delivering || s.inbox.walked || s.sendingOn != nil ||
-		s.waiters > 0 || !s.ring.empty() || s.out.live > 0 || s.inbox.cost != 0 || len(s.inbox.parcels) > 0 ||
-		s.opening() || s.ackNow || s.ackDue != 0 || s.tellNow || s.tellDue != 0 || s.settled != nil {
+	if !s.still() {
 		return false
 	}
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	return len(s.account.owed) == 0 && s.account.cost == 0
+}
+
+// still is clean where the peer may not know of everything that was taken here. mu is held.
+func (s *session) still() bool {
+	return !(s.gone || s.peer == 0 || s.pumping || s.inline || s.delivering || s.inbox.walked || s.sendingOn != nil ||
+		s.waiters > 0 || !s.ring.empty() || s.out.live > 0 || s.inbox.cost != 0 || len(s.inbox.parcels) > 0 ||
+		s.opening() || s.ackNow || s.ackDue != 0 || s.tellNow || s.tellDue != 0 || s.settled != nil)
+}
+
+// forsaken tells whether a session is kept for nothing but a peer that does not acknowledge what it is told, for so long
+// that it has given up what it has sent: messages of its own are in doubt there already. mu is held.
+func (s *session) forsaken(now time.Duration) bool {
+	return s.o.TTL > 0 && now-s.usedAt() >= max(silence*s.o.TTL, 2*askPause) && s.still()
 }
 
 // dropIdle drops the session if it is clean and nothing was heard for so long.
@@ -39,11 +50,26 @@ func (s *session) dropIdle(idle time.Duration) bool {
 	if s.all.now()-s.usedAt() < idle || !s.clean() {
 		return false
 	}
+	s.drop(afterDrop)
+	return true
+}
+
+// dropForsaken drops the session if it is kept for a peer that has gone. That looks to it as if this runtime had started
+// again.
+func (s *session) dropForsaken() {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.forsaken(s.all.now()) {
+		s.drop(afterLoss)
+	}
+}
+
+// drop forgets the session; next is the incarnation of the next one. mu is held.
+func (s *session) drop(next func(incarnation uint64) uint64) {
 	s.event(Event{Kind: Idle, Path: s.path, Why: "nothing was said for long"})
 	s.leavePath()
 	s.all.forget(s)
-	s.all.renew(afterDrop)
-	return true
+	s.all.renew(next)
 }
 
 // usedAt is when the peer was heard of last. mu is held.
@@ -103,7 +129,8 @@ func (s *Sessions) sweep() {
 	}
 }
 
-// evict drops sessions that are clean, those first that were idle for longest.
+// evict drops sessions that are clean, those first that were idle for longest. Where there are none it drops those that
+// are kept for peers that have gone.
 func (s *Sessions) evict() {
 	now := s.now()
 	s.sweepMu.Lock()
@@ -117,17 +144,24 @@ func (s *Sessions) evict() {
 		one  *session
 		used time.Duration
 	}
-	var list []candidate
+	var list, forsaken []candidate
 	for _, one := range s.existing() {
 		one.mu.Lock()
-		if used := one.usedAt(); now-used >= evictIdle && one.clean() {
+		switch used := one.usedAt(); {
+		case now-used >= evictIdle && one.clean():
 			list = append(list, candidate{one, used})
+		case one.forsaken(now):
+			forsaken = append(forsaken, candidate{one, used})
 		}
 		one.unlock()
 	}
+	drop := func(one *session) { one.dropIdle(evictIdle) }
+	if len(list) == 0 {
+		list, drop = forsaken, (*session).dropForsaken
+	}
 	slices.SortFunc(list, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
 	for _, c := range list[:min(len(list), max(1, s.o.Sessions/evictPart))] {
-		c.one.dropIdle(evictIdle)
+		drop(c.one)
 	}
 	if len(list) > 0 {
 		s.sweepMu.Lock()

@@ -249,6 +249,50 @@ func (st *star) close() {
 	}
 }
 
+// TestForsaken: a runtime that never acknowledges what it is told holds its place only while nobody needs it. If it comes
+// back its messages are in doubt there, and none is taken twice.
+func TestForsaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStar(t, Options{Sessions: 1, IdleTimeout: time.Minute})
+		defer st.close()
+		taken := 0
+		st.hub.o.Deliver = taking(func(context.Context, message.URL, message.Message) { taken++ })
+		gone := st.tip()
+		told := 0
+		gone.o.Events = func(e Event) {
+			if e.Kind == Reset {
+				told++
+			}
+		}
+		if err := gone.Post(t.Context(), alice, relay, letter(1, 20)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond) // it is taken, and has not been told of
+		st.mu.Lock()
+		delete(st.tips, gone.self)
+		st.mu.Unlock()
+		time.Sleep(4 * time.Minute)
+		if other := st.tip(); st.speaks(other, alice) || st.speaks(st.hub, other.self) {
+			t.Error("what is to be told of was forgotten too early")
+		}
+		time.Sleep(4 * time.Minute)
+		if !st.speaks(st.hub, st.tip().self) {
+			t.Error("a runtime that has gone holds its place")
+		}
+		time.Sleep(5 * time.Minute)
+		st.mu.Lock()
+		st.tips[gone.self] = gone
+		st.mu.Unlock()
+		st.speaks(gone, alice) // sent to the session that is not there any more: in doubt
+		if !st.speaks(gone, alice) || taken != 2 {
+			t.Errorf("%d messages were taken", taken)
+		}
+		if told != 1 {
+			t.Errorf("told %d times that the other has started again", told)
+		}
+	})
+}
+
 // TestFullTable: runtimes that have proven themselves fill the table but for an eighth, which is for those that this one has
 // something to say to; and those that are idle make room.
 func TestFullTable(t *testing.T) {
