@@ -153,10 +153,8 @@ func (rt *Runtime) Status(context.Context) (api.Status, error) {
 			State: c.State, Since: c.Since, Addresses: c.Addresses, Attempts: c.Attempts, Why: c.Desc})
 	}
 	for _, st := range rt.sessions.Snapshot() {
-		n := rt.counts.of(st.Remote)
-		relayed, direct := n.relayed.Load(), n.direct.Load()
 		s.Sessions = append(s.Sessions, api.Session{Remote: st.Remote, Door: st.Path.Door, Direct: st.Path.Direct,
-			Sent: relayed + direct, Received: n.received.Load(), Unacknowledged: st.Unacked, Outstanding: st.Outstanding,
+			Sent: st.Relayed + st.Direct, Received: st.Received, Unacknowledged: st.Unacked, Outstanding: st.Outstanding,
 			HeldUp: heldUp(st.HeldUp), Waiting: heldUp(st.Held), Resets: st.Resets})
 	}
 	s.WithoutSessions = rt.plain.status()

@@ -43,6 +43,10 @@ type Config struct {
 	Trace   trace.Func
 	// TraceBodies has the events of Trace show the beginnings of messages, which are secrets of who exchanges them.
 	TraceBodies bool
+
+	// SessionIdle is how long nothing is said with a remote runtime before what is kept of it is dropped, unless
+	// something is under way. 0: core/session.DefaultIdleTimeout; less: never.
+	SessionIdle time.Duration
 }
 
 // P2P is the policy on direct connections.

@@ -13,7 +13,7 @@ type lanes struct {
 	begin func(func(ctx context.Context)) // runs a goroutine that somebody waits for
 
 	mu    sync.Mutex
-	by    map[message.URL]*lane
+	by    map[message.URL]*lane // maxLanes; none stays without work
 	bytes int
 }
 

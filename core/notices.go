@@ -16,7 +16,7 @@ type notices struct {
 	rt *Runtime
 
 	mu sync.Mutex
-	by map[message.URL]map[message.URL]func() // address, hyperty: ends the listener
+	by map[message.URL]map[message.URL]func() // address, hyperty: ends the listener; maxNotices of a hyperty
 }
 
 // maxNotices is how many addresses one hyperty may follow.

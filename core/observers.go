@@ -14,7 +14,7 @@ type observers struct {
 	*bus.MessageBus
 
 	mu   sync.Mutex
-	away map[message.URL]*shared // by address
+	away map[message.URL]*shared // by address; at most the objects of the sync manager
 }
 
 // shared is the one subscription that stands for all runtimes without sessions.

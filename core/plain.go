@@ -31,8 +31,8 @@ type plain struct {
 	lanes lanes
 
 	mu    sync.Mutex
-	peers map[message.URL]*plainPeer
-	said  map[string]time.Time
+	peers map[message.URL]*plainPeer // maxPlainPeers
+	said  map[string]time.Time       // maxSaid; those that may be said again make room
 }
 
 // plainPeer is a runtime that is spoken with without a session.

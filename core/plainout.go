@@ -55,8 +55,8 @@ func (p *plain) refused(remote, stub message.URL, err error) {
 // that would not come back as it was is another one on the way, and the answer gets the old one back.
 type asked struct {
 	mu    sync.Mutex
-	by    map[question]asking
-	order []question // a ring, oldest at next
+	by    map[question]asking // maxAsked, the oldest makes room
+	order []question          // a ring, oldest at next
 	next  int
 }
 

@@ -13,8 +13,9 @@ import (
 type refusals struct {
 	rt *Runtime
 
-	mu sync.Mutex
-	by map[message.URL][]refusal // by remote runtime; "": this one
+	mu    sync.Mutex
+	by    map[message.URL][]refusal // by remote runtime; "": this one. None stays when it is empty
+	count int                       // of all, at most maxAllRefusals
 }
 
 type refusal struct {
@@ -22,9 +23,12 @@ type refusal struct {
 	why error
 }
 
-// maxRefusals is how many may wait for one runtime. More are dropped: a remote runtime's session tells it anyway that
-// the messages were refused.
-const maxRefusals = 4096
+// How many may wait for one runtime, and for all. More are dropped: a remote runtime's session tells it anyway that the
+// messages were refused.
+const (
+	maxRefusals    = 4096
+	maxAllRefusals = 1 << 16
+)
 
 // add has the sender of m, which the runtime remote sent, told why it is not taken.
 func (r *refusals) add(remote message.URL, m message.Message, why error) {
@@ -32,7 +36,7 @@ func (r *refusals) add(remote message.URL, m message.Message, why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list, running := r.by[remote]
-	if len(list) >= maxRefusals {
+	if len(list) >= maxRefusals || r.count >= maxAllRefusals && remote != "" {
 		r.rt.log.Debug("refusal not told: too many wait", "remote", remote, "from", m.From, "to", m.To)
 		return
 	}
@@ -40,6 +44,7 @@ func (r *refusals) add(remote message.URL, m message.Message, why error) {
 		r.by = map[message.URL][]refusal{}
 	}
 	r.by[remote] = append(list, refusal{m, why})
+	r.count++
 	if !running {
 		r.rt.background(func(ctx context.Context) { r.run(ctx, remote) })
 	}
@@ -51,10 +56,12 @@ func (r *refusals) run(ctx context.Context, remote message.URL) {
 		list := r.by[remote]
 		if len(list) == 0 || ctx.Err() != nil {
 			delete(r.by, remote)
+			r.count -= len(list)
 			r.mu.Unlock()
 			return
 		}
 		r.by[remote] = nil
+		r.count -= len(list)
 		r.mu.Unlock()
 		for _, one := range list {
 			if remote == "" {

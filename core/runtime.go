@@ -48,7 +48,6 @@ type Runtime struct {
 	trace    trace.Hub
 	doors    doors
 	stubs    stubs
-	counts   counts
 	notices  notices
 	plain    plain
 	watched  watched
@@ -149,7 +148,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		return err
 	}
 	rt.sessions = session.New(session.Options{
-		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime,
+		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime, IdleTimeout: c.SessionIdle,
 		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{

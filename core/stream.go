@@ -33,7 +33,6 @@ type stream struct {
 	joined uint64 // of the bus, when nobody in this runtime listened to the address
 	way    registry.Standing
 	line   *session.Line
-	count  *count
 }
 
 var streamSeed = maphash.MakeSeed()
@@ -67,7 +66,6 @@ func (a *attachment) follow(ctx context.Context, p *place, m *message.Message) (
 	if err := s.line.Post(ctx, m); err != nil {
 		return errors.Is(err, message.ErrBackpressure), err
 	}
-	s.count.direct.Add(1)
 	if p.next.Load() != 0 {
 		p.next.Store(0)
 	}
@@ -94,6 +92,6 @@ func (a *attachment) remember(p *place, to message.URL) {
 	if err != nil {
 		return
 	}
-	s.way, s.line, s.count = way, line, rt.counts.of(route.Remote)
+	s.way, s.line = way, line
 	p.stream.Store(s)
 }

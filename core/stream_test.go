@@ -93,8 +93,8 @@ func TestStreamPostsWhereTheLongWayWould(t *testing.T) {
 	for range 100 {
 		a.arrives(t)
 	}
-	counts := a.x.counts.of(a.y.URL())
-	if direct, relayed := counts.direct.Load(), counts.relayed.Load(); direct < a.n {
+	states := a.x.sessions.Snapshot()
+	if direct, relayed := states[0].Direct, states[0].Relayed; len(states) != 1 || direct < a.n {
 		t.Errorf("%d messages, %d counted as direct and %d as relayed", a.n, direct, relayed)
 	}
 	if !a.streams() {

@@ -20,7 +20,7 @@ import (
 // stubs is every stub that is deployed, with the end of its listener on the MessageBus.
 type stubs struct {
 	mu sync.RWMutex
-	by map[message.URL]deployed
+	by map[message.URL]deployed // what the Registry has deployed: its limits
 }
 
 type deployed struct {

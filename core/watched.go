@@ -21,7 +21,7 @@ type watched struct {
 	n  atomic.Int32 // how many: while there are none, a message costs one load
 
 	mu sync.Mutex
-	by map[watchKey]*watch
+	by map[watchKey]*watch // of this runtime's own messages, each until its outcome
 }
 
 type watchKey struct {

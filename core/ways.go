@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/session"
@@ -41,18 +40,11 @@ func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) 
 	if watch != nil {
 		post = rt.sessions.Watch
 	}
-	if err := post(ctx, r.Remote, path(r), m); errors.Is(err, session.ErrUntrusted) {
+	err := post(ctx, r.Remote, path(r), m)
+	if errors.Is(err, session.ErrUntrusted) {
 		return &message.ResponseError{Code: message.CodeForbidden, From: rt.URL(), Description: err.Error()}
-	} else if err != nil {
-		return err
 	}
-	counts := rt.counts.of(r.Remote)
-	if r.Direct {
-		counts.direct.Add(1)
-	} else {
-		counts.relayed.Add(1)
-	}
-	return nil
+	return err
 }
 
 func path(r bus.Route) session.Path {
@@ -106,13 +98,14 @@ func (rt *Runtime) sent(frames *[]sdk.Frame) {
 	rt.frames.Put(frames)
 }
 
-// framesIn takes frames that came in through a door to the session that they are for.
+// framesIn takes frames that came in through a door to the session that they are for. What is in whose name is only
+// said here, and proven there.
 func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames []sdk.Frame) {
 	direct := rt.doors.remote(door)
 	for _, f := range frames {
 		remote := direct
-		if remote == "" && rt.stubs.is(stub, sdk.RoleNode) {
-			remote = f.Peer.Runtime()
+		if remote == "" {
+			remote = rt.relayedFrom(stub, f.Peer)
 		}
 		if remote == "" || remote == rt.URL() {
 			rt.log.Warn("frame from nobody dropped", "door", door, "peer", f.Peer)
@@ -121,7 +114,6 @@ func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames 
 		if rt.trace.Watched() {
 			rt.trace.Emit(trace.Event{Kind: trace.FrameIn, Via: door, Peer: remote, Value: session.FrameName(f.Payload)})
 		}
-		rt.counts.of(remote).door.Store(&door)
 		rt.sessions.Receive(ctx, remote, session.Path{Door: door, Stub: stub, Direct: direct != ""}, f.Payload)
 	}
 }
@@ -131,22 +123,29 @@ func (rt *Runtime) announced(ctx context.Context, remote message.URL, addresses 
 	rt.registry.Announced(ctx, remote, addresses)
 }
 
+// relayedFrom is the runtime that a Message Node names as the sender of a frame, "" where this node may not speak for it.
+// A runtime is reached by the node of its own domain, and reaches this one by the node of this one's domain, as a client of
+// its: so these two may, and no other.
+func (rt *Runtime) relayedFrom(stub, peer message.URL) message.URL {
+	remote := peer.Runtime()
+	if remote == "" || sessionless(remote) {
+		return ""
+	}
+	d, ok := rt.stubs.get(stub)
+	if !ok || d.Role != sdk.RoleNode || d.Domain != rt.config.Domain && d.Domain != remote.NodeDomain() {
+		return ""
+	}
+	return remote
+}
+
 // deliver takes a message out of a session; see session.Options.
 func (rt *Runtime) deliver(ctx context.Context, d *session.Delivery) bool {
-	counts := rt.counts.of(d.Remote)
-	if !d.Again {
-		counts.received.Add(1)
-	}
-	var door message.URL
-	if last := counts.door.Load(); last != nil {
-		door = *last
-	}
 	if err := rt.admit(d.Remote, d.Message); err != nil {
 		rt.log.Warn("invitation in another's name refused", "runtime", d.Remote, "to", d.Message.To, "error", err)
 		d.Receipt.Failed(d.Message, &message.ResponseError{Code: message.CodeForbidden, From: d.Message.To, Description: err.Error()})
 		return true
 	}
-	return rt.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Door: door, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
+	return rt.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Door: d.Door, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
 }
 
 // deliverRun is deliver for several messages that have all the same but their IDs and bodies; see session.Options. What
@@ -155,11 +154,7 @@ func (rt *Runtime) deliverRun(r *session.Run) int {
 	if r.Messages[0].Message.Type == message.Create { // see admit
 		return 0
 	}
-	received := &rt.counts.of(r.Remote).received
-	received.Add(uint64(len(r.Messages))) // before a handler has one
-	n := rt.bus.AcceptRun(r.Remote, r.Messages)
-	received.Add(-uint64(len(r.Messages) - n)) // deliver counts these
-	return n
+	return rt.bus.AcceptRun(r.Remote, r.Messages)
 }
 
 // admit checks what only the session knows: a runtime may invite a Handler of this runtime in its own name alone. Else
@@ -235,8 +230,8 @@ func (rt *Runtime) undelivered(e session.Event) {
 // doors is which remote runtime is behind the door of a P2P stub.
 type doors struct {
 	mu sync.RWMutex
-	to map[message.URL]message.URL
-	of map[handled][2]message.URL // the door that a stub has for a runtime, and the one before: it may be in use still
+	to map[message.URL]message.URL // two for each in of
+	of map[handled][2]message.URL  // the door that a stub has for a runtime, and the one before: it may be in use still; at most the peers of the stubs that run
 }
 
 type handled struct{ stub, remote message.URL }
@@ -275,22 +270,4 @@ func (d *doors) remote(door message.URL) message.URL {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return d.to[door]
-}
-
-// counts is how many messages went which way, by remote runtime.
-type counts struct {
-	by sync.Map // message.URL -> *count
-}
-
-type count struct {
-	relayed, direct, received atomic.Uint64
-	door                      atomic.Pointer[message.URL] // by which the last frame came in
-}
-
-func (c *counts) of(remote message.URL) *count {
-	if found, ok := c.by.Load(remote); ok {
-		return found.(*count)
-	}
-	found, _ := c.by.LoadOrStore(remote, &count{})
-	return found.(*count)
 }

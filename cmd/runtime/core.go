@@ -25,6 +25,10 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 	if err != nil {
 		return nil, err
 	}
+	idle, err := l.SessionIdle()
+	if err != nil {
+		return nil, err
+	}
 	trust, err := l.Trusted()
 	if err != nil {
 		return nil, err
@@ -49,6 +53,7 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		Log:         log,
 		Trace:       t,
 		TraceBodies: l.TraceBodies,
+		SessionIdle: idle,
 	})
 	if err != nil {
 		return nil, err

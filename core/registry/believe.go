@@ -15,8 +15,8 @@ import (
 // complained about.
 type beliefs struct {
 	mu         sync.Mutex
-	seen       map[message.URL]seen
-	complaints map[string]time.Time
+	seen       map[message.URL]seen // maxSeen, those that end first make room
+	complaints map[string]time.Time // maxComplaints
 }
 
 // seen is the newest entry of an address.

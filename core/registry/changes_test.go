@@ -342,3 +342,18 @@ func TestARuntimeWithoutRegistryChanges(t *testing.T) {
 		_, _ = alice, atB
 	})
 }
+
+// TestEarlyChangesAreBounded: what comes before the list that was asked for is kept by its size; what is more is asked for
+// again.
+func TestEarlyChangesAreBounded(t *testing.T) {
+	rem := &remote{dealings: &dealings{}}
+	f := &rem.follow
+	f.stop, f.asking = func() {}, true
+	r := &Registry{}
+	for n := range uint64(maxEarly) {
+		r.apply(rem, change{opAdd, []message.URL{message.URL(make([]byte, maxEarlyBytes/8))}, n + 1})
+	}
+	if len(f.early) != 7 || f.size > maxEarlyBytes || !f.again {
+		t.Errorf("%d changes of %d bytes wait; again %v", len(f.early), f.size, f.again)
+	}
+}

@@ -19,8 +19,9 @@ type follow struct {
 	synced  bool   // a complete list has come
 	tries   int    // without an answer, in a row
 	version uint64
-	listed  map[message.URL]struct{} // what the remote runtime lists
-	early   []change                 // updates that came before the list
+	listed  map[message.URL]struct{} // what the remote runtime lists; Options.MaxListed
+	early   []change                 // updates that came before the list; maxEarly of maxEarlyBytes
+	size    int                      // bytes of these
 }
 
 // change is one update, or a list.
@@ -32,6 +33,7 @@ type change struct {
 
 const (
 	maxEarly      = 1024
+	maxEarlyBytes = 2 << 20
 	askAgain      = 100 * time.Millisecond
 	retryAsk      = 2 * time.Second
 	maxAskRetries = 3
@@ -53,6 +55,15 @@ func parseChange(m *message.Message) (change, error) {
 		return change{}, fmt.Errorf("%w: operation %.20q is neither %s nor %s", errChanges, body.Operation, opAdd, opRemove)
 	}
 	return change{body.Operation, body.Value, body.Version}, nil
+}
+
+// size is the memory that c takes, about.
+func (c *change) size() int {
+	size := 0
+	for _, u := range c.urls {
+		size += len(u) + 16
+	}
+	return size
 }
 
 // follow subscribes to rem's /registry/changes (specification, "P2P Connection Registration for Handler", steps 8 to
@@ -120,7 +131,7 @@ func (r *Registry) subscribe(rem *remote, pause time.Duration) {
 func (r *Registry) subscribed(rem *remote, list change, err error) {
 	f := &rem.follow
 	early, again := f.early, f.again
-	f.asking, f.again, f.early = false, false, nil
+	f.asking, f.again, f.early, f.size = false, false, nil, 0
 	if f.stop == nil { // switched off meanwhile
 		return
 	}
@@ -152,8 +163,8 @@ func (r *Registry) apply(rem *remote, c change) {
 	switch {
 	case f.stop == nil:
 	case f.asking:
-		if len(f.early) < maxEarly {
-			f.early = append(f.early, c)
+		if size := c.size(); len(f.early) < maxEarly && f.size+size <= maxEarlyBytes {
+			f.early, f.size = append(f.early, c), f.size+size
 		} else {
 			f.again = true
 		}

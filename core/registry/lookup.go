@@ -16,8 +16,8 @@ import (
 // lookups are the reads at Domain Registries that go on, and the refusals of the last second.
 type lookups struct {
 	mu      sync.Mutex
-	flights map[message.URL]*flight
-	misses  map[message.URL]miss
+	flights map[message.URL]*flight // Options.MaxLookups
+	misses  map[message.URL]miss    // maxMisses
 }
 
 // flight is one read and whoever waits for it.

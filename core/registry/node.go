@@ -17,7 +17,7 @@ type node struct {
 	err      error         // of the last deployment
 	failures int
 	retryAt  time.Time
-	wanted   map[message.URL]bool // remote runtimes that have no way until it runs
+	wanted   map[message.URL]bool // remote runtimes that have no way until it runs; maxWanted
 	deployed bool                 // it runs
 	way      *nodeWay             // what everybody sees of it when it runs
 }

@@ -13,7 +13,7 @@ import (
 // updates leave through one queue, so that a follower gets them in the order of their versions.
 type publishing struct {
 	on        bool                      // the loop's own, as are followers and version
-	followers map[message.URL]*follower // by remote runtime
+	followers map[message.URL]*follower // by remote runtime with a P2P connection; maxFollowers
 	version   uint64                    // of the list; counts up with each update
 
 	mu    sync.Mutex

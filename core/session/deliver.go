@@ -117,6 +117,7 @@ func (s *session) emptied(cost int) {
 // Delivery is a message of a remote runtime on its way to its listener; see Options.Deliver.
 type Delivery struct {
 	Remote  message.URL
+	Door    message.URL // by which the last frame of the remote runtime came
 	Message message.Message
 	// Receipt is settled when the message is taken, or was refused and its sender has been answered.
 	Receipt minibus.Receipt

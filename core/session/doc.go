@@ -20,6 +20,9 @@
 //   - Nothing that was not sealed by the runtime of that URL is delivered, and nobody on the way can read or alter a
 //     message. An address is derived from its runtime's key, so it certifies itself: see [Key] and sdk/proof. Whom to
 //     speak with at all is Options.Trust's word.
+//   - Nothing is kept for a runtime that has not proven itself, but a handshake under way, for some seconds, in a pool
+//     with a bound of its own; where there is much to do not even that, see strangers.go. What comes by one path uses up
+//     nothing of what is computed for others. An idle session is dropped when nothing is under way: see idle.go.
 //   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.TotalBytes in all; messages
 //     that wait at the receiver by Options.InboxBytes a peer and Options.TotalBytes in all. The sender keeps 64 bytes of
 //     each message until it is taken. When something is full, Post waits.
@@ -71,5 +74,6 @@
 //
 // A session that has something to do has up to two goroutines: the pump, which sends what posters do not and keeps the
 // times, and the deliverer; and one for each destination that is held up. They end when there has been nothing to do for
-// a while, and their buffers go with them: an idle session is one small struct. [Sessions.Close] waits for all of them.
+// a while, and their buffers go with them: an idle session is one small struct, until it is dropped after
+// Options.IdleTimeout. [Sessions.Close] waits for all of them.
 package session

@@ -16,7 +16,7 @@ type held struct {
 	n atomic.Int32 // of the queues
 
 	mu sync.Mutex
-	by map[destinationKey]*heldQueue
+	by map[destinationKey]*heldQueue // maxHeld
 }
 
 // heldQueue is what waits for one destination. The bodies are the queue's own, or have their memory nearly to themselves.
@@ -117,7 +117,7 @@ func (s *session) work(key destinationKey, q *heldQueue) {
 				return
 			}
 			one := &batch[i]
-			d = Delivery{Remote: s.remote, Message: one.Message, Receipt: one.Receipt, Wait: true, Again: one.again}
+			d = Delivery{Remote: s.remote, Door: s.cameIn(), Message: one.Message, Receipt: one.Receipt, Wait: true, Again: one.again}
 			s.o.Deliver(s.all.life, &d)
 			q.cost.Add(-int64(batch[i].Receipt.Cost))
 			q.all.Add(-1)

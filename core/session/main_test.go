@@ -68,7 +68,10 @@ func newPair(t *testing.T, o Options, hook func(fromA bool, path Path, frame []b
 			}
 		}
 	}
-	oa.Send = func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
+	oa.Send = func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
+		if remote != bob {
+			return nil // nobody is there
+		}
 		p.mu.Lock()
 		bad := p.bad
 		p.mu.Unlock()
@@ -80,7 +83,10 @@ func newPair(t *testing.T, o Options, hook func(fromA bool, path Path, frame []b
 		}
 		return nil
 	}
-	ob.Send = func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
+	ob.Send = func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
+		if remote != alice {
+			return nil
+		}
 		for _, f := range frames {
 			carry(false, path, f)
 		}
@@ -111,12 +117,16 @@ func (p *pairOf) runtime(i int) *Sessions {
 	return []*Sessions{p.a, p.b}[i]
 }
 
-// end is one side's session.
+// end is one side's session; an empty one where there is none yet.
 func (p *pairOf) end(ofA bool) *session {
+	s, remote := p.runtime(1), alice
 	if ofA {
-		return p.runtime(0).lookup(bob)
+		s, remote = p.runtime(0), bob
 	}
-	return p.runtime(1).lookup(alice)
+	if one := s.find(remote); one != nil {
+		return one
+	}
+	return newSession(s, remote, s.current())
 }
 
 // peek reads a frame that a test has caught.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -165,6 +166,7 @@ func modelLetter(n uint64, me, to, size int) message.Message {
 // talk posts messages until ctx ends, to every third application.
 func (m *model) talk(ctx context.Context, sd *side, s *Sessions, third int) {
 	for ctx.Err() == nil {
+		m.hushed(ctx.Done())
 		for range m.intn(12) {
 			var path Path
 			switch m.intn(20) {
@@ -209,6 +211,10 @@ func (m *model) talk(ctx context.Context, sd *side, s *Sessions, third int) {
 func (m *model) event(e Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.crowd.told[e.Kind]++
+	if e.MayHaveArrived && strings.Contains(e.Why, "dropped the session") {
+		m.t.Errorf("in doubt because of an idle session: %+v", e)
+	}
 	for _, id := range e.IDs {
 		var n uint64
 		fmt.Sscan(id.String(), &n)

@@ -28,6 +28,9 @@ func (m *model) route() (Path, bool) {
 // send carries frames from side i. A path takes 32 frames before it blocks.
 func (m *model) send(ctx context.Context, i int, path Path, frames [][]byte) error {
 	for _, f := range frames {
+		if path == stray {
+			return errors.New("nobody is there")
+		}
 		for {
 			m.mu.Lock()
 			l := m.links[path]
@@ -52,6 +55,9 @@ func (m *model) send(ctx context.Context, i int, path Path, frames [][]byte) err
 
 // try is send for a single frame, without waiting.
 func (m *model) try(i int, path Path, f []byte) bool {
+	if path == stray {
+		return false
+	}
 	m.mu.Lock()
 	l := m.links[path]
 	wait := l.down || l.queued[i] >= 32 || m.r.Float64() >= m.rules.inline
@@ -71,6 +77,7 @@ func (m *model) try(i int, path Path, f []byte) bool {
 // put puts a frame on a path.
 func (m *model) put(i int, path Path, f []byte) {
 	f = append([]byte(nil), f...)
+	m.strange(i, path, f)
 	if m.chance(m.rules.hostile) {
 		m.attack(i, path, f)
 	}

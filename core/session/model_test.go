@@ -37,7 +37,7 @@ func TestModel(t *testing.T) {
 		})
 	}
 	t.Logf("%+v", all)
-	if last-first >= 100 && (all.delivered < 1000 || all.inDoubt == 0 || all.expired == 0 || all.neverSent == 0 || all.rewinds == 0 || all.claimed == 0 || all.failed == 0 || all.inline == 0 || all.notInline == 0) {
+	if last-first >= 100 && (all.delivered < 1000 || all.inDoubt == 0 || all.expired == 0 || all.neverSent == 0 || all.rewinds == 0 || all.claimed == 0 || all.failed == 0 || all.idle == 0 || all.renewed == 0 || all.inline == 0 || all.notInline == 0) {
 		t.Errorf("the model tries too little: %+v", all)
 	}
 }
@@ -46,6 +46,7 @@ func TestModel(t *testing.T) {
 type tally struct {
 	posted, refused, delivered, claimed, failed, inDoubt, expired, neverSent int
 	inline, notInline                                                        int // frames that posters sent, or could not send, themselves
+	idle, renewed                                                            int // sessions that were dropped, and that the other side went on with
 	rewinds                                                                  uint64
 }
 
@@ -70,6 +71,8 @@ func (a *tally) add(m *model) {
 			a.claimed++
 		}
 	}
+	a.idle += m.crowd.told[Idle]
+	a.renewed += m.crowd.told[Renewed]
 	a.inline += m.tried[0]
 	a.notInline += m.tried[1]
 	for _, sd := range m.sides {
@@ -90,6 +93,7 @@ type model struct {
 	sides [2]*side
 	links map[Path]*link
 	foe   foe
+	crowd crowd
 	lost  bool          // no more faults: the end
 	free  chan struct{} // closed then: the applications hurry
 
@@ -137,6 +141,7 @@ func newModel(t *testing.T, seed uint64) *model {
 		relay:  {delay: time.Duration(r.IntN(80)) * time.Millisecond},
 		direct: {delay: time.Duration(r.IntN(20)) * time.Millisecond},
 	}}
+	m.crowd = newCrowd(seed)
 	m.rules = rules{
 		loss: pick(0, 0, 0.01, 0.05, 0.2), double: pick(0, 0.02, 0.2), damage: pick(0, 0.02, 0.1), hostile: pick(0, 0, 0.02, 0.3),
 		restarts: r.IntN(2) == 0, ring: 1 << (11 + r.IntN(12)), inbox: 1 << (11 + r.IntN(12)),
@@ -178,6 +183,8 @@ func (m *model) run() {
 	}
 	for range 20 + m.intn(60) {
 		time.Sleep(time.Duration(m.intn(200)) * time.Millisecond)
+		m.silence()
+		m.hushed(nil)
 		m.fault()
 	}
 	m.mu.Lock()
@@ -192,6 +199,7 @@ func (m *model) run() {
 		sd.done.Wait()
 	}
 	m.settle()
+	m.alone()
 	for i := range m.sides {
 		m.kill(i)
 	}
@@ -266,7 +274,11 @@ func (m *model) start(i int) {
 	a := newApps(m, sd)
 	o := Options{
 		Self: sd.url, Key: sd.key, KeyFrames: m.rules.keyFrames, RingBytes: m.rules.ring, InboxBytes: m.rules.inbox, TTL: m.rules.ttl, FrameBytes: 1 << (6 + m.intn(8)),
-		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
+		IdleTimeout: m.crowd.idle[i], Linger: m.linger(i),
+		Send: func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
+			if remote != m.sides[1-i].url {
+				return nil // nobody is there
+			}
 			return m.send(ctx, i, path, frames)
 		},
 		Deliver: a.deliver, DeliverRun: a.deliverRun, Events: m.event,

@@ -77,10 +77,16 @@ type Options struct {
 	KeyFrames  int           // frames sealed with one key; 1 Mi
 	KeyBytes   int           // bytes sealed with one key; 1 GiB
 	Linger     time.Duration // how long an idle session keeps goroutines and buffers; 5 s
-	Sessions   int           // how many remote runtimes; more are refused; 65536
-	Log        hclog.Logger
-	Trace      *trace.Hub // told of every frame that is sent; nil: nobody
+	Sessions   int           // how many remote runtimes; those that were idle for a minute make room, else more are refused; 65536
+	// IdleTimeout is how long nothing is heard of a remote runtime before what is kept of it is dropped, unless
+	// something is under way; 24 h; negative: never. What comes later makes a new session.
+	IdleTimeout time.Duration
+	Log         hclog.Logger
+	Trace       *trace.Hub // told of every frame that is sent; nil: nobody
 }
+
+// DefaultIdleTimeout is Options.IdleTimeout where nothing is said.
+const DefaultIdleTimeout = 24 * time.Hour
 
 // entryCost is what one message takes in a ring or an inbox besides its bytes.
 const entryCost = 64
@@ -113,6 +119,9 @@ func (o Options) withDefaults() Options {
 	span(&o.ProbeMax, 2*time.Second)
 	span(&o.Stall, 4*time.Second)
 	span(&o.Linger, 5*time.Second)
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = DefaultIdleTimeout
+	}
 	if o.Route == nil {
 		o.Route = func(message.URL) (Path, bool) { return Path{}, false }
 	}
@@ -128,7 +137,7 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	for o.Incarnation == 0 {
+	for uint32(o.Incarnation) == 0 { // see life.go
 		o.Incarnation = random()
 	}
 	return o
@@ -157,6 +166,8 @@ type EventKind string
 const (
 	Opened   EventKind = "opened"   // paired with the first incarnation of the remote runtime that we know of
 	Reset    EventKind = "reset"    // the remote runtime has a new incarnation; IDs are in doubt: sent and not known to be taken
+	Renewed  EventKind = "renewed"  // the remote runtime has dropped its side of the session, where nothing was under way; another one goes on
+	Idle     EventKind = "idle"     // nothing was heard for Options.IdleTimeout, or room was needed: this side is dropped
 	Switched EventKind = "switched" // from the path Before to Path; Before is zero for the first
 	PathLost EventKind = "lost"     // Path failed or was said to be down; another is sought
 	Stalled  EventKind = "stalled"  // nothing was acknowledged on Path for Options.Stall although it was asked for
@@ -199,6 +210,9 @@ type State struct {
 	InboxBytes  int    // received and not taken yet
 	Held        []Held // destinations here that are behind: their messages wait in the session
 	LastAck     time.Time
+	Relayed     uint64 // messages that were posted while the way was a relay
+	Direct      uint64 // … a direct path
+	Received    uint64 // messages that were given to their listeners, or will be next
 	Resets      uint64 // how often the remote runtime has started again
 	Rewinds     uint64 // how often sending went back
 	Dropped     uint64 // frames that were refused: malformed, of another incarnation, not authentic, seen before, or with an impossible acknowledgement

@@ -2,11 +2,8 @@ package session
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 	"time"
-
-	"github.com/protofly/protofly/sdk/proof"
 )
 
 // Pairing: two incarnations make a handshake, in which each proves that it is the runtime of its URL and that it lives
@@ -15,17 +12,13 @@ import (
 
 const (
 	maxHellos   = 4                     // hellos that wait for the pump
-	maxAnswers  = 4                     // handshakes that the initiator has begun and not ended
+	maxAnswers  = 4                     // handshakes that the initiator has begun and not ended, by one path
 	helloTries  = 5                     // of a hello when nothing waits to be sent
 	thirdTries  = 3                     // of the third message, when the responder asks for a handshake all the same
 	strangeMin  = 50 * time.Millisecond // between two hellos because of what anybody can have sent; doubles
 	firstRoom   = 64 << 10              // bytes sent before the peer has said what it takes
 	resumePause = 50 * time.Millisecond // between two requests for the same generation
 	toldPause   = 30 * time.Second      // between two events for the same refusal
-
-	// Messages of handshakes that are computed on in a second, of a remote runtime and of all: about 0.2 ms each.
-	handshakesEach = 64
-	handshakesAll  = 1000
 )
 
 // helloTo is a hello that waits for the pump.
@@ -44,7 +37,8 @@ type pairing struct {
 	offer   *offer    // the handshake that we, the initiator, have begun; nil: none
 	offerTo uint64    // whom we mean, 0: whoever lives there
 	asking  bool      // we, the responder, want a handshake
-	answers []*answer // the handshakes that we, the responder, have answered
+	answers []*answer // the handshakes that we, the responder, have answered: maxAnswers by one path
+	cookie  []byte    // that the peer wants to hear, nil: none
 	// third is the last message of the handshake with peer. The initiator keeps it until a frame shows that the
 	// responder has it, and repeats it; the responder keeps it to know it again.
 	third     []byte
@@ -55,11 +49,11 @@ type pairing struct {
 	helloWait time.Duration
 	helloN    int // how often it was sent
 
-	strangeAt   time.Duration // when something that anybody can have sent made us act
-	strangeWait time.Duration // how long nothing does after it
-	holdTo      time.Duration // no message is sent before: the peer seems to have a new life
-	told        string        // the last refusal
-	toldAt      time.Duration
+	limits   []*pathLimit  // of what comes by each path and is not proven; at most maxPathsEach
+	pairedAt time.Duration // when the last handshake ended
+	holdTo   time.Duration // no message is sent before: the peer seems to have a new life
+	told     string        // the last refusal
+	toldAt   time.Duration
 }
 
 // initiator tells whether it is this side that begins handshakes with the remote runtime.
@@ -74,7 +68,7 @@ func (s *session) pair(to uint64, now time.Duration) {
 		return
 	}
 	if s.initiator() {
-		offer, err := s.all.local.offer(s.all.self, s.remote, newSecret())
+		offer, err := s.local.offer(s.all.self, s.remote, newSecret())
 		if err != nil {
 			s.refuse(err, now)
 			return
@@ -92,15 +86,24 @@ func (s *session) pair(to uint64, now time.Duration) {
 func (s *session) repeat(to uint64, now time.Duration) {
 	switch {
 	case s.offer != nil:
-		s.say(to, stepFirst, s.offer.first)
+		s.sayBoth(to, stepFirst, s.offer.first)
 	case s.asking:
-		s.say(to, stepAsk, nil)
+		s.sayBoth(to, stepAsk, nil)
 	default:
 		s.say(s.peer, stepThird, s.third)
 	}
 	s.helloN++
 	s.helloDue = now + s.helloWait
 	s.helloWait = min(2*s.helloWait, s.o.ProbeMax)
+}
+
+// sayBoth says what a side under load wants a cookie with: with it, where there is one, and without. mu is held.
+func (s *session) sayBoth(to uint64, step byte, m []byte) {
+	if s.cookie != nil {
+		whole := cover(s.cookie, step, m)
+		s.say(to, whole[0], whole[1:])
+	}
+	s.say(to, step, m)
 }
 
 // say queues a hello for the pump. When there are too many it is dropped: whoever needs it asks again. mu is held.
@@ -113,19 +116,6 @@ func (s *session) say(to uint64, step byte, m []byte) {
 	s.poke()
 }
 
-// disturbed tells whether something that anybody can have sent may make us act now. It may at once, and then, until a
-// handshake ends with another peer, ever more seldom, so that a path that cheats cannot keep us from work. mu is held.
-func (s *session) disturbed(now time.Duration) bool {
-	if s.strangeAt != 0 && now < s.strangeAt+s.strangeWait {
-		return false
-	}
-	if s.strangeAt == 0 || now > s.strangeAt+4*s.o.ProbeMax {
-		s.strangeWait = strangeMin / 2
-	}
-	s.strangeAt, s.strangeWait = now, min(2*s.strangeWait, s.o.ProbeMax)
-	return true
-}
-
 // hold keeps messages back for a moment where the peer seems to have a new life: what the old one is sent would be in
 // doubt. A peer that lives answers the probe and ends it. mu is held.
 func (s *session) hold(now time.Duration) {
@@ -134,199 +124,32 @@ func (s *session) hold(now time.Duration) {
 	}
 }
 
-// strange takes a sealed frame that is not of the pair: of another incarnation, or for another one of ours. mu is held.
-func (s *session) strange(from uint64, now time.Duration) {
-	s.dropped++
-	switch {
-	case s.buried(from) || from == s.peer && s.confirmed: // late
-	case !s.disturbed(now):
-	case s.opening():
-		s.repeat(from, now)
-	case from == s.peer:
-		s.repeat(from, now)
-	default:
-		s.pair(from, now)
-	}
-}
-
-// unopened takes a frame that pretends to be the peer's and does not open. mu is held.
-func (s *session) unopened(now time.Duration) {
-	s.dropped++
-	if !s.confirmed && !s.opening() && s.disturbed(now) { // it may lack the third message
-		s.repeat(s.peer, now)
-	}
-}
-
-// greeted takes a hello. mu is held.
-func (s *session) greeted(h head, body []byte, now time.Duration) {
-	if len(body) == 0 || len(body) > maxHello || s.buried(h.from) {
-		s.dropped++
-		return
-	}
-	var err error
-	switch step, m := body[0], body[1:]; {
-	case step == stepAsk && s.initiator():
-		s.wanted(h.from, now)
-	case step == stepFirst && !s.initiator():
-		err = s.offered(h, m, now)
-	case step == stepSecond && s.initiator() && s.offer != nil && h.to == s.o.Incarnation:
-		err = s.answered(h, m, now)
-	case step == stepThird && !s.initiator() && h.to == s.o.Incarnation:
-		err = s.concluded(h, m, now)
-	case step == stepSecond && s.initiator() && h.from != s.peer:
-		s.wanted(h.from, now) // late, or somebody answers what we did not say now: there may be a new life
-	default:
-		s.dropped++
-	}
-	if err != nil {
-		s.dropped++
-		s.refuse(err, now)
-	}
-}
-
-// wanted takes a responder's wish for a handshake. A peer of which we know that it has keys cannot have lost them: such
-// a wish is late, or forged. mu is held.
-func (s *session) wanted(from uint64, now time.Duration) {
-	switch {
-	case from == s.peer && s.confirmed:
-		s.dropped++
-	case !s.disturbed(now):
-	case s.opening():
-		s.repeat(from, now)
-	case from == s.peer && s.helloN < thirdTries:
-		s.repeat(from, now)
-	default:
-		s.pair(from, now)
-	}
-}
-
-// offered takes the first message of a handshake. mu is held.
-func (s *session) offered(h head, m []byte, now time.Duration) error {
-	i := slices.IndexFunc(s.answers, func(a *answer) bool { return bytes.Equal(a.first, m) })
-	if i < 0 {
-		if err := s.worth(m, firstSize, now); err != nil {
-			return err
-		}
-		made, err := s.all.local.answer(s.all.self, s.remote, m, newSecret())
-		if err != nil {
-			return err
-		}
-		if made.from != h.from {
-			return errFields
-		}
-		if len(s.answers) == maxAnswers {
-			s.answers = append(s.answers[:0], s.answers[1:]...)
-		}
-		s.answers = append(s.answers, made)
-		i = len(s.answers) - 1
-		if s.peer != 0 && h.from != s.peer && s.disturbed(now) {
-			s.hold(now)
-		}
-	}
-	s.say(h.from, stepSecond, s.answers[i].second)
-	return nil
-}
-
-// answered takes the second message, which ends the initiator's part. mu is held.
-func (s *session) answered(h head, m []byte, now time.Duration) error {
-	if err := s.worth(m, secondSize, now); err != nil {
-		return err
-	}
-	got, err := s.offer.second(m)
-	if err != nil {
-		return err
-	}
-	if got.incarnation != h.from || h.from == s.o.Incarnation || s.buried(h.from) {
-		return errFields
-	}
-	s.offer, s.helloDue = nil, 0
-	s.poke() // messages were held back
-	if h.from == s.peer && s.confirmed {
-		s.holdTo = 0
-		return nil // it lives, and has keys
-	}
-	s.adopt(got, false, now)
-	s.helloWait, s.helloN = s.o.ProbeMin, 0
-	s.repeat(s.peer, now)
-	return nil
-}
-
-// concluded takes the third message, which ends the responder's part. All other handshakes that were begun before end
-// with it: none of them may replace what is newer. mu is held.
-func (s *session) concluded(h head, m []byte, now time.Duration) error {
-	if h.from == s.peer && bytes.Equal(m, s.third) {
-		s.answerSoon() // any frame of ours ends the repetition
-		return nil
-	}
-	err := errHandshake
-	for _, a := range s.answers {
-		if a.from != h.from {
-			continue
-		}
-		if err := s.worth(m, thirdSize, now); err != nil {
-			return err
-		}
-		var got agreed
-		if got, err = a.third(m); err == nil {
-			s.answers, s.asking, s.helloDue = nil, false, 0
-			s.adopt(got, true, now)
-			return nil
-		}
-		if errors.Is(err, proof.ErrCertificate) {
-			return err
-		}
-	}
-	if !s.opening() && s.disturbed(now) { // its handshake is gone: it has to begin a new one
-		s.say(h.from, stepAsk, nil)
-	}
-	return err
-}
-
-// worth tells whether a message of the handshake may cost us the time to compute an answer. mu is held.
-func (s *session) worth(m []byte, size int, now time.Duration) error {
-	switch at := s.all.epoch.Add(now); {
-	case len(m) < size:
-		return errShort
-	case !s.handshakes.AllowN(at, 1) || !s.all.handshakes.AllowN(at, 1):
-		return errBusy
-	}
-	return nil
-}
-
-// refuse says why a handshake cannot be, where it is somebody's doing and not an accident. mu is held.
-func (s *session) refuse(err error, now time.Duration) {
-	if !errors.Is(err, proof.ErrCertificate) || s.told == err.Error() && now < s.toldAt+toldPause {
-		return
-	}
-	s.told, s.toldAt = err.Error(), now
-	s.event(Event{Kind: Untrusted, Path: s.lastIn, Why: err.Error() + ": somebody on the way pretends to be this runtime, or its data is damaged; no message was exchanged with it"})
-}
-
-// buried tells whether the incarnation was replaced by a later one. mu is held.
-func (s *session) buried(incarnation uint64) bool {
-	return slices.Contains(s.dead[:], incarnation)
-}
-
 // adopt makes the incarnation of a handshake that has ended the peer. Messages that were sent to the one before are in
 // doubt; those that never were stay in the ring and go to the new one. Numbers go on, so that none is ever used twice.
-// Where the peer is the same, only the keys are new. mu is held.
+// Where the peer is the same, only the keys are new; where it is in the same life it has dropped the session before, and
+// has accepted nothing that it has not told of. mu is held.
 func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	before := s.peer
 	s.peer, s.keys, s.third, s.confirmed = got.incarnation, got.keys, got.third, confirmed
-	s.strangeAt, s.holdTo = 0, 0
-	switch before {
-	case got.incarnation:
+	s.limits, s.holdTo, s.cookie, s.pairedAt = nil, 0, nil, now
+	switch {
+	case before == got.incarnation:
 		s.rewind()
 		s.ackNow, s.resumeNow = true, true
 		s.restartProbe(now)
 		s.poke()
 		return
-	case 0:
+	case before == 0:
 		s.event(Event{Kind: Opened, Path: s.path})
+	case sameLife(before, got.incarnation):
+		s.announced = announcements{}
+		s.bury(before)
+		s.newAccount(now)
+		s.lost(0, s.ring.base, Event{Kind: Expired, MayHaveArrived: true, Why: "the remote runtime had it, and has dropped the session"})
+		s.event(Event{Kind: Renewed, Path: s.path})
 	default:
 		s.resets, s.announced = s.resets+1, announcements{}
-		s.dead[s.deadAt] = before
-		s.deadAt = (s.deadAt + 1) % len(s.dead)
+		s.bury(before)
 		s.newAccount(now)
 		s.reset()
 	}
@@ -340,6 +163,12 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	s.ackNow = true // tells the peer that we are paired, and our room
 	s.restartProbe(now)
 	s.poke()
+}
+
+// bury notes an incarnation that was replaced. mu is held.
+func (s *session) bury(incarnation uint64) {
+	s.dead[s.deadAt] = incarnation
+	s.deadAt = (s.deadAt + 1) % len(s.dead)
 }
 
 // reset reports what the peer's last life was sent and is not known to have taken. mu is held.

@@ -69,7 +69,12 @@ func (p *puppet) begin(incarnation uint64) (third []byte, ok bool) {
 	return nil, false
 }
 
-func (p *puppet) peer() uint64 { return p.bob.Snapshot()[0].Incarnation }
+func (p *puppet) peer() uint64 {
+	if list := p.bob.Snapshot(); len(list) > 0 {
+		return list[0].Incarnation
+	}
+	return 0
+}
 
 func (p *puppet) keys() *keys {
 	one := p.bob.lookup(alice)

@@ -119,6 +119,7 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, m *me
 	}
 	d := s.out.at(key)
 	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, p.cost, s.peerInbox()) && s.fits(p.cost) {
+		s.posted[s.byDirect(path)]++
 		s.take(d, path, m, p)
 		switch {
 		case s.sendingOn != nil && !s.inline: // the pump, which looks again when it has
@@ -164,6 +165,17 @@ func (s *session) take(d *destination, path Path, m *message.Message, p posted) 
 		s.switchTo(path, now)
 		s.announced = announced // what m brings goes by the new path as well
 	}
+}
+
+// byDirect is 1 where a message that was posted with path goes by a direct one.
+func (s *session) byDirect(path Path) int {
+	if path.IsZero() {
+		path.Direct = s.path.Direct
+	}
+	if path.Direct {
+		return 1
+	}
+	return 0
 }
 
 // expiry is when what enters the ring now is given up, 0: never.

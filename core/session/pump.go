@@ -255,7 +255,7 @@ func (s *session) pack(now time.Duration) int {
 	for len(s.hellos) > 0 && n < maxBatch {
 		h := s.hellos[0]
 		s.hellos = append(s.hellos[:0], s.hellos[1:]...)
-		b := appendHead(s.batch[n][:0], head{kind: hello, from: s.o.Incarnation, to: h.to})
+		b := appendHead(s.batch[n][:0], head{kind: hello, from: s.local.incarnation, to: h.to})
 		s.batch[n], s.packed[n], s.seals[n] = append(b, h.body...), nil, nil
 		n++
 	}
@@ -303,7 +303,7 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 			b = s.all.large.get(size)
 		}
 	}
-	h := head{kind: k, from: s.o.Incarnation, to: s.peer}
+	h := head{kind: k, from: s.local.incarnation, to: s.peer}
 	aead = s.keys.out.stamp(&h, s.o, size)
 	b = appendHead(b, h)
 	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor, epoch: uint64(s.keys.in.epoch), inbox: uint64(s.o.InboxBytes)}

@@ -24,17 +24,17 @@ func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, fra
 	if err != nil {
 		return
 	}
-	for {
-		one, err := s.session(remote)
-		if err != nil {
-			if errors.Is(err, ErrUntrusted) {
-				s.refused(remote.Canonical(), err)
-			}
-			return
-		}
+	remote = remote.Canonical()
+	for one := s.find(remote); one != nil; one = s.find(remote) {
 		if one.receive(path, h, frame) {
 			return
 		}
+	}
+	switch err := s.trusts(remote); {
+	case err == nil:
+		s.stranger(remote, path, h, frame)
+	case errors.Is(err, ErrUntrusted):
+		s.refused(remote, err)
 	}
 }
 
@@ -88,7 +88,7 @@ func (s *session) met(path Path, h head, frame []byte) bool {
 	switch {
 	case s.gone:
 		return false
-	case h.from == s.o.Incarnation: // our own, reflected
+	case h.from == s.local.incarnation: // our own, reflected
 		s.dropped++
 		return true
 	case s.path.IsZero() || s.peer == 0: // else only what is proven to be the peer's says where it is
@@ -96,9 +96,9 @@ func (s *session) met(path Path, h head, frame []byte) bool {
 	}
 	switch {
 	case h.kind == hello:
-		s.greeted(h, frame[headSize:], now)
-	case h.from != s.peer || h.to != s.o.Incarnation:
-		s.strange(h.from, now)
+		s.greeted(path, h, frame[headSize:], now)
+	case h.from != s.peer || h.to != s.local.incarnation:
+		s.strange(path, h.from, now)
 	default:
 		s.sealed(path, h, frame)
 	}
@@ -110,7 +110,7 @@ func (s *session) sealed(path Path, h head, frame []byte) {
 	keys := s.keys
 	aead := keys.in.of(h.epoch)
 	if aead == nil {
-		s.unopened(s.all.now())
+		s.unopened(path, s.all.now())
 		return
 	}
 	s.mu.Unlock()
@@ -120,11 +120,12 @@ func (s *session) sealed(path Path, h head, frame []byte) {
 	case keys != s.keys: // of a handshake that was replaced meanwhile
 		s.dropped++
 	case err != nil:
-		s.unopened(now)
+		s.unopened(path, now)
 	case !keys.in.take(h): // the replay check
 		s.dropped++
 	default:
-		s.lastIn, s.holdTo = path, 0
+		s.cameBy(path)
+		s.holdTo = 0
 		s.confirm()
 		s.arrive(&a, now)
 	}
@@ -258,5 +259,14 @@ func (s *session) takeRecords(p *parcel) {
 			s.announcedBy(one.own)
 		}
 		left, routing = rest, one.after(routing)
+	}
+}
+
+// cameBy notes by which path the peer's last frame came. mu is held.
+func (s *session) cameBy(path Path) {
+	s.lastIn = path
+	if before := s.door.Load(); before == nil || *before != path.Door {
+		door := path.Door
+		s.door.Store(&door)
 	}
 }

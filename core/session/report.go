@@ -232,7 +232,7 @@ func (s *session) reportedBy(text []byte) {
 	if !ok { // of a kind that we do not know
 		return
 	}
-	if err != nil || incarnation != s.o.Incarnation {
+	if err != nil || incarnation != s.local.incarnation {
 		s.dropped++
 		return
 	}

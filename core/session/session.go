@@ -4,9 +4,8 @@ import (
 	"context"
 	"crypto/cipher"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -16,6 +15,7 @@ type session struct {
 	all    *Sessions
 	o      *Options
 	remote message.URL
+	local  *local // this runtime in this session
 
 	// Of who sends: see sendingOn.
 	batch  [maxBatch][]byte            // the frames
@@ -42,8 +42,7 @@ type session struct {
 	inline     bool            // it is a poster that sends: it has the pump look when it has done so
 	poked      bool            // the pump is to look then
 
-	pairing    // see pair.go
-	handshakes *rate.Limiter
+	pairing // see pair.go
 
 	// Sending.
 	ring      ring
@@ -64,6 +63,7 @@ type session struct {
 	resets    uint64
 	rewinds   uint64
 	dropped   uint64
+	posted    [2]uint64 // messages, by whether the path that they were posted with is direct
 
 	announced announcements // see announce.go
 
@@ -81,6 +81,7 @@ type session struct {
 	walker    walker // of who has the walk: see deliver.go
 	here      parcel // what Receive is to walk when it has given mu back
 	held      held
+	received  atomic.Uint64 // messages, before a listener has them
 
 	// Reports: see report.go.
 	account      *account // of the peer
@@ -104,18 +105,18 @@ type session struct {
 	failed    Path          // the last path that failed
 	failedTo  time.Duration // not tried again before
 	failWait  time.Duration
-	lastIn    Path        // where the last frame came from
-	seenOn    Path        // where the peer's newest generation came from first
-	leftTimer *time.Timer // calls follow: the peer has left path; nil: it has not
+	lastIn    Path                        // where the last frame came from
+	door      atomic.Pointer[message.URL] // of the last frame that is proven to be the peer's
+	seenOn    Path                        // where the peer's newest generation came from first
+	leftTimer *time.Timer                 // calls follow: the peer has left path; nil: it has not
 }
 
-func newSession(all *Sessions, remote message.URL) *session {
+func newSession(all *Sessions, remote message.URL, l *local) *session {
 	s := &session{
-		all: all, o: &all.o, remote: remote,
+		all: all, o: &all.o, remote: remote, local: l,
 		wake: make(chan struct{}, 1), came: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		ring: newRing(), gen: 1, cursor: 1, sent: 1, next: 1,
-		handshakes: rate.NewLimiter(handshakesEach, handshakesEach),
-		probeWait:  all.o.ProbeMin, pairing: pairing{helloWait: all.o.ProbeMin}, routeWait: all.o.ProbeMin / 4, failWait: all.o.ProbeMin / 4,
+		probeWait: all.o.ProbeMin, pairing: pairing{helloWait: all.o.ProbeMin}, routeWait: all.o.ProbeMin / 4, failWait: all.o.ProbeMin / 4,
 	}
 	s.account = newAccount(s)
 	s.walker.s = s

@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -16,20 +14,28 @@ import (
 type Sessions struct {
 	o     Options
 	self  message.URL // o.Self in canonical form
-	local local       // what handshakes are made with
 	epoch time.Time
 	life  context.Context // of all goroutines
 	end   context.CancelFunc
 	wg    sync.WaitGroup
 
 	mu      sync.RWMutex
-	byURL   map[message.URL]*session // by canonical URL of the remote runtime
+	byURL   map[message.URL]*session // by canonical URL of the remote runtime; Options.Sessions, see enter
 	closing bool
 
-	handshakes *rate.Limiter
+	local atomic.Pointer[local] // what new handshakes are made with
+
+	strangersMu sync.Mutex
+	strangers   strangers // see strangers.go
+	allowance   allowance // what handshakes with runtimes that there is a session with may cost
+
+	sweepMu   sync.Mutex
+	sweeper   *time.Timer   // looks for idle sessions; nil: there is nothing to look for
+	sweepDue  time.Duration // when
+	fullUntil time.Duration // the table is full, and nothing in it can be dropped
 
 	untrustedMu sync.Mutex
-	untrusted   map[message.URL]time.Duration // whose frames were refused last, and when that was told
+	untrusted   map[message.URL]time.Duration // whose frames were refused last, and when that was told; maxUntrusted, see makeRoom
 
 	large large // the buffers of large frames
 
@@ -37,7 +43,7 @@ type Sessions struct {
 	waiting atomic.Int64 // cost of all inboxes
 
 	starvedMu sync.Mutex
-	starved   map[*session]struct{} // with posters that wait for sending to shrink
+	starved   map[*session]struct{} // with posters that wait for sending to shrink; those in byURL
 	hungry    atomic.Int32          // len(starved)
 }
 
@@ -47,49 +53,112 @@ func New(o Options) *Sessions {
 	s := &Sessions{
 		o: o.withDefaults(), self: o.Self.Canonical(), epoch: time.Now(),
 		byURL: make(map[message.URL]*session), starved: make(map[*session]struct{}), untrusted: make(map[message.URL]time.Duration),
-		handshakes: rate.NewLimiter(handshakesAll, handshakesAll),
 	}
-	var err error
-	if s.local, err = newLocal(&s.o); err != nil {
+	l, err := newLocal(&s.o)
+	if err != nil {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
 	}
+	s.local.Store(&l)
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
 
-// Incarnation is this life of the runtime, as the remote runtimes know it.
+// Incarnation is this life of the runtime, as the remote runtimes know it until a session is dropped.
 func (s *Sessions) Incarnation() uint64 { return s.o.Incarnation }
 
 // now is the time since the sessions were made; it is never 0, which stands for "not set".
 func (s *Sessions) now() time.Duration { return time.Since(s.epoch) + 1 }
 
-// session finds or makes the session with remote.
-func (s *Sessions) session(remote message.URL) (*session, error) {
-	if remote = remote.Canonical(); remote == s.self {
-		return nil, ErrSelf
+// current is this runtime in sessions that are made now.
+func (s *Sessions) current() *local { return s.local.Load() }
+
+// renew gives the sessions that are made from now on another incarnation.
+func (s *Sessions) renew(next func(incarnation uint64) uint64) {
+	for {
+		before := s.local.Load()
+		after := *before
+		after.incarnation = next(before.incarnation)
+		if s.local.CompareAndSwap(before, &after) {
+			return
+		}
 	}
+}
+
+// find is the session with remote, which is canonical; nil: there is none.
+func (s *Sessions) find(remote message.URL) *session {
 	s.mu.RLock()
-	found := s.byURL[remote]
-	s.mu.RUnlock()
-	if found != nil {
-		return found, nil
+	defer s.mu.RUnlock()
+	return s.byURL[remote]
+}
+
+// trusts says why there may be no session with remote, which is canonical.
+func (s *Sessions) trusts(remote message.URL) error {
+	if remote == s.self {
+		return ErrSelf
 	}
 	if err := s.o.Trust(remote); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
+		return fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch found = s.byURL[remote]; {
-	case found != nil:
-		return found, nil
-	case s.closing:
-		return nil, ErrClosed
-	case len(s.byURL) >= s.o.Sessions:
-		return nil, ErrTooMany
+	return nil
+}
+
+// session finds or makes the session with remote, to which this runtime has something to say.
+func (s *Sessions) session(remote message.URL) (*session, error) {
+	remote = remote.Canonical()
+	for {
+		if found := s.find(remote); found != nil {
+			return found, nil
+		}
+		if err := s.trusts(remote); err != nil {
+			return nil, err
+		}
+		made := newSession(s, remote, s.current())
+		switch {
+		case s.enter(made, false):
+			return made, nil
+		case s.life.Err() != nil || s.isClosing():
+			return nil, ErrClosed
+		case s.find(remote) == nil:
+			return nil, ErrTooMany
+		}
 	}
-	made := newSession(s, remote)
-	s.byURL[remote] = made
-	return made, nil
+}
+
+func (s *Sessions) isClosing() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.closing
+}
+
+// enter puts a session into the table. Where that is full, idle ones make room. Of the table an eighth is left for the
+// runtimes that this one has something to say to; stranger: the other side has begun. It is false where there is no room,
+// or a session with that runtime already, or everything ends.
+func (s *Sessions) enter(one *session, stranger bool) bool {
+	limit := s.o.Sessions
+	if stranger {
+		limit -= limit / 8
+	}
+	put := func() (done, full bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closing || s.byURL[one.remote] != nil {
+			return false, false
+		}
+		if len(s.byURL) >= limit {
+			return false, true
+		}
+		s.byURL[one.remote] = one
+		return true, false
+	}
+	done, full := put()
+	if full {
+		s.evict()
+		done, _ = put()
+	}
+	if done {
+		s.sweepSoon()
+	}
+	return done
 }
 
 // existing is a copy of the list of sessions.
@@ -103,7 +172,7 @@ func (s *Sessions) existing() []*session {
 	return list
 }
 
-// forget drops a session that never paired and has nothing to do. Its mu is held.
+// forget drops a session that has nothing to do. Its mu is held.
 func (s *Sessions) forget(one *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,6 +247,11 @@ func (s *Sessions) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
+	s.sweepMu.Lock()
+	if s.sweeper != nil {
+		s.sweeper.Stop()
+	}
+	s.sweepMu.Unlock()
 	list := s.existing()
 	for _, one := range list {
 		one.settle(ctx)

@@ -26,10 +26,12 @@ const protocol = "protofly session v4\x00"
 
 // The steps of the handshake, the first byte of a hello's body.
 const (
-	stepAsk    = iota // the responder asks the initiator to begin
-	stepFirst         // → e, incarnation
-	stepSecond        // ← e, ee, s, es, incarnation, certificate
-	stepThird         // → s, se, certificate
+	stepAsk        = iota // the responder asks the initiator to begin
+	stepFirst             // → e, incarnation
+	stepSecond            // ← e, ee, s, es, incarnation, certificate
+	stepThird             // → s, se, certificate
+	stepCookie            // a side under load: say that again, with this cookie
+	stepWithCookie        // the cookie, and the step 0 or 1 that is said again
 )
 
 const (
@@ -143,7 +145,8 @@ func (o *offer) second(m []byte) (a agreed, err error) {
 type answer struct {
 	local         *local
 	self, remote  message.URL
-	from          uint64 // the initiator's incarnation
+	from          uint64      // the initiator's incarnation
+	stub          message.URL // by which it came; of a session's
 	secret        [keySize]byte
 	first, second []byte
 }

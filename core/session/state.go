@@ -15,6 +15,7 @@ func (s *session) state() State {
 	st := State{
 		Remote: s.remote, Incarnation: s.peer, Path: s.path, Generation: s.gen,
 		Unacked: s.ring.unacked(), RingBytes: s.ring.cost(), Outstanding: s.out.live, InboxBytes: s.inbox.cost,
+		Relayed: s.posted[0], Direct: s.posted[1], Received: s.received.Load(),
 		Resets: s.resets, Rewinds: s.rewinds, Dropped: s.dropped,
 	}
 	if s.progress != 0 {

@@ -112,6 +112,7 @@ func (s *session) admit() {
 		}
 		s.waiters--
 		path := w.path
+		s.posted[s.byDirect(path)]++
 		if !s.path.IsZero() {
 			path = Path{} // the best one when it came; it may be none any more
 		}

@@ -146,6 +146,7 @@ func (w *walker) flush(p *parcel) (how step) {
 // wait, or, in a parcel that is walked here, it is stuck.
 func (w *walker) deliver(p *parcel) step {
 	s, run := w.s, w.run.Messages
+	s.count(len(run), w.again)
 	key := destinationKey{run[0].Message.To, run[0].Message.Type == message.Response}
 	if s.held.n.Load() > 0 && s.held.behind(key, run, w.again, p.pinned()) {
 		return on
@@ -156,7 +157,7 @@ func (w *walker) deliver(p *parcel) step {
 		n = s.o.DeliverRun(&w.run)
 	}
 	for ; n < len(run); n++ {
-		w.d = Delivery{Remote: s.remote, Message: run[n].Message, Receipt: run[n].Receipt, Again: w.again && n == 0}
+		w.d = Delivery{Remote: s.remote, Door: s.cameIn(), Message: run[n].Message, Receipt: run[n].Receipt, Again: w.again && n == 0}
 		if s.o.Deliver(s.all.life, &w.d) {
 			continue
 		}
@@ -170,6 +171,22 @@ func (w *walker) deliver(p *parcel) step {
 		s.o.Deliver(s.all.life, &w.d)
 	}
 	return on
+}
+
+// count counts messages on their way to a listener; again: the first has been counted.
+func (s *session) count(messages int, again bool) {
+	if again {
+		messages--
+	}
+	s.received.Add(uint64(messages))
+}
+
+// cameIn is the door of the peer's last frame.
+func (s *session) cameIn() message.URL {
+	if door := s.door.Load(); door != nil {
+		return *door
+	}
+	return ""
 }
 
 // keep copies the bodies in the run that must not stay where they are.

@@ -66,6 +66,9 @@ func (l *Loaded) check() error {
 			}
 		}
 	}
+	if _, err := l.SessionIdle(); err != nil {
+		fail("sessions.idle", "%v", err)
+	}
 	word("p2p.policy", l.P2P.Policy, policies)
 	word("log.level", l.Log.Level, levels)
 	word("log.format", l.Log.Format, formats)
@@ -162,4 +165,19 @@ func (l *Loaded) Poll() (time.Duration, error) {
 		d = -1
 	}
 	return d, err
+}
+
+// minIdle is the least time that sessions.idle may be.
+const minIdle = time.Minute
+
+// SessionIdle is sessions.idle as the core wants it.
+func (l *Loaded) SessionIdle() (time.Duration, error) {
+	d, err := time.ParseDuration(l.Sessions.Idle)
+	switch {
+	case err != nil || d != 0 && d < minIdle:
+		return 0, fmt.Errorf("want a duration of at least %v, such as 24h, or 0s: never, not %q", minIdle, l.Sessions.Idle)
+	case d == 0:
+		return -1, nil
+	}
+	return d, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
@@ -32,6 +33,8 @@ type Config struct {
 	Log         Log                       `koanf:"log"`
 	Trace       string                    `koanf:"trace"`        // file that every step of the core is written to, as JSON lines; empty: none
 	TraceBodies bool                      `koanf:"trace_bodies"` // with the beginnings of messages, in clear
+
+	Sessions Sessions `koanf:"sessions"`
 
 	// UseAll says that plugins.use is not set: every installed P2P plug-in is used.
 	UseAll bool `koanf:"-"`
@@ -75,6 +78,11 @@ type WithoutSessions struct {
 	Peers   []string `koanf:"peers"`
 }
 
+// Sessions is what is kept of remote runtimes.
+type Sessions struct {
+	Idle string `koanf:"idle"` // a duration: how long nothing is said before a session is dropped; 0s: never
+}
+
 // API is the local application API.
 type API struct {
 	Socket string `koanf:"socket"`
@@ -115,6 +123,7 @@ func defaults() (map[string]any, error) {
 		"trust": map[string]any{"mode": "any", "peers": []any{anyPeer}, // pins: none
 			"without_sessions": map[string]any{"domains": []any{}, "peers": []any{}}},
 		"catalogue": map[string]any{"networks": []any{networks.Public}},
+		"sessions":  map[string]any{"idle": session.DefaultIdleTimeout.String()},
 		"api":       map[string]any{"socket": socket},
 		"log":       map[string]any{"level": "info", "format": "text"},
 	}, nil

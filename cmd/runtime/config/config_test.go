@@ -233,6 +233,7 @@ func TestMistakesInTheEnvironment(t *testing.T) {
 		"PROTOFLY_PLUGINS__SANDBOX=on":        `plugins.sandbox: want auto, off, required, not "on"`,
 		"PROTOFLY_PLUGINS__PATHS__QUIC=certs": `plugins.paths.quic: "certs" is no whole path`,
 		"PROTOFLY_PLUGINS__PATHS__QUIC=/":     `plugins.paths.quic: in / is the runtime's own folder`,
+		"PROTOFLY_SESSIONS__IDLE=1s":          `PROTOFLY_SESSIONS__IDLE: sessions.idle: want a duration of at least 1m0s`,
 	} {
 		_, err := Load(Sources{Environ: []string{"PROTOFLY_DOMAIN=a.b", variable}})
 		if err == nil || !strings.Contains(err.Error(), want) {

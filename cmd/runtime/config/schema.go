@@ -53,6 +53,7 @@ func root() *node {
 		"p2p": {keys: map[string]*node{
 			"policy": leaf(text), "prefer": leaf(list), "changes": leaf(truth),
 		}},
+		"sessions": {keys: map[string]*node{"idle": leaf(text)}},
 		"trust": {keys: map[string]*node{
 			"mode": leaf(text), "peers": {kind: list, want: wantPeers}, "pins": {kind: list, want: wantPins},
 			"domains":          {kind: gone, want: noDomains},

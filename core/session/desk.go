@@ -1,0 +1,81 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// desk sends what strangers are answered by one path, in a goroutine that ends when there is nothing more: who brings their
+// frames waits for nobody.
+type desk struct {
+	queue []reply // at most maxReplies; what is more is dropped: a stranger asks again
+}
+
+type reply struct {
+	remote message.URL
+	frame  []byte
+}
+
+const (
+	maxDesks   = 256
+	maxReplies = 64
+	replyTime  = 2 * time.Second // that a path may take for one
+)
+
+// reply sends a hello to a stranger. It does not wait.
+func (s *Sessions) reply(remote message.URL, path Path, h head, body []byte) {
+	one := reply{remote, append(appendHead(make([]byte, 0, headSize+len(body)), h), body...)}
+	s.strangersMu.Lock()
+	defer s.strangersMu.Unlock()
+	st := &s.strangers
+	d := st.desks[path]
+	switch {
+	case d != nil && len(d.queue) < maxReplies:
+		d.queue = append(d.queue, one)
+	case d != nil || len(st.desks) >= maxDesks || !s.begin():
+	default:
+		if st.desks == nil {
+			st.desks = make(map[Path]*desk)
+		}
+		d = &desk{queue: []reply{one}}
+		st.desks[path] = d
+		go s.attend(path, d)
+	}
+}
+
+// begin counts a goroutine that Close has to wait for. It is false where the runtime ends.
+func (s *Sessions) begin() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closing {
+		return false
+	}
+	s.wg.Add(1)
+	return true
+}
+
+// attend sends what waits at a desk.
+func (s *Sessions) attend(path Path, d *desk) {
+	defer s.wg.Done()
+	var batch []reply
+	for {
+		s.strangersMu.Lock()
+		batch, d.queue = d.queue, batch[:0]
+		if len(batch) == 0 {
+			delete(s.strangers.desks, path)
+			s.strangersMu.Unlock()
+			return
+		}
+		s.strangersMu.Unlock()
+		ctx, cancel := context.WithTimeout(s.life, replyTime)
+		for _, one := range batch {
+			if s.o.Send(ctx, path, one.remote, one.frame) != nil {
+				break // the path is full or gone: so are these
+			}
+		}
+		cancel()
+		clear(batch)
+	}
+}

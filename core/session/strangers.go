@@ -1,0 +1,335 @@
+package session
+
+import (
+	"bytes"
+	"container/list"
+	"slices"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Strangers: remote runtimes that there is no session with, since they have not proven who they are, or nothing was said
+// with them for long. What comes from them is answered by the path that it came by. Of a handshake under way a small
+// record is kept for a moment, in a pool of its own; a session is made when it has ended. Where much is to be computed a
+// stranger first has to say a cookie back, of which nothing is kept at all.
+
+const (
+	maxPending  = 4096            // handshakes with strangers that are remembered
+	pendingTime = 5 * time.Second // and for how long
+)
+
+// pending is a handshake with a stranger.
+type pending struct {
+	remote message.URL
+	path   Path
+	local  *local
+	until  time.Duration
+	offer  *offer  // that we, the initiator, have begun
+	answer *answer // that we, the responder, have answered
+	at     *list.Element
+}
+
+// pool is the handshakes with strangers. When it is full the path that has most of them loses its oldest. The zero value
+// works; Sessions.strangersMu guards it.
+type pool struct {
+	by    map[message.URL][]*pending // at most maxAnswers of a runtime by one path
+	paths map[Path]*list.List        // of *pending, the oldest first; none is empty
+	count int                        // at most maxPending
+}
+
+func (p *pool) add(one *pending, now time.Duration) {
+	p.expire(now)
+	if p.by == nil {
+		p.by, p.paths = make(map[message.URL][]*pending), make(map[Path]*list.List)
+	}
+	same := 0
+	var oldest *pending
+	for _, other := range p.by[one.remote] {
+		if other.path == one.path {
+			if same++; oldest == nil {
+				oldest = other
+			}
+		}
+	}
+	if same >= maxAnswers {
+		p.remove(oldest)
+	}
+	if p.count >= maxPending {
+		p.evict()
+	}
+	if p.paths[one.path] == nil {
+		p.paths[one.path] = list.New()
+	}
+	one.until = now + pendingTime
+	one.at = p.paths[one.path].PushBack(one)
+	p.by[one.remote] = append(p.by[one.remote], one)
+	p.count++
+}
+
+func (p *pool) remove(one *pending) {
+	of := p.paths[one.path]
+	of.Remove(one.at)
+	if of.Len() == 0 {
+		delete(p.paths, one.path)
+	}
+	left := slices.DeleteFunc(p.by[one.remote], func(other *pending) bool { return other == one })
+	if len(left) == 0 {
+		delete(p.by, one.remote)
+	} else {
+		p.by[one.remote] = left
+	}
+	p.count--
+}
+
+// evict makes room for one.
+func (p *pool) evict() {
+	var most *list.List
+	for _, of := range p.paths {
+		if most == nil || of.Len() > most.Len() {
+			most = of
+		}
+	}
+	p.remove(most.Front().Value.(*pending))
+}
+
+// expire forgets handshakes that have not ended in time.
+func (p *pool) expire(now time.Duration) {
+	for _, of := range p.paths {
+		for e := of.Front(); e != nil && now >= e.Value.(*pending).until; e = of.Front() {
+			p.remove(e.Value.(*pending))
+		}
+	}
+}
+
+// of lists the handshakes with a runtime for which want is true.
+func (p *pool) of(remote message.URL, want func(*pending) bool) (list []*pending) {
+	for _, one := range p.by[remote] {
+		if want(one) {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// forget drops all handshakes with a runtime: one of them has ended.
+func (p *pool) forget(remote message.URL) {
+	for _, one := range slices.Clone(p.by[remote]) {
+		p.remove(one)
+	}
+}
+
+// strangers is what is kept because of them all.
+type strangers struct {
+	cookies   cookies
+	pool      pool
+	allowance allowance // what handshakes with them may cost
+	bins      bins
+	desks     map[Path]*desk // at most maxDesks
+}
+
+// loaded tells whether a stranger has to say a cookie before anything is computed or kept for it.
+func (st *strangers) loaded(at time.Time) bool {
+	return st.pool.count > maxPending/2 || st.allowance.busy(at)
+}
+
+// stranger takes a frame of a runtime that there is no session with.
+func (s *Sessions) stranger(remote message.URL, path Path, h head, frame []byte) {
+	c := &call{all: s, remote: remote, path: path, head: h, now: s.now(), local: s.current()}
+	if h.from == c.local.incarnation { // our own, reflected
+		return
+	}
+	step, m, cookie, ok := byte(stepAsk), []byte(nil), []byte(nil), true
+	if h.kind == hello {
+		if step, m, cookie, ok = uncover(frame[headSize:]); !ok {
+			return
+		}
+	}
+	initiator := s.self < remote
+	switch {
+	case h.kind != hello && !initiator: // of a session that is not here any more
+		c.reply(stepAsk, nil)
+	case step == stepAsk && initiator:
+		c.begin(cookie)
+	case step == stepFirst && !initiator:
+		c.answer(m, cookie)
+	case step == stepSecond && initiator:
+		c.second(m)
+	case step == stepThird && !initiator:
+		c.third(m)
+	case step == stepCookie && len(m) == cookieSize:
+		c.again(m)
+	}
+}
+
+// call is one frame of a stranger.
+type call struct {
+	all    *Sessions
+	remote message.URL
+	path   Path
+	head
+	now   time.Duration
+	local *local
+}
+
+func (c *call) reply(step byte, m []byte) {
+	c.all.reply(c.remote, c.path, head{kind: hello, from: c.local.incarnation, to: c.from}, append([]byte{step}, m...))
+}
+
+// welcome tells whether something may be computed and kept for a stranger that is to be answered. Under load it has to
+// have a cookie, and gets one else.
+func (c *call) welcome(cookie []byte) bool {
+	st, at := &c.all.strangers, c.all.epoch.Add(c.now)
+	c.all.strangersMu.Lock()
+	if st.loaded(at) && (cookie == nil || !st.cookies.good(cookie, c.remote, c.path, c.now)) {
+		fresh := st.cookies.of(c.remote, c.path, c.now)
+		c.all.strangersMu.Unlock()
+		c.reply(stepCookie, fresh)
+		return false
+	}
+	defer c.all.strangersMu.Unlock()
+	return st.bins.take(c.remote, at) && st.allowance.take(c.path.Stub, at)
+}
+
+// worth is welcome for what follows in a handshake that is in the pool.
+func (c *call) worth() bool {
+	st, at := &c.all.strangers, c.all.epoch.Add(c.now)
+	c.all.strangersMu.Lock()
+	defer c.all.strangersMu.Unlock()
+	return st.bins.take(c.remote, at) && st.allowance.take(c.path.Stub, at)
+}
+
+func (c *call) keep(one *pending) {
+	one.remote, one.path, one.local = c.remote, c.path, c.local
+	c.all.strangersMu.Lock()
+	c.all.strangers.pool.add(one, c.now)
+	c.all.strangersMu.Unlock()
+	c.all.sweepSoon()
+}
+
+func (c *call) known(want func(*pending) bool) []*pending {
+	c.all.strangersMu.Lock()
+	defer c.all.strangersMu.Unlock()
+	c.all.strangers.pool.expire(c.now)
+	return c.all.strangers.pool.of(c.remote, want)
+}
+
+// begin takes a responder's wish for a handshake.
+func (c *call) begin(cookie []byte) {
+	if before := c.known(func(p *pending) bool { return p.offer != nil && p.path == c.path }); len(before) > 0 {
+		c.local = before[0].local
+		c.reply(stepFirst, before[0].offer.first)
+		return
+	}
+	if !c.welcome(cookie) {
+		return
+	}
+	offer, err := c.local.offer(c.all.self, c.remote, newSecret())
+	if err != nil {
+		return // this runtime has no key: that was logged
+	}
+	c.keep(&pending{offer: offer})
+	c.reply(stepFirst, offer.first)
+}
+
+// answer takes the first message of a handshake.
+func (c *call) answer(m, cookie []byte) {
+	if len(m) < firstSize {
+		return
+	}
+	before := c.known(func(p *pending) bool { return p.answer != nil && p.path == c.path && bytes.Equal(p.answer.first, m) })
+	if len(before) > 0 {
+		c.local = before[0].local
+		c.reply(stepSecond, before[0].answer.second)
+		return
+	}
+	if !c.welcome(cookie) {
+		return
+	}
+	made, err := c.local.answer(c.all.self, c.remote, m, newSecret())
+	if err != nil || made.from != c.from {
+		return
+	}
+	c.keep(&pending{answer: made})
+	c.reply(stepSecond, made.second)
+}
+
+// second takes the second message, which ends the initiator's part.
+func (c *call) second(m []byte) {
+	for _, p := range c.known(func(p *pending) bool { return p.offer != nil && p.local.incarnation == c.to }) {
+		if len(m) < secondSize || !c.worth() {
+			return
+		}
+		got, err := p.offer.second(m)
+		if err == nil && got.incarnation == c.from && got.incarnation != p.local.incarnation {
+			c.all.admitted(c, p.local, got, false)
+			return
+		}
+		c.failed(err)
+	}
+}
+
+// third takes the third message, which ends the responder's part.
+func (c *call) third(m []byte) {
+	mine := c.known(func(p *pending) bool {
+		return p.answer != nil && p.local.incarnation == c.to && p.answer.from == c.from
+	})
+	for _, p := range mine {
+		if len(m) < thirdSize || !c.worth() {
+			return
+		}
+		got, err := p.answer.third(m)
+		if err == nil {
+			c.all.admitted(c, p.local, got, true)
+			return
+		}
+		c.failed(err)
+	}
+	if len(mine) == 0 { // its handshake is gone: it has to begin a new one
+		c.reply(stepAsk, nil)
+	}
+}
+
+// again takes the cookie of a stranger that is under load itself.
+func (c *call) again(cookie []byte) {
+	if c.all.self > c.remote {
+		c.all.reply(c.remote, c.path, head{kind: hello, from: c.local.incarnation, to: c.from}, cover(cookie, stepAsk, nil))
+		return
+	}
+	for _, p := range c.known(func(p *pending) bool { return p.offer != nil && p.path == c.path }) {
+		c.all.reply(c.remote, c.path, head{kind: hello, from: p.local.incarnation, to: c.from}, cover(cookie, stepFirst, p.offer.first))
+	}
+}
+
+// failed says why a handshake cannot be, where it is somebody's doing and not an accident.
+func (c *call) failed(err error) {
+	if e, ok := impostor(err); ok {
+		e.Remote, e.Path = c.remote, c.path
+		c.all.onceInAWhile(e)
+	}
+}
+
+// admitted makes the session with a stranger that has proven who it is.
+func (s *Sessions) admitted(c *call, l *local, got agreed, confirmed bool) {
+	s.strangersMu.Lock()
+	s.strangers.pool.forget(c.remote)
+	s.strangersMu.Unlock()
+	one := newSession(s, c.remote, l)
+	path, ok := s.o.Route(c.remote)
+	if !ok || path.IsZero() {
+		path = c.path
+	}
+	one.mu.Lock()
+	defer one.unlock()
+	if !s.enter(one, true) {
+		one.gone = true
+		return
+	}
+	one.cameBy(c.path)
+	one.switchTo(path, c.now)
+	one.adopt(got, confirmed, c.now)
+	if !confirmed {
+		one.helloWait, one.helloN = s.o.ProbeMin, 0
+		one.repeat(one.peer, c.now)
+	}
+}
