@@ -107,15 +107,16 @@ func TestCallersKeepNobodyOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		ready := make(chan struct{})
+		ready, over := make(chan struct{}), make(chan struct{})
 		go func() {
 			_ = c.Trace(ctx, false, func() { close(ready) }, func(trace.Event, uint64) {})
+			_ = c.Close() // else it connects again
+			close(over)
 			ended <- struct{}{}
 		}()
 		select {
 		case <-ready:
-		case <-ended:
-			ended <- struct{}{}
+		case <-over:
 		case <-ctx.Done():
 			t.Fatal("no trace")
 		}

@@ -66,6 +66,7 @@ func TestAnAnnouncementIsAClaim(t *testing.T) {
 		}
 
 		a.reg.Announced(w.ctx, b.url, []message.URL{carol}) // whom nobody here has heard of
+		wantCode(t, a.reg.Verify(w.ctx, b.url, carol), message.CodeForbidden)
 		if route, err := a.resolve(carol); err != nil || route.Remote != c.url {
 			t.Errorf("to carol: %+v, %v", route, err)
 		}
@@ -75,8 +76,16 @@ func TestAnAnnouncementIsAClaim(t *testing.T) {
 		wantCode(t, a.reg.Verify(w.ctx, b.url, carol), message.CodeForbidden)
 
 		a.reg.Announced(w.ctx, b.url, []message.URL{nobody})
-		settle(time.Second) // the Domain Registry has been asked
 		wantCode(t, a.reg.Verify(w.ctx, b.url, nobody), message.CodeForbidden)
+
+		// Where nobody can be asked the claim holds.
+		const late message.URL = "hyperty://example.com/late"
+		w.change(func() { w.down = true })
+		a.reg.Announced(w.ctx, b.url, []message.URL{late})
+		if err := a.reg.Verify(w.ctx, b.url, late); err != nil {
+			t.Errorf("while the node is away: %v", err)
+		}
+		w.change(func() { w.down = false })
 	})
 }
 

@@ -147,8 +147,11 @@ func (m *model) alone() {
 		}
 		sd.s.strangersMu.Unlock()
 	}
-	if !m.rules.restarts && m.crowd.told[Reset] > 0 {
-		m.t.Errorf("nobody has restarted, and %d times it was said", m.crowd.told[Reset])
+	m.mu.Lock()
+	resets := m.crowd.told[Reset]
+	m.mu.Unlock()
+	if !m.rules.restarts && resets > 0 {
+		m.t.Errorf("nobody has restarted, and %d times it was said", resets)
 	}
 }
 

@@ -50,9 +50,11 @@ func TestStrangersTakeNoPlace(t *testing.T) {
 		wantRun(t, p.delivered(), 1, 3)
 		time.Sleep(time.Minute)
 		for _, s := range []*Sessions{p.a, p.b} {
+			s.strangersMu.Lock()
 			if pool := &s.strangers.pool; pool.count != 0 || len(pool.by) != 0 || len(pool.paths) != 0 || len(s.strangers.desks) != 0 {
 				t.Errorf("%d handshakes and %d desks are left", pool.count, len(s.strangers.desks))
 			}
+			s.strangersMu.Unlock()
 		}
 	})
 }
