@@ -43,8 +43,11 @@ func (r *Registry) find(ctx context.Context, to message.URL, c cause) (*remote, 
 	}
 	// For whom it is has to be said here: the look-up itself is the Registry's own message. Why a node cannot be reached
 	// the look-up says.
-	if err := r.reserve(ctx, key.NodeDomain(), c); isCode(err, message.CodeTooMany) || ctx.Err() != nil {
+	if err := r.reserve(ctx, key.NodeDomain(), c); isCode(err, message.CodeTooMany) {
 		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	return r.lookUp(ctx, key, false)
 }
