@@ -51,14 +51,12 @@ func (n *Node) attach(c *conn) error {
 		old.kick(closeReplaced, "replaced by a newer connection of this runtime")
 	}
 	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
-		for _, u := range a.Addresses {
-			if err := n.want(c, u, allocated); err != nil {
-				return err
-			}
+		if err := n.want(c, a.Address, allocated); err != nil {
+			return err
 		}
 	}
 	for _, s := range n.subscriptions.find("r:" + string(c.runtime)) {
-		if err := n.want(c, s.Address, subscribed); err != nil {
+		if _, err := n.listen(c, s.Address); err != nil {
 			return err
 		}
 	}
@@ -139,11 +137,14 @@ func (n *Node) learn(c *conn, from message.URL) {
 	c.routes.mu.Lock()
 	known, count := c.routes.why[u] != 0, len(c.routes.why)
 	c.routes.mu.Unlock()
-	if known || count >= n.opts.Limits.Subscriptions || len(n.subscriptions.find("a:"+string(u))) > 0 {
+	if known || count >= n.opts.Limits.Subscriptions || n.subscriptions.count("a:"+string(u)) > 0 {
 		return
 	}
 	if err := n.want(c, u, learned); err != nil {
 		n.log.Warn("route not learned", "address", u, "error", err)
+	}
+	if !n.mayUse(c, u) { // given to another runtime meanwhile
+		n.unwant(c, u, learned)
 	}
 }
 

@@ -174,25 +174,27 @@ func (n *Node) openState(ctx context.Context) error {
 	defer cancel()
 	prefix := "protofly_" + hash(n.opts.Domain)[:10] + "_"
 	var err error
-	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms); err != nil {
+	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms, n.granted); err != nil {
 		return err
 	}
-	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms); err != nil {
+	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms, nil); err != nil {
 		return err
 	}
-	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms); err != nil {
+	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms, nil); err != nil {
 		return err
 	}
-	n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms)
-	return err
+	if n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms, nil); err != nil {
+		return err
+	}
+	return n.upgrade(ctx)
 }
 
-func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Duration, terms func(*T) []string) (*table[T], error) {
+func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Duration, terms func(*T) []string, put func(*T)) (*table[T], error) {
 	kv, err := n.backbone.bucket(ctx, name, n.opts, ttl)
 	if err != nil {
 		return nil, err
 	}
-	t := newTable(kv, name, terms)
+	t := newTable(kv, name, terms, put)
 	n.wg.Go(func() {
 		for n.ctx.Err() == nil {
 			if err := t.follow(n.ctx, n.backbone.life()); n.ctx.Err() == nil && err != nil {

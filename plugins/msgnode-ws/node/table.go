@@ -23,11 +23,13 @@ type table[T any] struct {
 	name  string
 	kv    jetstream.KeyValue
 	terms func(*T) []string // what a row can be found by
+	put   func(*T)          // told of each row that comes into the copy, before a write of it returns; nil: nobody
 	ready chan struct{}     // closed when the copy is complete
 
 	mu      sync.RWMutex
 	rows    map[string]row[T]
 	index   map[string]map[string]struct{} // term → keys
+	applied uint64                         // the latest revision in the copy, of whatever row
 	changed chan struct{}                  // closed and replaced at every change
 }
 
@@ -37,8 +39,8 @@ type row[T any] struct {
 	rev   uint64
 }
 
-func newTable[T any](kv jetstream.KeyValue, name string, terms func(*T) []string) *table[T] {
-	return &table[T]{name: name, kv: kv, terms: terms, ready: make(chan struct{}), rows: map[string]row[T]{},
+func newTable[T any](kv jetstream.KeyValue, name string, terms func(*T) []string, put func(*T)) *table[T] {
+	return &table[T]{name: name, kv: kv, terms: terms, put: put, ready: make(chan struct{}), rows: map[string]row[T]{},
 		index: map[string]map[string]struct{}{}, changed: make(chan struct{})}
 }
 
@@ -87,15 +89,26 @@ func (t *table[T]) apply(e jetstream.KeyValueEntry) {
 			value = nil // not ours: as if it were not there
 		}
 	}
+	if t.set(e.Key(), value, e.Revision()) && value != nil && t.put != nil {
+		t.put(value)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := e.Key()
-	if e.Revision() <= t.rows[key].rev {
-		return
+	t.applied = max(t.applied, e.Revision())
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// set replaces a row of the copy, unless it has that revision or a later one.
+func (t *table[T]) set(key string, value *T, revision uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if revision <= t.rows[key].rev {
+		return false
 	}
 	t.remove(key)
 	if value != nil {
-		t.rows[key] = row[T]{value, e.Revision()}
+		t.rows[key] = row[T]{value, revision}
 		for _, term := range t.terms(value) {
 			if t.index[term] == nil {
 				t.index[term] = map[string]struct{}{}
@@ -103,8 +116,7 @@ func (t *table[T]) apply(e jetstream.KeyValueEntry) {
 			t.index[term][key] = struct{}{}
 		}
 	}
-	close(t.changed)
-	t.changed = make(chan struct{})
+	return true
 }
 
 // drop removes the rows that are gone since an earlier follow.
@@ -208,13 +220,13 @@ func (t *table[T]) change(ctx context.Context, key string, f func(old *T) (*T, e
 	return errTaken
 }
 
-// await waits until the copy has a write with the revision, or a later one.
+// await waits until the copy has the write of a row with the revision, or a later write; gone: a write that removed it.
 func (t *table[T]) await(ctx context.Context, key string, rev uint64, gone bool) error {
 	for {
 		t.mu.RLock()
-		r, changed := t.rows[key], t.changed
+		there, applied, changed := t.rows[key].value != nil, t.applied, t.changed
 		t.mu.RUnlock()
-		if r.rev >= rev || gone && r.value == nil {
+		if !gone && applied >= rev || gone && !there {
 			return nil
 		}
 		select {
@@ -247,6 +259,21 @@ func (t *table[T]) refresh(ctx context.Context, key string, seen uint64) error {
 		case <-changed:
 		}
 	}
+}
+
+// catchUp reads one row from the bucket, waits until the copy has it, and returns it; nil where there is none.
+func (t *table[T]) catchUp(ctx context.Context, key string) (*T, error) {
+	e, err := t.kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err == nil {
+		err = t.await(ctx, key, e.Revision(), false)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.name, err)
+	}
+	return t.get(key), nil
 }
 
 func overtaken(err error) bool {

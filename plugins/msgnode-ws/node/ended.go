@@ -1,0 +1,73 @@
+package node
+
+import (
+	"context"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// What an address's owner alone may hear: the address itself, and where a reporter is asked to be observed.
+func ownersAlone(u message.URL) [2]message.URL {
+	return [2]message.URL{u.Canonical(), u.Canonical().Join("subscription")}
+}
+
+// endOthers ends what other runtimes had of an address before it was given to its owner: their subscriptions, and the
+// routes that were learned, at this node and at the others of the domain.
+func (n *Node) endOthers(ctx context.Context, a *allocation) {
+	n.endRoutes(a.Address, a.Runtime)
+	for _, u := range ownersAlone(a.Address) {
+		for key, s := range n.subscriptions.find("a:" + string(u)) {
+			if s.Runtime == a.Runtime {
+				continue
+			}
+			if err := n.forget(ctx, key); err != nil {
+				n.log.Warn("a subscription to an address that was given to another runtime stays in the state", "address", u, "error", err)
+			}
+		}
+	}
+}
+
+// endRoutes has no message for an address lead to others than its owner.
+func (n *Node) endRoutes(address, owner message.URL) {
+	for _, u := range ownersAlone(address) {
+		for _, c := range n.interests.of(n.subjects.address(u)) {
+			if c.whose() != owner {
+				n.unwant(c, u, allocated|subscribed|learned)
+			}
+		}
+	}
+}
+
+// listen has what is sent to u lead to c, where c may hear it: also where that changes at this moment.
+func (n *Node) listen(c *conn, u message.URL) (allowed bool, err error) {
+	if !n.mayListen(c, u) {
+		return false, nil
+	}
+	if err := n.want(c, u, subscribed); err != nil {
+		return false, err
+	}
+	if !n.mayListen(c, u) {
+		n.unwant(c, u, subscribed)
+		return false, nil
+	}
+	return true, nil
+}
+
+// granted is told of every allocation that comes into the copy of the state: also of those that another node wrote.
+func (n *Node) granted(a *allocation) {
+	if a.Address != "" {
+		n.endRoutes(a.Address, a.Runtime)
+	}
+}
+
+// justGranted tells whether u is allocated to c's runtime by what the state itself says: another node may have written
+// that a moment ago.
+func (n *Node) justGranted(c *conn, u message.URL) bool {
+	if n.opts.NATS == "" || u.IsRuntime() || u.IsBackEnd() || n.owner(u) != "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
+	defer cancel()
+	a, err := n.allocations.catchUp(ctx, addressKey(u.Base()))
+	return err == nil && a != nil && a.Runtime == c.runtime
+}
