@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -152,6 +153,21 @@ func (t *table[T]) get(key string) *T {
 	return t.rows[key].value
 }
 
+// some gives rows with the term, at most so many.
+func (t *table[T]) some(term string, limit int) []*T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	keys := t.index[term]
+	list := make([]*T, 0, min(limit, len(keys)))
+	for key := range keys {
+		if len(list) == limit {
+			break
+		}
+		list = append(list, t.rows[key].value)
+	}
+	return list
+}
+
 // find gives the rows with the term, by key.
 func (t *table[T]) find(term string) map[string]*T {
 	t.mu.RLock()
@@ -183,13 +199,19 @@ func (t *table[T]) each(f func(key string, value *T)) {
 	}
 }
 
+// staleRead is how long a server of a cluster is given to learn what another one has written.
+const staleRead = 20 * time.Millisecond
+
+// maxTries is how often a write is tried that others overtake.
+const maxTries = 16
+
 // errTaken is why change gave up: others kept changing the row.
 var errTaken = errors.New("the entry is being changed by others, try again")
 
 // change replaces the row with the key by what f makes of it: nil removes it, the same pointer leaves it. An error of f
 // is returned as it is.
 func (t *table[T]) change(ctx context.Context, key string, f func(old *T) (*T, error)) error {
-	for range 8 {
+	for range maxTries {
 		t.mu.RLock()
 		old := t.rows[key]
 		t.mu.RUnlock()
@@ -249,7 +271,9 @@ func (t *table[T]) refresh(ctx context.Context, key string, seen uint64) error {
 		e, err := t.kv.Get(ctx, key)
 		switch {
 		case errors.Is(err, jetstream.ErrKeyNotFound) && seen == 0, err == nil && e.Revision() == seen:
-			return nil // it was only for a moment
+			// It was only for a moment, or the server that answered is behind the one that refused the write.
+			wait(ctx, staleRead)
+			return ctx.Err()
 		case err != nil && !errors.Is(err, jetstream.ErrKeyNotFound):
 			return err
 		}
