@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -86,6 +87,10 @@ func (n *Node) readJSON(c *conn, f func(text []byte)) {
 				return
 			}
 			n.refuseText(c, text, message.CodeTooLarge, fmt.Sprintf("a message of %d bytes, at most %d are allowed", int64(len(text))+rest, message.MaxJSON))
+			continue
+		}
+		if !utf8.Valid(text) { // RFC 6455, section 8.1
+			c.kick(websocket.StatusInvalidFramePayloadData, "a text is UTF-8, this one is not")
 			continue
 		}
 		f(text)

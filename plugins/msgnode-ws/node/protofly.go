@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -135,6 +136,10 @@ func (n *Node) packet(r *run, packet []byte) error {
 			m, err := wire.ParseMessage(body)
 			if err != nil {
 				r.c.notice(message.CodeBadRequest, err.Error())
+				continue
+			}
+			if !utf8.Valid(m.Body) { // its receiver may get it as text
+				n.refuse(r.c, m, refuse(message.CodeBadRequest, "the body is JSON, which is UTF-8; this one is not"))
 				continue
 			}
 			n.handle(r.c, m)
