@@ -61,7 +61,8 @@ func (n *Node) attach(c *conn) error {
 		}
 	}
 	// Connections of this runtime at other nodes of the domain.
-	return n.backbone.messages.Publish(n.subjects.presence(c.runtime), []byte(c.stamp))
+	presence := n.subjects.presence(c.runtime)
+	return n.backbone.messages.Publish(presence, n.seal.sign(presence, []byte(c.stamp)))
 }
 
 // detach undoes attach. Subscriptions stay in the state for the grace period.
@@ -155,6 +156,7 @@ func (n *Node) elsewhere(ctx context.Context, runtime message.URL) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	_, err := n.backbone.messages.RequestWithContext(ctx, n.subjects.presence(runtime), nil)
-	return !isNobody(err)
+	presence := n.subjects.presence(runtime)
+	_, err := n.backbone.messages.RequestWithContext(ctx, presence, n.seal.sign(presence, nil))
+	return !isNobody(err) // a forged answer could only say the same as none
 }

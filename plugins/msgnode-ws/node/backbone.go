@@ -40,10 +40,14 @@ const (
 )
 
 // startBackbone starts or reaches NATS. slow is called with a subscription that lost messages.
-func startBackbone(o Options, slow func(*nats.Subscription)) (*backbone, error) {
+func startBackbone(o Options, s subjects, slow func(*nats.Subscription)) (*backbone, error) {
 	b := &backbone{renewed: make(chan struct{})}
 	url := o.NATS
-	var extra []nats.Option
+	// Answers come under the domain's own subjects: other clients of the account need no right to hear them.
+	extra := []nats.Option{nats.CustomInboxPrefix(s.inboxes())}
+	if o.NATSCredentials != "" {
+		extra = append(extra, nats.UserCredentials(o.NATSCredentials))
+	}
 	if url == "" {
 		if err := b.embed(o); err != nil {
 			return nil, err
@@ -84,7 +88,7 @@ func startBackbone(o Options, slow func(*nats.Subscription)) (*backbone, error) 
 	}
 	if err != nil {
 		b.close()
-		return nil, fmt.Errorf("message node: connect to NATS %s: %w", o.NATS, err)
+		return nil, fmt.Errorf("message node: connect to NATS at %s: %w", natsHosts(o.NATS), hideUserinfo(err, o.NATS))
 	}
 	return b, nil
 }

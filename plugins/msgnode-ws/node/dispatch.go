@@ -20,29 +20,44 @@ func (n *Node) dispatch() {
 		case <-n.ctx.Done():
 			return
 		case m := <-n.interests.in:
+			if strings.HasPrefix(m.Subject, unanswered) {
+				if m.Header.Get("Status") == noResponders && len(m.Data) == 0 {
+					n.nobody(m.Subject[len(unanswered):])
+				}
+				continue
+			}
+			data, err := n.seal.open(m.Subject, m.Data)
+			if err != nil {
+				n.strange.Add(1)
+				n.log.Warn("a message at NATS was not taken", "reason", err, "subject", m.Subject)
+				continue
+			}
 			switch {
-			case strings.HasPrefix(m.Subject, unanswered):
-				n.nobody(m.Subject[len(unanswered):])
 			case strings.HasPrefix(m.Subject, presence):
-				n.presence(m)
+				n.presence(m, data)
+			case len(data) > 0 && wire.Kind(data[0]) == kindGranted:
+				n.taken(m.Subject, data)
 			default:
 				for _, c := range n.interests.of(m.Subject) {
-					c.send(m.Data)
+					c.send(data)
 				}
 			}
 		}
 	}
 }
 
+// noResponders is the status with which NATS says that nobody wanted a message.
+const noResponders = "503"
+
 // presence answers the question whether a runtime is connected (an empty message), and closes connections that a newer
 // one has replaced, here or at another node of the domain (the message is the newer one's stamp).
-func (n *Node) presence(m *nats.Msg) {
-	if len(m.Data) == 0 {
+func (n *Node) presence(m *nats.Msg, stamp []byte) {
+	if len(stamp) == 0 {
 		_ = m.Respond([]byte("here")) // unheard, the other node asks again
 		return
 	}
 	for _, c := range n.interests.of(m.Subject) {
-		if string(m.Data) > c.stamp {
+		if string(stamp) > c.stamp {
 			c.kick(closeReplaced, "replaced by a newer connection of this runtime")
 		}
 	}

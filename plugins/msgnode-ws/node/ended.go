@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -11,10 +13,44 @@ func ownersAlone(u message.URL) [2]message.URL {
 	return [2]message.URL{u.Canonical(), u.Canonical().Join("subscription")}
 }
 
+// kindGranted is a frame that one node sends the others on an address's subject, before its owner is told that it has the
+// address: from here on only the runtime that the body names may hear what comes there. So it ends before what is then
+// sent to the owner, however far another node's copy of the state is behind.
+const kindGranted wire.Kind = 0xfe
+
+// taken ends others' routes on the word of another node.
+func (n *Node) taken(subject string, frame []byte) {
+	_, owner, _, err := wire.Next(frame)
+	if err != nil {
+		return
+	}
+	for _, c := range n.interests.of(subject) {
+		if c.whose() != message.URL(owner) {
+			n.unwantSubject(c, subject)
+		}
+	}
+}
+
+// unwantSubject is unwant where only the subject of the address is known.
+func (n *Node) unwantSubject(c *conn, subject string) {
+	c.routes.mu.Lock()
+	defer c.routes.mu.Unlock()
+	for u := range c.routes.why {
+		if n.subjects.address(u) == subject {
+			delete(c.routes.why, u)
+			n.interests.remove(subject, c)
+			return
+		}
+	}
+}
+
 // endOthers ends what other runtimes had of an address before it was given to its owner: their subscriptions, and the
 // routes that were learned, at this node and at the others of the domain.
 func (n *Node) endOthers(ctx context.Context, a *allocation) {
 	n.endRoutes(a.Address, a.Runtime)
+	if a.Wished && n.opts.NATS != "" { // nobody can have known an address that is random
+		n.tellOthers(a)
+	}
 	for _, u := range ownersAlone(a.Address) {
 		for key, s := range n.subscriptions.find("a:" + string(u)) {
 			if s.Runtime == a.Runtime {
@@ -24,6 +60,19 @@ func (n *Node) endOthers(ctx context.Context, a *allocation) {
 				n.log.Warn("a subscription to an address that was given to another runtime stays in the state", "address", u, "error", err)
 			}
 		}
+	}
+}
+
+// tellOthers has the other nodes end their routes now. Unheard, they do it when the allocation reaches their copies.
+func (n *Node) tellOthers(a *allocation) {
+	var err error
+	for _, u := range ownersAlone(a.Address) {
+		subject := n.subjects.address(u)
+		frame := wire.Append(nil, kindGranted, []byte(a.Runtime))
+		err = errors.Join(err, n.backbone.messages.Publish(subject, n.seal.sign(subject, frame)))
+	}
+	if err = errors.Join(err, n.backbone.messages.FlushTimeout(n.opts.Times.State)); err != nil {
+		n.log.Warn("other nodes were not told of an allocation", "address", a.Address, "error", err)
 	}
 }
 

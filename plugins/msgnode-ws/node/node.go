@@ -29,6 +29,7 @@ type Node struct {
 	unlock   func() // the data folder
 
 	backbone  *backbone
+	seal      *seal // of what nodes send each other; nil with an embedded NATS
 	interests *interests
 
 	allocations   *table[allocation]
@@ -40,6 +41,7 @@ type Node struct {
 	cancel               context.CancelFunc
 	wg                   sync.WaitGroup // dispatcher, sweeper, followers
 	lastConn, lastNotice atomic.Uint64
+	strange              atomic.Uint64 // messages at NATS that no node of the domain sent, or too late
 
 	mu       sync.Mutex
 	closing  bool
@@ -90,7 +92,12 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 	if n.listener, err = net.Listen("tcp", o.Listen); err != nil {
 		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
 	}
-	if n.backbone, err = startBackbone(o, n.overrun); err != nil {
+	if o.NATS != "" {
+		if n.seal, err = newSeal(o.NATSSecret, o.Domain); err != nil {
+			return nil, err
+		}
+	}
+	if n.backbone, err = startBackbone(o, n.subjects, n.overrun); err != nil {
 		return nil, err
 	}
 	n.interests = newInterests(n.backbone.messages)

@@ -109,7 +109,9 @@ func (r *run) publish() error {
 	if r.to == nil {
 		return nil
 	}
-	err := r.c.node.backbone.messages.PublishRequest(r.to.subject, r.to.reply, r.data)
+	n := r.c.node
+	r.data = n.seal.sign(r.to.subject, r.data)
+	err := n.backbone.messages.PublishRequest(r.to.subject, r.to.reply, r.data)
 	if err != nil {
 		r.c.send(wire.AppendUnreachable(nil, r.to.url))
 	}

@@ -85,7 +85,7 @@ func backEnd(to message.URL) (element, path string) {
 // route publishes m for whoever wants it.
 func (n *Node) route(c *conn, m message.Message) {
 	subject := n.subjectOf(m.To)
-	frame := wire.AppendMessage(nil, &m)
+	frame := n.seal.sign(subject, wire.AppendMessage(nil, &m))
 	var err error
 	if m.Type == message.Response || publication(m.To) {
 		err = n.backbone.messages.Publish(subject, frame)
@@ -100,7 +100,8 @@ func (n *Node) route(c *conn, m message.Message) {
 
 // publish is route for a message that the node made.
 func (n *Node) publish(m message.Message) {
-	if err := n.backbone.messages.Publish(n.subjectOf(m.To), wire.AppendMessage(nil, &m)); err != nil {
+	subject := n.subjectOf(m.To)
+	if err := n.backbone.messages.Publish(subject, n.seal.sign(subject, wire.AppendMessage(nil, &m))); err != nil {
 		n.log.Warn("notice not sent", "to", m.To, "error", err)
 	}
 }
