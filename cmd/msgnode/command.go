@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -142,14 +141,4 @@ func certificate(cert, key string) (*tls.Config, error) {
 		return nil, fmt.Errorf("tls: %s, %s: %w", cert, key, err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
-}
-
-// hidden is a URL without the password in it.
-func hidden(url string) string {
-	scheme, rest, ok := strings.Cut(url, "://")
-	at := strings.LastIndex(rest, "@")
-	if !ok || at < 0 {
-		return url
-	}
-	return scheme + "://…hidden…" + rest[at:]
 }

@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
@@ -339,4 +342,10 @@ func eventually(t testing.TB, what string, f func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// logTo is a log that a test reads after the node has stopped.
+func logTo(t testing.TB, b *strings.Builder) hclog.Logger {
+	t.Helper()
+	return hclog.New(&hclog.LoggerOptions{Name: "node", Level: hclog.Info, Output: b, Mutex: &sync.Mutex{}})
 }

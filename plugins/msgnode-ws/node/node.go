@@ -93,7 +93,7 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
 	}
 	if o.NATS != "" {
-		if n.seal, err = newSeal(o.NATSSecret, o.Domain); err != nil {
+		if n.seal, err = newSeal(o.NATSKey, o.Domain); err != nil {
 			return nil, err
 		}
 	}
@@ -179,7 +179,7 @@ func (n *Node) Close() {
 func (n *Node) openState(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	prefix := "protofly_" + hash(n.opts.Domain)[:10] + "_"
+	prefix := bucketPrefix(n.opts.Domain)
 	var err error
 	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms, n.granted); err != nil {
 		return err

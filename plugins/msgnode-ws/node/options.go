@@ -30,9 +30,9 @@ type Options struct {
 	// NATS is the URL of an external NATS cluster with JetStream, which then holds the state instead of Data. Nodes of
 	// one domain at one cluster are one Message Node.
 	NATS string
-	// NATSSecret is what the nodes of the domain share, 32 random bytes or more: by it they know each other's messages
+	// NATSKey is what the nodes of the domain share, 32 random bytes or more: by it they know each other's messages
 	// at NATS. It must be set where NATS is.
-	NATSSecret []byte
+	NATSKey []byte
 	// NATSCredentials is the file with the node's NATS user (JWT and key), where NATS asks for one.
 	NATSCredentials string
 	// Replicas is how many servers of an external cluster keep each piece of state; default 1.
@@ -143,9 +143,9 @@ func (o Options) Check() error {
 		if err := checkNATS(o.NATS); err != nil {
 			errs = append(errs, err)
 		}
-		if len(o.NATSSecret) < minSecret {
+		if len(o.NATSKey) < minSecret {
 			bad("nats: the nodes of a domain share a secret, by which they know each other's messages from those of other clients: "+
-				"set nats_secret_file to a file with %d random characters or more, the same for each node", minSecret)
+				"set nats_key_file to a file with %d random characters or more, the same for each node", minSecret)
 		}
 	}
 	host, _, err := net.SplitHostPort(o.Listen)

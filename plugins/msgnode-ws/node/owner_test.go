@@ -64,8 +64,8 @@ func TestOneOwnerInACluster(t *testing.T) {
 	servers := replicated(t)
 	times := Times{State: patience}
 	limits := Limits{Writes: 10_000}
-	nodes := []*running{start(t, Options{NATSSecret: testSecret, NATS: servers[0].ClientURL(), Replicas: 3, Times: times, Limits: limits, Legacy: true}),
-		start(t, Options{NATSSecret: testSecret, NATS: servers[1].ClientURL(), Replicas: 3, Times: times, Limits: limits, Legacy: true})}
+	nodes := []*running{start(t, Options{NATSKey: testSecret, NATS: servers[0].ClientURL(), Replicas: 3, Times: times, Limits: limits, Legacy: true}),
+		start(t, Options{NATSKey: testSecret, NATS: servers[1].ClientURL(), Replicas: 3, Times: times, Limits: limits, Legacy: true})}
 	const runtimes, names = 6, 8
 	clients := make([]*client, runtimes)
 	for i := range clients {
