@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats-server/v2/conf"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node"
 )
 
 func write(t *testing.T, text string, mode os.FileMode) string {
@@ -63,5 +67,27 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 				t.Errorf("want %q and no secret in\n%s", c.want, out)
 			}
 		})
+	}
+}
+
+// What nats-permissions prints is what a NATS server's configuration takes.
+func TestPermissionsAreConfiguration(t *testing.T) {
+	out, err := program(t, "nats-permissions", "--domain", "example.com").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := conf.Parse(string(out))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	publish, subscribe := node.Permissions("example.com")
+	allowed := parsed["permissions"].(map[string]any)
+	for name, want := range map[string][]string{"publish": publish, "subscribe": subscribe} {
+		if got := allowed[name].(map[string]any)["allow"].([]any); len(got) != len(want) || got[0] != want[0] || got[len(got)-1] != want[len(want)-1] {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if out, err := program(t, "nats-permissions", "--domain", "no domain").CombinedOutput(); err == nil || !strings.Contains(string(out), "domain") {
+		t.Errorf("%v %s", err, out)
 	}
 }

@@ -25,6 +25,7 @@ type backbone struct {
 	state    *nats.Conn
 	js       jetstream.JetStream
 
+	denied   atomic.Pointer[string] // what NATS did not permit last
 	jsConfig *server.JetStreamConfig
 	log      natsLog
 
@@ -34,7 +35,8 @@ type backbone struct {
 
 const (
 	natsStart = 15 * time.Second
-	markerTTL = time.Minute // how long a deleted row leaves a mark
+	bucketTry = 3 * time.Second // for one try to open a table
+	markerTTL = time.Minute     // how long a deleted row leaves a mark
 	// maxNATSPayload is the largest payload that the node publishes, with room to spare.
 	maxNATSPayload = 2 << 20
 )
@@ -60,6 +62,10 @@ func startBackbone(o Options, s subjects, slow func(*nats.Subscription)) (*backb
 			nats.ReconnectBufSize(-1), // no silent buffer: a publish that cannot be sent is an error
 			nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 				o.Log.Warn("NATS", "error", err)
+				if errors.Is(err, nats.ErrPermissionViolation) {
+					why := err.Error()
+					b.denied.Store(&why)
+				}
 				if sub != nil && errors.Is(err, nats.ErrSlowConsumer) {
 					slow(sub)
 				}
@@ -182,15 +188,32 @@ func (b *backbone) close() {
 
 // bucket opens a KV bucket, or makes it.
 func (b *backbone) bucket(ctx context.Context, name string, o Options, ttl time.Duration) (jetstream.KeyValue, error) {
-	kv, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	config := jetstream.KeyValueConfig{
 		Bucket: name, History: 1, Storage: jetstream.FileStorage, MaxValueSize: maxRow + 4096, Replicas: o.Replicas, TTL: ttl,
 		// Deleted keys leave nothing behind after a while: addresses come and go for years.
 		LimitMarkerTTL: markerTTL,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("message node: state %s: %w", name, err)
 	}
-	return kv, nil
+	for {
+		try, cancel := context.WithTimeout(ctx, bucketTry)
+		kv, err := b.js.CreateOrUpdateKeyValue(try, config)
+		cancel()
+		if err == nil {
+			return kv, nil
+		}
+		if why := b.denied.Load(); why != nil {
+			return nil, fmt.Errorf("message node: state %s: %s; NATS.md lists the permissions that the node's user needs (%w)", name, *why, err)
+		}
+		if ctx.Err() != nil || !notYet(err) {
+			return nil, fmt.Errorf("message node: state %s: %w", name, err)
+		}
+		wait(ctx, 200*time.Millisecond)
+	}
+}
+
+// notYet tells whether an error may be that of a cluster which is choosing its leader.
+func notYet(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &api) && api.Code == 503
 }
 
 // natsLog gives the embedded server's log to ours. What it calls notices is detail for us.

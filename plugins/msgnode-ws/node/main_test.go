@@ -7,8 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -345,7 +345,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 }
 
 // logTo is a log that a test reads after the node has stopped.
-func logTo(t testing.TB, b *strings.Builder) hclog.Logger {
+func logTo(t testing.TB, b io.Writer) hclog.Logger {
 	t.Helper()
 	return hclog.New(&hclog.LoggerOptions{Name: "node", Level: hclog.Info, Output: b, Mutex: &sync.Mutex{}})
 }

@@ -9,7 +9,7 @@ func bucketPrefix(domain string) string { return "protofly_" + hash(domain)[:10]
 // that its user there has to be allowed. NATS.md says what they are for.
 func Permissions(domain string) (publish, subscribe []string) {
 	own := newSubjects(domain).prefix + ".>"
-	publish, subscribe = []string{own}, []string{own}
+	publish, subscribe = []string{own, "$JS.API.INFO"}, []string{own}
 	for _, name := range buckets {
 		bucket := bucketPrefix(domain) + name
 		stream := "KV_" + bucket
