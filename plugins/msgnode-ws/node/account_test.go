@@ -233,10 +233,8 @@ func TestForgedAtNATS(t *testing.T) {
 
 // An allocation at one node ends what others heard at another one, before the owner is told that it has the address.
 func TestAllocationEndsOthersSubscriptionsElsewhere(t *testing.T) {
-	servers := replicated(t)
-	times := Times{State: patience}
-	one := start(t, Options{NATS: servers[0].ClientURL(), NATSKey: testSecret, Replicas: 3, Times: times, Legacy: true})
-	two := start(t, Options{NATS: servers[1].ClientURL(), NATSKey: testSecret, Replicas: 3, Times: times, Legacy: true})
+	url := cluster(t, t.TempDir(), 0).ClientURL()
+	one, two := start(t, Options{NATS: url, NATSKey: testSecret, Legacy: true}), start(t, Options{NATS: url, NATSKey: testSecret, Legacy: true})
 	eve, alice, bob := one.plain(t, rEve), one.join(t, 1), two.join(t, 2)
 	for i := range 10 {
 		u := message.URL(fmt.Sprintf("hyperty://example.com/bob-%d", i))
