@@ -245,3 +245,30 @@ func TestAllocationEndsOthersSubscriptionsElsewhere(t *testing.T) {
 		overheard(t, alice, bob, eve, u.Join("subscription"))
 	}
 }
+
+// A runtime that connects where the copy of the state is behind gets what it has as soon as the copy knows.
+func TestStateThatComesAfterItsRuntime(t *testing.T) {
+	n := start(t, Options{})
+	alice, bob := n.join(t, 1), n.join(t, 2)
+	const u message.URL = "comm://example.com/room"
+	s := &subscription{Runtime: alice.runtime, Address: u.Join("changes")}
+	for key, v := range map[string]any{addressKey(u): allocation{Runtime: bob.runtime, Address: u}} {
+		if _, err := n.allocations.kv.Put(t.Context(), key, message.Encode(v)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := n.subscriptions.kv.Put(t.Context(), subscriptionKey(alice.runtime, s.Address), message.Encode(s)); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []message.URL{u, s.Address} {
+		eventually(t, "a route to "+string(to), func() bool { return len(n.interests.of(n.subjects.address(to))) == 1 })
+	}
+	alice.send(message.Message{ID: message.NumberID(1), Type: message.Create, From: alice.runtime, To: u})
+	if m := bob.message(); m.To != u {
+		t.Errorf("%+v", m)
+	}
+	bob.send(message.Message{ID: message.NumberID(1), Type: message.Update, From: u, To: s.Address})
+	if m := alice.message(); m.To != s.Address {
+		t.Errorf("%+v", m)
+	}
+}

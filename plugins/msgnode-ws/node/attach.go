@@ -11,8 +11,9 @@ import (
 
 // routes are the addresses that lead to a connection, besides those under its runtime's URL.
 type routes struct {
-	mu  sync.Mutex
-	why map[message.URL]reason // by canonical address
+	mu    sync.Mutex
+	why   map[message.URL]reason // by canonical address
+	ended bool                   // the connection is detached, nothing leads to it any more
 }
 
 // reason is why an address leads to a connection; there may be several.
@@ -86,7 +87,7 @@ func (n *Node) detach(c *conn) {
 	for u := range c.routes.why {
 		n.interests.remove(n.subjects.address(u), c)
 	}
-	c.routes.why = nil
+	c.routes.why, c.routes.ended = nil, true
 }
 
 // want has messages for u lead to c. It returns when they do.
@@ -97,6 +98,9 @@ func (n *Node) want(c *conn, u message.URL, why reason) error {
 	u = u.Canonical()
 	c.routes.mu.Lock()
 	defer c.routes.mu.Unlock()
+	if c.routes.ended {
+		return nil
+	}
 	if c.routes.why == nil {
 		c.routes.why = map[message.URL]reason{}
 	}

@@ -102,11 +102,34 @@ func (n *Node) listen(c *conn, u message.URL) (allowed bool, err error) {
 	return true, nil
 }
 
-// granted is told of every allocation that comes into the copy of the state: also of those that another node wrote.
+// granted is told of every allocation that comes into the copy of the state: also of those that another node wrote, a
+// moment before or after the owner has connected here.
 func (n *Node) granted(a *allocation) {
-	if a.Address != "" {
-		n.endRoutes(a.Address, a.Runtime)
+	if a.Address == "" {
+		return
 	}
+	n.endRoutes(a.Address, a.Runtime)
+	if c := n.connectionOf(a.Runtime); c != nil {
+		if err := n.want(c, a.Address, allocated); err != nil {
+			n.log.Warn("an allocated address is not routed", "address", a.Address, "error", err)
+		}
+	}
+}
+
+// noted is told of every subscription that comes into the copy of the state, as granted is of allocations.
+func (n *Node) noted(s *subscription) {
+	if c := n.connectionOf(s.Runtime); c != nil {
+		if _, err := n.listen(c, s.Address); err != nil {
+			n.log.Warn("a subscription is not routed", "address", s.Address, "error", err)
+		}
+	}
+}
+
+// connectionOf is the newest connection of a runtime at this node, or nil.
+func (n *Node) connectionOf(runtime message.URL) *conn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.runtimes[runtime]
 }
 
 // justGranted tells whether u is allocated to c's runtime by what the state itself says: another node may have written

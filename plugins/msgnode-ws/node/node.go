@@ -184,7 +184,7 @@ func (n *Node) openState(ctx context.Context) error {
 	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms, n.granted); err != nil {
 		return err
 	}
-	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms, nil); err != nil {
+	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms, n.noted); err != nil {
 		return err
 	}
 	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms, nil); err != nil {
