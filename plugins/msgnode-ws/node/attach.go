@@ -63,7 +63,10 @@ func (n *Node) attach(c *conn) error {
 	}
 	// Connections of this runtime at other nodes of the domain.
 	presence := n.subjects.presence(c.runtime)
-	return n.backbone.messages.Publish(presence, n.seal.sign(presence, []byte(c.stamp)))
+	if err := n.backbone.messages.Publish(presence, n.seal.sign(presence, []byte(c.stamp))); err != nil || n.opts.NATS == "" {
+		return err
+	}
+	return n.backbone.messages.FlushTimeout(n.opts.Times.State) // others publish on connections of their own
 }
 
 // detach undoes attach. Subscriptions stay in the state for the grace period.

@@ -14,7 +14,7 @@ import (
 )
 
 // cluster is an external NATS server with JetStream; port 0: any.
-func cluster(t *testing.T, folder string, port int) *server.Server {
+func cluster(t testing.TB, folder string, port int) *server.Server {
 	t.Helper()
 	if port == 0 {
 		port = server.RANDOM_PORT
