@@ -168,3 +168,27 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// Lists are refused at their bounds, not when they have been read.
+func TestListsHaveBounds(t *testing.T) {
+	for text, want := range map[string]bool{
+		`[` + strings.Repeat(`"",`, maxNames-1) + `""]`: true,
+		`[` + strings.Repeat(`"",`, maxNames) + `""]`:   false,
+		`[` + strings.Repeat(`[],`, maxLists-2) + `[]]`: true,
+		`[` + strings.Repeat(`[],`, maxLists) + `[]]`:   false,
+		`[[[["x"]]]]`:   true,
+		`[[[[["x"]]]]]`: false,
+		`[{"x":1}]`:     false,
+		`[1]`:           false,
+	} {
+		var l names
+		if err := l.UnmarshalJSON([]byte(text)); (err == nil) != want {
+			t.Errorf("%.40s of %d bytes: %v", text, len(text), err)
+		}
+	}
+	n, c := still(binary)
+	body := `{"resource":["comm://example.com/a","comm://example.com/b"],"childrenResources":"` + strings.Repeat("x", 500_000) + `"}`
+	if used := spent(func() { n.subscribedAddresses(c, message.Message{Type: message.Subscribe, Body: []byte(body)}) }); used > 4*500_000 {
+		t.Errorf("a long name cost %d", used)
+	}
+}
