@@ -64,3 +64,33 @@ func BenchmarkFanOut(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRelayBetweenNodes is BenchmarkRelay between two nodes at an external NATS, whose frames are authenticated.
+func BenchmarkRelayBetweenNodes(b *testing.B) {
+	url := cluster(b, b.TempDir(), 0).ClientURL()
+	one, two := start(b, Options{NATS: url, NATSKey: testSecret}), start(b, Options{NATS: url, NATSKey: testSecret})
+	alice, bob := one.join(b, 1), two.join(b, 2)
+	const batch, size = 64, 1024
+	payloads := make([][]byte, batch)
+	for i := range payloads {
+		payloads[i] = bytes.Repeat([]byte("x"), size)
+	}
+	packet := wire.AppendData(nil, bob.runtime, payloads...)
+	window := make(chan struct{}, 8)
+	b.SetBytes(size)
+	b.ReportAllocs()
+	b.ResetTimer()
+	go func() {
+		for i := 0; i < b.N; i += batch {
+			window <- struct{}{}
+			alice.write(packet)
+		}
+	}()
+	for i := 0; i < b.N; i += batch {
+		if kind, _ := bob.frame(); kind != wire.KindData {
+			b.Error("got frame", kind)
+			return
+		}
+		<-window
+	}
+}

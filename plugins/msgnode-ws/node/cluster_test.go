@@ -14,7 +14,7 @@ import (
 )
 
 // cluster is an external NATS server with JetStream; port 0: any.
-func cluster(t *testing.T, folder string, port int) *server.Server {
+func cluster(t testing.TB, folder string, port int) *server.Server {
 	t.Helper()
 	if port == 0 {
 		port = server.RANDOM_PORT
@@ -36,7 +36,7 @@ func cluster(t *testing.T, folder string, port int) *server.Server {
 func TestNodesAtOneCluster(t *testing.T) {
 	nats := cluster(t, t.TempDir(), 0)
 	times := Times{Sweep: 50 * time.Millisecond, Grace: 300 * time.Millisecond}
-	one, two := start(t, Options{NATS: nats.ClientURL(), Times: times}), start(t, Options{NATS: nats.ClientURL(), Times: times})
+	one, two := start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: times}), start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: times})
 	alice, bob := one.join(t, 1), two.join(t, 2)
 
 	// A wished identifier is granted once, wherever it is wished.
@@ -107,7 +107,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 func TestClusterGoesAndComes(t *testing.T) {
 	folder := t.TempDir()
 	nats := cluster(t, folder, 0)
-	n := start(t, Options{NATS: nats.ClientURL(), Times: Times{State: 3 * time.Second}})
+	n := start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: Times{State: 3 * time.Second}})
 	alice := n.join(t, 1)
 	u := alice.allocate(`{"value":{"identifier":"alice"}}`)[0]
 	port := nats.Addr().String()[strings.LastIndex(nats.Addr().String(), ":")+1:]

@@ -92,12 +92,16 @@ func (n *Node) afford(c *conn, term string, all bool) *refusal {
 	return n.charge(c, count/16+int(bytes/4096)) // lists in it are looked at
 }
 
+// rowPrice is what each row costs that a request writes: of what takes longest, the disk, a cheap one.
+const rowPrice = 5
+
 // price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, five for a
-// change, more for a long text, and more where a runtime has much that is to be looked through. Reads that find many pay for that on top.
-func (n *Node) price(c *conn, m *message.Message) int {
+// change, and more for a long text. Reads that find many, changes of many rows and what looks through all that a runtime
+// has pay for that on top.
+func price(m *message.Message) int {
 	cost := 1 + len(m.Body)/1024
 	if m.Type != message.Read {
-		cost += 4 + n.allocations.count("r:"+string(c.runtime))/128
+		cost += rowPrice - 1
 	}
 	return cost
 }
