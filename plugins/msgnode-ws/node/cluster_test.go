@@ -134,3 +134,46 @@ func TestClusterGoesAndComes(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// Data between runtimes at two nodes: what a stranger sends is bounded, and an answer that came from the other node lets the
+// one who was answered go on.
+func TestAnswersFromAnotherNode(t *testing.T) {
+	o := Options{NATSKey: testSecret, NATS: cluster(t, t.TempDir(), 0).ClientURL()}
+	one, two := start(t, o), start(t, o)
+	alice, carol, bob := one.join(t, 1), one.join(t, 3), two.join(t, 2)
+	const many = 4 * strangeFrames
+	for range many {
+		carol.write(wire.AppendData(nil, bob.runtime, []byte("carol")))
+	}
+	carol.write(wire.AppendData(nil, alice.runtime, []byte("over"))) // behind all of it
+	alice.data()
+	alice.write(wire.AppendData(nil, bob.runtime, []byte("end")))
+	strange := 0
+	for from := message.URL(""); from != alice.runtime; {
+		var list []string
+		if from, list = bob.data(); from == carol.runtime {
+			strange += len(list)
+		}
+	}
+	if strange < strangeFrames || strange > 2*strangeFrames {
+		t.Errorf("%d frames of a stranger came", strange)
+	}
+	for round := range 2 {
+		bob.write(wire.AppendData(nil, alice.runtime, []byte("go on")))
+		if from, _ := alice.data(); from != bob.runtime {
+			t.Fatalf("from %s", from)
+		}
+		for i := range many {
+			alice.write(wire.AppendData(nil, bob.runtime, []byte(fmt.Sprint(i))))
+		}
+		for i := 0; i < many; {
+			_, list := bob.data()
+			for _, p := range list {
+				if p != fmt.Sprint(i) {
+					t.Fatalf("round %d: %q, want %d", round, p, i)
+				}
+				i++
+			}
+		}
+	}
+}

@@ -273,7 +273,7 @@ func (n *Node) writable(c *conn, runtime message.URL, rows int) *refusal {
 		return tryAgain(wait, "too many changes: at most %d a second", n.opts.Limits.Writes)
 	}
 	if rows > 1 {
-		return n.charge(c, rowPrice*(rows-1))
+		return n.charge(c, min(rowPrice*(rows-1), n.rates.largest))
 	}
 	return nil
 }

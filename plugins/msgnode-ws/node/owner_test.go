@@ -218,8 +218,8 @@ func TestAllocationsOfAnEarlierVersion(t *testing.T) {
 		}
 	}
 	n.stop()
-	for range 2 {
-		n = start(t, Options{Data: data})
+	for _, limits := range []Limits{{State: 1, RuntimeState: 1, Rows: 1}, {}} { // what was there is not refused
+		n = start(t, Options{Data: data, Limits: limits})
 		if n.owner(block[0]) != alice || n.owner(block[1]) != alice || n.owner("hyperty://example.com/eve") != eve {
 			t.Errorf("owners: %s %s %s", n.owner(block[0]), n.owner(block[1]), n.owner("hyperty://example.com/eve"))
 		}
@@ -265,7 +265,7 @@ func TestAllocationsExpire(t *testing.T) {
 func BenchmarkAllocateBlock(b *testing.B) {
 	for _, number := range []int{1, 8, 256} {
 		b.Run(fmt.Sprint(number), func(b *testing.B) {
-			n := start(b, Options{Limits: Limits{Addresses: 1 << 30, Writes: 1 << 20}})
+			n := start(b, Options{Limits: Limits{Addresses: 1 << 30, Writes: 1 << 20, Requests: 1 << 20, RuntimeState: 1 << 40, State: 1 << 40, Rows: 1 << 30}})
 			alice := n.join(b, 1)
 			body := fmt.Sprintf(`{"value":{"number":%d}}`, number)
 			for b.Loop() {

@@ -14,6 +14,7 @@ type rates struct {
 	newcomers  *buckets[source]      // runtimes of which nothing is known
 	requests   *buckets[source]      // what requests cost, by address
 	writers    *buckets[message.URL] // writes to the state, by runtime: a new connection is no new right
+	largest    int                   // what one request may cost on top: half of what may be asked for at once
 }
 
 func newRates(l Limits) *rates {
@@ -23,6 +24,7 @@ func newRates(l Limits) *rates {
 		newcomers:  newBuckets[source](rate.Every(time.Hour/time.Duration(l.Newcomers)), l.Newcomers),
 		requests:   newBuckets[source](rate.Limit(l.AddressRequests), burst*l.AddressRequests),
 		writers:    newBuckets[message.URL](rate.Limit(l.Writes), burst*l.Writes),
+		largest:    burst * min(l.Requests, l.AddressRequests) / 2,
 	}
 }
 
