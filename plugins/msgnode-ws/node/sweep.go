@@ -150,9 +150,8 @@ func (n *Node) expireAllocations() {
 		if !here && today.Sub(seen) <= n.opts.Times.Retention {
 			return
 		}
-		if there, asked := elsewhere[a.Runtime]; !here && !asked {
-			there = n.elsewhere(n.ctx, a.Runtime)
-			elsewhere[a.Runtime] = there
+		if _, asked := elsewhere[a.Runtime]; !here && !asked {
+			elsewhere[a.Runtime] = n.elsewhere(n.ctx, a.Runtime)
 		}
 		if !here && elsewhere[a.Runtime] {
 			return
