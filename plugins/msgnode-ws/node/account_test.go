@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -71,7 +72,11 @@ func TestLeastPermissions(t *testing.T) {
 	s := natsAccount(t)
 	times := Times{Sweep: 50 * time.Millisecond, Grace: 200 * time.Millisecond}
 	var logs strings.Builder
-	o := Options{NATS: as(s, "node"), NATSKey: testSecret, Times: times, Legacy: true, Log: logTo(t, &logs)}
+	key := filepath.Join(t.TempDir(), "key.pem")
+	if _, err := (keyFile{key, true}).private(); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{NATS: as(s, "node"), NATSKey: testSecret, Times: times, Legacy: true, Admit: Admit{Visitors: Invited, Key: key}, Log: logTo(t, &logs)}
 	one, two := start(t, o), start(t, o)
 	alice, bob, carol := one.join(t, 1), two.join(t, 2), two.plain(t, rBob)
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]

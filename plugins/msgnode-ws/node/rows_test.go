@@ -43,7 +43,7 @@ func TestDefaultsHoldWhatARuntimeMayHave(t *testing.T) {
 
 // A request pays for every row that it writes: blocks of addresses cost as many.
 func TestRowsArePaidFor(t *testing.T) {
-	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Requests: 100, AddressRequests: 100}})
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Requests: 100, AddressRequests: 100, Writes: 1 << 20}})
 	mallory, alice := n.join(t, 1), n.joinAt(t, "127.0.0.2", 2)
 	granted := 0
 	for ; granted < 10; granted++ {
