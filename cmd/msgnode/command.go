@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -29,7 +28,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(stdout, stderr), configCommand(stdout), admitCommand(stdout, stderr), &cobra.Command{
+	root.AddCommand(runCommand(stdout, stderr), configCommand(stdout), admitCommand(stdout, stderr), permissionsCommand(stdout), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(*cobra.Command, []string) {
 			fmt.Fprintf(stdout, "protofly-node %s (%s, %s %s/%s)\n", node.Version, node.Subprotocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
@@ -143,14 +142,4 @@ func certificate(cert, key string) (*tls.Config, error) {
 		return nil, fmt.Errorf("tls: %s, %s: %w", cert, key, err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
-}
-
-// hidden is a URL without the password in it.
-func hidden(url string) string {
-	scheme, rest, ok := strings.Cut(url, "://")
-	at := strings.LastIndex(rest, "@")
-	if !ok || at < 0 {
-		return url
-	}
-	return scheme + "://…hidden…" + rest[at:]
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -25,10 +26,15 @@ import (
 
 // Config is the configuration file; every key has a default but domain and data.
 type Config struct {
-	Domain    string   `koanf:"domain" yaml:"domain"`       // the domain that the node serves
-	Listen    string   `koanf:"listen" yaml:"listen"`       // host:port, port 0: any
-	Data      string   `koanf:"data" yaml:"data"`           // folder of the node's state
-	NATS      string   `koanf:"nats" yaml:"nats"`           // URL of an external NATS cluster, instead of data
+	Domain string `koanf:"domain" yaml:"domain"` // the domain that the node serves
+	Listen string `koanf:"listen" yaml:"listen"` // host:port, port 0: any
+	Data   string `koanf:"data" yaml:"data"`     // folder of the node's state
+	NATS   string `koanf:"nats" yaml:"nats"`     // URL of an external NATS cluster, instead of data
+	// NATSKeyFile is the file with the secret that the nodes of the domain share; needed with nats.
+	NATSKeyFile string `koanf:"nats_key_file" yaml:"nats_key_file"`
+	// NATSCredentials is the file with the node's user of NATS (JWT and key).
+	NATSCredentials string `koanf:"nats_credentials" yaml:"nats_credentials"`
+
 	Replicas  int      `koanf:"replicas" yaml:"replicas"`   // of the state, in an external cluster
 	TLS       TLS      `koanf:"tls" yaml:"tls"`             // files in PEM form
 	Insecure  bool     `koanf:"insecure" yaml:"insecure"`   // plain also beyond loopback: a proxy ends TLS
@@ -118,6 +124,8 @@ var flags = []struct{ flag, key, about string }{
 	{"listen", "listen", "host:port to listen on, port 0 for any"},
 	{"data", "data", "folder of the node's state"},
 	{"nats", "nats", "URL of an external NATS cluster, instead of --data"},
+	{"nats-key-file", "nats_key_file", "file with the secret that the nodes of the domain share, needed with --nats"},
+	{"nats-credentials", "nats_credentials", "file with the node's user of NATS (JWT and key)"},
 	{"tls-cert", "tls.cert", "TLS certificate (PEM file)"},
 	{"tls-key", "tls.key", "TLS key (PEM file)"},
 	{"public-url", "publicURL", "WebSocket URL under which stubs reach the node"},
@@ -188,10 +196,17 @@ func load(file string, f *pflag.FlagSet) (*Config, error) {
 		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
+		return nil, fmt.Errorf("config: %w", withoutValues(err))
 	}
 	return &config, nil
 }
+
+// withoutValues is an error of the decoder without the values that it could not use: one may be a secret in a wrong place.
+func withoutValues(err error) error {
+	return errors.New(value.ReplaceAllString(err.Error(), ""))
+}
+
+var value = regexp.MustCompile(`(?s), value: '.*?'(\n|$)`)
 
 func readFile(name string) ([]byte, error) {
 	info, err := os.Stat(name)
@@ -321,7 +336,10 @@ func (c *Config) options(log hclog.Logger) (node.Options, error) {
 	errs = append(errs, err)
 	exempt, err := networks("exempt", c.Exempt)
 	errs = append(errs, err)
-	o := node.Options{Proxies: proxies, Exempt: exempt, Admit: c.Admit.options(), Domain: c.Domain, Listen: c.Listen, Data: c.Data, NATS: c.NATS, Replicas: c.Replicas, TLS: certificate,
+	secret, err := secretOf(c.NATSKeyFile)
+	errs = append(errs, err)
+	o := node.Options{Proxies: proxies, Exempt: exempt, Admit: c.Admit.options(), Domain: c.Domain, Listen: c.Listen, Data: c.Data,
+		NATS: c.NATS, NATSKey: secret, NATSCredentials: c.NATSCredentials, Replicas: c.Replicas, TLS: certificate,
 		Insecure: c.Insecure, PublicURL: c.PublicURL, Legacy: c.Legacy, Origins: c.Origins, Limits: node.Limits(c.Limits),
 		Times: node.Times(c.Times), Log: log}
 	if err := o.Check(); err != nil {
@@ -360,6 +378,6 @@ func networks(key string, texts []string) ([]netip.Prefix, error) {
 
 // shown is the configuration without its secrets.
 func (c Config) shown() Config {
-	c.NATS = hidden(c.NATS)
+	c.NATS = node.RedactNATS(c.NATS)
 	return c
 }

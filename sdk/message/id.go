@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 )
 
 // maxID is the longest ID, in bytes of its JSON text, that is accepted.
@@ -28,7 +29,7 @@ func ParseID(text []byte) (ID, error) {
 		return ID{}, errID
 	}
 	if text[0] == '"' {
-		if len(text) < 2 || text[len(text)-1] != '"' {
+		if !validJSON(text) || !utf8.Valid(text) { // it is written as it is, inside of JSON
 			return ID{}, errID
 		}
 		if len(text) == 2 {
@@ -42,7 +43,7 @@ func ParseID(text []byte) (ID, error) {
 	if string(text) == "null" {
 		return ID{}, nil
 	}
-	if _, err := strconv.ParseFloat(string(text), 64); err != nil {
+	if _, err := strconv.ParseFloat(string(text), 64); err != nil || !validJSON(text) {
 		return ID{}, fmt.Errorf("%w: %q", errID, text)
 	}
 	return ID{raw: string(text)}, nil

@@ -59,7 +59,8 @@ func (n *Node) health(w http.ResponseWriter, _ *http.Request) {
 	case n.full():
 		status = "the disk is full: nothing new is written"
 	}
-	json.NewEncoder(w).Encode(map[string]any{"status": status, "domain": n.opts.Domain, "connections": n.connections()})
+	json.NewEncoder(w).Encode(map[string]any{"status": status, "domain": n.opts.Domain, "connections": n.connections(),
+		"refusedAtNATS": n.strange.Load()})
 }
 
 func (n *Node) connections() int {

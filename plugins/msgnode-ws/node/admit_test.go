@@ -310,7 +310,7 @@ func TestTokensInACluster(t *testing.T) {
 	if err := os.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Domain: domain, NATS: nats.ClientURL(), Admit: Admit{Members: Invited, Key: key}}
+	o := Options{Domain: domain, NATS: nats.ClientURL(), NATSKey: testSecret, Admit: Admit{Members: Invited, Key: key}}
 	one := start(t, o)
 	token := inviter(t, o)(Token{Uses: 1})
 	o.Admit.Key = public

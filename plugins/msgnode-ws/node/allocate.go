@@ -1,12 +1,11 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,27 +13,35 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// allocation is what one request was given: a block of addresses, or one wished address.
+// allocation is an address and the runtime that it belongs to. The key of its row is made of the address, so that one
+// write, which fails where somebody has the address, decides whose it is: at whatever node of the domain, and whether it
+// was wished for or is one of a block.
 type allocation struct {
-	Runtime   message.URL   `json:"runtime"`
-	Addresses []message.URL `json:"addresses"`
-	Key       string        `json:"key,omitempty"`    // the allocation key
-	Wished    bool          `json:"wished,omitempty"` // kept for as long as the runtime does not free it
-	Seen      time.Time     `json:"seen"`             // when the runtime was last known to be there, to the day
-	Source    string        `json:"source,omitempty"` // whom it is counted by: see sourceTerm
+	Runtime message.URL `json:"runtime"`
+	Address message.URL `json:"address,omitempty"` // none: the row says when Runtime was last seen
+	Key     string      `json:"key,omitempty"`     // the allocation key
+	Wished  bool        `json:"wished,omitempty"`  // kept for as long as the runtime does not free it
+	Seen    time.Time   `json:"seen"`              // when the runtime was last known to be there, to the day
+	Source  string      `json:"source,omitempty"`  // whom it is counted by: see sourceTerm
+
+	Addresses []message.URL `json:"addresses,omitempty"` // of a row that an earlier version wrote; see upgrade
 }
 
 func (a *allocation) terms() []string {
-	terms := []string{"r:" + string(a.Runtime)}
-	for _, u := range a.Addresses {
-		terms = append(terms, "a:"+string(u.Canonical()))
+	if a.Address == "" {
+		return withSource(nil, a.Source)
 	}
-	return withSource(terms, a.Source)
+	return withSource([]string{"r:" + string(a.Runtime)}, a.Source)
 }
+
+// addressKey is the key of an address's row, seenKey that of the row that says when a runtime was last seen.
+func addressKey(u message.URL) string { return "a." + hash(string(u.Canonical())) }
+
+func seenKey(runtime message.URL) string { return "seen." + hash(string(runtime)) }
 
 // owner is the runtime that u, or the address that u is a part of, is allocated to; or "".
 func (n *Node) owner(u message.URL) message.URL {
-	for _, a := range n.allocations.find("a:" + string(u.Base().Canonical())) {
+	if a := n.allocations.get(addressKey(u.Base())); a != nil {
 		return a.Runtime
 	}
 	return ""
@@ -73,49 +80,81 @@ func (n *Node) allocate(c *conn, m message.Message) (message.Message, *refusal) 
 	if r := n.checkAllocation(c, scheme, number, body.Value.AllocationKey, body.Value.Identifier); r != nil {
 		return message.Message{}, r
 	}
-	a := &allocation{Runtime: c.runtime, Key: body.Value.AllocationKey, Seen: time.Now().UTC().Truncate(24 * time.Hour), Source: n.sourceTerm(c.from)}
-	key := newSecret()
-	if id := body.Value.Identifier; id != "" {
-		a.Addresses, a.Wished = []message.URL{message.URL(scheme + "://" + n.opts.Domain + "/" + id)}, true
-		key = "wished." + hash(string(a.Addresses[0]))
-	}
-	for len(a.Addresses) < number {
-		a.Addresses = append(a.Addresses, message.URL(scheme+"://"+n.opts.Domain+"/"+newGUID()))
-	}
-	if r := n.store(c, key, a); r != nil {
+	list, r := n.grantAll(c, scheme, number, body.Value.Identifier, body.Value.AllocationKey)
+	if r != nil {
 		return message.Message{}, r
 	}
-	for _, u := range a.Addresses {
+	for _, u := range list {
 		if err := n.want(c, u, allocated); err != nil {
 			return message.Message{}, refuse(message.CodeUnavailable, "allocated, but not routed yet: %v; connect again", err)
 		}
 	}
-	return m.Respond(message.CodeOK, map[string]any{"allocated": a.Addresses}), nil
+	return m.Respond(message.CodeOK, map[string]any{"allocated": list}), nil
 }
 
-// store writes an allocation. A wished address that the runtime has already is no error.
-func (n *Node) store(c *conn, key string, a *allocation) *refusal {
-	if old := n.allocations.get(key); old != nil && old.Runtime == a.Runtime {
-		return nil
+// grantAll gives c's runtime a wished address, or a block of new ones: all of it or nothing.
+func (n *Node) grantAll(c *conn, scheme string, number int, identifier, key string) ([]message.URL, *refusal) {
+	if r := n.writable(c, c.runtime, number); r != nil {
+		return nil, r
 	}
-	if r := n.writable(c.runtime, 1); r != nil {
-		return r
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
-	defer cancel()
-	err := n.allocations.change(ctx, key, func(old *allocation) (*allocation, error) {
-		if old == nil {
-			return a, nil
+	a := allocation{Runtime: c.runtime, Key: key, Wished: identifier != "", Seen: time.Now().UTC().Truncate(24 * time.Hour), Source: n.sourceTerm(c.from)}
+	var list []message.URL
+	for len(list) < number {
+		id := identifier
+		if id == "" {
+			id = newGUID()
 		}
-		if old.Runtime != a.Runtime {
+		a.Address = message.URL(scheme + "://" + n.opts.Domain + "/" + id)
+		err := n.grant(c.ctx, a)
+		if errors.Is(err, errConflict) && identifier == "" {
+			continue
+		}
+		if err != nil {
+			for _, u := range list { // of a block that is not whole nobody is told
+				_ = n.release(c.ctx, u, c.runtime) // else the retention time frees it
+			}
+			if errors.Is(err, errConflict) {
+				return nil, refuse(message.CodeConflict, "%s belongs to another runtime; wish for another identifier", a.Address)
+			}
+			return nil, n.stateRefusal(err)
+		}
+		list = append(list, a.Address)
+	}
+	return list, nil
+}
+
+// grant makes an address a runtime's, in one write. The error is errConflict where it is another one's. What the copy of
+// the state says is never the answer: a node may be behind the others.
+func (n *Node) grant(ctx context.Context, a allocation) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
+	defer cancel()
+	fresh := false
+	err := n.allocations.change(ctx, addressKey(a.Address), func(old *allocation) (*allocation, error) {
+		if fresh = old == nil; old != nil && old.Runtime != a.Runtime {
 			return nil, errConflict
 		}
-		return old, nil
+		given := a
+		if old != nil {
+			given.Key = old.Key
+		}
+		return &given, nil
 	})
-	if errors.Is(err, errConflict) {
-		return refuse(message.CodeConflict, "%s belongs to another runtime; wish for another identifier", a.Addresses[0])
+	if err == nil && fresh {
+		n.endOthers(ctx, &a)
 	}
-	return n.stateRefusal(err)
+	return err
+}
+
+// release ends a runtime's right to an address, in one write. The error is errConflict where it is another one's.
+func (n *Node) release(ctx context.Context, u, runtime message.URL) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
+	defer cancel()
+	return n.allocations.change(ctx, addressKey(u), func(old *allocation) (*allocation, error) {
+		if old != nil && old.Runtime != runtime {
+			return nil, errConflict
+		}
+		return nil, nil
+	})
 }
 
 var errConflict = errors.New("belongs to another runtime")
@@ -169,11 +208,7 @@ func (n *Node) checkAllocation(c *conn, scheme string, number int, key, identifi
 			return nil // it has it already, that counts once
 		}
 	}
-	have := 0
-	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
-		have += len(a.Addresses)
-	}
-	if have+number > l.Addresses {
+	if have := n.allocations.count("r:" + string(c.runtime)); have+number > l.Addresses {
 		return refuse(message.CodeTooMany, "address allocation: the runtime has %d addresses, at most %d are given out; free some", have, l.Addresses)
 	}
 	return nil
@@ -206,95 +241,57 @@ func (n *Node) deallocate(c *conn, m message.Message) (message.Message, *refusal
 	if len(which) == 0 {
 		return message.Message{}, refuse(message.CodeBadRequest, "address allocation: delete needs resource (an allocation key) or childrenResources (addresses)")
 	}
-	gone := map[string]bool{}
-	for _, name := range which {
-		if u, err := message.ParseURL(name); err == nil {
-			if owner := n.owner(u); owner != "" && owner != c.runtime {
-				return message.Message{}, refuse(message.CodeForbidden, "%s belongs to another runtime; nothing was freed", u)
-			}
-			gone[string(u.Canonical())] = true
-			continue
-		}
-		gone["key:"+name] = true
+	gone, r := n.freed(c, which)
+	if r != nil {
+		return message.Message{}, r
 	}
-	for key, a := range n.allocations.find("r:" + string(c.runtime)) {
-		if r := n.free(c, key, a, gone); r != nil {
+	if len(gone) > 0 {
+		if r := n.writable(c, c.runtime, len(gone)); r != nil {
 			return message.Message{}, r
 		}
+	}
+	for _, u := range gone {
+		err := n.release(c.ctx, u, c.runtime)
+		if errors.Is(err, errConflict) { // freed and given away meanwhile, at another node
+			return message.Message{}, refuse(message.CodeForbidden, "%s belongs to another runtime", u)
+		}
+		if r := n.stateRefusal(err); r != nil {
+			return message.Message{}, r
+		}
+		n.unwant(c, u, allocated)
 	}
 	return m.Respond(message.CodeOK, nil), nil
 }
 
-// free takes what is gone out of one allocation.
-func (n *Node) free(c *conn, key string, a *allocation, gone map[string]bool) *refusal {
-	all := a.Key != "" && gone["key:"+a.Key]
-	freed := func(u message.URL) bool { return all || gone[string(u.Canonical())] }
-	if !slices.ContainsFunc(a.Addresses, freed) {
-		return nil
-	}
-	if r := n.writable(c.runtime, 1); r != nil {
-		return r
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
-	defer cancel()
-	err := n.allocations.change(ctx, key, func(old *allocation) (*allocation, error) {
-		if old == nil {
-			return nil, nil
+// freed lists the runtime's addresses that which names, themselves or by their allocation key. It refuses where an
+// address is another runtime's.
+func (n *Node) freed(c *conn, which names) ([]message.URL, *refusal) {
+	keys, listed := map[string]bool{}, map[message.URL]bool{}
+	for _, name := range which {
+		u, err := message.ParseURL(name)
+		if err != nil {
+			keys[name] = true
+			continue
 		}
-		left := *old
-		if left.Addresses = slices.DeleteFunc(slices.Clone(old.Addresses), freed); len(left.Addresses) == 0 {
-			return nil, nil
+		owner := n.owner(u)
+		if owner != "" && owner != c.runtime {
+			return nil, refuse(message.CodeForbidden, "%s belongs to another runtime; nothing was freed", u)
 		}
-		return &left, nil
-	})
-	if r := n.stateRefusal(err); r != nil {
-		return r
-	}
-	for _, u := range a.Addresses {
-		if freed(u) {
-			n.unwant(c, u, allocated)
+		if u = u.Canonical(); owner != "" && u == u.Base() {
+			listed[u] = true
 		}
 	}
-	return nil
-}
-
-// names is a list of strings that is also read from one string and from nested lists.
-type names []string
-
-// maxNesting is how deep the lists may lie in each other. The reference implementation's tests send two.
-const maxNesting = 4
-
-// UnmarshalJSON reads any of these forms.
-func (l *names) UnmarshalJSON(text []byte) error {
-	*l = names{}
-	return l.read(text, maxNesting)
-}
-
-func (l *names) read(text []byte, depth int) error {
-	text = bytes.TrimSpace(text)
-	switch {
-	case len(text) > 0 && text[0] == '"':
-		var one string
-		if err := json.Unmarshal(text, &one); err != nil {
-			return err
+	if len(keys) > 0 {
+		if r := n.charge(c, n.allocations.count("r:"+string(c.runtime))/128); r != nil {
+			return nil, r
 		}
-		*l = append(*l, one)
-		return nil
-	case len(text) > 0 && text[0] == '[' && depth > 0:
-		var many []json.RawMessage
-		if err := json.Unmarshal(text, &many); err != nil {
-			return err
-		}
-		for _, raw := range many {
-			if err := l.read(raw, depth-1); err != nil {
-				return err
+		for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+			if a.Key != "" && keys[a.Key] {
+				listed[a.Address.Canonical()] = true
 			}
 		}
-		return nil
-	case string(text) == "null":
-		return nil
 	}
-	return errors.New("want a string or a list of strings")
+	return slices.Collect(maps.Keys(listed)), nil
 }
 
 // newSecret is 16 random bytes in hex.

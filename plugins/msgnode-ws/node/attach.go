@@ -14,8 +14,9 @@ import (
 
 // routes are the addresses that lead to a connection, besides those under its runtime's URL.
 type routes struct {
-	mu  sync.Mutex
-	why map[message.URL]reason // by canonical address
+	mu    sync.Mutex
+	why   map[message.URL]reason // by canonical address
+	ended bool                   // the connection is detached, nothing leads to it any more
 }
 
 // reason is why an address leads to a connection; there may be several.
@@ -58,19 +59,21 @@ func (n *Node) attach(c *conn) error {
 		old.kick(closeReplaced, "replaced by a newer connection of this runtime")
 	}
 	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
-		for _, u := range a.Addresses {
-			if err := n.want(c, u, allocated); err != nil {
-				return err
-			}
+		if err := n.want(c, a.Address, allocated); err != nil {
+			return err
 		}
 	}
 	for _, s := range n.subscriptions.find("r:" + string(c.runtime)) {
-		if err := n.want(c, s.Address, subscribed); err != nil {
+		if _, err := n.listen(c, s.Address); err != nil {
 			return err
 		}
 	}
 	// Connections of this runtime at other nodes of the domain.
-	return n.backbone.messages.Publish(n.subjects.presence(c.runtime), []byte(c.stamp))
+	presence := n.subjects.presence(c.runtime)
+	if err := n.backbone.messages.Publish(presence, n.seal.sign(presence, []byte(c.stamp))); err != nil || n.opts.NATS == "" {
+		return err
+	}
+	return n.backbone.messages.FlushTimeout(n.opts.Times.State) // others publish on connections of their own
 }
 
 // enter gives c a place among the attached connections. n.mu is held.
@@ -125,7 +128,7 @@ func (n *Node) detach(c *conn) {
 	for u := range c.routes.why {
 		n.interests.remove(n.subjects.address(u), c)
 	}
-	c.routes.why = nil
+	c.routes.why, c.routes.ended = nil, true
 }
 
 // want has messages for u lead to c. It returns when they do.
@@ -136,6 +139,9 @@ func (n *Node) want(c *conn, u message.URL, why reason) error {
 	u = u.Canonical()
 	c.routes.mu.Lock()
 	defer c.routes.mu.Unlock()
+	if c.routes.ended {
+		return nil
+	}
 	if c.routes.why == nil {
 		c.routes.why = map[message.URL]reason{}
 	}
@@ -186,6 +192,9 @@ func (n *Node) learn(c *conn, from message.URL) {
 	if err := n.want(c, u, learned); err != nil {
 		n.log.Warn("route not learned", "address", u, "error", err)
 	}
+	if !n.mayUse(c, u) { // given to another runtime meanwhile
+		n.unwant(c, u, learned)
+	}
 }
 
 // elsewhere asks the other nodes of the domain whether a runtime is connected there.
@@ -195,6 +204,7 @@ func (n *Node) elsewhere(ctx context.Context, runtime message.URL) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	_, err := n.backbone.messages.RequestWithContext(ctx, n.subjects.presence(runtime), nil)
-	return !isNobody(err)
+	presence := n.subjects.presence(runtime)
+	_, err := n.backbone.messages.RequestWithContext(ctx, presence, n.seal.sign(presence, nil))
+	return !isNobody(err) // a forged answer could only say the same as none
 }

@@ -25,6 +25,7 @@ type backbone struct {
 	state    *nats.Conn
 	js       jetstream.JetStream
 
+	denied   atomic.Pointer[string] // what NATS did not permit last
 	jsConfig *server.JetStreamConfig
 	log      natsLog
 
@@ -34,16 +35,21 @@ type backbone struct {
 
 const (
 	natsStart = 15 * time.Second
-	markerTTL = time.Minute // how long a deleted row leaves a mark
+	bucketTry = 3 * time.Second // for one try to open a table
+	markerTTL = time.Minute     // how long a deleted row leaves a mark
 	// maxNATSPayload is the largest payload that the node publishes, with room to spare.
 	maxNATSPayload = 2 << 20
 )
 
 // startBackbone starts or reaches NATS. slow is called with a subscription that lost messages.
-func startBackbone(o Options, slow func(*nats.Subscription)) (*backbone, error) {
+func startBackbone(o Options, s subjects, slow func(*nats.Subscription)) (*backbone, error) {
 	b := &backbone{renewed: make(chan struct{})}
 	url := o.NATS
-	var extra []nats.Option
+	// Answers come under the domain's own subjects: other clients of the account need no right to hear them.
+	extra := []nats.Option{nats.CustomInboxPrefix(s.inboxes())}
+	if o.NATSCredentials != "" {
+		extra = append(extra, nats.UserCredentials(o.NATSCredentials))
+	}
 	if url == "" {
 		if err := b.embed(o); err != nil {
 			return nil, err
@@ -56,6 +62,10 @@ func startBackbone(o Options, slow func(*nats.Subscription)) (*backbone, error) 
 			nats.ReconnectBufSize(-1), // no silent buffer: a publish that cannot be sent is an error
 			nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 				o.Log.Warn("NATS", "error", err)
+				if errors.Is(err, nats.ErrPermissionViolation) {
+					why := err.Error()
+					b.denied.Store(&why)
+				}
 				if sub != nil && errors.Is(err, nats.ErrSlowConsumer) {
 					slow(sub)
 				}
@@ -84,7 +94,7 @@ func startBackbone(o Options, slow func(*nats.Subscription)) (*backbone, error) 
 	}
 	if err != nil {
 		b.close()
-		return nil, fmt.Errorf("message node: connect to NATS %s: %w", o.NATS, err)
+		return nil, fmt.Errorf("message node: connect to NATS at %s: %w", natsHosts(o.NATS), hideUserinfo(err, o.NATS))
 	}
 	return b, nil
 }
@@ -178,15 +188,32 @@ func (b *backbone) close() {
 
 // bucket opens a KV bucket, or makes it.
 func (b *backbone) bucket(ctx context.Context, name string, o Options, ttl time.Duration) (jetstream.KeyValue, error) {
-	kv, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	config := jetstream.KeyValueConfig{
 		Bucket: name, History: 1, Storage: jetstream.FileStorage, MaxValueSize: maxRow + 4096, Replicas: o.Replicas, TTL: ttl,
 		// Deleted keys leave nothing behind after a while: addresses come and go for years.
 		LimitMarkerTTL: markerTTL,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("message node: state %s: %w", name, err)
 	}
-	return kv, nil
+	for {
+		try, cancel := context.WithTimeout(ctx, bucketTry)
+		kv, err := b.js.CreateOrUpdateKeyValue(try, config)
+		cancel()
+		if err == nil {
+			return kv, nil
+		}
+		if why := b.denied.Load(); why != nil {
+			return nil, fmt.Errorf("message node: state %s: %s; NATS.md lists the permissions that the node's user needs (%w)", name, *why, err)
+		}
+		if ctx.Err() != nil || !notYet(err) {
+			return nil, fmt.Errorf("message node: state %s: %w", name, err)
+		}
+		wait(ctx, 200*time.Millisecond)
+	}
+}
+
+// notYet tells whether an error may be that of a cluster which is choosing its leader.
+func notYet(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &api) && api.Code == 503
 }
 
 // natsLog gives the embedded server's log to ours. What it calls notices is detail for us.

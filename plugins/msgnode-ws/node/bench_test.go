@@ -10,36 +10,52 @@ import (
 )
 
 // BenchmarkRelay is Data from one runtime to another through the node, 64 payloads a packet, as a stub sends them under
-// load. At most 8 packets are on the way, so that no queue fills.
+// load.
 func BenchmarkRelay(b *testing.B) {
 	for _, size := range []int{100, 1024} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			n := start(b, Options{})
-			alice, bob := n.join(b, 1), n.join(b, 2)
-			const batch = 64
-			payloads := make([][]byte, batch)
-			for i := range payloads {
-				payloads[i] = bytes.Repeat([]byte("x"), size)
-			}
-			packet := wire.AppendData(nil, bob.runtime, payloads...)
-			window := make(chan struct{}, 8)
-			b.SetBytes(int64(size))
-			b.ReportAllocs()
-			b.ResetTimer()
-			go func() {
-				for i := 0; i < b.N; i += batch {
-					window <- struct{}{}
-					alice.write(packet)
-				}
-			}()
-			for i := 0; i < b.N; i += batch {
-				if kind, _ := bob.frame(); kind != wire.KindData {
-					b.Error("got frame", kind)
-					return
-				}
-				<-window
-			}
+			relay(b, n.join(b, 1), n.join(b, 2), size)
 		})
+	}
+}
+
+// BenchmarkRelayBetweenNodes is BenchmarkRelay between two nodes at an external NATS, whose frames are authenticated.
+func BenchmarkRelayBetweenNodes(b *testing.B) {
+	url := cluster(b, b.TempDir(), 0).ClientURL()
+	one, two := start(b, Options{NATS: url, NATSKey: testSecret}), start(b, Options{NATS: url, NATSKey: testSecret})
+	relay(b, one.join(b, 1), two.join(b, 2), 1024)
+}
+
+// relay measures Data from alice to bob. At most 8 packets are on the way, so that no queue fills, and bob answers now and
+// then, as sessions do all the time.
+func relay(b *testing.B, alice, bob *client, size int) {
+	const batch, answer = 64, 32
+	payloads := make([][]byte, batch)
+	for i := range payloads {
+		payloads[i] = bytes.Repeat([]byte("x"), size)
+	}
+	packet, back := wire.AppendData(nil, bob.runtime, payloads...), wire.AppendData(nil, alice.runtime, []byte("x"))
+	acquaint(alice, bob)
+	window := make(chan struct{}, 8)
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	b.ResetTimer()
+	go func() {
+		for i := 0; i < b.N; i += batch {
+			window <- struct{}{}
+			alice.write(packet)
+		}
+	}()
+	for i := 0; i < b.N; i += batch {
+		if kind, _ := bob.frame(); kind != wire.KindData {
+			b.Error("got frame", kind)
+			return
+		}
+		if i/batch%answer == 0 {
+			bob.write(back)
+		}
+		<-window
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // cluster is an external NATS server with JetStream; port 0: any.
-func cluster(t *testing.T, folder string, port int) *server.Server {
+func cluster(t testing.TB, folder string, port int) *server.Server {
 	t.Helper()
 	if port == 0 {
 		port = server.RANDOM_PORT
@@ -36,7 +36,7 @@ func cluster(t *testing.T, folder string, port int) *server.Server {
 func TestNodesAtOneCluster(t *testing.T) {
 	nats := cluster(t, t.TempDir(), 0)
 	times := Times{Sweep: 50 * time.Millisecond, Grace: 300 * time.Millisecond}
-	one, two := start(t, Options{NATS: nats.ClientURL(), Times: times}), start(t, Options{NATS: nats.ClientURL(), Times: times})
+	one, two := start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: times}), start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: times})
 	alice, bob := one.join(t, 1), two.join(t, 2)
 
 	// A wished identifier is granted once, wherever it is wished.
@@ -107,7 +107,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 func TestClusterGoesAndComes(t *testing.T) {
 	folder := t.TempDir()
 	nats := cluster(t, folder, 0)
-	n := start(t, Options{NATS: nats.ClientURL(), Times: Times{State: 3 * time.Second}})
+	n := start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: Times{State: 3 * time.Second}})
 	alice := n.join(t, 1)
 	u := alice.allocate(`{"value":{"identifier":"alice"}}`)[0]
 	port := nats.Addr().String()[strings.LastIndex(nats.Addr().String(), ":")+1:]
@@ -132,5 +132,48 @@ func TestClusterGoesAndComes(t *testing.T) {
 	alice.send(message.Message{ID: message.NumberID(1), Type: message.Create, From: alice.runtime, To: u})
 	if m := alice.message(); m.To != u {
 		t.Errorf("%+v", m)
+	}
+}
+
+// Data between runtimes at two nodes: what a stranger sends is bounded, and an answer that came from the other node lets the
+// one who was answered go on.
+func TestAnswersFromAnotherNode(t *testing.T) {
+	o := Options{NATSKey: testSecret, NATS: cluster(t, t.TempDir(), 0).ClientURL()}
+	one, two := start(t, o), start(t, o)
+	alice, carol, bob := one.join(t, 1), one.join(t, 3), two.join(t, 2)
+	const many = 4 * strangeFrames
+	for range many {
+		carol.write(wire.AppendData(nil, bob.runtime, []byte("carol")))
+	}
+	carol.write(wire.AppendData(nil, alice.runtime, []byte("over"))) // behind all of it
+	alice.data()
+	alice.write(wire.AppendData(nil, bob.runtime, []byte("end")))
+	strange := 0
+	for from := message.URL(""); from != alice.runtime; {
+		var list []string
+		if from, list = bob.data(); from == carol.runtime {
+			strange += len(list)
+		}
+	}
+	if strange < strangeFrames || strange > 2*strangeFrames {
+		t.Errorf("%d frames of a stranger came", strange)
+	}
+	for round := range 2 {
+		bob.write(wire.AppendData(nil, alice.runtime, []byte("go on")))
+		if from, _ := alice.data(); from != bob.runtime {
+			t.Fatalf("from %s", from)
+		}
+		for i := range many {
+			alice.write(wire.AppendData(nil, bob.runtime, []byte(fmt.Sprint(i))))
+		}
+		for i := 0; i < many; {
+			_, list := bob.data()
+			for _, p := range list {
+				if p != fmt.Sprint(i) {
+					t.Fatalf("round %d: %q, want %d", round, p, i)
+				}
+				i++
+			}
+		}
 	}
 }

@@ -1,11 +1,14 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
@@ -172,7 +175,7 @@ func (c *conn) kick(code websocket.StatusCode, reason string) {
 	go func() {
 		defer c.wg.Done()
 		// The close frame waits behind a write that blocks, up to 5 s; then the connection is cut.
-		_ = c.ws.Close(code, reason[:min(len(reason), 120)])
+		_ = c.ws.Close(code, strings.ToValidUTF8(reason[:min(len(reason), 120)], ""))
 		c.cancel()
 	}()
 }
@@ -275,7 +278,7 @@ func (c *conn) writeJSON(packet []byte) error {
 		}
 		packet = rest
 		if kind == kindText {
-			if err := c.writePacket(websocket.MessageText, body); err != nil {
+			if err := c.writePacket(websocket.MessageText, asText(body)); err != nil {
 				return err
 			}
 		}
@@ -291,11 +294,20 @@ func (c *conn) writeJSON(packet []byte) error {
 			return err
 		}
 		c.node.traceMessage("out", m.From, c.whose(), &m)
-		if err := c.writePacket(websocket.MessageText, text); err != nil {
+		if err := c.writePacket(websocket.MessageText, asText(text)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// asText is what may be sent as text: for anything but UTF-8 a browser closes its connection. Other nodes and earlier
+// entries of the state may have brought that; in JSON it can only be inside of strings.
+func asText(text []byte) []byte {
+	if utf8.Valid(text) {
+		return text
+	}
+	return bytes.ToValidUTF8(text, []byte("\uFFFD"))
 }
 
 // ping notices a client that has gone without a word. It is the timer's function, which it sets again.

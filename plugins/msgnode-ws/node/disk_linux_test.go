@@ -91,16 +91,10 @@ func TestFullDisk(t *testing.T) {
 			if m := alice.message(); m.To != u {
 				t.Errorf("%+v", m)
 			}
-			addresses := 0
-			for _, a := range n.allocations.find("r:" + string(alice.runtime)) {
-				addresses += len(a.Addresses)
-			}
+			addresses := n.allocations.count("r:" + string(alice.runtime))
 			n.stop()
 			n = start(t, Options{Data: folder, Limits: Limits{MinFree: 1}})
-			after := 0
-			for _, a := range n.allocations.find("r:" + string(alice.runtime)) {
-				after += len(a.Addresses)
-			}
+			after := n.allocations.count("r:" + string(alice.runtime))
 			if after < addresses || n.owner(u) != alice.runtime {
 				t.Errorf("%d addresses before the restart, %d after it", addresses, after)
 			}

@@ -20,47 +20,62 @@ func (n *Node) dispatch() {
 		case <-n.ctx.Done():
 			return
 		case m := <-n.interests.in:
+			if strings.HasPrefix(m.Subject, unanswered) {
+				if m.Header.Get("Status") == noResponders && len(m.Data) == 0 {
+					n.nobody(m.Subject[len(unanswered):])
+				}
+				continue
+			}
+			data, err := n.seal.open(m.Subject, m.Data)
+			if err != nil {
+				n.strange.Add(1)
+				n.log.Warn("a message at NATS was not taken", "reason", err, "subject", m.Subject)
+				continue
+			}
 			switch {
-			case strings.HasPrefix(m.Subject, unanswered):
-				n.nobody(m.Subject[len(unanswered):])
 			case strings.HasPrefix(m.Subject, presence):
-				n.presence(m)
+				n.presence(m, data)
+			case len(data) > 0 && wire.Kind(data[0]) == kindGranted:
+				n.taken(m.Subject, data)
 			default:
-				n.deliver(m)
+				n.deliver(m.Subject, data)
 			}
 		}
 	}
 }
 
-// deliver queues what came for the connections that want it.
-func (n *Node) deliver(m *nats.Msg) {
-	members := n.interests.of(m.Subject)
-	if n.subjects.isFrames(m.Subject) {
+// deliver queues what came for the connections that want it. data is what another node sent, opened.
+func (n *Node) deliver(subject string, data []byte) {
+	members := n.interests.of(subject)
+	if n.subjects.isFrames(subject) {
 		for _, c := range members {
-			c.answers(m.Data)
+			c.answers(data)
 		}
 	}
 	if len(members) == 1 {
-		members[0].send(m.Data)
+		members[0].send(data)
 		return
 	}
 	if len(members) > 1 {
-		p := n.memory.share(m.Data, len(members))
+		p := n.memory.share(data, len(members))
 		for _, c := range members {
 			c.push(p)
 		}
 	}
 }
 
+// noResponders is the status with which NATS says that nobody wanted a message.
+const noResponders = "503"
+
 // presence answers the question whether a runtime is connected (an empty message), and closes connections that a newer
 // one has replaced, here or at another node of the domain (the message is the newer one's stamp).
-func (n *Node) presence(m *nats.Msg) {
-	if len(m.Data) == 0 {
+func (n *Node) presence(m *nats.Msg, stamp []byte) {
+	if len(stamp) == 0 {
 		_ = m.Respond([]byte("here")) // unheard, the other node asks again
 		return
 	}
 	for _, c := range n.interests.of(m.Subject) {
-		if string(m.Data) > c.stamp {
+		if string(stamp) > c.stamp {
 			c.kick(closeReplaced, "replaced by a newer connection of this runtime")
 		}
 	}

@@ -25,9 +25,13 @@
 // A connection of protofly.v1 has proved its runtime's key. It may send from addresses under its runtime's URL and under
 // addresses allocated to it, and nothing else. A connection of the JSON dialects (off by default) has proved nothing:
 // it can take no runtime URL whose id is derived from a key, and no address that another runtime has, and that is all
-// that can be promised. A runtime alone may listen under its own URL and at its allocated addresses, free these, and
+// that can be promised. An address has one owner, whoever's write came first, and its allocation ends what others have
+// heard there before. A runtime alone may listen under its own URL and at its allocated addresses, free these, and
 // change its registrations. Those name it and no other; the field proof, the signature by which readers believe an
 // entry without trusting the node, is kept as it was given.
+//
+// At an external NATS the nodes of a domain share a key, by which they know each other's messages (seal.go); NATS.md says
+// what else they need there, and who is trusted with what.
 //
 // # Who may use it, and how much
 //

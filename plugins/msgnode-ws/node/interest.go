@@ -47,6 +47,9 @@ func (s subjects) presence(runtime message.URL) string {
 // unanswered carries NATS's "nobody is there" to the node that published.
 func (s subjects) unanswered(node string) string { return s.prefix + ".n." + node }
 
+// inboxes is the prefix of the subjects at which the node's requests are answered.
+func (s subjects) inboxes() string { return s.prefix + ".i" }
+
 // interests are the subjects that connections of this node want. Each has one NATS subscription, however many
 // connections want it. All subscriptions share one channel, so that what one sender published arrives in its order
 // on whatever subjects it was.

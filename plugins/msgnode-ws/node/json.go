@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -19,6 +20,8 @@ const (
 	drainJSON = 16 << 20
 	// maxRecipients is how many addresses a message's to may list.
 	maxRecipients = 256
+	// maxCopies is how many bytes a message may become where its to is a list: it is sent to each.
+	maxCopies = 8 << 20
 )
 
 // validator is whom the reference's nodes name as the origin of errors in a message's form.
@@ -90,6 +93,10 @@ func (n *Node) readJSON(c *conn, f func(text []byte)) {
 			n.refuseText(c, text, message.CodeTooLarge, fmt.Sprintf("a message of %d bytes, at most %d are allowed", int64(len(text))+rest, message.MaxJSON))
 			continue
 		}
+		if !utf8.Valid(text) { // RFC 6455, section 8.1
+			c.kick(websocket.StatusInvalidFramePayloadData, "a text is UTF-8, this one is not")
+			continue
+		}
 		f(text)
 	}
 }
@@ -128,6 +135,9 @@ func parseJSON(text []byte) ([]message.Message, error) {
 	}
 	if len(all) == 0 || len(all) > maxRecipients {
 		return nil, fmt.Errorf("%w: to lists %d addresses, want 1 to %d", message.ErrMalformed, len(all), maxRecipients)
+	}
+	if size := len(all) * len(text); size > maxCopies {
+		return nil, fmt.Errorf("%w: %d bytes to %d addresses, at most %d are sent in all", message.ErrTooLarge, len(text), len(all), maxCopies)
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(text, &members); err != nil {

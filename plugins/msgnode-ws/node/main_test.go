@@ -7,12 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
@@ -371,4 +374,10 @@ func eventually(t testing.TB, what string, f func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// logTo is a log that a test reads after the node has stopped.
+func logTo(t testing.TB, b io.Writer) hclog.Logger {
+	t.Helper()
+	return hclog.New(&hclog.LoggerOptions{Name: "node", Level: hclog.Info, Output: b, Mutex: &sync.Mutex{}})
 }

@@ -28,6 +28,7 @@ type Node struct {
 	unlock func() // the data folder
 
 	backbone  *backbone
+	seal      *seal // of what nodes send each other; nil with an embedded NATS
 	interests *interests
 
 	tables
@@ -36,6 +37,7 @@ type Node struct {
 	cancel               context.CancelFunc
 	wg                   sync.WaitGroup // dispatcher, sweeper, followers
 	lastConn, lastNotice atomic.Uint64
+	strange              atomic.Uint64 // messages at NATS that no node of the domain sent, or too late
 
 	mu       sync.Mutex
 	closing  bool
@@ -106,7 +108,12 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 	if n.admission, err = openAdmission(o); err != nil {
 		return nil, err
 	}
-	if n.backbone, err = startBackbone(o, n.overrun); err != nil {
+	if o.NATS != "" {
+		if n.seal, err = newSeal(o.NATSKey, o.Domain); err != nil {
+			return nil, err
+		}
+	}
+	if n.backbone, err = startBackbone(o, n.subjects, n.overrun); err != nil {
 		return nil, err
 	}
 	n.interests = newInterests(n.backbone.messages)
@@ -179,33 +186,40 @@ func (n *Node) Close() {
 func (n *Node) openState(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	prefix := "protofly_" + hash(n.opts.Domain)[:10] + "_"
+	prefix := bucketPrefix(n.opts.Domain)
 	var err error
-	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms); err != nil {
+	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms, n.granted); err != nil {
 		return err
 	}
-	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms); err != nil {
+	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms, n.noted); err != nil {
 		return err
 	}
-	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms); err != nil {
+	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms, nil); err != nil {
 		return err
 	}
-	if n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms); err != nil {
+	if n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms, nil); err != nil {
 		return err
 	}
 	if n.opts.Admit.invites() {
-		n.admission.redeemed, err = openTable(ctx, n, prefix+"redeemed", 0, (*redemption).terms)
+		if n.admission.redeemed, err = openTable(ctx, n, prefix+"redeemed", 0, (*redemption).terms, nil); err != nil {
+			return err
+		}
+		n.admission.redeemed.room = n.room
 	}
-	return err
+	if err := n.upgrade(ctx); err != nil {
+		return err
+	}
+	// Only now: what was there before there was a bound is not refused.
+	n.allocations.room, n.subscriptions.room, n.registrations.room, n.sessions.room = n.room, n.room, n.room, n.room
+	return nil
 }
 
-func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Duration, terms func(*T) []string) (*table[T], error) {
+func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Duration, terms func(*T) []string, put func(*T)) (*table[T], error) {
 	kv, err := n.backbone.bucket(ctx, name, n.opts, ttl)
 	if err != nil {
 		return nil, err
 	}
-	t := newTable(kv, name, terms)
-	t.room = n.room
+	t := newTable(kv, name, terms, put)
 	n.wg.Go(func() {
 		for n.ctx.Err() == nil {
 			if err := t.follow(n.ctx, n.backbone.life()); n.ctx.Err() == nil && err != nil {
@@ -243,8 +257,9 @@ func (n *Node) overrun(sub *nats.Subscription) {
 	}
 }
 
-// writable tells whether a runtime may write rows to the state now. The error is the response to give.
-func (n *Node) writable(runtime message.URL, rows int) *refusal {
+// writable tells whether a runtime may write rows to the state now, and has c pay for those beyond the first one, which
+// the price of its request has in it. The error is the response to give.
+func (n *Node) writable(c *conn, runtime message.URL, rows int) *refusal {
 	if n.opts.NATS == "" {
 		if free, ok := freeBytes(n.opts.Data); ok && free < n.opts.Limits.MinFree {
 			return refuse(message.CodeError, "the disk under the node's data folder is full: %d bytes free, %d are kept free; nothing was written",
@@ -256,6 +271,9 @@ func (n *Node) writable(runtime message.URL, rows int) *refusal {
 	}
 	if wait, ok := n.rates.writers.take(runtime, rows, time.Now()); !ok {
 		return tryAgain(wait, "too many changes: at most %d a second", n.opts.Limits.Writes)
+	}
+	if rows > 1 {
+		return n.charge(c, min(rowPrice*(rows-1), n.rates.largest))
 	}
 	return nil
 }

@@ -32,6 +32,11 @@ type Options struct {
 	// NATS is the URL of an external NATS cluster with JetStream, which then holds the state instead of Data. Nodes of
 	// one domain at one cluster are one Message Node.
 	NATS string
+	// NATSKey is what the nodes of the domain share, 32 random bytes or more: by it they know each other's messages
+	// at NATS. It must be set where NATS is.
+	NATSKey []byte
+	// NATSCredentials is the file with the node's NATS user (JWT and key), where NATS asks for one.
+	NATSCredentials string
 	// Replicas is how many servers of an external cluster keep each piece of state; default 1.
 	Replicas int
 
@@ -164,6 +169,15 @@ func (o Options) Check() error {
 	}
 	if o.NATS == "" && o.Data == "" {
 		bad("data: the folder for the node's state is needed (or the URL of a NATS cluster)")
+	}
+	if o.NATS != "" {
+		if err := checkNATS(o.NATS); err != nil {
+			errs = append(errs, err)
+		}
+		if len(o.NATSKey) < minSecret {
+			bad("nats: the nodes of a domain share a secret, by which they know each other's messages from those of other clients: "+
+				"set nats_key_file to a file with %d random characters or more, the same for each node", minSecret)
+		}
 	}
 	host, _, err := net.SplitHostPort(o.Listen)
 	if err != nil {

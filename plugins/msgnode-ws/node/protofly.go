@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -172,7 +173,9 @@ func (r *run) publish() error {
 	if r.to == nil {
 		return nil
 	}
-	err := r.c.node.backbone.messages.PublishRequest(r.to.subject, r.to.reply, r.data)
+	n := r.c.node
+	r.data = n.seal.sign(r.to.subject, r.data)
+	err := n.backbone.messages.PublishRequest(r.to.subject, r.to.reply, r.data)
 	if err != nil {
 		r.c.send(wire.AppendUnreachable(nil, r.to.url))
 	}
@@ -199,6 +202,10 @@ func (n *Node) packet(r *run, packet []byte) error {
 			m, err := wire.ParseMessage(body)
 			if err != nil {
 				r.c.notice(message.CodeBadRequest, err.Error())
+				continue
+			}
+			if !utf8.Valid(m.Body) { // its receiver may get it as text
+				n.refuse(r.c, m, refuse(message.CodeBadRequest, "the body is JSON, which is UTF-8; this one is not"))
 				continue
 			}
 			n.handle(r.c, m)

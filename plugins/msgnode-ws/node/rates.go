@@ -14,6 +14,7 @@ type rates struct {
 	newcomers  *buckets[source]      // runtimes of which nothing is known
 	requests   *buckets[source]      // what requests cost, by address
 	writers    *buckets[message.URL] // writes to the state, by runtime: a new connection is no new right
+	largest    int                   // what one request may cost on top: half of what may be asked for at once
 }
 
 func newRates(l Limits) *rates {
@@ -23,6 +24,7 @@ func newRates(l Limits) *rates {
 		newcomers:  newBuckets[source](rate.Every(time.Hour/time.Duration(l.Newcomers)), l.Newcomers),
 		requests:   newBuckets[source](rate.Limit(l.AddressRequests), burst*l.AddressRequests),
 		writers:    newBuckets[message.URL](rate.Limit(l.Writes), burst*l.Writes),
+		largest:    burst * min(l.Requests, l.AddressRequests) / 2,
 	}
 }
 
@@ -92,12 +94,16 @@ func (n *Node) afford(c *conn, term string, all bool) *refusal {
 	return n.charge(c, count/16+int(bytes/4096)) // lists in it are looked at
 }
 
+// rowPrice is what each row costs that a request writes: of what takes longest, the disk, a cheap one.
+const rowPrice = 5
+
 // price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, five for a
-// change, more for a long text, and more where a runtime has much that is to be looked through. Reads that find many pay for that on top.
-func (n *Node) price(c *conn, m *message.Message) int {
+// change, and more for a long text. Reads that find many, changes of many rows and what looks through all that a runtime
+// has pay for that on top.
+func price(m *message.Message) int {
 	cost := 1 + len(m.Body)/1024
 	if m.Type != message.Read {
-		cost += 4 + n.allocations.count("r:"+string(c.runtime))/128
+		cost += rowPrice - 1
 	}
 	return cost
 }

@@ -50,11 +50,43 @@ func (r *registration) terms() []string {
 	return withSource(terms, r.Source)
 }
 
+// checkTerms bounds what an entry can be found by: the node keeps that in several forms.
+func (r *registration) checkTerms() *refusal {
+	for _, name := range []string{"user", "guid", "name"} {
+		if text := r.field(name); len(text) > message.MaxURL {
+			return refuse(message.CodeTooLarge, "Domain Registry: %s: %d bytes, at most %d are allowed", name, len(text), message.MaxURL)
+		}
+	}
+	return nil
+}
+
+// valid tells whether the entry is its address's owner's: one of an address that was given to another runtime since is
+// nobody's.
+func (n *Node) valid(r *registration) bool {
+	if r == nil {
+		return false
+	}
+	if r.URL.IsRuntime() {
+		return true
+	}
+	owner := n.owner(r.URL)
+	return owner == "" || owner == r.Owner
+}
+
 // field is a text field, "" where it is absent or no text.
 func (r *registration) field(name string) string {
 	var s string
 	_ = json.Unmarshal(r.Fields[name], &s)
 	return s
+}
+
+// size is about how many bytes the entry has in an answer; not less than that without what names are escaped to.
+func (r *registration) size() int {
+	size := 2*len(r.URL) + 150
+	for name, value := range r.Fields {
+		size += len(name) + len(value) + 4
+	}
+	return size
 }
 
 // list is a field that is a list of texts.
@@ -112,14 +144,14 @@ func registrationKey(u message.URL) string { return hash(string(u.Canonical())) 
 
 // register is create: a new entry, or the same runtime's entry anew.
 func (n *Node) register(c *conn, m message.Message) (message.Message, *refusal) {
+	if len(m.Body) > n.opts.Limits.Entry { // before memory is spent on it
+		return message.Message{}, refuse(message.CodeTooLarge, "Domain Registry: an entry of %d bytes, at most %d are allowed", len(m.Body), n.opts.Limits.Entry)
+	}
 	var body struct {
 		Value map[string]json.RawMessage `json:"value"`
 	}
 	if err := m.Decode(&body); err != nil || len(body.Value) == 0 {
 		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: create needs the entry as value")
-	}
-	if len(m.Body) > n.opts.Limits.Entry {
-		return message.Message{}, refuse(message.CodeTooLarge, "Domain Registry: an entry of %d bytes, at most %d are allowed", len(m.Body), n.opts.Limits.Entry)
 	}
 	e, r := newRegistration(c, body.Value)
 	if e != nil {
@@ -163,6 +195,9 @@ func newRegistration(c *conn, value map[string]json.RawMessage) (*registration, 
 		return nil, refuse(message.CodeBadRequest, "Domain Registry: url: %v", err)
 	}
 	e.URL = u
+	if r := e.checkTerms(); r != nil {
+		return nil, r
+	}
 	for _, name := range mandatory(u) {
 		if _, ok := value[name]; !ok {
 			return nil, refuse(message.CodeBadRequest, "Domain Registry: the entry of %s has no %s", u, name)
@@ -199,7 +234,7 @@ func mandatory(u message.URL) []string {
 
 // changeRegistration changes an entry that must be the runtime's own; f says errConflict where it is not.
 func (n *Node) changeRegistration(c *conn, key string, f func(*registration) (*registration, error)) *refusal {
-	if r := n.writable(c.runtime, 1); r != nil {
+	if r := n.writable(c, c.runtime, 1); r != nil {
 		return r
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)

@@ -26,7 +26,7 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 	now := time.Now()
 	if u, ok := resourceURL(body.Resource); ok {
 		r := n.registrations.get(registrationKey(u))
-		if r == nil || !body.Criteria.match(r) {
+		if !n.valid(r) || !body.Criteria.match(r) {
 			return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 		}
 		code := message.CodeOK
@@ -45,25 +45,23 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 	if r := n.afford(c, term, body.Criteria.all(term)); r != nil {
 		return message.Message{}, r
 	}
-	entries, code := map[message.URL]any{}, message.CodeTimeout
-	for _, r := range n.registrations.find(term) {
-		if !body.Criteria.match(r) {
-			continue
-		}
-		if len(entries) >= n.opts.Limits.Results {
-			return message.Message{}, refuse(message.CodeTooLarge, "Domain Registry: more than %d entries; ask with narrower criteria", n.opts.Limits.Results)
-		}
+	found, r := n.entries(term, &body.Criteria)
+	if r != nil {
+		return message.Message{}, r
+	}
+	if len(found) == 0 {
+		return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: nothing is registered for %.200q", body.Resource+body.Criteria.Scheme)
+	}
+	entries, code := make(map[message.URL]any, len(found)), message.CodeTimeout
+	for _, r := range found {
 		entries[r.URL] = r.entry(now)
 		if r.status(now) != disconnected {
 			code = message.CodeOK
 		}
 	}
-	if len(entries) == 0 {
-		return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: nothing is registered for %.200q", body.Resource+body.Criteria.Scheme)
-	}
 	answer := m.Respond(code, entries)
 	if err := answer.Check(); err != nil {
-		return message.Message{}, refuse(message.CodeTooLarge, "Domain Registry: the answer is too large; ask with narrower criteria")
+		return message.Message{}, tooMany()
 	}
 	return answer, nil
 }
@@ -73,16 +71,60 @@ func (c *criteria) all(term string) bool {
 	return len(c.Resources) == 0 && len(c.DataSchemes) == 0 && (c.Scheme == "" || term == "scheme:"+c.Scheme)
 }
 
+const (
+	// maxLooked is how many entries one read looks at for each that it may return, and maxCompared how many bytes of
+	// resources and data schemes it reads: what asks for more is refused and not computed.
+	maxLooked   = 20
+	maxCompared = 2 << 20
+)
+
+func tooMany() *refusal {
+	return refuse(message.CodeTooLarge, "Domain Registry: too many entries for one answer; ask with narrower criteria")
+}
+
+// entries are the entries with a term that match. It stops as soon as they are too many, or their answer too large.
+func (n *Node) entries(term string, wanted *criteria) ([]*registration, *refusal) {
+	limit := maxLooked * n.opts.Limits.Results
+	all := n.registrations.some(term, limit+1)
+	if len(all) > limit {
+		return nil, tooMany()
+	}
+	var found []*registration
+	compared, size := 0, 0
+	for _, e := range all {
+		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !n.valid(e) {
+			continue
+		}
+		if len(wanted.Resources)+len(wanted.DataSchemes) > 0 {
+			if compared += len(e.Fields["resources"]) + len(e.Fields["dataSchemes"]); compared > maxCompared {
+				return nil, tooMany()
+			}
+			if !wanted.match(e) {
+				continue
+			}
+		}
+		if size += e.size(); size > message.MaxBody || len(found) >= n.opts.Limits.Results {
+			return nil, tooMany()
+		}
+		found = append(found, e)
+	}
+	return found, nil
+}
+
 // match tells whether r has all that is asked for.
 func (c *criteria) match(r *registration) bool {
 	if c.Scheme != "" && r.URL.Scheme() != c.Scheme {
 		return false
 	}
-	return (len(c.Resources) == 0 || has(r.list("resources"), c.Resources)) &&
-		(len(c.DataSchemes) == 0 || has(r.list("dataSchemes"), c.DataSchemes))
+	return has(r, "resources", c.Resources) && has(r, "dataSchemes", c.DataSchemes)
 }
 
-func has(have, want names) bool {
+// has tells whether a list of r has all of want; it reads the list only for that.
+func has(r *registration, field string, want names) bool {
+	if len(want) == 0 {
+		return true
+	}
+	have := r.list(field)
 	set := make(map[string]bool, len(have))
 	for _, h := range have {
 		set[h] = true

@@ -11,6 +11,9 @@ import (
 
 // reregister is update: keep alive (no value), new values, or unregister in each of its forms.
 func (n *Node) reregister(c *conn, m message.Message) (message.Message, *refusal) {
+	if len(m.Body) > n.opts.Limits.Entry { // before memory is spent on it
+		return message.Message{}, refuse(message.CodeTooLarge, "Domain Registry: an update of %d bytes, at most %d are allowed", len(m.Body), n.opts.Limits.Entry)
+	}
 	var body struct {
 		Resource  string          `json:"resource"`
 		Attribute string          `json:"attribute"`
@@ -18,9 +21,6 @@ func (n *Node) reregister(c *conn, m message.Message) (message.Message, *refusal
 	}
 	if err := m.Decode(&body); err != nil {
 		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: %v", err)
-	}
-	if len(m.Body) > n.opts.Limits.Entry {
-		return message.Message{}, refuse(message.CodeTooLarge, "Domain Registry: an update of %d bytes, at most %d are allowed", len(m.Body), n.opts.Limits.Entry)
 	}
 	u, r := n.registered(body.Resource)
 	if r != nil {
@@ -73,7 +73,7 @@ func (n *Node) registered(resource string) (message.URL, *refusal) {
 	if !ok {
 		return "", refuse(message.CodeBadRequest, "Domain Registry: resource %.200q: want the address of an entry", resource)
 	}
-	if n.registrations.get(registrationKey(u)) == nil {
+	if !n.valid(n.registrations.get(registrationKey(u))) {
 		return "", refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 	}
 	return u, nil
@@ -124,6 +124,9 @@ func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]jso
 		}
 		if size := len(message.Encode(e.Fields)); size > n.opts.Limits.Entry {
 			return nil, &entrySize{size}
+		}
+		if r := e.checkTerms(); r != nil {
+			return nil, &entrySize{message.MaxURL}
 		}
 		return &e, nil
 	})

@@ -81,7 +81,7 @@ func (n *Node) serve(c *conn, m message.Message) {
 	}
 	element, path := backEnd(m.To)
 	var answer message.Message
-	r := n.charge(c, n.price(c, &m))
+	r := n.charge(c, price(&m))
 	if r == nil {
 		r = c.guest.mayAsk(element, path, m.Type)
 	}
@@ -112,7 +112,7 @@ func backEnd(to message.URL) (element, path string) {
 // route publishes m for whoever wants it.
 func (n *Node) route(c *conn, m message.Message) {
 	subject := n.subjectOf(m.To)
-	frame := wire.AppendMessage(nil, &m)
+	frame := n.seal.sign(subject, wire.AppendMessage(nil, &m))
 	var err error
 	if m.Type == message.Response || publication(m.To) {
 		err = n.backbone.messages.Publish(subject, frame)
@@ -129,7 +129,8 @@ func (n *Node) route(c *conn, m message.Message) {
 
 // publish is route for a message that the node made.
 func (n *Node) publish(m message.Message) {
-	if err := n.backbone.messages.Publish(n.subjectOf(m.To), wire.AppendMessage(nil, &m)); err != nil {
+	subject := n.subjectOf(m.To)
+	if err := n.backbone.messages.Publish(subject, n.seal.sign(subject, wire.AppendMessage(nil, &m))); err != nil {
 		n.log.Warn("notice not sent", "to", m.To, "error", err)
 	}
 }

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -84,7 +83,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 	key := hash(string(runtime))
 	s := n.sessions.get(key)
 	if s == nil {
-		if r := n.writable(runtime, 1); r != nil {
+		if r := n.writable(c, runtime, 1); r != nil {
 			return r.response(&m)
 		}
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
@@ -151,9 +150,9 @@ func (n *Node) closeSession(c *conn) {
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
 	err := n.sessions.change(ctx, hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
-	for key := range n.allocations.find("r:" + string(c.runtime)) {
-		if err == nil && !strings.HasPrefix(key, "wished.") {
-			err = n.allocations.change(ctx, key, func(*allocation) (*allocation, error) { return nil, nil })
+	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+		if err == nil && !a.Wished {
+			err = n.release(ctx, a.Address, c.runtime)
 		}
 	}
 	if err != nil {

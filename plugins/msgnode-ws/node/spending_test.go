@@ -178,7 +178,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	sender := n.join(t, 3)
 	var slow []*client
 	for i := range 8 {
-		slow = append(slow, n.join(t, 10+i)) // and reads nothing
+		c := n.join(t, 10+i)
+		acquaint(sender, c)    // else little is carried to it
+		slow = append(slow, c) // and reads nothing from here on
 	}
 	payload := make([]byte, 8<<10) // small enough not to count while it is read
 	for range 14 {

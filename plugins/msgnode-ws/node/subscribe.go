@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,51 +51,79 @@ func (n *Node) subscribedAddresses(c *conn, m message.Message) ([]message.URL, *
 	if err := m.Decode(&body); err != nil {
 		return nil, refuse(message.CodeBadRequest, "subscription manager: %v", err)
 	}
-	texts := append(append(body.Resources, body.Subscribe...), body.Unsubscribe...)
-	for _, object := range body.Resource {
-		u, err := message.ParseURL(object)
-		if err != nil {
-			return nil, refuse(message.CodeBadRequest, "subscription manager: resource: %v", err)
-		}
-		texts = append(texts, n.objectAddresses(c, u, body.ChildrenResources)...)
-	}
-	if len(texts) == 0 {
+	texts := slices.Concat(body.Resources, body.Subscribe, body.Unsubscribe)
+	// Each resource is multiplied by the children: counted first, made after.
+	count := len(texts) + len(body.Resource)*(objectOwn+objectChild*len(body.ChildrenResources))
+	if count == 0 {
 		return nil, refuse(message.CodeBadRequest, "subscription manager: no addresses; give them as resources, subscribe or resource")
 	}
-	if len(texts) > n.opts.Limits.Subscriptions {
-		return nil, refuse(message.CodeTooMany, "subscription manager: %d addresses at once, at most %d", len(texts), n.opts.Limits.Subscriptions)
+	if limit := n.opts.Limits.Subscriptions; count > limit && len(texts)+len(body.Resource) > 0 {
+		return nil, refuse(message.CodeTooMany, "subscription manager: %d addresses at once, at most %d", count, limit)
 	}
-	list := make([]message.URL, 0, len(texts))
-	for _, text := range texts {
+	list := make([]message.URL, 0, count)
+	seen := make(map[message.URL]bool, count)
+	add := func(text string) *refusal {
 		u, err := message.ParseURL(text)
 		if err != nil {
-			return nil, refuse(message.CodeBadRequest, "subscription manager: %v", err)
+			return refuse(message.CodeBadRequest, "subscription manager: %v", err)
 		}
-		list = append(list, u)
+		if !seen[u.Canonical()] {
+			seen[u.Canonical()] = true
+			list = append(list, u)
+		}
+		return nil
+	}
+	for _, text := range texts {
+		if r := add(text); r != nil {
+			return nil, r
+		}
+	}
+	for _, object := range body.Resource {
+		if r := n.objectAddresses(c, object, body.ChildrenResources, add); r != nil {
+			return nil, r
+		}
 	}
 	return list, nil
 }
 
+// How many addresses a data object is at most: itself and its changes, and each of its children in two forms.
+const objectOwn, objectChild = 2, 2
+
 // objectAddresses is the Message Node chapter's form: a data object and the names of its children. Who does not own
 // the object gets its publications only.
-func (n *Node) objectAddresses(c *conn, object message.URL, children names) []string {
+func (n *Node) objectAddresses(c *conn, text string, children names, add func(string) *refusal) *refusal {
+	object, err := message.ParseURL(text)
+	if err != nil {
+		return refuse(message.CodeBadRequest, "subscription manager: resource: %v", err)
+	}
 	u := strings.TrimSuffix(string(object), "/")
-	var list []string
 	if n.mayListen(c, object) {
-		list = append(list, u)
+		if r := add(u); r != nil {
+			return r
+		}
 	}
 	if _, tail, _ := strings.Cut(strings.TrimPrefix(object.Path(), "/"), "/"); tail == "" && !object.IsRuntime() {
-		list = append(list, u+"/changes")
+		if r := add(u + "/changes"); r != nil {
+			return r
+		}
 	}
 	for _, name := range children {
-		list = append(list, u+"/"+name, u+"/children/"+name)
+		if len(u)+len(name) > message.MaxURL { // before it is put together
+			return refuse(message.CodeBadRequest, "subscription manager: a child's name of %d bytes makes no address", len(name))
+		}
+		for _, prefix := range [objectChild]string{"/", "/children/"} {
+			if r := add(u + prefix + name); r != nil {
+				return r
+			}
+		}
 	}
-	return list
+	return nil
 }
 
 // mayListen tells whether c may get what is sent to u. Its own addresses are a runtime's alone: what is under its URL,
 // what is allocated to it, and the subscription address where a reporter decides who observes. Publications are for
-// everybody.
+// everybody. A runtime of the JSON dialects makes up addresses by itself and may listen at them, for as long as they are
+// allocated to nobody; what another domain gives out this node does not know.
 func (n *Node) mayListen(c *conn, u message.URL) bool {
 	if u == message.SessionAddress || u.IsBackEnd() {
 		return false
@@ -105,7 +134,7 @@ func (n *Node) mayListen(c *conn, u message.URL) bool {
 	tail := strings.TrimPrefix(string(u.Canonical()), string(u.Base().Canonical()))
 	if tail == "" || tail == "/subscription" {
 		owner := n.owner(u)
-		return owner == "" || owner == c.runtime
+		return owner == c.runtime || owner == "" && (c.legacy() || n.foreign(u))
 	}
 	return true
 }
@@ -113,8 +142,8 @@ func (n *Node) mayListen(c *conn, u message.URL) bool {
 func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 	var fresh []message.URL
 	for _, u := range list {
-		if !n.mayListen(c, u) {
-			return refuse(message.CodeForbidden, "only its own runtime may listen at %s; nothing was subscribed", u)
+		if !n.mayListen(c, u) && !n.justGranted(c, u) {
+			return refuse(message.CodeForbidden, "only its own runtime may listen at %s, to which it has to be allocated first; nothing was subscribed", u)
 		}
 		if n.subscriptions.get(subscriptionKey(c.runtime, u)) == nil && runtimeOf(u) != c.runtime {
 			fresh = append(fresh, u)
@@ -124,7 +153,7 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 		return refuse(message.CodeTooMany, "the runtime subscribes to %d addresses, at most %d are allowed; unsubscribe some", have, limit)
 	}
 	if len(fresh) > 0 {
-		if r := n.writable(c.runtime, len(fresh)); r != nil {
+		if r := n.writable(c, c.runtime, len(fresh)); r != nil {
 			return r
 		}
 	}
@@ -138,8 +167,15 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 		}
 	}
 	for _, u := range list {
-		if err := n.want(c, u, subscribed); err != nil {
+		allowed, err := n.listen(c, u)
+		if err != nil {
 			return refuse(message.CodeUnavailable, "subscribed, but not routed yet: %v; connect again", err)
+		}
+		if !allowed { // allocated to another runtime meanwhile
+			if err := n.forget(c.ctx, subscriptionKey(c.runtime, u)); err != nil {
+				n.log.Warn("unsubscribe", "runtime", c.runtime, "error", err)
+			}
+			return refuse(message.CodeForbidden, "only its own runtime may listen at %s", u)
 		}
 	}
 	return nil
@@ -152,7 +188,7 @@ func (n *Node) unsubscribe(c *conn, list []message.URL) *refusal {
 		if n.subscriptions.get(key) == nil {
 			continue
 		}
-		if r := n.writable(c.runtime, 1); r != nil {
+		if r := n.writable(c, c.runtime, 1); r != nil {
 			return r
 		}
 		if r := n.stateRefusal(n.forget(c.ctx, key)); r != nil {

@@ -137,25 +137,41 @@ func (n *Node) expireSubscriptions() {
 // addresses are kept.
 func (n *Node) expireAllocations() {
 	today := time.Now().UTC().Truncate(24 * time.Hour)
+	elsewhere := map[message.URL]bool{}
 	n.allocations.each(func(key string, a *allocation) {
-		if n.ctx.Err() != nil || a.Wished || !a.Seen.Before(today) {
+		seen := a.Seen
+		if s := n.allocations.get(seenKey(a.Runtime)); s != nil && s.Seen.After(seen) {
+			seen = s.Seen
+		}
+		if n.ctx.Err() != nil || a.Wished || !seen.Before(today) {
 			return
 		}
 		here := n.connected(a.Runtime)
-		if !here && today.Sub(a.Seen) <= n.opts.Times.Retention || !here && n.elsewhere(n.ctx, a.Runtime) {
+		if !here && today.Sub(seen) <= n.opts.Times.Retention {
+			return
+		}
+		if _, asked := elsewhere[a.Runtime]; !here && !asked {
+			elsewhere[a.Runtime] = n.elsewhere(n.ctx, a.Runtime)
+		}
+		if !here && elsewhere[a.Runtime] {
 			return
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)
 		defer cancel()
-		err := n.allocations.change(ctx, key, func(old *allocation) (*allocation, error) {
-			if old == nil || !here {
+		var err error
+		if here {
+			err = n.allocations.change(ctx, seenKey(a.Runtime), func(*allocation) (*allocation, error) {
+				return &allocation{Runtime: a.Runtime, Seen: today, Source: a.Source}, nil
+			})
+		} else {
+			err = n.allocations.change(ctx, key, func(old *allocation) (*allocation, error) {
+				if old != a {
+					return old, errChanged
+				}
 				return nil, nil
-			}
-			seen := *old
-			seen.Seen = today
-			return &seen, nil
-		})
-		if err != nil {
+			})
+		}
+		if err != nil && !errors.Is(err, errChanged) {
 			n.log.Warn("expiry", "runtime", a.Runtime, "error", err)
 		}
 	})

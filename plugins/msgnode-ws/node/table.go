@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,6 +24,7 @@ type table[T any] struct {
 	name  string
 	kv    jetstream.KeyValue
 	terms func(*T) []string  // what a row can be found by
+	put   func(*T)           // told of each row that comes into the copy, before a write of it returns; nil: nobody
 	ready chan struct{}      // closed when the copy is complete
 	room  func(growth) error // tells whether a write may be made; nil: every one may
 
@@ -30,6 +32,7 @@ type table[T any] struct {
 	rows    map[string]row[T]
 	weights weights
 	index   map[string]map[string]struct{} // term → keys
+	applied uint64                         // the latest revision in the copy, of whatever row
 	changed chan struct{}                  // closed and replaced at every change
 }
 
@@ -40,8 +43,8 @@ type row[T any] struct {
 	size  int // what it counts for, in bytes
 }
 
-func newTable[T any](kv jetstream.KeyValue, name string, terms func(*T) []string) *table[T] {
-	return &table[T]{name: name, kv: kv, terms: terms, ready: make(chan struct{}), rows: map[string]row[T]{},
+func newTable[T any](kv jetstream.KeyValue, name string, terms func(*T) []string, put func(*T)) *table[T] {
+	return &table[T]{name: name, kv: kv, terms: terms, put: put, ready: make(chan struct{}), rows: map[string]row[T]{},
 		index: map[string]map[string]struct{}{}, changed: make(chan struct{})}
 }
 
@@ -90,16 +93,27 @@ func (t *table[T]) apply(e jetstream.KeyValueEntry) {
 			value = nil // not ours: as if it were not there
 		}
 	}
+	if t.set(e.Key(), value, len(e.Value()), e.Revision()) && value != nil && t.put != nil {
+		t.put(value)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := e.Key()
-	if e.Revision() <= t.rows[key].rev {
-		return
+	t.applied = max(t.applied, e.Revision())
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// set replaces a row of the copy, unless it has that revision or a later one. bytes is the length of its JSON.
+func (t *table[T]) set(key string, value *T, bytes int, revision uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if revision <= t.rows[key].rev {
+		return false
 	}
 	t.remove(key)
 	if value != nil {
-		size := sizeOf(value, len(e.Value()))
-		t.rows[key] = row[T]{value, e.Revision(), size}
+		size := sizeOf(value, bytes)
+		t.rows[key] = row[T]{value, revision, size}
 		terms := t.terms(value)
 		t.weights.add(terms, size, 1)
 		for _, term := range terms {
@@ -109,8 +123,7 @@ func (t *table[T]) apply(e jetstream.KeyValueEntry) {
 			t.index[term][key] = struct{}{}
 		}
 	}
-	close(t.changed)
-	t.changed = make(chan struct{})
+	return true
 }
 
 // drop removes the rows that are gone since an earlier follow.
@@ -148,6 +161,21 @@ func (t *table[T]) get(key string) *T {
 	return t.rows[key].value
 }
 
+// some gives rows with the term, at most so many.
+func (t *table[T]) some(term string, limit int) []*T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	keys := t.index[term]
+	list := make([]*T, 0, min(limit, len(keys)))
+	for key := range keys {
+		if len(list) == limit {
+			break
+		}
+		list = append(list, t.rows[key].value)
+	}
+	return list
+}
+
 // find gives the rows with the term, by key.
 func (t *table[T]) find(term string) map[string]*T {
 	t.mu.RLock()
@@ -179,13 +207,19 @@ func (t *table[T]) each(f func(key string, value *T)) {
 	}
 }
 
+// staleRead is how long a server of a cluster is given to learn what another one has written.
+const staleRead = 20 * time.Millisecond
+
+// maxTries is how often a write is tried that others overtake.
+const maxTries = 16
+
 // errTaken is why change gave up: others kept changing the row.
 var errTaken = errors.New("the entry is being changed by others, try again")
 
 // change replaces the row with the key by what f makes of it: nil removes it, the same pointer leaves it. An error of f
 // is returned as it is.
 func (t *table[T]) change(ctx context.Context, key string, f func(old *T) (*T, error)) error {
-	for range 8 {
+	for range maxTries {
 		t.mu.RLock()
 		old := t.rows[key]
 		t.mu.RUnlock()
@@ -220,13 +254,13 @@ func (t *table[T]) change(ctx context.Context, key string, f func(old *T) (*T, e
 	return errTaken
 }
 
-// await waits until the copy has a write with the revision, or a later one.
+// await waits until the copy has the write of a row with the revision, or a later write; gone: a write that removed it.
 func (t *table[T]) await(ctx context.Context, key string, rev uint64, gone bool) error {
 	for {
 		t.mu.RLock()
-		r, changed := t.rows[key], t.changed
+		there, applied, changed := t.rows[key].value != nil, t.applied, t.changed
 		t.mu.RUnlock()
-		if r.rev >= rev || gone && r.value == nil {
+		if !gone && applied >= rev || gone && !there {
 			return nil
 		}
 		select {
@@ -249,7 +283,9 @@ func (t *table[T]) refresh(ctx context.Context, key string, seen uint64) error {
 		e, err := t.kv.Get(ctx, key)
 		switch {
 		case errors.Is(err, jetstream.ErrKeyNotFound) && seen == 0, err == nil && e.Revision() == seen:
-			return nil // it was only for a moment
+			// It was only for a moment, or the server that answered is behind the one that refused the write.
+			wait(ctx, staleRead)
+			return ctx.Err()
 		case err != nil && !errors.Is(err, jetstream.ErrKeyNotFound):
 			return err
 		}
@@ -259,6 +295,21 @@ func (t *table[T]) refresh(ctx context.Context, key string, seen uint64) error {
 		case <-changed:
 		}
 	}
+}
+
+// catchUp reads one row from the bucket, waits until the copy has it, and returns it; nil where there is none.
+func (t *table[T]) catchUp(ctx context.Context, key string) (*T, error) {
+	e, err := t.kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err == nil {
+		err = t.await(ctx, key, e.Revision(), false)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.name, err)
+	}
+	return t.get(key), nil
 }
 
 func overtaken(err error) bool {

@@ -48,7 +48,7 @@ func ParseConfig(text json.RawMessage) (Config, error) {
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" {
-		return c, fmt.Errorf("message node stub: configuration: url %q: want wss://host:port/protofly", c.URL)
+		return c, fmt.Errorf("message node stub: configuration: url %q: want wss://host:port/protofly", shown(c.URL))
 	}
 	if c.Token != "" && c.TokenFile != "" {
 		return c, errors.New("message node stub: configuration: token and token_file: want one of them")
@@ -59,9 +59,31 @@ func ParseConfig(text json.RawMessage) (Config, error) {
 		}
 	}
 	if c.Networks != nil && u.Scheme == "ws" && !c.Networks.Loopback() {
-		return c, fmt.Errorf("message node stub: configuration: url %q: a node that the operator has not named is reached over TLS: want wss://", c.URL)
+		return c, fmt.Errorf("message node stub: configuration: url %q: a node that the operator has not named is reached over TLS: want wss://", shown(c.URL))
 	}
 	return c, nil
+}
+
+// address is the node's URL without the user and password that may be in it, so that no error, log or status shows them,
+// and the header that has them instead. It is for a configuration that [ParseConfig] has checked.
+func (c Config) address() (string, http.Header) {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.User == nil {
+		return c.URL, nil
+	}
+	r := http.Request{Header: http.Header{}}
+	password, _ := u.User.Password()
+	r.SetBasicAuth(u.User.Username(), password)
+	u.User = nil
+	return u.String(), r.Header
+}
+
+// shown is what may be a URL, without what may be a user and a password.
+func shown(text string) string {
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		return "(hidden)" + text[at:]
+	}
+	return text
 }
 
 // maxTokens is the largest file of tokens, in bytes.

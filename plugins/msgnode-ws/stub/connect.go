@@ -20,15 +20,15 @@ import (
 func (i *instance) connect(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	ws, response, err := websocket.Dial(ctx, i.config.URL, &websocket.DialOptions{HTTPClient: i.client, Subprotocols: []string{wire.Subprotocol}})
+	ws, response, err := websocket.Dial(ctx, i.address, &websocket.DialOptions{HTTPClient: i.client, HTTPHeader: i.header, Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
 		if response != nil && response.StatusCode != 101 {
-			return nil, statusError(i.config.URL, response)
+			return nil, statusError(i.address, response)
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer within %v", connectTime)
 		}
-		return nil, fmt.Errorf("connect to %s: %w", i.config.URL, err)
+		return nil, fmt.Errorf("connect to %s: %w", i.address, err)
 	}
 	ws.SetReadLimit(wire.MaxPacket)
 	if ws.Subprotocol() != wire.Subprotocol {
@@ -38,7 +38,7 @@ func (i *instance) connect(ctx context.Context) (*websocket.Conn, error) {
 	}
 	if err != nil {
 		ws.CloseNow()
-		return nil, fmt.Errorf("handshake with %s: %w", i.config.URL, err)
+		return nil, fmt.Errorf("handshake with %s: %w", i.address, err)
 	}
 	return ws, nil
 }

@@ -49,6 +49,7 @@ func (Stub) Run(ctx context.Context, bus message.Bus, start sdk.Start) error {
 	}
 	defer client.CloseIdleConnections()
 	i := &instance{bus: bus, start: start, config: config, client: client, out: newOutbox(), told: map[message.URL]time.Time{}}
+	i.address, i.header = config.address()
 	i.report(ctx, message.Created, "")
 	if i.door, err = start.Doors.Open(start.URL); err != nil {
 		return fmt.Errorf("message node stub: %w", err)
@@ -80,6 +81,9 @@ type instance struct {
 	door   sdk.Door
 	out    *outbox
 
+	address string      // the node's URL, as it may be shown
+	header  http.Header // of the request to it: the user and the password that were in the URL
+
 	status message.Status            // the last one posted; stayConnected's own
 	told   map[message.URL]time.Time // when <stub>/unreachable was last posted; the reader's own
 }
@@ -108,7 +112,7 @@ func (i *instance) stayConnected(ctx context.Context) {
 		i.out.fail(err)
 		if why := err.Error(); why != said || time.Since(saidAt) > sayAgain {
 			said, saidAt = why, time.Now()
-			i.start.Log.Warn("no connection to the Message Node; it is tried again", "url", i.config.URL, "error", err)
+			i.start.Log.Warn("no connection to the Message Node; it is tried again", "url", i.address, "error", err)
 		}
 		switch i.status {
 		case message.Live:
@@ -209,7 +213,7 @@ func (i *instance) refuse(ctx context.Context, m message.Message, code int, text
 }
 
 func (i *instance) unreachable(why error) string {
-	return fmt.Sprintf("the Message Node of %s (%s) cannot be reached: %v", i.start.Domain, i.config.URL, why)
+	return fmt.Sprintf("the Message Node of %s (%s) cannot be reached: %v", i.start.Domain, i.address, why)
 }
 
 // expire answers what has waited too long for a connection.

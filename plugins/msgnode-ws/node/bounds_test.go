@@ -1,0 +1,196 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/metrics"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// spent is how many bytes f allocates.
+func spent(f func()) uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	before := sample[0].Value.Uint64()
+	f()
+	metrics.Read(sample)
+	return sample[0].Value.Uint64() - before
+}
+
+// still is a node with state in memory alone, for what only reads it, and a connection of the dialect.
+func still(d dialect) (*Node, *conn) {
+	o := Options{Domain: domain, Data: "none"}.withDefaults()
+	n := &Node{opts: o, log: o.Log, subjects: newSubjects(domain), tables: tables{allocations: newTable(nil, "", (*allocation).terms, nil),
+		registrations: newTable(nil, "", (*registration).terms, nil), subscriptions: newTable(nil, "", (*subscription).terms, nil)}}
+	alice, _ := identity(1)
+	return n, &conn{node: n, dialect: d, runtime: alice, ctx: context.Background(), account: account{budget: rate.NewLimiter(rate.Inf, 1<<30)}}
+}
+
+// perByte is how many bytes of memory a byte of a request may cost at the most, for all the time that it is worked on,
+// besides a fixed amount. Lists of very short strings cost most.
+const perByte, fixed = 200, 8 << 20
+
+// readAll has every function of the node read a body, as far as that needs no NATS.
+func readAll(n *Node, c *conn, body []byte) {
+	for _, kind := range []message.Type{message.Create, message.Read, message.Update, message.Delete, message.Subscribe, message.Unsubscribe} {
+		m := message.Message{ID: message.NumberID(1), Type: kind, From: c.runtime, To: manager, Body: body}
+		switch kind {
+		case message.Subscribe, message.Unsubscribe:
+			n.subscribedAddresses(c, m)
+		case message.Read:
+			n.look(c, m)
+		case message.Create:
+			var value struct {
+				Value map[string]json.RawMessage `json:"value"`
+			}
+			if len(body) <= n.opts.Limits.Entry && m.Decode(&value) == nil {
+				newRegistration(c, value.Value)
+			}
+		case message.Update:
+			n.reregister(c, m)
+		case message.Delete:
+			n.unregister(c, m)
+			n.deallocate(c, m)
+		}
+	}
+}
+
+// What a request lists and multiplies is bounded before memory is spent on it.
+func TestRequestsAreBounded(t *testing.T) {
+	n, c := still(binary)
+	list := func(format string, count int) string {
+		texts := make([]string, count)
+		for i := range texts {
+			texts[i] = `"` + fmt.Sprintf(format, i) + `"`
+		}
+		return "[" + strings.Join(texts, ",") + "]"
+	}
+	for name, body := range map[string]string{
+		"resource × children":         `{"resource":` + list("comm://example.com/%d", 3000) + `,"childrenResources":` + list("%d", 3000) + `}`,
+		"long children":               `{"resource":` + list("comm://example.com/%d", 1000) + `,"childrenResources":"` + strings.Repeat("x", 900_000) + `"}`,
+		"many short names":            `{"resources":[` + strings.Repeat(`"",`, 300_000) + `""]}`,
+		"many lists":                  `{"resources":[` + strings.Repeat(`[],`, 300_000) + `[]]}`,
+		"lists in lists":              `{"resources":` + strings.Repeat("[", 500_000) + strings.Repeat("]", 500_000) + `}`,
+		"nothing, often":              `{"resources":[` + strings.Repeat(`null,`, 200_000) + `null]}`,
+		"many names of members":       `{"value":{` + members(60_000) + `}}`,
+		"objects in objects":          strings.Repeat(`{"value":`, 9000) + `1` + strings.Repeat(`}`, 9000),
+		"criteria":                    `{"resource":"x","criteria":{"resources":` + list("%d", 100_000) + `}}`,
+		"a child of every resource":   `{"resource":` + list("comm://example.com/%d", 8000) + `,"childrenResources":"x"}`,
+		"the largest that is all new": `{"resources":` + list("comm://example.com/%d/changes", 4096) + `}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if used := spent(func() { readAll(n, c, []byte(body)) }); used > fixed+perByte*uint64(len(body)) {
+				t.Errorf("%d bytes cost %d", len(body), used)
+			}
+		})
+	}
+	// A message to many is as many messages.
+	to := `{"id":1,"type":"create","from":"runtime://example.com/a","to":` + list("hyperty://example.com/%d", maxRecipients) + `,"body":{"value":"%s"}}`
+	if _, err := parseJSON(fmt.Appendf(nil, to, strings.Repeat("x", 20_000))); err != nil {
+		t.Errorf("20 kB to %d: %v", maxRecipients, err)
+	}
+	if _, err := parseJSON(fmt.Appendf(nil, to, strings.Repeat("x", 900_000))); err == nil {
+		t.Errorf("900 kB to %d were accepted", maxRecipients)
+	}
+}
+
+func members(count int) string {
+	var b strings.Builder
+	for i := range count {
+		fmt.Fprintf(&b, `"%d":1,`, i)
+	}
+	return b.String() + `"x":1`
+}
+
+// One request as a user sees it: it is refused, and the node lives on.
+func TestProductOfListsIsRefused(t *testing.T) {
+	n := start(t, Options{})
+	alice := n.join(t, 1)
+	list := func(format string) string {
+		texts := make([]string, 4000)
+		for i := range texts {
+			texts[i] = fmt.Sprintf(format, i)
+		}
+		return string(message.Encode(texts))
+	}
+	body := `{"resource":` + list("comm://example.com/%d") + `,"childrenResources":` + list("%d") + `}`
+	var code int
+	if used := spent(func() { code, _ = alice.ask(message.Subscribe, manager, body) }); used > 64<<20 || code != 429 {
+		t.Errorf("%d bytes cost %d and were answered %d", len(body), used, code)
+	}
+	alice.sync()
+}
+
+// A short read that would have a large answer is refused, and the answer is not made.
+func TestLargeAnswersAreNotComputed(t *testing.T) {
+	n, c := still(binary)
+	put := func(count int, field string) {
+		for i := range count {
+			u := message.URL(fmt.Sprintf("hyperty://example.com/%s%d", field, i))
+			n.registrations.set(registrationKey(u), &registration{URL: u, Owner: c.runtime, Status: live, Expires: 3600, Modified: time.Now(),
+				Fields: map[string]json.RawMessage{field: message.Encode(strings.Repeat("x", 60_000)), "user": message.Encode("user://example.com/" + field)}}, 60_000, uint64(i+1))
+		}
+	}
+	put(1000, "more")
+	put(500, "resources")
+	for _, body := range []string{`{"resource":"user://example.com/more"}`, `{"criteria":{"scheme":"hyperty"}}`,
+		`{"resource":"user://example.com/resources","criteria":{"resources":["y"]}}`} {
+		var r *refusal
+		used := spent(func() {
+			_, r = n.look(c, message.Message{ID: message.NumberID(1), Type: message.Read, From: c.runtime, To: registry, Body: []byte(body)})
+		})
+		if r == nil || r.code != 413 || used > 16<<20 {
+			t.Errorf("%s: %v, for %d bytes", body, r, used)
+		}
+	}
+}
+
+func FuzzRequest(f *testing.F) {
+	for _, body := range []string{`{"resource":["comm://example.com/a"],"childrenResources":["b",["c"]]}`, `{"resources":"comm://example.com/a/changes"}`,
+		`{"scheme":"comm","value":{"number":2,"allocationKey":"k","identifier":"x"}}`, `{"resource":"/hyperty/user/user://example.com/bob","criteria":{"resources":["chat"]}}`,
+		`{"value":{"url":"hyperty://example.com/bob","status":"live","expires":1,"runtime":"r"}}`, `{"subscribe":[[[["a://b/c"]]]],"Unsubscribe":null}`} {
+		f.Add([]byte(body))
+	}
+	n, c := still(binary)
+	_, legacy := still(plainJSON)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) > message.MaxBody {
+			return
+		}
+		used := spent(func() { readAll(n, c, body); readAll(n, legacy, body) })
+		if used > fixed+2*perByte*uint64(len(body)) {
+			t.Fatalf("%d bytes cost %d", len(body), used)
+		}
+	})
+}
+
+// Lists are refused at their bounds, not when they have been read.
+func TestListsHaveBounds(t *testing.T) {
+	for text, want := range map[string]bool{
+		`[` + strings.Repeat(`"",`, maxNames-1) + `""]`: true,
+		`[` + strings.Repeat(`"",`, maxNames) + `""]`:   false,
+		`[` + strings.Repeat(`[],`, maxLists-2) + `[]]`: true,
+		`[` + strings.Repeat(`[],`, maxLists) + `[]]`:   false,
+		`[[[["x"]]]]`:   true,
+		`[[[[["x"]]]]]`: false,
+		`[{"x":1}]`:     false,
+		`[1]`:           false,
+	} {
+		var l names
+		if err := l.UnmarshalJSON([]byte(text)); (err == nil) != want {
+			t.Errorf("%.40s of %d bytes: %v", text, len(text), err)
+		}
+	}
+	n, c := still(binary)
+	body := `{"resource":["comm://example.com/a","comm://example.com/b"],"childrenResources":"` + strings.Repeat("x", 500_000) + `"}`
+	if used := spent(func() { n.subscribedAddresses(c, message.Message{Type: message.Subscribe, Body: []byte(body)}) }); used > 4*500_000 {
+		t.Errorf("a long name cost %d", used)
+	}
+}

@@ -1,0 +1,121 @@
+package node
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+)
+
+var testSecret = bytes.Repeat([]byte("s"), minSecret)
+
+func sealOf(t testing.TB, secret []byte, domain string, now *time.Time) *seal {
+	t.Helper()
+	s, err := newSeal(secret, domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now != nil {
+		s.now = func() time.Time { return *now }
+	}
+	return s
+}
+
+func TestSeal(t *testing.T) {
+	now := time.Now()
+	one, two := sealOf(t, testSecret, domain, &now), sealOf(t, testSecret, domain, &now)
+	signed := one.sign("pf.a", []byte("message"))
+	for name, s := range map[string]*seal{"another secret": sealOf(t, bytes.Repeat([]byte("x"), minSecret), domain, &now),
+		"another domain": sealOf(t, testSecret, "other.org", &now)} {
+		if _, err := s.open("pf.a", signed); err != errForged {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := two.open("pf.b", signed); err != errForged {
+		t.Errorf("another subject: %v", err)
+	}
+	for i := range signed {
+		bad := bytes.Clone(signed)
+		bad[i] ^= 1
+		if _, err := two.open("pf.a", bad); err != errForged {
+			t.Errorf("byte %d changed: %v", i, err)
+		}
+		if _, err := two.open("pf.a", signed[:i]); err != errForged {
+			t.Errorf("cut off at %d: %v", i, err)
+		}
+	}
+	if len(two.nodes) != 0 {
+		t.Error("something is kept of who has proved nothing")
+	}
+	if got, err := two.open("pf.a", bytes.Clone(signed)); err != nil || string(got) != "message" {
+		t.Errorf("%q %v", got, err)
+	}
+	if _, err := two.open("pf.a", signed); err != errAgain {
+		t.Errorf("again: %v", err)
+	}
+	late := one.sign("pf.a", nil)
+	now = now.Add(freshness + 1)
+	if _, err := two.open("pf.a", late); err != errStale {
+		t.Errorf("late: %v", err)
+	}
+	early := one.sign("pf.a", nil)
+	now = now.Add(-2 * freshness)
+	if _, err := two.open("pf.a", early); err != errStale {
+		t.Errorf("early: %v", err)
+	}
+	// Nodes come and go, and what is remembered of them goes.
+	for range 100 {
+		now = now.Add(time.Minute)
+		if _, err := two.open("x", sealOf(t, testSecret, domain, &now).sign("x", nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(two.nodes) > 3 {
+		t.Errorf("%d nodes are remembered", len(two.nodes))
+	}
+	if got, err := (*seal)(nil).open("x", (*seal)(nil).sign("x", []byte("m"))); err != nil || string(got) != "m" {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
+func TestWindow(t *testing.T) {
+	var w window
+	for _, c := range []struct {
+		n    uint64
+		want bool
+	}{{1, true}, {1, false}, {3, true}, {2, true}, {2, false}, {3, false}, {windowSize + 2, true}, {2, false}, {3, false}, {4, true}, {4, false},
+		{windowSize + 1, true}, {windowSize + 2, false}, {10 * windowSize, true}, {9*windowSize + 1, true}, {9 * windowSize, false},
+		{windowSize + 3, false}, {1<<64 - 1, true}, {1<<64 - 1, false}, {1<<64 - 2, true}} {
+		if got := w.take(c.n); got != c.want {
+			t.Errorf("%d: %v", c.n, got)
+		}
+	}
+}
+
+func FuzzSeal(f *testing.F) {
+	now := time.Now()
+	s := sealOf(f, testSecret, domain, &now)
+	f.Add("pf.a", s.sign("pf.a", []byte("message"))[7:])
+	f.Add("", make([]byte, trailerSize))
+	f.Fuzz(func(t *testing.T, subject string, data []byte) {
+		if got, err := s.open(subject, data); err == nil {
+			t.Fatalf("%q was taken on %q", got, subject)
+		}
+	})
+}
+
+func BenchmarkSeal(b *testing.B) {
+	for _, size := range []int{256, 64 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			one, two := sealOf(b, testSecret, domain, nil), sealOf(b, testSecret, domain, nil)
+			data := make([]byte, size, size+trailerSize)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := two.open("pf.abcdefghij.f.abcdefghijklmnopqrstuvwxyz", one.sign("pf.abcdefghij.f.abcdefghijklmnopqrstuvwxyz", data)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,35 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// upgrade makes of rows that an earlier version wrote, a block or a wish each, a row for each address. Blocks come first:
+// their addresses are random, so whoever wished for one came after. It may be repeated, and done by several nodes at once.
+func (n *Node) upgrade(ctx context.Context) error {
+	for _, wished := range []bool{false, true} {
+		var err error
+		n.allocations.each(func(key string, old *allocation) {
+			if len(old.Addresses) == 0 || old.Wished != wished || err != nil {
+				return
+			}
+			for _, u := range old.Addresses {
+				grantErr := n.grant(ctx, allocation{Runtime: old.Runtime, Address: u, Key: old.Key, Wished: wished, Seen: old.Seen, Source: old.Source})
+				if errors.Is(grantErr, errConflict) {
+					n.log.Warn("an address was given to two runtimes, the first one keeps it", "address", u, "kept", n.owner(u), "lost", old.Runtime)
+				} else if err == nil {
+					err = grantErr
+				}
+			}
+			if err == nil {
+				err = n.allocations.change(ctx, key, func(*allocation) (*allocation, error) { return nil, nil })
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("message node: addresses of an earlier version: %w", err)
+		}
+	}
+	return nil
+}
