@@ -55,8 +55,10 @@ type channel struct {
 	buf []byte     // what is written next
 }
 
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, bufferSize) }
+
 func newChannel(conn *tls.Conn, onEnd func(*channel)) *channel {
-	c := &channel{conn: conn, onEnd: onEnd, ended: make(chan struct{}), r: bufio.NewReaderSize(conn, bufferSize), buf: make([]byte, 0, bufferSize)}
+	c := &channel{conn: conn, onEnd: onEnd, ended: make(chan struct{}), r: newReader(conn), buf: make([]byte, 0, bufferSize)}
 	c.pinger.Go(c.ping)
 	return c
 }
@@ -157,11 +159,19 @@ func (c *channel) payload(ctx context.Context, size int) ([]byte, error) {
 		_, _ = c.r.Discard(size)
 		return frame, nil
 	}
-	if cap(c.frame) < size {
-		c.frame = make([]byte, size)
+	for have := 0; have < size; {
+		next := min(size, max(2*have, bufferSize)) // memory grows with what has come, not with what was announced
+		if cap(c.frame) < next {
+			grown := make([]byte, next)
+			copy(grown, c.frame[:have])
+			c.frame = grown
+		}
+		n, err := io.ReadFull(c.r, c.frame[have:next])
+		if have += n; err != nil {
+			return nil, c.wrap(ctx, err)
+		}
 	}
-	_, err := io.ReadFull(c.r, c.frame[:size])
-	return c.frame[:size], c.wrap(ctx, err)
+	return c.frame[:size], nil
 }
 
 // wrap says why the connection does not work any more. Without the other side's goodbye the end is not io.EOF.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
 // description is what each side says of itself. Name is the Handler's only.
@@ -60,7 +61,7 @@ func (t *transport) request(ctx context.Context, signals p2p.Signals) (*tls.Conn
 	}
 	config := t.tlsConfig(answer.Certificate)
 	config.ServerName = answer.Name
-	return dialAll(ctx, signals, config)
+	return t.dialAll(ctx, signals, config)
 }
 
 // dialed is how one attempt ended.
@@ -70,8 +71,8 @@ type dialed struct {
 }
 
 // dialAll dials each candidate as it comes, side by side, and returns the first connection that the other side
-// confirms. When it returns every other attempt has ended.
-func dialAll(ctx context.Context, signals p2p.Signals, config *tls.Config) (*tls.Conn, error) {
+// confirms. When it returns every other attempt has ended. A peer may name few, and where the policy lets it.
+func (t *transport) dialAll(ctx context.Context, signals p2p.Signals, config *tls.Config) (*tls.Conn, error) {
 	dialing, stop := context.WithCancel(ctx)
 	results := make(chan dialed, p2p.MaxCandidates+1)
 	var attempts sync.WaitGroup
@@ -86,11 +87,16 @@ func dialAll(ctx context.Context, signals p2p.Signals, config *tls.Config) (*tls
 		}
 	}()
 	attempts.Go(func() {
+		named := reach.Candidates{Policy: t.policy, Max: maxAddresses, MaxPorts: 1}
 		for range p2p.MaxCandidates {
 			addr, err := recvCandidate(dialing, signals)
 			if err != nil {
 				results <- dialed{err: err}
 				return
+			}
+			if fresh, err := named.Add(addr); !fresh {
+				t.log.Debug("an address of the peer is not used", "error", err)
+				continue
 			}
 			attempts.Go(func() {
 				conn, err := dial(dialing, addr, config)

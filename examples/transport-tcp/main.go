@@ -12,7 +12,8 @@
 // Limits: the Requester must be able to reach one of the Handler's addresses; there is no hole punching.
 //
 // Options: "listen" (default ":0") and "advertise", further addresses ("203.0.113.7:7000") under which the listener
-// can be reached.
+// can be reached; "loopback" and "private" (default true): whether peers may name addresses of this machine and of private
+// networks.
 package main
 
 import (

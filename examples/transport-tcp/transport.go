@@ -21,18 +21,24 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
 const (
 	handshakeTime = 10 * time.Second
-	maxHandshakes = 512 // connections that have not been matched to a set-up yet
-	maxAddresses  = 16  // of this side
+	helloTime     = 3 * time.Second // until a connection has named a set-up
+	maxUnknown    = 1024            // connections that have not
+	maxOfHost     = 128             // of them from one host
+	maxNamed      = 64              // connections that have named one set-up
+	maxAddresses  = 16              // of this side, and of a peer
 )
 
 // options are the operator's.
 type options struct {
 	Listen    string   `json:"listen"`
 	Advertise []string `json:"advertise"`
+	Loopback  *bool    `json:"loopback"` // null: true
+	Private   *bool    `json:"private"`  // null: true
 }
 
 var errClosed = errors.New("tcp: the transport is closed")
@@ -44,7 +50,7 @@ type transport struct {
 	certificate tls.Certificate
 	hash        string // of the certificate, as signalled
 	advertise   []netip.AddrPort
-	handshakes  chan struct{}   // a place for each connection that is not matched yet
+	policy      reach.Policy    // which addresses a peer may name
 	ctx         context.Context // ends with the transport
 	cancel      context.CancelFunc
 	work        sync.WaitGroup // the accepting goroutines
@@ -52,6 +58,8 @@ type transport struct {
 	mu       sync.Mutex
 	closed   bool
 	awaited  map[string]*awaited // set-ups of Handlers, by name
+	unknown  map[netip.Addr]int  // connections that have not named a set-up yet, by host
+	unknowns int                 // and in all
 	channels map[*channel]struct{}
 }
 
@@ -62,10 +70,11 @@ func New(c p2p.Config) (p2p.Transport, error) {
 		d := json.NewDecoder(bytes.NewReader(c.Options))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&o); err != nil {
-			return nil, fmt.Errorf("tcp: options: %w; known are listen and advertise", err)
+			return nil, fmt.Errorf("tcp: options: %w; known are listen, advertise, loopback and private", err)
 		}
 	}
-	t := &transport{log: c.Log, handshakes: make(chan struct{}, maxHandshakes), awaited: map[string]*awaited{}, channels: map[*channel]struct{}{}}
+	t := &transport{log: c.Log, awaited: map[string]*awaited{}, unknown: map[netip.Addr]int{}, channels: map[*channel]struct{}{}}
+	t.policy = reach.Policy{Loopback: o.Loopback == nil || *o.Loopback, Private: o.Private == nil || *o.Private}
 	for _, a := range o.Advertise {
 		addr, err := netip.ParseAddrPort(a)
 		if err != nil || !usable(addr) || len(t.advertise) >= maxAddresses {
@@ -137,30 +146,56 @@ func (t *transport) accept() {
 			}
 			continue
 		}
-		select {
-		case t.handshakes <- struct{}{}:
-			t.work.Go(func() {
-				defer func() { <-t.handshakes }()
-				t.match(conn)
-			})
-		default:
+		leave, ok := t.admit(conn)
+		if !ok {
 			_ = conn.Close()
+			continue
 		}
+		t.work.Go(func() {
+			defer leave()
+			t.match(conn, leave)
+		})
 	}
 }
 
-// match finds the set-up that an incoming connection is for, checks who it is, and waits until the peer has chosen
-// this connection among those that it has tried.
-func (t *transport) match(raw net.Conn) {
-	ctx, cancel := context.WithTimeout(t.ctx, handshakeTime)
-	defer cancel()
-	var found *awaited
-	conn := tls.Server(&watched{Conn: raw}, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+// admit gives a connection a place until leave is called, once or more. One host has few, so that it cannot keep others out.
+func (t *transport) admit(conn net.Conn) (leave func(), ok bool) {
+	at, _ := conn.RemoteAddr().(*net.TCPAddr)
+	if at == nil {
+		return nil, false
+	}
+	host := reach.Host(at.AddrPort().Addr())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.unknowns >= maxUnknown || t.unknown[host] >= maxOfHost {
+		return nil, false
+	}
+	t.unknowns++
+	t.unknown[host]++
+	return sync.OnceFunc(func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if found = t.awaited[hello.ServerName]; found == nil {
+		t.unknowns--
+		if t.unknown[host]--; t.unknown[host] == 0 {
+			delete(t.unknown, host)
+		}
+	}), true
+}
+
+// match finds the set-up that an incoming connection is for, checks who it is, and waits until the peer has chosen
+// this connection among those that it has tried. It calls named when the connection has named one.
+func (t *transport) match(raw net.Conn, named func()) {
+	ctx, cancel := context.WithTimeout(t.ctx, handshakeTime)
+	defer cancel()
+	late := time.AfterFunc(helloTime, func() { _ = raw.Close() })
+	defer late.Stop()
+	var found *awaited
+	conn := tls.Server(&watched{Conn: raw}, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		late.Stop()
+		if found = t.find(hello.ServerName); found == nil {
 			return nil, errors.New("tcp: nobody awaits this connection")
 		}
+		named()
 		return t.tlsConfig(found.hash), nil
 	}})
 	err := conn.HandshakeContext(ctx)
@@ -177,10 +212,23 @@ func (t *transport) match(raw net.Conn) {
 	}
 }
 
+// find is the set-up of that name, where it waits for a connection and few have named it.
+func (t *transport) find(name string) *awaited {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.awaited[name]
+	if a == nil || a.tried == maxNamed {
+		return nil
+	}
+	a.tried++
+	return a
+}
+
 // awaited is one set-up of a Handler.
 type awaited struct {
 	name, hash string
 	box        chan *tls.Conn // holds one
+	tried      int            // connections that have named it; guarded by transport.mu
 }
 
 // take gives the set-up its connection; false where it has one or is over.

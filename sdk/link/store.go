@@ -7,8 +7,11 @@ import (
 
 // store is the memory of the payloads that wait on a lane, in blocks that go back to a pool when everything in them was
 // received: a stream of frames leaves nothing to the garbage collector, and an idle lane keeps nothing.
+//
+// What waits takes memory in proportion: the first block is small, and each further one twice as large while none was emptied.
 type store struct {
 	filling *block
+	next    int // size of the next block; 0: firstBlock
 }
 
 // block is a piece of a store. The lane's mu guards it.
@@ -18,14 +21,17 @@ type block struct {
 	data []byte
 }
 
-const blockSize = 64 << 10
+const (
+	firstBlock = 2 << 10
+	blockSize  = 64 << 10 // of all that follow in a stream
+)
 
 // blocks are pools of them, by the power of two that is their size.
 var blocks [32]sync.Pool
 
 // newBlock is a block for n bytes.
 func newBlock(n int) *block {
-	class := bits.Len(uint(max(n, blockSize) - 1))
+	class := bits.Len(uint(max(n, firstBlock) - 1))
 	if k, ok := blocks[class].Get().(*block); ok {
 		k.used, k.live = 0, 0
 		return k
@@ -38,9 +44,9 @@ func (s *store) keep(b []byte) ([]byte, *block) {
 	k := s.filling
 	if len(b) > blockSize {
 		k = newBlock(len(b)) // of its own
-	} else if k == nil || len(b) > blockSize-k.used {
-		k = newBlock(blockSize)
-		s.filling = k
+	} else if k == nil || len(b) > len(k.data)-k.used {
+		k = newBlock(max(s.next, len(b)))
+		s.filling, s.next = k, min(2*len(k.data), blockSize)
 	}
 	at := k.used
 	k.used += copy(k.data[at:], b)
@@ -54,7 +60,7 @@ func (s *store) release(k *block) {
 		return
 	}
 	if k == s.filling {
-		s.filling = nil
+		s.filling, s.next = nil, 0
 	}
 	blocks[bits.Len(uint(len(k.data)-1))].Put(k)
 }

@@ -68,6 +68,10 @@ func (l *link) read(ctx context.Context) error {
 	}
 }
 
+// handOver is how many payloads are handed to the core at once: a payload of one byte takes 40 here, and a packet has room
+// for a million that are empty.
+const handOver = 1024
+
 // frames hands the frames of a packet over. It blocks while the core is behind.
 func (i *instance) frames(ctx context.Context, packet []byte) error {
 	var data []sdk.Frame
@@ -88,7 +92,12 @@ func (i *instance) frames(ctx context.Context, packet []byte) error {
 				return err
 			}
 			for p := range payloads.All() {
-				data = append(data, sdk.Frame{Peer: peer, Payload: p})
+				if data = append(data, sdk.Frame{Peer: peer, Payload: p}); len(data) == handOver {
+					if err := i.door.Send(ctx, data...); err != nil {
+						return err
+					}
+					data = data[:0]
+				}
 			}
 		case wire.KindMessage:
 			m, err := wire.ParseMessage(body)

@@ -14,15 +14,16 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// The Handler punches every 100 ms in the first two seconds, when most set-ups are decided, then every 500 ms.
+// The Handler punches after 100 ms again, after 100 more, and then after twice as long as before: most set-ups are decided in
+// the first second. A NAT that a punch has opened stays open for longer than punchSlow.
 const (
-	punchFast  = 100 * time.Millisecond
-	punchSlow  = 500 * time.Millisecond
-	punchPhase = 2 * time.Second
+	punchFast = 100 * time.Millisecond
+	punchSlow = 3200 * time.Millisecond
 )
 
 // handle is the Handler's side of a set-up. The caller ends ctx and waits for the talk.
 func (t *Transport) handle(ctx context.Context, talk *talk) (arrival, error) {
+	talk.aims.awaited = true
 	talk.listen(ctx)
 	var peer description
 	select {
@@ -54,19 +55,19 @@ func (t *Transport) handle(ctx context.Context, talk *talk) (arrival, error) {
 
 // attend punches until a connection has come that matches.
 func (t *Transport) attend(ctx context.Context, talk *talk, self *setup, peer description) (arrival, error) {
-	begin := time.Now()
 	packet := encodePunch(peer.token)
 	var targets []netip.AddrPort
 	add := func(found ...candidate) {
 		for _, c := range found {
-			if c.kind != typeEnd && len(targets) < maxCandidates && t.reaches(c.address, talk.here) {
+			if c.kind != typeEnd && talk.aims.add(c.address) {
 				targets = append(targets, c.address)
 				t.punch(packet, c.address)
 			}
 		}
 	}
 	add(peer.candidates...)
-	again := time.NewTimer(punchFast)
+	pace := punchFast
+	again := time.NewTimer(pace)
 	defer again.Stop()
 	for {
 		select {
@@ -82,20 +83,14 @@ func (t *Transport) attend(ctx context.Context, talk *talk, self *setup, peer de
 			for _, at := range targets {
 				t.punch(packet, at)
 			}
-			again.Reset(punchPace(time.Since(begin)))
+			again.Reset(pace)
+			pace = min(2*pace, punchSlow)
 		case err := <-talk.failed:
 			return arrival{}, err
 		case <-ctx.Done():
 			return arrival{}, fmt.Errorf("the peer did not come by any of %d addresses: %w", len(talk.here.hosts), context.Cause(ctx))
 		}
 	}
-}
-
-func punchPace(since time.Duration) time.Duration {
-	if since < punchPhase {
-		return punchFast
-	}
-	return punchSlow
 }
 
 // punch sends one datagram. Whether it can be sent does not matter: another address may do.
@@ -144,6 +139,9 @@ func (t *Transport) claim(name token, peer hash, a arrival) bool {
 		return false
 	}
 	s.taken = true
+	if p, ok := a.conn.Context().Value(placeKey{}).(*place); ok {
+		t.admission.leave(p)
+	}
 	s.won <- a // has room for one
 	return true
 }

@@ -37,7 +37,7 @@ func loopback(t testing.TB) *net.UDPConn {
 // its sender's address; and a burst is one read.
 func TestBursts(t *testing.T) {
 	here := loopback(t)
-	socket := &bursts{UDPConn: here}
+	socket := &bursts{UDPConn: here, gate: newGate()}
 	var err error
 	if socket.reader, err = udp.NewReader(here, 0); err != nil {
 		t.Fatal(err)

@@ -4,27 +4,27 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
-// usable says whether a datagram to at can reach one single host.
+// usable says whether a datagram to at can reach one single host, in whatever network.
 func usable(at netip.AddrPort) bool { return at.Port() != 0 && usableIP(at.Addr()) }
 
 func usableIP(ip netip.Addr) bool {
-	ip = ip.Unmap()
-	return ip.IsValid() && ip.Zone() == "" && !ip.IsUnspecified() && !ip.IsMulticast() &&
-		!ip.IsLinkLocalUnicast() && ip != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	return reach.Policy{Loopback: true, Private: true}.CheckAddr(ip) == nil
 }
 
 // network is what this machine's interfaces say at the moment of a set-up.
 type network struct {
-	hosts      []candidate         // ours, in the order in which a peer should try them
-	broadcasts map[netip.Addr]bool // never to be dialed: Go's sockets would broadcast
+	hosts  []candidate  // ours, in the order in which a peer should try them
+	policy reach.Policy // which addresses of a peer's may be sent to; Go's sockets would broadcast where they can
 }
 
 // survey reads the interfaces. Addresses of the kind that the socket cannot serve are left out. An error of the
 // operating system leaves only what the operator advertises.
 func (t *Transport) survey() network {
-	found := network{broadcasts: make(map[netip.Addr]bool)}
+	found := network{policy: reach.Policy{Loopback: t.set.loopback, Private: t.set.private}}
 	var hosts, loopbacks []netip.AddrPort
 	for _, a := range t.set.advertise {
 		if a.Port() == 0 {
@@ -46,15 +46,16 @@ func (t *Transport) survey() network {
 			if !ok {
 				continue
 			}
-			if b, ok := broadcastOf(prefix); ok {
-				found.broadcasts[b] = true
+			if b, ok := reach.BroadcastOf(prefix); ok {
+				found.policy.Broadcasts = append(found.policy.Broadcasts, b)
 			}
 			ip := prefix.Addr()
 			switch {
 			case !t.set.tells(i.Name) || !usableIP(ip) || !t.serves(ip):
-			case ip.IsLoopback() && t.set.loopback:
+			case reach.Policy{Loopback: t.set.loopback, Private: t.set.private}.CheckAddr(ip) != nil:
+			case ip.IsLoopback():
 				loopbacks = append(loopbacks, netip.AddrPortFrom(ip, t.local.Port()))
-			case !ip.IsLoopback():
+			default:
 				hosts = append(hosts, netip.AddrPortFrom(ip, t.local.Port()))
 			}
 		}
@@ -87,10 +88,51 @@ func (t *Transport) speaks(ip netip.Addr) bool {
 	return at.Is4() == ip.Is4() || at.Is6() && at.IsUnspecified()
 }
 
-// reaches says whether a datagram may be sent to a peer's candidate.
-func (t *Transport) reaches(at netip.AddrPort, here network) bool {
-	ip := at.Addr()
-	return usable(at) && t.speaks(ip) && !here.broadcasts[ip] && (t.set.loopback || !ip.IsLoopback())
+// aims are the addresses that one set-up sends to.
+type aims struct {
+	t     *Transport
+	peer  string
+	named reach.Candidates // by the peer
+	// awaited says that the peer will come from one of them.
+	awaited bool
+	leaves  []func()
+}
+
+func newAims(t *Transport, peer string, here network) *aims {
+	return &aims{t: t, peer: peer, named: reach.Candidates{Policy: here.policy, Max: maxCandidates}}
+}
+
+// add takes an address of the peer, and says whether it is new and may be sent to.
+func (a *aims) add(at netip.AddrPort) bool {
+	if !a.t.speaks(at.Addr().Unmap()) {
+		return false
+	}
+	fresh, err := a.named.Add(at)
+	if err != nil {
+		a.t.log.Debug("an address of the peer is not used", "peer", a.peer, "error", err)
+	}
+	if fresh {
+		a.leaves = append(a.leaves, a.t.gate.aim(a.peer, at))
+	}
+	if fresh && a.awaited {
+		a.t.mu.Lock()
+		defer a.t.mu.Unlock()
+		forget := a.t.admission.await(at.Addr())
+		a.leaves = append(a.leaves, func() {
+			a.t.mu.Lock()
+			defer a.t.mu.Unlock()
+			forget()
+		})
+	}
+	return fresh
+}
+
+// leave says that nothing more will be sent.
+func (a *aims) leave() {
+	for _, leave := range a.leaves {
+		leave()
+	}
+	a.leaves = nil
 }
 
 func prefixOf(a net.Addr) (netip.Prefix, bool) {
@@ -109,16 +151,4 @@ func prefixOf(a net.Addr) (netip.Prefix, bool) {
 	}
 	p := netip.PrefixFrom(ip, ones)
 	return p, p.IsValid()
-}
-
-// broadcastOf is the directed broadcast address of an IPv4 network.
-func broadcastOf(p netip.Prefix) (netip.Addr, bool) {
-	if !p.Addr().Is4() || p.Bits() > 30 {
-		return netip.Addr{}, false
-	}
-	b := p.Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	return netip.AddrFrom4(b), true
 }

@@ -17,6 +17,16 @@ import (
 // alpn is the application protocol; its number changes when what runs on the stream does.
 const alpn = "protofly-p2p/1"
 
+// maxProtocols is how many application protocols a client may name: alpn, and the set-up.
+const maxProtocols = 4
+
+// knock is the token as a client names the set-up that it comes for in its first packet, which anybody on the way can read:
+// it does not show the token itself.
+func (t token) knock() string {
+	sum := sha256.Sum256(append([]byte("protofly quic knock"), t[:]...))
+	return "protofly-p2p/" + hex.EncodeToString(sum[:16])
+}
+
 // hash is the SHA-256 of a certificate's DER form.
 type hash [sha256.Size]byte
 
@@ -59,12 +69,16 @@ func peerHash(state tls.ConnectionState) (hash, error) {
 
 // serverTLS is for connections that come in: any Requester that a set-up waits for.
 func (t *Transport) serverTLS() *tls.Config {
-	return t.tlsConfig(t.expects)
+	config := t.tlsConfig(t.expects)
+	config.GetConfigForClient = t.greet
+	return config
 }
 
-// clientTLS is for a dial to the peer with exactly this certificate.
-func (t *Transport) clientTLS(peer hash) *tls.Config {
-	return t.tlsConfig(func(h hash) bool { return h == peer })
+// clientTLS is for a dial to the peer with exactly this certificate, for the set-up that it has called by the token.
+func (t *Transport) clientTLS(peer hash, setup token) *tls.Config {
+	config := t.tlsConfig(func(h hash) bool { return h == peer })
+	config.NextProtos = append(config.NextProtos, setup.knock())
+	return config
 }
 
 func (t *Transport) tlsConfig(known func(hash) bool) *tls.Config {

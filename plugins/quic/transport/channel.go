@@ -29,6 +29,7 @@ type channel struct {
 	rest      []byte // what a Send that its context ended has not written; the next one begins with it
 	receiving watch
 	in        frameReader
+	ledger    ledger // of Transport.watch
 }
 
 func newChannel(a arrival) *channel {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"net"
 	"net/netip"
 
@@ -11,8 +12,18 @@ import (
 // A punch begins with a byte whose two highest bits are 0, as STUN's messages do; QUIC's packets never do.
 const punchSize = 4 + len(token{})
 
-func encodePunch(to token) []byte {
+// encodePunch writes the punch for the set-up that its Requester has called by the token.
+func encodePunch(of token) []byte {
+	to := of.punched()
 	return append([]byte{0x3f, 'P', 'F', 'Q'}, to[:]...)
+}
+
+// punched is what the token is in punches: no byte of a datagram to an address that may not be the peer's is the peer's
+// choice.
+func (t token) punched() (to token) {
+	sum := sha256.Sum256(append([]byte("protofly quic punch"), t[:]...))
+	copy(to[:], sum[:])
+	return to
 }
 
 func parsePunch(b []byte) (to token, ok bool) {

@@ -85,7 +85,7 @@ func (t *Transport) request(ctx context.Context, talk *talk) (arrival, error) {
 		results: make(chan result),
 	}
 	name := newToken()
-	defer t.register(name, r.self)()
+	defer t.register(name.punched(), r.self)()
 	talk.speak(ctx, name)
 	talk.listen(ctx)
 	dialing, cancel := context.WithCancel(ctx)
@@ -164,7 +164,7 @@ func (r *requester) heard(n news) {
 			r.ended = true
 			continue
 		}
-		if r.dials[c.address] == nil && len(r.dials) < maxCandidates && r.t.reaches(c.address, r.talk.here) {
+		if r.dials[c.address] == nil && r.talk.aims.add(c.address) {
 			r.dials[c.address] = &attempts{}
 			r.waiting = append(r.waiting, c.address)
 		}
@@ -176,12 +176,12 @@ func (r *requester) heard(n news) {
 // at that NAT and now wait long; later ones only after a dial that has failed. More would help nobody and cost a busy
 // machine the handshake that it is about to finish.
 func (r *requester) punch(at netip.AddrPort, now time.Time) {
-	if r.peer.certificate == (hash{}) || !r.t.reaches(at, r.talk.here) {
+	if r.peer.certificate == (hash{}) {
 		return
 	}
 	known := r.dials[at]
 	if known == nil {
-		if r.learned == maxLearned {
+		if r.learned == maxLearned || !r.talk.aims.add(at) {
 			return
 		}
 		r.learned++
@@ -210,8 +210,11 @@ func (r *requester) dial(ctx context.Context, at netip.AddrPort, now time.Time) 
 	peer := r.peer
 	go func() {
 		won, err := r.t.knock(ctx, at, peer)
-		if err == nil {
+		switch {
+		case err == nil:
 			r.t.timed(time.Since(now))
+		case r.t.gate.starved(at):
+			err = fmt.Errorf("%w: %w", errBudget, err)
 		}
 		r.results <- result{at: at, won: won, err: err}
 	}()
@@ -230,7 +233,7 @@ func (t *Transport) timed(d time.Duration) {
 
 // knock makes a connection to the address and waits to be let in. It leaves nothing behind where it fails.
 func (t *Transport) knock(ctx context.Context, at netip.AddrPort, peer description) (arrival, error) {
-	conn, err := t.quic.Dial(ctx, net.UDPAddrFromAddrPort(at), t.clientTLS(peer.certificate), connectionConfig(dialTimeout, -1))
+	conn, err := t.quic.Dial(ctx, net.UDPAddrFromAddrPort(at), t.clientTLS(peer.certificate, peer.token), connectionConfig(dialTimeout, -1))
 	if err != nil {
 		return arrival{}, err
 	}

@@ -24,7 +24,10 @@
 // succeed (at most 250 ms), so that a busy machine is not buried under handshakes that compete. Meanwhile the Handler sends small datagrams
 // from the same socket to the Requester's candidates, which opens the NAT or firewall on its side ("punching"):
 //
-//	0x3f "PFQ" TOKEN-OF-THE-REQUESTER
+//	0x3f "PFQ" DIGEST
+//
+// DIGEST is the first 16 bytes of the SHA-256 of "protofly quic punch" and the Requester's token, so that no peer chooses
+// what is sent to an address that it has named.
 //
 // A punch that reaches the Requester shows it an address of the Handler that may have been in no candidate; it is
 // dialed too. So a way is found where both sides' NATs keep one outer port whatever the destination (with a STUN server
@@ -39,8 +42,7 @@
 //
 // TLS 1.3 on both sides with the application protocol "protofly-p2p/1". Each side checks in VerifyConnection that the
 // other has exactly the certificate whose hash was signalled for this set-up. No resumption, no tickets, no 0-RTT. A
-// socket without a Handler waiting refuses every stranger before any handshake; at a high rate of attempts addresses
-// are validated first (QUIC's Retry).
+// socket without a Handler waiting refuses every stranger before any handshake; see Limits.
 //
 // # Channel
 //
@@ -55,8 +57,23 @@
 //
 // # Limits
 //
-// 64 candidates are read from a peer, 8 addresses are learned from punches, 5 dials go to one address, 1024 incoming
-// connections may wait for their match. Candidates that are multicast, broadcast, unspecified, link-local, or have port
-// 0 are ignored, and loopback ones where the operator switched loopback off. The transport passes frames on and knows
-// nothing of what is in them; who the peer is follows from the signed signalling that carried the certificate's hash.
+// 64 candidates are read from a peer, at most 4 ports of one IP address; 8 addresses are learned from punches, 5 dials go to
+// one address. Which addresses a peer may name says [reach.Policy]:
+// never multicast, broadcast, unspecified, link-local ones or port 0, and loopback and private ones as the operator says.
+// What is sent to addresses where no handshake has succeeded lately is bounded by a [reach.Budget], retransmissions and
+// punches included: 24 datagrams and 24 KiB to one host because of one peer, 48 and 48 KiB whoever named it, 96 and 64 KiB
+// because of one peer, 2048 and 1 MiB in all, and as much in each minute. Three times what has come from an address may
+// always be sent there (RFC 9000, section 8.1).
+//
+// A client names the set-up that it comes for in its first packet (an application protocol that is a digest of the token); who
+// names none that waits is refused before anything is computed for it. Until then it has one of 768 places, of which a host
+// has 32 at most and fewer as they become few; who comes from an address that a set-up's peer has named has places apart.
+// From 64 strangers on addresses are validated first (QUIC's Retry), from 4 of one host on that one's, and handshakes have
+// 3 s. 16 connections may wait for one set-up.
+//
+// A stream's window is 4 MiB at most. The library keeps unread frames as the peer has cut them up; who sends more than 11 MiB
+// beyond what is in them (three bytes for each that was read, and the acknowledgements of what was sent) loses the connection.
+//
+// The transport passes frames on and knows nothing of what is in them; who the peer is follows from the signed signalling
+// that carried the certificate's hash.
 package transport

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/protofly/protofly/sdk"
 )
@@ -57,7 +58,8 @@ type frameReader struct {
 	r, w   int // buf[r:w] is to be cut
 	need   int // bytes from r to the end of the frame that is incomplete; 0: not known
 	full   bool
-	calm   int // fills since a frame was too big for readSpace
+	calm   int           // fills since a frame was too big for readSpace
+	total  atomic.Uint64 // bytes read
 }
 
 // keepBig is how many fills after a big frame its room is kept for the next.
@@ -86,6 +88,7 @@ func (f *frameReader) fill() error {
 	f.makeRoom()
 	n, err := f.source.Read(f.buf[f.w:])
 	f.w += n
+	f.total.Add(uint64(n))
 	f.full = f.w == len(f.buf)
 	if n > 0 {
 		return nil

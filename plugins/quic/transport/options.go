@@ -36,6 +36,10 @@ type Options struct {
 	// Loopback says whether loopback addresses are told to peers and dialed; null means true. They let two runtimes
 	// on one machine connect that has no network.
 	Loopback *bool `json:"loopback"`
+	// Private says the same of addresses of private networks (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10,
+	// fc00::/7); null means true. They let two runtimes in one network connect without leaving it; a peer can have this
+	// machine send a few packets to any address there.
+	Private *bool `json:"private"`
 }
 
 // settings are checked Options.
@@ -47,6 +51,7 @@ type settings struct {
 	allow     []string
 	deny      []string
 	loopback  bool
+	private   bool
 }
 
 // parseOptions reads the configuration from outside. An error names the member and what it should be.
@@ -62,7 +67,7 @@ func parseOptions(raw json.RawMessage) (settings, error) {
 		d := json.NewDecoder(bytes.NewReader(trimmed))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&o); err != nil {
-			return settings{}, fmt.Errorf("quic options: %w (known: listen, stun, advertise, interfaces, excludeInterfaces, loopback)", err)
+			return settings{}, fmt.Errorf("quic options: %w (known: listen, stun, advertise, interfaces, excludeInterfaces, loopback, private)", err)
 		}
 		if _, err := d.Token(); err != io.EOF {
 			return settings{}, errors.New("quic options: something follows the JSON object")
@@ -72,7 +77,7 @@ func parseOptions(raw json.RawMessage) (settings, error) {
 }
 
 func (o Options) check() (settings, error) {
-	s := settings{allow: o.Interfaces, deny: o.ExcludeInterfaces, loopback: o.Loopback == nil || *o.Loopback}
+	s := settings{allow: o.Interfaces, deny: o.ExcludeInterfaces, loopback: o.Loopback == nil || *o.Loopback, private: o.Private == nil || *o.Private}
 	var err error
 	if s.network, s.listen, err = parseListen(o.Listen); err != nil {
 		return settings{}, err

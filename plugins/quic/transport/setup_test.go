@@ -296,7 +296,7 @@ func TestManySetUpsOneAfterAnother(t *testing.T) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if hanging := b.incoming - b.matched; hanging > 150 {
+	if hanging := b.admission.waiting(); hanging > 150 {
 		t.Errorf("%d connections hang after 300 set-ups", hanging)
 	}
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,17 +18,17 @@ import (
 const (
 	keepAlive       = 3 * time.Second
 	silence         = 10 * time.Second
-	dialTimeout     = 8 * time.Second // without any answer: NATs may open late
-	knockTimeout    = 4 * time.Second // without the next packet: dials that lost end silently
+	dialTimeout     = 8 * time.Second         // without any answer: NATs may open late
+	knockTimeout    = 4 * time.Second         // without the next packet: dials that lost end silently
+	crowdTimeout    = 1500 * time.Millisecond // the same of strangers, where many hang; a handshake takes twice that at most
 	socketBuffer    = 8 << 20
 	streamWindow    = 1 << 20 // to begin with
-	streamWindowMax = 8 << 20
+	streamWindowMax = 4 << 20
 	linkWindow      = streamWindow * 3 / 2
-	linkWindowMax   = 16 << 20
+	linkWindowMax   = 6 << 20
 	connectionID    = 8 // bytes
 
-	// Incoming connections without a match yet, and their rate from which on addresses are validated first.
-	maxUnmatched = 1024
+	// The rate of incoming connections from which on addresses are validated first.
 	verifyRate   = 64
 	verifyBurst  = 256
 	matchTimeout = 5 * time.Second
@@ -42,11 +43,8 @@ const (
 	codeBroken     quic.ApplicationErrorCode = 4 // what came on the stream breaks the protocol
 )
 
-// errCrowded and errStranger are why a connection is refused before its handshake; quic-go only logs them.
-var (
-	errCrowded  = errors.New("too many connections wait for their match")
-	errStranger = errors.New("no set-up waits for a connection")
-)
+// errStranger is why a connection is refused before its handshake; quic-go only logs it.
+var errStranger = errors.New("no set-up waits for the connection")
 
 // connectionConfig is for one direction: how long its handshake may hang, and how many streams the peer may open.
 func connectionConfig(handshake time.Duration, streams int64) *quic.Config {
@@ -76,7 +74,7 @@ func (t *Transport) open() error {
 	_ = socket.SetReadBuffer(socketBuffer)
 	_ = socket.SetWriteBuffer(socketBuffer)
 
-	conn, err := inBursts(socket)
+	conn, err := inBursts(socket, t.gate)
 	if err != nil {
 		return errors.Join(fmt.Errorf("quic: read the UDP socket: %w", err), socket.Close())
 	}
@@ -84,12 +82,12 @@ func (t *Transport) open() error {
 	q := &quic.Transport{
 		Conn:                conn,
 		ConnectionIDLength:  connectionID,
-		VerifySourceAddress: func(net.Addr) bool { return !limiter.Allow() },
+		VerifySourceAddress: func(from net.Addr) bool { return !limiter.Allow() || t.doubts(from) },
 		ConnContext:         t.admit,
 	}
 	local := socket.LocalAddr().(*net.UDPAddr).AddrPort()
 	t.socket, t.quic, t.local = conn, q, netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
-	if t.listener, err = q.Listen(t.serverTLS(), connectionConfig(knockTimeout, 1)); err != nil {
+	if t.listener, err = q.Listen(t.serverTLS(), t.listenerConfig()); err != nil {
 		_ = q.Close()
 		_ = conn.Close()
 		return fmt.Errorf("quic: listen on the UDP socket: %w", err)
@@ -97,23 +95,74 @@ func (t *Transport) open() error {
 	return nil
 }
 
+// listenerConfig is for connections that come in: where many of strangers hang, theirs have less time.
+func (t *Transport) listenerConfig() *quic.Config {
+	usual, hurried := connectionConfig(knockTimeout, 1), connectionConfig(crowdTimeout, 1)
+	config := connectionConfig(knockTimeout, 1)
+	config.GetConfigForClient = func(from *quic.ClientInfo) (*quic.Config, error) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.admission.patient(ipOf(from.RemoteAddr)) {
+			return usual, nil
+		}
+		return hurried, nil
+	}
+	return config
+}
+
+// doubts says whether who comes from the address has to show first that it is its own.
+func (t *Transport) doubts(from net.Addr) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.admission.retry(ipOf(from))
+}
+
+// placeKey is the key of a connection's *place in its context.
+type placeKey struct{}
+
 // admit decides on a connection before anything is spent on its handshake. ctx ends with the connection.
-func (t *Transport) admit(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
+func (t *Transport) admit(ctx context.Context, from *quic.ClientInfo) (context.Context, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed || len(t.welcome) == 0 {
 		return nil, errStranger
 	}
-	if t.incoming-t.matched >= maxUnmatched {
-		return nil, errCrowded
+	p, err := t.admission.admit(ipOf(from.RemoteAddr))
+	if err != nil {
+		return nil, err
 	}
-	t.incoming++
-	context.AfterFunc(ctx, func() {
-		t.mu.Lock()
-		t.incoming--
-		t.mu.Unlock()
-	})
-	return ctx, nil
+	context.AfterFunc(ctx, func() { t.leave(p) })
+	return context.WithValue(ctx, placeKey{}, p), nil
+}
+
+// leave gives a connection's place back: it is over, or has its match.
+func (t *Transport) leave(p *place) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.admission.leave(p)
+}
+
+// greet looks at a client's first words, before anything is computed for it: they have to name a set-up that waits.
+func (t *Transport) greet(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, _ := hello.Context().Value(placeKey{}).(*place)
+	if len(hello.SupportedProtos) > maxProtocols || p == nil {
+		return nil, errStranger
+	}
+	for _, name := range hello.SupportedProtos {
+		if setup, ok := t.knocks[name]; ok {
+			return nil, t.admission.known(p, setup)
+		}
+	}
+	return nil, errStranger
+}
+
+func ipOf(a net.Addr) netip.Addr {
+	if u, ok := a.(*net.UDPAddr); ok {
+		return u.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
 }
 
 // expects says whether a set-up of this side waits for a peer with the certificate.

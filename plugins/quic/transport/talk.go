@@ -13,8 +13,10 @@ import (
 // kept and neither waits for the other.
 type talk struct {
 	t       *Transport
+	peer    string // the runtime at the other end
 	signals p2p.Signals
 	here    network
+	aims    *aims
 	news    chan news  // what the peer said
 	failed  chan error // why signalling cannot go on; room for both goroutines
 	work    sync.WaitGroup
@@ -26,12 +28,16 @@ type news struct {
 	candidate   candidate
 }
 
-func newTalk(t *Transport, signals p2p.Signals) *talk {
-	return &talk{t: t, signals: signals, here: t.survey(), news: make(chan news), failed: make(chan error, 2)}
+func newTalk(t *Transport, peer string, signals p2p.Signals) *talk {
+	here := t.survey()
+	return &talk{t: t, peer: peer, signals: signals, here: here, aims: newAims(t, peer, here), news: make(chan news), failed: make(chan error, 2)}
 }
 
-// wait waits for the goroutines, whose context has ended.
-func (k *talk) wait() { k.work.Wait() }
+// wait waits for the goroutines, whose context has ended. Nothing is sent to the peer's addresses for this set-up any more.
+func (k *talk) wait() {
+	k.work.Wait()
+	k.aims.leave()
+}
 
 // listen starts to hear the peer until ctx ends. The first news is its description; at most maxCandidates follow.
 func (k *talk) listen(ctx context.Context) {

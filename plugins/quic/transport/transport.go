@@ -30,6 +30,7 @@ type Transport struct {
 	socket      net.PacketConn
 	quic        *quic.Transport
 	listener    *quic.Listener
+	gate        *gate
 
 	dialTime atomic.Int64 // nanoseconds: how long successful dials take
 
@@ -44,8 +45,10 @@ type Transport struct {
 	welcome  map[hash]int // certificates of Requesters that set-ups wait for, and how many do
 	queries  map[transaction]*query
 	channels map[*channel]struct{}
-	incoming int // connections that came in and are not over
-	matched  int // those of them that became channels
+	knocks   map[string]token // how clients name the set-ups that wait for them
+
+	admission admission // of connections that come in
+	maxUnread int64     // of a connection; see watch.go
 }
 
 // setup is one call of Connect, as the socket's reader and the acceptor see it.
@@ -75,7 +78,7 @@ func New(c p2p.Config) (p2p.Transport, error) {
 		return nil, err
 	}
 	t := &Transport{
-		set: set, log: c.Log,
+		set: set, log: c.Log, gate: newGate(), admission: newAdmission(), maxUnread: maxUnread, knocks: make(map[string]token),
 		setups: make(map[token]*setup), welcome: make(map[hash]int),
 		queries: make(map[transaction]*query), channels: make(map[*channel]struct{}),
 	}
@@ -91,6 +94,7 @@ func New(c p2p.Config) (p2p.Transport, error) {
 	t.life, t.end = context.WithCancelCause(context.Background())
 	t.work.Go(t.accept)
 	t.work.Go(t.read)
+	t.work.Go(t.watch)
 	t.log.Info("listening", "address", t.local, "certificate", hex.EncodeToString(t.hash[:]))
 	return t, nil
 }
@@ -106,7 +110,7 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	defer t.connects.Done()
 	defer context.AfterFunc(t.life, func() { cancel(ErrClosed) })()
 
-	talk := newTalk(t, signals)
+	talk := newTalk(t, string(peer.Remote), signals)
 	var won arrival
 	var err error
 	switch peer.Role {
@@ -122,8 +126,9 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	if err != nil {
 		return nil, fmt.Errorf("quic: no connection to %s: %w", peer.Remote, err)
 	}
+	t.gate.answered(string(peer.Remote), won.conn.RemoteAddr().(*net.UDPAddr).AddrPort())
 	t.log.Debug("connected", "peer", peer.Remote, "address", won.conn.RemoteAddr())
-	return t.hold(won, peer.Role), nil
+	return t.hold(won), nil
 }
 
 // Close ends every set-up and every channel (their peers see io.EOF), closes the socket and waits for all of it.
@@ -169,21 +174,15 @@ func (t *Transport) enter() error {
 }
 
 // hold makes a channel of an arrival and keeps it until its connection is over.
-func (t *Transport) hold(a arrival, role p2p.Role) *channel {
+func (t *Transport) hold(a arrival) *channel {
 	c := newChannel(a)
 	t.mu.Lock()
 	t.channels[c] = struct{}{}
-	if role == p2p.Handler {
-		t.matched++
-	}
 	t.mu.Unlock()
 	context.AfterFunc(a.conn.Context(), func() {
 		c.forget()
 		t.mu.Lock()
 		delete(t.channels, c)
-		if role == p2p.Handler {
-			t.matched--
-		}
 		t.mu.Unlock()
 	})
 	return c
@@ -196,6 +195,7 @@ func (t *Transport) register(name token, s *setup) (forget func()) {
 	t.setups[name] = s
 	if s.role == p2p.Handler {
 		t.welcome[s.peer]++
+		t.knocks[name.knock()] = name
 	}
 	return func() {
 		t.mu.Lock()
@@ -204,6 +204,7 @@ func (t *Transport) register(name token, s *setup) (forget func()) {
 		if s.role != p2p.Handler {
 			return
 		}
+		delete(t.knocks, name.knock())
 		if t.welcome[s.peer]--; t.welcome[s.peer] == 0 {
 			delete(t.welcome, s.peer)
 		}

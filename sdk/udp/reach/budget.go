@@ -17,11 +17,11 @@ type Limits struct {
 	Refill time.Duration
 }
 
-// Usual gives the limits that hold where nothing else is said. They let a set-up try ten addresses, and a host that never
-// answers gets no more than 32 KiB a minute after the first 32 KiB.
+// Usual gives the limits that hold where nothing else is said. They let a set-up try some twenty addresses, and a host that
+// never answers gets no more than 48 KiB at once, and as much in each minute.
 func Usual() Limits {
 	return Limits{
-		Host:   Amount{Datagrams: 32, Bytes: 32 << 10},
+		Host:   Amount{Datagrams: 48, Bytes: 48 << 10},
 		Remote: Amount{Datagrams: 96, Bytes: 64 << 10},
 		All:    Amount{Datagrams: 2048, Bytes: 1 << 20},
 		Refill: time.Minute,
@@ -178,15 +178,7 @@ func (b *Budget) sweep(now time.Time) {
 	}
 }
 
-// hostOf is what counts as one host: who has an IPv6 address usually has all of its /64.
-func hostOf(at netip.AddrPort) netip.Addr {
-	ip := at.Addr()
-	if ip.Is4() {
-		return ip
-	}
-	network, _ := ip.WithZone("").Prefix(64)
-	return network.Addr()
-}
+func hostOf(at netip.AddrPort) netip.Addr { return Host(at.Addr()) }
 
 func half(a Amount) Amount {
 	return Amount{Datagrams: (a.Datagrams + 1) / 2, Bytes: (a.Bytes + 1) / 2}

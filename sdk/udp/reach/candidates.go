@@ -8,7 +8,7 @@ import (
 
 // How many addresses a peer may name where [Candidates] says nothing else.
 const (
-	MaxCandidates = 32
+	MaxCandidates = 64
 	MaxPorts      = 4 // at one IP address
 )
 

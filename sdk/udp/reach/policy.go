@@ -171,3 +171,18 @@ func BroadcastOf(network netip.Prefix) (broadcast netip.Addr, ok bool) {
 	}
 	return netip.AddrFrom4(b), true
 }
+
+// Host is what counts as one host: an IPv4 address, however it is written, or a /64 of IPv6, all of which whoever has one of
+// its addresses usually has.
+func Host(ip netip.Addr) netip.Addr { return part(ip, 64) }
+
+// Site is what counts as one customer of a network: an IPv4 address, or a /48 of IPv6.
+func Site(ip netip.Addr) netip.Addr { return part(ip, 48) }
+
+func part(ip netip.Addr, bits int) netip.Addr {
+	if ip = ip.Unmap().WithZone(""); !ip.Is6() {
+		return ip
+	}
+	prefix, _ := ip.Prefix(bits) // an IPv6 address has so many
+	return prefix.Addr()
+}

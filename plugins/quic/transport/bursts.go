@@ -10,22 +10,23 @@ import (
 	"github.com/protofly/protofly/sdk/udp"
 )
 
-// bursts is a socket that is read as [udp.Reader] does. quic-go sends in bursts by itself, and reads with ReadBatch where a
-// socket has it.
+// bursts is a socket that is read as [udp.Reader] does, and written as its gate lets. quic-go sends in bursts by itself, and
+// reads with ReadBatch where the system has it.
 type bursts struct {
 	*net.UDPConn
+	gate   *gate
 	reader *udp.Reader
 	burst  udp.Burst    // what was read and not asked for yet
 	from   *net.UDPAddr // its sender
 }
 
-// inBursts is the socket, read in bursts.
-func inBursts(socket *net.UDPConn) (net.PacketConn, error) {
+// inBursts is the socket, read in bursts, behind the gate.
+func inBursts(socket *net.UDPConn, g *gate) (net.PacketConn, error) {
 	reader, err := udp.NewReader(socket, poll.Inherited())
 	if err != nil {
 		return nil, err
 	}
-	return &bursts{UDPConn: socket, reader: reader, from: &net.UDPAddr{}}, nil
+	return &bursts{UDPConn: socket, gate: g, reader: reader, from: &net.UDPAddr{}}, nil
 }
 
 // ReadBatch gives each packet a message of its own, and reads only where nothing is left of the last burst. As quic-go does,
@@ -37,6 +38,7 @@ func (b *bursts) ReadBatch(messages []ipv4.Message, _ int) (int, error) {
 		if b.burst, err = b.reader.Read(); err != nil {
 			return 0, err
 		}
+		b.gate.heard(len(b.burst.Packets), b.burst.From)
 		if b.burst.From != last {
 			b.from = net.UDPAddrFromAddrPort(b.burst.From)
 		}
@@ -52,10 +54,33 @@ func (b *bursts) ReadBatch(messages []ipv4.Message, _ int) (int, error) {
 	return n, nil
 }
 
-// WriteMsgUDP is the socket's, without an allocation for the address.
+// WriteMsgUDP is the socket's, without an allocation for the address. What the gate does not let out counts as lost on its
+// way.
 func (b *bursts) WriteMsgUDP(packet, control []byte, to *net.UDPAddr) (n, oobn int, err error) {
+	at := to.AddrPort()
+	if !b.gate.lets(packet, at) {
+		return len(packet), len(control), nil
+	}
 	poll.Carried(len(packet))
-	return b.WriteMsgUDPAddrPort(packet, control, to.AddrPort())
+	return b.WriteMsgUDPAddrPort(packet, control, at)
+}
+
+// WriteTo is what quic-go writes with where the system has no control messages.
+func (b *bursts) WriteTo(packet []byte, to net.Addr) (int, error) {
+	if u, ok := to.(*net.UDPAddr); ok && !b.gate.lets(packet, u.AddrPort()) {
+		return len(packet), nil
+	}
+	return b.UDPConn.WriteTo(packet, to)
+}
+
+// ReadFrom is what it reads with there.
+func (b *bursts) ReadFrom(packet []byte) (int, net.Addr, error) {
+	n, from, err := b.UDPConn.ReadFromUDPAddrPort(packet)
+	if err != nil {
+		return n, nil, err
+	}
+	b.gate.heard(n, from)
+	return n, net.UDPAddrFromAddrPort(from), nil
 }
 
 // Close closes the socket.

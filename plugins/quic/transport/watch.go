@@ -1,0 +1,62 @@
+package transport
+
+import (
+	"time"
+)
+
+// The library keeps what has come on a stream and was not read, and what lies behind a gap, as the peer has cut it up: a frame
+// of one byte costs it about 150. The window counts payload only, so a peer could fill memory with little. What it has cost on
+// the wire shows that: frames of few bytes are mostly overhead.
+const (
+	watchEvery = 250 * time.Millisecond
+	// overheadFactor is how many bytes may have come for each that was read: sealed frames have 40 bytes at least, in packets
+	// of 80 where each leaves alone.
+	overheadFactor = 3
+	// overheadPacket is what may come for each packet that was sent: its acknowledgement.
+	overheadPacket = 128
+	// maxUnread is how many bytes may have come beyond that: a full window of small packets, and some for what is late.
+	maxUnread = streamWindowMax*5/2 + 1<<20
+)
+
+// ledger counts what has come on a connection and was not explained by what was read and sent. It does no I/O.
+type ledger struct {
+	received, read, sent uint64
+	unread               int64
+}
+
+// note takes in the connection's counts since its begin: bytes received, bytes of the stream read, packets sent.
+func (l *ledger) note(received, read, sent uint64) (unread int64) {
+	l.unread += int64(received-l.received) - overheadFactor*int64(read-l.read) - overheadPacket*int64(sent-l.sent)
+	l.unread = max(l.unread, 0) // what was explained twice is no credit for later
+	l.received, l.read, l.sent = received, read, sent
+	return l.unread
+}
+
+// watch closes channels whose peers send what is mostly overhead, until the transport is closed.
+func (t *Transport) watch() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var open []*channel
+	for {
+		select {
+		case <-tick.C:
+		case <-t.life.Done():
+			return
+		}
+		t.mu.Lock()
+		limit := t.maxUnread
+		for c := range t.channels {
+			open = append(open, c)
+		}
+		t.mu.Unlock()
+		for _, c := range open {
+			s := c.conn.ConnectionStats()
+			if unread := c.ledger.note(s.BytesReceived, c.in.total.Load(), s.PacketsSent); unread > limit {
+				t.log.Warn("a connection is closed: its peer sends much more than there is in it", "address", c.conn.RemoteAddr(), "bytes", unread)
+				c.close(codeBroken, "far more bytes than payload")
+			}
+		}
+		clear(open)
+		open = open[:0]
+	}
+}

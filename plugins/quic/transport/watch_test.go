@@ -1,0 +1,106 @@
+package transport
+
+import (
+	"errors"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// What is read, and what answers to packets of ours, explains what comes; nothing explains what will come later.
+func TestLedger(t *testing.T) {
+	for name, c := range map[string]struct {
+		received, read, sent uint64 // each time
+		times                int
+		over                 bool
+	}{
+		"bulk":                           {1_040_000, 1_000_000, 400, 10_000, false},
+		"small frames, each in a packet": {75, 40, 1, 10_000_000, false},
+		"acknowledgements of bulk":       {60 * 100, 0, 200, 1_000_000, false},
+		"keep-alives":                    {35, 0, 1, 10_000_000, false},
+		"one byte a frame, all read":     {7000, 1000, 3, 10_000, true},
+		"behind a gap":                   {1_000_000, 0, 400, 20, true},
+	} {
+		var l ledger
+		var r, s, p uint64
+		worst := int64(0)
+		for range c.times {
+			r, s, p = r+c.received, s+c.read, p+c.sent
+			worst = max(worst, l.note(r, s, p))
+		}
+		if worst > maxUnread != c.over {
+			t.Errorf("%s: %d bytes unexplained", name, worst)
+		}
+	}
+	var l ledger
+	l.note(1<<30, 1<<30, 1<<20)
+	if got := l.note(1<<30+maxUnread+1, 1<<30, 1<<20); got != maxUnread+1 {
+		t.Errorf("honest bulk is a credit: %d", got)
+	}
+	// A full window that nobody reads, in the smallest packets that an honest peer sends.
+	if got := (&ledger{}).note(streamWindowMax*2, 0, 0); got > maxUnread {
+		t.Errorf("a slow reader is taken for an attack: %d", got)
+	}
+}
+
+// A peer that sends one byte a frame, which nobody reads, loses its connection long before the window is full.
+func TestOneByteFramesEndTheConnection(t *testing.T) {
+	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
+	b.mu.Lock()
+	b.maxUnread = 128 << 10 // of 11 MiB: this sender puts only one frame into a packet
+	b.mu.Unlock()
+	x, y := connected(t, a, b)
+	from := x.(*channel)
+	ctx := within(t, patience)
+	frames := 0
+	for from.conn.Context().Err() == nil && ctx.Err() == nil {
+		sent := from.conn.ConnectionStats().PacketsSent
+		if _, err := from.stream.Write([]byte{1}); err != nil {
+			break
+		}
+		frames++
+		for from.conn.ConnectionStats().PacketsSent == sent && from.conn.Context().Err() == nil {
+			runtime.Gosched()
+		}
+	}
+	var broken *quic.ApplicationError
+	if _, err := y.Recv(ctx); !errors.As(err, &broken) || broken.ErrorCode != codeBroken {
+		t.Errorf("after %d frames: %v", frames, err)
+	}
+	t.Logf("the connection ended after %d frames of one byte", frames)
+}
+
+// Honest peers that are slow to read, or only send little, keep their connection.
+func TestSlowReadersKeepTheConnection(t *testing.T) {
+	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
+	x, y := connected(t, a, b)
+	ctx := within(t, patience)
+	sent := make(chan error, 1)
+	go func() {
+		small, large := make([]byte, 40), make([]byte, 64<<10)
+		for i := range 400 {
+			frame := small
+			if i%4 == 0 {
+				frame = large
+			}
+			if err := x.Send(ctx, frame); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	for i := range 400 {
+		if i == 0 || i == 200 { // nobody reads for some time
+			<-time.After(3 * watchEvery)
+		}
+		if _, err := y.Recv(ctx); err != nil {
+			t.Fatalf("frame %d: %v", i, err)
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+}
