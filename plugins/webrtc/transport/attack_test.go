@@ -22,12 +22,15 @@ import (
 
 // meets sets up a connection between a transport and the library as it is, which is the other side: an honest one of
 // another make, or a stranger with the right to connect. Its candidates stand in its description.
-func meets(t *testing.T, tr *Transport, role p2p.Role, setUp func(*webrtc.PeerConnection)) (p2p.Channel, *bareEnd) {
+func meets(t *testing.T, tr *Transport, role p2p.Role) (p2p.Channel, *bareEnd) {
 	t.Helper()
 	end := newBareEnd(t)
-	if setUp != nil {
-		setUp(end.pc)
-	}
+	return meetsAt(t, tr, role, end), end
+}
+
+// meetsAt is meets with the other side.
+func meetsAt(t *testing.T, tr *Transport, role p2p.Role, end *bareEnd) p2p.Channel {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	there, back := make(chan p2p.Signal, 100), make(chan p2p.Signal, 100)
@@ -38,7 +41,7 @@ func meets(t *testing.T, tr *Transport, role p2p.Role, setUp func(*webrtc.PeerCo
 	if other := <-done; err != nil || other != nil && !errors.Is(other, context.Canceled) {
 		t.Fatalf("%v; the other side: %v", err, other)
 	}
-	return c, end
+	return c
 }
 
 // signal is the signalling of a peer for which the transport plays the role.
@@ -101,7 +104,7 @@ func framed(text string) []byte {
 func TestOtherMake(t *testing.T) {
 	for name, role := range map[string]p2p.Role{"it offers": p2p.Handler, "it answers": p2p.Requester} {
 		t.Run(name, func(t *testing.T) {
-			c, end := meets(t, transportFor(t), role, nil)
+			c, end := meets(t, transportFor(t), role)
 			stream := <-end.stream
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
@@ -147,13 +150,13 @@ func broken(t *testing.T, c p2p.Channel, want string) {
 
 // A peer that opens other data channels, which nobody would read, or other kinds of them, is done with.
 func TestOtherChannels(t *testing.T) {
-	no, zero, spare := false, uint16(0), uint16(100)
+	no, yes, zero, spare := false, true, uint16(0), uint16(100)
 	for name, options := range map[string]*webrtc.DataChannelInit{
 		"another": nil, "unordered": {Ordered: &no}, "unreliable": {MaxRetransmits: &zero},
-		"agreed on before": {Negotiated: new(bool), ID: &spare},
+		"agreed on before": {Negotiated: &yes, ID: &spare},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, end := meets(t, transportFor(t), p2p.Handler, nil)
+			c, end := meets(t, transportFor(t), p2p.Handler)
 			<-end.stream
 			dc, err := end.pc.CreateDataChannel(label, options)
 			if err != nil {
@@ -276,7 +279,7 @@ const maxGrowth = 150 << 20
 
 // Messages count, not only their bytes: a peer that sends small ones which are not read does not fill the memory.
 func TestTinyMessages(t *testing.T) {
-	c, end := meets(t, transportFor(t), p2p.Handler, nil)
+	c, end := meets(t, transportFor(t), p2p.Handler)
 	grown := heap(t)
 	sent := flood(t, c, <-end.stream, []byte("x"))
 	broken(t, c, "were not read")
@@ -289,7 +292,7 @@ func TestTinyMessages(t *testing.T) {
 
 // A text is none of the project's frames.
 func TestText(t *testing.T) {
-	c, end := meets(t, transportFor(t), p2p.Requester, nil)
+	c, end := meets(t, transportFor(t), p2p.Requester)
 	stream := <-end.stream
 	if _, err := stream.WriteDataChannel([]byte("hello"), true); err != nil {
 		t.Fatal(err)

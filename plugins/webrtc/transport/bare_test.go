@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/pion/datachannel"
 	"github.com/pion/ice/v2"
 	"github.com/pion/webrtc/v3"
@@ -26,7 +27,14 @@ func newBareEnd(b testing.TB) *bareEnd {
 	}
 	_ = socket.SetReadBuffer(socketBuffer)
 	_ = socket.SetWriteBuffer(socketBuffer)
+	return newBareEndOn(b, socket)
+}
+
+// newBareEndOn is newBareEnd with a socket, which it closes.
+func newBareEndOn(b testing.TB, socket net.PacketConn) *bareEnd {
+	b.Helper()
 	var e webrtc.SettingEngine
+	e.LoggerFactory = logFactory{hclog.NewNullLogger()}
 	e.DetachDataChannels()
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)

@@ -44,6 +44,10 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 		return nil, err
 	}
 	defer t.wg.Done()
+	if err := t.begin(); err != nil {
+		return nil, fmt.Errorf("webrtc: connect to %s: %w", peer.Remote, err)
+	}
+	defer t.begun()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(t.ctx, func() { cancel(errClosed) })()

@@ -56,6 +56,7 @@ type Transport struct {
 	mu       sync.Mutex
 	channels map[*channel]struct{}
 	claims   map[string]int
+	setUps   int // that have not succeeded or failed
 	closed   bool
 }
 
@@ -216,6 +217,26 @@ func (t *Transport) enter() error {
 	}
 	t.wg.Add(1)
 	return nil
+}
+
+// maxSetUps bounds the set-ups at once: each may have a handshake in memory with somebody who has proven nothing yet.
+const maxSetUps = 256
+
+// begin counts a set-up, begun its end.
+func (t *Transport) begin() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.setUps >= maxSetUps {
+		return fmt.Errorf("%d set-ups are under way, as many as there may be: try again later", t.setUps)
+	}
+	t.setUps++
+	return nil
+}
+
+func (t *Transport) begun() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.setUps--
 }
 
 // claim notes a connection with each of the names, and tells whether they were all free: then it may use the one
