@@ -311,7 +311,9 @@ func TestForgedPackets(t *testing.T) {
 func TestSetUpsAtOnce(t *testing.T) {
 	tr := transportFor(t)
 	tr.setUps = maxSetUps
-	_, err := tr.Connect(t.Context(), p2p.Peer{Local: alice, Remote: bob, Role: p2p.Handler}, &scripted{})
+	ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+	defer cancel()
+	_, err := tr.Connect(ctx, p2p.Peer{Local: alice, Remote: bob, Role: p2p.Handler}, &scripted{})
 	if err == nil || !strings.Contains(err.Error(), "set-ups") || !strings.Contains(err.Error(), string(bob)) {
 		t.Error(err)
 	}

@@ -85,8 +85,8 @@ func (r *rawEnd) write(chunks ...[]byte) error {
 	return err
 }
 
-// Whatever a peer has put into the memory of the library, it is little, and it ends the connection: where nobody reads, where
-// nothing could be read, and where honest frames come beside it that are read.
+// Whatever a peer has put into the memory of the library, it is little, and it ends the connection: where nobody reads, and
+// where nothing could be read.
 func TestUnreadable(t *testing.T) {
 	const chunks = 48 // in a packet
 	for name, attack := range map[string]func(r *rawEnd, i uint32) []byte{
