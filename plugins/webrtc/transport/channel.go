@@ -279,11 +279,12 @@ func (c *channel) end(why error) {
 		close(c.done)
 		_ = c.stream.SetReadDeadline(time.Unix(1, 0))
 		c.transport.forget(c)
-		c.transport.wg.Go(c.closeConnection)
+		go c.closeConnection()
 	})
 }
 
 func (c *channel) closeConnection() {
+	defer c.transport.wg.Done()
 	_ = c.stream.Close() // resets the stream: the other side reads io.EOF
 	_ = c.pc.GracefulClose()
 	c.transport.release(c.claims...)

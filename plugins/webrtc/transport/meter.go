@@ -15,7 +15,7 @@ import (
 const (
 	// maxUnread is how many bytes of chunks may have come that are not explained by what was read and sent: a full window of
 	// frames of one byte, and some for what is late and what came twice.
-	maxUnread      = receiveBuffer/smallestMessage*(chunkOverhead+8) + 2<<20
+	maxUnread      = receiveBuffer/smallestMessage*(chunkOverhead+8) + 1<<20
 	maxUnreadInAll = 32 << 20 // of all peers together
 	unreadStep     = 1 << 20  // by which one has more before all are looked at
 

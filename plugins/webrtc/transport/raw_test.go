@@ -6,6 +6,8 @@ import (
 	"net"
 	"reflect"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -138,4 +140,30 @@ func (m *meter) counted() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.plain
+}
+
+// heap is the largest heap that is seen until stop.
+func heap(t *testing.T) (grown func() int64) {
+	before := int64(inUse().HeapAlloc)
+	var most atomic.Int64
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				most.Store(max(most.Load(), int64(inUse().HeapAlloc)))
+			case <-stop:
+				return
+			}
+		}
+	}()
+	end := sync.OnceFunc(func() { close(stop); <-done })
+	t.Cleanup(end)
+	return func() int64 {
+		end()
+		return most.Load() - before
+	}
 }

@@ -202,10 +202,13 @@ func (t *Transport) weigh() {
 	}
 }
 
+// forget lets go of a channel that has ended, and has Close wait until its connection is closed: it finds either the channel
+// or the wait. Whoever closes the connection says t.wg.Done.
 func (t *Transport) forget(c *channel) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.channels, c)
+	t.wg.Add(1)
 }
 
 // enter notes a set-up, which Close waits for; leave it with t.wg.Done.
