@@ -33,7 +33,7 @@
 // does too. What the peer makes the library keep is counted on the network (meter.go): chunks that are not explained by what
 // was read, or by what was sent and has to be acknowledged. More than 6.6 MiB of them end the connection, and more than 32 MiB
 // from all peers that of the one with most. A full window of frames of one byte is less. So a peer that is not read, or whose
-// messages cannot be, costs about 110 MiB at most; one whose frames are read may have more beside them, slowly, up to 1 MiB of
+// messages cannot be, costs about 120 MiB at most; one whose frames are read may have more beside them, slowly, up to 1 MiB of
 // payload, which is about 350 MiB where each message has one byte. Packets that others send in the peer's name do not count:
 // before a connection is ended it is looked at what SCTP has had. A handshake of DTLS has at most 256 KiB, and 256 set-ups may
 // be under way.
