@@ -1,14 +1,20 @@
 package transport
 
 import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/pion/datachannel"
 	"github.com/pion/ice/v2"
 	"github.com/pion/webrtc/v3"
+
+	"github.com/protofly/protofly/sdk/p2p"
 )
 
 // bareEnd is the library as it is, with the settings that a program without a transport of its own would choose: one
@@ -26,7 +32,14 @@ func newBareEnd(b testing.TB) *bareEnd {
 	}
 	_ = socket.SetReadBuffer(socketBuffer)
 	_ = socket.SetWriteBuffer(socketBuffer)
+	return newBareEndOn(b, socket)
+}
+
+// newBareEndOn is newBareEnd with a socket, which it closes.
+func newBareEndOn(b testing.TB, socket net.PacketConn) *bareEnd {
+	b.Helper()
 	var e webrtc.SettingEngine
+	e.LoggerFactory = logFactory{hclog.NewNullLogger()}
 	e.DetachDataChannels()
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
@@ -130,4 +143,94 @@ func bareOneWay(b *testing.B, size int) {
 	if err := <-sent; err != nil {
 		b.Fatal(err)
 	}
+}
+
+// meets sets up a connection between a transport and the library as it is, which is the other side: an honest one of
+// another make, or a stranger with the right to connect. Its candidates stand in its description.
+func meets(t *testing.T, tr *Transport, role p2p.Role) (p2p.Channel, *bareEnd) {
+	t.Helper()
+	end := newBareEnd(t)
+	return meetsAt(t, tr, role, end), end
+}
+
+// meetsAt is meets with the other side.
+func meetsAt(t *testing.T, tr *Transport, role p2p.Role, end *bareEnd) p2p.Channel {
+	t.Helper()
+	c, err := tries(t, tr, role, end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// tries is meetsAt with a set-up that may fail.
+func tries(t *testing.T, tr *Transport, role p2p.Role, end *bareEnd) (p2p.Channel, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	there, back := make(chan p2p.Signal, 100), make(chan p2p.Signal, 100)
+	done := make(chan error, 1)
+	go func() { done <- end.signal(ctx, role, wire{there, back}) }()
+	c, err := tr.Connect(ctx, p2p.Peer{Local: alice, Remote: bob, Role: role}, wire{back, there})
+	cancel()
+	if other := <-done; other != nil && !errors.Is(other, context.Canceled) {
+		t.Errorf("the other side: %v", other)
+	}
+	return c, err
+}
+
+// signal is the signalling of a peer for which the transport plays the role.
+func (e *bareEnd) signal(ctx context.Context, role p2p.Role, s p2p.Signals) error {
+	describe := func(d webrtc.SessionDescription, err error) error {
+		gathered := webrtc.GatheringCompletePromise(e.pc)
+		if err = errors.Join(err, e.pc.SetLocalDescription(d)); err != nil {
+			return err
+		}
+		<-gathered
+		d = *e.pc.LocalDescription()
+		raw, err := json.Marshal(map[string]string{"type": d.Type.String(), "sdp": d.SDP})
+		return errors.Join(err, s.Send(ctx, p2p.Signal{Kind: p2p.Description, Value: raw}))
+	}
+	if role == p2p.Handler {
+		dc, err := e.pc.CreateDataChannel(label, nil)
+		if err != nil {
+			return err
+		}
+		e.await(dc)
+		if err := describe(e.pc.CreateOffer(nil)); err != nil {
+			return err
+		}
+	} else {
+		e.pc.OnDataChannel(e.await)
+	}
+	for {
+		signal, err := s.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		if signal.Kind == p2p.Candidate {
+			var c webrtc.ICECandidateInit
+			if err := errors.Join(json.Unmarshal(signal.Value, &c), e.pc.AddICECandidate(c)); err != nil {
+				return err
+			}
+			continue
+		}
+		var said struct{ Type, SDP string }
+		if err := json.Unmarshal(signal.Value, &said); err != nil {
+			return err
+		}
+		if err := e.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.NewSDPType(said.Type), SDP: said.SDP}); err != nil {
+			return err
+		}
+		if role == p2p.Requester {
+			if err := describe(e.pc.CreateAnswer(nil)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// framed is a frame as it is on the stream.
+func framed(text string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pion/ice/v2"
+	"github.com/pion/webrtc/v3"
 )
 
 // maxFoundation is what RFC 8839 allows.
@@ -67,11 +67,7 @@ func (s *setup) named(text string) {
 	if !fresh {
 		return
 	}
-	c, err := ice.UnmarshalCandidate(form)
-	if err == nil {
-		err = s.link.agent.AddRemoteCandidate(c)
-	}
-	if err != nil {
+	if err := s.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: "candidate:" + form}); err != nil {
 		s.t.log.Debug("a candidate of the peer is not taken", "remote", string(s.peer.Remote), "error", err)
 	}
 }

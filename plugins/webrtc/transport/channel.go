@@ -10,10 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/sctp"
+	"github.com/pion/datachannel"
+	"github.com/pion/webrtc/v3"
 
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/p2p"
 )
 
 const (
@@ -37,9 +37,9 @@ var messages = sync.Pool{New: func() any {
 type channel struct {
 	transport *Transport
 	claims    []string
-	link      *link
-	guard     *guard
-	stream    *sctp.Stream
+	pc        *webrtc.PeerConnection
+	stream    *datachannel.DataChannel
+	meter     *meter
 
 	drained chan struct{} // has a token when little waits in the library
 	out     []byte        // the message that Send is filling; of messages
@@ -49,18 +49,15 @@ type channel struct {
 	left  []byte // what of in has not been read
 	frame []byte // the frame given out last
 
-	acknowledged bool // the peer has said that it has the data channel
-
 	once sync.Once
 	done chan struct{} // closed when the channel has ended
 	why  error         // before that
 }
 
-func newChannel(s *setup, stream *sctp.Stream, g *guard) *channel {
+func newChannel(s *setup, stream *datachannel.DataChannel) *channel {
 	c := &channel{
-		transport: s.t, claims: s.claims, link: s.link, guard: g, stream: stream,
-		drained: make(chan struct{}, 1), done: make(chan struct{}), in: make([]byte, smallRoom),
-		acknowledged: s.peer.Role == p2p.Handler,
+		transport: s.t, claims: s.claims, pc: s.pc, stream: stream, meter: s.meter, drained: make(chan struct{}, 1), done: make(chan struct{}),
+		in: make([]byte, smallRoom),
 	}
 	stream.SetBufferedAmountLowThreshold(lowWater)
 	stream.OnBufferedAmountLow(func() {
@@ -69,7 +66,10 @@ func newChannel(s *setup, stream *sctp.Stream, g *guard) *channel {
 		default:
 		}
 	})
-	s.watch.pass(c.end)
+	s.pc.OnICECandidate(func(*webrtc.ICECandidate) {}) // the set-up is over: let go of it
+	w := s.watch
+	s.pc.OnDataChannel(func(*webrtc.DataChannel) { w.end(errSecondChannel) })
+	w.pass(c.end)
 	return c
 }
 
@@ -139,7 +139,7 @@ func (c *channel) flush(ctx context.Context) error {
 		return c.ended()
 	default:
 	}
-	if _, err := c.stream.WriteSCTP(c.out, sctp.PayloadTypeWebRTCBinary); err != nil {
+	if _, err := c.stream.Write(c.out); err != nil {
 		c.end(err)
 		return c.ended()
 	}
@@ -242,32 +242,24 @@ func (c *channel) next(ctx context.Context) (int, error) {
 	return 0, c.ended()
 }
 
-// take waits for the next message of data.
+// take waits for the next message.
 func (c *channel) take() (int, error) {
-	for {
-		n, kind, err := c.stream.ReadSCTP(c.in)
-		if errors.Is(err, io.ErrShortBuffer) && len(c.in) < largeRoom { // the message is still there
-			c.in = make([]byte, largeRoom)
-			n, kind, err = c.stream.ReadSCTP(c.in)
-		}
-		if err != nil {
-			if errors.Is(err, io.ErrShortBuffer) {
-				c.end(fmt.Errorf("the peer broke the protocol: a message of more than %d bytes", largeRoom))
-			}
-			return 0, err
-		}
-		c.guard.took(n)
-		switch {
-		case kind == sctp.PayloadTypeWebRTCBinary:
-			return n, nil
-		case kind == sctp.PayloadTypeWebRTCDCEP && n >= 1 && n <= maxAck && c.in[0] == dcepAck && !c.acknowledged:
-			c.acknowledged = true
-		default:
-			err := fmt.Errorf("the peer broke the protocol: a message of %d bytes that is no data (%s)", n, kind)
-			c.end(err)
-			return 0, err
-		}
+	n, text, err := c.stream.ReadDataChannel(c.in)
+	if errors.Is(err, io.ErrShortBuffer) && len(c.in) < largeRoom { // the message is still there
+		c.in = make([]byte, largeRoom)
+		n, text, err = c.stream.ReadDataChannel(c.in)
 	}
+	switch {
+	case errors.Is(err, io.ErrShortBuffer):
+		err = fmt.Errorf("the peer broke the protocol: a message of more than %d bytes", largeRoom)
+		c.end(err)
+	case err == nil && text:
+		err = fmt.Errorf("the peer broke the protocol: a message of %d bytes that is text", n)
+		c.end(err)
+	case err == nil:
+		c.meter.read(n)
+	}
+	return n, err
 }
 
 // ended is why the channel has ended; it has.
@@ -287,13 +279,14 @@ func (c *channel) end(why error) {
 		close(c.done)
 		_ = c.stream.SetReadDeadline(time.Unix(1, 0))
 		c.transport.forget(c)
-		c.transport.wg.Go(c.closeConnection)
+		go c.closeConnection()
 	})
 }
 
 func (c *channel) closeConnection() {
+	defer c.transport.wg.Done()
 	_ = c.stream.Close() // resets the stream: the other side reads io.EOF
-	c.link.shut()
+	_ = c.pc.GracefulClose()
 	c.transport.release(c.claims...)
 }
 

@@ -5,32 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"sync"
 
-	"github.com/pion/ice/v2"
+	"github.com/pion/datachannel"
+	"github.com/pion/webrtc/v3"
 
 	"github.com/protofly/protofly/sdk/p2p"
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
+// label names the data channel (specification, "WebRTC details").
+const label = "P2PChannel"
+
 // setup is one Connect.
 type setup struct {
 	t       *Transport
+	pc      *webrtc.PeerConnection
 	peer    p2p.Peer
 	signals p2p.Signals
 	claims  []string
 	socket  string // the name of the shared socket, where this connection uses it
 
-	link  *link
+	meter *meter
 	watch *watch
-	own   session          // of this side
+	taken bool             // the peer has opened the data channel
 	reach reach.Candidates // that the peer has named
 
-	early      []string           // candidates of the peer, before its description
-	count      int                // candidates of the peer
-	candidates chan ice.Candidate // found here
-	opened     chan opened
+	early      []string                  // candidates of the peer, before its description
+	count      int                       // of them
+	candidates chan *webrtc.ICECandidate // found here
+	opened     chan *channel
 	failed     chan error
 }
 
@@ -40,14 +44,18 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 		return nil, err
 	}
 	defer t.wg.Done()
+	if err := t.begin(); err != nil {
+		return nil, fmt.Errorf("webrtc: connect to %s: %w", peer.Remote, err)
+	}
+	defer t.begun()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(t.ctx, func() { cancel(errClosed) })()
 	s := &setup{
 		t: t, peer: peer, signals: signals,
 		reach:      reach.Candidates{Policy: t.policy},
-		candidates: make(chan ice.Candidate, maxCandidates),
-		opened:     make(chan opened, 1),
+		candidates: make(chan *webrtc.ICECandidate, maxCandidates),
+		opened:     make(chan *channel, 1),
 		failed:     make(chan error, 4),
 	}
 	s.watch = &watch{tell: s.report}
@@ -60,8 +68,8 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 		_ = c.Close() // which releases the claims
 		s.claims = nil
 	}
-	if s.link != nil {
-		s.link.shut()
+	if s.pc != nil {
+		_ = s.pc.GracefulClose()
 	}
 	t.release(s.claims...)
 	if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && cause != nil {
@@ -70,48 +78,21 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	return nil, fmt.Errorf("webrtc: connect to %s: %w", peer.Remote, err)
 }
 
-// open makes what the connection runs over; names are what it is with. mid names the media section.
-func (s *setup) open(mid string, names ...string) error {
+// open makes the connection; names are what it is with.
+func (s *setup) open(names ...string) (err error) {
 	s.claims = names
 	shared := s.t.claim(names...)
 	if shared {
 		s.socket = s.t.id
 	}
-	agent, err := s.t.agent(s.peer, shared)
-	if err != nil {
+	s.meter = &meter{fail: s.watch.end, weigh: s.t.weigh}
+	if s.pc, err = s.t.connection(s.peer, shared, s.meter); err != nil {
 		return err
 	}
-	s.link = &link{agent: agent}
-	s.own = session{fingerprints: s.t.fingerprints, mid: mid}
-	if s.own.ufrag, s.own.password, err = agent.GetLocalUserCredentials(); err != nil {
-		return err
-	}
-	if err := agent.OnCandidate(s.found); err != nil {
-		return err
-	}
-	return agent.OnConnectionStateChange(s.changed)
+	s.meter.measure(s.t, s.pc)
+	s.heed()
+	return nil
 }
-
-// found takes an address of this side.
-func (s *setup) found(c ice.Candidate) {
-	if c == nil {
-		return
-	}
-	select {
-	case s.candidates <- c:
-	default: // more addresses than a peer would try
-	}
-}
-
-// changed takes what becomes of the way to the peer.
-func (s *setup) changed(state ice.ConnectionState) {
-	if state == ice.ConnectionStateFailed {
-		s.watch.end(errUnanswered)
-	}
-}
-
-// errUnanswered is the end of a link, and of the attempt to have one.
-var errUnanswered = errors.New("the peer does not answer, or not any more: no pair of addresses works")
 
 // run exchanges the signals until the channel is open. No signal is used when it has returned.
 func (s *setup) run(ctx context.Context) (*channel, error) {
@@ -121,39 +102,30 @@ func (s *setup) run(ctx context.Context) (*channel, error) {
 	defer stop()
 	remote := "runtime " + string(s.peer.Remote)
 	if s.peer.Role == p2p.Requester {
-		if err := s.open("0", remote); err != nil {
+		if err := s.open(remote); err != nil {
 			return nil, err
 		}
-		if err := s.describe(ctx, "offer", "actpass"); err != nil {
+		if err := s.offer(ctx); err != nil {
 			return nil, err
 		}
-		wg.Go(func() {
-			answer, err := s.awaitAnswer(signalling)
-			if err != nil {
-				s.report(err)
-				return
-			}
-			wg.Go(func() { s.report(s.establish(signalling, answer)) })
-			s.report(s.follow(signalling))
-		})
+		wg.Go(func() { s.report(s.awaitAnswer(signalling)) })
 	} else {
-		offer, err := s.description(ctx, "offer")
+		offer, err := s.description(ctx, webrtc.SDPTypeOffer)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.open(offer.mid, remote, "socket "+offer.socket); err != nil {
+		if err := s.open(remote, "socket "+offer.socket); err != nil {
 			return nil, err
 		}
 		if err := s.answer(ctx, offer); err != nil {
 			return nil, err
 		}
-		wg.Go(func() { s.report(s.establish(signalling, offer)) })
 		wg.Go(func() { s.report(s.follow(signalling)) })
 	}
 	wg.Go(func() { s.report(s.trickle(signalling)) })
 	select {
-	case o := <-s.opened:
-		return newChannel(s, o.stream, o.guard), nil
+	case c := <-s.opened:
+		return c, nil
 	case err := <-s.failed:
 		return nil, err
 	case <-ctx.Done():
@@ -166,41 +138,137 @@ func (s *setup) report(err error) {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the peer has ended the connection")
+	}
 	select {
 	case s.failed <- err:
 	default:
 	}
 }
 
-// answer takes the offer and makes this side's description, as Handler.
-func (s *setup) answer(ctx context.Context, offer remoteDescription) error {
-	client, err := s.role(offer)
+// heed has the library tell what happens.
+func (s *setup) heed() {
+	s.pc.OnICECandidate(func(c *webrtc.ICECandidate) {
+		if c == nil {
+			return
+		}
+		select {
+		case s.candidates <- c:
+		default: // more addresses than a peer would try
+		}
+	})
+	t, m, w, remote := s.t, s.meter, s.watch, s.peer.Remote // the connection lives longer than s is needed
+	s.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		switch state {
+		case webrtc.PeerConnectionStateConnected:
+			m.settled.Store(true)
+			t.mux.proven(remote)
+		case webrtc.PeerConnectionStateFailed:
+			w.end(errUnanswered)
+		case webrtc.PeerConnectionStateClosed:
+			w.end(io.EOF)
+		}
+	})
+	s.pc.SCTP().OnError(func(err error) {
+		w.end(fmt.Errorf("the peer broke the protocol: it uses a stream that is not the data channel's: %w", err))
+	})
+	s.pc.OnDataChannel(s.takes)
+}
+
+// errUnanswered is the end of a connection, and of the attempt to have one.
+var errUnanswered = errors.New("no pair of addresses works, or not any more, or the certificate is not the one that was signalled")
+
+var errSecondChannel = errors.New("the peer broke the protocol: it opens a second data channel")
+
+// takes has the peer's data channel opened, which must be the one that the specification names, and the only one.
+func (s *setup) takes(dc *webrtc.DataChannel) {
+	if err := checkChannel(dc); err != nil {
+		s.watch.end(fmt.Errorf("the peer broke the protocol: %w", err))
+		return
+	}
+	if s.peer.Role != p2p.Handler || s.taken {
+		s.watch.end(errSecondChannel)
+		return
+	}
+	s.taken = true
+	s.await(dc)
+}
+
+// checkChannel checks that a data channel is the one that the specification names: ordered, reliable, without a protocol.
+func checkChannel(dc *webrtc.DataChannel) error {
+	switch {
+	case dc.Label() != label:
+		return fmt.Errorf("it opens the data channel %.40q instead of %q", dc.Label(), label)
+	case dc.Protocol() != "":
+		return fmt.Errorf("it opens a data channel with the protocol %.40q instead of none", dc.Protocol())
+	case !dc.Ordered() || dc.MaxRetransmits() != nil || dc.MaxPacketLifeTime() != nil:
+		return errors.New("it opens a data channel that is not ordered and reliable")
+	}
+	return nil
+}
+
+// await has the channel given over when it is open.
+func (s *setup) await(dc *webrtc.DataChannel) {
+	dc.OnOpen(func() {
+		raw, err := dc.Detach()
+		if err != nil {
+			s.report(fmt.Errorf("data channel: %w", err))
+			return
+		}
+		stream, ok := raw.(*datachannel.DataChannel)
+		if !ok {
+			s.report(fmt.Errorf("data channel of unknown type %T", raw))
+			return
+		}
+		s.opened <- newChannel(s, stream) // there is one
+	})
+}
+
+// offer makes the data channel and this side's description, as Requester.
+func (s *setup) offer(ctx context.Context) error {
+	dc, err := s.pc.CreateDataChannel(label, nil)
 	if err != nil {
-		return err
+		return fmt.Errorf("data channel: %w", err)
 	}
-	s.apply(offer)
-	if client {
-		return s.describe(ctx, "answer", "active")
+	s.await(dc)
+	d, err := s.pc.CreateOffer(nil)
+	if err != nil {
+		return fmt.Errorf("offer: %w", err)
 	}
-	return s.describe(ctx, "answer", "passive")
+	return s.describe(ctx, d)
 }
 
-// describe sends this side's description, and begins to look for its addresses.
-func (s *setup) describe(ctx context.Context, kind, setup string) error {
-	s.own.setup = setup
-	value := encodeDescription(kind, s.own.text(rand.Uint64()), s.socket)
-	if err := s.signals.Send(ctx, p2p.Signal{Kind: p2p.Description, Value: value}); err != nil {
+// answer applies the offer and makes this side's description, as Handler.
+func (s *setup) answer(ctx context.Context, offer remoteDescription) error {
+	if err := s.apply(offer); err != nil {
 		return err
 	}
-	return s.link.agent.GatherCandidates()
+	d, err := s.pc.CreateAnswer(nil)
+	if err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	return s.describe(ctx, d)
 }
 
-// apply takes the candidates of the other side's description, and those that overtook it.
-func (s *setup) apply(d remoteDescription) {
+// describe sets and sends this side's description; gathering starts with it.
+func (s *setup) describe(ctx context.Context, d webrtc.SessionDescription) error {
+	if err := s.pc.SetLocalDescription(d); err != nil {
+		return fmt.Errorf("own description: %w", err)
+	}
+	return s.signals.Send(ctx, p2p.Signal{Kind: p2p.Description, Value: encodeDescription(d.Type.String(), d.SDP, s.socket)})
+}
+
+// apply sets the other side's description, as far as it was understood, and the candidates that it has or that overtook it.
+func (s *setup) apply(d remoteDescription) error {
+	if err := s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: d.kind, SDP: d.text()}); err != nil {
+		return fmt.Errorf("the other side's description: %w", err)
+	}
 	for _, c := range append(d.candidates, s.early...) {
 		s.named(c)
 	}
 	s.early = nil
+	return nil
 }
 
 // trickle sends candidates as they are found.
@@ -208,7 +276,7 @@ func (s *setup) trickle(ctx context.Context) error {
 	for {
 		select {
 		case c := <-s.candidates:
-			if err := s.signals.Send(ctx, p2p.Signal{Kind: p2p.Candidate, Value: encodeCandidate(c)}); err != nil {
+			if err := s.signals.Send(ctx, p2p.Signal{Kind: p2p.Candidate, Value: encodeCandidate(c.ToJSON())}); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -217,17 +285,20 @@ func (s *setup) trickle(ctx context.Context) error {
 	}
 }
 
-// awaitAnswer takes the answer.
-func (s *setup) awaitAnswer(ctx context.Context) (remoteDescription, error) {
-	answer, err := s.description(ctx, "answer")
-	if err == nil {
-		s.apply(answer)
+// awaitAnswer takes the answer and what follows it.
+func (s *setup) awaitAnswer(ctx context.Context) error {
+	answer, err := s.description(ctx, webrtc.SDPTypeAnswer)
+	if err != nil {
+		return err
 	}
-	return answer, err
+	if err := s.apply(answer); err != nil {
+		return err
+	}
+	return s.follow(ctx)
 }
 
 // description receives until the other side's description is there.
-func (s *setup) description(ctx context.Context, due string) (remoteDescription, error) {
+func (s *setup) description(ctx context.Context, due webrtc.SDPType) (remoteDescription, error) {
 	for {
 		signal, err := s.receive(ctx)
 		if err != nil {

@@ -1,6 +1,5 @@
 // Package transport connects two runtimes by a WebRTC data channel. It is the only place in this project that knows
-// the WebRTC library: its ICE, DTLS and SCTP, which are put together here, because what a peer sends has to be looked at
-// between them. The tests connect to a PeerConnection of the library as it is.
+// the WebRTC library.
 //
 // # One port
 //
@@ -26,15 +25,18 @@
 //
 // A description has one media section, for the data channel; names and secrets in it are of the characters and sizes of
 // RFC 8839, so that no more of it than 32 characters is in the packets that are sent before anybody has answered. Candidates
-// are UDP at IP addresses, at most 32 and four ports at an address, and those that sdk/udp/reach allows: loopback and private
+// are UDP at IP addresses, at most 64 and four ports at an address, and those that sdk/udp/reach allows: loopback and private
 // ranges as the options say. No name is looked up. To addresses that have not answered few packets go: 96 a minute because of
 // one peer, 512 to one host. An address belongs to the connection whose question it has answered; routes.go says more.
 //
-// There is one data channel, with one stream. A packet of SCTP that an honest peer does not send ends the connection, and is
-// the reason that is told: data of another stream, unordered data, a message that is skipped, fragments of less than 512 bytes,
-// 32,000 messages that were not read, or packets with much beside their data. So a peer that is not read costs about 40 MiB
-// at most, whatever it sends. All together may have 256 MiB waiting; then the one goes that has the most. A handshake of DTLS
-// has at most 256 KiB, and is not begun again.
+// There is one data channel. Another, one of another kind, or data on a stream that nobody has opened ends the connection; text
+// does too. What the peer makes the library keep is counted on the network (meter.go): chunks that are not explained by what
+// was read, or by what was sent and has to be acknowledged. More than 6.6 MiB of them end the connection, and more than 32 MiB
+// from all peers that of the one with most. A full window of frames of one byte is less. So a peer that is not read, or whose
+// messages cannot be, costs about 120 MiB at most; one whose frames are read may have more beside them, slowly, up to 1 MiB of
+// payload, which is about 350 MiB where each message has one byte. Packets that others send in the peer's name do not count:
+// before a connection is ended it is looked at what SCTP has had. A handshake of DTLS has at most 256 KiB, and 256 set-ups may
+// be under way.
 //
 // # Frames
 //
@@ -44,7 +46,7 @@
 //
 // # Memory
 //
-// An idle connection takes about 90 KiB, nearly all of it the library's: 10 goroutines and their buffers. Its channel
+// An idle connection takes about 145 KiB, nearly all of it the library's: 16 goroutines and their buffers. Its channel
 // has 2 KiB; one that carries more has 64 KiB to receive until it is idle again, and 60 KiB while it sends. What comes
 // for a connection and has not been read is bounded at 4 MiB.
 //

@@ -125,8 +125,7 @@ func (c filteredPacketConn) ReadFrom(b []byte) (int, net.Addr, error) {
 		if err != nil {
 			return n, from, err
 		}
-		if wellFormed(b[:n], true) {
-			c.gate.heard(b[:n], from)
+		if c.gate.takes(b[:n], from) {
 			return n, from, nil
 		}
 	}
@@ -154,7 +153,7 @@ func (c filteredUDPConn) WriteToUDP(b []byte, to *net.UDPAddr) (int, error) {
 func (c filteredUDPConn) Read(b []byte) (int, error) {
 	for {
 		n, err := c.UDPConn.Read(b)
-		if err != nil || wellFormed(b[:n], true) {
+		if err != nil || c.gate.takes(b[:n], nil) {
 			return n, err
 		}
 	}
@@ -166,8 +165,7 @@ func (c filteredUDPConn) ReadFrom(b []byte) (int, net.Addr, error) {
 		if err != nil {
 			return n, from, err
 		}
-		if wellFormed(b[:n], true) {
-			c.gate.heard(b[:n], from)
+		if c.gate.takes(b[:n], from) {
 			return n, from, nil
 		}
 	}
@@ -179,8 +177,7 @@ func (c filteredUDPConn) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
 		if err != nil {
 			return n, from, err
 		}
-		if wellFormed(b[:n], true) {
-			c.gate.heard(b[:n], from)
+		if c.gate.takes(b[:n], from) {
 			return n, from, nil
 		}
 	}

@@ -13,8 +13,9 @@ import (
 // gate is what may leave by the sockets that the library opens itself, because of one peer. What goes to the operator's STUN
 // and TURN servers is not counted.
 type gate struct {
-	mux  *mux
-	peer string
+	mux   *mux
+	peer  string
+	meter *meter
 
 	mu    sync.Mutex
 	asked []asking
@@ -37,6 +38,9 @@ func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
 // leaves tells whether a packet may be sent.
 func (g *gate) leaves(b []byte, to net.Addr) bool {
 	at, ok := addrPortOf(to)
+	if !aboutWays(b) {
+		g.meter.sent(len(b))
+	}
 	if !ok || !toPeer(b) {
 		return true
 	}
@@ -55,6 +59,24 @@ func (g *gate) leaves(b []byte, to net.Addr) bool {
 		}
 	}
 	return allowed
+}
+
+// takes tells whether a packet is shown to the library, and notes it. What a TURN server hands on counts as what it is in.
+func (g *gate) takes(b []byte, from net.Addr) bool {
+	if !wellFormed(b, true) || !g.meter.passes(b) {
+		return false
+	}
+	if !aboutWays(b) {
+		g.meter.came(1, len(b))
+	}
+	g.heard(b, from)
+	return true
+}
+
+// aboutWays tells whether a packet is a check of a way, or the answer to one, and so has nothing for the connection in it.
+func aboutWays(b []byte) bool {
+	asks, answers := kindOf(b)
+	return asks || answers
 }
 
 // heard notes an answer.

@@ -55,10 +55,11 @@ type muxName struct {
 	six   bool
 }
 
-// peersMux is the mux for the connections with one peer.
+// peersMux is the mux for one connection with a peer.
 type peersMux struct {
 	*mux
-	peer string
+	peer  string
+	meter *meter
 }
 
 var _ ice.UDPMux = peersMux{}
@@ -66,7 +67,7 @@ var _ ice.UDPMux = peersMux{}
 // GetConn returns what a connection uses the socket with, at one of the addresses. The first for a kind of address
 // reads, the others only send.
 func (m peersMux) GetConn(ufrag string, at net.Addr) (net.PacketConn, error) {
-	return m.part(ufrag, m.peer, at)
+	return m.part(ufrag, m.peer, m.meter, at)
 }
 
 // newMux starts to read the socket.
@@ -146,7 +147,7 @@ func offered(ip net.IP, loopback bool) bool {
 	return !ip.IsLoopback() && !ip.IsLinkLocalUnicast()
 }
 
-func (m *mux) part(ufrag, peer string, at net.Addr) (net.PacketConn, error) {
+func (m *mux) part(ufrag, peer string, meter *meter, at net.Addr) (net.PacketConn, error) {
 	udp, ok := at.(*net.UDPAddr)
 	if !ok {
 		return nil, errors.New("not a UDP address")
@@ -160,7 +161,7 @@ func (m *mux) part(ufrag, peer string, at net.Addr) (net.PacketConn, error) {
 	if c := m.byName[name]; c != nil {
 		return sender{c}, nil
 	}
-	c := &muxConn{mux: m, name: name, peer: peer, arrived: make(chan struct{}, 1)}
+	c := &muxConn{mux: m, name: name, peer: peer, meter: meter, arrived: make(chan struct{}, 1)}
 	m.byName[name] = c
 	return c, nil
 }
@@ -201,6 +202,7 @@ type muxConn struct {
 	mux     *mux
 	name    muxName
 	peer    string
+	meter   *meter
 	arrived chan struct{} // holds a token when packets wait, or c is closed
 	single  atomic.Bool   // packets to the peer do not go at once
 
@@ -219,17 +221,22 @@ type muxConn struct {
 // put adds packets for the reader, all of the size but the last, which may be smaller. Those that are not well-formed
 // are left out.
 func (c *muxConn) put(b []byte, size int, from *net.UDPAddr) {
+	count, bytes := 0, 0 // of packets of DTLS
 	c.mu.Lock()
 	empty := c.last == nil
 	for len(b) > 0 && !c.closed && c.waiting+min(size, len(b)) <= maxWaiting {
 		one := b[:min(size, len(b))]
-		if wellFormed(one, false) {
+		if wellFormed(one, false) && c.meter.passes(one) {
 			c.add(one, from)
+			if !isSTUN(one) {
+				count, bytes = count+1, bytes+len(one)
+			}
 		}
 		b = b[len(one):]
 	}
 	come := empty && c.last != nil
 	c.mu.Unlock()
+	c.meter.came(count, bytes)
 	if come {
 		c.signal()
 	}
@@ -292,7 +299,11 @@ func (c *muxConn) write(b []byte, to net.Addr, reads bool) (int, error) {
 		return 0, errors.New("not a UDP address")
 	}
 	key := routeKey(udp)
-	if isSTUN(b) || !c.mux.owned(key, c) {
+	asked := isSTUN(b)
+	if !asked {
+		c.meter.sent(len(b))
+	}
+	if asked || !c.mux.owned(key, c) {
 		send, err := c.mux.leaves(b, key, udp, c, reads)
 		if err != nil {
 			return 0, err

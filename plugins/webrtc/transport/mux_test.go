@@ -43,7 +43,7 @@ func udpAddress(ip string, m *mux) *net.UDPAddr {
 
 func part(t *testing.T, m *mux, ufrag, ip string) net.PacketConn {
 	t.Helper()
-	c, err := peersMux{m, string(bob)}.GetConn(ufrag, udpAddress(ip, m))
+	c, err := peersMux{m, string(bob), nil}.GetConn(ufrag, udpAddress(ip, m))
 	if err != nil {
 		t.Fatal(err)
 	}

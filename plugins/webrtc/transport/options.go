@@ -9,6 +9,7 @@ import (
 	"path"
 
 	"github.com/pion/stun"
+	"github.com/pion/webrtc/v3"
 )
 
 // Options is the operator's configuration of the plug-in. The zero value works.
@@ -44,7 +45,7 @@ const (
 // settings are checked Options.
 type settings struct {
 	listen     *net.UDPAddr
-	servers    []*stun.URI
+	servers    []webrtc.ICEServer
 	relayOnly  bool
 	loopback   bool
 	private    bool
@@ -100,9 +101,8 @@ func (o Options) check() (settings, error) {
 					return settings{}, fmt.Errorf("webrtc options: TURN server %.80q needs username and credential", text)
 				}
 			}
-			uri.Username, uri.Password = server.Username, server.Credential
-			s.servers = append(s.servers, uri)
 		}
+		s.servers = append(s.servers, webrtc.ICEServer{URLs: server.URLs, Username: server.Username, Credential: server.Credential})
 	}
 	if o.RelayOnly && relays == 0 {
 		return settings{}, errors.New("webrtc options: relay_only needs a TURN server in ice_servers")

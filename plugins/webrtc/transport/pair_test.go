@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pion/turn/v2"
+	"github.com/pion/webrtc/v3"
 
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
@@ -150,7 +151,7 @@ func FuzzDescription(f *testing.F) {
 	f.Add([]byte(`{"transport":"webrtc","type":"offer","sdp":"v=0"}`))
 	f.Add([]byte(`{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host","sdpMLineIndex":0}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if d, err := parseDescription(raw, "offer"); err == nil && (d.ufrag == "" || len(d.socket) > 64) {
+		if d, err := parseDescription(raw, webrtc.SDPTypeOffer); err == nil && (d.ufrag == "" || len(d.socket) > 64) {
 			t.Fatalf("%+v", d)
 		}
 		if c, err := parseCandidate(raw); err == nil {

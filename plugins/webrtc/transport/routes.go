@@ -10,7 +10,7 @@ import (
 
 	"github.com/pion/stun"
 
-	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
@@ -92,10 +92,10 @@ func (m *mux) owned(key netip.AddrPort, c *muxConn) bool {
 }
 
 // proven notes that a set-up has succeeded with the peer.
-func (m *mux) proven(peer p2p.Peer) {
+func (m *mux) proven(peer message.URL) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.budget.Proven(string(peer.Remote), time.Now())
+	m.budget.Proven(string(peer), time.Now())
 }
 
 // leaves tells whether a packet may be sent, and notes what it asks. reads is that of the connection's addresses which is

@@ -111,7 +111,7 @@ func TestUnansweredBudget(t *testing.T) {
 	m := muxFor(t, "127.0.0.1:0", Options{})
 	v := newVictim(t, 1)
 	for i := range 20 {
-		c, err := peersMux{m, "stranger" + itoa(i)}.GetConn("stranger"+itoa(i), udpAddress("127.0.0.1", m))
+		c, err := peersMux{m, "stranger" + itoa(i), nil}.GetConn("stranger"+itoa(i), udpAddress("127.0.0.1", m))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,14 +23,33 @@ const (
 // shown to the library before it has been checked.
 type session struct {
 	ufrag, password string
-	fingerprints    []fingerprint
-	setup           string   // of DTLS: actpass, active or passive; "" where it is not said
-	mid             string   // names the media section; an answer repeats it
-	candidates      []string // as they were written, without "candidate:"
+	fingerprint     fingerprint // of the peer's certificate
+	hashes          int         // how many fingerprints there were
+	setup           string      // of DTLS: actpass, active or passive; "" where it is not said
+	mid             string      // names the media section; an answer repeats it
+	candidates      []string    // as they were written, without "candidate:"
 }
 
 // fingerprint is a hash of a certificate.
 type fingerprint struct{ hash, value string }
+
+// hashes are those that are taken, the best last, and their sizes in bytes.
+var hashes = []struct {
+	name string
+	size int
+}{{"sha-256", 32}, {"sha-384", 48}, {"sha-512", 64}}
+
+// rank is the place of a fingerprint among those that are taken, -1 if it is none.
+func (f fingerprint) rank() int {
+	for i, h := range hashes {
+		if f.hash == h.name && len(f.value) == 3*h.size-1 && !strings.ContainsFunc(f.value, func(r rune) bool {
+			return r != ':' && (r < '0' || r > '9') && (r < 'A' || r > 'F') && (r < 'a' || r > 'f')
+		}) {
+			return i
+		}
+	}
+	return -1
+}
 
 // parseSession reads a peer's session description. It must have one media section, for a data channel.
 func parseSession(sdp string) (session, error) {
@@ -92,10 +111,12 @@ func (s *session) attribute(text string) error {
 		s.mid = value
 	case "fingerprint":
 		hash, hex, _ := strings.Cut(value, " ")
-		if len(s.fingerprints) >= maxFingerprints {
+		if s.hashes++; s.hashes > maxFingerprints {
 			return fmt.Errorf("more than %d fingerprints", maxFingerprints)
 		}
-		s.fingerprints = append(s.fingerprints, fingerprint{strings.ToLower(hash), hex})
+		if f := (fingerprint{strings.ToLower(hash), hex}); f.rank() > s.fingerprint.rank() {
+			s.fingerprint = f
+		}
 	case "candidate":
 		s.candidates = append(s.candidates, value)
 	case "sctp-port":
@@ -121,10 +142,8 @@ func (s *session) check() error {
 	default:
 		return fmt.Errorf("setup %.20q: want actpass, active or passive", s.setup)
 	}
-	for _, f := range s.fingerprints {
-		if hashes[f.hash] != 0 {
-			return nil
-		}
+	if s.fingerprint.rank() >= 0 {
+		return nil
 	}
 	return errors.New("no fingerprint of a certificate by SHA-256, SHA-384 or SHA-512")
 }
@@ -145,8 +164,8 @@ func checkToken(name, text string, least, most int) error {
 	return nil
 }
 
-// text writes the session as a description. id tells the sessions of this process apart.
-func (s *session) text(id uint64) string {
+// text writes the session as a description, for the library: of the fingerprints it has the best, and no candidates.
+func (s *session) text() string {
 	var b strings.Builder
 	line := func(parts ...string) {
 		for _, part := range parts {
@@ -154,19 +173,22 @@ func (s *session) text(id uint64) string {
 		}
 		b.WriteString("\r\n")
 	}
+	mid := s.mid
+	if mid == "" { // the library wants one
+		mid = "0"
+	}
 	line("v=0")
-	line("o=- ", strconv.FormatUint(id>>1, 10), " 2 IN IP4 0.0.0.0")
+	line("o=- 1 2 IN IP4 0.0.0.0")
 	line("s=-")
 	line("t=0 0")
-	line("a=msid-semantic:WMS*")
-	for _, f := range s.fingerprints {
-		line("a=fingerprint:", f.hash, " ", f.value)
-	}
-	line("a=group:BUNDLE ", s.mid)
+	line("a=group:BUNDLE ", mid)
 	line("m=application 9 UDP/DTLS/SCTP webrtc-datachannel")
 	line("c=IN IP4 0.0.0.0")
-	line("a=setup:", s.setup)
-	line("a=mid:", s.mid)
+	line("a=fingerprint:", s.fingerprint.hash, " ", s.fingerprint.value)
+	if s.setup != "" {
+		line("a=setup:", s.setup)
+	}
+	line("a=mid:", mid)
 	line("a=sendrecv")
 	line("a=sctp-port:5000")
 	line("a=ice-ufrag:", s.ufrag)

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/pion/ice/v2"
+	"github.com/pion/webrtc/v3"
 )
 
 // Bounds of what a peer signals.
@@ -25,6 +25,7 @@ type description struct {
 // remoteDescription is a checked description.
 type remoteDescription struct {
 	session
+	kind   webrtc.SDPType
 	socket string
 }
 
@@ -35,7 +36,7 @@ func encodeDescription(kind, sdp, socket string) json.RawMessage {
 
 // parseDescription reads a peer's description, which must be of the type that is due. The transport's name may be
 // missing: the reference stubs do not write one.
-func parseDescription(raw json.RawMessage, due string) (remoteDescription, error) {
+func parseDescription(raw json.RawMessage, due webrtc.SDPType) (remoteDescription, error) {
 	var d description
 	if len(raw) > maxDescription {
 		return remoteDescription{}, fmt.Errorf("description of %d bytes, at most %d", len(raw), maxDescription)
@@ -46,7 +47,7 @@ func parseDescription(raw json.RawMessage, due string) (remoteDescription, error
 	if d.Transport != "" && d.Transport != "webrtc" {
 		return remoteDescription{}, fmt.Errorf("description: transport %.40q instead of \"webrtc\"", d.Transport)
 	}
-	if d.Type != due || d.SDP == "" {
+	if d.Type != due.String() || d.SDP == "" {
 		return remoteDescription{}, fmt.Errorf("description: type %.40q instead of %q", d.Type, due)
 	}
 	if len(d.Socket) > 64 {
@@ -56,7 +57,7 @@ func parseDescription(raw json.RawMessage, due string) (remoteDescription, error
 	if err != nil {
 		return remoteDescription{}, fmt.Errorf("description: %w", err)
 	}
-	return remoteDescription{said, d.Socket}, nil
+	return remoteDescription{said, due, d.Socket}, nil
 }
 
 // candidate is the JSON form of a candidate (specification, "Connection object").
@@ -67,9 +68,8 @@ type candidate struct {
 	SDPMLineIndex *uint16 `json:"sdpMLineIndex,omitempty"`
 }
 
-func encodeCandidate(c ice.Candidate) json.RawMessage {
-	mid, line := "", uint16(0) // there is one media section
-	raw, _ := json.Marshal(candidate{Type: "candidate", Candidate: "candidate:" + c.Marshal(), SDPMid: &mid, SDPMLineIndex: &line})
+func encodeCandidate(c webrtc.ICECandidateInit) json.RawMessage {
+	raw, _ := json.Marshal(candidate{Type: "candidate", Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex})
 	return raw
 }
 

@@ -2,15 +2,11 @@ package transport
 
 import (
 	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/netip"
 	"sync"
@@ -20,6 +16,7 @@ import (
 	"github.com/pion/ice/v2"
 	"github.com/pion/transport/v2"
 	"github.com/pion/transport/v2/stdnet"
+	"github.com/pion/webrtc/v3"
 
 	"github.com/protofly/protofly/sdk/p2p"
 	"github.com/protofly/protofly/sdk/udp/reach"
@@ -32,7 +29,9 @@ const (
 	consentInterval     = 2 * time.Second
 	handshakeRetry      = 50 * time.Millisecond // the library's second is lost whenever one side is ready before the other
 	socketBuffer        = 8 << 20
-	receiveBuffer       = 8 << 20 // of one association
+	// receiveBuffer is how many bytes of payload a peer may have sent that were not read. It is as much as Send has on its way, and
+	// it is small because a message of one byte costs the library 300.
+	receiveBuffer = 1 << 20
 )
 
 // errClosed is the error of a transport that has been closed.
@@ -40,18 +39,15 @@ var errClosed = errors.New("the transport is closed")
 
 // Transport connects runtimes by WebRTC data channels over one UDP socket.
 type Transport struct {
-	settings settings
-	log      hclog.Logger
-	socket   *net.UDPConn
-	mux      *mux
-	net      transport.Net // this machine's
-	loggers  logFactory    // the library's
-	policy   reach.Policy  // which addresses peers may name
-	id       string        // names the one socket to peers
-	maxHeld  int64         // bytes of what has come and was not read, of all channels
-
-	certificate  tls.Certificate
-	fingerprints []fingerprint // of it
+	settings  settings
+	log       hclog.Logger
+	socket    *net.UDPConn
+	mux       *mux
+	net       transport.Net // this machine's
+	policy    reach.Policy  // which addresses peers may name
+	id        string        // names the one socket to peers
+	config    webrtc.Configuration
+	maxUnread int64 // of all channels; see meter
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -60,6 +56,7 @@ type Transport struct {
 	mu       sync.Mutex
 	channels map[*channel]struct{}
 	claims   map[string]int
+	setUps   int // that have not succeeded or failed
 	closed   bool
 }
 
@@ -82,7 +79,7 @@ func open(c p2p.Config) (*Transport, error) {
 	}
 	_ = socket.SetReadBuffer(socketBuffer) // as much as the system allows
 	_ = socket.SetWriteBuffer(socketBuffer)
-	t := &Transport{settings: s, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text(), maxHeld: maxHeld}
+	t := &Transport{settings: s, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text(), maxUnread: maxUnreadInAll}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	if err := t.prepare(); err != nil {
 		t.cancel()
@@ -97,36 +94,22 @@ func (t *Transport) prepare() error {
 	if err != nil {
 		return fmt.Errorf("webrtc: network interfaces: %w", err)
 	}
-	t.net, t.loggers = inner, logFactory{t.log}
-	t.policy = reach.Policy{Loopback: t.settings.loopback, Private: t.settings.private, Broadcasts: broadcasts()}
-	if t.certificate, err = newCertificate(); err != nil {
-		return fmt.Errorf("webrtc: certificate: %w", err)
-	}
-	t.fingerprints = []fingerprint{{"sha-256", fingerprintOf(crypto.SHA256, t.certificate.Certificate[0])}}
-	t.mux, err = newMux(t.socket, &t.settings)
-	return err
-}
-
-// certificateLife is long enough for every process. Peers know the certificate by its hash.
-const certificateLife = 10 * 365 * 24 * time.Hour
-
-// newCertificate makes the certificate that this side shows to its peers.
-func newCertificate() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return tls.Certificate{}, err
+		return fmt.Errorf("webrtc: key: %w", err)
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	certificate, err := webrtc.GenerateCertificate(key)
 	if err != nil {
-		return tls.Certificate{}, err
+		return fmt.Errorf("webrtc: certificate: %w", err)
 	}
-	now := time.Now()
-	template := &x509.Certificate{SerialNumber: serial, NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certificateLife)}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return tls.Certificate{}, err
+	t.net = inner
+	t.policy = reach.Policy{Loopback: t.settings.loopback, Private: t.settings.private, Broadcasts: broadcasts()}
+	t.config = webrtc.Configuration{ICEServers: t.settings.servers, Certificates: []webrtc.Certificate{*certificate}}
+	if t.settings.relayOnly {
+		t.config.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 	}
-	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, nil
+	t.mux, err = newMux(t.socket, &t.settings)
+	return err
 }
 
 // broadcasts are the broadcast addresses of this machine's networks.
@@ -143,31 +126,28 @@ func broadcasts() []netip.Addr {
 	return found
 }
 
-// agent makes what looks for a way to the peer: over the one socket, or over sockets of its own, see claim.
-func (t *Transport) agent(peer p2p.Peer, shared bool) (*ice.Agent, error) {
-	disconnected, failed, consent, atOnce := disconnectedTimeout, failedTimeout, consentInterval, time.Duration(0)
-	config := &ice.AgentConfig{
-		Urls:                t.settings.servers,
-		NetworkTypes:        []ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6},
-		MulticastDNSMode:    ice.MulticastDNSModeDisabled,
-		DisableActiveTCP:    true,
-		IncludeLoopback:     t.settings.loopback,
-		InterfaceFilter:     t.settings.uses,
-		DisconnectedTimeout: &disconnected,
-		FailedTimeout:       &failed,
-		KeepaliveInterval:   &consent,
-		// A peer that was heard before its candidate came is as good as any: the library waits a second.
-		PrflxAcceptanceMinWait: &atOnce,
-		Net:                    filteredNet{t.net, &gate{mux: t.mux, peer: string(peer.Remote)}},
-		LoggerFactory:          t.loggers,
-	}
+// connection makes a connection with the peer, which the meter measures: over the one socket, or over sockets of its own, see
+// claim.
+func (t *Transport) connection(peer p2p.Peer, shared bool, m *meter) (*webrtc.PeerConnection, error) {
+	var e webrtc.SettingEngine
+	e.LoggerFactory = logFactory{t.log}
+	e.DetachDataChannels()
+	e.DisableMediaEngineCopy(true) // it is this connection's alone, and has nothing in it
+	e.DisableActiveTCP(true)
+	e.SetNet(filteredNet{t.net, &gate{mux: t.mux, peer: string(peer.Remote), meter: m}})
+	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	e.SetIncludeLoopbackCandidate(t.settings.loopback)
+	e.SetInterfaceFilter(t.settings.uses)
+	e.SetDTLSRetransmissionInterval(handshakeRetry)
+	e.SetPrflxAcceptanceMinWait(0) // a peer that was heard before its candidate came is as good as any: the library waits a second
+	e.SetICETimeouts(disconnectedTimeout, failedTimeout, consentInterval)
+	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
+	e.EnableSCTPZeroChecksum(true) // DTLS leaves nothing for a checksum to find (RFC 9653); used where the peer knows it too
 	if shared {
-		config.UDPMux = peersMux{t.mux, string(peer.Remote)}
+		e.SetICEUDPMux(peersMux{t.mux, string(peer.Remote), m})
 	}
-	if t.settings.relayOnly {
-		config.CandidateTypes = []ice.CandidateType{ice.CandidateTypeRelay}
-	}
-	return ice.NewAgent(config)
+	return webrtc.NewAPI(webrtc.WithSettingEngine(e)).NewPeerConnection(t.config)
 }
 
 // Close ends every channel and set-up, and the socket.
@@ -203,29 +183,32 @@ func (t *Transport) keep(c *channel) error {
 	return nil
 }
 
-// weigh ends the channel whose peer has sent most of what waits to be read, where that is too much in all.
+// weigh ends the channel with most that has come and was not read, where that is too much in all.
 func (t *Transport) weigh() {
 	t.mu.Lock()
 	var most *channel
-	var held, all int64
+	var largest, all int64
 	for c := range t.channels {
-		n := c.guard.held()
+		n := c.meter.unread.Load()
 		all += n
-		if n >= held {
-			most, held = c, n
+		if n >= largest {
+			most, largest = c, n
 		}
 	}
 	t.mu.Unlock()
-	if all > t.maxHeld && most != nil {
-		most.end(fmt.Errorf("all peers together have sent %d MiB that have not been read, this one the most, %d: at most %d",
-			all>>20, held>>20, t.maxHeld>>20))
+	if all > t.maxUnread && most != nil {
+		most.end(fmt.Errorf("all peers together have sent %d KiB that were not read, this one the most, %d: at most %d",
+			all>>10, largest>>10, t.maxUnread>>10))
 	}
 }
 
+// forget lets go of a channel that has ended, and has Close wait until its connection is closed: it finds either the channel
+// or the wait. Whoever closes the connection says t.wg.Done.
 func (t *Transport) forget(c *channel) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.channels, c)
+	t.wg.Add(1)
 }
 
 // enter notes a set-up, which Close waits for; leave it with t.wg.Done.
@@ -237,6 +220,26 @@ func (t *Transport) enter() error {
 	}
 	t.wg.Add(1)
 	return nil
+}
+
+// maxSetUps bounds the set-ups at once: each may have a handshake in memory with somebody who has proven nothing yet.
+const maxSetUps = 256
+
+// begin counts a set-up, begun its end.
+func (t *Transport) begin() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.setUps >= maxSetUps {
+		return fmt.Errorf("%d set-ups are under way, as many as there may be: try again later", t.setUps)
+	}
+	t.setUps++
+	return nil
+}
+
+func (t *Transport) begun() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.setUps--
 }
 
 // claim notes a connection with each of the names, and tells whether they were all free: then it may use the one

@@ -1,0 +1,198 @@
+package transport
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pion/webrtc/v3"
+)
+
+// What a peer may have in the memory of the library's DTLS and SCTP. The library bounds the payload that waits for its reader,
+// and nothing else: a message of one byte costs it about 300, and it keeps what is on streams that nobody reads, what lies
+// behind a gap and what is never complete. Whatever it keeps has come by the network, where all of it is counted.
+const (
+	// maxUnread is how many bytes of chunks may have come that are not explained by what was read and sent: a full window of
+	// frames of one byte, and some for what is late and what came twice.
+	maxUnread      = receiveBuffer/smallestMessage*(chunkOverhead+8) + 1<<20
+	maxUnreadInAll = 32 << 20 // of all peers together
+	unreadStep     = 1 << 20  // by which one has more before all are looked at
+
+	smallestMessage = lengthSize + 1
+	chunkOverhead   = 20                  // of a chunk of data: its header
+	chunkPayload    = 1 << 10             // that a chunk has at least, of a message that has several
+	recordOverhead  = 37                  // of a packet: what DTLS adds
+	packetOverhead  = 12 + recordOverhead // and the header of SCTP: they leave nothing in memory
+
+	// What was read explains half as much again: packets that were thought lost come twice.
+	repeatedNumerator, repeatedDenominator = 3, 2
+	// What was sent explains acknowledgements: one for each packet, and where packets are lost up to some hundred bytes of it.
+	acknowledgement = 64
+	acknowledged    = 4 // and so many bytes of what was sent explain one
+
+	maxHandshakeBytes = 256 << 10 // of packets of DTLS that are not only data
+
+	recordHeader    = 13
+	recordAlert     = 21
+	recordHandshake = 22
+	recordData      = 23
+)
+
+// meter counts what comes from the peer of one connection. A nil one counts nothing.
+type meter struct {
+	fail      func(error)          // is told what the peer has broken; on a goroutine that reads packets
+	suspect   func()               // is told when too much has come, as far as packets tell that nobody has opened yet: see judge
+	weigh     func()               // is told when much more has come than was read
+	authentic func() (bytes int64) // how many bytes SCTP has had; they may be fewer than have come
+
+	settled   atomic.Bool  // the handshake is over
+	explained atomic.Int64 // bytes of what comes, since the last came
+	unread    atomic.Int64 // bytes that were not explained; changed under mu
+
+	mu        sync.Mutex
+	plain     int64 // bytes that have come, without what DTLS adds
+	forged    int64 // of them, those that SCTP had not had when that was looked at
+	told      int64 // what was unread when weigh was told
+	judging   bool
+	broken    bool
+	handshake int // bytes of packets with records that are no data
+}
+
+// measure has the meter look at the connection where that is needed, on a goroutine that the transport waits for.
+func (m *meter) measure(t *Transport, pc *webrtc.PeerConnection) {
+	m.authentic = func() int64 {
+		stats, _ := pc.GetStats()["sctpTransport"].(webrtc.SCTPTransportStats)
+		return int64(stats.BytesReceived)
+	}
+	m.suspect = func() {
+		if t.enter() == nil { // else the connection ends
+			go func() {
+				defer t.wg.Done()
+				m.judge()
+			}()
+		}
+	}
+}
+
+// read notes that a message has been read.
+func (m *meter) read(bytes int) {
+	chunks := 1 + bytes/chunkPayload
+	m.explained.Add(int64(bytes+chunks*(chunkOverhead+3)) * repeatedNumerator / repeatedDenominator)
+}
+
+// sent notes that a packet of DTLS has been sent.
+func (m *meter) sent(bytes int) {
+	if m != nil {
+		m.explained.Add(int64(acknowledgement + bytes/acknowledged))
+	}
+}
+
+// came notes packets that have come, and has it looked at where they are too much. What was explained twice is no credit for
+// later.
+func (m *meter) came(packets, bytes int) {
+	if m == nil || packets == 0 {
+		return
+	}
+	m.mu.Lock()
+	m.plain += int64(bytes - packets*recordOverhead)
+	unread := max(0, m.unread.Load()-m.explained.Swap(0)) + int64(max(0, bytes-packets*packetOverhead))
+	m.unread.Store(unread)
+	suspect := unread > maxUnread && !m.judging && !m.broken
+	m.judging = m.judging || suspect
+	weigh := unread-m.told >= unreadStep
+	if weigh || unread < m.told {
+		m.told = unread
+	}
+	m.mu.Unlock()
+	if suspect {
+		m.suspect()
+	}
+	if weigh {
+		m.weigh()
+	}
+}
+
+// judge looks at what SCTP has had, once suspect was told, and tells fail where that is too much. The rest is from others who
+// write the peer's address on their packets, or still on its way here: it is not the peer's fault.
+func (m *meter) judge() {
+	had := m.authentic()
+	m.mu.Lock()
+	forged := max(0, m.plain-had)
+	unread := max(0, m.unread.Load()-m.explained.Swap(0)+m.forged-forged)
+	m.unread.Store(unread)
+	m.forged, m.judging = forged, false
+	m.broken = unread > maxUnread
+	fail := m.broken
+	m.mu.Unlock()
+	if fail {
+		m.fail(fmt.Errorf("the peer broke the protocol: %d KiB have come that are no frames, or were not read: at most %d", unread>>10, int64(maxUnread)>>10))
+	}
+}
+
+// passes tells whether a packet is shown to the library, which keeps the messages of a handshake, also those that come after it.
+func (m *meter) passes(b []byte) bool {
+	if m == nil || !isDTLS(b) {
+		return true
+	}
+	for rest := b; len(rest) > 0; {
+		if len(rest) < recordHeader {
+			return false
+		}
+		if rest[0] != recordData && rest[0] != recordAlert {
+			return m.begins(len(b))
+		}
+		rest = rest[min(recordHeader+int(binary.BigEndian.Uint16(rest[recordHeader-2:])), len(rest)):]
+	}
+	return true
+}
+
+func isDTLS(b []byte) bool { return len(b) > 0 && b[0] >= 20 && b[0] <= 63 && !isSTUN(b) }
+
+// begins counts bytes of a handshake. Once it is over those that are too many are only left out: anybody can send them.
+func (m *meter) begins(bytes int) bool {
+	m.mu.Lock()
+	pass := m.handshake+bytes <= maxHandshakeBytes
+	if pass {
+		m.handshake += bytes
+	}
+	fail := !pass && !m.broken && !m.settled.Load()
+	m.broken = m.broken || fail
+	m.mu.Unlock()
+	if fail {
+		m.fail(fmt.Errorf("the peer broke the protocol: a handshake of more than %d bytes", maxHandshakeBytes))
+	}
+	return pass
+}
+
+// watch tells one of the end of a connection: who sets it up, and then whose it is. The first reason counts.
+type watch struct {
+	mu   sync.Mutex // not held while one is told
+	why  error
+	tell func(error)
+}
+
+// end is told why the connection has ended.
+func (w *watch) end(why error) {
+	w.mu.Lock()
+	first := w.why == nil
+	if first {
+		w.why = why
+	}
+	tell := w.tell
+	w.mu.Unlock()
+	if first {
+		tell(why)
+	}
+}
+
+// pass has another told, at once if the connection has ended.
+func (w *watch) pass(tell func(error)) {
+	w.mu.Lock()
+	w.tell = tell
+	why := w.why
+	w.mu.Unlock()
+	if why != nil {
+		tell(why)
+	}
+}
