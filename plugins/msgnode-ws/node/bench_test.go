@@ -30,12 +30,12 @@ func BenchmarkRelayBetweenNodes(b *testing.B) {
 // relay measures Data from alice to bob. At most 8 packets are on the way, so that no queue fills, and bob answers now and
 // then, as sessions do all the time.
 func relay(b *testing.B, alice, bob *client, size int) {
-	const batch, answer = 64, 32
+	const batch, answer = 64, 4
 	payloads := make([][]byte, batch)
 	for i := range payloads {
 		payloads[i] = bytes.Repeat([]byte("x"), size)
 	}
-	packet, back := wire.AppendData(nil, bob.runtime, payloads...), wire.AppendData(nil, alice.runtime, []byte("x"))
+	packet, back := wire.AppendData(nil, bob.runtime, payloads...), wire.AppendData(nil, alice.runtime, make([][]byte, batch*answer/32)...)
 	acquaint(alice, bob)
 	window := make(chan struct{}, 8)
 	b.SetBytes(int64(size))

@@ -159,9 +159,9 @@ func TestAnswersFromAnotherNode(t *testing.T) {
 		t.Errorf("%d frames of a stranger came", strange)
 	}
 	for round := range 2 {
-		bob.write(wire.AppendData(nil, alice.runtime, []byte("go on")))
-		if from, _ := alice.data(); from != bob.runtime {
-			t.Fatalf("from %s", from)
+		bob.write(wire.AppendData(nil, alice.runtime, []byte("go on"), []byte("go on"), []byte("go on"), []byte("go on")))
+		if from, list := alice.data(); from != bob.runtime || len(list) != many/answerFrames {
+			t.Fatalf("%d from %s", len(list), from)
 		}
 		for i := range many {
 			alice.write(wire.AppendData(nil, bob.runtime, []byte(fmt.Sprint(i))))

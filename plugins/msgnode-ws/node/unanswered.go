@@ -19,7 +19,11 @@ const (
 	// Before the first answer: a handshake, what a session sends before it has keys, and their repetitions.
 	strangeFrames = 64
 	strangeBytes  = 256 << 10
-	// After an answer, until the next: more than a session keeps unacknowledged, sent twice.
+	// For each answer: twice what a session sends before it is acknowledged (core/session, 32 frames), so that a stranger who
+	// is told to go on cannot flood; in bytes, what it keeps unacknowledged.
+	answerFrames = 64
+	answerBytes  = 4 << 20
+	// At most, from one answer to the next.
 	answeredFrames = 8192
 	answeredBytes  = 16 << 20
 	// Without any answer.
@@ -31,10 +35,10 @@ const (
 	connectionRate   = 256  // a second
 )
 
-// allowance is what a connection may send to one peer now. Its fields are the connection's reader's, but for answer: the
-// dispatcher says that one came.
+// allowance is what a connection may send to one peer now. Its fields are the connection's reader's, but for came: the
+// dispatcher counts there.
 type allowance struct {
-	answer atomic.Bool // came since the last look
+	came atomic.Uint32 // answers since the last look
 
 	answered      bool // ever
 	frames, bytes int
@@ -45,9 +49,10 @@ type allowance struct {
 // have not answered share. Where answers come it does not look at the clock.
 func (a *allowance) take(payloads wire.Payloads, others *rate.Limiter) bool {
 	frames, bytes := payloads.Count(), len(payloads)
-	if a.answer.Load() {
-		a.answer.Store(false)
-		a.answered, a.frames, a.bytes, a.at = true, answeredFrames, answeredBytes, time.Time{}
+	if a.came.Load() > 0 {
+		n := int(a.came.Swap(0))
+		a.answered = true
+		a.frames, a.bytes = min(answeredFrames, a.frames+n*answerFrames), min(answeredBytes, a.bytes+n*answerBytes)
 	}
 	if a.frames < frames || a.bytes < bytes {
 		a.grow(time.Now())
@@ -66,11 +71,9 @@ func (a *allowance) grow(now time.Time) {
 	frames, bytes := strangeFrames, strangeBytes
 	if a.answered {
 		frames, bytes = answeredFrames, answeredBytes
-	} else if a.at.IsZero() {
-		a.frames, a.bytes = frames, bytes
 	}
 	if a.at.IsZero() {
-		a.at = now
+		a.frames, a.bytes, a.at = max(a.frames, strangeFrames), max(a.bytes, strangeBytes), now
 		return
 	}
 	passed := now.Sub(a.at).Seconds()
@@ -79,20 +82,30 @@ func (a *allowance) grow(now time.Time) {
 	}
 }
 
-// answers notes that a runtime has sent something to c, if c has sent to it. packet is what comes for c.
+// answers notes that a runtime has sent something to c, if c has sent to it. packet is what comes for c, all of it from one
+// runtime.
 func (c *conn) answers(packet []byte) {
-	kind, body, _, err := wire.Next(packet) // all of it is from one runtime
-	if err != nil || kind != wire.KindData {
-		return
+	var from []byte
+	count := 0
+	for len(packet) > 0 && count < answeredFrames/answerFrames {
+		kind, body, rest, err := wire.Next(packet)
+		if err != nil || kind != wire.KindData {
+			break
+		}
+		peer, payloads, err := wire.ParseData(body)
+		if err != nil {
+			break
+		}
+		from, packet = peer, rest
+		count += payloads.Count()
 	}
-	from, err := wire.DataPeer(body)
-	if err != nil {
+	if count == 0 {
 		return
 	}
 	c.peers.mu.Lock()
 	defer c.peers.mu.Unlock()
-	if p := c.peers.byURL[string(from)]; p != nil && !p.allowance.answer.Load() {
-		p.allowance.answer.Store(true)
+	if p := c.peers.byURL[string(from)]; p != nil && p.allowance.came.Load() < answeredFrames {
+		p.allowance.came.Add(uint32(count))
 	}
 }
 

@@ -54,15 +54,19 @@ func TestAllowance(t *testing.T) {
 		if n := taken(&a, small, others); n != strangeFrames {
 			t.Errorf("%d frames after an hour", n)
 		}
-		a.answer.Store(true)
-		if n := taken(&a, small, others); n != answeredFrames {
+		a.came.Store(1)
+		if n := taken(&a, small, others); n != answerFrames {
 			t.Errorf("%d frames after an answer", n)
 		}
-		a.answer.Store(true)
-		if n := taken(&a, large, others); n < answeredBytes/len(large) || n > answeredBytes/len(large)+1 {
-			t.Errorf("%d large frames after an answer", n)
+		a.came.Store(1000)
+		if n := taken(&a, small, others); n != answeredFrames {
+			t.Errorf("%d frames after many", n)
 		}
-		a.answer.Store(true)
+		a.came.Store(1000)
+		if n := taken(&a, large, others); n < answeredBytes/len(large) || n > answeredBytes/len(large)+1 {
+			t.Errorf("%d large frames after many", n)
+		}
+		a.came.Store(1000)
 		if n := taken(&a, payloads(t, 1000, 20), others); n != answeredFrames/1000+1 {
 			t.Errorf("%d lots of 1000 frames", n)
 		}
@@ -102,12 +106,18 @@ func (c *client) data() (from message.URL, payloads []string) {
 	}
 }
 
-// acquaint has b answer a, which may send it more from then on.
+// acquaint has two runtimes answer each other so often that each may send the other much from then on.
 func acquaint(a, b *client) {
-	a.write(wire.AppendData(nil, b.runtime, []byte("hello")))
-	b.data()
-	b.write(wire.AppendData(nil, a.runtime, []byte("hello")))
-	a.data()
+	words := make([][]byte, 16)
+	for range answeredFrames / answerFrames / len(words) {
+		for _, pair := range [][2]*client{{a, b}, {b, a}} {
+			pair[0].write(wire.AppendData(nil, pair[1].runtime, words...))
+			for n := 0; n < len(words); {
+				_, data := pair[1].data()
+				n += len(data)
+			}
+		}
+	}
 }
 
 // A runtime that floods another one is not carried on, and who is flooded stays connected and hears others; an answer
@@ -142,7 +152,7 @@ func TestFloodOfAStranger(t *testing.T) {
 	if from, data := mallory.data(); from != alice.runtime || data[0] != "go on" {
 		t.Fatalf("from %s: %q", from, data)
 	}
-	const many = 4 * strangeFrames
+	const many = answerFrames
 	for i := range many {
 		mallory.write(wire.AppendData(nil, alice.runtime, []byte(fmt.Sprint(i))))
 	}

@@ -224,9 +224,11 @@ func TestStubCarriesBothWays(t *testing.T) {
 	}
 	// Frames, in order, both ways: many for a runtime that has answered.
 	hello := func(from, to *core) {
-		from.door.out <- []sdk.Frame{{Peer: to.runtime, Payload: []byte("hello")}}
-		if f := to.frame(); f.Peer != from.runtime {
-			t.Fatalf("got %+v", f)
+		for range 40 {
+			from.door.out <- []sdk.Frame{{Peer: to.runtime, Payload: []byte("hello")}}
+			if f := to.frame(); f.Peer != from.runtime {
+				t.Fatalf("got %+v", f)
+			}
 		}
 	}
 	hello(alice, bob)
