@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -78,12 +79,29 @@ func TestAnAnnouncementIsAClaim(t *testing.T) {
 		a.reg.Announced(w.ctx, b.url, []message.URL{nobody})
 		wantCode(t, a.reg.Verify(w.ctx, b.url, nobody), message.CodeForbidden)
 
-		// Where nobody can be asked the claim holds.
+		// Who may not wait for the answer has none.
+		ended, end := context.WithCancel(w.ctx)
+		end()
+		const hasty message.URL = "hyperty://example.com/hasty"
+		a.reg.Announced(w.ctx, b.url, []message.URL{hasty})
+		if err := a.reg.Verify(ended, b.url, hasty); err == nil {
+			t.Error("believed without having asked")
+		}
+		settle(time.Second)
+		wantCode(t, a.reg.Verify(w.ctx, b.url, hasty), message.CodeForbidden)
+
+		// A node that does not answer is no reason to believe it; one that is known to be away is.
 		const late message.URL = "hyperty://example.com/late"
+		node := a.url.Join("protostub", "example.com")
 		w.change(func() { w.down = true })
 		a.reg.Announced(w.ctx, b.url, []message.URL{late})
-		if err := a.reg.Verify(w.ctx, b.url, late); err != nil {
-			t.Errorf("while the node is away: %v", err)
+		wantCode(t, a.reg.Verify(w.ctx, b.url, late), message.CodeUnavailable)
+		a.status(node, message.Live, "")
+		a.status(node, message.Disconnected, "")
+		settle(time.Millisecond)
+		began := time.Now()
+		if err := a.reg.Verify(w.ctx, b.url, late); err != nil || time.Since(began) > 0 {
+			t.Errorf("while the node is away: %v, after %v", err, time.Since(began))
 		}
 		w.change(func() { w.down = false })
 	})

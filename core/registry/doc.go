@@ -92,7 +92,7 @@
 // A runtime that has no connection announces the addresses that it posts from in its session, see [Registry.Announced]: so
 // its first message from there is not refused because a Message Node is away, and with a live connection it is not held up
 // by a look-up either. That claim is worth less than a listed one: without a live connection the runtime may post under the
-// address when the Domain Registry, which is asked at once, has said that it is its own, or cannot be reached; messages to
+// address when the Domain Registry, which is asked at once, has said that it is its own, or while its node is away; messages to
 // the address go by it only over a live connection. Whoever must not be mistaken for somebody else where the node is away
 // pins its name.
 //

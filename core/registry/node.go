@@ -34,6 +34,19 @@ func newNode(domain string, url message.URL, c cause) *node {
 
 const maxWanted = 1024
 
+// nodeAway tells whether domain's Message Node is used and the connection to it is lost just now. It is false where nobody
+// can tell before ctx ends.
+func (r *Registry) nodeAway(ctx context.Context, domain string) bool {
+	away := false
+	err := r.ask(ctx, func() {
+		if n := r.byDomain[domain]; n != nil && n.deployed {
+			s, ok := r.stubs.get(n.url)
+			away = ok && (s.state == message.Disconnected || s.state == message.Failed)
+		}
+	})
+	return err == nil && away
+}
+
 // node is the stub of domain's Message Node, deployed if need be: once for all who wait, for NodeTimeout at most.
 func (r *Registry) node(ctx context.Context, domain string, c cause) (url message.URL, deployed bool, err error) {
 	c = r.causeAt(domain, c)

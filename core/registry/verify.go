@@ -12,10 +12,9 @@ import (
 // Verify tells whether the runtime remote may post under from: its own components may, the addresses that it has listed
 // on /registry/changes (inside the session with it, so the list is its own word), and those that it has signed an entry
 // for at their Domain Registry, which is asked about the others. It also decides about an address that another runtime
-// has only claimed, about one that the runtime has only announced and has no direct connection for, and about one that may
-// have moved. Connection objects are in no Domain Registry, nor are data
-// objects that are private: those belong to the first runtime that uses them. The error is a *message.ResponseError, or
-// ctx's.
+// has only claimed, about one that the runtime has only announced and has no direct connection for (unless the Message Node
+// is away), and about one that may have moved. Connection objects are in no Domain Registry, nor are data objects that are
+// private: those belong to the first runtime that uses them. The error is a *message.ResponseError, or ctx's.
 func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) error {
 	remoteURL = remoteURL.Canonical()
 	if from.IsRuntime() {
@@ -30,7 +29,7 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	key := addressKey(from)
 	a, known := r.addresses.get(key)
 	its := known && a.remote.url == remoteURL
-	if its && a.leads() {
+	if its && (a.leads() || r.nodeAway(ctx, key.NodeDomain())) {
 		return nil
 	}
 	switch {
@@ -52,8 +51,6 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 		return nil
 	case err == nil:
 		return r.forged(remoteURL, from, "another runtime's")
-	case its && !isCode(err, message.CodeNotFound): // nobody who could say otherwise is there
-		return r.claim(ctx, remoteURL, key)
 	case !isCode(err, message.CodeNotFound):
 		return err
 	case known && !its:
