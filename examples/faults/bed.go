@@ -41,11 +41,12 @@ type bed struct {
 	asked, unanswered int    // looks at a runtime's status
 
 	// What the runtimes are started with besides the usual; "": the default.
-	policies [2]string // on P2P connections
-	plugins  [2]string // folders of their plug-ins
-	flooder  time.Time // when a plug-in of alice's runtime begins to do harm; zero: there is none
-	config   [2]string // lines of their configuration
-	nodeURL  string    // where they find the Message Node, instead of where it is
+	policies [2]string   // on P2P connections
+	plugins  [2]string   // folders of their plug-ins
+	flooder  time.Time   // when a plug-in of alice's runtime begins to do harm; zero: there is none
+	config   [2]string   // lines of their configuration
+	before   [2][]string // a command to put in front of each runtime's
+	nodeURL  string      // where they find the Message Node, instead of where it is
 }
 
 // side is a runtime with its application.
@@ -119,7 +120,7 @@ func (b *bed) startSides(ctx context.Context, use ...string) (err error) {
 		b.sides[i] = s
 		s.Runtime, err = b.house.Runtime(ctx, rig.RuntimeOptions{
 			Name: name, Domain: domain, Nodes: map[string]string{domain: cmp.Or(b.nodeURL, b.node.URL)}, Plugins: b.plugins[i], Use: use,
-			In: b.net.in(name), Policy: b.policies[i], More: b.config[i],
+			In: append(b.net.in(name), b.before[i]...), Policy: b.policies[i], More: b.config[i],
 		})
 		if err != nil {
 			return err
