@@ -139,3 +139,63 @@ func TestAnnouncementsHaveALimit(t *testing.T) {
 		}
 	})
 }
+
+// An announcement is no way around the Domain Registry: not while the address's owner is disconnected, nor while many
+// look-ups go on. The owner itself, whom its node takes for disconnected still, is believed.
+func TestAnnouncingWhoIsDisconnected(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a := w.add("a", "example.com", func(o *Options) { o.Policy, o.MaxLookups = Never, 4 })
+		b, c := w.add("b", "example.com", nil), w.add("c", "example.com", nil)
+		carol, _ := c.hyperty("carol")
+		w.change(func() { w.gone[carol] = true })
+		a.reg.Announced(w.ctx, b.url, []message.URL{carol})
+		wantCode(t, a.reg.Verify(w.ctx, b.url, carol), message.CodeForbidden)
+		settle(10 * time.Second)
+		wantCode(t, a.reg.Verify(w.ctx, b.url, carol), message.CodeForbidden)
+		a.reg.Announced(w.ctx, c.url, []message.URL{carol})
+		if err := a.reg.Verify(w.ctx, c.url, carol); err != nil {
+			t.Errorf("the owner: %v", err)
+		}
+
+		dora, _ := c.hyperty("dora")
+		w.change(func() { w.down = true })
+		for n := range 4 {
+			w.wait.Go(func() {
+				_, _ = a.resolve(message.URL(fmt.Sprintf("hyperty://example.com/none%d", n)))
+			})
+		}
+		settle(time.Millisecond)
+		a.reg.Announced(w.ctx, b.url, []message.URL{dora})
+		if err := a.reg.Verify(w.ctx, b.url, dora); err == nil {
+			t.Error("many look-ups lead around the Domain Registry")
+		}
+		w.change(func() { w.down = false })
+		settle(time.Minute)
+		wantCode(t, a.reg.Verify(w.ctx, b.url, dora), message.CodeForbidden)
+	})
+}
+
+// A sender that registers while its node comes back is heard a moment before its node has heard of it.
+func TestAnnouncedBeforeItIsRegistered(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a := w.add("a", "example.com", func(o *Options) { o.Policy = Never })
+		b := w.add("b", "example.com", nil)
+		if _, err := a.reg.Explain(w.ctx, message.DomainRegistryAddress("example.com")); err != nil { // has the stub deployed
+			t.Fatal(err)
+		}
+		const late message.URL = "hyperty://example.com/late"
+		w.wait.Go(func() {
+			time.Sleep(time.Second)
+			b.hyperty("late")
+		})
+		a.reg.Announced(w.ctx, b.url, []message.URL{late})
+		if err := a.reg.Verify(w.ctx, b.url, late); err != nil {
+			t.Error(err)
+		}
+		began := time.Now()
+		wantCode(t, a.reg.Verify(w.ctx, b.url, "hyperty://example.com/nobody"), message.CodeForbidden) // it has announced no such address
+		if took := time.Since(began); took > 100*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+	})
+}

@@ -121,6 +121,8 @@ func (r *Registry) read(ctx context.Context, key message.URL) (*remote, error) {
 		return r.enter(ctx, key, away(&answer, key))
 	case ctx.Err() != nil:
 		return nil, ErrClosed
+	case errors.As(err, &no) && no.Code == message.CodeTooMany: // it is there: nobody else's word counts instead
+		return nil, r.refuse(message.CodeTooMany, "cannot look %s up now: the Domain Registry of %s: %v", key, key.NodeDomain(), err)
 	default:
 		return nil, r.refuse(message.CodeUnavailable, "cannot look %s up: the Domain Registry of %s: %v", key, key.NodeDomain(), err)
 	}
@@ -153,12 +155,15 @@ func away(answer *message.Message, key message.URL) []entry {
 func (r *Registry) enter(ctx context.Context, key message.URL, entries []entry) (*remote, error) {
 	slices.SortStableFunc(entries, newestFirst)
 	var strange, fault error
-	disconnected := false
+	disconnected, owner := false, message.URL("")
 	for i := range entries {
 		e := &entries[i]
 		err := r.authentic(e)
 		if err == nil && e.Status == message.Disconnected.String() {
 			disconnected = true // whose word that is does not matter: nothing is sent there
+			if owner == "" && r.fresh(key, e) == nil && r.opts.Owner(key, e.Runtime, false) == nil {
+				owner = e.Runtime
+			}
 			continue
 		}
 		if err == nil {
@@ -184,12 +189,29 @@ func (r *Registry) enter(ctx context.Context, key message.URL, entries []entry) 
 	case strange != nil:
 		return nil, r.refuse(message.CodeForbidden, "%v", strange)
 	case disconnected:
-		return nil, r.refuse(message.CodeTimeout, "%s is known, but is disconnected now", key)
+		return nil, &disconnectedError{r.refuse(message.CodeTimeout, "%s is known, but is disconnected now", key), owner}
 	case fault != nil:
 		return nil, r.refuse(message.CodeNotFound, "nobody is known to be %s: the Domain Registry of %s has an entry that is %v", key, domain, fault)
 	default:
 		return nil, r.refuse(message.CodeNotFound, "nobody knows %s: the Domain Registry of %s has no entry", key, domain)
 	}
+}
+
+// disconnectedError says that an address is known and disconnected. The newest entry is signed by owner.
+type disconnectedError struct {
+	error
+	owner message.URL
+}
+
+func (e *disconnectedError) Unwrap() error { return e.error }
+
+// disconnectedOwner is whose the address is of which err says that it is disconnected; "" where it says nothing of the kind.
+func disconnectedOwner(err error) message.URL {
+	var gone *disconnectedError
+	if errors.As(err, &gone) {
+		return gone.owner
+	}
+	return ""
 }
 
 // believe takes an entry into the cache.

@@ -38,19 +38,25 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	case key.Scheme() == message.SchemeConnection && known:
 		return r.forged(remoteURL, from, "another runtime's")
 	case key.Scheme() == message.SchemeConnection:
-		return r.claim(ctx, remoteURL, key)
+		return r.claim(ctx, remoteURL, key, learned)
 	case known && a.source == registered && r.readLately(key):
 		return r.forged(remoteURL, from, "another runtime's")
 	}
 	if err := r.reserve(ctx, key.NodeDomain(), theirs); err != nil && !isCode(err, message.CodeUnavailable) {
 		return err
 	}
-	rem, err := r.lookUp(ctx, key, true)
-	switch {
+	look := r.lookUp
+	if its {
+		look = r.lookUpAnnounced
+	}
+	rem, err := look(ctx, key, true)
+	switch owner := disconnectedOwner(err); {
 	case err == nil && rem.url == remoteURL:
 		return nil
-	case err == nil:
+	case err == nil, owner != "" && owner != remoteURL:
 		return r.forged(remoteURL, from, "another runtime's")
+	case owner != "": // its node takes it for disconnected still
+		return r.claim(ctx, remoteURL, key, registered)
 	case !isCode(err, message.CodeNotFound):
 		return err
 	case known && !its:
@@ -58,15 +64,15 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	case key.Scheme() == message.SchemeHyperty:
 		return r.forged(remoteURL, from, "not shown to be its own: "+err.Error())
 	}
-	return r.claim(ctx, remoteURL, key)
+	return r.claim(ctx, remoteURL, key, learned)
 }
 
-// claim enters an address that the runtime remote is the first to use.
-func (r *Registry) claim(ctx context.Context, remoteURL, key message.URL) error {
+// claim enters an address that the runtime remote is the first to use, or has registered.
+func (r *Registry) claim(ctx context.Context, remoteURL, key message.URL, from source) error {
 	ok := false
 	if err := r.ask(ctx, func() {
 		if rem, kept := r.meet(remoteURL); kept {
-			ok = r.learn(rem, key, learned)
+			ok = r.learn(rem, key, from)
 		}
 	}); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// desk sends what strangers are answered by one path, in a goroutine that ends when there is nothing more: who brings their
+// desk sends what strangers, and peers that came by another path than the session's, are answered by one path, in a goroutine that ends when there is nothing more: who brings their
 // frames waits for nobody.
 type desk struct {
 	queue []reply // at most maxReplies; what is more is dropped: a stranger asks again
@@ -26,7 +26,13 @@ const (
 
 // reply sends a hello to a stranger. It does not wait.
 func (s *Sessions) reply(remote message.URL, path Path, h head, body []byte) {
-	one := reply{remote, append(appendHead(make([]byte, 0, headSize+len(body)), h), body...)}
+	s.hand(remote, path, append(appendHead(make([]byte, 0, headSize+len(body)), h), body...))
+}
+
+// hand sends one frame by a path that is not a session's. It does not wait; where too much waits for the path the frame is
+// dropped.
+func (s *Sessions) hand(remote message.URL, path Path, frame []byte) {
+	one := reply{remote, frame}
 	s.strangersMu.Lock()
 	defer s.strangersMu.Unlock()
 	st := &s.strangers

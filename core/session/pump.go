@@ -306,7 +306,7 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	h := head{kind: k, from: s.local.incarnation, to: s.peer}
 	aead = s.keys.out.stamp(&h, s.o, size)
 	b = appendHead(b, h)
-	f := fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor, epoch: uint64(s.keys.in.epoch), inbox: uint64(s.o.InboxBytes)}
+	f := s.fields()
 	b = f.append(b)
 	if more {
 		start := len(b)
@@ -322,4 +322,9 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	s.resumeNow, s.probeNow, s.ackNow = false, false, false
 	s.ackDue, s.unackedIn, s.bytesIn = 0, 0, 0
 	return b, packed, aead
+}
+
+// fields are what every frame says. mu is held.
+func (s *session) fields() fields {
+	return fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor, epoch: uint64(s.keys.in.epoch), inbox: uint64(s.o.InboxBytes)}
 }

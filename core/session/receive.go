@@ -128,6 +128,7 @@ func (s *session) sealed(path Path, h head, frame []byte) {
 		s.holdTo = 0
 		s.confirm()
 		s.arrive(&a, now)
+		s.answerAside(path, h.kind, len(frame), now)
 	}
 }
 

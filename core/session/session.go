@@ -108,6 +108,7 @@ type session struct {
 	lastIn    Path                        // where the last frame came from
 	door      atomic.Pointer[message.URL] // of the last frame that is proven to be the peer's
 	seenOn    Path                        // where the peer's newest generation came from first
+	aside     aside                       // what came by other relays
 	leftTimer *time.Timer                 // calls follow: the peer has left path; nil: it has not
 }
 
