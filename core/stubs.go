@@ -170,7 +170,7 @@ func (rt *Runtime) nodeConfig(ctx context.Context, domain string, config json.Ra
 	if !known {
 		var err error
 		if url, err = catalogue.NodeAddress(ctx, domain, within); err != nil {
-			return nil, fmt.Errorf("the Message Node of %s is in no config, and its domain does not name one: %w", domain, err)
+			return nil, fmt.Errorf("the Message Node of %s is not found: %w", domain, err)
 		}
 	}
 	members := map[string]json.RawMessage{}

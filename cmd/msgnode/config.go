@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -196,10 +197,34 @@ func load(file string, f *pflag.FlagSet) (*Config, error) {
 		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("config: %w", withoutValues(err))
+		return nil, plainly(withoutValues(err))
 	}
 	return &config, nil
 }
+
+// plainly is an error of the decoder in the words of a configuration.
+func plainly(err error) error {
+	var list []error
+	for line := range strings.Lines(err.Error()) {
+		line = strings.TrimSpace(line)
+		if m := mistyped.FindStringSubmatch(line); m != nil {
+			line = fmt.Sprintf("%s: want %s, not %s", m[1], cmp.Or(wanted[m[2]], m[2]), cmp.Or(wanted[m[3]], m[3]))
+		} else if m := noTime.FindStringSubmatch(line); m != nil {
+			line = fmt.Sprintf("%s: want %s", m[1], wanted["time.Duration"])
+		}
+		if line != "" && !strings.HasPrefix(line, "decoding failed due to") {
+			list = append(list, fmt.Errorf("config: %s", line))
+		}
+	}
+	return errors.Join(list...)
+}
+
+var (
+	mistyped = regexp.MustCompile(`^'([^']+)' expected type '([^']+)', got unconvertible type '([^']+)'$`)
+	noTime   = regexp.MustCompile(`^'([^']+)' time: `)
+	wanted   = map[string]string{"int": "a whole number", "int64": "a whole number (sizes are in bytes)", "string": "a text", "bool": "true or false",
+		"float64": "a number with a fraction", "time.Duration": "a time such as 30s"}
+)
 
 // withoutValues is an error of the decoder without the values that it could not use: one may be a secret in a wrong place.
 func withoutValues(err error) error {
@@ -337,7 +362,10 @@ func (c *Config) options(log hclog.Logger) (node.Options, error) {
 	exempt, err := networks("exempt", c.Exempt)
 	errs = append(errs, err)
 	secret, err := secretOf(c.NATSKeyFile)
-	errs = append(errs, err)
+	if err != nil {
+		errs = append(errs, err)
+		secret = make([]byte, 32) // for the other checks: that one is given is not to be asked for
+	}
 	o := node.Options{Proxies: proxies, Exempt: exempt, Admit: c.Admit.options(), Domain: c.Domain, Listen: c.Listen, Data: c.Data,
 		NATS: c.NATS, NATSKey: secret, NATSCredentials: c.NATSCredentials, Replicas: c.Replicas, TLS: certificate,
 		Insecure: c.Insecure, PublicURL: c.PublicURL, Legacy: c.Legacy, Origins: c.Origins, Limits: node.Limits(c.Limits),

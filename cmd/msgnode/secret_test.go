@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,9 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 			}
 			if strings.Contains(string(out), "hunter2") || !strings.Contains(string(out), c.want) {
 				t.Errorf("want %q and no secret in\n%s", c.want, out)
+			}
+			if given := slices.Contains(c.args, "--nats-key-file"); given && c.want != "32 random characters" && strings.Contains(string(out), "set nats_key_file") {
+				t.Errorf("it asks for what is given:\n%s", out)
 			}
 		})
 	}

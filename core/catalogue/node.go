@@ -34,9 +34,9 @@ func NodeAddress(ctx context.Context, domain string, within *networks.Allowed) (
 	at, err := descriptors{within}.nodeAddress(ctx, domain)
 	switch {
 	case errors.Is(err, networks.ErrRefused):
-		return "", fmt.Errorf("find the Message Node of %s: %w; if it is to be there, add its network to catalogue.networks, or its address to nodes", domain, err)
+		return "", fmt.Errorf("read where the domain says it is: %w; if it is to be there, add its network to catalogue.networks, or its address to nodes", err)
 	case err != nil:
-		return "", fmt.Errorf("find the Message Node of %s: %w; its address can also be given in the configuration", domain, err)
+		return "", fmt.Errorf("read where the domain says it is: %w; it can also be given in the configuration (node for the own domain, nodes for others)", err)
 	}
 	return at, nil
 }
@@ -61,9 +61,11 @@ func (d descriptors) nodeAddress(ctx context.Context, domain string) (string, er
 	plain.Scheme = "http"
 	at, err := d.fetch(ctx, &plain)
 	if err != nil {
-		if tls, tlsErr := d.fetch(ctx, base); tlsErr == nil {
-			return tls, nil
+		secure, tlsErr := d.fetch(ctx, base)
+		if tlsErr == nil {
+			return secure, nil
 		}
+		err = fmt.Errorf("%w; and over TLS: %w", err, tlsErr)
 	}
 	return at, err
 }

@@ -50,7 +50,7 @@ func Open(dir, domain string) (*Identity, error) {
 		text, err = safefile.Read(path, keySize, true)
 	}
 	damaged := func(why error) error {
-		return fmt.Errorf("runtime key %s is damaged: %w: restore it from a backup, or remove it to get a new key and with it a new runtime URL", path, why)
+		return fmt.Errorf("runtime key %s: %w; restore it from a backup, or remove it to get a new key and with it a new runtime URL", path, why)
 	}
 	switch {
 	case errors.Is(err, safefile.ErrExposed):
@@ -66,7 +66,7 @@ func Open(dir, domain string) (*Identity, error) {
 	}
 	block, _ := pem.Decode(payload)
 	if block == nil || block.Type != pemType || len(block.Bytes) != ed25519.SeedSize {
-		return nil, damaged(errors.New("it holds no key"))
+		return nil, damaged(fmt.Errorf("%w: it holds no key", safefile.ErrDamaged))
 	}
 	if err := safefile.Renew(path, keyKind, payload, sealed); err != nil {
 		return nil, fmt.Errorf("runtime key: %w", err)

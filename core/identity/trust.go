@@ -172,7 +172,7 @@ func (j *Judge) read() error {
 }
 
 func (j *Judge) damaged(why error) error {
-	return fmt.Errorf("known names: %s is damaged: %w: restore it from a backup, or remove it to forget where names were found first", j.file, why)
+	return fmt.Errorf("known names: %s: %w; restore it from a backup, or remove it to forget where names were found first", j.file, why)
 }
 
 // wholeLines is what an earlier version, which added line after line, has written whole. A crash may have cut the last

@@ -35,18 +35,29 @@ func checkFile(path string, info fs.FileInfo, secret bool) error {
 	uid, _, _ := owner(info)
 	if !mine(uid) {
 		if folder, err := os.Stat(filepath.Dir(path)); os.Geteuid() != 0 || err != nil || !sameOwner(folder, uid) {
-			return fmt.Errorf("%s belongs to the user %d, not to %d: somebody else could have written it; if they have not, run chown %d on it: %w",
-				path, uid, os.Geteuid(), os.Geteuid(), ErrExposed)
+			return exposed("%s belongs to the user %d, not to %d: somebody else could have written it; if they have not, run chown %d on it",
+				path, uid, os.Geteuid(), os.Geteuid())
 		}
 	}
 	switch mode := info.Mode().Perm(); {
 	case secret && mode&0o077 != 0:
-		return fmt.Errorf("%s has mode %#o: others may read it; if nobody has, run chmod 600 on it: %w", path, mode, ErrExposed)
+		return exposed("%s has mode %#o: others may read it; if nobody has, run chmod 600 on it", path, mode)
 	case mode&0o022 != 0:
-		return fmt.Errorf("%s has mode %#o: others may change it; if nobody has, run chmod go-w on it: %w", path, mode, ErrExposed)
+		return exposed("%s has mode %#o: others may change it; if nobody has, run chmod go-w on it", path, mode)
 	}
 	return nil
 }
+
+// exposed is an error that is [ErrExposed] and says it in its own words.
+func exposed(format string, args ...any) error {
+	return exposedError(fmt.Sprintf(format, args...))
+}
+
+type exposedError string
+
+func (e exposedError) Error() string { return string(e) }
+
+func (e exposedError) Is(target error) bool { return target == ErrExposed }
 
 func sameOwner(info fs.FileInfo, uid int) bool {
 	of, _, _ := owner(info)
@@ -73,9 +84,9 @@ func CheckFolder(dir string) (warnings []string, err error) {
 	case !info.IsDir():
 		return nil, fmt.Errorf("%s is no folder", dir)
 	case mode&0o022 != 0:
-		return nil, fmt.Errorf("folder %s has mode %#o: others could put their own files there; if nobody has, run chmod 700 on it: %w", dir, mode, ErrExposed)
+		return nil, exposed("folder %s has mode %#o: others could put their own files there; if nobody has, run chmod 700 on it", dir, mode)
 	case !mine(uid) && os.Geteuid() != 0:
-		return nil, fmt.Errorf("folder %s belongs to the user %d, not to %d: choose one of your own, or run chown -R %d on it: %w", dir, uid, os.Geteuid(), os.Geteuid(), ErrExposed)
+		return nil, exposed("folder %s belongs to the user %d, not to %d: choose one of your own, or run chown -R %d on it", dir, uid, os.Geteuid(), os.Geteuid())
 	case !mine(uid):
 		warnings = append(warnings, fmt.Sprintf("folder %s belongs to the user %d, who can change what is in it", dir, uid))
 	}
@@ -147,7 +158,7 @@ func checkAbove(dir string) (warning string, err error) {
 	if !mine(uid) && os.Geteuid() == 0 {
 		return what, nil
 	}
-	return "", fmt.Errorf("%s: run chmod go-w on it: %w", what, ErrExposed)
+	return "", exposed("%s: run chmod go-w on it", what)
 }
 
 // SyncFolder has the names in a folder outlive a crash of the machine. File systems that cannot do that are left alone.

@@ -76,6 +76,9 @@ func (c *Client) Register(ctx context.Context, r Registration) (*Hyperty, error)
 	}
 	a, err := c.ask(ctx, r)
 	if err != nil {
+		if r.Name == "" {
+			return nil, fmt.Errorf("register a hyperty with any name: %w", err)
+		}
 		return nil, fmt.Errorf("register hyperty %q: %w", r.Name, err)
 	}
 	h := New(a, a.url, c.State().Runtime, a.close)

@@ -17,7 +17,8 @@ import (
 )
 
 // check looks at what the values mean. What has to be looked up on the machine is not checked here.
-func (l *Loaded) check() error {
+// missing is why keys have no default.
+func (l *Loaded) check(missing map[string]error) error {
 	var errs []error
 	fail := func(key, format string, args ...any) {
 		where := l.Origin[key]
@@ -101,7 +102,10 @@ func (l *Loaded) check() error {
 		}
 	}
 	for key, value := range map[string]string{"data": l.Data, "api.socket": l.API.Socket} {
-		if value == "" {
+		switch {
+		case value == "" && missing[key] != nil && l.Origin[key] == "default":
+			errs = append(errs, missing[key])
+		case value == "":
 			fail(key, "it is empty")
 		}
 	}
@@ -153,7 +157,7 @@ func checkPluginPath(path, data string) error {
 		return fmt.Errorf("%q is no whole path of a file or folder", path)
 	}
 	if rel, err := filepath.Rel(filepath.Clean(path), data); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
-		return fmt.Errorf("in %s is the runtime's own folder (data), with its key", path)
+		return fmt.Errorf("%s is, or has in it, the runtime's own folder (data), where its key is", path)
 	}
 	return nil
 }

@@ -104,15 +104,16 @@ var (
 	formats  = []string{"text", "json"}
 )
 
-// defaults is the first layer.
-func defaults() (map[string]any, error) {
+// defaults is the first layer, and, by key, why one has no default on this machine: it has to be given then.
+func defaults() (layer map[string]any, missing map[string]error) {
+	missing = map[string]error{}
 	data, err := dataFolder()
 	if err != nil {
-		return nil, err
+		missing["data"] = err
 	}
 	socket, err := hyperty.DefaultSocket()
 	if err != nil {
-		return nil, err
+		missing["api.socket"] = err
 	}
 	return map[string]any{
 		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "", "trace_bodies": false,
@@ -126,7 +127,7 @@ func defaults() (map[string]any, error) {
 		"sessions":  map[string]any{"idle": session.DefaultIdleTimeout.String()},
 		"api":       map[string]any{"socket": socket},
 		"log":       map[string]any{"level": "info", "format": "text"},
-	}, nil
+	}, missing
 }
 
 // dataFolder is the user's folder for what a runtime keeps.
@@ -137,13 +138,13 @@ func dataFolder() (string, error) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
 		dir, err := os.UserConfigDir()
 		if err != nil {
-			return "", fmt.Errorf("no default for data: %w", err)
+			return "", fmt.Errorf("no default place for the data (%w): set data, or use --data", err)
 		}
 		return filepath.Join(dir, "protofly"), nil
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("no default for data: %w", err)
+		return "", fmt.Errorf("no default place for the data (%w): set data, or use --data", err)
 	}
 	return filepath.Join(home, ".local", "share", "protofly"), nil
 }

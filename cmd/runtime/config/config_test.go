@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -232,7 +233,7 @@ func TestMistakesInTheEnvironment(t *testing.T) {
 		"PROTOFLY_TRUST__PEERS=,":             `PROTOFLY_TRUST__PEERS: trust.peers: it is empty`,
 		"PROTOFLY_PLUGINS__SANDBOX=on":        `plugins.sandbox: want auto, off, required, not "on"`,
 		"PROTOFLY_PLUGINS__PATHS__QUIC=certs": `plugins.paths.quic: "certs" is no whole path`,
-		"PROTOFLY_PLUGINS__PATHS__QUIC=/":     `plugins.paths.quic: in / is the runtime's own folder`,
+		"PROTOFLY_PLUGINS__PATHS__QUIC=/":     `plugins.paths.quic: / is, or has in it, the runtime's own folder`,
 		"PROTOFLY_SESSIONS__IDLE=1s":          `PROTOFLY_SESSIONS__IDLE: sessions.idle: want a duration of at least 1m0s`,
 	} {
 		_, err := Load(Sources{Environ: []string{"PROTOFLY_DOMAIN=a.b", variable}})
@@ -288,6 +289,24 @@ log: {level: warn}
 	}
 }
 
+// A service may have no home folder: it needs none where both places are given, and is told what to give else.
+func TestWithoutHome(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("other variables")
+	}
+	for _, name := range []string{"HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "PROTOFLY_SOCKET"} {
+		t.Setenv(name, "")
+	}
+	l, err := Load(Sources{File: file(t, "domain: a.b\ndata: d\napi: {socket: s}\n")})
+	if err != nil || l.Data == "" || l.API.Socket == "" {
+		t.Errorf("%+v, %v", l, err)
+	}
+	_, err = Load(Sources{File: file(t, "domain: a.b\n")})
+	if err == nil || !strings.Contains(err.Error(), "set data, or use --data") || !strings.Contains(err.Error(), "set PROTOFLY_SOCKET") {
+		t.Errorf("no places: %v", err)
+	}
+}
+
 func TestShow(t *testing.T) {
 	name := file(t, `
 domain: example.com
@@ -301,6 +320,7 @@ stubs:
     headers: {Authorization: Bearer pw4, X-Api-Key: pw5}
     proxy: "http://bob:pw6%zz@proxy.example.com/"
     listen: ":0"
+    token_file: /run/tokens
 `)
 	l, err := Load(Sources{File: name})
 	if err != nil {
@@ -315,7 +335,7 @@ stubs:
 			t.Errorf("shows %s:\n%s", bad, text)
 		}
 	}
-	for _, good := range []string{"username: bob", "policy: auto", "user:(hidden)@node.example.com/protofly?token=(hidden)&x=1", "listen: :0", "dir: "} {
+	for _, good := range []string{"username: bob", "policy: auto", "user:(hidden)@node.example.com/protofly?token=(hidden)&x=1", "listen: :0", "token_file: /run/tokens", "dir: "} {
 		if !strings.Contains(text, good) {
 			t.Errorf("does not show %s:\n%s", good, text)
 		}

@@ -52,10 +52,7 @@ type Loaded struct {
 // Load reads and checks a configuration. The error is every mistake that was found, joined; each names where it is.
 func Load(s Sources) (*Loaded, error) {
 	l := &loading{schema: root(), origin: map[string]string{}, k: koanf.New(slash)}
-	base, err := defaults()
-	if err != nil {
-		return nil, err
-	}
+	base, missing := defaults()
 	l.merge(base, func([]string) string { return "default" })
 	if s.File != "" {
 		l.file(s.File)
@@ -66,7 +63,7 @@ func Load(s Sources) (*Loaded, error) {
 		return nil, errors.Join(l.errs...)
 	}
 	out := &Loaded{Origin: l.origin, k: l.k}
-	err = l.k.UnmarshalWithConf("", &out.Config, koanf.UnmarshalConf{
+	err := l.k.UnmarshalWithConf("", &out.Config, koanf.UnmarshalConf{
 		DecoderConfig: &mapstructure.DecoderConfig{ErrorUnused: true, TagName: "koanf"}, // no weak types
 	})
 	if err != nil {
@@ -77,7 +74,7 @@ func Load(s Sources) (*Loaded, error) {
 		out.Plugins.Dir = filepath.Join(out.Data, "installed")
 		_ = l.k.Set("plugins/dir", out.Plugins.Dir)
 	}
-	return out, out.check()
+	return out, out.check(missing)
 }
 
 // loading is the state of one Load.

@@ -109,6 +109,9 @@ func concealURL(v string) string {
 // secret tells whether a key of this name holds one.
 func secret(key string) bool {
 	key = strings.ToLower(key)
+	if strings.HasSuffix(key, "_file") {
+		return false // where the secret is, as token_file
+	}
 	for _, word := range []string{"secret", "password", "passwd", "passphrase", "token", "credential", "private", "authorization", "cookie", "psk"} {
 		if strings.Contains(key, word) {
 			return true

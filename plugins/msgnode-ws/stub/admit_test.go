@@ -53,6 +53,35 @@ func TestInvited(t *testing.T) {
 	bob.want("created", "in-progress", "failed: handshake with "+n.url+": the node refused (403): not admitted (members: invited): the token is for "+string(alice.runtime))
 }
 
+// A node that comes back and does not want the runtime any more: its status says so, and not how the connection was lost.
+func TestRefusedAfterwards(t *testing.T) {
+	data := t.TempDir()
+	config := filepath.Join(data, "node.yaml")
+	if err := os.WriteFile(config, []byte("admit: {members: invited}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := startNode(t, data, "127.0.0.1:0")
+	alice := begin(t, 1, fmt.Sprintf(`{"url":%q}`, n.url))
+	alice.want("created", "in-progress", "live")
+	n.kill()
+	alice.want("disconnected: connection lost")
+	startNode(t, data, n.addr, "--config", config)
+	alice.want("disconnected: handshake with " + n.url + ": the node refused (403)")
+}
+
+// A file of tokens that is not there is no matter of the node: it is not dialled.
+func TestNoTokenFile(t *testing.T) {
+	var asked atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
+	defer s.Close()
+	alice := begin(t, 1, fmt.Sprintf(`{"url":%q,"token_file":"/nowhere"}`, "ws"+strings.TrimPrefix(s.URL, "http")))
+	alice.want("created", "in-progress", "failed: token_file: open /nowhere")
+	alice.stop()
+	if asked.Load() {
+		t.Error("the node was dialled")
+	}
+}
+
 // A node that says when to come again is not asked before.
 func TestRetryAfter(t *testing.T) {
 	var asked atomic.Int32

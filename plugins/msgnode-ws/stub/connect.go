@@ -20,6 +20,10 @@ import (
 func (i *instance) connect(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
+	token, err := i.config.tokenFor(i.start.Domain) // before the dial: a file that is not there is no matter of the node
+	if err != nil {
+		return nil, err
+	}
 	ws, response, err := websocket.Dial(ctx, i.address, &websocket.DialOptions{HTTPClient: i.client, HTTPHeader: i.header, Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
 		if response != nil && response.StatusCode != 101 {
@@ -34,7 +38,7 @@ func (i *instance) connect(ctx context.Context) (*websocket.Conn, error) {
 	if ws.Subprotocol() != wire.Subprotocol {
 		err = fmt.Errorf("it does not speak %s", wire.Subprotocol)
 	} else {
-		err = i.prove(ctx, ws)
+		err = i.prove(ctx, ws, token)
 	}
 	if err != nil {
 		ws.CloseNow()
@@ -44,7 +48,7 @@ func (i *instance) connect(ctx context.Context) (*websocket.Conn, error) {
 }
 
 // prove answers the node's challenge and waits until it welcomes the runtime.
-func (i *instance) prove(ctx context.Context, ws *websocket.Conn) error {
+func (i *instance) prove(ctx context.Context, ws *websocket.Conn, token string) error {
 	for {
 		_, packet, err := ws.Read(ctx)
 		if err != nil {
@@ -58,7 +62,7 @@ func (i *instance) prove(ctx context.Context, ws *websocket.Conn) error {
 			packet = rest
 			switch kind {
 			case wire.KindChallenge:
-				if err := i.answer(ctx, ws, body); err != nil {
+				if err := i.answer(ctx, ws, body, token); err != nil {
 					return err
 				}
 			case wire.KindRefused:
@@ -77,7 +81,7 @@ func (i *instance) prove(ctx context.Context, ws *websocket.Conn) error {
 	}
 }
 
-func (i *instance) answer(ctx context.Context, ws *websocket.Conn, body []byte) error {
+func (i *instance) answer(ctx context.Context, ws *websocket.Conn, body []byte, token string) error {
 	var c wire.Challenge
 	if err := wire.ParseHandshake(body, &c); err != nil {
 		return err
@@ -89,10 +93,6 @@ func (i *instance) answer(ctx context.Context, ws *websocket.Conn, body []byte) 
 		return fmt.Errorf("a challenge of %d bytes, want %d", len(c.Challenge), wire.ChallengeSize)
 	}
 	p, err := i.sign(ctx, base64.StdEncoding.EncodeToString(c.Challenge))
-	if err != nil {
-		return err
-	}
-	token, err := i.config.tokenFor(i.start.Domain)
 	if err != nil {
 		return err
 	}

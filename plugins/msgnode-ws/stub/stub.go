@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -91,7 +92,7 @@ type instance struct {
 // stayConnected connects, serves the connection, and begins again, until ctx ends.
 func (i *instance) stayConnected(ctx context.Context) {
 	pause := firstPause
-	var said string
+	var said, reported string
 	var saidAt time.Time
 	for ctx.Err() == nil {
 		if i.status == message.Created || i.status == message.Failed {
@@ -100,6 +101,7 @@ func (i *instance) stayConnected(ctx context.Context) {
 		ws, err := i.connect(ctx)
 		if err == nil {
 			i.report(ctx, message.Live, "")
+			reported = ""
 			since := time.Now()
 			err = i.serve(ctx, ws)
 			if time.Since(since) > steady {
@@ -119,6 +121,11 @@ func (i *instance) stayConnected(ctx context.Context) {
 			i.report(ctx, message.Disconnected, lossText(err))
 		case message.InProgress:
 			i.report(ctx, message.Failed, err.Error())
+		case message.Disconnected:
+			if refused := (*wire.Refused)(nil); errors.As(err, &refused) && said != reported { // it is back, and does not want this runtime
+				reported = said
+				i.report(ctx, message.Disconnected, said)
+			}
 		}
 		if websocket.CloseStatus(err) == closeReplaced { // by the process that takes over from this one, most likely
 			i.yield(ctx, yielding)
