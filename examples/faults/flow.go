@@ -44,7 +44,11 @@ func newFlow(from, to *hyperty.Hyperty, rate, padding int) *flow {
 	f := &flow{ledger: &ledger{sender: string(from.URL()), arrived: time.Now()}, from: from, to: to.URL(), rate: rate, padding: strings.Repeat("p", padding)}
 	f.incarnation.Store(1)
 	to.Handle(f.take)
-	from.HandleResponses(f.reported)
+	from.HandleResponses(func(ctx context.Context, m message.Message) {
+		if m.From.Canonical() == f.to.Canonical() { // others are late answers to what the application has asked besides
+			f.reported(ctx, m)
+		}
+	})
 	return f
 }
 

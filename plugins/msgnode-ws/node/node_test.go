@@ -217,6 +217,7 @@ func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
 	acquaint(alice, bob)
 	payload := bytes.Repeat([]byte("x"), 256<<10)
 	for range 64 { // 16 MiB: more than the queue and the sockets hold
+		slow.write(wire.AppendData(nil, alice.runtime, []byte("x"))) // it answers, and reads nothing
 		alice.write(wire.AppendData(nil, slow.runtime, payload))
 		alice.write(wire.AppendData(nil, bob.runtime, []byte("x")))
 		if kind, _ := bob.frame(); kind != wire.KindData {

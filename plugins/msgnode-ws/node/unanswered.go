@@ -25,7 +25,7 @@ const (
 	answerBytes  = 4 << 20
 	// At most, from one answer to the next.
 	answeredFrames = 8192
-	answeredBytes  = 16 << 20
+	answeredBytes  = 8 << 20
 	// Without any answer.
 	unansweredFrames = 32       // a second
 	unansweredBytes  = 64 << 10 // a second
