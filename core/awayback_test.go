@@ -38,6 +38,7 @@ func TestNewSenderOverANodeThatComesBack(t *testing.T) {
 			}
 			list = append(list, d)
 		}
+		// The node is away for a moment and no event of its marks that: without the pause the messages may find it back already.
 		time.Sleep(300 * time.Millisecond)
 		node.start()
 		for _, d := range list {
