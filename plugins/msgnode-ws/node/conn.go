@@ -50,9 +50,8 @@ type conn struct {
 	guest guest // what it may do here
 
 	mu      sync.Mutex
-	queue   []packet // packets, shared with other connections: never written to
+	out     outbox   // packets, shared with other connections: never written to
 	writing []packet // in the writer's hands
-	queued  int64    // bytes in both
 	closed  bool     // kicked or ended: nothing is queued any more
 	writes  bool     // there is a writer
 	pinger  *time.Timer
@@ -112,33 +111,50 @@ func (c *conn) end() {
 
 // dropQueue gives up what waits. c.mu is held.
 func (c *conn) dropQueue() {
-	c.node.memory.release(c.queue...)
-	c.queue = nil
+	c.node.memory.release(c.out.empty()...)
 }
 
-// send queues a packet for this connection; see push.
+// send queues a packet that the node itself made; see push.
 func (c *conn) send(data []byte) {
 	p := packet{data: data}
 	c.node.memory.keep(p)
-	c.push(p)
+	c.push(p, false)
 }
 
-// push queues a packet, which memory has counted, and never blocks: a connection whose queue is full is closed.
-func (c *conn) push(p packet) {
+// push queues a packet of messages, which memory has counted, and never blocks: a connection whose queue is full is closed,
+// so that no loss goes unseen. What is uninvited is dropped where much waits.
+func (c *conn) push(p packet, uninvited bool) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		c.node.memory.release(p)
 		return
 	}
-	if full := c.queued+int64(len(p.data)) > c.node.opts.Limits.Queue; full {
+	dropped, ok := c.out.message(p, uninvited, c.node.opts.Limits.Queue)
+	if !ok {
+		dropped = append(dropped, p)
+	}
+	c.queued(dropped)
+	if !ok && !uninvited {
+		c.kick(websocket.StatusTryAgainLater, fmt.Sprintf("too slow: more than %d bytes wait for you", c.node.opts.Limits.Queue))
+	}
+}
+
+// pushData queues Data of a runtime and never blocks. Where there is no room, Data of whoever has the most is dropped.
+func (c *conn) pushData(from []byte, known bool, data []byte) {
+	p := packet{data: data}
+	c.node.memory.keep(p)
+	c.mu.Lock()
+	if c.closed {
 		c.mu.Unlock()
 		c.node.memory.release(p)
-		c.kick(websocket.StatusTryAgainLater, fmt.Sprintf("too slow: more than %d bytes wait for you", c.node.opts.Limits.Queue))
 		return
 	}
-	c.queue = append(c.queue, p)
-	c.queued += int64(len(p.data))
+	c.queued(c.out.put(from, known, p, c.node.opts.Limits.Queue))
+}
+
+// queued unlocks c.mu, gives back what was dropped, and wakes the writer.
+func (c *conn) queued(dropped []packet) {
 	if !c.writes {
 		c.writes = true
 		c.wg.Go(c.write) // under the lock that end takes before it waits
@@ -147,6 +163,10 @@ func (c *conn) push(p packet) {
 	select {
 	case c.wake <- struct{}{}:
 	default:
+	}
+	if len(dropped) > 0 {
+		c.node.memory.release(dropped...)
+		c.node.log.Warn("a connection does not keep up, data for it was dropped", "runtime", c.whose(), "packets", len(dropped))
 	}
 	if c.node.memory.over() {
 		c.node.relieve()
@@ -202,18 +222,19 @@ func (c *conn) write() {
 		case <-c.wake:
 			idle = false
 		}
-		c.mu.Lock()
-		packets := c.queue
-		c.queue, c.writing = nil, packets
-		c.mu.Unlock()
-		for len(packets) > 0 {
+		for {
 			var err error
-			before := packets
+			packets := c.take()
+			if len(packets) == 0 {
+				break
+			}
 			if c.dialect != binary {
 				err = c.writeJSON(packets[0].data)
-				packets = packets[1:]
 			} else {
-				joined, packets = join(joined[:0], packets)
+				joined = joined[:0]
+				for _, p := range packets {
+					joined = append(joined, p.data...)
+				}
 				c.node.tracePacket(c, joined) // before: its receiver may be quicker than this goroutine
 				err = c.writePacket(websocket.MessageBinary, joined)
 			}
@@ -221,7 +242,7 @@ func (c *conn) write() {
 				c.lost(err)
 				return
 			}
-			c.written(len(before) - len(packets))
+			c.written()
 		}
 		if cap(joined) > 4*wire.PacketGoal {
 			joined = nil // one large packet is no reason to keep the memory
@@ -229,37 +250,35 @@ func (c *conn) write() {
 	}
 }
 
+// take is what is written next, as one.
+func (c *conn) take() []packet {
+	goal := 0
+	if c.dialect == binary {
+		goal = wire.PacketGoal
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = c.out.next(c.writing[:0], goal)
+	return c.writing
+}
+
 // rest ends the writer, unless there is something to write.
 func (c *conn) rest() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.writes = len(c.queue) > 0
+	if c.writes = c.out.bytes > 0; !c.writes {
+		c.out, c.writing = outbox{}, nil
+	}
 	return !c.writes
 }
 
-// written gives the queue its room back: n packets have been written.
-func (c *conn) written(n int) {
+// written gives the room of what has been written back.
+func (c *conn) written() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.writing == nil { // forfeited
-		return
-	}
-	for _, p := range c.writing[:n] {
-		c.queued -= int64(len(p.data))
-	}
-	c.node.memory.release(c.writing[:n]...)
-	if c.writing = c.writing[n:]; len(c.writing) == 0 {
-		c.writing = nil
-	}
-}
-
-// join appends packets to b while they fit into one.
-func join(b []byte, packets []packet) (joined []byte, rest []packet) {
-	for len(packets) > 0 && (len(b) == 0 || len(b)+len(packets[0].data) <= wire.PacketGoal) {
-		b = append(b, packets[0].data...)
-		packets = packets[1:]
-	}
-	return b, packets
+	c.node.memory.release(c.writing...) // nothing, if it was forfeited
+	clear(c.writing)
+	c.writing = c.writing[:0]
 }
 
 // writePacket writes one WebSocket message, within the time that a write has.

@@ -47,21 +47,39 @@ func (n *Node) dispatch() {
 // deliver queues what came for the connections that want it. data is what another node sent, opened.
 func (n *Node) deliver(subject string, data []byte) {
 	members := n.interests.of(subject)
-	if n.subjects.isFrames(subject) {
+	switch {
+	case n.subjects.isFrames(subject):
 		for _, c := range members {
-			c.answers(data)
+			from, known := c.answers(data)
+			c.pushData(from, known, data)
 		}
-	}
-	if len(members) == 1 {
-		members[0].send(data)
-		return
-	}
-	if len(members) > 1 {
+	case len(members) == 1:
+		p := packet{data: data}
+		n.memory.keep(p)
+		members[0].push(p, members[0].uninvited(data))
+	case len(members) > 1:
 		p := n.memory.share(data, len(members))
 		for _, c := range members {
-			c.push(p)
+			c.push(p, c.uninvited(data))
 		}
 	}
+}
+
+// uninvited tells whether many messages wait, and this one is one that the connection did not ask for by a subscription:
+// it is for its runtime, or for an address of it.
+func (c *conn) uninvited(data []byte) bool {
+	c.mu.Lock()
+	many := c.out.messages.bytes > c.node.opts.Limits.Queue/uninvitedPart/2
+	c.mu.Unlock()
+	if !many { // there is room: what it is does not matter
+		return false
+	}
+	_, body, _, err := wire.Next(data)
+	if err != nil {
+		return true
+	}
+	m, err := wire.ParseMessage(body)
+	return err != nil || runtimeOf(m.To) == c.whose() || !publication(m.To) && c.node.owner(m.To) == c.whose()
 }
 
 // noResponders is the status with which NATS says that nobody wanted a message.

@@ -58,7 +58,8 @@
 // # Guarantees and limits
 //
 // Messages are carried at most once and in the order of each sender and receiver; the session in the runtimes' cores
-// heals what is lost. Every connection has a bounded queue; one that does not keep up is closed and told why, and nobody
+// heals what is lost. Every connection has a bounded queue, in which the senders of Data take turns (outbox.go): where one
+// does not keep up, Data of whoever sends the most is dropped; where messages would be lost, it is closed and told why. Nobody
 // else waits for it. Limits are in [Limits], with their defaults in [DefaultLimits]; what breaks one is answered with a
 // response that names it.
 //

@@ -81,7 +81,7 @@ func (n *Node) relieve() {
 	var most int64
 	for _, c := range conns {
 		c.mu.Lock()
-		if size := c.queued + c.remembered.Load(); !c.closed && c.ws != nil && size > most {
+		if size := c.waiting() + c.remembered.Load(); !c.closed && c.ws != nil && size > most {
 			worst, most = c, size
 		}
 		c.mu.Unlock()
@@ -94,11 +94,20 @@ func (n *Node) relieve() {
 	worst.forfeit()
 }
 
+// waiting is how many bytes wait to be written, or are being written. c.mu is held.
+func (c *conn) waiting() int64 {
+	n := c.out.bytes
+	for _, p := range c.writing {
+		n += p.size()
+	}
+	return n
+}
+
 // forfeit cuts a connection that was kicked, and gives back at once what it kept.
 func (c *conn) forfeit() {
 	c.mu.Lock()
 	c.node.memory.release(c.writing...)
-	c.writing = nil
+	c.writing = nil // its writer has the packets still, and gives nothing back
 	c.mu.Unlock()
 	c.node.memory.used.Add(-c.remembered.Swap(0))
 	c.cancel() // its writer ends now, whatever blocks it

@@ -210,8 +210,9 @@ func TestNewestConnectionWins(t *testing.T) {
 	}
 }
 
+// Who reads nothing is left after the time that a write has; until then Data for it is dropped, and nobody else waits.
 func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
-	n := start(t, Options{Limits: Limits{Queue: 2 << 20}})
+	n := start(t, Options{Limits: Limits{Queue: 2 << 20}, Times: Times{Write: time.Second}})
 	alice, slow, bob := n.join(t, 1), n.join(t, 2), n.join(t, 3)
 	acquaint(alice, slow)
 	acquaint(alice, bob)
@@ -223,9 +224,45 @@ func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
 		if kind, _ := bob.frame(); kind != wire.KindData {
 			t.Fatal("bob did not get his")
 		}
+		if used := n.memory.used.Load(); used > 4<<20 {
+			t.Fatalf("%d bytes are kept", used)
+		}
 	}
+	eventually(t, "the slow one is closed", func() bool { return n.connections() == 2 })
+}
+
+// Messages are not dropped without a word: a subscriber that does not keep up is closed.
+func TestSlowSubscriberIsClosed(t *testing.T) {
+	n := start(t, Options{Limits: Limits{Queue: 2 << 20}})
+	alice, slow := n.join(t, 1), n.join(t, 2)
+	object := alice.allocate(`{"scheme":"comm"}`)[0]
+	slow.must(message.Subscribe, manager, fmt.Sprintf(`{"subscribe":["%s/changes"]}`, object))
+	body := message.Encode(map[string]string{"value": strings.Repeat("x", 256<<10)})
+	for i := range 64 {
+		alice.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Update, From: object, To: object.Join("changes"), Body: body})
+	}
+	alice.allocate(`{"scheme":"comm"}`) // the node has read all of it
 	if code, reason := slow.closed(); code != websocket.StatusTryAgainLater || !strings.Contains(reason, "slow") {
 		t.Errorf("closed with %d %s", code, reason)
+	}
+}
+
+// Messages that nobody asked for do not have the one who gets them closed.
+func TestFloodOfMessages(t *testing.T) {
+	n := start(t, Options{Limits: Limits{Queue: 2 << 20}, Times: Times{Write: time.Minute}})
+	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)
+	body := message.Encode(map[string]string{"value": strings.Repeat("x", 256<<10)})
+	for i := range 64 { // alice does not read meanwhile
+		mallory.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Update, From: mallory.runtime.Join("x"), To: alice.runtime.Join("x"), Body: body})
+	}
+	mallory.allocate(`{"scheme":"comm"}`) // the node has read all of it
+	bob.write(wire.AppendData(nil, alice.runtime, []byte("hello")))
+	from, data := alice.data()
+	if from != bob.runtime || data[0] != "hello" {
+		t.Fatalf("%s %q", from, data)
+	}
+	if n.connections() != 3 {
+		t.Errorf("%d connections", n.connections())
 	}
 }
 

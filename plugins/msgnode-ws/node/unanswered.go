@@ -83,9 +83,8 @@ func (a *allowance) grow(now time.Time) {
 }
 
 // answers notes that a runtime has sent something to c, if c has sent to it. packet is what comes for c, all of it from one
-// runtime.
-func (c *conn) answers(packet []byte) {
-	var from []byte
+// runtime: from; known tells whether c has sent to that one.
+func (c *conn) answers(packet []byte) (from []byte, known bool) {
 	count := 0
 	for len(packet) > 0 && count < answeredFrames/answerFrames {
 		kind, body, rest, err := wire.Next(packet)
@@ -100,13 +99,15 @@ func (c *conn) answers(packet []byte) {
 		count += payloads.Count()
 	}
 	if count == 0 {
-		return
+		return from, false
 	}
 	c.peers.mu.Lock()
 	defer c.peers.mu.Unlock()
-	if p := c.peers.byURL[string(from)]; p != nil && p.allowance.came.Load() < answeredFrames {
+	p := c.peers.byURL[string(from)]
+	if p != nil && p.allowance.came.Load() < answeredFrames {
 		p.allowance.came.Add(uint32(count))
 	}
+	return from, p != nil
 }
 
 // unanswered drops data for a peer that does not answer, and tells the stub now and then.

@@ -1,0 +1,198 @@
+package node
+
+// outbox is what waits to be written to one connection. Each runtime whose Data comes has a line of its own there, and the
+// lines take turns by bytes: whoever sends much delays itself and nobody else. The runtimes that the connection has never
+// sent anything to share one turn, so that strangers, however many they are, leave room for its correspondents. Messages
+// are few, and keep their order in one line.
+//
+// Where there is no room, Data is dropped of a line that has more waiting than others: the two runtimes' sessions notice
+// that and send again. So a flood costs the one who floods, and the connection stays.
+//
+// It is told what happens, does no I/O and has no lock. The zero value is ready.
+type outbox struct {
+	data     map[string]*line // by the runtime that it comes from
+	messages line
+	strange  line     // the turn of all strangers; its packets are theirs
+	turns    rotation // the lines of correspondents, messages and strange
+	aliens   rotation // the lines of strangers
+	bytes    int64    // of all that waits, with what each packet counts for
+	active   int      // lines of data that have something
+}
+
+const (
+	// turnBytes is what a line may write in one turn.
+	turnBytes = 16 << 10
+	// packetSize is what a packet counts for besides its bytes.
+	packetSize = 128
+	// strangersPart is which part of the room strangers have, uninvitedPart which part messages fill that nobody asked for.
+	strangersPart, uninvitedPart = 8, 4
+	// idleLines is how many lines with nothing in them are kept for the next packet of the same sender.
+	idleLines = 256
+	// looked is among how many lines the one is sought that loses a packet.
+	looked = 16
+)
+
+// size is what a packet counts for.
+func (p *packet) size() int64 { return int64(len(p.data)) + packetSize }
+
+// put queues Data of a runtime, where limit bytes may wait in all. dropped are the packets, perhaps p itself, for which
+// there is no room.
+func (o *outbox) put(from []byte, known bool, p packet, limit int64) (dropped []packet) {
+	l := o.data[string(from)]
+	if l == nil {
+		l = o.newLine(string(from))
+	}
+	if !l.in { // else it stays where it is, in order
+		l.alien = !known
+	}
+	for l.alien && o.strange.bytes+p.size() > limit/strangersPart || o.bytes+p.size() > limit {
+		victim := o.longest(l.alien && o.bytes+p.size() <= limit)
+		if victim == nil || victim == l || victim.bytes <= l.bytes+p.size() {
+			return append(dropped, p)
+		}
+		dropped = append(dropped, o.cut(victim))
+	}
+	o.add(l, p)
+	return dropped
+}
+
+// message queues a packet of messages. ok is false where there is no room for it, even without the Data that was dropped
+// for it. Of messages that nobody asked for it takes fewer.
+func (o *outbox) message(p packet, uninvited bool, limit int64) (dropped []packet, ok bool) {
+	if uninvited && o.messages.bytes+p.size() > limit/uninvitedPart {
+		return nil, false
+	}
+	for o.bytes+p.size() > limit {
+		victim := o.longest(false)
+		if victim == nil {
+			return dropped, false
+		}
+		dropped = append(dropped, o.cut(victim))
+	}
+	o.add(&o.messages, p)
+	return dropped, true
+}
+
+// next takes the packets that are written together: several while they are at most goal bytes, one at least. into is
+// reused.
+func (o *outbox) next(into []packet, goal int) []packet {
+	for size := 0; ; {
+		l := o.turn()
+		if l == nil {
+			return into
+		}
+		p := l.packets[l.first]
+		if size += len(p.data); len(into) > 0 && size > goal {
+			return into
+		}
+		l.packets[l.first] = packet{}
+		l.first++
+		o.took(l, &p)
+		l.left -= len(p.data)
+		if l.alien {
+			o.strange.left -= len(p.data)
+		}
+		into = append(into, p)
+	}
+}
+
+// turn is the line that writes next, nil where nothing waits.
+func (o *outbox) turn() *line {
+	l := o.turns.turn()
+	if l == &o.strange {
+		return o.aliens.turn()
+	}
+	return l
+}
+
+// longest is a line of Data that has much, in comparison with the next ones in turn; nil where there is none.
+func (o *outbox) longest(aliens bool) *line {
+	if !aliens {
+		if l := o.turns.longest(&o.messages); l != &o.strange {
+			return l
+		}
+	}
+	return o.aliens.longest(nil)
+}
+
+// add puts a packet at the end of a line.
+func (o *outbox) add(l *line, p packet) {
+	if l.first > len(l.packets)/2 && l.first > 32 { // what was written is not kept
+		n := copy(l.packets, l.packets[l.first:])
+		clear(l.packets[n:])
+		l.packets, l.first = l.packets[:n], 0
+	}
+	l.packets = append(l.packets, p)
+	l.bytes += p.size()
+	o.bytes += p.size()
+	if !l.in && l != &o.messages {
+		o.active++
+	}
+	if !l.alien {
+		o.turns.join(l)
+		return
+	}
+	o.strange.bytes += p.size()
+	o.aliens.join(l)
+	o.turns.join(&o.strange)
+}
+
+// cut drops the newest packet of a line.
+func (o *outbox) cut(l *line) packet {
+	last := len(l.packets) - 1
+	p := l.packets[last]
+	l.packets[last] = packet{}
+	l.packets = l.packets[:last]
+	o.took(l, &p)
+	return p
+}
+
+// took counts a packet that a line does not have any more.
+func (o *outbox) took(l *line, p *packet) {
+	l.bytes -= p.size()
+	o.bytes -= p.size()
+	if l.alien {
+		o.strange.bytes -= p.size()
+		if o.strange.bytes == 0 {
+			o.turns.leave(&o.strange)
+		}
+	}
+	if l.first < len(l.packets) {
+		return
+	}
+	l.packets, l.first = l.packets[:0], 0
+	if l.alien {
+		o.aliens.leave(l)
+	} else {
+		o.turns.leave(l)
+	}
+	if l != &o.messages {
+		o.active--
+	}
+}
+
+// newLine makes a line for a runtime.
+func (o *outbox) newLine(from string) *line {
+	if o.data == nil {
+		o.data = map[string]*line{}
+	}
+	if len(o.data) >= o.active+idleLines {
+		for from, l := range o.data {
+			if !l.in {
+				delete(o.data, from)
+			}
+		}
+	}
+	l := &line{}
+	o.data[from] = l
+	return l
+}
+
+// empty takes all that waits out.
+func (o *outbox) empty() (list []packet) {
+	for o.bytes > 0 {
+		list = o.next(list, int(o.bytes))
+	}
+	*o = outbox{}
+	return list
+}
