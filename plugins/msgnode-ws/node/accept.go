@@ -141,6 +141,10 @@ func (n *Node) mayConnect(w http.ResponseWriter, k *netConn, from source, d dial
 			later(w, http.StatusTooManyRequests, wait, "too many connections from your address, one after the other")
 			return false
 		}
+		if wait, ok := n.rates.requests.take(from, handshakePrice, time.Now()); !ok {
+			later(w, http.StatusTooManyRequests, wait, "too many requests from your address")
+			return false
+		}
 	}
 	return true
 }

@@ -47,7 +47,8 @@ type conn struct {
 	wg     sync.WaitGroup
 
 	account
-	guest guest // what it may do here
+	guest   guest // what it may do here
+	hasTurn bool  // its reader has the turn to compute; see turns.go
 
 	mu      sync.Mutex
 	out     outbox   // packets, shared with other connections: never written to

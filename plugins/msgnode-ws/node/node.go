@@ -53,6 +53,7 @@ type Node struct {
 type guard struct {
 	listener  *listener
 	rates     *rates
+	turns     turns // to compute what connections ask for
 	memory    memory
 	admission admission
 }
@@ -273,7 +274,10 @@ func (n *Node) writable(c *conn, runtime message.URL, rows int) *refusal {
 		return tryAgain(wait, "too many changes: at most %d a second", n.opts.Limits.Writes)
 	}
 	if rows > 1 {
-		return n.charge(c, min(rowPrice*(rows-1), n.rates.largest))
+		if r := n.charge(c, min(rowPrice*(rows-1), n.rates.largest)); r != nil {
+			return r
+		}
 	}
+	c.finish() // from here on it waits for the disk
 	return nil
 }

@@ -102,7 +102,12 @@ func (n *Node) handshake(c *conn) error {
 
 // prove checks a proof, and whether the runtime may use the node. The error is for the stub.
 func (n *Node) prove(ctx context.Context, c *conn, p *wire.Proof, challenge wire.Challenge) error {
-	if err := p.Check(challenge); err != nil {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	err := p.Check(challenge)
+	c.finish()
+	if err != nil {
 		return err
 	}
 	guest, refused := n.admit(ctx, p.Runtime, p.Token)

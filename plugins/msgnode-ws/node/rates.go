@@ -57,8 +57,8 @@ const strikeCost = 5
 
 // strike is called by the connection's reader for what should not have been sent: a flood of it is read slowly.
 func (c *conn) strike() {
-	if _, ok := takeFrom(c.budget, strikeCost, time.Now()); !ok {
-		wait(c.ctx, floodPause)
+	if r := c.node.charge(c, strikeCost); r != nil {
+		wait(c.ctx, r.pause)
 	}
 }
 
@@ -96,6 +96,9 @@ func (n *Node) afford(c *conn, term string, all bool) *refusal {
 
 // rowPrice is what each row costs that a request writes: of what takes longest, the disk, a cheap one.
 const rowPrice = 5
+
+// handshakePrice is what a WebSocket and the proof of a runtime cost, in the same units.
+const handshakePrice = 25
 
 // price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, five for a
 // change, and more for a long text. Reads that find many, changes of many rows and what looks through all that a runtime

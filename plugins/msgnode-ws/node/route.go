@@ -85,6 +85,10 @@ func (n *Node) serve(c *conn, m message.Message) {
 	if r == nil {
 		r = c.guest.mayAsk(element, path, m.Type)
 	}
+	if r == nil && c.begin() != nil {
+		return // the connection has ended
+	}
+	defer c.finish()
 	switch {
 	case r != nil:
 	case element == "registry":

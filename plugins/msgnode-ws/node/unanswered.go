@@ -110,9 +110,11 @@ func (c *conn) answers(packet []byte) (from []byte, known bool) {
 	return from, p != nil
 }
 
-// unanswered drops data for a peer that does not answer, and tells the stub now and then.
+// unanswered drops data for a peer that does not answer, and tells the stub now and then. Whoever has much dropped is read
+// slowly.
 func (c *conn) unanswered(to *peer) {
 	if !c.told.Allow() {
+		c.strike()
 		return
 	}
 	c.notice(message.CodeTooMany, fmt.Sprintf("data for %s, which does not answer, is dropped: wait for its answers", to.url))
