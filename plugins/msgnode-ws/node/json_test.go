@@ -185,12 +185,3 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
-
-func FuzzNames(f *testing.F) {
-	f.Add([]byte(`["a",["b","c"],null]`))
-	f.Add([]byte(`"a"`))
-	f.Fuzz(func(_ *testing.T, text []byte) {
-		var l names
-		_ = l.UnmarshalJSON(text)
-	})
-}
