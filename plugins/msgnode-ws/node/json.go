@@ -77,6 +77,8 @@ func (n *Node) readJSON(c *conn, f func(text []byte)) {
 			return
 		}
 		text, err := c.readAll(io.LimitReader(r, message.MaxJSON+1))
+		text = bytes.Clone(text) // parts of it may be kept
+		c.readDone()
 		if err != nil {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
 			return

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"io"
 	"sync/atomic"
 
 	"github.com/coder/websocket"
@@ -111,49 +110,4 @@ func (c *conn) forfeit() {
 	c.mu.Unlock()
 	c.node.memory.used.Add(-c.remembered.Swap(0))
 	c.cancel() // its writer ends now, whatever blocks it
-}
-
-// smallPacket is how much of a packet is read without counting it.
-const smallPacket = 16 << 10
-
-// readPacket reads a packet.
-func (c *conn) readPacket() (websocket.MessageType, []byte, error) {
-	kind, r, err := c.ws.Reader(c.ctx)
-	if err != nil {
-		return 0, nil, err
-	}
-	b, err := c.readAll(r)
-	return kind, b, err
-}
-
-// readAll is io.ReadAll for what a client sends. What has come of a large packet counts as kept until all has come: there
-// may be many clients that send the rest never.
-func (c *conn) readAll(r io.Reader) ([]byte, error) {
-	c.reading = reading{r: r, conn: c}
-	b, err := io.ReadAll(&c.reading)
-	if c.reading.counted > 0 {
-		c.remember(-c.reading.counted)
-	}
-	c.reading.r = nil
-	return b, err
-}
-
-// reading counts what is read of one packet.
-type reading struct {
-	r       io.Reader
-	conn    *conn
-	n       int // bytes that have come
-	counted int // those of them that count
-}
-
-// Read reads on; see io.Reader.
-func (r *reading) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
-	if r.n += n; r.n-r.counted > smallPacket {
-		r.conn.remember(r.n - r.counted)
-		if r.counted = r.n; r.conn.node.memory.over() {
-			r.conn.node.relieve()
-		}
-	}
-	return n, err
 }

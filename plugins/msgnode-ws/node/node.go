@@ -53,7 +53,8 @@ type Node struct {
 type guard struct {
 	listener  *listener
 	rates     *rates
-	turns     turns // to compute what connections ask for
+	turns     turns   // to compute what connections ask for
+	buffers   buffers // that packets are read into
 	memory    memory
 	admission admission
 }

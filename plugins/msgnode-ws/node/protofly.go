@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,9 @@ func (n *Node) beginBinary(c *conn) (serve func()) {
 // serveBinary is the reader of a protofly.v1 connection.
 func (n *Node) serveBinary(c *conn) {
 	run := run{c: c}
+	defer c.readDone()
 	for {
+		c.readDone()
 		kind, packet, err := c.readPacket()
 		if err != nil {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
@@ -204,7 +207,7 @@ func (n *Node) packet(r *run, packet []byte) error {
 			}
 		case wire.KindMessage:
 			_ = r.publish() // in the order in which they came
-			m, err := wire.ParseMessage(body)
+			m, err := wire.ParseMessage(bytes.Clone(body)) // the message's body is part of it, and may be kept
 			if err != nil {
 				r.c.notice(message.CodeBadRequest, err.Error())
 				continue
