@@ -13,8 +13,11 @@ const (
 	// Messages of handshakes that are computed on in a second: about 0.2 ms each.
 	handshakesEach     = 64   // of one remote runtime with a session, by one stub
 	handshakesStub     = 64   // by one stub, whatever the others bring
-	handshakesAll      = 1000 // beyond that, by all stubs together
+	handshakesAll      = 400  // beyond that, by all stubs together
 	handshakesStranger = 16   // of one that there is no session with
+
+	// Of them, those of strangers that have not shown to get what is sent to them: at once, and in a second.
+	openHandshakes, openRate = 128, 32
 
 	maxStubs     = 256 // that have an allowance of their own
 	strangerBins = 512 // that strangers share by the hash of their address
@@ -57,9 +60,6 @@ func (a *allowance) take(stub message.URL, at time.Time) bool {
 	}
 	return own.AllowN(at, 1) || a.all().AllowN(at, 1)
 }
-
-// busy tells whether so much was computed that from now on only who has shown to get our answers is listened to.
-func (a *allowance) busy(at time.Time) bool { return a.all().TokensAt(at) < handshakesAll/2 }
 
 // bins limit what one of many strangers may cost without anything that is kept of it: those whose addresses have the same
 // hash, which nobody else can compute, share a limit.

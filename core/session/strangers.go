@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -123,14 +125,19 @@ func (p *pool) forget(remote message.URL) {
 type strangers struct {
 	cookies   cookies
 	pool      pool
-	allowance allowance // what handshakes with them may cost
+	allowance allowance     // what handshakes with them may cost
+	unproven  *rate.Limiter // of those without a cookie; see open
 	bins      bins
 	desks     map[Path]*desk // at most maxDesks
 }
 
-// loaded tells whether a stranger has to say a cookie before anything is computed or kept for it.
-func (st *strangers) loaded(at time.Time) bool {
-	return st.pool.count > maxPending/2 || st.allowance.busy(at)
+// open tells whether something may be computed and kept for a stranger that has said no cookie: much of that is done for
+// those who only claim to be somebody.
+func (st *strangers) open(at time.Time) bool {
+	if st.unproven == nil {
+		st.unproven = rate.NewLimiter(openRate, openHandshakes)
+	}
+	return st.pool.count <= maxPending/2 && st.unproven.AllowN(at, 1)
 }
 
 // stranger takes a frame of a runtime that there is no session with.
@@ -181,7 +188,8 @@ func (c *call) reply(step byte, m []byte) {
 func (c *call) welcome(cookie []byte) bool {
 	st, at := &c.all.strangers, c.all.epoch.Add(c.now)
 	c.all.strangersMu.Lock()
-	if st.loaded(at) && (cookie == nil || !st.cookies.good(cookie, c.remote, c.path, c.now)) {
+	proven := cookie != nil && st.cookies.good(cookie, c.remote, c.path, c.now)
+	if !proven && !st.open(at) {
 		fresh := st.cookies.of(c.remote, c.path, c.now)
 		c.all.strangersMu.Unlock()
 		c.reply(stepCookie, fresh)

@@ -152,7 +152,7 @@ func TestUnderLoad(t *testing.T) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if n := steps[stepFirst] + steps[stepSecond]; n > handshakesAll+(handshakesAll+handshakesStub)*seconds+handshakesStub || steps[stepCookie] == 0 {
+				if n := steps[stepFirst] + steps[stepSecond]; n > openHandshakes+openRate*seconds+8 || steps[stepCookie] == 0 {
 					t.Errorf("answers: %v", steps)
 				}
 			})
@@ -235,7 +235,7 @@ func TestAllowance(t *testing.T) {
 			taken++
 		}
 	}
-	if taken != handshakesAll+handshakesStub || !a.busy(at) {
+	if taken != handshakesAll+handshakesStub {
 		t.Errorf("%d were computed on at once", taken)
 	}
 	for n := range handshakesStub + 1 {
