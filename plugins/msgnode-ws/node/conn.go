@@ -69,7 +69,8 @@ func (n *Node) newConn(k *netConn, from source, d dialect) *conn {
 	l := n.opts.Limits
 	c := &conn{node: n, id: id, dialect: d, wake: make(chan struct{}, 1),
 		account: account{from: from, ticket: k.ticket, budget: rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests),
-			strange: rate.NewLimiter(connectionRate, connectionFrames), told: rate.NewLimiter(1, 1)},
+			strange: rate.NewLimiter(connectionRate, connectionFrames), told: rate.NewLimiter(1, 1),
+			visits: rate.NewLimiter(visitRate, visitFrames)},
 		stamp: fmt.Sprintf("%020d.%s.%d", time.Now().UnixNano(), n.id, id)}
 	c.ctx, c.cancel = context.WithCancel(n.ctx)
 	return c

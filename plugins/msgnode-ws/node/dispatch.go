@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -50,8 +51,10 @@ func (n *Node) deliver(subject string, data []byte) {
 	switch {
 	case n.subjects.isFrames(subject):
 		for _, c := range members {
-			from, known := c.answers(data)
-			c.pushData(from, known, data)
+			from, known, count := c.answers(data)
+			if known || c.visits.AllowN(time.Now(), min(count, visitFrames)) {
+				c.pushData(from, known, data)
+			}
 		}
 	case len(members) == 1:
 		p := packet{data: data}

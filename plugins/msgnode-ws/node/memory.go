@@ -56,10 +56,10 @@ type account struct {
 	from   source        // whom it is counted by, besides its runtime
 	ticket *ticket       // its place at the listener
 	budget *rate.Limiter // what its requests may cost
-	// frames to runtimes that do not answer, and notices of those that were dropped
-	strange, told *rate.Limiter
-	remembered    atomic.Int64 // bytes that are kept for it, besides what waits to be written
-	reading       reading      // the packet that comes in; its reader's own
+	// frames to runtimes that do not answer, notices of those that were dropped, and frames of runtimes not sent to
+	strange, told, visits *rate.Limiter
+	remembered            atomic.Int64 // bytes that are kept for it, besides what waits to be written
+	reading               reading      // the packet that comes in; its reader's own
 }
 
 // remember counts n bytes more, or fewer, that are kept for as long as the connection lives.

@@ -206,7 +206,7 @@ func (n *Node) packet(r *run, packet []byte) error {
 				return err
 			}
 		case wire.KindMessage:
-			_ = r.publish() // in the order in which they came
+			_ = r.publish()                                // in the order in which they came
 			m, err := wire.ParseMessage(bytes.Clone(body)) // the message's body is part of it, and may be kept
 			if err != nil {
 				r.c.notice(message.CodeBadRequest, err.Error())

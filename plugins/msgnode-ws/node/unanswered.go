@@ -16,8 +16,8 @@ import (
 // them at once. Without them one that floods a runtime would fill that one's queue here, for which its connection is
 // closed, and have others' frames wait behind its own.
 const (
-	// Before the first answer: a handshake, what a session sends before it has keys, and their repetitions.
-	strangeFrames = 64
+	// Before the first answer: a handshake and its repetitions.
+	strangeFrames = 32
 	strangeBytes  = 256 << 10
 	// For each answer: twice what a session sends before it is acknowledged (core/session, 32 frames), so that a stranger who
 	// is told to go on cannot flood; in bytes, what it keeps unacknowledged.
@@ -33,6 +33,10 @@ const (
 	// All that a connection sends to runtimes that have not answered it: more peers are no more right.
 	connectionFrames = 1024 // at once
 	connectionRate   = 256  // a second
+
+	// All that a connection is brought by runtimes that it has sent nothing to: many strangers are no more right either.
+	visitFrames = 1024 // at once
+	visitRate   = 512  // a second
 )
 
 // allowance is what a connection may send to one peer now. Its fields are the connection's reader's, but for came: the
@@ -83,9 +87,8 @@ func (a *allowance) grow(now time.Time) {
 }
 
 // answers notes that a runtime has sent something to c, if c has sent to it. packet is what comes for c, all of it from one
-// runtime: from; known tells whether c has sent to that one.
-func (c *conn) answers(packet []byte) (from []byte, known bool) {
-	count := 0
+// runtime: from; known tells whether c has sent to that one. count is about how many payloads there are.
+func (c *conn) answers(packet []byte) (from []byte, known bool, count int) {
 	for len(packet) > 0 && count < answeredFrames/answerFrames {
 		kind, body, rest, err := wire.Next(packet)
 		if err != nil || kind != wire.KindData {
@@ -99,7 +102,7 @@ func (c *conn) answers(packet []byte) (from []byte, known bool) {
 		count += payloads.Count()
 	}
 	if count == 0 {
-		return from, false
+		return from, false, 0
 	}
 	c.peers.mu.Lock()
 	defer c.peers.mu.Unlock()
@@ -107,7 +110,7 @@ func (c *conn) answers(packet []byte) (from []byte, known bool) {
 	if p != nil && p.allowance.came.Load() < answeredFrames {
 		p.allowance.came.Add(uint32(count))
 	}
-	return from, p != nil
+	return from, p != nil, count
 }
 
 // unanswered drops data for a peer that does not answer, and tells the stub now and then. Whoever has much dropped is read

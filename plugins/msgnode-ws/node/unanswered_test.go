@@ -167,6 +167,35 @@ func TestFloodOfAStranger(t *testing.T) {
 	}
 }
 
+// However many runtimes send to one that has never sent to them, a bounded number of their frames comes; those that it has
+// sent to are heard.
+func TestFloodOfManyStrangers(t *testing.T) {
+	n := start(t, Options{})
+	alice, bob := n.join(t, 1), n.join(t, 2)
+	acquaint(alice, bob)
+	const strangers, each = 100, strangeFrames
+	for i := range strangers {
+		mallory := n.join(t, 10+i)
+		for range each {
+			mallory.write(wire.AppendData(nil, alice.runtime, []byte("x")))
+		}
+		mallory.allocate(`{"scheme":"comm"}`) // the node has read all of it
+	}
+	began := time.Now()
+	bob.write(wire.AppendData(nil, alice.runtime, []byte("hello")))
+	flood := 0
+	for {
+		from, data := alice.data()
+		if from == bob.runtime {
+			break
+		}
+		flood += len(data)
+	}
+	if took := time.Since(began); flood > strangers*each*3/4 {
+		t.Errorf("%d frames of strangers came, after %v", flood, took)
+	}
+}
+
 // Messages that are passed on as they are cost their sender something too: a flood of them is refused, and others are not.
 func TestRoutedMessagesAreBounded(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Requests: 1}})
