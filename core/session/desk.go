@@ -7,8 +7,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// desk sends what strangers, and peers that came by another path than the session's, are answered by one path, in a goroutine that ends when there is nothing more: who brings their
-// frames waits for nobody.
+// desk computes and sends what strangers, and peers that came by another path than the session's, are answered by one path,
+// in a goroutine that ends when there is nothing more: who brings their frames waits for nobody, and others' frames behind
+// them neither.
 type desk struct {
 	queue []reply // at most maxReplies; what is more is dropped: a stranger asks again
 }
@@ -16,6 +17,7 @@ type desk struct {
 type reply struct {
 	remote message.URL
 	frame  []byte
+	make   func() // computes what may be answered, instead of frame
 }
 
 const (
@@ -32,7 +34,11 @@ func (s *Sessions) reply(remote message.URL, path Path, h head, body []byte) {
 // hand sends one frame by a path that is not a session's. It does not wait; where too much waits for the path the frame is
 // dropped.
 func (s *Sessions) hand(remote message.URL, path Path, frame []byte) {
-	one := reply{remote, frame}
+	s.queue(path, reply{remote: remote, frame: frame})
+}
+
+// queue has a desk do something. It does not wait; where much waits already, nothing is done.
+func (s *Sessions) queue(path Path, one reply) {
 	s.strangersMu.Lock()
 	defer s.strangersMu.Unlock()
 	st := &s.strangers
@@ -77,6 +83,10 @@ func (s *Sessions) attend(path Path, d *desk) {
 		s.strangersMu.Unlock()
 		ctx, cancel := context.WithTimeout(s.life, replyTime)
 		for _, one := range batch {
+			if one.make != nil {
+				one.make()
+				continue
+			}
 			if s.o.Send(ctx, path, one.remote, one.frame) != nil {
 				break // the path is full or gone: so are these
 			}

@@ -11,10 +11,10 @@ import (
 
 const (
 	// Messages of handshakes that are computed on in a second: about 0.2 ms each.
-	handshakesEach     = 64   // of one remote runtime with a session, by one stub
-	handshakesStub     = 64   // by one stub, whatever the others bring
-	handshakesAll      = 400  // beyond that, by all stubs together
-	handshakesStranger = 16   // of one that there is no session with
+	handshakesEach     = 64  // of one remote runtime with a session, by one stub
+	handshakesStub     = 64  // by one stub, whatever the others bring
+	handshakesAll      = 400 // beyond that, by all stubs together
+	handshakesStranger = 16  // of one that there is no session with
 
 	// Of them, those of strangers that have not shown to get what is sent to them: at once, and in a second.
 	openHandshakes, openRate = 128, 32

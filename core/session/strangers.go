@@ -232,12 +232,14 @@ func (c *call) begin(cookie []byte) {
 	if !c.welcome(cookie) {
 		return
 	}
-	offer, err := c.local.offer(c.all.self, c.remote, newSecret())
-	if err != nil {
-		return // this runtime has no key: that was logged
-	}
-	c.keep(&pending{offer: offer})
-	c.reply(stepFirst, offer.first)
+	c.all.queue(c.path, reply{make: func() {
+		offer, err := c.local.offer(c.all.self, c.remote, newSecret())
+		if err != nil {
+			return // this runtime has no key: that was logged
+		}
+		c.keep(&pending{offer: offer})
+		c.reply(stepFirst, offer.first)
+	}})
 }
 
 // answer takes the first message of a handshake.
@@ -254,12 +256,15 @@ func (c *call) answer(m, cookie []byte) {
 	if !c.welcome(cookie) {
 		return
 	}
-	made, err := c.local.answer(c.all.self, c.remote, m, newSecret())
-	if err != nil || made.from != c.from {
-		return
-	}
-	c.keep(&pending{answer: made})
-	c.reply(stepSecond, made.second)
+	m = bytes.Clone(m) // the frame is its reader's
+	c.all.queue(c.path, reply{make: func() {
+		made, err := c.local.answer(c.all.self, c.remote, m, newSecret())
+		if err != nil || made.from != c.from {
+			return
+		}
+		c.keep(&pending{answer: made})
+		c.reply(stepSecond, made.second)
+	}})
 }
 
 // second takes the second message, which ends the initiator's part.
