@@ -50,10 +50,17 @@ func (n *Node) attach(c *conn) error {
 	if c.dialect == binary {
 		subjects = append(subjects, n.subjects.frames(c.runtime))
 	}
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.finish()
 	for _, s := range subjects {
 		if err := n.interests.add(s, c); err != nil {
 			return err
 		}
+	}
+	if n.opts.NATS != "" {
+		c.finish() // from here on it may wait for other servers
 	}
 	if old != nil && old != c {
 		old.kick(closeReplaced, "replaced by a newer connection of this runtime")

@@ -141,7 +141,7 @@ func TestAnswersFromAnotherNode(t *testing.T) {
 	o := Options{NATSKey: testSecret, NATS: cluster(t, t.TempDir(), 0).ClientURL()}
 	one, two := start(t, o), start(t, o)
 	alice, carol, bob := one.join(t, 1), one.join(t, 3), two.join(t, 2)
-	const many = 4 * strangeFrames
+	const many = 4 * answerFrames
 	for range many {
 		carol.write(wire.AppendData(nil, bob.runtime, []byte("carol")))
 	}
