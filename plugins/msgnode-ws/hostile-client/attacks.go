@@ -140,10 +140,15 @@ func strangers(ctx context.Context, a *attacker, _ int) error {
 	})
 }
 
-// hellos are first messages of handshakes, each of which costs the victim some computing.
+// hellos are first messages of handshakes, each of which costs the victim some computing; with the victim's cookie as soon
+// as it has asked for one.
 func hellos(ctx context.Context, a *attacker, _ int) error {
-	return a.flood(ctx, a.domain, func(_ *client, i int, packet []byte) []byte {
-		return wire.AppendData(packet, a.victim, a.hello(uint64(i)+1, byte(i%2), 40))
+	return a.flood(ctx, a.domain, func(c *client, i int, packet []byte) []byte {
+		hello := a.hello(uint64(i)+1, byte(i%2), 40)
+		if cookie := c.cookie.Load(); cookie != nil {
+			hello = slices.Insert(hello, helloHead, append([]byte{stepWithCookie}, *cookie...)...)
+		}
+		return wire.AppendData(packet, a.victim, hello)
 	})
 }
 

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/coder/websocket"
 
@@ -18,6 +20,8 @@ type client struct {
 	ws  *websocket.Conn
 	url message.URL
 	key ed25519.PrivateKey
+
+	cookie atomic.Pointer[[]byte] // that the victim has sent last
 }
 
 // join connects as a fresh runtime of a domain, and proves its key.
@@ -77,14 +81,39 @@ func (c *client) prove(ctx context.Context) error {
 	return nil
 }
 
-// drain throws away what the node sends, until the connection ends.
+// drain throws away what comes, but for the last cookie, until the connection ends.
 func (c *client) drain(ctx context.Context) {
 	for {
-		if _, _, err := c.ws.Read(ctx); err != nil {
+		_, packet, err := c.ws.Read(ctx)
+		if err != nil {
 			return
+		}
+		for len(packet) > 0 {
+			kind, body, rest, err := wire.Next(packet)
+			if err != nil {
+				break
+			}
+			packet = rest
+			if _, payloads, err := wire.ParseData(body); kind == wire.KindData && err == nil {
+				for p := range payloads.All() {
+					if len(p) == helloHead+1+cookieSize && p[helloHead] == stepCookie {
+						cookie := bytes.Clone(p[helloHead+1:])
+						c.cookie.Store(&cookie)
+					}
+				}
+			}
 		}
 	}
 }
+
+// Of a session's hello: the bytes before its step, the step that brings a cookie and the one that says it back, and the
+// cookie's size.
+const (
+	helloHead      = 18
+	stepCookie     = 4
+	stepWithCookie = 5
+	cookieSize     = 16
+)
 
 func (c *client) send(ctx context.Context, packet []byte) error {
 	return c.ws.Write(ctx, websocket.MessageBinary, packet)
