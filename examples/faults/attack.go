@@ -258,7 +258,9 @@ func (b *bed) hostileClient(ctx context.Context, name string) (func(), error) {
 // attacker starts an attacking program. It gets what the processors have left, as an attacker elsewhere would leave them
 // to the attacked: what it costs to be attacked is measured, not what it costs to attack.
 func (b *bed) attacker(ctx context.Context, args ...string) (func(), error) {
-	if nice, err := exec.LookPath("nice"); err == nil {
+	if chrt, err := exec.LookPath("chrt"); err == nil {
+		args = append([]string{chrt, "--idle", "0"}, args...)
+	} else if nice, err := exec.LookPath("nice"); err == nil {
 		args = append([]string{nice, "-n", "19"}, args...)
 	}
 	p, err := b.house.Program(ctx, "attacker", args...)
