@@ -36,6 +36,19 @@ func newBuckets[K comparable](per rate.Limit, burst int) *buckets[K] {
 func (b *buckets[K]) take(key K, n int, now time.Time) (wait time.Duration, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return takeFrom(b.get(key), n, now)
+}
+
+// fine takes n tokens, also those that are not there yet: until they are, take gives none.
+func (b *buckets[K]) fine(key K, n int, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.get(key)
+	l.ReserveN(now, min(n, l.Burst()))
+}
+
+// get is a key's bucket. b.mu is held.
+func (b *buckets[K]) get(key K) *rate.Limiter {
 	e := b.of[key]
 	if e == nil {
 		if b.used.Len() >= b.max {
@@ -48,7 +61,7 @@ func (b *buckets[K]) take(key K, n int, now time.Time) (wait time.Duration, ok b
 	} else {
 		b.used.MoveToFront(e)
 	}
-	return takeFrom(e.Value.(*bucket[K]).limiter, n, now)
+	return e.Value.(*bucket[K]).limiter
 }
 
 func (b *buckets[K]) len() int {

@@ -227,6 +227,32 @@ func TestNewcomersOfOneAddress(t *testing.T) {
 	n.join(t, 1)
 }
 
+// Who goes on making keys is refused before a proof is looked at; others of the address come in again soon.
+func TestRefusedNewcomersCost(t *testing.T) {
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Newcomers: 1, Handshakes: 1000, AddressRequests: 50}})
+	alice := n.join(t, 1)
+	alice.allocate(`{"value":{"number":1}}`)
+	looked, refused := 0, false
+	for i := 0; i < 100 && !refused; i++ {
+		ws, r, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+		if refused = err != nil; refused {
+			wantLater(t, r, err, 429)
+			break
+		}
+		if _, no := n.tryGreet(t, ws, 2+i, ""); no == nil || no.Code != 429 {
+			t.Fatalf("number %d: %v", i, no)
+		}
+		looked++
+	}
+	if !refused || looked > 3 {
+		t.Errorf("%d proofs were looked at", looked)
+	}
+	eventually(t, "a known runtime comes in", func() bool {
+		_, _, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+		return err == nil
+	})
+}
+
 // Connections that come one after the other, TLS handshakes among them, are bounded by address.
 func TestArrivalsOfOneAddress(t *testing.T) {
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Handshakes: 1}})

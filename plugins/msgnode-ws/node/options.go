@@ -73,7 +73,7 @@ type Limits struct {
 	Queue       int64 // bytes that wait for one connection; then Data is dropped, or it is closed with code 1013
 	Memory      int64 // bytes that wait for all of them; then the one with the longest queue is closed with code 1013
 	Handshakes  int   // WebSockets from one address in a second; then HTTP 429. Here and below: 10 times that at once
-	Newcomers   int   // runtimes that the node does not know, from one address in an hour, all at once; then 429
+	Newcomers   int   // runtimes that the node does not know, from one address in an hour, a fifth of them at once; then 429
 	Requests    int   // what requests to the node's functions on one connection may cost in a second, in units of 20 µs; then 429
 	// AddressRequests is the same for all connections and requests of one address.
 	AddressRequests int

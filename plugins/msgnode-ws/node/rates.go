@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// rates are how often strangers may do what costs the node something. A burst is ten seconds' worth.
+// rates are how often strangers may do what costs the node something. A burst is ten seconds' worth, of newcomers a fifth.
 type rates struct {
 	handshakes *buckets[source]      // connections that want to show who they are
 	newcomers  *buckets[source]      // runtimes of which nothing is known
@@ -21,7 +21,7 @@ func newRates(l Limits) *rates {
 	const burst = 10
 	return &rates{
 		handshakes: newBuckets[source](rate.Limit(l.Handshakes), burst*l.Handshakes),
-		newcomers:  newBuckets[source](rate.Every(time.Hour/time.Duration(l.Newcomers)), l.Newcomers),
+		newcomers:  newBuckets[source](rate.Every(time.Hour/time.Duration(l.Newcomers)), min(l.Newcomers, max(10, l.Newcomers/5))),
 		requests:   newBuckets[source](rate.Limit(l.AddressRequests), burst*l.AddressRequests),
 		writers:    newBuckets[message.URL](rate.Limit(l.Writes), burst*l.Writes),
 		largest:    burst * min(l.Requests, l.AddressRequests) / 2,
@@ -99,6 +99,10 @@ const rowPrice = 5
 
 // handshakePrice is what a WebSocket and the proof of a runtime cost, in the same units.
 const handshakePrice = 25
+
+// refusedPrice is what a runtime costs its address that was refused as one new one too many, so that who goes on making keys
+// is refused before the next proof is looked at.
+const refusedPrice = 250
 
 // price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, five for a
 // change, and more for a long text. Reads that find many, changes of many rows and what looks through all that a runtime
