@@ -37,7 +37,7 @@
 //	                                                      otherwise at its own addresses and at those of its data objects
 //	link       Conn.lanes             the plug-in's       16,384 doors an instance; a further one is refused. Until they are closed
 //	sdk        doors.byURL            the host's          the same
-//	p2p        handler.peers          peers'              1,024 connections, 256 of them in set-up; a further invitation is answered 429
+//	p2p        handler.peers          peers'              4,096 connections, 256 of them in set-up; a further invitation is answered 429
 //	p2p        handler.consents       peers'              one for each set-up; until the registry has answered
 //	syncher    Syncher.observers      reporters'          16,384 objects; Observe is refused with 429. Until they end or are closed
 //	syncher    Syncher.reporters      the application's   what the runtime allows, 16,384; until they are deleted
