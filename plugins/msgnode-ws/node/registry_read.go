@@ -67,9 +67,11 @@ func (found entries) answer(m message.Message, now time.Time, more bool) (messag
 			code = message.CodeOK
 		}
 	}
-	answer := m.Respond(code, value)
+	var answer message.Message
 	if more {
 		answer = m.RespondBody(message.Encode(map[string]any{"code": code, "value": value, "more": true}))
+	} else {
+		answer = m.Respond(code, value)
 	}
 	if err := answer.Check(); err != nil {
 		return message.Message{}, tooMany()

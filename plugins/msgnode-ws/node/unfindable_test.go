@@ -109,11 +109,11 @@ func TestFairAnswers(t *testing.T) {
 		crowd func(n *Node) // before bob's entry, which is the 1,000,000th
 		found bool
 	}{
-		"one runtime":                       {func(n *Node) { crowd(n, 1, 1, 1024, began) }, true},
-		"many runtimes of one address":      {func(n *Node) { crowd(n, 1, 20_000, 1, began) }, true},
-		"999 addresses":                     {func(n *Node) { crowd(n, 999, 10, 2, began) }, true},
-		"1,000 addresses that were first":   {func(n *Node) { crowd(n, 1000, 1, 2, began) }, false},
-		"100,000 addresses that came later": {func(n *Node) { crowd(n, 100_000, 1, 1, began.Add(time.Hour)) }, true},
+		"one runtime":                      {func(n *Node) { crowd(n, 1, 1, 1024, began) }, true},
+		"many runtimes of one address":     {func(n *Node) { crowd(n, 1, 20_000, 1, began) }, true},
+		"999 addresses":                    {func(n *Node) { crowd(n, 999, 10, 2, began) }, true},
+		"1,000 addresses that were first":  {func(n *Node) { crowd(n, 1000, 1, 2, began) }, false},
+		"20,000 addresses that came later": {func(n *Node) { crowd(n, 20_000, 1, 1, began.Add(time.Hour)) }, true},
 		"large entries of 200 addresses": {func(n *Node) {
 			for i := range 200 {
 				put(n, fmt.Sprintf("address%d", i), fmt.Sprintf("runtime://example.com/%d", i), i, began, big)
