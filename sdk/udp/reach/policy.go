@@ -84,8 +84,10 @@ func (p Policy) refuse(ip netip.Addr) error {
 	if ip.Zone() != "" {
 		return ErrZone
 	}
-	kind := networks.KindOf(ip)
-	switch kind {
+	if slices.Contains(p.Broadcasts, ip) { // first: the loopback network has one too
+		return ErrBroadcast
+	}
+	switch networks.KindOf(ip) {
 	case networks.KindInvalid:
 		return ErrInvalid
 	case networks.KindUnspecified:
@@ -103,12 +105,10 @@ func (p Policy) refuse(ip netip.Addr) error {
 		return ErrBroadcast
 	case networks.KindReserved:
 		return ErrReserved
-	}
-	switch {
-	case slices.Contains(p.Broadcasts, ip):
-		return ErrBroadcast
-	case kind == networks.KindPrivate && !p.Private:
-		return ErrPrivate
+	case networks.KindPrivate:
+		if !p.Private {
+			return ErrPrivate
+		}
 	}
 	return nil // KindSpecial and KindGateway too: see [networks.Kind]
 }
