@@ -22,7 +22,7 @@ func TestNameComesBackWithoutANode(t *testing.T) {
 	mutual(t, a, b)
 	again := a.register("again")
 	node.kill()
-	for range 50 {
+	for range 20 {
 		d, err := again.SendTracked(t.Context(), bob.URL(), message.Read, nil)
 		if err != nil {
 			t.Fatal(err)
