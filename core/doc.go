@@ -15,7 +15,7 @@
 //	core/trace     what the core tells about what it does
 //
 //	sdk            what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
-//	internal       tools of the house, for all of the others: logs, printable
+//	internal       tools of the house, for all of the others: logs, printable, peercred
 //	plugins        the transports and the Message Node's stub, each a process of its own
 //
 // sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd and examples import core.

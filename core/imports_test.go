@@ -34,7 +34,7 @@ var inHouse = []struct {
 // to the plug-ins with what it takes along, and what the standard library lacks. No transport is among them, nor what
 // reads configurations.
 var outside = []string{
-	"code.dny.dev/ssrf", // tables of addresses for special purposes; it connects nowhere
+	"code.dny.dev/ssrf", // in a test alone, of the table in sdk/networks
 	"github.com/fatih/color", "github.com/flynn/noise", "github.com/gofrs/flock", "github.com/golang/protobuf", "github.com/hashicorp/go-hclog",
 	"github.com/hashicorp/go-plugin", "github.com/hashicorp/yamux", "github.com/landlock-lsm/go-landlock",
 	"github.com/mattn/go-colorable", "kernel.org/pub/linux/libs/security/libcap/psx",

@@ -149,13 +149,13 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	}
 	rt.sessions = session.New(session.Options{
 		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime, IdleTimeout: c.SessionIdle,
-		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
+		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Ended: rt.ended, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
 		Connects: proof.KeyDerived, Unsigned: func(u message.URL) bool { return judge.WithoutSession(u) == nil },
 		Named: rt.named, Came: rt.came, InUse: rt.sessions.Uses,
-		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned,
+		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, GivenUp: rt.sessions.Ended,
 		Owner: judge.Name, SignEntry: rt.identity.SignEntry, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)

@@ -123,6 +123,11 @@ func (rt *Runtime) announced(ctx context.Context, remote message.URL, addresses 
 	rt.registry.Announced(ctx, remote, addresses)
 }
 
+// ended takes the addresses that a remote runtime says it has given up; see session.Options.
+func (rt *Runtime) ended(ctx context.Context, remote message.URL, addresses []message.URL) {
+	rt.registry.Ended(ctx, remote, addresses)
+}
+
 // relayedFrom is the runtime that a Message Node names as the sender of a frame, "" where this node may not speak for it.
 // A runtime is reached by the node of its own domain, and reaches this one by the node of this one's domain, as a client of
 // its: so these two may, and no other.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +19,7 @@ func admitCommand(stdout, stderr io.Writer) *cobra.Command {
 	var lasts time.Duration
 	var uses int
 	c := &cobra.Command{
-		Use: "admit", Short: "Make a token that lets a runtime use the node", Args: cobra.NoArgs,
+		Use: "admit", Short: "Make a token that lets a runtime use the node", Args: usage(cobra.NoArgs),
 		Long: `Make a token that lets a runtime use the node, where admit.members or admit.visitors is invited.
 
 The token is printed on stdout; its ID, by which admit.revoked takes it back, on stderr. It may be made while the node
@@ -38,13 +40,16 @@ stubs.msgnode-ws.token in its configuration. Another key in the key's file takes
 			return err
 		}
 		if lasts < 0 {
-			return fmt.Errorf("admit: for %v: want a time, or 0 for ever", lasts)
+			return usageError{fmt.Errorf("admit: for %v: want a time, or 0 for ever", lasts)}
 		}
 		t := node.Token{Runtime: message.URL(runtime), Uses: uses}
 		if lasts > 0 {
 			t.Expires = time.Now().Add(lasts)
 		}
 		text, made, err := node.Invite(node.Options{Domain: config.Domain, Data: config.Data, Admit: config.Admit.options()}, t)
+		if err != nil && !errors.As(err, new(*fs.PathError)) {
+			err = usageError{err} // else the key's file cannot be read or written
+		}
 		if err != nil {
 			return err
 		}

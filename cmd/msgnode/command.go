@@ -28,8 +28,11 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.Args = usage(cobra.NoArgs)
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(runCommand(stdout, stderr), configCommand(stdout), admitCommand(stdout, stderr), permissionsCommand(stdout), &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: usage(cobra.NoArgs),
 		Run: func(*cobra.Command, []string) {
 			fmt.Fprintf(stdout, "protofly-node %s (%s, %s %s/%s)\n", node.Version, node.Subprotocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
@@ -37,10 +40,20 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	return root
 }
 
+// usage has wrong arguments count as a mistake in the command.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
 func runCommand(stdout, stderr io.Writer) *cobra.Command {
 	var file, trace string
 	c := &cobra.Command{
-		Use: "run", Short: "Run the node until a signal ends it", Args: cobra.NoArgs,
+		Use: "run", Short: "Run the node until a signal ends it", Args: usage(cobra.NoArgs),
 		Long: `Run the node until a signal ends it.
 
 Configuration: defaults < --config FILE < environment (PROTOFLY_NODE_…) < flags.
@@ -63,10 +76,11 @@ Logs go to stderr.`,
 }
 
 func configCommand(stdout io.Writer) *cobra.Command {
-	root := &cobra.Command{Use: "config", Short: "Look at the configuration"}
+	root := &cobra.Command{Use: "config", Short: "Look at the configuration", Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var file string
 	sub := func(use, short string, f func(*Config) error) *cobra.Command {
-		c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
+		c := &cobra.Command{Use: use, Short: short, Args: usage(cobra.NoArgs)}
 		c.Flags().StringVar(&file, "config", "", "configuration file (YAML)")
 		addFlags(c.Flags())
 		c.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -81,7 +95,7 @@ func configCommand(stdout io.Writer) *cobra.Command {
 	root.AddCommand(
 		sub("validate", "Check the configuration", func(c *Config) error {
 			if _, err := c.options(hclog.NewNullLogger()); err != nil {
-				return err
+				return usageError{err}
 			}
 			fmt.Fprintln(stdout, "the configuration is valid")
 			return nil
@@ -102,7 +116,7 @@ func run(ctx context.Context, config *Config, trace string, stdout, stderr io.Wr
 		Level: hclog.LevelFromString(config.Log.Level)})
 	options, err := config.options(log)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	if trace != "" {
 		t, err := openTrace(trace)

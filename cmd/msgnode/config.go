@@ -139,8 +139,16 @@ func addFlags(f *pflag.FlagSet) {
 	f.Bool("insecure", false, "allow plain WebSockets beyond loopback, for a node behind a proxy that ends TLS")
 }
 
-// load reads the configuration: defaults < file < environment < flags.
+// load reads the configuration: defaults < file < environment < flags. The error is a usageError.
 func load(file string, f *pflag.FlagSet) (*Config, error) {
+	config, err := read(file, f)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return config, nil
+}
+
+func read(file string, f *pflag.FlagSet) (*Config, error) {
 	k := koanf.New(".")
 	if file != "" {
 		text, err := readFile(file)

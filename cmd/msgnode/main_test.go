@@ -225,6 +225,9 @@ func TestMistakes(t *testing.T) {
 		{"belong together", []string{"run", "--domain", "example.com", "--data", data, "--tls-cert", "x"}, ""},
 		{"no such file", []string{"run", "--config", "/nowhere/node.yaml"}, ""},
 		{"unknown command", []string{"rum"}, ""},
+		{"unknown command", []string{"config", "shwo"}, ""},
+		{"unknown command", []string{"version", "x"}, ""},
+		{"unknown flag", []string{"run", "--lisen", "x"}, ""},
 		{"want anyone, listed or invited", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("admit: {members: everybody}")}, ""},
 		{"want anyone, listed or invited", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("admit: {visitors: ''}")}, ""},
 		{"proxies: \"x\"", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("proxies: [x]")}, ""},
@@ -240,6 +243,13 @@ func TestMistakes(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), c.want) {
 			t.Errorf("%v: %v\n%s\nwant: %s", c.args, err, out, c.want)
+		}
+		code := 2 // the command or the configuration is wrong
+		if c.want == "in use" {
+			code = 1
+		}
+		if got := cmd.ProcessState.ExitCode(); got != code {
+			t.Errorf("%v: exit code %d, want %d", c.args, got, code)
 		}
 	}
 }

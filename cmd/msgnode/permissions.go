@@ -14,12 +14,12 @@ import (
 func permissionsCommand(stdout io.Writer) *cobra.Command {
 	var domain string
 	c := &cobra.Command{
-		Use: "nats-permissions", Short: "Print the least permissions of a node's user at an external NATS", Args: cobra.NoArgs,
+		Use: "nats-permissions", Short: "Print the least permissions of a node's user at an external NATS", Args: usage(cobra.NoArgs),
 		Long:    "Print the least permissions of a node's user at an external NATS, as the NATS server's configuration has them.",
 		Example: "  protofly-node nats-permissions --domain example.com",
 		RunE: func(*cobra.Command, []string) error {
 			if err := (node.Options{Domain: domain, Data: "."}).Check(); err != nil {
-				return err
+				return usageError{err}
 			}
 			publish, subscribe := node.Permissions(domain)
 			list := func(subjects []string) string { return `["` + strings.Join(subjects, "\",\n    \"") + `"]` }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/protofly/protofly/cmd/runtime/config"
+	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/safefile"
 )
 
@@ -54,7 +55,7 @@ func (c *cli) configCommand() *cobra.Command {
 }
 
 // ready looks at what a configuration needs on this machine: plug-ins that are installed and whole, folders that can
-// be written.
+// be written, a key and pins that are whole.
 func ready(l *config.Loaded) error {
 	errs := []error{installed(l)}
 	for key, dir := range map[string]string{"data": l.Data, "api.socket": filepath.Dir(l.API.Socket)} {
@@ -64,6 +65,10 @@ func ready(l *config.Loaded) error {
 	}
 	if _, err := safefile.CheckFolder(l.Data); err != nil && !errors.Is(err, os.ErrNotExist) {
 		errs = append(errs, fmt.Errorf("data: %w", err))
+	} else if trust, err := l.Trusted(); err == nil { // else it was said before
+		if err := identity.Examine(l.Data, trust); err != nil {
+			errs = append(errs, fmt.Errorf("data: %w", err))
+		}
 	}
 	if l.Trace != "" {
 		if err := writable(filepath.Dir(l.Trace)); err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/protofly/protofly/cmd/runtime/config"
 	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
@@ -174,6 +175,51 @@ func TestConfigCommands(t *testing.T) {
 	if code, _, errs = s.run("config", "validate", "--config", blocked); code != 2 || !strings.Contains(errs, "data: ") {
 		t.Fatalf("%d %s", code, errs)
 	}
+}
+
+// A configuration that validates starts: a damaged key, damaged pins, and settings of plug-ins that nobody uses are found.
+func TestValidateFindsWhatDoesNotStart(t *testing.T) {
+	s := newShell(t)
+	s.plugin("msgnode-ws", "node")
+	s.plugin("quick", "p2p")
+	base := "domain: example.com\ndata: data\nplugins: {dir: installed}\ntrust: {peers: [any], mode: pinned}\n"
+	file := s.write("c.yaml", base)
+	if err := os.Mkdir(filepath.Join(s.home, "data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	validate := func(what string, code int, words ...string) {
+		t.Helper()
+		got, out, errs := s.run("config", "validate", "--config", file)
+		if got != code {
+			t.Errorf("%s: %d, want %d: %s%s", what, got, code, out, errs)
+		}
+		for _, word := range words {
+			if !strings.Contains(errs, word) {
+				t.Errorf("%s: %q is not in %s", what, word, errs)
+			}
+		}
+	}
+	validate("nothing there yet", 0)
+	s.write("data/"+identity.KnownFile, "protofly known-names")
+	s.write("data/"+identity.KeyFile, "\x00\x00")
+	for _, name := range []string{identity.KnownFile, identity.KeyFile} {
+		if err := os.Chmod(filepath.Join(s.home, "data", name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	validate("damaged files", 2, "known names: ", "runtime key", "damaged", "remove it")
+	for name, text := range map[string]string{identity.KnownFile: "protofly known-names", identity.KeyFile: "\x00\x00"} {
+		if now, err := os.ReadFile(filepath.Join(s.home, "data", name)); err != nil || string(now) != text {
+			t.Errorf("%s was changed: %q, %v", name, now, err)
+		}
+		if err := os.Remove(filepath.Join(s.home, "data", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.write("c.yaml", base+"stubs: {quick: {a: 1}, msgnode-ws: {token: x}}\n")
+	validate("settings of plug-ins in use", 0)
+	s.write("c.yaml", base+"stubs: {quik: {a: 1}}\n")
+	validate("settings of another one", 2, "stubs.quik: no plug-in of that name is used: those are msgnode-ws, quick")
 }
 
 func TestAskARuntime(t *testing.T) {

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -190,6 +192,11 @@ func installed(l *config.Loaded) error {
 	for _, name := range l.P2P.Prefer {
 		if !slices.Contains(use, name) {
 			errs = append(errs, fmt.Errorf("p2p.prefer: %s is not one of the P2P plug-ins in use", name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.Stubs)) {
+		if l.UseAll && name != l.Plugins.Node && !slices.Contains(use, name) { // else it was said before
+			errs = append(errs, fmt.Errorf("stubs.%s: no plug-in of that name is used: those are %s", name, strings.Join(append([]string{l.Plugins.Node}, use...), ", ")))
 		}
 	}
 	return errors.Join(errs...)

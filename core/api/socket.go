@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/safefile"
-	"github.com/protofly/protofly/sdk/hyperty/peercred"
+	"github.com/protofly/protofly/internal/peercred"
 )
 
 // InUseError says that another runtime serves at the socket.

@@ -42,36 +42,53 @@ func Open(dir, domain string) (*Identity, error) {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	path := filepath.Join(dir, KeyFile)
-	text, err := safefile.Read(path, keySize, true)
+	key, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) { // else somebody was quicker: theirs stays
 			return nil, fmt.Errorf("new runtime key %s: %w", path, err)
 		}
-		text, err = safefile.Read(path, keySize, true)
+		key, err = readKey(path)
 	}
+	if err != nil {
+		return nil, err
+	}
+	if err := safefile.Renew(path, keyKind, key.payload, key.sealed); err != nil {
+		return nil, fmt.Errorf("runtime key: %w", err)
+	}
+	return New(ed25519.NewKeyFromSeed(key.seed), domain)
+}
+
+// keyText is what is in the key's file.
+type keyText struct {
+	seed    []byte
+	payload []byte // that it was read from
+	sealed  bool   // with a checksum
+}
+
+// readKey reads the key's file.
+func readKey(path string) (key keyText, err error) {
+	text, err := safefile.Read(path, keySize, true)
 	damaged := func(why error) error {
 		return fmt.Errorf("runtime key %s: %w; restore it from a backup, or remove it to get a new key and with it a new runtime URL", path, why)
 	}
 	switch {
 	case errors.Is(err, safefile.ErrExposed):
-		return nil, fmt.Errorf("runtime key: %w; else remove it to get a new key", err)
+		return key, fmt.Errorf("runtime key: %w; else remove it to get a new key", err)
 	case errors.Is(err, safefile.ErrDamaged):
-		return nil, damaged(err)
+		return key, damaged(err)
 	case err != nil:
-		return nil, fmt.Errorf("runtime key: %w", err)
+		return key, fmt.Errorf("runtime key: %w", err)
 	}
-	payload, sealed, err := safefile.Unseal(keyKind, text)
+	key.payload, key.sealed, err = safefile.Unseal(keyKind, text)
 	if err != nil {
-		return nil, damaged(err)
+		return key, damaged(err)
 	}
-	block, _ := pem.Decode(payload)
+	block, _ := pem.Decode(key.payload)
 	if block == nil || block.Type != pemType || len(block.Bytes) != ed25519.SeedSize {
-		return nil, damaged(fmt.Errorf("%w: it holds no key", safefile.ErrDamaged))
+		return key, damaged(fmt.Errorf("%w: it holds no key", safefile.ErrDamaged))
 	}
-	if err := safefile.Renew(path, keyKind, payload, sealed); err != nil {
-		return nil, fmt.Errorf("runtime key: %w", err)
-	}
-	return New(ed25519.NewKeyFromSeed(block.Bytes), domain)
+	key.seed = block.Bytes
+	return key, nil
 }
 
 // create writes a new key to path; where somebody else was quicker the error is [fs.ErrExist].

@@ -108,19 +108,29 @@ type Judge struct {
 	found map[message.URL]message.URL // … that they were found at first: what is in the file; replaced, never changed
 }
 
+func newJudge(t Trust, dir string) *Judge {
+	return &Judge{trust: t, file: filepath.Join(dir, KnownFile), peers: map[message.URL]bool{}, known: map[message.URL]message.URL{}, found: map[message.URL]message.URL{}}
+}
+
 // Judge reads what is known from the data folder dir.
 func (t Trust) Judge(dir string) (*Judge, error) {
 	if err := t.Check(); err != nil {
 		return nil, fmt.Errorf("trust: %w", err)
 	}
-	j := &Judge{trust: t, file: filepath.Join(dir, KnownFile), peers: map[message.URL]bool{}, known: map[message.URL]message.URL{}, found: map[message.URL]message.URL{}}
+	j := newJudge(t, dir)
 	for _, p := range t.Peers {
 		j.peers[p.Canonical()] = true
 	}
 	j.without = t.WithoutSessions.lists()
 	if t.Mode == Pinned {
-		if err := j.read(); err != nil {
+		known, err := j.read()
+		if err != nil {
 			return nil, err
+		}
+		if known.there {
+			if err := safefile.Renew(j.file, knownKind, known.payload, known.sealed); err != nil {
+				return nil, fmt.Errorf("known names: %w", err)
+			}
 		}
 		maps.Copy(j.known, j.found)
 	}
@@ -130,24 +140,31 @@ func (t Trust) Judge(dir string) (*Judge, error) {
 	return j, nil
 }
 
+// knownText is what is in the file of known names.
+type knownText struct {
+	there   bool
+	payload []byte
+	sealed  bool // with a checksum
+}
+
 // read reads what was found first. A file that is not as it was written is an error: an empty one would let everybody
-// take every name anew.
-func (j *Judge) read() error {
+// take every name anew. It writes nothing.
+func (j *Judge) read() (known knownText, err error) {
 	text, err := safefile.Read(j.file, maxKnownFile, false)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return known, nil
 	case errors.Is(err, safefile.ErrDamaged):
-		return j.damaged(err)
+		return known, j.damaged(err)
 	case err != nil:
-		return fmt.Errorf("known names: %w", err)
+		return known, fmt.Errorf("known names: %w", err)
 	}
 	payload, sealed, err := safefile.Unseal(knownKind, text)
 	if err == nil && !sealed {
 		payload, err = wholeLines(payload)
 	}
 	if err != nil {
-		return j.damaged(err)
+		return known, j.damaged(err)
 	}
 	lines := bufio.NewScanner(bytes.NewReader(payload))
 	for n := 1; lines.Scan(); n++ {
@@ -156,19 +173,16 @@ func (j *Judge) read() error {
 		}
 		name, runtime, ok := strings.Cut(lines.Text(), " ")
 		if !ok || (Trust{Pins: map[message.URL]message.URL{message.URL(name): message.URL(runtime)}}).Check() != nil {
-			return fmt.Errorf("known names: %s:%d: want a hyperty's address and a runtime's; correct the line or remove it to forget that name, and remove the first line, which has the checksum", j.file, n)
+			return known, fmt.Errorf("known names: %s:%d: want a hyperty's address and a runtime's; correct the line or remove it to forget that name, and remove the first line, which has the checksum", j.file, n)
 		}
 		if key := message.URL(name).Canonical(); j.found[key] == "" { // the first counts
 			j.found[key] = message.URL(runtime).Canonical()
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return j.damaged(err)
+		return known, j.damaged(err)
 	}
-	if err := safefile.Renew(j.file, knownKind, payload, sealed); err != nil {
-		return fmt.Errorf("known names: %w", err)
-	}
-	return nil
+	return knownText{true, payload, sealed}, nil
 }
 
 func (j *Judge) damaged(why error) error {

@@ -89,6 +89,9 @@
 // pinned names it takes none that the Domain Registry has not introduced. Look-ups that only a claim is the reason for
 // reach Message Nodes that nobody here uses at two a second, and half of [Options].MaxNodes is kept for own messages.
 //
+// What a runtime has given up it says inside the session as well, see [Registry.Ended]: nobody sends there any more, and others
+// may claim it. For two minutes it counts as announced for messages that have waited here, or overtake the list.
+//
 // A runtime that has no connection announces the addresses that it posts from in its session, see [Registry.Announced]: so
 // its first message from there is not refused because a Message Node is away, and with a live connection it is not held up
 // by a look-up either. That claim is worth less than a listed one: without a live connection the runtime may post under the

@@ -208,10 +208,11 @@ func (r *Registry) list(rem *remote, key message.URL) bool {
 	return true
 }
 
-// unlist runs in the loop.
+// unlist forgets an address that rem has given up. It runs in the loop.
 func (r *Registry) unlist(rem *remote, key message.URL) {
 	delete(rem.follow.listed, key)
 	if a, ok := r.addresses.get(key); ok && a.remote == rem {
+		r.givenUp.add(key, rem.url, time.Now())
 		r.forget(key)
 	}
 }

@@ -97,7 +97,10 @@ type Options struct {
 	Came func(remote message.URL) (stub message.URL, ok bool)
 	// InUse says whether anything has gone over a Message Node's stub within a time. Without it only what the Registry
 	// has seen counts.
-	InUse     func(stub message.URL, within time.Duration) bool
+	InUse func(stub message.URL, within time.Duration) bool
+	// GivenUp is told of addresses of this runtime that have been given up, when nothing is posted from there any more. It
+	// must not wait. It may be nil.
+	GivenUp   func(address message.URL)
 	NoChanges bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
 	Log       hclog.Logger
 	Trace     *trace.Hub

@@ -252,6 +252,9 @@ func (r *Registry) unregister(ctx context.Context, url message.URL) error {
 	if l == nil {
 		return r.refuse(message.CodeNotFound, "%s is not registered in this runtime", url)
 	}
+	if r.opts.GivenUp != nil {
+		r.opts.GivenUp(l.url)
+	}
 	err := r.farewell(ctx, l)
 	if errors.Is(err, errNodeAway) {
 		r.attendance.owe(l, true)

@@ -32,6 +32,7 @@ type Registry struct {
 	stubs     *table[*stub]            // of this runtime
 	leaving   *table[*stub]            // stubs that were dropped and have not ended yet
 	nodes     atomic.Pointer[nodeWays] // Message Node stubs by domain
+	givenUp   givenUp                  // see ended.go
 	endings   atomic.Uint64            // how often an address has moved or was forgotten, or one of this runtime has gone: see Standing
 
 	// The loop's own.

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -13,7 +14,8 @@ import (
 // on /registry/changes (inside the session with it, so the list is its own word), and those that it has signed an entry
 // for at their Domain Registry, which is asked about the others. It also decides about an address that another runtime
 // has only claimed, about one that the runtime has only announced and has no direct connection for (unless the Message Node
-// is away), and about one that may have moved. Connection objects are in no Domain Registry, nor are data objects that are
+// is away), and about one that may have moved. What the runtime has given up lately counts as announced: messages from there may
+// have waited here. Connection objects are in no Domain Registry, nor are data objects that are
 // private: those belong to the first runtime that uses them. The error is a *message.ResponseError, or ctx's.
 func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) error {
 	remoteURL = remoteURL.Canonical()
@@ -31,6 +33,12 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	its := known && a.remote.url == remoteURL
 	if its && (a.leads() || r.nodeAway(ctx, key.NodeDomain())) {
 		return nil
+	}
+	if !known && !r.isLocal(from) && r.givenUp.of(key, remoteURL, time.Now()) {
+		if rem, ok := r.remotes.get(remoteURL); ok && rem.way.Load().direct.Door != "" || r.nodeAway(ctx, key.NodeDomain()) {
+			return nil
+		}
+		its = true
 	}
 	switch {
 	case r.isLocal(from):

@@ -18,6 +18,7 @@ import (
 type hearing struct {
 	mu      sync.Mutex
 	known   map[message.URL]int
+	gone    map[message.URL]int
 	strange []message.URL // of messages that came before
 }
 
@@ -142,7 +143,7 @@ func TestNothingIsAnnounced(t *testing.T) {
 func TestAnnouncementsAreBounded(t *testing.T) {
 	s := &session{o: &Options{Announced: func(context.Context, message.URL, []message.URL) {}}}
 	for n := range 100 * maxUntaken {
-		s.announcedBy(announcementOf(message.URL(fmt.Sprintf("hyperty://a.example/%d", n))))
+		s.announcedBy(claim{address: message.URL(fmt.Sprintf("hyperty://a.example/%d", n))}.record())
 	}
 	if n := len(s.announced.coming); n != maxUntaken {
 		t.Errorf("%d are kept", n)
@@ -157,20 +158,75 @@ func TestAnnouncementsAreBounded(t *testing.T) {
 
 // FuzzAnnouncement: a record is an announcement of exactly one address, or none.
 func FuzzAnnouncement(f *testing.F) {
-	f.Add(announcementOf("hyperty://a.example/x"))
+	f.Add(claim{address: "hyperty://a.example/x"}.record())
+	f.Add(claim{"hyperty://a.example/x", true}.record())
 	f.Add([]byte{recordAnnounce, 0})
 	f.Add(binary.AppendUvarint([]byte{recordAnnounce}, 1<<40))
-	f.Add(announcementOf(message.URL("hyperty://a.example/" + strings.Repeat("x", message.MaxURL))))
+	f.Add(claim{address: message.URL("hyperty://a.example/" + strings.Repeat("x", message.MaxURL))}.record())
 	f.Fuzz(func(t *testing.T, record []byte) {
-		address, ok := parseAnnouncement(record)
+		c, ok := parseClaim(record)
 		if !ok {
 			return
 		}
-		if _, err := message.ParseURL(string(address)); err != nil || len(address) > message.MaxURL {
-			t.Errorf("%q is announced: %v", address, err)
+		if _, err := message.ParseURL(string(c.address)); err != nil || len(c.address) > message.MaxURL {
+			t.Errorf("%q is announced: %v", c.address, err)
 		}
-		if again, ok := parseAnnouncement(announcementOf(address)); !ok || again != address {
-			t.Errorf("%q becomes %q", address, again)
+		if again, ok := parseClaim(c.record()); !ok || again != c {
+			t.Errorf("%v becomes %v", c, again)
 		}
+	})
+}
+
+// ended notes what the other side has given up.
+func (h *hearing) ended(_ context.Context, _ message.URL, addresses []message.URL) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, u := range addresses {
+		h.gone[u]++
+	}
+}
+
+// An address that is given up is taken back once, in the session's order, also where it was announced on another path; what is
+// posted from there afterwards has it announced again. Nobody is told who was not told of it.
+func TestEndedIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &hearing{known: map[message.URL]int{}, gone: map[message.URL]int{}}
+		p := newPair(t, Options{Announced: h.announced, Ended: h.ended, Deliver: taking(h.deliver)}, nil)
+		const x, y message.URL = "hyperty://a.example/x", "hyperty://a.example/y"
+		n := uint64(0)
+		post := func(path Path) {
+			t.Helper()
+			n++
+			p.post(t, path, n, n)
+		}
+		want := func(announced, ended int, why string) {
+			t.Helper()
+			time.Sleep(time.Second)
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.known[x] != announced || h.gone[x] != ended || h.gone[y] != 0 || len(h.strange) > 0 {
+				t.Errorf("%s: announced %d times, ended %d times, want %d and %d; strange %v, %v", why, h.known[x], h.gone[x], announced, ended, h.strange, h.gone)
+			}
+		}
+		end := func() { p.a.Ended(x.Join("part")); p.a.Ended(y) }
+		end()
+		post(relay)
+		want(1, 0, "at first")
+		end()
+		end()
+		want(1, 1, "given up")
+		post(relay)
+		want(2, 1, "it is back")
+		p.a.UsePath(bob, direct)
+		end()
+		want(2, 2, "given up after the path has changed")
+		post(direct)
+		want(3, 2, "back on the other path")
+		time.Sleep(2 * lately)
+		end()
+		want(3, 2, "to a peer that has said nothing for long")
+		post(direct)
+		want(4, 2, "announced all the same")
+		p.close(t)
 	})
 }

@@ -50,6 +50,9 @@ type Options struct {
 	// Announced is told which addresses the runtime remote says are its own, before the messages from there that follow
 	// are delivered; it must not wait for listeners. With it this side announces its own addresses as well.
 	Announced func(ctx context.Context, remote message.URL, addresses []message.URL)
+	// Ended is told which of them the runtime has given up. Messages from there that came before may still wait for their
+	// listeners.
+	Ended func(ctx context.Context, remote message.URL, addresses []message.URL)
 	// Refuse is told that nobody will take m, a message of remote that Deliver has accepted: m's sender is to be told
 	// why. It must not wait.
 	Refuse func(remote message.URL, m message.Message, why error)

@@ -236,6 +236,8 @@ func (s *session) accept(a *arrival, now time.Duration) {
 	if messages := e.count - e.records; messages > 0 {
 		cost = costOf(uint64(e.size), messages)
 		s.putIn(p, int(messages), cost)
+	} else if p.announced && s.announced.ending() { // which waits for no message
+		s.putIn(p, 0, 0)
 	}
 	s.unackedIn++
 	s.bytesIn += cost

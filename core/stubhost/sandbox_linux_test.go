@@ -12,8 +12,8 @@ import (
 
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/internal/peercred"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/hyperty/peercred"
 )
 
 // confined skips where the kernel confines nobody.

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-
-	"code.dny.dev/ssrf"
 )
 
 // The words for networks in a list; everything else in it is a prefix, as 10.1.0.0/16, or one address.
@@ -37,7 +35,6 @@ type Allowed struct {
 var (
 	private  = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("fc00::/7")}
 	loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-	internet = ssrf.New(ssrf.WithAnyPort())
 )
 
 // Parse reads a list of networks.
@@ -98,9 +95,6 @@ func (a Allowed) String() string {
 // Loopback tells whether this machine itself is allowed, by its usual address.
 func (a Allowed) Loopback() bool { return a.Check(netip.AddrFrom4([4]byte{127, 0, 0, 1})) == nil }
 
-// translated is the addresses behind which a network has the IPv4 address that is in their last four bytes (NAT64).
-var translated = ssrf.IPv6NAT64Prefix
-
 // Check says whether the address is in one of the networks. The error wraps [ErrRefused].
 func (a Allowed) Check(ip netip.Addr) error {
 	ip = ip.Unmap().WithZone("")
@@ -110,16 +104,15 @@ func (a Allowed) Check(ip netip.Addr) error {
 		}
 	}
 	inner := ip
-	if translated.Contains(ip) { // what counts is the address that it stands for
-		b := ip.As16()
-		inner = netip.AddrFrom4([4]byte(b[12:]))
+	if nat64.Contains(ip) { // what counts is the address that it stands for
+		inner = Embedded(ip)[0]
 		for _, p := range a.prefixes {
 			if p.Contains(inner) {
 				return nil
 			}
 		}
 	}
-	if !a.public || !inner.IsValid() || internet.SafeAddr(inner) != nil {
+	if !a.public || KindOf(inner) != KindInternet {
 		return fmt.Errorf("%w: %s is in none of the networks that may be connected to (%s)", ErrRefused, ip, a)
 	}
 	return nil

@@ -40,5 +40,5 @@
 // # Limits
 //
 // Those of package object, and: 256 changes or 1 MiB of their values wait for an [Observer.Next]; 64 invitations are
-// handled at the same time; 4,096 observers may be invited to one object.
+// handled at the same time; 4,096 observers may be invited to one object, and a component observes 16,384.
 package syncher

@@ -15,17 +15,14 @@ import (
 
 // Invite invites observers to the object (specification, "Invite") and waits for their answers: "received", not yet
 // "will observe". The error is a *message.ResponseError where one refuses or does not answer; the others are invited
-// all the same.
+// all the same. At most 4,096 are invited to one object: with more, nobody of the list is.
 func (r *Reporter) Invite(ctx context.Context, observers ...message.URL) error {
 	r.mu.Lock()
 	meta := r.meta
-	for _, o := range observers {
-		r.invited[o.Canonical()] = struct{}{}
-	}
-	n := len(r.invited)
+	err := r.enter(observers)
 	r.mu.Unlock()
-	if n > maxInvited {
-		return fmt.Errorf("invite to %s: %d observers, at most %d are allowed", r.url, n, maxInvited)
+	if err != nil {
+		return err
 	}
 	const atOnce = 16
 	failed := make([]error, len(observers))
@@ -45,6 +42,26 @@ func (r *Reporter) Invite(ctx context.Context, observers ...message.URL) error {
 	}
 	all.Wait()
 	return errors.Join(failed...)
+}
+
+// enter notes who is invited: all of the list, or nobody. r.mu is held.
+func (r *Reporter) enter(observers []message.URL) error {
+	var fresh []message.URL
+	for _, o := range observers {
+		o = o.Canonical()
+		if _, known := r.invited[o]; known {
+			continue
+		}
+		if len(r.invited) >= maxInvited {
+			for _, o := range fresh {
+				delete(r.invited, o)
+			}
+			return fmt.Errorf("invite to %s: more than %d observers would be invited in all, no more are allowed", r.url, maxInvited)
+		}
+		r.invited[o] = struct{}{}
+		fresh = append(fresh, o)
+	}
+	return nil
 }
 
 // Invitation is what an observer is told of an object before it subscribes.

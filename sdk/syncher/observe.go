@@ -61,7 +61,8 @@ func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, erro
 	o := &Observer{s: s, url: url, joining: true, wake: make(chan struct{}, 1)}
 	s.mu.Lock()
 	_, twice := s.observers[url.Canonical()]
-	if !twice && !s.closed {
+	full := len(s.observers) >= maxObserved
+	if !twice && !full && !s.closed {
 		s.observers[url.Canonical()] = o
 	}
 	closed := s.closed
@@ -71,6 +72,10 @@ func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, erro
 	}
 	if twice {
 		return nil, &message.ResponseError{Code: message.CodeConflict, Description: "it is observed already", From: url}
+	}
+	if full {
+		return nil, &message.ResponseError{Code: message.CodeTooMany, From: url,
+			Description: fmt.Sprintf("%s observes %d objects, no more are allowed: end some with Close", s.owner, maxObserved)}
 	}
 	if err := o.join(ctx); err != nil {
 		o.leave()

@@ -14,6 +14,7 @@ import (
 const (
 	maxInvitations = 64      // handled at the same time
 	maxInvited     = 4096    // observers of one object
+	maxObserved    = 1 << 14 // objects that one component observes: what a runtime allows it
 	maxChanges     = 256     // that wait for Next, or for the answer to a subscribe
 	maxChangeBytes = 1 << 20 // the same, of their values
 	maxRefusals    = 5       // answers 404 to a subscribe that renews one, before the object counts as gone: its reporter may still be coming back

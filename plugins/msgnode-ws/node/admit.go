@@ -104,7 +104,7 @@ func (n *Node) admit(ctx context.Context, runtime message.URL, token string) (gu
 	}
 	switch {
 	case slices.Contains(a.Revoked, string(runtime)):
-		return guest{}, a.refuse(who, "revoked", "%s is revoked; ask the operator of %s", runtime, a.domain)
+		return guest{}, a.refuse(who, revoked, "%s is revoked; ask the operator of %s", runtime, a.domain)
 	case slices.Contains(a.Runtimes, runtime):
 		return guest{}, nil
 	case !closed(mode) && who == "visitors" && closed(a.Members):
@@ -125,19 +125,26 @@ func (n *Node) admit(ctx context.Context, runtime message.URL, token string) (gu
 // admitLegacy decides it for a runtime of the reference's dialects, which has proved nothing: a list says nothing of it.
 func (n *Node) admitLegacy(ctx context.Context, runtime message.URL, token string) (guest, *refusal) {
 	a := &n.admission
-	mode := a.Members
+	who, mode := "members", a.Members
 	if !strings.EqualFold(runtime.NodeDomain(), a.domain) {
-		mode = a.Visitors
+		who, mode = "visitors", a.Visitors
 	}
 	if mode == Listed {
-		return guest{}, a.refuse("reference dialects", Listed, "a runtime that proves no key cannot be on a list; it needs the dialect protofly.v1")
+		return guest{}, a.refuse(who, Listed, "a runtime that proves no key cannot be on a list; it needs the dialect protofly.v1")
 	}
 	return n.admit(ctx, runtime, token)
 }
 
-// refuse is the refusal that says which rule refused.
+// revoked is the rule of [Admit.Revoked].
+const revoked = "revoked"
+
+// refuse is the refusal that says which rule refused, by the key of the node's configuration that has it.
 func (a *admission) refuse(who, rule, format string, args ...any) *refusal {
-	return refuse(message.CodeForbidden, "not admitted ("+who+": "+rule+"): "+format, args...)
+	key := "admit." + who + ": " + rule
+	if rule == revoked {
+		key = "admit.revoked"
+	}
+	return refuse(message.CodeForbidden, "not admitted ("+key+"): "+format, args...)
 }
 
 // redemption is which runtimes a token has been used by, where it is for a number of them.
@@ -161,7 +168,7 @@ func (n *Node) redeem(ctx context.Context, who string, runtime message.URL, text
 	case err != nil:
 		return a.refuse(who, Invited, "the token: %v; ask the operator of %s for another one", err, a.domain)
 	case slices.Contains(a.Revoked, t.ID):
-		return a.refuse(who, "revoked", "the token %s is revoked; ask the operator of %s for another one", t.ID, a.domain)
+		return a.refuse(who, revoked, "the token %s is revoked; ask the operator of %s for another one", t.ID, a.domain)
 	case t.Runtime != "" && t.Runtime != runtime:
 		return a.refuse(who, Invited, "the token is for %s, not for %s", t.Runtime, runtime)
 	case t.Runtime != "" || t.Uses == 0:

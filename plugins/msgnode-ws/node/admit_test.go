@@ -46,11 +46,11 @@ func TestAdmitListed(t *testing.T) {
 	n := start(t, Options{Legacy: true, Admit: Admit{Members: Listed, Visitors: Listed, Runtimes: []message.URL{alice, bob}, Revoked: []string{string(bob)}}})
 	n.join(t, 1).sync()
 	_, refused := n.tryJoin(t, domain, 2, "")
-	refusedBy(t, refused, "members: revoked", string(bob))
+	refusedBy(t, refused, "not admitted (admit.revoked): ", string(bob))
 	_, refused = n.tryJoin(t, domain, 3, "")
-	refusedBy(t, refused, "members: listed", "admit.runtimes")
+	refusedBy(t, refused, "not admitted (admit.members: listed): ", "admit.runtimes")
 	_, refused = n.tryJoin(t, "other.org", 1, "")
-	refusedBy(t, refused, "visitors: listed")
+	refusedBy(t, refused, "not admitted (admit.visitors: listed): ")
 	r, err := http.Get("http://" + n.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r1")
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestAdmitInvited(t *testing.T) {
 	soon := time.Now().Add(time.Hour)
 	named := invite(Token{Runtime: alice, Expires: soon})
 	_, refused := n.tryJoin(t, domain, 2, named)
-	refusedBy(t, refused, "members: invited", "the token is for "+string(alice))
+	refusedBy(t, refused, "not admitted (admit.members: invited): ", "the token is for "+string(alice))
 	for range 2 {
 		if _, refused = n.tryJoin(t, domain, 1, named); refused != nil {
 			t.Fatal(refused)
@@ -101,7 +101,7 @@ func TestAdmitInvited(t *testing.T) {
 		}
 	}
 	_, refused = n.tryJoin(t, domain, 5, "")
-	refusedBy(t, refused, "members: invited", "protofly-node admit", "stubs.msgnode-ws.token")
+	refusedBy(t, refused, "not admitted (admit.members: invited): ", "protofly-node admit", "stubs.msgnode-ws.token")
 	_, refused = n.tryJoin(t, domain, 5, invite(Token{Expires: time.Now().Add(-time.Minute)}))
 	refusedBy(t, refused, "expired at")
 	_, refused = n.tryJoin(t, domain, 5, invite(Token{ID: "gone"}))

@@ -9,7 +9,9 @@ import (
 )
 
 // buckets are token buckets, one for each key. There are at most max of them: the one that was not used for longest makes
-// room. Whoever gets a bucket anew starts with a full one, so being forgotten harms nobody.
+// room. Whoever gets a bucket anew starts with a full one, so being forgotten harms nobody. (The allowances of core/session
+// never forget a bucket that is not full again, and have what is over their number share one: there a fresh bucket would be a
+// way round the limit.)
 type buckets[K comparable] struct {
 	per   rate.Limit
 	burst int

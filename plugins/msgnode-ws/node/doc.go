@@ -17,6 +17,8 @@
 //     blocking. So what one sender published reaches one receiver in order, whatever addresses it was for.
 //   - A destination that nobody wants is answered by NATS itself ("no responders"), and the node makes a 404 response or
 //     an Unreachable frame of it (asked.go).
+//   - Who looks for a user or a name gets a bounded answer, chosen fairly among all who entered something for it
+//     (shelves.go): nobody keeps others from being found.
 //   - State is a [table]: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
 //     (the embedded server syncs every write), so what was acknowledged survives a kill and a power cut.
 //
@@ -50,7 +52,7 @@
 //   - the buckets of rates: 16,384 each; the least recently used one makes room.
 //   - Node.conns, runtimes, byID: Limits.Connections and Limits.Unproven.
 //   - Node.missing: runtimes that have something in the state; an hour.
-//   - the copies of the tables, their indexes and weights: Limits.State and Limits.Rows, and for each runtime and address.
+//   - the copies of the tables, their indexes, shelves and weights: Limits.State and Limits.Rows, and for each runtime and address.
 //   - interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
 //   - peers: 4,096 and 4 MiB a connection, then it starts anew; asked: a ring of 512; both count for Limits.Memory.
 //   - admission.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.

@@ -83,7 +83,7 @@ type Limits struct {
 	Registrations   int   // Domain Registry entries of one runtime; then 429
 	Entry           int   // bytes of a Domain Registry entry; then 413
 	Writes          int   // writes to the state by one runtime in a second, and 10 times that at once; then 429
-	Results         int   // entries in an answer of the Domain Registry; then 413
+	Results         int   // entries in an answer of the Domain Registry; then it chooses fairly among them
 	RuntimeState    int64 // bytes of all that the state has of one runtime; then 429
 	AddressState    int64 // bytes of all that came from one address; then 429
 	State           int64 // bytes of the whole state; then what makes it larger is answered 500

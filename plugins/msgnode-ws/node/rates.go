@@ -69,29 +69,14 @@ func tryAgain(wait time.Duration, format string, args ...any) *refusal {
 	return r
 }
 
-// What a read may look through, however few of the entries it wants.
-const (
-	maxCandidates     = 10                  // times Limits.Results, entries
-	maxCandidateBytes = 16 << 20            // of their JSON
-	maxAnswerBytes    = 2 * message.MaxBody // of the JSON of entries that all are wanted; an answer is about as long
-)
-
-// afford is called before a read looks through the entries with a term: it refuses what cannot be answered, or costs more
-// than the connection may spend now. all says that every one of them is wanted.
+// afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
+// spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
 func (n *Node) afford(c *conn, term string, all bool) *refusal {
-	count, bytes, results := n.registrations.count(term), n.registrations.weighs(term), n.opts.Limits.Results
-	switch {
-	case all && count > results:
-		return refuse(message.CodeTooLarge, "Domain Registry: more than %d entries; ask with narrower criteria", results)
-	case all && bytes > maxAnswerBytes:
-		return refuse(message.CodeTooLarge, "Domain Registry: the answer is too large; ask with narrower criteria")
-	case count > maxCandidates*results, bytes > maxCandidateBytes:
-		return refuse(message.CodeTooLarge, "Domain Registry: %d entries are too many to look through; ask for a user, a name or an address", count)
-	}
+	count, bytes, results := n.registrations.count(term), int(n.registrations.weighs(term)), n.opts.Limits.Results
 	if all {
-		return n.charge(c, count/16+int(bytes/1024)) // all of it is encoded
+		return n.charge(c, min(count, 2*results)/16+min(bytes, message.MaxBody)/1024) // all of it is encoded
 	}
-	return n.charge(c, count/16+int(bytes/4096)) // lists in it are looked at
+	return n.charge(c, min(count, maxLooked*results)/16+min(bytes, 2*maxCompared)/4096) // lists in it are looked at
 }
 
 // rowPrice is what each row costs that a request writes: of what takes longest, the disk, a cheap one.

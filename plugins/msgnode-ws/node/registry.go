@@ -21,6 +21,7 @@ type registration struct {
 	Modified time.Time                  `json:"modified"`
 	Fields   map[string]json.RawMessage `json:"fields"`           // the rest, as it was given
 	Source   string                     `json:"source,omitempty"` // whom it is counted by: see sourceTerm
+	Since    time.Time                  `json:"since,omitzero"`   // when the owner first had it; zero: Started
 }
 
 const (
@@ -48,6 +49,14 @@ func (r *registration) terms() []string {
 		terms = append(terms, "name:"+name)
 	}
 	return withSource(terms, r.Source)
+}
+
+// since is when the owner first had the entry, whatever it has put into it since then.
+func (r *registration) since() int64 {
+	if r.Since.IsZero() {
+		return r.Started.UnixNano()
+	}
+	return r.Since.UnixNano()
 }
 
 // checkTerms bounds what an entry can be found by: the node keeps that in several forms.
@@ -80,11 +89,22 @@ func (r *registration) field(name string) string {
 	return s
 }
 
-// size is about how many bytes the entry has in an answer; not less than that without what names are escaped to.
+// size is how many bytes the entry has in an answer, or a few more. What values are escaped to is in them already.
 func (r *registration) size() int {
-	size := 2*len(r.URL) + 150
+	size := 2*escaped(string(r.URL)) + 200
 	for name, value := range r.Fields {
-		size += len(name) + len(value) + 4
+		size += escaped(name) + len(value) + 4
+	}
+	return size
+}
+
+// escaped is how long a text is in JSON at most.
+func escaped(text string) int {
+	size := len(text)
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, c) >= 0 {
+			size += 5
+		}
 	}
 	return size
 }
@@ -174,6 +194,9 @@ func (n *Node) register(c *conn, m message.Message) (message.Message, *refusal) 
 		}
 		if old != nil {
 			before = old.status(e.Modified)
+			if old.Owner == e.Owner {
+				e.Since = time.Unix(0, old.since()).UTC()
+			}
 		}
 		return e, nil
 	})

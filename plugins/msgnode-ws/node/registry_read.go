@@ -45,21 +45,34 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 	if r := n.afford(c, term, body.Criteria.all(term)); r != nil {
 		return message.Message{}, r
 	}
-	found, r := n.entries(term, &body.Criteria)
-	if r != nil {
-		return message.Message{}, r
+	found, more := n.entries(term, &body.Criteria)
+	if len(found) == 0 && more {
+		return message.Message{}, tooMany()
 	}
 	if len(found) == 0 {
 		return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: nothing is registered for %.200q", body.Resource+body.Criteria.Scheme)
 	}
-	entries, code := make(map[message.URL]any, len(found)), message.CodeTimeout
+	return found.answer(m, now, more)
+}
+
+// entries are entries of the Domain Registry.
+type entries []*registration
+
+// answer is the answer to a read that found them; more says that there may be others.
+func (found entries) answer(m message.Message, now time.Time, more bool) (message.Message, *refusal) {
+	value, code := make(map[message.URL]any, len(found)), message.CodeTimeout
 	for _, r := range found {
-		entries[r.URL] = r.entry(now)
+		value[r.URL] = r.entry(now)
 		if r.status(now) != disconnected {
 			code = message.CodeOK
 		}
 	}
-	answer := m.Respond(code, entries)
+	var answer message.Message
+	if more {
+		answer = m.RespondBody(message.Encode(map[string]any{"code": code, "value": value, "more": true}))
+	} else {
+		answer = m.Respond(code, value)
+	}
 	if err := answer.Check(); err != nil {
 		return message.Message{}, tooMany()
 	}
@@ -73,42 +86,71 @@ func (c *criteria) all(term string) bool {
 
 const (
 	// maxLooked is how many entries one read looks at for each that it may return, and maxCompared how many bytes of
-	// resources and data schemes it reads: what asks for more is refused and not computed.
+	// resources and data schemes it reads. What is behind that is not found.
 	maxLooked   = 20
 	maxCompared = 2 << 20
+	// maxAnswer is how many bytes the entries of an answer have, and ordinary how many one has that is not put behind those
+	// of others: so large ones keep nobody out.
+	maxAnswer = message.MaxBody - 256
+	ordinary  = 4 << 10
 )
 
 func tooMany() *refusal {
 	return refuse(message.CodeTooLarge, "Domain Registry: too many entries for one answer; ask with narrower criteria")
 }
 
-// entries are the entries with a term that match. It stops as soon as they are too many, or their answer too large.
-func (n *Node) entries(term string, wanted *criteria) ([]*registration, *refusal) {
+// entries are the entries with a term that match. Where they are too many for one answer, or too large, they are chosen
+// in the order of [shelves.pick], in each round the large ones last; more says that others have been left out.
+func (n *Node) entries(term string, wanted *criteria) (found entries, more bool) {
 	limit := maxLooked * n.opts.Limits.Results
-	all := n.registrations.some(term, limit+1)
-	if len(all) > limit {
-		return nil, tooMany()
+	if wanted.all(term) {
+		limit = 2 * n.opts.Limits.Results
 	}
-	var found []*registration
+	list := n.registrations.pick(term, limit+1)
+	if len(list) > limit {
+		list, more = list[:limit], true
+	}
 	compared, size := 0, 0
-	for _, e := range all {
+	for _, c := range largeLast(list) {
+		e := c.value
 		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !n.valid(e) {
 			continue
 		}
 		if len(wanted.Resources)+len(wanted.DataSchemes) > 0 {
 			if compared += len(e.Fields["resources"]) + len(e.Fields["dataSchemes"]); compared > maxCompared {
-				return nil, tooMany()
+				return found, true
 			}
 			if !wanted.match(e) {
 				continue
 			}
 		}
-		if size += e.size(); size > message.MaxBody || len(found) >= n.opts.Limits.Results {
-			return nil, tooMany()
+		if len(found) == n.opts.Limits.Results {
+			return found, true
 		}
-		found = append(found, e)
+		if size+c.size <= maxAnswer {
+			found, size = append(found, e), size+c.size
+		} else {
+			more = true
+		}
 	}
-	return found, nil
+	return found, more
+}
+
+// largeLast puts the large entries of each round behind the others of the same round.
+func largeLast(list []candidate) []candidate {
+	out := make([]candidate, 0, len(list))
+	var large []candidate
+	for i, e := range list {
+		if e.size > ordinary {
+			large = append(large, e)
+		} else {
+			out = append(out, e)
+		}
+		if i+1 == len(list) || list[i+1].round != e.round {
+			out, large = append(out, large...), large[:0]
+		}
+	}
+	return out
 }
 
 // match tells whether r has all that is asked for.

@@ -89,7 +89,11 @@ func sizeOf(value any, bytes int) int {
 
 // varies is how long the entry's status and times are.
 func (r *registration) varies() int {
-	return len(r.Status) + len(strconv.Itoa(r.Expires)) + len(r.Started.Format(time.RFC3339Nano)) + len(r.Modified.Format(time.RFC3339Nano))
+	size := len(r.Status) + len(strconv.Itoa(r.Expires)) + len(r.Started.Format(time.RFC3339Nano)) + len(r.Modified.Format(time.RFC3339Nano))
+	if !r.Since.IsZero() {
+		size += len(`,"since":""`) + len(r.Since.Format(time.RFC3339Nano))
+	}
+	return size
 }
 
 // note is a row that the node writes by itself about what it has let in before: it counts, and is not refused.

@@ -31,7 +31,8 @@ type table[T any] struct {
 	mu      sync.RWMutex
 	rows    map[string]row[T]
 	weights weights
-	index   map[string]map[string]struct{} // term → keys
+	index   map[string]map[string]struct{} // term → keys, of terms that have no shelf
+	shelves shelves                        // of registrations
 	applied uint64                         // the latest revision in the copy, of whatever row
 	changed chan struct{}                  // closed and replaced at every change
 }
@@ -110,6 +111,7 @@ func (t *table[T]) set(key string, value *T, bytes int, revision uint64) bool {
 	if revision <= t.rows[key].rev {
 		return false
 	}
+	t.shelve(key, value)
 	t.remove(key)
 	if value != nil {
 		size := sizeOf(value, bytes)
@@ -117,6 +119,9 @@ func (t *table[T]) set(key string, value *T, bytes int, revision uint64) bool {
 		terms := t.terms(value)
 		t.weights.add(terms, size, 1)
 		for _, term := range terms {
+			if shelved(term) {
+				continue
+			}
 			if t.index[term] == nil {
 				t.index[term] = map[string]struct{}{}
 			}
@@ -132,12 +137,21 @@ func (t *table[T]) drop(seen map[string]bool) {
 	defer t.mu.Unlock()
 	for key := range t.rows {
 		if !seen[key] {
+			t.shelve(key, nil)
 			t.remove(key)
 		}
 	}
 }
 
-// remove takes a row out of the copy. t.mu is held.
+// shelve puts what the row with the key is to be in the place of what it is, if it is a registration. t.mu is held.
+func (t *table[T]) shelve(key string, value *T) {
+	before, ok := any(t.rows[key].value).(*registration)
+	if after, _ := any(value).(*registration); ok {
+		t.shelves.replace(key, before, after)
+	}
+}
+
+// remove takes a row out of the copy, but not off its shelves. t.mu is held.
 func (t *table[T]) remove(key string) {
 	old, ok := t.rows[key]
 	if !ok {
@@ -146,9 +160,10 @@ func (t *table[T]) remove(key string) {
 	terms := t.terms(old.value)
 	t.weights.add(terms, -old.size, -1)
 	for _, term := range terms {
-		delete(t.index[term], key)
-		if len(t.index[term]) == 0 {
-			delete(t.index, term)
+		if keys := t.index[term]; keys != nil {
+			if delete(keys, key); len(keys) == 0 {
+				delete(t.index, term)
+			}
 		}
 	}
 	delete(t.rows, key)
@@ -161,19 +176,11 @@ func (t *table[T]) get(key string) *T {
 	return t.rows[key].value
 }
 
-// some gives rows with the term, at most so many.
-func (t *table[T]) some(term string, limit int) []*T {
+// pick gives rows with a term that has a shelf, at most so many, in the order of [shelves.pick].
+func (t *table[T]) pick(term string, limit int) []candidate {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	keys := t.index[term]
-	list := make([]*T, 0, min(limit, len(keys)))
-	for key := range keys {
-		if len(list) == limit {
-			break
-		}
-		list = append(list, t.rows[key].value)
-	}
-	return list
+	return t.shelves.pick(term, limit)
 }
 
 // find gives the rows with the term, by key.
@@ -191,6 +198,9 @@ func (t *table[T]) find(term string) map[string]*T {
 func (t *table[T]) count(term string) int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	if shelf := t.shelves.of[term]; shelf != nil {
+		return shelf.entries
+	}
 	return len(t.index[term])
 }
 

@@ -26,7 +26,7 @@ func TestInvited(t *testing.T) {
 	}
 	n := startNode(t, data, "127.0.0.1:0", "--config", config)
 	alice := begin(t, 1, fmt.Sprintf(`{"url":%q}`, n.url))
-	alice.want("created", "in-progress", "failed: handshake with "+n.url+": the node refused (403): not admitted (members: invited)")
+	alice.want("created", "in-progress", "failed: handshake with "+n.url+": the node refused (403): not admitted (admit.members: invited)")
 	if code, text := alice.ask(message.Create, message.AllocationAddress(domain), `{}`); code != 504 || !strings.Contains(text, "stubs.msgnode-ws.token") {
 		t.Errorf("%d %s", code, text)
 	}
@@ -50,7 +50,7 @@ func TestInvited(t *testing.T) {
 	alice = begin(t, 1, fmt.Sprintf(`{"url":%q,"token_file":%q}`, n.url, file))
 	alice.want("created", "in-progress", "live")
 	bob := begin(t, 2, fmt.Sprintf(`{"url":%q,"token_file":%q}`, n.url, file)) // stolen
-	bob.want("created", "in-progress", "failed: handshake with "+n.url+": the node refused (403): not admitted (members: invited): the token is for "+string(alice.runtime))
+	bob.want("created", "in-progress", "failed: handshake with "+n.url+": the node refused (403): not admitted (admit.members: invited): the token is for "+string(alice.runtime))
 }
 
 // A node that comes back and does not want the runtime any more: its status says so, and not how the connection was lost.

@@ -18,7 +18,9 @@ const (
 	maxUnread = streamWindowMax*5/2 + 1<<20
 )
 
-// ledger counts what has come on a connection and was not explained by what was read and sent. It does no I/O.
+// ledger counts what has come on a connection and was not explained by what was read and sent. It does no I/O. The
+// WebRTC plug-in's meter follows the same idea and shares no code with it: there each packet is counted as it comes, some of
+// them forged, as its library keeps no such counts that are cheap to ask for.
 type ledger struct {
 	received, read, sent uint64
 	unread               int64

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/protofly/protofly/sdk/hyperty/peercred"
+	"github.com/protofly/protofly/internal/peercred"
 )
 
 // Open opens an application's connection to the runtime at the socket, and makes sure that it is this user's own.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/protofly/protofly/sdk/networks"
 )
 
 // Policy says which addresses a peer may name. The zero value takes only public addresses.
@@ -70,7 +72,7 @@ func (p Policy) check(at netip.AddrPort) error {
 	if reason := p.refuse(ip); reason != nil {
 		return &Refusal{Address: at, Reason: reason}
 	}
-	for _, inner := range embedded(ip) {
+	for _, inner := range networks.Embedded(ip) {
 		if reason := p.refuse(inner); reason != nil {
 			return &Refusal{Address: at, Reason: reason, Inner: inner}
 		}
@@ -79,85 +81,36 @@ func (p Policy) check(at netip.AddrPort) error {
 }
 
 func (p Policy) refuse(ip netip.Addr) error {
-	switch {
-	case !ip.IsValid():
-		return ErrInvalid
-	case ip.Zone() != "":
+	if ip.Zone() != "" {
 		return ErrZone
-	case ip.IsUnspecified():
+	}
+	if slices.Contains(p.Broadcasts, ip) { // first: the loopback network has one too
+		return ErrBroadcast
+	}
+	switch networks.KindOf(ip) {
+	case networks.KindInvalid:
+		return ErrInvalid
+	case networks.KindUnspecified:
 		return ErrUnspecified
-	case ip.IsLoopback():
+	case networks.KindLoopback:
 		if p.Loopback {
 			return nil
 		}
 		return ErrLoopback
-	case ip.IsMulticast():
+	case networks.KindMulticast:
 		return ErrMulticast
-	case ip.IsLinkLocalUnicast():
+	case networks.KindLinkLocal:
 		return ErrLinkLocal
-	case ip == everybody, slices.Contains(p.Broadcasts, ip):
+	case networks.KindBroadcast:
 		return ErrBroadcast
-	case within(ip, reserved):
+	case networks.KindReserved:
 		return ErrReserved
-	case !p.Private && (ip.IsPrivate() || within(ip, private)):
-		return ErrPrivate
-	}
-	return nil
-}
-
-var (
-	everybody = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	// private are the ranges of [Policy.Private] that netip does not know as private.
-	private = prefixes("100.64.0.0/10", "fec0::/10", "64:ff9b:1::/48")
-	// reserved are ranges in which nobody can be reached: "this network", what may become class E, and IPv6 addresses
-	// that may be used on no wire (IPv4-compatible ones, those of a host's own translation, and the discard prefix).
-	reserved = prefixes("0.0.0.0/8", "240.0.0.0/4", "::/96", "::ffff:0:0:0/96", "100::/64")
-)
-
-func prefixes(texts ...string) []netip.Prefix {
-	list := make([]netip.Prefix, len(texts))
-	for i, text := range texts {
-		list[i] = netip.MustParsePrefix(text)
-	}
-	return list
-}
-
-func within(ip netip.Addr, list []netip.Prefix) bool {
-	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(ip) })
-}
-
-// The gateways from IPv6 to IPv4 whose addresses contain the IPv4 address.
-var (
-	sixToFour = netip.MustParsePrefix("2002::/16")
-	teredo    = netip.MustParsePrefix("2001::/32")
-	nat64     = netip.MustParsePrefix("64:ff9b::/96")
-	nat64own  = netip.MustParsePrefix("64:ff9b:1::/48")
-)
-
-// embedded gives the IPv4 addresses that packets to ip may be brought to.
-func embedded(ip netip.Addr) []netip.Addr {
-	if !ip.Is6() {
-		return nil
-	}
-	b := ip.As16()
-	four := func(at int) netip.Addr { return netip.AddrFrom4([4]byte(b[at : at+4])) }
-	switch {
-	case sixToFour.Contains(ip):
-		return []netip.Addr{four(2)}
-	case teredo.Contains(ip): // the server, and the client with all its bits turned round
-		client := [4]byte{^b[12], ^b[13], ^b[14], ^b[15]}
-		return []netip.Addr{four(4), netip.AddrFrom4(client)}
-	case nat64.Contains(ip):
-		return []netip.Addr{four(12)}
-	case nat64own.Contains(ip): // with a prefix of 48, 56, 64 or 96 bits; byte 8 is left out (RFC 6052)
-		return []netip.Addr{
-			netip.AddrFrom4([4]byte{b[6], b[7], b[9], b[10]}), netip.AddrFrom4([4]byte{b[7], b[9], b[10], b[11]}),
-			four(9), four(12),
+	case networks.KindPrivate:
+		if !p.Private {
+			return ErrPrivate
 		}
-	case b[8]&^0x03 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe: // ISATAP
-		return []netip.Addr{four(12)}
 	}
-	return nil
+	return nil // KindSpecial and KindGateway too: see [networks.Kind]
 }
 
 // BroadcastOf gives the directed broadcast address of an IPv4 network; ok is false where it has none.

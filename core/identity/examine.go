@@ -1,0 +1,22 @@
+package identity
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+)
+
+// Examine tells whether [Open] and [Trust.Judge] take what is in the data folder dir, as their errors do. It changes nothing: what
+// they would make, or write anew, is well.
+func Examine(dir string, trust Trust) error {
+	_, err := readKey(filepath.Join(dir, KeyFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if trust.Mode != Pinned {
+		return err
+	}
+	j := newJudge(trust, dir)
+	_, pins := j.read()
+	return errors.Join(err, pins)
+}

@@ -1,0 +1,70 @@
+package registry
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// An address that its runtime has given up leads nobody there any more, and others may claim it: over live connections, while
+// the Message Node is away. What its runtime has posted from there before, and waits here, is its own still.
+func TestEndedIsNotBelieved(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, _, _, _, _ := w.pair(func(o *Options) { o.NoChanges = true })
+		const moving message.URL = "hyperty://example.com/moving"
+		const other message.URL = "hyperty-runtime://example.com/other"
+		node := a.url.Join("protostub", "example.com")
+		w.change(func() { w.down = true })
+		a.status(node, message.Live, "")
+		a.status(node, message.Disconnected, "")
+		settle(time.Millisecond)
+		a.reg.Announced(w.ctx, b.url, []message.URL{moving})
+		if route, err := a.resolve(moving); err != nil || route.Remote != b.url {
+			t.Fatalf("%+v, %v", route, err)
+		}
+		a.reg.Ended(w.ctx, other, []message.URL{moving}) // which is not its own
+		if err := a.reg.Verify(w.ctx, other, moving); err == nil {
+			t.Error("others may post from there")
+		}
+		if route, err := a.resolve(moving); err != nil || route.Remote != b.url {
+			t.Errorf("another one has ended it: %+v, %v", route, err)
+		}
+		a.reg.Ended(w.ctx, b.url, []message.URL{moving.Join("part")})
+		if route, err := a.resolve(moving); err == nil {
+			t.Errorf("it leads to %+v", route)
+		}
+		if err := a.reg.Verify(w.ctx, b.url, moving); err != nil {
+			t.Errorf("what has waited: %v", err)
+		}
+		a.reg.Announced(w.ctx, other, []message.URL{moving})
+		if err := a.reg.Verify(w.ctx, other, moving); err != nil {
+			t.Errorf("another's claim: %v", err)
+		}
+		if err := a.reg.Verify(w.ctx, b.url, moving); err == nil {
+			t.Error("it is two runtimes'")
+		}
+		w.change(func() { w.down = false })
+	})
+}
+
+// What was given up is believed for a while and no longer, and is bounded.
+func TestGivenUpIsForgotten(t *testing.T) {
+	var g givenUp
+	now := time.Now()
+	const x, runtime message.URL = "hyperty://example.com/x", "hyperty-runtime://example.com/r"
+	g.add(x, runtime, now)
+	if !g.of(x, runtime, now.Add(endedTime-1)) || g.of(x, runtime, now.Add(endedTime)) || g.of(x, "hyperty-runtime://example.com/s", now) {
+		t.Error("not for its runtime, or not for its time")
+	}
+	for n := range 3 * maxEnded {
+		g.add(message.URL(fmt.Sprintf("hyperty://example.com/%d", n)), runtime, now)
+		if len(g.young)+len(g.old) > maxEnded {
+			t.Fatalf("%d are kept", len(g.young)+len(g.old))
+		}
+	}
+	if g.of(x, runtime, now) {
+		t.Error("the oldest is kept")
+	}
+}

@@ -1,0 +1,199 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// bobsFields are what others look for bob by, each as the fields of an entry and the body of a read.
+var bobsFields = map[string][2]string{
+	"user":     {`"user":"user://example.com/bob"`, `{"resource":"user://example.com/bob"}`},
+	"guid":     {`"guid":"user-guid://bob"`, `{"resource":"user-guid://bob"}`},
+	"idp":      {`"user":"user://example.com/bob"`, `{"resource":"/hyperty/idp-identifier/bob@example.com"}`},
+	"name":     {`"name":"room"`, `{"resource":"room"}`},
+	"criteria": {`"user":"user://example.com/bob"`, `{"resource":"user://example.com/bob","criteria":{"resources":["chat"]}}`},
+	"scheme":   {`"user":"user://example.com/bob"`, `{"criteria":{"scheme":"hyperty"}}`},
+}
+
+func (c *client) enter(u message.URL, fields string) {
+	c.t.Helper()
+	c.must(message.Create, registry, fmt.Sprintf(`{"value":{"url":%q,"descriptor":"d","expires":3600,"status":"live","resources":["chat"],"dataSchemes":[],"runtime":%q,%s}}`,
+		u, c.runtime, fields))
+}
+
+// A stranger's entries for somebody else's user, GUID or name keep nobody from being found by it: not with many entries, nor
+// with many keys, nor with large entries, whoever came first.
+func TestStrangersHideNobody(t *testing.T) {
+	for name, fields := range bobsFields {
+		t.Run(name, func(t *testing.T) {
+			n := start(t, Options{Exempt: everyAddress, Legacy: true, Limits: Limits{Results: 10}})
+			bob, reader := n.joinAt(t, "127.0.0.2", 1), n.joinAt(t, "127.0.0.3", 2)
+			padding := fmt.Sprintf(`,"more":%q`, strings.Repeat("x", 60<<10))
+			for i := range 3 {
+				mallory := n.join(t, 10+i)
+				for j, u := range mallory.allocate(`{"value":{"number":12}}`) {
+					mallory.enter(u, fields[0]+padding[:len(padding)*(j%2)])
+				}
+			}
+			mine := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
+			bob.enter(mine, fields[0])
+			code, text := reader.ask(message.Read, registry, fields[1])
+			var found map[message.URL]struct{ Runtime message.URL }
+			if code != 200 || json.Unmarshal([]byte(text), &found) != nil {
+				t.Fatalf("%d %.200s", code, text)
+			}
+			if found[mine].Runtime != bob.runtime || len(found) > 10 {
+				t.Errorf("bob is not among the %d that were found", len(found))
+			}
+			j := n.plain(t, "runtime://example.com/r-carol")
+			var same map[message.URL]json.RawMessage
+			m := j.ask(200, fmt.Sprintf(`{"id":5,"type":"read","from":"runtime://example.com/r-carol/registry","to":"domain://registry.example.com","body":%s}`, fields[1]))
+			if json.Unmarshal(m.Body.Value, &same) != nil || same[mine] == nil {
+				t.Errorf("in JSON: %.200s", m.Body.Value)
+			}
+		})
+	}
+}
+
+// crowd enters so many entries for bob, of so many owners at each of so many addresses.
+func crowd(n *Node, addresses, owners, each int, began time.Time) {
+	number := 0
+	for a := range addresses {
+		for o := range owners {
+			for range each {
+				number++
+				put(n, fmt.Sprintf("address%d", a), fmt.Sprintf("runtime://example.com/a%d-o%d", a, o), number, began, "")
+			}
+		}
+	}
+}
+
+func put(n *Node, source, owner string, number int, began time.Time, more string) message.URL {
+	u := message.URL(fmt.Sprintf("hyperty://example.com/%s-%d", source, number))
+	at := began.Add(time.Duration(number) * time.Millisecond)
+	rows, _ := n.registrations.size()
+	n.registrations.set(registrationKey(u), &registration{URL: u, Owner: message.URL(owner), Source: source, Status: live, Expires: 3600, Started: at, Modified: time.Now(),
+		Fields: map[string]json.RawMessage{"user": json.RawMessage(`"user://example.com/bob"`), "more": message.Encode(more)}}, 300+len(more), uint64(rows+1))
+	return u
+}
+
+func lookForBob(t *testing.T, n *Node, c *conn) (found map[message.URL]json.RawMessage, more bool) {
+	t.Helper()
+	answer, r := n.look(c, message.Message{ID: message.NumberID(1), Type: message.Read, From: c.runtime, To: registry, Body: []byte(`{"resource":"user://example.com/bob"}`)})
+	if r != nil {
+		t.Fatalf("%d %s", r.code, r.text)
+	}
+	if err := answer.Check(); err != nil {
+		t.Fatal(err)
+	}
+	var body struct {
+		Value map[message.URL]json.RawMessage
+		More  bool
+	}
+	if err := answer.Decode(&body); err != nil {
+		t.Fatal(err)
+	}
+	return body.Value, body.More
+}
+
+// Whose entries are in an answer that has not room for all: each address's, there each runtime's, and who was there first.
+func TestFairAnswers(t *testing.T) {
+	began := time.Now().Add(-time.Hour)
+	big := strings.Repeat("x", 60<<10)
+	for name, c := range map[string]struct {
+		crowd func(n *Node) // before bob's entry, which is the 1,000,000th
+		found bool
+	}{
+		"one runtime":                      {func(n *Node) { crowd(n, 1, 1, 1024, began) }, true},
+		"many runtimes of one address":     {func(n *Node) { crowd(n, 1, 20_000, 1, began) }, true},
+		"999 addresses":                    {func(n *Node) { crowd(n, 999, 10, 2, began) }, true},
+		"1,000 addresses that were first":  {func(n *Node) { crowd(n, 1000, 1, 2, began) }, false},
+		"20,000 addresses that came later": {func(n *Node) { crowd(n, 20_000, 1, 1, began.Add(time.Hour)) }, true},
+		"large entries of 200 addresses": {func(n *Node) {
+			for i := range 200 {
+				put(n, fmt.Sprintf("address%d", i), fmt.Sprintf("runtime://example.com/%d", i), i, began, big)
+			}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, reader := still(binary)
+			c.crowd(n)
+			mine := put(n, "home", "runtime://example.com/bob", 1_000_000, began, "")
+			found, more := lookForBob(t, n, reader)
+			if (found[mine] != nil) != c.found || !more || len(found) > n.opts.Limits.Results {
+				t.Errorf("found %v, more %v, of %d", found[mine] != nil, more, len(found))
+			}
+		})
+	}
+}
+
+// Behind one address with a stranger of many runtimes, bob is found with the others that were there before the most of them.
+func TestFairAtOneAddress(t *testing.T) {
+	n, reader := still(binary)
+	began := time.Now().Add(-time.Hour)
+	crowd(n, 1, 500, 3, began)
+	mine := put(n, "address0", "runtime://example.com/bob", 1_000_000, began, "")
+	if found, _ := lookForBob(t, n, reader); found[mine] == nil {
+		t.Error("bob is not found behind 500 runtimes with 3 entries each")
+	}
+}
+
+// What is removed, replaced, moved or entered twice is found as often as it is there.
+func TestShelvesFollowTheTable(t *testing.T) {
+	n, reader := still(binary)
+	began := time.Now().Add(-time.Hour)
+	var all []message.URL
+	for i := range 3000 { // in no order, and so many that there are several chunks
+		all = append(all, put(n, fmt.Sprintf("address%d", i*7919%1500), fmt.Sprintf("runtime://example.com/%d", i%400), i*7919%3000, began, ""))
+	}
+	user := "user:user://example.com/bob"
+	if got := n.registrations.count(user); got != 3000 {
+		t.Fatalf("%d are counted", got)
+	}
+	again := put(n, "address0", "runtime://example.com/0", 0, began, "changed")
+	if got := n.registrations.count(user); got != 3000 {
+		t.Errorf("%d are counted after a change of %s", got, again)
+	}
+	for i, u := range all[:2990] {
+		n.registrations.set(registrationKey(u), nil, 0, uint64(10_000+i))
+	}
+	if found, more := lookForBob(t, n, reader); len(found) != 10 || more || n.registrations.count(user) != 10 {
+		t.Errorf("%d are found, %d counted, more: %v", len(found), n.registrations.count(user), more)
+	}
+	for i, u := range all[2990:] {
+		n.registrations.set(registrationKey(u), nil, 0, uint64(20_000+i))
+	}
+	if n.registrations.count(user) != 0 || len(n.registrations.shelves.of) != 0 {
+		t.Errorf("%d shelves are left", len(n.registrations.shelves.of))
+	}
+}
+
+// An answer that has room for all says so by saying nothing: it is what it was.
+func TestSmallAnswersAreWhole(t *testing.T) {
+	n, reader := still(binary)
+	crowd(n, 10, 10, 10, time.Now().Add(-time.Hour))
+	if found, more := lookForBob(t, n, reader); len(found) != 1000 || more {
+		t.Errorf("%d, more %v", len(found), more)
+	}
+}
+
+// Who registers an entry anew keeps the place that it had, and its entry counts for no more than before.
+func TestPlaceIsKept(t *testing.T) {
+	n := start(t, Options{})
+	bob := n.join(t, 1)
+	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
+	var since, weight int64
+	for i := range 3 {
+		bob.enter(u, `"user":"user://example.com/bob"`)
+		r := n.registrations.get(registrationKey(u))
+		if i > 0 && (r.since() != since || r.Started.UnixNano() == since || n.weighs("r:"+string(bob.runtime)) != weight) {
+			t.Errorf("since %d, then %d; %d bytes, then %d", since, r.since(), weight, n.weighs("r:"+string(bob.runtime)))
+		}
+		since, weight = r.since(), n.weighs("r:"+string(bob.runtime))
+	}
+}
