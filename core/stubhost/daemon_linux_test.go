@@ -48,6 +48,35 @@ func TestDaemonIsNoPlugin(t *testing.T) {
 	}
 }
 
+// Close keeps its time whatever a plug-in does: it ignores that it is to end, and processes that have left it hold its link
+// and its output open and start others. Nothing of it is left.
+func TestCloseKeepsItsTime(t *testing.T) {
+	const given, after = time.Second, time.Second
+	c := newCore(t, func(o *stubhost.Options) { slow(o); o.StopGrace = time.Minute })
+	c.deploy("echo", stubURL("good"))
+	c.deploy("hydra", stubURL("hydra"))
+	c.deploy("stubborn", stubURL("stubborn"))
+	for late := time.Now().Add(time.Minute); len(withArgument(t, specialHead)) < 4; time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("it starts no processes")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), given)
+	defer cancel()
+	began := time.Now()
+	if err := c.host.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > given+after {
+		t.Errorf("Close took %s, of which it had %s", took, given)
+	}
+	for _, argument := range []string{specialHead, specialDaemon} {
+		for _, pid := range withArgument(t, argument) {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+}
+
 // withArgument is the processes that were started with an argument.
 func withArgument(t *testing.T, argument string) (pids []int) {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -215,6 +216,7 @@ func needs(text string) (failed []string) {
 const (
 	specialAttack = "--attack"
 	specialDaemon = "--daemon"
+	specialHead   = "--head"
 )
 
 // special is what the test binary does besides, when a plug-in of it starts it.
@@ -225,8 +227,16 @@ func special(args []string) bool {
 		return true
 	case specialDaemon:
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: link.Handshake(),
-			VersionedPlugins: link.Plugins(foreign{name: "daemon"}), GRPCServer: goplugin.DefaultGRPCServer})
+			VersionedPlugins: link.Plugins(foreign{name: args[1]}), GRPCServer: goplugin.DefaultGRPCServer})
 		time.Sleep(time.Minute) // whatever its host says
+		return true
+	case specialHead: // one of a hydra's: it grows others in its place, a while
+		ignoreSignals()
+		for left := must(strconv.Atoi(args[1])); left > 0; left-- {
+			grow(left - 1)
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
 		return true
 	}
 	return false
@@ -234,7 +244,7 @@ func special(args []string) bool {
 
 // beDaemon starts a process that serves the link in this one's place, and ends as soon as it does.
 func beDaemon() {
-	child := exec.Command(must(os.Executable()), specialDaemon)
+	child := exec.Command(must(os.Executable()), specialDaemon, "daemon")
 	child.Stderr = os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	out := must(child.StdoutPipe())
@@ -246,6 +256,38 @@ func beDaemon() {
 	fmt.Print(string(line[:n])) // the handshake
 	time.Sleep(time.Second)     // for the host to open the link
 	os.Exit(0)
+}
+
+// beHydra ignores whatever it is asked, has its link, its output and its errors held open by processes that have left it,
+// and these start others.
+func beHydra() {
+	ignoreSignals()
+	child := exec.Command(must(os.Executable()), specialDaemon, "hydra")
+	child.Stderr = os.Stderr
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	child.ExtraFiles = []*os.File{os.NewFile(3, "pipe"), os.NewFile(4, "pipe")} // the link's own, if it has them
+	out := must(child.StdoutPipe())
+	if err := child.Start(); err != nil {
+		panic(err)
+	}
+	line := make([]byte, 4096)
+	n := must(out.Read(line))
+	fmt.Print(string(line[:n])) // the handshake
+	grow(4)
+	time.Sleep(time.Minute)
+	runtime.KeepAlive(child)
+}
+
+func ignoreSignals() { signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE) }
+
+// grow starts a process that starts so many.
+func grow(heads int) {
+	head := exec.Command(must(os.Executable()), specialHead, strconv.Itoa(heads))
+	head.Stdout, head.Stderr = os.Stdout, os.Stderr
+	head.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := head.Start(); err != nil {
+		panic(err)
+	}
 }
 
 // leaveOrphan starts a process that leaves its parents and ignores being asked to end, and returns its number. With

@@ -165,6 +165,7 @@ func (pr *process) watch() {
 		select {
 		case <-pr.run.exited:
 		case <-time.After(exitWait):
+		case <-pr.plugin.host.late.Done():
 		}
 	}
 	killed := pr.run.kill()
@@ -198,11 +199,14 @@ func (pr *process) awaitEnd() {
 	case <-pr.conn.Done():
 	case <-late.C:
 		pr.conn.End()
+	case <-pr.plugin.host.late.Done():
+		pr.conn.End()
 	}
 }
 
 // cleanUp waits for everything that belongs to a process that has exited.
 func (pr *process) cleanUp() {
+	defer context.AfterFunc(pr.plugin.host.late, pr.run.readNoMore)()
 	pr.cancel()
 	pr.client.Kill()
 	if pr.run.pipes != nil {
@@ -213,7 +217,7 @@ func (pr *process) cleanUp() {
 	}
 	pr.wg.Wait()
 	pr.run.wait()
-	if !pr.plugin.host.family.clear() {
+	if !pr.plugin.host.family.clear(pr.plugin.host.late) {
 		pr.run.logs.log.Error("the plug-in has left processes behind that do not end")
 	}
 	_ = os.RemoveAll(pr.run.dir)

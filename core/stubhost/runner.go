@@ -50,6 +50,7 @@ type runner struct {
 
 	mu   sync.Mutex // guards proc against a signal after the process was reaped
 	proc *os.Process
+	outs []*os.File // what its output is read from
 }
 
 var _ pluginrunner.Runner = (*runner)(nil)
@@ -86,7 +87,10 @@ func (r *runner) Start(context.Context) error {
 		cmd.Env = append(cmd.Env, link.PipesVariable+"=3,4") // the first that are inherited beside the standard ones
 	}
 	started := make(chan error, 1)
-	r.wg.Go(func() { r.keep(cmd, started, outR, errR) })
+	r.mu.Lock()
+	r.outs = []*os.File{outR, errR}
+	r.mu.Unlock()
+	r.wg.Go(func() { r.keep(cmd, started) })
 	err = <-started
 	outW.Close()
 	errW.Close()
@@ -101,7 +105,7 @@ func (r *runner) Start(context.Context) error {
 }
 
 // keep starts the process and stays on its thread until it exits: Linux kills a child whose parent's thread ends.
-func (r *runner) keep(cmd *exec.Cmd, started chan<- error, pipes ...*os.File) {
+func (r *runner) keep(cmd *exec.Cmd, started chan<- error) {
 	defer close(r.exited)
 	onThread(func() {
 		if err := r.begin(cmd); err != nil {
@@ -112,10 +116,20 @@ func (r *runner) keep(cmd *exec.Cmd, started chan<- error, pipes ...*os.File) {
 		r.waitExit(cmd)
 		r.family.reaped(cmd.Process.Pid)
 	})
-	for _, p := range pipes {
-		_ = p.SetReadDeadline(time.Now().Add(pipeGrace))
+	r.readUntil(time.Now().Add(pipeGrace))
+}
+
+// readUntil bounds how long its output is read.
+func (r *runner) readUntil(late time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, out := range r.outs {
+		_ = out.SetReadDeadline(late)
 	}
 }
+
+// readNoMore ends the reading of what the process, which is gone, has written.
+func (r *runner) readNoMore() { r.readUntil(time.Now()) }
 
 // begin starts the process. The thread is confined by it, as the process is: it is of no use for anything else.
 func (r *runner) begin(cmd *exec.Cmd) error {
