@@ -19,8 +19,7 @@ type family struct {
 }
 
 const (
-	clearTime  = 2 * time.Second        // for what a process has left behind to be ended
-	clearLate  = 200 * time.Millisecond // the same, where Close has no time left
+	clearLate  = 200 * time.Millisecond // for what a process has left behind to be ended, where Close has no time left
 	clearPause = 2 * time.Millisecond
 	sweepEvery = 2 * time.Second
 )
@@ -69,10 +68,10 @@ func (f *family) lives(dir string) bool {
 	return false
 }
 
-// clear ends what a process that is gone has left behind, in less time once hurry has ended. It tells whether nothing is
-// left.
-func (f *family) clear(hurry context.Context) bool {
-	until, hurried := time.Now().Add(clearTime), false
+// clear ends what a process that is gone has left behind, within the time, or less once hurry has ended. It tells whether
+// nothing is left.
+func (f *family) clear(hurry context.Context, wait time.Duration) bool {
+	until, hurried := time.Now().Add(wait), false
 	for ; ; time.Sleep(clearPause) { // no event tells of a stranger's end
 		if hurry.Err() != nil && !hurried {
 			hurried = true

@@ -126,6 +126,7 @@ type Host struct {
 	cancel    context.CancelFunc
 	late      context.Context // ends when Close has no time left to wait for plug-ins
 	hurry     context.CancelFunc
+	waits     waits
 	wg        sync.WaitGroup
 
 	mu        sync.RWMutex
@@ -140,7 +141,7 @@ func New(o Options) (*Host, error) {
 		return nil, errors.New("stub host: Dir, Message and Frames are required")
 	}
 	o.defaults()
-	h := &Host{o: o, plugins: map[string]*plugin{}, instances: map[message.URL]*instance{}}
+	h := &Host{o: o, waits: usualWaits(), plugins: map[string]*plugin{}, instances: map[message.URL]*instance{}}
 	if err := h.confine(); err != nil {
 		return nil, fmt.Errorf("stub host: %w", err)
 	}
@@ -150,7 +151,7 @@ func New(o Options) (*Host, error) {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.late, h.hurry = context.WithCancel(context.Background())
 	h.family.reaper, h.family.below = o.Reaper, h.sockets
-	if !h.family.clear(h.late) { // of a host that was killed
+	if !h.family.clear(h.late, h.waits.clear) { // of a host that was killed
 		h.cancel()
 		return nil, fmt.Errorf("stub host: processes that an earlier one has left behind do not end; their TMPDIR is in %s", h.sockets)
 	}
@@ -381,7 +382,7 @@ func (h *Host) Close(ctx context.Context) error {
 	wg.Wait()
 	h.cancel()
 	h.wg.Wait()
-	if !h.family.clear(h.late) {
+	if !h.family.clear(h.late, h.waits.clear) {
 		h.o.Log.Error("a plug-in has left processes behind that do not end")
 	}
 	return h.clear()

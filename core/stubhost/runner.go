@@ -37,7 +37,8 @@ type runner struct {
 	family     *family
 	policy     *sandbox.Policy // nil: it is not confined
 	limits     sandbox.Limits
-	pipes      *link.Pipes // the host's ends of the link's, until the link has them; nil: the process has none
+	readTime   time.Duration // see waits
+	pipes      *link.Pipes   // the host's ends of the link's, until the link has them; nil: the process has none
 
 	pid     atomic.Int64
 	exited  chan struct{} // closed when the process is gone, or could not be started
@@ -116,7 +117,7 @@ func (r *runner) keep(cmd *exec.Cmd, started chan<- error) {
 		r.waitExit(cmd)
 		r.family.reaped(cmd.Process.Pid)
 	})
-	r.readUntil(time.Now().Add(pipeGrace))
+	r.readUntil(time.Now().Add(r.readTime))
 }
 
 // readUntil bounds how long its output is read.
@@ -294,7 +295,3 @@ func (r *runner) describeExit() string {
 	}
 	return s
 }
-
-// pipeGrace is how long what an exited process has written may take to be read; a child that it left behind may hold
-// the pipe open.
-const pipeGrace = time.Second
