@@ -107,6 +107,42 @@ func TestAnAnnouncementIsAClaim(t *testing.T) {
 	})
 }
 
+// Nor does it where it would lead at once, over a live connection: what is known as another's stays there, and what is pinned
+// to another runtime is nobody else's.
+func TestAnAnnouncementOverAConnectionIsAClaim(t *testing.T) {
+	const pinned message.URL = "hyperty://example.com/pinned"
+	inWorld(t, func(w *world) {
+		a, b, _, bob, _, _ := w.pair(func(o *Options) {
+			o.NoChanges = true
+			o.Owner = func(name, owner message.URL, _ bool) error {
+				if name == pinned && owner != "hyperty-runtime://example.com/c" {
+					return fmt.Errorf("pinned")
+				}
+				return nil
+			}
+		})
+		c := w.add("c", "example.com", nil)
+		carol, _ := c.hyperty("carol")
+		if route, err := a.resolve(carol); err != nil || route.Remote != c.url {
+			t.Fatalf("to carol: %+v, %v", route, err)
+		}
+		const free message.URL = "hyperty://example.com/free"
+		a.reg.Announced(w.ctx, b.url, []message.URL{carol, pinned, free, bob})
+		for u, want := range map[message.URL]bool{carol: false, pinned: false, free: true, bob: true} {
+			err := a.reg.Verify(w.ctx, b.url, u)
+			if (err == nil) != want || err != nil && !isCode(err, message.CodeForbidden) {
+				t.Errorf("%s posts as %s: %v", b.url, u, err)
+			}
+		}
+		if route, err := a.resolve(carol); err != nil || route.Remote != c.url {
+			t.Errorf("to carol: %+v, %v", route, err)
+		}
+		if route, err := a.resolve(pinned); err == nil && route.Remote == b.url {
+			t.Errorf("to who is pinned: %+v", route)
+		}
+	})
+}
+
 // What runtimes announce without a connection is bounded, one by one and together, and drives nothing out that is known
 // otherwise.
 func TestAnnouncementsHaveALimit(t *testing.T) {
