@@ -192,3 +192,16 @@ func TestKernelWithoutLandlock(t *testing.T) {
 		t.Errorf("confined: %v", err)
 	}
 }
+
+// A process may start its own program again, also when another plug-in with the same executable was started meanwhile.
+func TestSharedExecutable(t *testing.T) {
+	confined(t)
+	at, dir := target(t)
+	c := newCore(t, func(o *stubhost.Options) { impatient(o); o.Dir = dir })
+	at.Socket = c.serveOthers()
+	c.deploy("echo", stubURL("spy"))
+	c.deploy("stubborn", stubURL("other"))
+	for _, failed := range c.list("spy", "attack", at) {
+		t.Errorf("%s", failed)
+	}
+}

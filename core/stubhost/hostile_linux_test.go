@@ -32,6 +32,7 @@ type targets struct {
 	Abstract string // an abstract socket that the runtime serves
 	Socket   string // where the runtime serves its API
 	Named    string // a file that the configuration names
+	Quota    int64  // what its folder may have
 	Deep     bool   // by a process of its own, too
 }
 
@@ -106,6 +107,13 @@ func attack(text string) (done []string) {
 	}())
 	try("make a namespace", unix.Unshare(unix.CLONE_NEWUSER))
 	try("make core dumps", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}))
+	try("open any number of files", unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1 << 16, Max: 1 << 16}))
+	if t.Quota > 0 { // by another process: a Go program that does it ends
+		large := fmt.Sprintf("dd if=/dev/zero of=large bs=1 count=1 seek=%d 2>/dev/null; did=$?; rm -f large; exit $did", t.Quota)
+		cmd := exec.Command("/bin/sh", "-c", large)
+		cmd.Dir = own
+		try("write a file larger than its folder may be", cmd.Run())
+	}
 	try("have capabilities", func() error {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var sets [2]unix.CapUserData
