@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,7 +107,7 @@ func (r *runner) Start(context.Context) error {
 // keep starts the process and stays on its thread until it exits: Linux kills a child whose parent's thread ends.
 func (r *runner) keep(cmd *exec.Cmd, started chan<- error) {
 	defer close(r.exited)
-	onThread(func() {
+	sandbox.OnThread(func() {
 		if err := r.begin(cmd); err != nil {
 			started <- err
 			return
@@ -159,27 +158,6 @@ func (r *runner) begin(cmd *exec.Cmd) error {
 		r.logs.log.Warn("the process is not limited", "error", err) // it may have ended
 	}
 	return nil
-}
-
-// onThread runs f on a thread of its own, which ends with it. It is not the process's first one, which cannot end.
-func onThread(f func()) {
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		runtime.LockOSThread() // and never unlocks
-		if !isFirstThread() {
-			f()
-			return
-		}
-		locked := make(chan struct{})
-		wg.Go(func() {
-			runtime.LockOSThread()
-			close(locked)
-			f()
-		})
-		<-locked // this one keeps the first thread until then
-		runtime.UnlockOSThread()
-	})
-	wg.Wait()
 }
 
 // readOutput takes the handshake's line, and logs whatever else comes: a plug-in should not write there.
