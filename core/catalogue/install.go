@@ -119,6 +119,10 @@ func copyProgram(binary, dir string) (path string, sum []byte, err error) {
 
 // describe asks a program what plug-in it is.
 func (i Installer) describe(ctx context.Context, program string) (sdk.Descriptor, error) {
+	confined, err := i.confines()
+	if err != nil {
+		return sdk.Descriptor{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
 	own, err := os.MkdirTemp("", "protofly-install-")
@@ -133,15 +137,19 @@ func (i Installer) describe(ctx context.Context, program string) (sdk.Descriptor
 	cmd.WaitDelay = time.Second // a child of it may hold its output open
 	out, errs := &bounded{}, &bounded{}
 	cmd.Stdout, cmd.Stderr = out, errs
-	err = i.run(cmd, sandbox.Policy{Dir: own, Program: program, Paths: i.Paths, Alone: true,
+	err = run(cmd, confined, sandbox.Policy{Dir: own, Program: program, Paths: i.Paths, Alone: true,
 		Search: os.Getenv("PATH"), Keep: []string{filepath.Dir(program)}})
+	hint := ""
+	if confined {
+		hint = "; it was asked inside the sandbox: what it has to read for that belongs into plugins.paths"
+	}
 	switch said := strings.TrimSpace(errs.String()); {
 	case ctx.Err() == context.DeadlineExceeded:
 		return sdk.Descriptor{}, fmt.Errorf("it did not say within %s what it is; is it a Protofly plug-in?", describeTimeout)
 	case err != nil && said != "":
-		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w: %.300s; is it a Protofly plug-in?", err, said)
+		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w: %.300s; is it a Protofly plug-in?%s", err, said, hint)
 	case err != nil:
-		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w; is it a Protofly plug-in, built for this machine?", err)
+		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w; is it a Protofly plug-in, built for this machine?%s", err, hint)
 	}
 	return parseDescription(out.Bytes())
 }
@@ -152,14 +160,19 @@ const (
 	describeFiles = 1024     // that are open
 )
 
-// run runs the program, confined where that is wanted and possible.
-func (i Installer) run(cmd *exec.Cmd, policy sandbox.Policy) error {
-	defer endGroup(cmd)
+// confines tells whether programs are confined while they are asked.
+func (i Installer) confines() (bool, error) {
 	_, err := sandbox.Available()
-	switch {
-	case i.Sandbox == sandbox.Required && err != nil:
-		return fmt.Errorf("it is not run to ask it: %w, and the configuration requires it", err)
-	case i.Sandbox == sandbox.Off || err != nil:
+	if i.Sandbox == sandbox.Required && err != nil {
+		return false, fmt.Errorf("it is not asked what it is: %w, and the configuration requires it", err)
+	}
+	return err == nil && i.Sandbox != sandbox.Off, nil
+}
+
+// run runs the program.
+func run(cmd *exec.Cmd, confined bool, policy sandbox.Policy) (err error) {
+	defer endGroup(cmd)
+	if !confined {
 		return cmd.Run()
 	}
 	sandbox.OnThread(func() {
