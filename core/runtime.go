@@ -188,7 +188,7 @@ func (rt *Runtime) URL() message.URL { return rt.identity.URL() }
 
 // Close ends the runtime: applications first, then connections, plug-ins and the rest. It returns when nothing is
 // left: no process, no socket file, no goroutine. ctx bounds how long the parts may take to end in good order; they
-// are ended in any case. It may be called more than once.
+// are ended in any case, within a second after that, whatever a plug-in does. It may be called more than once.
 func (rt *Runtime) Close(ctx context.Context) error {
 	rt.closeOnce.Do(func() { rt.closeErr = rt.close(ctx) })
 	return rt.closeErr

@@ -124,7 +124,7 @@ func TestWhoANodeSpeaksFor(t *testing.T) {
 	x, _ := newHouses(t)
 	own, other := x.node("example.com"), x.node("other.example")
 	handler := x.URL().Join("p2phandler", "beta")
-	x.stubs.add(deployed{registry.Deployment{URL: handler, Role: sdk.RoleHandler}, func() {}})
+	x.stubs.add(deployed{registry.Deployment{URL: handler, Role: sdk.RoleHandler, Domain: "example.com"}, func() {}})
 	var mu sync.Mutex
 	seen := 0
 	defer x.trace.Watch(func(e trace.Event) {

@@ -19,6 +19,7 @@ import (
 	"github.com/protofly/protofly/cmd/runtime/config"
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/internal/printable"
 	"github.com/protofly/protofly/sdk"
 )
@@ -47,12 +48,16 @@ func (c *cli) pluginsCommand() *cobra.Command {
 	install := &cobra.Command{Use: "install FILE...", Short: "Install plug-ins: each is run once to ask what it is",
 		Example: "  protofly plugins install bin/quic bin/webrtc bin/msgnode-ws", Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir, err := c.pluginFolder(cmd)
+			l, err := c.pluginSettings(cmd)
 			if err != nil {
 				return err
 			}
+			dir, installer := l.Dir, catalogue.Installer{Sandbox: sandbox.Mode(l.Sandbox)}
+			for _, paths := range l.Paths { // whose it is is not known before it was asked
+				installer.Paths = append(installer.Paths, paths...)
+			}
 			for _, file := range args {
-				d, err := catalogue.Install(cmd.Context(), file, dir)
+				d, err := installer.Install(cmd.Context(), file, dir)
 				if err != nil {
 					return err
 				}
@@ -105,16 +110,22 @@ program has the wrong checksum, or does not start, the old process goes on and t
 
 // pluginFolder is where plug-ins are installed. It needs no configuration that could start.
 func (c *cli) pluginFolder(cmd *cobra.Command) (string, error) {
+	l, err := c.pluginSettings(cmd)
+	return l.Dir, err
+}
+
+// pluginSettings is what the configuration says of plug-ins.
+func (c *cli) pluginSettings(cmd *cobra.Command) (config.Plugins, error) {
 	if c.file(cmd) == "" { // without one, the domain that it would have to name does not matter
 		if err := cmd.Flags().Set("domain", "localhost"); err != nil {
-			return "", err
+			return config.Plugins{}, err
 		}
 	}
 	l, err := c.load(cmd)
 	if err != nil {
-		return "", err
+		return config.Plugins{}, err
 	}
-	return l.Plugins.Dir, nil
+	return l.Plugins, nil
 }
 
 // plugin is an installed plug-in as "plugins list" prints it.

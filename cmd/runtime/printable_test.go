@@ -19,6 +19,7 @@ func TestStrangersTextIsPrintable(t *testing.T) {
 		{"path hyperty://elsewhere.example/bob", 1},
 		{"send hyperty://example.com/evil hello", 1}, {"send --wait hyperty://example.com/evil hello", 1},
 		{"send \x1b[2J hello", 2}, {"\x1b[2J\u009b", 2}, {"profile quick --kind \x1b[2J", 2},
+		{"status --\x1b[2J\u202e", 2},
 	} {
 		code, out, errs := s.run(append(strings.Fields(c.args), "--socket", socket)...)
 		if code != c.code {

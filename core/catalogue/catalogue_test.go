@@ -17,6 +17,10 @@ import (
 
 // The test binary is the plug-in that is installed.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "--probe" {
+		probe(os.Args[2:])
+		return
+	}
 	if len(os.Args) == 2 && os.Args[1] == "--describe" {
 		sdk.Serve(sdk.Descriptor{Name: "tin-can", Version: "1.0", Kind: sdk.KindP2P, About: "two cans and a string"}, nil)
 	}

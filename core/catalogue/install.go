@@ -18,25 +18,39 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/safefile"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk"
 )
 
 const describeTimeout = 10 * time.Second
 
+// Installer is how plug-ins are installed. The zero value confines them where the kernel can.
+type Installer struct {
+	Sandbox sandbox.Mode // whether the program is confined while it is asked what it is; "": [sandbox.Auto]
+	Paths   []string     // files and folders that it may read then, beside the system's programs and libraries
+}
+
+// Install is [Installer.Install] of the zero value.
+func Install(ctx context.Context, binary, dir string) (Descriptor, error) {
+	return Installer{}.Install(ctx, binary, dir)
+}
+
 // Install puts the plug-in whose program is the file binary into the catalogue in dir: it copies the program, asks
 // the copy what it is (--describe), and writes the descriptor. A plug-in of that name that was installed before is
 // replaced. Where it returns an error nothing has changed.
 //
-// The program is run once, with the caller's rights: installing a plug-in is trusting it.
-func Install(ctx context.Context, binary, dir string) (Descriptor, error) {
-	d, err := install(ctx, binary, dir)
+// The program is run once for that, by the caller's user. Where it is confined (package sandbox) it writes to a folder
+// that is removed afterwards and nowhere else, reads nothing of the user's, and opens no sockets; elsewhere it may do what
+// the user may. The processes of its group end with it, and after 10 seconds it is killed.
+func (i Installer) Install(ctx context.Context, binary, dir string) (Descriptor, error) {
+	d, err := i.install(ctx, binary, dir)
 	if err != nil {
 		return Descriptor{}, fmt.Errorf("install plug-in %s: %w", binary, err)
 	}
 	return d, nil
 }
 
-func install(ctx context.Context, binary, dir string) (d Descriptor, err error) {
+func (i Installer) install(ctx context.Context, binary, dir string) (d Descriptor, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return d, err
 	}
@@ -51,7 +65,7 @@ func install(ctx context.Context, binary, dir string) (d Descriptor, err error) 
 		return d, err
 	}
 	defer os.Remove(copied) // it has its final name by then, if all went well
-	if d.Descriptor, err = describe(ctx, copied); err != nil {
+	if d.Descriptor, err = i.describe(ctx, copied); err != nil {
 		return d, err
 	}
 	old, _ := (&Catalogue{dir: dir}).read(d.Name)
@@ -104,26 +118,74 @@ func copyProgram(binary, dir string) (path string, sum []byte, err error) {
 }
 
 // describe asks a program what plug-in it is.
-func describe(ctx context.Context, program string) (sdk.Descriptor, error) {
+func (i Installer) describe(ctx context.Context, program string) (sdk.Descriptor, error) {
+	confined, err := i.confines()
+	if err != nil {
+		return sdk.Descriptor{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
+	own, err := os.MkdirTemp("", "protofly-install-")
+	if err != nil {
+		return sdk.Descriptor{}, err
+	}
+	defer os.RemoveAll(own)
 	cmd := exec.CommandContext(ctx, program, "--describe")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	cmd.Dir = filepath.Dir(program)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + own, "TMPDIR=" + own}
+	cmd.Dir = own
 	ownGroup(cmd)
 	cmd.WaitDelay = time.Second // a child of it may hold its output open
 	out, errs := &bounded{}, &bounded{}
 	cmd.Stdout, cmd.Stderr = out, errs
-	err := cmd.Run()
+	err = run(cmd, confined, sandbox.Policy{Dir: own, Program: program, Paths: i.Paths, Alone: true,
+		Search: os.Getenv("PATH"), Keep: []string{filepath.Dir(program)}})
+	hint := ""
+	if confined {
+		hint = "; it was asked inside the sandbox: what it has to read for that belongs into plugins.paths"
+	}
 	switch said := strings.TrimSpace(errs.String()); {
 	case ctx.Err() == context.DeadlineExceeded:
 		return sdk.Descriptor{}, fmt.Errorf("it did not say within %s what it is; is it a Protofly plug-in?", describeTimeout)
 	case err != nil && said != "":
-		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w: %.300s; is it a Protofly plug-in?", err, said)
+		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w: %.300s; is it a Protofly plug-in?%s", err, said, hint)
 	case err != nil:
-		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w; is it a Protofly plug-in, built for this machine?", err)
+		return sdk.Descriptor{}, fmt.Errorf("it does not say what it is: %w; is it a Protofly plug-in, built for this machine?%s", err, hint)
 	}
 	return parseDescription(out.Bytes())
+}
+
+// What a program may use while it is asked what it is.
+const (
+	describeFile  = 16 << 20 // bytes of a file
+	describeFiles = 1024     // that are open
+)
+
+// confines tells whether programs are confined while they are asked.
+func (i Installer) confines() (bool, error) {
+	_, err := sandbox.Available()
+	if i.Sandbox == sandbox.Required && err != nil {
+		return false, fmt.Errorf("it is not asked what it is: %w, and the configuration requires it", err)
+	}
+	return err == nil && i.Sandbox != sandbox.Off, nil
+}
+
+// run runs the program.
+func run(cmd *exec.Cmd, confined bool, policy sandbox.Policy) (err error) {
+	defer endGroup(cmd)
+	if !confined {
+		return cmd.Run()
+	}
+	sandbox.OnThread(func() {
+		if err = sandbox.Confine(policy); err != nil {
+			return
+		}
+		if err = cmd.Start(); err != nil {
+			return
+		}
+		_ = sandbox.Limit(cmd.Process.Pid, sandbox.Limits{FileSize: describeFile, OpenFiles: describeFiles}) // else it has ended
+		err = cmd.Wait()
+	})
+	return err
 }
 
 // parseDescription reads what a plug-in prints for --describe.

@@ -114,7 +114,11 @@ func TestNodeAddressConnectsNowhereElse(t *testing.T) {
 func TestNodeAddressFollowsNobodyElsewhere(t *testing.T) {
 	other, asked := victim(t, false)
 	to := "http://" + other + "/"
+	var loops atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/loop" {
+			loops.Add(1)
+		}
 		if r.URL.Path == "/there" {
 			fmt.Fprint(w, goodNode)
 			return
@@ -132,15 +136,37 @@ func TestNodeAddressFollowsNobodyElsewhere(t *testing.T) {
 	if asked.Load() != 0 {
 		t.Error("the other host was asked")
 	}
+	if n := loops.Load(); n != maxRedirects {
+		t.Errorf("%d redirections were followed, want %d", n, maxRedirects)
+	}
 	to = "/there"
 	if _, err := NodeAddress(t.Context(), domain, allowed(t, "loopback")); err != nil {
 		t.Errorf("at the same host: %v", err)
 	}
 }
 
+// Nothing is asked or read without TLS but on this machine's loopback, whatever the rule allows.
+func TestNodeAddressNeedsTLS(t *testing.T) {
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		fmt.Fprint(w, goodNode)
+	}))
+	defer s.Close()
+	s.Config.ErrorLog = quiet
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	// Linux takes it for this machine's loopback; it is no name of it.
+	at, err := NodeAddress(t.Context(), "0.0.0.0:"+port, allowed(t, "loopback", "0.0.0.0/8"))
+	if err == nil || asked.Load() != 0 {
+		t.Errorf("%q, %v, asked %d times", at, err, asked.Load())
+	}
+}
+
 // What a domain answers costs no more than its bound.
 func TestNodeAddressIsBounded(t *testing.T) {
 	answer := func(http.ResponseWriter) {}
+	var sent atomic.Int64
+	ended := make(chan struct{}) // the answer of many bytes
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
 	defer s.Close()
 	s.Config.ErrorLog = quiet
@@ -148,10 +174,12 @@ func TestNodeAddressIsBounded(t *testing.T) {
 	for name, a := range map[string]func(http.ResponseWriter){
 		"headers": func(w http.ResponseWriter) { w.Header().Set("X", strings.Repeat("x", 1<<20)); fmt.Fprint(w, goodNode) },
 		"body": func(w http.ResponseWriter) {
+			defer close(ended)
 			for range 1 << 10 {
 				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
 					return
 				}
+				sent.Add(1 << 16)
 			}
 		},
 	} {
@@ -159,6 +187,9 @@ func TestNodeAddressIsBounded(t *testing.T) {
 		if _, err := NodeAddress(t.Context(), domain, allowed(t, "loopback")); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+	if <-ended; sent.Load() > 16<<20 { // what the system's buffers take is no matter of the runtime's
+		t.Errorf("%d bytes of an answer were read", sent.Load())
 	}
 	c := (descriptors{allowed(t, "public")}).client(&url.URL{Scheme: "https", Host: "example.com"})
 	if transport := c.Transport.(*http.Transport); transport.Proxy != nil || c.Timeout == 0 || c.Timeout > 10*time.Second || transport.MaxResponseHeaderBytes == 0 {

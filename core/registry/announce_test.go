@@ -107,6 +107,42 @@ func TestAnAnnouncementIsAClaim(t *testing.T) {
 	})
 }
 
+// Nor does it where it would lead at once, over a live connection: what is known as another's stays there, and what is pinned
+// to another runtime is nobody else's.
+func TestAnAnnouncementOverAConnectionIsAClaim(t *testing.T) {
+	const pinned message.URL = "hyperty://example.com/pinned"
+	inWorld(t, func(w *world) {
+		a, b, _, bob, _, _ := w.pair(func(o *Options) {
+			o.NoChanges = true
+			o.Owner = func(name, owner message.URL, _ bool) error {
+				if name == pinned && owner != "hyperty-runtime://example.com/c" {
+					return fmt.Errorf("pinned")
+				}
+				return nil
+			}
+		})
+		c := w.add("c", "example.com", nil)
+		carol, _ := c.hyperty("carol")
+		if route, err := a.resolve(carol); err != nil || route.Remote != c.url {
+			t.Fatalf("to carol: %+v, %v", route, err)
+		}
+		const free message.URL = "hyperty://example.com/free"
+		a.reg.Announced(w.ctx, b.url, []message.URL{carol, pinned, free, bob})
+		for u, want := range map[message.URL]bool{carol: false, pinned: false, free: true, bob: true} {
+			err := a.reg.Verify(w.ctx, b.url, u)
+			if (err == nil) != want || err != nil && !isCode(err, message.CodeForbidden) {
+				t.Errorf("%s posts as %s: %v", b.url, u, err)
+			}
+		}
+		if route, err := a.resolve(carol); err != nil || route.Remote != c.url {
+			t.Errorf("to carol: %+v, %v", route, err)
+		}
+		if route, err := a.resolve(pinned); err == nil && route.Remote == b.url {
+			t.Errorf("to who is pinned: %+v", route)
+		}
+	})
+}
+
 // What runtimes announce without a connection is bounded, one by one and together, and drives nothing out that is known
 // otherwise.
 func TestAnnouncementsHaveALimit(t *testing.T) {
@@ -175,27 +211,41 @@ func TestAnnouncingWhoIsDisconnected(t *testing.T) {
 	})
 }
 
-// A sender that registers while its node comes back is heard a moment before its node has heard of it.
+// A sender that registers while its node comes back is heard a moment before its node has heard of it: its first message
+// waits, at once after the announcement and also when the Domain Registry has said already that it knows nobody there.
 func TestAnnouncedBeforeItIsRegistered(t *testing.T) {
-	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.Policy = Never })
-		b := w.add("b", "example.com", nil)
-		if _, err := a.reg.Explain(w.ctx, message.DomainRegistryAddress("example.com")); err != nil { // has the stub deployed
-			t.Fatal(err)
-		}
-		const late message.URL = "hyperty://example.com/late"
-		w.wait.Go(func() {
-			time.Sleep(time.Second)
-			b.hyperty("late")
+	for name, pause := range map[string]time.Duration{"at once": 0, "a moment later": 500 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				a := w.add("a", "example.com", func(o *Options) { o.Policy = Never })
+				b := w.add("b", "example.com", nil)
+				if _, err := a.reg.Explain(w.ctx, message.DomainRegistryAddress("example.com")); err != nil { // has the stub deployed
+					t.Fatal(err)
+				}
+				const late message.URL = "hyperty://example.com/late"
+				began := time.Now()
+				registered := make(chan error, 1)
+				w.wait.Go(func() {
+					time.Sleep(time.Second)
+					_, err := b.reg.RegisterHyperty(w.ctx, Hyperty{Name: "late"})
+					registered <- err
+				})
+				a.reg.Announced(w.ctx, b.url, []message.URL{late})
+				time.Sleep(pause)
+				err := a.reg.Verify(w.ctx, b.url, late)
+				took := time.Since(began)
+				if no := <-registered; no != nil { // in any case before the world ends
+					t.Fatal(no)
+				}
+				if err != nil || took < time.Second || took > 4*time.Second {
+					t.Errorf("after %v: %v", took, err)
+				}
+				began = time.Now()
+				wantCode(t, a.reg.Verify(w.ctx, b.url, "hyperty://example.com/nobody"), message.CodeForbidden) // it has announced no such address
+				if took := time.Since(began); took > 100*time.Millisecond {
+					t.Errorf("it took %v", took)
+				}
+			})
 		})
-		a.reg.Announced(w.ctx, b.url, []message.URL{late})
-		if err := a.reg.Verify(w.ctx, b.url, late); err != nil {
-			t.Error(err)
-		}
-		began := time.Now()
-		wantCode(t, a.reg.Verify(w.ctx, b.url, "hyperty://example.com/nobody"), message.CodeForbidden) // it has announced no such address
-		if took := time.Since(began); took > 100*time.Millisecond {
-			t.Errorf("it took %v", took)
-		}
-	})
+	}
 }

@@ -3,6 +3,7 @@ package safefile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,29 +11,54 @@ import (
 
 // Write replaces the file by data, or makes it, readable for its owner alone. When it returns nil the new one outlives
 // a crash of the machine; else the old one is there as before.
-func Write(path string, data []byte) error { return write(path, data, 0o600, os.Rename) }
+func Write(path string, data []byte) error { return write(system(os.Rename), path, data, 0o600) }
 
 // WriteShared is Write for a file that others may read: nobody but its owner may change it.
-func WriteShared(path string, data []byte) error { return write(path, data, 0o644, os.Rename) }
+func WriteShared(path string, data []byte) error { return write(system(os.Rename), path, data, 0o644) }
 
 // Create is Write for a file that must not be there yet: where somebody else was quicker theirs stays, and the error
 // wraps [fs.ErrExist].
 func Create(path string, data []byte) error {
-	return write(path, data, 0o600, func(from, to string) error {
-		err := os.Link(from, to)
-		if err == nil || errors.Is(err, fs.ErrExist) {
-			return errors.Join(err, os.Remove(from))
-		}
-		if _, there := os.Lstat(to); there == nil { // a file system without links
-			return &os.PathError{Op: "create", Path: to, Err: fs.ErrExist}
-		}
-		return os.Rename(from, to)
-	})
+	return write(system(placeNew), path, data, 0o600)
 }
 
-func write(path string, data []byte, mode fs.FileMode, place func(from, to string) error) error {
+// placeNew gives a file a name that no other has.
+func placeNew(from, to string) error {
+	err := os.Link(from, to)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return errors.Join(err, os.Remove(from))
+	}
+	if _, there := os.Lstat(to); there == nil { // a file system without links
+		return &os.PathError{Op: "create", Path: to, Err: fs.ErrExist}
+	}
+	return os.Rename(from, to)
+}
+
+// disk is what files are written to.
+type disk interface {
+	temporary(dir, pattern string) (temporary, error) // of mode 0600
+	place(from, to string) error                      // gives a file another name
+	syncFolder(dir string) error
+}
+
+// temporary is a file that is being written.
+type temporary interface {
+	io.WriteCloser
+	Name() string
+	Chmod(mode fs.FileMode) error
+	Sync() error
+}
+
+// system is the operating system's disk, with how it gives a file another name.
+type system func(from, to string) error
+
+func (system) temporary(dir, pattern string) (temporary, error) { return os.CreateTemp(dir, pattern) }
+func (s system) place(from, to string) error                    { return s(from, to) }
+func (system) syncFolder(dir string) error                      { return SyncFolder(dir) }
+
+func write(d disk, path string, data []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // 0600
+	f, err := d.temporary(dir, "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
@@ -41,13 +67,13 @@ func write(path string, data []byte, mode fs.FileMode, place func(from, to strin
 		err = f.Chmod(mode)
 	}
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = place(f.Name(), path)
+		err = d.place(f.Name(), path)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
 		return err
 	}
-	if err := SyncFolder(dir); err != nil {
+	if err := d.syncFolder(dir); err != nil {
 		return fmt.Errorf("sync folder %s: %w", dir, err)
 	}
 	return nil
@@ -55,7 +81,9 @@ func write(path string, data []byte, mode fs.FileMode, place func(from, to strin
 
 // MakeFolder makes a folder that only its owner may enter, with those above it, and has them outlive a crash. One that
 // is there stays as it is.
-func MakeFolder(dir string) error {
+func MakeFolder(dir string) error { return makeFolder(dir, SyncFolder) }
+
+func makeFolder(dir string, sync func(dir string) error) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -64,14 +92,14 @@ func MakeFolder(dir string) error {
 		return os.MkdirAll(dir, 0o700) // the error if it is a file
 	}
 	if above := filepath.Dir(dir); above != dir {
-		if err := MakeFolder(above); err != nil {
+		if err := makeFolder(above, sync); err != nil {
 			return err
 		}
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return SyncFolder(filepath.Dir(dir))
+	return sync(filepath.Dir(dir))
 }
 
 // Renew writes a file of an earlier version, which was not sealed, again as what it is. What the path leads to by a

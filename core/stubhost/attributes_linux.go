@@ -19,6 +19,3 @@ func awaitExit(pid int) (killRest func()) {
 	}
 	return func() { _ = syscall.Kill(-pid, syscall.SIGKILL) }
 }
-
-// isFirstThread tells whether the calling thread is the process's first one.
-func isFirstThread() bool { return unix.Gettid() == unix.Getpid() }

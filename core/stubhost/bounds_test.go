@@ -4,6 +4,7 @@ package stubhost
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,6 +59,42 @@ func TestUsageStopsAtItsLimit(t *testing.T) {
 	}
 	if got := full(filepath.Join(dir, "nowhere"), 1); got != "" {
 		t.Error(got)
+	}
+}
+
+// Empty files and folders are bounded as well, and so is how deep folders are in folders.
+func TestUsageCountsFilesAndFolders(t *testing.T) {
+	const all = 1 << 40 // bytes: no limit
+	dir := t.TempDir()
+	for n := range maxFiles {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(n)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := full(dir, all); got != "" {
+		t.Error(got)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "one more"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := full(dir, all); got == "" {
+		t.Errorf("%d files and a folder are let pass", maxFiles)
+	}
+	nested, at := t.TempDir(), ""
+	for range maxNested {
+		at = filepath.Join(at, "d")
+	}
+	if err := os.MkdirAll(filepath.Join(nested, at), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := full(nested, all); got != "" {
+		t.Error(got)
+	}
+	if err := os.Mkdir(filepath.Join(nested, at, "d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := full(nested, all); got == "" {
+		t.Errorf("folders %d deep are let pass", maxNested+1)
 	}
 }
 

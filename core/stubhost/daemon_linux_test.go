@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,8 @@ import (
 
 // A process that serves the link after the plug-in's own has ended is no plug-in.
 func TestDaemonIsNoPlugin(t *testing.T) {
-	c := newCore(t, func(o *stubhost.Options) { slow(o); o.StopGrace = 2 * time.Second })
+	dir := filepath.Join(t.TempDir(), "h")
+	c := newCore(t, func(o *stubhost.Options) { slow(o); o.Dir, o.StopGrace = dir, 2*time.Second })
 	d := stubURL("daemon")
 	c.deploy("daemon", d)
 	dead := c.host.Plugins()[0].PID
@@ -43,13 +45,45 @@ func TestDaemonIsNoPlugin(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("Close took %s", took)
 	}
-	for _, pid := range withArgument(t, specialDaemon) {
+	for _, pid := range withArgument(t, dir, specialDaemon) {
 		t.Errorf("process %d is left", pid)
 	}
 }
 
-// withArgument is the processes that were started with an argument.
-func withArgument(t *testing.T, argument string) (pids []int) {
+// Close keeps its time whatever a plug-in does: it ignores that it is to end, and processes that have left it hold its link
+// and its output open and start others. Nothing of it is left.
+func TestCloseKeepsItsTime(t *testing.T) {
+	const given, never = 500 * time.Millisecond, 90 * time.Second
+	dir := filepath.Join(t.TempDir(), "h")
+	c := newCore(t, func(o *stubhost.Options) { slow(o); o.Dir, o.StopGrace = dir, never })
+	c.host.Wait(never)
+	c.deploy("hydra", stubURL("hydra"))
+	for late := time.Now().Add(time.Minute); len(withArgument(t, dir, specialHead)) < 4; time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("it starts no processes")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), given)
+	defer cancel()
+	began := time.Now()
+	if err := c.host.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	took := time.Since(began)
+	if took > time.Minute { // what it would wait for otherwise takes longer; the machine may be busy
+		t.Errorf("Close took %s, of which it had %s", took, given)
+	}
+	t.Logf("Close took %s, of which it had %s", took.Round(time.Millisecond), given)
+	for _, argument := range []string{specialHead, specialDaemon} {
+		for _, pid := range withArgument(t, dir, argument) {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+}
+
+// withArgument is the processes of a host in dir that were started with an argument. Other tests may run beside this one, in
+// other processes.
+func withArgument(t *testing.T, dir, argument string) (pids []int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -58,7 +92,7 @@ func withArgument(t *testing.T, argument string) (pids []int) {
 	for _, e := range entries {
 		line, err := os.ReadFile("/proc/" + e.Name() + "/cmdline")
 		var pid int
-		if _, no := fmt.Sscan(e.Name(), &pid); err == nil && no == nil && strings.Contains(string(line), argument+"\x00") && alive(pid) {
+		if _, no := fmt.Sscan(e.Name(), &pid); err == nil && no == nil && strings.HasPrefix(string(line), dir) && strings.Contains(string(line), argument+"\x00") && alive(pid) {
 			pids = append(pids, pid)
 		}
 	}

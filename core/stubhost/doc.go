@@ -59,8 +59,8 @@
 // # Ends
 //
 // [Host.Close] asks every process to end, kills what does not within the grace, and returns when no process, socket
-// or goroutine is left. A link ends with the process that it was made for, whoever else holds it. When the host itself
-// is killed the kernel ends the processes on Linux; elsewhere, and for processes started by others, the plug-in notices
+// or goroutine is left; it keeps its time whatever a plug-in does. A link ends with the process that it was made for,
+// whoever else holds it. When the host itself is killed the kernel ends the processes on Linux; elsewhere, and for processes started by others, the plug-in notices
 // that its link has ended.
 //
 // What a plug-in has started is ended with it: the processes of its group, and on Linux those that have left it and still

@@ -1,6 +1,7 @@
 package stubhost
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -18,7 +19,7 @@ type family struct {
 }
 
 const (
-	clearTime  = 2 * time.Second // for what a process has left behind to be ended
+	clearLate  = 200 * time.Millisecond // for what a process has left behind to be ended, where Close has no time left
 	clearPause = 2 * time.Millisecond
 	sweepEvery = 2 * time.Second
 )
@@ -67,14 +68,22 @@ func (f *family) lives(dir string) bool {
 	return false
 }
 
-// clear ends what a process that is gone has left behind. It tells whether nothing is left.
-func (f *family) clear() bool {
-	for late := time.Now().Add(clearTime); ; time.Sleep(clearPause) { // no event tells of a stranger's end
+// clear ends what a process that is gone has left behind, within the time, or less once hurry has ended. It tells whether
+// nothing is left.
+func (f *family) clear(hurry context.Context, wait time.Duration) bool {
+	until, hurried := time.Now().Add(wait), false
+	for ; ; time.Sleep(clearPause) { // no event tells of a stranger's end
+		if hurry.Err() != nil && !hurried {
+			hurried = true
+			if soon := time.Now().Add(clearLate); soon.Before(until) {
+				until = soon
+			}
+		}
 		left := f.sweep()
 		if left == 0 {
 			return true
 		}
-		if time.Now().After(late) {
+		if time.Now().After(until) {
 			return false
 		}
 	}

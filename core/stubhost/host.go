@@ -124,6 +124,9 @@ type Host struct {
 	family    family          // the processes
 	ctx       context.Context // ends when everything has to
 	cancel    context.CancelFunc
+	late      context.Context // ends when Close has no time left to wait for plug-ins
+	hurry     context.CancelFunc
+	waits     waits
 	wg        sync.WaitGroup
 
 	mu        sync.RWMutex
@@ -138,7 +141,7 @@ func New(o Options) (*Host, error) {
 		return nil, errors.New("stub host: Dir, Message and Frames are required")
 	}
 	o.defaults()
-	h := &Host{o: o, plugins: map[string]*plugin{}, instances: map[message.URL]*instance{}}
+	h := &Host{o: o, waits: usualWaits(), plugins: map[string]*plugin{}, instances: map[message.URL]*instance{}}
 	if err := h.confine(); err != nil {
 		return nil, fmt.Errorf("stub host: %w", err)
 	}
@@ -146,8 +149,9 @@ func New(o Options) (*Host, error) {
 		return nil, fmt.Errorf("stub host: %w", err)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.late, h.hurry = context.WithCancel(context.Background())
 	h.family.reaper, h.family.below = o.Reaper, h.sockets
-	if !h.family.clear() { // of a host that was killed
+	if !h.family.clear(h.late, h.waits.clear) { // of a host that was killed
 		h.cancel()
 		return nil, fmt.Errorf("stub host: processes that an earlier one has left behind do not end; their TMPDIR is in %s", h.sockets)
 	}
@@ -353,7 +357,12 @@ func (h *Host) TrySend(stub, door message.URL, frames ...sdk.Frame) bool {
 
 // Close ends everything: each process is asked to end and killed after the grace, or when ctx ends. When it returns
 // no process, socket or goroutine of the host is left. Options' functions must return when their ctx ends.
+//
+// It keeps its time whatever a plug-in does: it returns within a second after ctx has ended. Where ctx does not end, that
+// is the grace and 6 s at most: for what a process has written to be read, and for what it has left behind to be killed.
 func (h *Host) Close(ctx context.Context) error {
+	defer h.hurry()
+	defer context.AfterFunc(ctx, h.hurry)()
 	h.mu.Lock()
 	if h.closing {
 		h.mu.Unlock()
@@ -373,7 +382,7 @@ func (h *Host) Close(ctx context.Context) error {
 	wg.Wait()
 	h.cancel()
 	h.wg.Wait()
-	if !h.family.clear() {
+	if !h.family.clear(h.late, h.waits.clear) {
 		h.o.Log.Error("a plug-in has left processes behind that do not end")
 	}
 	return h.clear()

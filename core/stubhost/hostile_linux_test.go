@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -31,6 +32,7 @@ type targets struct {
 	Abstract string // an abstract socket that the runtime serves
 	Socket   string // where the runtime serves its API
 	Named    string // a file that the configuration names
+	Quota    int64  // what its folder may have
 	Deep     bool   // by a process of its own, too
 }
 
@@ -105,6 +107,13 @@ func attack(text string) (done []string) {
 	}())
 	try("make a namespace", unix.Unshare(unix.CLONE_NEWUSER))
 	try("make core dumps", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}))
+	try("open any number of files", unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1 << 16, Max: 1 << 16}))
+	if t.Quota > 0 { // by another process: a Go program that does it ends
+		large := fmt.Sprintf("dd if=/dev/zero of=large bs=1 count=1 seek=%d 2>/dev/null; did=$?; rm -f large; exit $did", t.Quota)
+		cmd := exec.Command("/bin/sh", "-c", large)
+		cmd.Dir = own
+		try("write a file larger than its folder may be", cmd.Run())
+	}
 	try("have capabilities", func() error {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var sets [2]unix.CapUserData
@@ -215,6 +224,7 @@ func needs(text string) (failed []string) {
 const (
 	specialAttack = "--attack"
 	specialDaemon = "--daemon"
+	specialHead   = "--head"
 )
 
 // special is what the test binary does besides, when a plug-in of it starts it.
@@ -225,8 +235,16 @@ func special(args []string) bool {
 		return true
 	case specialDaemon:
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: link.Handshake(),
-			VersionedPlugins: link.Plugins(foreign{name: "daemon"}), GRPCServer: goplugin.DefaultGRPCServer})
+			VersionedPlugins: link.Plugins(foreign{name: args[1]}), GRPCServer: goplugin.DefaultGRPCServer})
 		time.Sleep(time.Minute) // whatever its host says
+		return true
+	case specialHead: // one of a hydra's: it grows others in its place, a while
+		ignoreSignals()
+		for left := must(strconv.Atoi(args[1])); left > 0; left-- {
+			grow(left - 1)
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
 		return true
 	}
 	return false
@@ -234,7 +252,7 @@ func special(args []string) bool {
 
 // beDaemon starts a process that serves the link in this one's place, and ends as soon as it does.
 func beDaemon() {
-	child := exec.Command(must(os.Executable()), specialDaemon)
+	child := exec.Command(must(os.Executable()), specialDaemon, "daemon")
 	child.Stderr = os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	out := must(child.StdoutPipe())
@@ -246,6 +264,38 @@ func beDaemon() {
 	fmt.Print(string(line[:n])) // the handshake
 	time.Sleep(time.Second)     // for the host to open the link
 	os.Exit(0)
+}
+
+// beHydra ignores whatever it is asked, has its link, its output and its errors held open by processes that have left it,
+// and these start others.
+func beHydra() {
+	ignoreSignals()
+	child := exec.Command(must(os.Executable()), specialDaemon, "hydra")
+	child.Stderr = os.Stderr
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	child.ExtraFiles = []*os.File{os.NewFile(3, "pipe"), os.NewFile(4, "pipe")} // the link's own, if it has them
+	out := must(child.StdoutPipe())
+	if err := child.Start(); err != nil {
+		panic(err)
+	}
+	line := make([]byte, 4096)
+	n := must(out.Read(line))
+	fmt.Print(string(line[:n])) // the handshake
+	grow(4)
+	time.Sleep(time.Minute)
+	runtime.KeepAlive(child)
+}
+
+func ignoreSignals() { signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE) }
+
+// grow starts a process that starts so many.
+func grow(heads int) {
+	head := exec.Command(must(os.Executable()), specialHead, strconv.Itoa(heads))
+	head.Stdout, head.Stderr = os.Stdout, os.Stderr
+	head.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := head.Start(); err != nil {
+		panic(err)
+	}
 }
 
 // leaveOrphan starts a process that leaves its parents and ignores being asked to end, and returns its number. With

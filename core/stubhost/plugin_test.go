@@ -71,6 +71,8 @@ func bePlugin(name string) {
 			VersionedPlugins: link.Plugins(foreign{name: name}), GRPCServer: goplugin.DefaultGRPCServer})
 	case "daemon":
 		beDaemon()
+	case "hydra":
+		beHydra()
 	case "doors", "talker", "garbler", "hoarder", "loud":
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: link.Handshake(),
 			VersionedPlugins: link.Plugins(misfit{name: name}), GRPCServer: goplugin.DefaultGRPCServer})

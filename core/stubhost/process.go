@@ -46,8 +46,14 @@ type process struct {
 	wg       sync.WaitGroup
 }
 
-// exitWait is how long a process whose link has ended may take to exit by itself: then its exit status is known.
-const exitWait = time.Second
+// waits is how long is waited for a process that is ending or gone, where Close has time left.
+type waits struct {
+	exit  time.Duration // for a process whose link has ended to exit by itself, so that its exit status is known; and the other way round
+	read  time.Duration // for what an exited process has written to be read: a child that it left behind may hold the pipe open
+	clear time.Duration // for what it has left behind to be killed
+}
+
+func usualWaits() waits { return waits{exit: time.Second, read: time.Second, clear: 2 * time.Second} }
 
 // launch starts the process and opens the link. Nothing is left of it where it returns an error.
 func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
@@ -62,6 +68,7 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
 	}
 	pr := &process{plugin: p, since: time.Now(), done: make(chan struct{}), runs: map[uint32]*incarnation{}}
 	pr.run = newRunner(p.name, path, dir, p.host.environment(dir), o.Poll, o.Log.Named(p.name))
+	pr.run.readTime = p.host.waits.read
 	pr.run.family, pr.run.policy = &p.host.family, p.host.policy(spec, path, dir)
 	pr.run.limits = sandbox.Limits{FileSize: uint64(o.Quota), OpenFiles: openFiles}
 	pr.client = goplugin.NewClient(&goplugin.ClientConfig{
@@ -142,7 +149,7 @@ func (pr *process) overhear(stream link.Stream) {
 			break
 		}
 	}
-	late := time.NewTimer(exitWait)
+	late := time.NewTimer(pr.plugin.host.waits.exit)
 	defer late.Stop()
 	select {
 	case <-pr.conn.Done():
@@ -164,7 +171,8 @@ func (pr *process) watch() {
 	} else {
 		select {
 		case <-pr.run.exited:
-		case <-time.After(exitWait):
+		case <-time.After(pr.plugin.host.waits.exit):
+		case <-pr.plugin.host.late.Done():
 		}
 	}
 	killed := pr.run.kill()
@@ -192,17 +200,20 @@ func (pr *process) awaitEnd() {
 		return
 	case <-pr.run.exited:
 	}
-	late := time.NewTimer(exitWait) // what it has sent before is read
+	late := time.NewTimer(pr.plugin.host.waits.exit) // what it has sent before is read
 	defer late.Stop()
 	select {
 	case <-pr.conn.Done():
 	case <-late.C:
+		pr.conn.End()
+	case <-pr.plugin.host.late.Done():
 		pr.conn.End()
 	}
 }
 
 // cleanUp waits for everything that belongs to a process that has exited.
 func (pr *process) cleanUp() {
+	defer context.AfterFunc(pr.plugin.host.late, pr.run.readNoMore)()
 	pr.cancel()
 	pr.client.Kill()
 	if pr.run.pipes != nil {
@@ -213,7 +224,7 @@ func (pr *process) cleanUp() {
 	}
 	pr.wg.Wait()
 	pr.run.wait()
-	if !pr.plugin.host.family.clear() {
+	if !pr.plugin.host.family.clear(pr.plugin.host.late, pr.plugin.host.waits.clear) {
 		pr.run.logs.log.Error("the plug-in has left processes behind that do not end")
 	}
 	_ = os.RemoveAll(pr.run.dir)

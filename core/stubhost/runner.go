@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +36,8 @@ type runner struct {
 	family     *family
 	policy     *sandbox.Policy // nil: it is not confined
 	limits     sandbox.Limits
-	pipes      *link.Pipes // the host's ends of the link's, until the link has them; nil: the process has none
+	readTime   time.Duration // see waits
+	pipes      *link.Pipes   // the host's ends of the link's, until the link has them; nil: the process has none
 
 	pid     atomic.Int64
 	exited  chan struct{} // closed when the process is gone, or could not be started
@@ -50,6 +50,7 @@ type runner struct {
 
 	mu   sync.Mutex // guards proc against a signal after the process was reaped
 	proc *os.Process
+	outs []*os.File // what its output is read from
 }
 
 var _ pluginrunner.Runner = (*runner)(nil)
@@ -86,7 +87,10 @@ func (r *runner) Start(context.Context) error {
 		cmd.Env = append(cmd.Env, link.PipesVariable+"=3,4") // the first that are inherited beside the standard ones
 	}
 	started := make(chan error, 1)
-	r.wg.Go(func() { r.keep(cmd, started, outR, errR) })
+	r.mu.Lock()
+	r.outs = []*os.File{outR, errR}
+	r.mu.Unlock()
+	r.wg.Go(func() { r.keep(cmd, started) })
 	err = <-started
 	outW.Close()
 	errW.Close()
@@ -101,9 +105,9 @@ func (r *runner) Start(context.Context) error {
 }
 
 // keep starts the process and stays on its thread until it exits: Linux kills a child whose parent's thread ends.
-func (r *runner) keep(cmd *exec.Cmd, started chan<- error, pipes ...*os.File) {
+func (r *runner) keep(cmd *exec.Cmd, started chan<- error) {
 	defer close(r.exited)
-	onThread(func() {
+	sandbox.OnThread(func() {
 		if err := r.begin(cmd); err != nil {
 			started <- err
 			return
@@ -112,10 +116,20 @@ func (r *runner) keep(cmd *exec.Cmd, started chan<- error, pipes ...*os.File) {
 		r.waitExit(cmd)
 		r.family.reaped(cmd.Process.Pid)
 	})
-	for _, p := range pipes {
-		_ = p.SetReadDeadline(time.Now().Add(pipeGrace))
+	r.readUntil(time.Now().Add(r.readTime))
+}
+
+// readUntil bounds how long its output is read.
+func (r *runner) readUntil(late time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, out := range r.outs {
+		_ = out.SetReadDeadline(late)
 	}
 }
+
+// readNoMore ends the reading of what the process, which is gone, has written.
+func (r *runner) readNoMore() { r.readUntil(time.Now()) }
 
 // begin starts the process. The thread is confined by it, as the process is: it is of no use for anything else.
 func (r *runner) begin(cmd *exec.Cmd) error {
@@ -144,27 +158,6 @@ func (r *runner) begin(cmd *exec.Cmd) error {
 		r.logs.log.Warn("the process is not limited", "error", err) // it may have ended
 	}
 	return nil
-}
-
-// onThread runs f on a thread of its own, which ends with it. It is not the process's first one, which cannot end.
-func onThread(f func()) {
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		runtime.LockOSThread() // and never unlocks
-		if !isFirstThread() {
-			f()
-			return
-		}
-		locked := make(chan struct{})
-		wg.Go(func() {
-			runtime.LockOSThread()
-			close(locked)
-			f()
-		})
-		<-locked // this one keeps the first thread until then
-		runtime.UnlockOSThread()
-	})
-	wg.Wait()
 }
 
 // readOutput takes the handshake's line, and logs whatever else comes: a plug-in should not write there.
@@ -280,7 +273,3 @@ func (r *runner) describeExit() string {
 	}
 	return s
 }
-
-// pipeGrace is how long what an exited process has written may take to be read; a child that it left behind may hold
-// the pipe open.
-const pipeGrace = time.Second

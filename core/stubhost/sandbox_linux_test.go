@@ -83,6 +83,7 @@ func (c *core) list(stub string, method string, t targets) (list []string) {
 func TestPluginReachesNothingThatIsNotItsOwn(t *testing.T) {
 	confined(t)
 	at, dir := target(t)
+	at.Quota = stubhost.DefaultQuota
 	c := newCore(t, func(o *stubhost.Options) { o.Dir = dir })
 	at.Socket = c.serveOthers()
 	c.deploy("echo", stubURL("spy"))

@@ -10,6 +10,7 @@
 //     served outside. TCP and UDP are free: a transport needs them.
 //   - A seccomp filter, on amd64 and arm64: it refuses the calls by which a process looks into others, changes mounts,
 //     namespaces, modules, clocks or keys, or goes around the filter.
+//     A program that is only asked what it is opens no sockets either (Policy.Alone).
 //   - PR_SET_NO_NEW_PRIVS, and no capabilities but the one to listen at ports below 1024.
 //   - Limits: no core dumps, a size of each file, a number of open files. See [Limit].
 //

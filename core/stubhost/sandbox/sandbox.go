@@ -29,6 +29,7 @@ type Policy struct {
 	Program string   // its executable
 	Paths   []string // files and folders to read, as the configuration names them; those that do not exist are left out
 	Search  string   // where an interpreter is looked for, as PATH; only for programs that are scripts
+	Alone   bool     // it opens no sockets (amd64 and arm64)
 	Keep    []string // folders of which no interpreter's folder may be a part, or the other way round
 }
 

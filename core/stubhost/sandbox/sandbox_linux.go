@@ -72,7 +72,7 @@ func Confine(p Policy) error {
 	if err := ll.LandlockRestrictSelf(fd, flags); err != nil {
 		return fmt.Errorf("sandbox: Landlock: %w", err)
 	}
-	if err := filter(); err != nil {
+	if err := filter(p.Alone); err != nil {
 		return fmt.Errorf("sandbox: seccomp: %w", err)
 	}
 	return nil

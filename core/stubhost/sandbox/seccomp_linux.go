@@ -42,7 +42,7 @@ const (
 
 // program is the filter. clone3, whose flags no filter sees, is answered as by a kernel that does not have it: then
 // clone is used. Calls by another architecture's numbers are refused, else they would go around the filter.
-func program() []bpf.Instruction {
+func program(alone bool) []bpf.Instruction {
 	refuse := bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}
 	p := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: atArchitecture, Size: 4},
@@ -54,7 +54,11 @@ func program() []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CLONE3, SkipTrue: 1},
 		bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 	}
-	for _, number := range refused() {
+	numbers := refused()
+	if alone {
+		numbers = append(numbers, unix.SYS_SOCKET)
+	}
+	for _, number := range numbers {
 		p = append(p, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: number, SkipTrue: 1}, refuse)
 	}
 	return append(p,
@@ -72,9 +76,9 @@ const (
 	allowSpeculation = 1 << 2
 )
 
-// filter puts the filter on the calling thread, which may get no new privileges.
-func filter() error {
-	raw, err := bpf.Assemble(program())
+// filter puts the filter on the calling thread, which may get no new privileges. alone: without sockets.
+func filter(alone bool) error {
+	raw, err := bpf.Assemble(program(alone))
 	if err != nil {
 		return err
 	}

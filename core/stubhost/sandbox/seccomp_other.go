@@ -5,4 +5,4 @@ package sandbox
 // filterable says that there is no filter for this architecture.
 const filterable = false
 
-func filter() error { return nil }
+func filter(bool) error { return nil }

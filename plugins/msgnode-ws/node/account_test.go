@@ -251,6 +251,22 @@ func TestAllocationEndsOthersSubscriptionsElsewhere(t *testing.T) {
 	}
 }
 
+// Another node that is told of an allocation ends what others heard there, without having heard of it by its copy of the
+// state, which may be behind.
+func TestOthersAreToldOfAllocations(t *testing.T) {
+	url := cluster(t, t.TempDir(), 0).ClientURL()
+	one, two := start(t, Options{NATS: url, NATSKey: testSecret, Legacy: true}), start(t, Options{NATS: url, NATSKey: testSecret, Legacy: true})
+	eve, bob := one.plain(t, rEve), two.join(t, 2)
+	const u, other message.URL = "hyperty://example.com/bob", "hyperty://example.com/other"
+	eve.ask(200, subscribeAs(rEve, u, u.Join("subscription"), u.Join("changes"), other))
+	heard := func(u message.URL) int { return len(one.interests.of(one.subjects.address(u))) }
+	two.tellOthers(&allocation{Address: u, Runtime: bob.runtime, Wished: true}) // and nothing is in the state
+	eventually(t, "eve hears nothing at bob's address any more", func() bool { return heard(u)+heard(u.Join("subscription")) == 0 })
+	if heard(u.Join("changes")) != 1 || heard(other) != 1 {
+		t.Error("she hears less than she may")
+	}
+}
+
 // A runtime that connects where the copy of the state is behind gets what it has as soon as the copy knows.
 func TestStateThatComesAfterItsRuntime(t *testing.T) {
 	n := start(t, Options{})

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // seal authenticates what the nodes of a domain send each other by an external NATS, whose account may have other clients.
@@ -35,6 +37,8 @@ type seal struct {
 
 	mu      sync.Mutex
 	nodes   map[[16]byte]*sender // only of nodes that have proved the secret
+	unknown [maxUnknown]unknown  // keys of some that have not
+	derived *rate.Limiter        // keys of nodes that have not
 	scratch scratch              // of open
 	spare   sync.Pool            // *scratch, of sign
 }
@@ -52,7 +56,17 @@ type sender struct {
 	seen window
 }
 
+// unknown is a node whose messages were forged, or whose first one is still to come.
+type unknown struct {
+	node [16]byte
+	key  cipher.AEAD // nil: the place is free
+}
+
 const (
+	maxUnknown   = 256    // a power of two
+	maxDerived   = 10_000 // keys a second that are computed for nodes that have proved nothing: about 5 µs each
+	derivedBurst = maxDerived
+
 	tagSize     = 16
 	trailerSize = 16 + 8 + 8 + tagSize
 	// freshness is how far a message's time may be from the receiver's: the clocks of a domain's nodes must agree that far.
@@ -65,11 +79,12 @@ var (
 	errForged = errors.New("not from a node of this domain, or changed on its way")
 	errStale  = fmt.Errorf("sent more than %v ago or ahead; do the nodes' clocks agree?", freshness)
 	errAgain  = errors.New("sent before")
+	errBusy   = errors.New("from a node that is not known yet, and so much is forged that no more of that is looked at for a moment")
 )
 
 // newSeal makes the seal of a node of the domain.
 func newSeal(secret []byte, domain string) (*seal, error) {
-	s := &seal{now: time.Now, nodes: map[[16]byte]*sender{}}
+	s := &seal{now: time.Now, nodes: map[[16]byte]*sender{}, derived: rate.NewLimiter(maxDerived, derivedBurst)}
 	key, err := hkdf.Key(sha256.New, secret, nil, "protofly message nodes v1\x00"+domain, len(s.secret))
 	if err != nil {
 		return nil, fmt.Errorf("NATS secret: %w", err)
@@ -133,30 +148,52 @@ func (s *seal) open(subject string, data []byte) ([]byte, error) {
 	number := bin.BigEndian.Uint64(data[end+24:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.now()
 	from := s.nodes[node]
-	if from == nil {
-		key, err := s.keyOf(node)
-		if err != nil {
+	var key cipher.AEAD
+	if from != nil {
+		key = from.key
+	} else {
+		var err error
+		if key, err = s.unknownKey(node, now); err != nil {
 			return nil, err
 		}
-		from = &sender{key: key}
 	}
-	if subtle.ConstantTimeCompare(s.scratch.tag(from.key, number, subject, data[:end+32]), data[end+32:]) != 1 {
+	if subtle.ConstantTimeCompare(s.scratch.tag(key, number, subject, data[:end+32]), data[end+32:]) != 1 {
 		return nil, errForged
 	}
-	now := s.now()
 	if d := now.Sub(sent); d > freshness || d < -freshness {
 		return nil, errStale
+	}
+	if from == nil {
+		s.forget(now)
+		from = &sender{key: key}
+		s.nodes[node] = from
 	}
 	if !from.seen.take(number) {
 		return nil, errAgain
 	}
-	if s.nodes[node] == nil {
-		s.forget(now)
-		s.nodes[node] = from
-	}
 	from.last = now
 	return data[:end:end], nil
+}
+
+// unknownKey is the key of a node that has not proved the secret. One that was asked for a moment ago is there still; of
+// others only so many are computed a second, else whoever forges messages would choose how much that costs. Who is not
+// known yet becomes it by the first message that is looked at. s.mu is held.
+func (s *seal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
+	place := &s.unknown[int(node[0])%maxUnknown]
+	if place.key != nil && place.node == node {
+		return place.key, nil
+	}
+	if !s.derived.AllowN(now, 1) {
+		return nil, errBusy
+	}
+	key, err := s.keyOf(node)
+	if err != nil {
+		return nil, err
+	}
+	*place = unknown{node, key}
+	return key, nil
 }
 
 // forget drops the nodes of which nothing has come for so long that nothing old of them would be taken. s.mu is held.

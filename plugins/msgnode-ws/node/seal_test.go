@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	bin "encoding/binary"
 	"fmt"
 	"testing"
 	"time"
@@ -78,6 +79,57 @@ func TestSeal(t *testing.T) {
 	}
 }
 
+// Forging costs the nodes no more than its bound, whatever nodes it names: those that are known are heard as before, and one
+// that is new becomes known as soon as there is time for it.
+func TestForgingIsBounded(t *testing.T) {
+	now := time.Now()
+	s, known, fresh := sealOf(t, testSecret, domain, &now), sealOf(t, testSecret, domain, &now), sealOf(t, testSecret, domain, &now)
+	if _, err := s.open("pf.a", known.sign("pf.a", nil)); err != nil {
+		t.Fatal(err)
+	}
+	forged := make([]byte, trailerSize)
+	before := s.derived.TokensAt(now)
+	for range 100_000 { // one name again and again
+		if _, err := s.open("pf.a", forged); err != errForged {
+			t.Fatal(err)
+		}
+	}
+	if used := before - s.derived.TokensAt(now); used > 1 {
+		t.Errorf("%v keys were computed for one node", used)
+	}
+	derived := 0
+	for n := range uint64(100_000) { // and many
+		bin.BigEndian.PutUint64(forged, n*0x9e3779b97f4a7c15)
+		switch _, err := s.open("pf.a", forged); err {
+		case errForged:
+			derived++
+		case errBusy:
+		default:
+			t.Fatal(err)
+		}
+		if len(s.nodes) != 1 {
+			t.Fatal("something is kept of who has proved nothing")
+		}
+	}
+	if derived > derivedBurst+maxUnknown {
+		t.Errorf("%d keys were computed within no time", derived)
+	}
+	if _, err := s.open("pf.a", known.sign("pf.a", nil)); err != nil {
+		t.Errorf("a known node: %v", err)
+	}
+	if _, err := s.open("pf.a", fresh.sign("pf.a", nil)); err != errBusy {
+		t.Errorf("a new node, meanwhile: %v", err)
+	}
+	now = now.Add(time.Millisecond)
+	message := fresh.sign("pf.a", nil)
+	if _, err := s.open("pf.a", message); err != nil {
+		t.Errorf("a new node, a moment later: %v", err)
+	}
+	if _, err := s.open("pf.a", message); err != errAgain {
+		t.Errorf("its first message again: %v", err)
+	}
+}
+
 func TestWindow(t *testing.T) {
 	var w window
 	for _, c := range []struct {
@@ -102,6 +154,25 @@ func FuzzSeal(f *testing.F) {
 			t.Fatalf("%q was taken on %q", got, subject)
 		}
 	})
+}
+
+// BenchmarkForged is what a forged message costs: in the name of one node, and of others each time.
+func BenchmarkForged(b *testing.B) {
+	for _, name := range []string{"one", "many"} {
+		b.Run(name, func(b *testing.B) {
+			s := sealOf(b, testSecret, domain, nil)
+			data := make([]byte, 256+trailerSize)
+			b.ReportAllocs()
+			for n := uint64(0); b.Loop(); n++ {
+				if name == "many" {
+					bin.BigEndian.PutUint64(data[256:], n*0x9e3779b97f4a7c15)
+				}
+				if _, err := s.open("pf.abcdefghij.f.abcdefghijklmnopqrstuvwxyz", data); err == nil {
+					b.Fatal("taken")
+				}
+			}
+		})
+	}
 }
 
 func BenchmarkSeal(b *testing.B) {

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package stubhost
+package sandbox
 
 // isFirstThread does not matter here: no thread is confined.
 func isFirstThread() bool { return false }
