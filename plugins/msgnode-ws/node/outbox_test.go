@@ -10,8 +10,8 @@ const testRoom = 8 << 20
 
 func sized(size int) packet { return packet{data: make([]byte, size)} }
 
-// crowd puts packets of one sender until one is dropped, or n are there.
-func crowd(o *outbox, from string, known bool, size, n int) (put int) {
+// crammed puts packets of one sender until one is dropped, or n are there.
+func crammed(o *outbox, from string, known bool, size, n int) (put int) {
 	for ; put < n; put++ {
 		if len(o.put([]byte(from), known, sized(size), testRoom)) > 0 {
 			break
@@ -25,7 +25,7 @@ func TestOutboxIsFair(t *testing.T) {
 	var o outbox
 	sizes := map[string]int{"small": 100, "middle": 5_000, "large": 100_000}
 	for name, size := range sizes {
-		crowd(&o, name, true, size, 600_000/size)
+		crammed(&o, name, true, size, 600_000/size)
 	}
 	of := map[int]string{}
 	for name, size := range sizes {
@@ -49,12 +49,12 @@ func TestOutboxIsFair(t *testing.T) {
 func TestOutboxHoldsStrangersBack(t *testing.T) {
 	var o outbox
 	for i := range 5000 {
-		crowd(&o, fmt.Sprint("stranger", i), false, 1000, 5)
+		crammed(&o, fmt.Sprint("stranger", i), false, 1000, 5)
 	}
 	if o.bytes > testRoom/strangersPart {
 		t.Fatalf("%d bytes of strangers", o.bytes)
 	}
-	if n := crowd(&o, "bob", true, 1001, 200); n != 200 {
+	if n := crammed(&o, "bob", true, 1001, 200); n != 200 {
 		t.Fatalf("%d packets of a correspondent are taken", n)
 	}
 	bobs := 0
@@ -71,7 +71,7 @@ func TestOutboxHoldsStrangersBack(t *testing.T) {
 // Where there is no room, who has the most loses: the newest of it. Who has less is taken.
 func TestOutboxDropsOfTheLongestLine(t *testing.T) {
 	var o outbox
-	mallory := crowd(&o, "mallory", true, 10_000, 1_000_000)
+	mallory := crammed(&o, "mallory", true, 10_000, 1_000_000)
 	if mallory < testRoom/10_200 {
 		t.Fatalf("%d packets are taken", mallory)
 	}
@@ -89,7 +89,7 @@ func TestOutboxDropsOfTheLongestLine(t *testing.T) {
 // Messages make room for themselves. Those that nobody asked for fill only a part of it.
 func TestOutboxTakesMessages(t *testing.T) {
 	var o outbox
-	crowd(&o, "mallory", true, 10_000, 1_000_000)
+	crammed(&o, "mallory", true, 10_000, 1_000_000)
 	uninvited, all := 0, 0
 	for ; uninvited < 10_000; uninvited++ {
 		if _, ok := o.message(sized(1000), true, testRoom); !ok {
