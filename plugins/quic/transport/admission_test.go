@@ -169,6 +169,7 @@ func besiege(ctx context.Context, t *testing.T, to netip.AddrPort, count, rate i
 func TestHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
 	for _, c := range []struct{ sources, rate int }{{1, 600}, {60, 100}} {
 		t.Run(fmt.Sprint(c.sources, " sources"), func(t *testing.T) {
+			t.Parallel() // each with transports of its own
 			a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 			defer b.register(newToken(), &setup{role: p2p.Handler, peer: hash{7}, won: make(chan arrival, 1)})() // somebody is welcome
 			ctx, cancel := context.WithCancel(within(t, patience))
