@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -24,7 +25,9 @@ func TestEndsWithoutLink(t *testing.T) {
 					signals <- os.Interrupt
 				}()
 			}
-			reason, ok := awaitEnd(t.Context(), links, signals, os.Getppid())
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // of the bubble's time: it must have ended long before
+			defer cancel()
+			reason, ok := awaitEnd(ctx, links, signals, os.Getppid())
 			took := time.Since(began)
 			if opens && (took != 3*linkTimeout || !ok) || !opens && (took != linkTimeout || ok || !strings.Contains(reason, "no host opened the link")) {
 				t.Errorf("opened %v: %q, %v after %v", opens, reason, ok, took)
