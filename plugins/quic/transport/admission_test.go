@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
@@ -167,10 +168,16 @@ func besiege(ctx context.Context, t *testing.T, to netip.AddrPort, count, rate i
 // While strangers open handshakes as fast as they like and leave them open, honest peers get in, from addresses that they
 // have told and from others; afterwards everything is as before.
 func TestHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
-	setUps, many := 100, 100
-	if testing.Short() { // the race detector makes handshakes dear: so many fewer keep the machine as busy
-		setUps, many = 20, 20
-	}
+	halfOpen(t, 20, 20) // handshakes are dear where a machine is busy, or under the race detector
+}
+
+func TestLongHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
+	longtest.Skip(t)
+	halfOpen(t, 100, 100)
+}
+
+// halfOpen makes set-ups while each of many hosts opens so many handshakes a second, or one of them six times as many.
+func halfOpen(t *testing.T, setUps, many int) {
 	var turn sync.Mutex // one siege at a time; that strangers lose their places is waited for side by side
 	for _, c := range []struct{ sources, rate int }{{1, 6 * many}, {60, many}} {
 		t.Run(fmt.Sprint(c.sources, " sources"), func(t *testing.T) {
