@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/message"
@@ -28,6 +29,7 @@ func TestMain(m *testing.M) {
 	case len(os.Args) == 1 || os.Args[1] == "--describe":
 		sdk.Serve(sdk.Descriptor{Name: "idler", Version: "1.0", Kind: sdk.KindP2P, About: "does nothing"}, idler{})
 	}
+	longtest.WaitTogether()
 	goleak.VerifyTestMain(m)
 }
 
@@ -133,10 +135,9 @@ func TestServeEndsAtSignals(t *testing.T) {
 	}
 }
 
-func TestServeEndsWithoutLink(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 15 s")
-	}
+// The same as TestEndsWithoutLink, with a process and the time on the wall.
+func TestLongServeEndsWithoutLink(t *testing.T) {
+	longtest.Skip(t)
 	t.Parallel()
 	cmd, _ := startPlugin(t)
 	began := time.Now()

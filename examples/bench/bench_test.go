@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/protofly/protofly/examples/bench/figures"
 	"github.com/protofly/protofly/examples/bench/scale"
 	"github.com/protofly/protofly/examples/internal/rig"
+	"github.com/protofly/protofly/internal/longtest"
 )
 
 // TestMain is also main for the children that the tests start.
@@ -30,18 +32,51 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A run of a few rows with every contender, from the build to the list. What they come to is not judged here: the
-// machine may be busy.
+// once builds for all tests whose sub-tests use it, in a folder of t's.
+func once(t *testing.T) rig.Builder {
+	var lock sync.Mutex
+	var bin rig.Binaries
+	return func(ctx context.Context, _ string, plugins []string) (rig.Binaries, error) {
+		lock.Lock()
+		defer lock.Unlock()
+		if bin.Runtime != "" {
+			return bin, nil
+		}
+		dir, remove, err := rig.WorkDir()
+		if err != nil {
+			return bin, err
+		}
+		t.Cleanup(remove)
+		bin, err = rig.Build(ctx, dir, plugins)
+		return bin, err
+	}
+}
+
+// Whole runs, with real processes.
 func TestRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds programs and starts them")
 	}
+	build := once(t)
+	t.Run("rows", func(t *testing.T) { rows(t, build) })
+	t.Run("profiles", func(t *testing.T) { profiles(t, build, "^profile/(quic/100|webrtc/262144)$") })
+}
+
+// All profiles that there are.
+func TestLongProfiles(t *testing.T) {
+	longtest.Skip(t)
+	profiles(t, rig.Build, "^profile/")
+}
+
+// A run of a few rows with every contender, from the build to the list. What they come to is not judged here: the
+// machine may be busy.
+func rows(t *testing.T, build rig.Builder) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	plot := t.TempDir() + "/plot.svg"
-	o := contest.Options{Quick: true, JSON: true, Only: "^(one-way/(quic|webrtc|relay)/(100|262144)|(round trip p50|allocations .*)/quic/100)$", SVG: plot}
-	if _, err := run(ctx, o, nil, rig.Build, &out); err != nil {
+	o := contest.Options{Quick: true, JSON: true, Only: "^(one-way/(quic/(100|262144)|webrtc/262144|relay/100)|(round trip p50|allocations .*)/quic/100)$", SVG: plot}
+	if _, err := run(ctx, o, nil, build, &out); err != nil {
 		t.Fatal(err)
 	}
 	var rows []figures.Row
@@ -69,14 +104,11 @@ func TestRun(t *testing.T) {
 }
 
 // The summary names every process, and functions of ours and of the transport's.
-func TestProfiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds programs and starts them")
-	}
+func profiles(t *testing.T, build rig.Builder, only string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
-	if _, err := run(ctx, contest.Options{Quick: true, Only: "^profile/"}, nil, rig.Build, &out); err != nil {
+	if _, err := run(ctx, contest.Options{Quick: true, Only: only}, nil, build, &out); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"sending runtime, CPU", "receiving runtime, CPU", "sending plug-in quic, CPU", "receiving plug-in quic, CPU", "flat%"} {

@@ -24,17 +24,20 @@ const (
 )
 
 const (
-	pingEvery  = 4 * time.Second
 	patience   = 12 * time.Second // without a byte from a peer: it is dead
+	pings      = 3                // so often in this time the other side is shown that this one lives
 	byeTime    = 200 * time.Millisecond
 	bufferSize = 64 << 10
 )
 
 // watched is a connection whose reads fail when nothing came for a while.
-type watched struct{ net.Conn }
+type watched struct {
+	net.Conn
+	patience time.Duration
+}
 
 func (w *watched) Read(b []byte) (int, error) {
-	if err := w.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := w.SetReadDeadline(time.Now().Add(w.patience)); err != nil {
 		return 0, err
 	}
 	return w.Conn.Read(b)
@@ -43,6 +46,7 @@ func (w *watched) Read(b []byte) (int, error) {
 // channel is the p2p.Channel.
 type channel struct {
 	conn   *tls.Conn
+	silent time.Duration // after which the peer is dead
 	onEnd  func(*channel)
 	once   sync.Once
 	ended  chan struct{} // closed by Close
@@ -57,15 +61,15 @@ type channel struct {
 
 func newReader(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, bufferSize) }
 
-func newChannel(conn *tls.Conn, onEnd func(*channel)) *channel {
-	c := &channel{conn: conn, onEnd: onEnd, ended: make(chan struct{}), r: newReader(conn), buf: make([]byte, 0, bufferSize)}
+func newChannel(conn *tls.Conn, silent time.Duration, onEnd func(*channel)) *channel {
+	c := &channel{conn: conn, silent: silent, onEnd: onEnd, ended: make(chan struct{}), r: newReader(conn), buf: make([]byte, 0, bufferSize)}
 	c.pinger.Go(c.ping)
 	return c
 }
 
 // ping shows the other side that this one lives. A connection that is being written to needs none.
 func (c *channel) ping() {
-	tick := time.NewTicker(pingEvery)
+	tick := time.NewTicker(c.silent / pings)
 	defer tick.Stop()
 	for {
 		select {
@@ -182,7 +186,7 @@ func (c *channel) wrap(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("tcp: no sign of life from %s for %v", c.conn.RemoteAddr(), patience)
+		return fmt.Errorf("tcp: no sign of life from %s for %v", c.conn.RemoteAddr(), c.silent)
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}

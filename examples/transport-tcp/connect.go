@@ -99,7 +99,7 @@ func (t *transport) dialAll(ctx context.Context, signals p2p.Signals, config *tl
 				continue
 			}
 			attempts.Go(func() {
-				conn, err := dial(dialing, addr, config)
+				conn, err := t.dial(dialing, addr, config)
 				results <- dialed{conn, err}
 			})
 		}
@@ -120,14 +120,14 @@ func (t *transport) dialAll(ctx context.Context, signals p2p.Signals, config *tl
 	}
 }
 
-func dial(ctx context.Context, addr netip.AddrPort, config *tls.Config) (*tls.Conn, error) {
+func (t *transport) dial(ctx context.Context, addr netip.AddrPort, config *tls.Config) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(&watched{Conn: raw}, config)
+	conn := tls.Client(&watched{Conn: raw, patience: t.patience}, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		return nil, fmt.Errorf("%s: %w", addr, err)

@@ -37,6 +37,7 @@ func (n *named) Recv(ctx context.Context) (p2p.Signal, error) {
 // A peer that names one address many times, and many ports of a host, has each host dialed once; and none where the
 // operator does not want it.
 func TestNamedAddressesAreFew(t *testing.T) {
+	t.Parallel()
 	var dials atomic.Int32
 	victim, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -87,6 +88,7 @@ func TestNamedAddressesAreFew(t *testing.T) {
 
 // One host that opens connections and says nothing has few of the places.
 func TestSilentConnectionsOfOneHost(t *testing.T) {
+	t.Parallel()
 	made, err := New(configOf(`{"listen":"127.0.0.1:0"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +105,7 @@ func TestSilentConnectionsOfOneHost(t *testing.T) {
 		defer c.Close()
 	}
 	for _, c := range open { // none names a set-up
-		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("a silent connection stays: %v", err)
 		}

@@ -51,6 +51,7 @@ type transport struct {
 	hash        string // of the certificate, as signalled
 	advertise   []netip.AddrPort
 	policy      reach.Policy    // which addresses a peer may name
+	patience    time.Duration   // with a peer of which nothing comes
 	ctx         context.Context // ends with the transport
 	cancel      context.CancelFunc
 	work        sync.WaitGroup // the accepting goroutines
@@ -64,7 +65,9 @@ type transport struct {
 }
 
 // New is the plug-in's p2p.New.
-func New(c p2p.Config) (p2p.Transport, error) {
+func New(c p2p.Config) (p2p.Transport, error) { return open(c, patience) }
+
+func open(c p2p.Config, patience time.Duration) (p2p.Transport, error) {
 	o := options{Listen: ":0"}
 	if len(c.Options) > 0 {
 		d := json.NewDecoder(bytes.NewReader(c.Options))
@@ -73,7 +76,7 @@ func New(c p2p.Config) (p2p.Transport, error) {
 			return nil, fmt.Errorf("tcp: options: %w; known are listen, advertise, loopback and private", err)
 		}
 	}
-	t := &transport{log: c.Log, awaited: map[string]*awaited{}, unknown: map[netip.Addr]int{}, channels: map[*channel]struct{}{}}
+	t := &transport{log: c.Log, patience: patience, awaited: map[string]*awaited{}, unknown: map[netip.Addr]int{}, channels: map[*channel]struct{}{}}
 	t.policy = reach.Policy{Loopback: o.Loopback == nil || *o.Loopback, Private: o.Private == nil || *o.Private}
 	for _, a := range o.Advertise {
 		addr, err := netip.ParseAddrPort(a)
@@ -190,7 +193,7 @@ func (t *transport) match(raw net.Conn, named func()) {
 	late := time.AfterFunc(helloTime, func() { _ = raw.Close() })
 	defer late.Stop()
 	var found *awaited
-	conn := tls.Server(&watched{Conn: raw}, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	conn := tls.Server(&watched{Conn: raw, patience: t.patience}, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		late.Stop()
 		if found = t.find(hello.ServerName); found == nil {
 			return nil, errors.New("tcp: nobody awaits this connection")
@@ -251,7 +254,7 @@ func (t *transport) channel(conn *tls.Conn) (p2p.Channel, error) {
 		_ = conn.NetConn().Close()
 		return nil, errClosed
 	}
-	c := newChannel(conn, func(c *channel) {
+	c := newChannel(conn, t.patience, func(c *channel) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		delete(t.channels, c)

@@ -3,21 +3,33 @@ package main
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/p2p"
 	"github.com/protofly/protofly/sdk/sdktest/transporttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	longtest.WaitTogether()
+	goleak.VerifyTestMain(m)
+}
 
 func suite() transporttest.Suite {
-	return transporttest.Suite{New: New}
+	hasty := func(c p2p.Config) (p2p.Transport, error) { return open(c, 3*time.Second) }
+	return transporttest.Suite{New: New, Hasty: hasty, Dead: 8 * time.Second}
 }
 
 func TestTransport(t *testing.T) { transporttest.Run(t, suite()) }
+
+// A dead peer is noticed in time by the transport that is in use.
+func TestLongDeadPeer(t *testing.T) {
+	longtest.Skip(t)
+	transporttest.DeadPeer(t, transporttest.Suite{New: New})
+}
 
 func BenchmarkTransport(b *testing.B) { transporttest.Benchmark(b, suite()) }
 

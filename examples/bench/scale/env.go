@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/protofly/protofly/examples/bench/figures"
 	"github.com/protofly/protofly/examples/bench/load"
@@ -21,6 +22,7 @@ type Env struct {
 	Bin   rig.Binaries
 	Dir   string                           // for files; short, for Unix sockets are in it
 	Quick bool                             // fewer of everything
+	Rest  time.Duration                    // that processes are left alone before it is measured what they use; 0: 20 s, quick 2 s
 	Say   func(format string, args ...any) // told of progress, a line at a time; nil: nobody
 
 	Sizes Sizes // those that are 0 are the defaults

@@ -134,7 +134,9 @@ func (p *meetingPlace) allLive(ctx context.Context, n int) error {
 
 // patience is how long memory may take to settle.
 func (s *scene) patience() time.Duration {
-	if s.Quick {
+	if s.Rest > 0 {
+		return s.Rest
+	} else if s.Quick {
 		return 2 * time.Second
 	}
 	return 20 * time.Second
@@ -142,7 +144,9 @@ func (s *scene) patience() time.Duration {
 
 // idleTime is how long it is looked at what an idle process uses.
 func (s *scene) idleTime() time.Duration {
-	if s.Quick {
+	if s.Rest > 0 {
+		return s.Rest
+	} else if s.Quick {
 		return 2 * time.Second
 	}
 	return 15 * time.Second

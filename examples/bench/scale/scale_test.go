@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,23 +46,27 @@ func TestRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := Env{Bin: bin, Dir: dir, Quick: true, Say: t.Logf, Sizes: Sizes{Peers: 20, Connections: 100, Observers: 50, Publications: 10, Pairs: 2}}
+	e := Env{Bin: bin, Dir: dir, Quick: true, Rest: 500 * time.Millisecond, Say: t.Logf, Sizes: Sizes{Peers: 20, Connections: 100, Observers: 50, Publications: 10, Pairs: 2}}
 	want := map[string]int{"idle runtime": 6, "peers": 5, "node connections": 3, "fan-out": 4, "time to live": 4}
+	var all sync.WaitGroup // side by side: what they come to is not judged here
+	defer all.Wait()
 	for _, g := range Groups() {
-		rows, err := g.Measure(ctx, e)
-		if err != nil {
-			t.Errorf("%s: %v", g.Name, err)
-			continue
-		}
-		if len(rows) != want[g.Name] {
-			t.Errorf("%s: %d rows, want %d", g.Name, len(rows), want[g.Name])
-		}
-		for _, r := range rows {
-			t.Logf("%s %s: %s %s %s", r.Row, r.Transport, figures.Short(r.Ours), r.Metric, r.Demand)
-			if r.Metric == wrongMetric && r.Ours != 0 {
-				t.Errorf("%s: %v publications were lost, doubled or out of order", r.Row, r.Ours)
+		all.Go(func() {
+			rows, err := g.Measure(ctx, e)
+			if err != nil {
+				t.Errorf("%s: %v", g.Name, err)
+				return
 			}
-		}
+			if len(rows) != want[g.Name] {
+				t.Errorf("%s: %d rows, want %d", g.Name, len(rows), want[g.Name])
+			}
+			for _, r := range rows {
+				t.Logf("%s %s: %s %s %s", r.Row, r.Transport, figures.Short(r.Ours), r.Metric, r.Demand)
+				if r.Metric == wrongMetric && r.Ours != 0 {
+					t.Errorf("%s: %v publications were lost, doubled or out of order", r.Row, r.Ours)
+				}
+			}
+		})
 	}
 }
 

@@ -69,6 +69,7 @@ func refusals(t *testing.T, s *server.Server, user string) (nc *nats.Conn, refus
 
 // A node does all its work with the permissions that are written down.
 func TestLeastPermissions(t *testing.T) {
+	t.Parallel()
 	s := natsAccount(t)
 	times := Times{Sweep: 50 * time.Millisecond, Grace: 200 * time.Millisecond}
 	var logs strings.Builder
@@ -111,6 +112,7 @@ func TestLeastPermissions(t *testing.T) {
 
 // Without a permission the start fails with an error that says which is missing.
 func TestPermissionThatIsMissing(t *testing.T) {
+	t.Parallel()
 	s := natsAccount(t)
 	_, err := New(t.Context(), Options{Domain: domain, NATS: as(s, "app"), NATSKey: testSecret, Times: Times{State: 200 * time.Millisecond}})
 	if err == nil || !strings.Contains(err.Error(), "Permissions Violation") || !strings.Contains(err.Error(), "NATS.md") {

@@ -125,6 +125,7 @@ func TestAdmitInvited(t *testing.T) {
 
 // A restart changes nothing about who has used a token; a new key takes back everything.
 func TestTokensOutliveARestart(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	o := Options{Data: data, Domain: domain, Legacy: true, Admit: Admit{Members: Invited}}
 	invite := inviter(t, o)

@@ -34,6 +34,7 @@ func cluster(t testing.TB, folder string, port int) *server.Server {
 
 // Nodes of one domain at one cluster are one Message Node: state, routes, presence and expiry.
 func TestNodesAtOneCluster(t *testing.T) {
+	t.Parallel()
 	nats := cluster(t, t.TempDir(), 0)
 	times := Times{Sweep: 50 * time.Millisecond, Grace: 300 * time.Millisecond}
 	one, two := start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: times}), start(t, Options{NATSKey: testSecret, NATS: nats.ClientURL(), Times: times})

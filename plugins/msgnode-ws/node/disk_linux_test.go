@@ -49,10 +49,12 @@ func fill(t *testing.T, folder string, left int64) (free func()) {
 }
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	for name, keep := range map[string]int64{"noticed before": 4 << 20, "noticed by the write": 1} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			folder := smallDisk(t)
-			n := start(t, Options{Data: folder, Limits: Limits{MinFree: keep}, Times: Times{State: 2 * time.Second, Sweep: 100 * time.Millisecond}})
+			n := start(t, Options{Data: folder, Limits: Limits{MinFree: keep}, Times: Times{State: 400 * time.Millisecond, Sweep: 100 * time.Millisecond}})
 			alice, bob := n.join(t, 1), n.join(t, 2)
 			u := alice.allocate(`{"value":{"identifier":"alice"}}`)[0]
 			free := fill(t, folder, 64<<10)

@@ -31,6 +31,7 @@ func overheard(t *testing.T, sender, owner *client, eve *js, to message.URL) {
 // Whoever has listened at an address before it was allocated hears nothing of what is then sent to its owner: neither by
 // a subscription nor by having sent from it, neither at once nor after a new connection.
 func TestAllocationEndsOthersSubscriptions(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	n := start(t, Options{Legacy: true, Data: data})
 	eve, alice, bob := n.plain(t, rEve), n.join(t, 1), n.join(t, 2)

@@ -257,6 +257,7 @@ func TestDomainRegistry(t *testing.T) {
 }
 
 func TestExpiry(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{Times: Times{Sweep: 50 * time.Millisecond, Grace: 100 * time.Millisecond}})
 	alice, bob := n.join(t, 1), n.join(t, 2)
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
@@ -302,6 +303,7 @@ func TestWriteRate(t *testing.T) {
 }
 
 func TestStateOutlivesTheNode(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	n := start(t, Options{Data: data})
 	alice, bob := n.join(t, 1), n.join(t, 2)

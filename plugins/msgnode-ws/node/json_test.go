@@ -82,6 +82,7 @@ func TestPlainStub(t *testing.T) {
 }
 
 func TestSessionStub(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	n := start(t, Options{Legacy: true, Data: data})
 	alice, bob := n.session(t), n.session(t)

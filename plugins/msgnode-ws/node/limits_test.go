@@ -71,6 +71,7 @@ func rawConns(t testing.TB, n *running, count int) (ended *atomic.Int64) {
 
 // 300 connections that say nothing hold no more places than there are for strangers, and keep nobody out.
 func TestSilentConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Connections: 2, Unproven: 8}, Times: Times{Handshake: time.Minute}})
 	alice := n.joinAt(t, "127.0.0.2", 1)
 	ended := rawConns(t, n, 300)
@@ -125,6 +126,7 @@ func TestConnectionsBehindAProxy(t *testing.T) {
 
 // Whatever a connection waits with, it does not wait for ever.
 func TestConnectionsThatWaitAreClosed(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{Legacy: true, Times: Times{Handshake: 100 * time.Millisecond}})
 	honest := n.join(t, 1)
 	dialNode := func() net.Conn {

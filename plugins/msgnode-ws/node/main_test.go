@@ -18,12 +18,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
 
 func TestMain(m *testing.M) {
+	longtest.WaitTogether()
 	goleak.VerifyTestMain(m,
 		// The embedded server keeps one goroutine a process that looks at the process's own use.
 		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.init.0.func1"))

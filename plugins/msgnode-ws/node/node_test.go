@@ -134,6 +134,7 @@ func TestForgedFrom(t *testing.T) {
 }
 
 func TestHandshakeRefusals(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{Times: Times{Handshake: time.Second}})
 	connect := func() *client {
 		return &client{t: t, ws: dial(t, n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})}
@@ -356,6 +357,7 @@ func TestTrace(t *testing.T) {
 
 // A connection that has nothing to say has no writer; it gets one again when there is something.
 func TestIdleConnectionHasNoWriter(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{})
 	alice, bob := n.join(t, 1), n.join(t, 2)
 	n.mu.Lock()

@@ -61,6 +61,7 @@ func replicated(t *testing.T) []*server.Server {
 // Two nodes at a cluster of three servers are asked for the same addresses at once, by wishes and, for what blocks gave
 // away, by wishes for it: each address has one owner, and both nodes say the same one.
 func TestOneOwnerInACluster(t *testing.T) {
+	t.Parallel()
 	servers := replicated(t)
 	times := Times{State: patience}
 	limits := Limits{Writes: 10_000}
@@ -147,6 +148,7 @@ func free(u message.URL) string { return fmt.Sprintf(`{"childrenResources":["%s"
 
 // What a block gave away nobody can wish for, and what was wished for nobody can wish for again, in any dialect.
 func TestOneOwnerInEveryDialect(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	n := start(t, Options{Legacy: true, Data: data})
 	alice, bob, eve := n.join(t, 1), n.plain(t, rBob), n.session(t)

@@ -13,6 +13,7 @@ import (
 // The Domain Registry gives an entry back so that its proof still proves it: by address and by user, after a keep-alive,
 // with a new proof, and after a restart of the node. Nobody but its runtime writes it.
 func TestProofsAreKept(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	n := start(t, Options{Data: data})
 	alice, bob := n.join(t, 1), n.join(t, 2)

@@ -11,6 +11,7 @@ import (
 
 // The defaults let a runtime have all the addresses and subscriptions that it may have, and an entry on top.
 func TestDefaultsHoldWhatARuntimeMayHave(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("8192 writes to the disk")
 	}

@@ -17,6 +17,7 @@ import (
 
 // Requests beyond what a connection may ask for are refused with a time to try again; another connection is not held up.
 func TestRequestsOfOneConnection(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{Limits: Limits{Requests: 10}})
 	mallory, alice := n.join(t, 1), n.join(t, 2)
 	refused := 0
@@ -46,6 +47,7 @@ func TestRequestsOfOneConnection(t *testing.T) {
 
 // A flood that is refused is read slowly: to refuse it costs little.
 func TestFloodsAreReadSlowly(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{Limits: Limits{Requests: 10}})
 	for name, m := range map[string]message.Message{
 		"requests": {ID: message.NumberID(1), Type: message.Read, To: registry, Body: json.RawMessage(`{"resource":"hyperty://example.com/none"}`)},
@@ -164,6 +166,7 @@ func TestStateIsBounded(t *testing.T) {
 
 // A state that is larger than it may be, since its bounds are lower than before, takes what does not make it larger.
 func TestStateOverItsBoundIsKeptAlive(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	n := start(t, Options{Data: data})
 	alice := n.join(t, 1)

@@ -19,6 +19,7 @@ import (
 // A node that admits invited runtimes only: without a token the refusal says what to do, and is not asked for again and
 // again; with one that the operator makes while the node runs, the runtime is in.
 func TestInvited(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	config := filepath.Join(data, "node.yaml")
 	if err := os.WriteFile(config, []byte("admit: {members: invited}\n"), 0o600); err != nil {
@@ -84,6 +85,7 @@ func TestNoTokenFile(t *testing.T) {
 
 // A node that says when to come again is not asked before.
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)

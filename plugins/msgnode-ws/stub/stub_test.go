@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -32,6 +33,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
+	longtest.WaitTogether()
 	nodeBinary = filepath.Join(folder, "protofly-node")
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		os.RemoveAll(folder)
@@ -287,6 +289,7 @@ func TestReconnect(t *testing.T) {
 }
 
 func TestNodeThatCannotBeReached(t *testing.T) {
+	t.Parallel()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -304,6 +307,7 @@ func TestNodeThatCannotBeReached(t *testing.T) {
 
 // A node that accepts and never answers, and one of another domain.
 func TestNodeThatIsNone(t *testing.T) {
+	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -363,6 +367,7 @@ func FuzzConfig(f *testing.F) {
 
 // Of two stubs of one runtime the older one gives way, and comes back when the newer one has ended.
 func TestStubYieldsToANewerOne(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, t.TempDir(), "127.0.0.1:0")
 	config := fmt.Sprintf(`{"url":%q}`, n.url)
 	old := begin(t, 1, config)

@@ -13,6 +13,7 @@ import (
 
 // A user and a password in the node's URL are shown to the node, or a proxy before it, and to nobody else.
 func TestUserinfoIsNotShown(t *testing.T) {
+	t.Parallel()
 	asked := make(chan string, 100)
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()

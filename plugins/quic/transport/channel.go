@@ -23,6 +23,7 @@ const (
 // channel is a p2p.Channel on one QUIC stream.
 type channel struct {
 	arrival
+	silence time.Duration // after which the peer is dead
 
 	sending   watch
 	out       []byte // frames that will leave as one write
@@ -32,8 +33,8 @@ type channel struct {
 	ledger    ledger // of Transport.watch
 }
 
-func newChannel(a arrival) *channel {
-	c := &channel{arrival: a}
+func newChannel(a arrival, silence time.Duration) *channel {
+	c := &channel{arrival: a, silence: silence}
 	c.sending.expire = a.stream.SetWriteDeadline
 	c.receiving.expire = a.stream.SetReadDeadline
 	c.in.source = a.stream
@@ -186,7 +187,7 @@ func (c *channel) why(ctx context.Context, err error) error {
 	case errors.As(err, &application) && !application.Remote && application.ErrorCode == codeClosed:
 		return fmt.Errorf("quic: the channel is closed: %w", net.ErrClosed)
 	case errors.As(err, &idle):
-		return fmt.Errorf("quic: the peer is dead: nothing came from %s for %v: %w", c.conn.RemoteAddr(), silence, err)
+		return fmt.Errorf("quic: the peer is dead: nothing came from %s for %v: %w", c.conn.RemoteAddr(), c.silence, err)
 	default:
 		return fmt.Errorf("quic: the channel to %s broke: %w", c.conn.RemoteAddr(), err)
 	}

@@ -120,6 +120,7 @@ func TestContextEndsRecvAndNothingIsLost(t *testing.T) {
 }
 
 func TestFullChannelBlocksAndContextEndsSend(t *testing.T) {
+	t.Parallel()
 	a, b := connected(t, start(t, ""), start(t, ""))
 	ctx := within(t, 2*patience)
 	// Nobody receives: Send must block before long, and its context must end it in the middle of a frame.

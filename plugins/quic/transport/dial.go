@@ -233,7 +233,7 @@ func (t *Transport) timed(d time.Duration) {
 
 // knock makes a connection to the address and waits to be let in. It leaves nothing behind where it fails.
 func (t *Transport) knock(ctx context.Context, at netip.AddrPort, peer description) (arrival, error) {
-	conn, err := t.quic.Dial(ctx, net.UDPAddrFromAddrPort(at), t.clientTLS(peer.certificate, peer.token), connectionConfig(dialTimeout, -1))
+	conn, err := t.quic.Dial(ctx, net.UDPAddrFromAddrPort(at), t.clientTLS(peer.certificate, peer.token), t.alive.connectionConfig(dialTimeout, -1))
 	if err != nil {
 		return arrival{}, err
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/internal/longtest"
 )
 
 // TestMain runs the tests, or, where a test has started this binary again, one end of a connection in a process.
@@ -12,5 +14,6 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv("PROTOFLY_TEST_ROLE"); role != "" {
 		os.Exit(runChild(role))
 	}
+	longtest.WaitTogether()
 	goleak.VerifyTestMain(m)
 }

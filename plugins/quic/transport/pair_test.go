@@ -80,11 +80,16 @@ func within(t testing.TB, d time.Duration) context.Context {
 // start makes a Transport with the options, closed when the test ends.
 func start(t testing.TB, options string) *Transport {
 	t.Helper()
+	return startWith(t, options, usualLiveness())
+}
+
+func startWith(t testing.TB, options string, alive liveness) *Transport {
+	t.Helper()
 	level := hclog.Off
 	if os.Getenv("PROTOFLY_TEST_LOG") != "" {
 		level = hclog.Trace
 	}
-	made, err := New(p2p.Config{Options: json.RawMessage(options), Log: hclog.New(&hclog.LoggerOptions{Level: level})})
+	made, err := openTransport(p2p.Config{Options: json.RawMessage(options), Log: hclog.New(&hclog.LoggerOptions{Level: level})}, alive)
 	if err != nil {
 		t.Fatal(err)
 	}

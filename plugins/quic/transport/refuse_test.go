@@ -91,7 +91,7 @@ func TestSilentKnockIsSentAway(t *testing.T) {
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	name := newToken()
 	defer b.register(name, &setup{role: p2p.Handler, peer: a.hash, won: make(chan arrival, 1)})()
-	conn, err := a.quic.Dial(within(t, patience), net.UDPAddrFromAddrPort(b.local), a.clientTLS(b.hash, name), connectionConfig(dialTimeout, -1))
+	conn, err := a.quic.Dial(within(t, patience), net.UDPAddrFromAddrPort(b.local), a.clientTLS(b.hash, name), a.alive.connectionConfig(dialTimeout, -1))
 	if err != nil {
 		t.Fatal(err)
 	}

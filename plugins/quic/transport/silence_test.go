@@ -11,6 +11,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
@@ -52,11 +53,18 @@ func forwarder(t *testing.T, to netip.AddrPort, cut *atomic.Bool) netip.AddrPort
 // A way that swallows everything, while the channel is idle, is the slowest death to notice: the silence counts from
 // the keep-alive that stays without an answer.
 func TestDeadWayIsNoticedByBothSides(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits up to 15 s")
-	}
 	t.Parallel()
-	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
+	noticesDeadWay(t, hasty())
+}
+
+func TestLongDeadWayIsNoticedByBothSides(t *testing.T) {
+	longtest.Skip(t)
+	t.Parallel()
+	noticesDeadWay(t, usualLiveness())
+}
+
+func noticesDeadWay(t *testing.T, alive liveness) {
+	a, b := startWith(t, `{"listen":"127.0.0.1:0"}`, alive), startWith(t, `{"listen":"127.0.0.1:0"}`, alive)
 	var cut atomic.Bool
 	at := forwarder(t, b.local, &cut)
 	wa, wb := newWires()
@@ -70,7 +78,7 @@ func TestDeadWayIsNoticedByBothSides(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Idle through one keep-alive.
-	if _, err := x.channel.Recv(within(t, keepAlive+500*time.Millisecond)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := x.channel.Recv(within(t, alive.keepAlive+500*time.Millisecond)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 	cut.Store(true)
@@ -87,7 +95,7 @@ func TestDeadWayIsNoticedByBothSides(t *testing.T) {
 		}()
 	}
 	for range 2 {
-		if d := <-took; d > keepAlive+silence+7*time.Second {
+		if d := <-took; d > alive.keepAlive+alive.silence+7*time.Second {
 			t.Errorf("noticed after %v", d)
 		} else {
 			t.Logf("noticed after %v", d.Round(100*time.Millisecond))

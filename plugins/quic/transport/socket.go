@@ -14,10 +14,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What the connections are tuned to. A peer is noticed dead after keepAlive + silence at most.
+// What the connections are tuned to.
 const (
-	keepAlive       = 3 * time.Second
-	silence         = 10 * time.Second
 	dialTimeout     = 8 * time.Second         // without any answer: NATs may open late
 	knockTimeout    = 4 * time.Second         // without the next packet: dials that lost end silently
 	crowdTimeout    = 1500 * time.Millisecond // the same of strangers, where many hang; a handshake takes twice that at most
@@ -46,12 +44,17 @@ const (
 // errStranger is why a connection is refused before its handshake; quic-go only logs it.
 var errStranger = errors.New("no set-up waits for the connection")
 
+// liveness is how a connection notices that its peer is dead: after keepAlive + silence at most.
+type liveness struct{ keepAlive, silence time.Duration }
+
+func usualLiveness() liveness { return liveness{keepAlive: 3 * time.Second, silence: 10 * time.Second} }
+
 // connectionConfig is for one direction: how long its handshake may hang, and how many streams the peer may open.
-func connectionConfig(handshake time.Duration, streams int64) *quic.Config {
+func (l liveness) connectionConfig(handshake time.Duration, streams int64) *quic.Config {
 	return &quic.Config{
 		HandshakeIdleTimeout:           handshake,
-		MaxIdleTimeout:                 silence,
-		KeepAlivePeriod:                keepAlive,
+		MaxIdleTimeout:                 l.silence,
+		KeepAlivePeriod:                l.keepAlive,
 		InitialStreamReceiveWindow:     streamWindow,
 		MaxStreamReceiveWindow:         streamWindowMax,
 		InitialConnectionReceiveWindow: linkWindow,
@@ -97,8 +100,8 @@ func (t *Transport) open() error {
 
 // listenerConfig is for connections that come in: where many of strangers hang, theirs have less time.
 func (t *Transport) listenerConfig() *quic.Config {
-	usual, hurried := connectionConfig(knockTimeout, 1), connectionConfig(crowdTimeout, 1)
-	config := connectionConfig(knockTimeout, 1)
+	usual, hurried := t.alive.connectionConfig(knockTimeout, 1), t.alive.connectionConfig(crowdTimeout, 1)
+	config := t.alive.connectionConfig(knockTimeout, 1)
 	config.GetConfigForClient = func(from *quic.ClientInfo) (*quic.Config, error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()

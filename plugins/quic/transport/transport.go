@@ -23,6 +23,7 @@ var ErrClosed = errors.New("the QUIC transport was closed")
 // Transport is the process' one UDP socket and what runs on it. [New] makes it; it implements p2p.Transport.
 type Transport struct {
 	set         settings
+	alive       liveness
 	log         hclog.Logger
 	certificate tls.Certificate
 	hash        hash           // of certificate
@@ -72,13 +73,15 @@ func (a arrival) close(code quic.ApplicationErrorCode, why string) {
 }
 
 // New opens the socket. It is a p2p.New. Errors say which option is wrong, or that the port is taken.
-func New(c p2p.Config) (p2p.Transport, error) {
+func New(c p2p.Config) (p2p.Transport, error) { return openTransport(c, usualLiveness()) }
+
+func openTransport(c p2p.Config, alive liveness) (p2p.Transport, error) {
 	set, err := parseOptions(c.Options)
 	if err != nil {
 		return nil, err
 	}
 	t := &Transport{
-		set: set, log: c.Log, gate: newGate(), admission: newAdmission(), maxUnread: maxUnread, knocks: make(map[string]token),
+		set: set, alive: alive, log: c.Log, gate: newGate(), admission: newAdmission(), maxUnread: maxUnread, knocks: make(map[string]token),
 		setups: make(map[token]*setup), welcome: make(map[hash]int),
 		queries: make(map[transaction]*query), channels: make(map[*channel]struct{}),
 	}
@@ -175,7 +178,7 @@ func (t *Transport) enter() error {
 
 // hold makes a channel of an arrival and keeps it until its connection is over.
 func (t *Transport) hold(a arrival) *channel {
-	c := newChannel(a)
+	c := newChannel(a, t.alive.silence)
 	t.mu.Lock()
 	t.channels[c] = struct{}{}
 	t.mu.Unlock()

@@ -74,6 +74,7 @@ func TestOneByteFramesEndTheConnection(t *testing.T) {
 
 // Honest peers that are slow to read, or only send little, keep their connection.
 func TestSlowReadersKeepTheConnection(t *testing.T) {
+	t.Parallel()
 	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	x, y := connected(t, a, b)
 	ctx := within(t, patience)

@@ -103,6 +103,7 @@ func TestFirstChannel(t *testing.T) {
 		`"xxxxxxxx`:            {strings.Repeat("x", 2000), nil},
 	} {
 		t.Run(want, func(t *testing.T) {
+			t.Parallel()
 			end := newBareEnd(t)
 			dc, err := end.pc.CreateDataChannel(change.label, change.options)
 			if err != nil {
@@ -258,6 +259,7 @@ func candidateOf(c *net.UDPConn, i int) string {
 
 // Whatever a peer names, in its description and after it, few packets go there, and none where the operator has said so.
 func TestNamedAddresses(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		options string
 		most    int
@@ -266,7 +268,8 @@ func TestNamedAddresses(t *testing.T) {
 		"loopback is excluded": {`{"loopback":false}`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tr, err := open(p2p.Config{Options: json.RawMessage(c.options)})
+			t.Parallel()
+			tr, err := open(p2p.Config{Options: json.RawMessage(c.options)}, usualLiveness())
 			if err != nil {
 				t.Fatal(err)
 			}

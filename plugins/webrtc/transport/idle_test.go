@@ -15,7 +15,7 @@ func BenchmarkIdle(b *testing.B) {
 		var ends [1 + peers]*Transport
 		for i := range ends {
 			var err error
-			if ends[i], err = open(p2p.Config{Options: json.RawMessage(`{"listen":"127.0.0.1:0"}`)}); err != nil {
+			if ends[i], err = open(p2p.Config{Options: json.RawMessage(`{"listen":"127.0.0.1:0"}`)}, usualLiveness()); err != nil {
 				b.Fatal(err)
 			}
 		}

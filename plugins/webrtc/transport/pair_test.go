@@ -58,7 +58,7 @@ func connected(t testing.TB, options ...string) (a, b *channel) {
 		if len(options) > 0 {
 			raw = json.RawMessage(options[i%len(options)])
 		}
-		tr, err := open(p2p.Config{Options: raw})
+		tr, err := open(p2p.Config{Options: raw}, usualLiveness())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,13 +105,14 @@ func TestOptions(t *testing.T) {
 	if s, err := parseOptions(json.RawMessage(`{"private":false}`)); err != nil || s.private || !s.loopback {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := open(p2p.Config{Options: json.RawMessage(`{"listen":"192.0.2.1:9"}`)}); err == nil || !strings.Contains(err.Error(), "192.0.2.1:9") {
+	if _, err := open(p2p.Config{Options: json.RawMessage(`{"listen":"192.0.2.1:9"}`)}, usualLiveness()); err == nil || !strings.Contains(err.Error(), "192.0.2.1:9") {
 		t.Errorf("an address that is not this machine's: %v", err)
 	}
 }
 
 // A connection through a TURN server only.
 func TestTURN(t *testing.T) {
+	t.Parallel()
 	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

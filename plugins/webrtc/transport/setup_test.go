@@ -60,11 +60,11 @@ func TestPeerHeardFirst(t *testing.T) {
 func BenchmarkSetUp(b *testing.B) {
 	var took []time.Duration
 	for b.Loop() {
-		x, err := open(p2p.Config{})
+		x, err := open(p2p.Config{}, usualLiveness())
 		if err != nil {
 			b.Fatal(err)
 		}
-		y, err := open(p2p.Config{})
+		y, err := open(p2p.Config{}, usualLiveness())
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -60,7 +60,7 @@ func describe(text string) p2p.Signal {
 
 func transportFor(t *testing.T) *Transport {
 	t.Helper()
-	tr, err := open(p2p.Config{Options: json.RawMessage(`{"listen":"127.0.0.1:0"}`)})
+	tr, err := open(p2p.Config{Options: json.RawMessage(`{"listen":"127.0.0.1:0"}`)}, usualLiveness())
 	if err != nil {
 		t.Fatal(err)
 	}

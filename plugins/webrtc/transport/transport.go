@@ -22,17 +22,24 @@ import (
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
-// The times after which a peer is given up, and the size of the socket's buffers.
 const (
-	disconnectedTimeout = 5 * time.Second
-	failedTimeout       = 7 * time.Second // after disconnected
-	consentInterval     = 2 * time.Second
-	handshakeRetry      = 50 * time.Millisecond // the library's second is lost whenever one side is ready before the other
-	socketBuffer        = 8 << 20
+	handshakeRetry = 50 * time.Millisecond // the library's second is lost whenever one side is ready before the other
+	socketBuffer   = 8 << 20
 	// receiveBuffer is how many bytes of payload a peer may have sent that were not read. It is as much as Send has on its way, and
 	// it is small because a message of one byte costs the library 300.
 	receiveBuffer = 1 << 20
 )
+
+// liveness is the times after which a peer is given up, and how often it is asked whether it still wants packets.
+type liveness struct {
+	disconnected time.Duration
+	failed       time.Duration // after disconnected
+	consent      time.Duration
+}
+
+func usualLiveness() liveness {
+	return liveness{disconnected: 5 * time.Second, failed: 7 * time.Second, consent: 2 * time.Second}
+}
 
 // errClosed is the error of a transport that has been closed.
 var errClosed = errors.New("the transport is closed")
@@ -40,6 +47,7 @@ var errClosed = errors.New("the transport is closed")
 // Transport connects runtimes by WebRTC data channels over one UDP socket.
 type Transport struct {
 	settings  settings
+	alive     liveness
 	log       hclog.Logger
 	socket    *net.UDPConn
 	mux       *mux
@@ -63,9 +71,9 @@ type Transport struct {
 var _ p2p.Transport = (*Transport)(nil)
 
 // New makes the transport and opens its socket.
-func New(c p2p.Config) (p2p.Transport, error) { return open(c) }
+func New(c p2p.Config) (p2p.Transport, error) { return open(c, usualLiveness()) }
 
-func open(c p2p.Config) (*Transport, error) {
+func open(c p2p.Config, alive liveness) (*Transport, error) {
 	s, err := parseOptions(c.Options)
 	if err != nil {
 		return nil, err
@@ -79,7 +87,7 @@ func open(c p2p.Config) (*Transport, error) {
 	}
 	_ = socket.SetReadBuffer(socketBuffer) // as much as the system allows
 	_ = socket.SetWriteBuffer(socketBuffer)
-	t := &Transport{settings: s, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text(), maxUnread: maxUnreadInAll}
+	t := &Transport{settings: s, alive: alive, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text(), maxUnread: maxUnreadInAll}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	if err := t.prepare(); err != nil {
 		t.cancel()
@@ -141,7 +149,7 @@ func (t *Transport) connection(peer p2p.Peer, shared bool, m *meter) (*webrtc.Pe
 	e.SetInterfaceFilter(t.settings.uses)
 	e.SetDTLSRetransmissionInterval(handshakeRetry)
 	e.SetPrflxAcceptanceMinWait(0) // a peer that was heard before its candidate came is as good as any: the library waits a second
-	e.SetICETimeouts(disconnectedTimeout, failedTimeout, consentInterval)
+	e.SetICETimeouts(t.alive.disconnected, t.alive.failed, t.alive.consent)
 	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
 	e.EnableSCTPZeroChecksum(true) // DTLS leaves nothing for a checksum to find (RFC 9653); used where the peer knows it too
 	if shared {

@@ -14,7 +14,8 @@
 // are tried too: an honest one, and with somebody between the two who signals a transport of his own.
 //
 // The tests of a peer's death start the test binary again as the other side: the same test function runs there and
-// [Run] plays the peer instead. Code before Run in that function, and TestMain, run in both. The suite needs no
+// [Run] plays the peer instead. A death is noticed after some silence: a transport whose silence can be made shorter has a
+// quick test (Suite.Hasty), and a slow one ([DeadPeer]) with the silence that it has in use. Code before Run in that function, and TestMain, run in both. The suite needs no
 // network but the machine's own.
 //
 // [Benchmark] measures one channel, so that transports can be compared.

@@ -26,6 +26,7 @@ const signalMark = "transporttest-signal "
 
 // testDeadPeer: the other side is a process of its own, which is killed, and one which hangs.
 func testDeadPeer(t *testing.T, s Suite) {
+	s.New = s.Hasty
 	requester, stop := s.make(t, s.Requester)
 	defer stop()
 	deaths := map[string]func(*os.Process) error{"killed": (*os.Process).Kill}
@@ -91,7 +92,7 @@ func startPeer(t *testing.T, e *end) (*peerProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The test function that called Run, which is the parent of the running subtest.
+	// The test function that called Run or DeadPeer, which is the parent of the running subtest.
 	names := strings.Split(t.Name(), "/")
 	for i, n := range names {
 		names[i] = "^" + regexp.QuoteMeta(n) + "$"
@@ -185,6 +186,7 @@ func (s Suite) playPeer(t *testing.T) {
 			fmt.Printf("%s%s\n", signalMark, text)
 		}
 	}()
+	s.New = s.Hasty
 	tr, stop := s.make(t, s.Handler)
 	defer stop()
 	r := one(ctx, tr, p2p.Peer{Local: runtimeURL("bob", 0), Remote: runtimeURL("alice", 0), Role: p2p.Handler}, w.b)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,36 +71,61 @@ func testWrongCertificate(t *testing.T, s Suite) {
 	defer stopA()
 	handler, stopB := s.make(t, s.Handler)
 	defer stopB()
-	for _, deceived := range []p2p.Role{p2p.Handler, p2p.Requester} {
-		w := newWire(t, 0)
-		liar := w.a
-		if deceived == p2p.Requester {
-			liar = w.b
-		}
-		changed := false
-		liar.spoil = func(d json.RawMessage) json.RawMessage {
-			out := s.Spoil(bytes.Clone(d))
-			changed = !bytes.Equal(out, d)
-			return out
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		a, b := s.both(ctx, requester, handler, runtimeURL("alice", 0), runtimeURL("bob", 0), w)
-		cancel()
-		if !changed {
-			t.Fatal("no certificate hash was found in the description: set Suite.Spoil")
-		}
-		if deceived == p2p.Requester {
-			a, b = b, a
-		}
-		if b.err == nil {
-			t.Errorf("%s connects with a certificate that was not signalled", roleName(deceived))
-		}
-		if a.err == nil {
-			if err := recvError(a.channel, s.Dead); err == nil {
-				t.Errorf("%s was refused and its channel lives", roleName(1-deceived))
-			}
-		}
-		a.close()
-		b.close()
+	began := time.Now()
+	if err := echoOnce(t, s, requester, handler); err != nil {
+		t.Fatalf("with the right certificates: %v", err)
 	}
+	// Ten times as long as an honest set-up takes here and now.
+	limit := max(2*time.Second, 10*time.Since(began))
+	var all sync.WaitGroup
+	for i, deceived := range []p2p.Role{p2p.Handler, p2p.Requester} {
+		all.Go(func() { s.refusesCertificate(t, requester, handler, 1+i, deceived, limit) })
+	}
+	all.Wait()
+}
+
+func echoOnce(t *testing.T, s Suite, requester, handler p2p.Transport) error {
+	a, b, err := s.connect(t, requester, handler, 0, 0)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	defer a.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	return echo(ctx, a, b, []byte("right"))
+}
+
+// refusesCertificate is the i-th set-up between the transports; within the limit the deceived side gets no channel.
+func (s Suite) refusesCertificate(t *testing.T, requester, handler p2p.Transport, i int, deceived p2p.Role, limit time.Duration) {
+	w := newWire(t, 0)
+	liar := w.a
+	if deceived == p2p.Requester {
+		liar = w.b
+	}
+	changed := false
+	liar.spoil = func(d json.RawMessage) json.RawMessage {
+		out := s.Spoil(bytes.Clone(d))
+		changed = !bytes.Equal(out, d)
+		return out
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	a, b := s.both(ctx, requester, handler, runtimeURL("alice", i), runtimeURL("bob", i), w)
+	if !changed {
+		t.Error("no certificate hash was found in the description: set Suite.Spoil")
+	}
+	if deceived == p2p.Requester {
+		a, b = b, a
+	}
+	if b.err == nil {
+		t.Errorf("%s connects with a certificate that was not signalled", roleName(deceived))
+	}
+	if a.err == nil {
+		if err := recvError(a.channel, s.Dead); err == nil {
+			t.Errorf("%s was refused and its channel lives", roleName(1-deceived))
+		}
+	}
+	a.close()
+	b.close()
 }

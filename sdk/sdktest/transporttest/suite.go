@@ -28,6 +28,9 @@ type Suite struct {
 	Setup time.Duration
 	// Dead is how long a peer's death may go unnoticed. 0: 15 s, as p2p.Channel promises; more is not conforming.
 	Dead time.Duration
+	// Hasty makes transports that notice silence sooner than those of New do, for the test of dead peers alone: it takes
+	// less time, and Dead is theirs. Nil: New. Who sets it calls [DeadPeer] with New too, where tests may take long.
+	Hasty p2p.New
 	// Buffered is how many bytes may be under way before a sender blocks whose peer does not read. 0: 64 MiB.
 	Buffered int
 	// Parallel is the number of set-ups at once. 0: 50.
@@ -46,6 +49,9 @@ func (s Suite) withDefaults() Suite {
 	if s.Dead == 0 {
 		s.Dead = 15 * time.Second
 	}
+	if s.Hasty == nil {
+		s.Hasty = s.New
+	}
 	if s.Buffered == 0 {
 		s.Buffered = 64 << 20
 	}
@@ -58,18 +64,15 @@ func (s Suite) withDefaults() Suite {
 	return s
 }
 
-// Run runs the whole suite as subtests of t, one after the other, each with transports of its own. With -short the
-// tests of dead peers are left out: they take up to 15 s.
+// Run runs the whole suite as subtests of t, each with transports of its own: one after the other, then those that wait most
+// of their time, side by side. With -short the tests of dead peers are left out: they take up to 15 s.
 func Run(t *testing.T, s Suite) {
 	s = s.withDefaults()
 	if os.Getenv(peerEnv) != "" {
 		s.playPeer(t)
 		return
 	}
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, Suite)
-	}{
+	for _, c := range []subtest{
 		{"sizes", testSizes},
 		{"order both ways", testOrder},
 		{"too large", testTooLarge},
@@ -78,14 +81,10 @@ func Run(t *testing.T, s Suite) {
 		{"again", testAgain},
 		{"many peers", testManyPeers},
 		{"parallel connects", testParallel},
-		{"backpressure", testBackpressure},
 		{"prompt", testPrompt},
-		{"send gives up with ctx", testSendGivesUp},
 		{"close is EOF", testCloseIsEOF},
-		{"close frees the blocked", testCloseFrees},
 		{"transport close", testTransportClose},
 		{"garbage description", testGarbage},
-		{"wrong certificate", testWrongCertificate},
 		{"candidates of a stranger", testCandidates},
 		{"impostor", testImpostor},
 		{"canceled", testCanceled},
@@ -96,12 +95,38 @@ func Run(t *testing.T, s Suite) {
 			c.run(t, s)
 		})
 	}
+	waiting := []subtest{
+		{"backpressure", testBackpressure},
+		{"send gives up with ctx", testSendGivesUp},
+		{"close frees the blocked", testCloseFrees},
+		{"wrong certificate", testWrongCertificate},
+	}
 	if !testing.Short() {
-		t.Run("dead peer", func(t *testing.T) {
-			defer noLeaks(t)()
-			testDeadPeer(t, s)
+		waiting = append(waiting, subtest{"dead peer", testDeadPeer})
+	}
+	t.Cleanup(noLeaks(t)) // after all of them
+	for _, c := range waiting {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t, s)
 		})
 	}
+}
+
+type subtest struct {
+	name string
+	run  func(*testing.T, Suite)
+}
+
+// DeadPeer runs the test of dead peers alone, as Run does, with the transports of Suite.Hasty or else of Suite.New.
+func DeadPeer(t *testing.T, s Suite) {
+	s = s.withDefaults()
+	if os.Getenv(peerEnv) != "" {
+		s.playPeer(t)
+		return
+	}
+	defer noLeaks(t)()
+	t.Run("dead peer", func(t *testing.T) { testDeadPeer(t, s) })
 }
 
 // noLeaks remembers the goroutines that are there; what it returns fails t where there are more.
