@@ -21,6 +21,7 @@ import (
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/networks"
@@ -40,6 +41,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	longtest.Parallel(4)
 	code := m.Run()
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)

@@ -16,6 +16,7 @@ import (
 
 // A process that serves the link after the plug-in's own has ended is no plug-in.
 func TestDaemonIsNoPlugin(t *testing.T) {
+	t.Parallel()
 	c := newCore(t, func(o *stubhost.Options) { slow(o); o.StopGrace = 2 * time.Second })
 	d := stubURL("daemon")
 	c.deploy("daemon", d)
@@ -66,6 +67,7 @@ func withArgument(t *testing.T, argument string) (pids []int) {
 }
 
 func TestOrphansEndWithTheirPlugin(t *testing.T) {
+	t.Parallel()
 	c := newCore(t, impatient)
 	a, b := stubURL("a"), stubURL("b")
 	c.deploy("echo", a)
@@ -139,6 +141,7 @@ func reaper(t *testing.T) (host *exec.Cmd, orphan func(how string) int, end func
 }
 
 func TestReaperEndsWhatHides(t *testing.T) {
+	t.Parallel()
 	host, orphan, end := reaper(t)
 	hidden, known := orphan("hide"), orphan("")
 	untilDead(t, hidden) // it does not say that its plug-in runs
