@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -49,15 +50,19 @@ func TestDaemonIsNoPlugin(t *testing.T) {
 	}
 }
 
-// withArgument is the processes that were started with an argument.
+// withArgument is the processes of this test that were started with an argument. Their folders are in the test's.
 func withArgument(t *testing.T, argument string) (pids []int) {
 	t.Helper()
+	own := filepath.Dir(t.TempDir()) + "/"
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
 		line, err := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		if env, err := os.ReadFile("/proc/" + e.Name() + "/environ"); err == nil && !strings.Contains(string(env), own) {
+			continue // of the same test in another place
+		}
 		var pid int
 		if _, no := fmt.Sscan(e.Name(), &pid); err == nil && no == nil && strings.Contains(string(line), argument+"\x00") && alive(pid) {
 			pids = append(pids, pid)
