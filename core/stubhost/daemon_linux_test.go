@@ -81,6 +81,7 @@ func TestOrphansEndWithTheirPlugin(t *testing.T) {
 	if err := json.Unmarshal(c.tell(a, map[string]any{"method": "orphan"}), &orphan); err != nil {
 		t.Fatal(err)
 	}
+	untilItSleeps(t, orphan)
 	if !alive(orphan) {
 		t.Fatal("it does not run")
 	}
@@ -94,6 +95,20 @@ func TestOrphansEndWithTheirPlugin(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("Close took %s", took)
 	}
+}
+
+// untilItSleeps waits until an orphan is the program that it is to be, or dead. On the way there it starts other programs, and
+// while a program is started the system shows no environment.
+func untilItSleeps(t *testing.T, pid int) {
+	t.Helper()
+	for range 10_000 {
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if string(name) == "sleep\n" || !alive(pid) {
+			return
+		}
+		time.Sleep(time.Millisecond) // no event tells of it
+	}
+	t.Fatalf("process %d does not sleep", pid)
 }
 
 // beReaper is a whole process that is nothing but a host. Each line that it reads is what the plug-in is to do; it
@@ -140,6 +155,7 @@ func reaper(t *testing.T) (host *exec.Cmd, orphan func(how string) int, end func
 		if _, err := fmt.Sscan(out.Text(), &pid); err != nil {
 			t.Fatal(err)
 		}
+		untilItSleeps(t, pid)
 		return pid
 	}
 	return host, orphan, func() { _ = in.Close() }

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		beHost(os.Args[2])
 		return
 	}
-	longtest.Parallel(4)
+	longtest.Parallel(8)
 	goleak.VerifyTestMain(m)
 }
 
