@@ -150,7 +150,8 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		return err
 	}
 	rt.sessions = session.New(session.Options{
-		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime, IdleTimeout: c.SessionIdle, TTL: c.waits.unacked,
+		TTL:  c.waits.unacked,
+		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime, IdleTimeout: c.SessionIdle,
 		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
