@@ -16,6 +16,7 @@ import (
 // While alice waits for bob's answer, somebody else who knows the ID of her request floods her with answers: over the
 // relay, over the direct path, and from her own runtime. Bob's counts, in the runtime's process and in another.
 func TestOnlyWhoWasAskedAnswers(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	transport := []string{built.transportIDs[0]}
 	socket := func(c *core.Config) { c.Socket = filepath.Join(c.DataDir, "api") }
@@ -86,6 +87,7 @@ func TestOnlyWhoWasAskedAnswers(t *testing.T) {
 // Only the node of a domain answers for it, by its own stub: a stub of another domain's node, of a P2P plug-in, and another
 // runtime do not, nor do they say what became of a message.
 func TestOnlyItsNodeAnswersForADomain(t *testing.T) {
+	t.Parallel()
 	node, other := startNode(t, "example.com"), startNode(t, "other.example")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node, other}})
 	alice := a.register("alice")
@@ -123,6 +125,7 @@ func TestOnlyItsNodeAnswersForADomain(t *testing.T) {
 // With the direct path live and the Message Node dead, a new hyperty is registered, is heard, and is answered, without a
 // look-up: its runtime has announced it in the session.
 func TestNewSenderWithoutANode(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	transport := []string{built.transportIDs[0]}
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: transport})

@@ -11,6 +11,7 @@ import (
 
 // Who registered while the node was away writes at once; what it has written arrives over the node as soon as that is back.
 func TestNewSenderOverANodeThatComesBack(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	nodes := []*nodeProcess{node}
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: nodes, policy: "never"})

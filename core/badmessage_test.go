@@ -17,6 +17,7 @@ import (
 // What an application must not send is refused with an error that says why, in the runtime's process and in another,
 // and harms nothing: the next message arrives, over the relay and over the direct path.
 func TestBadMessages(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	transport := built.transportIDs[0]
 	socket := func(c *core.Config) { c.Socket = filepath.Join(c.DataDir, "api") }
@@ -107,6 +108,7 @@ func refusesBadMessages(t *testing.T, alice, bob *hyperty.Hyperty) {
 
 // What is posted under another's name does not arrive.
 func TestForgedFrom(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}})
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}})

@@ -66,6 +66,7 @@ func unanswered(t testing.TB, what string, err error, began time.Time, within ti
 // A node that takes connections and never says anything: the runtime starts, and who wants something of the node is
 // told in time that there is no answer.
 func TestNodeThatNeverAnswers(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the times to wait for an answer add up to 20 s")
 	}
@@ -93,6 +94,7 @@ func TestNodeThatNeverAnswers(t *testing.T) {
 
 // The node falls silent while a runtime runs: what is local goes on, and other addresses are answered in time.
 func TestNodeThatFallsSilent(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the times to wait for an answer add up to 20 s")
 	}
@@ -118,6 +120,7 @@ func TestNodeThatFallsSilent(t *testing.T) {
 
 // A node whose port is taken says so and ends.
 func TestNodesPortInUse(t *testing.T) {
+	t.Parallel()
 	build(t)
 	at := silence(t, "127.0.0.1:0")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

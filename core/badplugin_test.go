@@ -15,6 +15,7 @@ import (
 	"github.com/protofly/protofly/core"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -60,52 +61,65 @@ func pluginFolder(t testing.TB, name, script, sum string) string {
 	return dir
 }
 
+// badPlugin is a plug-in that cannot be used, and what is said of it.
+type badPlugin struct {
+	name, script, sum string
+	reason            stubhost.Reason
+	says              string
+}
+
+var hangs = badPlugin{"hangs", "#!/bin/sh\nexec sleep 60\n", "", stubhost.Hung, "did not answer"}
+
+// keepsFromStarting has a runtime start with it, which waits for the plug-in for some time, 0: for as long as ever.
+func (p badPlugin) keepsFromStarting(t *testing.T, node *nodeProcess, wait time.Duration) {
+	before := children(t)
+	dir := shortDir(t)
+	config := core.Config{
+		Domain: node.domain, Nodes: map[string]string{node.domain: node.url}, DataDir: dir,
+		PluginDir: pluginFolder(t, p.name, p.script, p.sum), P2P: core.P2P{Use: []string{p.name}},
+		Socket: filepath.Join(dir, "api"),
+	}
+	core.SetPluginStart(&config, wait)
+	began := time.Now()
+	rt, err := core.Start(context.Background(), config)
+	if err == nil {
+		_ = rt.Close(t.Context())
+		t.Fatal("the runtime has started")
+	}
+	var start *stubhost.StartError
+	if !errors.As(err, &start) || start.Reason != p.reason || start.Plugin != p.name {
+		t.Errorf("the error is %#v", start)
+	}
+	for _, part := range []string{p.name, p.says} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q says nothing of %q", err, part)
+		}
+	}
+	if took := time.Since(began); took > waitTime {
+		t.Errorf("it took %v", took)
+	}
+	nothingLeft(t, before, dir)
+}
+
+// A plug-in that never answers is waited for as long as ever.
+func TestLongPluginThatHangs(t *testing.T) {
+	longtest.Skip(t)
+	hangs.keepsFromStarting(t, startNode(t, "example.com"), 0)
+}
+
 // A plug-in that cannot be used keeps the runtime from starting, with an error that names it and says what is wrong;
 // nothing is left of the attempt.
 func TestBadPlugins(t *testing.T) {
 	node := startNode(t, "example.com")
-	for _, c := range []struct {
-		name, script, sum string
-		reason            stubhost.Reason
-		says              string
-	}{
+	for _, p := range []badPlugin{
 		{"garbage", "#!/bin/sh\necho hello, I am a program\nexec sleep 60\n", "", stubhost.Garbage, "hello, I am a program"},
 		{"quitter", "#!/bin/sh\necho I cannot find my files >&2\nexit 3\n", "", stubhost.Exited, "I cannot find my files"},
 		{"future", "#!/bin/sh\necho '1|7|unix|/nowhere|grpc|'\nexec sleep 60\n", "", stubhost.Version, "version 7"},
 		{"changed", "#!/bin/sh\nexit 0\n", strings.Repeat("00", 32), stubhost.Checksum, "checksum"},
-		{"hangs", "#!/bin/sh\nexec sleep 60\n", "", stubhost.Hung, "did not answer"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			if testing.Short() && c.reason == stubhost.Hung {
-				t.Skip("it is waited for 10 s")
-			}
-			before := children(t)
-			dir := shortDir(t)
-			began := time.Now()
-			rt, err := core.Start(context.Background(), core.Config{
-				Domain: node.domain, Nodes: map[string]string{node.domain: node.url}, DataDir: dir,
-				PluginDir: pluginFolder(t, c.name, c.script, c.sum), P2P: core.P2P{Use: []string{c.name}},
-				Socket: filepath.Join(dir, "api"),
-			})
-			if err == nil {
-				_ = rt.Close(t.Context())
-				t.Fatal("the runtime has started")
-			}
-			var start *stubhost.StartError
-			if !errors.As(err, &start) || start.Reason != c.reason || start.Plugin != c.name {
-				t.Errorf("the error is %#v", start)
-			}
-			for _, part := range []string{c.name, c.says} {
-				if !strings.Contains(err.Error(), part) {
-					t.Errorf("%q says nothing of %q", err, part)
-				}
-			}
-			if took := time.Since(began); took > waitTime {
-				t.Errorf("it took %v", took)
-			}
-			nothingLeft(t, before, dir)
-		})
+		t.Run(p.name, func(t *testing.T) { p.keepsFromStarting(t, node, 0) })
 	}
+	t.Run("hangs", func(t *testing.T) { hangs.keepsFromStarting(t, node, time.Second) })
 	t.Run("not installed", func(t *testing.T) {
 		_, err := core.Start(context.Background(), core.Config{
 			Domain: node.domain, DataDir: shortDir(t), PluginDir: built.plugins, P2P: core.P2P{Use: []string{built.transportIDs[0] + "x"}},
@@ -120,9 +134,7 @@ func TestBadPlugins(t *testing.T) {
 // A plug-in that always ends soon after its start is started again and again; everything else goes on: local messages,
 // the relay, and the messages that were on the direct path.
 func TestPluginThatKeepsCrashing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("several crashes take some 10 s")
-	}
+	t.Parallel()
 	build(t)
 	good, err := catalogue.Open(built.plugins)
 	if err != nil {

@@ -38,6 +38,7 @@ func (r *running) directly(to message.URL, other *running) bool {
 // Where a hyperty is at the other side of a live connection is known without asking the Domain Registry, as soon as it
 // is there and as long as it is, over reconnects too.
 func TestRegistryChanges(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	transport := built.transportIDs[0]
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: []string{transport}})
@@ -120,6 +121,7 @@ func TestRegistryChanges(t *testing.T) {
 
 // With the changes switched off nobody is asked, and hyperties are found as before.
 func TestRegistryChangesOff(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	transport := built.transportIDs[0]
 	off := func(c *core.Config) { c.P2P.NoChanges = true }

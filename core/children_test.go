@@ -13,6 +13,7 @@ import (
 // A chat room with children: what each of two observers says reaches the other and the reporter, first over the
 // Message Node and then directly; whoever may not observe can neither read nor say anything.
 func TestChildObjects(t *testing.T) {
+	t.Parallel()
 	build(t)
 	n := startNode(t, "example.com")
 	start := func(name string) *running {

@@ -47,6 +47,14 @@ type Config struct {
 	// SessionIdle is how long nothing is said with a remote runtime before what is kept of it is dropped, unless
 	// something is under way. 0: core/session.DefaultIdleTimeout; less: never.
 	SessionIdle time.Duration
+
+	waits waits
+}
+
+// waits are times that only tests set, which do not want to wait so long. 0: the default of the option that is named.
+type waits struct {
+	pluginStart time.Duration // stubhost.Options.StartTimeout
+	unacked     time.Duration // session.Options.TTL
 }
 
 // P2P is the policy on direct connections.

@@ -12,6 +12,7 @@ import (
 // Two runtimes of two domains that write to each other do so by two relays, each by the other one's: what one relay carries is
 // acknowledged by the other.
 func TestRelaysOfTwoDomainsCarryBothWays(t *testing.T) {
+	t.Parallel()
 	here, there := startNode(t, "a.example"), startNode(t, "b.example")
 	nodes := []*nodeProcess{here, there}
 	a := startRuntime(t, runtimeOptions{name: "a", domain: "a.example", nodes: nodes, policy: "never"})

@@ -13,6 +13,7 @@ import (
 // A message that was sent to a life of the remote runtime that has ended is reported to its sender: it is never left
 // without a word.
 func TestInDoubtIsReported(t *testing.T) {
+	t.Parallel()
 	build(t)
 	node := startNode(t, "example.com")
 	dir := shortDir(t)

@@ -2,9 +2,16 @@ package core
 
 import (
 	"context"
+	"time"
 
 	"github.com/protofly/protofly/sdk/message"
 )
+
+// SetPluginStart changes how long a plug-in's process may take to say that it runs.
+func SetPluginStart(c *Config, d time.Duration) { c.waits.pluginStart = d }
+
+// SetUnacked changes how long a message may stay unacknowledged before its sender is told that it is lost.
+func SetUnacked(c *Config, d time.Duration) { c.waits.unacked = d }
 
 // FromStub has a stub post what its node may have made up.
 func FromStub(rt *Runtime, stub message.URL, m message.Message) { rt.fromStub(rt.ctx, stub, m) }

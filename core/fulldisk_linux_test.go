@@ -15,6 +15,7 @@ import (
 // The disk under the node's data folder fills up: what would be new is refused, messages go on, and when there is room
 // again everything works.
 func TestNodesDiskIsFull(t *testing.T) {
+	t.Parallel()
 	build(t)
 	disk := shortDir(t)
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=48m"); err != nil {

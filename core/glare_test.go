@@ -6,21 +6,29 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Twenty-one runtimes meet each other, every two once and both sides at once: 210 times. Each pair ends up with one
-// connection, and both agree which.
+// Seven runtimes meet each other, every two once and both sides at once. Each pair ends up with one connection, and both
+// agree which.
 func TestBothSidesAskAtOnce(t *testing.T) {
-	players := 21
-	if testing.Short() {
-		players = 5
-	}
+	t.Parallel()
+	bothSidesAskAtOnce(t, 7)
+}
+
+// Twenty-one runtimes meet 210 times.
+func TestLongBothSidesAskAtOnce(t *testing.T) {
+	longtest.Skip(t)
+	bothSidesAskAtOnce(t, 21)
+}
+
+// bothSidesAskAtOnce has an odd number of runtimes meet.
+func bothSidesAskAtOnce(t *testing.T, players int) {
 	node := startNode(t, "example.com")
 	all := make([]*running, players)
 	use := []string{built.transportIDs[0]}
-	defer closeAll(all) // at once: one after the other, each would look for those that have gone
 	hyperties := make([]*hyperty.Hyperty, players)
 	for i := range all {
 		name := "p" + string(rune('a'+i))

@@ -102,6 +102,7 @@ func mayImport(from, to string) bool {
 // sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd and examples import core; nobody imports plugins but
 // cmd/msgnode, which imports plugins/msgnode-ws/node; and no transport is below core or sdk. On every system.
 func TestImportRule(t *testing.T) {
+	t.Parallel()
 	for _, goos := range []string{"linux", "darwin", "windows"} {
 		t.Run(goos, func(t *testing.T) {
 			t.Parallel()

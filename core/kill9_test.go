@@ -16,6 +16,7 @@ import (
 
 // A whole runtime is killed with -9: its plug-ins end too, and the next one takes its place and its address.
 func TestRuntimeKilled(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	dir := shortDir(t)
 	first := startProcess(t, dir, node)

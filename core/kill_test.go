@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -15,37 +16,40 @@ const directAgain = 20 * time.Second
 
 // In the middle of traffic both ways the plug-in of the Handler's side is killed, then the Requester's, then the
 // Message Node: traffic goes on, what was killed comes back, and in the end nothing is lost or left.
-func TestKillsInTheMiddleOfTraffic(t *testing.T) {
-	eachTransport(t, func(t *testing.T, transport string) {
-		if testing.Short() && transport != built.transportIDs[0] {
-			t.Skip("one transport is enough in short mode: each takes some 10 s")
-		}
-		node := startNode(t, "example.com")
-		before := children(t)
-		start := func(name string) *running {
-			return startRuntime(t, runtimeOptions{name: name, nodes: []*nodeProcess{node}, use: []string{transport},
-				change: func(c *core.Config) { c.Socket = filepath.Join(c.DataDir, "api") }})
-		}
-		a, b := start("a"), start("b")
-		alice, bob := a.register("alice"), b.register("bob")
-		flow := startTraffic(t, alice, bob, 2*time.Millisecond)
-		a.live(b)
-		b.live(a)
-		requester, handler := mutual(t, a, b)
-		flow.flows(100)
+func TestKillsInTheMiddleOfTraffic(t *testing.T) { killsInTheMiddleOfTraffic(t, oneTransport(t)) }
 
-		killPlugin(t, flow, handler, requester, transport)
-		requester, handler = mutual(t, a, b)
-		killPlugin(t, flow, requester, handler, transport)
-		killNode(t, flow, node, a, b)
+// The same with the other transports.
+func TestLongKillsInTheMiddleOfTraffic(t *testing.T) {
+	longtest.Skip(t)
+	otherTransports(t, killsInTheMiddleOfTraffic)
+}
 
-		mutual(t, a, b)
-		flow.finish()
-		dirs := []string{a.dir, b.dir}
-		closeAll([]*running{a, b})
-		before[strconv.Itoa(node.cmd.Process.Pid)] = true // it was started anew
-		nothingLeft(t, before, dirs...)
-	})
+func killsInTheMiddleOfTraffic(t *testing.T, transport string) {
+	node := startNode(t, "example.com")
+	before := children(t)
+	start := func(name string) *running {
+		return startRuntime(t, runtimeOptions{name: name, nodes: []*nodeProcess{node}, use: []string{transport},
+			change: func(c *core.Config) { c.Socket = filepath.Join(c.DataDir, "api") }})
+	}
+	a, b := start("a"), start("b")
+	alice, bob := a.register("alice"), b.register("bob")
+	flow := startTraffic(t, alice, bob, 2*time.Millisecond)
+	a.live(b)
+	b.live(a)
+	requester, handler := mutual(t, a, b)
+	flow.flows(100)
+
+	killPlugin(t, flow, handler, requester, transport)
+	requester, handler = mutual(t, a, b)
+	killPlugin(t, flow, requester, handler, transport)
+	killNode(t, flow, node, a, b)
+
+	mutual(t, a, b)
+	flow.finish()
+	dirs := []string{a.dir, b.dir}
+	closeAll([]*running{a, b})
+	before[strconv.Itoa(node.cmd.Process.Pid)] = true // it was started anew
+	nothingLeft(t, before, dirs...)
 }
 
 // killPlugin kills the plug-in's process at one runtime.

@@ -95,6 +95,7 @@ func (l *liar) pass(to io.Writer, from *bufio.Reader) error {
 // A Message Node that changes entries of its Domain Registry: nothing goes to where it says, who sends is told why, and
 // as soon as it is honest messages arrive.
 func TestNodeThatForgesEntries(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	var lying liar
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{lying.before(t, node)}, use: []string{}})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/protofly/protofly/core"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -37,6 +38,7 @@ func ask(t testing.TB, h *hyperty.Hyperty, kind message.Type, to message.URL, bo
 // Applications look each other up at the Domain Registry, their own domain's and a foreign one's: by address, by
 // user, by scheme.
 func TestApplicationsLookUp(t *testing.T) {
+	t.Parallel()
 	here, there := startNode(t, "a.example"), startNode(t, "b.example")
 	a := startRuntime(t, runtimeOptions{name: "a", domain: "a.example", nodes: []*nodeProcess{here, there}})
 	b := startRuntime(t, runtimeOptions{name: "b", domain: "b.example", nodes: []*nodeProcess{here, there}})
@@ -83,6 +85,7 @@ func TestApplicationsLookUp(t *testing.T) {
 // The Message Node of a domain that no configuration names is found by the descriptor that the node itself serves, and
 // its stub is deployed when the first message needs it.
 func TestForeignDomainByItsDescriptor(t *testing.T) {
+	t.Parallel()
 	build(t)
 	start := func() *nodeProcess {
 		n := &nodeProcess{t: t, dir: shortDir(t), listen: freeAddress(t)}
@@ -115,10 +118,20 @@ func TestForeignDomainByItsDescriptor(t *testing.T) {
 // A runtime that is killed is disconnected in the Domain Registry soon, and whoever subscribed to the status of what
 // it had registered is told. When it is back it registers again, under its names.
 func TestKilledRuntimeIsDisconnected(t *testing.T) {
-	t.Setenv("PROTOFLY_NODE_TIMES_GRACE", "500ms")
-	t.Setenv("PROTOFLY_NODE_TIMES_SWEEP", "100ms")
-	n := startNode(t, "a.example")
-	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{n}})
+	t.Parallel()
+	killedRuntimeIsDisconnected(t, time.Second)
+}
+
+// The same with the time that users wait until a message is given up: half a minute.
+func TestLongKilledRuntimeIsDisconnected(t *testing.T) {
+	longtest.Skip(t)
+	t.Parallel()
+	killedRuntimeIsDisconnected(t, 0)
+}
+
+func killedRuntimeIsDisconnected(t *testing.T, unacked time.Duration) {
+	n := startNode(t, "a.example", "PROTOFLY_NODE_TIMES_GRACE=500ms", "PROTOFLY_NODE_TIMES_SWEEP=100ms")
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{n}, change: func(c *core.Config) { core.SetUnacked(c, unacked) }})
 	alice := a.register("alice")
 	registry, bob := message.DomainRegistryAddress("a.example"), message.URL("hyperty://a.example/bob")
 	notices := follow(t, alice, bob)
@@ -141,9 +154,7 @@ func TestKilledRuntimeIsDisconnected(t *testing.T) {
 	if code := status(); code != 408 {
 		t.Errorf("killed: %d", code)
 	}
-	if !testing.Short() { // it is half a minute until a message is given up
-		toldOfTheLost(t, alice, bob)
-	}
+	toldOfTheLost(t, alice, bob)
 	r = startListener(t, n, dir, "bob")
 	if told := next(t, notices); !strings.Contains(told, "live") {
 		t.Errorf("told %s", told)
@@ -178,6 +189,7 @@ func toldOfTheLost(t *testing.T, alice *hyperty.Hyperty, bob message.URL) {
 
 // A node that has lost everything gets it back from the runtimes: names, entries, and who follows them.
 func TestNodeThatLostItsState(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, "a.example")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{n}})
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{n}})
@@ -215,6 +227,7 @@ func TestNodeThatLostItsState(t *testing.T) {
 
 // Two hyperties of one runtime follow a registration each for itself.
 func TestTwoFollowOneRegistration(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, "a.example")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{n}})
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{n}})
@@ -330,6 +343,7 @@ func (l *listener) kill() {
 
 // A node that answers nonsense, and one that is none: registering ends with an error that says what is wrong, in a bounded time.
 func TestNodesThatAreNone(t *testing.T) {
+	t.Parallel()
 	build(t)
 	for name, answer := range map[string]string{
 		"nonsense": "SSH-2.0-OpenSSH\r\n", "web server": "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",

@@ -106,6 +106,7 @@ func share(t testing.TB, reporter, observer *hyperty.Hyperty) (*syncher.Reporter
 // An object's changes come in order while its messages move from the relay to the direct path, and to both kinds of
 // sides: the reporter's runtime is the one that asked for the connection, or the other.
 func TestDataObjects(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	use := []string{built.transportIDs[0]}
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: use})
@@ -203,6 +204,7 @@ func TestDataObjects(t *testing.T) {
 
 // An observer whose connection dies, and even one that was cut off from everything for a while, is up to date again.
 func TestDataObjectsOverReconnects(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	transport := built.transportIDs[0]
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: []string{transport}})

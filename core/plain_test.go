@@ -22,8 +22,7 @@ import (
 // legacyNode is a node that allows runtimes of the reference implementation.
 func legacyNode(t *testing.T, domain string) *nodeProcess {
 	t.Helper()
-	t.Setenv("PROTOFLY_NODE_LEGACY", "true")
-	return startNode(t, domain)
+	return startNode(t, domain, "PROTOFLY_NODE_LEGACY=true")
 }
 
 // without allows runtimes without sessions.
@@ -37,6 +36,7 @@ func quote(n int) string { return fmt.Sprintf(`{"value":"n%d"}`, n) }
 // Where the operator allows it, a runtime of the reference implementation and hyperties of this one talk both ways, and
 // status and path say how.
 func TestWithoutSessionAllowed(t *testing.T) {
+	t.Parallel()
 	node := legacyNode(t, "example.com")
 	for name, allow := range map[string]identity.WithoutSessions{
 		"peer":   {Peers: []message.URL{"runtime://example.com/r-ann"}},
@@ -106,6 +106,7 @@ func TestWithoutSessionAllowed(t *testing.T) {
 
 // By default, and for everybody who is not named, nothing goes either way, and both senders are told what to configure.
 func TestWithoutSessionRefused(t *testing.T) {
+	t.Parallel()
 	node := legacyNode(t, "example.com")
 	for name, allow := range map[string]identity.WithoutSessions{
 		"default":        {},
@@ -150,6 +151,7 @@ func TestWithoutSessionRefused(t *testing.T) {
 // An allowed domain gives nobody another's name: not a runtime's with a key, not its hyperty's, not this runtime's, nor
 // an answer to what was not asked, nor a way to the components of the runtime.
 func TestWithoutSessionForged(t *testing.T) {
+	t.Parallel()
 	node := legacyNode(t, "example.com")
 	allow := without(identity.WithoutSessions{Domains: []string{"example.com"}})
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: allow})
@@ -205,6 +207,7 @@ func TestWithoutSessionForged(t *testing.T) {
 
 // Another domain's node is not believed about runtimes of an allowed domain that is not its own.
 func TestWithoutSessionByAnotherNode(t *testing.T) {
+	t.Parallel()
 	here, there := legacyNode(t, "a.example"), legacyNode(t, "b.example")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{here, there}, change: without(identity.WithoutSessions{Domains: []string{"c.example", "b.example"}})})
 	bob := a.register("bob")
@@ -230,6 +233,7 @@ func TestWithoutSessionByAnotherNode(t *testing.T) {
 
 // Data objects go both ways through the node's subscription manager, and a change goes to the node once.
 func TestObjectsWithoutSession(t *testing.T) {
+	t.Parallel()
 	node := legacyNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: without(identity.WithoutSessions{Domains: []string{"example.com"}})})
 	bob := a.register("bob")
@@ -267,6 +271,7 @@ func TestObjectsWithoutSession(t *testing.T) {
 
 // An object that a runtime without a session reports: a hyperty here observes it, and nobody else changes it.
 func TestObservingWithoutSession(t *testing.T) {
+	t.Parallel()
 	node := legacyNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: without(identity.WithoutSessions{Peers: []message.URL{"runtime://example.com/r-ann"}})})
 	bob := a.register("bob")

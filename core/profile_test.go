@@ -10,6 +10,7 @@ import (
 
 // The process of a plug-in measures itself, and so does the runtime's own.
 func TestProfile(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}})
 	a.register("alice") // over the Message Node: its stub runs

@@ -20,6 +20,7 @@ import (
 	"github.com/protofly/protofly/core"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -59,21 +60,27 @@ func (g *gaps) longest() time.Duration {
 	return d
 }
 
-// A plug-in is replaced by a new process six times while messages flow both ways, at the side that requested the
-// connection and at the one that handles it: each message comes once and in order, nothing waits for long, and no
-// process is left. In short mode it is twice.
+// A plug-in is replaced by a new process while messages flow both ways, at the side that requested the connection and at
+// the one that handles it: each message comes once and in order, nothing waits for long, and no process is left.
 func TestReloadWhileMessagesFlow(t *testing.T) {
-	build(t)
-	for _, transport := range built.transportIDs {
-		t.Run(transport, func(t *testing.T) { reloadUnderTraffic(t, transport, transport) })
-	}
-	t.Run("the stub of the Message Node", func(t *testing.T) { reloadUnderTraffic(t, "", core.DefaultNodeStub) })
+	transport := oneTransport(t)
+	t.Run(transport, func(t *testing.T) { reloadUnderTraffic(t, transport, transport, 2) })
+	t.Run(nodeStub, func(t *testing.T) { reloadUnderTraffic(t, "", core.DefaultNodeStub, 2) })
+}
+
+const nodeStub = "the stub of the Message Node"
+
+// The same with every transport, and six times.
+func TestLongReloadWhileMessagesFlow(t *testing.T) {
+	longtest.Skip(t)
+	eachTransport(t, func(t *testing.T, transport string) { reloadUnderTraffic(t, transport, transport, 6) })
+	t.Run(nodeStub, func(t *testing.T) { reloadUnderTraffic(t, "", core.DefaultNodeStub, 6) })
 }
 
 // longestPause is how long a message may wait because of a reload.
 const longestPause = 500 * time.Millisecond
 
-func reloadUnderTraffic(t *testing.T, transport, plugin string) {
+func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
 	node := startNode(t, "example.com")
 	var use []string
 	if transport != "" {
@@ -93,10 +100,6 @@ func reloadUnderTraffic(t *testing.T, transport, plugin string) {
 	defer stop()
 	r.gaps[1], stop = watchGaps(b, alice.URL())
 	defer stop()
-	rounds := 6
-	if testing.Short() {
-		rounds = 2
-	}
 	for try := range 3 { // the machine may do something else meanwhile
 		longest, busy := r.play(rounds)
 		if longest <= longestPause+2*busy {
@@ -174,6 +177,7 @@ func (r *running) relayed(other *running) int {
 // A plug-in that is upgraded in the catalogue, as the command line does it: first with a program that is not the one
 // of its descriptor, then with one that does not work, then with a good one.
 func TestReloadOfAnUpgrade(t *testing.T) {
+	t.Parallel()
 	build(t)
 	node := startNode(t, "example.com")
 	name := built.transportIDs[0]
@@ -251,6 +255,7 @@ func TestReloadOfAnUpgrade(t *testing.T) {
 
 // While the Message Node is away the connection itself carries what sets up its successor.
 func TestReloadWithoutTheMessageNode(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	name := built.transportIDs[0]
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: []string{name}})

@@ -17,6 +17,7 @@ func answer(ctx context.Context, m hyperty.Received) { _ = m.Answer(ctx, "here")
 
 // Many messages at once to an address that this runtime has never heard of: one read at the Domain Registry.
 func TestOneLookUpForManyMessages(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}})
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}})

@@ -143,11 +143,14 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Sandbox: c.Sandbox,
 		Secret:  []string{c.DataDir},
 		Reaper:  c.OwnProcess,
+
+		StartTimeout: c.waits.pluginStart,
 	})
 	if err != nil {
 		return err
 	}
 	rt.sessions = session.New(session.Options{
+		TTL:  c.waits.unacked,
 		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime, IdleTimeout: c.SessionIdle,
 		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Ended: rt.ended, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})

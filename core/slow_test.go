@@ -162,6 +162,7 @@ func heap() uint64 {
 
 // What becomes of a message is told to a sender who asks, the same inside the runtime's process and behind its socket.
 func TestOutcomes(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	dir := shortDir(t)
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: served})

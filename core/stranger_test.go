@@ -41,6 +41,7 @@ func counting(t *testing.T) (address string, connections *atomic.Int32) {
 // once it has proven its key, what it asks. It is answered the way it has come. The runtime would be allowed to connect
 // there, so that nothing else prevents it.
 func TestStrangerSteersNoConnection(t *testing.T) {
+	t.Parallel()
 	victim, connections := counting(t)
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: onLoopback})

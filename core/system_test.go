@@ -83,6 +83,7 @@ func (s *sender) send(t testing.TB, count int) int {
 
 // From the first message over the relay to a live connection, both ways, over every transport alike.
 func TestMoveToTheDirectPath(t *testing.T) {
+	t.Parallel()
 	eachTransport(t, func(t *testing.T, transport string) {
 		node := startNode(t, "example.com")
 		a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: []string{transport}})
@@ -111,6 +112,7 @@ func TestMoveToTheDirectPath(t *testing.T) {
 
 // Without a P2P plug-in, or with one that the other side lacks, everything goes over the Message Node.
 func TestRelayOnly(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}})
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}})
@@ -125,6 +127,7 @@ func TestRelayOnly(t *testing.T) {
 
 // A runtime of another domain, whose node is found at the domain's well-known URL.
 func TestForeignDomain(t *testing.T) {
+	t.Parallel()
 	build(t)
 	at := freeAddress(t)
 	far := &nodeProcess{t: t, domain: at, dir: shortDir(t), listen: at}
@@ -144,6 +147,7 @@ func TestForeignDomain(t *testing.T) {
 }
 
 func TestNobodyKnowsTheAddress(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}})
 	alice := a.register("alice")

@@ -21,6 +21,7 @@ import (
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/networks"
@@ -40,6 +41,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	longtest.Parallel(4)
 	code := m.Run()
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)
@@ -68,7 +70,7 @@ func buildAll() (err error) {
 	}
 	bin := filepath.Join(built.dir, "bin")
 	built.plugins = filepath.Join(built.dir, "plugins")
-	args := []string{"build", "-o", bin + "/", "../cmd/msgnode", "../cmd/runtime", "../examples/transport-tcp"}
+	args := []string{"build", "-ldflags=-s -w", "-o", bin + "/", "../cmd/msgnode", "../cmd/runtime", "../examples/transport-tcp"}
 	folders, err := filepath.Glob("../plugins/*/main.go")
 	if err != nil {
 		return err
@@ -101,11 +103,24 @@ func buildAll() (err error) {
 
 // eachTransport runs the test with every P2P plug-in: nothing in it may depend on which.
 func eachTransport(t *testing.T, test func(t *testing.T, transport string)) {
+	t.Run(oneTransport(t), func(t *testing.T) { test(t, oneTransport(t)) })
+	otherTransports(t, test)
+}
+
+// oneTransport is the P2P plug-in for tests that want no more than one.
+func oneTransport(t testing.TB) string {
+	t.Helper()
+	build(t)
+	return built.transportIDs[0]
+}
+
+// otherTransports runs the test with all of the others.
+func otherTransports(t *testing.T, test func(t *testing.T, transport string)) {
 	build(t)
 	if len(built.transportIDs) < 3 {
 		t.Fatalf("P2P plug-ins %v: want at least three", built.transportIDs)
 	}
-	for _, name := range built.transportIDs {
+	for _, name := range built.transportIDs[1:] {
 		t.Run(name, func(t *testing.T) { test(t, name) })
 	}
 }
@@ -115,14 +130,15 @@ type nodeProcess struct {
 	t           testing.TB
 	domain, url string
 	dir, listen string
+	env         []string // besides this process's
 	cmd         *exec.Cmd
 }
 
-// startNode starts a Message Node for domain at a free port.
-func startNode(t testing.TB, domain string) *nodeProcess {
+// startNode starts a Message Node for domain at a free port, with variables of its environment.
+func startNode(t testing.TB, domain string, env ...string) *nodeProcess {
 	t.Helper()
 	build(t)
-	n := &nodeProcess{t: t, domain: domain, dir: shortDir(t), listen: freeAddress(t)}
+	n := &nodeProcess{t: t, domain: domain, dir: shortDir(t), listen: freeAddress(t), env: env}
 	n.start()
 	t.Cleanup(n.stop)
 	return n
@@ -132,6 +148,7 @@ func startNode(t testing.TB, domain string) *nodeProcess {
 func (n *nodeProcess) start() {
 	n.t.Helper()
 	n.cmd = exec.Command(built.node, "run", "--listen", n.listen, "--domain", n.domain, "--data", n.dir, "--log-level", "warn")
+	n.cmd.Env = append(os.Environ(), n.env...)
 	n.cmd.Stderr = logWriter{n.t, "node"}
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
@@ -201,15 +218,23 @@ func shortDir(t testing.TB) string {
 	return dir
 }
 
-// freeAddress is an address that is still free when a process listens there a little later, or again.
+// given are the addresses that freeAddress has given away.
+var given sync.Map
+
+// freeAddress is an address that is still free when a process listens there a little later, or again: it is nobody
+// else's, also of the tests that run beside this one.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", home().String()+":0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", home().String()+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = l.Close()
+		if _, taken := given.LoadOrStore(l.Addr().String(), true); !taken {
+			return l.Addr().String()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // runtimeOptions are what a test may want otherwise.
@@ -256,7 +281,8 @@ func startRuntime(t testing.TB, o runtimeOptions) *running {
 		t.Fatal(err)
 	}
 	r.Runtime, r.dir = rt, c.DataDir
-	t.Cleanup(r.close)
+	beds.add(t, r)
+	t.Cleanup(func() { closeAll(beds.take(t)) })
 	return r
 }
 

@@ -23,12 +23,11 @@ import (
 
 // A node with a certificate of the operator's own authority is reached with it, and not without.
 func TestNodeWithTLS(t *testing.T) {
+	t.Parallel()
 	build(t)
 	folder := shortDir(t)
 	ca, cert, key := certificates(t, folder)
-	t.Setenv("PROTOFLY_NODE_TLS_CERT", cert)
-	t.Setenv("PROTOFLY_NODE_TLS_KEY", key)
-	n := startNode(t, "a.example")
+	n := startNode(t, "a.example", "PROTOFLY_NODE_TLS_CERT="+cert, "PROTOFLY_NODE_TLS_KEY="+key)
 	if !strings.HasPrefix(n.url, "wss://") {
 		t.Fatalf("the node listens at %s", n.url)
 	}

@@ -89,6 +89,7 @@ func between(t *testing.T, node *nodeProcess, pass func(to io.Writer, from io.Re
 
 // Nothing of a message between two runtimes is in what plug-ins and Message Nodes see.
 func TestUnread(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	var toA, toB tap
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{toA.before(t, node)}})
@@ -124,6 +125,7 @@ func TestUnread(t *testing.T) {
 // What messages say leaves the core by a trace only where that was asked for: neither by the trace of the configuration
 // nor by the API's.
 func TestTraceSaysNothingOfBodies(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	socket := filepath.Join(shortDir(t), "api.sock")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: func(c *core.Config) { c.TraceBodies, c.Socket = false, socket }})
@@ -183,6 +185,7 @@ func TestTraceSaysNothingOfBodies(t *testing.T) {
 
 // A runtime that is not on the allow-list is refused, and the error says what to do; both sides of it are told.
 func TestTrust(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}})
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, change: func(c *core.Config) { c.Trust.Peers = []message.URL{a.URL()} }})
@@ -208,6 +211,7 @@ func TestTrust(t *testing.T) {
 
 // A name that is pinned to one runtime is not found at another.
 func TestPinnedName(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}})
 	bob := b.register("bob")

@@ -101,6 +101,30 @@ func (r *running) lookups() int {
 	})
 }
 
+// bedsByTest are the runtimes of each test that runs.
+type bedsByTest struct {
+	mu sync.Mutex
+	by map[testing.TB][]*running
+}
+
+var beds = bedsByTest{by: map[testing.TB][]*running{}}
+
+func (b *bedsByTest) add(t testing.TB, r *running) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.by[t] = append(b.by[t], r)
+}
+
+// take gives all of a test's runtimes, which end side by side: one after the other, each would wait until those that have
+// gone acknowledge its last words.
+func (b *bedsByTest) take(t testing.TB) []*running {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.by[t]
+	delete(b.by, t)
+	return list
+}
+
 // closeAll closes runtimes side by side.
 func closeAll(all []*running) {
 	var wg sync.WaitGroup

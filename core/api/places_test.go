@@ -57,24 +57,24 @@ func TestUnopenedConnectionsKeepNobodyOut(t *testing.T) {
 		_ = http2.NewFramer(&b, nil).WriteSettings()
 		return b.String()
 	}()
+	floods := map[string][]net.Conn{}
 	for name, words := range map[string]string{"nothing": "", "a preface": http2.ClientPreface, "half a preface": http2.ClientPreface[:9], "settings": settings,
 		"the preamble": wire.Preamble, "half the preamble": wire.Preamble[:3], "garbage": "GET / HTTP/1.1\r\n\r\n"} {
+		h, socket := newHouse(t), socketPath(t)
+		serve(t, h, socket)
+		good := register(t, dial(t, hyperty.Options{Socket: socket}), "good")
+		came := make(chan struct{}, 1)
+		good.Handle(func(context.Context, hyperty.Received) { came <- struct{}{} })
+		early, err := Dial(limit(t), socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer early.Close()
+		if _, err := early.Status(limit(t)); err != nil {
+			t.Fatal(err)
+		}
+		floods[name] = flood(t, socket, 300, words)
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // each waits until its connections end
-			h, socket := newHouse(t), socketPath(t)
-			serve(t, h, socket)
-			good := register(t, dial(t, hyperty.Options{Socket: socket}), "good")
-			came := make(chan struct{}, 1)
-			good.Handle(func(context.Context, hyperty.Received) { came <- struct{}{} })
-			early, err := Dial(limit(t), socket)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer early.Close()
-			if _, err := early.Status(limit(t)); err != nil {
-				t.Fatal(err)
-			}
-			conns := flood(t, socket, 300, words)
 			usable(t, socket, good)
 			select {
 			case <-came:
@@ -84,13 +84,15 @@ func TestUnopenedConnectionsKeepNobodyOut(t *testing.T) {
 			if _, err := early.Status(limit(t)); err != nil {
 				t.Errorf("who was there before: %v", err)
 			}
-			for _, conn := range conns { // all of them end by themselves
-				_ = conn.SetReadDeadline(time.Now().Add(2 * openTime))
-				if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
-					t.Fatal("a connection that never opens stays")
-				}
-			}
 		})
+	}
+	for name, conns := range floods { // all of them end by themselves
+		for _, conn := range conns {
+			_ = conn.SetReadDeadline(time.Now().Add(2 * openTime))
+			if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
+				t.Fatalf("a connection that says %s and never opens stays", name)
+			}
+		}
 	}
 }
 

@@ -67,7 +67,10 @@ func TestStanding(t *testing.T) {
 			if again != what.again {
 				t.Fatalf("stands afterwards: %v", again)
 			}
-			if want, err := w.Resolve(context.Background(), message.Message{To: what.to}); again && (err != nil || after.Route() != want) {
+			if !again {
+				return
+			}
+			if want, err := w.Resolve(context.Background(), message.Message{To: what.to}); err != nil || after.Route() != want {
 				t.Errorf("says %+v afterwards, Resolve %+v, %v", after.Route(), want, err)
 			}
 		})

@@ -121,7 +121,7 @@ func TestSlowListener(t *testing.T) {
 		var got atomic.Int64
 		gate := make(chan struct{})
 		o := Options{InboxBytes: 8 << 10, RingBytes: 8 << 10, FrameBytes: 1 << 10, TTL: time.Hour,
-			Deliver: taking(func(context.Context, message.URL, message.Message) { <-gate; got.Add(1) })}
+			Deliver: closedUntil(gate, &got)}
 		p := newPair(t, o, nil)
 		posted := p.fill(t, "")
 		st := p.b.Snapshot()[0]
@@ -159,6 +159,27 @@ func (p *pairOf) fill(t *testing.T, to message.URL) (posted int) {
 	}
 }
 
+// closedUntil is a Deliver whose listener takes nothing until gate is closed, and counts what it takes then.
+func closedUntil(gate <-chan struct{}, got *atomic.Int64) func(context.Context, *Delivery) bool {
+	return func(ctx context.Context, d *Delivery) bool {
+		select {
+		case <-gate:
+		default:
+			if !d.Wait { // the caller may be Receive, which waits for no listener
+				return false
+			}
+			select {
+			case <-gate:
+			case <-ctx.Done():
+				return true
+			}
+		}
+		got.Add(1)
+		d.Receipt.Taken()
+		return true
+	}
+}
+
 // awaitCount waits until n is want, and fails where that takes longer than limit.
 func awaitCount(t *testing.T, n *atomic.Int64, want int, limit time.Duration) {
 	t.Helper()
@@ -179,7 +200,7 @@ func TestFullReceiver(t *testing.T) {
 			var got atomic.Int64
 			gate := make(chan struct{})
 			o := Options{FrameBytes: 1 << 10, TTL: time.Hour,
-				Deliver: taking(func(context.Context, message.URL, message.Message) { <-gate; got.Add(1) })}
+				Deliver: closedUntil(gate, &got)}
 			p := newPair(t, o, nil)
 			p.b.o.TotalBytes = 8 << 10 // less than it says: others fill it
 			const posted = 1000

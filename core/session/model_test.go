@@ -9,11 +9,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 var (
-	seeds   = flag.Int("seeds", 1500, "how many seeds the model test runs")
+	seeds   = flag.Int("seeds", 0, "how many seeds the model test runs; 0: a few hundred, and with the long tests more")
 	oneSeed = flag.Uint64("seed", 0, "run the model test with this seed only")
 )
 
@@ -21,13 +22,29 @@ var (
 // overtake one another between two paths, while paths die, silently or not, and runtimes are killed and start again. The
 // handshakes and seals are real, and the network also does on purpose what it can: see hostile_test.go.
 func TestModel(t *testing.T) {
-	first, last := uint64(1), uint64(*seeds)
-	if testing.Short() {
-		last = min(last, 200)
+	last := uint64(quickSeeds)
+	switch {
+	case *oneSeed != 0:
+		runModel(t, *oneSeed, *oneSeed)
+		return
+	case *seeds != 0:
+		last = uint64(*seeds)
+	case testing.Short():
+		last = quickSeeds / 2
 	}
-	if *oneSeed != 0 {
-		first, last = *oneSeed, *oneSeed
-	}
+	runModel(t, 1, last)
+}
+
+// quickSeeds are those of TestModel, and TestLongModel goes on behind them.
+const quickSeeds, longSeeds = 400, 2000
+
+func TestLongModel(t *testing.T) {
+	longtest.Skip(t)
+	runModel(t, quickSeeds+1, longSeeds)
+}
+
+// runModel runs the seeds from first to last.
+func runModel(t *testing.T, first, last uint64) {
 	var all tally
 	for seed := first; seed <= last && !t.Failed(); seed++ {
 		synctest.Test(t, func(t *testing.T) {

@@ -131,7 +131,10 @@ func (s *session) hold(now time.Duration) {
 func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	before := s.peer
 	s.peer, s.keys, s.third, s.confirmed = got.incarnation, got.keys, got.third, confirmed
-	s.limits, s.holdTo, s.cookie, s.pairedAt = nil, 0, nil, now
+	s.holdTo, s.cookie, s.pairedAt = 0, nil, now
+	if before != got.incarnation { // else strangers who make handshakes begin would start from nothing with each of them
+		s.limits = nil
+	}
 	switch {
 	case before == got.incarnation:
 		s.rewind()

@@ -71,8 +71,15 @@ func TestForgedByAnotherPath(t *testing.T) {
 					if fromA {
 						s, from = p.b, alice
 					}
-					if path == relay { // it takes a moment
-						time.AfterFunc(100*time.Millisecond, func() { s.Receive(t.Context(), from, path, frame) })
+					if path == relay { // it takes a moment, and no order is kept
+						delay := 100 * time.Millisecond
+						switch h, _ := parseHead(frame); {
+						case h.kind != hello && fromA:
+							delay -= 10 * time.Millisecond
+						case h.kind != hello:
+							delay += 10 * time.Millisecond
+						}
+						time.AfterFunc(delay, func() { s.Receive(t.Context(), from, path, frame) })
 					}
 					return nil
 				}

@@ -16,6 +16,7 @@ import (
 )
 
 func TestBadPlugins(t *testing.T) {
+	t.Parallel()
 	other := filepath.Join(t.TempDir(), "other")
 	if err := os.WriteFile(other, []byte("#!/bin/sh\nsleep 60\n"), 0o700); err != nil {
 		t.Fatal(err)
@@ -39,6 +40,7 @@ func TestBadPlugins(t *testing.T) {
 		{noProgram, stubhost.Hung, ""},
 	} {
 		t.Run(bad.plugin.Name, func(t *testing.T) {
+			t.Parallel()
 			// On a busy machine a good plug-in, too, may take longer than the first of these.
 			timeouts := []time.Duration{2 * time.Second, 10 * time.Second, time.Minute}
 			if bad.reason != stubhost.Hung {
@@ -88,6 +90,7 @@ func fileSum(t testing.TB, path string) string {
 }
 
 func TestOutlawIsEnded(t *testing.T) {
+	t.Parallel()
 	c := newCore(t, func(o *stubhost.Options) { quick(o); o.BackoffMin = time.Minute })
 	hold := make(chan struct{})
 	defer close(hold)

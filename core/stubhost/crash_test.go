@@ -24,6 +24,7 @@ func quick(o *stubhost.Options) { o.BackoffMin, o.StopGrace = 10*time.Millisecon
 func impatient(o *stubhost.Options) { o.BackoffMin, o.StopGrace = 10*time.Millisecond, time.Second }
 
 func TestCrashIsToldAndHealed(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{"panic", "exit", "kill -9"} {
 		t.Run(way, func(t *testing.T) {
 			c := newCore(t, quick)
@@ -101,6 +102,7 @@ func TestStubThatReturnsIsStartedAgain(t *testing.T) {
 }
 
 func TestSlowDoorHoldsBackNobodyElse(t *testing.T) {
+	t.Parallel()
 	c := newCore(t, nil)
 	a, b := stubURL("a"), stubURL("b")
 	c.deploy("echo", a)
@@ -167,6 +169,7 @@ func TestDoors(t *testing.T) {
 }
 
 func TestFrozenPluginIsKilled(t *testing.T) {
+	t.Parallel()
 	c := newCore(t, impatient)
 	a := stubURL("a")
 	c.deploy("echo", a)
@@ -183,6 +186,7 @@ func TestFrozenPluginIsKilled(t *testing.T) {
 }
 
 func TestFrozenPluginIsStartedAgain(t *testing.T) {
+	t.Parallel()
 	c := newCore(t, func(o *stubhost.Options) { quick(o); o.Health = 1500 * time.Millisecond })
 	a := stubURL("a")
 	c.deploy("echo", a)
@@ -207,6 +211,7 @@ func TestFrozenPluginIsStartedAgain(t *testing.T) {
 
 // A short pause, as of a machine that slept, is no death.
 func TestShortFreezeIsForgiven(t *testing.T) {
+	t.Parallel()
 	const every = 1500 * time.Millisecond
 	c := newCore(t, func(o *stubhost.Options) { quick(o); o.Health = every })
 	a := stubURL("a")
@@ -298,6 +303,7 @@ func TestUndeploy(t *testing.T) {
 }
 
 func TestUndeployOfAStubThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
 	c := newCore(t, func(o *stubhost.Options) { impatient(o); o.Idle = 50 * time.Millisecond })
 	s := stubURL("s")
 	c.deploy("stubborn", s)

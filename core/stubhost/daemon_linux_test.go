@@ -100,6 +100,7 @@ func withArgument(t *testing.T, dir, argument string) (pids []int) {
 }
 
 func TestOrphansEndWithTheirPlugin(t *testing.T) {
+	t.Parallel()
 	c := newCore(t, impatient)
 	a, b := stubURL("a"), stubURL("b")
 	c.deploy("echo", a)
@@ -108,6 +109,7 @@ func TestOrphansEndWithTheirPlugin(t *testing.T) {
 	if err := json.Unmarshal(c.tell(a, map[string]any{"method": "orphan"}), &orphan); err != nil {
 		t.Fatal(err)
 	}
+	untilItSleeps(t, orphan)
 	if !alive(orphan) {
 		t.Fatal("it does not run")
 	}
@@ -121,6 +123,20 @@ func TestOrphansEndWithTheirPlugin(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("Close took %s", took)
 	}
+}
+
+// untilItSleeps waits until an orphan is the program that it is to be, or dead. On the way there it starts other programs, and
+// while a program is started the system shows no environment.
+func untilItSleeps(t *testing.T, pid int) {
+	t.Helper()
+	for range 10_000 {
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if string(name) == "sleep\n" || !alive(pid) {
+			return
+		}
+		time.Sleep(time.Millisecond) // no event tells of it
+	}
+	t.Fatalf("process %d does not sleep", pid)
 }
 
 // beReaper is a whole process that is nothing but a host. Each line that it reads is what the plug-in is to do; it
@@ -167,12 +183,14 @@ func reaper(t *testing.T) (host *exec.Cmd, orphan func(how string) int, end func
 		if _, err := fmt.Sscan(out.Text(), &pid); err != nil {
 			t.Fatal(err)
 		}
+		untilItSleeps(t, pid)
 		return pid
 	}
 	return host, orphan, func() { _ = in.Close() }
 }
 
 func TestReaperEndsWhatHides(t *testing.T) {
+	t.Parallel()
 	host, orphan, end := reaper(t)
 	hidden, known := orphan("hide"), orphan("")
 	untilDead(t, hidden) // it does not say that its plug-in runs

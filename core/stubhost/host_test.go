@@ -3,6 +3,7 @@
 package stubhost_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -241,12 +243,21 @@ func (c *core) pid(stub message.URL) (pid int, restarted bool) {
 	return b.PID, b.Restarted
 }
 
+// alive tells whether a process runs: one that nobody has waited for, and on Linux one that is being ended, does not.
 func alive(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return false
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || !strings.Contains(string(stat), ") Z ")
+	if err != nil {
+		return true
+	}
+	const exiting = 4 // the kernel's PF_EXITING, in the 7th field behind the name
+	var flags int
+	if fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); len(fields) > 6 {
+		flags, _ = strconv.Atoi(fields[6])
+	}
+	return !strings.Contains(string(stat), ") Z ") && flags&exiting == 0
 }
 
 // untilDead waits for a process that is not the test's own child.

@@ -182,11 +182,13 @@ func TestTextsOfAPluginAreBounded(t *testing.T) {
 }
 
 func TestFolderOfAPluginIsBounded(t *testing.T) {
+	t.Parallel()
 	c := newCore(t, func(o *stubhost.Options) { slow(o); o.Quota = 8 << 20 })
 	c.deployMisfit("hoarder", "keeps more in its folder than it may: 8388608 bytes")
 }
 
 func TestLogOfAPluginIsBounded(t *testing.T) {
+	t.Parallel()
 	var lines counter
 	c := newCore(t, func(o *stubhost.Options) { slow(o); o.Log = lines.logger() })
 	c.deploy("loud", stubURL("loud"))

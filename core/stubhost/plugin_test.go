@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/link/linkpb"
@@ -37,6 +38,7 @@ func TestMain(m *testing.M) {
 		beHost(os.Args[2])
 		return
 	}
+	longtest.Parallel(8)
 	goleak.VerifyTestMain(m)
 }
 

@@ -25,6 +25,7 @@ func deployed(t *testing.T, name string) *stubhost.Host {
 }
 
 func TestProfile(t *testing.T) {
+	t.Parallel()
 	h := deployed(t, "echo")
 	for _, kind := range []profile.Kind{profile.Heap, profile.CPU} {
 		data, err := h.Profile(t.Context(), "echo", kind, 1)

@@ -166,6 +166,7 @@ func outlast(t testing.TB) <-chan struct{} {
 
 // What cannot replace the old process leaves it alone.
 func TestReloadThatFailsLeavesTheOldProcess(t *testing.T) {
+	t.Parallel()
 	changed := upgrade(t, "echo")
 	changed.SHA256 = checksum()
 	script := filepath.Join(t.TempDir(), "script")
@@ -231,6 +232,7 @@ func TestReloadThatFailsLeavesTheOldProcess(t *testing.T) {
 
 // What does not leave the old process in time is started again in the new one, as after a crash.
 func TestReloadCutsWhatDoesNotMove(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"time is over", "kill -9"} {
 		t.Run(how, func(t *testing.T) {
 			c := newCore(t, func(o *stubhost.Options) {

@@ -139,6 +139,7 @@ func TestHostKnowsItsOwn(t *testing.T) {
 	if err := json.Unmarshal(c.tell(a, map[string]any{"method": "orphan"}), &orphan); err != nil {
 		t.Fatal(err)
 	}
+	untilItSleeps(t, orphan)
 	for _, p := range []int{pid, child, orphan, 1 << 22} {
 		if !c.host.Owns(p) {
 			t.Errorf("process %d is taken for somebody else's", p)

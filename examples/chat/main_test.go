@@ -37,7 +37,7 @@ func newPlace(t *testing.T) *place {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &place{t, dir}
-	p.command("go", "build", "-o", dir+string(filepath.Separator), "../../cmd/runtime", "../../cmd/msgnode", "../../plugins/msgnode-ws", "../../plugins/quic")
+	p.command("go", "build", "-ldflags=-s -w", "-o", dir+string(filepath.Separator), "../../cmd/runtime", "../../cmd/msgnode", "../../plugins/msgnode-ws", "../../plugins/quic")
 	p.command(p.file("runtime"), "plugins", "install", "--plugins", p.file("plugins"), p.file("msgnode-ws"), p.file("quic"))
 	return p
 }

@@ -84,6 +84,7 @@ func TestQuickstart(t *testing.T) {
 	for _, transport := range []string{"quic", "webrtc", relay} {
 		for _, domains := range []int{1, 2} {
 			t.Run(fmt.Sprint(transport, domains), func(t *testing.T) {
+				t.Parallel() // most of the time it waits
 				var late []string
 				for range tries {
 					if late = playAndCheck(t, transport, domains); len(late) == 0 || t.Failed() {
@@ -180,6 +181,7 @@ func checkSteps(t *testing.T, trace []step, note func(format string, args ...any
 
 // What a user sees without flags: states, ways and a table, and nothing left running.
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	var ok bool
 	var out bytes.Buffer
 	var missing []string

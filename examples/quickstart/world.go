@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/protofly/protofly/examples/internal/rig"
@@ -93,11 +94,13 @@ func (w *world) close() error {
 			errs = append(errs, s.client.Close(ctx))
 		}
 	}
+	var sides sync.WaitGroup // at once: each waits a moment for the other to acknowledge its last words
 	for _, s := range w.sides {
 		if s != nil && s.Runtime != nil && s.Process != nil {
-			s.Stop()
+			sides.Go(s.Stop)
 		}
 	}
+	sides.Wait()
 	for _, p := range w.nodes {
 		p.Stop()
 	}

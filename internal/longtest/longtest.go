@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// Variable is the environment variable that asks for the long tests. Any value but an empty one does.
-const Variable = "PROTOFLY_LONG_TESTS"
+// Variable is the environment variable that asks for the long tests. Any value but an empty one does. It does not begin with
+// PROTOFLY_: runtimes that a test starts would take it for a key of their configuration, and refuse it.
+const Variable = "LONG_TESTS"
 
 // Skip ends a test that takes long, unless the long ones were asked for.
 func Skip(t testing.TB) {

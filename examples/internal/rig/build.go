@@ -36,7 +36,7 @@ func Build(ctx context.Context, dir string, plugins []string) (Binaries, error) 
 	for _, name := range plugins {
 		packages = append(packages, "./plugins/"+name)
 	}
-	if err := goBuild(ctx, root, append([]string{"-o", out + string(filepath.Separator)}, packages...)...); err != nil {
+	if err := goBuild(ctx, root, append([]string{"-ldflags=-s -w", "-o", out + string(filepath.Separator)}, packages...)...); err != nil {
 		return Binaries{}, err
 	}
 	suffix := ""
