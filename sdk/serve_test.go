@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	case len(os.Args) == 1 || os.Args[1] == "--describe":
 		sdk.Serve(sdk.Descriptor{Name: "idler", Version: "1.0", Kind: sdk.KindP2P, About: "does nothing"}, idler{})
 	}
-	longtest.WaitTogether()
+	longtest.Parallel(32)
 	goleak.VerifyTestMain(m)
 }
 

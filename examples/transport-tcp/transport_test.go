@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	longtest.WaitTogether()
+	longtest.Parallel(32)
 	goleak.VerifyTestMain(m)
 }
 

@@ -1,7 +1,8 @@
 // Package longtest keeps go test ./... quick: tests that take long on purpose run only where they are asked for.
 //
-// Tests that only wait are parallel, and wait together (WaitTogether). A test that takes long whatever is done is named TestLong..., so that -run ^TestLong picks them all, and its first statement is longtest.Skip. What it
-// proves over a long time or for every transport, a quicker test proves over a short one or for one transport.
+// Tests that only wait run side by side ([Parallel]). A test that takes long whatever is done is named TestLong..., so that
+// -run ^TestLong picks them all, and its first statement is [Skip]. What it proves over a long time or for every transport, a
+// quicker test proves over a short one or for one transport.
 package longtest
 
 import (

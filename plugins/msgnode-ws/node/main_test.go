@@ -25,7 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	longtest.WaitTogether()
+	longtest.Parallel(32)
 	goleak.VerifyTestMain(m,
 		// The embedded server keeps one goroutine a process that looks at the process's own use.
 		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.init.0.func1"))

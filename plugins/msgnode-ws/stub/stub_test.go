@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	longtest.WaitTogether()
+	longtest.Parallel(32)
 	nodeBinary = filepath.Join(folder, "protofly-node")
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		os.RemoveAll(folder)

@@ -14,6 +14,6 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv("PROTOFLY_TEST_ROLE"); role != "" {
 		os.Exit(runChild(role))
 	}
-	longtest.WaitTogether()
+	longtest.Parallel(32)
 	goleak.VerifyTestMain(m)
 }
