@@ -59,8 +59,10 @@ func (n *Node) handle(c *conn, m message.Message) {
 	n.route(c, m)
 }
 
-// refuse answers m with an error, unless it is a response.
+// refuse answers m with an error, unless it is a response. The reader's turn to compute ends with it: others do not wait
+// while this connection is read slowly.
 func (n *Node) refuse(c *conn, m message.Message, r *refusal) {
+	c.finish()
 	if m.Type != message.Response {
 		c.sendMessage(r.response(&m))
 	}

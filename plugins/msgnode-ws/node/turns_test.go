@@ -6,6 +6,9 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
 )
 
 func askerAt(address string) asker {
@@ -78,4 +81,28 @@ func TestTurnsAreLeft(t *testing.T) {
 			t.Errorf("%d gone, %d got a turn, left %+v", gone, got, turns.of)
 		}
 	})
+}
+
+// Who is refused, and read slowly for it, does not keep the turn meanwhile.
+func TestRefusedHaveNoTurn(t *testing.T) {
+	n, mallory := still(binary)
+	ctx, cancel := context.WithCancel(t.Context())
+	mallory.ctx = ctx
+	if err := mallory.begin(); err != nil {
+		t.Fatal(err)
+	}
+	r := tryAgain(time.Second, "too many")
+	r.pause = time.Hour
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		n.refuse(mallory, message.Message{Type: message.Response}, r)
+	}()
+	waiting, late := context.WithTimeout(t.Context(), time.Minute)
+	defer late()
+	if err := n.turns.take(waiting, askerAt("192.0.2.2")); err != nil {
+		t.Errorf("another one's turn: %v", err)
+	}
+	cancel()
+	<-read
 }
