@@ -290,33 +290,43 @@ func FuzzStranger(f *testing.F) {
 	})
 }
 
-// TestReadersDoNotCompute: who brings strangers' first messages does not wait until they are computed on; what more there is
-// than one path has room for is dropped.
+// TestReadersDoNotCompute: who brings strangers' wishes for a handshake, or their first messages, does not wait until they are
+// computed on; what more there is than one path has room for is dropped.
 func TestReadersDoNotCompute(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, Options{}, nil)
-		defer p.close(t)
-		send, free := p.b.o.Send, make(chan struct{})
-		p.b.o.Send = func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
-			<-free
-			return send(ctx, path, remote, frames...)
-		}
-		kept := func() int {
-			p.b.strangersMu.Lock()
-			defer p.b.strangersMu.Unlock()
-			return p.b.strangers.pool.count
-		}
-		for n := range uint64(openHandshakes) {
-			p.b.Receive(t.Context(), message.URL(fmt.Sprintf("hyperty-runtime://0.example/%d", n)), relay, forgedHello(n+1, stepFirst))
-			synctest.Wait()
-		}
-		if n := kept(); n != 1 {
-			t.Errorf("%d were computed on while their path is full", n)
-		}
-		close(free)
-		synctest.Wait()
-		if n := kept(); n < maxReplies/2 || n > maxReplies+1 {
-			t.Errorf("%d were computed on, with room for %d", n, maxReplies)
-		}
-	})
+	for name, stranger := range map[string]struct {
+		step byte
+		url  string
+	}{
+		"a wish":          {stepAsk, "hyperty-runtime://zz.example/%d"}, // this runtime is the initiator
+		"a first message": {stepFirst, "hyperty-runtime://0.example/%d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t, Options{}, nil)
+				defer p.close(t)
+				send, free := p.b.o.Send, make(chan struct{})
+				p.b.o.Send = func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
+					<-free
+					return send(ctx, path, remote, frames...)
+				}
+				kept := func() int {
+					p.b.strangersMu.Lock()
+					defer p.b.strangersMu.Unlock()
+					return p.b.strangers.pool.count
+				}
+				for n := range uint64(openHandshakes) {
+					p.b.Receive(t.Context(), message.URL(fmt.Sprintf(stranger.url, n)), relay, forgedHello(n+1, stranger.step))
+					synctest.Wait()
+				}
+				if n := kept(); n != 1 {
+					t.Errorf("%d were computed on while their path is full", n)
+				}
+				close(free)
+				synctest.Wait()
+				if n := kept(); n < maxReplies/2 || n > maxReplies+1 {
+					t.Errorf("%d were computed on, with room for %d", n, maxReplies)
+				}
+			})
+		})
+	}
 }
