@@ -25,7 +25,7 @@ func TestEndedIsNotBelieved(t *testing.T) {
 			t.Fatalf("%+v, %v", route, err)
 		}
 		a.reg.Announced(w.ctx, other, []message.URL{"hyperty://example.com/others"}) // it is known
-		a.reg.Ended(w.ctx, other, []message.URL{moving})                            // which is not its own
+		a.reg.Ended(w.ctx, other, []message.URL{moving})                             // which is not its own
 		if err := a.reg.Verify(w.ctx, other, moving); err == nil {
 			t.Error("others may post from there")
 		}

@@ -41,7 +41,8 @@
 //
 // Connections are counted from the moment that TCP has made them (gate.go, listener.go). One that has not shown whose it is has
 // a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
-// prove a runtime. What requests cost is taken from token buckets before they are computed (rates.go). What waits for
+// prove a runtime. What requests cost is taken from token buckets before they are computed (rates.go), one connection's at a
+// time, by addresses in turn (turns.go). What waits for
 // connections is bounded for each and for all together: the one that the most waits for is closed (memory.go). What the
 // state has is bounded for a runtime, for an address and in all (room.go). An address is an IPv4 address or an IPv6 /64
 // network (source.go).
@@ -55,6 +56,9 @@
 //   - the copies of the tables, their indexes, shelves and weights: Limits.State and Limits.Rows, and for each runtime and address.
 //   - interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
 //   - peers: 4,096 and 4 MiB a connection, then it starts anew; asked: a ring of 512; both count for Limits.Memory.
+//   - outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
+//   - turns.of: addresses with a connection that waits; an entry goes with its last one.
+//   - seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, seal.unknown: 256.
 //   - admission.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
 //
 // # Guarantees and limits

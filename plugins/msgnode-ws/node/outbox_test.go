@@ -71,9 +71,18 @@ func TestOutboxHoldsStrangersBack(t *testing.T) {
 // Where there is no room, who has the most loses: the newest of it. Who has less is taken.
 func TestOutboxDropsOfTheLongestLine(t *testing.T) {
 	var o outbox
+	for i := range 2 * looked { // so many have their turn before mallory that it is not seen who has the most
+		crammed(&o, fmt.Sprint("carol", i), true, 100, 1)
+	}
 	mallory := crammed(&o, "mallory", true, 10_000, 1_000_000)
-	if mallory < testRoom/10_200 {
+	if mallory < testRoom/10_300 {
 		t.Fatalf("%d packets are taken", mallory)
+	}
+	if dropped := o.put([]byte("mallory"), true, sized(10_001), testRoom); len(dropped) != 1 || len(dropped[0].data) != 10_001 {
+		t.Errorf("%d are dropped for one more of the longest", len(dropped))
+	}
+	for o.longest(false).bytes < 10_000 {
+		o.next(nil, 0)
 	}
 	for range 50 {
 		dropped := o.put([]byte("bob"), true, sized(9_000), testRoom)
