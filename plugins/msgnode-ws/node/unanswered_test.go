@@ -84,6 +84,11 @@ func TestAllowanceOfAConnection(t *testing.T) {
 		if n != connectionFrames {
 			t.Errorf("%d frames to 1000 peers that do not answer", n)
 		}
+		var a allowance
+		a.came.Store(1)
+		if n := taken(&a, frame, others); n < answerFrames {
+			t.Errorf("%d frames to one that has answered", n)
+		}
 	})
 }
 

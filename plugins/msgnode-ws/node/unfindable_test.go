@@ -104,7 +104,7 @@ func lookForBob(t *testing.T, n *Node, c *conn) (found map[message.URL]json.RawM
 // Whose entries are in an answer that has not room for all: each address's, there each runtime's, and who was there first.
 func TestFairAnswers(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
-	big := strings.Repeat("x", 60<<10)
+	big, sizes := strings.Repeat("x", 60<<10), []int{5 << 10, 200}
 	for name, c := range map[string]struct {
 		crowd func(n *Node) // before bob's entry, which is the 1,000,000th
 		found bool
@@ -117,6 +117,11 @@ func TestFairAnswers(t *testing.T) {
 		"large entries of 200 addresses": {func(n *Node) {
 			for i := range 200 {
 				put(n, fmt.Sprintf("address%d", i), fmt.Sprintf("runtime://example.com/%d", i), i, began, big)
+			}
+		}, true},
+		"large entries, and small ones that fill what is left": {func(n *Node) {
+			for i := range 300 {
+				put(n, fmt.Sprintf("address%d", i), fmt.Sprintf("runtime://example.com/%d", i), i, began, big[:sizes[min(i/250, 1)]])
 			}
 		}, true},
 	} {
@@ -134,12 +139,35 @@ func TestFairAnswers(t *testing.T) {
 
 // Behind one address with a stranger of many runtimes, bob is found with the others that were there before the most of them.
 func TestFairAtOneAddress(t *testing.T) {
-	n, reader := still(binary)
 	began := time.Now().Add(-time.Hour)
-	crowd(n, 1, 500, 3, began)
-	mine := put(n, "address0", "runtime://example.com/bob", 1_000_000, began, "")
-	if found, _ := lookForBob(t, n, reader); found[mine] == nil {
-		t.Error("bob is not found behind 500 runtimes with 3 entries each")
+	for name, crowds := range map[string]time.Time{"before": began, "behind": began.Add(time.Hour)} {
+		n, reader := still(binary)
+		crowd(n, 1, 500, 3, crowds)
+		mine := put(n, "address0", "runtime://example.com/bob", 1_000_000, began, "")
+		if found, _ := lookForBob(t, n, reader); found[mine] == nil {
+			t.Errorf("bob is not found with 500 runtimes with 3 entries each that came %s his", name)
+		}
+	}
+}
+
+// Entries that do not fit what is asked for hide none that does, also where there are more of them than an answer may have; how
+// many are looked at is bounded.
+func TestOthersThatDoNotFit(t *testing.T) {
+	began := time.Now().Add(-time.Hour)
+	for addresses, want := range map[int]int{1500: 200, maxLooked*1000 + 1: 413} {
+		n, reader := still(binary)
+		crowd(n, addresses, 1, 1, began)
+		mine := put(n, "home", "runtime://example.com/bob", 1_000_000, began, "")
+		n.registrations.get(registrationKey(mine)).Fields["resources"] = json.RawMessage(`["chat"]`)
+		answer, r := n.look(reader, message.Message{ID: message.NumberID(1), Type: message.Read, From: reader.runtime, To: registry,
+			Body: []byte(`{"resource":"user://example.com/bob","criteria":{"resources":["chat"]}}`)})
+		code := 200
+		if r != nil {
+			code = r.code
+		}
+		if code != want || code == 200 && !strings.Contains(string(answer.Body), string(mine)) {
+			t.Errorf("%d addresses: %d %.200s", addresses, code, answer.Body)
+		}
 	}
 }
 
