@@ -4,7 +4,8 @@ import "time"
 
 // Two runtimes may speak by two relays, each by the other one's domain's. Then what the one relay carries is acknowledged by
 // way of the other, and a relay, which bounds what it carries for somebody who is not answered, sees no answer. So what comes
-// by a relay while this side uses another one is acknowledged there as well: at once, and then now and then. Where one of the
+// by a relay while this side uses another one is acknowledged there as well: at once, and then now and then. By that the relay
+// also knows the peer for one that this side speaks with, and not for a stranger, whose frames it brings last. Where one of the
 // two has a direct path the other one follows soon.
 
 // aside is what has come since by a relay that is not the path in use.
