@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,7 +58,7 @@ func TestTurnsAreLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		gone, got := 0, 0
+		var gone, got atomic.Int32
 		for i := range 10 {
 			go func() {
 				c := t.Context()
@@ -65,10 +66,10 @@ func TestTurnsAreLeft(t *testing.T) {
 					c = ctx
 				}
 				if turns.take(c, asker{conn: uint64(i / 3)}) != nil {
-					gone++
+					gone.Add(1)
 					return
 				}
-				got++
+				got.Add(1)
 				turns.give()
 			}()
 			synctest.Wait()
@@ -77,8 +78,8 @@ func TestTurnsAreLeft(t *testing.T) {
 		synctest.Wait()
 		turns.give()
 		synctest.Wait()
-		if gone != 5 || got != 5 || turns.taken || len(turns.of) > 0 || turns.waiting.Len() > 0 {
-			t.Errorf("%d gone, %d got a turn, left %+v", gone, got, turns.of)
+		if gone.Load() != 5 || got.Load() != 5 || turns.taken || len(turns.of) > 0 || turns.waiting.Len() > 0 {
+			t.Errorf("%d gone, %d got a turn, left %+v", gone.Load(), got.Load(), turns.of)
 		}
 	})
 }
