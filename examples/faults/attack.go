@@ -41,7 +41,7 @@ func attacks() []attack {
 		return func(ctx context.Context, b *bed) (func(), error) { return b.hostileClient(ctx, name) }
 	}
 	over, both := []string{relay}, []string{relay, "quic"}
-	return []attack{
+	return append([]attack{
 		{name: "http", about: "connections to the node that say nothing, or never end their request", transports: over, start: client("http")},
 		{name: "unproven", about: "WebSockets to the node that prove nothing", transports: over, start: client("unproven")},
 		{name: "strangers", about: "frames from runtimes of invented domains, a new one for each burst", transports: both, start: client("strangers")},
@@ -56,7 +56,7 @@ func attacks() []attack {
 		{name: "half-open", about: "QUIC handshakes that are never ended", transports: []string{"quic"}, start: halfOpen, prepare: knownPort},
 		{name: "plugin", about: "a plug-in that logs, opens doors and posts without end", transports: over, start: flooded, prepare: installFlooder},
 		{name: "api", about: "connections to the local API that say nothing it knows", transports: over, start: strangeClients},
-	}
+	}, peerAttacks()...)
 }
 
 // attackFaults are the attacks as cases.

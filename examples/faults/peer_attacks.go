@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/udp/reach"
+)
+
+// peerAttacks are the attacks of a runtime that is paired with the others.
+func peerAttacks() []attack {
+	direct := []string{"webrtc", "quic"}
+	return []attack{
+		{name: "peer", about: "a paired peer that opens other channels and streams, floods tiny messages, reads nothing, and writes what nobody can read", transports: direct,
+			start: floodingPeer, prepare: func(ctx context.Context, b *bed) error { return b.installHostilePeer(ctx) }},
+		{name: "claims", about: "a paired peer that names the others' addresses as hers; they stay direct, with nothing over the relay", transports: direct,
+			start: claimingPeer, prepare: prepareClaims},
+		{name: "candidates", about: "a paired peer whose set-ups name a third party's address and such as nobody may name; few datagrams go there, and none to those", transports: direct,
+			start: aimingPeer, prepare: prepareCandidates},
+	}
+}
+
+// firstDeeds are attacks of a flooding peer that every run plays; of them, those that her peer must end.
+var firstDeeds = map[string][]string{
+	"webrtc": {"other channels", "messages of one byte", "nothing is read", "messages that nobody reads"},
+	"quic":   {"other streams", "one byte at a time", "nothing is read", "streams of one direction"},
+}
+
+// endures are attacks that a runtime need not end: honest peers that are slow, or say little, do the same for a while.
+func endures(attack string) bool {
+	return slices.Contains([]string{"nothing is read", "messages of one byte", "one byte at a time", "frames of nothing"}, attack)
+}
+
+// floodingPeer has mallory connect with alice again and again.
+func floodingPeer(ctx context.Context, b *bed) (func(), error) {
+	m, err := b.startMallory(ctx, evil{Flood: true})
+	if err != nil {
+		return nil, err
+	}
+	fed := m.hungry(ctx, 0)
+	stop := m.again(ctx, b.sides[:1], m.over)
+	return func() {
+		for began := time.Now(); time.Since(began) < coolTime; _ = wait(ctx, lookPause) {
+			if list, err := m.deeds(); err != nil || len(list) >= len(firstDeeds[b.transport]) {
+				break
+			}
+		}
+		fed()
+		stop()
+		m.judgeDeeds()
+	}, nil
+}
+
+// judgeDeeds looks at what the plug-in has done, and what came of it.
+func (m *mallory) judgeDeeds() {
+	list, err := m.deeds()
+	if err != nil {
+		m.b.result.fail("%v", err)
+	}
+	m.b.result.Cheats = map[string]uint64{}
+	for _, d := range list {
+		m.b.result.Cheats[d.Attack] += d.Count
+		if !d.Ended && !endures(d.Attack) {
+			m.b.result.fail("alice's plug-in goes on with a peer that does this: %s (%d times)", d.Attack, d.Count)
+		}
+	}
+	for _, name := range firstDeeds[m.b.transport] {
+		if _, done := m.b.result.Cheats[name]; !done {
+			m.b.result.fail("mallory has never done this: %s", name)
+		}
+	}
+	m.b.result.figure("set_ups", float64(m.setUps))
+	m.b.result.figure("attacks", float64(len(list)))
+}
+
+// freePorts gives addresses of 127.0.0.1 at which nobody listens.
+func freePorts() (at [2]string, err error) {
+	for i := range at {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			return at, err
+		}
+		defer func() { _ = c.Close() }()
+		at[i] = c.LocalAddr().String()
+	}
+	return at, nil
+}
+
+// prepareClaims has both plug-ins listen where mallory knows.
+func prepareClaims(ctx context.Context, b *bed) (err error) {
+	if b.peer.listens, err = freePorts(); err != nil {
+		return err
+	}
+	for i, at := range b.peer.listens {
+		b.config[i] = fmt.Sprintf("stubs:\n  %s:\n    listen: %q\n", b.transport, at)
+	}
+	b.nodeTrace = true
+	return b.installHostilePeer(ctx)
+}
+
+// claimingPeer names alice's and bob's addresses to both, again and again.
+func claimingPeer(ctx context.Context, b *bed) (func(), error) {
+	m, err := b.startMallory(ctx, evil{Names: b.peer.listens[:]})
+	if err != nil {
+		return nil, err
+	}
+	before, err := b.path(ctx)
+	if err != nil {
+		return nil, err
+	}
+	relayed, err := b.relayed()
+	if err != nil {
+		return nil, err
+	}
+	stop := m.again(ctx, b.sides[:], func(ctx context.Context, _ *side) error { return wait(ctx, setUpTime) })
+	return func() {
+		after, err := b.path(ctx)
+		if err != nil {
+			b.result.fail("%v", err)
+		} else if after != before {
+			b.result.fail("alice's and bob's path was %v and is %v", before, after)
+		}
+		if n, err := b.relayed(); err != nil || n != relayed {
+			b.result.fail("%d frames between alice and bob went over the relay (%v)", n-relayed, err)
+		}
+		stop()
+		m.judgeNames()
+	}, nil
+}
+
+// judgeNames looks whether set-ups with false addresses came as far as they were to.
+func (m *mallory) judgeNames() {
+	list, err := m.deeds()
+	if err != nil || len(list) < m.setUps/2 || len(list) == 0 {
+		m.b.result.fail("mallory has named addresses in %d of %d set-ups (%v)", len(list), m.setUps, err)
+	}
+	m.b.result.figure("set_ups", float64(m.setUps))
+}
+
+// path is the direct path between alice and bob as each has it, and since when.
+func (b *bed) path(ctx context.Context) (p [2]struct {
+	door  message.URL
+	since time.Time
+}, err error) {
+	for i, s := range b.sides {
+		st, err := s.ask(ctx)
+		if err != nil {
+			return p, err
+		}
+		remote := b.sides[1-i].URL
+		at := slices.IndexFunc(st.Connections, func(c api.Connection) bool { return c.Remote == remote })
+		if at < 0 || !isDirect(st, remote, b.transport, time.Time{}) {
+			return p, fmt.Errorf("%s and %s are not direct: %s", s.Name, b.sides[1-i].Name, describe(st))
+		}
+		p[i].door, p[i].since = st.Connections[at].Door, st.Connections[at].Since
+	}
+	return p, nil
+}
+
+// relayed counts the frames of sessions between alice and bob that the node has carried.
+func (b *bed) relayed() (n int, err error) {
+	text, err := os.ReadFile(b.node.TraceFile)
+	if err != nil {
+		return 0, err
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		line := lines.Bytes()
+		if bytes.Contains(line, []byte(b.sides[0].URL)) && bytes.Contains(line, []byte(b.sides[1].URL)) && bytes.Contains(line, []byte(`"hash"`)) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// target counts what comes to addresses that have nothing to do with anybody, by the port that it comes from.
+type target struct {
+	name   string
+	socket *net.UDPConn
+	reader sync.WaitGroup
+	came   atomic.Int64
+	bytes  atomic.Int64
+}
+
+// newTarget listens at an address. What it counts is named name to runtimes, with the target's port.
+func newTarget(ip net.IP, name string) (*target, error) {
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ip})
+	if err != nil {
+		return nil, err
+	}
+	t := &target{socket: socket, name: fmt.Sprintf("%s:%d", name, socket.LocalAddr().(*net.UDPAddr).Port)}
+	t.reader.Go(func() {
+		for b := make([]byte, 2000); ; {
+			n, err := socket.Read(b)
+			if err != nil {
+				return
+			}
+			t.came.Add(1)
+			t.bytes.Add(int64(n))
+		}
+	})
+	return t, nil
+}
+
+// thirdParty is whose addresses are named; forbidden is how others are written, and who gets what is sent there.
+var (
+	thirdParty = netip.MustParseAddr("127.0.0.9")
+	forbidden  = []struct {
+		name string
+		gets net.IP
+	}{
+		{"0.0.0.0", net.IPv4(127, 0, 0, 1)},
+		{"[::ffff:0.0.0.0]", net.IPv4(127, 0, 0, 1)},
+		{"127.255.255.255", net.IPv4zero}, // the broadcast address of the loopback network
+		{"localhost", net.IPv4(127, 0, 0, 1)},
+	}
+)
+
+// prepareCandidates opens the targets: the first is one that a peer may name.
+func prepareCandidates(ctx context.Context, b *bed) error {
+	add := func(ip net.IP, name string) error {
+		t, err := newTarget(ip, name)
+		if err == nil {
+			b.peer.targets = append(b.peer.targets, t)
+		}
+		return err
+	}
+	if err := add(thirdParty.AsSlice(), thirdParty.String()); err != nil {
+		return &cannotError{"this machine has one loopback address only: " + err.Error()}
+	}
+	for _, f := range forbidden {
+		if err := add(f.gets, f.name); err != nil {
+			return err
+		}
+	}
+	return b.installHostilePeer(ctx)
+}
+
+// sentTo is what runtimes may send to a host that has not answered because of one peer: at once, and again in each time.
+func sentTo(transport string) (reach.Amount, time.Duration) {
+	usual := reach.Usual()
+	if transport == "webrtc" {
+		return reach.Amount{Datagrams: 96, Bytes: 16 << 10}, usual.Refill
+	}
+	return reach.Amount{Datagrams: usual.Host.Datagrams / 2, Bytes: usual.Host.Bytes / 2}, usual.Refill
+}
+
+// aimingPeer has alice sent candidates again and again.
+func aimingPeer(ctx context.Context, b *bed) (func(), error) {
+	var names []string
+	for _, t := range b.peer.targets {
+		names = append(names, t.name)
+	}
+	m, err := b.startMallory(ctx, evil{Names: names})
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	stop := m.again(ctx, b.sides[:1], func(ctx context.Context, _ *side) error { return wait(ctx, 4*setUpTime) })
+	return func() {
+		stop()
+		lasted := time.Since(began)
+		for i, t := range b.peer.targets {
+			_ = t.socket.Close()
+			t.reader.Wait()
+			came, bytes := t.came.Load(), t.bytes.Load()
+			if i > 0 && came > 0 {
+				b.result.fail("%d datagrams came to %s, which nobody may name", came, t.name)
+			}
+			if i > 0 {
+				continue
+			}
+			most, refill := sentTo(b.transport)
+			grown := 1 + float64(lasted)/float64(refill)
+			b.result.figure("datagrams_to_third_party", float64(came))
+			b.result.figure("bytes_to_third_party", float64(bytes))
+			if float64(came) > grown*float64(most.Datagrams) || float64(bytes) > grown*float64(most.Bytes) {
+				b.result.fail("%d datagrams, %d bytes, came to a third party in %v; at most %d and %d may at once, and as much in each %v",
+					came, bytes, lasted, most.Datagrams, most.Bytes, refill)
+			}
+			if came == 0 {
+				b.result.fail("nothing came to the third party: the case shows nothing")
+			}
+		}
+		m.judgeNames()
+	}, nil
+}
