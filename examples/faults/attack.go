@@ -255,13 +255,18 @@ func (b *bed) hostileClient(ctx context.Context, name string) (func(), error) {
 	return b.attacker(ctx, program, "-attack", name, "-node", b.node.URL, "-domain", domain, "-victim", string(b.sides[0].URL))
 }
 
-// attacker starts an attacking program. It gets what the processors have left, as an attacker elsewhere would leave them
-// to the attacked: what it costs to be attacked is measured, not what it costs to attack.
-func (b *bed) attacker(ctx context.Context, args ...string) (func(), error) {
+// behind is a command that goes in front of an attacker's. It gets what the processors have left, as an attacker elsewhere
+// would leave them to the attacked: what it costs to be attacked is measured, not what it costs to attack.
+func behind() []string {
 	if nice, err := exec.LookPath("nice"); err == nil {
-		args = append([]string{nice, "-n", "19"}, args...)
+		return []string{nice, "-n", "19"}
 	}
-	p, err := b.house.Program(ctx, "attacker", args...)
+	return nil
+}
+
+// attacker starts an attacking program.
+func (b *bed) attacker(ctx context.Context, args ...string) (func(), error) {
+	p, err := b.house.Program(ctx, "attacker", append(behind(), args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,6 @@ type evil struct {
 type deed struct {
 	Attack string `json:"attack"`
 	Count  uint64 `json:"count"`
-	Ended  bool   `json:"ended"` // by the peer
 }
 
 // mallory is the attacking runtime with its application.
@@ -46,6 +45,7 @@ type mallory struct {
 	report  string
 	greeted [2]message.URL // who answers at alice's and bob's runtime
 	setUps  int            // that were commanded
+	why     map[int]string // what the other side says of the end of the connection of each deed
 }
 
 const (
@@ -77,12 +77,12 @@ func (b *bed) installHostilePeer(ctx context.Context) error {
 
 // startMallory starts the runtime, and has both others' runtimes know it. It connects with nobody.
 func (b *bed) startMallory(ctx context.Context, e evil) (*mallory, error) {
-	m := &mallory{b: b, report: filepath.Join(b.house.Dir, "hostile-peer.report")}
+	m := &mallory{b: b, why: map[int]string{}, report: filepath.Join(b.house.Dir, "hostile-peer.report")}
 	e.Report = m.report
 	err := b.startSide(ctx, &m.side, rig.RuntimeOptions{
 		Name: "mallory", Plugins: b.peer.plugins, Use: b.use(), Policy: "commanded",
 		More: "stubs:\n  " + b.transport + ":\n    hostile: " + string(message.Encode(e)) + "\n",
-		In:   []string{"env", "PROTOFLY_PLUGINS__SANDBOX=off"}, // it reports elsewhere than in its folder
+		In:   append(behind(), "env", "PROTOFLY_PLUGINS__SANDBOX=off"), // its plug-in reports elsewhere than in its folder
 	})
 	if m.Runtime != nil && m.Process != nil {
 		b.others = append(b.others, m.Process)
@@ -137,23 +137,43 @@ func (m *mallory) again(ctx context.Context, sides []*side, ready func(ctx conte
 	}
 }
 
-// over waits until mallory's connection with the side has been live and is over, or is none.
+// over waits until a connection of mallory's with the side has been live and is over, and notes why the side says that it
+// is. It notes nothing of a connection that was never live.
 func (m *mallory) over(ctx context.Context, with *side) error {
 	began := time.Now()
+	before, err := m.deeds()
+	if err != nil {
+		return err
+	}
 	for time.Since(began) < liveTime {
 		if err := wait(ctx, lookPause); err != nil {
 			return err
 		}
-		st, err := m.ask(ctx)
-		if err != nil {
+		if list, err := m.deeds(); err != nil || len(list) == len(before) {
+			if c, ok := connectionOf(ctx, &m.side, with, began); ok && c.State == message.Failed {
+				return nil
+			}
 			continue
 		}
-		i := slices.IndexFunc(st.Connections, func(c api.Connection) bool { return c.Remote == with.URL })
-		if i >= 0 && st.Connections[i].Since.After(began) && (st.Connections[i].State == message.Failed || st.Connections[i].State == message.Disconnected) {
+		if c, ok := connectionOf(ctx, with, &m.side, began); ok && c.State == message.Disconnected {
+			m.why[len(before)] = c.Why
 			return nil
 		}
 	}
 	return ctx.Err()
+}
+
+// connectionOf is a side's connection with another, if its state is younger than since.
+func connectionOf(ctx context.Context, s, with *side, since time.Time) (c api.Connection, ok bool) {
+	st, err := s.ask(ctx)
+	if err != nil {
+		return c, false
+	}
+	i := slices.IndexFunc(st.Connections, func(c api.Connection) bool { return c.Remote == with.URL && c.Since.After(since) })
+	if i < 0 {
+		return c, false
+	}
+	return st.Connections[i], true
 }
 
 // hungry asks a side for answers all the time, which are large, until stop.

@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -106,8 +105,7 @@ type channel struct {
 	f      *flooder
 	conn   *quic.Conn
 	stream *quic.Stream
-	begun  bool        // the other side has shown its proof
-	closed atomic.Bool // by this side
+	begun  bool // the other side has shown its proof
 
 	mu sync.Mutex // a frame is written
 }
@@ -142,12 +140,8 @@ func (c *channel) Recv(ctx context.Context) ([]byte, error) {
 	defer cancel()
 	defer context.AfterFunc(c.conn.Context(), cancel)()
 	n := a.run(ctx, c)
-	ended := c.conn.Context().Err() != nil && !c.closed.Load()
-	return nil, errors.Join(fmt.Errorf("%s: done", a.name), c.f.note(report{a.name, n, ended}))
+	return nil, errors.Join(fmt.Errorf("%s: done", a.name), c.f.note(report{a.name, n}))
 }
 
 // Close ends the connection.
-func (c *channel) Close() error {
-	c.closed.Store(true)
-	return c.conn.CloseWithError(0, "")
-}
+func (c *channel) Close() error { return c.conn.CloseWithError(0, "") }

@@ -41,11 +41,7 @@ func (f *flooder) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2
 		return nil, err
 	}
 	over, end := context.WithCancel(context.Background())
-	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
-		if state >= webrtc.PeerConnectionStateDisconnected {
-			end()
-		}
-	})
+	pc.SCTP().OnClose(func(error) { end() })
 	opened := make(chan *datachannel.DataChannel, 1)
 	signalling, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	label       = "P2PChannel" // of the honest plug-in's data channel
-	floodTime   = time.Second  // of one attack, where the peer does not end it
-	largest     = 16 << 10     // of a message
+	label       = "P2PChannel"            // of the honest plug-in's data channel
+	floodTime   = 1500 * time.Millisecond // of one attack, where the peer does not end it
+	largest     = 16 << 10                // of a message
 	maxBuffered = 256 << 10
 	chunks      = 48 // in a packet
 )
@@ -99,7 +99,6 @@ type channel struct {
 	stream *datachannel.DataChannel
 	begun  bool            // the other side has shown its proof
 	over   context.Context // ends with the connection
-	closed atomic.Bool     // by this side
 	raw    atomic.Bool     // nothing is sent by the library any more
 
 	mu sync.Mutex // a frame is written
@@ -152,12 +151,8 @@ func (c *channel) Recv(ctx context.Context) ([]byte, error) {
 	defer cancel()
 	defer context.AfterFunc(c.over, cancel)()
 	n := a.run(ctx, c)
-	ended := c.over.Err() != nil && !c.closed.Load()
-	return nil, errors.Join(fmt.Errorf("%s: done", a.name), c.f.note(report{a.name, n, ended}))
+	return nil, errors.Join(fmt.Errorf("%s: done", a.name), c.f.note(report{a.name, n}))
 }
 
 // Close ends the connection.
-func (c *channel) Close() error {
-	c.closed.Store(true)
-	return c.pc.Close()
-}
+func (c *channel) Close() error { return c.pc.Close() }

@@ -38,7 +38,6 @@ type options struct {
 type report struct {
 	Attack string `json:"attack"`
 	Count  uint64 `json:"count"`
-	Ended  bool   `json:"ended"` // by the peer
 }
 
 func open(c p2p.Config) (p2p.Transport, error) {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -34,15 +35,12 @@ func wireOf(message int, alone bool) (packets, bytes int) {
 // No frame of any size, of which as many have come as a peer may send, ends a connection whose reader is slow; and what is
 // read explains what has come.
 func TestMeterHonest(t *testing.T) {
-	for _, frame := range []int{0, 1, 2, 3, 7, 40, 100, 1000, 1200, 5000, maxMessage - lengthSize} {
+	for _, frame := range []int{0, 1, 2, 3, 7, 16, 40, 100, 1000, 1200, 5000, maxMessage - lengthSize} {
 		for _, alone := range []bool{false, true} {
 			m := &meter{suspect: func() { t.Errorf("frames of %d bytes, alone %v: too much", frame, alone) }, weigh: func() {}}
-			message := max(frame+lengthSize, smallestMessage)
-			if frame == 0 {
-				message = lengthSize // a frame without a byte, which nobody sends: a window of them is not allowed for
-			}
+			message := frame + lengthSize
 			packets, bytes := wireOf(message, alone)
-			if frame > 0 {
+			if frame >= smallestFrame { // a window of smaller ones, which no runtime sends, is not allowed for
 				m.came(packets, bytes)
 				for range receiveBuffer / message {
 					m.read(message)
@@ -150,14 +148,15 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// Frames of one byte, one by one, to a reader that reads nothing until the sender has to wait: all arrive.
+// The smallest frames of a runtime, one by one, to a reader that reads nothing until the sender has to wait: all arrive.
 func TestSlowReaderOfTinyFrames(t *testing.T) {
 	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
+	frame := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, smallestFrame) }
 	sent := 0
 	for full := false; !full; {
-		for ; a.TrySend([]byte{byte(sent)}); sent++ {
+		for ; a.TrySend(frame(sent)); sent++ {
 		}
 		select {
 		case <-a.drained:
@@ -173,7 +172,7 @@ func TestSlowReaderOfTinyFrames(t *testing.T) {
 	}
 	for i := range sent {
 		got, err := b.Recv(ctx)
-		if err != nil || len(got) != 1 || got[0] != byte(i) {
+		if err != nil || !bytes.Equal(got, frame(i)) {
 			t.Fatalf("frame %d: %q, %v", i, got, err)
 		}
 	}

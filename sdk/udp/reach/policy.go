@@ -86,6 +86,8 @@ func (p Policy) refuse(ip netip.Addr) error {
 		return ErrZone
 	case ip.IsUnspecified():
 		return ErrUnspecified
+	case ip == everybody, slices.Contains(p.Broadcasts, ip): // first: the loopback network has one too
+		return ErrBroadcast
 	case ip.IsLoopback():
 		if p.Loopback {
 			return nil
@@ -95,8 +97,6 @@ func (p Policy) refuse(ip netip.Addr) error {
 		return ErrMulticast
 	case ip.IsLinkLocalUnicast():
 		return ErrLinkLocal
-	case ip == everybody, slices.Contains(p.Broadcasts, ip):
-		return ErrBroadcast
 	case within(ip, reserved):
 		return ErrReserved
 	case !p.Private && (ip.IsPrivate() || within(ip, private)):
