@@ -33,6 +33,7 @@ type attack struct {
 	transports  []string
 	start       func(ctx context.Context, b *bed) (stop func(), err error)
 	prepare     func(ctx context.Context, b *bed) error // before the runtimes start; nil: nothing
+	end         func(ctx context.Context, b *bed) error // after all; nil: nothing
 }
 
 // attacks are all kinds.
@@ -55,6 +56,8 @@ func attacks() []attack {
 		{name: "newdomains", about: "questions in the name of domains that there are not", transports: both, start: client("newdomains")},
 		{name: "half-open", about: "QUIC handshakes that are never ended", transports: []string{"quic"}, start: halfOpen, prepare: knownPort},
 		{name: "plugin", about: "a plug-in that logs, opens doors and posts without end", transports: over, start: flooded, prepare: installFlooder},
+		{name: "thief", about: "a plug-in that tries to read what is not its own, leaves processes behind without end, and ignores every signal; it gets nothing, and alice's runtime ends within 6 s with all of them", transports: over,
+			start: stolen, prepare: installThief, end: aliceEnds},
 		{name: "api", about: "connections to the local API that say nothing it knows", transports: over, start: strangeClients},
 	}, peerAttacks()...)
 }
@@ -91,8 +94,7 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 	if err := wait(ctx, slowWindow); err != nil {
 		return err
 	}
-	quiet := min(calmRounds, max(1, b.rounds/4))
-	before, err := b.observe(ctx, quiet)
+	before, err := b.observe(ctx, b.quiet())
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 	if err != nil {
 		return err
 	}
-	during, err := b.observe(ctx, max(1, b.rounds-2*quiet))
+	during, err := b.observe(ctx, max(1, b.rounds-2*b.quiet()))
 	stop()
 	if err != nil {
 		return err
@@ -113,8 +115,14 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 		return err
 	}
 	b.weigh(before, during, after)
+	if a.end != nil {
+		return a.end(ctx, b)
+	}
 	return nil
 }
+
+// quiet is how many windows are measured before an attack, and after it.
+func (b *bed) quiet() int { return min(calmRounds, max(1, b.rounds/4)) }
 
 // observation is what was measured in some windows.
 type observation struct {
@@ -197,7 +205,7 @@ func (b *bed) weigh(before, during, after observation) {
 	}
 	for name, used := range during.memory {
 		grown := used - before.memory[name]
-		if before.memory[name] == 0 || strings.HasSuffix(name, "flooder") {
+		if before.memory[name] == 0 || b.harmful != "" && strings.HasSuffix(name, b.harmful) {
 			continue // it was not there, or harms itself
 		}
 		b.result.figure("grown_"+strings.NewReplacer("'s ", "_", " ", "_", "-", "_").Replace(name)+"_mib", mebibytes(grown))
@@ -287,8 +295,8 @@ func halfOpen(ctx context.Context, b *bed) (func(), error) {
 	return b.attacker(ctx, program, "-target", fmt.Sprintf("127.0.0.1:%d", quicPort))
 }
 
-// floodAfter is when the plug-in that does harm begins: by then the windows before it are over.
-const floodAfter = 20 * time.Second
+// harmAfter is when a plug-in that does harm to its own runtime begins: by then the windows before it are over.
+func (b *bed) harmAfter() time.Duration { return 8*time.Second + time.Duration(b.quiet())*slowWindow }
 
 // installFlooder gives alice's runtime a plug-in that does it harm.
 func installFlooder(ctx context.Context, b *bed) (err error) {
@@ -299,15 +307,15 @@ func installFlooder(ctx context.Context, b *bed) (err error) {
 	if b.plugins[0], err = b.ownPlugins(0); err != nil {
 		return err
 	}
-	b.config[0] = fmt.Sprintf("stubs:\n  flooder:\n    after_seconds: %d\n", int(floodAfter.Seconds()))
-	b.flooder = time.Now().Add(floodAfter)
+	b.config[0] = fmt.Sprintf("stubs:\n  flooder:\n    after_seconds: %d\n", int(b.harmAfter().Seconds()))
+	b.harm, b.harmful = time.Now().Add(b.harmAfter()), "flooder"
 	_, err = catalogue.Install(ctx, program, b.plugins[0])
 	return err
 }
 
 // flooded waits until the plug-in does harm.
 func flooded(ctx context.Context, b *bed) (func(), error) {
-	return func() {}, wait(ctx, time.Until(b.flooder))
+	return func() {}, wait(ctx, time.Until(b.harm))
 }
 
 // strangeClients connects to the local API again and again and says what it does not know.

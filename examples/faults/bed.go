@@ -45,7 +45,8 @@ type bed struct {
 	// What the runtimes are started with besides the usual; "": the default.
 	policies [2]string   // on P2P connections
 	plugins  [2]string   // folders of their plug-ins
-	flooder  time.Time   // when a plug-in of alice's runtime begins to do harm; zero: there is none
+	harmful  string      // a plug-in of alice's runtime that does it harm; "": there is none
+	harm     time.Time   // when that begins
 	config   [2]string   // lines of their configuration
 	before   [2][]string // a command to put in front of each runtime's
 	nodeURL  string      // where they find the Message Node, instead of where it is
@@ -115,8 +116,8 @@ func (b *bed) startNode(ctx context.Context) (err error) {
 func (b *bed) startSides(ctx context.Context, use ...string) error {
 	for i, name := range [2]string{"alice", "bob"} {
 		use := use
-		if !b.flooder.IsZero() && i == 0 {
-			use = append(slices.Clone(use), "flooder")
+		if b.harmful != "" && i == 0 {
+			use = append(slices.Clone(use), b.harmful)
 		}
 		b.sides[i] = &side{}
 		err := b.startSide(ctx, b.sides[i], rig.RuntimeOptions{
