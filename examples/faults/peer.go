@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,9 +57,10 @@ const (
 
 // malice is what a trial's attack of a peer has been prepared with.
 type malice struct {
-	plugins string    // folder of mallory's plug-ins
-	listens [2]string // where alice's and bob's P2P plug-ins listen; "": anywhere
-	targets []*target // of datagrams
+	plugins string            // folder of mallory's plug-ins
+	listens [2]netip.AddrPort // where alice's and bob's P2P plug-ins listen
+	strict  bool              // bob's sends nothing to loopback addresses
+	targets []*target         // of datagrams
 }
 
 // installHostilePeer compiles the plug-in and gives mallory a folder of plug-ins with it.

@@ -9,13 +9,10 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
 // peerAttacks are the attacks of a runtime that is paired with the others.
@@ -88,14 +85,14 @@ func (m *mallory) judgeDeeds() {
 }
 
 // freePorts gives addresses of 127.0.0.1 at which nobody listens.
-func freePorts() (at [2]string, err error) {
+func freePorts() (at [2]netip.AddrPort, err error) {
 	for i := range at {
 		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			return at, err
 		}
 		defer func() { _ = c.Close() }()
-		at[i] = c.LocalAddr().String()
+		at[i] = c.LocalAddr().(*net.UDPAddr).AddrPort()
 	}
 	return at, nil
 }
@@ -106,7 +103,7 @@ func prepareClaims(ctx context.Context, b *bed) (err error) {
 		return err
 	}
 	for i, at := range b.peer.listens {
-		b.config[i] = fmt.Sprintf("stubs:\n  %s:\n    listen: %q\n", b.transport, at)
+		b.config[i] = fmt.Sprintf("stubs:\n  %s:\n    listen: \"%s\"\n", b.transport, at)
 	}
 	b.nodeTrace = true
 	return b.installHostilePeer(ctx)
@@ -114,7 +111,7 @@ func prepareClaims(ctx context.Context, b *bed) (err error) {
 
 // claimingPeer names alice's and bob's addresses to both, again and again.
 func claimingPeer(ctx context.Context, b *bed) (func(), error) {
-	m, err := b.startMallory(ctx, evil{Names: b.peer.listens[:]})
+	m, err := b.startMallory(ctx, evil{Names: []string{b.peer.listens[0].String(), b.peer.listens[1].String()}})
 	if err != nil {
 		return nil, err
 	}
@@ -184,117 +181,4 @@ func (b *bed) relayed() (n int, err error) {
 		}
 	}
 	return n, nil
-}
-
-// target counts what comes to addresses that have nothing to do with anybody, by the port that it comes from.
-type target struct {
-	name   string
-	socket *net.UDPConn
-	reader sync.WaitGroup
-	came   atomic.Int64
-	bytes  atomic.Int64
-}
-
-// newTarget listens at an address. What it counts is named name to runtimes, with the target's port.
-func newTarget(ip net.IP, name string) (*target, error) {
-	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ip})
-	if err != nil {
-		return nil, err
-	}
-	t := &target{socket: socket, name: fmt.Sprintf("%s:%d", name, socket.LocalAddr().(*net.UDPAddr).Port)}
-	t.reader.Go(func() {
-		for b := make([]byte, 2000); ; {
-			n, err := socket.Read(b)
-			if err != nil {
-				return
-			}
-			t.came.Add(1)
-			t.bytes.Add(int64(n))
-		}
-	})
-	return t, nil
-}
-
-// thirdParty is whose addresses are named; forbidden is how others are written, and who gets what is sent there.
-var (
-	thirdParty = netip.MustParseAddr("127.0.0.9")
-	forbidden  = []struct {
-		name string
-		gets net.IP
-	}{
-		{"0.0.0.0", net.IPv4(127, 0, 0, 1)},
-		{"[::ffff:0.0.0.0]", net.IPv4(127, 0, 0, 1)},
-		{"127.255.255.255", net.IPv4zero}, // the broadcast address of the loopback network
-		{"localhost", net.IPv4(127, 0, 0, 1)},
-	}
-)
-
-// prepareCandidates opens the targets: the first is one that a peer may name.
-func prepareCandidates(ctx context.Context, b *bed) error {
-	add := func(ip net.IP, name string) error {
-		t, err := newTarget(ip, name)
-		if err == nil {
-			b.peer.targets = append(b.peer.targets, t)
-		}
-		return err
-	}
-	if err := add(thirdParty.AsSlice(), thirdParty.String()); err != nil {
-		return &cannotError{"this machine has one loopback address only: " + err.Error()}
-	}
-	for _, f := range forbidden {
-		if err := add(f.gets, f.name); err != nil {
-			return err
-		}
-	}
-	return b.installHostilePeer(ctx)
-}
-
-// sentTo is what runtimes may send to a host that has not answered because of one peer: at once, and again in each time.
-func sentTo(transport string) (reach.Amount, time.Duration) {
-	usual := reach.Usual()
-	if transport == "webrtc" {
-		return reach.Amount{Datagrams: 96, Bytes: 16 << 10}, usual.Refill
-	}
-	return reach.Amount{Datagrams: usual.Host.Datagrams / 2, Bytes: usual.Host.Bytes / 2}, usual.Refill
-}
-
-// aimingPeer has alice sent candidates again and again.
-func aimingPeer(ctx context.Context, b *bed) (func(), error) {
-	var names []string
-	for _, t := range b.peer.targets {
-		names = append(names, t.name)
-	}
-	m, err := b.startMallory(ctx, evil{Names: names})
-	if err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	stop := m.again(ctx, b.sides[:1], func(ctx context.Context, _ *side) error { return wait(ctx, 4*setUpTime) })
-	return func() {
-		stop()
-		lasted := time.Since(began)
-		for i, t := range b.peer.targets {
-			_ = t.socket.Close()
-			t.reader.Wait()
-			came, bytes := t.came.Load(), t.bytes.Load()
-			if i > 0 && came > 0 {
-				b.result.fail("%d datagrams came to %s, which nobody may name", came, t.name)
-			}
-			if i > 0 {
-				continue
-			}
-			most, refill := sentTo(b.transport)
-			grown := 1 + float64(lasted)/float64(refill)
-			b.result.figure("datagrams_to_third_party", float64(came))
-			b.result.figure("bytes_to_third_party", float64(bytes))
-			if float64(came) > grown*float64(most.Datagrams) || float64(bytes) > grown*float64(most.Bytes) {
-				b.result.fail("%d datagrams, %d bytes, came to a third party in %v; at most %d and %d may at once, and as much in each %v",
-					came, bytes, lasted, most.Datagrams, most.Bytes, refill)
-			}
-			if came == 0 {
-				b.result.fail("nothing came to the third party: the case shows nothing")
-			}
-		}
-		m.judgeNames()
-	}, nil
 }
