@@ -84,6 +84,9 @@ func (m *mallory) judgeDeeds() {
 	m.b.result.figure("attacks", float64(len(list)))
 }
 
+// silence is a pause that is not the machine's.
+const silence = time.Second
+
 // freePorts gives addresses of 127.0.0.1 at which nobody listens.
 func freePorts() (at [2]netip.AddrPort, err error) {
 	for i := range at {
@@ -123,8 +126,12 @@ func claimingPeer(ctx context.Context, b *bed) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
+	rounds := len(b.result.pauses)
 	stop := m.again(ctx, b.sides[:], func(ctx context.Context, _ *side) error { return wait(ctx, setUpTime) })
 	return func() {
+		if pause := slices.Max(append(b.result.pauses[rounds:], 0)); pause > silence {
+			b.result.fail("alice and bob heard nothing of each other for %v: mallory has silenced them", pause)
+		}
 		after, err := b.path(ctx)
 		if err != nil {
 			b.result.fail("%v", err)
