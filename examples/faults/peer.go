@@ -157,7 +157,7 @@ func (m *mallory) over(ctx context.Context, with *side) error {
 			}
 			continue
 		}
-		if c, ok := connectionOf(ctx, with, &m.side, began); ok && c.State == message.Disconnected {
+		if c, ok := connectionOf(ctx, with, &m.side, began); ok && (c.State == message.Disconnected || c.State == message.Failed) {
 			m.why[len(before)] = c.Why
 			return nil
 		}
