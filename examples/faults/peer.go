@@ -65,7 +65,8 @@ type malice struct {
 
 // installHostilePeer compiles the plug-in and gives mallory a folder of plug-ins with it.
 func (b *bed) installHostilePeer(ctx context.Context) error {
-	program := filepath.Join(b.house.Dir, "hostile-peer")
+	// For all trials: it is compiled once.
+	program := filepath.Join(filepath.Dir(b.house.Bin.Runtime), "hostile-peer-"+b.transport)
 	if err := rig.Compile(ctx, program, "./plugins/"+b.transport+"/hostile-peer", ""); err != nil {
 		return err
 	}
