@@ -49,19 +49,17 @@ func (f *flooder) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2
 	defer stop()
 	failed := make(chan error, 1)
 	work.Go(func() { failed <- signal(signalling, pc, s, opened) })
-	for {
-		select {
-		case stream := <-opened:
-			return &channel{f: f, pc: pc, stream: stream, over: over}, nil
-		case err = <-failed:
-		case <-over.Done():
-			err = errors.New("hostile-peer: the peer has ended it")
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		end()
-		return nil, errors.Join(err, pc.Close())
+	select {
+	case stream := <-opened:
+		return &channel{f: f, pc: pc, stream: stream, over: over}, nil
+	case err = <-failed:
+	case <-over.Done():
+		err = errors.New("hostile-peer: the peer has ended it")
+	case <-ctx.Done():
+		err = ctx.Err()
 	}
+	end()
+	return nil, errors.Join(err, pc.Close())
 }
 
 // signal offers, and takes the answer and the candidates.
