@@ -209,8 +209,8 @@ func TestHonestOnBadNetwork(t *testing.T) {
 		size    int
 		out, in int32
 	}{
-		"small": {1, 20, 20}, "of usual size": {100, 20, 20}, "large": {5000, 20, 20},
-		"small, acknowledgements": {1, 0, 50}, "large, acknowledgements": {5000, 0, 30},
+		"small": {smallestFrame, 20, 20}, "of usual size": {100, 20, 20}, "large": {5000, 20, 20},
+		"small, acknowledgements": {smallestFrame, 0, 50}, "large, acknowledgements": {5000, 0, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
