@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -288,6 +289,10 @@ func (c *channel) closeConnection() {
 	_ = c.stream.Close() // resets the stream: the other side reads io.EOF
 	_ = c.pc.GracefulClose()
 	c.transport.release(c.claims...)
+	if c.meter.unread.Load() > maxUnread/2 {
+		// Some 25 MiB are garbage, and the collector of a busy process (package rest) would leave those of several peers.
+		runtime.GC()
+	}
 }
 
 // Close ends the channel; see [p2p.Channel].

@@ -14,12 +14,15 @@ import (
 // behind a gap and what is never complete. Whatever it keeps has come by the network, where all of it is counted.
 const (
 	// maxUnread is how many bytes of chunks may have come that are not explained by what was read and sent: a full window of
-	// frames of one byte, and some for what is late and what came twice.
-	maxUnread      = receiveBuffer/smallestMessage*(chunkOverhead+8) + 1<<20
+	// the smallest frames, and some for what is late and what came twice. In chunks of one byte that is some 90,000, which
+	// take 25 MiB.
+	maxUnread      = receiveBuffer/smallestMessage*(chunkOverhead+smallestMessage) + 512<<10
 	maxUnreadInAll = 32 << 20 // of all peers together
 	unreadStep     = 1 << 20  // by which one has more before all are looked at
 
-	smallestMessage = lengthSize + 1
+	// Sealed frames have 40 bytes at least. A window of smaller ones, which no runtime sends, is not allowed for.
+	smallestFrame   = 40
+	smallestMessage = lengthSize + smallestFrame
 	chunkOverhead   = 20                  // of a chunk of data: its header
 	chunkPayload    = 1 << 10             // that a chunk has at least, of a message that has several
 	recordOverhead  = 37                  // of a packet: what DTLS adds
