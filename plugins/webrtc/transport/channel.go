@@ -15,6 +15,7 @@ import (
 	"github.com/pion/webrtc/v3"
 
 	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/p2p"
 )
 
 const (
@@ -252,10 +253,10 @@ func (c *channel) take() (int, error) {
 	}
 	switch {
 	case errors.Is(err, io.ErrShortBuffer):
-		err = fmt.Errorf("the peer broke the protocol: a message of more than %d bytes", largeRoom)
+		err = fmt.Errorf("%w: a message of more than %d bytes", p2p.ErrBroken, largeRoom)
 		c.end(err)
 	case err == nil && text:
-		err = fmt.Errorf("the peer broke the protocol: a message of %d bytes that is text", n)
+		err = fmt.Errorf("%w: a message of %d bytes that is text", p2p.ErrBroken, n)
 		c.end(err)
 	case err == nil:
 		c.meter.read(n)

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/pion/webrtc/v3"
+
+	"github.com/protofly/protofly/sdk/p2p"
 )
 
 // What a peer may have in the memory of the library's DTLS and SCTP. The library bounds the payload that waits for its reader,
@@ -129,7 +131,7 @@ func (m *meter) judge() {
 	fail := m.broken
 	m.mu.Unlock()
 	if fail {
-		m.fail(fmt.Errorf("the peer broke the protocol: %d KiB have come that are no frames, or were not read: at most %d", unread>>10, int64(maxUnread)>>10))
+		m.fail(fmt.Errorf("%w: %d KiB have come that are no frames, or were not read: at most %d", p2p.ErrBroken, unread>>10, int64(maxUnread)>>10))
 	}
 }
 
@@ -163,7 +165,7 @@ func (m *meter) begins(bytes int) bool {
 	m.broken = m.broken || fail
 	m.mu.Unlock()
 	if fail {
-		m.fail(fmt.Errorf("the peer broke the protocol: a handshake of more than %d bytes", maxHandshakeBytes))
+		m.fail(fmt.Errorf("%w: a handshake of more than %d bytes", p2p.ErrBroken, maxHandshakeBytes))
 	}
 	return pass
 }
