@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -152,7 +153,7 @@ func parseJSON(text []byte) ([]message.Message, error) {
 	}
 	messages := make([]message.Message, 0, len(all))
 	for _, text := range all {
-		u, err := message.ParseURL(text)
+		u, err := message.ParseURL(strings.Clone(text)) // it may be kept, and is a part of a long list
 		if err != nil {
 			return nil, fmt.Errorf("%w: to: %w", message.ErrMalformed, err)
 		}

@@ -108,8 +108,10 @@ func (n *Node) prove(ctx context.Context, c *conn, p *wire.Proof, challenge wire
 	if err := c.begin(); err != nil {
 		return err
 	}
-	err := p.Check(challenge)
-	c.finish()
+	err := func() error {
+		defer c.finish() // also if it panics: the HTTP server goes on then
+		return p.Check(challenge)
+	}()
 	if err != nil {
 		return err
 	}

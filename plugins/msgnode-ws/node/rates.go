@@ -58,7 +58,15 @@ const strikeCost = 5
 // strike is called by the connection's reader for what should not have been sent: a flood of it is read slowly.
 func (c *conn) strike() {
 	if r := c.node.charge(c, strikeCost); r != nil {
-		wait(c.ctx, r.pause)
+		c.pause(r.pause)
+	}
+}
+
+// pause has the connection not read from for a while. Its reader calls it; others have their turns meanwhile.
+func (c *conn) pause(d time.Duration) {
+	if d > 0 {
+		c.finish()
+		wait(c.ctx, d)
 	}
 }
 
