@@ -164,8 +164,9 @@ func parseJSON(text []byte) ([]message.Message, error) {
 	return messages, nil
 }
 
-// refuseText answers a text that is no message, with whatever can be read of its id and from.
+// refuseText answers a text that is no message, with whatever can be read of its id and from. A flood of them is read slowly.
 func (n *Node) refuseText(c *conn, text []byte, code int, why string) {
+	defer c.strike()
 	id, from, kind := salvage(text)
 	if from == "" {
 		from = c.runtime
