@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,5 +66,43 @@ func TestBothBeginAtOnce(t *testing.T) {
 				p.close(t)
 			})
 		}
+	}
+}
+
+// An answered handshake of a stranger is read by whoever brings the next message of it, and several may at once: it does not
+// change.
+func TestAnswersDoNotChange(t *testing.T) {
+	ours, err := newLocal(&Options{Self: bob, Key: bobSelf.key, Incarnation: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := newLocal(&Options{Self: alice, Key: aliceSelf.key, Incarnation: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := theirs.offer(alice, bob, newSecret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ours.answer(bob, alice, o.first, newSecret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := o.second(a.second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := &a.second[0]
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			if end, err := a.third(got.third); err != nil || end.incarnation != 7 || a.from != 7 {
+				t.Error(end.incarnation, err)
+			}
+		})
+	}
+	readers.Wait()
+	if &a.second[0] != before {
+		t.Error("the answer was made anew")
 	}
 }
