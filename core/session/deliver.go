@@ -52,6 +52,16 @@ func (s *session) putIn(p parcel, messages, cost int) {
 	s.handOver()
 }
 
+// putEnd has what the peer has given up taken behind the messages that wait, by p, which has none. One such parcel takes all
+// that has come until it is its turn: the peer cannot make more wait, since nothing in them counts. mu is held.
+func (s *session) putEnd(p parcel) {
+	if last := len(s.inbox.parcels) - 1; last >= 0 && len(s.inbox.parcels[last].wire) == 0 {
+		return
+	}
+	p.wire, p.routing, p.lent, p.memory = []byte{}, nil, false, 0
+	s.putIn(p, 0, 0)
+}
+
 // own makes the memory of p its own.
 func (p *parcel) own() {
 	if p.lent {

@@ -75,7 +75,7 @@ func (s *Sessions) attend(path Path, d *desk) {
 	for {
 		s.strangersMu.Lock()
 		batch, d.queue = d.queue, batch[:0]
-		if len(batch) == 0 {
+		if len(batch) == 0 || s.life.Err() != nil { // else strangers could keep Close waiting
 			delete(s.strangers.desks, path)
 			s.strangersMu.Unlock()
 			return
@@ -83,6 +83,9 @@ func (s *Sessions) attend(path Path, d *desk) {
 		s.strangersMu.Unlock()
 		ctx, cancel := context.WithTimeout(s.life, replyTime)
 		for _, one := range batch {
+			if s.life.Err() != nil {
+				break
+			}
 			if one.make != nil {
 				one.make()
 				continue

@@ -237,7 +237,7 @@ func (s *session) accept(a *arrival, now time.Duration) {
 		cost = costOf(uint64(e.size), messages)
 		s.putIn(p, int(messages), cost)
 	} else if p.announced && s.announced.ending() { // which waits for no message
-		s.putIn(p, 0, 0)
+		s.putEnd(p)
 	}
 	s.unackedIn++
 	s.bytesIn += cost

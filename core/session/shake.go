@@ -155,30 +155,29 @@ type answer struct {
 func (l *local) answer(self, remote message.URL, first []byte, secret [keySize]byte) (*answer, error) {
 	a := &answer{local: l, self: self, remote: remote, secret: secret, first: bytes.Clone(first)}
 	var err error
-	_, err = a.begin()
+	_, a.from, a.second, err = a.begin()
 	return a, err
 }
 
-func (a *answer) begin() (*noise.HandshakeState, error) {
-	hs, err := a.local.state(a.remote, a.self, false, &a.secret)
-	if err != nil {
-		return nil, err
+// begin makes the state up to the second message. It changes nothing in a: strangers' handshakes are read by several at once.
+func (a *answer) begin() (hs *noise.HandshakeState, from uint64, second []byte, err error) {
+	if hs, err = a.local.state(a.remote, a.self, false, &a.secret); err != nil {
+		return nil, 0, nil, err
 	}
 	payload, _, _, err := hs.ReadMessage(nil, a.first)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errHandshake, err)
+		return nil, 0, nil, fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	if len(payload) < incarnationSize {
-		return nil, errShort
+		return nil, 0, nil, errShort
 	}
-	a.from = binary.BigEndian.Uint64(payload)
-	a.second, _, _, err = hs.WriteMessage(nil, incarnationPayload(a.local.incarnation, a.local.certificate))
-	return hs, err
+	second, _, _, err = hs.WriteMessage(nil, incarnationPayload(a.local.incarnation, a.local.certificate))
+	return hs, binary.BigEndian.Uint64(payload), second, err
 }
 
 // third takes the third message. Nothing changes where it is not of this handshake.
 func (a *answer) third(m []byte) (agreed, error) {
-	hs, err := a.begin()
+	hs, _, _, err := a.begin()
 	if err != nil {
 		return agreed{}, err
 	}

@@ -133,11 +133,12 @@ func (n *Node) connectionOf(runtime message.URL) *conn {
 }
 
 // justGranted tells whether u is allocated to c's runtime by what the state itself says: another node may have written
-// that a moment ago.
+// that a moment ago. c's reader calls it.
 func (n *Node) justGranted(c *conn, u message.URL) bool {
 	if n.opts.NATS == "" || u.IsRuntime() || u.IsBackEnd() || n.owner(u) != "" {
 		return false
 	}
+	c.finish() // from here on it waits for other servers
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
 	a, err := n.allocations.catchUp(ctx, addressKey(u.Base()))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -152,7 +153,7 @@ func parseJSON(text []byte) ([]message.Message, error) {
 	}
 	messages := make([]message.Message, 0, len(all))
 	for _, text := range all {
-		u, err := message.ParseURL(text)
+		u, err := message.ParseURL(strings.Clone(text)) // it may be kept, and is a part of a long list
 		if err != nil {
 			return nil, fmt.Errorf("%w: to: %w", message.ErrMalformed, err)
 		}
@@ -163,8 +164,9 @@ func parseJSON(text []byte) ([]message.Message, error) {
 	return messages, nil
 }
 
-// refuseText answers a text that is no message, with whatever can be read of its id and from.
+// refuseText answers a text that is no message, with whatever can be read of its id and from. A flood of them is read slowly.
 func (n *Node) refuseText(c *conn, text []byte, code int, why string) {
+	defer c.strike()
 	id, from, kind := salvage(text)
 	if from == "" {
 		from = c.runtime

@@ -231,7 +231,8 @@ func TestNewcomersOfOneAddress(t *testing.T) {
 
 // Who goes on making keys is refused before a proof is looked at; others of the address come in again soon.
 func TestRefusedNewcomersCost(t *testing.T) {
-	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Newcomers: 1, Handshakes: 1000, AddressRequests: 50}})
+	t.Parallel()
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Newcomers: 1, Handshakes: 1}})
 	alice := n.join(t, 1)
 	alice.allocate(`{"value":{"number":1}}`)
 	looked, refused := 0, false
@@ -253,6 +254,29 @@ func TestRefusedNewcomersCost(t *testing.T) {
 		_, _, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
 		return err == nil
 	})
+}
+
+// Newcomers that are refused cost their address connections, and not the requests of those who are connected: they may be
+// neighbours behind one router.
+func TestRefusedNewcomersHarmNoNeighbours(t *testing.T) {
+	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Newcomers: 1}})
+	alice := n.join(t, 1)
+	for i, refused := 0, 0; refused < 200; i++ {
+		ws, _, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+		if err != nil { // refused without a proof
+			refused++
+			continue
+		}
+		if _, no := n.tryGreet(t, ws, 2+i, ""); no != nil {
+			refused++
+		}
+		ws.CloseNow()
+	}
+	for range 20 {
+		if code, text := alice.ask(message.Create, allocator, `{"value":{"number":1}}`); code != 200 {
+			t.Fatalf("%d %s", code, text)
+		}
+	}
 }
 
 // Connections that come one after the other, TLS handshakes among them, are bounded by address.

@@ -21,7 +21,7 @@ const (
 )
 
 // UnmarshalJSON reads any of these forms. text is JSON, as its caller has found out. The strings are parts of one copy of it:
-// what reads long lists of strangers makes few objects.
+// what reads long lists of strangers makes few objects. Who keeps one of them clones it.
 func (l *names) UnmarshalJSON(text []byte) error {
 	count, err := countNames(text)
 	if err != nil {

@@ -28,6 +28,8 @@ const (
 	strangersPart, uninvitedPart = 8, 4
 	// idleLines is how many lines with nothing in them are kept for the next packet of the same sender.
 	idleLines = 256
+	// keptPackets is for how many packets an empty line keeps room.
+	keptPackets = 256
 	// looked is among how many lines the one is sought that loses a packet.
 	looked = 16
 )
@@ -161,6 +163,9 @@ func (o *outbox) took(l *line, p *packet) {
 		return
 	}
 	l.packets, l.first = l.packets[:0], 0
+	if cap(l.packets) > keptPackets {
+		l.packets = nil
+	}
 	if l.alien {
 		o.aliens.leave(l)
 	} else {

@@ -173,6 +173,25 @@ func TestOutboxForgets(t *testing.T) {
 	}
 }
 
+// A line that was long keeps no room for it: nothing counts that.
+func TestOutboxKeepsNoRoom(t *testing.T) {
+	var o outbox
+	for i := range 50 {
+		if n := crammed(&o, fmt.Sprint(i), true, 1, 40_000); n != 40_000 {
+			t.Fatalf("%d are taken", n)
+		}
+		for len(o.next(nil, 1<<20)) > 0 {
+		}
+	}
+	room := cap(o.messages.packets)
+	for _, l := range o.data {
+		room += cap(l.packets)
+	}
+	if room > 50*keptPackets {
+		t.Errorf("room for %d packets is kept, and none waits", room)
+	}
+}
+
 func BenchmarkOutbox(b *testing.B) {
 	for _, senders := range []int{1, 100} {
 		b.Run(fmt.Sprint(senders), func(b *testing.B) {

@@ -108,8 +108,10 @@ func (n *Node) prove(ctx context.Context, c *conn, p *wire.Proof, challenge wire
 	if err := c.begin(); err != nil {
 		return err
 	}
-	err := p.Check(challenge)
-	c.finish()
+	err := func() error {
+		defer c.finish() // also if it panics: the HTTP server goes on then
+		return p.Check(challenge)
+	}()
 	if err != nil {
 		return err
 	}
@@ -144,7 +146,7 @@ func (n *Node) returning(from source, runtime message.URL) *refusal {
 		return nil
 	}
 	if wait, ok := n.rates.newcomers.take(from, 1, time.Now()); !ok {
-		n.rates.requests.fine(from, refusedPrice, time.Now())
+		n.rates.handshakes.fine(from, refusedPrice, time.Now())
 		return tryAgain(wait, "too many new runtimes from your address: at most %d in an hour", n.opts.Limits.Newcomers)
 	}
 	return nil

@@ -58,7 +58,15 @@ const strikeCost = 5
 // strike is called by the connection's reader for what should not have been sent: a flood of it is read slowly.
 func (c *conn) strike() {
 	if r := c.node.charge(c, strikeCost); r != nil {
-		wait(c.ctx, r.pause)
+		c.pause(r.pause)
+	}
+}
+
+// pause has the connection not read from for a while. Its reader calls it; others have their turns meanwhile.
+func (c *conn) pause(d time.Duration) {
+	if d > 0 {
+		c.finish()
+		wait(c.ctx, d)
 	}
 }
 
@@ -85,9 +93,10 @@ const rowPrice = 5
 // handshakePrice is what a WebSocket and the proof of a runtime cost, in the same units.
 const handshakePrice = 25
 
-// refusedPrice is what a runtime costs its address that was refused as one new one too many, so that who goes on making keys
-// is refused before the next proof is looked at.
-const refusedPrice = 250
+// refusedPrice is how many connections a runtime costs its address, besides its own, that was refused as one new one too many:
+// who goes on making keys is refused before the next proof is looked at. It costs no requests, which neighbours need that are
+// connected.
+const refusedPrice = 4
 
 // price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, five for a
 // change, and more for a long text. Reads that find many, changes of many rows and what looks through all that a runtime

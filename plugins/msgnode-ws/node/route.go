@@ -66,9 +66,7 @@ func (n *Node) refuse(c *conn, m message.Message, r *refusal) {
 	if m.Type != message.Response {
 		c.sendMessage(r.response(&m))
 	}
-	if r.pause > 0 {
-		wait(c.ctx, r.pause)
-	}
+	c.pause(r.pause)
 }
 
 // serve has a function of the node answer m. Its answer goes back on the connection that m came by.
@@ -102,6 +100,7 @@ func (n *Node) serve(c *conn, m message.Message) {
 	default:
 		r = refuse(message.CodeNotFound, "the node has no function %s; it has address-allocation, sm and registry", m.To)
 	}
+	c.finish()
 	if r != nil {
 		n.refuse(c, m, r)
 		return

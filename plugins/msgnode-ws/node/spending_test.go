@@ -70,6 +70,25 @@ func TestFloodsAreReadSlowly(t *testing.T) {
 	}
 }
 
+// The same holds for texts that are no messages.
+func TestFloodsOfTextsAreReadSlowly(t *testing.T) {
+	t.Parallel()
+	n := start(t, Options{Legacy: true, Limits: Limits{Requests: 10}})
+	j := n.plain(t, "hyperty-runtime://example.com/plain")
+	began := time.Now()
+	for range 150 {
+		j.send("[]")
+	}
+	for range 150 {
+		if m := j.message(); m.Body.Code != 400 {
+			t.Fatalf("%+v", m)
+		}
+	}
+	if took := time.Since(began); took < 800*time.Millisecond {
+		t.Errorf("150 took %v", took)
+	}
+}
+
 // A short read of very much is paid for before it is computed: who reads it again and again is refused, for next to nothing.
 func TestExpensiveReads(t *testing.T) {
 	n := start(t, Options{})

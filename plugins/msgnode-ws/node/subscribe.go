@@ -63,7 +63,7 @@ func (n *Node) subscribedAddresses(c *conn, m message.Message) ([]message.URL, *
 	list := make([]message.URL, 0, count)
 	seen := make(map[message.URL]bool, count)
 	add := func(text string) *refusal {
-		u, err := message.ParseURL(text)
+		u, err := message.ParseURL(strings.Clone(text)) // it may be kept, and is a part of a long list
 		if err != nil {
 			return refuse(message.CodeBadRequest, "subscription manager: %v", err)
 		}
@@ -165,6 +165,9 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 		if r := n.stateRefusal(err); r != nil {
 			return r
 		}
+	}
+	if n.opts.NATS != "" {
+		c.finish() // from here on it may wait for other servers
 	}
 	for _, u := range list {
 		allowed, err := n.listen(c, u)

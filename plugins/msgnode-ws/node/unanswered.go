@@ -61,8 +61,12 @@ func (a *allowance) take(payloads wire.Payloads, others *rate.Limiter) bool {
 	if a.frames < frames || a.bytes < bytes {
 		a.grow(time.Now())
 	}
+	most := strangeFrames // payloads in one Data frame
+	if a.answered {
+		most = answeredFrames
+	}
 	// What is left may be overdrawn by one frame: a session's first frame with messages may be a large one.
-	if a.frames <= 0 || a.bytes <= 0 || !a.answered && !others.AllowN(time.Now(), min(frames, connectionFrames)) {
+	if frames > most || a.frames <= 0 || a.bytes <= 0 || !a.answered && !others.AllowN(time.Now(), min(frames, connectionFrames)) {
 		return false
 	}
 	a.frames -= frames

@@ -226,3 +226,24 @@ func TestRoutedMessagesAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// What a stranger may send is counted in payloads: that many of them are in one frame, and small, is no way round.
+func TestManyPayloadsOfAStranger(t *testing.T) {
+	n := start(t, Options{})
+	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)
+	mallory.write(wire.AppendData(nil, alice.runtime, make([][]byte, 100_000)...))
+	for kind := wire.KindRefused; kind == wire.KindRefused; { // the node has handled it when it answers what is behind it
+		mallory.send(message.Message{ID: message.NumberID(1), Type: message.Read, From: mallory.runtime, To: registry, Body: []byte(`{"resource":"hyperty://example.com/none"}`)})
+		kind, _ = mallory.frame()
+	}
+	bob.write(wire.AppendData(nil, alice.runtime, []byte("hello")))
+	for {
+		from, list := alice.data()
+		if from == bob.runtime {
+			break
+		}
+		if len(list) > strangeFrames {
+			t.Fatalf("%d payloads of a stranger came", len(list))
+		}
+	}
+}

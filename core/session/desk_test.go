@@ -1,0 +1,46 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Close waits for no stranger, however many of them go on saying hello.
+func TestCloseUnderAFloodOfStrangers(t *testing.T) {
+	p := newPair(t, Options{}, nil)
+	p.b.o.Send = func(context.Context, Path, message.URL, ...[]byte) error { // there is room: it looks at no context
+		time.Sleep(time.Millisecond)
+		return nil
+	}
+	var stop atomic.Bool
+	var flood sync.WaitGroup
+	for k := range 4 {
+		flood.Go(func() {
+			for n := 0; !stop.Load(); n++ {
+				f := append(appendHead(nil, head{kind: hello, from: uint64(n) + 77}), stepFirst)
+				f = append(f, make([]byte, firstSize)...)
+				p.b.Receive(t.Context(), message.URL(fmt.Sprintf("hyperty-runtime://a.example/%d-%d", k, n)), relay, f)
+			}
+		})
+	}
+	time.Sleep(300 * time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	done := make(chan struct{})
+	go func() { p.b.Close(ctx); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Error("Close does not return while strangers say hello")
+	}
+	stop.Store(true)
+	flood.Wait()
+	<-done
+	p.a.Close(ctx)
+}
