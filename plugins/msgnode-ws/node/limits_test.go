@@ -127,7 +127,7 @@ func TestConnectionsBehindAProxy(t *testing.T) {
 // Whatever a connection waits with, it does not wait for ever.
 func TestConnectionsThatWaitAreClosed(t *testing.T) {
 	t.Parallel()
-	n := start(t, Options{Legacy: true, Times: Times{Handshake: 100 * time.Millisecond}})
+	n := start(t, Options{Legacy: true, Times: Times{Handshake: 500 * time.Millisecond}})
 	honest := n.join(t, 1)
 	dialNode := func() net.Conn {
 		c, err := net.Dial("tcp", n.Addr().String())
@@ -163,7 +163,7 @@ func TestTLSIsBounded(t *testing.T) {
 	s := httptest.NewTLSServer(nil)
 	pair := s.TLS.Certificates[0]
 	s.Close()
-	n := start(t, Options{TLS: &tls.Config{Certificates: []tls.Certificate{pair}}, Times: Times{Handshake: 100 * time.Millisecond}})
+	n := start(t, Options{TLS: &tls.Config{Certificates: []tls.Certificate{pair}}, Times: Times{Handshake: 500 * time.Millisecond}})
 	c, err := tls.Dial("tcp", n.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
 	if err != nil {
 		t.Fatal(err)
