@@ -35,6 +35,7 @@ type runner struct {
 	logs       *logs
 	family     *family
 	policy     *sandbox.Policy // nil: it is not confined
+	tenant     *tenant         // nil: it runs under this process's user
 	limits     sandbox.Limits
 	readTime   time.Duration // see waits
 	pipes      *link.Pipes   // the host's ends of the link's, until the link has them; nil: the process has none
@@ -137,6 +138,11 @@ func (r *runner) begin(cmd *exec.Cmd) error {
 	defer r.mu.Unlock()
 	if r.killing.Load() {
 		return errors.New("it was not wanted any more")
+	}
+	if r.tenant != nil {
+		if err := errors.Join(r.tenant.hand(r.socketDir, r.dir), r.tenant.become()); err != nil {
+			return err
+		}
 	}
 	if r.policy != nil {
 		if err := sandbox.Confine(*r.policy); err != nil {

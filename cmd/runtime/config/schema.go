@@ -47,7 +47,7 @@ func root() *node {
 		"data":   leaf(path),
 		"plugins": {keys: map[string]*node{
 			"dir": leaf(path), "use": leaf(list), "node": leaf(text), "poll": leaf(text),
-			"sandbox": leaf(text), "paths": {kind: byName, each: leaf(list)},
+			"sandbox": leaf(text), "uids": leaf(anything), "paths": {kind: byName, each: leaf(list)},
 		}},
 		"stubs": {kind: byName, each: &node{kind: byName, each: leaf(anything)}},
 		"p2p": {keys: map[string]*node{
