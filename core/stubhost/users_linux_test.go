@@ -142,7 +142,12 @@ func TestUsersChangeNothingElse(t *testing.T) {
 		tests = append(tests, "TestPluginReachesNothingThatIsNotItsOwn", "TestSandboxHoldsAfterRestart", "TestSharedExecutable")
 	}
 	cmd := exec.Command(self(), "-test.count=1", "-test.v", "-test.run=^(TestReaper|"+strings.Join(tests, "|")+")$")
-	cmd.Env = append(os.Environ(), separately+"=1")
+	dir := must(os.MkdirTemp("/tmp", "u")) // hosts that are killed leave their folders
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), separately+"=1", "TMPDIR="+dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Error(err)
@@ -166,13 +171,14 @@ func TestUnreadablePathIsSaid(t *testing.T) {
 	if err := os.WriteFile(open, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := newCore(t, func(o *stubhost.Options) { separated(o); o.Dir = dir })
+	var lines counter
+	c := newCore(t, func(o *stubhost.Options) { separated(o); o.Dir, o.Log = dir, lines.logger() })
 	p := installed("echo")
 	p.Paths = strings.Join([]string{open, at.Key, "/nowhere/at/all"}, string(filepath.ListSeparator))
 	if err := c.host.Deploy(t.Context(), p, stubhost.Instance{URL: stubURL("a"), Runtime: runtimeURL, Role: sdk.RoleNode}); err != nil {
 		t.Fatal(err)
 	}
-	if id, text := c.user("echo"); text != fmt.Sprintf("%d, who cannot read %s", id, at.Key) {
+	if id, text := c.user("echo"); text != fmt.Sprintf("%d, who cannot read %s", id, at.Key) || !lines.contains("the plug-in's user cannot read") {
 		t.Errorf("the status says %q", text)
 	}
 }

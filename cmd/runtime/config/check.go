@@ -185,9 +185,7 @@ const (
 // PluginUIDs is plugins.uids as the core wants it.
 func (l *Loaded) PluginUIDs() (uint32, error) {
 	switch text := fmt.Sprint(l.Plugins.UIDs); {
-	case l.Plugins.UIDs == nil: // nothing stands behind the key
-		return sandbox.FirstUID, nil
-	case text == "off" || text == "0" || text == "false": // YAML's off may be a truth value
+	case text == "off" || text == "0":
 		return 0, nil
 	default:
 		first, err := strconv.ParseUint(text, 10, 32)
