@@ -33,6 +33,7 @@ type attack struct {
 	transports  []string
 	start       func(ctx context.Context, b *bed) (stop func(), err error)
 	prepare     func(ctx context.Context, b *bed) error // before the runtimes start; nil: nothing
+	end         func(ctx context.Context, b *bed) error // after all; nil: nothing
 }
 
 // attacks are all kinds.
@@ -41,7 +42,7 @@ func attacks() []attack {
 		return func(ctx context.Context, b *bed) (func(), error) { return b.hostileClient(ctx, name) }
 	}
 	over, both := []string{relay}, []string{relay, "quic"}
-	return []attack{
+	return append([]attack{
 		{name: "http", about: "connections to the node that say nothing, or never end their request", transports: over, start: client("http")},
 		{name: "unproven", about: "WebSockets to the node that prove nothing", transports: over, start: client("unproven")},
 		{name: "strangers", about: "frames from runtimes of invented domains, a new one for each burst", transports: both, start: client("strangers")},
@@ -55,8 +56,10 @@ func attacks() []attack {
 		{name: "newdomains", about: "questions in the name of domains that there are not", transports: both, start: client("newdomains")},
 		{name: "half-open", about: "QUIC handshakes that are never ended", transports: []string{"quic"}, start: halfOpen, prepare: knownPort},
 		{name: "plugin", about: "a plug-in that logs, opens doors and posts without end", transports: over, start: flooded, prepare: installFlooder},
+		{name: "thief", about: "a plug-in that tries to read what is not its own, leaves processes behind without end, and ignores every signal; it gets nothing, and alice's runtime ends within 6 s with all of them", transports: over,
+			start: stolen, prepare: installThief, end: aliceEnds},
 		{name: "api", about: "connections to the local API that say nothing it knows", transports: over, start: strangeClients},
-	}
+	}, peerAttacks()...)
 }
 
 // attackFaults are the attacks as cases.
@@ -91,8 +94,7 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 	if err := wait(ctx, slowWindow); err != nil {
 		return err
 	}
-	quiet := min(calmRounds, max(1, b.rounds/4))
-	before, err := b.observe(ctx, quiet)
+	before, err := b.observe(ctx, b.quiet())
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 	if err != nil {
 		return err
 	}
-	during, err := b.observe(ctx, max(1, b.rounds-2*quiet))
+	during, err := b.observe(ctx, max(1, b.rounds-2*b.quiet()))
 	stop()
 	if err != nil {
 		return err
@@ -113,8 +115,14 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 		return err
 	}
 	b.weigh(before, during, after)
+	if a.end != nil {
+		return a.end(ctx, b)
+	}
 	return nil
 }
+
+// quiet is how many windows are measured before an attack, and after it.
+func (b *bed) quiet() int { return min(calmRounds, max(1, b.rounds/4)) }
 
 // observation is what was measured in some windows.
 type observation struct {
@@ -197,7 +205,7 @@ func (b *bed) weigh(before, during, after observation) {
 	}
 	for name, used := range during.memory {
 		grown := used - before.memory[name]
-		if before.memory[name] == 0 || strings.HasSuffix(name, "flooder") {
+		if before.memory[name] == 0 || b.harmful != "" && strings.HasSuffix(name, b.harmful) {
 			continue // it was not there, or harms itself
 		}
 		b.result.figure("grown_"+strings.NewReplacer("'s ", "_", " ", "_", "-", "_").Replace(name)+"_mib", mebibytes(grown))
@@ -255,15 +263,21 @@ func (b *bed) hostileClient(ctx context.Context, name string) (func(), error) {
 	return b.attacker(ctx, program, "-attack", name, "-node", b.node.URL, "-domain", domain, "-victim", string(b.sides[0].URL))
 }
 
-// attacker starts an attacking program. It gets what the processors have left, as an attacker elsewhere would leave them
-// to the attacked: what it costs to be attacked is measured, not what it costs to attack.
-func (b *bed) attacker(ctx context.Context, args ...string) (func(), error) {
+// behind is a command that goes in front of an attacker's. It gets what the processors have left, as an attacker elsewhere
+// would leave them to the attacked: what it costs to be attacked is measured, not what it costs to attack.
+func behind() []string {
 	if chrt, err := exec.LookPath("chrt"); err == nil {
-		args = append([]string{chrt, "--idle", "0"}, args...)
-	} else if nice, err := exec.LookPath("nice"); err == nil {
-		args = append([]string{nice, "-n", "19"}, args...)
+		return []string{chrt, "--idle", "0"}
 	}
-	p, err := b.house.Program(ctx, "attacker", args...)
+	if nice, err := exec.LookPath("nice"); err == nil {
+		return []string{nice, "-n", "19"}
+	}
+	return nil
+}
+
+// attacker starts an attacking program.
+func (b *bed) attacker(ctx context.Context, args ...string) (func(), error) {
+	p, err := b.house.Program(ctx, "attacker", append(behind(), args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -284,8 +298,8 @@ func halfOpen(ctx context.Context, b *bed) (func(), error) {
 	return b.attacker(ctx, program, "-target", fmt.Sprintf("127.0.0.1:%d", quicPort))
 }
 
-// floodAfter is when the plug-in that does harm begins: by then the windows before it are over.
-const floodAfter = 20 * time.Second
+// harmAfter is when a plug-in that does harm to its own runtime begins: by then the windows before it are over.
+func (b *bed) harmAfter() time.Duration { return 8*time.Second + time.Duration(b.quiet())*slowWindow }
 
 // installFlooder gives alice's runtime a plug-in that does it harm.
 func installFlooder(ctx context.Context, b *bed) (err error) {
@@ -296,15 +310,15 @@ func installFlooder(ctx context.Context, b *bed) (err error) {
 	if b.plugins[0], err = b.ownPlugins(0); err != nil {
 		return err
 	}
-	b.config[0] = fmt.Sprintf("stubs:\n  flooder:\n    after_seconds: %d\n", int(floodAfter.Seconds()))
-	b.flooder = time.Now().Add(floodAfter)
+	b.config[0] = fmt.Sprintf("stubs:\n  flooder:\n    after_seconds: %d\n", int(b.harmAfter().Seconds()))
+	b.harm, b.harmful = time.Now().Add(b.harmAfter()), "flooder"
 	_, err = catalogue.Install(ctx, program, b.plugins[0])
 	return err
 }
 
 // flooded waits until the plug-in does harm.
 func flooded(ctx context.Context, b *bed) (func(), error) {
-	return func() {}, wait(ctx, time.Until(b.flooder))
+	return func() {}, wait(ctx, time.Until(b.harm))
 }
 
 // strangeClients connects to the local API again and again and says what it does not know.

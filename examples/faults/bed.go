@@ -38,12 +38,15 @@ type bed struct {
 	others []*rig.Process // besides the node and the runtimes
 
 	nodeConfig        string // lines of the node's configuration
+	nodeTrace         bool
+	peer              malice // of the attacks of a peer
 	asked, unanswered int    // looks at a runtime's status
 
 	// What the runtimes are started with besides the usual; "": the default.
 	policies [2]string   // on P2P connections
 	plugins  [2]string   // folders of their plug-ins
-	flooder  time.Time   // when a plug-in of alice's runtime begins to do harm; zero: there is none
+	harmful  string      // a plug-in of alice's runtime that does it harm; "": there is none
+	harm     time.Time   // when that begins
 	config   [2]string   // lines of their configuration
 	before   [2][]string // a command to put in front of each runtime's
 	nodeURL  string      // where they find the Message Node, instead of where it is
@@ -106,29 +109,21 @@ func (b *bed) start(ctx context.Context, use ...string) error {
 }
 
 func (b *bed) startNode(ctx context.Context) (err error) {
-	b.node, err = b.house.Node(ctx, rig.NodeOptions{Domain: domain, Listen: b.net.listen(), In: b.net.in(nodePlace), Plain: b.net != nil, More: b.nodeConfig})
+	b.node, err = b.house.Node(ctx, rig.NodeOptions{Domain: domain, Listen: b.net.listen(), In: b.net.in(nodePlace), Plain: b.net != nil, Trace: b.nodeTrace, More: b.nodeConfig})
 	return err
 }
 
-func (b *bed) startSides(ctx context.Context, use ...string) (err error) {
+func (b *bed) startSides(ctx context.Context, use ...string) error {
 	for i, name := range [2]string{"alice", "bob"} {
 		use := use
-		if !b.flooder.IsZero() && i == 0 {
-			use = append(slices.Clone(use), "flooder")
+		if b.harmful != "" && i == 0 {
+			use = append(slices.Clone(use), b.harmful)
 		}
-		s := &side{}
-		b.sides[i] = s
-		s.Runtime, err = b.house.Runtime(ctx, rig.RuntimeOptions{
-			Name: name, Domain: domain, Nodes: map[string]string{domain: cmp.Or(b.nodeURL, b.node.URL)}, Plugins: b.plugins[i], Use: use,
-			In: append(b.net.in(name), b.before[i]...), Policy: b.policies[i], More: b.config[i],
+		b.sides[i] = &side{}
+		err := b.startSide(ctx, b.sides[i], rig.RuntimeOptions{
+			Name: name, Plugins: b.plugins[i], Use: use, In: append(b.net.in(name), b.before[i]...), Policy: b.policies[i], More: b.config[i],
 		})
 		if err != nil {
-			return err
-		}
-		if s.client, err = hyperty.Dial(ctx, hyperty.Options{Socket: s.Socket}); err != nil {
-			return err
-		}
-		if s.app, err = s.client.Register(ctx, hyperty.Registration{Name: name}); err != nil {
 			return err
 		}
 	}
@@ -136,6 +131,19 @@ func (b *bed) startSides(ctx context.Context, use ...string) (err error) {
 		b.flows[i] = newFlow(b.sides[i].app, b.sides[1-i].app, max(b.rate/2, 1), paddingSize)
 	}
 	return nil
+}
+
+// startSide starts a runtime, and an application of its name.
+func (b *bed) startSide(ctx context.Context, s *side, o rig.RuntimeOptions) (err error) {
+	o.Domain, o.Nodes = domain, map[string]string{domain: cmp.Or(b.nodeURL, b.node.URL)}
+	if s.Runtime, err = b.house.Runtime(ctx, o); err != nil {
+		return err
+	}
+	if s.client, err = hyperty.Dial(ctx, hyperty.Options{Socket: s.Socket}); err != nil {
+		return err
+	}
+	s.app, err = s.client.Register(ctx, hyperty.Registration{Name: o.Name})
+	return err
 }
 
 // flow has both applications send, until the trial ends.

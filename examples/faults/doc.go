@@ -38,4 +38,11 @@
 // processes reach, beside honest messages, some of whose windows are before it and some after. The attacker runs with the
 // lowest priority: elsewhere it would have processors of its own. Afterwards a new application has to be reached.
 // -case hostile plays them all.
+//
+// hostile/peer, claims and candidates: a third runtime, mallory, is paired with alice's and bob's, and its plug-in for the
+// direct path in use was written to do harm to its peers (plugins/webrtc/hostile-peer, plugins/quic/hostile-peer). Her
+// set-ups follow each other all the time. What comes to third parties is counted at sockets of this program, on other
+// addresses of the loopback network; bob's runtime may not send there. hostile/thief: alice's runtime runs a plug-in that
+// tries to read what is not its own and starts processes that outlive it; alice's runtime ends at the end of the case, in
+// time and with all of them.
 package main

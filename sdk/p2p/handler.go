@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type handler struct {
 	consents map[message.URL]*consent // the newest invitation of each that the registry has not answered yet
 	all      int                      // peers that have not ended, replaced ones among them
 	setups   int                      // of them, those in set-up
+	refused  penalties                // runtimes that broke the protocol
 	closed   bool
 }
 
@@ -64,7 +66,7 @@ func runHandler(ctx context.Context, i *instance) error {
 func (h *handler) invited(ctx context.Context, inv syncher.Invitation) {
 	remote, err := h.checkInvitation(inv)
 	if err == nil {
-		err = h.admit()
+		err = h.admit(remote)
 	}
 	if err != nil {
 		h.answer(ctx, inv, err)
@@ -171,10 +173,13 @@ func (h *handler) takeOver(p *peer) {
 	})
 }
 
-// admit counts a set-up in; the error says that there are too many.
-func (h *handler) admit() error {
+// admit counts a set-up in; the error says that there are too many, or that the runtime is refused for a while.
+func (h *handler) admit(remote message.URL) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if left := h.refused.left(remote, time.Now()); left > 0 {
+		return refuse(message.CodeTooMany, "%s broke the protocol of an earlier connection: no other one is made in the next %d s", remote, int(left/time.Second)+1)
+	}
 	if h.setups >= maxSetups || h.all >= maxPeers {
 		return refuse(message.CodeTooMany, "this Handler has %d peers, %d of them in set-up: no more are taken", h.all, h.setups)
 	}
@@ -244,6 +249,9 @@ func (h *handler) finish(p *peer, key message.URL, status message.Status, why er
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p.live = false
+	if errors.Is(why, ErrBroken) {
+		h.refused.add(key, time.Now())
+	}
 	for c := h.consents[key]; c != nil && h.ctx.Err() == nil; c = h.consents[key] {
 		h.mu.Unlock()
 		select {

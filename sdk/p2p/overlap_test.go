@@ -139,11 +139,11 @@ func TestManyInTheirTurn(t *testing.T) {
 func TestTooManySetups(t *testing.T) {
 	h := &handler{instance: new(instance)}
 	for range maxSetups {
-		if err := h.admit(); err != nil {
+		if err := h.admit("hyperty-runtime://example.com/bob"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := h.admit(); err == nil {
+	if err := h.admit("hyperty-runtime://example.com/bob"); err == nil {
 		t.Errorf("more than %d set-ups are taken", maxSetups)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/p2p"
 )
 
 const (
@@ -151,7 +152,7 @@ func (c *channel) Recv(ctx context.Context) ([]byte, error) {
 		frame, ok, err := c.in.next()
 		if err != nil {
 			c.close(codeBroken, "a frame breaks the protocol")
-			return nil, fmt.Errorf("quic: the channel is closed: %w", err)
+			return nil, fmt.Errorf("quic: %w: %w", p2p.ErrBroken, err)
 		}
 		if ok {
 			return frame, nil
@@ -179,6 +180,7 @@ func (c *channel) Close() error {
 func (c *channel) why(ctx context.Context, err error) error {
 	var application *quic.ApplicationError
 	var idle *quic.IdleTimeoutError
+	var protocol *quic.TransportError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
 		return ctx.Err()
@@ -186,11 +188,23 @@ func (c *channel) why(ctx context.Context, err error) error {
 		return io.EOF
 	case errors.As(err, &application) && !application.Remote && application.ErrorCode == codeClosed:
 		return fmt.Errorf("quic: the channel is closed: %w", net.ErrClosed)
+	case errors.As(err, &application) && !application.Remote && application.ErrorCode == codeBroken, errors.As(err, &protocol) && !protocol.Remote && violation(protocol.ErrorCode):
+		return fmt.Errorf("quic: %w: %w", p2p.ErrBroken, err)
 	case errors.As(err, &idle):
 		return fmt.Errorf("quic: the peer is dead: nothing came from %s for %v: %w", c.conn.RemoteAddr(), c.silence, err)
 	default:
 		return fmt.Errorf("quic: the channel to %s broke: %w", c.conn.RemoteAddr(), err)
 	}
+}
+
+// violation tells whether only a peer that breaks QUIC causes an error of this side.
+func violation(code quic.TransportErrorCode) bool {
+	switch code {
+	case quic.FlowControlError, quic.StreamLimitError, quic.StreamStateError, quic.FinalSizeError, quic.FrameEncodingError,
+		quic.ProtocolViolation, quic.ConnectionIDLimitError, quic.CryptoBufferExceeded:
+		return true
+	}
+	return false
 }
 
 // watch makes the end of a context the end of one direction's blocking calls, through a deadline. It stays on a context

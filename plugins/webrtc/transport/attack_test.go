@@ -169,7 +169,7 @@ func flood(t *testing.T, c p2p.Channel, stream *datachannel.DataChannel, text []
 }
 
 // maxGrowth bounds what all counted bytes leave in memory: here with what the sender keeps, and under the race detector.
-const maxGrowth = 150 << 20
+const maxGrowth = 100 << 20
 
 // Messages count, not only their bytes: a peer that sends small ones which are not read does not fill the memory.
 func TestTinyMessages(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/pion/webrtc/v3"
 
 	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/p2p"
 )
 
 const (
@@ -251,10 +253,10 @@ func (c *channel) take() (int, error) {
 	}
 	switch {
 	case errors.Is(err, io.ErrShortBuffer):
-		err = fmt.Errorf("the peer broke the protocol: a message of more than %d bytes", largeRoom)
+		err = fmt.Errorf("%w: a message of more than %d bytes", p2p.ErrBroken, largeRoom)
 		c.end(err)
 	case err == nil && text:
-		err = fmt.Errorf("the peer broke the protocol: a message of %d bytes that is text", n)
+		err = fmt.Errorf("%w: a message of %d bytes that is text", p2p.ErrBroken, n)
 		c.end(err)
 	case err == nil:
 		c.meter.read(n)
@@ -288,6 +290,10 @@ func (c *channel) closeConnection() {
 	_ = c.stream.Close() // resets the stream: the other side reads io.EOF
 	_ = c.pc.GracefulClose()
 	c.transport.release(c.claims...)
+	if c.meter.unread.Load() > maxUnread/2 {
+		// Some 25 MiB are garbage, and the collector of a busy process (package rest) would leave those of several peers.
+		runtime.GC()
+	}
 }
 
 // Close ends the channel; see [p2p.Channel].

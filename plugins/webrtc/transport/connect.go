@@ -171,6 +171,7 @@ func (s *setup) heed() {
 		}
 	})
 	s.pc.SCTP().OnError(func(err error) {
+		// Not p2p.ErrBroken: a peer that ends in the middle of something may cause it too.
 		w.end(fmt.Errorf("the peer broke the protocol: it uses a stream that is not the data channel's: %w", err))
 	})
 	s.pc.OnDataChannel(s.takes)
@@ -179,12 +180,12 @@ func (s *setup) heed() {
 // errUnanswered is the end of a connection, and of the attempt to have one.
 var errUnanswered = errors.New("no pair of addresses works, or not any more, or the certificate is not the one that was signalled")
 
-var errSecondChannel = errors.New("the peer broke the protocol: it opens a second data channel")
+var errSecondChannel = fmt.Errorf("%w: it opens a second data channel", p2p.ErrBroken)
 
 // takes has the peer's data channel opened, which must be the one that the specification names, and the only one.
 func (s *setup) takes(dc *webrtc.DataChannel) {
 	if err := checkChannel(dc); err != nil {
-		s.watch.end(fmt.Errorf("the peer broke the protocol: %w", err))
+		s.watch.end(fmt.Errorf("%w: %w", p2p.ErrBroken, err))
 		return
 	}
 	if s.peer.Role != p2p.Handler || s.taken {

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/pion/webrtc/v3"
+
+	"github.com/protofly/protofly/sdk/p2p"
 )
 
 // What a peer may have in the memory of the library's DTLS and SCTP. The library bounds the payload that waits for its reader,
@@ -14,12 +16,15 @@ import (
 // behind a gap and what is never complete. Whatever it keeps has come by the network, where all of it is counted.
 const (
 	// maxUnread is how many bytes of chunks may have come that are not explained by what was read and sent: a full window of
-	// frames of one byte, and some for what is late and what came twice.
-	maxUnread      = receiveBuffer/smallestMessage*(chunkOverhead+8) + 1<<20
+	// the smallest frames, and some for what is late and what came twice. In chunks of one byte that is some 90,000, which
+	// take 25 MiB.
+	maxUnread      = receiveBuffer/smallestMessage*(chunkOverhead+smallestMessage) + 512<<10
 	maxUnreadInAll = 32 << 20 // of all peers together
 	unreadStep     = 1 << 20  // by which one has more before all are looked at
 
-	smallestMessage = lengthSize + 1
+	// Sealed frames have 40 bytes at least. A window of smaller ones, which no runtime sends, is not allowed for.
+	smallestFrame   = 40
+	smallestMessage = lengthSize + smallestFrame
 	chunkOverhead   = 20                  // of a chunk of data: its header
 	chunkPayload    = 1 << 10             // that a chunk has at least, of a message that has several
 	recordOverhead  = 37                  // of a packet: what DTLS adds
@@ -126,7 +131,7 @@ func (m *meter) judge() {
 	fail := m.broken
 	m.mu.Unlock()
 	if fail {
-		m.fail(fmt.Errorf("the peer broke the protocol: %d KiB have come that are no frames, or were not read: at most %d", unread>>10, int64(maxUnread)>>10))
+		m.fail(fmt.Errorf("%w: %d KiB have come that are no frames, or were not read: at most %d", p2p.ErrBroken, unread>>10, int64(maxUnread)>>10))
 	}
 }
 
@@ -160,7 +165,7 @@ func (m *meter) begins(bytes int) bool {
 	m.broken = m.broken || fail
 	m.mu.Unlock()
 	if fail {
-		m.fail(fmt.Errorf("the peer broke the protocol: a handshake of more than %d bytes", maxHandshakeBytes))
+		m.fail(fmt.Errorf("%w: a handshake of more than %d bytes", p2p.ErrBroken, maxHandshakeBytes))
 	}
 	return pass
 }

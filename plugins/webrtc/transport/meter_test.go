@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -37,12 +38,9 @@ func TestMeterHonest(t *testing.T) {
 	for _, frame := range []int{0, 1, 2, 3, 7, 40, 100, 1000, 1200, 5000, maxMessage - lengthSize} {
 		for _, alone := range []bool{false, true} {
 			m := &meter{suspect: func() { t.Errorf("frames of %d bytes, alone %v: too much", frame, alone) }, weigh: func() {}}
-			message := max(frame+lengthSize, smallestMessage)
-			if frame == 0 {
-				message = lengthSize // a frame without a byte, which nobody sends: a window of them is not allowed for
-			}
+			message := frame + lengthSize
 			packets, bytes := wireOf(message, alone)
-			if frame > 0 {
+			if frame >= smallestFrame { // a window of smaller ones, which no runtime sends, is not allowed for
 				m.came(packets, bytes)
 				for range receiveBuffer / message {
 					m.read(message)
@@ -150,14 +148,15 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// Frames of one byte, one by one, to a reader that reads nothing until the sender has to wait: all arrive.
+// The smallest frames of a runtime, one by one, to a reader that reads nothing until the sender has to wait: all arrive.
 func TestSlowReaderOfTinyFrames(t *testing.T) {
 	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
+	frame := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, smallestFrame) }
 	sent := 0
 	for full := false; !full; {
-		for ; a.TrySend([]byte{byte(sent)}); sent++ {
+		for ; a.TrySend(frame(sent)); sent++ {
 		}
 		select {
 		case <-a.drained:
@@ -173,7 +172,7 @@ func TestSlowReaderOfTinyFrames(t *testing.T) {
 	}
 	for i := range sent {
 		got, err := b.Recv(ctx)
-		if err != nil || len(got) != 1 || got[0] != byte(i) {
+		if err != nil || !bytes.Equal(got, frame(i)) {
 			t.Fatalf("frame %d: %q, %v", i, got, err)
 		}
 	}
@@ -210,8 +209,8 @@ func TestHonestOnBadNetwork(t *testing.T) {
 		size    int
 		out, in int32
 	}{
-		"small": {1, 20, 20}, "of usual size": {100, 20, 20}, "large": {5000, 20, 20},
-		"small, acknowledgements": {1, 0, 50}, "large, acknowledgements": {5000, 0, 30},
+		"small": {smallestFrame, 20, 20}, "of usual size": {100, 20, 20}, "large": {5000, 20, 20},
+		"small, acknowledgements": {smallestFrame, 0, 50}, "large, acknowledgements": {5000, 0, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestPolicy(t *testing.T) {
-	all := Policy{Loopback: true, Private: true, Broadcasts: []netip.Addr{netip.MustParseAddr("192.0.2.255")}}
+	all := Policy{Loopback: true, Private: true, Broadcasts: []netip.Addr{netip.MustParseAddr("192.0.2.255"), netip.MustParseAddr("127.255.255.255")}}
 	for _, c := range []struct {
 		at          string
 		strict, all error
@@ -43,6 +43,7 @@ func TestPolicy(t *testing.T) {
 		{"255.255.255.255:1", ErrBroadcast, ErrBroadcast},
 		{"[::ffff:255.255.255.255]:1", ErrBroadcast, ErrBroadcast},
 		{"192.0.2.255:1", nil, ErrBroadcast},
+		{"127.255.255.255:1", ErrLoopback, ErrBroadcast}, // taken with other loopback addresses, it is no less a broadcast
 		{"0.0.0.0:1", ErrUnspecified, ErrUnspecified},
 		{"[::]:1", ErrUnspecified, ErrUnspecified},
 		{"[::ffff:0.0.0.0]:1", ErrUnspecified, ErrUnspecified},

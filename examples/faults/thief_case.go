@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/examples/internal/rig"
+)
+
+const (
+	thief      = "thief"         // a plug-in
+	daemonWord = "\x00daemon"    // an argument of the processes that it leaves
+	spoilFile  = "spoils"        // that it writes
+	minTries   = 100             // of it, at least
+	keyFile    = "runtime.key"   // in the runtime's folder of data
+	endTime    = 6 * time.Second // that a runtime takes to end whatever its plug-ins do: 5 s are theirs
+)
+
+// installThief gives alice's runtime a plug-in that steals and daemonises.
+func installThief(ctx context.Context, b *bed) (err error) {
+	if runtime.GOOS != "linux" {
+		return &cannotError{"plug-ins are confined on Linux alone"}
+	}
+	program := filepath.Join(b.house.Dir, thief)
+	if err := rig.Compile(ctx, program, "./examples/faults/thief", ""); err != nil {
+		return err
+	}
+	if b.plugins[0], err = b.ownPlugins(0); err != nil {
+		return err
+	}
+	b.config[0] = fmt.Sprintf("stubs:\n  thief: {after_seconds: %d, data: %s, key: %s, socket: %s}\n", int(b.harmAfter().Seconds()), b.aliceData(), keyFile, filepath.Join(b.house.Dir, "alice.sock"))
+	b.harm, b.harmful = time.Now().Add(b.harmAfter()), thief
+	_, err = catalogue.Install(ctx, program, b.plugins[0])
+	return err
+}
+
+func (b *bed) aliceData() string { return filepath.Join(b.house.Dir, "alice") }
+
+// stolen waits until the thief does harm. Afterwards it has tried everything, and got nothing.
+func stolen(ctx context.Context, b *bed) (func(), error) {
+	p, err := b.plugin(ctx, b.sides[0], thief)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(p.Sandbox, "landlock") {
+		return nil, &cannotError{"nothing confines plug-ins here: " + p.Sandbox}
+	}
+	if err := wait(ctx, time.Until(b.harm)); err != nil {
+		return nil, err
+	}
+	return func() {
+		_, daemons, err := b.programsOfAlice()
+		if err != nil || daemons == 0 {
+			b.result.fail("the thief has left no processes behind (%v)", err)
+		}
+		b.result.figure("daemons", float64(daemons))
+		s, err := b.spoils()
+		if err != nil || s.Tries < minTries {
+			b.result.fail("the thief has tried %d times (%v)", s.Tries, err)
+		}
+		b.result.figure("tries", float64(s.Tries))
+		if len(s.Got) > 0 {
+			b.result.fail("the thief could %s", strings.Join(s.Got, ", "))
+		}
+	}, nil
+}
+
+// spoils reads what the thief reports, wherever its folder is.
+func (b *bed) spoils() (s struct {
+	Tries int
+	Got   []string
+}, err error) {
+	roots := []string{filepath.Join(b.aliceData(), "plugins")}
+	if elsewhere, err := os.ReadFile(filepath.Join(roots[0], "sockets")); err == nil {
+		roots = append(roots, string(elsewhere))
+	}
+	err = fs.ErrNotExist
+	for _, root := range roots {
+		walked := filepath.WalkDir(root, func(path string, d fs.DirEntry, bad error) error {
+			if bad != nil || d.Name() != spoilFile {
+				return nil // it may just have gone
+			}
+			text, bad := os.ReadFile(path)
+			if bad == nil {
+				err = json.Unmarshal(text, &s)
+			}
+			return bad
+		})
+		err = errors.Join(walked, err)
+		if err == nil {
+			return s, nil
+		}
+	}
+	return s, err
+}
+
+// programsOfAlice is every process whose program lies in the folder of alice's runtime, and how many of them are the thief's
+// daemons.
+func (b *bed) programsOfAlice() (pids []int, daemons int, err error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, e := range entries {
+		var pid int
+		program, err := os.Readlink("/proc/" + e.Name() + "/exe")
+		if _, bad := fmt.Sscan(e.Name(), &pid); bad != nil || err != nil || !strings.HasPrefix(program, b.aliceData()+"/") {
+			continue
+		}
+		pids = append(pids, pid)
+		if line, err := os.ReadFile("/proc/" + e.Name() + "/cmdline"); err == nil && strings.Contains(string(line), daemonWord) {
+			daemons++
+		}
+	}
+	return pids, daemons, nil
+}
+
+// aliceEnds ends alice's runtime, in time, and with everything that its plug-ins have started.
+func aliceEnds(ctx context.Context, b *bed) error {
+	for _, f := range b.flows {
+		if err := f.end(ctx, settleTime); err != nil {
+			return err
+		}
+	}
+	alice := b.sides[0]
+	if err := alice.client.Close(ctx); err != nil {
+		return err
+	}
+	alice.client = nil
+	began := time.Now()
+	alice.Stop()
+	took := time.Since(began)
+	b.result.figure("end_ms", milliseconds(took))
+	if took > endTime {
+		b.result.fail("alice's runtime took %v to end; at most %v are promised", took, endTime)
+	}
+	left, _, err := b.programsOfAlice()
+	if len(left) > 0 {
+		b.result.fail("%d processes of alice's plug-ins are left: %v", len(left), left)
+	}
+	return err
+}

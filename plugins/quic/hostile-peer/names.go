@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/p2p"
+)
+
+// namer is a transport that names others' addresses.
+type namer struct {
+	p2p.Transport
+	o options
+}
+
+func (n namer) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2p.Channel, error) {
+	return n.Transport.Connect(ctx, peer, signals{s, &n.o})
+}
+
+// signals are a set-up's, altered.
+type signals struct {
+	p2p.Signals
+	o *options
+}
+
+// inDescription is how many candidates stand in the description.
+const inDescription = 100
+
+// Send names the addresses in the description and after it. Where this side can be reached is not told.
+func (s signals) Send(ctx context.Context, one p2p.Signal) error {
+	if one.Kind != p2p.Description {
+		return nil
+	}
+	var d map[string]any
+	if err := json.Unmarshal(one.Value, &d); err != nil {
+		return err
+	}
+	var list []map[string]string
+	for i := range inDescription {
+		list = append(list, s.candidate(i))
+	}
+	d["candidates"] = list
+	if err := s.Signals.Send(ctx, p2p.Signal{Kind: p2p.Description, Value: message.Encode(d)}); err != nil {
+		return err
+	}
+	for i := range p2p.MaxCandidates {
+		if err := s.Signals.Send(ctx, p2p.Signal{Kind: p2p.Candidate, Value: message.Encode(s.candidate(inDescription + i))}); err != nil {
+			return err
+		}
+	}
+	return s.o.note(report{Attack: "names", Count: inDescription + p2p.MaxCandidates})
+}
+
+// candidate is the candidate of a number.
+func (s signals) candidate(i int) map[string]string {
+	return map[string]string{"type": "host", "address": s.o.Names[i%len(s.o.Names)]}
+}
+
+// Recv leaves out where the peer is: so that it is not asked, and asks for as long as the set-up takes.
+func (s signals) Recv(ctx context.Context) (p2p.Signal, error) {
+	for {
+		one, err := s.Signals.Recv(ctx)
+		if err != nil || one.Kind != p2p.Description {
+			if err != nil {
+				return one, err
+			}
+			continue
+		}
+		var d map[string]any
+		if err := json.Unmarshal(one.Value, &d); err != nil {
+			return one, err
+		}
+		d["candidates"] = nil
+		one.Value = message.Encode(d)
+		return one, nil
+	}
+}
