@@ -160,7 +160,7 @@ func (rt *Runtime) Status(context.Context) (api.Status, error) {
 	s.WithoutSessions = rt.plain.status()
 	for _, p := range rt.host.Plugins() {
 		s.Plugins = append(s.Plugins, api.Plugin{Name: p.Name, Version: p.Version, PID: p.PID, State: string(p.State),
-			Restarts: p.Restarts, Since: p.Since, Instances: len(p.Instances), LastError: p.LastError, Sandbox: p.Sandbox})
+			Restarts: p.Restarts, Since: p.Since, Instances: len(p.Instances), LastError: p.LastError, Sandbox: p.Sandbox, User: p.User})
 	}
 	return s, nil
 }

@@ -62,6 +62,20 @@ type process struct {
 	socket string
 }
 
+// temporary is a folder for what a runtime that is killed leaves behind. Others reach it: plug-ins may have users of their own.
+func temporary(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "t") // t.TempDir's is this user's alone
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 func startProcess(t *testing.T, dir string, node *nodeProcess) *process {
 	t.Helper()
 	config := filepath.Join(dir, "config.yaml")
@@ -72,6 +86,7 @@ func startProcess(t *testing.T, dir string, node *nodeProcess) *process {
 		t.Fatal(err)
 	}
 	p.cmd = exec.Command(built.runtime, "run", "--config", config)
+	p.cmd.Env = append(os.Environ(), "TMPDIR="+temporary(t)) // what a killed one leaves behind
 	p.cmd.Stderr = logWriter{t, "runtime"}
 	out, err := p.cmd.StdoutPipe()
 	if err == nil {

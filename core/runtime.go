@@ -141,6 +141,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Prompt:  true,
 		Poll:    c.Poll,
 		Sandbox: c.Sandbox,
+		UIDs:    c.PluginUIDs,
 		Secret:  []string{c.DataDir},
 		Reaper:  c.OwnProcess,
 

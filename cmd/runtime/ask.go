@@ -178,9 +178,9 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 	for _, s := range st.Stubs {
 		row(s.URL, s.Plugin, s.Role, s.State, age(s.Since), s.Why)
 	}
-	table(len(st.Plugins), "PLUG-IN", "VERSION", "STATE", "PID", "AGE", "RESTARTS", "INSTANCES", "SANDBOX", "LAST ERROR")
+	table(len(st.Plugins), "PLUG-IN", "VERSION", "STATE", "PID", "AGE", "RESTARTS", "INSTANCES", "SANDBOX", "USER", "LAST ERROR")
 	for _, p := range st.Plugins {
-		row(p.Name, p.Version, p.State, p.PID, age(p.Since), p.Restarts, p.Instances, p.Sandbox, p.LastError)
+		row(p.Name, p.Version, p.State, p.PID, age(p.Since), p.Restarts, p.Instances, p.Sandbox, p.User, p.LastError)
 	}
 	return w.Flush()
 }

@@ -33,6 +33,10 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 	if err != nil {
 		return nil, err
 	}
+	uids, err := l.PluginUIDs()
+	if err != nil {
+		return nil, err
+	}
 	rt, err := core.Start(ctx, core.Config{
 		Domain:    l.Domain,
 		Nodes:     l.AllNodes(),
@@ -47,6 +51,7 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		Trust:       trust,
 		StubConfig:  stubs,
 		Sandbox:     sandbox.Mode(l.Plugins.Sandbox),
+		PluginUIDs:  uids,
 		PluginPaths: l.Plugins.Paths, OwnProcess: true,
 		Poll:        limit,
 		Version:     buildVersion(),

@@ -154,7 +154,8 @@ type Plugin struct {
 	Since     time.Time `json:"since,omitzero"`
 	Instances int       `json:"instances"`
 	LastError string    `json:"last_error,omitempty"`
-	Sandbox   string    `json:"sandbox"` // what confines it; "off: …": nothing does
+	Sandbox   string    `json:"sandbox"`        // what confines it; "off: …": nothing does
+	User      string    `json:"user,omitempty"` // the user ID it runs under, and what that cannot read; "root: …": why it has none of its own
 }
 
 // Reloaded is how the reload of a plug-in went: the JSON of "protofly plugins reload --json".

@@ -12,6 +12,7 @@ import (
 type family struct {
 	reaper bool
 	below  string // the folder of all processes' folders
+	before string // that of a host before this one, where it was elsewhere; "" if not
 
 	mu   sync.RWMutex   // held for reading while one is started: meanwhile a child is there that is not in the table
 	lock sync.Mutex     // guards the table

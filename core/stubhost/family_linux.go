@@ -144,7 +144,8 @@ func (f *family) birthplace(pid int) (dir string, tells bool) {
 	n, _ := file.Read(text)
 	for entry := range bytes.SplitSeq(text[:n], []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte("TMPDIR=")); ok {
-			return string(value), filepath.Dir(string(value)) == f.below
+			parent := filepath.Dir(string(value))
+			return string(value), parent == f.below || parent == f.before
 		}
 	}
 	return "", false

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -45,6 +42,10 @@ type Options struct {
 
 	// Sandbox is whether the processes are confined: see package sandbox. "" is [sandbox.Auto].
 	Sandbox sandbox.Mode
+	// UIDs is the first of the [sandbox.UIDs] user IDs that plug-ins run under where this process is root's and may start
+	// such processes (Linux): each under one of its own, which owns the processes' folders and nothing else. 0: all run
+	// under this process's. With it this process makes no core dumps.
+	UIDs uint32
 	// Secret is folders that no plug-in may read by the way, beside Dir: where the runtime's key is.
 	Secret []string
 	// Reaper says that this process runs nothing but this host: it becomes the parent of what plug-ins leave behind, and
@@ -121,6 +122,7 @@ type Host struct {
 	elsewhere string          // the file that says where that is when it is not below Options.Dir
 	sandbox   string          // what confines the processes; "": nothing does
 	unsafe    string          // why nothing does
+	users     users           // whom they run under
 	family    family          // the processes
 	ctx       context.Context // ends when everything has to
 	cancel    context.CancelFunc
@@ -163,54 +165,6 @@ func New(o Options) (*Host, error) {
 		h.wg.Go(h.sweeping)
 	}
 	return h, nil
-}
-
-// maxSocketDir leaves room for what go-plugin appends, below the 104 bytes that every system allows a socket's path.
-const maxSocketDir = 104 - len("/p1234567890/plugin-dir1234567890/plugin1234567890")
-
-func (h *Host) makeDirs() error {
-	dir, err := filepath.Abs(h.o.Dir)
-	if err != nil {
-		return err
-	}
-	h.o.Dir = dir
-	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o700); err != nil {
-		return err
-	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return err
-	}
-	h.sockets = filepath.Join(dir, "s")
-	h.elsewhere = filepath.Join(dir, "sockets")
-	if err := h.clear(); err != nil { // of a host that was killed
-		return err
-	}
-	if len(h.sockets) <= maxSocketDir {
-		return os.Mkdir(h.sockets, 0o700)
-	}
-	if h.sockets, err = os.MkdirTemp("", socketsPrefix); err != nil {
-		return err
-	}
-	return os.WriteFile(h.elsewhere, []byte(h.sockets), 0o600)
-}
-
-// socketsPrefix begins the names of directories for sockets that would have too long a path in the host's own.
-const socketsPrefix = "protofly-"
-
-// clear removes the sockets, also those of a host before this one that had to put them elsewhere.
-func (h *Host) clear() error {
-	noted, err := os.ReadFile(h.elsewhere)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	errs := []error{os.RemoveAll(h.sockets)}
-	if at := string(noted); filepath.IsAbs(at) && strings.HasPrefix(filepath.Base(at), socketsPrefix) {
-		errs = append(errs, os.RemoveAll(at))
-	}
-	if err == nil {
-		errs = append(errs, os.Remove(h.elsewhere))
-	}
-	return errors.Join(errs...)
 }
 
 // Deploy starts an instance of p, and p's process if it is not running. It returns when the instance has started;

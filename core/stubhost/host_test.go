@@ -24,6 +24,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
@@ -75,6 +76,7 @@ func newCore(t testing.TB, change func(*stubhost.Options)) *core {
 	o := stubhost.Options{Dir: filepath.Join(t.TempDir(), "h"), Message: c.message, Frames: c.data,
 		Env: []string{"GORACE=atexit_sleep_ms=0"}, // else each process takes a second to exit under the race detector
 		Log: hclog.New(&hclog.LoggerOptions{Output: testLog{t}, Level: hclog.Debug})}
+	o.UIDs = uidsOfTests()
 	if change != nil {
 		change(&o)
 	}
@@ -91,6 +93,16 @@ func newCore(t testing.TB, change func(*stubhost.Options)) *core {
 		c.bus.Close()
 	})
 	return c
+}
+
+// separately is the environment variable that has tests run their plug-ins under user IDs of their own.
+const separately = "PLUGINS_SEPARATELY"
+
+func uidsOfTests() uint32 {
+	if os.Getenv(separately) == "" {
+		return 0
+	}
+	return sandbox.FirstUID
 }
 
 type testLog struct{ t testing.TB }

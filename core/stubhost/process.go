@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -62,6 +63,12 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	user, separate := p.host.users.of(o.Dir, p.name)
+	if separate {
+		if path, err = p.host.lend(path, spec.SHA256); err != nil {
+			return nil, fmt.Errorf("plug-in %s: %w", p.name, err)
+		}
+	}
 	dir, err := os.MkdirTemp(p.host.sockets, "p")
 	if err != nil {
 		return nil, fmt.Errorf("plug-in %s: %w", p.name, err)
@@ -70,6 +77,9 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
 	pr.run = newRunner(p.name, path, dir, p.host.environment(dir), o.Poll, o.Log.Named(p.name))
 	pr.run.readTime = p.host.waits.read
 	pr.run.family, pr.run.policy = &p.host.family, p.host.policy(spec, path, dir)
+	if separate {
+		pr.run.tenant = &tenant{user: user, paths: filepath.SplitList(spec.Paths)}
+	}
 	pr.run.limits = sandbox.Limits{FileSize: uint64(o.Quota), OpenFiles: openFiles}
 	pr.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  link.Handshake(),

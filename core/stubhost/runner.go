@@ -35,6 +35,7 @@ type runner struct {
 	logs       *logs
 	family     *family
 	policy     *sandbox.Policy // nil: it is not confined
+	tenant     *tenant         // nil: it runs under this process's user
 	limits     sandbox.Limits
 	readTime   time.Duration // see waits
 	pipes      *link.Pipes   // the host's ends of the link's, until the link has them; nil: the process has none
@@ -137,6 +138,15 @@ func (r *runner) begin(cmd *exec.Cmd) error {
 	defer r.mu.Unlock()
 	if r.killing.Load() {
 		return errors.New("it was not wanted any more")
+	}
+	if r.tenant != nil {
+		if err := errors.Join(r.tenant.hand(r.socketDir, r.dir), r.tenant.become()); err != nil {
+			return err
+		}
+		if len(r.tenant.unreadable) > 0 {
+			r.logs.log.Warn("the plug-in's user cannot read what it is to: give the files to the group of the same number", "user", r.tenant.user.ID,
+				"paths", r.tenant.unreadable)
+		}
 	}
 	if r.policy != nil {
 		if err := sandbox.Confine(*r.policy); err != nil {

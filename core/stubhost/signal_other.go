@@ -11,6 +11,9 @@ import (
 // inode is not known here: size and time must do.
 func inode(fs.FileInfo) uint64 { return 0 }
 
+// isRoots is not asked here: no process has a user of its own.
+func isRoots(fs.FileInfo) bool { return false }
+
 // attributes are none here. When the host dies the plug-in sees its link end.
 func attributes() *syscall.SysProcAttr { return nil }
 

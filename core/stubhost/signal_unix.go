@@ -16,6 +16,12 @@ func inode(info fs.FileInfo) uint64 {
 	return 0
 }
 
+// isRoots tells whether root owns the file.
+func isRoots(info fs.FileInfo) bool {
+	sys, ok := info.Sys().(*syscall.Stat_t)
+	return ok && sys.Uid == 0
+}
+
 // waitExit waits until the process is gone, and kills what it has left in its group.
 func (r *runner) waitExit(cmd *exec.Cmd) {
 	killRest := awaitExit(cmd.Process.Pid)

@@ -29,6 +29,7 @@ type PluginState struct {
 	Since     time.Time     `json:"since,omitzero"` // the running process's start
 	LastError string        `json:"lastError,omitempty"`
 	Sandbox   string        `json:"sandbox"` // what confines it; "off: …": nothing does
+	User      string        `json:"user"`    // the user ID it runs under, and what that cannot read; "root: …": why it has none of its own
 	Instances []message.URL `json:"instances"`
 }
 
@@ -58,6 +59,11 @@ func (p *plugin) state() PluginState {
 	if s.Sandbox == "" {
 		s.Sandbox = "off: " + p.host.unsafe
 	}
+	var unreadable []string
+	if p.proc != nil && p.proc.run.tenant != nil {
+		unreadable = p.proc.run.tenant.unreadable
+	}
+	s.User = p.host.user(p.name, unreadable)
 	if p.lastErr != nil {
 		s.LastError = bounded(p.lastErr.Error(), maxText)
 	}

@@ -107,6 +107,9 @@ func copyExecutable(from, target string, want []byte) error {
 	return err
 }
 
+// executableMode is a copy's: where plug-ins have users of their own these run it, else nobody else reaches its folder.
+const executableMode = 0o555
+
 func hashCopy(in io.Reader, dir string) (sum []byte, path string, err error) {
 	out, err := os.CreateTemp(dir, "copy-")
 	if err != nil {
@@ -114,7 +117,7 @@ func hashCopy(in io.Reader, dir string) (sum []byte, path string, err error) {
 	}
 	h := sha256.New()
 	_, err = io.Copy(io.MultiWriter(out, h), in)
-	err = errors.Join(err, out.Chmod(0o500), out.Close())
+	err = errors.Join(err, out.Chmod(executableMode), out.Close())
 	return h.Sum(nil), out.Name(), err
 }
 

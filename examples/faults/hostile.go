@@ -107,7 +107,7 @@ func (b *bed) hostilePlugin(ctx context.Context, f foe) (err error) {
 		return err
 	}
 	b.config[0] = "stubs:\n  quic:\n    hostile: " + string(message.Encode(f.Options)) + "\n"
-	b.before[0] = []string{"env", "PROTOFLY_PLUGINS__SANDBOX=off"} // it keeps files of what it saw and tried elsewhere
+	b.before[0] = []string{"env", "PROTOFLY_PLUGINS__SANDBOX=off", "PROTOFLY_PLUGINS__UIDS=off"} // it keeps files of what it saw and tried elsewhere
 	b.policies = [2]string{"commanded", "commanded"}
 	if err := b.start(ctx, b.use()...); err != nil {
 		return err

@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,6 +62,9 @@ func (l *Loaded) check(missing map[string]error) error {
 		fail("catalogue.networks", "%v", err)
 	}
 	word("plugins.sandbox", l.Plugins.Sandbox, sandbox.Modes())
+	if _, err := l.PluginUIDs(); err != nil {
+		fail("plugins.uids", "%v", err)
+	}
 	for name, paths := range l.Plugins.Paths {
 		for _, path := range paths {
 			if err := checkPluginPath(path, l.Data); err != nil {
@@ -169,6 +174,26 @@ func (l *Loaded) Poll() (time.Duration, error) {
 		d = -1
 	}
 	return d, err
+}
+
+// The user IDs that the range of plugins.uids may have: none that systems give to people and services in earnest.
+const (
+	leastUID = 1 << 16
+	mostUID  = math.MaxUint32 - sandbox.UIDs
+)
+
+// PluginUIDs is plugins.uids as the core wants it.
+func (l *Loaded) PluginUIDs() (uint32, error) {
+	switch text := fmt.Sprint(l.Plugins.UIDs); {
+	case text == "off" || text == "0":
+		return 0, nil
+	default:
+		first, err := strconv.ParseUint(text, 10, 32)
+		if err != nil || first < leastUID || first > mostUID {
+			return 0, fmt.Errorf("want off, or the first of %d user IDs that nobody else has, from %d to %d", sandbox.UIDs, leastUID, uint64(mostUID))
+		}
+		return uint32(first), nil
+	}
 }
 
 // minIdle is the least time that sessions.idle may be.

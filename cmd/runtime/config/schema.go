@@ -13,8 +13,9 @@ const (
 	group  kind = iota // keys below it
 	byName             // names below it, each of which takes each
 	text
-	path // a text
-	list // of texts
+	path   // a text
+	scalar // a text or a whole number
+	list   // of texts
 	truth
 	anything
 	gone // a key of earlier versions
@@ -47,7 +48,7 @@ func root() *node {
 		"data":   leaf(path),
 		"plugins": {keys: map[string]*node{
 			"dir": leaf(path), "use": leaf(list), "node": leaf(text), "poll": leaf(text),
-			"sandbox": leaf(text), "paths": {kind: byName, each: leaf(list)},
+			"sandbox": leaf(text), "uids": leaf(scalar), "paths": {kind: byName, each: leaf(list)},
 		}},
 		"stubs": {kind: byName, each: &node{kind: byName, each: leaf(anything)}},
 		"p2p": {keys: map[string]*node{
@@ -196,6 +197,12 @@ func (n *node) check(parts []string, value any, fail func(parts []string, why st
 	case text, path:
 		if _, ok := value.(string); !ok {
 			return wrong("a text")
+		}
+	case scalar:
+		switch value.(type) {
+		case string, int, int64, uint64:
+		default:
+			return wrong("a text or a whole number")
 		}
 	case truth:
 		if _, ok := value.(bool); !ok {

@@ -17,6 +17,11 @@
 // All of it is inherited by what the process starts, and none of it can be taken off. It applies when the process is
 // started and costs nothing per message.
 //
+// # Users
+//
+// Beside that a process of root's can start one under a user ID of its own: [Become]. It is about the thread that starts it, as
+// Confine is, and comes first, since Confine leaves no capability to change users.
+//
 // # What it does not hold
 //
 // A rule is about the file that was at a path when the process was started. A file that is replaced later (as some

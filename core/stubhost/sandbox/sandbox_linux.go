@@ -129,17 +129,10 @@ func readable(path string) (landlock.FSRule, bool) {
 
 // dropCapabilities leaves the thread no capability but to listen at ports below 1024, where it has that.
 func dropCapabilities() error {
-	const kept = 1 << unix.CAP_NET_BIND_SERVICE
-	for c := uintptr(0); c <= 63; c++ {
-		if c == unix.CAP_NET_BIND_SERVICE {
-			continue
-		}
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); errors.Is(err, unix.EINVAL) {
-			break // the kernel has no more
-		} else if err != nil && !errors.Is(err, unix.EPERM) { // who may not has no more than it can keep
-			return err
-		}
+	if err := dropBounding(); err != nil {
+		return err
 	}
+	const kept = 1 << unix.CAP_NET_BIND_SERVICE
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData
 	if err := unix.Capget(&header, &sets[0]); err != nil {
@@ -155,6 +148,21 @@ func dropCapabilities() error {
 		sets[i].Inheritable &= mask
 	}
 	return unix.Capset(&header, &sets[0])
+}
+
+// dropBounding leaves the thread, and what it starts, no capability to get but the one of dropCapabilities.
+func dropBounding() error {
+	for c := uintptr(0); c <= 63; c++ {
+		if c == unix.CAP_NET_BIND_SERVICE {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); errors.Is(err, unix.EINVAL) {
+			break // the kernel has no more
+		} else if err != nil && !errors.Is(err, unix.EPERM) { // who may not has no more than it can keep
+			return err
+		}
+	}
+	return nil
 }
 
 // Limit bounds a process that runs. What it has started already keeps what it has.

@@ -1,0 +1,149 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// neededForUsers is what a process has to be capable of that starts others under other users' IDs, looks after them and
+// ends them.
+var neededForUsers = []struct {
+	capability int
+	name       string
+}{
+	{unix.CAP_SETUID, "CAP_SETUID"}, {unix.CAP_SETGID, "CAP_SETGID"}, {unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_KILL, "CAP_KILL"},
+	{unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, // ptrace: to read /proc/PID/environ
+}
+
+// MayBecome tells whether this process may start others under any of the user IDs from first on, which have to be able to
+// reach and to run what is in dir. The error is a [*UserError].
+func MayBecome(first uint32, dir string) error {
+	if os.Geteuid() != 0 {
+		return &UserError{Why: "the runtime does not run as root"}
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return &UserError{Why: err.Error()}
+	}
+	var missing []string
+	for _, n := range neededForUsers {
+		if sets[0].Effective&(1<<n.capability) == 0 {
+			missing = append(missing, n.name)
+		}
+	}
+	if len(missing) > 0 {
+		return &UserError{Why: "the runtime has not " + strings.Join(missing, ", ")}
+	}
+	for _, id := range []uint32{first, first + UIDs - 1} {
+		if err := os.Lchown(dir, int(id), int(id)); err != nil {
+			return &UserError{Why: fmt.Sprintf("there is no user ID %d here: %v", id, err)}
+		}
+	}
+	if err := os.Lchown(dir, 0, 0); err != nil {
+		return &UserError{Why: err.Error()}
+	}
+	return usable(dir)
+}
+
+// usable says why other users could not reach, or run, what is in dir.
+func usable(dir string) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return &UserError{Why: err.Error()}
+	}
+	for at := real; at != "/"; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if err != nil {
+			return &UserError{Why: err.Error()}
+		}
+		if info.Mode()&1 == 0 {
+			return &UserError{Why: fmt.Sprintf("other users do not reach %s, where the plug-ins' folders would be; set TMPDIR", at)}
+		}
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(real, &fs); err != nil {
+		return &UserError{Why: err.Error()}
+	}
+	if fs.Flags&unix.ST_NOEXEC != 0 {
+		return &UserError{Why: fmt.Sprintf("programs cannot be run in %s, where the plug-ins' programs would be (noexec); set TMPDIR", real)}
+	}
+	return nil
+}
+
+// Become has the calling thread, and so every process that is started from it, be the user, in no further groups, with no
+// capability but to listen at ports below 1024, where it has that, and without a way to get others. It is for a thread
+// as [Confine] is, and comes before that. This process makes no core dumps from then on.
+func Become(u User) error {
+	if err := dropBounding(); err != nil {
+		return fmt.Errorf("become user %d: capabilities: %w", u.ID, err)
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"no new privileges", func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }},
+		{"keep capabilities", func() error { return unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0) }},
+		// The calls of package unix are for all threads of a process; these are the kernel's, for one.
+		{"groups", func() error { return thread(setGroups, 0, 0, 0) }},
+		{"group", func() error { return thread(setGroup, uintptr(u.ID), uintptr(u.ID), uintptr(u.ID)) }},
+		{"user", func() error { return thread(setUser, uintptr(u.ID), uintptr(u.ID), uintptr(u.ID)) }},
+		{"capabilities", keepPorts},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("become user %d: %s: %w", u.ID, step.what, err)
+		}
+	}
+	if real, effective, saved := unix.Getresuid(); real != int(u.ID) || effective != int(u.ID) || saved != int(u.ID) {
+		return fmt.Errorf("become user %d: this thread's are %d, %d and %d", u.ID, real, effective, saved)
+	}
+	return nil
+}
+
+func thread(call, a, b, c uintptr) error {
+	if _, _, errno := unix.RawSyscall(call, a, b, c); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// keepPorts takes every capability from the thread but the one to listen at ports below 1024, and has that one stay when it
+// starts a program, which a user that is not root needs.
+func keepPorts() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return err
+	}
+	const kept = 1 << unix.CAP_NET_BIND_SERVICE
+	has := sets[0].Permitted & kept
+	sets = [2]unix.CapUserData{{Effective: has, Permitted: has, Inheritable: has}}
+	if err := unix.Capset(&header, &sets[0]); err != nil || has == 0 {
+		return err
+	}
+	err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_NET_BIND_SERVICE, 0, 0)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
+		return nil // the kernel, or what runs it, does without
+	}
+	return err
+}
+
+// Unreadable is those of the paths that are there and that the calling thread may not read.
+func Unreadable(paths []string) (list []string) {
+	for _, path := range paths {
+		mode := uint32(unix.R_OK)
+		var st unix.Stat_t
+		if err := unix.Stat(path, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			mode |= unix.X_OK
+		}
+		if err := unix.Faccessat(unix.AT_FDCWD, path, mode, 0); errors.Is(err, unix.EACCES) {
+			list = append(list, path)
+		}
+	}
+	return list
+}

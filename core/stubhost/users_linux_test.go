@@ -1,0 +1,220 @@
+package stubhost_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/sdk"
+)
+
+// separable skips where plug-ins cannot have users of their own.
+func separable(t *testing.T) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(dir)
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if err := sandbox.MayBecome(sandbox.FirstUID, dir); err != nil {
+		t.Skip(err)
+	}
+}
+
+// separated gives a host's plug-ins users of their own.
+func separated(o *stubhost.Options) { o.UIDs = sandbox.FirstUID }
+
+// reachable has everybody reach a folder of a test: that what is in it cannot be read is due to its own mode.
+func reachable(t *testing.T, dir string) {
+	t.Helper()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// user is the user ID of a plug-in, and whether it is of the range.
+func (c *core) user(name string) (id int, text string) {
+	c.t.Helper()
+	for _, p := range c.host.Plugins() {
+		if p.Name == name {
+			number, _, _ := strings.Cut(p.User, ",")
+			id, err := strconv.Atoi(number)
+			if err != nil || id < sandbox.FirstUID || id >= sandbox.FirstUID+sandbox.UIDs {
+				c.t.Fatalf("%s runs as %q", name, p.User)
+			}
+			return id, p.User
+		}
+	}
+	c.t.Fatalf("no plug-in %s", name)
+	return 0, ""
+}
+
+// home is the folder of a plug-in's process.
+func (c *core) home(stub string) string {
+	c.t.Helper()
+	var env []string
+	if err := json.Unmarshal(c.tell(stubURL(stub), map[string]any{"method": "env"}), &env); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, entry := range env {
+		if dir, ok := strings.CutPrefix(entry, "HOME="); ok {
+			return dir
+		}
+	}
+	c.t.Fatal("it has no folder")
+	return ""
+}
+
+// unsandboxed is what a plug-in may that has a user of its own, and no sandbox.
+var unsandboxed = []string{"read cmdline of the runtime", "list the processes", "write to /tmp", "connect to an abstract socket",
+	"start a process in a user namespace", "make a namespace"}
+
+// Without the sandbox a plug-in's user keeps it from what is the runtime's, and from what is another plug-in's.
+func TestPluginsHaveUsersOfTheirOwn(t *testing.T) {
+	separable(t)
+	at, dir := target(t)
+	reachable(t, at.Outside)
+	at.Quota = stubhost.DefaultQuota
+	c := newCore(t, func(o *stubhost.Options) { separated(o); o.Dir, o.Sandbox = dir, sandbox.Off })
+	at.Socket = c.serveOthers()
+	for _, name := range []string{"spy", "other"} {
+		c.deploy(name, stubURL(name))
+		pid, _ := c.pid(stubURL(name))
+		id, _ := c.user(name)
+		status := string(must(os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))))
+		for _, line := range []string{fmt.Sprintf("Uid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d\n", id), fmt.Sprintf("Gid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d\n", id), "Groups:\t \n", "NoNewPrivs:\t1\n"} {
+			if !strings.Contains(status, line) {
+				t.Errorf("%s: no %q in\n%s", name, line, status)
+			}
+		}
+	}
+	spy, _ := c.user("spy")
+	if other, _ := c.user("other"); spy == other {
+		t.Errorf("both run as %d", spy)
+	}
+	secret := filepath.Join(c.home("other"), "secret")
+	if err := os.WriteFile(secret, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	at.Others = filepath.Dir(filepath.Dir(secret))
+	of := at
+	of.Key = secret
+	for _, at := range []targets{at, of} {
+		for _, could := range c.list("spy", "attack", at) {
+			if base, _, _ := strings.Cut(could, ","); at.Key == secret && base == "list the folder of the key" || !slices.Contains(append(unsandboxed, "list the folder of the key"), base) {
+				t.Errorf("a plug-in without a sandbox could %s, of %s", could, at.Key)
+			}
+		}
+	}
+	for _, failed := range c.list("spy", "needs", targets{}) {
+		t.Errorf("a plug-in could not %s", failed)
+	}
+	if _, err := c.host.Reload(t.Context(), upgrade(t, "spy"), stubhost.ReloadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, failed := range c.list("spy", "needs", targets{}) {
+		t.Errorf("after a reload a plug-in could not %s", failed)
+	}
+	if now, _ := c.user("spy"); now != spy {
+		t.Errorf("after a reload it runs as %d, not as %d", now, spy)
+	}
+}
+
+// What holds for plug-ins of this process's user holds for those with users of their own.
+func TestUsersChangeNothingElse(t *testing.T) {
+	separable(t)
+	tests := []string{"TestDaemonIsNoPlugin", "TestHostKilledLeavesNoOrphans", "TestHostKnowsItsOwn", "TestNextHostEndsWhatIsLeft", "TestOrphansEndWithTheirPlugin",
+		"TestReaperEndsWhatHides"}
+	if _, err := sandbox.Available(); err == nil {
+		tests = append(tests, "TestPluginReachesNothingThatIsNotItsOwn", "TestSandboxHoldsAfterRestart", "TestSharedExecutable")
+	}
+	cmd := exec.Command(self(), "-test.count=1", "-test.v", "-test.run=^(TestReaper|"+strings.Join(tests, "|")+")$")
+	dir := must(os.MkdirTemp("/tmp", "u")) // hosts that are killed leave their folders
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), separately+"=1", "TMPDIR="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, name := range tests {
+		if !strings.Contains(string(out), "--- PASS: "+name+" ") {
+			t.Errorf("%s has not passed", name)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s", out)
+	}
+}
+
+// What the operator names and the plug-in's user cannot read is in the status.
+func TestUnreadablePathIsSaid(t *testing.T) {
+	separable(t)
+	at, dir := target(t)
+	reachable(t, at.Outside)
+	open := filepath.Join(at.Outside, "open")
+	if err := os.WriteFile(open, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var lines counter
+	c := newCore(t, func(o *stubhost.Options) { separated(o); o.Dir, o.Log = dir, lines.logger() })
+	p := installed("echo")
+	p.Paths = strings.Join([]string{open, at.Key, "/nowhere/at/all"}, string(filepath.ListSeparator))
+	if err := c.host.Deploy(t.Context(), p, stubhost.Instance{URL: stubURL("a"), Runtime: runtimeURL, Role: sdk.RoleNode}); err != nil {
+		t.Fatal(err)
+	}
+	if id, text := c.user("echo"); text != fmt.Sprintf("%d, who cannot read %s", id, at.Key) || !lines.contains("the plug-in's user cannot read") {
+		t.Errorf("the status says %q", text)
+	}
+}
+
+// Where plug-ins cannot have users of their own they run all the same, and status and log say why.
+func TestNoUsersOfTheirOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode  os.FileMode
+		first uint32
+		says  string
+	}{
+		"off":         {0o755, 0, "it is switched off"},
+		"unreachable": {0o700, sandbox.FirstUID, "other users do not reach"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := must(os.MkdirTemp("/tmp", "u")) // short, for sockets
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			t.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
+			if err := os.Mkdir(filepath.Join(dir, "tmp"), c.mode); err != nil {
+				t.Fatal(err)
+			}
+			var lines counter
+			core := newCore(t, func(o *stubhost.Options) {
+				o.Dir, o.UIDs, o.Log = filepath.Join(dir, "h"), c.first, lines.logger()
+			})
+			core.deploy("echo", stubURL("a"))
+			user := core.host.Plugins()[0].User
+			if id := os.Geteuid(); id != 0 {
+				if user != fmt.Sprint(id) {
+					t.Errorf("status: %q", user)
+				}
+				return
+			}
+			if !strings.HasPrefix(user, "root: "+c.says) || !lines.contains("plug-ins run as root") {
+				t.Errorf("status: %q", user)
+			}
+		})
+	}
+}
