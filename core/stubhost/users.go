@@ -46,7 +46,7 @@ func (u *users) of(dir, name string) (user sandbox.User, separate bool) {
 // separate finds out whether plug-ins run under user IDs of their own, and makes the folder of their folders where they do: in
 // that for temporary files, since nobody else reaches the host's. It says once where root's processes do not.
 func (h *Host) separate() (done bool, err error) {
-	why := "it is switched off"
+	why := "plugins.uids is off"
 	if h.o.UIDs != 0 {
 		dir, err := sharedFolder(h.o.UIDs)
 		if err == nil {

@@ -190,7 +190,7 @@ func TestNoUsersOfTheirOwn(t *testing.T) {
 		first uint32
 		says  string
 	}{
-		"off":         {0o755, 0, "it is switched off"},
+		"off":         {0o755, 0, "plugins.uids is off"},
 		"unreachable": {0o700, sandbox.FirstUID, "other users do not reach"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -119,7 +119,7 @@ func defaults() (layer map[string]any, missing map[string]error) {
 	return map[string]any{
 		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "", "trace_bodies": false,
 		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": poll.Usual.String(), "sandbox": string(sandbox.Auto),
-			"uids": sandbox.FirstUID, "paths": map[string]any{}}, // dir: in the data folder; use: all
+			"uids": 0, "paths": map[string]any{}}, // dir: in the data folder; use: all
 		"stubs": map[string]any{},
 		"p2p":   map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
 		"trust": map[string]any{"mode": "any", "peers": []any{anyPeer}, // pins: none

@@ -213,13 +213,13 @@ func TestNewestConnectionWins(t *testing.T) {
 
 // Who reads nothing is left after the time that a write has; until then Data for it is dropped, and nobody else waits.
 func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
-	n := start(t, Options{Limits: Limits{Queue: 2 << 20}, Times: Times{Write: time.Second}})
+	n := start(t, Options{Limits: Limits{Queue: 2 << 20}, Times: Times{Write: 2 * time.Second}})
 	alice, slow, bob := n.join(t, 1), n.join(t, 2), n.join(t, 3)
 	acquaint(alice, slow)
 	acquaint(alice, bob)
 	payload := bytes.Repeat([]byte("x"), 256<<10)
 	for range 64 { // 16 MiB: more than the queue and the sockets hold
-		slow.write(wire.AppendData(nil, alice.runtime, []byte("x"))) // it answers, and reads nothing
+		_ = slow.ws.Write(t.Context(), websocket.MessageBinary, wire.AppendData(nil, alice.runtime, []byte("x"))) // it answers, and reads nothing, until it is closed
 		alice.write(wire.AppendData(nil, slow.runtime, payload))
 		alice.write(wire.AppendData(nil, bob.runtime, []byte("x")))
 		if kind, _ := bob.frame(); kind != wire.KindData {
