@@ -98,11 +98,14 @@ const handshakePrice = 25
 // connected.
 const refusedPrice = 4
 
+// longText is from which length on a request's text costs four times as much: it is read in one go, and others wait for that.
+const longText = 64 << 10
+
 // price is what a request to a function costs before it is looked at closely, in units of about 20 µs: one, five for a
 // change, and more for a long text. Reads that find many, changes of many rows and what looks through all that a runtime
 // has pay for that on top.
 func price(m *message.Message) int {
-	cost := 1 + len(m.Body)/1024
+	cost := 1 + min(len(m.Body), longText)/1024 + max(0, len(m.Body)-longText)/256
 	if m.Type != message.Read {
 		cost += rowPrice - 1
 	}
