@@ -167,7 +167,7 @@ func TestBrokenFrameEndsTheChannel(t *testing.T) {
 		if _, err := a.(*channel).stream.Write(raw); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Recv(ctx); err == nil || errors.Is(err, io.EOF) {
+		if _, err := b.Recv(ctx); !errors.Is(err, p2p.ErrBroken) || errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if n := len(b.(*channel).in.buf); n > readSpace {

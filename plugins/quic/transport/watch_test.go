@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/protofly/protofly/sdk/p2p"
 )
 
 // What is read, and what answers to packets of ours, explains what comes; nothing explains what will come later.
@@ -66,7 +68,7 @@ func TestOneByteFramesEndTheConnection(t *testing.T) {
 		}
 	}
 	var broken *quic.ApplicationError
-	if _, err := y.Recv(ctx); !errors.As(err, &broken) || broken.ErrorCode != codeBroken {
+	if _, err := y.Recv(ctx); !errors.Is(err, p2p.ErrBroken) || !errors.As(err, &broken) || broken.ErrorCode != codeBroken {
 		t.Errorf("after %d frames: %v", frames, err)
 	}
 	t.Logf("the connection ended after %d frames of one byte", frames)

@@ -93,7 +93,7 @@ func TestMeterBounds(t *testing.T) {
 			suspected = 3
 		}
 	}
-	if !strings.Contains(why.Error(), "the peer broke the protocol") {
+	if !errors.Is(why, p2p.ErrBroken) {
 		t.Error(why)
 	}
 	var none *meter
