@@ -13,13 +13,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/examples/internal/rig"
-	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -41,19 +39,15 @@ type deed struct {
 
 // mallory is the attacking runtime with its application.
 type mallory struct {
-	side
+	*rig.Runtime
 	b       *bed
-	report  string
-	greeted [2]message.URL // who answers at alice's and bob's runtime
-	setUps  int            // that were commanded
-	why     map[int]string // what the other side says of the end of the connection of each deed
+	app     *rig.Process
+	report  string // of its application
+	deedsAt string // that its plug-in writes
+	setUps  int    // that were commanded; known when it has stopped
 }
 
-const (
-	greeting  = 48 << 10               // bytes of an answer to mallory
-	setUpTime = 250 * time.Millisecond // that a set-up with false addresses is given
-	liveTime  = 4 * time.Second        // a connection that attacks: its set-up and the attack
-)
+const setUpTime = 250 * time.Millisecond // that a set-up with false addresses is given
 
 // malice is what a trial's attack of a peer has been prepared with.
 type malice struct {
@@ -63,11 +57,13 @@ type malice struct {
 	targets []*target         // of datagrams
 }
 
-// installHostilePeer compiles the plug-in and gives mallory a folder of plug-ins with it.
+// installHostilePeer compiles the plug-in and the applications, and gives mallory a folder of plug-ins with it.
 func (b *bed) installHostilePeer(ctx context.Context) error {
-	// For all trials: it is compiled once.
-	program := filepath.Join(filepath.Dir(b.house.Bin.Runtime), "hostile-peer-"+b.transport)
+	program := b.peerProgram("hostile-peer-" + b.transport)
 	if err := rig.Compile(ctx, program, "./plugins/"+b.transport+"/hostile-peer", ""); err != nil {
+		return err
+	}
+	if err := rig.Compile(ctx, b.peerProgram("mallory"), "./examples/faults/mallory", ""); err != nil {
 		return err
 	}
 	dir, err := b.ownPlugins(len(b.sides))
@@ -78,133 +74,117 @@ func (b *bed) installHostilePeer(ctx context.Context) error {
 	return err
 }
 
-// startMallory starts the runtime, and has both others' runtimes know it. It connects with nobody.
-func (b *bed) startMallory(ctx context.Context, e evil) (*mallory, error) {
-	m := &mallory{b: b, why: map[int]string{}, report: filepath.Join(b.house.Dir, "hostile-peer.report")}
-	e.Report = m.report
-	err := b.startSide(ctx, &m.side, rig.RuntimeOptions{
-		Name: "mallory", Plugins: b.peer.plugins, Use: b.use(), Policy: "commanded",
+// peerProgram is where a program is, for all trials: it is compiled once.
+func (b *bed) peerProgram(name string) string {
+	return filepath.Join(filepath.Dir(b.house.Bin.Runtime), name)
+}
+
+// startMallory starts the runtime, and at both others an application that answers hers. Then her application attacks.
+func (b *bed) startMallory(ctx context.Context, e evil, victims []*side, args ...string) (m *mallory, err error) {
+	file := func(name string) string { return filepath.Join(b.house.Dir, name) }
+	m = &mallory{b: b, report: file("mallory.report"), deedsAt: file("hostile-peer.report")}
+	e.Report = m.deedsAt
+	m.Runtime, err = b.house.Runtime(ctx, rig.RuntimeOptions{
+		Name: "mallory", Domain: domain, Nodes: map[string]string{domain: b.node.URL},
+		Plugins: b.peer.plugins, Use: b.use(), Policy: "commanded",
 		More: "stubs:\n  " + b.transport + ":\n    hostile: " + string(message.Encode(e)) + "\n",
 		In:   append(behind(), "env", "PROTOFLY_PLUGINS__SANDBOX=off"), // its plug-in reports elsewhere than in its folder
 	})
-	if m.Runtime != nil && m.Process != nil {
-		b.others = append(b.others, m.Process)
-	}
 	if err != nil {
 		return nil, err
 	}
-	for i, s := range b.sides {
-		app, err := s.client.Register(ctx, hyperty.Registration{Name: "greeter-of-" + s.Name})
+	b.others = append(b.others, m.Process)
+	var remotes, asked []string
+	for _, s := range b.sides {
+		p, err := b.house.Program(ctx, "greeter of "+s.Name, b.peerProgram("mallory"), "-socket", s.Socket, "-name", "greeter-of-"+s.Name)
 		if err != nil {
 			return nil, err
 		}
-		answer := strings.Repeat("g", greeting)
-		app.Handle(func(ctx context.Context, q hyperty.Received) { _ = q.Answer(ctx, answer) })
-		m.greeted[i] = app.URL()
-		if _, err := m.app.Request(ctx, app.URL(), message.Read, nil); err != nil {
-			return nil, fmt.Errorf("mallory is no peer of %s: %w", s.Name, err)
-		}
+		b.others = append(b.others, p)
+		asked = append(asked, p.Line)
 	}
-	return m, nil
+	for _, s := range victims {
+		remotes = append(remotes, string(s.URL))
+	}
+	m.app, err = b.house.Program(ctx, "mallory's application", slices.Concat(behind(), []string{b.peerProgram("mallory"), "-socket", m.Socket,
+		"-victims", strings.Join(remotes, ","), "-asked", strings.Join(asked, ","), "-transport", b.transport, "-deeds", m.deedsAt, "-report", m.report}, args)...)
+	if err == nil {
+		b.others = append(b.others, m.app)
+	}
+	return m, err
 }
 
-// again sets up connections until stop, with one after the other of the sides; ready tells when the next may begin.
-func (m *mallory) again(ctx context.Context, sides []*side, ready func(ctx context.Context, with *side) error) (stop func()) {
+// stop ends mallory's application and runtime, and notes what they did.
+func (m *mallory) stop() {
+	m.app.Stop()
+	m.Stop()
+	var did struct {
+		SetUps   int     `json:"set_ups"`
+		Answered float64 `json:"answered"`
+	}
+	text, err := os.ReadFile(m.report)
+	if err == nil {
+		err = json.Unmarshal(text, &did)
+	}
+	if err != nil {
+		m.b.result.fail("the report of mallory's application: %v; it said: %s", err, m.app.Tail())
+	}
+	m.setUps = did.SetUps
+	m.b.result.figure("set_ups", float64(did.SetUps))
+	m.b.result.figure("mallory_answered", did.Answered)
+}
+
+// ends notes, until stop, why a side says that mallory's connection is over, for each of her deeds.
+func (m *mallory) ends(ctx context.Context, with *side) (stop func() map[int]string) {
 	ctx, cancel := context.WithCancel(ctx)
+	why := map[int]string{}
 	var work sync.WaitGroup
+	look := side{Runtime: with.Runtime} // with a client of its own
 	work.Go(func() {
-		for ctx.Err() == nil {
-			with := sides[m.setUps%len(sides)]
-			m.setUps++
-			if err := m.command(ctx, with, m.b.transport); err != nil && ctx.Err() == nil {
-				m.b.say("  mallory cannot ask for a connection with %s: %v", with.Name, err)
-				_ = wait(ctx, time.Second)
-			} else if err := ready(ctx, with); err != nil {
-				return
+		defer func() {
+			if look.status != nil {
+				_ = look.status.Close()
+			}
+		}()
+		for last := time.Now(); wait(ctx, endPause) == nil; {
+			list, err := m.deeds()
+			if err != nil || len(list) == 0 {
+				continue
+			}
+			if _, known := why[len(list)-1]; known {
+				continue
+			}
+			c, ok := connectionOf(ctx, &look, m.URL, last)
+			if ok && (c.State == message.Disconnected || c.State == message.Failed) {
+				why[len(list)-1], last = c.Why, c.Since
 			}
 		}
 	})
-	return func() {
+	return func() map[int]string {
 		cancel()
 		work.Wait()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		for _, s := range sides {
-			_ = m.command(ctx, s, relay)
-		}
-		_ = m.client.Close(ctx)
-		if m.status != nil {
-			_ = m.status.Close()
-		}
-		m.Stop()
+		return why
 	}
 }
 
-// over waits until a connection of mallory's with the side has been live and is over, and notes why the side says that it
-// is. It notes nothing of a connection that was never live.
-func (m *mallory) over(ctx context.Context, with *side) error {
-	began := time.Now()
-	before, err := m.deeds()
-	if err != nil {
-		return err
-	}
-	for time.Since(began) < liveTime {
-		if err := wait(ctx, lookPause); err != nil {
-			return err
-		}
-		if list, err := m.deeds(); err != nil || len(list) == len(before) {
-			if c, ok := connectionOf(ctx, &m.side, with, began); ok && c.State == message.Failed {
-				return nil
-			}
-			continue
-		}
-		if c, ok := connectionOf(ctx, with, &m.side, began); ok && (c.State == message.Disconnected || c.State == message.Failed) {
-			m.why[len(before)] = c.Why
-			return nil
-		}
-	}
-	return ctx.Err()
-}
+const endPause = 100 * time.Millisecond
 
-// connectionOf is a side's connection with another, if its state is younger than since.
-func connectionOf(ctx context.Context, s, with *side, since time.Time) (c api.Connection, ok bool) {
+// connectionOf is a side's connection with a runtime, if its state is younger than since.
+func connectionOf(ctx context.Context, s *side, with message.URL, since time.Time) (c api.Connection, ok bool) {
 	st, err := s.ask(ctx)
 	if err != nil {
 		return c, false
 	}
-	i := slices.IndexFunc(st.Connections, func(c api.Connection) bool { return c.Remote == with.URL && c.Since.After(since) })
+	i := slices.IndexFunc(st.Connections, func(c api.Connection) bool { return c.Remote == with && c.Since.After(since) })
 	if i < 0 {
 		return c, false
 	}
 	return st.Connections[i], true
 }
 
-// hungry asks a side for answers all the time, which are large, until stop.
-func (m *mallory) hungry(ctx context.Context, side int) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var work sync.WaitGroup
-	var answers atomic.Int64
-	for range 4 {
-		work.Go(func() {
-			for ctx.Err() == nil {
-				ctx, cancel := context.WithTimeout(ctx, time.Second)
-				if _, err := m.app.Request(ctx, m.greeted[side], message.Read, nil); err == nil {
-					answers.Add(1)
-				}
-				cancel()
-			}
-		})
-	}
-	return func() {
-		cancel()
-		work.Wait()
-		m.b.result.figure("mallory_answered", float64(answers.Load()))
-	}
-}
-
 // deeds reads the report.
 func (m *mallory) deeds() (list []deed, err error) {
-	f, err := os.Open(m.report)
+	f, err := os.Open(m.deedsAt)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {

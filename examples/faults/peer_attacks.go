@@ -48,26 +48,24 @@ func prepareFloods(ctx context.Context, b *bed) error {
 
 // floodingPeer has mallory connect with alice again and again.
 func floodingPeer(ctx context.Context, b *bed) (func(), error) {
-	m, err := b.startMallory(ctx, evil{Flood: true})
+	m, err := b.startMallory(ctx, evil{Flood: true}, b.sides[:1], "-hungry")
 	if err != nil {
 		return nil, err
 	}
-	fed := m.hungry(ctx, 0)
-	stop := m.again(ctx, b.sides[:1], m.over)
+	ends := m.ends(ctx, b.sides[0])
 	return func() {
 		for began := time.Now(); time.Since(began) < coolTime; _ = wait(ctx, lookPause) {
 			if list, err := m.deeds(); err != nil || len(list) >= leastDeeds {
 				break
 			}
 		}
-		fed()
-		stop()
-		m.judgeDeeds()
+		m.stop()
+		m.judgeDeeds(ends())
 	}, nil
 }
 
 // judgeDeeds looks at what the plug-in has done, and what came of it.
-func (m *mallory) judgeDeeds() {
+func (m *mallory) judgeDeeds(whys map[int]string) {
 	list, err := m.deeds()
 	if err != nil {
 		m.b.result.fail("%v", err)
@@ -76,7 +74,7 @@ func (m *mallory) judgeDeeds() {
 	ended := map[string]bool{} // by alice, or may go on
 	for i, d := range list {
 		m.b.result.Cheats[d.Attack] += d.Count
-		why, known := m.why[i]
+		why, known := whys[i]
 		m.b.say("  mallory: %s, %d times; the end: %s", d.Attack, d.Count, why)
 		switch {
 		case endures(d.Attack):
@@ -90,7 +88,6 @@ func (m *mallory) judgeDeeds() {
 	if len(ended) == 0 {
 		m.b.result.fail("mallory has done nothing, or nothing has ended her connection")
 	}
-	m.b.result.figure("set_ups", float64(m.setUps))
 	m.b.result.figure("attacks", float64(len(list)))
 }
 
@@ -124,10 +121,6 @@ func prepareClaims(ctx context.Context, b *bed) (err error) {
 
 // claimingPeer names alice's and bob's addresses to both, again and again.
 func claimingPeer(ctx context.Context, b *bed) (func(), error) {
-	m, err := b.startMallory(ctx, evil{Names: []string{b.peer.listens[0].String(), b.peer.listens[1].String()}})
-	if err != nil {
-		return nil, err
-	}
 	before, err := b.path(ctx)
 	if err != nil {
 		return nil, err
@@ -137,7 +130,10 @@ func claimingPeer(ctx context.Context, b *bed) (func(), error) {
 		return nil, err
 	}
 	rounds := len(b.result.pauses)
-	stop := m.again(ctx, b.sides[:], func(ctx context.Context, _ *side) error { return wait(ctx, setUpTime) })
+	m, err := b.startMallory(ctx, evil{Names: []string{b.peer.listens[0].String(), b.peer.listens[1].String()}}, b.sides[:], "-pause", setUpTime.String())
+	if err != nil {
+		return nil, err
+	}
 	return func() {
 		if pause := slices.Max(append(b.result.pauses[rounds:], 0)); pause > silence {
 			b.result.fail("alice and bob heard nothing of each other for %v: mallory has silenced them", pause)
@@ -151,7 +147,7 @@ func claimingPeer(ctx context.Context, b *bed) (func(), error) {
 		if n, err := b.relayed(); err != nil || n != relayed {
 			b.result.fail("%d frames between alice and bob went over the relay (%v)", n-relayed, err)
 		}
-		stop()
+		m.stop()
 		m.judgeNames()
 	}, nil
 }
@@ -162,7 +158,6 @@ func (m *mallory) judgeNames() {
 	if err != nil || len(list) < m.setUps/2 || len(list) == 0 {
 		m.b.result.fail("mallory has named addresses in %d of %d set-ups (%v)", len(list), m.setUps, err)
 	}
-	m.b.result.figure("set_ups", float64(m.setUps))
 }
 
 // path is the direct path between alice and bob as each has it, and since when.

@@ -126,14 +126,13 @@ func aimingPeer(ctx context.Context, b *bed) (func(), error) {
 	for _, t := range b.peer.targets {
 		names = append(names, t.name)
 	}
-	m, err := b.startMallory(ctx, evil{Names: names})
+	began := time.Now()
+	m, err := b.startMallory(ctx, evil{Names: names}, b.sides[:], "-pause", (2 * setUpTime).String())
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	stop := m.again(ctx, b.sides[:], func(ctx context.Context, _ *side) error { return wait(ctx, 2*setUpTime) })
 	return func() {
-		stop()
+		m.stop()
 		b.judgeTargets(time.Since(began))
 		m.judgeNames()
 	}, nil
