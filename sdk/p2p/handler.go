@@ -22,7 +22,7 @@ type handler struct {
 	consents map[message.URL]*consent // the newest invitation of each that the registry has not answered yet
 	all      int                      // peers that have not ended, replaced ones among them
 	setups   int                      // of them, those in set-up
-	refused  penalties                // runtimes that broke the protocol
+	conducts conducts                 // of remote runtimes
 	closed   bool
 }
 
@@ -107,7 +107,9 @@ func (h *handler) accept(inv syncher.Invitation, remote message.URL, c *consent,
 	if newest {
 		delete(h.consents, remote)
 	}
-	if err == nil && !newest {
+	if err != nil {
+		h.conducts.refund(remote, time.Now())
+	} else if !newest {
 		err = refuse(message.CodeConflict, "a newer invitation has come")
 	}
 	if err == nil && h.closed {
@@ -173,15 +175,20 @@ func (h *handler) takeOver(p *peer) {
 	})
 }
 
-// admit counts a set-up in; the error says that there are too many, or that the runtime is refused for a while.
+// admit counts a set-up in; the error says that there are too many, or that the
+// runtime has to wait.
 func (h *handler) admit(remote message.URL) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if left := h.refused.left(remote, time.Now()); left > 0 {
+	now := time.Now()
+	if left := h.conducts.punished(remote, now); left > 0 {
 		return refuse(message.CodeTooMany, "%s broke the protocol of an earlier connection: no other one is made in the next %d s", remote, int(left/time.Second)+1)
 	}
 	if h.setups >= maxSetups || h.all >= maxPeers {
 		return refuse(message.CodeTooMany, "this Handler has %d peers, %d of them in set-up: no more are taken", h.all, h.setups)
+	}
+	if left := h.conducts.begin(remote, now); left > 0 {
+		return refuse(message.CodeTooMany, "%s has begun too many connections: no other one is made in the next %d s", remote, int(left/time.Second)+1)
 	}
 	h.setups++
 	h.all++
@@ -202,6 +209,7 @@ func (h *handler) connection(p *peer, key message.URL, inv syncher.Invitation) {
 	h.mu.Lock()
 	h.setups--
 	if p.live = err == nil; p.live {
+		h.conducts.refund(key, time.Now())
 		h.takeOver(p)
 	}
 	h.mu.Unlock()
@@ -250,7 +258,7 @@ func (h *handler) finish(p *peer, key message.URL, status message.Status, why er
 	defer h.mu.Unlock()
 	p.live = false
 	if errors.Is(why, ErrBroken) {
-		h.refused.add(key, time.Now())
+		h.conducts.punish(key, time.Now())
 	}
 	for c := h.consents[key]; c != nil && h.ctx.Err() == nil; c = h.consents[key] {
 		h.mu.Unlock()

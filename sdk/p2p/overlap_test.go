@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -131,6 +132,7 @@ func TestManyInTheirTurn(t *testing.T) {
 			if got := b.statusesOf(aliceRequester); !strings.HasSuffix(got, ", live") {
 				t.Fatalf("round %d: %s", i, got[max(0, len(got)-300):])
 			}
+			time.Sleep(time.Second / 2)
 		}
 		b.stopAll()
 	})
@@ -138,8 +140,8 @@ func TestManyInTheirTurn(t *testing.T) {
 
 func TestTooManySetups(t *testing.T) {
 	h := &handler{instance: new(instance)}
-	for range maxSetups {
-		if err := h.admit("hyperty-runtime://example.com/bob"); err != nil {
+	for i := range maxSetups {
+		if err := h.admit(message.URL(fmt.Sprintf("hyperty-runtime://example.com/%d", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
