@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -210,6 +211,7 @@ type muxConn struct {
 	first, last *packet
 	waiting     int // bytes
 	closed      bool
+	run         int // packets that its reader took without a pause; the reader's own
 
 	addresses []netip.AddrPort // that it has sent to and routes have, the oldest first; guarded by mux.mu
 	strange   int              // addresses that were heard before; these too are guarded by mux.mu
@@ -262,8 +264,16 @@ func (c *muxConn) signal() {
 	}
 }
 
+// maxTurn is how many packets one connection's reader takes before others have their turn. What it takes is computed at once;
+// a peer may put 60 chunks into a packet, and this process has one processor, which a goroutine keeps for up to 10 ms.
+const maxTurn = 8
+
 // ReadFrom returns the next packet.
 func (c *muxConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	if c.run++; c.run > maxTurn {
+		c.run = 0
+		runtime.Gosched()
+	}
 	for {
 		c.mu.Lock()
 		p := c.first
@@ -286,6 +296,7 @@ func (c *muxConn) ReadFrom(b []byte) (int, net.Addr, error) {
 		if closed {
 			return 0, nil, net.ErrClosed
 		}
+		c.run = 0
 		<-c.arrived
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"testing"
 
 	"github.com/pion/stun"
@@ -207,4 +208,39 @@ func contains(all []net.Addr, want string) bool {
 		}
 	}
 	return false
+}
+
+// TestReaderGivesOthersTheirTurn: a connection for which many packets wait does not keep the processor until all are read.
+func TestReaderGivesOthersTheirTurn(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	c := &muxConn{arrived: make(chan struct{}, 1)}
+	const count = 20 * maxTurn
+	for range count {
+		c.add([]byte{22}, &net.UDPAddr{})
+	}
+	var others, after int
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				others++
+				runtime.Gosched()
+			}
+		}
+	}()
+	for range count {
+		if _, _, err := c.ReadFrom(make([]byte, smallPacket)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after = others
+	close(stop)
+	<-done
+	if after < count/maxTurn/2 {
+		t.Errorf("another goroutine had %d turns while %d packets were read", after, count)
+	}
 }
