@@ -19,6 +19,7 @@ type replica struct {
 	url       message.URL
 	meta      object.Metadata // without data
 	doc       object.Document
+	rest      object.Rest
 	followers map[message.URL]*feed // components of this runtime that observe the object
 }
 
@@ -166,7 +167,12 @@ func (m *Manager) become(r *replica, meta object.Metadata, doc object.Document) 
 	}
 	m.bytes += grown
 	meta.Data = nil
-	r.meta, r.doc = meta, object.Kept(r.url, doc)
+	r.meta, r.doc = meta, doc
+	r.rest.Changed(r.url, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		r.doc = r.rest.Packed(r.doc)
+	})
 	return nil
 }
 

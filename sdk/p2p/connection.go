@@ -78,6 +78,9 @@ type signalled struct {
 
 // parseConnection reads the data of an observed Connection object of the runtime remote.
 func parseConnection(text json.RawMessage, remote message.URL) (signalled, error) {
+	if len(text) > maxConnection {
+		return signalled{}, fmt.Errorf("the Connection object of %s has %d bytes, at most %d are allowed", remote, len(text), maxConnection)
+	}
 	var d connectionData
 	if err := json.Unmarshal(text, &d); err != nil {
 		return signalled{}, fmt.Errorf("the Connection object of %s: %w", remote, err)

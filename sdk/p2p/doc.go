@@ -105,6 +105,7 @@
 // 4,096 peers, 256 of them in set-up. One runtime may begin 10 connections at once, and one more each 1.3 s; those that
 // become live count a quarter. A runtime that broke the transport's protocol ([ErrBroken]) is refused for 5 s, and for
 // twice as long each time, up to 5 minutes, until it has kept to it for 10 minutes. Whoever is refused for one of these
-// gets 429. A description has at most 64 KiB; 64 candidates of 4 KiB are taken, the others are dropped. What a peer sends
+// gets 429. A description has at most 64 KiB; 64 candidates of 4 KiB are taken, the others are dropped;
+// together they have at most 128 KiB, and the object 144 KiB: with more the set-up fails. What a peer sends
 // before the door is open stays in the channel, which then holds it back.
 package p2p

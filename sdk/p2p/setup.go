@@ -43,6 +43,7 @@ type setup struct {
 
 	mu   sync.Mutex
 	sent int // signals
+	size int // their bytes
 	said transcript
 }
 
@@ -187,14 +188,31 @@ func (s *setup) read(o *syncher.Observer) {
 			}
 			candidates++
 		}
-		change, err := o.Next(s.ctx)
-		if change.Deleted || errors.Is(err, io.EOF) {
-			s.cancel(errWithdrawn)
-		}
-		if change.Deleted || err != nil {
+		if err := changed(s.ctx, o); err != nil {
+			if errors.Is(err, io.EOF) {
+				s.cancel(errWithdrawn)
+			}
 			return
 		}
 	}
+}
+
+// changed waits until an object has changed, and takes all changes that are there: the object's value has them, and is
+// read once. The error is io.EOF when the object is gone.
+func changed(ctx context.Context, o *syncher.Observer) error {
+	change, err := o.Next(ctx)
+	more, cancel := context.WithCancel(ctx)
+	cancel() // with it Next returns what is there, and waits for nothing
+	for err == nil && !change.Deleted {
+		change, err = o.Next(more)
+	}
+	if change.Deleted {
+		return io.EOF
+	}
+	if errors.Is(err, context.Canceled) {
+		return ctx.Err()
+	}
+	return err
 }
 
 // end ends the set-up: when it has returned neither the transport nor the objects are touched any more. A channel that

@@ -18,8 +18,12 @@ func (x signals) Send(ctx context.Context, sig Signal) error {
 	}
 	s.mu.Lock()
 	err := checkSignal(sig, s.sent)
+	if err == nil && s.size+len(sig.Value) > maxSignals {
+		err = fmt.Errorf("description and candidates of more than %d bytes", maxSignals)
+	}
 	if err == nil {
 		s.sent++
+		s.size += len(sig.Value)
 	}
 	s.mu.Unlock()
 	if err != nil {

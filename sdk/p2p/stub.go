@@ -23,9 +23,13 @@ const (
 	proofTime   = 5 * time.Second  // the other side's proof in the channel
 	tidyTime    = time.Second      // deleting the Connection objects
 	keepTime    = 5 * time.Second  // for the other side to close a connection that was kept until a new one was live
+	maxSignals  = 128 << 10        // bytes of a side's description and candidates
 	maxSetups   = 256              // at once, of a Handler
 	maxPeers    = 4096             // of a Handler, those in set-up among them
 )
+
+// maxConnection bounds what is read as a Connection object, in bytes: the signals, and whatever else is in it.
+const maxConnection = maxSignals + 16<<10
 
 // Stub is the Requester and the Handler over the transport that newTransport makes. The transport is made when the
 // first instance starts, from that instance's configuration, and closed when the last one ends.

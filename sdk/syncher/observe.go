@@ -38,6 +38,7 @@ type Observer struct {
 	mu         sync.Mutex
 	meta       object.Metadata // without data
 	doc        object.Document
+	rest       object.Rest
 	joining    bool            // the object is being fetched: updates wait in early
 	early      []object.Update //
 	earlyBytes int
@@ -236,9 +237,19 @@ func (o *Observer) queue(c Change) {
 
 // replace makes the object what the sync manager says it is. o.mu is held.
 func (o *Observer) replace(meta object.Metadata, doc object.Document) {
-	o.meta, o.doc = meta, object.Kept(o.url, doc)
+	o.keep(doc, meta)
 	o.changes, o.bytes = nil, 0
 	o.queue(Change{Resync: true})
+}
+
+// keep makes the object what it is now. o.mu is held.
+func (o *Observer) keep(doc object.Document, meta object.Metadata) {
+	o.doc, o.meta = doc, meta
+	o.rest.Changed(o.url, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.doc = o.rest.Packed(o.doc)
+	})
 }
 
 // apply takes an update. o.mu is held.
@@ -276,10 +287,12 @@ func (o *Observer) apply(u *object.Update) {
 		o.refetch()
 		return
 	}
-	o.doc, o.meta.Version = object.Kept(o.url, doc), version
+	meta := o.meta
+	meta.Version = version
 	if u.LastModified != "" {
-		o.meta.LastModified = u.LastModified
+		meta.LastModified = u.LastModified
 	}
+	o.keep(doc, meta)
 	for _, c := range u.Change().Items() {
 		o.queue(Change{Attribute: c.Attribute, Operation: c.Operation, Value: c.Value, Version: version})
 	}

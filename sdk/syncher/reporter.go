@@ -35,6 +35,7 @@ type Reporter struct {
 	mu      sync.Mutex
 	meta    object.Metadata // without data
 	doc     object.Document
+	rest    object.Rest
 	unsure  bool // an answer was lost: the next change carries the whole object
 	gone    bool
 	allow   func(message.URL) bool
@@ -196,7 +197,12 @@ func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.C
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
-		r.doc, r.meta, r.unsure = object.Kept(r.url, next), meta, false
+		r.doc, r.meta, r.unsure = next, meta, false
+		r.rest.Changed(r.url, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.doc = r.rest.Packed(r.doc)
+		})
 		return nil
 	}
 	if code := codeOf(err); code == 0 || code == message.CodeTimeout || code == message.CodeConflict {

@@ -4,9 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/sdk/message"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -290,12 +295,40 @@ func TestPacked(t *testing.T) {
 	}
 }
 
-func TestKept(t *testing.T) {
-	d, err := Parse([]byte(`{"a":1}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if Kept("connection://example.com/1", d).text == nil || Kept("comm://example.com/1", d).text != nil {
-		t.Error("Connection objects are kept packed, and no others")
-	}
+// The document of a Connection object is packed when it rests, and no other.
+func TestRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // the owner's
+		packed := map[message.URL]int{}
+		for _, url := range []message.URL{"connection://example.com/1", "comm://example.com/1"} {
+			var r Rest
+			changed := func() {
+				mu.Lock()
+				defer mu.Unlock()
+				r.Changed(url, func() {
+					mu.Lock()
+					defer mu.Unlock()
+					packed[url]++
+					r.Packed(Document{})
+				})
+			}
+			for range 5 {
+				changed()
+				time.Sleep(restTime / 2)
+			}
+			mu.Lock()
+			if packed[url] > 0 {
+				t.Errorf("%s is packed between its changes", url)
+			}
+			mu.Unlock()
+			time.Sleep(restTime)
+			changed()
+			time.Sleep(2 * restTime)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if packed["connection://example.com/1"] != 2 || packed["comm://example.com/1"] != 0 {
+			t.Errorf("packed: %v", packed)
+		}
+	})
 }
