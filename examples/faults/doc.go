@@ -41,7 +41,8 @@
 //
 // hostile/peer, claims and candidates: a third runtime, mallory, is paired with alice's and bob's, and its plug-in for the
 // direct path in use was written to do harm to its peers (plugins/webrtc/hostile-peer, plugins/quic/hostile-peer). Her
-// set-ups follow each other all the time. What comes to third parties is counted at sockets of this program, on other
+// set-ups follow each other all the time. Her application, and those that answer her, are processes of their own
+// (examples/faults/mallory), so that this program measures what she costs others and not what it costs to be her. What comes to third parties is counted at sockets of this program, on other
 // addresses of the loopback network; bob's runtime may not send there. hostile/thief: alice's runtime runs a plug-in that
 // tries to read what is not its own and starts processes that outlive it; alice's runtime ends at the end of the case, in
 // time and with all of them.
