@@ -47,7 +47,10 @@ type mallory struct {
 	setUps  int    // that were commanded; known when it has stopped
 }
 
-const setUpTime = 250 * time.Millisecond // that a set-up with false addresses is given
+const (
+	claimPause = 50 * time.Millisecond  // from one set-up with others' addresses to the next
+	setUpTime  = 250 * time.Millisecond // that a set-up with false addresses is given
+)
 
 // malice is what a trial's attack of a peer has been prepared with.
 type malice struct {

@@ -130,7 +130,7 @@ func claimingPeer(ctx context.Context, b *bed) (func(), error) {
 		return nil, err
 	}
 	rounds := len(b.result.pauses)
-	m, err := b.startMallory(ctx, evil{Names: []string{b.peer.listens[0].String(), b.peer.listens[1].String()}}, b.sides[:], "-pause", setUpTime.String())
+	m, err := b.startMallory(ctx, evil{Names: []string{b.peer.listens[0].String(), b.peer.listens[1].String()}}, b.sides[:], "-pause", claimPause.String())
 	if err != nil {
 		return nil, err
 	}
