@@ -167,6 +167,41 @@ func TestUnderLoad(t *testing.T) {
 	}
 }
 
+// TestAnsweredBeforeTheSession: a handshake that was answered as a stranger's goes on where there is a session meanwhile, because
+// this runtime has something to say too.
+func TestAnsweredBeforeTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var second []byte
+		p := newPair(t, Options{}, func(fromA bool, _ Path, frame []byte) [][]byte {
+			h, _ := parseHead(frame)
+			switch {
+			case fromA || h.kind != hello:
+				return [][]byte{frame}
+			case frame[headSize] == stepSecond && second == nil:
+				second = frame // it comes later
+			}
+			return nil
+		})
+		defer p.close(t)
+		p.post(t, relay, 1, 1)
+		synctest.Wait()
+		if len(p.b.Snapshot()) != 0 || second == nil {
+			t.Fatal("alice is no stranger")
+		}
+		if err := p.b.Post(t.Context(), alice, relay, letter(1, 20)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		p.a.Receive(t.Context(), bob, relay, bytes.Clone(second))
+		synctest.Wait()
+		wantRun(t, p.delivered(), 1, 1)
+		if p.b.strangersMu.Lock(); p.b.strangers.pool.count != 0 {
+			t.Errorf("%d handshakes with strangers are left", p.b.strangers.pool.count)
+		}
+		p.b.strangersMu.Unlock()
+	})
+}
+
 // TestCookies: a cookie is one runtime's, by one path, for a while.
 func TestCookies(t *testing.T) {
 	var c cookies
