@@ -5,11 +5,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/longtest"
+	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -67,5 +73,84 @@ func TestBrokenProtocolIsInTheStatus(t *testing.T) {
 	}
 	if r, err := alice.Request(t.Context(), bob.URL(), message.Read, nil); err != nil || string(r.Value) != `"here"` {
 		t.Errorf("afterwards: %s, %v", r.Value, err)
+	}
+}
+
+// breached are three runtimes: one that b broke the protocol towards, over a direct connection, and which has refused b since; and
+// c, whose direct connection with it is as it was. ask has b ask it something, over whatever path there is.
+func breached(t *testing.T) (a, b *running, ask func()) {
+	t.Helper()
+	hostile := hostileWebRTC(t)
+	node := startNode(t, "example.com")
+	o := func(name string) runtimeOptions {
+		return runtimeOptions{name: name, nodes: []*nodeProcess{node}, use: []string{"webrtc"}}
+	}
+	asked, evil := o("a"), o("b")
+	asked.policy = "never" // it is asked for connections, and asks for none
+	evil.change = func(c *core.Config) { c.PluginDir = hostile }
+	a, b = startRuntime(t, asked), startRuntime(t, evil)
+	c := startRuntime(t, o("c"))
+	alice, bob, carol := a.register("alice"), b.register("bob"), c.register("carol")
+	alice.Handle(answer)
+	asks := func(h *hyperty.Hyperty) {
+		t.Helper()
+		if r, err := h.Request(t.Context(), alice.URL(), message.Read, nil); err != nil || string(r.Value) != `"here"` {
+			t.Fatalf("%s, %v", r.Value, err)
+		}
+	}
+	asks(carol)
+	c.live(a)
+	before := c.connections(a)
+	asks(bob)
+	b.live(a)
+	a.until("the connection has ended", waitTime, func() bool { return because(a, b, "the peer broke the protocol: it opens ") })
+	b.until("it is refused", waitTime, func() bool {
+		return because(b, a, " answered 429: ") && because(b, a, " broke the protocol of an earlier connection: no other one is made in the next ")
+	})
+	asks(bob) // over the relay
+	asks(carol)
+	if now := c.connections(a); len(before) != 1 || len(now) != 1 || now[0].State != message.Live || now[0].Since != before[0].Since || now[0].Attempts != before[0].Attempts {
+		t.Errorf("the other runtime's connection was %+v, and is %+v", before, now)
+	}
+	return a, b, func() { asks(bob) }
+}
+
+// because tells whether that is why a connection has ended or failed.
+func because(r, other *running, why string) bool {
+	return slices.ContainsFunc(r.connections(other), func(c api.Connection) bool {
+		return c.State != message.Live && strings.Contains(c.Why, why)
+	})
+}
+
+// A paired runtime that breaks the protocol is refused, and another one's direct connection stays.
+func TestWhoBreaksTheProtocolIsRefused(t *testing.T) {
+	t.Parallel()
+	breached(t)
+}
+
+// It may try again when the time is over.
+func TestLongWhoBrokeTheProtocolMayTryAgain(t *testing.T) {
+	longtest.Skip(t)
+	t.Parallel()
+	a, b, ask := breached(t)
+	var ends []time.Time
+	last := time.Now()
+	b.until("it is live again", waitTime, func() bool {
+		if time.Since(last) > 200*time.Millisecond { // a message is a reason to try
+			ask()
+			last = time.Now()
+		}
+		ends = nil
+		b.count(func(e trace.Event) bool {
+			if e.Kind == trace.Connection && e.Peer == a.URL() && e.Value == message.Live.String() {
+				ends = append(ends, e.At)
+			}
+			return false
+		})
+		return len(ends) > 1
+	})
+	const penalty, behaves = 5 * time.Second, time.Second // see sdk/p2p and plugins/webrtc/hostile-webrtc
+	if apart := ends[1].Sub(ends[0]); apart < penalty+behaves/2 {
+		t.Errorf("it was live again after %v", apart)
 	}
 }

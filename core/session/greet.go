@@ -185,7 +185,7 @@ func (s *session) concluded(path Path, h head, m []byte, now time.Duration) erro
 		return nil
 	}
 	err := errHandshake
-	for _, a := range s.answers {
+	for _, a := range slices.Concat(s.answers, s.all.answeredStranger(s.remote, h.to, now)) {
 		if a.from != h.from {
 			continue
 		}
@@ -195,6 +195,7 @@ func (s *session) concluded(path Path, h head, m []byte, now time.Duration) erro
 		var got agreed
 		if got, err = a.third(m); err == nil {
 			s.answers, s.asking, s.helloDue = nil, false, 0
+			s.all.forgetStranger(s.remote)
 			s.adopt(got, true, now)
 			return nil
 		}

@@ -346,3 +346,23 @@ func (s *Sessions) admitted(c *call, l *local, got agreed, confirmed bool) {
 		one.repeat(one.peer, c.now)
 	}
 }
+
+// answeredStranger is the handshakes of a runtime that were answered, as this incarnation, before there was a session with it.
+func (s *Sessions) answeredStranger(remote message.URL, incarnation uint64, now time.Duration) (list []*answer) {
+	s.strangersMu.Lock()
+	defer s.strangersMu.Unlock()
+	s.strangers.pool.expire(now)
+	for _, p := range s.strangers.pool.by[remote] {
+		if p.answer != nil && p.local.incarnation == incarnation {
+			list = append(list, p.answer)
+		}
+	}
+	return list
+}
+
+// forgetStranger drops the handshakes with a runtime that there is a session with now.
+func (s *Sessions) forgetStranger(remote message.URL) {
+	s.strangersMu.Lock()
+	defer s.strangersMu.Unlock()
+	s.strangers.pool.forget(remote)
+}

@@ -167,6 +167,41 @@ func TestUnderLoad(t *testing.T) {
 	}
 }
 
+// TestAnsweredBeforeTheSession: a handshake that was answered as a stranger's goes on where there is a session meanwhile, because
+// this runtime has something to say too.
+func TestAnsweredBeforeTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var second []byte
+		p := newPair(t, Options{}, func(fromA bool, _ Path, frame []byte) [][]byte {
+			h, _ := parseHead(frame)
+			switch {
+			case fromA || h.kind != hello:
+				return [][]byte{frame}
+			case frame[headSize] == stepSecond && second == nil:
+				second = frame // it comes later
+			}
+			return nil
+		})
+		defer p.close(t)
+		p.post(t, relay, 1, 1)
+		synctest.Wait()
+		if len(p.b.Snapshot()) != 0 || second == nil {
+			t.Fatal("alice is no stranger")
+		}
+		if err := p.b.Post(t.Context(), alice, relay, letter(1, 20)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		p.a.Receive(t.Context(), bob, relay, bytes.Clone(second))
+		synctest.Wait()
+		wantRun(t, p.delivered(), 1, 1)
+		if p.b.strangersMu.Lock(); p.b.strangers.pool.count != 0 {
+			t.Errorf("%d handshakes with strangers are left", p.b.strangers.pool.count)
+		}
+		p.b.strangersMu.Unlock()
+	})
+}
+
 // TestCookies: a cookie is one runtime's, by one path, for a while.
 func TestCookies(t *testing.T) {
 	var c cookies
@@ -281,8 +316,17 @@ func FuzzStranger(f *testing.F) {
 			s.Receive(t.Context(), name, path, bytes.Clone(frame))
 			s.Receive(t.Context(), name, path, append(appendHead(nil, head{kind: hello, from: 9, to: 1}), frame...))
 		}
-		if len(s.Snapshot()) != 0 || s.strangers.pool.count > 3*2*maxAnswers {
-			t.Errorf("%d sessions, %d handshakes", len(s.Snapshot()), s.strangers.pool.count)
+		var desks sync.WaitGroup // do what waits in order, and this last
+		for _, path := range []Path{relay, direct} {
+			desks.Add(1)
+			s.queue(path, reply{make: desks.Done})
+		}
+		desks.Wait()
+		s.strangersMu.Lock()
+		kept := s.strangers.pool.count
+		s.strangersMu.Unlock()
+		if len(s.Snapshot()) != 0 || kept > 3*2*maxAnswers {
+			t.Errorf("%d sessions, %d handshakes", len(s.Snapshot()), kept)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -267,6 +267,36 @@ func TestOthersAreToldOfAllocations(t *testing.T) {
 	if heard(u.Join("changes")) != 1 || heard(other) != 1 {
 		t.Error("she hears less than she may")
 	}
+	said := make(chan *nats.Msg, 10) // what two tells the others of an allocation of its own
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	const bobs message.URL = "hyperty://example.com/bobs"
+	for _, u := range ownersAlone(bobs) {
+		if _, err := nc.ChanSubscribe(two.subjects.address(u), said); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	bob.allocate(wish(bobs))
+	if err := nc.Flush(); err != nil { // what came before has come
+		t.Fatal(err)
+	}
+	for _, u := range ownersAlone(bobs) {
+		select {
+		case m := <-said:
+			data, err := one.seal.open(m.Subject, m.Data)
+			if kind, owner, _, no := wire.Next(data); err != nil || no != nil || m.Subject != two.subjects.address(u) || kind != kindGranted || message.URL(owner) != bob.runtime {
+				t.Errorf("at %s: %v, %v, %q; %v", m.Subject, err, kind, owner, no)
+			}
+		default:
+			t.Errorf("bob has %s, and the others were not told of %s", bobs, u)
+		}
+	}
 }
 
 // A runtime that connects where the copy of the state is behind gets what it has as soon as the copy knows.

@@ -41,6 +41,13 @@ func TestAllocationEndsOthersSubscriptions(t *testing.T) {
 	eve.ask(403, fmt.Sprintf(`{"id":3,"type":"create","from":"%s","to":"hyperty://example.com/nobody"}`, alice.runtime))
 	bob.allocate(wish(bobs))
 	bob.must(message.Subscribe, manager, string(message.Encode(map[string]any{"resources": []message.URL{bobs, bobs.Join("subscription")}})))
+	for _, u := range ownersAlone(bobs) {
+		for _, s := range n.subscriptions.find("a:" + string(u)) {
+			if s.Runtime != bob.runtime {
+				t.Errorf("the state has a subscription of %s to %s", s.Runtime, u)
+			}
+		}
+	}
 	check := func() {
 		t.Helper()
 		overheard(t, alice, bob, eve, bobs)

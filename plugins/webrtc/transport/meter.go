@@ -20,7 +20,6 @@ const (
 	// take 25 MiB.
 	maxUnread      = receiveBuffer/smallestMessage*(chunkOverhead+smallestMessage) + 512<<10
 	maxUnreadInAll = 32 << 20 // of all peers together
-	unreadStep     = 1 << 20  // by which one has more before all are looked at
 
 	// Sealed frames have 40 bytes at least. A window of smaller ones, which no runtime sends, is not allowed for.
 	smallestFrame   = 40
@@ -48,7 +47,7 @@ const (
 type meter struct {
 	fail      func(error)          // is told what the peer has broken; on a goroutine that reads packets
 	suspect   func()               // is told when too much has come, as far as packets tell that nobody has opened yet: see judge
-	weigh     func()               // is told when much more has come than was read
+	weigh     func()               // is told when all peers together have sent too much
 	authentic func() (bytes int64) // how many bytes SCTP has had; they may be fewer than have come
 
 	settled   atomic.Bool  // the handshake is over
@@ -58,10 +57,40 @@ type meter struct {
 	mu        sync.Mutex
 	plain     int64 // bytes that have come, without what DTLS adds
 	forged    int64 // of them, those that SCTP had not had when that was looked at
-	told      int64 // what was unread when weigh was told
+	in        *total
 	judging   bool
 	broken    bool
 	handshake int // bytes of packets with records that are no data
+}
+
+// total is what is unread of all connections that are live.
+type total struct {
+	bytes atomic.Int64
+	most  int64 // of which weigh is told
+}
+
+// join counts the connection in the total from now on.
+func (m *meter) join(all *total) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.in = all
+	all.bytes.Add(m.unread.Load())
+}
+
+// leave ends that.
+func (m *meter) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.in != nil {
+		m.in.bytes.Add(-m.unread.Load())
+		m.in = nil
+	}
+}
+
+// put notes what is unread, and tells whether that is too much in all. m.mu is held.
+func (m *meter) put(unread int64) (heavy bool) {
+	before := m.unread.Swap(unread)
+	return m.in != nil && m.in.bytes.Add(unread-before) > m.in.most && unread > before
 }
 
 // measure has the meter look at the connection where that is needed, on a goroutine that the transport waits for.
@@ -102,31 +131,46 @@ func (m *meter) came(packets, bytes int) {
 	m.mu.Lock()
 	m.plain += int64(bytes - packets*recordOverhead)
 	unread := max(0, m.unread.Load()-m.explained.Swap(0)) + int64(max(0, bytes-packets*packetOverhead))
-	m.unread.Store(unread)
+	heavy := m.put(unread)
 	suspect := unread > maxUnread && !m.judging && !m.broken
 	m.judging = m.judging || suspect
-	weigh := unread-m.told >= unreadStep
-	if weigh || unread < m.told {
-		m.told = unread
-	}
 	m.mu.Unlock()
 	if suspect {
 		m.suspect()
 	}
-	if weigh {
+	if heavy {
 		m.weigh()
 	}
 }
 
-// judge looks at what SCTP has had, once suspect was told, and tells fail where that is too much. The rest is from others who
-// write the peer's address on their packets, or still on its way here: it is not the peer's fault.
-func (m *meter) judge() {
+// explain brings what is unread up to date with what was read and sent since the last packet came. come is how much has.
+func (m *meter) explain() (come, unread int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	unread = max(0, m.unread.Load()-m.explained.Swap(0))
+	m.put(unread)
+	return m.plain, unread
+}
+
+// settle is explain that leaves out what SCTP has not had of what had come once: that is from others who write the peer's
+// address on their packets, or still on its way here.
+func (m *meter) settle(come int64) (unread int64) {
 	had := m.authentic()
 	m.mu.Lock()
-	forged := max(0, m.plain-had)
-	unread := max(0, m.unread.Load()-m.explained.Swap(0)+m.forged-forged)
-	m.unread.Store(unread)
-	m.forged, m.judging = forged, false
+	defer m.mu.Unlock()
+	forged := max(0, come-had)
+	unread = max(0, m.unread.Load()-m.explained.Swap(0)+m.forged-forged)
+	m.forged = forged
+	m.put(unread)
+	return unread
+}
+
+// judge looks at what SCTP has had, once suspect was told, and tells fail where that is too much. The rest is not the peer's fault.
+func (m *meter) judge() {
+	come, _ := m.explain()
+	unread := m.settle(come)
+	m.mu.Lock()
+	m.judging = false
 	m.broken = unread > maxUnread
 	fail := m.broken
 	m.mu.Unlock()

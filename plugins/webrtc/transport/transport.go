@@ -7,9 +7,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -46,16 +49,17 @@ var errClosed = errors.New("the transport is closed")
 
 // Transport connects runtimes by WebRTC data channels over one UDP socket.
 type Transport struct {
-	settings  settings
-	alive     liveness
-	log       hclog.Logger
-	socket    *net.UDPConn
-	mux       *mux
-	net       transport.Net // this machine's
-	policy    reach.Policy  // which addresses peers may name
-	id        string        // names the one socket to peers
-	config    webrtc.Configuration
-	maxUnread int64 // of all channels; see meter
+	settings settings
+	alive    liveness
+	log      hclog.Logger
+	socket   *net.UDPConn
+	mux      *mux
+	net      transport.Net // this machine's
+	policy   reach.Policy  // which addresses peers may name
+	id       string        // names the one socket to peers
+	config   webrtc.Configuration
+	unread   total       // of all channels; see meter
+	weighing atomic.Bool // at this moment
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -87,7 +91,7 @@ func open(c p2p.Config, alive liveness) (*Transport, error) {
 	}
 	_ = socket.SetReadBuffer(socketBuffer) // as much as the system allows
 	_ = socket.SetWriteBuffer(socketBuffer)
-	t := &Transport{settings: s, alive: alive, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text(), maxUnread: maxUnreadInAll}
+	t := &Transport{settings: s, alive: alive, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text(), unread: total{most: maxUnreadInAll}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	if err := t.prepare(); err != nil {
 		t.cancel()
@@ -188,26 +192,65 @@ func (t *Transport) keep(c *channel) error {
 	default:
 	}
 	t.channels[c] = struct{}{}
+	c.meter.join(&t.unread)
 	return nil
 }
 
-// weigh ends the channel with most that has come and was not read, where that is too much in all.
+// arriveTime is within what a packet that has come is with SCTP.
+const arriveTime = 50 * time.Millisecond
+
+// weigh ends channels, those with most that has come and was not read, until it is not too much in all. It does not wait.
 func (t *Transport) weigh() {
+	if !t.weighing.CompareAndSwap(false, true) {
+		return
+	}
+	if t.enter() != nil { // it ends
+		return
+	}
+	go func() {
+		defer t.wg.Done()
+		defer t.weighing.Store(false)
+		for t.lighten() {
+		}
+	}()
+}
+
+// lighten ends one channel, where it is too much in all. What others have sent in peers' names counts for nobody.
+func (t *Transport) lighten() bool {
+	come := make(map[*channel]int64)
+	if t.heaviest(func(c *channel) (unread int64) { come[c], unread = c.meter.explain(); return unread }) == nil {
+		return false
+	}
+	select {
+	case <-time.After(arriveTime):
+	case <-t.ctx.Done():
+		return false
+	}
+	most := t.heaviest(func(c *channel) int64 { return c.meter.settle(come[c]) })
+	if most == nil {
+		return false
+	}
+	most.end(fmt.Errorf("all peers together have sent %d KiB that were not read, this one the most, %d: at most %d",
+		t.unread.bytes.Load()>>10, most.meter.unread.Load()>>10, t.unread.most>>10))
+	return true
+}
+
+// heaviest looks at all channels, and returns the one with most where it is too much in all.
+func (t *Transport) heaviest(look func(*channel) (unread int64)) (most *channel) {
 	t.mu.Lock()
-	var most *channel
+	list := slices.Collect(maps.Keys(t.channels))
+	t.mu.Unlock()
 	var largest, all int64
-	for c := range t.channels {
-		n := c.meter.unread.Load()
-		all += n
-		if n >= largest {
+	for _, c := range list {
+		n := look(c)
+		if all += n; most == nil || n > largest {
 			most, largest = c, n
 		}
 	}
-	t.mu.Unlock()
-	if all > t.maxUnread && most != nil {
-		most.end(fmt.Errorf("all peers together have sent %d KiB that were not read, this one the most, %d: at most %d",
-			all>>10, largest>>10, t.maxUnread>>10))
+	if all <= t.unread.most {
+		return nil
 	}
+	return most
 }
 
 // forget lets go of a channel that has ended, and has Close wait until its connection is closed: it finds either the channel
@@ -216,6 +259,7 @@ func (t *Transport) forget(c *channel) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.channels, c)
+	c.meter.leave()
 	t.wg.Add(1)
 }
 
