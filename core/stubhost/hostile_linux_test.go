@@ -34,6 +34,7 @@ type targets struct {
 	Named    string // a file that the configuration names
 	Quota    int64  // what its folder may have
 	Deep     bool   // by a process of its own, too
+	Ports    bool   // it may listen at ports below 1024
 }
 
 // attack tries what a plug-in must not be able to do, and says what it could.
@@ -208,6 +209,9 @@ func needs(text string) (failed []string) {
 		}
 		_ = l.Close()
 	}
+	if t.Ports {
+		try("listen at a port below 1024", listenLow())
+	}
 	try("start a program", exec.Command("/bin/sh", "-c", "exit 0").Run())
 	try("signal a process of its own", func() error {
 		cmd := exec.Command("/bin/sleep", "60")
@@ -219,6 +223,20 @@ func needs(text string) (failed []string) {
 		return err
 	}())
 	return failed
+}
+
+// listenLow listens at whichever port below 1024 is free.
+func listenLow() (err error) {
+	for port := 1023; port > 500; port-- {
+		l, failed := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		if failed == nil {
+			return l.Close()
+		}
+		if err = failed; errors.Is(err, unix.EACCES) {
+			return err
+		}
+	}
+	return err
 }
 
 const (

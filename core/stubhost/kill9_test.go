@@ -24,7 +24,7 @@ const beHostFlag = "--be-a-host"
 
 // beHost is a whole process with a host: it deploys two plug-ins, prints their process numbers, and waits.
 func beHost(dir string) {
-	h, err := stubhost.New(stubhost.Options{Dir: dir, UIDs: uidsOfTests(),
+	h, err := stubhost.New(stubhost.Options{Dir: dir, Users: usersOfTests(),
 		Message: func(context.Context, message.URL, message.Message) {},
 		Frames:  func(context.Context, message.URL, message.URL, []sdk.Frame) {}})
 	if err != nil {

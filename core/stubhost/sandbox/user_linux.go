@@ -20,6 +20,9 @@ var neededForUsers = []struct {
 	{unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, // ptrace: to read /proc/PID/environ
 }
 
+// fewProcesses is fewer processes and threads than a plug-in may need. Root has no such limit, each other user has.
+const fewProcesses = 1024
+
 // MayBecome tells whether this process may start others under any of the user IDs from first on, which have to be able to
 // reach and to run what is in dir. The error is a [*UserError].
 func MayBecome(first uint32, dir string) error {
@@ -40,6 +43,10 @@ func MayBecome(first uint32, dir string) error {
 	if len(missing) > 0 {
 		return &UserError{Why: "the runtime has not " + strings.Join(missing, ", ")}
 	}
+	var processes unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &processes); err != nil || processes.Cur < fewProcesses {
+		return &UserError{Why: fmt.Sprintf("a user that is not root may have no more than %d processes and threads here (RLIMIT_NPROC)", processes.Cur)}
+	}
 	for _, id := range []uint32{first, first + UIDs - 1} {
 		if err := os.Lchown(dir, int(id), int(id)); err != nil {
 			return &UserError{Why: fmt.Sprintf("there is no user ID %d here: %v", id, err)}
@@ -48,7 +55,28 @@ func MayBecome(first uint32, dir string) error {
 	if err := os.Lchown(dir, 0, 0); err != nil {
 		return &UserError{Why: err.Error()}
 	}
-	return usable(dir)
+	if err := usable(dir); err != nil {
+		return err
+	}
+	if err := rehearse(User{ID: first}, sets[0].Permitted&(1<<unix.CAP_NET_BIND_SERVICE) != 0); err != nil {
+		return &UserError{Why: err.Error()}
+	}
+	return nil
+}
+
+// rehearse becomes the user for a moment: what a user namespace, a filter of calls or a security module forbids is known
+// by nothing else. ports: this process may listen at ports below 1024, so the user has to.
+func rehearse(u User, ports bool) (err error) {
+	OnThread(func() {
+		if err = Become(u); err != nil || !ports {
+			return
+		}
+		kept, errno := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, unix.CAP_NET_BIND_SERVICE, 0, 0)
+		if errno != nil || kept != 1 {
+			err = errors.New("the kernel, or what runs it, does not let them listen at ports below 1024 (ambient capabilities)")
+		}
+	})
+	return err
 }
 
 // usable says why other users could not reach, or run, what is in dir.
@@ -131,19 +159,4 @@ func keepPorts() error {
 		return nil // the kernel, or what runs it, does without
 	}
 	return err
-}
-
-// Unreadable is those of the paths that are there and that the calling thread may not read.
-func Unreadable(paths []string) (list []string) {
-	for _, path := range paths {
-		mode := uint32(unix.R_OK)
-		var st unix.Stat_t
-		if err := unix.Stat(path, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			mode |= unix.X_OK
-		}
-		if err := unix.Faccessat(unix.AT_FDCWD, path, mode, 0); errors.Is(err, unix.EACCES) {
-			list = append(list, path)
-		}
-	}
-	return list
 }

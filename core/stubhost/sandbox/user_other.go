@@ -10,5 +10,5 @@ func MayBecome(uint32, string) error {
 // Become fails: see [MayBecome].
 func Become(User) error { return MayBecome(0, "") }
 
-// Unreadable is nothing here.
-func Unreadable([]string) []string { return nil }
+// Lacks is nothing here.
+func Lacks(User, Needs) (lost, missing []Lack, err error) { return nil, nil, nil }
