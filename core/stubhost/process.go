@@ -67,8 +67,13 @@ func (p *plugin) launchAs(ctx context.Context, spec Plugin, as identity) (*proce
 	pr.run = newRunner(p.name, as.path, dir, p.host.environment(dir), o.Poll, o.Log.Named(p.name))
 	pr.run.readTime = p.host.waits.read
 	pr.run.family, pr.run.policy = &p.host.family, p.host.policy(spec, as.path, dir)
-	pr.run.tenant = as.tenant
 	pr.run.limits = sandbox.Limits{FileSize: uint64(o.Quota), OpenFiles: openFiles}
+	if pr.run.tenant = as.tenant; as.tenant != nil {
+		pr.run.limits.Of = &as.tenant.user
+		if pr.run.policy != nil {
+			pr.run.policy.Separate = true
+		}
+	}
 	pr.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  link.Handshake(),
 		VersionedPlugins: link.Plugins(nil),

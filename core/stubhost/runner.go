@@ -140,7 +140,7 @@ func (r *runner) begin(cmd *exec.Cmd) error {
 		return errors.New("it was not wanted any more")
 	}
 	if r.tenant != nil {
-		if err := r.tenant.become(r.socketDir, r.dir); err != nil {
+		if err := r.tenant.prepare(cmd, r.socketDir, r.dir); err != nil {
 			return err
 		}
 	}

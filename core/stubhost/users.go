@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -162,14 +163,14 @@ type tenantError struct{ err error }
 func (e *tenantError) Error() string { return e.err.Error() }
 func (e *tenantError) Unwrap() error { return e.err }
 
-// become has the calling thread be the tenant, and gives it the process's folders.
-func (t *tenant) become(dirs ...string) error {
+// prepare gives the tenant the folders of its process, which the calling thread then starts under it by the command.
+func (t *tenant) prepare(cmd *exec.Cmd, dirs ...string) error {
 	for _, dir := range dirs { // the outer one last: until then nobody else can reach into it
 		if err := os.Lchown(dir, int(t.user.ID), int(t.user.ID)); err != nil {
 			return &tenantError{err}
 		}
 	}
-	if err := sandbox.Become(t.user); err != nil {
+	if err := sandbox.Separate(cmd.SysProcAttr, t.user); err != nil {
 		return &tenantError{err}
 	}
 	return nil
@@ -239,12 +240,12 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
 	return pr, err
 }
 
-// notGiven tells whether a process was not started because it has a user of its own: nothing that a plug-in does by
-// itself leads to that.
+// notGiven tells whether a process was not started because it has a user of its own: the system has not such a user, or
+// does not let it run the program. Nothing that a plug-in does leads to that.
 func notGiven(err error) bool {
 	start, mine := new(StartError), new(tenantError)
 	return errors.As(err, &mine) ||
-		errors.As(err, &start) && start.Reason == NotRunning && (errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EAGAIN))
+		errors.As(err, &start) && start.Reason == NotRunning && (errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EINVAL))
 }
 
 // tellUser says once why a plug-in has no user of its own where others have, or what that cannot read.

@@ -17,13 +17,13 @@ const (
 )
 
 // Lacks finds out what a user cannot read or run of what a process needs: lost is what this process's user could in its place,
-// missing what that could not either. It does so by being that user for a moment, on a thread of its own: so modes, owners,
-// access lists, security modules and network file systems all have their say. The error is that of [Become].
+// missing what that could not either. It does so by reaching as that user for a moment, on a thread of its own: so modes, owners,
+// access lists, security modules and network file systems all have their say. The error says that it cannot be that user.
 func Lacks(u User, n Needs) (lost, missing []Lack, err error) {
 	l := looker{user: u, most: maxLooked}
 	programs := append([]string{n.Program}, interpreters(n.Program, n.Search)...) // as this process's user finds them
 	OnThread(func() {
-		if err = Become(u); err == nil {
+		if err = pose(u); err == nil {
 			l.look(programs, n.Paths)
 		}
 	})
@@ -32,7 +32,7 @@ func Lacks(u User, n Needs) (lost, missing []Lack, err error) {
 	}
 	OnThread(func() {
 		if n.Confined {
-			err = dropCapabilities()
+			_, err = keepCapabilities(keptForPorts)
 		}
 		for _, lack := range l.lacks {
 			var st unix.Stat_t
@@ -50,7 +50,7 @@ func Lacks(u User, n Needs) (lost, missing []Lack, err error) {
 // access asks whether the calling thread may do with a path what the kind is about.
 func access(path string, kind LackKind) error {
 	mode := map[LackKind]uint32{LackFile: unix.R_OK, LackFolder: unix.R_OK | unix.X_OK, LackSocket: unix.W_OK, LackRun: unix.X_OK}[kind]
-	return unix.Faccessat(unix.AT_FDCWD, path, mode, 0)
+	return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
 }
 
 // looker looks at what the calling thread may read.
@@ -145,7 +145,7 @@ func closed(path string, links int) string {
 		if c != filepath.Separator {
 			continue
 		}
-		if dir := path[:max(i, 1)]; errors.Is(unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, 0), unix.EACCES) {
+		if dir := path[:max(i, 1)]; errors.Is(unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS), unix.EACCES) {
 			return dir
 		}
 	}
