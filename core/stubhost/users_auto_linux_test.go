@@ -274,6 +274,15 @@ func TestHostsWithAndWithoutUsers(t *testing.T) {
 		_ = before.Process.Kill()
 		_ = before.Wait()
 		untilDead(t, pid)
+		elsewhere, _ := os.ReadFile(filepath.Join(dir, "sockets"))
+		if len(elsewhere) > 0 != (users != "") {
+			t.Errorf("its folders were in %q", elsewhere)
+		}
+		for _, program := range must(filepath.Glob(filepath.Join(dir, "bin", "*"))) { // as an earlier version had it
+			if err := os.Chmod(program, 0o500); err != nil {
+				t.Fatal(err)
+			}
+		}
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			c := newCore(t, func(o *stubhost.Options) {
 				o.Dir, o.Users = dir, sandbox.Users{}
@@ -289,10 +298,9 @@ func TestHostsWithAndWithoutUsers(t *testing.T) {
 				t.Errorf("it could not %s", failed)
 			}
 		})
-		var left []string
-		for _, pattern := range []string{filepath.Join(dir, "s*")} {
-			found, _ := filepath.Glob(pattern)
-			left = append(left, found...)
+		left, _ := filepath.Glob(filepath.Join(dir, "s*"))
+		if _, err := os.Stat(string(elsewhere)); err == nil {
+			left = append(left, string(elsewhere))
 		}
 		if len(left) > 0 {
 			t.Errorf("left behind: %v", left)
