@@ -267,7 +267,7 @@ func TestHostsWithAndWithoutUsers(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := bufio.NewScanner(out)
-		for range 2 { // its plug-ins run
+		for range hostsPlugins { // which run
 			lines.Scan()
 		}
 		pid := must(strconv.Atoi(strings.TrimSpace(lines.Text())))
@@ -275,8 +275,8 @@ func TestHostsWithAndWithoutUsers(t *testing.T) {
 		_ = before.Wait()
 		untilDead(t, pid)
 		elsewhere, _ := os.ReadFile(filepath.Join(dir, "sockets"))
-		if len(elsewhere) > 0 != (users != "") {
-			t.Errorf("its folders were in %q", elsewhere)
+		if len(elsewhere) == 0 && users != "" {
+			t.Error("its plug-ins have had no users")
 		}
 		for _, program := range must(filepath.Glob(filepath.Join(dir, "bin", "*"))) { // as an earlier version had it
 			if err := os.Chmod(program, 0o500); err != nil {
