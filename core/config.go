@@ -29,9 +29,9 @@ type Config struct {
 	StubConfig map[string]json.RawMessage
 	// Sandbox is whether plug-ins' processes are confined; "": where the system can.
 	Sandbox sandbox.Mode
-	// PluginUIDs is the first of the [sandbox.UIDs] user IDs that plug-ins run under, each under one of its own, where the
-	// process is root's (Linux). 0: they run under the process's.
-	PluginUIDs uint32
+	// PluginUsers is whether plug-ins run under user IDs of their own, each under another, where the process is root's
+	// (Linux). The zero value: where it can be, and for those that lose nothing that the configuration names.
+	PluginUsers sandbox.Users
 	// PluginPaths is files and folders that a plug-in may read besides, by its name, when it is confined; and those that
 	// its StubConfig names by their whole paths, if they are files outside of DataDir.
 	PluginPaths map[string][]string

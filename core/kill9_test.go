@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/protofly/protofly/core/api"
@@ -63,7 +64,7 @@ type process struct {
 }
 
 // temporary is a folder for what a runtime that is killed leaves behind. Others reach it: plug-ins may have users of their own.
-func temporary(t *testing.T) string {
+func temporary(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "t") // t.TempDir's is this user's alone
 	if err == nil {
@@ -76,17 +77,18 @@ func temporary(t *testing.T) string {
 	return dir
 }
 
-func startProcess(t *testing.T, dir string, node *nodeProcess) *process {
+// startProcess starts a runtime. more is further lines of its configuration.
+func startProcess(t *testing.T, dir string, node *nodeProcess, more ...string) *process {
 	t.Helper()
 	config := filepath.Join(dir, "config.yaml")
 	p := &process{socket: filepath.Join(dir, "api")}
-	text := fmt.Sprintf("domain: %s\nnode: %s\ndata: %s\nplugins: {dir: %s}\napi: {socket: %s}\nlog: {level: warn}\n",
-		node.domain, node.url, filepath.Join(dir, "data"), built.plugins, p.socket)
+	text := fmt.Sprintf("domain: %s\nnode: %s\ndata: %s\napi: {socket: %s}\nlog: {level: warn}\n",
+		node.domain, node.url, filepath.Join(dir, "data"), p.socket) + strings.Join(more, "\n")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.cmd = exec.Command(built.runtime, "run", "--config", config)
-	p.cmd.Env = append(os.Environ(), "TMPDIR="+temporary(t)) // what a killed one leaves behind
+	p.cmd.Env = append(os.Environ(), "PROTOFLY_PLUGINS__DIR="+built.plugins, "TMPDIR="+temporary(t)) // what a killed one leaves behind
 	p.cmd.Stderr = logWriter{t, "runtime"}
 	out, err := p.cmd.StdoutPipe()
 	if err == nil {

@@ -296,7 +296,7 @@ func startListener(t testing.TB, n *nodeProcess, dir, name string) *listener {
 	l := &listener{t: t}
 	l.runtime = exec.Command(built.runtime, "run", "--domain", n.domain, "--node", n.url, "--data", filepath.Join(dir, "data"),
 		"--plugins", built.plugins, "--socket", socket, "--log-level", "warn")
-	l.runtime.Env = append(os.Environ(), "HOME="+dir)
+	l.runtime.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+temporary(t)) // it is killed
 	l.runtime.Stderr = logWriter{t, name}
 	if err := l.runtime.Start(); err != nil {
 		t.Fatal(err)

@@ -13,18 +13,20 @@ import (
 
 // plugin is an installed plug-in as the host runs it, with what it may read.
 func (rt *Runtime) plugin(entry catalogue.Descriptor) stubhost.Plugin {
-	paths := slices.Concat(rt.config.PluginPaths[entry.Name], filesNamed(rt.config.StubConfig[entry.Name], rt.config.DataDir))
-	return stubhost.Plugin{Name: entry.Name, Path: entry.Path, SHA256: entry.SHA256,
-		Paths: strings.Join(paths, string(filepath.ListSeparator))}
+	config, secret := rt.config.StubConfig[entry.Name], rt.config.DataDir
+	paths := slices.Concat(rt.config.PluginPaths[entry.Name], named(config, func(path string) bool { return isFileOutside(path, secret) }))
+	join := func(list []string) string { return strings.Join(list, string(filepath.ListSeparator)) }
+	return stubhost.Plugin{Name: entry.Name, Path: entry.Path, SHA256: entry.SHA256, Paths: join(paths), Named: join(named(config, isThere))}
 }
 
 // maxNamed bounds how many files a configuration can name.
 const maxNamed = 64
 
-// filesNamed is every file that a plug-in's configuration names by its whole path, as one with certificates: the
-// operator wants the plug-in to read it. Folders are none, since a text such as "/" may mean something else; and nothing
-// in the folder secret is one.
-func filesNamed(config json.RawMessage, secret string) (files []string) {
+// named is every whole path that a plug-in's configuration names, as one with certificates, and that is wanted.
+//
+// A plug-in may read the files among them that are outside of the runtime's own folder, since the operator wants it to.
+// Folders are none of these, since a text such as "/" may mean something else.
+func named(config json.RawMessage, wanted func(path string) bool) (paths []string) {
 	var all any
 	if json.Unmarshal(config, &all) != nil {
 		return nil
@@ -41,14 +43,20 @@ func filesNamed(config json.RawMessage, secret string) (files []string) {
 				look(below)
 			}
 		case string:
-			if len(files) < maxNamed && filepath.IsAbs(v) && isFileOutside(v, secret) {
-				files = append(files, v)
+			if len(paths) < maxNamed && filepath.IsAbs(v) && wanted(v) {
+				paths = append(paths, v)
 			}
 		}
 	}
 	look(all)
-	slices.Sort(files)
-	return files
+	slices.Sort(paths)
+	return paths
+}
+
+// isThere tells whether something is at a path that is not the root folder.
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil && filepath.Clean(path) != string(filepath.Separator)
 }
 
 // isFileOutside tells whether a regular file is at path, and not in dir.

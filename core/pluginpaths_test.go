@@ -10,6 +10,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
+// filesNamed is what a confined plug-in may read of what its configuration names.
+func filesNamed(config json.RawMessage, secret string) []string {
+	return named(config, func(path string) bool { return isFileOutside(path, secret) })
+}
+
 func TestFilesThatAConfigurationNames(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
@@ -29,6 +34,9 @@ func TestFilesThatAConfigurationNames(t *testing.T) {
 	config := message.Encode(map[string]any{"ca": ca, "list": []any{key, link, "/", dir, "ca.pem"}, "n": 1, "below": map[string]any{"key": data}})
 	if got := filesNamed(config, data); !slices.Equal(got, []string{ca}) {
 		t.Errorf("%q", got)
+	}
+	if got, want := named(config, isThere), []string{ca, data, dir, key, link}; !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		t.Errorf("all of them: %q, want %q", got, want)
 	}
 	if got := filesNamed(nil, data); got != nil {
 		t.Errorf("%q", got)

@@ -141,7 +141,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Prompt:  true,
 		Poll:    c.Poll,
 		Sandbox: c.Sandbox,
-		UIDs:    c.PluginUIDs,
+		Users:   c.PluginUsers,
 		Secret:  []string{c.DataDir},
 		Reaper:  c.OwnProcess,
 

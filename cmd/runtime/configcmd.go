@@ -11,6 +11,8 @@ import (
 	"github.com/protofly/protofly/cmd/runtime/config"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/safefile"
+	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
 )
 
 func (c *cli) configCommand() *cobra.Command {
@@ -70,9 +72,25 @@ func ready(l *config.Loaded) error {
 			errs = append(errs, fmt.Errorf("data: %w", err))
 		}
 	}
+	errs = append(errs, confinable(l))
 	if l.Trace != "" {
 		if err := writable(filepath.Dir(l.Trace)); err != nil {
 			errs = append(errs, fmt.Errorf("trace: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// confinable tells whether plug-ins can be confined, and have user IDs of their own, where the configuration requires it.
+func confinable(l *config.Loaded) error {
+	var errs []error
+	mode := sandbox.Mode(l.Plugins.Sandbox)
+	if _, err := sandbox.Available(); err != nil && mode == sandbox.Required {
+		errs = append(errs, fmt.Errorf("plugins.sandbox: %w", err))
+	}
+	if users, err := l.PluginUIDs(); err == nil && users.Mode == sandbox.Required { // else it was said before
+		if err := stubhost.Separable(users, mode); err != nil {
+			errs = append(errs, fmt.Errorf("plugins.uids: %w", err))
 		}
 	}
 	return errors.Join(errs...)

@@ -33,7 +33,7 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 	if err != nil {
 		return nil, err
 	}
-	uids, err := l.PluginUIDs()
+	users, err := l.PluginUIDs()
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		Trust:       trust,
 		StubConfig:  stubs,
 		Sandbox:     sandbox.Mode(l.Plugins.Sandbox),
-		PluginUIDs:  uids,
+		PluginUsers: users,
 		PluginPaths: l.Plugins.Paths, OwnProcess: true,
 		Poll:        limit,
 		Version:     buildVersion(),

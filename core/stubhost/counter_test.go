@@ -39,3 +39,9 @@ func (c *counter) contains(text string) bool {
 	defer c.mu.Unlock()
 	return bytes.Contains(c.kept, []byte(text))
 }
+
+func (c *counter) count(text string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Count(c.kept, []byte(text))
+}

@@ -19,9 +19,11 @@
 // processes. [Host.Sandbox] says whether that is so. A process that is a plug-in's, or was started by one, is known to
 // [Host.Owns], so that the runtime's own services can refuse it.
 //
-// Where this process is root's it may start each plug-in under a user ID of its own (Options.UIDs), which owns its directory
+// Where this process is root's it starts each plug-in under a user ID of its own (Options.Users), which owns its directory
 // and nothing else. The directories are then in that for temporary files, since others do not reach Options.Dir, with
-// copies of the executables beside them. [PluginState] says which ID it is, or why there is none.
+// copies of the executables beside them. Before each start is found out whether the ID can read and run what the plug-in needs,
+// which its schema and the operator name; where it cannot, the plug-in runs under this process's user, as where there are no
+// such IDs, or is refused (sandbox.Required). [PluginState] says which ID it is, or why there is none and what to do.
 //
 // Whatever a plug-in says or keeps has a bound: its log, in lines and bytes; the texts of its errors, version and
 // statuses; and what is in its directory (Options.Quota), beyond which it is killed. What it asks for and is refused, or

@@ -31,6 +31,8 @@ const (
 	Hung       Reason = "hung"     // it did not finish the handshake in time
 	Impostor   Reason = "impostor" // it says that it is another plug-in than it was installed as
 	LinkFailed Reason = "link"     // the handshake was good, the link was not
+
+	Unseparated Reason = "unseparated" // it has to run under a user ID of its own, and would lose what it needs
 )
 
 // StartError says why a plug-in could not be started, and what to do.

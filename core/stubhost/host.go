@@ -42,10 +42,9 @@ type Options struct {
 
 	// Sandbox is whether the processes are confined: see package sandbox. "" is [sandbox.Auto].
 	Sandbox sandbox.Mode
-	// UIDs is the first of the [sandbox.UIDs] user IDs that plug-ins run under where this process is root's and may start
-	// such processes (Linux): each under one of its own, which owns the processes' folders and nothing else. 0: all run
-	// under this process's. With it this process makes no core dumps.
-	UIDs uint32
+	// Users is whether plug-ins run under user IDs of their own, where this process is root's and may start such processes
+	// (Linux): each under one that owns the process's folders and nothing else. With it this process makes no core dumps.
+	Users sandbox.Users
 	// Secret is folders that no plug-in may read by the way, beside Dir: where the runtime's key is.
 	Secret []string
 	// Reaper says that this process runs nothing but this host: it becomes the parent of what plug-ins leave behind, and
@@ -104,6 +103,7 @@ type Plugin struct {
 	Path   string // of its executable
 	SHA256 string // of its executable, in hexadecimal
 	Paths  string // files and folders that it may read beside its own, separated as in PATH
+	Named  string // the same of what it is told of otherwise, which it can read only where nothing confines it
 }
 
 // Instance is what is to be deployed; see sdk.Start for the fields.

@@ -76,7 +76,7 @@ func newCore(t testing.TB, change func(*stubhost.Options)) *core {
 	o := stubhost.Options{Dir: filepath.Join(t.TempDir(), "h"), Message: c.message, Frames: c.data,
 		Env: []string{"GORACE=atexit_sleep_ms=0"}, // else each process takes a second to exit under the race detector
 		Log: hclog.New(&hclog.LoggerOptions{Output: testLog{t}, Level: hclog.Debug})}
-	o.UIDs = uidsOfTests()
+	o.Users = usersOfTests()
 	if change != nil {
 		change(&o)
 	}
@@ -95,14 +95,15 @@ func newCore(t testing.TB, change func(*stubhost.Options)) *core {
 	return c
 }
 
-// separately is the environment variable that has tests run their plug-ins under user IDs of their own.
+// separately is the environment variable that has tests run their plug-ins under user IDs of their own. Without it what the
+// sandbox holds is held by nothing else.
 const separately = "PLUGINS_SEPARATELY"
 
-func uidsOfTests() uint32 {
+func usersOfTests() sandbox.Users {
 	if os.Getenv(separately) == "" {
-		return 0
+		return sandbox.Users{Mode: sandbox.Off}
 	}
-	return sandbox.FirstUID
+	return sandbox.Users{Mode: sandbox.Required}
 }
 
 type testLog struct{ t testing.TB }

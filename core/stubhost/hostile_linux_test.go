@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -29,11 +30,13 @@ type targets struct {
 	Others   string // the folder of the plug-ins' folders
 	Outside  string // a folder where it may not write
 	Runtime  int    // the runtime's process
+	Threads  []int  // and its threads
 	Abstract string // an abstract socket that the runtime serves
 	Socket   string // where the runtime serves its API
 	Named    string // a file that the configuration names
 	Quota    int64  // what its folder may have
 	Deep     bool   // by a process of its own, too
+	Ports    bool   // it may listen at ports below 1024
 }
 
 // attack tries what a plug-in must not be able to do, and says what it could.
@@ -83,6 +86,7 @@ func attack(text string) (done []string) {
 		return err
 	}())
 	try("signal the runtime", unix.Kill(parent, unix.SIGWINCH))
+	attackThreads(t, try)
 	try("write outside", os.WriteFile(filepath.Join(t.Outside, "x"), []byte("x"), 0o600))
 	try("write to /tmp", os.WriteFile(filepath.Join("/tmp", fmt.Sprint("protofly-attack-", os.Getpid())), nil, 0o600))
 	try("rename the key", os.Rename(t.Key, filepath.Join(own, "renamed")))
@@ -148,6 +152,36 @@ func attack(text string) (done []string) {
 	return done
 }
 
+// attackThreads tries what ends or slows another process: at one whose threads are not all of one user, or in one sandbox.
+func attackThreads(t targets, try func(what string, err error)) {
+	call := func(number uintptr, args ...uintptr) error {
+		args = append(args, make([]uintptr, 6-len(args))...)
+		if _, _, errno := unix.RawSyscall6(number, args[0], args[1], args[2], args[3], args[4], args[5]); errno != 0 {
+			return errno
+		}
+		return nil
+	}
+	info := [128]byte{8: 0xff, 9: 0xff, 10: 0xff, 11: 0xff} // si_code is SI_QUEUE
+	const pidfdThread = unix.O_EXCL
+	for _, tid := range append(t.Threads, t.Runtime) {
+		runtime, thread, winch := uintptr(t.Runtime), uintptr(tid), uintptr(unix.SIGWINCH)
+		try("signal a thread of the runtime", call(unix.SYS_TGKILL, runtime, thread, winch))
+		try("signal a thread of the runtime, whosever", call(unix.SYS_TKILL, thread, winch))
+		try("signal a thread of the runtime as a process", call(unix.SYS_KILL, thread, winch))
+		try("queue a signal for the runtime", call(unix.SYS_RT_SIGQUEUEINFO, thread, winch, uintptr(unsafe.Pointer(&info))))
+		try("queue a signal for a thread of the runtime", call(unix.SYS_RT_TGSIGQUEUEINFO, runtime, thread, winch, uintptr(unsafe.Pointer(&info))))
+		for _, flags := range []int{0, pidfdThread} {
+			if fd, err := unix.PidfdOpen(tid, flags); err == nil {
+				try("signal the runtime by a descriptor", unix.PidfdSendSignal(fd, unix.SIGWINCH, nil, 0))
+				_ = unix.Close(fd)
+			}
+		}
+		var limit unix.Rlimit
+		try("ask for the runtime's limits", unix.Prlimit(tid, unix.RLIMIT_SIGPENDING, nil, &limit))
+		try("change the runtime's limits", unix.Prlimit(tid, unix.RLIMIT_SIGPENDING, &limit, nil))
+	}
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -208,6 +242,9 @@ func needs(text string) (failed []string) {
 		}
 		_ = l.Close()
 	}
+	if t.Ports {
+		try("listen at a port below 1024", listenLow())
+	}
 	try("start a program", exec.Command("/bin/sh", "-c", "exit 0").Run())
 	try("signal a process of its own", func() error {
 		cmd := exec.Command("/bin/sleep", "60")
@@ -219,6 +256,20 @@ func needs(text string) (failed []string) {
 		return err
 	}())
 	return failed
+}
+
+// listenLow listens at whichever port below 1024 is free.
+func listenLow() (err error) {
+	for port := 1023; port > 500; port-- {
+		l, failed := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		if failed == nil {
+			return l.Close()
+		}
+		if err = failed; errors.Is(err, unix.EACCES) {
+			return err
+		}
+	}
+	return err
 }
 
 const (

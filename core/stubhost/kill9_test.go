@@ -22,15 +22,18 @@ func sum256(b []byte) [32]byte { return sha256.Sum256(b) }
 
 const beHostFlag = "--be-a-host"
 
-// beHost is a whole process with a host: it deploys two plug-ins, prints their process numbers, and waits.
+// hostsPlugins is how many a host of beHost has. One of them does not look whether its host is there.
+const hostsPlugins = 3
+
+// beHost is a whole process with a host: it deploys plug-ins, prints their process numbers, and waits.
 func beHost(dir string) {
-	h, err := stubhost.New(stubhost.Options{Dir: dir, UIDs: uidsOfTests(),
+	h, err := stubhost.New(stubhost.Options{Dir: dir, Users: usersOfTests(),
 		Message: func(context.Context, message.URL, message.Message) {},
 		Frames:  func(context.Context, message.URL, message.URL, []sdk.Frame) {}})
 	if err != nil {
 		panic(err)
 	}
-	for _, name := range []string{"echo", "stubborn"} {
+	for _, name := range []string{"echo", "foreign", "stubborn"} {
 		in := stubhost.Instance{URL: stubURL(name), Runtime: runtimeURL, Role: sdk.RoleNode}
 		if err := h.Deploy(context.Background(), installed(name), in); err != nil {
 			panic(err)
@@ -54,7 +57,7 @@ func TestHostKilledLeavesNoOrphans(t *testing.T) {
 	}
 	lines := bufio.NewScanner(out)
 	var pids []int
-	for len(pids) < 2 && lines.Scan() {
+	for len(pids) < hostsPlugins && lines.Scan() {
 		pid, err := strconv.Atoi(strings.TrimSpace(lines.Text()))
 		if err != nil || !alive(pid) {
 			t.Errorf("%q is no running plug-in", lines.Text())
@@ -63,7 +66,7 @@ func TestHostKilledLeavesNoOrphans(t *testing.T) {
 	}
 	_ = host.Process.Kill()
 	_ = host.Wait()
-	if len(pids) != 2 {
+	if len(pids) != hostsPlugins {
 		t.Fatal("the host did not get so far")
 	}
 	for _, pid := range pids {

@@ -26,6 +26,7 @@ type plugin struct {
 	notBefore time.Time
 	crashes   int
 	lastErr   error
+	told      string // why it has no user of its own, as the log says
 }
 
 // attempt is one start of the process, that any number of instances wait for.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -26,6 +25,7 @@ import (
 // process is one running process of a plug-in, and the host's end of its link.
 type process struct {
 	plugin *plugin
+	as     identity
 	run    *runner
 	client *goplugin.Client
 	conn   *link.Conn
@@ -56,31 +56,24 @@ type waits struct {
 
 func usualWaits() waits { return waits{exit: time.Second, read: time.Second, clear: 2 * time.Second} }
 
-// launch starts the process and opens the link. Nothing is left of it where it returns an error.
-func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
+// launchAs starts the process and opens the link. Nothing is left of it where it returns an error.
+func (p *plugin) launchAs(ctx context.Context, spec Plugin, as identity) (*process, error) {
 	o := &p.host.o
-	path, err := p.executable(spec)
-	if err != nil {
-		return nil, err
-	}
-	user, separate := p.host.users.of(o.Dir, p.name)
-	if separate {
-		if path, err = p.host.lend(path, spec.SHA256); err != nil {
-			return nil, fmt.Errorf("plug-in %s: %w", p.name, err)
-		}
-	}
 	dir, err := os.MkdirTemp(p.host.sockets, "p")
 	if err != nil {
 		return nil, fmt.Errorf("plug-in %s: %w", p.name, err)
 	}
-	pr := &process{plugin: p, since: time.Now(), done: make(chan struct{}), runs: map[uint32]*incarnation{}}
-	pr.run = newRunner(p.name, path, dir, p.host.environment(dir), o.Poll, o.Log.Named(p.name))
+	pr := &process{plugin: p, as: as, since: time.Now(), done: make(chan struct{}), runs: map[uint32]*incarnation{}}
+	pr.run = newRunner(p.name, as.path, dir, p.host.environment(dir), o.Poll, o.Log.Named(p.name))
 	pr.run.readTime = p.host.waits.read
-	pr.run.family, pr.run.policy = &p.host.family, p.host.policy(spec, path, dir)
-	if separate {
-		pr.run.tenant = &tenant{user: user, paths: filepath.SplitList(spec.Paths)}
-	}
+	pr.run.family, pr.run.policy = &p.host.family, p.host.policy(spec, as.path, dir)
 	pr.run.limits = sandbox.Limits{FileSize: uint64(o.Quota), OpenFiles: openFiles}
+	if pr.run.tenant = as.tenant; as.tenant != nil {
+		pr.run.limits.Of = &as.tenant.user
+		if pr.run.policy != nil {
+			pr.run.policy.Separate = true
+		}
+	}
 	pr.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  link.Handshake(),
 		VersionedPlugins: link.Plugins(nil),

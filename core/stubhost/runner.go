@@ -140,12 +140,8 @@ func (r *runner) begin(cmd *exec.Cmd) error {
 		return errors.New("it was not wanted any more")
 	}
 	if r.tenant != nil {
-		if err := errors.Join(r.tenant.hand(r.socketDir, r.dir), r.tenant.become()); err != nil {
+		if err := r.tenant.prepare(cmd, r.socketDir, r.dir); err != nil {
 			return err
-		}
-		if len(r.tenant.unreadable) > 0 {
-			r.logs.log.Warn("the plug-in's user cannot read what it is to: give the files to the group of the same number", "user", r.tenant.user.ID,
-				"paths", r.tenant.unreadable)
 		}
 	}
 	if r.policy != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,9 @@ func (c *core) serveOthers() (socket string) {
 
 func (c *core) list(stub string, method string, t targets) (list []string) {
 	c.t.Helper()
+	for _, task := range must(filepath.Glob("/proc/self/task/*")) {
+		t.Threads = append(t.Threads, must(strconv.Atoi(filepath.Base(task))))
+	}
 	if err := json.Unmarshal(c.tell(stubURL(stub), map[string]any{"method": method, "value": string(must(json.Marshal(t)))}), &list); err != nil {
 		c.t.Fatal(err)
 	}

@@ -59,11 +59,7 @@ func (p *plugin) state() PluginState {
 	if s.Sandbox == "" {
 		s.Sandbox = "off: " + p.host.unsafe
 	}
-	var unreadable []string
-	if p.proc != nil && p.proc.run.tenant != nil {
-		unreadable = p.proc.run.tenant.unreadable
-	}
-	s.User = p.host.user(p.name, unreadable)
+	s.User = p.userText()
 	if p.lastErr != nil {
 		s.LastError = bounded(p.lastErr.Error(), maxText)
 	}

@@ -1,15 +1,18 @@
 package stubhost
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 )
@@ -17,8 +20,9 @@ import (
 // users is which user each plug-in's processes run under. The IDs are derived from the host's folder and the plug-in's name:
 // plug-ins of several runtimes on a machine have others too.
 type users struct {
-	first uint32 // of the range; 0: all run under this process's own
-	why   string // why they do
+	first  uint32 // of the range; 0: all run under this process's own
+	why    string // why they do
+	strict bool   // none of them may
 
 	mu    sync.Mutex
 	taken map[uint32]string // plug-ins' names; as many as there are plug-ins
@@ -46,23 +50,47 @@ func (u *users) of(dir, name string) (user sandbox.User, separate bool) {
 // separate finds out whether plug-ins run under user IDs of their own, and makes the folder of their folders where they do: in
 // that for temporary files, since nobody else reaches the host's. It says once where root's processes do not.
 func (h *Host) separate() (done bool, err error) {
-	why := "plugins.uids is off"
-	if h.o.UIDs != 0 {
-		dir, err := sharedFolder(h.o.UIDs)
-		if err == nil {
-			h.users.first, h.sockets = h.o.UIDs, dir
-			return true, os.WriteFile(h.elsewhere, []byte(dir), 0o600)
-		}
-		why = err.Error()
-		if unable := new(sandbox.UserError); errors.As(err, &unable) {
-			why = unable.Why
-		}
+	dir, first, err := usersFolder(h.o.Users, h.o.Sandbox)
+	if err == nil {
+		h.users.first, h.users.strict, h.sockets = first, h.o.Users.Mode == sandbox.Required, dir
+		return true, os.WriteFile(h.elsewhere, []byte(dir), 0o600)
 	}
-	h.users.why = why
+	if h.o.Users.Mode == sandbox.Required {
+		return false, fmt.Errorf("%w, and the configuration requires it (plugins.uids)", err)
+	}
+	h.users.why = err.Error()
+	if unable := new(sandbox.UserError); errors.As(err, &unable) {
+		h.users.why = unable.Why
+	}
 	if os.Geteuid() == 0 {
-		h.o.Log.Warn("plug-ins run as root, not under user IDs of their own", "reason", why)
+		h.o.Log.Warn("plug-ins run as root, not under user IDs of their own", "reason", h.users.why)
 	}
 	return false, nil
+}
+
+// Separable tells whether a host with these options would run plug-ins under user IDs of their own. It leaves nothing behind.
+func Separable(u sandbox.Users, confined sandbox.Mode) error {
+	dir, _, err := usersFolder(u, confined)
+	if err != nil {
+		return err
+	}
+	return os.Remove(dir)
+}
+
+// usersFolder makes the folder for the folders of plug-ins that have users of their own, and says which of those is the first.
+func usersFolder(u sandbox.Users, confined sandbox.Mode) (dir string, first uint32, err error) {
+	switch {
+	case u.Mode != sandbox.Off && os.Geteuid() != 0:
+		return "", 0, &sandbox.UserError{Why: "the runtime does not run as root"}
+	case u.Mode == sandbox.Off:
+		return "", 0, &sandbox.UserError{Why: "plugins.uids is off"}
+	case u.Mode != sandbox.Required && u.First == 0 && confined == sandbox.Off:
+		// Whoever has switched it off may have plug-ins that need more than anybody can know.
+		return "", 0, &sandbox.UserError{Why: "plugins.sandbox is off; with plugins.uids: on they run under IDs of their own all the same"}
+	}
+	first = cmp.Or(u.First, sandbox.FirstUID)
+	dir, err = sharedFolder(first)
+	return dir, first, err
 }
 
 // sharedFolder makes a folder that others may reach into but not list, if processes can run there as users from first on.
@@ -86,27 +114,31 @@ func sharedFolder(first uint32) (string, error) {
 
 const sharedMode = 0o711
 
-// lend puts a copy of an executable where plug-ins' users reach it.
-func (h *Host) lend(program, sum string) (string, error) {
-	bin := filepath.Join(h.sockets, "bin")
-	for _, dir := range []string{h.sockets, bin} { // something may have cleared the system's folder for temporary files
+// checkFolders makes sure that the folders which are in that for temporary files are there, and this host's.
+func (h *Host) checkFolders() error {
+	for _, dir := range []string{h.sockets, filepath.Join(h.sockets, "bin")} { // something may have cleared it
 		if err := os.Mkdir(dir, sharedMode); err == nil {
 			err = os.Chmod(dir, sharedMode) // whatever the umask is
 			if err != nil {
-				return "", err
+				return err
 			}
 		} else if !errors.Is(err, os.ErrExist) {
-			return "", err
+			return err
 		}
 		if info, err := os.Lstat(dir); err != nil || !info.IsDir() || !isRoots(info) || info.Mode().Perm() != sharedMode {
-			return "", fmt.Errorf("%s is not the folder that it was: somebody else has made it; start the runtime again", dir)
+			return fmt.Errorf("%s is not the folder that it was: somebody else has made it; start the runtime again", dir)
 		}
 	}
+	return nil
+}
+
+// lend puts a copy of an executable where plug-ins' users reach it.
+func (h *Host) lend(program, sum string) (string, error) {
 	want, err := hex.DecodeString(sum)
 	if err != nil {
 		return "", err
 	}
-	target := filepath.Join(bin, filepath.Base(program))
+	target := filepath.Join(h.sockets, "bin", filepath.Base(program))
 	if _, err := os.Stat(target); err == nil {
 		return target, nil // nobody but root can have put it there
 	}
@@ -121,42 +153,135 @@ func (h *Host) lend(program, sum string) (string, error) {
 
 // tenant is the user of a process that does not run under this process's.
 type tenant struct {
-	user       sandbox.User
-	paths      []string // what it may read, as the configuration says
-	unreadable []string // what of that it cannot read; known once it has been started
+	user    sandbox.User
+	missing []sandbox.Lack // what the configuration names and it cannot read, nor could this process's user in its place
 }
 
-// become has the calling thread be the tenant.
-func (t *tenant) become() error {
-	if err := sandbox.Become(t.user); err != nil {
-		return err
-	}
-	t.unreadable = sandbox.Unreadable(t.paths)
-	return nil
-}
+// tenantError says that a process could not be given to its user.
+type tenantError struct{ err error }
 
-// hand gives a process's folders to its user.
-func (t *tenant) hand(dirs ...string) error {
+func (e *tenantError) Error() string { return e.err.Error() }
+func (e *tenantError) Unwrap() error { return e.err }
+
+// prepare gives the tenant the folders of its process, which the calling thread then starts under it by the command.
+func (t *tenant) prepare(cmd *exec.Cmd, dirs ...string) error {
 	for _, dir := range dirs { // the outer one last: until then nobody else can reach into it
 		if err := os.Lchown(dir, int(t.user.ID), int(t.user.ID)); err != nil {
-			return err
+			return &tenantError{err}
 		}
+	}
+	if err := sandbox.Separate(cmd.SysProcAttr, t.user); err != nil {
+		return &tenantError{err}
 	}
 	return nil
 }
 
-// user is whom a plug-in's processes run under, for people; unreadable is what they may not read although they are to.
-func (h *Host) user(name string, unreadable []string) string {
-	user, separate := h.users.of(h.o.Dir, name)
-	switch {
-	case !separate && os.Geteuid() == 0:
-		return "root: " + h.users.why
-	case !separate && os.Geteuid() < 0: // Windows
-		return ""
-	case !separate:
-		return fmt.Sprint(os.Geteuid())
-	case len(unreadable) > 0:
-		return bounded(fmt.Sprintf("%d, who cannot read %s", user.ID, strings.Join(unreadable, ", ")), maxText)
+// identity is whom a process of a plug-in runs under.
+type identity struct {
+	path   string  // of the executable, where that user reaches it
+	tenant *tenant // nil: this process's own user
+	why    string  // why it is that
+}
+
+// identify finds out whom a process of the plug-in is to run under. program is the private copy of its executable. Where the
+// user of its own would lose what it needs, it is this process's, or an error where that may not be.
+func (h *Host) identify(spec Plugin, program string) (identity, error) {
+	own := identity{path: program, why: h.users.why}
+	user, separate := h.users.of(h.o.Dir, spec.Name)
+	if !separate {
+		return own, nil
 	}
-	return fmt.Sprint(user.ID)
+	if err := h.checkFolders(); err != nil { // those of processes that have no user of their own are there too
+		return own, fmt.Errorf("plug-in %s: %w", spec.Name, err)
+	}
+	needs := sandbox.Needs{Search: os.Getenv("PATH"), Paths: filepath.SplitList(spec.Paths), Confined: h.sandbox != ""}
+	if !needs.Confined { // then it could have read whatever it is told of
+		needs.Paths = append(needs.Paths, filepath.SplitList(spec.Named)...)
+	}
+	lent, err := h.lend(program, spec.SHA256)
+	if err == nil {
+		var lost, missing []sandbox.Lack
+		needs.Program = lent
+		if lost, missing, err = sandbox.Lacks(user, needs); err == nil && len(lost) == 0 {
+			return identity{path: lent, tenant: &tenant{user: user, missing: missing}}, nil
+		}
+		if err == nil {
+			own.why = bounded(sandbox.Describe(lost)+"; then: protofly plugins reload "+spec.Name, maxText)
+		}
+	}
+	if err != nil {
+		own.why = bounded(err.Error(), maxText)
+	}
+	if h.users.strict {
+		return own, &StartError{Plugin: spec.Name, Reason: Unseparated, Detail: own.why + " (or plugins.uids: auto, which has it run as root)", Err: err}
+	}
+	return own, nil
+}
+
+// launch starts a process of the plug-in, opens its link and has it run under the user that it is to run under. Where the
+// system does not do that, it is this process's user, unless that may not be.
+func (p *plugin) launch(ctx context.Context, spec Plugin) (*process, error) {
+	program, err := p.executable(spec)
+	if err != nil {
+		return nil, err
+	}
+	as, err := p.host.identify(spec, program)
+	if err != nil {
+		return nil, err
+	}
+	pr, err := p.launchAs(ctx, spec, as)
+	if err != nil && as.tenant != nil && !p.host.users.strict && ctx.Err() == nil && notGiven(err) {
+		as = identity{path: program, why: bounded(fmt.Sprintf("it does not start as user %d: %v", as.tenant.user.ID, err), maxText)}
+		pr, err = p.launchAs(ctx, spec, as)
+	}
+	if err == nil {
+		p.tellUser(as)
+	}
+	return pr, err
+}
+
+// notGiven tells whether a process was not started because it has a user of its own: the system has not such a user, or
+// does not let it run the program. Nothing that a plug-in does leads to that.
+func notGiven(err error) bool {
+	start, mine := new(StartError), new(tenantError)
+	return errors.As(err, &mine) ||
+		errors.As(err, &start) && start.Reason == NotRunning && (errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EINVAL))
+}
+
+// tellUser says once why a plug-in has no user of its own where others have, or what that cannot read.
+func (p *plugin) tellUser(as identity) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	told := as.text()
+	if p.host.users.first != 0 && told != p.told && (as.tenant == nil || len(as.tenant.missing) > 0) {
+		p.host.o.Log.Warn("the plug-in's user", "plugin", p.name, "user", told)
+	}
+	p.told = told
+}
+
+// text is the user, for people.
+func (as identity) text() string {
+	switch {
+	case os.Geteuid() < 0: // Windows
+		return ""
+	case as.tenant == nil && os.Geteuid() == 0:
+		return "root: " + as.why
+	case as.tenant == nil:
+		return fmt.Sprint(os.Geteuid())
+	case len(as.tenant.missing) > 0:
+		return bounded(fmt.Sprintf("%d, as root could not either: %s", as.tenant.user.ID, sandbox.Describe(as.tenant.missing)), maxText)
+	}
+	return fmt.Sprint(as.tenant.user.ID)
+}
+
+// userText is whom a plug-in's processes run under, for people. p.mu is held.
+func (p *plugin) userText() string {
+	if p.proc != nil {
+		return p.proc.as.text()
+	}
+	as := identity{why: p.host.users.why}
+	if user, separate := p.host.users.of(p.host.o.Dir, p.name); separate {
+		as.tenant = &tenant{user: user}
+	}
+	return as.text()
 }

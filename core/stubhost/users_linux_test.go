@@ -1,6 +1,7 @@
 package stubhost_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // separable skips where plug-ins cannot have users of their own.
@@ -32,8 +34,11 @@ func separable(t *testing.T) {
 	}
 }
 
-// separated gives a host's plug-ins users of their own.
-func separated(o *stubhost.Options) { o.UIDs = sandbox.FirstUID }
+// separated gives a host's plug-ins users of their own, whatever they lose by it.
+func separated(o *stubhost.Options) { o.Users = sandbox.Users{Mode: sandbox.Required} }
+
+// usual has a host's plug-ins run as where nothing is configured.
+func usual(o *stubhost.Options) { o.Users = sandbox.Users{} }
 
 // reachable has everybody reach a folder of a test: that what is in it cannot be read is due to its own mode.
 func reachable(t *testing.T, dir string) {
@@ -162,36 +167,18 @@ func TestUsersChangeNothingElse(t *testing.T) {
 	}
 }
 
-// What the operator names and the plug-in's user cannot read is in the status.
-func TestUnreadablePathIsSaid(t *testing.T) {
-	separable(t)
-	at, dir := target(t)
-	reachable(t, at.Outside)
-	open := filepath.Join(at.Outside, "open")
-	if err := os.WriteFile(open, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var lines counter
-	c := newCore(t, func(o *stubhost.Options) { separated(o); o.Dir, o.Log = dir, lines.logger() })
-	p := installed("echo")
-	p.Paths = strings.Join([]string{open, at.Key, "/nowhere/at/all"}, string(filepath.ListSeparator))
-	if err := c.host.Deploy(t.Context(), p, stubhost.Instance{URL: stubURL("a"), Runtime: runtimeURL, Role: sdk.RoleNode}); err != nil {
-		t.Fatal(err)
-	}
-	if id, text := c.user("echo"); text != fmt.Sprintf("%d, who cannot read %s", id, at.Key) || !lines.contains("the plug-in's user cannot read") {
-		t.Errorf("the status says %q", text)
-	}
-}
-
-// Where plug-ins cannot have users of their own they run all the same, and status and log say why.
+// Where plug-ins cannot have users of their own they run all the same, and status and log say why; unless they must have them.
 func TestNoUsersOfTheirOwn(t *testing.T) {
 	for name, c := range map[string]struct {
-		mode  os.FileMode
-		first uint32
-		says  string
+		mode     os.FileMode
+		users    sandbox.Users
+		confined sandbox.Mode
+		says     string
 	}{
-		"off":         {0o755, 0, "plugins.uids is off"},
-		"unreachable": {0o700, sandbox.FirstUID, "other users do not reach"},
+		"off":         {0o755, sandbox.Users{Mode: sandbox.Off}, sandbox.Auto, "plugins.uids is off"},
+		"unreachable": {0o700, sandbox.Users{}, sandbox.Auto, "other users do not reach"},
+		"unconfined":  {0o755, sandbox.Users{}, sandbox.Off, "plugins.sandbox is off; with plugins.uids: on"},
+		"required":    {0o700, sandbox.Users{Mode: sandbox.Required}, sandbox.Auto, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := must(os.MkdirTemp("/tmp", "u")) // short, for sockets
@@ -201,8 +188,20 @@ func TestNoUsersOfTheirOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 			var lines counter
+			options := stubhost.Options{Dir: filepath.Join(dir, "h"), Users: c.users, Sandbox: c.confined}
+			if c.users.Mode == sandbox.Required {
+				options.Message = func(context.Context, message.URL, message.Message) {}
+				options.Frames = func(context.Context, message.URL, message.URL, []sdk.Frame) {}
+				if _, err := stubhost.New(options); err == nil || !strings.Contains(err.Error(), "requires it (plugins.uids)") {
+					t.Errorf("the host starts: %v", err)
+				}
+				if left, _ := filepath.Glob(filepath.Join(dir, "tmp", "*")); len(left) > 0 {
+					t.Errorf("left behind: %v", left)
+				}
+				return
+			}
 			core := newCore(t, func(o *stubhost.Options) {
-				o.Dir, o.UIDs, o.Log = filepath.Join(dir, "h"), c.first, lines.logger()
+				o.Dir, o.Users, o.Sandbox, o.Log = options.Dir, options.Users, options.Sandbox, lines.logger()
 			})
 			core.deploy("echo", stubURL("a"))
 			user := core.host.Plugins()[0].User

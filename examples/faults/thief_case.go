@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,7 @@ func stolen(ctx context.Context, b *bed) (func(), error) {
 		return nil, err
 	}
 	return func() {
-		_, daemons, err := b.programsOfAlice()
+		_, daemons, err := b.programsIn(b.pluginFolders())
 		if err != nil || daemons == 0 {
 			b.result.fail("the thief has left no processes behind (%v)", err)
 		}
@@ -79,12 +80,8 @@ func (b *bed) spoils() (s struct {
 	Tries int
 	Got   []string
 }, err error) {
-	roots := []string{filepath.Join(b.aliceData(), "plugins")}
-	if elsewhere, err := os.ReadFile(filepath.Join(roots[0], "sockets")); err == nil {
-		roots = append(roots, string(elsewhere))
-	}
 	err = fs.ErrNotExist
-	for _, root := range roots {
+	for _, root := range b.pluginFolders() {
 		walked := filepath.WalkDir(root, func(path string, d fs.DirEntry, bad error) error {
 			if bad != nil || d.Name() != spoilFile {
 				return nil // it may just have gone
@@ -103,9 +100,18 @@ func (b *bed) spoils() (s struct {
 	return s, err
 }
 
-// programsOfAlice is every process whose program lies in the folder of alice's runtime, and how many of them are the thief's
-// daemons.
-func (b *bed) programsOfAlice() (pids []int, daemons int, err error) {
+// pluginFolders is where the folders and programs of alice's plug-ins are, while her runtime runs: where they have users of
+// their own that is elsewhere than with her data.
+func (b *bed) pluginFolders() []string {
+	folders := []string{filepath.Join(b.aliceData(), "plugins")}
+	if elsewhere, err := os.ReadFile(filepath.Join(folders[0], "sockets")); err == nil {
+		folders = append(folders, string(elsewhere))
+	}
+	return folders
+}
+
+// programsIn is every process whose program lies in one of the folders, and how many of them are the thief's daemons.
+func (b *bed) programsIn(folders []string) (pids []int, daemons int, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, 0, err
@@ -113,7 +119,8 @@ func (b *bed) programsOfAlice() (pids []int, daemons int, err error) {
 	for _, e := range entries {
 		var pid int
 		program, err := os.Readlink("/proc/" + e.Name() + "/exe")
-		if _, bad := fmt.Sscan(e.Name(), &pid); bad != nil || err != nil || !strings.HasPrefix(program, b.aliceData()+"/") {
+		if _, bad := fmt.Sscan(e.Name(), &pid); bad != nil || err != nil ||
+			!slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(program, folder+"/") }) {
 			continue
 		}
 		pids = append(pids, pid)
@@ -136,6 +143,7 @@ func aliceEnds(ctx context.Context, b *bed) error {
 		return err
 	}
 	alice.client = nil
+	folders := b.pluginFolders()
 	began := time.Now()
 	alice.Stop()
 	took := time.Since(began)
@@ -143,7 +151,7 @@ func aliceEnds(ctx context.Context, b *bed) error {
 	if took > endTime {
 		b.result.fail("alice's runtime took %v to end; at most %v are promised", took, endTime)
 	}
-	left, _, err := b.programsOfAlice()
+	left, _, err := b.programsIn(folders)
 	if len(left) > 0 {
 		b.result.fail("%d processes of alice's plug-ins are left: %v", len(left), left)
 	}

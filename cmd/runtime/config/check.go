@@ -183,16 +183,20 @@ const (
 )
 
 // PluginUIDs is plugins.uids as the core wants it.
-func (l *Loaded) PluginUIDs() (uint32, error) {
-	switch text := fmt.Sprint(l.Plugins.UIDs); {
-	case text == "off" || text == "0":
-		return 0, nil
+func (l *Loaded) PluginUIDs() (sandbox.Users, error) {
+	switch text := fmt.Sprint(l.Plugins.UIDs); text {
+	case "auto":
+		return sandbox.Users{Mode: sandbox.Auto}, nil
+	case "on":
+		return sandbox.Users{Mode: sandbox.Required}, nil
+	case "off", "0":
+		return sandbox.Users{Mode: sandbox.Off}, nil
 	default:
 		first, err := strconv.ParseUint(text, 10, 32)
 		if err != nil || first < leastUID || first > mostUID {
-			return 0, fmt.Errorf("want off, or the first of %d user IDs that nobody else has, from %d to %d", sandbox.UIDs, leastUID, uint64(mostUID))
+			return sandbox.Users{}, fmt.Errorf("want auto, on, off, or the first of %d user IDs that nobody else has, from %d to %d", sandbox.UIDs, leastUID, uint64(mostUID))
 		}
-		return uint32(first), nil
+		return sandbox.Users{Mode: sandbox.Auto, First: uint32(first)}, nil
 	}
 }
 

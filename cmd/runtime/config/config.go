@@ -47,7 +47,7 @@ type Plugins struct {
 	Node string   `koanf:"node"` // the one that reaches Message Nodes
 	// Sandbox is whether their processes are confined: auto, required, off.
 	Sandbox string              `koanf:"sandbox"`
-	UIDs    any                 `koanf:"uids"`  // first of the user IDs that they run under, as a number; off or 0: the runtime's
+	UIDs    any                 `koanf:"uids"`  // whether they have user IDs of their own: auto, on, off (or 0); a number: auto, from that ID on
 	Paths   map[string][]string `koanf:"paths"` // what each may read besides, by name
 	Poll    string              `koanf:"poll"`  // a duration: how long processes look for more messages before they sleep; 0s: never
 }
@@ -119,7 +119,7 @@ func defaults() (layer map[string]any, missing map[string]error) {
 	return map[string]any{
 		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "", "trace_bodies": false,
 		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": poll.Usual.String(), "sandbox": string(sandbox.Auto),
-			"uids": 0, "paths": map[string]any{}}, // dir: in the data folder; use: all
+			"uids": string(sandbox.Auto), "paths": map[string]any{}}, // dir: in the data folder; use: all
 		"stubs": map[string]any{},
 		"p2p":   map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
 		"trust": map[string]any{"mode": "any", "peers": []any{anyPeer}, // pins: none

@@ -9,7 +9,8 @@
 //     (signals: from ABI 6 on), nor connect to an abstract Unix socket (ABI 6) or to one with a path (ABI 9) that is
 //     served outside. TCP and UDP are free: a transport needs them.
 //   - A seccomp filter, on amd64 and arm64: it refuses the calls by which a process looks into others, changes mounts,
-//     namespaces, modules, clocks or keys, or goes around the filter.
+//     namespaces, modules, clocks or keys, or goes around the filter; and those that signal the thread which has started it,
+//     that being in the sandbox too, or limit other processes.
 //     A program that is only asked what it is opens no sockets either (Policy.Alone).
 //   - PR_SET_NO_NEW_PRIVS, and no capabilities but the one to listen at ports below 1024.
 //   - Limits: no core dumps, a size of each file, a number of open files. See [Limit].
@@ -19,8 +20,9 @@
 //
 // # Users
 //
-// Beside that a process of root's can start one under a user ID of its own: [Become]. It is about the thread that starts it, as
-// Confine is, and comes first, since Confine leaves no capability to change users.
+// Beside that a process of root's can start one under a user ID of its own: [Separate]. It is about the thread that starts it, as
+// Confine is, and comes first, since Confine leaves no capability to change users. [Lacks] says before whether the process
+// would lose something by it.
 //
 // # What it does not hold
 //

@@ -30,13 +30,16 @@ type Policy struct {
 	Paths   []string // files and folders to read, as the configuration names them; those that do not exist are left out
 	Search  string   // where an interpreter is looked for, as PATH; only for programs that are scripts
 	Alone   bool     // it opens no sockets (amd64 and arm64)
-	Keep    []string // folders of which no interpreter's folder may be a part, or the other way round
+	// Separate says that the thread starts its process under another user: [Separate] comes before.
+	Separate bool
+	Keep     []string // folders of which no interpreter's folder may be a part, or the other way round
 }
 
 // Limits bound a process. Zero leaves a limit as it is.
 type Limits struct {
 	FileSize  uint64 // of each file that it writes, in bytes
 	OpenFiles uint64 // at one time
+	Of        *User  // whom the process runs under; nil: this process's user
 }
 
 // maxInterpreter bounds a script's first line.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
@@ -63,7 +64,14 @@ func Confine(p Policy) error {
 		return fmt.Errorf("sandbox: %w", &UnavailableError{Why: "the kernel has no Landlock"})
 	}
 	defer unix.Close(fd)
-	if err := dropCapabilities(); err != nil {
+	kept := uint32(keptForPorts)
+	if p.Separate {
+		kept = keptForUsers // what [Separate] has left
+	}
+	if err := dropBounding(); err != nil {
+		return fmt.Errorf("sandbox: capabilities: %w", err)
+	}
+	if _, err := keepCapabilities(kept); err != nil {
 		return fmt.Errorf("sandbox: capabilities: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
@@ -127,27 +135,24 @@ func readable(path string) (landlock.FSRule, bool) {
 	return landlock.ROFiles(path).IgnoreIfMissing(), true
 }
 
-// dropCapabilities leaves the thread no capability but to listen at ports below 1024, where it has that.
-func dropCapabilities() error {
-	if err := dropBounding(); err != nil {
-		return err
-	}
-	const kept = 1 << unix.CAP_NET_BIND_SERVICE
+// What a thread keeps: the capability to listen at ports below 1024, which its processes have too; and those to start
+// processes under other users and to end them with the thread, which its processes lose by it.
+const (
+	keptForPorts = 1 << unix.CAP_NET_BIND_SERVICE
+	keptForUsers = keptForPorts | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_KILL
+)
+
+// keepCapabilities leaves the thread no capabilities but those, all of which are among the first 32, and says which of them it has.
+func keepCapabilities(those uint32) (has uint32, err error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData
 	if err := unix.Capget(&header, &sets[0]); err != nil {
-		return err
+		return 0, err
 	}
-	for i := range sets {
-		mask := uint32(0)
-		if i == 0 {
-			mask = kept
-		}
-		sets[i].Effective &= mask
-		sets[i].Permitted &= mask
-		sets[i].Inheritable &= mask
-	}
-	return unix.Capset(&header, &sets[0])
+	has = sets[0].Permitted & those
+	inherited := has & keptForPorts
+	sets = [2]unix.CapUserData{{Effective: has, Permitted: has, Inheritable: inherited}}
+	return has, unix.Capset(&header, &sets[0])
 }
 
 // dropBounding leaves the thread, and what it starts, no capability to get but the one of dropCapabilities.
@@ -165,8 +170,26 @@ func dropBounding() error {
 	return nil
 }
 
-// Limit bounds a process that runs. What it has started already keeps what it has.
-func Limit(pid int, l Limits) error {
+// Limit bounds a process that runs. What it has started already keeps what it has. It is done by another thread than the
+// caller's: who is confined cannot limit others.
+func Limit(pid int, l Limits) (err error) {
+	var other sync.WaitGroup
+	other.Go(func() { err = limit(pid, l) })
+	other.Wait()
+	if errors.Is(err, unix.EPERM) && l.Of != nil { // without CAP_SYS_RESOURCE only the user itself may
+		OnThread(func() {
+			if err = become(*l.Of); err == nil {
+				err = limit(pid, l)
+			}
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("limits of process %d: %w", pid, err)
+	}
+	return nil
+}
+
+func limit(pid int, l Limits) error {
 	set := func(resource int, to uint64) error {
 		var now unix.Rlimit
 		if err := unix.Prlimit(pid, resource, nil, &now); err != nil {
@@ -183,10 +206,7 @@ func Limit(pid int, l Limits) error {
 	if l.OpenFiles > 0 {
 		errs = append(errs, set(unix.RLIMIT_NOFILE, l.OpenFiles))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("limits of process %d: %w", pid, err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Conceal keeps processes of the same user from looking into this one: into its memory, its environment, its open files.

@@ -37,7 +37,7 @@ const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS |
 const (
 	atNumber       = 0
 	atArchitecture = 4
-	atFlags        = 16
+	atFirst        = 16
 )
 
 // program is the filter. clone3, whose flags no filter sees, is answered as by a kernel that does not have it: then
@@ -61,12 +61,36 @@ func program(alone bool) []bpf.Instruction {
 	for _, number := range numbers {
 		p = append(p, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: number, SkipTrue: 1}, refuse)
 	}
+	p = append(p, spare()...)
 	return append(p,
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CLONE, SkipTrue: 3},
-		bpf.LoadAbsolute{Off: atFlags, Size: 4},
+		bpf.LoadAbsolute{Off: atFirst, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: namespaces, SkipTrue: 1},
 		refuse,
 		bpf.RetConstant{Val: seccompAllow})
+}
+
+// spare keeps the calls of a process from the one that this thread is of. The thread is in the sandbox itself, so that
+// nothing else keeps signals from it; one that ends it ends its process. Limits are the own process's to set, since no rule
+// says whose a thread is.
+func spare() (p []bpf.Instruction) {
+	refuse := bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}
+	process, thread := uint32(unix.Getpid()), uint32(unix.Gettid())
+	for _, number := range []uint32{unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_TGKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO, unix.SYS_PIDFD_OPEN} {
+		p = append(p,
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: number, SkipTrue: 5},
+			bpf.LoadAbsolute{Off: atFirst, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: process, SkipTrue: 1},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: thread, SkipTrue: 1},
+			refuse,
+			bpf.LoadAbsolute{Off: atNumber, Size: 4})
+	}
+	return append(p,
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_PRLIMIT64, SkipTrue: 4},
+		bpf.LoadAbsolute{Off: atFirst, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
+		refuse,
+		bpf.LoadAbsolute{Off: atNumber, Size: 4})
 }
 
 // Numbers of <linux/seccomp.h>. A process with a filter runs slower on kernels before 5.16 unless it says that it needs no

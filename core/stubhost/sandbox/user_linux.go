@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,9 @@ var neededForUsers = []struct {
 	{unix.CAP_SETUID, "CAP_SETUID"}, {unix.CAP_SETGID, "CAP_SETGID"}, {unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_KILL, "CAP_KILL"},
 	{unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, // ptrace: to read /proc/PID/environ
 }
+
+// fewProcesses is fewer processes and threads than a plug-in may need. Root has no such limit, each other user has.
+const fewProcesses = 1024
 
 // MayBecome tells whether this process may start others under any of the user IDs from first on, which have to be able to
 // reach and to run what is in dir. The error is a [*UserError].
@@ -40,6 +44,10 @@ func MayBecome(first uint32, dir string) error {
 	if len(missing) > 0 {
 		return &UserError{Why: "the runtime has not " + strings.Join(missing, ", ")}
 	}
+	var processes unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &processes); err != nil || processes.Cur < fewProcesses {
+		return &UserError{Why: fmt.Sprintf("a user that is not root may have no more than %d processes and threads here (RLIMIT_NPROC)", processes.Cur)}
+	}
 	for _, id := range []uint32{first, first + UIDs - 1} {
 		if err := os.Lchown(dir, int(id), int(id)); err != nil {
 			return &UserError{Why: fmt.Sprintf("there is no user ID %d here: %v", id, err)}
@@ -48,7 +56,28 @@ func MayBecome(first uint32, dir string) error {
 	if err := os.Lchown(dir, 0, 0); err != nil {
 		return &UserError{Why: err.Error()}
 	}
-	return usable(dir)
+	if err := usable(dir); err != nil {
+		return err
+	}
+	if err := rehearse(User{ID: first}, sets[0].Permitted&(1<<unix.CAP_NET_BIND_SERVICE) != 0); err != nil {
+		return &UserError{Why: err.Error()}
+	}
+	return nil
+}
+
+// rehearse becomes a user for a moment: what a user namespace, a filter of calls or a security module forbids is known
+// by nothing else. ports: this process may listen at ports below 1024, so the user has to.
+func rehearse(u User, ports bool) (err error) {
+	OnThread(func() {
+		if err = become(u); err != nil || !ports {
+			return
+		}
+		kept, errno := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, unix.CAP_NET_BIND_SERVICE, 0, 0)
+		if errno != nil || kept != 1 {
+			err = errors.New("the kernel, or what runs it, does not let them listen at ports below 1024 (ambient capabilities)")
+		}
+	})
+	return err
 }
 
 // usable says why other users could not reach, or run, what is in dir.
@@ -76,17 +105,37 @@ func usable(dir string) error {
 	return nil
 }
 
-// Become has the calling thread, and so every process that is started from it, be the user, in no further groups, with no
-// capability but to listen at ports below 1024, where it has that, and without a way to get others. It is for a thread
-// as [Confine] is, and comes before that. This process makes no core dumps from then on.
-func Become(u User) error {
+// Separate has the calling thread, which has root's capabilities, start processes under the user with the attributes: in no
+// further groups, with no capability but to listen at ports below 1024, where this process has that, and without a way to
+// get others. It is for a thread as [Confine] is, and comes before that. This process makes no core dumps from then on.
+//
+// The thread stays root's, with no more capabilities than it needs to start such processes and to end them: who runs under
+// the user could signal a thread that does too.
+func Separate(attributes *syscall.SysProcAttr, u User) error {
 	if err := dropBounding(); err != nil {
-		return fmt.Errorf("become user %d: capabilities: %w", u.ID, err)
+		return fmt.Errorf("start as user %d: capabilities: %w", u.ID, err)
 	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("start as user %d: no new privileges: %w", u.ID, err)
+	}
+	kept, err := keepCapabilities(keptForUsers)
+	if err != nil {
+		return fmt.Errorf("start as user %d: capabilities: %w", u.ID, err)
+	}
+	attributes.Credential = &syscall.Credential{Uid: u.ID, Gid: u.ID}
+	if kept&keptForPorts != 0 {
+		attributes.AmbientCaps = []uintptr{unix.CAP_NET_BIND_SERVICE}
+	}
+	return nil
+}
+
+// become has the calling thread be the user as [Separate] has processes be. It is for a thread that ends.
+func become(u User) error {
 	for _, step := range []struct {
 		what string
 		do   func() error
 	}{
+		{"bounding capabilities", dropBounding},
 		{"no new privileges", func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }},
 		{"keep capabilities", func() error { return unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0) }},
 		// The calls of package unix are for all threads of a process; these are the kernel's, for one.
@@ -105,6 +154,22 @@ func Become(u User) error {
 	return nil
 }
 
+// pose has the calling thread reach what the user reaches, and no more. It stays root's for who runs under the user and would
+// signal it.
+func pose(u User) error {
+	const same = ^uintptr(0)
+	for _, step := range []func() error{
+		func() error { return thread(setGroups, 0, 0, 0) },
+		func() error { return thread(setGroup, same, uintptr(u.ID), same) },
+		func() error { return thread(setUser, same, uintptr(u.ID), same) }, // which takes the capabilities away too
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("reach what user %d reaches: %w", u.ID, err)
+		}
+	}
+	return nil
+}
+
 func thread(call, a, b, c uintptr) error {
 	if _, _, errno := unix.RawSyscall(call, a, b, c); errno != 0 {
 		return errno
@@ -115,15 +180,7 @@ func thread(call, a, b, c uintptr) error {
 // keepPorts takes every capability from the thread but the one to listen at ports below 1024, and has that one stay when it
 // starts a program, which a user that is not root needs.
 func keepPorts() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var sets [2]unix.CapUserData
-	if err := unix.Capget(&header, &sets[0]); err != nil {
-		return err
-	}
-	const kept = 1 << unix.CAP_NET_BIND_SERVICE
-	has := sets[0].Permitted & kept
-	sets = [2]unix.CapUserData{{Effective: has, Permitted: has, Inheritable: has}}
-	if err := unix.Capset(&header, &sets[0]); err != nil || has == 0 {
+	if has, err := keepCapabilities(keptForPorts); err != nil || has == 0 {
 		return err
 	}
 	err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_NET_BIND_SERVICE, 0, 0)
@@ -131,19 +188,4 @@ func keepPorts() error {
 		return nil // the kernel, or what runs it, does without
 	}
 	return err
-}
-
-// Unreadable is those of the paths that are there and that the calling thread may not read.
-func Unreadable(paths []string) (list []string) {
-	for _, path := range paths {
-		mode := uint32(unix.R_OK)
-		var st unix.Stat_t
-		if err := unix.Stat(path, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			mode |= unix.X_OK
-		}
-		if err := unix.Faccessat(unix.AT_FDCWD, path, mode, 0); errors.Is(err, unix.EACCES) {
-			list = append(list, path)
-		}
-	}
-	return list
 }

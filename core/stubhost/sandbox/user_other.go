@@ -2,13 +2,15 @@
 
 package sandbox
 
+import "syscall"
+
 // MayBecome says that it cannot be done here.
 func MayBecome(uint32, string) error {
 	return &UserError{Why: "it is not done on this system"}
 }
 
-// Become fails: see [MayBecome].
-func Become(User) error { return MayBecome(0, "") }
+// Separate fails: see [MayBecome].
+func Separate(*syscall.SysProcAttr, User) error { return MayBecome(0, "") }
 
-// Unreadable is nothing here.
-func Unreadable([]string) []string { return nil }
+// Lacks is nothing here.
+func Lacks(User, Needs) (lost, missing []Lack, err error) { return nil, nil, nil }
