@@ -3,13 +3,13 @@ package core_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/protofly/protofly/core"
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/internal/gobuild"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -23,8 +23,8 @@ func hostileWebRTC(t *testing.T) string {
 		t.Fatal(err)
 	}
 	program := filepath.Join(shortDir(t), "hostile-webrtc")
-	if out, err := exec.Command("go", "build", "-o", program, "../plugins/webrtc/hostile-webrtc").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := gobuild.Program(t.Context(), program, "plugins/webrtc/hostile-webrtc"); err != nil {
+		t.Fatal(err)
 	}
 	if d, err := catalogue.Install(t.Context(), program, dir); err != nil || d.Name != "webrtc" {
 		t.Fatalf("%+v, %v", d, err)

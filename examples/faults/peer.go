@@ -67,7 +67,7 @@ type malice struct {
 func (b *bed) installHostilePeer(ctx context.Context) error {
 	// For all trials: it is compiled once.
 	program := filepath.Join(filepath.Dir(b.house.Bin.Runtime), "hostile-peer-"+b.transport)
-	if err := rig.Compile(ctx, program, "./plugins/"+b.transport+"/hostile-peer", ""); err != nil {
+	if err := rig.Compile(ctx, program, "plugins/"+b.transport+"/hostile-peer", ""); err != nil {
 		return err
 	}
 	dir, err := b.ownPlugins(len(b.sides))
