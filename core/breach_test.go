@@ -34,6 +34,7 @@ func hostileWebRTC(t *testing.T) string {
 
 // Why a connection has ended stands in the status where the peer broke the protocol, and the messages go on over the relay.
 func TestBrokenProtocolIsInTheStatus(t *testing.T) {
+	t.Parallel()
 	hostile := hostileWebRTC(t)
 	node := startNode(t, "example.com")
 	o := func(name string) runtimeOptions {

@@ -42,7 +42,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
-	longtest.Parallel(4)
+	longtest.Parallel(8)
 	code := m.Run()
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)
