@@ -3,7 +3,6 @@ package core_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/gobuild"
 	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
@@ -29,8 +29,8 @@ func hostileWebRTC(t *testing.T) string {
 		t.Fatal(err)
 	}
 	program := filepath.Join(shortDir(t), "hostile-webrtc")
-	if out, err := exec.Command("go", "build", "-o", program, "../plugins/webrtc/hostile-webrtc").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := gobuild.Program(t.Context(), program, "plugins/webrtc/hostile-webrtc"); err != nil {
+		t.Fatal(err)
 	}
 	if d, err := catalogue.Install(t.Context(), program, dir); err != nil || d.Name != "webrtc" {
 		t.Fatalf("%+v, %v", d, err)
@@ -40,6 +40,7 @@ func hostileWebRTC(t *testing.T) string {
 
 // Why a connection has ended stands in the status where the peer broke the protocol, and the messages go on over the relay.
 func TestBrokenProtocolIsInTheStatus(t *testing.T) {
+	t.Parallel()
 	hostile := hostileWebRTC(t)
 	node := startNode(t, "example.com")
 	o := func(name string) runtimeOptions {

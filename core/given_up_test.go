@@ -10,6 +10,7 @@ import (
 // An application that ends and comes back with its name is heard at once: over a direct path while the node is away, when
 // nobody else could say whose the name is.
 func TestNameComesBackWithoutANode(t *testing.T) {
+	t.Parallel()
 	node := startNode(t, "example.com")
 	transport := []string{built.transportIDs[0]}
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: transport})

@@ -63,9 +63,10 @@ func (g *gaps) longest() time.Duration {
 // A plug-in is replaced by a new process while messages flow both ways, at the side that requested the connection and at
 // the one that handles it: each message comes once and in order, nothing waits for long, and no process is left.
 func TestReloadWhileMessagesFlow(t *testing.T) {
+	t.Parallel()
 	transport := oneTransport(t)
-	t.Run(transport, func(t *testing.T) { reloadUnderTraffic(t, transport, transport, 2) })
-	t.Run(nodeStub, func(t *testing.T) { reloadUnderTraffic(t, "", core.DefaultNodeStub, 2) })
+	t.Run(transport, func(t *testing.T) { t.Parallel(); reloadUnderTraffic(t, transport, transport, 2) })
+	t.Run(nodeStub, func(t *testing.T) { t.Parallel(); reloadUnderTraffic(t, "", core.DefaultNodeStub, 2) })
 }
 
 const nodeStub = "the stub of the Message Node"

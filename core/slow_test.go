@@ -47,7 +47,7 @@ func fill(t *testing.T, from *hyperty.Hyperty, to message.URL) int {
 	t.Helper()
 	pad := strings.Repeat("x", 2000)
 	for n := 1; ; n++ {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		err := from.Send(ctx, to, map[string]any{"n": n, "pad": pad})
 		cancel()
 		if errors.Is(err, message.ErrBackpressure) {

@@ -120,6 +120,7 @@ func TestStreamFollowsTheWay(t *testing.T) {
 }
 
 func TestStreamEndsWhereSomebodyHereListens(t *testing.T) {
+	t.Parallel()
 	a := newTalk(t)
 	here := make(chan message.Message, 1)
 	stop := a.x.bus.Listen(faraway, func(_ context.Context, m message.Message) { here <- m })
@@ -214,6 +215,7 @@ func TestStreamIsTraced(t *testing.T) {
 }
 
 func TestStreamAndTrackedMessages(t *testing.T) {
+	t.Parallel()
 	a := newTalk(t)
 	outcomes := make(chan hyperty.Outcome, 1)
 	for range 50 {
@@ -280,6 +282,7 @@ func TestStreamOfAClosedSession(t *testing.T) {
 
 // Who posts notices nothing of what changes meanwhile: everything arrives once and in order.
 func TestStreamsInChanges(t *testing.T) {
+	t.Parallel()
 	a := newTalk(t)
 	const posters, each = 3, 4000
 	var done atomic.Bool

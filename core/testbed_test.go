@@ -21,6 +21,7 @@ import (
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/gobuild"
 	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
@@ -41,7 +42,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
-	longtest.Parallel(4)
+	longtest.Parallel(8)
 	code := m.Run()
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)
@@ -70,16 +71,16 @@ func buildAll() (err error) {
 	}
 	bin := filepath.Join(built.dir, "bin")
 	built.plugins = filepath.Join(built.dir, "plugins")
-	args := []string{"build", "-ldflags=-s -w", "-o", bin + "/", "../cmd/msgnode", "../cmd/runtime", "../examples/transport-tcp"}
+	programs := []string{"cmd/msgnode", "cmd/runtime", "examples/transport-tcp"}
 	folders, err := filepath.Glob("../plugins/*/main.go")
 	if err != nil {
 		return err
 	}
 	for _, main := range folders {
-		args = append(args, "./"+filepath.Dir(main))
+		programs = append(programs, "plugins/"+filepath.Base(filepath.Dir(main)))
 	}
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	if err := gobuild.Programs(context.Background(), bin, programs...); err != nil {
+		return err
 	}
 	built.node, built.runtime = filepath.Join(bin, "msgnode"), filepath.Join(bin, "runtime")
 	entries, err := os.ReadDir(bin)

@@ -60,8 +60,12 @@ func (w *way) run(ctx context.Context, t testing.TB, interval time.Duration) {
 // flows waits until both sides have received more messages from now on.
 func (f *traffic) flows(messages int) {
 	f.t.Helper()
-	for _, w := range f.ways {
-		w.got.reach(f.t, w.got.last()+messages)
+	var until [2]int
+	for i, w := range f.ways {
+		until[i] = w.got.last() + messages
+	}
+	for i, w := range f.ways {
+		w.got.reach(f.t, until[i])
 	}
 }
 

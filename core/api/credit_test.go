@@ -17,6 +17,7 @@ import (
 // A receiver that takes nothing holds up what a hyperty posts to it, and neither what it posts to others nor other
 // hyperties. Who posts to it is told. In the end everything has come, in order.
 func TestPostsToASlowReceiver(t *testing.T) {
+	t.Parallel()
 	h, socket := newHouse(t), socketPath(t)
 	serve(t, h, socket)
 	gate := make(chan struct{})

@@ -15,12 +15,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	longtest.Parallel(8)
+	goleak.VerifyTestMain(m)
+}
 
 var nullLog = hclog.NewNullLogger()
 

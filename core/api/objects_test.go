@@ -65,6 +65,7 @@ func houseWithObjects(t *testing.T) *house {
 
 // Data objects work from other processes, and outlive the runtime's restart.
 func TestObjectsSurviveTheRuntimesRestart(t *testing.T) {
+	t.Parallel()
 	socket := socketPath(t)
 	server := serve(t, houseWithObjects(t), socket)
 	reporting, observing := dial(t, hyperty.Options{Socket: socket}), dial(t, hyperty.Options{Socket: socket})

@@ -51,6 +51,7 @@ func usable(t *testing.T, socket string, good *hyperty.Hyperty) {
 // Whatever 300 connections begin with and do not go on with, the operator and applications get in, and those that are
 // there already stay.
 func TestUnopenedConnectionsKeepNobodyOut(t *testing.T) {
+	t.Parallel()
 	settings := func() string {
 		var b strings.Builder
 		b.WriteString(http2.ClientPreface)

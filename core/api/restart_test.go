@@ -96,6 +96,7 @@ func TestApplicationsSurviveTheRuntimesRestart(t *testing.T) {
 }
 
 func TestRuntimeThatStaysAway(t *testing.T) {
+	t.Parallel()
 	h, socket := newHouse(t), socketPath(t)
 	server := serve(t, h, socket)
 	c := dial(t, hyperty.Options{Socket: socket, Wait: 300 * time.Millisecond})

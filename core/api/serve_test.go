@@ -112,6 +112,7 @@ func TestCloseFlushesAndFreesTheName(t *testing.T) {
 
 // A hyperty that does not receive holds up its senders, and nobody else; a busy handler's own requests are answered.
 func TestSlowHypertyHoldsUpOnlyItself(t *testing.T) {
+	t.Parallel()
 	h, socket := newHouse(t), socketPath(t)
 	serve(t, h, socket)
 	app := dial(t, hyperty.Options{Socket: socket})

@@ -36,7 +36,7 @@ func TestModel(t *testing.T) {
 }
 
 // quickSeeds are those of TestModel, and TestLongModel goes on behind them.
-const quickSeeds, longSeeds = 400, 2000
+const quickSeeds, longSeeds = 200, 2000
 
 func TestLongModel(t *testing.T) {
 	longtest.Skip(t)

@@ -64,6 +64,7 @@ func TestUsageStopsAtItsLimit(t *testing.T) {
 
 // Empty files and folders are bounded as well, and so is how deep folders are in folders.
 func TestUsageCountsFilesAndFolders(t *testing.T) {
+	t.Parallel()
 	const all = 1 << 40 // bytes: no limit
 	dir := t.TempDir()
 	for n := range maxFiles {

@@ -58,8 +58,8 @@ func TestRun(t *testing.T) {
 		t.Skip("builds programs and starts them")
 	}
 	build := once(t)
-	t.Run("rows", func(t *testing.T) { rows(t, build) })
-	t.Run("profiles", func(t *testing.T) { profiles(t, build, "^profile/(quic/100|webrtc/262144)$") })
+	t.Run("rows", func(t *testing.T) { t.Parallel(); rows(t, build) })
+	t.Run("profiles", func(t *testing.T) { t.Parallel(); profiles(t, build, "^profile/(quic/100|webrtc/262144)$") })
 }
 
 // All profiles that there are.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/protofly/protofly/internal/gobuild"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +39,9 @@ func newPlace(t *testing.T) *place {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &place{t, dir}
-	p.command("go", "build", "-ldflags=-s -w", "-o", dir+string(filepath.Separator), "../../cmd/runtime", "../../cmd/msgnode", "../../plugins/msgnode-ws", "../../plugins/quic")
+	if err := gobuild.Programs(t.Context(), dir, "cmd/runtime", "cmd/msgnode", "plugins/msgnode-ws", "plugins/quic"); err != nil {
+		t.Fatal(err)
+	}
 	p.command(p.file("runtime"), "plugins", "install", "--plugins", p.file("plugins"), p.file("msgnode-ws"), p.file("quic"))
 	return p
 }

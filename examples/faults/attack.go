@@ -257,7 +257,7 @@ func (b *bed) question(ctx context.Context, name string) error {
 // hostileClient starts the program that attacks the node, or alice's runtime over it.
 func (b *bed) hostileClient(ctx context.Context, name string) (func(), error) {
 	program := filepath.Join(b.house.Dir, "hostile-client")
-	if err := rig.Compile(ctx, program, "./plugins/msgnode-ws/hostile-client", ""); err != nil {
+	if err := rig.Compile(ctx, program, "plugins/msgnode-ws/hostile-client", ""); err != nil {
 		return nil, err
 	}
 	return b.attacker(ctx, program, "-attack", name, "-node", b.node.URL, "-domain", domain, "-victim", string(b.sides[0].URL))
@@ -292,7 +292,7 @@ func knownPort(_ context.Context, b *bed) error {
 
 func halfOpen(ctx context.Context, b *bed) (func(), error) {
 	program := filepath.Join(b.house.Dir, "hostile-dialer")
-	if err := rig.Compile(ctx, program, "./plugins/quic/hostile-dialer", ""); err != nil {
+	if err := rig.Compile(ctx, program, "plugins/quic/hostile-dialer", ""); err != nil {
 		return nil, err
 	}
 	return b.attacker(ctx, program, "-target", fmt.Sprintf("127.0.0.1:%d", quicPort))
@@ -304,7 +304,7 @@ func (b *bed) harmAfter() time.Duration { return 8*time.Second + time.Duration(b
 // installFlooder gives alice's runtime a plug-in that does it harm.
 func installFlooder(ctx context.Context, b *bed) (err error) {
 	program := filepath.Join(b.house.Dir, "flooder")
-	if err := rig.Compile(ctx, program, "./examples/faults/flooder", ""); err != nil {
+	if err := rig.Compile(ctx, program, "examples/faults/flooder", ""); err != nil {
 		return err
 	}
 	if b.plugins[0], err = b.ownPlugins(0); err != nil {

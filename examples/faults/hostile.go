@@ -56,7 +56,7 @@ func hostile(ctx context.Context, b *bed) error {
 // own, waits for messages that are not for it.
 func (b *bed) hostileNode(ctx context.Context, f foe) error {
 	program := filepath.Join(b.house.Dir, "hostile-node")
-	if err := rig.Compile(ctx, program, "./plugins/msgnode-ws/hostile-node", ""); err != nil {
+	if err := rig.Compile(ctx, program, "plugins/msgnode-ws/hostile-node", ""); err != nil {
 		return err
 	}
 	if err := b.startNode(ctx); err != nil {
@@ -97,7 +97,7 @@ func (b *bed) hostileNode(ctx context.Context, f foe) error {
 // it, again and again.
 func (b *bed) hostilePlugin(ctx context.Context, f foe) (err error) {
 	program := filepath.Join(b.house.Dir, "hostile-quic")
-	if err := rig.Compile(ctx, program, "./plugins/quic/hostile-quic", ""); err != nil {
+	if err := rig.Compile(ctx, program, "plugins/quic/hostile-quic", ""); err != nil {
 		return err
 	}
 	if b.plugins[0], err = b.ownPlugins(0); err != nil {

@@ -63,10 +63,10 @@ type malice struct {
 // installHostilePeer compiles the plug-in and the applications, and gives mallory a folder of plug-ins with it.
 func (b *bed) installHostilePeer(ctx context.Context) error {
 	program := b.peerProgram("hostile-peer-" + b.transport)
-	if err := rig.Compile(ctx, program, "./plugins/"+b.transport+"/hostile-peer", ""); err != nil {
+	if err := rig.Compile(ctx, program, "plugins/"+b.transport+"/hostile-peer", ""); err != nil {
 		return err
 	}
-	if err := rig.Compile(ctx, b.peerProgram("mallory"), "./examples/faults/mallory", ""); err != nil {
+	if err := rig.Compile(ctx, b.peerProgram("mallory"), "examples/faults/mallory", ""); err != nil {
 		return err
 	}
 	dir, err := b.ownPlugins(len(b.sides))

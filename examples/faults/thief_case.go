@@ -32,7 +32,7 @@ func installThief(ctx context.Context, b *bed) (err error) {
 		return &cannotError{"plug-ins are confined on Linux alone"}
 	}
 	program := filepath.Join(b.house.Dir, thief)
-	if err := rig.Compile(ctx, program, "./examples/faults/thief", ""); err != nil {
+	if err := rig.Compile(ctx, program, "examples/faults/thief", ""); err != nil {
 		return err
 	}
 	if b.plugins[0], err = b.ownPlugins(0); err != nil {

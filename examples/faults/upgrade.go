@@ -88,7 +88,7 @@ func (b *bed) versions(ctx context.Context, plugin string) (list [2]version, err
 		return list, err
 	}
 	list = [2]version{{first.Version, first.Path}, {"2.0.0", filepath.Join(b.house.Dir, "other-"+filepath.Base(first.Path))}}
-	if err := rig.Compile(ctx, list[1].program, "./plugins/"+plugin, list[1].name); err != nil {
+	if err := rig.Compile(ctx, list[1].program, "plugins/"+plugin, list[1].name); err != nil {
 		return list, err
 	}
 	for i := range b.plugins {

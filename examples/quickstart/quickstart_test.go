@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/examples/internal/rig"
+	"github.com/protofly/protofly/internal/longtest"
 )
 
 var shared struct {
@@ -28,6 +29,7 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	longtest.Parallel(3) // more would be late, see tries
 	code := m.Run()
 	if shared.dir != "" {
 		_ = os.RemoveAll(shared.dir)

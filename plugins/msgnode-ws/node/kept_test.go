@@ -26,7 +26,7 @@ func grown(f func() any) (bytes int64) {
 
 // An address out of a list of a client may be kept for long: it does not keep the rest of the list, however long that is.
 func TestAddressesDoNotKeepTheirList(t *testing.T) {
-	const count, size = 64, 1 << 20
+	const count, size = 24, 1 << 20
 	padding := strings.Repeat(" ", size)
 	for name, read := range map[string]func(i int) (any, error){
 		"to": func(i int) (any, error) {

@@ -213,6 +213,7 @@ func TestNewestConnectionWins(t *testing.T) {
 
 // Who reads nothing is left after the time that a write has; until then Data for it is dropped, and nobody else waits.
 func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20}, Times: Times{Write: 2 * time.Second}})
 	alice, slow, bob := n.join(t, 1), n.join(t, 2), n.join(t, 3)
 	acquaint(alice, slow)

@@ -16,6 +16,7 @@ import (
 // Who is refused since too much was asked for, and is therefore not read from for a while, does not keep others' requests from
 // being computed meanwhile.
 func TestNobodyPausesInATurn(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{AddressRequests: 100}})
 	alice := n.join(t, 1)
 	big := strings.Repeat("x", 60<<10)

@@ -203,6 +203,7 @@ func TestFloodOfManyStrangers(t *testing.T) {
 
 // Messages that are passed on as they are cost their sender something too: a flood of them is refused, and others are not.
 func TestRoutedMessagesAreBounded(t *testing.T) {
+	t.Parallel()
 	n := start(t, Options{Limits: Limits{Requests: 1}})
 	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)
 	for i := range 200 {

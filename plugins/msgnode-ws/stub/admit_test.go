@@ -56,6 +56,7 @@ func TestInvited(t *testing.T) {
 
 // A node that comes back and does not want the runtime any more: its status says so, and not how the connection was lost.
 func TestRefusedAfterwards(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	config := filepath.Join(data, "node.yaml")
 	if err := os.WriteFile(config, []byte("admit: {members: invited}\n"), 0o600); err != nil {

@@ -2,12 +2,14 @@ package stub
 
 import (
 	"bufio"
-	"fmt"
+	"context"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/protofly/protofly/internal/gobuild"
 )
 
 // program is the node's binary as a process of its own: the stub never imports the node.
@@ -23,11 +25,7 @@ var nodeBinary string
 
 // build builds the node, once a test run.
 var build = sync.OnceValue(func() error {
-	out, err := exec.Command("go", "build", "-o", nodeBinary, "../../../cmd/msgnode").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("build the node: %w\n%s", err, out)
-	}
-	return nil
+	return gobuild.Program(context.Background(), nodeBinary, "cmd/msgnode")
 })
 
 // startNode starts a node; later arguments win over earlier ones.

@@ -168,6 +168,7 @@ func besiege(ctx context.Context, t *testing.T, to netip.AddrPort, count, rate i
 // While strangers open handshakes as fast as they like and leave them open, honest peers get in, from addresses that they
 // have told and from others; afterwards everything is as before.
 func TestHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
+	t.Parallel()
 	halfOpen(t, 20, 20) // handshakes are dear where a machine is busy, or under the race detector
 }
 

@@ -301,6 +301,7 @@ func TestNamedAddresses(t *testing.T) {
 
 // Somebody who names the address of another's peer as hers does not silence them.
 func TestNamedAddressOfAnother(t *testing.T) {
+	t.Parallel()
 	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -150,6 +150,7 @@ func FuzzRecords(f *testing.F) {
 
 // The smallest frames of a runtime, one by one, to a reader that reads nothing until the sender has to wait: all arrive.
 func TestSlowReaderOfTinyFrames(t *testing.T) {
+	t.Parallel()
 	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
@@ -205,6 +206,7 @@ func (l *lossy) ReadFrom(b []byte) (int, net.Addr, error) {
 // On a network that loses every fifth packet, or every other acknowledgement, so that much comes twice, nothing that is honest
 // is too much.
 func TestHonestOnBadNetwork(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		size    int
 		out, in int32
