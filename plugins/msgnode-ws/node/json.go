@@ -116,6 +116,7 @@ func (n *Node) handleJSON(c *conn, text []byte, badForm int) {
 	}
 	for _, m := range list {
 		n.handle(c, m)
+		c.ease()
 	}
 }
 

@@ -57,6 +57,7 @@ func (n *Node) serveBinary(c *conn) {
 		if err := n.packet(&run, packet); err != nil {
 			c.kick(websocket.StatusProtocolError, err.Error())
 		}
+		c.ease()
 	}
 }
 
@@ -203,6 +204,10 @@ func (n *Node) packet(r *run, packet []byte) error {
 			return err
 		}
 		packet = rest
+		if d, ok := r.c.ahead(); ok {
+			_ = r.publish() // it does not wait
+			r.c.pause(d)
+		}
 		switch kind {
 		case wire.KindData:
 			if err := n.data(r, body); err != nil {
