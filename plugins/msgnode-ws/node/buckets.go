@@ -49,8 +49,8 @@ func (b *buckets[K]) fine(key K, n int, now time.Time) {
 	l.ReserveN(now, min(n, l.Burst()))
 }
 
-// owe takes n tokens, however many they are and also those that are not there yet, and says how long it takes until they are.
-func (b *buckets[K]) owe(key K, n int, now time.Time) (wait time.Duration) {
+// reserve takes n tokens, however many they are and also those that are not there yet, and says how long it takes until they are.
+func (b *buckets[K]) reserve(key K, n int, now time.Time) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for l := b.get(key); n > 0; n -= l.Burst() {

@@ -1,48 +1,44 @@
 package node
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // What an address may ask for at once is ten seconds' worth, for a runtime that connects with all that it has. Computed as fast
-// as it can be read that would take all processors for most of a second: from the node, and from the runtime that the address
-// sends its messages to. So an address gets it at a pace: its connections are not read from while it is ahead of that. Nothing
-// is refused for it.
+// as it can be read that takes all processors for most of a second, of the node and of the runtime that messages are for. So
+// an address gets it at a pace: connections that have asked for more are not read from for a while. Nothing is refused for that.
 const (
 	paceRate  = 4                      // times what an address may ask for in a second
-	paceBurst = 16                     // the part of a second's worth that it gets at once
-	leastOwed = time.Millisecond       // that a connection is not read from: timers are no finer
-	mostOwed  = 500 * time.Millisecond // whatever other connections of its address owe
+	paceBurst = 16                     // the part of a second's worth that it gets without a pause
+	leastWait = time.Millisecond       // for which a connection is not read from: timers are not much finer
+	mostWait  = 500 * time.Millisecond // the same, however much other connections of its address have asked for
 )
 
-// owe notes that the connection's address has got what it was to get after wait only. Its reader calls it.
-func (c *conn) owe(wait time.Duration, now time.Time) {
-	if wait > leastOwed {
-		c.paid = now.Add(min(wait, mostOwed))
+// holdUp notes for how long the connection is not to be read from. Its reader calls it.
+func (c *conn) holdUp(wait time.Duration, now time.Time) {
+	if wait > leastWait {
+		c.resume = now.Add(min(wait, mostWait))
 	}
 }
 
-// ahead tells whether the connection is to be read from later, and for how long it is not. Its reader calls it.
-func (c *conn) ahead() (time.Duration, bool) {
-	if c.paid.IsZero() {
-		return 0, false
+// heldUp is for how long the connection is not to be read from, the first time that it is called after holdUp. Its reader
+// calls it.
+func (c *conn) heldUp() time.Duration {
+	if c.resume.IsZero() {
+		return 0
 	}
-	wait := time.Until(c.paid)
-	c.paid = time.Time{}
-	return wait, wait > 0
+	wait := time.Until(c.resume)
+	c.resume = time.Time{}
+	return wait
 }
 
-// ease has the connection not read from while its address is ahead of its pace. Its reader calls it after each request.
-func (c *conn) ease() {
-	if d, ok := c.ahead(); ok {
-		c.pause(d)
-	}
-}
+// keepPace pauses where the connection is not to be read from. Its reader calls it after each request.
+func (c *conn) keepPace() { c.pause(c.heldUp()) }
 
-// easeHandshake waits until an address may have one more WebSocket made.
-func (n *Node) easeHandshake(ctx context.Context, from source) {
-	if d := n.rates.paces.owe(from, handshakePrice, time.Now()); d > leastOwed {
-		wait(ctx, min(d, mostOwed))
+// paceHandshake waits until an address may have one more handshake, of TLS or of a WebSocket.
+func (n *Node) paceHandshake(from source) {
+	if !from.IsValid() {
+		return
+	}
+	if d := n.rates.paces.reserve(from, handshakePrice, time.Now()); d > leastWait {
+		wait(n.ctx, min(d, mostWait))
 	}
 }

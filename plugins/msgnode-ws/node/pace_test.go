@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -16,13 +18,13 @@ import (
 )
 
 // pacedNode is as much of a node as takes what requests cost.
-func pacedNode(l Limits) *Node {
-	return &Node{opts: Options{Limits: l}, guard: guard{rates: newRates(l)}}
+func pacedNode(ctx context.Context, l Limits) *Node {
+	return &Node{ctx: ctx, opts: Options{Limits: l}, guard: guard{rates: newRates(l)}}
 }
 
-func (n *Node) pacedConn(ctx context.Context, from source) *conn {
+func (n *Node) pacedConn(from source) *conn {
 	l := n.opts.Limits
-	return &conn{node: n, ctx: ctx, account: account{from: from, budget: rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests)}}
+	return &conn{node: n, ctx: n.ctx, account: account{from: from, budget: rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests)}}
 }
 
 // What an address may ask for at once it gets, but not all at once: others' messages come between.
@@ -31,17 +33,17 @@ func TestBurstsArePaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := DefaultLimits()
-				n, from, began := pacedNode(l), askerAt("192.0.2.1").from, time.Now()
+				n, from, began := pacedNode(t.Context(), l), askerAt("192.0.2.1").from, time.Now()
 				spent := make(chan int)
 				const conns = 3 // each may spend all that it may: the address has more
 				for range conns {
-					c := n.pacedConn(t.Context(), from)
+					c := n.pacedConn(from)
 					go func() {
 						sum := 0
 						for n.charge(c, cost) == nil {
 							sum += cost
 							spent <- cost
-							c.ease()
+							c.keepPace()
 						}
 						if sum < 9*l.Requests {
 							t.Errorf("a connection was refused after %d units", sum)
@@ -49,7 +51,7 @@ func TestBurstsArePaced(t *testing.T) {
 						spent <- 0
 					}()
 				}
-				sum, slack := 0, l.AddressRequests/paceBurst+conns*(cost+int(leastOwed.Seconds()*float64(paceRate*l.AddressRequests)))
+				sum, slack := 0, l.AddressRequests/paceBurst+conns*(cost+int(leastWait.Seconds()*float64(paceRate*l.AddressRequests)))
 				for left := conns; left > 0; {
 					one := <-spent
 					if one == 0 {
@@ -71,28 +73,28 @@ func TestBurstsArePaced(t *testing.T) {
 // Who is not counted by address, and who asks for as much as anybody does that connects, does not wait.
 func TestFewRequestsAreNotPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, began := pacedNode(DefaultLimits()), time.Now()
-		many := n.pacedConn(t.Context(), source{})
+		n, began := pacedNode(t.Context(), DefaultLimits()), time.Now()
+		many := n.pacedConn(source{})
 		for range 5000 {
 			if r := n.charge(many, 1); r != nil {
 				t.Fatal(r.text)
 			}
-			many.ease()
+			many.keepPace()
 		}
 		from := source{netip.MustParsePrefix("192.0.2.1/32")}
-		n.easeHandshake(t.Context(), from)
-		few := n.pacedConn(t.Context(), from)
+		n.paceHandshake(from)
+		few := n.pacedConn(from)
 		for range 40 {
 			if r := n.charge(few, rowPrice); r != nil {
 				t.Fatal(r.text)
 			}
-			few.ease()
+			few.keepPace()
 		}
 		if took := time.Since(began); took > 0 {
 			t.Errorf("they took %v", took)
 		}
 		for range 100 {
-			n.easeHandshake(t.Context(), from)
+			n.paceHandshake(from)
 		}
 		if took, least := time.Since(began), 100*handshakePrice*time.Second/time.Duration(paceRate*n.opts.Limits.AddressRequests); took < least/2 {
 			t.Errorf("100 handshakes more took %v", took)
@@ -136,4 +138,41 @@ func TestFloodBeginsSlowly(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// So do texts that are no messages, and handshakes.
+func TestOtherFloodsBeginSlowly(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewTLSServer(nil)
+	pair := s.TLS.Certificates[0]
+	s.Close()
+	check := func(what string, count, cost, second int, took time.Duration) {
+		t.Helper()
+		if least := time.Duration(count*cost-second/paceBurst) * time.Second / time.Duration(paceRate*second); took < least*9/10 {
+			t.Errorf("%d %s took %v, they are to take %v", count, what, took, least)
+		}
+	}
+	const texts, handshakes, few = 1000, 2, 16
+	n := start(t, Options{Exempt: everyAddress, Legacy: true})
+	j := n.plain(t, "hyperty-runtime://example.com/plain")
+	began := time.Now()
+	go func() {
+		for range texts {
+			_ = j.ws.Write(t.Context(), websocket.MessageText, []byte("[]")) // what does not come is missed below
+		}
+	}()
+	for range texts {
+		j.message()
+	}
+	check("texts", texts, strikeCost, DefaultLimits().AddressRequests, time.Since(began))
+	n = start(t, Options{Exempt: everyAddress, Limits: Limits{AddressRequests: few}, TLS: &tls.Config{Certificates: []tls.Certificate{pair}}})
+	began = time.Now()
+	for range handshakes {
+		c, err := tls.Dial("tcp", n.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+	}
+	check("handshakes", handshakes, handshakePrice, few, time.Since(began))
 }

@@ -45,6 +45,7 @@ func (n *Node) serveBinary(c *conn) {
 	defer c.readDone()
 	for {
 		c.readDone()
+		c.keepPace()
 		kind, packet, err := c.readPacket()
 		if err != nil {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
@@ -57,7 +58,6 @@ func (n *Node) serveBinary(c *conn) {
 		if err := n.packet(&run, packet); err != nil {
 			c.kick(websocket.StatusProtocolError, err.Error())
 		}
-		c.ease()
 	}
 }
 
@@ -204,9 +204,9 @@ func (n *Node) packet(r *run, packet []byte) error {
 			return err
 		}
 		packet = rest
-		if d, ok := r.c.ahead(); ok {
-			_ = r.publish() // it does not wait
-			r.c.pause(d)
+		if wait := r.c.heldUp(); wait > 0 {
+			_ = r.publish() // what was read before does not wait
+			r.c.pause(wait)
 		}
 		switch kind {
 		case wire.KindData:

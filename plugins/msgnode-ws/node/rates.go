@@ -45,7 +45,7 @@ func (n *Node) charge(c *conn, cost int) *refusal {
 		r.pause = crowdPause
 		return r
 	}
-	c.owe(n.rates.paces.owe(c.from, cost, now), now)
+	c.holdUp(n.rates.paces.reserve(c.from, cost, now), now)
 	return nil
 }
 
