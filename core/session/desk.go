@@ -23,7 +23,9 @@ type reply struct {
 const (
 	maxDesks   = 256
 	maxReplies = 64
-	replyTime  = 2 * time.Second // that a path may take for one
+	replyTime  = 2 * time.Second  // that a path may take for one
+	spell      = time.Millisecond // that is computed in one go; then others have the processor for as long
+	maxRest    = 10 * spell       // that is, where the processor was others' meanwhile
 )
 
 // reply sends a hello to a stranger. It does not wait.
@@ -72,6 +74,7 @@ func (s *Sessions) begin() bool {
 func (s *Sessions) attend(path Path, d *desk) {
 	defer s.wg.Done()
 	var batch []reply
+	var spent time.Duration
 	for {
 		s.strangersMu.Lock()
 		batch, d.queue = d.queue, batch[:0]
@@ -87,7 +90,13 @@ func (s *Sessions) attend(path Path, d *desk) {
 				break
 			}
 			if one.make != nil {
+				if spent >= spell {
+					s.rest(min(spent, maxRest))
+					spent = 0
+				}
+				began := time.Now()
 				one.make()
+				spent += time.Since(began)
 				continue
 			}
 			if s.o.Send(ctx, path, one.remote, one.frame) != nil {
@@ -96,5 +105,15 @@ func (s *Sessions) attend(path Path, d *desk) {
 		}
 		cancel()
 		clear(batch)
+	}
+}
+
+// rest waits, unless the runtime ends.
+func (s *Sessions) rest(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.life.Done():
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -43,4 +44,33 @@ func TestCloseUnderAFloodOfStrangers(t *testing.T) {
 	flood.Wait()
 	<-done
 	p.a.Close(ctx)
+}
+
+// What strangers have computed takes half of the time at most: they may ask for much at once, and frames of sessions wait
+// meanwhile.
+func TestDeskLeavesTimeToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, Options{}, nil)
+		defer p.close(t)
+		const each, count = spell / 4, maxReplies
+		began := time.Now()
+		computed := make(chan time.Duration, count)
+		for range count {
+			p.b.queue(relay, reply{make: func() { time.Sleep(each); computed <- time.Since(began) }})
+		}
+		var all time.Duration
+		for n := range time.Duration(count) {
+			at := <-computed
+			if n == 0 && at != each {
+				t.Errorf("the first waited until %v", at)
+			}
+			if busy := (n + 1) * each; busy > at/2+2*spell {
+				t.Errorf("%v of the first %v were computed", busy, at)
+			}
+			all = at
+		}
+		if most := 2*count*each + spell; all > most {
+			t.Errorf("%d took %v, at most %v", count, all, most)
+		}
+	})
 }

@@ -43,18 +43,18 @@ func attacks() []attack {
 	}
 	over, both := []string{relay}, []string{relay, "quic"}
 	return append([]attack{
-		{name: "http", about: "connections to the node that say nothing, or never end their request", transports: over, start: client("http")},
-		{name: "unproven", about: "WebSockets to the node that prove nothing", transports: over, start: client("unproven")},
-		{name: "strangers", about: "frames from runtimes of invented domains, a new one for each burst", transports: both, start: client("strangers")},
-		{name: "hellos", about: "first messages of handshakes that go no further", transports: both, start: client("hellos")},
-		{name: "answers", about: "responses to alice's registry that nobody asked for", transports: both, start: client("answers")},
-		{name: "products", about: "requests with lists whose product is large", transports: over, start: client("products")},
-		{name: "reads", about: "small look-ups with large answers", transports: over, start: client("reads")},
-		{name: "entries", about: "large entries in the Domain Registry, under one fresh key after the other", transports: over, start: client("entries")},
-		{name: "subscribe", about: "subscriptions to addresses that nobody has", transports: over, start: client("subscribe")},
-		{name: "garbage", about: "frames that cannot be read", transports: over, start: client("garbage")},
-		{name: "newdomains", about: "questions in the name of domains that there are not", transports: both, start: client("newdomains")},
-		{name: "half-open", about: "QUIC handshakes that are never ended", transports: []string{"quic"}, start: halfOpen, prepare: knownPort},
+		{name: "http", about: "connections to the node that say nothing, or never end their request", transports: over, start: client("http"), prepare: compileClient},
+		{name: "unproven", about: "WebSockets to the node that prove nothing", transports: over, start: client("unproven"), prepare: compileClient},
+		{name: "strangers", about: "frames from runtimes of invented domains, a new one for each burst", transports: both, start: client("strangers"), prepare: compileClient},
+		{name: "hellos", about: "first messages of handshakes that go no further", transports: both, start: client("hellos"), prepare: compileClient},
+		{name: "answers", about: "responses to alice's registry that nobody asked for", transports: both, start: client("answers"), prepare: compileClient},
+		{name: "products", about: "requests with lists whose product is large", transports: over, start: client("products"), prepare: compileClient},
+		{name: "reads", about: "small look-ups with large answers", transports: over, start: client("reads"), prepare: compileClient},
+		{name: "entries", about: "large entries in the Domain Registry, under one fresh key after the other", transports: over, start: client("entries"), prepare: compileClient},
+		{name: "subscribe", about: "subscriptions to addresses that nobody has", transports: over, start: client("subscribe"), prepare: compileClient},
+		{name: "garbage", about: "frames that cannot be read", transports: over, start: client("garbage"), prepare: compileClient},
+		{name: "newdomains", about: "questions in the name of domains that there are not", transports: both, start: client("newdomains"), prepare: compileClient},
+		{name: "half-open", about: "QUIC handshakes that are never ended", transports: []string{"quic"}, start: halfOpen, prepare: prepareHalfOpen},
 		{name: "plugin", about: "a plug-in that logs, opens doors and posts without end", transports: over, start: flooded, prepare: installFlooder},
 		{name: "thief", about: "a plug-in that tries to read what is not its own, leaves processes behind without end, and ignores every signal; it gets nothing, and alice's runtime ends within 6 s with all of them", transports: over,
 			start: stolen, prepare: installThief, end: aliceEnds},
@@ -198,6 +198,7 @@ func (b *bed) weigh(before, during, after observation) {
 	was, is, then := quantile(before.p99, 0.5), quantile(during.p99, 0.5), quantile(after.p99, 0.5)
 	b.result.figure("honest_p99_before_ms", milliseconds(was))
 	b.result.figure("honest_p99_during_ms", milliseconds(is))
+	b.result.figure("honest_p99_at_first_ms", milliseconds(during.p99[0]))
 	b.result.figure("honest_p99_after_ms", milliseconds(then))
 	b.result.figure("memory_bound_mib", mebibytes(attackBound))
 	if is > 2*max(was, then) {
@@ -254,13 +255,17 @@ func (b *bed) question(ctx context.Context, name string) error {
 	return err
 }
 
+// Programs that attack are compiled before anything is measured.
+func (b *bed) client() string { return filepath.Join(b.house.Dir, "hostile-client") }
+func (b *bed) dialer() string { return filepath.Join(b.house.Dir, "hostile-dialer") }
+
+func compileClient(ctx context.Context, b *bed) error {
+	return rig.Compile(ctx, b.client(), "plugins/msgnode-ws/hostile-client", "")
+}
+
 // hostileClient starts the program that attacks the node, or alice's runtime over it.
 func (b *bed) hostileClient(ctx context.Context, name string) (func(), error) {
-	program := filepath.Join(b.house.Dir, "hostile-client")
-	if err := rig.Compile(ctx, program, "plugins/msgnode-ws/hostile-client", ""); err != nil {
-		return nil, err
-	}
-	return b.attacker(ctx, program, "-attack", name, "-node", b.node.URL, "-domain", domain, "-victim", string(b.sides[0].URL))
+	return b.attacker(ctx, b.client(), "-attack", name, "-node", b.node.URL, "-domain", domain, "-victim", string(b.sides[0].URL))
 }
 
 // behind is a command that goes in front of an attacker's. It gets what the processors have left, as an attacker elsewhere
@@ -284,18 +289,17 @@ func (b *bed) attacker(ctx context.Context, args ...string) (func(), error) {
 	return p.Stop, nil
 }
 
-// knownPort has alice's QUIC plug-in listen where a stranger finds it.
-func knownPort(_ context.Context, b *bed) error {
+// prepareHalfOpen has alice's QUIC plug-in listen where a stranger finds it.
+func prepareHalfOpen(ctx context.Context, b *bed) error {
+	if err := rig.Compile(ctx, b.dialer(), "plugins/quic/hostile-dialer", ""); err != nil {
+		return err
+	}
 	b.config[0] = fmt.Sprintf("stubs:\n  quic:\n    listen: \"127.0.0.1:%d\"\n", quicPort)
 	return nil
 }
 
 func halfOpen(ctx context.Context, b *bed) (func(), error) {
-	program := filepath.Join(b.house.Dir, "hostile-dialer")
-	if err := rig.Compile(ctx, program, "plugins/quic/hostile-dialer", ""); err != nil {
-		return nil, err
-	}
-	return b.attacker(ctx, program, "-target", fmt.Sprintf("127.0.0.1:%d", quicPort))
+	return b.attacker(ctx, b.dialer(), "-target", fmt.Sprintf("127.0.0.1:%d", quicPort))
 }
 
 // harmAfter is when a plug-in that does harm to its own runtime begins: by then the windows before it are over.

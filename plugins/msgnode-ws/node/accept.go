@@ -145,6 +145,7 @@ func (n *Node) mayConnect(w http.ResponseWriter, k *netConn, from source, d dial
 			later(w, http.StatusTooManyRequests, wait, "too many requests from your address")
 			return false
 		}
+		n.paceHandshake(from)
 	}
 	return true
 }

@@ -49,6 +49,16 @@ func (b *buckets[K]) fine(key K, n int, now time.Time) {
 	l.ReserveN(now, min(n, l.Burst()))
 }
 
+// reserve takes n tokens, however many they are and also those that are not there yet, and says how long it takes until they are.
+func (b *buckets[K]) reserve(key K, n int, now time.Time) (wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for l := b.get(key); n > 0; n -= l.Burst() {
+		wait = l.ReserveN(now, min(n, l.Burst())).DelayFrom(now)
+	}
+	return wait
+}
+
 // get is a key's bucket. b.mu is held.
 func (b *buckets[K]) get(key K) *rate.Limiter {
 	e := b.of[key]

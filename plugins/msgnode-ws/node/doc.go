@@ -42,7 +42,7 @@
 // Connections are counted from the moment that TCP has made them (gate.go, listener.go). One that has not shown whose it is has
 // a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
 // prove a runtime. What requests cost is taken from token buckets before they are computed (rates.go), one connection's at a
-// time, by addresses in turn (turns.go). What waits for
+// time, by addresses in turn (turns.go), and of an address not faster than at a pace (pace.go). What waits for
 // connections is bounded for each and for all together: the one that the most waits for is closed (memory.go). What the
 // state has is bounded for a runtime, for an address and in all (room.go). An address is an IPv4 address or an IPv6 /64
 // network (source.go).

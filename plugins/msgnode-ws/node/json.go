@@ -67,6 +67,7 @@ func (n *Node) leave(c *conn) {
 // readJSON gives each text to f until the connection ends.
 func (n *Node) readJSON(c *conn, f func(text []byte)) {
 	for {
+		c.keepPace()
 		if c.runtime == "" { // a session that is not open yet
 			c.ws.SetReadLimit(maxUnproven)
 		} else {
@@ -116,6 +117,7 @@ func (n *Node) handleJSON(c *conn, text []byte, badForm int) {
 	}
 	for _, m := range list {
 		n.handle(c, m)
+		c.keepPace()
 	}
 }
 

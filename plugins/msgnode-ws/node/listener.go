@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -210,6 +211,14 @@ func (n *Node) serveHTTP(s *http.Server) error {
 	}
 	s.TLSConfig = n.opts.TLS.Clone()
 	s.TLSConfig.NextProtos = []string{"http/1.1"}
+	s.TLSConfig.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) { // before it costs anything
+		from, _ := n.listener.sources.remote(h.Conn.RemoteAddr().String())
+		n.paceHandshake(from)
+		if choose := n.opts.TLS.GetConfigForClient; choose != nil {
+			return choose(h)
+		}
+		return nil, nil
+	}
 	err := s.ServeTLS(n.listener, "", "")
 	if errors.Is(err, http.ErrServerClosed) {
 		return http.ErrServerClosed

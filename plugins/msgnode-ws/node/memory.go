@@ -2,6 +2,7 @@ package node
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
@@ -56,6 +57,7 @@ type account struct {
 	from   source        // whom it is counted by, besides its runtime
 	ticket *ticket       // its place at the listener
 	budget *rate.Limiter // what its requests may cost
+	resume time.Time     // when it is read from again; zero: now. Its reader's
 	// frames to runtimes that do not answer, notices of those that were dropped, and frames of runtimes not sent to
 	strange, told, visits *rate.Limiter
 	remembered            atomic.Int64 // bytes that are kept for it, besides what waits to be written

@@ -45,6 +45,7 @@ func (n *Node) serveBinary(c *conn) {
 	defer c.readDone()
 	for {
 		c.readDone()
+		c.keepPace()
 		kind, packet, err := c.readPacket()
 		if err != nil {
 			n.log.Info("disconnected", "runtime", c.runtime, "error", readError(err))
@@ -203,6 +204,10 @@ func (n *Node) packet(r *run, packet []byte) error {
 			return err
 		}
 		packet = rest
+		if wait := r.c.heldUp(); wait > 0 {
+			_ = r.publish() // what was read before does not wait
+			r.c.pause(wait)
+		}
 		switch kind {
 		case wire.KindData:
 			if err := n.data(r, body); err != nil {

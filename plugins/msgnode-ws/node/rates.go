@@ -14,6 +14,7 @@ type rates struct {
 	newcomers  *buckets[source]      // runtimes of which nothing is known
 	requests   *buckets[source]      // what requests cost, by address
 	writers    *buckets[message.URL] // writes to the state, by runtime: a new connection is no new right
+	paces      *buckets[source]      // how fast an address gets what it may ask for at once; see pace.go
 	largest    int                   // what one request may cost on top: half of what may be asked for at once
 }
 
@@ -24,6 +25,7 @@ func newRates(l Limits) *rates {
 		newcomers:  newBuckets[source](rate.Every(time.Hour/time.Duration(l.Newcomers)), min(l.Newcomers, max(10, l.Newcomers/5))),
 		requests:   newBuckets[source](rate.Limit(l.AddressRequests), burst*l.AddressRequests),
 		writers:    newBuckets[message.URL](rate.Limit(l.Writes), burst*l.Writes),
+		paces:      newBuckets[source](rate.Limit(paceRate*l.AddressRequests), max(1, l.AddressRequests/paceBurst)),
 		largest:    burst * min(l.Requests, l.AddressRequests) / 2,
 	}
 }
@@ -43,6 +45,7 @@ func (n *Node) charge(c *conn, cost int) *refusal {
 		r.pause = crowdPause
 		return r
 	}
+	c.holdUp(n.rates.paces.reserve(c.from, cost, now), now)
 	return nil
 }
 
