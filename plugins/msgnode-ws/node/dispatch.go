@@ -176,69 +176,6 @@ func (a *asked) take(n uint64) (message.Message, bool) {
 	return message.Message{ID: q.id, Type: q.kind, From: q.from, To: q.to}, true
 }
 
-// peers remembers the runtimes that a connection sends Data to: their subjects are hashes, made once.
-type peers struct {
-	mu     sync.Mutex // the reader writes, the dispatcher reads
-	byURL  map[string]*peer
-	byNumb map[uint64]*peer
-	last   uint64
-	bytes  int // about what both maps keep
-}
-
-type peer struct {
-	url     message.URL
-	subject string
-	reply   string // where NATS says that nobody is there
-	barred  bool   // the connection may not reach it
-
-	allowance allowance // what it may be sent
-}
-
-// maxPeers and maxPeersBytes bound what one connection makes the node remember; then it starts anew. peerSize is about
-// what a peer takes besides its URL.
-const (
-	maxPeers      = 4096
-	maxPeersBytes = 4 << 20
-	peerSize      = 400
-)
-
-// peer looks a runtime up by the text of its URL; it checks a new one.
-func (c *conn) peer(text []byte) (*peer, error) {
-	if p := c.peers.byURL[string(text)]; p != nil { // only the reader writes the map
-		return p, nil
-	}
-	u, err := message.ParseURL(string(text))
-	if err != nil {
-		return nil, err
-	}
-	if u.Runtime() == "" || u.Runtime() != u.Canonical() {
-		return nil, &message.URLError{Text: string(text), Reason: "not a runtime"}
-	}
-	c.peers.mu.Lock()
-	defer c.peers.mu.Unlock()
-	if len(c.peers.byURL) >= maxPeers || c.peers.bytes > maxPeersBytes || c.peers.byURL == nil {
-		c.remember(-c.peers.bytes)
-		c.peers.byURL, c.peers.byNumb, c.peers.bytes = map[string]*peer{}, map[uint64]*peer{}, 0
-	}
-	size := 2*len(text) + peerSize
-	c.peers.bytes += size
-	c.remember(size)
-	c.peers.last++
-	n := c.node
-	p := &peer{url: u.Runtime(), subject: n.subjects.frames(u.Runtime()), reply: n.reply(c, 'd', c.peers.last), barred: !c.guest.mayReach(u)}
-	c.peers.byURL[string(text)], c.peers.byNumb[c.peers.last] = p, p
-	return p, nil
-}
-
-func (p *peers) at(n uint64) (message.URL, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if found := p.byNumb[n]; found != nil {
-		return found.url, true
-	}
-	return "", false
-}
-
 // reply is the subject at which NATS tells this node that nobody wanted something of c.
 func (n *Node) reply(c *conn, kind byte, number uint64) string {
 	return n.subjects.unanswered(n.id) + "." + strconv.FormatUint(c.id, 36) + "." + string(kind) + strconv.FormatUint(number, 36)

@@ -55,7 +55,7 @@
 //   - Node.missing: runtimes that have something in the state; an hour.
 //   - the copies of the tables, their indexes, shelves and weights: Limits.State and Limits.Rows, and for each runtime and address.
 //   - interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
-//   - peers: 4,096 and 4 MiB a connection, then it starts anew; asked: a ring of 512; both count for Limits.Memory.
+//   - peers: 16,384 and 8 MiB a connection, then half is forgotten; asked: a ring of 512; both count for Limits.Memory.
 //   - outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
 //   - turns.of: addresses with a connection that waits; an entry goes with its last one.
 //   - seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, seal.unknown: 256.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +45,8 @@ const (
 type allowance struct {
 	came atomic.Uint32 // answers since the last look
 
-	answered      bool // ever
+	answered      bool  // ever
+	answers       uint8 // how often, as far as that is counted: see peers
 	frames, bytes int
 	at            time.Time // when the two were last added to
 }
@@ -55,7 +57,7 @@ func (a *allowance) take(payloads wire.Payloads, others *rate.Limiter) bool {
 	frames, bytes := payloads.Count(), len(payloads)
 	if a.came.Load() > 0 {
 		n := int(a.came.Swap(0))
-		a.answered = true
+		a.answered, a.answers = true, uint8(min(math.MaxUint8, n+int(a.answers)))
 		a.frames, a.bytes = min(answeredFrames, a.frames+n*answerFrames), min(answeredBytes, a.bytes+n*answerBytes)
 	}
 	if a.frames < frames || a.bytes < bytes {
