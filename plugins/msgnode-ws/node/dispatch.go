@@ -68,8 +68,8 @@ func (n *Node) deliver(subject string, data []byte) {
 	}
 }
 
-// uninvited tells whether many messages wait, and this one is one that the connection did not ask for by a subscription:
-// it is for its runtime, or for an address of it.
+// uninvited tells whether many messages wait, and this one is one that the connection asked for neither by a subscription nor
+// by a request: it is for its runtime, or for an address of it.
 func (c *conn) uninvited(data []byte) bool {
 	c.mu.Lock()
 	many := c.out.messages.bytes > c.node.opts.Limits.Queue/uninvitedPart/2
@@ -82,7 +82,11 @@ func (c *conn) uninvited(data []byte) bool {
 		return true
 	}
 	m, err := wire.ParseMessage(body)
-	return err != nil || runtimeOf(m.To) == c.whose() || !publication(m.To) && c.node.owner(m.To) == c.whose()
+	if err != nil {
+		return true
+	}
+	mine := runtimeOf(m.To) == c.whose() || !publication(m.To) && c.node.owner(m.To) == c.whose()
+	return mine && !(m.Type == message.Response && c.asked.answered(&m))
 }
 
 // noResponders is the status with which NATS says that nobody wanted a message.
@@ -143,13 +147,14 @@ type question struct {
 	id       message.ID
 	kind     message.Type
 	from, to message.URL
+	answered bool
 }
 
 const maxAsked = 512
 
 // put remembers m. grown is how many bytes more are kept than before.
 func (a *asked) put(m *message.Message) (number uint64, grown int) {
-	q := question{m.ID, m.Type, m.From, m.To}
+	q := question{id: m.ID, kind: m.Type, from: m.From, to: m.To}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := a.next
@@ -161,6 +166,20 @@ func (a *asked) put(m *message.Message) (number uint64, grown int) {
 	grown = q.size() - a.ring[n%maxAsked].size()
 	a.ring[n%maxAsked] = q
 	return n, grown
+}
+
+// answered tells whether a response is the first to one of the messages that are remembered. Whether it is from who was asked
+// is for the asker to say: here it only counts that there are no more of them than questions.
+func (a *asked) answered(m *message.Message) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.ring {
+		if q := &a.ring[i]; q.id == m.ID && q.from == m.To && !q.answered {
+			q.answered = true
+			return true
+		}
+	}
+	return false
 }
 
 // size is about what a question keeps, in bytes.

@@ -2,9 +2,13 @@ package node
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // said has c send to a runtime that has answered so often since.
@@ -67,5 +71,50 @@ func TestStrangersDisplaceNoPeers(t *testing.T) {
 	}
 	if got := c.remembered.Load(); int(got) != bytes || n.memory.used.Load() != got {
 		t.Errorf("%d bytes are counted, %d of the node, %d are kept", got, n.memory.used.Load(), bytes)
+	}
+}
+
+// However many messages wait that nobody asked for, the responses to a runtime's own requests are taken: each once.
+func TestOwnAnswersAreInvited(t *testing.T) {
+	_, c := still(plainJSON)
+	hyperty := c.runtime.Join("chat")
+	for c.out.messages.bytes <= c.node.opts.Limits.Queue/uninvitedPart/2 {
+		c.out.message(packet{data: make([]byte, 64<<10)}, false, c.node.opts.Limits.Queue)
+	}
+	for i := range uint64(10) {
+		c.asked.put(&message.Message{ID: message.NumberID(i), Type: message.Read, From: hyperty, To: "hyperty://example.com/bob"})
+	}
+	response := func(id uint64, kind message.Type) []byte {
+		return wire.AppendMessage(nil, &message.Message{ID: message.NumberID(id), Type: kind, From: "hyperty://example.com/bob", To: hyperty})
+	}
+	for name, want := range map[string]struct {
+		frame     []byte
+		uninvited []bool
+	}{
+		"an answer":           {response(3, message.Response), []bool{false, true, true}},
+		"to nothing":          {response(10, message.Response), []bool{true}},
+		"a request like that": {response(4, message.Create), []bool{true, true}},
+	} {
+		for i, uninvited := range want.uninvited {
+			if c.uninvited(want.frame) != uninvited {
+				t.Errorf("%s, %d: uninvited is %v", name, i, !uninvited)
+			}
+		}
+	}
+}
+
+// What an address is refused costs the connection nothing: once its neighbours are quiet it may ask for all that it might before.
+func TestRefusedRequestsCostNothing(t *testing.T) {
+	n, c := still(binary)
+	n.rates = newRates(Limits{Requests: 100, AddressRequests: 10, Newcomers: 1, Handshakes: 1, Writes: 1})
+	c.budget = rate.NewLimiter(100, 1000)
+	c.from = source{netip.MustParsePrefix("192.0.2.1/32")}
+	for refused := 0; refused < 1000; {
+		if n.charge(c, 10) != nil {
+			refused++
+		}
+	}
+	if left := c.budget.Tokens(); left < 800 {
+		t.Errorf("%.0f of 1000 units are left of what the connection may ask for", left)
 	}
 }
