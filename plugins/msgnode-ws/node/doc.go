@@ -43,7 +43,8 @@
 // a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
 // prove a runtime. What requests cost is taken from token buckets before they are computed (rates.go), one connection's at a
 // time, by addresses in turn (turns.go). What waits for
-// connections is bounded for each and for all together: the one that the most waits for is closed (memory.go). What the
+// connections is bounded for each and for all together: of the address that the most is kept for, the largest one is closed
+// (memory.go). What the
 // state has is bounded for a runtime, for an address and in all (room.go). An address is an IPv4 address or an IPv6 /64
 // network (source.go).
 //
@@ -65,8 +66,8 @@
 //
 // Messages are carried at most once and in the order of each sender and receiver; the session in the runtimes' cores
 // heals what is lost. Every connection has a bounded queue, in which the senders of Data take turns (outbox.go): where one
-// does not keep up, Data of whoever sends the most is dropped; where messages would be lost, it is closed and told why. Nobody
-// else waits for it. Limits are in [Limits], with their defaults in [DefaultLimits]; what breaks one is answered with a
+// does not keep up, Data of whoever sends the most is dropped, then messages that it has asked for neither by a request nor by a
+// subscription; where others would be lost, it is closed and told why. Nobody else waits for it. Limits are in [Limits], with their defaults in [DefaultLimits]; what breaks one is answered with a
 // response that names it.
 //
 // A disk that is full, or nearly so, makes writes fail with a response 500; messages go on, and so do writes when there

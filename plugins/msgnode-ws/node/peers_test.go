@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
@@ -116,5 +117,29 @@ func TestRefusedRequestsCostNothing(t *testing.T) {
 	}
 	if left := c.budget.Tokens(); left < 800 {
 		t.Errorf("%.0f of 1000 units are left of what the connection may ask for", left)
+	}
+}
+
+// Where the node keeps too much, whoever has many connections with little each loses one of them before one who has a large one.
+func TestManyConnectionsOfOneAddressMakeRoom(t *testing.T) {
+	n, _ := still(binary)
+	at := func(address string, kept int) *conn {
+		c := &conn{node: n, ws: &websocket.Conn{}, account: account{from: source{netip.MustParsePrefix(address + "/32")}}}
+		c.remember(kept)
+		return c
+	}
+	server := at("192.0.2.1", 5<<20)
+	conns := []*conn{server}
+	for i := range 100 {
+		conns = append(conns, at("192.0.2.2", 1<<20+i))
+	}
+	if worst, bytes := largest(conns); worst != conns[100] || bytes != 1<<20+99 {
+		t.Errorf("%v makes room, with %d bytes", worst.from, bytes)
+	}
+	if worst, _ := largest(conns[:4]); worst != server {
+		t.Errorf("%v makes room", worst.from)
+	}
+	if worst, _ := largest([]*conn{at("192.0.2.3", 0)}); worst != nil {
+		t.Error("one with nothing makes room")
 	}
 }
