@@ -143,7 +143,7 @@ func TestNothingIsAnnounced(t *testing.T) {
 func TestAnnouncementsAreBounded(t *testing.T) {
 	s := &session{o: &Options{Announced: func(context.Context, message.URL, []message.URL) {}}}
 	for _, length := range []int{1, 900} {
-		s.announced.coming, s.announced.size = nil, 0
+		s.announced = announcements{}
 		for n := range 10 * maxClaims {
 			s.announcedBy(claim{address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.record())
 		}
