@@ -42,6 +42,25 @@ func TestManyPeersAreRemembered(t *testing.T) {
 	}
 }
 
+// A runtime with many peers that has connected anew may say something to each of them at once, before any has answered.
+func TestPeersAreGreetedAnew(t *testing.T) {
+	n, _ := still(binary)
+	n.ctx = t.Context()
+	c := n.newConn(&netConn{}, source{}, binary)
+	defer c.cancel()
+	for i := range 5000 {
+		p, err := c.peer(fmt.Append(nil, "hyperty-runtime://example.com/", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 { // what it has to say, and what it says again
+			if !p.allowance.take(payloads(t, 1, 1000), c.strange) {
+				t.Fatalf("peer %d is not reached", i)
+			}
+		}
+	}
+}
+
 // Whoever has a runtime answer very many strangers, one after the other, has the node forget these, and not the ones that it
 // speaks with.
 func TestStrangersDisplaceNoPeers(t *testing.T) {

@@ -31,9 +31,11 @@ const (
 	unansweredFrames = 32       // a second
 	unansweredBytes  = 64 << 10 // a second
 
-	// All that a connection sends to runtimes that have not answered it: more peers are no more right.
-	connectionFrames = 1024 // at once
-	connectionRate   = 256  // a second
+	// All that a connection sends to runtimes that have not answered it: more peers are no more right. At once it may send
+	// something to each that the node would remember: a runtime whose connection was lost, or whose node was started again,
+	// greets all of its peers anew.
+	connectionFrames = maxPeers
+	connectionRate   = 256 // a second
 
 	// All that a connection is brought by runtimes that it has sent nothing to: many strangers are no more right either.
 	visitFrames = 1024 // at once
