@@ -17,7 +17,13 @@ const (
 	recordAnnounce = 2       // the kind of an announcement
 	recordEnded    = 3       // the kind that takes one back
 	maxAnnounced   = 1 << 12 // addresses that are remembered as announced; more are announced again
-	maxUntaken     = 1 << 8  // of the peer that wait for a message; more are dropped: the address is looked up, or believed longer
+
+	// Claims of the peer that wait for the messages behind them to be delivered. Where there are maxUntaken announcements no
+	// more frames with messages are taken while messages wait; more ends than that are dropped, and believed longer. What one
+	// frame brings fits into the other two, unless it is mostly announcements: then some are dropped, and looked up.
+	maxUntaken      = 1 << 8
+	maxClaims       = 1 << 12
+	maxUntakenBytes = 256 << 10
 
 	// lately is how long ago the peer was heard of to whom an end is told: nobody else has messages under way, and what a
 	// runtime remembers without a connection expires.
@@ -31,6 +37,8 @@ type announcements struct {
 	told   map[message.URL]uint32 // each with the era in which it was
 	era    uint32
 	coming []claim // of the peer, not taken yet
+	fresh  int     // of them, those that are no ends
+	size   int     // of the addresses of these
 }
 
 // claim is what a runtime says of an address: that it is its own from now on, or not any more.
@@ -139,12 +147,24 @@ func parseClaim(record []byte) (c claim, ok bool) {
 
 // announcedBy takes a record of the peer that may be a claim. mu is held.
 func (s *session) announcedBy(record []byte) {
-	if s.o.Announced == nil || len(s.announced.coming) >= maxUntaken {
+	if s.o.Announced == nil {
 		return
 	}
-	if c, ok := parseClaim(record); ok {
-		s.announced.coming = append(s.announced.coming, c)
+	c, ok := parseClaim(record)
+	switch a := &s.announced; {
+	case !ok:
+	case c.ended && len(a.coming)-a.fresh < maxUntaken:
+		a.coming = append(a.coming, c)
+	case !c.ended && a.fresh < maxClaims && a.size < maxUntakenBytes:
+		a.coming = append(a.coming, c)
+		a.fresh++
+		a.size += len(c.address)
 	}
+}
+
+// crowded tells whether many announcements of the peer are not taken yet. mu is held.
+func (a *announcements) crowded() bool {
+	return a.fresh >= maxUntaken || a.size >= maxUntakenBytes/2
 }
 
 // ending tells whether something that the peer has given up is not taken yet. mu is held.
@@ -156,7 +176,7 @@ func (a *announcements) ending() bool {
 func (s *session) takeAnnouncements() {
 	s.mu.Lock()
 	list := s.announced.coming
-	s.announced.coming = nil
+	s.announced.coming, s.announced.fresh, s.announced.size = nil, 0, 0
 	s.unlock()
 	var addresses []message.URL
 	for i, c := range list {
@@ -170,5 +190,12 @@ func (s *session) takeAnnouncements() {
 			s.o.Ended(s.all.life, s.remote, addresses)
 		}
 		addresses = addresses[:0:0]
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if s.inbox.overrun && s.roomNow() > 0 { // what was not taken meanwhile is sent again
+		s.inbox.overrun = false
+		s.resumeNow = true
+		s.poke()
 	}
 }

@@ -142,11 +142,14 @@ func TestNothingIsAnnounced(t *testing.T) {
 // A peer that announces without end has no more kept than for one frame of messages.
 func TestAnnouncementsAreBounded(t *testing.T) {
 	s := &session{o: &Options{Announced: func(context.Context, message.URL, []message.URL) {}}}
-	for n := range 100 * maxUntaken {
-		s.announcedBy(claim{address: message.URL(fmt.Sprintf("hyperty://a.example/%d", n))}.record())
-	}
-	if n := len(s.announced.coming); n != maxUntaken {
-		t.Errorf("%d are kept", n)
+	for _, length := range []int{1, 900} {
+		s.announced = announcements{}
+		for n := range 10 * maxClaims {
+			s.announcedBy(claim{address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.record())
+		}
+		if n, size := len(s.announced.coming), s.announced.size; n > maxClaims || size > maxUntakenBytes+message.MaxURL {
+			t.Errorf("%d are kept, of %d bytes", n, size)
+		}
 	}
 	for n := range 3 * maxAnnounced {
 		s.announced.note(message.URL(fmt.Sprintf("hyperty://a.example/%d", n)))

@@ -110,9 +110,7 @@ func (n *Node) grantAll(c *conn, scheme string, number int, identifier, key stri
 			continue
 		}
 		if err != nil {
-			for _, u := range list { // of a block that is not whole nobody is told
-				_ = n.release(c.ctx, u, c.runtime) // else the retention time frees it
-			}
+			n.releaseAll(c.ctx, list, c.runtime) // of a block that is not whole nobody is told
 			if errors.Is(err, errConflict) {
 				return nil, refuse(message.CodeConflict, "%s belongs to another runtime; wish for another identifier", a.Address)
 			}
@@ -143,6 +141,18 @@ func (n *Node) grant(ctx context.Context, a allocation) error {
 		n.endOthers(ctx, &a)
 	}
 	return err
+}
+
+// releaseAll gives back what was just granted. Where the state cannot be written that takes no longer than one write would:
+// the retention time frees what is left.
+func (n *Node) releaseAll(ctx context.Context, list []message.URL, runtime message.URL) {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
+	defer cancel()
+	for _, u := range list {
+		if n.release(ctx, u, runtime) != nil {
+			return
+		}
+	}
 }
 
 // release ends a runtime's right to an address, in one write. The error is errConflict where it is another one's.

@@ -68,8 +68,8 @@ func (n *Node) deliver(subject string, data []byte) {
 	}
 }
 
-// uninvited tells whether many messages wait, and this one is one that the connection did not ask for by a subscription:
-// it is for its runtime, or for an address of it.
+// uninvited tells whether many messages wait, and this one is one that the connection asked for neither by a subscription nor
+// by a request: it is for its runtime, or for an address of it.
 func (c *conn) uninvited(data []byte) bool {
 	c.mu.Lock()
 	many := c.out.messages.bytes > c.node.opts.Limits.Queue/uninvitedPart/2
@@ -82,7 +82,11 @@ func (c *conn) uninvited(data []byte) bool {
 		return true
 	}
 	m, err := wire.ParseMessage(body)
-	return err != nil || runtimeOf(m.To) == c.whose() || !publication(m.To) && c.node.owner(m.To) == c.whose()
+	if err != nil {
+		return true
+	}
+	mine := runtimeOf(m.To) == c.whose() || !publication(m.To) && c.node.owner(m.To) == c.whose()
+	return mine && !(m.Type == message.Response && c.asked.answered(&m))
 }
 
 // noResponders is the status with which NATS says that nobody wanted a message.
@@ -143,13 +147,14 @@ type question struct {
 	id       message.ID
 	kind     message.Type
 	from, to message.URL
+	answered bool
 }
 
 const maxAsked = 512
 
 // put remembers m. grown is how many bytes more are kept than before.
 func (a *asked) put(m *message.Message) (number uint64, grown int) {
-	q := question{m.ID, m.Type, m.From, m.To}
+	q := question{id: m.ID, kind: m.Type, from: m.From, to: m.To}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := a.next
@@ -163,6 +168,20 @@ func (a *asked) put(m *message.Message) (number uint64, grown int) {
 	return n, grown
 }
 
+// answered tells whether a response is the first to one of the messages that are remembered. Whether it is from who was asked
+// is for the asker to say: here it only counts that there are no more of them than questions.
+func (a *asked) answered(m *message.Message) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.ring {
+		if q := &a.ring[i]; q.id == m.ID && q.from == m.To && !q.answered {
+			q.answered = true
+			return true
+		}
+	}
+	return false
+}
+
 // size is about what a question keeps, in bytes.
 func (q *question) size() int { return 128 + len(q.from) + len(q.to) }
 
@@ -174,69 +193,6 @@ func (a *asked) take(n uint64) (message.Message, bool) {
 	}
 	q := a.ring[n%maxAsked]
 	return message.Message{ID: q.id, Type: q.kind, From: q.from, To: q.to}, true
-}
-
-// peers remembers the runtimes that a connection sends Data to: their subjects are hashes, made once.
-type peers struct {
-	mu     sync.Mutex // the reader writes, the dispatcher reads
-	byURL  map[string]*peer
-	byNumb map[uint64]*peer
-	last   uint64
-	bytes  int // about what both maps keep
-}
-
-type peer struct {
-	url     message.URL
-	subject string
-	reply   string // where NATS says that nobody is there
-	barred  bool   // the connection may not reach it
-
-	allowance allowance // what it may be sent
-}
-
-// maxPeers and maxPeersBytes bound what one connection makes the node remember; then it starts anew. peerSize is about
-// what a peer takes besides its URL.
-const (
-	maxPeers      = 4096
-	maxPeersBytes = 4 << 20
-	peerSize      = 400
-)
-
-// peer looks a runtime up by the text of its URL; it checks a new one.
-func (c *conn) peer(text []byte) (*peer, error) {
-	if p := c.peers.byURL[string(text)]; p != nil { // only the reader writes the map
-		return p, nil
-	}
-	u, err := message.ParseURL(string(text))
-	if err != nil {
-		return nil, err
-	}
-	if u.Runtime() == "" || u.Runtime() != u.Canonical() {
-		return nil, &message.URLError{Text: string(text), Reason: "not a runtime"}
-	}
-	c.peers.mu.Lock()
-	defer c.peers.mu.Unlock()
-	if len(c.peers.byURL) >= maxPeers || c.peers.bytes > maxPeersBytes || c.peers.byURL == nil {
-		c.remember(-c.peers.bytes)
-		c.peers.byURL, c.peers.byNumb, c.peers.bytes = map[string]*peer{}, map[uint64]*peer{}, 0
-	}
-	size := 2*len(text) + peerSize
-	c.peers.bytes += size
-	c.remember(size)
-	c.peers.last++
-	n := c.node
-	p := &peer{url: u.Runtime(), subject: n.subjects.frames(u.Runtime()), reply: n.reply(c, 'd', c.peers.last), barred: !c.guest.mayReach(u)}
-	c.peers.byURL[string(text)], c.peers.byNumb[c.peers.last] = p, p
-	return p, nil
-}
-
-func (p *peers) at(n uint64) (message.URL, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if found := p.byNumb[n]; found != nil {
-		return found.url, true
-	}
-	return "", false
 }
 
 // reply is the subject at which NATS tells this node that nobody wanted something of c.

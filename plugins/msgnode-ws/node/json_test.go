@@ -186,3 +186,41 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+// Long texts are read in turn, so that many connections with such leave a processor for what is only passed on; short ones, and
+// what others send, do not wait for that.
+func TestLongTextsHaveTurns(t *testing.T) {
+	t.Parallel()
+	n := start(t, Options{Legacy: true})
+	alice, bob := n.plain(t, "runtime://example.com/r-alice"), n.plain(t, rBob)
+	if err := n.turns.take(t.Context(), asker{conn: 1 << 60}); err != nil {
+		t.Fatal(err)
+	}
+	alice.send(fmt.Sprintf(`{"id":1,"type":"create","from":"runtime://example.com/r-alice/sm","to":%q,"body":{"x":%q}}`, rBob+"/sm", strings.Repeat("x", 64<<10)))
+	bob.ask(404, `{"id":2,"type":"create","from":"runtime://example.com/r-bob/sm","to":"hyperty://example.com/nobody"}`)
+	eventually(t, "the long text waits for its turn", func() bool {
+		n.turns.mu.Lock()
+		defer n.turns.mu.Unlock()
+		return n.turns.waiting.Len() == 1
+	})
+	n.turns.give()
+	if m := bob.message(); string(m.ID) != "1" {
+		t.Errorf("%+v", m)
+	}
+	// Whatever a long text says, the turn is given back.
+	for i, text := range []string{`[`, `{"id":9,"type":"read","from":"runtime://example.com/r-alice/sm","to":"domain://registry.example.com","body":{"resource":"x"}}`,
+		`{"id":9,"type":"create","from":"runtime://example.com/r-alice/sm","to":"domain://msg-node.example.com/address-allocation","body":{}}`} {
+		alice.send(text + strings.Repeat(" ", 2*shortText))
+		alice.message()
+		eventually(t, fmt.Sprint("text ", i, " gives the turn back"), func() bool {
+			n.turns.mu.Lock()
+			defer n.turns.mu.Unlock()
+			return !n.turns.taken
+		})
+	}
+	alice.send(`{"cmd":"disconnect","body":{"runtimeURL":"runtime://example.com/r-alice"}}` + strings.Repeat(" ", 2*shortText))
+	if _, err := alice.read(); websocket.CloseStatus(err) != closeDropped {
+		t.Error(err)
+	}
+	bob.ask(200, `{"id":3,"type":"create","from":"runtime://example.com/r-bob/sm","to":"domain://msg-node.example.com/address-allocation","body":{}}`)
+}

@@ -70,7 +70,8 @@ func (c *conn) remember(n int) {
 	c.node.memory.used.Add(int64(n))
 }
 
-// relieve closes the connection that the most is kept for, once the node keeps more than it may for all together.
+// relieve closes a connection once the node keeps more than it may for all together: of the address that the most is kept for,
+// the largest one. So many connections of one address, each of them with little, cost nobody else a place.
 func (n *Node) relieve() {
 	n.mu.Lock()
 	conns := make([]*conn, 0, len(n.conns))
@@ -78,21 +79,34 @@ func (n *Node) relieve() {
 		conns = append(conns, c)
 	}
 	n.mu.Unlock()
-	var worst *conn
-	var most int64
-	for _, c := range conns {
-		c.mu.Lock()
-		if size := c.waiting() + c.remembered.Load(); !c.closed && c.ws != nil && size > most {
-			worst, most = c, size
-		}
-		c.mu.Unlock()
-	}
+	worst, most := largest(conns)
 	if worst == nil {
 		return
 	}
 	n.log.Warn("the node keeps more than it may: its largest connection is closed", "runtime", worst.whose(), "bytes", most, "limit", n.memory.limit)
-	worst.kick(websocket.StatusTryAgainLater, "the node needs the memory, and most of it waits for you")
+	worst.kick(websocket.StatusTryAgainLater, "the node needs the memory, and most of it is kept for you or your address")
 	worst.forfeit()
+}
+
+// largest is the connection that the most is kept for among those of the address that the most is kept for, and how much that
+// is; nil where nothing is.
+func largest(conns []*conn) (worst *conn, most int64) {
+	sizes, of := make([]int64, len(conns)), make(map[asker]int64)
+	for i, c := range conns {
+		c.mu.Lock()
+		if !c.closed && c.ws != nil {
+			sizes[i] = c.waiting() + c.remembered.Load()
+		}
+		c.mu.Unlock()
+		of[c.asker()] += sizes[i]
+	}
+	var ofMost int64
+	for i, c := range conns {
+		if all := of[c.asker()]; sizes[i] > 0 && (all > ofMost || all == ofMost && sizes[i] > most) {
+			worst, most, ofMost = c, sizes[i], all
+		}
+	}
+	return worst, most
 }
 
 // waiting is how many bytes wait to be written, or are being written. c.mu is held.

@@ -71,7 +71,7 @@ type Limits struct {
 	Legacy      int   // of Connections in the reference's dialects; then HTTP 503
 	PerAddress  int   // of one IPv4 address or IPv6 /64 network, at once; then HTTP 429
 	Queue       int64 // bytes that wait for one connection; then Data is dropped, or it is closed with code 1013
-	Memory      int64 // bytes that wait for all of them; then the one with the longest queue is closed with code 1013
+	Memory      int64 // bytes that are kept for all of them; then one of the address with the most is closed with code 1013
 	Handshakes  int   // WebSockets from one address in a second; then HTTP 429. Here and below: 10 times that at once
 	Newcomers   int   // runtimes that the node does not know, from one address in an hour, a fifth of them at once; then 429
 	Requests    int   // what requests to the node's functions on one connection may cost in a second, in units of 20 µs; then 429

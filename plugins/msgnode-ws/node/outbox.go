@@ -30,7 +30,7 @@ const (
 	idleLines = 256
 	// keptPackets is for how many packets an empty line keeps room.
 	keptPackets = 256
-	// looked is among how many lines the one is sought that loses a packet.
+	// looked is among how many lines, besides the one that had the most when it got more, the one is sought that loses a packet.
 	looked = 16
 )
 
@@ -107,7 +107,7 @@ func (o *outbox) turn() *line {
 	return l
 }
 
-// longest is a line of Data that has much, in comparison with the next ones in turn; nil where there is none.
+// longest is the line of Data that has the most, or about as much; nil where there is none.
 func (o *outbox) longest(aliens bool) *line {
 	if !aliens {
 		if l := o.turns.longest(&o.messages); l != &o.strange {
@@ -132,11 +132,16 @@ func (o *outbox) add(l *line, p packet) {
 	}
 	if !l.alien {
 		o.turns.join(l)
+		if l != &o.messages { // which lose nothing
+			o.turns.grew(l)
+		}
 		return
 	}
 	o.strange.bytes += p.size()
 	o.aliens.join(l)
+	o.aliens.grew(l)
 	o.turns.join(&o.strange)
+	o.turns.grew(&o.strange)
 }
 
 // cut drops the newest packet of a line.

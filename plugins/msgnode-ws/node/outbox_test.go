@@ -95,6 +95,26 @@ func TestOutboxDropsOfTheLongestLine(t *testing.T) {
 	}
 }
 
+// The same holds where many have something waiting: who has the most is known, wherever in the turns it is.
+func TestOutboxKnowsWhoHasTheMost(t *testing.T) {
+	var o outbox
+	const others = 50 * looked
+	for i := range others {
+		crammed(&o, fmt.Sprint("carol", i), true, 2000, 2)
+	}
+	crammed(&o, "mallory", true, 10_000, 1_000_000)
+	for i := range others {
+		dropped := o.put(fmt.Append(nil, "carol", i), true, sized(1000), testRoom)
+		if len(dropped) > 1 || len(dropped) == 1 && len(dropped[0].data) != 10_000 {
+			t.Fatalf("for a third packet of %d, %d are dropped, of %d bytes", i, len(dropped), len(dropped[0].data))
+		}
+		for range i % 3 {
+			o.next(nil, 0)
+		}
+		crammed(&o, "mallory", true, 10_000, 1_000_000)
+	}
+}
+
 // Messages make room for themselves. Those that nobody asked for fill only a part of it.
 func TestOutboxTakesMessages(t *testing.T) {
 	var o outbox

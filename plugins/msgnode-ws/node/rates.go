@@ -34,13 +34,16 @@ func newRates(l Limits) *rates {
 // when to try again; then nothing has been done, and nothing taken.
 func (n *Node) charge(c *conn, cost int) *refusal {
 	now := time.Now()
-	if wait, ok := takeFrom(c.budget, cost, now); !ok {
+	own := c.budget.ReserveN(now, min(cost, c.budget.Burst()))
+	if wait := own.DelayFrom(now); wait > 0 {
+		own.CancelAt(now)
 		return tryAgain(wait, "too many requests: this connection may ask for %d units of work a second", n.opts.Limits.Requests)
 	}
 	if !c.from.IsValid() {
 		return nil
 	}
 	if wait, ok := n.rates.requests.take(c.from, cost, now); !ok {
+		own.CancelAt(now)
 		r := tryAgain(wait, "too many requests from your address: %d units of work a second", n.opts.Limits.AddressRequests)
 		r.pause = crowdPause
 		return r

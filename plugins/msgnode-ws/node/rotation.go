@@ -14,7 +14,10 @@ type line struct {
 
 // rotation is lines that have something, the one whose turn it is first: deficit round robin, where a line may overdraw
 // its turn by one packet. The zero value is empty.
-type rotation struct{ front, back *line }
+type rotation struct {
+	front, back *line
+	most        *line // the one that had the most when it got more, as far as it is here still; nil: not known
+}
 
 // join puts a line at the end.
 func (r *rotation) join(l *line) {
@@ -37,6 +40,9 @@ func (r *rotation) leave(l *line) {
 		return
 	}
 	l.in = false
+	if r.most == l {
+		r.most = nil
+	}
 	if l.prev == nil {
 		r.front = l.next
 	} else {
@@ -53,18 +59,25 @@ func (r *rotation) leave(l *line) {
 // turn is the line that may write, nil where there is none.
 func (r *rotation) turn() *line {
 	for r.front != nil && r.front.left <= 0 {
-		l := r.front
+		l, most := r.front, r.most
 		left := l.left
 		r.leave(l)
 		r.join(l)
-		l.left = left + turnBytes
+		l.left, r.most = left+turnBytes, most
 	}
 	return r.front
 }
 
-// longest is the line with the most bytes among the next ones, but for one.
-func (r *rotation) longest(but *line) (longest *line) {
-	l := r.front
+// grew notes that a line has got more.
+func (r *rotation) grew(l *line) {
+	if r.most == nil || l.bytes > r.most.bytes {
+		r.most = l
+	}
+}
+
+// longest is the line with the most bytes among the next ones and the one that is known to have had the most, but for one.
+func (r *rotation) longest(but *line) *line {
+	l, longest := r.front, r.most
 	for range looked {
 		if l == nil {
 			break

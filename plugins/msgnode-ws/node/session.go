@@ -143,6 +143,7 @@ func (n *Node) beginSession(c *conn, m message.Message, s *session) message.Mess
 
 // closeSession forgets the session, its subscriptions and its addresses, and closes the connection.
 func (n *Node) closeSession(c *conn) {
+	c.finish() // from here on it waits for the disk
 	if c.runtime == "" {
 		c.kick(closeDropped, "closed as you asked")
 		return

@@ -110,8 +110,12 @@ func (t *turns) done(e *list.Element) {
 	}
 }
 
-// begin waits until the node may compute for c; its reader calls it. finish ends that, and may be called when it has ended.
+// begin waits until the node may compute for c, if it may not already; its reader calls it. finish ends that, and may be called when
+// it has ended.
 func (c *conn) begin() error {
+	if c.hasTurn {
+		return nil
+	}
 	err := c.node.turns.take(c.ctx, c.asker())
 	c.hasTurn = err == nil
 	return err

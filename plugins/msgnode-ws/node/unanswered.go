@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -30,9 +31,11 @@ const (
 	unansweredFrames = 32       // a second
 	unansweredBytes  = 64 << 10 // a second
 
-	// All that a connection sends to runtimes that have not answered it: more peers are no more right.
-	connectionFrames = 1024 // at once
-	connectionRate   = 256  // a second
+	// All that a connection sends to runtimes that have not answered it: more peers are no more right. At once it may send
+	// something to each that the node would remember: a runtime whose connection was lost, or whose node was started again,
+	// greets all of its peers anew.
+	connectionFrames = maxPeers
+	connectionRate   = 256 // a second
 
 	// All that a connection is brought by runtimes that it has sent nothing to: many strangers are no more right either.
 	visitFrames = 1024 // at once
@@ -44,7 +47,8 @@ const (
 type allowance struct {
 	came atomic.Uint32 // answers since the last look
 
-	answered      bool // ever
+	answered      bool  // ever
+	answers       uint8 // how often, as far as that is counted: see peers
 	frames, bytes int
 	at            time.Time // when the two were last added to
 }
@@ -55,7 +59,7 @@ func (a *allowance) take(payloads wire.Payloads, others *rate.Limiter) bool {
 	frames, bytes := payloads.Count(), len(payloads)
 	if a.came.Load() > 0 {
 		n := int(a.came.Swap(0))
-		a.answered = true
+		a.answered, a.answers = true, uint8(min(math.MaxUint8, n+int(a.answers)))
 		a.frames, a.bytes = min(answeredFrames, a.frames+n*answerFrames), min(answeredBytes, a.bytes+n*answerBytes)
 	}
 	if a.frames < frames || a.bytes < bytes {

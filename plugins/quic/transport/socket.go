@@ -39,6 +39,7 @@ const (
 	codeUnknown    quic.ApplicationErrorCode = 2 // no set-up waits for it
 	codeAbandoned  quic.ApplicationErrorCode = 3 // the set-up was given up
 	codeBroken     quic.ApplicationErrorCode = 4 // what came on the stream breaks the protocol
+	codeMemory     quic.ApplicationErrorCode = 5 // so much waits to be read that there is no memory for it
 )
 
 // errStranger is why a connection is refused before its handshake; quic-go only logs it.

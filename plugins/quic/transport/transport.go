@@ -15,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/rest"
 )
 
 // ErrClosed is why set-ups and channels of a closed Transport end.
@@ -48,8 +49,9 @@ type Transport struct {
 	channels map[*channel]struct{}
 	knocks   map[string]token // how clients name the set-ups that wait for them
 
-	admission admission // of connections that come in
-	maxUnread int64     // of a connection; see watch.go
+	admission admission     // of connections that come in
+	maxUnread int64         // of a connection; see watch.go
+	heap      func() uint64 // how many bytes of the heap are in use
 }
 
 // setup is one call of Connect, as the socket's reader and the acceptor see it.
@@ -81,7 +83,7 @@ func openTransport(c p2p.Config, alive liveness) (p2p.Transport, error) {
 		return nil, err
 	}
 	t := &Transport{
-		set: set, alive: alive, log: c.Log, gate: newGate(), admission: newAdmission(), maxUnread: maxUnread, knocks: make(map[string]token),
+		set: set, alive: alive, log: c.Log, gate: newGate(), admission: newAdmission(), maxUnread: maxUnread, heap: rest.Live, knocks: make(map[string]token),
 		setups: make(map[token]*setup), welcome: make(map[hash]int),
 		queries: make(map[transaction]*query), channels: make(map[*channel]struct{}),
 	}

@@ -16,6 +16,14 @@ const (
 	overheadPacket = 128
 	// maxUnread is how many bytes may have come beyond that: a full window of small packets, and some for what is late.
 	maxUnread = streamWindowMax*5/2 + 1<<20
+
+	// What all peers together have sent that was not read may be much, where there are many and the runtime is behind, and then
+	// takes little more memory than its bytes. So the memory itself is looked at: heapUsual, and heapEach for each connection,
+	// is more than a process needs for peers that are sound.
+	heapUsual = 256 << 20
+	heapEach  = 256 << 10
+	// worthUnread is how many unexplained bytes a connection has at least that is closed for that.
+	worthUnread = 1 << 20
 )
 
 // ledger counts what has come on a connection and was not explained by what was read and sent. It does no I/O. The
@@ -46,19 +54,37 @@ func (t *Transport) watch() {
 			return
 		}
 		t.mu.Lock()
-		limit := t.maxUnread
 		for c := range t.channels {
 			open = append(open, c)
 		}
+		limit, heap := t.maxUnread, t.heap
 		t.mu.Unlock()
-		for _, c := range open {
-			s := c.conn.ConnectionStats()
-			if unread := c.ledger.note(s.BytesReceived, c.in.total.Load(), s.PacketsSent); unread > limit {
-				t.log.Warn("a connection is closed: its peer sends much more than there is in it", "address", c.conn.RemoteAddr(), "bytes", unread)
-				c.close(codeBroken, "far more bytes than payload")
-			}
-		}
+		t.look(open, limit, heap)
 		clear(open)
 		open = open[:0]
+	}
+}
+
+// look closes the channels beyond the limit, and the one that is the furthest toward it where the process needs too much memory.
+func (t *Transport) look(open []*channel, limit int64, heap func() uint64) {
+	var worst *channel
+	most := int64(worthUnread)
+	for _, c := range open {
+		s := c.conn.ConnectionStats()
+		unread := c.ledger.note(s.BytesReceived, c.in.total.Load(), s.PacketsSent)
+		if unread > limit {
+			t.log.Warn("a connection is closed: its peer sends much more than there is in it", "address", c.conn.RemoteAddr(), "bytes", unread)
+			c.close(codeBroken, "far more bytes than payload")
+		} else if unread >= most {
+			worst, most = c, unread
+		}
+	}
+	if worst == nil {
+		return
+	}
+	if live := heap(); live > heapUsual+heapEach*uint64(len(open)) {
+		t.log.Warn("a connection is closed: the process needs too much memory, and of all peers this one has sent the most that was not read",
+			"address", worst.conn.RemoteAddr(), "bytes", most, "heap", live)
+		worst.close(codeMemory, "the memory is needed, and most of it is for what you have sent and nobody has read")
 	}
 }

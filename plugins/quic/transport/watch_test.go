@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"testing"
@@ -106,4 +107,39 @@ func TestSlowReadersKeepTheConnection(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Where what nobody reads needs too much memory the peer that has sent the most loses its connection, and no other. It is not
+// said to have broken anything.
+func TestUnreadNeedsMemory(t *testing.T) {
+	a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
+	_, little := connected(t, a, b)
+	x, much := connected(t, a, b)
+	ctx := within(t, patience)
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	sent := make(chan error, 1)
+	go func() { sent <- x.Send(sending, make([]byte, 800<<10), make([]byte, 800<<10), make([]byte, 800<<10)) }()
+	b.mu.Lock()
+	b.heap = func() uint64 { return 1 << 40 }
+	b.mu.Unlock()
+	select {
+	case <-much.(*channel).conn.Context().Done():
+	case <-ctx.Done():
+		t.Fatal("it is not closed")
+	}
+	var closed *quic.ApplicationError
+	if err := context.Cause(much.(*channel).conn.Context()); !errors.As(err, &closed) || closed.ErrorCode != codeMemory {
+		t.Errorf("closed for %v", err)
+	}
+	for range 3 { // what has come may be read
+		if _, err := much.Recv(ctx); err != nil && errors.Is(err, p2p.ErrBroken) {
+			t.Error(err)
+		}
+	}
+	if err := context.Cause(little.(*channel).conn.Context()); err != nil {
+		t.Errorf("the other one: %v", err)
+	}
+	stop()
+	<-sent
 }
