@@ -64,7 +64,10 @@ func (m *Manager) accept(r *reported, msg message.Message, observer message.URL)
 		return refuse(message.CodeForbidden, string(observer)+" is of another runtime")
 	}
 	m.task(msg.From, func(ctx context.Context) {
-		err := m.authorise(ctx, r, observer, message.Subscribe)
+		err := m.verify(ctx, runtime, observer)
+		if err == nil {
+			err = m.authorise(ctx, r, observer, message.Subscribe)
+		}
 		var answer message.Message
 		if err == nil {
 			answer, err = m.admit(r, msg, runtime, observer)
@@ -75,6 +78,14 @@ func (m *Manager) accept(r *reported, msg message.Message, observer message.URL)
 		m.post(ctx, answer)
 	})
 	return nil
+}
+
+// verify refuses an observer that is not the remote runtime's: the reporter decides by the observer's address alone.
+func (m *Manager) verify(ctx context.Context, runtime, observer message.URL) error {
+	if m.o.Verify == nil {
+		return nil
+	}
+	return m.o.Verify(ctx, runtime, observer)
 }
 
 // admit enters a remote observer and makes the answer, which has the value as it is at that moment: every later

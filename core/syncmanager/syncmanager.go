@@ -68,7 +68,10 @@ type Options struct {
 	Objects Objects
 	// Local tells whether a component of this runtime has the address. Others are refused at <runtime>/sm. Without
 	// it only components of other runtimes that show as such by their address are refused.
-	Local  func(component message.URL) bool
+	Local func(component message.URL) bool
+	// Verify refuses where the component is not one of the runtime remote: nobody subscribes for another runtime's. It may
+	// wait. Without it only components that show by their address whose they are are refused.
+	Verify func(ctx context.Context, remote, component message.URL) error
 	Log    hclog.Logger
 	Limits Limits
 }
