@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,12 +64,6 @@ type MessageBus struct {
 	subscribed atomic.Uint64 // how often somebody has
 }
 
-type forward struct {
-	remote message.URL
-	box    message.URL // where its inbox is in listeners: a private address
-	stop   func()
-}
-
 var _ message.Bus = (*MessageBus)(nil)
 
 // New makes a MessageBus. Before the first message leaves the house it must be told the way out, with
@@ -123,32 +116,6 @@ func (b *MessageBus) ListenApart(at message.URL, h minibus.TakingHandler) (stop 
 // ListenThrough is Listen for a listener with a queue of its own: messages go there at once.
 func (b *MessageBus) ListenThrough(at message.URL, to minibus.Receiver) (stop func()) {
 	return b.listeners.ListenThrough(at, to)
-}
-
-// Forward has every message for the address at also sent to the runtime remote: a subscription from outside. Each
-// remote has an inbox of its own, so that a slow one holds up nobody.
-func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
-	at, remote = at.Canonical(), remote.Canonical()
-	f := &forward{remote: remote, box: "forward:" + at + ">" + remote}
-	f.stop = b.listeners.Listen(f.box, func(ctx context.Context, m message.Message) {
-		_ = b.leave(ctx, Route{Remote: remote, Why: "subscribed"}, m) // its context ends with the bus
-	})
-	b.trace.Emit(trace.Event{Kind: trace.Listener, To: at, Via: remote})
-	b.mu.Lock()
-	b.forwards[at] = append(slices.Clip(b.forwards[at]), f)
-	b.mu.Unlock()
-	b.subscribed.Add(1)
-	return func() {
-		b.mu.Lock()
-		rest := slices.DeleteFunc(slices.Clone(b.forwards[at]), func(other *forward) bool { return other == f })
-		if len(rest) == 0 {
-			delete(b.forwards, at)
-		} else {
-			b.forwards[at] = rest
-		}
-		b.mu.Unlock()
-		f.stop()
-	}
 }
 
 // Joined is another number when somebody has begun to listen to an address, or subscribed to it.

@@ -68,14 +68,17 @@ func (m *Manager) accept(r *reported, msg message.Message, observer message.URL)
 		if err == nil {
 			err = m.authorise(ctx, r, observer, message.Subscribe)
 		}
-		var answer message.Message
-		if err == nil {
-			answer, err = m.admit(r, msg, runtime, observer)
-		}
 		if err != nil {
-			answer = refusal(msg, err)
+			m.post(ctx, refusal(msg, err))
+			return
 		}
-		m.post(ctx, answer)
+		m.inTurn(ctx, msg.From, func() {
+			answer, err := m.admit(r, msg, runtime, observer)
+			if err != nil {
+				answer = refusal(msg, err)
+			}
+			m.post(ctx, answer)
+		})
 	})
 	return nil
 }
@@ -161,9 +164,11 @@ func (m *Manager) readRemote(r *reported, msg message.Message) {
 			m.post(ctx, refusal(msg, err))
 			return
 		}
-		m.mu.Lock()
-		now := r.replica
-		m.mu.Unlock()
-		m.post(ctx, now.value(msg))
+		m.inTurn(ctx, msg.From, func() {
+			m.mu.Lock()
+			now := r.replica
+			m.mu.Unlock()
+			m.post(ctx, now.value(msg))
+		})
 	})
 }

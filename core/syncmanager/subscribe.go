@@ -61,7 +61,7 @@ func (m *Manager) subscribe(msg message.Message) error {
 			m.post(ctx, refusal(msg, err))
 			return
 		}
-		m.post(ctx, now.value(msg))
+		m.inTurn(ctx, observer, func() { m.post(ctx, now.value(msg)) })
 	})
 	if !started {
 		m.joined(o)
@@ -81,7 +81,7 @@ func (m *Manager) subscribeHere(r *reported, msg message.Message) {
 			now := r.replica
 			m.mu.Unlock()
 			if err == nil {
-				m.post(ctx, now.value(msg))
+				m.inTurn(ctx, msg.From, func() { m.post(ctx, now.value(msg)) })
 				return
 			}
 		}
@@ -120,7 +120,9 @@ func (m *Manager) join(ctx context.Context, o *observed, observer message.URL) (
 
 // give answers msg with an object. m.mu is held.
 func (m *Manager) give(msg message.Message, now replica) {
-	m.begin(msg.From, func(ctx context.Context) { m.post(ctx, now.value(msg)) })
+	m.begin(msg.From, func(ctx context.Context) {
+		m.inTurn(ctx, msg.From, func() { m.post(ctx, now.value(msg)) })
+	})
 }
 
 // joined counts one subscribe less, and drops an object that nobody follows.
