@@ -83,7 +83,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
 	rt.notices.rt, rt.plain.rt, rt.watched.rt, rt.refusals.rt = rt, rt, rt, rt
-	rt.plain.lanes.begin = rt.background
+	rt.plain.lanes.Begin = rt.background
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace, c.TraceBodies)

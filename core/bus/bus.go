@@ -53,6 +53,7 @@ type MessageBus struct {
 	ended     context.Context // has ended: for what may not wait
 	listeners *minibus.Listeners
 	requests  minibus.Requests
+	replies   replies
 
 	resolver  Resolver
 	out       Forwarder
@@ -77,7 +78,7 @@ func New(o Options) *MessageBus {
 	}
 	ended, end := context.WithCancel(context.Background())
 	end()
-	return &MessageBus{
+	b := &MessageBus{
 		watch:     o.Watch,
 		ended:     ended,
 		runtime:   o.Runtime.Canonical(),
@@ -87,6 +88,8 @@ func New(o Options) *MessageBus {
 		requests:  minibus.Requests{Timeout: o.Timeout},
 		forwards:  map[message.URL][]*forward{},
 	}
+	b.replies.init()
+	return b
 }
 
 // nobody asks about messages.
@@ -136,6 +139,7 @@ func (b *MessageBus) Listened(at message.URL) bool { return b.listeners.Has(at) 
 // Close ends every listener and request, and waits for what is running. It must not be called from a handler.
 func (b *MessageBus) Close() {
 	b.requests.Close()
+	b.replies.close()
 	b.listeners.Close()
 }
 

@@ -59,22 +59,22 @@ func (r *Registry) receive(ctx context.Context, m message.Message) {
 		}
 		return
 	default:
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "the Registry takes subscribe, unsubscribe and execute, not %s", m.Type))
+		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, "the Registry takes subscribe, unsubscribe and execute, not %s", m.Type))
 		return
 	}
 	wanted, err := parseSubscription(&m)
 	if err != nil {
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "%v", err))
+		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, "%v", err))
 		return
 	}
 	remote := m.From.Runtime()
 	if remote == "" || remote == r.opts.Runtime || m.From.Canonical() != remote.Join("registry") {
-		r.post(ctx, m.Refuse(message.CodeForbidden, "only another runtime's registry may follow this one's changes"))
+		r.opts.Bus.Reply(m.Refuse(message.CodeForbidden, "only another runtime's registry may follow this one's changes"))
 		return
 	}
 	for _, url := range wanted {
 		if url.Canonical() != r.changes {
-			r.post(ctx, m.Refuse(message.CodeNotFound, "the Registry publishes %s, not %s", r.changes, url))
+			r.opts.Bus.Reply(m.Refuse(message.CodeNotFound, "the Registry publishes %s, not %s", r.changes, url))
 			return
 		}
 	}
@@ -241,6 +241,10 @@ func (r *Registry) publish() {
 			o := p.queue[0]
 			p.queue = p.queue[1:]
 			p.mu.Unlock()
+			if !o.update { // what an update says that overtakes it waits at the follower for it
+				r.opts.Bus.Reply(o.m)
+				continue
+			}
 			bounded, cancel := context.WithTimeout(r.ctx, publishTimeout) // one that is lost leaves a gap, which heals
 			r.post(bounded, o.m)
 			cancel()

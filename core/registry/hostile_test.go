@@ -1,0 +1,62 @@
+package registry
+
+import (
+	"encoding/json"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// A runtime that asks the Registry, or its stubs, all kinds of things and takes none of the answers holds up nobody else, and
+// nothing of it piles up.
+func TestWhoTakesNoAnswersHoldsUpNobody(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, _, _, _, _ := w.pair(nil)
+		m := w.add("m", "example.com", nil)
+		_, _ = m.hyperty("mallory")
+		a.mu.Lock()
+		a.stuck = m.url
+		a.mu.Unlock()
+		handler := a.url.Join("p2phandler", "alpha")
+		changes := string(a.url.Join("registry", "changes"))
+		before := runtime.NumGoroutine()
+		for _, asked := range []message.Message{
+			{Type: message.Read, To: a.url.Join("registry")},
+			{Type: message.Subscribe, To: a.url.Join("registry"), Body: json.RawMessage(`{"subscribe":["` + changes + `"]}`)},
+			{Type: message.Subscribe, To: a.url.Join("registry"), Body: json.RawMessage(`{"subscribe":["comm://example.com/x"]}`)},
+			{Type: message.Execute, To: a.url.Join("registry"), Body: json.RawMessage(`{"method":"renew"}`)},
+			{Type: message.Execute, To: a.url.Join("registry"), Body: json.RawMessage(`{"method":"?"}`)},
+			{Type: message.Read, To: handler.Join("status")},
+		} {
+			w.wait.Go(func() {
+				for n := range 2000 {
+					asked.ID, asked.From = message.NumberID(uint64(n+1)), m.url.Join("registry")
+					a.bus.Arrive(w.ctx, m.url, "door", asked)
+				}
+			})
+		}
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n > 100 {
+			t.Errorf("%d goroutines wait", n)
+		}
+		began := time.Now()
+		answer, err := b.bus.Request(w.ctx, message.Message{Type: message.Subscribe, From: b.url.Join("registry"), To: a.url.Join("registry"),
+			Body: json.RawMessage(`{"subscribe":["` + changes + `"]}`)})
+		if err == nil {
+			_, err = answer.OK()
+		}
+		if took := time.Since(began); err != nil || took > time.Second {
+			t.Errorf("the other runtime follows the changes: %v after %v", err, took)
+		}
+		answer, err = b.bus.Request(w.ctx, message.Message{Type: message.Read, From: b.url.Join("registry"), To: handler.Join("status")})
+		if no, bad := answer.Result(); err != nil || bad != nil || no.Code != message.CodeForbidden {
+			t.Errorf("the status of the Handler is stuck: %s, %v", answer.Body, err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the Handler's status was read after %v", took)
+		}
+	})
+}
