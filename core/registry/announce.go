@@ -51,7 +51,7 @@ func (r *Registry) confirm(remoteURL, key message.URL) {
 	r.lookups.mu.Lock()
 	busy := len(r.lookups.flights) >= r.opts.MaxLookups/2
 	r.lookups.mu.Unlock()
-	if _, runs := r.nodeNow(key.NodeDomain(), theirs); busy || !runs {
+	if _, runs := r.nodeNow(key.NodeDomain(), theirs); busy || !runs || !r.askers.mayConfirm(remoteURL) {
 		return
 	}
 	r.spawn(func(ctx context.Context) {

@@ -2,7 +2,9 @@ package registry
 
 import (
 	"encoding/json"
+	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +59,48 @@ func TestWhoTakesNoAnswersHoldsUpNobody(t *testing.T) {
 		}
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("the Handler's status was read after %v", took)
+		}
+	})
+}
+
+// Runtimes that use made-up addresses, of a domain whose node does not answer, leave room for what applications here look up,
+// and one of them for the others; and one that gets answers does not have more looked up than its share.
+func TestMadeUpAddressesTakeNoPlaces(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b := w.add("a", "example.com", nil), w.add("b", "example.com", nil)
+		bob, _ := b.hyperty("bob")
+		verify := func(remote string, n int) {
+			w.wait.Go(func() {
+				from := message.URL(fmt.Sprintf("hyperty://example.com/%s-%d", remote, n))
+				_ = a.reg.Verify(w.ctx, message.URL("hyperty-runtime://example.com/"+remote), from)
+			})
+		}
+		for n := range 1000 {
+			verify("quick", n)
+		}
+		settle(time.Second)
+		reads := 0
+		w.change(func() {
+			for url, n := range w.reads {
+				if strings.Contains(string(url), "quick") {
+					reads += n
+				}
+			}
+			w.slow = 4 * time.Second
+		})
+		if reads > askerBurst+2*askerRate {
+			t.Errorf("%d look-ups in a second because of one runtime", reads)
+		}
+		for n := range 257 * 8 {
+			verify(fmt.Sprint("m", n%8), n)
+		}
+		settle(time.Second)
+		if _, err := a.resolve(bob); err != nil {
+			t.Errorf("an application's look-up: %v", err)
+		}
+		began := time.Now()
+		if err := a.reg.Verify(w.ctx, b.url, bob); err != nil || time.Since(began) > 10*time.Second {
+			t.Errorf("another runtime's message: %v after %v", err, time.Since(began))
 		}
 	})
 }
