@@ -101,17 +101,10 @@ func (a *address) leads() bool {
 	return a.source != announced || a.remote.way.Load().direct.Door != ""
 }
 
-// roomToAnnounce tells whether rem may announce one more address. It runs in the loop.
+// roomToAnnounce tells whether rem may announce one more address, of those that it may claim. It runs in the loop.
 func (r *Registry) roomToAnnounce(rem *remote) bool {
 	if rem.way.Load().direct.Door != "" {
 		return rem.refs < r.opts.MaxListed
 	}
 	return rem.refs < r.opts.MaxAnnounced && r.announcements < maxAllAnnounced*r.opts.MaxAnnounced && r.addresses.len() < r.opts.MaxAddresses
-}
-
-// uncount is called for every entry of an address that is replaced or dropped. It runs in the loop.
-func (r *Registry) uncount(a address) {
-	if a.source == announced {
-		r.announcements--
-	}
 }

@@ -104,3 +104,42 @@ func TestMadeUpAddressesTakeNoPlaces(t *testing.T) {
 		}
 	})
 }
+
+// A runtime that uses any number of addresses, each its own as far as anybody knows, has little memory for them, and drives
+// nobody else's out.
+func TestClaimedAddressesAreBounded(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b := w.add("a", "example.com", nil), w.add("b", "example.com", nil)
+		bob, _ := b.hyperty("bob")
+		if _, err := a.resolve(bob); err != nil {
+			t.Fatal(err)
+		}
+		stranger := message.URL("hyperty-runtime://example.com/m")
+		long := strings.Repeat("x", 900)
+		before, taken := inUse(), 0
+		for n := range 200_000 {
+			from := message.URL(fmt.Sprintf("connection://example.com/%s%d", long, n))
+			if a.reg.Verify(w.ctx, stranger, from) == nil {
+				taken++
+			}
+		}
+		if grown := inUse() - before; grown > 8<<20 || taken < 100 {
+			t.Errorf("%d addresses in %d MiB", taken, grown>>20)
+		}
+		for n := range 100 { // others have their room
+			if err := a.reg.Verify(w.ctx, b.url, message.URL(fmt.Sprint("connection://example.com/b", n))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if u := a.reg.Remote(bob); u != b.url {
+			t.Errorf("%s is at %q", bob, u)
+		}
+	})
+}
+
+func inUse() int64 {
+	runtime.GC()
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
+}

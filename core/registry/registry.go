@@ -41,6 +41,7 @@ type Registry struct {
 	numbers  uint64 // of connections
 	swept    int    // the next shard of addresses to sweep
 
+	claimed       int // bytes, see claims.go
 	announcements int // addresses that were announced, and nothing better is known of
 	publishing    publishing
 	following     bool // /registry/changes of others
