@@ -143,3 +143,47 @@ func inUse() int64 {
 	runtime.ReadMemStats(&s)
 	return int64(s.HeapAlloc)
 }
+
+// However many changes a runtime publishes, and however often it asks for this one's list, the loop has one task of it to do
+// before another's.
+func TestChangesOfOneRuntimeWaitTheirTurn(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b, _, _, _, _ := w.pair(nil)
+		goOn := make(chan struct{})
+		a.reg.do(func() { <-goOn })
+		synctest.Wait()
+		for n := range 200 {
+			a.bus.Arrive(w.ctx, b.url, "door", message.Message{ID: message.NumberID(uint64(n + 1)), Type: message.Update, From: b.url.Join("registry"),
+				To: b.url.Join("registry", "changes"), Body: json.RawMessage(fmt.Sprintf(`{"operation":"add","value":["comm://example.com/x"],"version":%d}`, n+100))})
+		}
+		synctest.Wait()
+		if n := len(a.reg.tasks); n > 1 {
+			t.Errorf("%d tasks of one runtime wait for the loop", n)
+		}
+		close(goOn)
+		settle(time.Minute)
+		for n, want := range []int{message.CodeOK, message.CodeUnavailable, message.CodeUnavailable, message.CodeOK} {
+			if n == 3 {
+				settle(listPause)
+			}
+			answer, err := b.bus.Request(w.ctx, message.Message{Type: message.Subscribe, From: b.url.Join("registry"), To: a.url.Join("registry"),
+				Body: json.RawMessage(`{"subscribe":["` + string(a.url) + `/registry/changes"]}`)})
+			if r, no := answer.Result(); err != nil || no != nil || r.Code != want {
+				t.Errorf("list %d: %s, %v, want %d", n, answer.Body, err, want)
+			}
+		}
+		settle(time.Minute)
+		if !a.reg.Snapshot().follows(b.url) {
+			t.Error("the changes are not followed any more")
+		}
+	})
+}
+
+func (s Status) follows(remote message.URL) bool {
+	for _, one := range s.Remotes {
+		if one.URL == remote {
+			return one.Follows
+		}
+	}
+	return false
+}

@@ -43,6 +43,7 @@ const (
 	maxUpdates     = 256       // that wait; then a complete list takes their place
 	maxFollowers   = 1 << 14
 	publishTimeout = 10 * time.Second
+	listPause      = 50 * time.Millisecond // between two lists for one runtime: each is made of all addresses here
 )
 
 // receive takes what is sent to <runtime>/registry: subscriptions to its changes.
@@ -121,6 +122,12 @@ func (r *Registry) addFollower(remote message.URL, m message.Message) {
 		r.send(outgoing{m: m.Refuse(message.CodeTooMany, "%d runtimes follow already", maxFollowers)})
 		return
 	}
+	now := time.Now()
+	if now.Sub(rem.listedAt) < listPause {
+		r.send(outgoing{m: m.Refuse(message.CodeUnavailable, "the list was asked for a moment ago; try again")})
+		return
+	}
+	rem.listedAt = now
 	if p.followers[remote] == nil {
 		p.followers[remote] = &follower{stop: r.opts.Bus.Forward(r.changes, remote)}
 	}

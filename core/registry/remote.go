@@ -33,6 +33,7 @@ type dealings struct {
 	failures int         // in a row
 	retryAt  time.Time   // no new try before
 	follow   follow      // its /registry/changes
+	listedAt time.Time   // when it was given the list of this one's
 }
 
 // way is what Resolve needs to know of a remote runtime. The loop replaces it; nobody changes it.
