@@ -39,30 +39,20 @@ type claim struct {
 	ended   bool
 }
 
-// announce tells the peer of the address that m, which is about to enter the ring, is from. Where this runtime subscribes for
-// an observer, that is its address. mu is held.
+// announce tells the peer of the address that m, which is about to enter the ring, is from. mu is held.
 func (s *session) announce(m *message.Message, due time.Duration) {
-	if s.o.Announced == nil {
-		return
-	}
-	if a := &s.announced; m.From != a.last {
-		a.last = m.From
-		s.announceAddress(m.From, due)
-	}
-	if m.Type == message.Subscribe && m.Source != "" && m.From == s.all.subscriber {
-		s.announceAddress(m.Source, due)
-	}
-}
-
-func (s *session) announceAddress(from message.URL, due time.Duration) {
 	a := &s.announced
-	if era, told := a.told[from]; told && era == a.era { // many take turns
+	if m.From == a.last || s.o.Announced == nil {
 		return
 	}
-	if from.IsRuntime() || from.IsBackEnd() || from.Scheme() == message.SchemeConnection { // these show, or prove, whose they are
+	a.last = m.From
+	if era, told := a.told[m.From]; told && era == a.era { // many take turns
 		return
 	}
-	address := from.Base().Canonical()
+	if m.From.IsRuntime() || m.From.IsBackEnd() || m.From.Scheme() == message.SchemeConnection { // these show, or prove, whose they are
+		return
+	}
+	address := m.From.Base().Canonical()
 	if !a.note(address) {
 		return
 	}

@@ -90,33 +90,6 @@ func TestAnnouncedBeforeTheFirstMessage(t *testing.T) {
 	}
 }
 
-// The observer that the sync manager subscribes for is announced as a sender is. What others write as the source of their
-// messages is not.
-func TestObserversAreAnnounced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, h := hears(t, Options{}, nil)
-		const mine, others message.URL = "hyperty://a.example/observer", "hyperty://b.example/other"
-		for n, m := range []message.Message{
-			{Type: message.Subscribe, From: alice.Join("sm"), Source: mine},
-			{Type: message.Subscribe, From: alice.Join("sm"), Source: mine},
-			{Type: message.Subscribe, From: alice.Join("p2phandler", "quic"), Source: others},
-			{Type: message.Subscribe, From: "hyperty://a.example/x", Source: others},
-			{Type: message.Update, From: alice.Join("sm"), Source: others},
-		} {
-			m.ID, m.To = message.NumberID(uint64(n+1)), "comm://b.example/room/subscription"
-			if err := p.a.Post(t.Context(), bob, relay, m); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if h.of(mine) != 1 || h.of(others) != 0 {
-			t.Errorf("announced %d times, and another's address %d times", h.of(mine), h.of(others))
-		}
-		p.close(t)
-	})
-}
-
 // An address is announced once, and again to who may have forgotten it.
 func TestAnnouncedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,11 +12,8 @@ import (
 
 // Sessions are the sessions of a runtime with all others. All methods may be called from many goroutines.
 type Sessions struct {
-	o    Options
-	self message.URL // o.Self in canonical form
-	// subscriber is this runtime's component that subscribes for the others: the source of its messages is one of them.
-	subscriber message.URL
-
+	o     Options
+	self  message.URL // o.Self in canonical form
 	epoch time.Time
 	life  context.Context // of all goroutines
 	end   context.CancelFunc
@@ -54,7 +51,7 @@ type Sessions struct {
 // runtime's, that is logged and nobody will make a session with it.
 func New(o Options) *Sessions {
 	s := &Sessions{
-		o: o.withDefaults(), self: o.Self.Canonical(), subscriber: o.Self.Canonical().Join("sm"), epoch: time.Now(),
+		o: o.withDefaults(), self: o.Self.Canonical(), epoch: time.Now(),
 		byURL: make(map[message.URL]*session), starved: make(map[*session]struct{}), untrusted: make(map[message.URL]time.Duration),
 	}
 	l, err := newLocal(&s.o)
