@@ -24,5 +24,10 @@ func Request(ctx context.Context, rt *Runtime, m message.Message) (message.Messa
 // RequestAs is Request for the component with that path: what a runtime that was altered may say.
 func RequestAs(ctx context.Context, rt *Runtime, path string, m message.Message) (message.Message, error) {
 	m.From = rt.URL().Join(path)
+	return Ask(ctx, rt, m)
+}
+
+// Ask asks somebody in any name.
+func Ask(ctx context.Context, rt *Runtime, m message.Message) (message.Message, error) {
 	return rt.bus.Request(ctx, m)
 }

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -75,5 +76,45 @@ func TestObservingWithoutANode(t *testing.T) {
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("observed after %v", took)
 		}
+	}
+}
+
+// An invitation names its reporter, by whom the invited one may go. It cannot be another runtime's.
+func TestInvitingInAnothersName(t *testing.T) {
+	t.Parallel()
+	node := startNode(t, "example.com")
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}})
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}})
+	stranger := startRuntime(t, runtimeOptions{name: "stranger", nodes: []*nodeProcess{node}})
+	alice, bob, mallory := a.register("alice"), b.register("bob"), stranger.register("mallory")
+	got := make(chan syncher.Invitation, 10)
+	bob.Objects().OnInvite(func(_ context.Context, inv syncher.Invitation) { got <- inv })
+	room, err := mallory.Objects().Create(t.Context(), syncher.Object{Scheme: "comm", Name: "room"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := room.Invite(t.Context(), bob.URL()); err != nil {
+		t.Fatal(err)
+	}
+	if inv := <-got; inv.Reporter != mallory.URL() {
+		t.Errorf("%+v", inv)
+	}
+	for _, m := range []message.Message{
+		{Body: message.Encode(map[string]any{"value": map[string]any{"url": room.URL(), "reporter": alice.URL(), "runtime": a.URL()}})},
+		{Body: message.Encode(map[string]any{"value": map[string]any{"url": room.URL(), "runtime": a.URL()}}), Source: alice.URL()},
+		{Body: message.Encode(map[string]any{"value": map[string]any{"url": room.URL(), "reporter": a.URL().Join("sm")}})},
+	} {
+		m.Type, m.From, m.To = message.Create, room.URL().Join("subscription"), bob.URL()
+		answer, err := core.Ask(t.Context(), stranger.Runtime, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var refused *message.ResponseError
+		if _, err := answer.OK(); !errors.As(err, &refused) || refused.Code != message.CodeForbidden {
+			t.Errorf("%s was answered: %v", m.Body, err)
+		}
+	}
+	if len(got) > 0 {
+		t.Errorf("bob was invited: %+v", <-got)
 	}
 }

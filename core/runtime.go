@@ -165,7 +165,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.identity.Serve(rt.bus, rt.stubs.signs) // until the bus is closed
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: self, Domain: c.Domain, Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.registry.Verify, Log: rt.log.Named("sm"),
+		Runtime: self, Domain: c.Domain, Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy, Log: rt.log.Named("sm"),
 	})
 	rt.registry.Start()
 	if err := rt.deployHandlers(ctx); err != nil {
