@@ -1,6 +1,7 @@
 package syncmanager
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	goruntime "runtime"
@@ -97,4 +98,34 @@ func TestStuckObserverHoldsUpNobody(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		wantValue(t, o.Value(), `{"n":2000}`)
 	}, "a.example", "b.example", "m.example")
+}
+
+// An object names a component of its own runtime as its reporter, or is not observed.
+func TestReporterIsOfTheObjectsRuntime(t *testing.T) {
+	run(t, func(w *world) {
+		a, m := w.by["a.example"], w.by["m.example"]
+		a.sm.o.Verify = func(_ context.Context, remote, component message.URL) error {
+			if remote.Domain() != component.Domain() {
+				return &message.ResponseError{Code: message.CodeForbidden, Description: "another's"}
+			}
+			return nil
+		}
+		alice := a.component("alice")
+		defer alice.close()
+		for reporter, code := range map[message.URL]int{"hyperty://m.example/mallory": 0, "hyperty://b.example/bob": 403, "hyperty-runtime://b.example/r/sm": 403} {
+			room := message.URL("comm://m.example/room")
+			stop := m.bus.Listen(room.Join("subscription"), func(ctx context.Context, msg message.Message) {
+				check(t, m.bus.Post(ctx, msg.RespondBody(message.Encode(map[string]any{"code": 200, "value": map[string]any{
+					"url": room, "reporter": reporter, "data": map[string]any{}, "created": "2026-01-01T00:00:00Z", "status": "live"}}))))
+			})
+			o, err := alice.Observe(w.ctx, room)
+			if code == 0 {
+				check(t, err)
+				check(t, o.Close(w.ctx))
+			} else {
+				wantCode(t, err, code)
+			}
+			stop()
+		}
+	}, "a.example", "m.example")
 }
