@@ -11,6 +11,7 @@
 //	core/stubhost  plug-in processes: start, supervise, restart, reload, drain
 //	core/catalogue which plug-ins are installed, where a domain's Message Node is
 //	core/syncmanager  the sync manager of Reporter–Observer data objects
+//	core/lanes     work that must not hold up whoever brings it: bounded, in order for each key
 //	core/api       the local application API on a Unix socket
 //	core/trace     what the core tells about what it does
 //

@@ -18,6 +18,16 @@ func FromStub(rt *Runtime, stub message.URL, m message.Message) { rt.fromStub(rt
 
 // Request has a component of a runtime ask somebody, without any name of a hyperty.
 func Request(ctx context.Context, rt *Runtime, m message.Message) (message.Message, error) {
-	m.From = rt.URL().Join("registry")
+	return RequestAs(ctx, rt, "registry", m)
+}
+
+// RequestAs is Request for the component with that path: what a runtime that was altered may say.
+func RequestAs(ctx context.Context, rt *Runtime, path string, m message.Message) (message.Message, error) {
+	m.From = rt.URL().Join(path)
+	return Ask(ctx, rt, m)
+}
+
+// Ask asks somebody in any name.
+func Ask(ctx context.Context, rt *Runtime, m message.Message) (message.Message, error) {
 	return rt.bus.Request(ctx, m)
 }

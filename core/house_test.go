@@ -115,7 +115,7 @@ func newHouse(tb testing.TB, seed byte) *house {
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: rt.URL(), Domain: "example.com", Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local,
+		Runtime: rt.URL(), Domain: "example.com", Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy,
 	})
 	for _, at := range []message.URL{message.AllocationAddress("example.com"), message.DomainRegistryAddress("example.com"), h.handler} {
 		rt.bus.Listen(at, h.answer)

@@ -24,7 +24,7 @@ func (p *plain) in(stub deployed, m message.Message) {
 			return
 		}
 		p.peer(remote).received.Add(1)
-		if !p.lanes.do("response:"+m.To.Base().Canonical(), size, func(ctx context.Context) { p.rt.bus.ArriveFromNode(ctx, stub.URL, m) }) {
+		if !p.lanes.Do("response:"+m.To.Base().Canonical(), size, func(ctx context.Context) { p.rt.bus.ArriveFromNode(ctx, stub.URL, m) }) {
 			p.say(m.From, "response without a session dropped: too many wait", "stub", stub.URL, "to", m.To)
 		}
 		return
@@ -33,7 +33,7 @@ func (p *plain) in(stub deployed, m message.Message) {
 		p.refuse(stub, m, err)
 		return
 	}
-	if !p.lanes.do(m.To.Base().Canonical(), size, func(ctx context.Context) { p.take(ctx, stub, m) }) {
+	if !p.lanes.Do(m.To.Base().Canonical(), size, func(ctx context.Context) { p.take(ctx, stub, m) }) {
 		p.refuse(stub, m, &message.ResponseError{Code: message.CodeTooMany, From: p.rt.URL(), Description: "too many messages wait for " + string(m.To)})
 	}
 }
@@ -105,7 +105,7 @@ func (p *plain) refuse(stub deployed, m message.Message, err error) {
 	if known := (*message.ResponseError)(nil); errors.As(err, &known) {
 		code, text = known.Code, known.Description
 	}
-	p.lanes.do("refusals:", len(text), func(ctx context.Context) {
+	p.lanes.Do("refusals:", len(text), func(ctx context.Context) {
 		if err := p.rt.host.Post(ctx, stub.URL, m.Refuse(code, "%s", text)); err != nil && ctx.Err() == nil {
 			p.rt.log.Debug("refusal not sent", "to", m.From, "error", err)
 		}

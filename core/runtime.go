@@ -83,7 +83,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
 	rt.notices.rt, rt.plain.rt, rt.watched.rt, rt.refusals.rt = rt, rt, rt, rt
-	rt.plain.lanes.begin = rt.background
+	rt.plain.lanes.Begin = rt.background
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace, c.TraceBodies)
@@ -165,7 +165,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.identity.Serve(rt.bus, rt.stubs.signs) // until the bus is closed
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: self, Domain: c.Domain, Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Log: rt.log.Named("sm"),
+		Runtime: self, Domain: c.Domain, Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy, Log: rt.log.Named("sm"),
 	})
 	rt.registry.Start()
 	if err := rt.deployHandlers(ctx); err != nil {

@@ -195,7 +195,7 @@ func (rt *Runtime) toStub(ctx context.Context, d registry.Deployment, m message.
 	if err := rt.host.Post(ctx, d.URL, m); err != nil && ctx.Err() == nil {
 		rt.log.Debug("stub not reached", "stub", d.URL, "type", m.Type, "from", m.From, "error", err)
 		if m.Type != message.Response {
-			_ = rt.bus.Post(ctx, m.Refuse(message.CodeUnavailable, "the plug-in %s does not run: %v", d.Plugin, err))
+			rt.bus.Reply(m.Refuse(message.CodeUnavailable, "the plug-in %s does not run: %v", d.Plugin, err))
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/protofly/protofly/core/bus"
@@ -145,9 +147,16 @@ func (rt *Runtime) relayedFrom(stub, peer message.URL) message.URL {
 
 // deliver takes a message out of a session; see session.Options.
 func (rt *Runtime) deliver(ctx context.Context, d *session.Delivery) bool {
-	if err := rt.admit(d.Remote, d.Message); err != nil {
+	if err := rt.admit(ctx, d); err != nil {
+		if !d.Wait && errors.Is(err, context.Canceled) { // somebody has to be asked
+			return ctx.Err() != nil
+		}
 		rt.log.Warn("invitation in another's name refused", "runtime", d.Remote, "to", d.Message.To, "error", err)
-		d.Receipt.Failed(d.Message, &message.ResponseError{Code: message.CodeForbidden, From: d.Message.To, Description: err.Error()})
+		no := &message.ResponseError{Code: message.CodeForbidden, From: d.Message.To, Description: err.Error()}
+		if known := (*message.ResponseError)(nil); errors.As(err, &known) {
+			no.Code = known.Code
+		}
+		d.Receipt.Failed(d.Message, no)
 		return true
 	}
 	return rt.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Door: d.Door, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
@@ -163,23 +172,53 @@ func (rt *Runtime) deliverRun(r *session.Run) int {
 }
 
 // admit checks what only the session knows: a runtime may invite a Handler of this runtime in its own name alone. Else
-// it could have the connection with somebody else replaced.
-func (rt *Runtime) admit(remote message.URL, m message.Message) error {
-	if m.Type != message.Create || !rt.stubs.is(m.To, sdk.RoleHandler) {
+// it could have the connection with somebody else replaced. A component is invited to a data object in the name of that
+// object's reporter, who has to be of the runtime as well.
+func (rt *Runtime) admit(ctx context.Context, d *session.Delivery) error {
+	m := &d.Message
+	if m.Type != message.Create {
 		return nil
+	}
+	invited := strings.HasSuffix(string(m.From), "/subscription")
+	if handler := rt.stubs.is(m.To, sdk.RoleHandler); !handler && !invited {
+		return nil
+	} else if handler {
+		invited = false
 	}
 	var body struct {
 		Value struct {
-			Runtime message.URL `json:"runtime"`
+			Runtime  message.URL `json:"runtime"`
+			Reporter message.URL `json:"reporter"`
 		} `json:"value"`
 	}
 	if err := m.Decode(&body); err != nil {
 		return err
 	}
-	if body.Value.Runtime.Canonical() != remote.Canonical() {
-		return fmt.Errorf("%s invites in the name of %s", remote, body.Value.Runtime)
+	if invited {
+		if !d.Wait {
+			now, over := context.WithCancel(ctx)
+			over()
+			ctx = now
+		}
+		return rt.ownedBy(ctx, d.Remote, cmp.Or(body.Value.Reporter, m.Source, m.From))
+	}
+	if body.Value.Runtime.Canonical() != d.Remote.Canonical() {
+		return fmt.Errorf("%s invites in the name of %s", d.Remote, body.Value.Runtime)
 	}
 	return nil
+}
+
+// ownedBy refuses where a component, which the runtime remote says is its own, is another's. It says so inside its session: that
+// is an announcement.
+func (rt *Runtime) ownedBy(ctx context.Context, remote, component message.URL) error {
+	component, err := message.ParseURL(string(component))
+	if err != nil {
+		return err
+	}
+	if !sessionless(remote) && !component.IsRuntime() && ctx.Err() == nil {
+		rt.registry.Announced(ctx, remote, []message.URL{component})
+	}
+	return rt.registry.Verify(ctx, remote, component)
 }
 
 // sessionEvent is told what happens to sessions.

@@ -182,6 +182,9 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 	for _, p := range st.Plugins {
 		row(p.Name, p.Version, p.State, p.PID, age(p.Since), p.Restarts, p.Instances, p.Sandbox, p.User, p.LastError)
 	}
+	if st.LeftOut > 0 {
+		fmt.Fprintf(w, "\n%d entries more are left out\n", st.LeftOut)
+	}
 	return w.Flush()
 }
 

@@ -51,6 +51,8 @@ type Status struct {
 	Plugins     []Plugin     `json:"plugins"`
 
 	WithoutSessions []WithoutSession `json:"without_sessions"`
+
+	LeftOut int `json:"left_out,omitempty"` // entries of the lists that there was no room for
 }
 
 // lists is s with empty lists where there are none, so that scripts find [] and not null.

@@ -136,7 +136,7 @@ func (s *Server) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.Statu
 	if err != nil {
 		return nil, asStatus(err)
 	}
-	text, err := json.Marshal(st.lists())
+	text, err := st.encode()
 	if err != nil {
 		return nil, asStatus(err)
 	}

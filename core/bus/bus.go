@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +53,7 @@ type MessageBus struct {
 	ended     context.Context // has ended: for what may not wait
 	listeners *minibus.Listeners
 	requests  minibus.Requests
+	replies   replies
 
 	resolver  Resolver
 	out       Forwarder
@@ -63,12 +63,6 @@ type MessageBus struct {
 	forwards map[message.URL][]*forward // never changed in place
 
 	subscribed atomic.Uint64 // how often somebody has
-}
-
-type forward struct {
-	remote message.URL
-	box    message.URL // where its inbox is in listeners: a private address
-	stop   func()
 }
 
 var _ message.Bus = (*MessageBus)(nil)
@@ -84,7 +78,7 @@ func New(o Options) *MessageBus {
 	}
 	ended, end := context.WithCancel(context.Background())
 	end()
-	return &MessageBus{
+	b := &MessageBus{
 		watch:     o.Watch,
 		ended:     ended,
 		runtime:   o.Runtime.Canonical(),
@@ -94,6 +88,8 @@ func New(o Options) *MessageBus {
 		requests:  minibus.Requests{Timeout: o.Timeout},
 		forwards:  map[message.URL][]*forward{},
 	}
+	b.replies.init()
+	return b
 }
 
 // nobody asks about messages.
@@ -125,32 +121,6 @@ func (b *MessageBus) ListenThrough(at message.URL, to minibus.Receiver) (stop fu
 	return b.listeners.ListenThrough(at, to)
 }
 
-// Forward has every message for the address at also sent to the runtime remote: a subscription from outside. Each
-// remote has an inbox of its own, so that a slow one holds up nobody.
-func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
-	at, remote = at.Canonical(), remote.Canonical()
-	f := &forward{remote: remote, box: "forward:" + at + ">" + remote}
-	f.stop = b.listeners.Listen(f.box, func(ctx context.Context, m message.Message) {
-		_ = b.leave(ctx, Route{Remote: remote, Why: "subscribed"}, m) // its context ends with the bus
-	})
-	b.trace.Emit(trace.Event{Kind: trace.Listener, To: at, Via: remote})
-	b.mu.Lock()
-	b.forwards[at] = append(slices.Clip(b.forwards[at]), f)
-	b.mu.Unlock()
-	b.subscribed.Add(1)
-	return func() {
-		b.mu.Lock()
-		rest := slices.DeleteFunc(slices.Clone(b.forwards[at]), func(other *forward) bool { return other == f })
-		if len(rest) == 0 {
-			delete(b.forwards, at)
-		} else {
-			b.forwards[at] = rest
-		}
-		b.mu.Unlock()
-		f.stop()
-	}
-}
-
 // Joined is another number when somebody has begun to listen to an address, or subscribed to it.
 func (b *MessageBus) Joined() uint64 { return b.listeners.Joined() + b.subscribed.Load() }
 
@@ -169,6 +139,7 @@ func (b *MessageBus) Listened(at message.URL) bool { return b.listeners.Has(at) 
 // Close ends every listener and request, and waits for what is running. It must not be called from a handler.
 func (b *MessageBus) Close() {
 	b.requests.Close()
+	b.replies.close()
 	b.listeners.Close()
 }
 

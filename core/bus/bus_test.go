@@ -193,40 +193,6 @@ func TestArriveIsNeverSentOn(t *testing.T) {
 	})
 }
 
-func TestForwardToSubscribers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := outside{block: make(chan struct{})}
-		b := open(&o)
-		defer b.Close()
-		changes := home + "/registry/changes"
-		stop := b.Forward(changes, away)
-		b.Forward(changes, "hyperty-runtime://example.com/third")
-		local := 0
-		b.Listen(changes, func(context.Context, message.Message) { local++ })
-		publish := func() {
-			_ = b.Post(t.Context(), message.Message{Type: message.Update, From: home + "/registry", To: changes})
-		}
-		for range 10 { // the way out is stuck: the publisher must not be
-			publish()
-		}
-		synctest.Wait()
-		if local != 10 {
-			t.Errorf("the local listener got %d of 10", local)
-		}
-		close(o.block)
-		synctest.Wait()
-		if len(o.sent) != 20 {
-			t.Errorf("%d of 20 went out", len(o.sent))
-		}
-		stop()
-		publish()
-		synctest.Wait()
-		if len(o.sent) != 21 || o.ways[20].Remote != "hyperty-runtime://example.com/third" {
-			t.Errorf("after one unsubscribed: %d, last to %v", len(o.sent), o.ways[len(o.ways)-1])
-		}
-	})
-}
-
 func TestOrderPerSenderAndReceiver(t *testing.T) {
 	b := open(&outside{})
 	defer b.Close()

@@ -138,15 +138,11 @@ func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.R
 	if n > 0 {
 		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
 	}
-	for _, f := range forwards {
-		if err != nil {
-			break
-		}
-		var taken int
-		taken, err = b.listeners.Deliver(ctx, f.box, m)
-		if n += taken; n == taken && taken > 0 {
+	if err == nil && len(forwards) > 0 {
+		if n == 0 {
 			r.Taken() // nobody here listens: it is a publication to others
 		}
+		n += b.publish(ctx, forwards, m)
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %s has not taken what it was sent: %w", message.ErrBackpressure, m.To, err)

@@ -20,15 +20,20 @@ type Stub struct {
 	Remote message.URL // RoleRequester: the remote runtime
 }
 
+// Bus is what [Identity.Serve] needs of the MessageBus.
+type Bus interface {
+	Listen(at message.URL, h message.Handler) (stop func())
+	Reply(m message.Message) // does not wait
+}
+
 // Serve answers requests for signatures at <runtime>/identity until stop is called. stub tells of the stub with that
 // address, false where none is deployed there: nobody else gets a signature.
-func (i *Identity) Serve(bus message.Bus, stub func(url message.URL) (Stub, bool)) (stop func()) {
-	return bus.Listen(i.url.Join("identity"), func(ctx context.Context, m message.Message) {
+func (i *Identity) Serve(bus Bus, stub func(url message.URL) (Stub, bool)) (stop func()) {
+	return bus.Listen(i.url.Join("identity"), func(_ context.Context, m message.Message) {
 		if m.Type == message.Response {
 			return
 		}
-		answer := i.answer(m, stub)
-		_ = bus.Post(ctx, answer) // nobody to tell where even the answer cannot be posted
+		bus.Reply(i.answer(m, stub))
 	})
 }
 

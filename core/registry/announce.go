@@ -51,7 +51,7 @@ func (r *Registry) confirm(remoteURL, key message.URL) {
 	r.lookups.mu.Lock()
 	busy := len(r.lookups.flights) >= r.opts.MaxLookups/2
 	r.lookups.mu.Unlock()
-	if _, runs := r.nodeNow(key.NodeDomain(), theirs); busy || !runs {
+	if _, runs := r.nodeNow(key.NodeDomain(), theirs); busy || !runs || !r.askers.mayConfirm(remoteURL) {
 		return
 	}
 	r.spawn(func(ctx context.Context) {
@@ -101,17 +101,10 @@ func (a *address) leads() bool {
 	return a.source != announced || a.remote.way.Load().direct.Door != ""
 }
 
-// roomToAnnounce tells whether rem may announce one more address. It runs in the loop.
+// roomToAnnounce tells whether rem may announce one more address, of those that it may claim. It runs in the loop.
 func (r *Registry) roomToAnnounce(rem *remote) bool {
 	if rem.way.Load().direct.Door != "" {
 		return rem.refs < r.opts.MaxListed
 	}
 	return rem.refs < r.opts.MaxAnnounced && r.announcements < maxAllAnnounced*r.opts.MaxAnnounced && r.addresses.len() < r.opts.MaxAddresses
-}
-
-// uncount is called for every entry of an address that is replaced or dropped. It runs in the loop.
-func (r *Registry) uncount(a address) {
-	if a.source == announced {
-		r.announcements--
-	}
 }

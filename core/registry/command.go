@@ -20,21 +20,21 @@ func (r *Registry) command(ctx context.Context, m message.Message) {
 	}
 	switch err := m.Decode(&body); {
 	case err != nil:
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "%v", err))
+		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, "%v", err))
 		return
 	case r.opts.Policy != Commanded:
-		r.post(ctx, m.Refuse(message.CodeForbidden, "P2P connections are commanded only where p2p.policy is %s", Commanded))
+		r.opts.Bus.Reply(m.Refuse(message.CodeForbidden, "P2P connections are commanded only where p2p.policy is %s", Commanded))
 		return
 	case !r.isLocal(m.From):
-		r.post(ctx, m.Refuse(message.CodeForbidden, "only this runtime's own may command it"))
+		r.opts.Bus.Reply(m.Refuse(message.CodeForbidden, "only this runtime's own may command it"))
 		return
 	case body.Method != "use" || len(body.Params) != 2:
-		r.post(ctx, m.Refuse(message.CodeBadRequest, `want {"method": "use", "params": [runtime, plug-in or %q]}`, relayName))
+		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, `want {"method": "use", "params": [runtime, plug-in or %q]}`, relayName))
 		return
 	}
 	remote, err := message.ParseURL(body.Params[0])
 	if err != nil {
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "%v", err))
+		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, "%v", err))
 		return
 	}
 	r.do(func() {
@@ -44,7 +44,7 @@ func (r *Registry) command(ctx context.Context, m message.Message) {
 		} else if !r.use(rem, body.Params[1]) {
 			answer = m.Refuse(message.CodeNotFound, "%s and this runtime have no plug-in %q in common", remote, body.Params[1])
 		}
-		r.spawn(func(ctx context.Context) { r.post(ctx, answer) })
+		r.opts.Bus.Reply(answer)
 	})
 }
 

@@ -34,15 +34,20 @@ type change struct {
 const (
 	maxEarly      = 1024
 	maxEarlyBytes = 2 << 20
-	askAgain      = 100 * time.Millisecond
-	retryAsk      = 2 * time.Second
-	maxAskRetries = 3
+
+	maxChangeBytes = maxListBytes + maxListBytes/4 // of a body: what it says takes the loop's time
+	askAgain       = 100 * time.Millisecond
+	retryAsk       = 2 * time.Second
+	maxAskRetries  = 3
 )
 
 var errChanges = errors.New("registry changes")
 
 // parseChange reads the body of an update of /registry/changes, or of the answer to the subscription to it.
 func parseChange(m *message.Message) (change, error) {
+	if len(m.Body) > maxChangeBytes {
+		return change{}, fmt.Errorf("%w: %d bytes", errChanges, len(m.Body))
+	}
 	var body struct {
 		Operation string       `json:"operation"`
 		Value     message.URLs `json:"value"`
@@ -84,7 +89,7 @@ func (r *Registry) follow(rem *remote) {
 				return
 			}
 			c, err := parseChange(&m)
-			r.do(func() {
+			_ = r.ask(ctx, func() { // and waits for its end: a remote runtime has one such task in the loop's queue
 				if err != nil {
 					r.opts.Log.Warn("malformed registry changes", "runtime", rem.url, "error", err)
 					r.subscribe(rem, askAgain)

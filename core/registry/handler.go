@@ -16,7 +16,7 @@ import (
 // this side's own request goes on. It runs in the loop.
 func (r *Registry) handlerCreated(s *stub, ev statusEvent, m message.Message) {
 	answer := func(response message.Message) {
-		r.spawn(func(ctx context.Context) { r.post(ctx, response) })
+		r.opts.Bus.Reply(response)
 	}
 	if ev.Resource == r.opts.Runtime {
 		answer(m.Refuse(message.CodeBadRequest, "a P2P connection of a runtime with itself"))
@@ -100,7 +100,7 @@ func (r *Registry) complete(c *connection) {
 func (r *Registry) atDoor(ctx context.Context, handler message.URL, m message.Message) {
 	if r.opts.Sandbox == nil {
 		if m.Type != message.Response {
-			r.post(ctx, m.Refuse(message.CodeNotFound, "%s takes no messages of its own", m.To))
+			r.opts.Bus.Reply(m.Refuse(message.CodeNotFound, "%s takes no messages of its own", m.To))
 		}
 		return
 	}

@@ -18,6 +18,8 @@ type Bus interface {
 	message.Bus
 	// Forward has every message for the address at also go to the remote runtime, until stop is called.
 	Forward(at, remote message.URL) (stop func())
+	// Reply posts a response and does not wait for who gets it.
+	Reply(m message.Message)
 }
 
 // Deployment is a stub that the Registry wants to have: a Requester (Plugin, Remote, Handler are set) or a Message

@@ -43,6 +43,7 @@ const (
 	maxUpdates     = 256       // that wait; then a complete list takes their place
 	maxFollowers   = 1 << 14
 	publishTimeout = 10 * time.Second
+	listPause      = 50 * time.Millisecond // between two lists for one runtime: each is made of all addresses here
 )
 
 // receive takes what is sent to <runtime>/registry: subscriptions to its changes.
@@ -59,22 +60,22 @@ func (r *Registry) receive(ctx context.Context, m message.Message) {
 		}
 		return
 	default:
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "the Registry takes subscribe, unsubscribe and execute, not %s", m.Type))
+		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, "the Registry takes subscribe, unsubscribe and execute, not %s", m.Type))
 		return
 	}
 	wanted, err := parseSubscription(&m)
 	if err != nil {
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "%v", err))
+		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, "%v", err))
 		return
 	}
 	remote := m.From.Runtime()
 	if remote == "" || remote == r.opts.Runtime || m.From.Canonical() != remote.Join("registry") {
-		r.post(ctx, m.Refuse(message.CodeForbidden, "only another runtime's registry may follow this one's changes"))
+		r.opts.Bus.Reply(m.Refuse(message.CodeForbidden, "only another runtime's registry may follow this one's changes"))
 		return
 	}
 	for _, url := range wanted {
 		if url.Canonical() != r.changes {
-			r.post(ctx, m.Refuse(message.CodeNotFound, "the Registry publishes %s, not %s", r.changes, url))
+			r.opts.Bus.Reply(m.Refuse(message.CodeNotFound, "the Registry publishes %s, not %s", r.changes, url))
 			return
 		}
 	}
@@ -121,6 +122,12 @@ func (r *Registry) addFollower(remote message.URL, m message.Message) {
 		r.send(outgoing{m: m.Refuse(message.CodeTooMany, "%d runtimes follow already", maxFollowers)})
 		return
 	}
+	now := time.Now()
+	if now.Sub(rem.listedAt) < listPause {
+		r.send(outgoing{m: m.Refuse(message.CodeUnavailable, "the list was asked for a moment ago; try again")})
+		return
+	}
+	rem.listedAt = now
 	if p.followers[remote] == nil {
 		p.followers[remote] = &follower{stop: r.opts.Bus.Forward(r.changes, remote)}
 	}
@@ -241,6 +248,10 @@ func (r *Registry) publish() {
 			o := p.queue[0]
 			p.queue = p.queue[1:]
 			p.mu.Unlock()
+			if !o.update { // what an update says that overtakes it waits at the follower for it
+				r.opts.Bus.Reply(o.m)
+				continue
+			}
 			bounded, cancel := context.WithTimeout(r.ctx, publishTimeout) // one that is lost leaves a gap, which heals
 			r.post(bounded, o.m)
 			cancel()

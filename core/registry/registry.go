@@ -41,11 +41,13 @@ type Registry struct {
 	numbers  uint64 // of connections
 	swept    int    // the next shard of addresses to sweep
 
+	claimed       int // bytes, see claims.go
 	announcements int // addresses that were announced, and nothing better is known of
 	publishing    publishing
 	following     bool // /registry/changes of others
 
 	lookups    lookups
+	askers     askers
 	beliefs    beliefs
 	turns      turns
 	issued     atomic.Int64 // when this runtime's last proof was issued, Unix milliseconds
@@ -72,6 +74,7 @@ func New(o Options) *Registry {
 		byDomain:  map[string]*node{},
 		following: !o.NoChanges,
 		lookups:   lookups{flights: map[message.URL]*flight{}, misses: map[message.URL]miss{}},
+		askers:    askers{all: make(chan struct{}, max(o.MaxLookups/2, 1))},
 		beliefs:   beliefs{seen: map[message.URL]seen{}, complaints: map[string]time.Time{}},
 		pool:      pool{free: map[string][]message.URL{}, filling: map[string]chan struct{}{}},
 		notices:   notices{wake: make(chan struct{}, 1)},

@@ -28,10 +28,12 @@ type dealings struct {
 	next     *connection // is set up to take the place of conn, which is live until then; or nil. See renew.go
 	keepTill time.Time   // the remote runtime renews the connection: until then its invitation replaces nothing
 	refs     int         // addresses that live there
+	claimed  int         // bytes of those that nobody else knows of, see claims.go
 	choice   int         // which of the usable Handlers is tried next
 	failures int         // in a row
 	retryAt  time.Time   // no new try before
 	follow   follow      // its /registry/changes
+	listedAt time.Time   // when it was given the list of this one's
 }
 
 // way is what Resolve needs to know of a remote runtime. The loop replaces it; nobody changes it.
@@ -138,13 +140,16 @@ func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 	if from == announced && !known && !r.roomToAnnounce(rem) {
 		return false
 	}
+	if from != registered && !known && !r.roomToClaim(rem, key) {
+		return false
+	}
 	moves := known && old.remote != rem
 	if moves {
 		if from != registered {
 			return false
 		}
 		old.remote.refs--
-		r.uncount(old)
+		r.uncount(key, old)
 		known, old = false, address{}
 	}
 	if !known {
@@ -163,11 +168,9 @@ func (r *Registry) learn(rem *remote, url message.URL, from source) bool {
 	}
 	if !known || now != old {
 		if known {
-			r.uncount(old)
+			r.uncount(key, old)
 		}
-		if now.source == announced {
-			r.announcements++
-		}
+		r.count(key, now)
 		r.addresses.set(key, now)
 	}
 	if moves {
@@ -196,7 +199,7 @@ func (r *Registry) makeRoom(key message.URL) bool {
 func (r *Registry) forget(key message.URL) {
 	if a, ok := r.addresses.get(key); ok {
 		a.remote.refs--
-		r.uncount(a)
+		r.uncount(key, a)
 		if c := a.remote.conn; c != nil && a.joined == c.number {
 			c.addresses.Add(-1)
 		}

@@ -92,14 +92,14 @@ func (r *Registry) beside(c *connection) {
 func (r *Registry) execute(ctx context.Context, m message.Message) {
 	remote := m.From.Runtime()
 	if remote == "" || remote == r.opts.Runtime || m.From.Canonical() != remote.Join("registry") {
-		r.post(ctx, m.Refuse(message.CodeForbidden, "only another runtime's registry may have this one do something"))
+		r.opts.Bus.Reply(m.Refuse(message.CodeForbidden, "only another runtime's registry may have this one do something"))
 		return
 	}
 	var body struct {
 		Method string `json:"method"`
 	}
 	if err := m.Decode(&body); err != nil || body.Method != methodRenew && body.Method != methodKeep {
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "method %.40q: want %s or %s", body.Method, methodRenew, methodKeep))
+		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, "method %.40q: want %s or %s", body.Method, methodRenew, methodKeep))
 		return
 	}
 	r.do(func() {
@@ -117,7 +117,7 @@ func (r *Registry) execute(ctx context.Context, m message.Message) {
 		default:
 			answer = m.Refuse(message.CodeNotFound, "%s: there is no such connection with %s", body.Method, remote)
 		}
-		r.spawn(func(ctx context.Context) { r.post(ctx, answer) })
+		r.opts.Bus.Reply(answer)
 	})
 }
 

@@ -64,13 +64,13 @@ func (r *Registry) receiveStatus(ctx context.Context, s *stub, m message.Message
 	}
 	if m.From.Canonical() != s.URL.Canonical() {
 		r.opts.Log.Warn("status of a stub from somebody else refused", "stub", s.URL, "from", m.From)
-		r.post(ctx, m.Refuse(message.CodeForbidden, "only %s posts its status", s.URL))
+		r.opts.Bus.Reply(m.Refuse(message.CodeForbidden, "only %s posts its status", s.URL))
 		return
 	}
 	ev, err := parseStatus(&m)
 	if err != nil {
 		r.opts.Log.Warn("malformed status refused", "stub", s.URL, "error", err)
-		r.post(ctx, m.Refuse(message.CodeBadRequest, "%v", err))
+		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, "%v", err))
 		return
 	}
 	r.do(func() {

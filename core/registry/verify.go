@@ -53,6 +53,11 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	if err := r.reserve(ctx, key.NodeDomain(), theirs); err != nil && !isCode(err, message.CodeUnavailable) {
 		return err
 	}
+	leave, err := r.askers.enter(ctx, remoteURL)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	look := r.lookUp
 	if its {
 		look = r.lookUpAnnounced

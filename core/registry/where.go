@@ -23,3 +23,15 @@ func (r *Registry) Where(ctx context.Context, u message.URL) (message.URL, error
 	}
 	return rem.url, nil
 }
+
+// Remote is the remote runtime that an address is known to belong to, as far as the Registry knows; "": to none. It asks
+// nobody.
+func (r *Registry) Remote(u message.URL) message.URL {
+	if u.IsRuntime() {
+		return u.Runtime()
+	}
+	if a, ok := r.addresses.get(addressKey(u)); ok {
+		return a.remote.url
+	}
+	return ""
+}

@@ -88,6 +88,7 @@ type side struct {
 	noDoor     bool             // Handlers refuse the registration of doors
 	mute       bool             // Requesters post nothing after created
 	lost       int              // executes that do not reach the Requester
+	stuck      message.URL      // a runtime that takes nothing
 	reconnects int
 }
 
@@ -162,6 +163,13 @@ func (s *side) Forward(ctx context.Context, route bus.Route, m message.Message) 
 		s.relayed++
 	}
 	s.mu.Unlock()
+	s.mu.Lock()
+	stuck := s.stuck == route.Remote
+	s.mu.Unlock()
+	if stuck {
+		<-ctx.Done()
+		return fmt.Errorf("%w: it takes nothing: %w", message.ErrBackpressure, ctx.Err())
+	}
 	other := s.w.sides[route.Remote]
 	if other == nil {
 		return errors.New("no such runtime")

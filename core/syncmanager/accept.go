@@ -64,17 +64,31 @@ func (m *Manager) accept(r *reported, msg message.Message, observer message.URL)
 		return refuse(message.CodeForbidden, string(observer)+" is of another runtime")
 	}
 	m.task(msg.From, func(ctx context.Context) {
-		err := m.authorise(ctx, r, observer, message.Subscribe)
-		var answer message.Message
+		err := m.verify(ctx, runtime, observer)
 		if err == nil {
-			answer, err = m.admit(r, msg, runtime, observer)
+			err = m.authorise(ctx, r, observer, message.Subscribe)
 		}
 		if err != nil {
-			answer = refusal(msg, err)
+			m.post(ctx, refusal(msg, err))
+			return
 		}
-		m.post(ctx, answer)
+		m.inTurn(ctx, msg.From, func() {
+			answer, err := m.admit(r, msg, runtime, observer)
+			if err != nil {
+				answer = refusal(msg, err)
+			}
+			m.post(ctx, answer)
+		})
 	})
 	return nil
+}
+
+// verify refuses an observer that is not the remote runtime's: the reporter decides by the observer's address alone.
+func (m *Manager) verify(ctx context.Context, runtime, observer message.URL) error {
+	if m.o.Verify == nil {
+		return nil
+	}
+	return m.o.Verify(ctx, runtime, observer)
 }
 
 // admit enters a remote observer and makes the answer, which has the value as it is at that moment: every later
@@ -150,9 +164,11 @@ func (m *Manager) readRemote(r *reported, msg message.Message) {
 			m.post(ctx, refusal(msg, err))
 			return
 		}
-		m.mu.Lock()
-		now := r.replica
-		m.mu.Unlock()
-		m.post(ctx, now.value(msg))
+		m.inTurn(ctx, msg.From, func() {
+			m.mu.Lock()
+			now := r.replica
+			m.mu.Unlock()
+			m.post(ctx, now.value(msg))
+		})
 	})
 }

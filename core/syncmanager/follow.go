@@ -100,6 +100,7 @@ func (m *Manager) takeWhole(o *observed, u object.Update) {
 		return
 	}
 	meta.URL, meta.Childrens = o.url, names(meta.Childrens)
+	meta.Reporter, meta.Runtime = o.meta.Reporter, o.meta.Runtime // as in the answer to the subscribe
 	if err == nil {
 		err = m.become(&o.replica, meta, doc)
 	}

@@ -2,6 +2,7 @@ package syncmanager
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher/object"
@@ -61,7 +62,7 @@ func (m *Manager) subscribe(msg message.Message) error {
 			m.post(ctx, refusal(msg, err))
 			return
 		}
-		m.post(ctx, now.value(msg))
+		m.inTurn(ctx, observer, func() { m.post(ctx, now.value(msg)) })
 	})
 	if !started {
 		m.joined(o)
@@ -81,7 +82,7 @@ func (m *Manager) subscribeHere(r *reported, msg message.Message) {
 			now := r.replica
 			m.mu.Unlock()
 			if err == nil {
-				m.post(ctx, now.value(msg))
+				m.inTurn(ctx, msg.From, func() { m.post(ctx, now.value(msg)) })
 				return
 			}
 		}
@@ -120,7 +121,9 @@ func (m *Manager) join(ctx context.Context, o *observed, observer message.URL) (
 
 // give answers msg with an object. m.mu is held.
 func (m *Manager) give(msg message.Message, now replica) {
-	m.begin(msg.From, func(ctx context.Context) { m.post(ctx, now.value(msg)) })
+	m.begin(msg.From, func(ctx context.Context) {
+		m.inTurn(ctx, msg.From, func() { m.post(ctx, now.value(msg)) })
+	})
 }
 
 // joined counts one subscribe less, and drops an object that nobody follows.
@@ -170,6 +173,9 @@ func (m *Manager) fetch(ctx context.Context, o *observed, observer message.URL) 
 	if err == nil && meta.URL != "" && meta.URL.Canonical() != o.url.Canonical() {
 		err = refuse(message.CodeError, "the answer is about another object")
 	}
+	if err == nil && meta.Reporter != "" && m.o.Remote != nil {
+		err = m.verifyReporter(ctx, o.url, meta.Reporter)
+	}
 	meta.URL, meta.Childrens = o.url, names(meta.Childrens)
 	return meta, doc, err
 }
@@ -188,6 +194,18 @@ func (m *Manager) adopt(o *observed, meta object.Metadata, doc object.Document) 
 	o.joining, o.early, o.bytes = false, nil, 0
 	for i := range early {
 		m.take(o, early[i])
+	}
+	return nil
+}
+
+// verifyReporter refuses an object that names a component of another runtime than its own as its reporter.
+func (m *Manager) verifyReporter(ctx context.Context, url, reporter message.URL) error {
+	remote := m.o.Remote(url)
+	if remote == "" {
+		return nil // it is not known any more: the next subscribe looks it up
+	}
+	if err := m.verify(ctx, remote, reporter); codeOf(err) == message.CodeForbidden {
+		return fmt.Errorf("%s names %s as its reporter: %w", url, reporter, err)
 	}
 	return nil
 }

@@ -68,7 +68,13 @@ type Options struct {
 	Objects Objects
 	// Local tells whether a component of this runtime has the address. Others are refused at <runtime>/sm. Without
 	// it only components of other runtimes that show as such by their address are refused.
-	Local  func(component message.URL) bool
+	Local func(component message.URL) bool
+	// Remote is the remote runtime that a component is known to be of, "" where it is not known. Without it what each
+	// component of remote runtimes causes is counted apart.
+	Remote func(component message.URL) message.URL
+	// Verify refuses where the component is not one of the runtime remote: nobody subscribes for another runtime's. It may
+	// wait. Without it only components that show by their address whose they are are refused.
+	Verify func(ctx context.Context, remote, component message.URL) error
 	Log    hclog.Logger
 	Limits Limits
 }
@@ -88,8 +94,7 @@ type Manager struct {
 
 	mu       sync.Mutex
 	closed   bool
-	inFlight map[message.URL]int // tasks by who caused them
-	running  int                 // tasks in all
+	work     work
 	reported map[message.URL]*reported
 	observed map[message.URL]*observed
 	creating map[message.URL]struct{}      // wished addresses that are being registered
@@ -98,12 +103,6 @@ type Manager struct {
 	follows  map[message.URL]int           // objects by their observer
 	bytes    int                           // data of all objects
 }
-
-const (
-	maxTasks       = 1 << 15 // at the same time
-	maxTasksLocal  = 1 << 12 // of one component
-	maxTasksRemote = 1 << 8  // of one remote runtime
-)
 
 // New makes a sync manager, which serves at once.
 func New(o Options) *Manager {
@@ -115,7 +114,7 @@ func New(o Options) *Manager {
 	m := &Manager{
 		o: o, bus: o.Bus, self: o.Runtime.Join("sm"), log: o.Log, ctx: ctx, cancel: cancel,
 		renewals: make(chan struct{}, maxRenewals),
-		inFlight: make(map[message.URL]int), reported: make(map[message.URL]*reported), observed: make(map[message.URL]*observed),
+		work:     newWork(), reported: make(map[message.URL]*reported), observed: make(map[message.URL]*observed),
 		creating: make(map[message.URL]struct{}), leaving: make(map[message.URL]chan struct{}), owned: make(map[message.URL]int), follows: make(map[message.URL]int),
 	}
 	m.unhear = m.bus.Listen(m.self, m.serve)
@@ -145,52 +144,6 @@ func (m *Manager) Close() {
 		stop()
 	}
 	m.tasks.Wait()
-}
-
-// task runs f in a goroutine that Close waits for, on behalf of a sender that may have so many at a time and no more.
-// It tells whether it does. m.mu is not held.
-func (m *Manager) task(sender message.URL, f func(ctx context.Context)) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.begin(sender, f)
-}
-
-// begin is task with m.mu held.
-func (m *Manager) begin(sender message.URL, f func(ctx context.Context)) bool {
-	sender = sender.Canonical()
-	limit := maxTasksLocal
-	if remote := sender.Runtime(); remote != "" && remote != m.o.Runtime.Canonical() {
-		limit = maxTasksRemote
-	}
-	if m.closed {
-		return false
-	}
-	if m.running >= maxTasks || m.inFlight[sender] >= limit {
-		m.log.Warn("too many requests at once: one is dropped", "from", sender)
-		return false
-	}
-	m.running++
-	m.inFlight[sender]++
-	m.tasks.Go(func() {
-		defer func() {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.running--
-			if m.inFlight[sender]--; m.inFlight[sender] == 0 {
-				delete(m.inFlight, sender)
-			}
-		}()
-		f(m.ctx)
-	})
-	return true
-}
-
-// spawn is task without a limit, for what follows from what was there: its number is that of the objects. m.mu is
-// held.
-func (m *Manager) spawn(f func(ctx context.Context)) {
-	if !m.closed {
-		m.tasks.Go(func() { f(m.ctx) })
-	}
 }
 
 // request is the body of everything that is asked at <runtime>/sm and at U/subscription.

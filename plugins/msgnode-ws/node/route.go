@@ -49,7 +49,7 @@ func (n *Node) handle(c *conn, m message.Message) {
 		n.refuse(c, m, refuse(message.CodeForbidden, "a visitor reaches addresses of %s only", n.opts.Domain))
 		return
 	}
-	if r := n.charge(c, 1+len(m.Body)/(16<<10)); r != nil { // sessions' messages are Data: these are few
+	if r := n.charge(c, n.passingCost(&m)); r != nil { // sessions' messages are Data: these are few
 		n.refuse(c, m, r)
 		return
 	}
@@ -57,6 +57,18 @@ func (n *Node) handle(c *conn, m message.Message) {
 		n.learn(c, m.From)
 	}
 	n.route(c, m)
+}
+
+// membersPerUnit is how many connections get a message for what one unit of work is.
+const membersPerUnit = 32
+
+// passingCost is what it costs to pass m on: a publication goes to everybody who listens, of whom there may be thousands.
+func (n *Node) passingCost(m *message.Message) int {
+	cost := 1 + len(m.Body)/(16<<10)
+	if publication(m.To) {
+		cost *= 1 + len(n.interests.of(n.subjectOf(m.To)))/membersPerUnit
+	}
+	return min(cost, n.opts.Limits.Requests) // else it would never be allowed
 }
 
 // refuse answers m with an error, unless it is a response. The reader's turn to compute ends with it: others do not wait

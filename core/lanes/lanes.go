@@ -1,4 +1,5 @@
-package core
+// Package lanes runs work that must not hold up whoever brings it.
+package lanes
 
 import (
 	"context"
@@ -7,10 +8,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// lanes is work that must not hold up whoever brings it: in order for each key, side by side for different keys,
-// bounded. A lane's goroutine lives as long as there is work.
-type lanes struct {
-	begin func(func(ctx context.Context)) // runs a goroutine that somebody waits for
+// Lanes are work that must not hold up whoever brings it: in order for each key, side by side for different keys,
+// bounded. A lane's goroutine lives as long as there is work. Begin has to be set.
+type Lanes struct {
+	Begin func(func(ctx context.Context)) // runs a goroutine that somebody waits for; its ctx ends when they are to end
 
 	mu    sync.Mutex
 	by    map[message.URL]*lane // maxLanes; none stays without work
@@ -35,8 +36,8 @@ const (
 	jobOverhead   = 512      // bytes that a job counts for beside its size
 )
 
-// do has f run after what was brought before for the key. It does not wait; false: there is no room, f does not run.
-func (l *lanes) do(key message.URL, size int, f func(ctx context.Context)) bool {
+// Do has f run after what was brought before for the key. It does not wait; false: there is no room, f does not run.
+func (l *Lanes) Do(key message.URL, size int, f func(ctx context.Context)) bool {
 	size += jobOverhead
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,13 +60,13 @@ func (l *lanes) do(key message.URL, size int, f func(ctx context.Context)) bool 
 	in.bytes += size
 	l.bytes += size
 	if !running {
-		l.begin(func(ctx context.Context) { l.run(ctx, key, in) })
+		l.Begin(func(ctx context.Context) { l.run(ctx, key, in) })
 	}
 	return true
 }
 
 // run does what waits in a lane until there is nothing more.
-func (l *lanes) run(ctx context.Context, key message.URL, in *lane) {
+func (l *Lanes) run(ctx context.Context, key message.URL, in *lane) {
 	for {
 		l.mu.Lock()
 		if len(in.jobs) == 0 || ctx.Err() != nil {
