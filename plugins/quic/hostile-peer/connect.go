@@ -19,6 +19,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/protofly/protofly/internal/hostilepeer"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
 )
@@ -29,7 +30,7 @@ const alpn = "protofly-p2p/1"
 // after the other.
 type flooder struct {
 	p2p.Transport
-	options
+	hostilepeer.Options
 	live atomic.Uint64 // connections that were
 }
 

@@ -140,7 +140,7 @@ func (c *channel) Recv(ctx context.Context) ([]byte, error) {
 	defer cancel()
 	defer context.AfterFunc(c.conn.Context(), cancel)()
 	n := a.run(ctx, c)
-	return nil, errors.Join(fmt.Errorf("%s: done", a.name), c.f.note(report{a.name, n}))
+	return nil, errors.Join(fmt.Errorf("%s: done", a.name), c.f.Note(a.name, n))
 }
 
 // Close ends the connection.

@@ -11,63 +11,17 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"os"
-
+	"github.com/protofly/protofly/internal/hostilepeer"
 	"github.com/protofly/protofly/plugins/quic/transport"
-	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
 func main() {
-	sdk.Serve(sdk.Descriptor{
-		Name: "quic", Version: "0.0.0-hostile", Kind: sdk.KindP2P, About: "WRITTEN TO DO HARM, for tests: attacks its peers",
-	}, p2p.Stub(open))
-}
-
-// options is the member "hostile".
-type options struct {
-	Names  []string `json:"names"`
-	Flood  bool     `json:"flood"`
-	Report string   `json:"report"`
-}
-
-// report is one line of the report.
-type report struct {
-	Attack string `json:"attack"`
-	Count  uint64 `json:"count"`
-}
-
-func open(c p2p.Config) (p2p.Transport, error) {
-	members := map[string]json.RawMessage{}
-	if err := json.Unmarshal(c.Options, &members); err != nil {
-		return nil, fmt.Errorf("hostile-peer: configuration: %w", err)
-	}
-	var o options
-	if err := json.Unmarshal(members["hostile"], &o); err != nil {
-		return nil, fmt.Errorf("hostile-peer: the configuration wants a member hostile: %w", err)
-	}
-	delete(members, "hostile")
-	c.Options = message.Encode(members)
-	honest, err := transport.New(c)
-	if err != nil {
-		return nil, err
-	}
-	if o.Flood {
-		return &flooder{Transport: honest, options: o}, nil
-	}
-	return namer{honest, o}, nil
-}
-
-// note writes a line of the report.
-func (o *options) note(r report) error {
-	f, err := os.OpenFile(o.Report, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(message.Encode(r), '\n'))
-	return errors.Join(err, f.Close())
+	hostilepeer.Serve("quic", hostilepeer.Makers{
+		Honest: transport.New,
+		Namer:  func(honest p2p.Transport, o hostilepeer.Options) p2p.Transport { return namer{honest, o} },
+		Flood: func(honest p2p.Transport, o hostilepeer.Options) p2p.Transport {
+			return &flooder{Transport: honest, Options: o}
+		},
+	})
 }

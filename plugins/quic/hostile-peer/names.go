@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/protofly/protofly/internal/hostilepeer"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
 )
@@ -11,7 +12,7 @@ import (
 // namer is a transport that names others' addresses.
 type namer struct {
 	p2p.Transport
-	o options
+	o hostilepeer.Options
 }
 
 func (n namer) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2p.Channel, error) {
@@ -21,7 +22,7 @@ func (n namer) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2p.C
 // signals are a set-up's, altered.
 type signals struct {
 	p2p.Signals
-	o *options
+	o *hostilepeer.Options
 }
 
 // inDescription is how many candidates stand in the description.
@@ -49,7 +50,7 @@ func (s signals) Send(ctx context.Context, one p2p.Signal) error {
 			return err
 		}
 	}
-	return s.o.note(report{Attack: "names", Count: inDescription + p2p.MaxCandidates})
+	return s.o.Note("names", inDescription+p2p.MaxCandidates)
 }
 
 // candidate is the candidate of a number.

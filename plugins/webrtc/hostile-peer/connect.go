@@ -13,6 +13,7 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/webrtc/v3"
 
+	"github.com/protofly/protofly/internal/hostilepeer"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
 )
@@ -21,7 +22,7 @@ import (
 // after the other.
 type flooder struct {
 	p2p.Transport
-	options
+	hostilepeer.Options
 	live atomic.Uint64 // connections that were
 }
 
