@@ -37,7 +37,7 @@ func TestReadsOfOneRuntimeKeepNobodyOut(t *testing.T) {
 		defer bob.close()
 		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, syncher.Object{Scheme: "comm"}))
 		a.stuck("m.example")
-		flood(a, r.URL(), 12, 4096)
+		flood(a, r.URL(), 9, 4096)
 		takes(t, "create", time.Second, func() error {
 			_, err := alice.Create(w.ctx, syncher.Object{Scheme: "comm"})
 			return err
@@ -139,15 +139,15 @@ func TestObserversOfOneRuntimeAreBounded(t *testing.T) {
 		defer alice.close()
 		defer bob.close()
 		var rooms []*syncher.Reporter
-		for range 20 {
+		for range 10 {
 			rooms = append(rooms, must[*syncher.Reporter](t)(alice.Create(w.ctx, syncher.Object{Scheme: "comm"})))
 		}
 		long := strings.Repeat("x", 900)
 		for _, typ := range []message.Type{message.Subscribe, message.Unsubscribe, message.Subscribe} {
-			for n := range 20 * 1000 {
-				observer := message.URL(fmt.Sprintf("hyperty-runtime://m.example/r/%s%d", long, n/20))
+			for n := range 10 * 600 {
+				observer := message.URL(fmt.Sprintf("hyperty-runtime://m.example/r/%s%d", long, n/10))
 				a.bus.Arrive(w.ctx, "hyperty-runtime://m.example/r", "", message.Message{ID: message.NumberID(uint64(n + 1)), Type: typ,
-					From: "hyperty-runtime://m.example/r/sm", To: rooms[n%20].URL().Join("subscription"), Body: message.Encode(map[string]any{"subscriber": observer})})
+					From: "hyperty-runtime://m.example/r/sm", To: rooms[n%10].URL().Join("subscription"), Body: message.Encode(map[string]any{"subscriber": observer})})
 				if n%100 == 0 { // the answers take their time
 					time.Sleep(10 * time.Second)
 				}
