@@ -132,15 +132,7 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 		}
 		return now.Sub(t).Truncate(time.Second).String()
 	}
-	row := func(cells ...any) {
-		texts := make([]string, len(cells))
-		for i, cell := range cells {
-			if texts[i] = printable.Line(fmt.Sprint(cell)); texts[i] == "" {
-				texts[i] = "-"
-			}
-		}
-		fmt.Fprintln(w, strings.Join(texts, "\t"))
-	}
+	row := func(cells ...any) { printRow(w, cells) }
 	table := func(n int, head ...any) bool {
 		if n > 0 {
 			fmt.Fprintln(w)
@@ -186,6 +178,17 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 		fmt.Fprintf(w, "\n%d entries more are left out\n", st.LeftOut)
 	}
 	return w.Flush()
+}
+
+// printRow prints the cells of a table's row, each made printable.
+func printRow(w io.Writer, cells []any) {
+	texts := make([]string, len(cells))
+	for i, cell := range cells {
+		if texts[i] = printable.Line(fmt.Sprint(cell)); texts[i] == "" {
+			texts[i] = "-"
+		}
+	}
+	fmt.Fprintln(w, strings.Join(texts, "\t"))
 }
 
 // held is an address that is behind, and where it is.

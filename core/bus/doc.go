@@ -19,6 +19,9 @@
 // one makes the sender wait (backpressure), and no other sender. What came from another runtime waits for nobody in
 // Accept, unless it may: so one receiver that is behind does not hold up what comes for the others.
 //
+// Nobody waits for who asks and takes nothing: the core's components answer with [MessageBus.Reply], and a subscriber from
+// outside that is behind misses publications.
+//
 // What becomes of a message: who hands one over with a receipt ([Arrival], [Watcher]) is told when its receiver has taken
 // it, or what it was answered instead.
 package bus

@@ -15,14 +15,17 @@ import (
 // that it has little of what the others have.
 const (
 	askerBins   = 512 // that remote runtimes share by the hash of their address, which nobody else can compute
-	askerAtOnce = 16  // look-ups because of one
-	askerRate   = 32  // in a second
-	askerBurst  = 128
+	askerAtOnce = 32  // look-ups because of one
+
+	// In a second, because of one and of all, and how many at once before that: a node allows a runtime 1000 and 10,000.
+	askerRate, askerBurst   = 128, 1024
+	askersRate, askersBurst = 500, 4096
 )
 
 // askers are the remote runtimes that have something looked up.
 type askers struct {
-	all chan struct{} // a place for each look-up
+	all  chan struct{} // a place for each look-up
+	rate *rate.Limiter // of all
 
 	mu   sync.Mutex
 	seed maphash.Seed
@@ -32,6 +35,10 @@ type askers struct {
 type asker struct {
 	places chan struct{}
 	rate   *rate.Limiter
+}
+
+func newAskers(places int) askers {
+	return askers{all: make(chan struct{}, max(places, 1)), rate: rate.NewLimiter(askersRate, askersBurst)}
 }
 
 func (a *askers) of(remote message.URL) *asker {
@@ -54,6 +61,9 @@ func (a *askers) enter(ctx context.Context, remote message.URL) (leave func(), e
 		return nil, err
 	}
 	if err = one.rate.Wait(ctx); err == nil {
+		err = a.rate.Wait(ctx)
+	}
+	if err == nil {
 		err = take(ctx, a.all)
 	}
 	if err != nil {
@@ -76,4 +86,6 @@ func take(ctx context.Context, places chan struct{}) error {
 }
 
 // mayConfirm tells whether an address that remote has announced may be looked up for it; it does not wait.
-func (a *askers) mayConfirm(remote message.URL) bool { return a.of(remote).rate.Allow() }
+func (a *askers) mayConfirm(remote message.URL) bool {
+	return a.of(remote).rate.Allow() && a.rate.Allow()
+}

@@ -75,7 +75,7 @@ func TestMadeUpAddressesTakeNoPlaces(t *testing.T) {
 				_ = a.reg.Verify(w.ctx, message.URL("hyperty-runtime://example.com/"+remote), from)
 			})
 		}
-		for n := range 1000 {
+		for n := range 3000 {
 			verify("quick", n)
 		}
 		settle(time.Second)

@@ -47,7 +47,10 @@ func newItem[V any](u message.URL, v V) (in item[V]) {
 }
 
 func (in *item[V]) is(u message.URL) bool {
-	return len(u) == int(in.size) && string(in.text[:in.size]) == string(u) || in.size == 0 && *in.long == u
+	if in.size == 0 { // also of "", which has no text either
+		return *in.long == u
+	}
+	return len(u) == int(in.size) && string(in.text[:in.size]) == string(u)
 }
 
 func (in *item[V]) hash(seed maphash.Seed) uint64 {

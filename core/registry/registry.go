@@ -74,7 +74,7 @@ func New(o Options) *Registry {
 		byDomain:  map[string]*node{},
 		following: !o.NoChanges,
 		lookups:   lookups{flights: map[message.URL]*flight{}, misses: map[message.URL]miss{}},
-		askers:    askers{all: make(chan struct{}, max(o.MaxLookups/2, 1))},
+		askers:    newAskers(o.MaxLookups / 2),
 		beliefs:   beliefs{seen: map[message.URL]seen{}, complaints: map[string]time.Time{}},
 		pool:      pool{free: map[string][]message.URL{}, filling: map[string]chan struct{}{}},
 		notices:   notices{wake: make(chan struct{}, 1)},

@@ -55,6 +55,14 @@ func TestTableAgainstAMap(t *testing.T) {
 	}
 }
 
+// The empty address is not taken for a long one, whose item has no text either.
+func TestTableTellsEmptyFromLong(t *testing.T) {
+	long, empty := newItem(message.URL(strings.Repeat("x", maxText+1)), 1), newItem(message.URL(""), 2)
+	if long.is("") || !empty.is("") || empty.is(long.key()) || !long.is(long.key()) {
+		t.Error("taken for one another")
+	}
+}
+
 func compare(t *testing.T, table *table[int], model map[message.URL]int, keys []message.URL) {
 	t.Helper()
 	if table.len() != len(model) {

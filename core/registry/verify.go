@@ -50,19 +50,7 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	case known && a.source == registered && r.readLately(key):
 		return r.forged(remoteURL, from, "another runtime's")
 	}
-	if err := r.reserve(ctx, key.NodeDomain(), theirs); err != nil && !isCode(err, message.CodeUnavailable) {
-		return err
-	}
-	leave, err := r.askers.enter(ctx, remoteURL)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	look := r.lookUp
-	if its {
-		look = r.lookUpAnnounced
-	}
-	rem, err := look(ctx, key, true)
+	rem, err := r.lookUpFor(ctx, remoteURL, key, its)
 	switch owner := disconnectedOwner(err); {
 	case err == nil && rem.url == remoteURL:
 		return nil
@@ -78,6 +66,22 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 		return r.forged(remoteURL, from, "not shown to be its own: "+err.Error())
 	}
 	return r.claim(ctx, remoteURL, key, learned)
+}
+
+// lookUpFor asks whose an address is that the runtime remote uses, and has announced or not.
+func (r *Registry) lookUpFor(ctx context.Context, remoteURL, key message.URL, isAnnounced bool) (*remote, error) {
+	if err := r.reserve(ctx, key.NodeDomain(), theirs); err != nil && !isCode(err, message.CodeUnavailable) {
+		return nil, err
+	}
+	leave, err := r.askers.enter(ctx, remoteURL)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if isAnnounced {
+		return r.lookUpAnnounced(ctx, key, true)
+	}
+	return r.lookUp(ctx, key, true)
 }
 
 // claim enters an address that the runtime remote is the first to use, or has registered.

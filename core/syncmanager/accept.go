@@ -2,6 +2,7 @@ package syncmanager
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher/object"
@@ -121,11 +122,53 @@ func (m *Manager) enterRemote(r *reported, runtime, observer message.URL, stop f
 		to = &remote{observers: make(map[message.URL]struct{}), stop: stop}
 		r.remotes[runtime] = to
 	}
-	if _, again := to.observers[observer.Canonical()]; !again && len(to.observers) >= m.o.Limits.Observers {
-		return known, refuse(message.CodeTooMany, "too many observers of "+string(r.url))
+	if err := m.observe(to, runtime, observer.Canonical(), len(to.observers) < m.o.Limits.Observers); err != nil {
+		if !known {
+			delete(r.remotes, runtime)
+		}
+		return known, fmt.Errorf("%s: %w", r.url, err)
 	}
-	to.observers[observer.Canonical()] = struct{}{}
 	return known, nil
+}
+
+// What is kept of the components of one remote runtime that observe objects here, and what one of them counts besides its
+// address.
+const (
+	maxWatching  = 4 << 20
+	watchingSize = 64
+)
+
+// observe enters an observer, which may be known. m.mu is held.
+func (m *Manager) observe(to *remote, runtime, observer message.URL, room bool) error {
+	if _, again := to.observers[observer]; again {
+		return nil
+	}
+	size := watchingSize + len(observer)
+	if !room || m.watching[runtime]+size > maxWatching {
+		return refuse(message.CodeTooMany, "too many observers of one runtime")
+	}
+	m.watching[runtime] += size
+	to.observers[observer] = struct{}{}
+	return nil
+}
+
+// unobserve forgets an observer and tells whether it was one. m.mu is held.
+func (m *Manager) unobserve(to *remote, runtime, observer message.URL) bool {
+	_, was := to.observers[observer]
+	if was {
+		delete(to.observers, observer)
+		if m.watching[runtime] -= watchingSize + len(observer); m.watching[runtime] == 0 {
+			delete(m.watching, runtime)
+		}
+	}
+	return was
+}
+
+// unobserveAll forgets all observers of one runtime and object. m.mu is held.
+func (m *Manager) unobserveAll(to *remote, runtime message.URL) {
+	for observer := range to.observers {
+		m.unobserve(to, runtime, observer)
+	}
 }
 
 // dismiss serves a remote sync manager's unsubscribe. The reporter is told.
@@ -135,8 +178,7 @@ func (m *Manager) dismiss(r *reported, msg message.Message, observer message.URL
 	was := false
 	var stop func()
 	if to != nil {
-		_, was = to.observers[observer.Canonical()]
-		delete(to.observers, observer.Canonical())
+		was = m.unobserve(to, msg.From.Runtime(), observer.Canonical())
 		if len(to.observers) == 0 {
 			delete(r.remotes, msg.From.Runtime())
 			stop = to.stop

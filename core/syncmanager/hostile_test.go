@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	goruntime "runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,7 +37,7 @@ func TestReadsOfOneRuntimeKeepNobodyOut(t *testing.T) {
 		defer bob.close()
 		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, syncher.Object{Scheme: "comm"}))
 		a.stuck("m.example")
-		flood(a, r.URL(), 12, 4096)
+		flood(a, r.URL(), 9, 4096)
 		takes(t, "create", time.Second, func() error {
 			_, err := alice.Create(w.ctx, syncher.Object{Scheme: "comm"})
 			return err
@@ -128,4 +129,53 @@ func TestReporterIsOfTheObjectsRuntime(t *testing.T) {
 			stop()
 		}
 	}, "a.example", "m.example")
+}
+
+// A runtime that observes objects for any number of components with long addresses has a bound for all of them.
+func TestObserversOfOneRuntimeAreBounded(t *testing.T) {
+	run(t, func(w *world) {
+		a, b := w.by["a.example"], w.by["b.example"]
+		alice, bob := a.component("alice"), b.component("bob")
+		defer alice.close()
+		defer bob.close()
+		var rooms []*syncher.Reporter
+		for range 10 {
+			rooms = append(rooms, must[*syncher.Reporter](t)(alice.Create(w.ctx, syncher.Object{Scheme: "comm"})))
+		}
+		long := strings.Repeat("x", 900)
+		for _, typ := range []message.Type{message.Subscribe, message.Unsubscribe, message.Subscribe} {
+			for n := range 10 * 600 {
+				observer := message.URL(fmt.Sprintf("hyperty-runtime://m.example/r/%s%d", long, n/10))
+				a.bus.Arrive(w.ctx, "hyperty-runtime://m.example/r", "", message.Message{ID: message.NumberID(uint64(n + 1)), Type: typ,
+					From: "hyperty-runtime://m.example/r/sm", To: rooms[n%10].URL().Join("subscription"), Body: message.Encode(map[string]any{"subscriber": observer})})
+				if n%100 == 0 { // the answers take their time
+					time.Sleep(10 * time.Second)
+				}
+			}
+			time.Sleep(time.Minute)
+			a.sm.mu.Lock()
+			kept := 0
+			for _, r := range a.sm.reported {
+				for _, to := range r.remotes {
+					for observer := range to.observers {
+						kept += len(observer)
+					}
+				}
+			}
+			a.sm.mu.Unlock()
+			if want := typ == message.Subscribe; want != (kept > 1<<20) || kept > 5<<20 {
+				t.Errorf("after %v: %d bytes of observers' addresses", typ, kept)
+			}
+		}
+		must[*syncher.Observer](t)(bob.Observe(w.ctx, rooms[0].URL()))
+		for _, r := range rooms {
+			check(t, r.Delete(w.ctx))
+		}
+		time.Sleep(time.Minute)
+		a.sm.mu.Lock()
+		defer a.sm.mu.Unlock()
+		if n := len(a.sm.watching); n > 0 {
+			t.Errorf("%d runtimes are counted still", n)
+		}
+	}, "a.example", "b.example", "m.example")
 }

@@ -46,6 +46,9 @@ func (m *Manager) withdraw(r *reported) func() {
 	}
 	stops := r.stops
 	remotes := r.remotes
+	for runtime, to := range remotes {
+		m.unobserveAll(to, runtime)
+	}
 	r.remotes = make(map[message.URL]*remote)
 	key := r.url.Canonical()
 	left := make(chan struct{})
@@ -155,6 +158,7 @@ func (m *Manager) RuntimeGone(remote message.URL) {
 	for _, r := range m.reported {
 		if to := r.remotes[remote.Canonical()]; to != nil {
 			stops = append(stops, to.stop)
+			m.unobserveAll(to, remote.Canonical())
 			delete(r.remotes, remote.Canonical())
 		}
 	}

@@ -101,6 +101,7 @@ type Manager struct {
 	leaving  map[message.URL]chan struct{} // deleted objects that are being unregistered; closed when that is done
 	owned    map[message.URL]int           // objects by their reporter
 	follows  map[message.URL]int           // objects by their observer
+	watching map[message.URL]int           // bytes of what is kept of observers, by remote runtime
 	bytes    int                           // data of all objects
 }
 
@@ -115,7 +116,7 @@ func New(o Options) *Manager {
 		o: o, bus: o.Bus, self: o.Runtime.Join("sm"), log: o.Log, ctx: ctx, cancel: cancel,
 		renewals: make(chan struct{}, maxRenewals),
 		work:     newWork(), reported: make(map[message.URL]*reported), observed: make(map[message.URL]*observed),
-		creating: make(map[message.URL]struct{}), leaving: make(map[message.URL]chan struct{}), owned: make(map[message.URL]int), follows: make(map[message.URL]int),
+		creating: make(map[message.URL]struct{}), leaving: make(map[message.URL]chan struct{}), watching: make(map[message.URL]int), owned: make(map[message.URL]int), follows: make(map[message.URL]int),
 	}
 	m.unhear = m.bus.Listen(m.self, m.serve)
 	return m
