@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/cipher"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,7 +121,7 @@ func newSession(all *Sessions, remote message.URL, l *local) *session {
 		probeWait: all.o.ProbeMin, pairing: pairing{helloWait: all.o.ProbeMin}, routeWait: all.o.ProbeMin / 4, failWait: all.o.ProbeMin / 4,
 	}
 	s.account = newAccount(s)
-	s.walker.s = s
+	s.walker.s, s.walker.source = s, uint32(maphash.String(all.seed, string(remote)))
 	return s
 }
 

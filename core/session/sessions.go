@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ type Sessions struct {
 	o     Options
 	self  message.URL // o.Self in canonical form
 	epoch time.Time
+	seed  maphash.Seed    // of what remote runtimes are called in minibus.Receipt.Source
 	life  context.Context // of all goroutines
 	end   context.CancelFunc
 	wg    sync.WaitGroup
@@ -51,7 +53,7 @@ type Sessions struct {
 // runtime's, that is logged and nobody will make a session with it.
 func New(o Options) *Sessions {
 	s := &Sessions{
-		o: o.withDefaults(), self: o.Self.Canonical(), epoch: time.Now(),
+		o: o.withDefaults(), self: o.Self.Canonical(), epoch: time.Now(), seed: maphash.MakeSeed(),
 		byURL: make(map[message.URL]*session), starved: make(map[*session]struct{}), untrusted: make(map[message.URL]time.Duration),
 	}
 	l, err := newLocal(&s.o)

@@ -20,6 +20,7 @@ const maxRun = 32
 // walker takes the messages out of parcels, one after the other, and delivers them in runs.
 type walker struct {
 	s      *session
+	source uint32 // the remote runtime, in receipts
 	parser message.Parser
 	run    Run
 	again  bool           // the first of run has been tried before
@@ -72,7 +73,7 @@ func (w *walker) walk(p *parcel) (left parcel, over bool) {
 			w.parser.Routing(routing)
 		}
 		in := w.next()
-		in.Receipt = minibus.Receipt{By: p.account, Number: number, Cost: uint32(one.size + entryCost)}
+		in.Receipt = minibus.Receipt{By: p.account, Number: number, Cost: uint32(one.size + entryCost), Source: w.source}
 		if err := w.parser.OwnTo(&in.Message, one.own); err != nil {
 			w.malformed(p, err)
 			continue

@@ -16,48 +16,20 @@ var ErrClosed = errors.New("the bus is closed")
 // DefaultInbox is how many messages wait for one listener before whoever delivers has to wait.
 const DefaultInbox = 256
 
-// inbox is a bounded queue with one consumer, whose goroutine runs only while there is something to consume.
+// inbox is a bounded queue with one consumer, whose goroutine runs only while there is something to consume. Messages of
+// different sources wait in different queues, which are served in turn: see queues.
 type inbox struct {
 	handle TakingHandler
 	limit  int
 	group  *group
 
 	mu      sync.Mutex
-	queue   queue
+	queues  queues
 	running bool
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
 	waiters int           // who wait for a place, or were woken and have not got it yet
 
 	stopped atomic.Bool // is set while mu is held
-}
-
-// queue is a list of items, in blocks whose memory is used again: it grows without being copied, and what was handled
-// takes nothing.
-type queue struct {
-	first, last *block
-	n           int // items
-}
-
-type block struct {
-	items [32]Handed
-	n     int // items in use
-	next  *block
-}
-
-// group is what the inboxes of one bus share: their context, the wait for their goroutines, and the memory of their
-// queues, which is needed only while something waits or is handled.
-type group struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	spare  sync.Pool // of *block
-}
-
-func (g *group) block() *block {
-	if b, ok := g.spare.Get().(*block); ok {
-		return b
-	}
-	return &block{}
 }
 
 // burst is how many times its limit an inbox takes of messages whose receipts have a cost. Who gives them counts the
@@ -66,13 +38,18 @@ func (g *group) block() *block {
 // place all are alike, lest he never gets one.
 const burst = 64
 
-// full tells whether there is no place for the message. mu is held.
+// full tells whether there is no place for the message in the queue of its source. Whatever other sources have filled the
+// inbox with, those whose messages have a cost keep half of limit each, and all others limit together. mu is held.
 func (i *inbox) full(in *Handed) bool {
+	waiting := i.queues.of(in.Receipt.Source, i.group).n
+	if in.Receipt.Cost == 0 {
+		return waiting >= i.limit
+	}
 	limit := i.limit
-	if in.Receipt.Cost > 0 && i.waiters == 0 {
+	if i.waiters == 0 {
 		limit *= burst
 	}
-	return i.queue.n >= limit
+	return i.queues.n >= limit && waiting >= (i.limit+1)/2
 }
 
 // push queues a message. It waits for a place, unless at once has it go over the limit instead.
@@ -142,29 +119,12 @@ func (i *inbox) tryRun(run []Handed) (n int) {
 
 // add queues a message and has it handled. mu is held.
 func (i *inbox) add(in *Handed) {
-	q := &i.queue
-	if q.last == nil || q.last.n == len(q.last.items) {
-		i.grow()
-	}
-	q.last.items[q.last.n] = *in
-	q.last.n++
-	q.n++
+	i.queues.add(in, i.group)
 	if !i.running {
 		i.running = true
 		i.group.wg.Add(1)
 		go i.run()
 	}
-}
-
-// grow adds a block to the queue. mu is held.
-func (i *inbox) grow() {
-	q, b := &i.queue, i.group.block()
-	if q.last == nil {
-		q.first = b
-	} else {
-		q.last.next = b
-	}
-	q.last = b
 }
 
 // room tells whether a message would find a place.
@@ -195,11 +155,13 @@ func (i *inbox) run() {
 	}
 }
 
-// next is what has been queued since the last time; nil: nothing, and the goroutine has to end.
+// next is what is to be handled next, some messages of one source; nil: nothing, and the goroutine has to end.
 func (i *inbox) next() *block {
 	i.mu.Lock()
-	batch := i.queue.first
-	i.queue = queue{}
+	batch := i.queues.take()
+	if batch == nil {
+		i.queues.drop(i.group)
+	}
 	i.release()
 	i.running = batch != nil
 	i.mu.Unlock()
@@ -219,13 +181,17 @@ func (i *inbox) release() {
 func (i *inbox) stop() {
 	i.mu.Lock()
 	i.stopped.Store(true)
-	left := i.queue.first
-	i.queue = queue{}
+	var left []*block
+	for b := i.queues.take(); b != nil; b = i.queues.take() {
+		left = append(left, b)
+	}
 	i.release()
 	i.mu.Unlock()
-	for ; left != nil; left = left.next {
-		for n := range left.n {
-			left.items[n].fail()
+	for _, b := range left {
+		for ; b != nil; b = b.next {
+			for n := range b.n {
+				b.items[n].fail()
+			}
 		}
 	}
 }

@@ -243,7 +243,7 @@ func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Messa
 		all.mu.Lock()
 		all.left++
 		all.mu.Unlock()
-		if err = in.push(ctx, l.group, &Handed{m, Receipt{By: all}}, atOnce); err == nil {
+		if err = in.push(ctx, l.group, &Handed{m, Receipt{By: all, Source: r.Source}}, atOnce); err == nil {
 			n++
 			continue
 		}

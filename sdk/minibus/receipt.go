@@ -13,6 +13,7 @@ type Receipt struct {
 	By     Taker // who asks; nil: nobody
 	Number uint64
 	Cost   uint32 // what the message counts with who asks until it is settled; 0: he does not bound what waits
+	Source uint32 // the remote runtime that sent the message, as a number that it cannot choose; 0: none
 }
 
 // Taker is told what becomes of messages that it has handed over. Its methods must not wait, and may be called from any
