@@ -38,18 +38,20 @@ type inbox struct {
 // place all are alike, lest he never gets one.
 const burst = 64
 
-// full tells whether there is no place for the message in the queue of its source. Whatever other sources have filled the
-// inbox with, those whose messages have a cost keep half of limit each, and all others limit together. mu is held.
-func (i *inbox) full(in *Handed) bool {
-	waiting := i.queues.of(in.Receipt.Source, i.group).n
-	if in.Receipt.Cost == 0 {
-		return waiting >= i.limit
-	}
+// full tells whether there is no place for the message. mu is held.
+func (i *inbox) full(in *Handed) bool { return i.queues.n >= i.limit && i.crowded(in) }
+
+// crowded is full where limit messages wait. Whatever other sources have filled the inbox with, those whose messages have a
+// cost keep half of limit each, and all others limit together.
+func (i *inbox) crowded(in *Handed) bool {
 	limit := i.limit
+	if in.Receipt.Cost == 0 {
+		return i.queues.of(in.Receipt.Source, i.group).n >= limit
+	}
 	if i.waiters == 0 {
 		limit *= burst
 	}
-	return i.queues.n >= limit && waiting >= (i.limit+1)/2
+	return i.queues.n >= limit && i.queues.of(in.Receipt.Source, i.group).n >= (i.limit+1)/2
 }
 
 // push queues a message. It waits for a place, unless at once has it go over the limit instead.
@@ -119,7 +121,14 @@ func (i *inbox) tryRun(run []Handed) (n int) {
 
 // add queues a message and has it handled. mu is held.
 func (i *inbox) add(in *Handed) {
-	i.queues.add(in, i.group)
+	q := i.queues.of(in.Receipt.Source, i.group)
+	if q.last == nil || q.last.n == len(q.last.items) {
+		i.queues.grow(q, i.group.block())
+	}
+	q.last.items[q.last.n] = *in
+	q.last.n++
+	q.n++
+	i.queues.n++
 	if !i.running {
 		i.running = true
 		i.group.wg.Add(1)

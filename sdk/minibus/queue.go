@@ -79,30 +79,18 @@ func (qs *queues) other(source uint32, g *group) *queue {
 	return &qs.others[source%numQueues]
 }
 
-// add puts a message behind the others of its source. The first of a source waits for one turn of each of the others.
-func (qs *queues) add(in *Handed, g *group) {
-	q := qs.of(in.Receipt.Source, g)
-	if q.last == nil || q.last.n == len(q.last.items) {
-		q.grow(g.block())
-	}
-	q.last.items[q.last.n] = *in
-	q.last.n++
-	qs.n++
-	if q.n++; q.n == 1 {
-		qs.append(q)
-	}
-}
-
-func (q *queue) grow(b *block) {
+// grow adds b to q. The first message of a source waits for one turn of each of the others.
+func (qs *queues) grow(q *queue, b *block) {
 	if q.last == nil {
 		q.first = b
+		qs.append(q)
 	} else {
 		q.last.next = b
 	}
 	q.last = b
 }
 
-// append gives q, which was empty or has had its turn, a turn after the others.
+// append gives q a turn after the others.
 func (qs *queues) append(q *queue) {
 	if qs.tail == nil {
 		qs.head = q

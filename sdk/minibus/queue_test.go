@@ -3,15 +3,12 @@ package minibus
 import (
 	"math/rand/v2"
 	"testing"
-
-	"github.com/protofly/protofly/sdk/message"
 )
 
 // queuesModel is what queues are to do, said as simply as possible: a list of numbers for each source.
 type queuesModel struct {
-	t      *testing.T
-	queues queues
-	group  group
+	t     *testing.T
+	inbox inbox // whose goroutine does not run
 
 	number  uint64
 	waiting map[uint32][]uint64
@@ -21,7 +18,7 @@ type queuesModel struct {
 
 func (m *queuesModel) add(source uint32) {
 	m.number++
-	m.queues.add(&Handed{message.Message{To: "a"}, Receipt{Number: m.number, Source: source}}, &m.group)
+	m.inbox.add(&Handed{Receipt: Receipt{Number: m.number, Source: source}})
 	m.waiting[source] = append(m.waiting[source], m.number)
 	m.n++
 }
@@ -30,7 +27,7 @@ func (m *queuesModel) add(source uint32) {
 func (m *queuesModel) take() {
 	taken := map[uint32]bool{}
 	n := 0
-	for b := m.queues.take(); b != nil; b = b.next {
+	for b := m.inbox.queues.take(); b != nil; b = b.next {
 		for _, one := range b.items[:b.n] {
 			source, number := one.Receipt.Source, one.Receipt.Number
 			if list := m.waiting[source]; len(list) == 0 || list[0] != number {
@@ -44,8 +41,8 @@ func (m *queuesModel) take() {
 	if n > turnBlocks*len(block{}.items) || n == 0 && m.n > 0 {
 		m.t.Fatalf("%d messages taken of %d", n, m.n)
 	}
-	if m.n -= n; m.queues.n != m.n {
-		m.t.Fatalf("%d messages wait, %d are counted", m.n, m.queues.n)
+	if m.n -= n; m.inbox.queues.n != m.n {
+		m.t.Fatalf("%d messages wait, %d are counted", m.n, m.inbox.queues.n)
 	}
 	for source, list := range m.waiting {
 		if m.turns[source]++; taken[source] || len(list) == 0 {
@@ -53,9 +50,9 @@ func (m *queuesModel) take() {
 		}
 	}
 	if m.n == 0 {
-		m.queues.drop(&m.group)
-		if m.queues.head != nil || m.queues.tail != nil || m.queues.first != (queue{}) || m.queues.others != nil {
-			m.t.Fatalf("nothing waits, and something is kept: %+v", m.queues)
+		m.inbox.queues.drop(m.inbox.group)
+		if m.inbox.queues.head != nil || m.inbox.queues.tail != nil || m.inbox.queues.first != (queue{}) || m.inbox.queues.others != nil {
+			m.t.Fatalf("nothing waits, and something is kept: %+v", m.inbox.queues)
 		}
 	}
 }
@@ -74,6 +71,7 @@ const few = 4
 
 // run does what ops says: each byte takes, or adds messages.
 func (m *queuesModel) run(ops []byte) {
+	m.inbox.group, m.inbox.running = &group{}, true
 	m.waiting, m.turns = map[uint32][]uint64{}, map[uint32]int{}
 	for _, op := range ops {
 		switch {
