@@ -39,19 +39,22 @@ type inbox struct {
 const burst = 64
 
 // full tells whether there is no place for the message. mu is held.
-func (i *inbox) full(in *Handed) bool { return i.queues.n >= i.limit && i.crowded(in) }
-
-// crowded is full where limit messages wait. Whatever other sources have filled the inbox with, those whose messages have a
-// cost keep half of limit each, and all others limit together.
-func (i *inbox) crowded(in *Handed) bool {
+func (i *inbox) full(in *Handed) bool {
 	limit := i.limit
-	if in.Receipt.Cost == 0 {
-		return i.queues.of(in.Receipt.Source, i.group).n >= limit
-	}
-	if i.waiters == 0 {
+	if in.Receipt.Cost > 0 && i.waiters == 0 {
 		limit *= burst
 	}
-	return i.queues.n >= limit && i.queues.of(in.Receipt.Source, i.group).n >= (i.limit+1)/2
+	return i.queues.n >= limit && i.crowded(in)
+}
+
+// crowded is full where the inbox as a whole is. Whoever has filled it, each source whose messages have a cost keeps half of
+// limit, and those without have limit.
+func (i *inbox) crowded(in *Handed) bool {
+	keeps := i.limit
+	if in.Receipt.Cost > 0 {
+		keeps = (keeps + 1) / 2
+	}
+	return i.queues.of(in.Receipt.Source, i.group).n >= keeps
 }
 
 // push queues a message. It waits for a place, unless at once has it go over the limit instead.
