@@ -18,4 +18,11 @@
 //
 // Limits: an inbox holds 256 messages unless told otherwise; then whoever delivers waits. It holds 64 times as many of
 // those whose receipts have a cost: who gave them bounds what waits.
+//
+// Turns: messages that differ in [Receipt.Source], which are of different remote runtimes, wait in different queues, and
+// the listener gets at most 128 of each in turn. Whatever one source has filled an inbox with, every other one finds
+// places: half of the limit where its messages have a cost, else the limit. So a source that sends more than a listener
+// handles is held back, and holds back no other. The order of the messages of one source is kept. The source that came
+// first has a queue, and all others share 64 by their numbers; so an inbox holds in all at most about twice what it holds
+// of one source, however many there are.
 package minibus

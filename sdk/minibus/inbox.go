@@ -35,7 +35,7 @@ type inbox struct {
 // burst is how many times its limit an inbox takes of messages whose receipts have a cost. Who gives them counts the
 // cost until it is settled, so the limit is not what bounds the memory; and a session brings hundreds of messages at a
 // time: those that their listener only has not come to yet are not to be put aside first. While somebody waits for a
-// place all are alike, lest he never gets one.
+// place all are alike, lest he never gets one: whatever has a cost finds limit places in all, and those of its source.
 const burst = 64
 
 // full tells whether there is no place for the message. mu is held.
@@ -47,8 +47,8 @@ func (i *inbox) full(in *Handed) bool {
 	return i.queues.n >= limit && i.crowded(in)
 }
 
-// crowded is full where the inbox as a whole is. Whoever has filled it, each source whose messages have a cost keeps half of
-// limit, and those without have limit.
+// crowded is full where the inbox as a whole is: each source keeps places in it that no other can take. They are half of
+// limit where its messages have a cost, since then there may be many sources. mu is held.
 func (i *inbox) crowded(in *Handed) bool {
 	keeps := i.limit
 	if in.Receipt.Cost > 0 {

@@ -6,10 +6,12 @@ import (
 )
 
 // queues are the messages that wait in an inbox: a queue for each source, from which a few messages at a time are taken
-// in turn, so that nobody waits for all that another one has sent. The order of one source's messages is kept.
+// in turn, so that nobody waits for all that another one has sent. The order of one source's messages is kept. The lock of
+// the inbox guards them.
 //
 // Where all messages are of one source, as they mostly are, there is only the first queue. The others, which are made when
-// a second source comes, are shared by the sources that have the same number modulo numQueues.
+// a second source comes, are shared by the sources that have the same number modulo numQueues. A source stays in its queue
+// while anything waits; so none has messages in two.
 type queues struct {
 	n      int    // items in all
 	source uint32 // whose the first queue is; another's only when nothing waits
@@ -19,7 +21,7 @@ type queues struct {
 	head, tail *queue // those that are not empty, in the order of their turns
 }
 
-// numQueues is how many sources beside the first have a queue of their own. Remote runtimes choose how many they are.
+// numQueues is how many queues there are beside the first. Sources are more: remote runtimes choose how many they are.
 const numQueues = 64
 
 // turnBlocks is how many blocks of a queue are taken at once: enough that what a turn costs is little for each message.
