@@ -17,7 +17,6 @@ import (
 
 // A process that serves the link after the plug-in's own has ended is no plug-in.
 func TestDaemonIsNoPlugin(t *testing.T) {
-	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "h")
 	c := newCore(t, func(o *stubhost.Options) { slow(o); o.Dir, o.StopGrace = dir, 2*time.Second })
 	d := stubURL("daemon")

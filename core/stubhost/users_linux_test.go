@@ -140,7 +140,6 @@ func TestPluginsHaveUsersOfTheirOwn(t *testing.T) {
 
 // What holds for plug-ins of this process's user holds for those with users of their own.
 func TestUsersChangeNothingElse(t *testing.T) {
-	t.Parallel()
 	separable(t)
 	tests := []string{"TestDaemonIsNoPlugin", "TestHostKilledLeavesNoOrphans", "TestHostKnowsItsOwn", "TestNextHostEndsWhatIsLeft", "TestOrphansEndWithTheirPlugin",
 		"TestReaperEndsWhatHides"}
