@@ -190,6 +190,24 @@ func (c *core) crashAndReturn(stub string) {
 	c.until("it to be started again", func() bool { return c.started(stubURL(stub)) > before })
 }
 
+// Without a sandbox a plug-in could have read whatever its configuration names: it is looked at too.
+func TestWhoWouldLoseAFileWithoutASandbox(t *testing.T) {
+	separable(t)
+	dir := openFolder(t)
+	make0(t, dir, map[string]os.FileMode{"certs/": 0o700})
+	c := newCore(t, func(o *stubhost.Options) { o.Users, o.Sandbox = sandbox.Users{First: sandbox.FirstUID}, sandbox.Off })
+	for name, uid := range map[string]int{"echo": 0, "other": sandbox.FirstUID} {
+		p := installed(name)
+		if uid == 0 {
+			p.Named = filepath.Join(dir, "certs")
+		}
+		c.deployAs(p, stubURL(name), sdk.RoleNode, "{}")
+		if got := c.uid(name); got < uid || uid == 0 && got != 0 {
+			t.Errorf("%s runs as %d: %s", name, got, c.shown(name))
+		}
+	}
+}
+
 // Where it has to be so, a plug-in that would lose a file is refused, with what to do.
 func TestWhoWouldLoseAFileIsRefusedWhereItMustNot(t *testing.T) {
 	separable(t)
