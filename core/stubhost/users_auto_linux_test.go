@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/protofly/protofly/core/stubhost"
@@ -323,5 +324,33 @@ func TestHostsWithAndWithoutUsers(t *testing.T) {
 		if len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
+	}
+}
+
+// inNamespace is the environment variable that has a test know that it is in a user namespace.
+const inNamespace = "IN_A_USER_NAMESPACE"
+
+// Root of a user namespace that has no other IDs, as of a container of a user who is not root, goes on as before.
+func TestNamespaceWithoutTheIDs(t *testing.T) {
+	if os.Getenv(inNamespace) != "" {
+		c := newCore(t, usual)
+		if err := c.deployReading("echo", "a"); err != nil {
+			t.Fatal(err)
+		}
+		if says := c.shown("echo"); !strings.HasPrefix(says, "root: there is no user ID ") {
+			t.Errorf("the status says %q", says)
+		}
+		return
+	}
+	cmd := exec.Command(self(), "-test.run=^TestNamespaceWithoutTheIDs$", "-test.v")
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	only := func(id int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{HostID: id, Size: 1}} }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: only(os.Geteuid()), GidMappings: only(os.Getegid())}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.ENOSPC) {
+		t.Skip("this system makes no user namespaces: ", err)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestNamespaceWithoutTheIDs") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
