@@ -39,6 +39,7 @@
 //	sdk        doors.byURL            the host's          the same
 //	p2p        handler.peers          peers'              4,096 connections, 256 of them in set-up; a further invitation is answered 429
 //	p2p        handler.consents       peers'              one for each set-up; until the registry has answered
+//	p2p        handler.refused        peers'              1,024 runtimes; the one that is free first makes room
 //	syncher    Syncher.observers      reporters'          16,384 objects; Observe is refused with 429. Until they end or are closed
 //	syncher    Syncher.reporters      the application's   what the runtime allows, 16,384; until they are deleted
 //	syncher    Reporter.invited       observers'          4,096 of an object; Invite fails. As long as the object

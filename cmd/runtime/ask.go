@@ -172,7 +172,14 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 	}
 	table(len(st.Plugins), "PLUG-IN", "VERSION", "STATE", "PID", "AGE", "RESTARTS", "INSTANCES", "SANDBOX", "USER", "LAST ERROR")
 	for _, p := range st.Plugins {
-		row(p.Name, p.Version, p.State, p.PID, age(p.Since), p.Restarts, p.Instances, p.Sandbox, p.User, p.LastError)
+		user, _, _ := strings.Cut(p.User, ": ")
+		row(p.Name, p.Version, p.State, p.PID, age(p.Since), p.Restarts, p.Instances, p.Sandbox, user, p.LastError)
+	}
+	special := specialUsers(st)
+	table(len(special), "PLUG-IN", "USER", "BECAUSE")
+	for _, p := range special {
+		user, why, _ := strings.Cut(p.User, ": ")
+		row(p.Name, user, why)
 	}
 	if st.LeftOut > 0 {
 		fmt.Fprintf(w, "\n%d entries more are left out\n", st.LeftOut)
@@ -189,6 +196,16 @@ func printRow(w io.Writer, cells []any) {
 		}
 	}
 	fmt.Fprintln(w, strings.Join(texts, "\t"))
+}
+
+// specialUsers is the plug-ins whose user there is something to say about.
+func specialUsers(st api.Status) (list []api.Plugin) {
+	for _, p := range st.Plugins {
+		if strings.Contains(p.User, ": ") {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // held is an address that is behind, and where it is.

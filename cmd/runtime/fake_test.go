@@ -84,7 +84,7 @@ func (f *fake) Status(context.Context) (api.Status, error) {
 		Connections: []api.Connection{{Remote: "hyperty-runtime://example.com/other", Plugin: "quick", State: message.Live,
 			Door: "hyperty-runtime://example.com/fake/p2prequester/1", Addresses: 3, Why: evil}},
 		Stubs:           []api.Stub{{URL: "hyperty-runtime://example.com/fake/protostub/example.com", Plugin: "msgnode-ws", Why: evil}},
-		Plugins:         []api.Plugin{{Name: "quick", Version: evil, LastError: evil}},
+		Plugins:         []api.Plugin{{Name: "quick", Version: evil, LastError: evil, User: "root: user 21 cannot read /x: do this" + evil}, {Name: "msgnode-ws", User: "22"}},
 		WithoutSessions: []api.WithoutSession{{Remote: "hyperty-runtime://example.com/plain", Session: api.NoSession, Sent: 3, Received: 5}},
 	}, nil
 }

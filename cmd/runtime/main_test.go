@@ -229,7 +229,7 @@ func TestAskARuntime(t *testing.T) {
 	s.env = []string{"PROTOFLY_SOCKET=" + socket}
 	code, out, errs := s.run("status")
 	if code != 0 || !strings.Contains(out, "runtime "+string(fakeURL)+", version 1.2, up 1m") || !strings.Contains(out, "hyperty://example.com/bob  1s") ||
-		!strings.Contains(out, "quick    live") || strings.Contains(out, "\x1b") ||
+		!strings.Contains(out, "quick    live") || !strings.Contains(out, "PLUG-IN  USER  BECAUSE\nquick    root  user 21 cannot read /x: do this") || strings.Contains(out, "msgnode-ws  22") || strings.Contains(out, "\x1b") ||
 		!strings.Contains(out, "hyperty-runtime://example.com/plain  none     3     5         -    not once, not in order, not unread") {
 		t.Fatalf("%d %s%s", code, out, errs)
 	}

@@ -48,8 +48,11 @@ func (s *Sessions) queue(path Path, one reply) {
 	switch {
 	case d != nil && len(d.queue) < maxReplies:
 		d.queue = append(d.queue, one)
-	case d != nil || len(st.desks) >= maxDesks || !s.begin():
+	case d != nil || len(st.desks) >= maxDesks || path.Direct && st.direct >= maxDesks/2 || !s.begin():
 	default:
+		if path.Direct {
+			st.direct++
+		}
 		if st.desks == nil {
 			st.desks = make(map[Path]*desk)
 		}
@@ -80,6 +83,9 @@ func (s *Sessions) attend(path Path, d *desk) {
 		batch, d.queue = d.queue, batch[:0]
 		if len(batch) == 0 || s.life.Err() != nil { // else strangers could keep Close waiting
 			delete(s.strangers.desks, path)
+			if path.Direct {
+				s.strangers.direct--
+			}
 			s.strangersMu.Unlock()
 			return
 		}

@@ -74,3 +74,37 @@ func TestDeskLeavesTimeToOthers(t *testing.T) {
 		}
 	})
 }
+
+// Those who have direct connections and do not read what they are answered keep nobody from being answered by a relay.
+func TestStuckDesksLeaveRoom(t *testing.T) {
+	p := newPair(t, Options{}, nil)
+	answered := make(chan struct{}, 1)
+	p.b.o.Send = func(ctx context.Context, path Path, _ message.URL, _ ...[]byte) error {
+		if path.Direct {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		select {
+		case answered <- struct{}{}:
+		default:
+		}
+		return nil
+	}
+	for n := range 2 * maxDesks {
+		door := message.URL(fmt.Sprintf("hyperty-runtime://b.example/b/p2phandler/x/%d", n))
+		p.b.hand("hyperty-runtime://a.example/mallory", Path{Door: door, Stub: direct.Stub, Direct: true}, make([]byte, 100))
+	}
+	p.b.hand("hyperty-runtime://a.example/alice", relay, make([]byte, 100))
+	select {
+	case <-answered:
+	case <-time.After(replyTime / 2):
+		t.Error("nobody is answered by the relay")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.a.Close(ctx)
+	p.b.Close(ctx)
+	if n := p.b.strangers.direct; n != 0 || len(p.b.strangers.desks) != 0 {
+		t.Errorf("%d desks are left, %d counted", len(p.b.strangers.desks), n)
+	}
+}

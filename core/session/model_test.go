@@ -29,8 +29,6 @@ func TestModel(t *testing.T) {
 		return
 	case *seeds != 0:
 		last = uint64(*seeds)
-	case testing.Short():
-		last = quickSeeds / 2
 	}
 	runModel(t, 1, last)
 }

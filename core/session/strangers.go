@@ -129,6 +129,7 @@ type strangers struct {
 	unproven  *rate.Limiter // of those without a cookie; see open
 	bins      bins
 	desks     map[Path]*desk // at most maxDesks
+	direct    int            // of them, those of direct paths: at most half, since their peers may read nothing
 }
 
 // open tells whether something may be computed and kept for a stranger that has said no cookie: much of that is done for

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +18,10 @@ import (
 
 // A process that serves the link after the plug-in's own has ended is no plug-in.
 func TestDaemonIsNoPlugin(t *testing.T) {
-	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "h")
 	c := newCore(t, func(o *stubhost.Options) { slow(o); o.Dir, o.StopGrace = dir, 2*time.Second })
 	d := stubURL("daemon")
+	programs := programsOf(dir)
 	c.deploy("daemon", d)
 	dead := c.host.Plugins()[0].PID
 	untilDead(t, dead)
@@ -46,7 +47,7 @@ func TestDaemonIsNoPlugin(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("Close took %s", took)
 	}
-	for _, pid := range withArgument(t, dir, specialDaemon) {
+	for _, pid := range withArgument(t, programs, specialDaemon) {
 		t.Errorf("process %d is left", pid)
 	}
 }
@@ -58,8 +59,9 @@ func TestCloseKeepsItsTime(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "h")
 	c := newCore(t, func(o *stubhost.Options) { slow(o); o.Dir, o.StopGrace = dir, never })
 	c.host.Wait(never)
+	programs := programsOf(dir)
 	c.deploy("hydra", stubURL("hydra"))
-	for late := time.Now().Add(time.Minute); len(withArgument(t, dir, specialHead)) < 4; time.Sleep(time.Millisecond) {
+	for late := time.Now().Add(time.Minute); len(withArgument(t, programs, specialHead)) < 4; time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
 			t.Fatal("it starts no processes")
 		}
@@ -76,15 +78,24 @@ func TestCloseKeepsItsTime(t *testing.T) {
 	}
 	t.Logf("Close took %s, of which it had %s", took.Round(time.Millisecond), given)
 	for _, argument := range []string{specialHead, specialDaemon} {
-		for _, pid := range withArgument(t, dir, argument) {
+		for _, pid := range withArgument(t, programs, argument) {
 			t.Errorf("process %d is left", pid)
 		}
 	}
 }
 
-// withArgument is the processes of a host in dir that were started with an argument. Other tests may run beside this one, in
-// other processes.
-func withArgument(t *testing.T, dir, argument string) (pids []int) {
+// programsOf is the folders of the programs that a host in dir runs, while it is open.
+func programsOf(dir string) []string {
+	dirs := []string{dir}
+	if elsewhere, err := os.ReadFile(filepath.Join(dir, "sockets")); err == nil { // where plug-ins have users of their own
+		dirs = append(dirs, string(elsewhere))
+	}
+	return dirs
+}
+
+// withArgument is the processes of the programs in some folders that were started with an argument. Other tests may run beside
+// this one, in other processes.
+func withArgument(t *testing.T, dirs []string, argument string) (pids []int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -93,7 +104,7 @@ func withArgument(t *testing.T, dir, argument string) (pids []int) {
 	for _, e := range entries {
 		line, err := os.ReadFile("/proc/" + e.Name() + "/cmdline")
 		var pid int
-		if _, no := fmt.Sscan(e.Name(), &pid); err == nil && no == nil && strings.HasPrefix(string(line), dir) && strings.Contains(string(line), argument+"\x00") && alive(pid) {
+		if _, no := fmt.Sscan(e.Name(), &pid); err == nil && no == nil && slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(string(line), dir) }) && strings.Contains(string(line), argument+"\x00") && alive(pid) {
 			pids = append(pids, pid)
 		}
 	}

@@ -32,7 +32,7 @@ func target(t *testing.T) (t1 targets, hostDir string) {
 	if err := os.WriteFile(key, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	abstract := "@protofly-test-" + filepath.Base(dir) + t.Name()
+	abstract := "@protofly-test-" + strconv.Itoa(os.Getpid()) + t.Name() // another run of the tests may go on beside this one
 	l, err := net.Listen("unix", abstract)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/protofly/protofly/core/stubhost"
@@ -190,6 +191,24 @@ func (c *core) crashAndReturn(stub string) {
 	c.until("it to be started again", func() bool { return c.started(stubURL(stub)) > before })
 }
 
+// Without a sandbox a plug-in could have read whatever its configuration names: it is looked at too.
+func TestWhoWouldLoseAFileWithoutASandbox(t *testing.T) {
+	separable(t)
+	dir := openFolder(t)
+	make0(t, dir, map[string]os.FileMode{"certs/": 0o700})
+	c := newCore(t, func(o *stubhost.Options) { o.Users, o.Sandbox = sandbox.Users{First: sandbox.FirstUID}, sandbox.Off })
+	for name, uid := range map[string]int{"echo": 0, "other": sandbox.FirstUID} {
+		p := installed(name)
+		if uid == 0 {
+			p.Named = filepath.Join(dir, "certs")
+		}
+		c.deployAs(p, stubURL(name), sdk.RoleNode, "{}")
+		if got := c.uid(name); got < uid || uid == 0 && got != 0 {
+			t.Errorf("%s runs as %d: %s", name, got, c.shown(name))
+		}
+	}
+}
+
 // Where it has to be so, a plug-in that would lose a file is refused, with what to do.
 func TestWhoWouldLoseAFileIsRefusedWhereItMustNot(t *testing.T) {
 	separable(t)
@@ -305,5 +324,33 @@ func TestHostsWithAndWithoutUsers(t *testing.T) {
 		if len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
+	}
+}
+
+// inNamespace is the environment variable that has a test know that it is in a user namespace.
+const inNamespace = "IN_A_USER_NAMESPACE"
+
+// Root of a user namespace that has no other IDs, as of a container of a user who is not root, goes on as before.
+func TestNamespaceWithoutTheIDs(t *testing.T) {
+	if os.Getenv(inNamespace) != "" {
+		c := newCore(t, usual)
+		if err := c.deployReading("echo", "a"); err != nil {
+			t.Fatal(err)
+		}
+		if says := c.shown("echo"); !strings.HasPrefix(says, "root: there is no user ID ") {
+			t.Errorf("the status says %q", says)
+		}
+		return
+	}
+	cmd := exec.Command(self(), "-test.run=^TestNamespaceWithoutTheIDs$", "-test.v")
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	only := func(id int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{HostID: id, Size: 1}} }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: only(os.Geteuid()), GidMappings: only(os.Getegid())}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.ENOSPC) {
+		t.Skip("this system makes no user namespaces: ", err)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestNamespaceWithoutTheIDs") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

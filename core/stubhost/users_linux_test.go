@@ -140,9 +140,8 @@ func TestPluginsHaveUsersOfTheirOwn(t *testing.T) {
 
 // What holds for plug-ins of this process's user holds for those with users of their own.
 func TestUsersChangeNothingElse(t *testing.T) {
-	t.Parallel()
 	separable(t)
-	tests := []string{"TestDaemonIsNoPlugin", "TestHostKilledLeavesNoOrphans", "TestHostKnowsItsOwn", "TestNextHostEndsWhatIsLeft", "TestOrphansEndWithTheirPlugin",
+	tests := []string{"TestCloseKeepsItsTime", "TestDaemonIsNoPlugin", "TestHostKilledLeavesNoOrphans", "TestHostKnowsItsOwn", "TestNextHostEndsWhatIsLeft", "TestOrphansEndWithTheirPlugin",
 		"TestReaperEndsWhatHides"}
 	if _, err := sandbox.Available(); err == nil {
 		tests = append(tests, "TestPluginReachesNothingThatIsNotItsOwn", "TestSandboxHoldsAfterRestart", "TestSharedExecutable")

@@ -97,7 +97,8 @@ func (stub) Run(ctx context.Context, _ message.Bus, start sdk.Start) error {
 				s.Got = append(s.Got, what)
 			}
 		}
-		if err := os.WriteFile(filepath.Join(own, report), message.Encode(s), 0o600); err != nil {
+		whole := filepath.Join(own, report) // whoever reads it meanwhile reads all of it
+		if err := errors.Join(os.WriteFile(whole+".new", message.Encode(s), 0o600), os.Rename(whole+".new", whole)); err != nil {
 			return err
 		}
 		<-tick.C

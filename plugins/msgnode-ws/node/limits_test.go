@@ -313,7 +313,14 @@ func TestReturnsOfOneAddress(t *testing.T) {
 	}
 	var refused *wire.Refused
 	for range 5 { // 1 + 4 of 10 each time
-		ws := dial(t, n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+		ws, r, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+		if err != nil { // the last return may have taken all that was left
+			wantLater(t, r, err, 429)
+			refused = &wire.Refused{Code: 429, Retry: 1}
+			break
+		}
+		ws.SetReadLimit(wire.MaxPacket)
+		t.Cleanup(func() { ws.CloseNow() })
 		if _, refused = n.tryGreet(t, ws, 1, ""); refused != nil {
 			break
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,12 +168,24 @@ func (t *tables) weighs(term string) int64 {
 	return t.allocations.weighs(term) + t.subscriptions.weighs(term) + t.registrations.weighs(term) + t.sessions.weighs(term)
 }
 
-// sourceTerm is by which rows that came from an address are found and counted. The address itself is not kept.
+// sitesAddress stands between a site and its address in a sourceTerm, and siteBits is how long the prefix of an IPv6 site is: as
+// much as one subscriber may have, and anybody may have for nothing.
+const (
+	sitesAddress = "."
+	siteBits     = 48
+)
+
+// sourceTerm is by which rows that came from an address are found and counted; that of an IPv6 address begins with its site's.
+// The address itself is not kept.
 func (n *Node) sourceTerm(from source) string {
 	if !from.IsValid() {
 		return ""
 	}
-	return hash(n.opts.Domain + " " + from.String())[:16]
+	term := func(p netip.Prefix) string { return hash(n.opts.Domain + " " + p.String())[:16] }
+	if from.Addr().Is4() {
+		return term(from.Prefix)
+	}
+	return term(netip.PrefixFrom(from.Addr(), siteBits).Masked()) + sitesAddress + term(from.Prefix)
 }
 
 // withSource adds the term of the address that a row came from.

@@ -7,16 +7,22 @@ import (
 )
 
 // shelves are where the entries of the Domain Registry stand that several may have the same of: a user, a GUID, a name, a
-// scheme. Anybody may enter anything for any user. So the entries with a term stand by whose they are: by the address that
-// they came from, there by runtime, and both in the order in which they came. [shelves.pick] takes from all of these in
-// turn, so that many entries of one stranger keep nobody else's out of an answer, and what it costs depends on how
+// scheme. Anybody may enter anything for any user. So the entries with a term stand by whose they are: by the site and there by
+// the address that they came from, there by runtime, and all in the order in which they came. [shelves.pick] takes from all of
+// these in turn, so that many entries of one stranger keep nobody else's out of an answer, and what it costs depends on how
 // many it takes and not on how many there are. The table's lock guards them.
 type shelves struct{ of map[string]*shelf }
 
 // shelf is the entries with one term.
 type shelf struct {
-	entries   int
-	addresses ranks[ranks[[]standing]] // then runtimes, then their entries, the newest last
+	entries int
+	sites   ranks[site]
+}
+
+// site is the entries of one site by runtime, and of each the newest last. Most sites are one address.
+type site struct {
+	runtimes  ranks[[]standing]
+	addresses *ranks[ranks[[]standing]] // the same by address, of a site that has several; nil: it has one
 }
 
 // standing is an entry on its shelf.
@@ -35,6 +41,12 @@ func shelved(term string) bool {
 // address is whose place an entry takes first: of the address that it came from, or, where that stands for many, its own
 // runtime's.
 func (r *registration) address() string { return cmp.Or(r.Source, string(r.Owner)) }
+
+// site is the network that the address is in, which may be one subscriber's: see [Node.sourceTerm].
+func (r *registration) site() string {
+	site, _, _ := strings.Cut(r.Source, sitesAddress)
+	return cmp.Or(site, string(r.Owner))
+}
 
 // replace takes an entry's old value away and enters its new one. Either may be nil.
 func (s *shelves) replace(key string, old, value *registration) {
@@ -76,8 +88,15 @@ func (s *shelves) each(r *registration, f func(term string)) {
 func (s *shelf) add(key string, r *registration) {
 	s.entries++
 	since := r.since()
-	address := s.addresses.at(r.address(), since)
-	runtime := address.value.at(string(r.Owner), since)
+	of := &s.sites.at(r.site(), since).value
+	runtimes := &of.runtimes
+	if r.site() != r.address() {
+		if of.addresses == nil {
+			of.addresses = &ranks[ranks[[]standing]]{}
+		}
+		runtimes = &of.addresses.at(r.address(), since).value
+	}
+	runtime := runtimes.at(string(r.Owner), since)
 	list := runtime.value
 	i := len(list)
 	for i > 0 && list[i-1].value.since() > since {
@@ -86,104 +105,51 @@ func (s *shelf) add(key string, r *registration) {
 	runtime.value = slices.Insert(list, i, standing{key, r, r.size()})
 }
 
+// find is where the entries of r's address stand; address is nil where that is a site by itself.
+func (s *shelf) find(r *registration) (at *rank[site], address *rank[ranks[[]standing]], runtimes *ranks[[]standing]) {
+	at = s.sites.find(r.site())
+	if at.value.addresses == nil {
+		return at, nil, &at.value.runtimes
+	}
+	address = at.value.addresses.find(r.address())
+	return at, address, &address.value
+}
+
 // remove returns how many entries are left.
 func (s *shelf) remove(key string, r *registration) int {
 	s.entries--
-	address := s.addresses.find(r.address())
-	runtime := address.value.find(string(r.Owner))
+	site, address, runtimes := s.find(r)
+	runtime := runtimes.find(string(r.Owner))
 	runtime.value = slices.DeleteFunc(runtime.value, func(e standing) bool { return e.key == key })
 	if len(runtime.value) > 0 {
-		address.value.move(runtime, runtime.value[0].value.since())
+		runtimes.move(runtime, runtime.value[0].value.since())
 	} else {
-		address.value.remove(runtime)
+		runtimes.remove(runtime)
 	}
-	if first := address.value.first(); first != nil {
-		s.addresses.move(address, first.since)
+	if address == nil {
+		follow(&s.sites, site, runtimes.first())
 	} else {
-		s.addresses.remove(address)
+		follow(site.value.addresses, address, runtimes.first())
+		follow(&s.sites, site, site.value.addresses.first())
 	}
 	return s.entries
 }
 
+// follow has an item stand where the first of what is in it came; nil: nothing is, and it goes.
+func follow[T, U any](r *ranks[T], item *rank[T], first *rank[U]) {
+	if first == nil {
+		r.remove(item)
+	} else {
+		r.move(item, first.since)
+	}
+}
+
 func (s *shelf) swap(key string, r *registration) {
-	runtime := s.addresses.find(r.address()).value.find(string(r.Owner))
+	_, _, runtimes := s.find(r)
+	runtime := runtimes.find(string(r.Owner))
 	for i := range runtime.value {
 		if runtime.value[i].key == key {
 			runtime.value[i] = standing{key, r, r.size()}
 		}
-	}
-}
-
-// candidate is an entry that an answer may have. Those of a lower round come first.
-type candidate struct {
-	standing
-	round int
-}
-
-// pick gives entries with a term, at most so many: in each round one of each address, and of an address in turn one of each
-// of its runtimes, the newest that was not given yet.
-func (s *shelves) pick(term string, limit int) []candidate {
-	shelf := s.of[term]
-	if shelf == nil {
-		return nil
-	}
-	list := make([]candidate, 0, min(limit, shelf.entries))
-	turns := make([]turn, 0, min(limit, shelf.addresses.count))
-	for c := range shelf.addresses.all {
-		if len(turns) == limit {
-			break
-		}
-		turns = append(turns, turn{runtimes: &c.value})
-	}
-	for round := 0; len(turns) > 0; round++ {
-		left := turns[:0]
-		for _, t := range turns {
-			e := t.next()
-			if e == nil {
-				continue
-			}
-			if list = append(list, candidate{*e, round}); len(list) == limit {
-				return list
-			}
-			left = append(left, t)
-		}
-		turns = left
-	}
-	return list
-}
-
-// turn goes through the entries of one address.
-type turn struct {
-	runtimes *ranks[[]standing]
-	at       place        // the next runtime, in the first layer
-	layer    int          // how many entries of each runtime have been given
-	now      [][]standing // in later layers: the runtimes that have more, of which those from i on are to come
-	i        int
-	then     [][]standing // the same for the next layer
-}
-
-func (t *turn) next() *standing {
-	for {
-		var list []standing
-		if t.layer == 0 {
-			runtime := t.runtimes.next(&t.at)
-			if runtime != nil {
-				list = runtime.value
-			}
-		} else if t.i < len(t.now) {
-			list = t.now[t.i]
-			t.i++
-		}
-		switch {
-		case list != nil:
-			if len(list) > t.layer+1 {
-				t.then = append(t.then, list)
-			}
-			return &list[len(list)-1-t.layer]
-		case len(t.then) == 0:
-			return nil
-		}
-		t.now, t.then, t.i = t.then, nil, 0
-		t.layer++
 	}
 }

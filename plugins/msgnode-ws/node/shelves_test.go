@@ -25,9 +25,11 @@ func naive(all map[string]*registration) (keys []string) {
 		}
 	}
 	for key, r := range all {
-		address := "address " + r.address()
+		site := "site " + r.site()
+		address := site + " address " + r.address()
 		runtime := address + " " + string(r.Owner)
-		note("", address, 0)
+		note("", site, 0)
+		note(site, address, r.since())
 		note(address, runtime, r.since())
 		note(runtime, key, r.since())
 		since[key] = -r.since() // the newest first
@@ -47,15 +49,19 @@ func naive(all map[string]*registration) (keys []string) {
 		}
 		return out
 	}
-	var addresses [][]string
-	for _, address := range order("") {
-		var runtimes [][]string
-		for _, runtime := range order(address) {
-			runtimes = append(runtimes, order(runtime))
+	var sites [][]string
+	for _, site := range order("") {
+		var addresses [][]string
+		for _, address := range order(site) {
+			var runtimes [][]string
+			for _, runtime := range order(address) {
+				runtimes = append(runtimes, order(runtime))
+			}
+			addresses = append(addresses, inTurn(runtimes))
 		}
-		addresses = append(addresses, inTurn(runtimes))
+		sites = append(sites, inTurn(addresses))
 	}
-	return inTurn(addresses)
+	return inTurn(sites)
 }
 
 // Whatever is entered, changed and removed, entries come in the order that is described.
@@ -83,8 +89,11 @@ func TestShelvesKeepTheirOrder(t *testing.T) {
 				value = &registration{URL: message.URL("hyperty://example.com/" + key), Started: began.Add(time.Duration(at)),
 					Owner: message.URL(fmt.Sprintf("runtime://example.com/%d", r.IntN(1+r.IntN(1200)))), Source: fmt.Sprint(r.IntN(1 + r.IntN(900))),
 					Fields: map[string]json.RawMessage{"user": json.RawMessage(`"user://example.com/bob"`)}}
-				if r.IntN(5) == 0 {
+				switch r.IntN(5) {
+				case 0:
 					value.Source = ""
+				case 1, 2:
+					value.Source = fmt.Sprintf("site%d.%s", r.IntN(1+r.IntN(40)), value.Source)
 				}
 			}
 			s.replace(key, old, value)

@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,13 @@ func TestFairAnswers(t *testing.T) {
 		"999 addresses":                    {func(n *Node) { crowd(n, 999, 10, 2, began) }, true},
 		"1,000 addresses that were first":  {func(n *Node) { crowd(n, 1000, 1, 2, began) }, false},
 		"20,000 addresses that came later": {func(n *Node) { crowd(n, 20_000, 1, 1, began.Add(time.Hour)) }, true},
+		"20,000 addresses of one IPv6 site": {func(n *Node) {
+			n.opts.Domain = domain
+			for i := range 20_000 {
+				from := n.sourceTerm((&sources{}).of(netip.MustParseAddr(fmt.Sprintf("2001:db8:7:%x::1", i))))
+				put(n, from, fmt.Sprintf("runtime://example.com/%d", i), i, began, "")
+			}
+		}, true},
 		"large entries of 200 addresses": {func(n *Node) {
 			for i := range 200 {
 				put(n, fmt.Sprintf("address%d", i), fmt.Sprintf("runtime://example.com/%d", i), i, began, big)

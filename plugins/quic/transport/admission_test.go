@@ -168,7 +168,6 @@ func besiege(ctx context.Context, t *testing.T, to netip.AddrPort, count, rate i
 // While strangers open handshakes as fast as they like and leave them open, honest peers get in, from addresses that they
 // have told and from others; afterwards everything is as before.
 func TestHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
-	t.Parallel()
 	halfOpen(t, 20, 20) // handshakes are dear where a machine is busy, or under the race detector
 }
 
@@ -177,65 +176,67 @@ func TestLongHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
 	halfOpen(t, 100, 100)
 }
 
-// halfOpen makes set-ups while each of many hosts opens so many handshakes a second, or one of them six times as many.
+// halfOpen makes set-ups while each of many hosts opens so many handshakes a second, or one of them six times as many: alone,
+// for other tests would suffer. That strangers lose their places is waited for beside other tests.
 func halfOpen(t *testing.T, setUps, many int) {
-	var turn sync.Mutex // one siege at a time; that strangers lose their places is waited for side by side
+	places := map[string]func() (strangers, most int){}
 	for _, c := range []struct{ sources, rate int }{{1, 6 * many}, {60, many}} {
-		t.Run(fmt.Sprint(c.sources, " sources"), func(t *testing.T) {
-			t.Parallel()
-			turn.Lock()
-			raise := sync.OnceFunc(turn.Unlock)
-			defer raise()
-			a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
-			defer b.register(newToken(), &setup{role: p2p.Handler, peer: hash{7}, won: make(chan arrival, 1)})() // somebody is welcome
-			ctx, cancel := context.WithCancel(within(t, patience))
-			var siege sync.WaitGroup
-			defer siege.Wait()
-			defer cancel()
-			besiege(ctx, t, b.local, c.sources, c.rate, &siege)
-			held := func() (strangers, most int) {
-				b.mu.Lock()
-				defer b.mu.Unlock()
-				for _, n := range b.admission.hosts {
-					most = max(most, n)
-				}
-				return b.admission.strangers, most
+		name := fmt.Sprint(c.sources, " sources")
+		a, b := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
+		t.Cleanup(b.register(newToken(), &setup{role: p2p.Handler, peer: hash{7}, won: make(chan arrival, 1)})) // somebody is welcome
+		places[name] = func() (strangers, most int) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for _, n := range b.admission.hosts {
+				most = max(most, n)
 			}
-			until(ctx, t, "strangers have places: the test shows nothing", func() bool {
-				all, _ := held()
-				return all >= min(c.sources*crowdHost, crowdStrangers)
-			})
-			began, worst := time.Now(), time.Duration(0)
-			for i := range setUps {
-				wa, wb := newWires()
-				if i%2 == 1 { // the other knows nothing of where it comes from
-					wa.change = altered(func(d *descriptionForm) { d.Candidates = nil })
-				}
-				each := time.Now()
-				x, y := both(ctx, a, b, wa, wb)
-				if x.err != nil || y.err != nil {
-					t.Fatalf("set-up %d: %v, %v", i, x.err, y.err)
-				}
-				worst = max(worst, time.Since(each))
-				if err := exchange(ctx, x.channel, y.channel, "x"); err != nil {
-					t.Fatal(err)
-				}
-				_ = x.channel.Close()
-				if all, most := held(); most > strangerHost || all > maxStrangers {
-					t.Fatalf("strangers have %d places, one host %d of them", all, most)
-				}
-			}
-			all, most := held()
-			t.Logf("%d set-ups in %v, the slowest in %v, beside %d strangers, at most %d of one host", setUps, time.Since(began).Round(time.Millisecond), worst.Round(time.Millisecond), all, most)
-			cancel()
-			siege.Wait()
-			raise()
-			until(within(t, patience), t, "strangers have lost their places", func() bool {
-				all, _ := held()
-				return all == 0
-			})
+			return b.admission.strangers, most
+		}
+		t.Run(name, func(t *testing.T) { besieged(t, a, b, c.sources, c.rate, setUps, places[name]) })
+	}
+	t.Parallel()
+	for name, held := range places {
+		until(within(t, patience), t, name+": strangers have lost their places", func() bool {
+			all, _ := held()
+			return all == 0
 		})
 	}
+}
+
+// besieged makes set-ups of a and b while the hosts open handshakes with b; held is how many places strangers have there, and
+// how many one host.
+func besieged(t *testing.T, a, b *Transport, sources, rate, setUps int, held func() (strangers, most int)) {
+	ctx, cancel := context.WithCancel(within(t, patience))
+	var siege sync.WaitGroup
+	defer siege.Wait()
+	defer cancel()
+	besiege(ctx, t, b.local, sources, rate, &siege)
+	until(ctx, t, "strangers have places: the test shows nothing", func() bool {
+		all, _ := held()
+		return all >= min(sources*crowdHost, crowdStrangers)
+	})
+	began, worst := time.Now(), time.Duration(0)
+	for i := range setUps {
+		wa, wb := newWires()
+		if i%2 == 1 { // the other knows nothing of where it comes from
+			wa.change = altered(func(d *descriptionForm) { d.Candidates = nil })
+		}
+		each := time.Now()
+		x, y := both(ctx, a, b, wa, wb)
+		if x.err != nil || y.err != nil {
+			t.Fatalf("set-up %d: %v, %v", i, x.err, y.err)
+		}
+		worst = max(worst, time.Since(each))
+		if err := exchange(ctx, x.channel, y.channel, "x"); err != nil {
+			t.Fatal(err)
+		}
+		_ = x.channel.Close()
+		if all, most := held(); most > strangerHost || all > maxStrangers {
+			t.Fatalf("strangers have %d places, one host %d of them", all, most)
+		}
+	}
+	all, most := held()
+	t.Logf("%d set-ups in %v, the slowest in %v, beside %d strangers, at most %d of one host", setUps, time.Since(began).Round(time.Millisecond), worst.Round(time.Millisecond), all, most)
 }
 
 // Who does not name a set-up that waits is sent away with the first words of the handshake.

@@ -160,7 +160,6 @@ func TestNetworksThatPeersMayName(t *testing.T) {
 // A third party that names the addresses of two others keeps them neither from speaking nor from connecting again, nor,
 // alone, from connecting at first.
 func TestNamedAddressesOfOthersStayUsable(t *testing.T) {
-	t.Parallel()
 	a, b, c := start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`), start(t, `{"listen":"127.0.0.1:0"}`)
 	x, y := connected(t, a, b)
 	others := newVictims(t, 1, 1)

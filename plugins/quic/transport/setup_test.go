@@ -286,7 +286,6 @@ func TestManyPeersOnOneSocket(t *testing.T) {
 // The dials that lose end silently, so the Handler's side sees them hang for a while: they must stay few, or a busy
 // Handler would soon refuse everybody.
 func TestManySetUpsOneAfterAnother(t *testing.T) {
-	t.Parallel()
 	a, b := start(t, ""), start(t, "")
 	for range 300 {
 		x, y := connected(t, a, b)

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"runtime"
 	"time"
 )
 
@@ -82,7 +83,12 @@ func (t *Transport) look(open []*channel, limit int64, heap func() uint64) {
 	if worst == nil {
 		return
 	}
-	if live := heap(); live > heapUsual+heapEach*uint64(len(open)) {
+	allowed := heapUsual + heapEach*uint64(len(open))
+	if heap() <= allowed {
+		return
+	}
+	runtime.GC() // it may be that of one that was closed a moment ago
+	if live := heap(); live > allowed {
 		t.log.Warn("a connection is closed: the process needs too much memory, and of all peers this one has sent the most that was not read",
 			"address", worst.conn.RemoteAddr(), "bytes", most, "heap", live)
 		worst.close(codeMemory, "the memory is needed, and most of it is for what you have sent and nobody has read")

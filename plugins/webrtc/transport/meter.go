@@ -198,7 +198,8 @@ func (m *meter) passes(b []byte) bool {
 
 func isDTLS(b []byte) bool { return len(b) > 0 && b[0] >= 20 && b[0] <= 63 && !isSTUN(b) }
 
-// begins counts bytes of a handshake. Once it is over those that are too many are only left out: anybody can send them.
+// begins counts bytes of a handshake. Those that are too many end the set-up, and once it is over are only left out: anybody can
+// send them.
 func (m *meter) begins(bytes int) bool {
 	m.mu.Lock()
 	pass := m.handshake+bytes <= maxHandshakeBytes
@@ -209,7 +210,8 @@ func (m *meter) begins(bytes int) bool {
 	m.broken = m.broken || fail
 	m.mu.Unlock()
 	if fail {
-		m.fail(fmt.Errorf("%w: a handshake of more than %d bytes", p2p.ErrBroken, maxHandshakeBytes))
+		// Not p2p.ErrBroken: nothing shows whose these are.
+		m.fail(fmt.Errorf("a handshake of more than %d bytes has come, from the peer or in its name", maxHandshakeBytes))
 	}
 	return pass
 }

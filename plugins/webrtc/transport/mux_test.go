@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/pion/stun"
 )
@@ -83,6 +84,8 @@ func record(text string) []byte { return append([]byte{23}, text...) }
 
 func expect(t *testing.T, c net.PacketConn, want []byte, from *net.UDPConn) {
 	t.Helper()
+	late := time.AfterFunc(patience, func() { _ = c.Close() })
+	defer late.Stop()
 	b := make([]byte, largestPacket)
 	n, at, err := c.ReadFrom(b)
 	if err != nil || string(b[:n]) != string(want) || at.String() != from.LocalAddr().String() {
