@@ -3,6 +3,7 @@ package minibus_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -211,5 +212,24 @@ func sendAnyhow(t *testing.T, l *minibus.Listeners, source uint32, by minibus.Ta
 			}
 		}
 		next += uint64(taken)
+	}
+}
+
+// BenchmarkSessions is messages of sessions in turn, up to the handler.
+func BenchmarkSessions(b *testing.B) {
+	for _, sessions := range []uint32{1, 2, 100} {
+		b.Run(fmt.Sprint(sessions), func(b *testing.B) {
+			l := minibus.NewListeners(0)
+			defer l.Close()
+			l.ListenTaking(alice, func(context.Context, message.Message, minibus.Receipt) {})
+			m := message.Message{ID: message.NumberID(1), Type: message.Update, From: bob, To: alice, Body: []byte(`{"value":1}`)}
+			b.ReportAllocs()
+			for source := uint32(0); b.Loop(); source = (source + 1) % sessions {
+				r := minibus.Receipt{Cost: 100, Source: source}
+				if _, full := l.HandNow(alice, m, r, nil); full {
+					_, _ = l.Hand(context.Background(), alice, m, r)
+				}
+			}
+		})
 	}
 }
