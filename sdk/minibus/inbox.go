@@ -25,6 +25,7 @@ type inbox struct {
 
 	mu      sync.Mutex
 	queues  queues
+	limits  [2]int // how many messages fill it for one without a cost, and for one that has a cost
 	running bool
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
 	waiters int           // who wait for a place, or were woken and have not got it yet
@@ -35,16 +36,21 @@ type inbox struct {
 // burst is how many times its limit an inbox takes of messages whose receipts have a cost. Who gives them counts the
 // cost until it is settled, so the limit is not what bounds the memory; and a session brings hundreds of messages at a
 // time: those that their listener only has not come to yet are not to be put aside first. While somebody waits for a
-// place all are alike, lest he never gets one: whatever has a cost finds limit places in all, and those of its source.
+// place all are alike, lest he never gets one.
 const burst = 64
 
-// full tells whether there is no place for the message. mu is held.
-func (i *inbox) full(in *Handed) bool {
-	limit := i.limit
-	if in.Receipt.Cost > 0 && i.waiters == 0 {
-		limit *= burst
+// wait counts who waits for a place. mu is held, if i is in use.
+func (i *inbox) wait(more int) {
+	i.waiters += more
+	i.limits = [2]int{i.limit, i.limit}
+	if i.waiters == 0 {
+		i.limits[1] *= burst
 	}
-	return i.queues.n >= limit && i.crowded(in)
+}
+
+// full tells whether there is no place for the message. It is small enough to be compiled into its callers. mu is held.
+func (i *inbox) full(in *Handed) bool {
+	return i.queues.n >= i.limits[min(in.Receipt.Cost, 1)] && i.crowded(in)
 }
 
 // crowded is full where the inbox as a whole is: each source keeps places in it that no other can take. They are half of
@@ -68,7 +74,7 @@ func (i *inbox) push(ctx context.Context, in *Handed, atOnce bool) error {
 	defer i.mu.Unlock()
 	for waits := false; ; waits = true {
 		if waits {
-			i.waiters--
+			i.wait(-1)
 		}
 		switch {
 		case i.ended():
@@ -79,7 +85,7 @@ func (i *inbox) push(ctx context.Context, in *Handed, atOnce bool) error {
 			i.add(in)
 			return nil
 		}
-		i.waiters++
+		i.wait(1)
 		if i.space == nil {
 			i.space = make(chan struct{})
 		}

@@ -137,7 +137,9 @@ func taking(h message.Handler) TakingHandler {
 }
 
 func (l *Listeners) inbox(h TakingHandler) *inbox {
-	return &inbox{handle: h, limit: l.limit, group: l.group}
+	in := &inbox{handle: h, limit: l.limit, group: l.group}
+	in.wait(0)
+	return in
 }
 
 func (l *Listeners) add(at message.URL, in *listener) (stop func()) {
