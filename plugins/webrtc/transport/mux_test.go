@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,7 +222,7 @@ func TestReaderGivesOthersTheirTurn(t *testing.T) {
 	for range count {
 		c.add([]byte{22}, &net.UDPAddr{})
 	}
-	var others, after int
+	var others atomic.Int64
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -230,7 +231,7 @@ func TestReaderGivesOthersTheirTurn(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				others++
+				others.Add(1)
 				runtime.Gosched()
 			}
 		}
@@ -240,7 +241,7 @@ func TestReaderGivesOthersTheirTurn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	after = others
+	after := others.Load()
 	close(stop)
 	<-done
 	if after < count/maxTurn/2 {
