@@ -229,9 +229,9 @@ func TestHonestOnBadNetwork(t *testing.T) {
 			stream := <-end.stream
 			l.out.Store(c.out)
 			l.in.Store(c.in)
-			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			frames, most := bothWays(ctx, t, c1, stream, c.size)
+			frames, most := bothWays(ctx, t, c1, stream, c.size, 4*time.Second)
 			t.Logf("%d frames, %d KiB unread at most, of %d", frames, most>>10, maxUnread>>10)
 			if frames == 0 || most > maxUnread/2 {
 				t.Errorf("%d frames, %d bytes unread at most", frames, most)
@@ -240,9 +240,18 @@ func TestHonestOnBadNetwork(t *testing.T) {
 	}
 }
 
-// bothWays sends frames of the size both ways until ctx ends, and returns how many have come, and how much was unread at most.
-func bothWays(ctx context.Context, t *testing.T, c *channel, stream *datachannel.DataChannel, size int) (frames int, most int64) {
+// bothWays sends frames of the size both ways for a while, and until one has come or ctx ends: where several packets in a row
+// are lost, SCTP waits for seconds. It returns how many have come, and how much was unread at most.
+func bothWays(ctx context.Context, t *testing.T, c *channel, stream *datachannel.DataChannel, size int, while time.Duration) (frames int, most int64) {
 	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var come, over atomic.Bool
+	defer time.AfterFunc(while, func() {
+		if over.Store(true); come.Load() {
+			cancel()
+		}
+	}).Stop()
 	frame := make([]byte, lengthSize+size)
 	binary.BigEndian.PutUint32(frame, uint32(size))
 	drained := make(chan struct{}, 1)
@@ -292,6 +301,9 @@ func bothWays(ctx context.Context, t *testing.T, c *channel, stream *datachannel
 			return frames, most
 		}
 		most = max(most, c.meter.unread.Load())
+		if come.Store(true); over.Load() {
+			cancel()
+		}
 	}
 }
 
