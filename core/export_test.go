@@ -14,7 +14,7 @@ func SetPluginStart(c *Config, d time.Duration) { c.waits.pluginStart = d }
 func SetUnacked(c *Config, d time.Duration) { c.waits.unacked = d }
 
 // FromStub has a stub post what its node may have made up.
-func FromStub(rt *Runtime, stub message.URL, m message.Message) { rt.fromStub(rt.ctx, stub, m) }
+func FromStub(rt *Runtime, stub message.URL, m message.Message) { _ = rt.fromStub(rt.ctx, stub, m) }
 
 // Request has a component of a runtime ask somebody, without any name of a hyperty.
 func Request(ctx context.Context, rt *Runtime, m message.Message) (message.Message, error) {

@@ -3,11 +3,13 @@ package core
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
 	"sync"
 
+	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/registry"
@@ -224,17 +226,18 @@ func (rt *Runtime) noteDoor(handler message.URL, m message.Message) {
 }
 
 // fromStub takes a control message from a stub: what it posts itself, or, from a Message Node's stub, what its node
-// sent, or carries from a runtime without a session.
-func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Message) {
+// sent, or carries from a runtime without a session. The error says that the plug-in spoke for somebody else. It never waits
+// for the stub: what the stub posts next waits behind it, and the stub's restart too.
+func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Message) error {
 	d, ok := rt.stubs.get(stub)
 	if !ok { // its last words, which came after its end
 		rt.log.Debug("message of a stub that is gone", "stub", stub, "type", m.Type, "to", m.To)
-		return
+		return nil
 	}
 	if d.Role == sdk.RoleNode && !m.From.Within(stub) {
 		if !m.From.IsBackEnd() {
 			rt.plain.in(d, m)
-			return
+			return nil
 		}
 		of := m.From.NodeDomain()
 		if of == "" { // of the scheme global, which the own domain's node serves
@@ -242,17 +245,23 @@ func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Mes
 		}
 		if of != d.Domain {
 			rt.log.Warn("a Message Node spoke for somebody else", "stub", stub, "from", m.From, "to", m.To)
-			return
+			return nil
 		}
 		rt.bus.ArriveFromNode(ctx, stub, m)
-		return
+		return nil
 	}
-	if err := rt.bus.From(ctx, stub, m); err != nil {
-		rt.log.Warn("stub's message refused", "stub", stub, "from", m.From, "to", m.To, "error", err)
-		if m.Type != message.Response && !strings.HasSuffix(string(m.To), "/status") {
-			_ = rt.host.Post(ctx, stub, m.Refuse(message.CodeForbidden, "%v", err))
-		}
+	err := rt.bus.From(ctx, stub, m)
+	if err == nil {
+		return nil
 	}
+	rt.log.Warn("stub's message refused", "stub", stub, "from", m.From, "to", m.To, "error", err)
+	if m.Type != message.Response && !strings.HasSuffix(string(m.To), "/status") {
+		rt.host.TryPost(stub, m.Refuse(message.CodeForbidden, "%v", err))
+	}
+	if errors.Is(err, bus.ErrForged) {
+		return err
+	}
+	return nil
 }
 
 // named tells whether the operator has named the Message Node of a domain.

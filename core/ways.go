@@ -101,8 +101,8 @@ func (rt *Runtime) sent(frames *[]sdk.Frame) {
 }
 
 // framesIn takes frames that came in through a door to the session that they are for. What is in whose name is only
-// said here, and proven there.
-func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames []sdk.Frame) {
+// said here, and proven there. It is false where none is in anybody's.
+func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames []sdk.Frame) (taken bool) {
 	direct := rt.doors.remote(door)
 	for _, f := range frames {
 		remote := direct
@@ -113,11 +113,13 @@ func (rt *Runtime) framesIn(ctx context.Context, stub, door message.URL, frames 
 			rt.log.Warn("frame from nobody dropped", "door", door, "peer", f.Peer)
 			continue
 		}
+		taken = true
 		if rt.trace.Watched() {
 			rt.trace.Emit(trace.Event{Kind: trace.FrameIn, Via: door, Peer: remote, Value: session.FrameName(f.Payload)})
 		}
 		rt.sessions.Receive(ctx, remote, session.Path{Door: door, Stub: stub, Direct: direct != ""}, f.Payload)
 	}
+	return taken
 }
 
 // announced takes the addresses that a remote runtime says are its own; see session.Options.

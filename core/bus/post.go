@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -74,15 +75,24 @@ func (b *MessageBus) Request(ctx context.Context, m message.Message) (message.Me
 	return b.requests.Do(ctx, m, b.Post, nil)
 }
 
-// From carries a message of the component owner: a stub or an application. A `from` that is not owner's gets a 403
-// response, and the error says so too.
+// ErrForged: the `from` of a message is not its owner's. The error also is a [*message.ResponseError] then.
+var ErrForged = errors.New("forged from")
+
+// forgedError is [ErrForged].
+type forgedError struct{ response *message.ResponseError }
+
+func (e forgedError) Error() string   { return e.response.Error() }
+func (e forgedError) Unwrap() []error { return []error{e.response, ErrForged} }
+
+// From carries a message of the component owner: a stub or an application. A `from` that is not owner's is refused by
+// [ErrForged].
 func (b *MessageBus) From(ctx context.Context, owner message.URL, m message.Message) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
 	if b.authority != nil {
 		if err := b.authority.VerifyLocal(owner, m.From); err != nil {
-			err = &message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: err.Error()}
+			err = forgedError{&message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: err.Error()}}
 			b.log.Warn("forged from refused", "owner", owner, "from", m.From, "to", m.To, "error", err)
 			return err
 		}

@@ -28,10 +28,11 @@ func BenchmarkFrames(b *testing.B) {
 func benchFrames(b *testing.B, way string, size, batch int) {
 	done := make(chan struct{}, 1)
 	c := newCore(b, func(o *stubhost.Options) {
-		o.Frames = func(_ context.Context, _, _ message.URL, frames []sdk.Frame) {
+		o.Frames = func(_ context.Context, _, _ message.URL, frames []sdk.Frame) bool {
 			if frames[len(frames)-1].Payload[0] == 'z' {
 				done <- struct{}{}
 			}
+			return true
 		}
 	})
 	a := stubURL("a")
@@ -65,7 +66,7 @@ func benchFrames(b *testing.B, way string, size, batch int) {
 func BenchmarkRoundTrip(b *testing.B) {
 	back := make(chan struct{}, 1)
 	c := newCore(b, func(o *stubhost.Options) {
-		o.Frames = func(context.Context, message.URL, message.URL, []sdk.Frame) { back <- struct{}{} }
+		o.Frames = func(context.Context, message.URL, message.URL, []sdk.Frame) bool { back <- struct{}{}; return true }
 	})
 	a := stubURL("a")
 	c.deploy("echo", a)

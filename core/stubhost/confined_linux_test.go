@@ -168,8 +168,8 @@ func TestKernelWithoutLandlock(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "h")
 	h, err := stubhost.New(stubhost.Options{Dir: dir, Sandbox: sandbox.Required,
-		Message: func(context.Context, message.URL, message.Message) {},
-		Frames:  func(context.Context, message.URL, message.URL, []sdk.Frame) {}})
+		Message: func(context.Context, message.URL, message.Message) error { return nil },
+		Frames:  func(context.Context, message.URL, message.URL, []sdk.Frame) bool { return true }})
 	if err == nil {
 		_ = h.Close(t.Context())
 		t.Fatal("a host that requires the sandbox has started")

@@ -235,8 +235,8 @@ func TestShortFreezeIsForgiven(t *testing.T) {
 func TestSocketsElsewhereAreRemoved(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	o := stubhost.Options{Dir: filepath.Join(t.TempDir(), strings.Repeat("long", 20)),
-		Message: func(context.Context, message.URL, message.Message) {},
-		Frames:  func(context.Context, message.URL, message.URL, []sdk.Frame) {}}
+		Message: func(context.Context, message.URL, message.Message) error { return nil },
+		Frames:  func(context.Context, message.URL, message.URL, []sdk.Frame) bool { return true }}
 	left := func() []string {
 		found, err := filepath.Glob(filepath.Join(os.TempDir(), "*"))
 		if err != nil {

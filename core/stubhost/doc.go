@@ -27,7 +27,9 @@
 //
 // Whatever a plug-in says or keeps has a bound: its log, in lines and bytes; the texts of its errors, version and
 // statuses; and what is in its directory (Options.Quota), beyond which it is killed. What it asks for and is refused, or
-// says and nobody can read, is counted: too much of it ends its process, as a crash with that reason.
+// says and nobody can read or it may not say, is counted: too much of it ends its process, as a crash with that reason. What
+// is no offence costs the core a bounded part of its time: the log is read at a pace, and so are the messages of a P2P stub and
+// frames that are for nobody (turns).
 //
 // # Crashes
 //

@@ -26,12 +26,14 @@ type Options struct {
 	Log hclog.Logger // nil: no log
 
 	// Message is given the messages that stubs post, in order for each stub, one at a time for each stub. Status
-	// events that stand in for a stub that has crashed come by it too. ctx ends with the instance.
-	Message func(ctx context.Context, stub message.URL, m message.Message)
+	// events that stand in for a stub that has crashed come by it too. An error says that the stub may not say that,
+	// which is counted as whatever a plug-in does wrong. ctx ends with the instance, and a little after the run that has
+	// posted the message.
+	Message func(ctx context.Context, stub message.URL, m message.Message) error
 	// Frames is given what came in by a door, in order for each door, from one goroutine for each door: while it
-	// blocks, that door is held back and nothing else. The frames are the callee's until it returns. ctx ends with
-	// the instance.
-	Frames func(ctx context.Context, stub, door message.URL, frames []sdk.Frame)
+	// blocks, that door is held back and nothing else. The frames are the callee's until it returns. It is false where
+	// none of them was for anybody: a P2P stub that brings more of these has to wait. ctx ends with the instance.
+	Frames func(ctx context.Context, stub, door message.URL, frames []sdk.Frame) bool
 	// Prompt says that Frames never waits for anybody. Then the goroutine that reads a plug-in's link calls it too, for
 	// small amounts, which spares them a goroutine's start; still one call at a time for each door.
 	Prompt bool
@@ -271,6 +273,22 @@ func (h *Host) Post(ctx context.Context, stub message.URL, m message.Message) er
 		return fmt.Errorf("post to %s: %w", stub, err)
 	}
 	return nil
+}
+
+// TryPost is [Host.Post] where that need not wait; else it is false, and the stub does not get m.
+func (h *Host) TryPost(stub message.URL, m message.Message) bool {
+	i := h.instance(stub)
+	if i == nil {
+		return false
+	}
+	i.mu.Lock()
+	to := i.current
+	i.mu.Unlock()
+	if to == nil {
+		return false
+	}
+	sent, err := to.lane.TrySend(sdk.Frame{Payload: m.AppendBinary(nil)})
+	return sent && err == nil
 }
 
 // Send sends frames by a door of the stub, in order. It blocks while the door's window is full. The payloads may be

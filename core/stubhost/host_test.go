@@ -115,17 +115,18 @@ func (l testLog) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (c *core) message(_ context.Context, stub message.URL, m message.Message) {
+func (c *core) message(_ context.Context, stub message.URL, m message.Message) error {
 	if c.bus.Answer(m) {
-		return
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.messages = append(c.messages, m)
 	c.change()
+	return nil
 }
 
-func (c *core) data(ctx context.Context, stub, door message.URL, frames []sdk.Frame) {
+func (c *core) data(ctx context.Context, stub, door message.URL, frames []sdk.Frame) bool {
 	c.mu.Lock()
 	hold := c.hold[door]
 	c.mu.Unlock()
@@ -133,7 +134,7 @@ func (c *core) data(ctx context.Context, stub, door message.URL, frames []sdk.Fr
 		select {
 		case <-hold:
 		case <-ctx.Done():
-			return
+			return true
 		}
 	}
 	c.mu.Lock()
@@ -142,6 +143,7 @@ func (c *core) data(ctx context.Context, stub, door message.URL, frames []sdk.Fr
 		c.frames[door] = append(c.frames[door], string(f.Payload))
 	}
 	c.change()
+	return true
 }
 
 func (c *core) change() {

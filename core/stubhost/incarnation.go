@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
@@ -69,7 +70,23 @@ func newIncarnation(i *instance, pr *process, number uint32, restarted bool) *in
 func (r *incarnation) pumpInBackground() {
 	r.inst.host.wg.Go(func() { // started by a goroutine in wg
 		defer close(r.pumped)
-		r.inst.pump(r)
+		ctx, cancel := context.WithCancel(r.inst.ctx)
+		defer cancel()
+		r.wg.Go(func() {
+			select {
+			case <-r.pumped:
+				return
+			case <-r.ended:
+			}
+			late := time.NewTimer(drainGrace)
+			defer late.Stop()
+			select {
+			case <-r.pumped:
+			case <-late.C: // the core may be waiting for the stub itself, to be started again
+				cancel()
+			}
+		})
+		r.inst.pump(ctx, r)
 	})
 }
 
@@ -139,11 +156,21 @@ func (r *incarnation) open(f *linkpb.OpenDoor) error {
 func (r *incarnation) pump(url message.URL, lane *link.Lane) {
 	defer lane.Close() // what was not handed on counts no more
 	o := &r.inst.host.o
-	handle := func(frames []link.Frame) { o.Frames(r.ctx, r.inst.URL, url, frames) }
+	var useless turns // of one call at a time
+	handle := func(frames []link.Frame) {
+		if began := time.Now(); !o.Frames(r.ctx, r.inst.URL, url, frames) && r.inst.Role != sdk.RoleNode {
+			useless.pause(r.ctx, began, len(frames), frameTurn)
+		}
+	}
 	var prompt func([]link.Frame) bool
 	if o.Prompt {
 		prompt = func(frames []link.Frame) bool {
-			handle(frames)
+			if useless.due(time.Now()) > 0 {
+				return false
+			}
+			if began := time.Now(); !o.Frames(r.ctx, r.inst.URL, url, frames) && r.inst.Role != sdk.RoleNode {
+				useless.add(began, len(frames), frameTurn)
+			}
 			return true
 		}
 	}

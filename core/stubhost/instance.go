@@ -166,38 +166,46 @@ func (i *instance) serve(r *incarnation) *incarnation {
 }
 
 // pump gives the core what the stub posts, until the run has ended and everything was given.
-func (i *instance) pump(r *incarnation) {
-	condemned := false
+func (i *instance) pump(ctx context.Context, r *incarnation) {
+	condemned, turns := false, turns{}
 	for {
 		frames, err := r.lane.Recv(i.ctx)
 		if err != nil {
 			return
 		}
 		for _, f := range frames {
+			began, offence := time.Now(), ""
 			m, err := message.ParseBinary(f.Payload)
-			if err != nil {
-				if condemned {
-					continue // what was on its way
-				}
+			if err != nil && condemned {
+				continue // what was on its way
+			} else if err != nil {
 				i.host.o.Log.Error("a stub's message is dropped", "stub", i.URL, "plugin", i.plugin.name, "error", bounded(err.Error(), maxText))
-				if err := r.proc.offend("a message that cannot be read"); err != nil {
-					condemned = true
-					r.proc.condemn(err.Error())
-				}
+				offence = "a message that cannot be read"
+			} else if i.tell(ctx, r, m) != nil {
+				offence = "a message that it may not send"
+			}
+			if i.Role != sdk.RoleNode { // that brings what others send, which the node holds back
+				turns.pause(ctx, began, 1, messageTurn)
+			}
+			if offence == "" || condemned {
 				continue
 			}
-			i.tell(r, m)
+			if err := r.proc.offend(offence); err != nil {
+				condemned = true
+				r.proc.condemn(err.Error())
+			}
 		}
 	}
 }
 
 // tell gives the core a message of a run.
-func (i *instance) tell(r *incarnation, m message.Message) {
+func (i *instance) tell(ctx context.Context, r *incarnation, m message.Message) error {
 	i.telling.Lock()
 	defer i.telling.Unlock()
-	if i.pass(r, &m) {
-		i.host.o.Message(i.ctx, i.URL, m)
+	if !i.pass(r, &m) {
+		return nil
 	}
+	return i.host.o.Message(ctx, i.URL, m)
 }
 
 // finish puts a run away that has not started and says why it ended: for the whole process an [*ExitError].

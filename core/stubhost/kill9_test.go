@@ -28,8 +28,8 @@ const hostsPlugins = 3
 // beHost is a whole process with a host: it deploys plug-ins, prints their process numbers, and waits.
 func beHost(dir string) {
 	h, err := stubhost.New(stubhost.Options{Dir: dir, Users: usersOfTests(),
-		Message: func(context.Context, message.URL, message.Message) {},
-		Frames:  func(context.Context, message.URL, message.URL, []sdk.Frame) {}})
+		Message: func(context.Context, message.URL, message.Message) error { return nil },
+		Frames:  func(context.Context, message.URL, message.URL, []sdk.Frame) bool { return true }})
 	if err != nil {
 		panic(err)
 	}

@@ -26,11 +26,23 @@ const (
 	maxFields = 32 // of one line
 )
 
+// What is read of it, and looked at, whatever is logged. A plug-in that writes more waits, as it would for a terminal: its
+// own processor is its own, but reading costs the host's.
+const (
+	readRate  = 8 << 20 // bytes a second
+	readBurst = 8 << 20
+	workRate  = 1 << 20 // bytes a second that are parsed
+	workBurst = 4 << 20
+	workLine  = 256 // bytes that a line counts at least
+)
+
 // logs takes what a plug-in writes: JSON lines of hclog, or any text.
 type logs struct {
 	log   hclog.Logger
 	limit *rate.Limiter // of lines
 	bytes *rate.Limiter
+	pace  *rate.Limiter // of what is read
+	work  *rate.Limiter // of what is parsed
 
 	mu      sync.Mutex
 	dropped int    // lines since the last that was logged,
@@ -40,7 +52,8 @@ type logs struct {
 }
 
 func newLogs(log hclog.Logger) *logs {
-	return &logs{log: log, limit: rate.NewLimiter(logRate, logBurst), bytes: rate.NewLimiter(byteRate, byteBurst)}
+	return &logs{log: log, limit: rate.NewLimiter(logRate, logBurst), bytes: rate.NewLimiter(byteRate, byteBurst),
+		pace: rate.NewLimiter(readRate, readBurst), work: rate.NewLimiter(workRate, workBurst)}
 }
 
 // read logs every line of in until it ends. errors says whether in is the standard error.
@@ -49,10 +62,12 @@ func (l *logs) read(in io.Reader, errors bool) {
 	for {
 		line, err := b.ReadSlice('\n')
 		if len(line) > 0 {
+			l.wait(len(line))
 			l.line(line, errors)
 		}
 		for err == bufio.ErrBufferFull { // the rest of a long line
-			_, err = b.ReadSlice('\n')
+			line, err = b.ReadSlice('\n')
+			l.wait(len(line))
 		}
 		if err != nil {
 			return
@@ -62,15 +77,31 @@ func (l *logs) read(in io.Reader, errors bool) {
 
 // Write logs what a plug-in printed through its own os.Stdout and os.Stderr, which go-plugin carries.
 func (l *logs) Write(b []byte) (int, error) {
+	l.wait(len(b))
 	for line := range bytes.Lines(b) {
 		l.line(line[:min(len(line), maxLine)], false)
 	}
 	return len(b), nil
 }
 
+// wait waits until so much more may be read: not long, for it is told of each piece.
+func (l *logs) wait(size int) {
+	for size > 0 {
+		piece := min(size, readBurst)
+		time.Sleep(l.pace.ReserveN(time.Now(), piece).Delay())
+		size -= piece
+	}
+}
+
 func (l *logs) line(line []byte, errors bool) {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 {
+		return
+	}
+	if line[0] == '{' && !l.work.AllowN(time.Now(), max(len(line), workLine)) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.drop(len(line))
 		return
 	}
 	level, text, fields := parseLine(line)
@@ -92,12 +123,17 @@ func (l *logs) line(line []byte, errors bool) {
 		return
 	}
 	if now := time.Now(); !l.limit.AllowN(now, 1) || !l.bytes.AllowN(now, len(line)) {
-		l.dropped++
-		l.size += len(line)
+		l.drop(len(line))
 		return
 	}
 	l.tellDropped()
 	l.log.Log(level, text, fields...)
+}
+
+// drop counts a line that is not logged. mu is held.
+func (l *logs) drop(size int) {
+	l.dropped++
+	l.size += size
 }
 
 // tellDropped says how much was not logged, if any. mu is held.

@@ -4,8 +4,11 @@ package stubhost
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -42,6 +45,39 @@ func TestLogsAreBounded(t *testing.T) {
 	l.read(strings.NewReader(strings.Repeat(`{"@level":"info","@message":"again"}`+"\n", 20000)), true)
 	if n := strings.Count(out.String(), "\n"); n < logBurst || n > logBurst+logRate*10 {
 		t.Errorf("%d lines were logged", n)
+	}
+}
+
+// A plug-in that logs without end is read at a pace, and what is not logged is not parsed either.
+func TestFloodOfLogsCostsLittle(t *testing.T) {
+	const line = `{"@level":"error","@message":"again","n":1,"text":"`
+	text := []byte(line + strings.Repeat("x", 4000-len(line)) + "\"}\n")
+	for name, write := range map[string]func(l *logs, times int){
+		"by the link": func(l *logs, times int) {
+			for range times {
+				_, _ = l.Write(text)
+			}
+		},
+		"by a pipe": func(l *logs, times int) { l.read(bytes.NewReader(bytes.Repeat(text, times)), true) },
+		"without ends of lines": func(l *logs, times int) {
+			l.read(bytes.NewReader(bytes.Repeat(bytes.TrimSpace(text), times)), true)
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLogs(hclog.NewNullLogger())
+			began := time.Now()
+			write(l, (readBurst+2*readRate)/len(text))
+			if took := time.Since(began); took < 19*time.Second/10 || took > 21*time.Second/10 {
+				t.Errorf("%s: what is to take two seconds took %v", name, took)
+			}
+		})
+	}
+	l := newLogs(hclog.New(&hclog.LoggerOptions{Output: io.Discard, Level: hclog.Info}))
+	for range workBurst / len(text) * 2 {
+		l.line(text, true)
+	}
+	if n := testing.AllocsPerRun(100, func() { l.line(text, true) }); n > 1 {
+		t.Errorf("a line that is dropped costs %v allocations", n)
 	}
 }
 

@@ -84,6 +84,10 @@ func bePlugin(name string) {
 	case "stubborn": // ends neither its instances nor itself
 		os.Args[0] = "echo"
 		sdk.Serve(sdk.Descriptor{Name: "stubborn", Version: "1", Kind: sdk.KindP2P}, stubborn{})
+	case "asker":
+		sdk.Serve(sdk.Descriptor{Name: "asker", Version: "1", Kind: sdk.KindP2P}, asker{})
+	case "bringer":
+		sdk.Serve(sdk.Descriptor{Name: "bringer", Version: "1", Kind: sdk.KindP2P}, bringer{})
 	case "impostor":
 		sdk.Serve(sdk.Descriptor{Name: "echo", Version: "1", Kind: sdk.KindP2P}, echo{})
 	case "exclusive": // no two can run at a time

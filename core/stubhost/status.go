@@ -130,5 +130,5 @@ func (i *instance) standIn(r *incarnation, cause error) {
 
 // say posts a status event in the name of a run.
 func (i *instance) say(r *incarnation, b statusBody) {
-	i.tell(r, message.Message{Type: message.Update, From: i.URL, To: i.URL.Join("status"), Body: message.Encode(b)})
+	_ = i.tell(i.ctx, r, message.Message{Type: message.Update, From: i.URL, To: i.URL.Join("status"), Body: message.Encode(b)})
 }

@@ -190,8 +190,8 @@ func TestNoUsersOfTheirOwn(t *testing.T) {
 			var lines counter
 			options := stubhost.Options{Dir: filepath.Join(dir, "h"), Users: c.users, Sandbox: c.confined}
 			if c.users.Mode == sandbox.Required {
-				options.Message = func(context.Context, message.URL, message.Message) {}
-				options.Frames = func(context.Context, message.URL, message.URL, []sdk.Frame) {}
+				options.Message = func(context.Context, message.URL, message.Message) error { return nil }
+				options.Frames = func(context.Context, message.URL, message.URL, []sdk.Frame) bool { return true }
 				if _, err := stubhost.New(options); err == nil || !strings.Contains(err.Error(), "requires it (plugins.uids)") {
 					t.Errorf("the host starts: %v", err)
 				}

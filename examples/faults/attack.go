@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/examples/internal/rig"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
@@ -55,11 +54,10 @@ func attacks() []attack {
 		{name: "garbage", about: "frames that cannot be read", transports: over, start: client("garbage"), prepare: compileClient},
 		{name: "newdomains", about: "questions in the name of domains that there are not", transports: both, start: client("newdomains"), prepare: compileClient},
 		{name: "half-open", about: "QUIC handshakes that are never ended", transports: []string{"quic"}, start: halfOpen, prepare: prepareHalfOpen},
-		{name: "plugin", about: "a plug-in that logs, opens doors and posts without end", transports: over, start: flooded, prepare: installFlooder},
 		{name: "thief", about: "a plug-in that tries to read what is not its own, leaves processes behind without end, and ignores every signal; it gets nothing, and alice's runtime ends within 6 s with all of them", transports: over,
 			start: stolen, prepare: installThief, end: aliceEnds},
 		{name: "api", about: "connections to the local API that say nothing it knows", transports: over, start: strangeClients},
-	}, peerAttacks()...)
+	}, append(pluginAttacks(), peerAttacks()...)...)
 }
 
 // attackFaults are the attacks as cases.
@@ -102,7 +100,7 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 	if err != nil {
 		return err
 	}
-	during, err := b.observe(ctx, max(1, b.rounds-2*b.quiet()))
+	during, err := b.observe(ctx, b.attacking())
 	stop()
 	if err != nil {
 		return err
@@ -123,6 +121,12 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 
 // quiet is how many windows are measured before an attack, and after it.
 func (b *bed) quiet() int { return min(calmRounds, max(1, b.rounds/4)) }
+
+// attacking is how many windows are measured during it.
+func (b *bed) attacking() int { return max(1, b.rounds-2*b.quiet()) }
+
+// attackTime is how long that takes.
+func (b *bed) attackTime() time.Duration { return time.Duration(b.attacking()) * slowWindow }
 
 // observation is what was measured in some windows.
 type observation struct {
@@ -304,26 +308,6 @@ func halfOpen(ctx context.Context, b *bed) (func(), error) {
 
 // harmAfter is when a plug-in that does harm to its own runtime begins: by then the windows before it are over.
 func (b *bed) harmAfter() time.Duration { return 8*time.Second + time.Duration(b.quiet())*slowWindow }
-
-// installFlooder gives alice's runtime a plug-in that does it harm.
-func installFlooder(ctx context.Context, b *bed) (err error) {
-	program := filepath.Join(b.house.Dir, "flooder")
-	if err := rig.Compile(ctx, program, "examples/faults/flooder", ""); err != nil {
-		return err
-	}
-	if b.plugins[0], err = b.ownPlugins(0); err != nil {
-		return err
-	}
-	b.config[0] = fmt.Sprintf("stubs:\n  flooder:\n    after_seconds: %d\n", int(b.harmAfter().Seconds()))
-	b.harm, b.harmful = time.Now().Add(b.harmAfter()), "flooder"
-	_, err = catalogue.Install(ctx, program, b.plugins[0])
-	return err
-}
-
-// flooded waits until the plug-in does harm.
-func flooded(ctx context.Context, b *bed) (func(), error) {
-	return func() {}, wait(ctx, time.Until(b.harm))
-}
 
 // strangeClients connects to the local API again and again and says what it does not know.
 func strangeClients(ctx context.Context, b *bed) (func(), error) {

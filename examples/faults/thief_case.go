@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -75,29 +74,34 @@ func stolen(ctx context.Context, b *bed) (func(), error) {
 	}, nil
 }
 
-// spoils reads what the thief reports, wherever its folder is.
+// spoils reads what the thief reports.
 func (b *bed) spoils() (s struct {
 	Tries int
 	Got   []string
 }, err error) {
-	err = fs.ErrNotExist
-	for _, root := range b.pluginFolders() {
-		walked := filepath.WalkDir(root, func(path string, d fs.DirEntry, bad error) error {
-			if bad != nil || d.Name() != spoilFile {
-				return nil // it may just have gone
-			}
-			text, bad := os.ReadFile(path)
-			if bad == nil {
-				err = json.Unmarshal(text, &s)
-			}
-			return bad
-		})
-		err = errors.Join(walked, err)
-		if err == nil {
-			return s, nil
-		}
+	text, err := b.pluginFile(spoilFile)
+	if err == nil {
+		err = json.Unmarshal(text, &s)
 	}
 	return s, err
+}
+
+// pluginFile reads a file that one of alice's plug-ins has written, wherever its folder is.
+func (b *bed) pluginFile(name string) (text []byte, err error) {
+	err = fs.ErrNotExist
+	for _, root := range b.pluginFolders() {
+		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, bad error) error {
+			if bad != nil || d.Name() != name {
+				return nil // it may just have gone
+			}
+			text, err = os.ReadFile(path)
+			return filepath.SkipAll
+		})
+		if err == nil {
+			break
+		}
+	}
+	return text, err
 }
 
 // pluginFolders is where the folders and programs of alice's plug-ins are, while her runtime runs: where they have users of

@@ -1,5 +1,6 @@
-// Flooder is a P2P plug-in that does harm to the runtime that runs it, for tests: it logs without end, opens doors that
-// are not its own, and posts messages in others' names. It carries nothing.
+// Flooder is a P2P plug-in that does harm to the runtime that runs it, for tests. It speaks the link by hand, as a program
+// may that is not made with the SDK, which would refuse much of it before it leaves the process. What it does its
+// configuration says (see harms); it carries nothing. It keeps count of what it has done in a file.
 package main
 
 import (
@@ -7,64 +8,153 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
 	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/sdk/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
 )
 
+// harms is what a flooder does, again and again: the i-th time.
+var harms = map[string]func(f *flood, i uint32) error{
+	"errors": func(_ *flood, i uint32) error { return logLine(standardError, i) },
+	"stdio":  func(_ *flood, i uint32) error { return logLine(os.Stderr, i) }, // go-plugin carries it
+	"doors": func(f *flood, i uint32) error {
+		f.conn.Control(&linkpb.Frame{Instance: f.instance, Kind: &linkpb.Frame_OpenDoor{OpenDoor: &linkpb.OpenDoor{
+			Door: i + 1, Url: string(f.runtime.Join("registry", fmt.Sprint(i)))}}})
+		if i%1000 == 0 {
+			f.conn.Flush(f.ctx)
+		}
+		return f.ctx.Err()
+	},
+	"names": func(f *flood, i uint32) error {
+		m := message.Message{ID: message.NumberID(uint64(i) + 1), Type: message.Response, From: message.URL("hyperty://" + f.runtime.Domain() + "/alice"),
+			To: f.runtime.Join("registry"), Body: message.Encode(map[string]any{"code": 200, "value": long})}
+		if i%2 == 0 {
+			m.Type = message.Read
+		}
+		return f.post(m)
+	},
+	"asks": func(f *flood, i uint32) error {
+		return f.post(message.Message{ID: message.NumberID(uint64(i) + 1), Type: message.Read, From: f.url, To: f.runtime.Join("registry"),
+			Body: message.Encode(map[string]any{"resource": fmt.Sprintf("hyperty://%s/%d", f.runtime.Domain(), i)})})
+	},
+	"statuses": func(f *flood, i uint32) error {
+		return f.post(message.Message{ID: message.NumberID(uint64(i) + 1), Type: message.Update, From: f.url, To: f.url.Join("status"),
+			Body: message.Encode(map[string]any{"value": "live", "resource": fmt.Sprintf("hyperty-runtime://%s/%d", f.runtime.Domain(), i), "desc": long})})
+	},
+	"frames": func(f *flood, i uint32) error {
+		if i == 0 {
+			f.conn.Control(&linkpb.Frame{Instance: f.instance, Kind: &linkpb.Frame_OpenDoor{OpenDoor: &linkpb.OpenDoor{Door: 1, Url: string(f.url)}}})
+		}
+		return f.frames.Send(f.ctx, link.Frame{Peer: f.runtime, Payload: []byte(long[:i%1000])})
+	},
+}
+
+// standardError is the process's own: os.Stderr goes over the link.
+var standardError = os.NewFile(2, "stderr")
+
+const countEvery = 100 * time.Millisecond
+
+var long = strings.Repeat("x", 4<<10)
+
+func logLine(out *os.File, i uint32) error {
+	_, err := fmt.Fprintf(out, `{"@level":"error","@message":"of no use %d","text":"%s","forged\nkey":"\u001b[2J"}`+"\n", i, long)
+	return err
+}
+
 func main() {
-	sdk.Serve(sdk.Descriptor{Name: "flooder", Version: "0.0.0-hostile", Kind: sdk.KindP2P, About: "WRITTEN TO DO HARM, for tests"}, stub{})
+	d := sdk.Descriptor{Name: "flooder", Version: "0.0.0-hostile", Kind: sdk.KindP2P, About: "WRITTEN TO DO HARM, for tests"}
+	if len(os.Args) > 1 && os.Args[1] == "--describe" {
+		_ = json.NewEncoder(os.Stdout).Encode(d)
+		return
+	}
+	goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: link.Handshake(), VersionedPlugins: link.Plugins(&flooder{Descriptor: d}),
+		GRPCServer: func(o []grpc.ServerOption) *grpc.Server { return grpc.NewServer(append(o, link.ServerOptions()...)...) }})
 }
 
-type stub struct{}
+// flooder is the plug-in's side of the link.
+type flooder struct {
+	linkpb.UnimplementedPluginServer
+	sdk.Descriptor
 
-// config says when the harm begins.
-type config struct {
-	AfterSeconds int `json:"after_seconds"`
+	mu   sync.Mutex
+	conn *link.Conn
 }
 
-// Run floods until ctx ends.
-func (stub) Run(ctx context.Context, bus message.Bus, start sdk.Start) error {
-	var c config
-	if err := json.Unmarshal(start.Config, &c); err != nil {
+// Link serves the link.
+func (p *flooder) Link(s grpc.BidiStreamingServer[linkpb.Batch, linkpb.Batch]) error {
+	pipes, err := link.InheritedPipes()
+	if err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Duration(c.AfterSeconds) * time.Second):
+	p.mu.Lock()
+	if pipes != nil {
+		p.conn = link.NewOnPipes(pipes, p)
+	} else {
+		p.conn = link.New(s, p)
 	}
-	long := strings.Repeat("x", 4<<10)
-	var all sync.WaitGroup
-	for _, harm := range []func(i int){
-		func(i int) { // not by the logger that the SDK gives: that one limits itself
-			fmt.Fprintf(os.Stderr, `{"@level":"error","@message":"of no use %d","text":"%s","forged\nkey":"\u001b[2J"}`+"\n", i, long)
-		},
-		func(i int) {
-			if door, err := start.Doors.Open(start.Runtime.Join("registry", fmt.Sprint(i))); err == nil {
-				_ = door.Close()
-			}
-		},
-		func(i int) {
-			m := message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Response, From: message.URL("hyperty://" + start.Runtime.Domain() + "/alice"),
-				To: start.Runtime.Join("registry"), Body: message.Encode(map[string]any{"code": 200, "value": long})}
-			if i%2 == 0 {
-				m.Type = message.Read
-			}
-			if bus.Post(ctx, m) != nil {
-				time.Sleep(time.Millisecond)
-			}
-		},
-	} {
-		all.Go(func() {
-			for i := 0; ctx.Err() == nil; i++ {
-				harm(i)
-			}
-		})
+	p.mu.Unlock()
+	if err := link.Greet(s, &linkpb.Hello{Name: p.Name, Version: p.Version, Kind: string(p.Kind), Pipes: pipes != nil}); err != nil {
+		return err
 	}
-	all.Wait()
-	return ctx.Err()
+	return p.conn.Run(s.Context())
+}
+
+// Control begins to flood for each instance that the host starts.
+func (p *flooder) Control(f *linkpb.Frame) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch k := f.Kind.(type) {
+	case *linkpb.Frame_Start:
+		p.conn.Control(&linkpb.Frame{Instance: f.Instance, Kind: &linkpb.Frame_Started{Started: &linkpb.Started{}}})
+		flood := &flood{conn: p.conn, messages: p.conn.Lane(f.Instance, 0), frames: p.conn.Lane(f.Instance, 1), instance: f.Instance, url: message.URL(k.Start.Url), runtime: message.URL(k.Start.Runtime)}
+		if err := json.Unmarshal(k.Start.Config, &flood.config); err != nil {
+			return err
+		}
+		go flood.run()
+	case *linkpb.Frame_Stop:
+		p.conn.Control(&linkpb.Frame{Instance: f.Instance, Kind: &linkpb.Frame_Ended{Ended: &linkpb.Ended{}}})
+	}
+	return nil
+}
+
+// flood is the harm of one instance.
+type flood struct {
+	ctx              context.Context
+	conn             *link.Conn
+	messages, frames *link.Lane
+	instance         uint32
+	url, runtime     message.URL
+	config           struct {
+		Harm  string `json:"harm"`
+		From  int64  `json:"from"`  // when it begins, in Unix time,
+		Until int64  `json:"until"` // and ends
+	}
+}
+
+func (f *flood) run() {
+	time.Sleep(time.Until(time.Unix(f.config.From, 0)))
+	var cancel context.CancelFunc
+	f.ctx, cancel = context.WithDeadline(context.Background(), time.Unix(f.config.Until, 0))
+	defer cancel()
+	harm, counted := harms[f.config.Harm], time.Now()
+	for i := uint32(0); f.ctx.Err() == nil && harm(f, i) == nil; i++ {
+		if time.Since(counted) > countEvery {
+			counted = time.Now()
+			_ = os.WriteFile(filepath.Join(os.Getenv("HOME"), "count"), fmt.Append(nil, i), 0o600)
+		}
+	}
+}
+
+// post sends a message as soon as the host takes more: beyond the window it would end the link.
+func (f *flood) post(m message.Message) error {
+	return f.messages.Send(f.ctx, link.Frame{Payload: m.AppendBinary(nil)})
 }
