@@ -67,8 +67,8 @@ func TestUselessFramesComeInTurn(t *testing.T) {
 	}{
 		"promptly":  {sdk.RoleHandler, true, false, 100_000, 1200 * time.Millisecond, time.Minute},
 		"behind":    {sdk.RoleHandler, false, false, 100_000, 1200 * time.Millisecond, time.Minute},
-		"wanted":    {sdk.RoleHandler, true, true, 1_000_000, 0, 20 * time.Second}, // 30 s in their turn
-		"of a node": {sdk.RoleNode, true, false, 1_000_000, 0, 20 * time.Second},
+		"wanted":    {sdk.RoleHandler, true, true, 400_000, 0, 10 * time.Second}, // 11 s in their turn
+		"of a node": {sdk.RoleNode, true, false, 400_000, 0, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
