@@ -39,7 +39,7 @@ type Config struct {
 	// it, and whatever plug-ins leave behind is ended (Linux).
 	OwnProcess bool
 	// Poll is how long the runtime and its plug-ins look for more, where messages come in quick succession, before they
-	// sleep: see sdk/poll. 0: [poll.Usual]; less: never.
+	// sleep: see internal/busypoll. 0: [busypoll.Usual]; less: never.
 	Poll    time.Duration
 	Version string
 	Log     hclog.Logger // nil: none

@@ -27,7 +27,8 @@ var inHouse = []struct {
 	{"plugins", []string{"sdk", "internal"}}, // of plugins each its own, see mayImport
 	{"cmd/msgnode", []string{"sdk", "internal", "core", "plugins/msgnode-ws/node", "plugins/msgnode-ws/wire"}}, // wire: its test is a client
 	{"cmd", []string{"sdk", "internal", "core"}},
-	{"examples", []string{"sdk", "internal", "core"}},
+	{"bench", []string{"sdk", "internal", "core"}},
+	{"examples", []string{"sdk", "internal", "core", "bench/rig"}}, // rig: quickstart starts what the benchmarks start
 }
 
 // outside is every module that core and sdk may depend on, directly or not: logs, the handshake of sessions, the link
@@ -99,8 +100,8 @@ func mayImport(from, to string) bool {
 	return false
 }
 
-// sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd and examples import core; nobody imports plugins but
-// cmd/msgnode, which imports plugins/msgnode-ws/node; and no transport is below core or sdk. On every system.
+// sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd, bench and examples import core; nobody imports
+// plugins but cmd/msgnode, which imports plugins/msgnode-ws/node; and no transport is below core or sdk. On every system.
 func TestImportRule(t *testing.T) {
 	t.Parallel()
 	for _, goos := range []string{"linux", "darwin", "windows"} {
@@ -157,6 +158,7 @@ func TestMayImport(t *testing.T) {
 		{"plugins/ab", "plugins/a", false}, {"plugins/a", "sdk/p2p", true},
 		{"cmd/msgnode", "plugins/msgnode-ws/node", true}, {"cmd/msgnode", "plugins/msgnode-ws/stub", false}, {"cmd/runtime", "plugins/msgnode-ws/node", false},
 		{"cmd/runtime", "core/api", true}, {"examples/a", "core", true}, {"examples/a", "sdk", true}, {"examples/a", "examples/b", true},
+		{"bench/a", "core", true}, {"bench/a", "plugins/b/transport", false}, {"examples/a", "bench/rig", true}, {"examples/a", "bench/speed", false}, {"core", "bench/rig", false},
 		{"sdk/p2p", "internal/logs", true}, {"core", "internal/logs", true}, {"plugins/a", "internal/logs", true}, {"cmd/msgnode", "internal/logs", true},
 		{"internal/logs", "internal/printable", true}, {"internal/logs", "sdk/message", false}, {"internal/logs", "core", false},
 		{"elsewhere", "sdk", false},

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/protofly/protofly/sdk/profile"
+	"github.com/protofly/protofly/internal/profile"
 )
 
 // Profile measures where CPU time or memory goes, in the process of a plug-in, or, where plugin is "", in the runtime's

@@ -15,9 +15,9 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/protofly/protofly/internal/gcpace"
 	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/rest"
 )
 
 // How long the parts of a plug-in's life may take.
@@ -123,7 +123,7 @@ func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 	resting := make(chan struct{})
 	go func() {
 		defer close(resting)
-		rest.Run(ctx, rest.Room)
+		gcpace.Run(ctx, gcpace.Room)
 	}()
 	<-served
 	cancel()

@@ -4,7 +4,7 @@
 //	cd bench/peers && go run . [-quick] [-only REGEX] [-json] [-svg FILE]
 //
 // It is a module of its own, so that nobody who builds Protofly downloads what it is compared with. It builds Protofly
-// from the checkout that it lies in; the receiver and the sender are roles of examples/bench.
+// from the checkout that it lies in; the receiver and the sender are roles of bench/speed.
 //
 // # What is compared
 //
@@ -20,7 +20,7 @@
 // and outlive their connection. A libp2p stream is sealed between both hosts and ends with its connection. NATS is sealed
 // as far as the server, which reads everything, and may drop messages: here one that is lost is an error.
 //
-// The rows are those of examples/bench. CPU and memory are of all processes that a contender needs, the server or the node
+// The rows are those of bench/speed. CPU and memory are of all processes that a contender needs, the server or the node
 // among them (of the node where messages go through it); allocations are of the two processes that have the applications.
 //
 // The exit code is 0 if every demand is met, 1 if one is not, and 2 if something failed.

@@ -13,8 +13,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 
-	"github.com/protofly/protofly/examples/bench/contest"
-	"github.com/protofly/protofly/examples/bench/load"
+	"github.com/protofly/protofly/bench/speed/contest"
+	"github.com/protofly/protofly/bench/speed/load"
 )
 
 // go-libp2p with its QUIC transport and one stream. Everything that works beside the stream and is not needed is off.

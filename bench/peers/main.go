@@ -9,8 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/protofly/protofly/examples/bench/contest"
-	"github.com/protofly/protofly/examples/bench/figures"
+	"github.com/protofly/protofly/bench/speed/contest"
+	"github.com/protofly/protofly/bench/speed/figures"
 )
 
 func main() {

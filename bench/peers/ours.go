@@ -15,8 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/protofly/protofly/examples/bench/contest"
-	"github.com/protofly/protofly/examples/bench/load"
+	"github.com/protofly/protofly/bench/speed/contest"
+	"github.com/protofly/protofly/bench/speed/load"
 )
 
 const (
@@ -43,7 +43,7 @@ func build(ctx context.Context, dir string) (*ours, error) {
 	if err := os.Mkdir(o.bin(""), 0o700); err != nil {
 		return nil, err
 	}
-	args := []string{"build", "-o", o.bin(""), "./examples/bench", "./cmd/runtime", "./cmd/msgnode", "./plugins/msgnode-ws", "./plugins/quic"}
+	args := []string{"build", "-o", o.bin(""), "./bench/speed", "./cmd/runtime", "./cmd/msgnode", "./plugins/msgnode-ws", "./plugins/quic"}
 	if err := command(ctx, strings.TrimSpace(string(out)), "go", args...); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func endNode(node *exec.Cmd) {
 	kill.Stop()
 }
 
-// runtimeOptions are what a role of examples/bench takes, in JSON.
+// runtimeOptions are what a role of bench/speed takes, in JSON.
 type runtimeOptions struct {
 	Domain, Node, Dir, Plugins string
 	Use                        []string
@@ -156,7 +156,7 @@ func (o *ours) protofly(use ...string) contest.Starter {
 	}}
 }
 
-// nats is NATS core, with the server and the clients that examples/bench has.
+// nats is NATS core, with the server and the clients that bench/speed has.
 func (o *ours) nats() contest.Starter {
 	return contest.Starter{Name: "NATS", Start: func(ctx context.Context, p *contest.Pair) error {
 		role := func(name string, args ...string) (*load.Process, error) {

@@ -11,8 +11,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/protofly/protofly/examples/bench/contest"
-	"github.com/protofly/protofly/examples/bench/figures"
+	"github.com/protofly/protofly/bench/speed/contest"
+	"github.com/protofly/protofly/bench/speed/figures"
 )
 
 // TestMain is also main for the children that the tests start.

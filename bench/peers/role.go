@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/protofly/protofly/examples/bench/load"
+	"github.com/protofly/protofly/bench/speed/load"
 )
 
 // roles are what this program is as a child: its command line is then "role", one of these names, and the role's own

@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/protofly/protofly/internal/gcpace"
 	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node"
-	"github.com/protofly/protofly/sdk/rest"
 )
 
 // command is the whole command line.
@@ -136,7 +136,7 @@ func run(ctx context.Context, config *Config, trace string, stdout, stderr io.Wr
 	}
 	resting, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { rest.Run(resting, 0) })
+	wg.Go(func() { gcpace.Run(resting, 0) })
 	defer wg.Wait()
 	defer stop()
 	fmt.Fprintf(stdout, "listening on %s://%s%s domain %s\n", scheme, n.Addr(), node.Path, options.Domain)

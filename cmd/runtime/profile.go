@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/protofly/protofly/core/api"
-	"github.com/protofly/protofly/sdk/profile"
+	"github.com/protofly/protofly/internal/profile"
 )
 
 func (c *cli) profileCommand() *cobra.Command {

@@ -14,9 +14,9 @@ import (
 
 	"github.com/protofly/protofly/cmd/runtime/config"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/gcpace"
 	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/rest"
 )
 
 // engine is a running runtime, as far as "run" needs it.
@@ -76,7 +76,7 @@ func (c *cli) run(ctx context.Context, l *config.Loaded) (err error) {
 	}
 	resting, stopResting := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { rest.Run(resting, rest.Room) })
+	wg.Go(func() { gcpace.Run(resting, gcpace.Room) })
 	defer wg.Wait()
 	defer stopResting()
 	_, err = fmt.Fprintf(c.out, "runtime %s ready, socket %s\n", rt.URL(), l.API.Socket)

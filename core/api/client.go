@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/profile"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/profile"
 )
 
 // ErrNotRunning says that no runtime answers at the socket.

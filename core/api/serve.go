@@ -16,9 +16,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/profile"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/profile"
 )
 
 // Options are a Server's settings. Backend and Socket are required.

@@ -12,10 +12,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/internal/busypoll"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/poll"
 )
 
 // Options are a host's settings. Dir, Message and Frames are required.
@@ -39,7 +39,7 @@ type Options struct {
 	Prompt bool
 
 	// Poll is how long this process and the plug-ins look for more, where messages come in quick succession, before they
-	// sleep: see sdk/poll. 0: [poll.Usual]; less: never.
+	// sleep: see internal/busypoll. 0: [busypoll.Usual]; less: never.
 	Poll time.Duration
 
 	// Sandbox is whether the processes are confined: see package sandbox. "" is [sandbox.Auto].
@@ -82,7 +82,7 @@ func (o *Options) defaults() {
 		}
 	}
 	if o.Poll == 0 {
-		o.Poll = poll.Usual
+		o.Poll = busypoll.Usual
 	}
 	o.Poll = max(o.Poll, 0)
 	if o.Quota <= 0 {

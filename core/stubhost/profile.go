@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/protofly/protofly/internal/profile"
 	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/profile"
 )
 
 // profileGrace is how long a profile may take beyond what it measures: the process is busy, or its link is.

@@ -15,7 +15,7 @@ import (
 
 	goplugin "github.com/hashicorp/go-plugin"
 
-	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/internal/busypoll"
 )
 
 // fileState is how a file is known to be the same as when it was last read.
@@ -134,6 +134,6 @@ func (h *Host) environment(dir string) []string {
 	if h.sandbox != "" && os.Getenv("GOMAXPROCS") == "" { // a process that sees nothing of /proc cannot look up its share
 		env = append(env, fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.GOMAXPROCS(0)/2)))
 	}
-	env = append(env, logLevel(h.o.LogLevel), poll.Variable+"="+h.o.Poll.String())
+	env = append(env, logLevel(h.o.LogLevel), busypoll.Variable+"="+h.o.Poll.String())
 	return append(env, h.o.Env...)
 }

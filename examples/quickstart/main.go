@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/protofly/protofly/examples/internal/rig"
+	"github.com/protofly/protofly/bench/rig"
 )
 
 // options are the command line's.

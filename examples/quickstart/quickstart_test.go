@@ -17,7 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/protofly/protofly/examples/internal/rig"
+	"github.com/protofly/protofly/bench/rig"
 	"github.com/protofly/protofly/internal/longtest"
 )
 

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/protofly/protofly/examples/internal/rig"
+	"github.com/protofly/protofly/bench/rig"
 	"github.com/protofly/protofly/sdk/hyperty"
 )
 

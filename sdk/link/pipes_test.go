@@ -15,18 +15,18 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/protofly/protofly/internal/busypoll"
 	"github.com/protofly/protofly/sdk/link/linkpb"
-	"github.com/protofly/protofly/sdk/poll"
 )
 
 // piped is two ends of a link on pipes.
 func piped(t testing.TB) *pair {
 	t.Helper()
-	mine, files, err := PipePair(poll.Usual)
+	mine, files, err := PipePair(busypoll.Usual)
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := endOf(files[0], files[1], poll.Usual)
+	theirs, err := endOf(files[0], files[1], busypoll.Usual)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestPipesEnd(t *testing.T) {
 
 // TestPipesHalfClosed: an end that reads no more but keeps its other pipe open does not keep the link.
 func TestPipesHalfClosed(t *testing.T) {
-	mine, files, err := PipePair(poll.Usual)
+	mine, files, err := PipePair(busypoll.Usual)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestPipesBrokenRules(t *testing.T) {
 		"no tag":    bytes.Repeat([]byte{0xff}, 32),
 	} {
 		t.Run(name, func(t *testing.T) {
-			mine, files, err := PipePair(poll.Usual)
+			mine, files, err := PipePair(busypoll.Usual)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/internal/busypoll"
 )
 
 // PipePair makes pipes for both directions: the host's ends, and the plug-in's as files to be inherited, in the order of
@@ -62,7 +62,7 @@ func InheritedPipes() (*Pipes, error) {
 		}
 		files[i] = os.NewFile(uintptr(fd), "link")
 	}
-	return endOf(files[0], files[1], poll.Inherited())
+	return endOf(files[0], files[1], busypoll.Inherited())
 }
 
 // writeNow makes a function that writes what a pipe takes without waiting.
@@ -91,7 +91,7 @@ func writeNow(out *os.File) (func(b []byte) (int, error), error) {
 		case failed != nil:
 			return 0, failed
 		}
-		poll.Carried(n)
+		busypoll.Carried(n)
 		return n, nil
 	}, nil
 }

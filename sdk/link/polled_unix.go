@@ -9,13 +9,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/internal/busypoll"
 )
 
 // pollReader reads a pipe, and waits for the next bytes awake where they come in quick succession.
 type pollReader struct {
 	file   *os.File
-	waiter *poll.Waiter
+	waiter *busypoll.Waiter
 	try    func(fd uintptr) bool // made once
 	b      []byte                // of the read that is under way, and what came of it
 	n      int
@@ -23,7 +23,7 @@ type pollReader struct {
 }
 
 func polled(in *os.File, limit time.Duration) (io.ReadCloser, error) {
-	waiter, err := poll.For(in, limit)
+	waiter, err := busypoll.For(in, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (r *pollReader) Read(b []byte) (int, error) {
 	case r.n == 0 && len(b) > 0:
 		return 0, io.EOF
 	}
-	poll.Carried(r.n)
+	busypoll.Carried(r.n)
 	return r.n, nil
 }
 

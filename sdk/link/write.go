@@ -4,7 +4,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/internal/busypoll"
 )
 
 // One at a time writes: the goroutine of the link, or, on pipes, a sender whose frames find nothing before them and
@@ -144,7 +144,7 @@ func (c *Conn) give(b batch) error {
 		_ = c.pipes.in.SetReadDeadline(time.Now().Add(lastWords))
 		return io.EOF
 	}
-	poll.Carried(len(b.left))
+	busypoll.Carried(len(b.left))
 	batches.Put(b.all)
 	return nil
 }

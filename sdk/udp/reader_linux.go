@@ -10,13 +10,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/internal/busypoll"
 )
 
 // Reader reads a socket. One goroutine at a time may use it, but for Close.
 type Reader struct {
 	socket  *net.UDPConn
-	waiter  *poll.Waiter
+	waiter  *busypoll.Waiter
 	try     func(fd uintptr) bool // made once
 	buffer  []byte
 	control []byte
@@ -31,7 +31,7 @@ type received struct {
 }
 
 // NewReader reads the socket from now on; nobody else may. limit is how long it looks for packets before it sleeps: see
-// [poll.For]. The caller closes it with the socket.
+// [busypoll.For]. The caller closes it with the socket.
 func NewReader(socket *net.UDPConn, limit time.Duration) (*Reader, error) {
 	raw, err := socket.SyscallConn()
 	if err != nil {
@@ -41,7 +41,7 @@ func NewReader(socket *net.UDPConn, limit time.Duration) (*Reader, error) {
 	if err := raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) }); err != nil {
 		return nil, err
 	}
-	waiter, err := poll.For(socket, limit)
+	waiter, err := busypoll.For(socket, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (r *Reader) Read() (Burst, error) {
 		if l.flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
 			continue // whose packets end where is not known: as if it had been lost
 		}
-		poll.Carried(l.packets)
+		busypoll.Carried(l.packets)
 		b := burst(r.buffer[:l.packets], r.control[:l.control])
 		b.From = address(l.from)
 		return b, nil

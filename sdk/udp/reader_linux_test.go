@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/internal/busypoll"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +40,7 @@ func TestReader(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer peer.Close()
-			r, err := NewReader(socket, poll.Usual)
+			r, err := NewReader(socket, busypoll.Usual)
 			if err != nil {
 				t.Fatal(err)
 			}

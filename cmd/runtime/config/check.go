@@ -13,9 +13,9 @@ import (
 
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/internal/busypoll"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/networks"
-	"github.com/protofly/protofly/sdk/poll"
 )
 
 // check looks at what the values mean. What has to be looked up on the machine is not checked here.
@@ -169,7 +169,7 @@ func checkPluginPath(path, data string) error {
 
 // Poll is plugins.poll as the core wants it.
 func (l *Loaded) Poll() (time.Duration, error) {
-	d, err := poll.Parse(l.Plugins.Poll)
+	d, err := busypoll.Parse(l.Plugins.Poll)
 	if err == nil && d == 0 {
 		d = -1
 	}

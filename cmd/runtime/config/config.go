@@ -12,10 +12,10 @@ import (
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/internal/busypoll"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/networks"
-	"github.com/protofly/protofly/sdk/poll"
 )
 
 // Config is the effective configuration.
@@ -118,7 +118,7 @@ func defaults() (layer map[string]any, missing map[string]error) {
 	}
 	return map[string]any{
 		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "", "trace_bodies": false,
-		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": poll.Usual.String(), "sandbox": string(sandbox.Auto),
+		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": busypoll.Usual.String(), "sandbox": string(sandbox.Auto),
 			"uids": string(sandbox.Auto), "paths": map[string]any{}}, // dir: in the data folder; use: all
 		"stubs": map[string]any{},
 		"p2p":   map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/net/ipv4"
 
-	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/internal/busypoll"
 	"github.com/protofly/protofly/sdk/udp"
 )
 
@@ -22,7 +22,7 @@ type bursts struct {
 
 // inBursts is the socket, read in bursts, behind the gate.
 func inBursts(socket *net.UDPConn, g *gate) (net.PacketConn, error) {
-	reader, err := udp.NewReader(socket, poll.Inherited())
+	reader, err := udp.NewReader(socket, busypoll.Inherited())
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (b *bursts) WriteMsgUDP(packet, control []byte, to *net.UDPAddr) (n, oobn i
 	if !b.gate.lets(packet, at) {
 		return len(packet), len(control), nil
 	}
-	poll.Carried(len(packet))
+	busypoll.Carried(len(packet))
 	return b.WriteMsgUDPAddrPort(packet, control, at)
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/quic-go/quic-go"
 
+	"github.com/protofly/protofly/internal/gcpace"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/rest"
 )
 
 // ErrClosed is why set-ups and channels of a closed Transport end.
@@ -83,7 +83,7 @@ func openTransport(c p2p.Config, alive liveness) (p2p.Transport, error) {
 		return nil, err
 	}
 	t := &Transport{
-		set: set, alive: alive, log: c.Log, gate: newGate(), admission: newAdmission(), maxUnread: maxUnread, heap: rest.Live, knocks: make(map[string]token),
+		set: set, alive: alive, log: c.Log, gate: newGate(), admission: newAdmission(), maxUnread: maxUnread, heap: gcpace.Live, knocks: make(map[string]token),
 		setups: make(map[token]*setup), welcome: make(map[hash]int),
 		queries: make(map[transaction]*query), channels: make(map[*channel]struct{}),
 	}

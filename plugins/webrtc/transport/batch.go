@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/internal/busypoll"
 )
 
 // Packets that go to one address in quick succession go with one system call, and those that come so come with one,
@@ -162,7 +162,7 @@ func (o *outbox) done(r *run) {
 
 // send sends a run. What the network does not take is lost, as any packet may be.
 func (o *outbox) send(r *run) {
-	poll.Carried(len(r.b))
+	busypoll.Carried(len(r.b))
 	if r.count > 1 && !r.of.single.Load() {
 		_, _, err := o.socket.WriteMsgUDPAddrPort(r.b, askFor(o.ask, r.size), r.to)
 		if err == nil || !oneByOne(err) {

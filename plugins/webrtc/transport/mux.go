@@ -12,7 +12,7 @@ import (
 
 	"github.com/pion/ice/v2"
 
-	"github.com/protofly/protofly/sdk/poll"
+	"github.com/protofly/protofly/internal/busypoll"
 	"github.com/protofly/protofly/sdk/udp"
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
@@ -73,7 +73,7 @@ func (m peersMux) GetConn(ufrag string, at net.Addr) (net.PacketConn, error) {
 
 // newMux starts to read the socket.
 func newMux(socket *net.UDPConn, s *settings) (*mux, error) {
-	source, err := udp.NewReader(socket, poll.Inherited())
+	source, err := udp.NewReader(socket, busypoll.Inherited())
 	if err != nil {
 		return nil, fmt.Errorf("webrtc: read the UDP socket: %w", err)
 	}

@@ -1,0 +1,144 @@
+package busypoll
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+const (
+	// Variable is the environment variable that tells a plug-in its runtime's limit: a duration such as "100us".
+	Variable = "PROTOFLY_POLL"
+
+	// Usual is the limit where nothing else is said. It is longer than a round trip takes on one machine.
+	Usual = 250 * time.Microsecond
+
+	// Longest is the largest limit.
+	Longest = 10 * time.Millisecond
+
+	busy = 500 * time.Microsecond // a yield that takes longer went to somebody who has much to do
+
+	minPause, maxPause = time.Millisecond, time.Second
+	maxSkipped         = 63 // waits
+)
+
+// Parse reads a limit. "" is [Usual], 0 never to look.
+func Parse(text string) (time.Duration, error) {
+	if text == "" {
+		return Usual, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > Longest {
+		return 0, fmt.Errorf("want a duration from 0s to %v, such as 100us, not %q", Longest, text)
+	}
+	return d, nil
+}
+
+// Inherited is the limit of a plug-in: what its runtime has told it, else [Usual].
+func Inherited() time.Duration {
+	d, err := Parse(os.Getenv(Variable))
+	if err != nil {
+		return Usual
+	}
+	return d
+}
+
+// Waiter waits for the input of one file or socket. One goroutine at a time may use it, but for Close.
+type Waiter struct {
+	raw   syscall.RawConn
+	fd    uintptr
+	limit time.Duration
+	yield func()
+
+	soon    bool          // the last wait was short
+	skipped int           // how many waits are slept through after one that was looked through in vain
+	skip    int           // and are left of them
+	until   time.Time     // others need the processor: sleep till then
+	pause   time.Duration // for how long that was
+}
+
+// For makes one. limit is how long it looks at most; 0: never. The caller closes it when c is closed, or before. The error
+// is the connection's.
+func For(c syscall.Conn, limit time.Duration) (*Waiter, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	w := &Waiter{raw: raw, limit: limit, yield: yield}
+	if err := raw.Control(func(fd uintptr) { w.fd = fd }); err != nil {
+		return nil, err
+	}
+	process.join(w)
+	return w, nil
+}
+
+// Close has other Waiters look for its descriptor no more. It may be called again, and while Read is under way.
+func (w *Waiter) Close() { process.leave(w) }
+
+// Read calls try until it returns true. try reads from the descriptor, which must not block, and returns false where there
+// is nothing yet. The error is of a connection that was closed or whose deadline has passed; a deadline is noticed late by
+// the limit at most.
+func (w *Waiter) Read(try func(fd uintptr) (done bool)) error {
+	var began time.Time
+	return w.raw.Read(func(fd uintptr) bool {
+		switch {
+		case try(fd):
+			if !began.IsZero() {
+				w.soon = time.Since(began) < 2*w.limit
+			}
+			return true
+		case !began.IsZero(): // woken for nothing
+			return false
+		}
+		began = time.Now()
+		return w.looks(began) && w.look(fd, began, try)
+	})
+}
+
+// looks says whether to look before sleeping.
+func (w *Waiter) looks(now time.Time) bool {
+	if !canYield || !w.soon || now.Before(w.until) || process.busy(now) {
+		return false
+	}
+	if w.skip > 0 {
+		w.skip--
+		return false
+	}
+	return true
+}
+
+// look looks for input until there is some, the limit has passed, or another Waiter has input.
+func (w *Waiter) look(fd uintptr, began time.Time, try func(fd uintptr) bool) (done bool) {
+	others, ok := process.begin(w)
+	if !ok {
+		return false
+	}
+	defer process.end()
+	for {
+		runtime.Gosched()
+		before := time.Now()
+		w.yield()
+		now := time.Now()
+		done = try(fd)
+		switch took := now.Sub(before); {
+		case took > busy: // whoever had the processor did not give it back soon
+			if now.Sub(w.until) > maxPause { // that was long ago
+				w.pause = 0
+			}
+			w.pause = min(max(2*w.pause, minPause), maxPause)
+			w.until = now.Add(w.pause)
+			return done
+		case done:
+			w.skipped = 0
+			return true
+		case now.Sub(began) >= w.limit:
+			w.skipped = min(2*w.skipped+1, maxSkipped)
+			w.skip = w.skipped
+			return false
+		case ready(others):
+			return false
+		}
+	}
+}

@@ -1,0 +1,311 @@
+//go:build unix
+
+package busypoll
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// source is a pipe that is read by a Waiter.
+type source struct {
+	*Waiter
+	write *os.File
+	b     [100]byte
+	n     int
+	err   error
+	tries int
+}
+
+func newSource(t testing.TB, limit time.Duration) *source {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &source{write: w}
+	if s.Waiter, err = For(r, limit); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Waiter.Close()
+		_ = r.Close()
+		_ = w.Close()
+	})
+	return s
+}
+
+func (s *source) try(fd uintptr) bool {
+	s.tries++
+	s.n, s.err = syscall.Read(int(fd), s.b[:])
+	return s.err != syscall.EAGAIN
+}
+
+// read waits for what is written once it waits.
+func (s *source) read(t *testing.T, text string) {
+	t.Helper()
+	s.tries = 0
+	go func() {
+		_, _ = s.write.WriteString(text)
+	}()
+	if err := s.Read(s.try); err != nil || s.err != nil {
+		t.Fatal(err, s.err)
+	}
+	if got := s.b[:s.n]; !bytes.Equal(got, []byte(text)) {
+		t.Fatalf("read %q, want %q", got, text)
+	}
+}
+
+// All that is written is read, in its order, whether the reader looks or sleeps.
+func TestRead(t *testing.T) {
+	for _, limit := range []time.Duration{0, Usual, Longest} {
+		t.Run(limit.String(), func(t *testing.T) {
+			s := newSource(t, limit)
+			for i := range 300 {
+				s.read(t, strconv.Itoa(i))
+			}
+		})
+	}
+}
+
+// Who has waited for a short time looks, within the limit; who has looked in vain sleeps, the next times too, and looks again.
+func TestLooksWhereInputComesSoon(t *testing.T) {
+	if !canYield {
+		t.Skip("nobody looks on this system")
+	}
+	now := time.Now()
+	s := newSource(t, Usual)
+	s.yield = func() {} // nobody keeps the processor
+	if s.looks(now) {
+		t.Fatal("looks before anything came")
+	}
+	s.soon = true
+	if !s.looks(now) {
+		t.Fatal("does not look though the last input came soon")
+	}
+	for _, want := range []int{1, 3, 7, 15, 31, 63, 63} {
+		s.tries = 0
+		if s.look(s.fd, time.Now(), s.try) {
+			t.Fatal("found what nobody has written")
+		}
+		if s.tries == 0 {
+			t.Fatal("has not looked")
+		}
+		slept := 0
+		for !s.looks(now) {
+			slept++
+		}
+		if slept != want {
+			t.Fatalf("slept %d times, want %d", slept, want)
+		}
+	}
+	if _, err := s.write.WriteString("x"); err != nil {
+		t.Fatal(err)
+	}
+	if !s.look(s.fd, time.Now(), s.try) {
+		t.Fatal("has not found what was there")
+	}
+	if s.skipped != 0 || !s.looks(now) {
+		t.Fatal("does not look after it has found something")
+	}
+}
+
+// Who does not get the processor back soon sleeps for a while, then looks again.
+func TestSleepsWhereOthersNeedTheProcessor(t *testing.T) {
+	s := newSource(t, Usual)
+	s.soon = true
+	s.yield = func() {
+		for began := time.Now(); time.Since(began) <= busy; { // somebody else works
+		}
+	}
+	pause := time.Duration(0)
+	for range 12 {
+		if s.look(s.fd, time.Now(), s.try) {
+			t.Fatal("found what nobody has written")
+		}
+		pause = min(max(2*pause, minPause), maxPause)
+		if s.pause != pause {
+			t.Fatalf("sleeps for %v, want %v", s.pause, pause)
+		}
+		if canYield && (s.looks(s.until.Add(-1)) || !s.looks(s.until)) {
+			t.Fatal("does not look again just when it has slept long enough")
+		}
+	}
+	s.until = s.until.Add(-3 * maxPause)
+	if s.look(s.fd, time.Now(), s.try); s.pause != minPause {
+		t.Errorf("sleeps for %v long after the last time, want %v", s.pause, minPause)
+	}
+}
+
+// Nobody looks while the process carries a stream.
+func TestSleepsInStreams(t *testing.T) {
+	var g group
+	now := time.Now()
+	g.began = now
+	for i, step := range []struct {
+		bytes  uint64
+		after  time.Duration
+		stream bool
+	}{
+		{1 << 20, window / 2, false}, // too early to tell
+		{0, window / 2, true},
+		{0, window / 2, true},
+		{100, window / 2, false},
+		{stream / 1000, window, false}, // just not more
+		{stream/1000 + 1, window, true},
+		{stream, 2 * time.Second, false},
+	} {
+		g.carried.Add(step.bytes)
+		now = now.Add(step.after)
+		if got := g.busy(now); got != step.stream {
+			t.Errorf("step %d: %v", i, got)
+		}
+	}
+}
+
+// Another's input ends the looking, so that the scheduler finds it; and only one of a process looks.
+func TestLooksForOthers(t *testing.T) {
+	if !canYield {
+		t.Skip("nobody looks on this system")
+	}
+	a, b := newSource(t, Longest), newSource(t, Longest)
+	if _, err := b.write.WriteString("x"); err != nil {
+		t.Fatal(err)
+	}
+	if a.look(a.fd, time.Now(), a.try) {
+		t.Fatal("found what nobody has written")
+	}
+	if a.tries != 1 || a.skip != 0 {
+		t.Errorf("looked %d times and sleeps for %d, want once: the other has input", a.tries, a.skip)
+	}
+	if _, ok := process.begin(a.Waiter); !ok {
+		t.Fatal("may not look though nobody does")
+	}
+	if b.look(b.fd, time.Now(), b.try); b.tries != 0 {
+		t.Error("two look at a time")
+	}
+	process.end()
+	b.Waiter.Close()
+	if others, _ := process.begin(a.Waiter); len(others) != 0 {
+		t.Errorf("looks at %d that were closed", len(others))
+	}
+	process.end()
+}
+
+// With one processor for goroutines, a reader that looks keeps no other descriptor of the process from being noticed.
+func TestOneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	a, b := newSource(t, Longest), newSource(t, Longest)
+	began := time.Now()
+	const rounds = 200
+	done := make(chan error)
+	go func() { // a's reader passes it on to b
+		for range rounds {
+			if err := a.Read(a.try); err != nil {
+				done <- err
+				return
+			}
+			if _, err := b.write.Write(a.b[:a.n]); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for range rounds {
+		b.soon, b.skip, b.until = true, 0, time.Time{} // it looks each time
+		if _, err := a.write.WriteString("x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Read(b.try); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > rounds*Longest/2 {
+		t.Errorf("%d round trips took %v: a reader that looks keeps others waiting", rounds, took)
+	}
+}
+
+// Closing the file, or its deadline, ends a Read.
+func TestEnds(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	waiter, err := For(r, Usual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := func(uintptr) bool { return false }
+	if err := r.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if err := waiter.Read(nothing); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("after the deadline: %v", err)
+	}
+	if err := r.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- waiter.Read(nothing) }()
+	waiter.Close()
+	_ = r.Close()
+	if err := <-ended; err == nil {
+		t.Fatal("a closed file was read")
+	}
+	if _, err := For(r, Usual); err == nil {
+		t.Fatal("a closed file can be waited for")
+	}
+}
+
+func TestLimit(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": Usual, "0": 0, "100us": 100 * time.Microsecond, "10ms": Longest, "11ms": -1, "-1us": -1, "1": -1, "soon": -1} {
+		got, err := Parse(text)
+		if ok := want >= 0; ok != (err == nil) || ok && got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+		t.Setenv(Variable, text)
+		if got := Inherited(); want >= 0 && got != want || want < 0 && got != Usual {
+			t.Errorf("%s=%q: %v", Variable, text, got)
+		}
+	}
+}
+
+// BenchmarkPingPong is a round trip between two goroutines over pipes, of which one sleeps and one looks.
+func BenchmarkPingPong(b *testing.B) {
+	for _, limit := range []time.Duration{0, Usual} {
+		b.Run(limit.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			there, back := newSource(b, limit), newSource(b, limit)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for there.Read(there.try) == nil && there.n > 0 {
+					_, _ = back.write.Write(there.b[:there.n])
+				}
+			}()
+			for b.Loop() {
+				_, _ = there.write.WriteString("x")
+				if err := back.Read(back.try); err != nil {
+					b.Fatal(err)
+				}
+			}
+			_ = there.write.Close()
+			<-done
+		})
+	}
+}

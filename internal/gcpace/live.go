@@ -1,0 +1,10 @@
+package gcpace
+
+import "runtime/metrics"
+
+// Live is how many bytes of this process's heap were in use when the collector has looked last. It costs about a microsecond.
+func Live() uint64 {
+	sample := [1]metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample[:])
+	return sample[0].Value.Uint64()
+}
