@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +24,7 @@ type Node struct {
 	id       string // of this process, in subjects
 	subjects subjects
 	guard
-	unlock func() // the data folder
+	unlock func() // the data folder; nil: there is none
 
 	backbone  *backbone
 	seal      *seal // of what nodes send each other; nil with an embedded NATS
@@ -77,7 +76,7 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, fmt.Errorf("message node: %w", err)
 	}
 	o = o.withDefaults()
-	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain), unlock: func() {},
+	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain),
 		conns: map[*conn]struct{}{}, runtimes: map[message.URL]*conn{}, byID: map[uint64]*conn{},
 		missing: map[message.URL]time.Time{}}
 	n.rates, n.memory.limit = newRates(o.Limits), o.Limits.Memory
@@ -88,14 +87,9 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		}
 	}()
 	if o.NATS == "" {
-		if err := os.MkdirAll(o.Data, 0o700); err != nil {
-			return nil, fmt.Errorf("message node: data folder: %w", err)
-		}
-		release, err := lockFolder(o.Data)
-		if err != nil {
+		if n.unlock, err = lockFolder(o.Data); err != nil {
 			return nil, err
 		}
-		n.unlock = release
 	}
 	// The socket comes before the state: a port in use is the most frequent mistake and the quickest to see.
 	socket, err := net.Listen("tcp", o.Listen)
@@ -181,7 +175,9 @@ func (n *Node) Close() {
 	if n.backbone != nil {
 		n.backbone.close()
 	}
-	n.unlock()
+	if n.unlock != nil {
+		n.unlock()
+	}
 }
 
 // openState opens the buckets and waits until their copies in memory are complete.
