@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
@@ -48,7 +50,7 @@ type conn struct {
 
 	account
 	guest   guest // what it may do here
-	hasTurn bool  // its reader has the turn to compute; see turns.go
+	hasTurn bool  // its reader has the turn to compute; see turn.go
 
 	mu      sync.Mutex
 	out     outbox   // packets, shared with other connections: never written to
@@ -64,7 +66,7 @@ type conn struct {
 	peers  peers
 }
 
-func (n *Node) newConn(k *netConn, from source, d dialect) *conn {
+func (n *Node) newConn(k *netConn, from quota.Source, d dialect) *conn {
 	id := n.lastConn.Add(1)
 	l := n.opts.Limits
 	c := &conn{node: n, id: id, dialect: d, wake: make(chan struct{}, 1),

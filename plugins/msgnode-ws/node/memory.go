@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 )
@@ -54,8 +56,8 @@ func (m *memory) over() bool { return m.limit > 0 && m.used.Load() > m.limit }
 
 // account is what a connection is bounded by.
 type account struct {
-	from   source        // whom it is counted by, besides its runtime
-	ticket *ticket       // its place at the listener
+	from   quota.Source  // whom it is counted by, besides its runtime
+	ticket *quota.Ticket // its place at the listener
 	budget *rate.Limiter // what its requests may cost
 	resume time.Time     // when it is read from again; zero: now. Its reader's
 	// frames to runtimes that do not answer, notices of those that were dropped, and frames of runtimes not sent to
@@ -91,7 +93,7 @@ func (n *Node) relieve() {
 // largest is the connection that the most is kept for among those of the address that the most is kept for, and how much that
 // is; nil where nothing is.
 func largest(conns []*conn) (worst *conn, most int64) {
-	sizes, of := make([]int64, len(conns)), make(map[asker]int64)
+	sizes, of := make([]int64, len(conns)), make(map[quota.Asker]int64)
 	for i, c := range conns {
 		c.mu.Lock()
 		if !c.closed && c.ws != nil {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go"
@@ -52,8 +54,8 @@ type Node struct {
 type guard struct {
 	listener  *listener
 	rates     *rates
-	turns     turns   // to compute what connections ask for
-	buffers   buffers // that packets are read into
+	turns     quota.Turns // to compute what connections ask for
+	buffers   buffers     // that packets are read into
 	memory    memory
 	admission admission
 }
@@ -96,9 +98,9 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
 	}
-	n.listener = &listener{Listener: socket, sources: o.sources(), tls: o.TLS != nil, arrivals: newBuckets[source](rate.Limit(2*o.Limits.Handshakes), 20*o.Limits.Handshakes),
-		gate: newGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
-	if n.listener.sources.off {
+	n.listener = &listener{Listener: socket, sources: o.sources(), tls: o.TLS != nil, arrivals: quota.NewBuckets[quota.Source](rate.Limit(2*o.Limits.Handshakes), 20*o.Limits.Handshakes),
+		gate: quota.NewGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
+	if n.listener.sources.Off {
 		n.log.Warn("connections are not counted by address: insecure says that a proxy stands before the node, and proxies does not name it")
 	}
 	if n.admission, err = openAdmission(o); err != nil {
@@ -267,7 +269,7 @@ func (n *Node) writable(c *conn, runtime message.URL, rows int) *refusal {
 			return refuse(message.CodeError, "the node's state cannot be written: %s", why)
 		}
 	}
-	if wait, ok := n.rates.writers.take(runtime, rows, time.Now()); !ok {
+	if wait, ok := n.rates.writers.Take(runtime, rows, time.Now()); !ok {
 		return tryAgain(wait, "too many changes: at most %d a second", n.opts.Limits.Writes)
 	}
 	if rows > 1 {

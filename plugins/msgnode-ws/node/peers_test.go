@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
@@ -46,7 +48,7 @@ func TestManyPeersAreRemembered(t *testing.T) {
 func TestPeersAreGreetedAnew(t *testing.T) {
 	n, _ := still(binary)
 	n.ctx = t.Context()
-	c := n.newConn(&netConn{}, source{}, binary)
+	c := n.newConn(&netConn{}, quota.Source{}, binary)
 	defer c.cancel()
 	for i := range 5000 {
 		p, err := c.peer(fmt.Append(nil, "hyperty-runtime://example.com/", i))
@@ -128,7 +130,7 @@ func TestRefusedRequestsCostNothing(t *testing.T) {
 	n, c := still(binary)
 	n.rates = newRates(Limits{Requests: 100, AddressRequests: 10, Newcomers: 1, Handshakes: 1, Writes: 1})
 	c.budget = rate.NewLimiter(100, 1000)
-	c.from = source{netip.MustParsePrefix("192.0.2.1/32")}
+	c.from = quota.Source{Prefix: netip.MustParsePrefix("192.0.2.1/32")}
 	for refused := 0; refused < 1000; {
 		if n.charge(c, 10) != nil {
 			refused++
@@ -143,7 +145,7 @@ func TestRefusedRequestsCostNothing(t *testing.T) {
 func TestManyConnectionsOfOneAddressMakeRoom(t *testing.T) {
 	n, _ := still(binary)
 	at := func(address string, kept int) *conn {
-		c := &conn{node: n, ws: &websocket.Conn{}, account: account{from: source{netip.MustParsePrefix(address + "/32")}}}
+		c := &conn{node: n, ws: &websocket.Conn{}, account: account{from: quota.Source{Prefix: netip.MustParsePrefix(address + "/32")}}}
 		c.remember(kept)
 		return c
 	}
