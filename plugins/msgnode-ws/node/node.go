@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 
 	"github.com/coder/websocket"
@@ -56,7 +58,7 @@ type guard struct {
 	rates     *rates
 	turns     quota.Turns // to compute what connections ask for
 	buffers   buffers     // that packets are read into
-	memory    memory
+	memory    outbox.Memory
 	admission admission
 }
 
@@ -81,7 +83,7 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain),
 		conns: map[*conn]struct{}{}, runtimes: map[message.URL]*conn{}, byID: map[uint64]*conn{},
 		missing: map[message.URL]time.Time{}}
-	n.rates, n.memory.limit = newRates(o.Limits), o.Limits.Memory
+	n.rates, n.memory.Limit = newRates(o.Limits), o.Limits.Memory
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {

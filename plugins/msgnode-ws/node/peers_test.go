@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 
 	"github.com/coder/websocket"
@@ -91,8 +93,8 @@ func TestStrangersDisplaceNoPeers(t *testing.T) {
 	for url := range c.peers.byURL {
 		bytes += peerBytes(len(url))
 	}
-	if got := c.remembered.Load(); int(got) != bytes || n.memory.used.Load() != got {
-		t.Errorf("%d bytes are counted, %d of the node, %d are kept", got, n.memory.used.Load(), bytes)
+	if got := c.remembered.Load(); int(got) != bytes || n.memory.Kept() != got {
+		t.Errorf("%d bytes are counted, %d of the node, %d are kept", got, n.memory.Kept(), bytes)
 	}
 }
 
@@ -100,8 +102,8 @@ func TestStrangersDisplaceNoPeers(t *testing.T) {
 func TestOwnAnswersAreInvited(t *testing.T) {
 	_, c := still(plainJSON)
 	hyperty := c.runtime.Join("chat")
-	for c.out.messages.bytes <= c.node.opts.Limits.Queue/uninvitedPart/2 {
-		c.out.message(packet{data: make([]byte, 64<<10)}, false, c.node.opts.Limits.Queue)
+	for !c.out.Crowded(c.node.opts.Limits.Queue) {
+		c.out.PutMessage(outbox.Packet{Data: make([]byte, 64<<10)}, false, c.node.opts.Limits.Queue)
 	}
 	for i := range uint64(10) {
 		c.asked.put(&message.Message{ID: message.NumberID(i), Type: message.Read, From: hyperty, To: "hyperty://example.com/bob"})
