@@ -79,7 +79,7 @@ func (a *attachment) Post(ctx context.Context, m message.Message) error {
 func (a *attachment) post(ctx context.Context, m message.Message) error {
 	done, err := a.rt.notices.post(a, m)
 	if done {
-		a.rt.watched.settle(keyOf(m.From, m.ID), hyperty.Outcome{State: hyperty.Delivered})
+		a.rt.tracker.Settle(m.From, m.ID, hyperty.Outcome{State: hyperty.Delivered})
 		a.give(ctx, m.Respond(message.CodeOK, nil))
 	}
 	if done || err != nil {
@@ -88,9 +88,21 @@ func (a *attachment) post(ctx context.Context, m message.Message) error {
 	return a.rt.bus.From(ctx, a.url, m)
 }
 
+// Watch is Post for a message whose sender wants to know what becomes of it; see hyperty.Attachment.
+func (a *attachment) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+	if err := a.rt.tracker.Add(&m, tell); err != nil {
+		return err
+	}
+	err := a.Post(ctx, m)
+	if err != nil {
+		a.rt.tracker.Drop(m.From, m.ID)
+	}
+	return err
+}
+
 func (a *attachment) Close(ctx context.Context) error {
 	a.stop()
-	a.rt.watched.end(a.url)
+	a.rt.tracker.End(a.url)
 	a.rt.notices.end(a.url)
 	a.rt.sync.ComponentGone(a.url)
 	return a.rt.registry.Unregister(ctx, a.url)

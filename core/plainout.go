@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
@@ -15,7 +16,7 @@ import (
 
 // out sends a message to a runtime without a session, through the Message Node of its domain. watch is who wants to know
 // what becomes of it, or nil.
-func (p *plain) out(ctx context.Context, r bus.Route, m message.Message, watch *watch) (err error) {
+func (p *plain) out(ctx context.Context, r bus.Route, m message.Message, watch *delivery.Message) (err error) {
 	if err := p.rt.judge.WithoutSession(r.Remote); err != nil {
 		p.refused(r.Remote, r.Stub, err)
 		return &message.ResponseError{Code: message.CodeForbidden, From: p.rt.URL(), Description: err.Error()}
@@ -30,7 +31,7 @@ func (p *plain) out(ctx context.Context, r bus.Route, m message.Message, watch *
 	if err != nil {
 		return err
 	}
-	p.rt.watched.leaves(watch, r.Stub)
+	watch.Leaves(r.Stub)
 	if m.Type != message.Response {
 		m.ID = p.asked.put(r.Stub, remote, m)
 	}

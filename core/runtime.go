@@ -14,6 +14,7 @@ import (
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
@@ -50,8 +51,8 @@ type Runtime struct {
 	stubs    stubs
 	notices  notices
 	plain    plain
-	watched  watched
-	refusals refusals
+	tracker  delivery.Tracker
+	refusals *delivery.Refusals
 	frames   sync.Pool // of *[]sdk.Frame: what is handed to the host
 
 	ctx    context.Context // of everything that the runtime does by itself
@@ -82,7 +83,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 		c.P2P.Prefer = c.P2P.Use
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
-	rt.notices.rt, rt.plain.rt, rt.watched.rt, rt.refusals.rt = rt, rt, rt, rt
+	rt.notices.rt, rt.plain.rt = rt, rt
 	rt.plain.lanes.Begin = rt.background
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
@@ -132,7 +133,9 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		}
 	}
 	self := rt.identity.URL()
-	rt.bus = bus.New(bus.Options{Runtime: self, Log: rt.log.Named("bus"), Trace: &rt.trace, Watch: &rt.watched})
+	rt.bus = bus.New(bus.Options{Runtime: self, Log: rt.log.Named("bus"), Trace: &rt.trace, Watch: &rt.tracker})
+	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{Bus: rt.bus, Go: rt.background, Log: rt.log})
+	rt.tracker.Self, rt.tracker.Refuse = self, rt.refusals.Own
 	rt.host, err = stubhost.New(stubhost.Options{
 		Dir:     filepath.Join(c.DataDir, "plugins"),
 		Log:     rt.log.Named("plugin"),
@@ -153,7 +156,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	rt.sessions = session.New(session.Options{
 		TTL:  c.waits.unacked,
 		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime, IdleTimeout: c.SessionIdle,
-		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Ended: rt.ended, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
+		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Ended: rt.ended, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.Add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,

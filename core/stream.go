@@ -53,7 +53,7 @@ func (a *attachment) plain(m *message.Message) bool {
 	case message.Response, message.Subscribe, message.Unsubscribe: // these may end here; see notices for the last two
 		return false
 	}
-	return m.From == a.url && len(m.Via) == 0 && !m.ID.IsZero() && !a.rt.trace.Watched() && a.rt.watched.find(m) == nil
+	return m.From == a.url && len(m.Via) == 0 && !m.ID.IsZero() && !a.rt.trace.Watched() && a.rt.tracker.Find(m.From, m.ID) == nil
 }
 
 // follow posts a plain message to where those before it went. done: it has been posted, or its receiver is behind; else

@@ -18,17 +18,17 @@ import (
 // Forward takes a message out of the house: to a Message Node function as it is, to a remote runtime through the
 // session with it, or as it is to one that can have none.
 func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) error {
-	watch := rt.watched.find(&m)
+	watch := rt.tracker.Find(m.From, m.ID)
 	if r.Remote == "" || sessionless(r.Remote) {
 		var err error
 		if r.Remote == "" {
-			rt.watched.leaves(watch, r.Stub)
+			watch.Leaves(r.Stub)
 			err = rt.host.Post(ctx, r.Stub, m)
 		} else {
 			err = rt.plain.out(ctx, r, m, watch)
 		}
-		if err == nil && watch != nil {
-			rt.watched.answers(watch)
+		if err == nil {
+			watch.Left()
 		}
 		return err
 	}
@@ -225,7 +225,7 @@ func (rt *Runtime) ownedBy(ctx context.Context, remote, component message.URL) e
 
 // sessionEvent is told what happens to sessions.
 func (rt *Runtime) sessionEvent(e session.Event) {
-	rt.watched.event(e)
+	rt.tracker.Session(e)
 	switch e.Kind {
 	case session.Settled:
 	case session.Version:
@@ -242,10 +242,10 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 		rt.sync.RuntimeGone(e.Remote) // what it observed here it has forgotten
 		rt.sync.Refresh(e.Remote)     // and who observes it from here
 		rt.log.Info("remote runtime has restarted", "remote", e.Remote, "in doubt", len(e.IDs))
-		rt.undelivered(e)
+		rt.refusals.GivenUp(e)
 	case session.Expired, session.Closed:
 		rt.log.Warn("messages given up", "remote", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
-		rt.undelivered(e)
+		rt.refusals.GivenUp(e)
 	case session.Untrusted:
 		rt.log.Error("remote runtime refused", "remote", e.Remote, "door", e.Path.Door, "why", e.Why)
 		rt.trace.Emit(trace.Event{Kind: trace.Untrusted, Peer: e.Remote, Via: e.Path.Door, Value: e.Why})
@@ -254,23 +254,6 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 	default:
 		rt.log.Debug("session "+string(e.Kind), "remote", e.Remote, "door", e.Path.Door, "before", e.Before.Door, "why", e.Why)
 	}
-}
-
-// undelivered tells the senders of messages that a session has given up; of those that may have arrived, that they are
-// in doubt. In the background: a sender may be slow to take it.
-func (rt *Runtime) undelivered(e session.Event) {
-	if len(e.Messages) == 0 {
-		return
-	}
-	text := "not delivered to %s: %s"
-	if e.MayHaveArrived {
-		text = "in doubt whether it was delivered to %s: %s"
-	}
-	rt.background(func(ctx context.Context) {
-		for _, m := range e.Messages {
-			rt.bus.Undelivered(ctx, m, &message.ResponseError{Code: message.CodeUnavailable, From: m.To, Description: fmt.Sprintf(text, e.Remote, e.Why)})
-		}
-	})
 }
 
 // doors is which remote runtime is behind the door of a P2P stub.
