@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
@@ -121,8 +122,12 @@ func (rt *Runtime) Path(ctx context.Context, to message.URL) (api.Path, error) {
 	if r.Direct {
 		p.Way = api.WayDirect
 	}
-	if err := rt.plain.explain(&p); err != nil {
-		return api.Path{}, err
+	if r.Remote != "" && plainpeers.Sessionless(r.Remote) {
+		if err := rt.plain.Allows(r.Remote); err != nil {
+			return api.Path{}, err
+		}
+		p.Session = api.NoSession
+		p.Why += "; without a session (trust.without_sessions): not once, not in order, not unread"
 	}
 	return p, nil
 }
@@ -169,7 +174,9 @@ func (rt *Runtime) Status(context.Context) (api.Status, error) {
 			Sent: st.Relayed + st.Direct, Received: st.Received, Unacknowledged: st.Unacked, Outstanding: st.Outstanding,
 			HeldUp: heldUp(st.HeldUp), Waiting: heldUp(st.Held), Resets: st.Resets})
 	}
-	s.WithoutSessions = rt.plain.status()
+	for _, p := range rt.plain.Snapshot() {
+		s.WithoutSessions = append(s.WithoutSessions, api.WithoutSession{Remote: p.Remote, Session: api.NoSession, Sent: p.Sent, Received: p.Received, Since: p.Since})
+	}
 	for _, p := range rt.host.Plugins() {
 		s.Plugins = append(s.Plugins, api.Plugin{Name: p.Name, Version: p.Version, PID: p.PID, State: string(p.State),
 			Restarts: p.Restarts, Since: p.Since, Instances: len(p.Instances), LastError: p.LastError, Sandbox: p.Sandbox, User: p.User})

@@ -15,6 +15,7 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/syncmanager"
@@ -103,7 +104,7 @@ func newHouse(tb testing.TB, seed byte) *house {
 	for range cap(h.free) {
 		h.free <- nil
 	}
-	rt.notices.rt, rt.plain.rt = rt, rt
+	rt.notices.rt = rt
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Trace: &rt.trace, Watch: &rt.tracker})
 	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{Bus: rt.bus, Go: rt.background})
@@ -118,7 +119,7 @@ func newHouse(tb testing.TB, seed byte) *house {
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: rt.URL(), Domain: "example.com", Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy,
+		Runtime: rt.URL(), Domain: "example.com", Bus: plainpeers.NewObservers(rt.bus), Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy,
 	})
 	for _, at := range []message.URL{message.AllocationAddress("example.com"), message.DomainRegistryAddress("example.com"), h.handler} {
 		rt.bus.Listen(at, h.answer)

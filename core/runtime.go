@@ -16,6 +16,7 @@ import (
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost"
@@ -50,7 +51,7 @@ type Runtime struct {
 	doors    doors
 	stubs    stubs
 	notices  notices
-	plain    plain
+	plain    *plainpeers.Peers
 	tracker  delivery.Tracker
 	refusals *delivery.Refusals
 	frames   sync.Pool // of *[]sdk.Frame: what is handed to the host
@@ -83,8 +84,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 		c.P2P.Prefer = c.P2P.Use
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
-	rt.notices.rt, rt.plain.rt = rt, rt
-	rt.plain.lanes.Begin = rt.background
+	rt.notices.rt = rt
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace, c.TraceBodies)
@@ -165,10 +165,14 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, GivenUp: rt.sessions.Ended,
 		Owner: judge.Name, SignEntry: rt.identity.SignEntry, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})
+	rt.plain = plainpeers.New(plainpeers.Options{
+		Self: self, Domain: c.Domain, Policy: judge, Directory: rt.registry, Routes: rt.registry, Bus: rt.bus, Post: rt.host.Post,
+		Go: rt.background, Log: rt.log, Trace: &rt.trace,
+	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.identity.Serve(rt.bus, rt.stubs.signs) // until the bus is closed
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: self, Domain: c.Domain, Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy, Log: rt.log.Named("sm"),
+		Runtime: self, Domain: c.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy, Log: rt.log.Named("sm"),
 	})
 	rt.registry.Start()
 	if err := rt.deployHandlers(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"sync/atomic"
 
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/sdk/message"
@@ -85,7 +86,7 @@ func (a *attachment) remember(p *place, to message.URL) {
 		return
 	}
 	route := way.Route()
-	if sessionless(route.Remote) {
+	if plainpeers.Sessionless(route.Remote) {
 		return
 	}
 	line, err := rt.sessions.Line(route.Remote, path(route))

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
@@ -19,13 +20,18 @@ import (
 // session with it, or as it is to one that can have none.
 func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) error {
 	watch := rt.tracker.Find(m.From, m.ID)
-	if r.Remote == "" || sessionless(r.Remote) {
-		var err error
-		if r.Remote == "" {
-			watch.Leaves(r.Stub)
+	if r.Remote == "" || plainpeers.Sessionless(r.Remote) {
+		remote, err := r.Remote, error(nil)
+		if remote != "" {
+			if r, err = rt.plain.Route(ctx, r, m); err != nil {
+				return err
+			}
+		}
+		watch.Leaves(r.Stub)
+		if remote == "" {
 			err = rt.host.Post(ctx, r.Stub, m)
 		} else {
-			err = rt.plain.out(ctx, r, m, watch)
+			err = rt.plain.Post(ctx, r.Stub, remote, m)
 		}
 		if err == nil {
 			watch.Left()
@@ -137,7 +143,7 @@ func (rt *Runtime) ended(ctx context.Context, remote message.URL, addresses []me
 // its: so these two may, and no other.
 func (rt *Runtime) relayedFrom(stub, peer message.URL) message.URL {
 	remote := peer.Runtime()
-	if remote == "" || sessionless(remote) {
+	if remote == "" || plainpeers.Sessionless(remote) {
 		return ""
 	}
 	d, ok := rt.stubs.get(stub)
@@ -217,7 +223,7 @@ func (rt *Runtime) ownedBy(ctx context.Context, remote, component message.URL) e
 	if err != nil {
 		return err
 	}
-	if !sessionless(remote) && !component.IsRuntime() && ctx.Err() == nil {
+	if !plainpeers.Sessionless(remote) && !component.IsRuntime() && ctx.Err() == nil {
 		rt.registry.Announced(ctx, remote, []message.URL{component})
 	}
 	return rt.registry.Verify(ctx, remote, component)
