@@ -1,4 +1,4 @@
-package core
+package plainpeers
 
 import (
 	"testing"

@@ -1,53 +1,14 @@
-package core
+package plainpeers
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"sync"
 	"time"
 
-	"github.com/protofly/protofly/core/bus"
-	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
-
-// out sends a message to a runtime without a session, through the Message Node of its domain. watch is who wants to know
-// what becomes of it, or nil.
-func (p *plain) out(ctx context.Context, r bus.Route, m message.Message, watch *watch) (err error) {
-	if err := p.rt.judge.WithoutSession(r.Remote); err != nil {
-		p.refused(r.Remote, r.Stub, err)
-		return &message.ResponseError{Code: message.CodeForbidden, From: p.rt.URL(), Description: err.Error()}
-	}
-	remote := r.Remote
-	switch {
-	case bus.Publication(m): // those who observe have subscribed to it at the node of its domain, as it does
-		r, err = p.rt.registry.Explain(ctx, message.SubscriptionAddress(m.To.NodeDomain()))
-	case r.Stub == "":
-		r, err = p.rt.registry.RouteTo(remote)
-	}
-	if err != nil {
-		return err
-	}
-	p.rt.watched.leaves(watch, r.Stub)
-	if m.Type != message.Response {
-		m.ID = p.asked.put(r.Stub, remote, m)
-	}
-	if err := p.rt.host.Post(ctx, r.Stub, m); err != nil {
-		return err
-	}
-	p.peer(remote).sent.Add(1)
-	return nil
-}
-
-// refused tells people that a runtime is not spoken with.
-func (p *plain) refused(remote, stub message.URL, err error) {
-	p.say(remote, "runtime without a session refused", "remote", remote, "why", err)
-	if p.rt.trace.Watched() {
-		p.rt.trace.Emit(trace.Event{Kind: trace.Untrusted, Peer: remote, Via: stub, Value: err.Error()})
-	}
-}
 
 // asked is what went out without a session and may be answered: of the last messages the headers. The zero value works.
 //
