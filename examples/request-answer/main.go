@@ -51,21 +51,24 @@ func serve(ctx context.Context, socket, name string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer runtime.Close(context.WithoutCancel(ctx)) // what was answered leaves first
+	defer runtime.Close(context.WithoutCancel(ctx)) // after what was answered has left
 	me, err := runtime.Register(ctx, hyperty.Registration{Name: name})
 	if err != nil {
 		return err
 	}
-	me.Handle(func(ctx context.Context, m hyperty.Received) {
-		if m.Text() == "" {
-			_ = m.Refuse(ctx, message.CodeBadRequest, "there is no text")
-			return
-		}
-		_ = m.Answer(ctx, strings.ToUpper(m.Text()))
-	})
+	me.Handle(capitals)
 	fmt.Fprintln(out, "serving at", me.URL())
 	<-ctx.Done()
 	return nil
+}
+
+// capitals answers a request.
+func capitals(ctx context.Context, m hyperty.Received) {
+	if m.Text() == "" {
+		_ = m.Refuse(ctx, message.CodeBadRequest, "there is no text")
+		return
+	}
+	_ = m.Answer(ctx, strings.ToUpper(m.Text()))
 }
 
 // ask prints the service's answer. A refusal is the error, a [*message.ResponseError] with its code.
