@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Every example does what its comment says, as a process of its own, between two runtimes.
 func TestExamples(t *testing.T) {
-	b, err := testbed.Open(t.Context(), "alice", "bob")
+	b, err := testbed.Open(t.Context(), testbed.Options{Runtimes: []string{"alice", "bob"}})
 	if err != nil {
 		t.Fatal(err)
 	}

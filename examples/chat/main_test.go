@@ -99,7 +99,7 @@ func (s *terminal) leaves() {
 
 // A node and two runtimes in processes of their own, and a chat over them.
 func TestChat(t *testing.T) {
-	b, err := testbed.Open(t.Context(), "a", "b")
+	b, err := testbed.Open(t.Context(), testbed.Options{Runtimes: []string{"a", "b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
