@@ -6,7 +6,7 @@ func (s *Sessions) Again(path Path) {
 	for _, one := range s.existing() {
 		one.mu.Lock()
 		if one.path == path && !path.IsZero() && !one.gone {
-			one.rewind()
+			one.send.Rewind()
 			one.resumeNow = one.peer != 0
 			one.restartProbe(s.now())
 			one.poke()

@@ -24,7 +24,7 @@ func (s *Sessions) Came(remote message.URL) (Path, bool) {
 func (s *Sessions) Uses(stub message.URL, within time.Duration) bool {
 	for _, one := range s.existing() {
 		one.mu.Lock()
-		used := one.path.Stub == stub && !one.ring.empty() ||
+		used := one.path.Stub == stub && !one.send.Empty() ||
 			(one.path.Stub == stub || one.lastIn.Stub == stub) && one.heardAt != 0 && s.now()-one.heardAt < within
 		one.mu.Unlock()
 		if used {

@@ -8,16 +8,20 @@ import (
 // switchTo makes path the one in use and starts a new generation on it: it begins with a RESUME, and everything that
 // is not acknowledged is sent again behind it. mu is held.
 func (s *session) switchTo(path Path, now time.Duration) {
-	if path == s.path {
-		return
+	if path != s.path {
+		s.send.AnnounceAgain() // the peer may have forgotten what it heard on a path that it does not keep addresses for
+		s.moveTo(path, now)
 	}
+}
+
+// moveTo is switchTo where the addresses that the peer has to be told of are announced already. mu is held.
+func (s *session) moveTo(path Path, now time.Duration) {
 	before := s.path
 	s.leavePath()
 	s.path = path
 	s.pathLife, s.leave = context.WithCancel(s.all.life)
 	s.event(Event{Kind: Switched, Path: path, Before: before})
-	s.announced.forget() // the peer may have forgotten what it heard on a path that it does not keep addresses for
-	s.rewind()
+	s.send.Rewind()
 	s.resumeNow = s.peer != 0
 	s.restartProbe(now)
 	if s.opening() || s.third != nil && !s.confirmed {
@@ -88,15 +92,6 @@ func (s *session) follow() {
 	s.lose(path, "the other side has left it", now)
 	s.switchTo(to, now)
 	s.poke()
-}
-
-// rewind starts a new generation at the first message that is not acknowledged. mu is held.
-func (s *session) rewind() {
-	if s.cursor > s.ring.base {
-		s.rewinds++
-	}
-	s.gen++
-	s.cursor = s.ring.base
 }
 
 // wantsRoute tells whether the pump is to ask for a path now. mu is held.

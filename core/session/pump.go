@@ -62,7 +62,7 @@ func (s *session) pump() {
 			s.handed(path, err)
 			continue
 		}
-		s.ring.date(s.expiry(now)) // what was put in while the Route was asked for
+		s.send.Date(now) // what was put in while the Route was asked for
 		due := s.due()
 		if due == 0 {
 			if idle == 0 {
@@ -147,13 +147,12 @@ func (s *session) rest() {
 	if !s.inbox.walked {
 		s.walker = walker{s: s}
 	}
-	s.ring.free()
-	s.out.rest()
+	s.send.Rest()
 	s.hellos = nil
 	if s.keys != nil {
 		s.keys.rest()
 	}
-	if s.peer == 0 && s.ring.empty() && s.waiters == 0 && s.inbox.cost == 0 && s.out.live == 0 {
+	if s.peer == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.inbox.cost == 0 && s.send.Outstanding() == 0 {
 		s.leavePath()
 		s.all.forget(s)
 	}
@@ -161,8 +160,11 @@ func (s *session) rest() {
 
 // tick does what is due by time. mu is held.
 func (s *session) tick(now time.Duration) {
-	s.ring.date(s.expiry(now))
-	s.expire(now)
+	s.send.Date(now)
+	if d, any := s.send.DropExpired(now); any {
+		s.tellAgain(d.Records)
+		s.given(d, Expired, "not acknowledged in time")
+	}
 	if s.tellNow || s.tellDue != 0 && now >= s.tellDue {
 		s.collect(now)
 	}
@@ -171,7 +173,7 @@ func (s *session) tick(now time.Duration) {
 		s.ackNow, s.ackDue = true, 0
 	}
 	switch {
-	case s.peer == 0 || s.ring.empty():
+	case s.peer == 0 || s.send.Empty():
 		s.probeDue, s.asked = 0, 0
 	case s.probeDue == 0:
 		s.probeDue, s.asked = now+s.probeWait, now
@@ -199,28 +201,14 @@ func (s *session) stallDue() time.Duration {
 // restartProbe begins to wait for an acknowledgement anew. mu is held.
 func (s *session) restartProbe(now time.Duration) {
 	s.probeWait, s.probeDue, s.probeNow = s.o.ProbeMin, 0, false
-	if s.peer != 0 && !s.ring.empty() {
+	if s.peer != 0 && !s.send.Empty() {
 		s.probeDue, s.asked = now+s.probeWait, now
-	}
-}
-
-// expire gives up the messages whose time is over. They are the first in the ring: all have the same time to live.
-func (s *session) expire(now time.Duration) {
-	n := s.ring.base
-	for n < s.ring.next {
-		if due := s.ring.entry(n).due; due == 0 || now < due {
-			break
-		}
-		n++
-	}
-	if n > s.ring.base {
-		s.giveUp(n, Expired, "not acknowledged in time")
 	}
 }
 
 // hasWork tells whether there is something to send. mu is held.
 func (s *session) hasWork() bool {
-	return len(s.hellos) > 0 || s.ackNow || s.resumeNow || s.probeNow || !s.ring.empty()
+	return len(s.hellos) > 0 || s.ackNow || s.resumeNow || s.probeNow || !s.send.Empty()
 }
 
 // due is when something has to be done by time, 0: never. mu is held.
@@ -241,9 +229,7 @@ func (s *session) due() time.Duration {
 	if s.path.IsZero() && s.hasWork() {
 		at(s.routeDue)
 	}
-	if !s.ring.empty() {
-		at(s.ring.entry(s.ring.base).due)
-	}
+	at(s.send.Due())
 	return first
 }
 
@@ -278,10 +264,7 @@ func (s *session) pack(now time.Duration) int {
 // mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
 // peer has a new life: what is sent to the old one would be in doubt. mu is held.
 func (s *session) mayMore() bool {
-	if s.cursor == s.ring.next || s.holdTo != 0 {
-		return false
-	}
-	return uint64(s.ring.costTo(s.cursor)) < s.room
+	return s.holdTo == 0 && s.send.MaySend()
 }
 
 // frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
@@ -299,7 +282,7 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	s.inbox.told = s.roomNow()
 	size := wire.FrameOverhead
 	if more {
-		size += max(s.ring.complete(s.cursor), min(int(s.ring.texts.tail-s.ring.text(s.cursor)), s.o.FrameBytes))
+		size += s.send.PackSize()
 		if cap(b) < size && size > s.o.FrameBytes+wire.FrameOverhead {
 			b = s.all.large.get(size)
 		}
@@ -311,11 +294,10 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	b = f.Append(b)
 	if more {
 		start := len(b)
-		b, s.cursor = s.ring.pack(b, s.cursor, s.o.FrameBytes, s.room)
+		b = s.send.Pack(b)
 		if s.o.Trace.Watched() {
 			packed = wire.Messages(b[start:])
 		}
-		s.sent = max(s.sent, s.cursor)
 		if s.probeDue == 0 {
 			s.probeDue, s.asked = now+s.probeWait, now
 		}
@@ -327,5 +309,7 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 
 // fields are what every frame says. mu is held.
 func (s *session) fields() wire.Fields {
-	return wire.Fields{Gen: s.gen, Seen: s.seen, Next: s.next, Room: uint64(s.inbox.told), Base: s.ring.base, First: s.cursor, Epoch: uint64(s.keys.in.epoch), Inbox: uint64(s.o.InboxBytes)}
+	f := wire.Fields{Seen: s.seen, Next: s.next, Room: uint64(s.inbox.told), Epoch: uint64(s.keys.in.epoch), Inbox: uint64(s.o.InboxBytes)}
+	s.send.Fields(&f)
+	return f
 }
