@@ -35,5 +35,5 @@ func (s *session) ask(now time.Duration) {
 		return
 	}
 	s.askDue = now + askPause
-	s.probeNow, s.reroute = true, true
+	s.paths.Probe()
 }

@@ -66,7 +66,7 @@ func (s *session) dropForsaken() {
 
 // drop forgets the session; next is the incarnation of the next one. mu is held.
 func (s *session) drop(next func(incarnation uint64) uint64) {
-	s.event(Event{Kind: Idle, Path: s.path, Why: "nothing was said for long"})
+	s.event(Event{Kind: Idle, Path: s.paths.Used(), Why: "nothing was said for long"})
 	s.leavePath()
 	s.all.forget(s)
 	s.all.renew(next)

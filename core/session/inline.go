@@ -9,18 +9,18 @@ const inlinePause = 50 * time.Microsecond
 // maySend tells whether the poster of the last message is to send it, instead of the pump, which would have to be woken:
 // there is nothing else to send, nobody sends, and messages do not come in a row. mu is held.
 func (s *session) maySend() bool {
-	if s.o.TrySend == nil || s.sendingOn != nil || s.closed || s.peer == 0 || s.path.IsZero() {
+	if s.o.TrySend == nil || s.sendingOn != nil || s.closed || s.peer == 0 || s.paths.None() {
 		return false
 	}
 	last, only := s.send.Single()
-	return last && s.mayMore() && len(s.hellos) == 0 && !s.resumeNow && !s.probeNow && !s.reroute &&
+	return last && s.mayMore() && len(s.hellos) == 0 && !s.resumeNow && !s.paths.WantsProbe() && !s.paths.Asking() &&
 		(only || s.all.now()-s.sendingAt >= inlinePause)
 }
 
 // sendNow sends the last message, where the path takes it at once; else the pump does that. mu is held, and given back.
 func (s *session) sendNow() {
 	now := s.all.now()
-	path, position := s.path, s.send.Position()
+	path, position := s.paths.Used(), s.send.Position()
 	owed := s.ackNow || s.ackDue != 0
 	s.inline, s.poked = true, false
 	s.sendingOn, s.sendingAt = s.pathLife, now

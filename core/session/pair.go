@@ -119,7 +119,8 @@ func (s *session) say(to uint64, step byte, m []byte) {
 // doubt. A peer that lives answers the probe and ends it. mu is held.
 func (s *session) hold(now time.Duration) {
 	if s.peer != 0 {
-		s.holdTo, s.probeNow = now+s.o.ProbeMin, true
+		s.holdTo = now + s.o.ProbeMin
+		s.paths.Ask()
 	}
 }
 
@@ -142,13 +143,13 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 		s.poke()
 		return
 	case before == 0:
-		s.event(Event{Kind: Opened, Path: s.path})
+		s.event(Event{Kind: Opened, Path: s.paths.Used()})
 	case sameLife(before, got.incarnation):
 		s.forgetClaims()
 		s.bury(before)
 		s.newAccount(now)
 		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and has dropped the session")
-		s.event(Event{Kind: Renewed, Path: s.path})
+		s.event(Event{Kind: Renewed, Path: s.paths.Used()})
 	default:
 		s.resets++
 		s.forgetClaims()
@@ -158,8 +159,8 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	}
 	s.send.Restart()
 	s.seen, s.next = 0, 1
-	s.seenOn = Path{}
-	s.stay()
+	s.paths.NewPeer()
+	s.stayed()
 	s.resumeGen, s.resumeNow = 0, false
 	s.unackedIn, s.bytesIn, s.ackDue = 0, 0, 0
 	s.ackNow = true // tells the peer that we are paired, and our room
@@ -184,7 +185,7 @@ func (s *session) reset() {
 	d := s.send.DropSent()
 	s.given(d, Reset, "the remote runtime started again")
 	if len(d.Sent) == 0 {
-		s.event(Event{Kind: Reset, Path: s.path, Why: "the remote runtime started again"})
+		s.event(Event{Kind: Reset, Path: s.paths.Used(), Why: "the remote runtime started again"})
 	}
 }
 

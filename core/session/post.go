@@ -149,7 +149,7 @@ func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.
 // take puts the message into the ring; the caller has it sent. Where the pump is awake it says when the message expires: to
 // look at the clock takes as long as much of the rest. mu is held.
 func (s *session) take(d *sender.Destination, path Path, m *message.Message, p posted) {
-	switches := !path.IsZero() && path != s.path
+	switches := !path.IsZero() && !s.paths.Uses(path)
 	var now, due time.Duration
 	if awake := s.pumping && s.sleepsTo == 0 && !s.inline; switches || !awake {
 		now = s.all.now()
@@ -164,7 +164,7 @@ func (s *session) take(d *sender.Destination, path Path, m *message.Message, p p
 		}
 	}
 	s.all.sending.Add(int64(s.send.Push(d, m, p.cost, p.watched, due)))
-	if switches && (path != s.failed || now >= s.failedTo) {
+	if switches && s.paths.MayUse(path, now) {
 		s.moveTo(path, now)
 	}
 }
@@ -172,7 +172,7 @@ func (s *session) take(d *sender.Destination, path Path, m *message.Message, p p
 // byDirect is 1 where a message that was posted with path goes by a direct one.
 func (s *session) byDirect(path Path) int {
 	if path.IsZero() {
-		path.Direct = s.path.Direct
+		path.Direct = s.paths.Used().Direct
 	}
 	if path.Direct {
 		return 1

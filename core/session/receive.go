@@ -92,8 +92,8 @@ func (s *session) met(path Path, h wire.Head, frame []byte) bool {
 	case h.From == s.local.incarnation: // our own, reflected
 		s.dropped++
 		return true
-	case s.path.IsZero() || s.peer == 0: // else only what is proven to be the peer's says where it is
-		s.lastIn = path
+	case s.paths.None() || s.peer == 0: // else only what is proven to be the peer's says where it is
+		s.paths.Came(path)
 	}
 	switch {
 	case h.Kind == wire.Hello:
@@ -129,7 +129,9 @@ func (s *session) sealed(path Path, h wire.Head, frame []byte) {
 		s.holdTo = 0
 		s.confirm()
 		s.arrive(&a, now)
-		s.answerAside(path, h.Kind, len(frame), now)
+		if s.paths.Aside(path, h.Kind != wire.Ack, len(frame), now) {
+			s.acknowledgeBy(path)
+		}
 	}
 }
 
@@ -150,15 +152,13 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 	}
 	if a.Kind == wire.Resume || a.Kind == wire.Probe {
 		s.answerSoon()
-		if s.path != s.lastIn {
-			s.reroute = true // the peer has moved: perhaps we should
-		}
+		s.paths.Moved()
 	}
 	if a.Gen < s.seen { // the generation check of data: a path or a run that was left
 		return
 	}
 	if a.Gen > s.seen {
-		s.peerOn(s.lastIn, now)
+		s.newest()
 	}
 	s.seen = a.Gen
 	s.next = max(s.next, a.Base) // what is below was given up
@@ -189,9 +189,7 @@ func (s *session) acknowledged(f *wire.Fields, now time.Duration) bool {
 	a := s.send.Acknowledged(f)
 	if a.Progress {
 		s.freed(a.Freed, a.Reports)
-		s.progress = now
-		s.restartProbe(now)
-		s.stalled, s.failWait = false, s.o.ProbeMin/4
+		s.paths.Progress(s.waits(), now)
 	}
 	if a.Credit {
 		s.admit()
@@ -265,7 +263,7 @@ func (s *session) takeRecords(p *parcel) {
 
 // cameBy notes by which path the peer's last frame came. mu is held.
 func (s *session) cameBy(path Path) {
-	s.lastIn = path
+	s.paths.Came(path)
 	if before := s.door.Load(); before == nil || *before != path.Door {
 		door := path.Door
 		s.door.Store(&door)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/core/session/internal/sender"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -47,17 +48,11 @@ type session struct {
 	pairing // see pair.go
 
 	// Sending.
-	send      sender.Sender
-	hungry    bool // they wait for room in the total
-	progress  time.Duration
-	probeDue  time.Duration
-	probeWait time.Duration
-	probeNow  bool
-	stalled   bool
-	asked     time.Duration // since when an acknowledgement is owed to us
-	resets    uint64
-	dropped   uint64
-	posted    [2]uint64 // messages, by whether the path that they were posted with is direct
+	send    sender.Sender
+	hungry  bool // they wait for room in the total
+	resets  uint64
+	dropped uint64
+	posted  [2]uint64 // messages, by whether the path that they were posted with is direct
 
 	claims claims // of the peer, see announce.go
 
@@ -90,29 +85,24 @@ type session struct {
 	askDue  time.Duration
 
 	// Path: see path.go.
-	path      Path
-	pathLife  context.Context // ends when path is left
+	paths     paths.Paths
+	pathLife  context.Context // ends when the path in use is left
 	leave     context.CancelFunc
-	reroute   bool // ask Route although there is a path
-	routeDue  time.Duration
-	routeWait time.Duration
-	failed    Path          // the last path that failed
-	failedTo  time.Duration // not tried again before
-	failWait  time.Duration
-	lastIn    Path                        // where the last frame came from
 	door      atomic.Pointer[message.URL] // of the last frame that is proven to be the peer's
-	seenOn    Path                        // where the peer's newest generation came from first
-	aside     aside                       // what came by other relays
-	leftTimer *time.Timer                 // calls follow: the peer has left path; nil: it has not
+	leftTimer *time.Timer                 // calls follow: the peer has left the path in use; nil: it has not
 }
 
 func newSession(all *Sessions, remote message.URL, l *local) *session {
 	s := &session{
 		all: all, o: &all.o, remote: remote, local: l,
 		wake: make(chan struct{}, 1), came: make(chan struct{}, 1), space: make(chan struct{}, 1),
-		send:      sender.New(sender.Options{RingBytes: all.o.RingBytes, FrameBytes: all.o.FrameBytes, InboxBytes: all.o.InboxBytes, TTL: all.o.TTL}),
-		next:      1,
-		probeWait: all.o.ProbeMin, pairing: pairing{helloWait: all.o.ProbeMin}, routeWait: all.o.ProbeMin / 4, failWait: all.o.ProbeMin / 4,
+		send: sender.New(sender.Options{RingBytes: all.o.RingBytes, FrameBytes: all.o.FrameBytes, InboxBytes: all.o.InboxBytes, TTL: all.o.TTL}),
+		next: 1,
+		paths: paths.New(paths.Options{
+			ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Stall: all.o.Stall,
+			AsidePause: all.o.AckDelay, AsideCount: all.o.AckFrames, AsideBytes: all.o.InboxBytes / 8,
+		}),
+		pairing: pairing{helloWait: all.o.ProbeMin},
 	}
 	s.account = newAccount(s)
 	s.walker.s, s.walker.source = s, uint32(maphash.String(all.seed, string(remote)))
@@ -170,7 +160,7 @@ func (s *session) pokeAt(due time.Duration) {
 
 // quiet tells whether nothing is under way in either direction; mu is held.
 func (s *session) quiet() bool {
-	owes := (s.ackNow || s.ackDue != 0 || s.tellNow || s.tellDue != 0 || s.send.Unsent()) && !s.path.IsZero() && s.peer != 0
+	owes := (s.ackNow || s.ackDue != 0 || s.tellNow || s.tellDue != 0 || s.send.Unsent()) && !s.paths.None() && s.peer != 0
 	return s.send.Unacked() == 0 && s.inbox.cost == 0 && !owes && s.sendingOn == nil
 }
 
@@ -226,7 +216,7 @@ func (s *session) lost(list []message.Message, e Event) {
 	if len(list) == 0 {
 		return
 	}
-	e.Path, e.Messages = s.path, list
+	e.Path, e.Messages = s.paths.Used(), list
 	for i := range list {
 		e.IDs = append(e.IDs, list[i].ID)
 	}

@@ -198,9 +198,7 @@ func (s *Sessions) UsePath(remote message.URL, path Path) {
 	if one.gone {
 		return
 	}
-	if one.failed == path {
-		one.failed = Path{}
-	}
+	one.paths.Forgive(path)
 	one.switchTo(path, s.now())
 	one.poke()
 }
@@ -222,7 +220,7 @@ func (s *Sessions) PathDown(path Path) {
 func (s *Sessions) Returned(stub message.URL) {
 	for _, one := range s.existing() {
 		one.mu.Lock()
-		if one.path.Stub == stub && one.peer != 0 {
+		if one.paths.Used().Stub == stub && one.peer != 0 {
 			one.send.Rewind()
 			one.resumeNow = true
 			one.restartProbe(s.now())

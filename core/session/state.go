@@ -15,14 +15,14 @@ func (s *session) state() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := State{
-		Remote: s.remote, Incarnation: s.peer, Path: s.path,
+		Remote: s.remote, Incarnation: s.peer, Path: s.paths.Used(),
 		Unacked: s.send.Unacked(), Outstanding: s.send.Outstanding(), InboxBytes: s.inbox.cost,
 		Relayed: s.posted[0], Direct: s.posted[1], Received: s.received.Load(),
 		Resets: s.resets, Dropped: s.dropped,
 	}
 	st.Generation, st.Rewinds, st.RingBytes = s.send.Stats()
-	if s.progress != 0 {
-		st.LastAck = s.all.epoch.Add(s.progress)
+	if at := s.paths.LastProgress(); at != 0 {
+		st.LastAck = s.all.epoch.Add(at)
 	}
 	s.send.HeldUp(func(to message.URL, messages, bytes, posters int) {
 		st.HeldUp = append(st.HeldUp, Held{To: to, Messages: messages, Bytes: bytes, Posters: posters})

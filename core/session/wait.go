@@ -87,7 +87,7 @@ func (s *session) admit() {
 		d, w := s.send.Serve(place), next.(*poster)
 		path := w.path
 		s.posted[s.byDirect(path)]++
-		if !s.path.IsZero() {
+		if !s.paths.None() {
 			path = Path{} // the best one when it came; it may be none any more
 		}
 		s.take(d, path, &w.message, w.posted)

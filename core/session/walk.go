@@ -123,7 +123,7 @@ func (w *walker) malformed(p *parcel, err error) {
 	w.run.Messages[last] = minibus.Handed{}
 	w.run.Messages = w.run.Messages[:last]
 	s.mu.Lock()
-	s.event(Event{Kind: Refused, Path: s.path, Why: err.Error()})
+	s.event(Event{Kind: Refused, Path: s.paths.Used(), Why: err.Error()})
 	s.unlock()
 	receipt.Refused(message.CodeBadRequest)
 }
