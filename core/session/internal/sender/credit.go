@@ -1,23 +1,25 @@
-package session
+package sender
 
 import (
 	"slices"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // outstanding is what was posted and is not known to be taken: a record of each message, without its text, in the order
-// of their numbers. It is what credit is computed from, and what is in doubt when the remote runtime starts again. The
-// session's mu guards it. Nothing is kept of a destination that everything was taken of.
+// of their numbers. It is what credit is computed from, and what is in doubt when the remote runtime starts again. Nothing
+// is kept of a destination that everything was taken of.
 type outstanding struct {
 	records []record // from first on in use; those that are done have no destination any more
 	first   int
 	live    int
 	cost    int // of all
-	to      map[destinationKey]*destination
-	last    *destination   // what was looked up last
-	spare   []*destination // that are not in use
-	ready   []*destination // with posters that wait, in the order in which they are served
+	to      map[wire.Key]*Destination
+	last    *Destination   // what was looked up last
+	spare   []*Destination // that are not in use
+	ready   []*Destination // with posters that wait, in the order in which they are served
+	waiting int            // those posters
 	full    bool           // the ring has no room for the next of them: nobody may pass
 }
 
@@ -26,32 +28,30 @@ type record struct {
 	number  uint64
 	id      message.ID
 	from    message.URL
-	to      *destination // nil: done
+	to      *Destination // nil: done
 	cost    uint32
 	kind    message.Type
 	watched bool // somebody wants to know what becomes of it
 }
 
-// destinationKey names what is held up together: an address, its responses apart, because they do not wait behind
-// messages there.
-type destinationKey struct {
-	url      message.URL
-	response bool
+// Destination is an address with messages on the way, or posters that wait.
+type Destination struct {
+	wire.Key
+	cost, count int // of what is on the way
+	waiters     []Waiter
 }
 
-// destination is an address with messages on the way, or posters that wait.
-type destination struct {
-	destinationKey
-	cost, count int // of what is on the way
-	waiters     []*waiter
+// Waiter is a message that waits for credit, or for room in the ring.
+type Waiter interface {
+	Cost() int
 }
 
 // maxSpare is how many destinations are kept for the next ones.
 const maxSpare = 64
 
 // at finds or makes a destination.
-func (o *outstanding) at(key destinationKey) *destination {
-	if o.last != nil && o.last.destinationKey == key {
+func (o *outstanding) at(key wire.Key) *Destination {
+	if o.last != nil && o.last.Key == key {
 		return o.last
 	}
 	d := o.to[key]
@@ -59,11 +59,11 @@ func (o *outstanding) at(key destinationKey) *destination {
 		if n := len(o.spare); n > 0 {
 			d, o.spare = o.spare[n-1], o.spare[:n-1]
 		} else {
-			d = &destination{}
+			d = &Destination{}
 		}
-		d.destinationKey = key
+		d.Key = key
 		if o.to == nil {
-			o.to = make(map[destinationKey]*destination)
+			o.to = make(map[wire.Key]*Destination)
 		}
 		o.to[key] = d
 	}
@@ -72,15 +72,15 @@ func (o *outstanding) at(key destinationKey) *destination {
 }
 
 // leave forgets a destination that has nothing on the way and nobody who waits.
-func (o *outstanding) leave(d *destination) {
+func (o *outstanding) leave(d *Destination) {
 	if d.count > 0 || len(d.waiters) > 0 {
 		return
 	}
-	delete(o.to, d.destinationKey)
+	delete(o.to, d.Key)
 	if o.last == d {
 		o.last = nil
 	}
-	d.destinationKey = destinationKey{}
+	d.Key = wire.Key{}
 	if len(o.spare) < maxSpare {
 		o.spare = append(o.spare, d)
 	}
@@ -91,7 +91,7 @@ func (o *outstanding) leave(d *destination) {
 // quickly when many are stuck, each with its share; so each may in any case have a 64th of what is left of the whole:
 // hundreds that are stuck leave some for another one. One that has nothing on the way may send a message of any size,
 // unless the inbox is nearly full.
-func (o *outstanding) credit(d *destination, cost, inbox int) bool {
+func (o *outstanding) credit(d *Destination, cost, inbox int) bool {
 	if d.cost == 0 {
 		return o.cost+cost <= inbox || o.cost < inbox/2
 	}
@@ -99,7 +99,7 @@ func (o *outstanding) credit(d *destination, cost, inbox int) bool {
 }
 
 // add notes a message. Numbers rise.
-func (o *outstanding) add(d *destination, r record) {
+func (o *outstanding) add(d *Destination, r record) {
 	if len(o.records) == cap(o.records) && o.live < len(o.records)-len(o.records)/4 {
 		o.compact()
 	}
@@ -182,5 +182,5 @@ func (o *outstanding) rest() {
 
 // message is the message of a record without its body.
 func (r *record) message() message.Message {
-	return message.Message{ID: r.id, Type: r.kind, From: r.from, To: r.to.url}
+	return message.Message{ID: r.id, Type: r.kind, From: r.from, To: r.to.URL}
 }

@@ -1,16 +1,16 @@
-package session
+package sender
 
 import "math/bits"
 
-// tape keeps bytes that are written one behind the other and forgotten in the same order. A position counts from when
-// the tape was made.
-type tape struct {
+// byteQueue keeps bytes that are written one behind the other and forgotten in the same order. A position counts from when
+// the byteQueue was made.
+type byteQueue struct {
 	head, tail uint64 // the positions of what is kept
 	bytes      []byte // position p is at p & (len-1); the length is a power of two
 }
 
 // write appends the bytes of a and b.
-func (t *tape) write(a, b []byte) {
+func (t *byteQueue) write(a, b []byte) {
 	if need := int(t.tail-t.head) + len(a) + len(b); need > len(t.bytes) {
 		t.grow(need)
 	}
@@ -18,7 +18,7 @@ func (t *tape) write(a, b []byte) {
 	t.put(b)
 }
 
-func (t *tape) put(b []byte) {
+func (t *byteQueue) put(b []byte) {
 	if len(b) == 0 {
 		return
 	}
@@ -29,7 +29,7 @@ func (t *tape) put(b []byte) {
 }
 
 // read appends the bytes from position a to b.
-func (t *tape) read(dst []byte, a, b uint64) []byte {
+func (t *byteQueue) read(dst []byte, a, b uint64) []byte {
 	if a == b {
 		return dst
 	}
@@ -41,8 +41,8 @@ func (t *tape) read(dst []byte, a, b uint64) []byte {
 	}
 }
 
-func (t *tape) grow(need int) {
-	grown := tape{tail: t.head, bytes: make([]byte, max(2048, 1<<bits.Len(uint(need-1))))}
+func (t *byteQueue) grow(need int) {
+	grown := byteQueue{tail: t.head, bytes: make([]byte, max(2048, 1<<bits.Len(uint(need-1))))}
 	mask := uint64(len(t.bytes) - 1)
 	if a, b := t.head&mask, t.tail&mask; t.head < t.tail && a < b {
 		grown.put(t.bytes[a:b])

@@ -1,4 +1,4 @@
-package session
+package sender
 
 import (
 	"encoding/binary"
@@ -11,20 +11,20 @@ import (
 )
 
 // ring keeps the messages that are not acknowledged. The routing of messages that have the same, one behind the other, is
-// kept once, and each of them in the short form in which it is in a frame (see part), so that a run of them gets into a
+// kept once, and each of them in the short form in which it is in a frame (see Item), so that a run of them gets into a
 // frame with one copy. It grows by doubling; its owner bounds it by cost, and frees it when it is idle.
 type ring struct {
 	base, next uint64 // the numbers in it: base ≤ n < next
 	size       uint64 // of all messages that were ever in it, in binary form
 	entries    []entry
-	texts      tape // of the messages and the records
-	routings   tape
+	texts      byteQueue // of the messages and the records
+	routings   byteQueue
 	dated      uint64 // those below it have their time to expire
 	records    int    // how many of the numbers are records of the session itself
 	reported   int    // what these are counted with
 
 	last   message.Message // the last one that was pushed, without ID and body
-	latest uint64          // where its routing begins; it ends with the tape
+	latest uint64          // where its routing begins; it ends with the byteQueue
 }
 
 type entry struct {
@@ -109,7 +109,7 @@ func (r *ring) add(size uint64, extent uint32, due time.Duration) {
 	r.size += size
 }
 
-// ownSize is how many bytes a message has in its own part, of which the short form has so many.
+// ownSize is how many bytes a message has in its own Item, of which the short form has so many.
 func ownSize(short uint64) uint64 {
 	head := uint64(1)
 	for short-head >= 1<<(7*head-1) {

@@ -1,9 +1,7 @@
-package session
+package sender
 
 import (
 	"bytes"
-	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -23,7 +21,7 @@ func randomLetter(rnd *rand.Rand, n uint64) message.Message {
 	case 0, 1, 2:
 		m.To = "hyperty://b.example/z"
 	case 3:
-		m.Via = []message.URL{relay.Stub, direct.Stub}[:1+rnd.IntN(2)]
+		m.Via = []message.URL{"hyperty-runtime://a.example/alice/protostub/node", "hyperty-runtime://a.example/alice/p2prequester/1"}[:1+rnd.IntN(2)]
 	case 4:
 		m.Source, m.P2P = m.From, message.Yes
 	case 5:
@@ -173,51 +171,23 @@ func TestShortForm(t *testing.T) {
 	}
 }
 
-// FuzzParts reads parts as a receiver does: the sizes agree with each other wherever reading begins, and what is read is
-// what a complete form of each message says.
-func FuzzParts(f *testing.F) {
+// TestCarriedBesideRecords: a trace finds the messages of a frame also where records stand among them.
+func TestCarriedBesideRecords(t *testing.T) {
 	r := newRing()
-	for n := range uint64(4) {
-		m := letter(n/2, 20)
-		m.P2P = message.Tristate(n / 2)
-		r.push(&m, 0)
-		r.pushRecord([]byte{wire.RecordTaken, 1, 1}, 0)
-	}
+	one, two := letter(1, 40), letter(2, 40)
+	r.push(&one, 0)
+	r.pushRecord([]byte{wire.RecordTaken, 3, 1, 2, 3}, 0)
+	r.pushRecord([]byte{wire.RecordTaken, 3, 1, 2, 3}, 0)
+	r.push(&two, 0)
 	packed, _ := r.pack(nil, 1, 1<<10, wire.MaxNumber)
-	f.Add(packed, uint8(1))
-	f.Add([]byte{wire.ShortForm}, uint8(0))
-	f.Add(binary.AppendUvarint([]byte{4, 1, 3, 8}, wire.MaxMessage<<1|wire.ShortForm), uint8(0))
-	f.Fuzz(func(t *testing.T, parts []byte, n uint8) {
-		all, err := wire.Measure(parts, 0)
-		if err != nil {
-			return
-		}
-		routing, rest := wire.Skip(parts, uint64(n))
-		left, err := wire.Measure(rest, len(routing))
-		if err != nil || left.Count != all.Count-min(all.Count, uint64(n)) || left.Size > all.Size || left.Records > all.Records || all.Size > wire.MaxMessage {
-			t.Fatalf("%+v, after %d: %+v, %v", all, n, left, err)
-		}
-		var parser message.Parser
-		parser.Routing(routing)
-		before := routing
-		for len(rest) > 0 {
-			var p wire.Item
-			p, rest, _ = wire.Cut(rest, len(before))
-			if p.Size == 0 {
-				continue
-			}
-			if p.Routing != nil {
-				before = p.Routing
-				parser.Routing(before)
-			}
-			got, err := parser.Own(p.Own)
-			if err != nil {
-				continue
-			}
-			want, err := message.ParseBinary(append(append([]byte(nil), before...), p.Own...))
-			if err != nil || !bytes.Equal(got.AppendBinary(nil), want.AppendBinary(nil)) {
-				t.Fatalf("%s, want %s, %v", fmt.Sprint(got), fmt.Sprint(want), err)
-			}
-		}
-	})
+	list := wire.Messages(packed)
+	if len(list) != 2 || list[0].ID != one.ID || list[1].ID != two.ID {
+		t.Errorf("%+v", list)
+	}
+	if own := r.own(1, 5); len(own) != 2 || r.unacked() != 2 {
+		t.Errorf("records %v, %d messages", own, r.unacked())
+	}
+	if r.release(5); r.records != 0 || r.reported != 0 || r.unacked() != 0 {
+		t.Errorf("after the release: %d records that count %d", r.records, r.reported)
+	}
 }
