@@ -1,4 +1,4 @@
-package node
+package quota
 
 import (
 	"fmt"
@@ -9,83 +9,83 @@ import (
 	"time"
 )
 
-func sourceOf(n int) source {
-	return source{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), 32)}
+func sourceOf(n int) Source {
+	return Source{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), 32)}
 }
 
 // Whoever holds many places loses them to others; those that have one keep it until they have had time enough.
 func TestGate(t *testing.T) {
 	now := time.Unix(1000, 0)
-	g := newGate(4, 10, 2)
-	arrive := func(from int) (*ticket, verdict, *ticket) {
+	g := NewGate(4, 10, 2)
+	arrive := func(from int) (*Ticket, Verdict, *Ticket) {
 		now = now.Add(time.Millisecond)
-		tk := &ticket{from: sourceOf(from), since: now}
-		v, evicted := g.arrive(tk)
+		tk := &Ticket{From: sourceOf(from), Since: now}
+		v, evicted := g.Arrive(tk)
 		return tk, v, evicted
 	}
-	var mine []*ticket
+	var mine []*Ticket
 	for range 4 {
 		tk, v, _ := arrive(1)
-		if v != welcome {
+		if v != Welcome {
 			t.Fatal(v)
 		}
 		mine = append(mine, tk)
 	}
-	if _, v, _ := arrive(1); v != overfull {
+	if _, v, _ := arrive(1); v != Overfull {
 		t.Errorf("a fifth of the same source: %v", v)
 	}
 	two, v, evicted := arrive(2)
-	if v != welcome || evicted != mine[0] {
+	if v != Welcome || evicted != mine[0] {
 		t.Errorf("another source: %v, %v made room", v, evicted)
 	}
-	if _, v, evicted := arrive(3); v != welcome || evicted != mine[1] {
+	if _, v, evicted := arrive(3); v != Welcome || evicted != mine[1] {
 		t.Errorf("a third source: %v", v)
 	}
-	if _, v, evicted := arrive(4); v != welcome || evicted != mine[2] { // two against none
+	if _, v, evicted := arrive(4); v != Welcome || evicted != mine[2] { // two against none
 		t.Errorf("a fourth source: %v", v)
 	}
-	if _, v, _ := arrive(5); v != overfull { // everybody has one place, none is old
+	if _, v, _ := arrive(5); v != Overfull { // everybody has one place, none is old
 		t.Errorf("a fifth source: %v", v)
 	}
 	now = now.Add(settleTime)
-	if _, v, evicted := arrive(5); v != welcome || evicted != mine[3] {
+	if _, v, evicted := arrive(5); v != Welcome || evicted != mine[3] {
 		t.Errorf("a fifth source, later: %v", v)
 	}
-	first, _ := g.enter(two, false)
-	again, _ := g.enter(two, false)
+	first, _ := g.Enter(two, false)
+	again, _ := g.Enter(two, false)
 	if !first || !again || g.inside != 1 || g.waiting != 3 {
 		t.Errorf("entered: %+v", g)
 	}
-	g.leave(two)
-	g.leave(two)
+	g.Leave(two)
+	g.Leave(two)
 	if g.inside != 0 || g.sources[sourceOf(2)] != nil {
 		t.Errorf("left: %+v", g)
 	}
 }
 
 func TestGatePerSource(t *testing.T) {
-	g := newGate(100, 2, 100)
-	a, b := &ticket{from: sourceOf(1)}, &ticket{from: sourceOf(1)}
-	g.arrive(a)
-	g.arrive(b)
-	if v, _ := g.arrive(&ticket{from: sourceOf(1)}); v != crowded {
+	g := NewGate(100, 2, 100)
+	a, b := &Ticket{From: sourceOf(1)}, &Ticket{From: sourceOf(1)}
+	g.Arrive(a)
+	g.Arrive(b)
+	if v, _ := g.Arrive(&Ticket{From: sourceOf(1)}); v != Crowded {
 		t.Errorf("a third: %v", v)
 	}
-	g.enter(a, false) // it counts also when it is attached
-	if v, _ := g.arrive(&ticket{from: sourceOf(1)}); v != crowded {
+	g.Enter(a, false) // it counts also when it is attached
+	if v, _ := g.Arrive(&Ticket{From: sourceOf(1)}); v != Crowded {
 		t.Errorf("a third: %v", v)
 	}
-	proxied := &ticket{}
-	g.arrive(proxied)
-	if v := g.move(proxied, sourceOf(1)); v != crowded {
+	proxied := &Ticket{}
+	g.Arrive(proxied)
+	if v := g.Move(proxied, sourceOf(1)); v != Crowded {
 		t.Errorf("behind a proxy: %v", v)
 	}
-	g.leave(b)
-	if v := g.move(proxied, sourceOf(1)); v != welcome || g.sources[sourceOf(1)].all != 2 {
+	g.Leave(b)
+	if v := g.Move(proxied, sourceOf(1)); v != Welcome || g.sources[sourceOf(1)].all != 2 {
 		t.Errorf("behind a proxy, with room: %v", v)
 	}
 	for range 50 {
-		if v, _ := g.arrive(&ticket{}); v != welcome { // nobody in particular: no bound by address
+		if v, _ := g.Arrive(&Ticket{}); v != Welcome { // nobody in particular: no bound by address
 			t.Fatal(v)
 		}
 	}
@@ -94,42 +94,42 @@ func TestGatePerSource(t *testing.T) {
 // Whatever happens in whatever order, the gate's numbers are those of the connections that are there.
 func TestGateCounts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	g := newGate(20, 5, 10)
+	g := NewGate(20, 5, 10)
 	now := time.Unix(0, 0)
-	live := map[*ticket]bool{}
+	live := map[*Ticket]bool{}
 	for step := range 20_000 {
 		now = now.Add(time.Duration(r.IntN(100)) * time.Millisecond)
-		var some *ticket
+		var some *Ticket
 		for tk := range live {
 			some = tk
 			break
 		}
 		switch k := r.IntN(4); {
 		case k == 0 || some == nil:
-			tk := &ticket{from: sourceOf(r.IntN(12)), since: now}
-			v, evicted := g.arrive(tk)
-			if v == welcome {
+			tk := &Ticket{From: sourceOf(r.IntN(12)), Since: now}
+			v, evicted := g.Arrive(tk)
+			if v == Welcome {
 				live[tk] = true
 			}
 			delete(live, evicted)
 		case k == 1:
-			if _, evicted := g.enter(some, r.IntN(10) == 0); evicted != nil {
+			if _, evicted := g.Enter(some, r.IntN(10) == 0); evicted != nil {
 				delete(live, evicted)
 			}
 		case k == 2:
-			g.move(some, sourceOf(r.IntN(12)))
+			g.Move(some, sourceOf(r.IntN(12)))
 		default:
-			g.leave(some)
+			g.Leave(some)
 			delete(live, some)
 		}
-		waiting, inside, all := 0, 0, map[source]int{}
+		waiting, inside, all := 0, 0, map[Source]int{}
 		for tk := range live {
 			if tk.in {
 				inside++
 			} else {
 				waiting++
 			}
-			all[tk.from]++
+			all[tk.From]++
 		}
 		if waiting != g.waiting || inside != g.inside || len(all) != len(g.sources) || waiting > g.unproven {
 			t.Fatalf("step %d: %d wait and %d are inside, it counts %d and %d", step, waiting, inside, g.waiting, g.inside)
@@ -144,17 +144,17 @@ func TestGateCounts(t *testing.T) {
 
 // A million keys: the memory is bounded, and who is in use is not forgotten for them.
 func TestBucketsAreBounded(t *testing.T) {
-	b := newBuckets[int](1, 10)
+	b := NewBuckets[int](1, 10)
 	now := time.Unix(1000, 0)
 	for i := range 10 {
-		if _, ok := b.take(-1, 1, now); !ok {
+		if _, ok := b.Take(-1, 1, now); !ok {
 			t.Fatal(i)
 		}
 	}
 	for i := range 1_000_000 {
-		b.take(i, 1, now)
+		b.Take(i, 1, now)
 		if i%1000 == 0 {
-			if wait, ok := b.take(-1, 1, now); ok || wait != time.Second {
+			if wait, ok := b.Take(-1, 1, now); ok || wait != time.Second {
 				t.Fatalf("after %d others: %v %v", i, wait, ok)
 			}
 		}
@@ -162,16 +162,16 @@ func TestBucketsAreBounded(t *testing.T) {
 	if b.len() != maxBuckets || len(b.of) != maxBuckets {
 		t.Errorf("%d buckets", b.len())
 	}
-	if _, ok := b.take(-1, 1000, now.Add(time.Hour)); !ok { // more than a bucket holds costs a full one
+	if _, ok := b.Take(-1, 1000, now.Add(time.Hour)); !ok { // more than a bucket holds costs a full one
 		t.Error("a large one is never allowed")
 	}
-	if _, ok := b.take(-1, 1, now.Add(time.Hour)); ok {
+	if _, ok := b.Take(-1, 1, now.Add(time.Hour)); ok {
 		t.Error("a large one cost little")
 	}
 }
 
 func TestSources(t *testing.T) {
-	s := sources{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, exempt: loopbackNetworks()}
+	s := Sources{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Exempt: LoopbackNetworks()}
 	for _, c := range []struct{ remote, forwarded, want string }{
 		{"192.0.2.1:5", "", "192.0.2.1/32"},
 		{"[::ffff:192.0.2.1]:5", "", "192.0.2.1/32"},
@@ -192,15 +192,15 @@ func TestSources(t *testing.T) {
 			r.Header.Set("X-Forwarded-For", c.forwarded)
 		}
 		got := ""
-		if from := s.client(r); from.IsValid() {
+		if from := s.Client(r); from.IsValid() {
 			got = from.String()
 		}
 		if got != c.want {
 			t.Errorf("%s, %q: %q, want %q", c.remote, c.forwarded, got, c.want)
 		}
 	}
-	s.off = true
-	if s.client(&http.Request{RemoteAddr: "192.0.2.1:5"}).IsValid() {
+	s.Off = true
+	if s.Client(&http.Request{RemoteAddr: "192.0.2.1:5"}).IsValid() {
 		t.Error("counted by address where a proxy that is not known stands before")
 	}
 }
@@ -208,9 +208,9 @@ func TestSources(t *testing.T) {
 func FuzzForwarded(f *testing.F) {
 	f.Add("10.0.0.1:5", "192.0.2.1, 10.0.0.2")
 	f.Add("10.0.0.1:5", "[::1%x],,,")
-	s := sources{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	s := Sources{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	f.Fuzz(func(t *testing.T, remote, forwarded string) {
-		from := s.client(&http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {forwarded}}})
+		from := s.Client(&http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {forwarded}}})
 		if from.IsValid() && (from.Addr().Is4() && from.Bits() != 32 || from.Addr().Is6() && from.Bits() != 64) {
 			t.Error(fmt.Sprint(from))
 		}
@@ -219,18 +219,18 @@ func FuzzForwarded(f *testing.F) {
 
 // Where all places are taken, the source that has the most makes room for others, and for itself not.
 func TestGateIsShared(t *testing.T) {
-	g := newGate(100, 100, 4)
-	enter := func(from source) (*ticket, bool, *ticket) {
-		tk := &ticket{from: from}
-		g.arrive(tk)
-		ok, evicted := g.enter(tk, false)
+	g := NewGate(100, 100, 4)
+	enter := func(from Source) (*Ticket, bool, *Ticket) {
+		tk := &Ticket{From: from}
+		g.Arrive(tk)
+		ok, evicted := g.Enter(tk, false)
 		return tk, ok, evicted
 	}
 	for range 3 {
 		enter(sourceOf(1))
 	}
 	last, _, _ := enter(sourceOf(1))
-	if _, ok, _ := enter(sourceOf(1)); ok || !g.full(sourceOf(1)) || g.full(sourceOf(2)) {
+	if _, ok, _ := enter(sourceOf(1)); ok || !g.Full(sourceOf(1)) || g.Full(sourceOf(2)) {
 		t.Error("a fifth of the same source")
 	}
 	if _, ok, evicted := enter(sourceOf(2)); !ok || evicted != last || g.inside != 4 {
@@ -242,13 +242,13 @@ func TestGateIsShared(t *testing.T) {
 	if _, ok, _ := enter(sourceOf(2)); ok {
 		t.Error("its third")
 	}
-	nobody := newGate(100, 100, 2)
+	nobody := NewGate(100, 100, 2)
 	for range 2 {
-		tk := &ticket{}
-		nobody.arrive(tk)
-		nobody.enter(tk, false)
+		tk := &Ticket{}
+		nobody.Arrive(tk)
+		nobody.Enter(tk, false)
 	}
-	if !nobody.full(sourceOf(1)) {
+	if !nobody.Full(sourceOf(1)) {
 		t.Error("those that no address is counted for make room")
 	}
 }

@@ -1,4 +1,4 @@
-package rig
+package testbed
 
 import (
 	"bufio"
@@ -27,26 +27,28 @@ const (
 	stopTimeout  = 15 * time.Second
 )
 
-// command is what start starts.
-type command struct {
-	name string
-	log  string   // the file for its log; one that is there is added to
-	free bool     // it may outlive this process
-	in   []string // a command to put in front, which becomes the process: it says where it runs
-	args []string // binary and arguments
+// Command is a program that says on its first line of output that it is ready. Name, Log and Args are required.
+type Command struct {
+	Name string   // for errors
+	Log  string   // the file for what it writes to stderr; one that is there is added to
+	Free bool     // it may outlive this process
+	In   []string // a command to put in front, which becomes the process: it says where it runs, as "ip netns exec NAME"
+	Args []string // the program and its arguments
 }
 
-// start starts a process and waits until it is ready.
-func start(ctx context.Context, c command) (*Process, error) {
-	stderr, err := os.OpenFile(c.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// Start starts the program and waits until it is ready, for at most 20 s. Where it ends before, or is not ready in time, the
+// error has the end of its log, and nothing is left running. On Linux the program ends with the goroutine that has called Start, unless
+// c.Free: so a test starts what its subtests use, and not a subtest.
+func (c Command) Start(ctx context.Context) (*Process, error) {
+	stderr, err := os.OpenFile(c.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = stderr.Close() }()
-	words := append(c.in[:len(c.in):len(c.in)], c.args...)
-	p := &Process{name: c.name, cmd: exec.Command(words[0], words[1:]...), log: c.log, done: make(chan struct{})}
+	words := append(c.In[:len(c.In):len(c.In)], c.Args...)
+	p := &Process{name: c.Name, cmd: exec.Command(words[0], words[1:]...), log: c.Log, done: make(chan struct{})}
 	p.cmd.Stderr = stderr
-	if !c.free {
+	if !c.Free {
 		dieWithParent(p.cmd)
 	}
 	stdout, err := p.cmd.StdoutPipe()
@@ -54,7 +56,7 @@ func start(ctx context.Context, c command) (*Process, error) {
 		return nil, err
 	}
 	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", c.name, err)
+		return nil, fmt.Errorf("start %s: %w", c.Name, err)
 	}
 	first := make(chan string, 1)
 	go func() {
@@ -73,10 +75,10 @@ func start(ctx context.Context, c command) (*Process, error) {
 			return p, nil
 		}
 		<-p.done
-		return nil, fmt.Errorf("%s ended at once: %w\n%s", c.name, p.err, p.Tail())
+		return nil, fmt.Errorf("%s ended at once: %w\n%s", c.Name, p.err, p.Tail())
 	case <-ctx.Done():
 		p.Stop()
-		return nil, fmt.Errorf("%s is not ready: %w\n%s", c.name, ctx.Err(), p.Tail())
+		return nil, fmt.Errorf("%s is not ready: %w\n%s", c.Name, ctx.Err(), p.Tail())
 	}
 }
 

@@ -1,8 +1,8 @@
-package node
+package outbox
 
 // line is what one sender has waiting, the oldest first.
 type line struct {
-	packets []packet
+	packets []Packet
 	first   int // in packets; those before it have been written
 	bytes   int64
 	alien   bool // a stranger's

@@ -1,4 +1,4 @@
-package node
+package quota
 
 import (
 	"container/list"
@@ -8,11 +8,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// buckets are token buckets, one for each key. There are at most max of them: the one that was not used for longest makes
+// Buckets are token buckets, one for each key. There are at most max of them: the one that was not used for longest makes
 // room. Whoever gets a bucket anew starts with a full one, so being forgotten harms nobody. (The allowances of core/session
 // never forget a bucket that is not full again, and have what is over their number share one: there a fresh bucket would be a
 // way round the limit.)
-type buckets[K comparable] struct {
+type Buckets[K comparable] struct {
 	per   rate.Limit
 	burst int
 	max   int
@@ -30,27 +30,27 @@ type bucket[K comparable] struct {
 // maxBuckets is how many keys are remembered: about 4 MiB.
 const maxBuckets = 16 << 10
 
-func newBuckets[K comparable](per rate.Limit, burst int) *buckets[K] {
-	return &buckets[K]{per: per, burst: burst, max: maxBuckets, of: map[K]*list.Element{}}
+func NewBuckets[K comparable](per rate.Limit, burst int) *Buckets[K] {
+	return &Buckets[K]{per: per, burst: burst, max: maxBuckets, of: map[K]*list.Element{}}
 }
 
-// take takes n tokens of key's bucket, or none and says when to try again. More than a full bucket costs a full one.
-func (b *buckets[K]) take(key K, n int, now time.Time) (wait time.Duration, ok bool) {
+// Take takes n tokens of key's bucket, or none and says when to try again. More than a full bucket costs a full one.
+func (b *Buckets[K]) Take(key K, n int, now time.Time) (wait time.Duration, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return takeFrom(b.get(key), n, now)
 }
 
-// fine takes n tokens, also those that are not there yet: until they are, take gives none.
-func (b *buckets[K]) fine(key K, n int, now time.Time) {
+// Fine takes n tokens, also those that are not there yet: until they are, take gives none.
+func (b *Buckets[K]) Fine(key K, n int, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.get(key)
 	l.ReserveN(now, min(n, l.Burst()))
 }
 
-// reserve takes n tokens, however many they are and also those that are not there yet, and says how long it takes until they are.
-func (b *buckets[K]) reserve(key K, n int, now time.Time) (wait time.Duration) {
+// Reserve takes n tokens, however many they are and also those that are not there yet, and says how long it takes until they are.
+func (b *Buckets[K]) Reserve(key K, n int, now time.Time) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for l := b.get(key); n > 0; n -= l.Burst() {
@@ -60,7 +60,7 @@ func (b *buckets[K]) reserve(key K, n int, now time.Time) (wait time.Duration) {
 }
 
 // get is a key's bucket. b.mu is held.
-func (b *buckets[K]) get(key K) *rate.Limiter {
+func (b *Buckets[K]) get(key K) *rate.Limiter {
 	e := b.of[key]
 	if e == nil {
 		if b.used.Len() >= b.max {
@@ -76,7 +76,7 @@ func (b *buckets[K]) get(key K) *rate.Limiter {
 	return e.Value.(*bucket[K]).limiter
 }
 
-func (b *buckets[K]) len() int {
+func (b *Buckets[K]) len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used.Len()
@@ -90,9 +90,4 @@ func takeFrom(l *rate.Limiter, n int, now time.Time) (wait time.Duration, ok boo
 		return wait, false
 	}
 	return 0, true
-}
-
-// seconds is a time to wait in whole seconds, one at least.
-func seconds(wait time.Duration) int {
-	return max(1, int((wait+time.Second-1)/time.Second))
 }

@@ -1,4 +1,4 @@
-package node
+package quota
 
 import (
 	"container/list"
@@ -6,38 +6,30 @@ import (
 	"sync"
 )
 
-// turns has one connection's request computed at a time, so that at least one processor is left for what is only passed on,
+// Turns has one connection's request computed at a time, so that at least one processor is left for what is only passed on,
 // however many connections ask. Who waits is served by addresses in turn: many connections of one are no more right. The
 // zero value is ready.
-type turns struct {
+type Turns struct {
 	mu      sync.Mutex
 	taken   bool
 	waiting list.List // of *queue, the one whose turn it is first
-	of      map[asker]*list.Element
+	of      map[Asker]*list.Element
 }
 
-// asker is whose turn it is: an address, or, where that stands for nobody in particular, a connection.
-type asker struct {
-	from source
-	conn uint64
+// Asker is whose turn it is: an address, or, where that stands for nobody in particular, a connection.
+type Asker struct {
+	From Source
+	Conn uint64
 }
 
 // queue is who waits of one asker, the first first.
 type queue struct {
-	asker   asker
+	asker   Asker
 	waiting []chan struct{}
 }
 
-// asker is whom the connection's turns are counted by.
-func (c *conn) asker() asker {
-	if c.from.IsValid() {
-		return asker{from: c.from}
-	}
-	return asker{conn: c.id}
-}
-
-// take waits for a's turn. Whoever got it calls give. The error is ctx's.
-func (t *turns) take(ctx context.Context, a asker) error {
+// Take waits for a's turn. Whoever got it calls give. The error is ctx's.
+func (t *Turns) Take(ctx context.Context, a Asker) error {
 	t.mu.Lock()
 	if !t.taken {
 		t.taken = true
@@ -45,7 +37,7 @@ func (t *turns) take(ctx context.Context, a asker) error {
 		return nil
 	}
 	if t.of == nil {
-		t.of = map[asker]*list.Element{}
+		t.of = map[Asker]*list.Element{}
 	}
 	e := t.of[a]
 	if e == nil {
@@ -64,8 +56,8 @@ func (t *turns) take(ctx context.Context, a asker) error {
 	return ctx.Err()
 }
 
-// leave ends waiting. A turn that has come meanwhile is the next one's.
-func (t *turns) leave(a asker, mine chan struct{}) {
+// Leave ends waiting. A turn that has come meanwhile is the next one's.
+func (t *Turns) leave(a Asker, mine chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.of[a]
@@ -82,15 +74,15 @@ func (t *turns) leave(a asker, mine chan struct{}) {
 	t.pass()
 }
 
-// give ends a turn.
-func (t *turns) give() {
+// Give ends a turn.
+func (t *Turns) Give() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.pass()
 }
 
 // pass gives the turn to the next one. t.mu is held.
-func (t *turns) pass() {
+func (t *Turns) pass() {
 	e := t.waiting.Front()
 	if t.taken = e != nil; !t.taken {
 		return
@@ -103,27 +95,16 @@ func (t *turns) pass() {
 }
 
 // done forgets an asker that has nobody waiting. t.mu is held.
-func (t *turns) done(e *list.Element) {
+func (t *Turns) done(e *list.Element) {
 	if q := e.Value.(*queue); len(q.waiting) == 0 {
 		delete(t.of, q.asker)
 		t.waiting.Remove(e)
 	}
 }
 
-// begin waits until the node may compute for c, if it may not already; its reader calls it. finish ends that, and may be called when
-// it has ended.
-func (c *conn) begin() error {
-	if c.hasTurn {
-		return nil
-	}
-	err := c.node.turns.take(c.ctx, c.asker())
-	c.hasTurn = err == nil
-	return err
-}
-
-func (c *conn) finish() {
-	if c.hasTurn {
-		c.hasTurn = false
-		c.node.turns.give()
-	}
+// State is for those who watch: whether somebody has the turn, and how many askers wait for it.
+func (t *Turns) State() (taken bool, askers int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.taken, t.waiting.Len()
 }

@@ -1,6 +1,6 @@
-package node
+package outbox
 
-// outbox is what waits to be written to one connection. Each runtime whose Data comes has a line of its own there, and the
+// Outbox is what waits to be written to one connection. Each runtime whose Data comes has a line of its own there, and the
 // lines take turns by bytes: whoever sends much delays itself and nobody else. The runtimes that the connection has never
 // sent anything to share one turn, so that strangers, however many they are, leave room for its correspondents. Messages
 // are few, and keep their order in one line.
@@ -9,7 +9,7 @@ package node
 // that and send again. So a flood costs the one who floods, and the connection stays.
 //
 // It is told what happens, does no I/O and has no lock. The zero value is ready.
-type outbox struct {
+type Outbox struct {
 	data     map[string]*line // by the runtime that it comes from
 	messages line
 	strange  line     // the turn of all strangers; its packets are theirs
@@ -34,12 +34,9 @@ const (
 	looked = 16
 )
 
-// size is what a packet counts for.
-func (p *packet) size() int64 { return int64(len(p.data)) + packetSize }
-
-// put queues Data of a runtime, where limit bytes may wait in all. dropped are the packets, perhaps p itself, for which
+// PutData queues Data of a runtime, where limit bytes may wait in all. dropped are the packets, perhaps p itself, for which
 // there is no room.
-func (o *outbox) put(from []byte, known bool, p packet, limit int64) (dropped []packet) {
+func (o *Outbox) PutData(from []byte, known bool, p Packet, limit int64) (dropped []Packet) {
 	l := o.data[string(from)]
 	if l == nil {
 		l = o.newLine(string(from))
@@ -47,9 +44,9 @@ func (o *outbox) put(from []byte, known bool, p packet, limit int64) (dropped []
 	if !l.in { // else it stays where it is, in order
 		l.alien = !known
 	}
-	for l.alien && o.strange.bytes+p.size() > limit/strangersPart || o.bytes+p.size() > limit {
-		victim := o.longest(l.alien && o.bytes+p.size() <= limit)
-		if victim == nil || victim == l || victim.bytes <= l.bytes+p.size() {
+	for l.alien && o.strange.bytes+p.Size() > limit/strangersPart || o.bytes+p.Size() > limit {
+		victim := o.longest(l.alien && o.bytes+p.Size() <= limit)
+		if victim == nil || victim == l || victim.bytes <= l.bytes+p.Size() {
 			return append(dropped, p)
 		}
 		dropped = append(dropped, o.cut(victim))
@@ -58,13 +55,13 @@ func (o *outbox) put(from []byte, known bool, p packet, limit int64) (dropped []
 	return dropped
 }
 
-// message queues a packet of messages. ok is false where there is no room for it, even without the Data that was dropped
+// PutMessage queues a packet of messages. ok is false where there is no room for it, even without the Data that was dropped
 // for it. Of messages that nobody asked for it takes fewer.
-func (o *outbox) message(p packet, uninvited bool, limit int64) (dropped []packet, ok bool) {
-	if uninvited && o.messages.bytes+p.size() > limit/uninvitedPart {
+func (o *Outbox) PutMessage(p Packet, uninvited bool, limit int64) (dropped []Packet, ok bool) {
+	if uninvited && o.messages.bytes+p.Size() > limit/uninvitedPart {
 		return nil, false
 	}
-	for o.bytes+p.size() > limit {
+	for o.bytes+p.Size() > limit {
 		victim := o.longest(false)
 		if victim == nil {
 			return dropped, false
@@ -75,31 +72,31 @@ func (o *outbox) message(p packet, uninvited bool, limit int64) (dropped []packe
 	return dropped, true
 }
 
-// next takes the packets that are written together: several while they are at most goal bytes, one at least. into is
+// Next takes the packets that are written together: several while they are at most goal bytes, one at least. into is
 // reused.
-func (o *outbox) next(into []packet, goal int) []packet {
+func (o *Outbox) Next(into []Packet, goal int) []Packet {
 	for size := 0; ; {
 		l := o.turn()
 		if l == nil {
 			return into
 		}
 		p := l.packets[l.first]
-		if size += len(p.data); len(into) > 0 && size > goal {
+		if size += len(p.Data); len(into) > 0 && size > goal {
 			return into
 		}
-		l.packets[l.first] = packet{}
+		l.packets[l.first] = Packet{}
 		l.first++
 		o.took(l, &p)
-		l.left -= len(p.data)
+		l.left -= len(p.Data)
 		if l.alien {
-			o.strange.left -= len(p.data)
+			o.strange.left -= len(p.Data)
 		}
 		into = append(into, p)
 	}
 }
 
 // turn is the line that writes next, nil where nothing waits.
-func (o *outbox) turn() *line {
+func (o *Outbox) turn() *line {
 	l := o.turns.turn()
 	if l == &o.strange {
 		return o.aliens.turn()
@@ -108,7 +105,7 @@ func (o *outbox) turn() *line {
 }
 
 // longest is the line of Data that has the most, or about as much; nil where there is none.
-func (o *outbox) longest(aliens bool) *line {
+func (o *Outbox) longest(aliens bool) *line {
 	if !aliens {
 		if l := o.turns.longest(&o.messages); l != &o.strange {
 			return l
@@ -117,16 +114,16 @@ func (o *outbox) longest(aliens bool) *line {
 	return o.aliens.longest(nil)
 }
 
-// add puts a packet at the end of a line.
-func (o *outbox) add(l *line, p packet) {
+// Add puts a packet at the end of a line.
+func (o *Outbox) add(l *line, p Packet) {
 	if l.first > len(l.packets)/2 && l.first > 32 { // what was written is not kept
 		n := copy(l.packets, l.packets[l.first:])
 		clear(l.packets[n:])
 		l.packets, l.first = l.packets[:n], 0
 	}
 	l.packets = append(l.packets, p)
-	l.bytes += p.size()
-	o.bytes += p.size()
+	l.bytes += p.Size()
+	o.bytes += p.Size()
 	if !l.in && l != &o.messages {
 		o.active++
 	}
@@ -137,7 +134,7 @@ func (o *outbox) add(l *line, p packet) {
 		}
 		return
 	}
-	o.strange.bytes += p.size()
+	o.strange.bytes += p.Size()
 	o.aliens.join(l)
 	o.aliens.grew(l)
 	o.turns.join(&o.strange)
@@ -145,21 +142,21 @@ func (o *outbox) add(l *line, p packet) {
 }
 
 // cut drops the newest packet of a line.
-func (o *outbox) cut(l *line) packet {
+func (o *Outbox) cut(l *line) Packet {
 	last := len(l.packets) - 1
 	p := l.packets[last]
-	l.packets[last] = packet{}
+	l.packets[last] = Packet{}
 	l.packets = l.packets[:last]
 	o.took(l, &p)
 	return p
 }
 
 // took counts a packet that a line does not have any more.
-func (o *outbox) took(l *line, p *packet) {
-	l.bytes -= p.size()
-	o.bytes -= p.size()
+func (o *Outbox) took(l *line, p *Packet) {
+	l.bytes -= p.Size()
+	o.bytes -= p.Size()
 	if l.alien {
-		o.strange.bytes -= p.size()
+		o.strange.bytes -= p.Size()
 		if o.strange.bytes == 0 {
 			o.turns.leave(&o.strange)
 		}
@@ -182,7 +179,7 @@ func (o *outbox) took(l *line, p *packet) {
 }
 
 // newLine makes a line for a runtime.
-func (o *outbox) newLine(from string) *line {
+func (o *Outbox) newLine(from string) *line {
 	if o.data == nil {
 		o.data = map[string]*line{}
 	}
@@ -198,11 +195,17 @@ func (o *outbox) newLine(from string) *line {
 	return l
 }
 
-// empty takes all that waits out.
-func (o *outbox) empty() (list []packet) {
+// Waiting is how many bytes wait in all, with what each packet counts for.
+func (o *Outbox) Waiting() int64 { return o.bytes }
+
+// Crowded tells whether so many messages wait, where limit bytes may wait in all, that it matters soon who asked for them.
+func (o *Outbox) Crowded(limit int64) bool { return o.messages.bytes > limit/uninvitedPart/2 }
+
+// Empty takes all that waits out.
+func (o *Outbox) Empty() (list []Packet) {
 	for o.bytes > 0 {
-		list = o.next(list, int(o.bytes))
+		list = o.Next(list, int(o.bytes))
 	}
-	*o = outbox{}
+	*o = Outbox{}
 	return list
 }
