@@ -1,4 +1,4 @@
-package core
+package stubs
 
 import (
 	"encoding/json"
@@ -12,9 +12,9 @@ import (
 )
 
 // plugin is an installed plug-in as the host runs it, with what it may read.
-func (rt *Runtime) plugin(entry catalogue.Descriptor) stubhost.Plugin {
-	config, secret := rt.config.StubConfig[entry.Name], rt.config.DataDir
-	paths := slices.Concat(rt.config.PluginPaths[entry.Name], named(config, func(path string) bool { return isFileOutside(path, secret) }))
+func (c *Config) plugin(entry catalogue.Descriptor) stubhost.Plugin {
+	config, secret := c.StubConfig[entry.Name], c.DataDir
+	paths := slices.Concat(c.PluginPaths[entry.Name], named(config, func(path string) bool { return isFileOutside(path, secret) }))
 	join := func(list []string) string { return strings.Join(list, string(filepath.ListSeparator)) }
 	return stubhost.Plugin{Name: entry.Name, Path: entry.Path, SHA256: entry.SHA256, Paths: join(paths), Named: join(named(config, isThere))}
 }

@@ -1,4 +1,4 @@
-package core
+package stubs
 
 import (
 	"encoding/json"

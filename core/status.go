@@ -6,7 +6,6 @@ import (
 
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/plainpeers"
-	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -21,92 +20,12 @@ var (
 
 // Register makes a hyperty of an application in this process; see hyperty.Runtime.
 func (rt *Runtime) Register(ctx context.Context, r hyperty.Registration) (*hyperty.Hyperty, error) {
-	return hyperty.Local(ctx, rt.URL(), func(ctx context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
-		return rt.attach(ctx, r, &attachment{
-			listen: func(at message.URL) (stop func()) { return rt.bus.ListenThrough(at, to) },
-			give:   func(ctx context.Context, m message.Message) { to.Hand(ctx, m, minibus.Receipt{}) },
-		})
-	})
+	return rt.apps.Register(ctx, r)
 }
 
-// Attach registers a hyperty; see api.Backend.
+// Attach registers a hyperty of the application API; see api.Backend.
 func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
-	return rt.attach(ctx, r, &attachment{
-		listen: func(at message.URL) (stop func()) { return rt.bus.ListenApart(at, deliver) },
-		give:   func(ctx context.Context, m message.Message) { deliver(ctx, m, minibus.Receipt{}) },
-	})
-}
-
-// attach registers a hyperty and gives it its place.
-func (rt *Runtime) attach(ctx context.Context, r hyperty.Registration, a *attachment) (hyperty.Attachment, error) {
-	url, err := rt.registry.RegisterHyperty(ctx, registry.Hyperty{
-		Name: r.Name, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
-	})
-	if err != nil {
-		return nil, err
-	}
-	a.rt, a.url, a.stop = rt, url, a.listen(url)
-	return a, nil
-}
-
-// attachment is one hyperty's place on the MessageBus.
-type attachment struct {
-	rt      *Runtime
-	url     message.URL
-	listen  func(at message.URL) (stop func())           // has what is sent there given to the hyperty
-	give    func(ctx context.Context, m message.Message) // gives it a message
-	stop    func()
-	streams streams
-}
-
-func (a *attachment) URL() message.URL { return a.url }
-
-func (a *attachment) Post(ctx context.Context, m message.Message) error {
-	if !a.plain(&m) {
-		return a.post(ctx, m)
-	}
-	p := a.streams.place(m.To)
-	if done, err := a.follow(ctx, p, &m); done {
-		return err
-	}
-	err := a.post(ctx, m)
-	if err == nil {
-		a.remember(p, m.To)
-	}
-	return err
-}
-
-// post is Post by the long way.
-func (a *attachment) post(ctx context.Context, m message.Message) error {
-	done, err := a.rt.notices.post(a, m)
-	if done {
-		a.rt.tracker.Settle(m.From, m.ID, hyperty.Outcome{State: hyperty.Delivered})
-		a.give(ctx, m.Respond(message.CodeOK, nil))
-	}
-	if done || err != nil {
-		return err
-	}
-	return a.rt.bus.From(ctx, a.url, m)
-}
-
-// Watch is Post for a message whose sender wants to know what becomes of it; see hyperty.Attachment.
-func (a *attachment) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
-	if err := a.rt.tracker.Add(&m, tell); err != nil {
-		return err
-	}
-	err := a.Post(ctx, m)
-	if err != nil {
-		a.rt.tracker.Drop(m.From, m.ID)
-	}
-	return err
-}
-
-func (a *attachment) Close(ctx context.Context) error {
-	a.stop()
-	a.rt.tracker.End(a.url)
-	a.rt.notices.end(a.url)
-	a.rt.sync.ComponentGone(a.url)
-	return a.rt.registry.Unregister(ctx, a.url)
+	return rt.apps.Attach(ctx, r, deliver)
 }
 
 // Path says which way a message would go now; see api.Backend.
@@ -144,7 +63,7 @@ func heldUp(list []session.Held) (out []api.HeldUp) {
 
 // Status says what runs here; see api.Backend.
 func (rt *Runtime) Status(context.Context) (api.Status, error) {
-	if rt.ctx.Err() != nil {
+	if rt.background.ended() {
 		return api.Status{}, errors.New("the runtime is ending")
 	}
 	s := api.Status{Runtime: rt.URL(), Domain: rt.config.Domain, Version: rt.config.Version, Started: rt.started}
