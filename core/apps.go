@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
@@ -79,7 +80,7 @@ func (a *attachment) Post(ctx context.Context, m message.Message) error {
 func (a *attachment) post(ctx context.Context, m message.Message) error {
 	done, err := a.rt.notices.post(a, m)
 	if done {
-		a.rt.watched.settle(keyOf(m.From, m.ID), hyperty.Outcome{State: hyperty.Delivered})
+		a.rt.tracker.Settle(m.From, m.ID, hyperty.Outcome{State: hyperty.Delivered})
 		a.give(ctx, m.Respond(message.CodeOK, nil))
 	}
 	if done || err != nil {
@@ -88,9 +89,21 @@ func (a *attachment) post(ctx context.Context, m message.Message) error {
 	return a.rt.bus.From(ctx, a.url, m)
 }
 
+// Watch is Post for a message whose sender wants to know what becomes of it; see hyperty.Attachment.
+func (a *attachment) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+	if err := a.rt.tracker.Add(&m, tell); err != nil {
+		return err
+	}
+	err := a.Post(ctx, m)
+	if err != nil {
+		a.rt.tracker.Drop(m.From, m.ID)
+	}
+	return err
+}
+
 func (a *attachment) Close(ctx context.Context) error {
 	a.stop()
-	a.rt.watched.end(a.url)
+	a.rt.tracker.End(a.url)
 	a.rt.notices.end(a.url)
 	a.rt.sync.ComponentGone(a.url)
 	return a.rt.registry.Unregister(ctx, a.url)
@@ -109,8 +122,12 @@ func (rt *Runtime) Path(ctx context.Context, to message.URL) (api.Path, error) {
 	if r.Direct {
 		p.Way = api.WayDirect
 	}
-	if err := rt.plain.explain(&p); err != nil {
-		return api.Path{}, err
+	if r.Remote != "" && plainpeers.Sessionless(r.Remote) {
+		if err := rt.plain.Allows(r.Remote); err != nil {
+			return api.Path{}, err
+		}
+		p.Session = api.NoSession
+		p.Why += "; without a session (trust.without_sessions): not once, not in order, not unread"
 	}
 	return p, nil
 }
@@ -157,7 +174,9 @@ func (rt *Runtime) Status(context.Context) (api.Status, error) {
 			Sent: st.Relayed + st.Direct, Received: st.Received, Unacknowledged: st.Unacked, Outstanding: st.Outstanding,
 			HeldUp: heldUp(st.HeldUp), Waiting: heldUp(st.Held), Resets: st.Resets})
 	}
-	s.WithoutSessions = rt.plain.status()
+	for _, p := range rt.plain.Snapshot() {
+		s.WithoutSessions = append(s.WithoutSessions, api.WithoutSession{Remote: p.Remote, Session: api.NoSession, Sent: p.Sent, Received: p.Received, Since: p.Since})
+	}
 	for _, p := range rt.host.Plugins() {
 		s.Plugins = append(s.Plugins, api.Plugin{Name: p.Name, Version: p.Version, PID: p.PID, State: string(p.State),
 			Restarts: p.Restarts, Since: p.Since, Instances: len(p.Instances), LastError: p.LastError, Sandbox: p.Sandbox, User: p.User})

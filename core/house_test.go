@@ -13,7 +13,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/syncmanager"
@@ -102,12 +104,14 @@ func newHouse(tb testing.TB, seed byte) *house {
 	for range cap(h.free) {
 		h.free <- nil
 	}
-	rt.notices.rt, rt.plain.rt, rt.watched.rt, rt.refusals.rt = rt, rt, rt, rt
+	rt.notices.rt = rt
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
-	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Trace: &rt.trace, Watch: &rt.watched})
+	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Trace: &rt.trace, Watch: &rt.tracker})
+	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{Bus: rt.bus, Go: rt.background})
+	rt.tracker.Self, rt.tracker.Refuse = rt.URL(), rt.refusals.Own
 	rt.sessions = session.New(session.Options{
 		Self: rt.URL(), Key: session.Key{Private: private, Certificate: certificate}, Send: h.send, Deliver: rt.deliver,
-		Refuse: rt.refusals.add, Route: rt.route, Events: rt.watched.event, Trace: &rt.trace,
+		Refuse: rt.refusals.Add, Route: rt.route, Events: rt.tracker.Session, Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: rt.URL(), Domain: "example.com", Bus: rt.bus, Handlers: []registry.Handler{{Name: "alpha", URL: h.handler}},
@@ -115,7 +119,7 @@ func newHouse(tb testing.TB, seed byte) *house {
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: rt.URL(), Domain: "example.com", Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy,
+		Runtime: rt.URL(), Domain: "example.com", Bus: plainpeers.NewObservers(rt.bus), Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy,
 	})
 	for _, at := range []message.URL{message.AllocationAddress("example.com"), message.DomainRegistryAddress("example.com"), h.handler} {
 		rt.bus.Listen(at, h.answer)

@@ -14,7 +14,9 @@ import (
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost"
@@ -49,9 +51,9 @@ type Runtime struct {
 	doors    doors
 	stubs    stubs
 	notices  notices
-	plain    plain
-	watched  watched
-	refusals refusals
+	plain    *plainpeers.Peers
+	tracker  delivery.Tracker
+	refusals *delivery.Refusals
 	frames   sync.Pool // of *[]sdk.Frame: what is handed to the host
 
 	ctx    context.Context // of everything that the runtime does by itself
@@ -82,8 +84,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 		c.P2P.Prefer = c.P2P.Use
 	}
 	rt := &Runtime{config: c, log: c.Log, started: time.Now()}
-	rt.notices.rt, rt.plain.rt, rt.watched.rt, rt.refusals.rt = rt, rt, rt, rt
-	rt.plain.lanes.Begin = rt.background
+	rt.notices.rt = rt
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace, c.TraceBodies)
@@ -132,7 +133,9 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		}
 	}
 	self := rt.identity.URL()
-	rt.bus = bus.New(bus.Options{Runtime: self, Log: rt.log.Named("bus"), Trace: &rt.trace, Watch: &rt.watched})
+	rt.bus = bus.New(bus.Options{Runtime: self, Log: rt.log.Named("bus"), Trace: &rt.trace, Watch: &rt.tracker})
+	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{Bus: rt.bus, Go: rt.background, Log: rt.log})
+	rt.tracker.Self, rt.tracker.Refuse = self, rt.refusals.Own
 	rt.host, err = stubhost.New(stubhost.Options{
 		Dir:     filepath.Join(c.DataDir, "plugins"),
 		Log:     rt.log.Named("plugin"),
@@ -153,7 +156,7 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 	rt.sessions = session.New(session.Options{
 		TTL:  c.waits.unacked,
 		Self: self, Key: session.Key{Private: private, Certificate: certificate}, Trust: judge.Runtime, IdleTimeout: c.SessionIdle,
-		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Ended: rt.ended, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
+		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Ended: rt.ended, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.Add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
@@ -162,10 +165,14 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, GivenUp: rt.sessions.Ended,
 		Owner: judge.Name, SignEntry: rt.identity.SignEntry, Log: rt.log.Named("registry"), Trace: &rt.trace,
 	})
+	rt.plain = plainpeers.New(plainpeers.Options{
+		Self: self, Domain: c.Domain, Policy: judge, Directory: rt.registry, Routes: rt.registry, Bus: rt.bus, Post: rt.host.Post,
+		Go: rt.background, Log: rt.log, Trace: &rt.trace,
+	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.identity.Serve(rt.bus, rt.stubs.signs) // until the bus is closed
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: self, Domain: c.Domain, Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy, Log: rt.log.Named("sm"),
+		Runtime: self, Domain: c.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy, Log: rt.log.Named("sm"),
 	})
 	rt.registry.Start()
 	if err := rt.deployHandlers(ctx); err != nil {

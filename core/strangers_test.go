@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
@@ -159,23 +157,5 @@ func TestWhoANodeSpeaksFor(t *testing.T) {
 		if taken := seen > before; taken != c.taken {
 			t.Errorf("by %s in the name of %q: taken %v", c.stub, c.peer, taken)
 		}
-	}
-}
-
-// TestRefusalsThatWait: those of many runtimes together are bounded, too, and this one's own are told in any case.
-func TestRefusalsThatWait(t *testing.T) {
-	r := refusals{rt: &Runtime{log: hclog.NewNullLogger(), ending: true}} // nobody tells them
-	for n := range uint64(maxAllRefusals/maxRefusals + 8) {
-		for range maxRefusals + 1 {
-			r.add(invented("example.com", n), message.Message{}, nil)
-		}
-	}
-	r.add("", message.Message{}, nil)
-	all := 0
-	for _, list := range r.by {
-		all += len(list)
-	}
-	if all != maxAllRefusals+1 || all != r.count {
-		t.Errorf("%d wait, %d are counted", all, r.count)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"sync/atomic"
 
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/sdk/message"
@@ -53,7 +54,7 @@ func (a *attachment) plain(m *message.Message) bool {
 	case message.Response, message.Subscribe, message.Unsubscribe: // these may end here; see notices for the last two
 		return false
 	}
-	return m.From == a.url && len(m.Via) == 0 && !m.ID.IsZero() && !a.rt.trace.Watched() && a.rt.watched.find(m) == nil
+	return m.From == a.url && len(m.Via) == 0 && !m.ID.IsZero() && !a.rt.trace.Watched() && a.rt.tracker.Find(m.From, m.ID) == nil
 }
 
 // follow posts a plain message to where those before it went. done: it has been posted, or its receiver is behind; else
@@ -85,7 +86,7 @@ func (a *attachment) remember(p *place, to message.URL) {
 		return
 	}
 	route := way.Route()
-	if sessionless(route.Remote) {
+	if plainpeers.Sessionless(route.Remote) {
 		return
 	}
 	line, err := rt.sessions.Line(route.Remote, path(route))

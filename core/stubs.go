@@ -12,6 +12,7 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/sdk"
@@ -102,7 +103,7 @@ func (rt *Runtime) Deploy(ctx context.Context, d registry.Deployment) error {
 	if d.Role == sdk.RoleNode {
 		d.Plugin = rt.config.NodeStub
 	}
-	if d.Role == sdk.RoleRequester && sessionless(d.Remote) {
+	if d.Role == sdk.RoleRequester && plainpeers.Sessionless(d.Remote) {
 		return fmt.Errorf("%s cannot have a session, nor a P2P connection: what is said with it goes over its Message Node", d.Remote)
 	}
 	entry, err := rt.catalogue.Find(d.Plugin)
@@ -236,7 +237,7 @@ func (rt *Runtime) fromStub(ctx context.Context, stub message.URL, m message.Mes
 	}
 	if d.Role == sdk.RoleNode && !m.From.Within(stub) {
 		if !m.From.IsBackEnd() {
-			rt.plain.in(d, m)
+			rt.plain.Receive(plainpeers.Node{Stub: stub, Domain: d.Domain}, m)
 			return nil
 		}
 		of := m.From.NodeDomain()

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
@@ -18,17 +19,22 @@ import (
 // Forward takes a message out of the house: to a Message Node function as it is, to a remote runtime through the
 // session with it, or as it is to one that can have none.
 func (rt *Runtime) Forward(ctx context.Context, r bus.Route, m message.Message) error {
-	watch := rt.watched.find(&m)
-	if r.Remote == "" || sessionless(r.Remote) {
-		var err error
-		if r.Remote == "" {
-			rt.watched.leaves(watch, r.Stub)
+	watch := rt.tracker.Find(m.From, m.ID)
+	if r.Remote == "" || plainpeers.Sessionless(r.Remote) {
+		remote, err := r.Remote, error(nil)
+		if remote != "" {
+			if r, err = rt.plain.Route(ctx, r, m); err != nil {
+				return err
+			}
+		}
+		watch.Leaves(r.Stub)
+		if remote == "" {
 			err = rt.host.Post(ctx, r.Stub, m)
 		} else {
-			err = rt.plain.out(ctx, r, m, watch)
+			err = rt.plain.Post(ctx, r.Stub, remote, m)
 		}
-		if err == nil && watch != nil {
-			rt.watched.answers(watch)
+		if err == nil {
+			watch.Left()
 		}
 		return err
 	}
@@ -137,7 +143,7 @@ func (rt *Runtime) ended(ctx context.Context, remote message.URL, addresses []me
 // its: so these two may, and no other.
 func (rt *Runtime) relayedFrom(stub, peer message.URL) message.URL {
 	remote := peer.Runtime()
-	if remote == "" || sessionless(remote) {
+	if remote == "" || plainpeers.Sessionless(remote) {
 		return ""
 	}
 	d, ok := rt.stubs.get(stub)
@@ -217,7 +223,7 @@ func (rt *Runtime) ownedBy(ctx context.Context, remote, component message.URL) e
 	if err != nil {
 		return err
 	}
-	if !sessionless(remote) && !component.IsRuntime() && ctx.Err() == nil {
+	if !plainpeers.Sessionless(remote) && !component.IsRuntime() && ctx.Err() == nil {
 		rt.registry.Announced(ctx, remote, []message.URL{component})
 	}
 	return rt.registry.Verify(ctx, remote, component)
@@ -225,7 +231,7 @@ func (rt *Runtime) ownedBy(ctx context.Context, remote, component message.URL) e
 
 // sessionEvent is told what happens to sessions.
 func (rt *Runtime) sessionEvent(e session.Event) {
-	rt.watched.event(e)
+	rt.tracker.Session(e)
 	switch e.Kind {
 	case session.Settled:
 	case session.Version:
@@ -242,10 +248,10 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 		rt.sync.RuntimeGone(e.Remote) // what it observed here it has forgotten
 		rt.sync.Refresh(e.Remote)     // and who observes it from here
 		rt.log.Info("remote runtime has restarted", "remote", e.Remote, "in doubt", len(e.IDs))
-		rt.undelivered(e)
+		rt.refusals.GivenUp(e)
 	case session.Expired, session.Closed:
 		rt.log.Warn("messages given up", "remote", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
-		rt.undelivered(e)
+		rt.refusals.GivenUp(e)
 	case session.Untrusted:
 		rt.log.Error("remote runtime refused", "remote", e.Remote, "door", e.Path.Door, "why", e.Why)
 		rt.trace.Emit(trace.Event{Kind: trace.Untrusted, Peer: e.Remote, Via: e.Path.Door, Value: e.Why})
@@ -254,23 +260,6 @@ func (rt *Runtime) sessionEvent(e session.Event) {
 	default:
 		rt.log.Debug("session "+string(e.Kind), "remote", e.Remote, "door", e.Path.Door, "before", e.Before.Door, "why", e.Why)
 	}
-}
-
-// undelivered tells the senders of messages that a session has given up; of those that may have arrived, that they are
-// in doubt. In the background: a sender may be slow to take it.
-func (rt *Runtime) undelivered(e session.Event) {
-	if len(e.Messages) == 0 {
-		return
-	}
-	text := "not delivered to %s: %s"
-	if e.MayHaveArrived {
-		text = "in doubt whether it was delivered to %s: %s"
-	}
-	rt.background(func(ctx context.Context) {
-		for _, m := range e.Messages {
-			rt.bus.Undelivered(ctx, m, &message.ResponseError{Code: message.CodeUnavailable, From: m.To, Description: fmt.Sprintf(text, e.Remote, e.Why)})
-		}
-	})
 }
 
 // doors is which remote runtime is behind the door of a P2P stub.

@@ -34,9 +34,9 @@ type Options struct {
 
 // Watcher wants to know what becomes of certain messages that are posted here.
 type Watcher interface {
-	// Receipt is what goes with m to its listeners in this runtime; the zero one where nobody asks about m. It gets a
-	// copy: every message comes here, and behind a pointer each would be on the heap.
-	Receipt(m message.Message) minibus.Receipt
+	// Receipt is what goes with a message to its listeners in this runtime; the zero one where nobody asks about it. It gets
+	// values: every message comes here, and behind a pointer each would be on the heap.
+	Receipt(from message.URL, id message.ID) minibus.Receipt
 	// Refused is told that m, which was posted here, gets the response err.
 	Refused(m *message.Message, err error)
 	// Answered is told of a response to a component of this runtime that came by the stub of a Message Node, from the node
@@ -95,9 +95,9 @@ func New(o Options) *MessageBus {
 // nobody asks about messages.
 type nobody struct{}
 
-func (nobody) Receipt(message.Message) minibus.Receipt { return minibus.Receipt{} }
-func (nobody) Refused(*message.Message, error)         {}
-func (nobody) Answered(message.URL, *message.Message)  {}
+func (nobody) Receipt(message.URL, message.ID) minibus.Receipt { return minibus.Receipt{} }
+func (nobody) Refused(*message.Message, error)                 {}
+func (nobody) Answered(message.URL, *message.Message)          {}
 
 // Connect tells the bus the way out of the house. It is called once, before the bus is used: the Registry that
 // resolves is itself a component on this bus.

@@ -1,10 +1,10 @@
 package session
 
 import (
-	"encoding/binary"
 	"slices"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -14,9 +14,7 @@ import (
 // way, behind the last message from there.
 
 const (
-	recordAnnounce = 2       // the kind of an announcement
-	recordEnded    = 3       // the kind that takes one back
-	maxAnnounced   = 1 << 12 // addresses that are remembered as announced; more are announced again
+	maxAnnounced = 1 << 12 // addresses that are remembered as announced; more are announced again
 
 	// Claims of the peer that wait for the messages behind them to be delivered. Where there are maxUntaken announcements no
 	// more frames with messages are taken while messages wait; more ends than that are dropped, and believed longer. What one
@@ -36,15 +34,9 @@ type announcements struct {
 	last   message.URL            // `from` of the message before, of which there is nothing to announce
 	told   map[message.URL]uint32 // each with the era in which it was
 	era    uint32
-	coming []claim // of the peer, not taken yet
-	fresh  int     // of them, those that are no ends
-	size   int     // of the addresses of these
-}
-
-// claim is what a runtime says of an address: that it is its own from now on, or not any more.
-type claim struct {
-	address message.URL
-	ended   bool
+	coming []wire.Claim // of the peer, not taken yet
+	fresh  int          // of them, those that are no ends
+	size   int          // of the addresses of these
 }
 
 // announce tells the peer of the address that m, which is about to enter the ring, is from. mu is held.
@@ -64,13 +56,13 @@ func (s *session) announce(m *message.Message, due time.Duration) {
 	if !a.note(address) {
 		return
 	}
-	s.claim(claim{address: address}, due)
+	s.claim(wire.Claim{Address: address}, due)
 }
 
 // claim puts the record of a claim into the ring. mu is held.
-func (s *session) claim(c claim, due time.Duration) {
-	record := c.record()
-	s.all.sending.Add(int64(costOf(uint64(len(record)+1), 1)))
+func (s *session) claim(c wire.Claim, due time.Duration) {
+	record := c.Record()
+	s.all.sending.Add(int64(wire.Cost(uint64(len(record)+1), 1)))
 	s.ring.pushRecord(record, due)
 }
 
@@ -90,8 +82,8 @@ func (s *session) endAddress(address message.URL) {
 	if !s.announced.end(address) || s.gone || s.closing || s.peer == 0 {
 		return
 	}
-	now, c := s.all.now(), claim{address, true}
-	if now-s.usedAt() > lately || !s.fits(costOf(uint64(len(c.record())+1), 1)) {
+	now, c := s.all.now(), wire.Claim{Address: address, Ended: true}
+	if now-s.usedAt() > lately || !s.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
 		return
 	}
 	s.claim(c, s.expiry(now))
@@ -121,44 +113,23 @@ func (a *announcements) note(address message.URL) bool {
 	return true
 }
 
-// record is the claim as a record of the session.
-func (c claim) record() []byte {
-	kind := byte(recordAnnounce)
-	if c.ended {
-		kind = recordEnded
-	}
-	record := binary.AppendUvarint(append(make([]byte, 0, len(c.address)+8), kind), uint64(len(c.address)))
-	return append(record, c.address...)
-}
-
 // forget has everything announced again: the peer may not have it, or not any more. mu is held.
 func (a *announcements) forget() { a.last, a.era = "", a.era+1 }
-
-// parseClaim reads a record; ok is false where it is of another kind, or none.
-func parseClaim(record []byte) (c claim, ok bool) {
-	kind, n := binary.Uvarint(record)
-	length, l := binary.Uvarint(record[max(n, 0):])
-	if n <= 0 || l <= 0 || kind != recordAnnounce && kind != recordEnded || uint64(len(record)-n-l) != length || length > message.MaxURL {
-		return c, false
-	}
-	address, err := message.ParseURL(string(record[n+l:]))
-	return claim{address, kind == recordEnded}, err == nil
-}
 
 // announcedBy takes a record of the peer that may be a claim. mu is held.
 func (s *session) announcedBy(record []byte) {
 	if s.o.Announced == nil {
 		return
 	}
-	c, ok := parseClaim(record)
+	c, ok := wire.ParseClaim(record)
 	switch a := &s.announced; {
 	case !ok:
-	case c.ended && len(a.coming)-a.fresh < maxUntaken:
+	case c.Ended && len(a.coming)-a.fresh < maxUntaken:
 		a.coming = append(a.coming, c)
-	case !c.ended && a.fresh < maxClaims && a.size < maxUntakenBytes:
+	case !c.Ended && a.fresh < maxClaims && a.size < maxUntakenBytes:
 		a.coming = append(a.coming, c)
 		a.fresh++
-		a.size += len(c.address)
+		a.size += len(c.Address)
 	}
 }
 
@@ -169,7 +140,7 @@ func (a *announcements) crowded() bool {
 
 // ending tells whether something that the peer has given up is not taken yet. mu is held.
 func (a *announcements) ending() bool {
-	return slices.ContainsFunc(a.coming, func(c claim) bool { return c.ended })
+	return slices.ContainsFunc(a.coming, func(c wire.Claim) bool { return c.Ended })
 }
 
 // takeAnnouncements has what the peer has claimed taken, before the messages behind it are delivered. mu is not held.
@@ -180,11 +151,11 @@ func (s *session) takeAnnouncements() {
 	s.unlock()
 	var addresses []message.URL
 	for i, c := range list {
-		addresses = append(addresses, c.address)
-		if i+1 < len(list) && list[i+1].ended == c.ended {
+		addresses = append(addresses, c.Address)
+		if i+1 < len(list) && list[i+1].Ended == c.Ended {
 			continue
 		}
-		if !c.ended {
+		if !c.Ended {
 			s.o.Announced(s.all.life, s.remote, addresses)
 		} else if s.o.Ended != nil {
 			s.o.Ended(s.all.life, s.remote, addresses)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -145,7 +146,7 @@ func TestAnnouncementsAreBounded(t *testing.T) {
 	for _, length := range []int{1, 900} {
 		s.announced = announcements{}
 		for n := range 10 * maxClaims {
-			s.announcedBy(claim{address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.record())
+			s.announcedBy(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.Record())
 		}
 		if n, size := len(s.announced.coming), s.announced.size; n > maxClaims || size > maxUntakenBytes+message.MaxURL {
 			t.Errorf("%d are kept, of %d bytes", n, size)
@@ -161,20 +162,20 @@ func TestAnnouncementsAreBounded(t *testing.T) {
 
 // FuzzAnnouncement: a record is an announcement of exactly one address, or none.
 func FuzzAnnouncement(f *testing.F) {
-	f.Add(claim{address: "hyperty://a.example/x"}.record())
-	f.Add(claim{"hyperty://a.example/x", true}.record())
-	f.Add([]byte{recordAnnounce, 0})
-	f.Add(binary.AppendUvarint([]byte{recordAnnounce}, 1<<40))
-	f.Add(claim{address: message.URL("hyperty://a.example/" + strings.Repeat("x", message.MaxURL))}.record())
+	f.Add(wire.Claim{Address: "hyperty://a.example/x"}.Record())
+	f.Add(wire.Claim{Address: "hyperty://a.example/x", Ended: true}.Record())
+	f.Add([]byte{wire.RecordAnnounce, 0})
+	f.Add(binary.AppendUvarint([]byte{wire.RecordAnnounce}, 1<<40))
+	f.Add(wire.Claim{Address: message.URL("hyperty://a.example/" + strings.Repeat("x", message.MaxURL))}.Record())
 	f.Fuzz(func(t *testing.T, record []byte) {
-		c, ok := parseClaim(record)
+		c, ok := wire.ParseClaim(record)
 		if !ok {
 			return
 		}
-		if _, err := message.ParseURL(string(c.address)); err != nil || len(c.address) > message.MaxURL {
-			t.Errorf("%q is announced: %v", c.address, err)
+		if _, err := message.ParseURL(string(c.Address)); err != nil || len(c.Address) > message.MaxURL {
+			t.Errorf("%q is announced: %v", c.Address, err)
 		}
-		if again, ok := parseClaim(c.record()); !ok || again != c {
+		if again, ok := wire.ParseClaim(c.Record()); !ok || again != c {
 			t.Errorf("%v becomes %v", c, again)
 		}
 	})

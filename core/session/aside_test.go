@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -33,7 +34,7 @@ func TestTwoRelays(t *testing.T) {
 			if _, known := left[back]; known {
 				left[back] += 64
 			}
-			if h, err := parseHead(f); err == nil && h.kind == ack {
+			if h, err := wire.ParseHead(f); err == nil && h.Kind == wire.Ack {
 				acks[there]++
 			}
 			return [][]byte{f}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -91,9 +92,6 @@ type Options struct {
 // DefaultIdleTimeout is Options.IdleTimeout where nothing is said.
 const DefaultIdleTimeout = 24 * time.Hour
 
-// entryCost is what one message takes in a ring or an inbox besides its bytes.
-const entryCost = 64
-
 func (o Options) withDefaults() Options {
 	number := func(p *int, d int) {
 		if *p <= 0 {
@@ -109,7 +107,7 @@ func (o Options) withDefaults() Options {
 	number(&o.TotalBytes, 256<<20)
 	number(&o.InboxBytes, 16<<20)
 	number(&o.FrameBytes, 32<<10)
-	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-frameOverhead)
+	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-wire.FrameOverhead)
 	number(&o.AckFrames, 32)
 	number(&o.KeyFrames, 1<<20)
 	number(&o.KeyBytes, 1<<30)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -100,10 +101,10 @@ func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *m
 // weigh is what a session wants to know of a message before it takes it.
 func weigh(m *message.Message) (key destinationKey, p posted, err error) {
 	size := m.RoutingSize() + m.OwnSize()
-	if size > maxMessage {
-		return key, p, fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, maxMessage)
+	if size > wire.MaxMessage {
+		return key, p, fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, wire.MaxMessage)
 	}
-	return destinationKey{m.To, m.Type == message.Response}, posted{cost: costOf(uint64(size), 1)}, nil
+	return destinationKey{m.To, m.Type == message.Response}, posted{cost: wire.Cost(uint64(size), 1)}, nil
 }
 
 // post is Post for the session. again: the session was forgotten meanwhile.

@@ -4,6 +4,7 @@ import (
 	"crypto/cipher"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -105,7 +106,7 @@ func (s *session) handed(path Path, err error) {
 // shrink gives back the memory of messages that were larger than a frame. It is called by who sends.
 func (s *session) shrink() {
 	for i, b := range s.batch {
-		if cap(b) > 2*(s.o.FrameBytes+frameOverhead) {
+		if cap(b) > 2*(s.o.FrameBytes+wire.FrameOverhead) {
 			s.all.large.put(b)
 			s.batch[i] = nil
 		}
@@ -255,7 +256,7 @@ func (s *session) pack(now time.Duration) int {
 	for len(s.hellos) > 0 && n < maxBatch {
 		h := s.hellos[0]
 		s.hellos = append(s.hellos[:0], s.hellos[1:]...)
-		b := appendHead(s.batch[n][:0], head{kind: hello, from: s.local.incarnation, to: h.to})
+		b := wire.AppendHead(s.batch[n][:0], wire.Head{Kind: wire.Hello, From: s.local.incarnation, To: h.to})
 		s.batch[n], s.packed[n], s.seals[n] = append(b, h.body...), nil, nil
 		n++
 	}
@@ -286,33 +287,33 @@ func (s *session) mayMore() bool {
 // frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
 // done without mu. packed lists the messages while somebody watches. mu is held.
 func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
-	k := ack
+	k := wire.Ack
 	switch {
 	case s.resumeNow:
-		k = resume
+		k = wire.Resume
 	case s.probeNow:
-		k = probe
+		k = wire.Probe
 	case more:
-		k = data
+		k = wire.Data
 	}
 	s.inbox.told = s.roomNow()
-	size := frameOverhead
+	size := wire.FrameOverhead
 	if more {
 		size += max(s.ring.complete(s.cursor), min(int(s.ring.texts.tail-s.ring.text(s.cursor)), s.o.FrameBytes))
-		if cap(b) < size && size > s.o.FrameBytes+frameOverhead {
+		if cap(b) < size && size > s.o.FrameBytes+wire.FrameOverhead {
 			b = s.all.large.get(size)
 		}
 	}
-	h := head{kind: k, from: s.local.incarnation, to: s.peer}
+	h := wire.Head{Kind: k, From: s.local.incarnation, To: s.peer}
 	aead = s.keys.out.stamp(&h, s.o, size)
-	b = appendHead(b, h)
+	b = wire.AppendHead(b, h)
 	f := s.fields()
-	b = f.append(b)
+	b = f.Append(b)
 	if more {
 		start := len(b)
 		b, s.cursor = s.ring.pack(b, s.cursor, s.o.FrameBytes, s.room)
 		if s.o.Trace.Watched() {
-			packed = carried(b[start:])
+			packed = wire.Messages(b[start:])
 		}
 		s.sent = max(s.sent, s.cursor)
 		if s.probeDue == 0 {
@@ -325,6 +326,6 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 }
 
 // fields are what every frame says. mu is held.
-func (s *session) fields() fields {
-	return fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor, epoch: uint64(s.keys.in.epoch), inbox: uint64(s.o.InboxBytes)}
+func (s *session) fields() wire.Fields {
+	return wire.Fields{Gen: s.gen, Seen: s.seen, Next: s.next, Room: uint64(s.inbox.told), Base: s.ring.base, First: s.cursor, Epoch: uint64(s.keys.in.epoch), Inbox: uint64(s.o.InboxBytes)}
 }

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -45,10 +46,7 @@ func (r *ring) unacked() int { return int(r.next-r.base) - r.records }
 func (r *ring) cost() int { return r.costTo(r.next) }
 
 // costTo is what those below number n are counted with.
-func (r *ring) costTo(n uint64) int { return costOf(r.before(n)-r.before(r.base), n-r.base) }
-
-// costOf is what messages are counted with that have so many bytes in binary form, however they are kept.
-func costOf(size, messages uint64) int { return int(size + messages*entryCost) }
+func (r *ring) costTo(n uint64) int { return wire.Cost(r.before(n)-r.before(r.base), n-r.base) }
 
 func (r *ring) entry(n uint64) *entry { return &r.entries[n&uint64(len(r.entries)-1)] }
 
@@ -80,7 +78,7 @@ func (r *ring) push(m *message.Message, due time.Duration) {
 	extent, own := r.routings.tail-r.latest, m.OwnSize()
 	r.add(extent+uint64(own), uint32(extent), due)
 	var room [96]byte
-	r.texts.write(m.AppendOwnHead(binary.AppendUvarint(room[:0], uint64(own)<<1|shortForm)), m.Body)
+	r.texts.write(m.AppendOwnHead(binary.AppendUvarint(room[:0], uint64(own)<<1|wire.ShortForm)), m.Body)
 }
 
 // date has everything that was put in without a time expire then.
@@ -97,9 +95,9 @@ func (r *ring) date(due time.Duration) {
 func (r *ring) pushRecord(record []byte, due time.Duration) {
 	size := uint64(len(record) + 1)
 	r.add(size, 0, due)
-	r.texts.write([]byte{recordForm}, record)
+	r.texts.write([]byte{wire.RecordForm}, record)
 	r.records++
-	r.reported += costOf(size, 1)
+	r.reported += wire.Cost(size, 1)
 }
 
 func (r *ring) add(size uint64, extent uint32, due time.Duration) {
@@ -147,7 +145,7 @@ func (r *ring) pack(dst []byte, n uint64, size int, room uint64) ([]byte, uint64
 		if !short {
 			takes = r.complete(n)
 		}
-		if n > from && (written+takes > size || r.before(n+1)-r.before(from) > maxMessage || uint64(r.costTo(n)) >= room) {
+		if n > from && (written+takes > size || r.before(n+1)-r.before(from) > wire.MaxMessage || uint64(r.costTo(n)) >= room) {
 			break
 		}
 		written += takes
@@ -173,7 +171,7 @@ func (r *ring) release(n uint64) int {
 	for i := r.base; i < n && r.records > 0; i++ {
 		if r.entry(i).extent == 0 {
 			r.records--
-			r.reported -= costOf(r.before(i+1)-r.before(i), 1)
+			r.reported -= wire.Cost(r.before(i+1)-r.before(i), 1)
 		}
 	}
 	r.base, r.texts.head, r.routings.head = n, r.text(n), r.latest

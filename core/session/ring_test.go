@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -40,26 +41,26 @@ func unpacked(t *testing.T, parser *message.Parser, routing, parts []byte) (list
 		parser.Routing(routing)
 	}
 	for before := len(routing); len(parts) > 0; {
-		p, rest, ok := cut(parts, before)
+		p, rest, ok := wire.Cut(parts, before)
 		if !ok {
 			t.Fatalf("no part after %d", len(list))
 		}
-		parts, before = rest, p.after(before)
-		size += p.size
-		if p.size == 0 {
-			list = append(list, p.own)
+		parts, before = rest, p.After(before)
+		size += p.Size
+		if p.Size == 0 {
+			list = append(list, p.Own)
 			continue
 		}
-		if p.routing != nil {
-			parser.Routing(p.routing)
+		if p.Routing != nil {
+			parser.Routing(p.Routing)
 		}
-		m, err := parser.Own(p.own)
+		m, err := parser.Own(p.Own)
 		if err != nil {
 			t.Fatal(err)
 		}
 		wire := m.AppendBinary(nil)
-		if len(wire) != p.size {
-			t.Fatalf("a message of %d bytes is said to have %d", len(wire), p.size)
+		if len(wire) != p.Size {
+			t.Fatalf("a message of %d bytes is said to have %d", len(wire), p.Size)
 		}
 		list = append(list, wire)
 	}
@@ -79,13 +80,13 @@ func TestRing(t *testing.T) {
 			case 0, 1:
 				before, text := r.cost(), []byte(nil)
 				if rnd.IntN(10) == 0 {
-					text = append([]byte{recordTaken, 3}, "abc"...)
+					text = append([]byte{wire.RecordTaken, 3}, "abc"...)
 					r.pushRecord(text, 0)
 				} else {
 					m := randomLetter(rnd, i)
 					text = m.AppendBinary(nil)
 					r.push(&m, 0)
-					if got, want := r.cost()-before, costOf(uint64(m.RoutingSize()+m.OwnSize()), 1); got != want {
+					if got, want := r.cost()-before, wire.Cost(uint64(m.RoutingSize()+m.OwnSize()), 1); got != want {
 						t.Fatalf("seed %d: a message of %d bytes cost %d, foretold were %d", seed, len(text), got, want)
 					}
 				}
@@ -100,7 +101,7 @@ func TestRing(t *testing.T) {
 					continue
 				}
 				from, size := r.base+uint64(rnd.IntN(len(list))), rnd.IntN(2000)
-				packed, to := r.pack(nil, from, size, maxNumber)
+				packed, to := r.pack(nil, from, size, wire.MaxNumber)
 				want := list[from-r.base : to-r.base]
 				if to > from+1 && len(packed) > size {
 					t.Fatalf("seed %d: %d parts of %d bytes where %d were wanted", seed, to-from, len(packed), size)
@@ -110,21 +111,21 @@ func TestRing(t *testing.T) {
 				}
 				if same := func(a, b []byte) bool { return bytes.Equal(a, b) }; true {
 					got, all := unpacked(t, &parser, nil, packed)
-					e, err := measure(packed, 0)
-					if !slices.EqualFunc(got, want, same) || err != nil || e.count != uint64(len(want)) || e.size != all {
+					e, err := wire.Measure(packed, 0)
+					if !slices.EqualFunc(got, want, same) || err != nil || e.Count != uint64(len(want)) || e.Size != all {
 						t.Fatalf("seed %d: not what was put in: %+v, %v", seed, e, err)
 					}
 					n := rnd.IntN(len(want))
-					routing, rest := skip(packed, uint64(n))
+					routing, rest := wire.Skip(packed, uint64(n))
 					if got, _ = unpacked(t, &parser, routing, rest); !slices.EqualFunc(got, want[n:], same) {
 						t.Fatalf("seed %d: not what was put in after %d", seed, n)
 					}
 				}
 				parts += len(want)
 				for rest, before := packed, 0; len(rest) > 0; {
-					var p part
-					p, rest, _ = cut(rest, before)
-					if before = p.after(before); p.size > 0 && p.routing == nil {
+					var p wire.Item
+					p, rest, _ = wire.Cut(rest, before)
+					if before = p.After(before); p.Size > 0 && p.Routing == nil {
 						short++
 					}
 				}
@@ -151,7 +152,7 @@ func TestShortForm(t *testing.T) {
 		m.ID = message.NumberID(1000 + n)
 		r.push(&m, 0)
 	}
-	packed, to := r.pack(nil, 1, 1<<20, maxNumber)
+	packed, to := r.pack(nil, 1, 1<<20, wire.MaxNumber)
 	if each := (len(packed) - m.RoutingSize()) / 100; to != 101 || each > len(m.Body)+8 {
 		t.Errorf("%d messages with a body of %d bytes take %d each", to-1, len(m.Body), each)
 	}
@@ -161,13 +162,13 @@ func TestShortForm(t *testing.T) {
 	for range 2000 {
 		r.push(&m, 0)
 	}
-	if packed, to = r.pack(nil, 101, 1<<20, maxNumber); to == r.next || to < 101+900 {
+	if packed, to = r.pack(nil, 101, 1<<20, wire.MaxNumber); to == r.next || to < 101+900 {
 		t.Errorf("packed %d to %d in %d bytes", 101, to, len(packed))
 	}
-	if e, err := measure(packed, 0); err != nil || e.size > maxMessage {
+	if e, err := wire.Measure(packed, 0); err != nil || e.Size > wire.MaxMessage {
 		t.Errorf("%+v, %v", e, err)
 	}
-	if _, err := measure(append(packed, bytes.Repeat([]byte{shortForm}, 200)...), 0); err == nil {
+	if _, err := wire.Measure(append(packed, bytes.Repeat([]byte{wire.ShortForm}, 200)...), 0); err == nil {
 		t.Error("a frame unpacks to more than a frame can carry")
 	}
 }
@@ -180,40 +181,40 @@ func FuzzParts(f *testing.F) {
 		m := letter(n/2, 20)
 		m.P2P = message.Tristate(n / 2)
 		r.push(&m, 0)
-		r.pushRecord([]byte{recordTaken, 1, 1}, 0)
+		r.pushRecord([]byte{wire.RecordTaken, 1, 1}, 0)
 	}
-	packed, _ := r.pack(nil, 1, 1<<10, maxNumber)
+	packed, _ := r.pack(nil, 1, 1<<10, wire.MaxNumber)
 	f.Add(packed, uint8(1))
-	f.Add([]byte{shortForm}, uint8(0))
-	f.Add(binary.AppendUvarint([]byte{4, 1, 3, 8}, maxMessage<<1|shortForm), uint8(0))
+	f.Add([]byte{wire.ShortForm}, uint8(0))
+	f.Add(binary.AppendUvarint([]byte{4, 1, 3, 8}, wire.MaxMessage<<1|wire.ShortForm), uint8(0))
 	f.Fuzz(func(t *testing.T, parts []byte, n uint8) {
-		all, err := measure(parts, 0)
+		all, err := wire.Measure(parts, 0)
 		if err != nil {
 			return
 		}
-		routing, rest := skip(parts, uint64(n))
-		left, err := measure(rest, len(routing))
-		if err != nil || left.count != all.count-min(all.count, uint64(n)) || left.size > all.size || left.records > all.records || all.size > maxMessage {
+		routing, rest := wire.Skip(parts, uint64(n))
+		left, err := wire.Measure(rest, len(routing))
+		if err != nil || left.Count != all.Count-min(all.Count, uint64(n)) || left.Size > all.Size || left.Records > all.Records || all.Size > wire.MaxMessage {
 			t.Fatalf("%+v, after %d: %+v, %v", all, n, left, err)
 		}
 		var parser message.Parser
 		parser.Routing(routing)
 		before := routing
 		for len(rest) > 0 {
-			var p part
-			p, rest, _ = cut(rest, len(before))
-			if p.size == 0 {
+			var p wire.Item
+			p, rest, _ = wire.Cut(rest, len(before))
+			if p.Size == 0 {
 				continue
 			}
-			if p.routing != nil {
-				before = p.routing
+			if p.Routing != nil {
+				before = p.Routing
 				parser.Routing(before)
 			}
-			got, err := parser.Own(p.own)
+			got, err := parser.Own(p.Own)
 			if err != nil {
 				continue
 			}
-			want, err := message.ParseBinary(append(append([]byte(nil), before...), p.own...))
+			want, err := message.ParseBinary(append(append([]byte(nil), before...), p.Own...))
 			if err != nil || !bytes.Equal(got.AppendBinary(nil), want.AppendBinary(nil)) {
 				t.Fatalf("%s, want %s, %v", fmt.Sprint(got), fmt.Sprint(want), err)
 			}

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
@@ -56,25 +57,25 @@ func (w *walker) walk(p *parcel) (left parcel, over bool) {
 		w.parser.Routing(routing)
 	}
 	number := p.first
-	for wire, rest := p.wire, []byte(nil); len(wire) > 0; number, wire = number+1, rest {
-		var one part
+	for items, rest := p.wire, []byte(nil); len(items) > 0; number, items = number+1, rest {
+		var one wire.Item
 		var ok bool
-		if one, rest, ok = cut(wire, len(routing)); !ok {
+		if one, rest, ok = wire.Cut(items, len(routing)); !ok {
 			break // cannot be: Receive has checked it
 		}
-		if one.size == 0 {
+		if one.Size == 0 {
 			continue
 		}
-		if one.routing != nil {
+		if one.Routing != nil {
 			if w.flush(p) == ended {
 				return left, true
 			}
-			routing = one.routing
+			routing = one.Routing
 			w.parser.Routing(routing)
 		}
 		in := w.next()
-		in.Receipt = minibus.Receipt{By: p.account, Number: number, Cost: uint32(one.size + entryCost), Source: w.source}
-		if err := w.parser.OwnTo(&in.Message, one.own); err != nil {
+		in.Receipt = minibus.Receipt{By: p.account, Number: number, Cost: uint32(one.Size + wire.MessageCost), Source: w.source}
+		if err := w.parser.OwnTo(&in.Message, one.Own); err != nil {
 			w.malformed(p, err)
 			continue
 		}
@@ -86,7 +87,7 @@ func (w *walker) walk(p *parcel) (left parcel, over bool) {
 		}
 		switch w.flush(p) {
 		case stuck:
-			left = parcel{wire: wire, routing: routing, first: number, account: p.account, again: true, lent: p.lent, memory: p.memory}
+			left = parcel{wire: items, routing: routing, first: number, account: p.account, again: true, lent: p.lent, memory: p.memory}
 			left.own()
 			return left, false
 		case ended:

@@ -276,7 +276,7 @@ func (r *runtime) left() string {
 		remotes += len(o.remotes)
 	}
 	return fmt.Sprintf("%d reported to %d, %d observed, %d owners, %d followers, %d bytes, %d running",
-		len(r.sm.reported), remotes, len(r.sm.observed), len(r.sm.owned), len(r.sm.follows), r.sm.bytes, r.sm.work.running)
+		len(r.sm.reported), remotes, len(r.sm.observed), len(r.sm.owned), len(r.sm.follows), r.sm.bytes, r.sm.work.all.Used())
 }
 
 const nothing = "0 reported to 0, 0 observed, 0 owners, 0 followers, 0 bytes, 0 running"

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
@@ -57,11 +59,11 @@ func (n *Node) deliver(subject string, data []byte) {
 			}
 		}
 	case len(members) == 1:
-		p := packet{data: data}
-		n.memory.keep(p)
+		p := outbox.Packet{Data: data}
+		n.memory.Keep(p)
 		members[0].push(p, members[0].uninvited(data))
 	case len(members) > 1:
-		p := n.memory.share(data, len(members))
+		p := n.memory.Share(data, len(members))
 		for _, c := range members {
 			c.push(p, c.uninvited(data))
 		}
@@ -72,7 +74,7 @@ func (n *Node) deliver(subject string, data []byte) {
 // by a request: it is for its runtime, or for an address of it.
 func (c *conn) uninvited(data []byte) bool {
 	c.mu.Lock()
-	many := c.out.messages.bytes > c.node.opts.Limits.Queue/uninvitedPart/2
+	many := c.out.Crowded(c.node.opts.Limits.Queue)
 	c.mu.Unlock()
 	if !many { // there is room: what it is does not matter
 		return false

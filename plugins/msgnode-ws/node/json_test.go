@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/coder/websocket"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -193,17 +195,16 @@ func TestLongTextsHaveTurns(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Legacy: true})
 	alice, bob := n.plain(t, "runtime://example.com/r-alice"), n.plain(t, rBob)
-	if err := n.turns.take(t.Context(), asker{conn: 1 << 60}); err != nil {
+	if err := n.turns.Take(t.Context(), quota.Asker{Conn: 1 << 60}); err != nil {
 		t.Fatal(err)
 	}
 	alice.send(fmt.Sprintf(`{"id":1,"type":"create","from":"runtime://example.com/r-alice/sm","to":%q,"body":{"x":%q}}`, rBob+"/sm", strings.Repeat("x", 64<<10)))
 	bob.ask(404, `{"id":2,"type":"create","from":"runtime://example.com/r-bob/sm","to":"hyperty://example.com/nobody"}`)
 	eventually(t, "the long text waits for its turn", func() bool {
-		n.turns.mu.Lock()
-		defer n.turns.mu.Unlock()
-		return n.turns.waiting.Len() == 1
+		_, askers := n.turns.State()
+		return askers == 1
 	})
-	n.turns.give()
+	n.turns.Give()
 	if m := bob.message(); string(m.ID) != "1" {
 		t.Errorf("%+v", m)
 	}
@@ -213,9 +214,8 @@ func TestLongTextsHaveTurns(t *testing.T) {
 		alice.send(text + strings.Repeat(" ", 2*shortText))
 		alice.message()
 		eventually(t, fmt.Sprint("text ", i, " gives the turn back"), func() bool {
-			n.turns.mu.Lock()
-			defer n.turns.mu.Unlock()
-			return !n.turns.taken
+			taken, _ := n.turns.State()
+			return !taken
 		})
 	}
 	alice.send(`{"cmd":"disconnect","body":{"runtimeURL":"runtime://example.com/r-alice"}}` + strings.Repeat(" ", 2*shortText))

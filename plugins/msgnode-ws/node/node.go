@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 
 	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
@@ -25,7 +28,7 @@ type Node struct {
 	id       string // of this process, in subjects
 	subjects subjects
 	guard
-	unlock func() // the data folder
+	unlock func() // the data folder; nil: there is none
 
 	backbone  *backbone
 	seal      *seal // of what nodes send each other; nil with an embedded NATS
@@ -53,9 +56,9 @@ type Node struct {
 type guard struct {
 	listener  *listener
 	rates     *rates
-	turns     turns   // to compute what connections ask for
-	buffers   buffers // that packets are read into
-	memory    memory
+	turns     quota.Turns // to compute what connections ask for
+	buffers   buffers     // that packets are read into
+	memory    outbox.Memory
 	admission admission
 }
 
@@ -77,10 +80,10 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, fmt.Errorf("message node: %w", err)
 	}
 	o = o.withDefaults()
-	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain), unlock: func() {},
+	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain),
 		conns: map[*conn]struct{}{}, runtimes: map[message.URL]*conn{}, byID: map[uint64]*conn{},
 		missing: map[message.URL]time.Time{}}
-	n.rates, n.memory.limit = newRates(o.Limits), o.Limits.Memory
+	n.rates, n.memory.Limit = newRates(o.Limits), o.Limits.Memory
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -88,23 +91,18 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		}
 	}()
 	if o.NATS == "" {
-		if err := os.MkdirAll(o.Data, 0o700); err != nil {
-			return nil, fmt.Errorf("message node: data folder: %w", err)
-		}
-		release, err := lockFolder(o.Data)
-		if err != nil {
+		if n.unlock, err = lockFolder(o.Data); err != nil {
 			return nil, err
 		}
-		n.unlock = release
 	}
 	// The socket comes before the state: a port in use is the most frequent mistake and the quickest to see.
 	socket, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
 	}
-	n.listener = &listener{Listener: socket, sources: o.sources(), tls: o.TLS != nil, arrivals: newBuckets[source](rate.Limit(2*o.Limits.Handshakes), 20*o.Limits.Handshakes),
-		gate: newGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
-	if n.listener.sources.off {
+	n.listener = &listener{Listener: socket, sources: o.sources(), tls: o.TLS != nil, arrivals: quota.NewBuckets[quota.Source](rate.Limit(2*o.Limits.Handshakes), 20*o.Limits.Handshakes),
+		gate: quota.NewGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
+	if n.listener.sources.Off {
 		n.log.Warn("connections are not counted by address: insecure says that a proxy stands before the node, and proxies does not name it")
 	}
 	if n.admission, err = openAdmission(o); err != nil {
@@ -181,7 +179,9 @@ func (n *Node) Close() {
 	if n.backbone != nil {
 		n.backbone.close()
 	}
-	n.unlock()
+	if n.unlock != nil {
+		n.unlock()
+	}
 }
 
 // openState opens the buckets and waits until their copies in memory are complete.
@@ -271,7 +271,7 @@ func (n *Node) writable(c *conn, runtime message.URL, rows int) *refusal {
 			return refuse(message.CodeError, "the node's state cannot be written: %s", why)
 		}
 	}
-	if wait, ok := n.rates.writers.take(runtime, rows, time.Now()); !ok {
+	if wait, ok := n.rates.writers.Take(runtime, rows, time.Now()); !ok {
 		return tryAgain(wait, "too many changes: at most %d a second", n.opts.Limits.Writes)
 	}
 	if rows > 1 {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/internal/logs"
@@ -215,10 +217,10 @@ func (o Options) Check() error {
 }
 
 // sources are the addresses that stand for one stranger each.
-func (o Options) sources() sources {
-	s := sources{proxies: o.Proxies, exempt: o.Exempt, off: o.Insecure && len(o.Proxies) == 0}
-	if s.exempt == nil {
-		s.exempt = loopbackNetworks()
+func (o Options) sources() quota.Sources {
+	s := quota.Sources{Proxies: o.Proxies, Exempt: o.Exempt, Off: o.Insecure && len(o.Proxies) == 0}
+	if s.Exempt == nil {
+		s.Exempt = quota.LoopbackNetworks()
 	}
 	return s
 }

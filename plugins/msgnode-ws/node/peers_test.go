@@ -5,6 +5,10 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
@@ -46,7 +50,7 @@ func TestManyPeersAreRemembered(t *testing.T) {
 func TestPeersAreGreetedAnew(t *testing.T) {
 	n, _ := still(binary)
 	n.ctx = t.Context()
-	c := n.newConn(&netConn{}, source{}, binary)
+	c := n.newConn(&netConn{}, quota.Source{}, binary)
 	defer c.cancel()
 	for i := range 5000 {
 		p, err := c.peer(fmt.Append(nil, "hyperty-runtime://example.com/", i))
@@ -89,8 +93,8 @@ func TestStrangersDisplaceNoPeers(t *testing.T) {
 	for url := range c.peers.byURL {
 		bytes += peerBytes(len(url))
 	}
-	if got := c.remembered.Load(); int(got) != bytes || n.memory.used.Load() != got {
-		t.Errorf("%d bytes are counted, %d of the node, %d are kept", got, n.memory.used.Load(), bytes)
+	if got := c.remembered.Load(); int(got) != bytes || n.memory.Kept() != got {
+		t.Errorf("%d bytes are counted, %d of the node, %d are kept", got, n.memory.Kept(), bytes)
 	}
 }
 
@@ -98,8 +102,8 @@ func TestStrangersDisplaceNoPeers(t *testing.T) {
 func TestOwnAnswersAreInvited(t *testing.T) {
 	_, c := still(plainJSON)
 	hyperty := c.runtime.Join("chat")
-	for c.out.messages.bytes <= c.node.opts.Limits.Queue/uninvitedPart/2 {
-		c.out.message(packet{data: make([]byte, 64<<10)}, false, c.node.opts.Limits.Queue)
+	for !c.out.Crowded(c.node.opts.Limits.Queue) {
+		c.out.PutMessage(outbox.Packet{Data: make([]byte, 64<<10)}, false, c.node.opts.Limits.Queue)
 	}
 	for i := range uint64(10) {
 		c.asked.put(&message.Message{ID: message.NumberID(i), Type: message.Read, From: hyperty, To: "hyperty://example.com/bob"})
@@ -128,7 +132,7 @@ func TestRefusedRequestsCostNothing(t *testing.T) {
 	n, c := still(binary)
 	n.rates = newRates(Limits{Requests: 100, AddressRequests: 10, Newcomers: 1, Handshakes: 1, Writes: 1})
 	c.budget = rate.NewLimiter(100, 1000)
-	c.from = source{netip.MustParsePrefix("192.0.2.1/32")}
+	c.from = quota.Source{Prefix: netip.MustParsePrefix("192.0.2.1/32")}
 	for refused := 0; refused < 1000; {
 		if n.charge(c, 10) != nil {
 			refused++
@@ -143,7 +147,7 @@ func TestRefusedRequestsCostNothing(t *testing.T) {
 func TestManyConnectionsOfOneAddressMakeRoom(t *testing.T) {
 	n, _ := still(binary)
 	at := func(address string, kept int) *conn {
-		c := &conn{node: n, ws: &websocket.Conn{}, account: account{from: source{netip.MustParsePrefix(address + "/32")}}}
+		c := &conn{node: n, ws: &websocket.Conn{}, account: account{from: quota.Source{Prefix: netip.MustParsePrefix(address + "/32")}}}
 		c.remember(kept)
 		return c
 	}

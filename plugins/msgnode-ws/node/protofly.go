@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/coder/websocket"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
@@ -133,36 +135,24 @@ const routesPerHandshake = 64
 
 // returning bounds how much it costs that runtimes of an address connect: of those that the node knows, the addresses that
 // are to lead to them; of the others, how many there are, since keys cost nothing.
-func (n *Node) returning(from source, runtime message.URL) *refusal {
+func (n *Node) returning(from quota.Source, runtime message.URL) *refusal {
 	if !from.IsValid() {
 		return nil
 	}
 	term := "r:" + string(runtime)
 	if routes := n.allocations.count(term) + n.subscriptions.count(term); routes > routesPerHandshake {
-		if wait, ok := n.rates.handshakes.take(from, routes/routesPerHandshake, time.Now()); !ok {
+		if wait, ok := n.rates.handshakes.Take(from, routes/routesPerHandshake, time.Now()); !ok {
 			return tryAgain(wait, "too many connections from your address, one after the other")
 		}
 	}
 	if n.connected(runtime) || n.known(runtime) {
 		return nil
 	}
-	if wait, ok := n.rates.newcomers.take(from, 1, time.Now()); !ok {
-		n.rates.handshakes.fine(from, refusedPrice, time.Now())
+	if wait, ok := n.rates.newcomers.Take(from, 1, time.Now()); !ok {
+		n.rates.handshakes.Fine(from, refusedPrice, time.Now())
 		return tryAgain(wait, "too many new runtimes from your address: at most %d in an hour", n.opts.Limits.Newcomers)
 	}
 	return nil
-}
-
-// refusedAgain is how long a runtime that is not admitted should wait: somebody has to do something first.
-const refusedAgain = time.Minute
-
-// handshake is the refusal as a Refused frame.
-func (r *refusal) handshake() *wire.Refused {
-	again := r.again
-	if r.code == message.CodeForbidden {
-		again = seconds(refusedAgain)
-	}
-	return &wire.Refused{Code: r.code, Reason: r.text, Retry: again}
 }
 
 func (n *Node) refuseHandshake(c *conn, err error) error {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -177,7 +179,7 @@ const (
 
 // sourceTerm is by which rows that came from an address are found and counted; that of an IPv6 address begins with its site's.
 // The address itself is not kept.
-func (n *Node) sourceTerm(from source) string {
+func (n *Node) sourceTerm(from quota.Source) string {
 	if !from.IsValid() {
 		return ""
 	}

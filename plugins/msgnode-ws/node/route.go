@@ -1,35 +1,12 @@
 package node
 
 import (
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
-
-// refusal is a response with an error code, before it is known to what.
-type refusal struct {
-	code  int
-	text  string
-	again int           // seconds until it is worth trying again; 0: not known
-	pause time.Duration // how long the connection is not read from: saying no to a flood must not cost more than it
-}
-
-// response is the refusal as the answer to m. A time to try again is in the text for people, and in retry for programs.
-func (r *refusal) response(m *message.Message) message.Message {
-	if r.again <= 0 {
-		return m.Refuse(r.code, "%s", r.text)
-	}
-	text := fmt.Sprintf("%s; try again in %d s", r.text, r.again)
-	return m.RespondBody(message.Encode(map[string]any{"code": r.code, "desc": text, "description": text, "retry": r.again}))
-}
-
-func refuse(code int, format string, args ...any) *refusal {
-	return &refusal{code: code, text: fmt.Sprintf(format, args...)}
-}
 
 // handle takes a message from a connection: a function of the node does it, or it is routed on (specification, "Message
 // node", routing).

@@ -15,7 +15,7 @@ import (
 // What a runtime may send to another one that does not answer. A session's two sides answer each other all the time, with
 // acknowledgements if nothing else, so these bounds are far from what they need; a stranger whom nobody answers reaches
 // them at once. Without them one that floods a runtime would have its frames wait there for their turn, where the runtime
-// reads, decrypts and refuses each of them; the queue itself is fair (outbox.go).
+// reads, decrypts and refuses each of them; the queue itself is fair (outbox.Outbox).
 const (
 	// Before the first answer: a handshake and its repetitions.
 	strangeFrames = 32

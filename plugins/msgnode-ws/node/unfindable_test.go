@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -118,7 +120,7 @@ func TestFairAnswers(t *testing.T) {
 		"20,000 addresses of one IPv6 site": {func(n *Node) {
 			n.opts.Domain = domain
 			for i := range 20_000 {
-				from := n.sourceTerm((&sources{}).of(netip.MustParseAddr(fmt.Sprintf("2001:db8:7:%x::1", i))))
+				from := n.sourceTerm((&quota.Sources{}).Of(netip.MustParseAddr(fmt.Sprintf("2001:db8:7:%x::1", i))))
 				put(n, from, fmt.Sprintf("runtime://example.com/%d", i), i, began, "")
 			}
 		}, true},
