@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"

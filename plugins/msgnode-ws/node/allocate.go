@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -241,8 +242,8 @@ func goodIdentifier(s string) bool {
 // them, nested or not; what the node does not know is ignored.
 func (n *Node) deallocate(c *conn, m message.Message) (message.Message, *refusal) {
 	var body struct {
-		Resource          names `json:"resource"`
-		ChildrenResources names `json:"childrenResources"`
+		Resource          refjson.Names `json:"resource"`
+		ChildrenResources refjson.Names `json:"childrenResources"`
 	}
 	if err := m.Decode(&body); err != nil {
 		return message.Message{}, refuse(message.CodeBadRequest, "address allocation: %v", err)
@@ -275,7 +276,7 @@ func (n *Node) deallocate(c *conn, m message.Message) (message.Message, *refusal
 
 // freed lists the runtime's addresses that which names, themselves or by their allocation key. It refuses where an
 // address is another runtime's.
-func (n *Node) freed(c *conn, which names) ([]message.URL, *refusal) {
+func (n *Node) freed(c *conn, which refjson.Names) ([]message.URL, *refusal) {
 	keys, listed := map[string]bool{}, map[message.URL]bool{}
 	for _, name := range which {
 		u, err := message.ParseURL(name)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -92,12 +93,12 @@ func TestRequestsAreBounded(t *testing.T) {
 		})
 	}
 	// A message to many is as many messages.
-	to := `{"id":1,"type":"create","from":"runtime://example.com/a","to":` + list("hyperty://example.com/%d", maxRecipients) + `,"body":{"value":"%s"}}`
-	if _, err := parseJSON(fmt.Appendf(nil, to, strings.Repeat("x", 20_000))); err != nil {
-		t.Errorf("20 kB to %d: %v", maxRecipients, err)
+	to := `{"id":1,"type":"create","from":"runtime://example.com/a","to":` + list("hyperty://example.com/%d", refjson.MaxRecipients) + `,"body":{"value":"%s"}}`
+	if _, err := refjson.Parse(fmt.Appendf(nil, to, strings.Repeat("x", 20_000))); err != nil {
+		t.Errorf("20 kB to %d: %v", refjson.MaxRecipients, err)
 	}
-	if _, err := parseJSON(fmt.Appendf(nil, to, strings.Repeat("x", 900_000))); err == nil {
-		t.Errorf("900 kB to %d were accepted", maxRecipients)
+	if _, err := refjson.Parse(fmt.Appendf(nil, to, strings.Repeat("x", 900_000))); err == nil {
+		t.Errorf("900 kB to %d were accepted", refjson.MaxRecipients)
 	}
 }
 
@@ -172,23 +173,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// Lists are refused at their bounds, not when they have been read.
-func TestListsHaveBounds(t *testing.T) {
-	for text, want := range map[string]bool{
-		`[` + strings.Repeat(`"",`, maxNames-1) + `""]`: true,
-		`[` + strings.Repeat(`"",`, maxNames) + `""]`:   false,
-		`[` + strings.Repeat(`[],`, maxLists-2) + `[]]`: true,
-		`[` + strings.Repeat(`[],`, maxLists) + `[]]`:   false,
-		`[[[["x"]]]]`:   true,
-		`[[[[["x"]]]]]`: false,
-		`[{"x":1}]`:     false,
-		`[1]`:           false,
-	} {
-		var l names
-		if err := l.UnmarshalJSON([]byte(text)); (err == nil) != want {
-			t.Errorf("%.40s of %d bytes: %v", text, len(text), err)
-		}
-	}
+// What is made of a long name is refused before it is made.
+func TestLongNamesAreNotMultiplied(t *testing.T) {
 	n, c := still(binary)
 	body := `{"resource":["comm://example.com/a","comm://example.com/b"],"childrenResources":"` + strings.Repeat("x", 500_000) + `"}`
 	// Four copies, each of which the allocator rounds up.

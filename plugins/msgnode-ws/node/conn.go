@@ -10,13 +10,11 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
-
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )

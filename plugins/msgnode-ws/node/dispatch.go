@@ -6,10 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
-
 	"github.com/nats-io/nats.go"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )

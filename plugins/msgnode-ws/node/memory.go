@@ -4,10 +4,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 )
 
 // account is what a connection is bounded by.

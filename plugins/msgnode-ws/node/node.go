@@ -10,15 +10,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
-
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go"
-	"github.com/protofly/protofly/sdk/message"
 	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // Node is a running Message Node.

@@ -9,11 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/internal/logs"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )

@@ -5,13 +5,11 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
-
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )

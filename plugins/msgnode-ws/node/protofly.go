@@ -8,10 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )

@@ -3,10 +3,9 @@ package node
 import (
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/sdk/message"
 )
 

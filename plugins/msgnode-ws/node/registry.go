@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -110,8 +111,8 @@ func escaped(text string) int {
 }
 
 // list is a field that is a list of texts.
-func (r *registration) list(name string) names {
-	var l names
+func (r *registration) list(name string) refjson.Names {
+	var l refjson.Names
 	_ = json.Unmarshal(r.Fields[name], &l)
 	return l
 }

@@ -4,14 +4,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // criteria is what entries must have besides the resource that was asked for.
 type criteria struct {
-	Resources   names  `json:"resources"`
-	DataSchemes names  `json:"dataSchemes"`
-	Scheme      string `json:"scheme"`
+	Resources   refjson.Names `json:"resources"`
+	DataSchemes refjson.Names `json:"dataSchemes"`
+	Scheme      string        `json:"scheme"`
 }
 
 // look is read: by URL, by user, GUID or identity provider's identifier, by a data object's name, or by scheme.
@@ -162,7 +163,7 @@ func (c *criteria) match(r *registration) bool {
 }
 
 // has tells whether a list of r has all of want; it reads the list only for that.
-func has(r *registration, field string, want names) bool {
+func has(r *registration, field string, want refjson.Names) bool {
 	if len(want) == 0 {
 		return true
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -31,7 +32,7 @@ func (n *Node) serveSession(c *conn, token string) {
 	})
 	defer timer.Stop()
 	n.readJSON(c, func(text []byte) {
-		if _, _, kind := salvage(text); c.runtime == "" || kind == message.Open || kind == message.ReOpen || kind == message.Close {
+		if _, _, kind := refjson.Salvage(text); c.runtime == "" || kind == message.Open || kind == message.ReOpen || kind == message.Close {
 			n.sessionMessage(c, text, token)
 			return
 		}
@@ -43,7 +44,7 @@ func (n *Node) serveSession(c *conn, token string) {
 func (n *Node) sessionMessage(c *conn, text []byte, token string) {
 	var m message.Message
 	if err := m.UnmarshalJSON(text); err != nil {
-		if _, _, kind := salvage(text); kind == message.Close && c.runtime != "" { // the reference stub may leave from out
+		if _, _, kind := refjson.Salvage(text); kind == message.Close && c.runtime != "" { // the reference stub may leave from out
 			n.closeSession(c)
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -46,7 +47,7 @@ func (n *Node) subscriptionManager(c *conn, m message.Message) (message.Message,
 // subscribe or unsubscribe; resource with childrenResources. Several may be there together.
 func (n *Node) subscribedAddresses(c *conn, m message.Message) ([]message.URL, *refusal) {
 	var body struct {
-		Resources, Subscribe, Unsubscribe, Resource, ChildrenResources names
+		Resources, Subscribe, Unsubscribe, Resource, ChildrenResources refjson.Names
 	}
 	if err := m.Decode(&body); err != nil {
 		return nil, refuse(message.CodeBadRequest, "subscription manager: %v", err)
@@ -91,7 +92,7 @@ const objectOwn, objectChild = 2, 2
 
 // objectAddresses is the Message Node chapter's form: a data object and the names of its children. Who does not own
 // the object gets its publications only.
-func (n *Node) objectAddresses(c *conn, text string, children names, add func(string) *refusal) *refusal {
+func (n *Node) objectAddresses(c *conn, text string, children refjson.Names, add func(string) *refusal) *refusal {
 	object, err := message.ParseURL(text)
 	if err != nil {
 		return refuse(message.CodeBadRequest, "subscription manager: resource: %v", err)
