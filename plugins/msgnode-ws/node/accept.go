@@ -54,7 +54,7 @@ func (n *Node) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	status := "ok"
 	switch {
-	case !n.backbone.connected():
+	case !n.backbone.Connected():
 		w.WriteHeader(http.StatusServiceUnavailable)
 		status = "no connection to NATS"
 	case n.full():

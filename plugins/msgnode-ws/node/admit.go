@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -176,7 +177,7 @@ func (n *Node) redeem(ctx context.Context, who string, runtime message.URL, text
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	err = n.redeemed().change(ctx, hash(t.ID), func(old *redemption) (*redemption, error) {
+	err = n.redeemed().change(ctx, backbone.Hash(t.ID), func(old *redemption) (*redemption, error) {
 		used := &redemption{Expires: t.Expires}
 		if old != nil {
 			if slices.Contains(old.Runtimes, runtime) {

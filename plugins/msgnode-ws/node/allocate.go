@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -36,9 +37,9 @@ func (a *allocation) terms() []string {
 }
 
 // addressKey is the key of an address's row, seenKey that of the row that says when a runtime was last seen.
-func addressKey(u message.URL) string { return "a." + hash(string(u.Canonical())) }
+func addressKey(u message.URL) string { return "a." + backbone.Hash(string(u.Canonical())) }
 
-func seenKey(runtime message.URL) string { return "seen." + hash(string(runtime)) }
+func seenKey(runtime message.URL) string { return "seen." + backbone.Hash(string(runtime)) }
 
 // owner is the runtime that u, or the address that u is a part of, is allocated to; or "".
 func (n *Node) owner(u message.URL) message.URL {
@@ -183,7 +184,7 @@ func (n *Node) stateRefusal(err error) *refusal {
 	if s := (*stateError)(nil); errors.As(err, &s) {
 		code = s.Code()
 	}
-	if why := n.backbone.fault(); why != "" {
+	if why := n.backbone.Fault(); why != "" {
 		return refuse(message.CodeError, "the node's state cannot be written: %s", why)
 	}
 	return refuse(code, "%v", err)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -28,7 +29,7 @@ func spent(f func()) uint64 {
 // still is a node with state in memory alone, for what only reads it, and a connection of the dialect.
 func still(d dialect) (*Node, *conn) {
 	o := Options{Domain: domain, Data: "none"}.withDefaults()
-	n := &Node{opts: o, log: o.Log, subjects: newSubjects(domain), tables: tables{allocations: newTable(nil, "", (*allocation).terms, nil),
+	n := &Node{opts: o, log: o.Log, subjects: backbone.NewSubjects(domain), tables: tables{allocations: newTable(nil, "", (*allocation).terms, nil),
 		registrations: newTable(nil, "", (*registration).terms, nil), subscriptions: newTable(nil, "", (*subscription).terms, nil)}}
 	alice, _ := identity(1)
 	return n, &conn{node: n, dialect: d, runtime: alice, ctx: context.Background(), account: account{budget: rate.NewLimiter(rate.Inf, 1<<30)}}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -20,7 +21,7 @@ func cluster(t testing.TB, folder string, port int) *server.Server {
 		port = server.RANDOM_PORT
 	}
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: folder, NoSigs: true,
-		NoLog: true, MaxPayload: maxNATSPayload, DisableJetStreamBanner: true})
+		NoLog: true, MaxPayload: backbone.MaxNATSPayload, DisableJetStreamBanner: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestClusterGoesAndComes(t *testing.T) {
 	port := nats.Addr().String()[strings.LastIndex(nats.Addr().String(), ":")+1:]
 	nats.Shutdown()
 	nats.WaitForShutdown()
-	eventually(t, "the node notices", func() bool { return !n.backbone.connected() })
+	eventually(t, "the node notices", func() bool { return !n.backbone.Connected() })
 	if code, text := alice.ask(message.Create, allocator, `{}`); code != 504 && code != 500 {
 		t.Errorf("an allocation without a cluster: %d %s", code, text)
 	}

@@ -15,27 +15,26 @@ import (
 
 // dispatch moves what comes from NATS to the connections that want it. It never blocks.
 func (n *Node) dispatch() {
-	presence := n.subjects.prefix + ".p."
-	unanswered := n.subjects.unanswered(n.id) + "."
+	unanswered := n.subjects.Unanswered(n.id) + "."
 	for {
 		select {
 		case <-n.ctx.Done():
 			return
-		case m := <-n.interests.in:
+		case m := <-n.interests.In:
 			if strings.HasPrefix(m.Subject, unanswered) {
 				if m.Header.Get("Status") == noResponders && len(m.Data) == 0 {
 					n.nobody(m.Subject[len(unanswered):])
 				}
 				continue
 			}
-			data, err := n.seal.open(m.Subject, m.Data)
+			data, err := n.seal.Open(m.Subject, m.Data)
 			if err != nil {
 				n.strange.Add(1)
 				n.log.Warn("a message at NATS was not taken", "reason", err, "subject", m.Subject)
 				continue
 			}
 			switch {
-			case strings.HasPrefix(m.Subject, presence):
+			case n.subjects.IsPresence(m.Subject):
 				n.presence(m, data)
 			case len(data) > 0 && wire.Kind(data[0]) == kindGranted:
 				n.taken(m.Subject, data)
@@ -48,9 +47,9 @@ func (n *Node) dispatch() {
 
 // deliver queues what came for the connections that want it. data is what another node sent, opened.
 func (n *Node) deliver(subject string, data []byte) {
-	members := n.interests.of(subject)
+	members := n.interests.Of(subject)
 	switch {
-	case n.subjects.isFrames(subject):
+	case n.subjects.IsFrames(subject):
 		for _, c := range members {
 			from, known, count := c.answers(data)
 			if known || c.visits.AllowN(time.Now(), min(count, visitFrames)) {
@@ -100,7 +99,7 @@ func (n *Node) presence(m *nats.Msg, stamp []byte) {
 		_ = m.Respond([]byte("here")) // unheard, the other node asks again
 		return
 	}
-	for _, c := range n.interests.of(m.Subject) {
+	for _, c := range n.interests.Of(m.Subject) {
 		if string(stamp) > c.stamp {
 			c.kick(closeReplaced, "replaced by a newer connection of this runtime")
 		}
@@ -198,5 +197,5 @@ func (a *asked) take(n uint64) (message.Message, bool) {
 
 // reply is the subject at which NATS tells this node that nobody wanted something of c.
 func (n *Node) reply(c *conn, kind byte, number uint64) string {
-	return n.subjects.unanswered(n.id) + "." + strconv.FormatUint(c.id, 36) + "." + string(kind) + strconv.FormatUint(number, 36)
+	return n.subjects.Unanswered(n.id) + "." + strconv.FormatUint(c.id, 36) + "." + string(kind) + strconv.FormatUint(number, 36)
 }

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/internal/longtest"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 		// The embedded server keeps one goroutine a process that looks at the process's own use.
 		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.init.0.func1"))
 }
+
+var testSecret = bytes.Repeat([]byte("s"), backbone.MinSecret)
 
 const (
 	domain    = "example.com"

@@ -12,9 +12,9 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
-	"github.com/nats-io/nats.go"
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/sdk/message"
@@ -25,13 +25,13 @@ type Node struct {
 	opts     Options
 	log      hclog.Logger
 	id       string // of this process, in subjects
-	subjects subjects
+	subjects backbone.Subjects
 	guard
 	unlock func() // the data folder; nil: there is none
 
-	backbone  *backbone
-	seal      *seal // of what nodes send each other; nil with an embedded NATS
-	interests *interests
+	backbone  *backbone.NATS
+	seal      *backbone.Seal // of what nodes send each other; nil with an embedded NATS
+	interests *backbone.Interests[*conn]
 
 	tables
 
@@ -79,7 +79,7 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, fmt.Errorf("message node: %w", err)
 	}
 	o = o.withDefaults()
-	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain),
+	n := &Node{opts: o, log: o.Log, id: backbone.Hash(newSecret())[:12], subjects: backbone.NewSubjects(o.Domain),
 		conns: map[*conn]struct{}{}, runtimes: map[message.URL]*conn{}, byID: map[uint64]*conn{},
 		missing: map[message.URL]time.Time{}}
 	n.rates, n.memory.Limit = newRates(o.Limits), o.Limits.Memory
@@ -108,15 +108,15 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	if o.NATS != "" {
-		if n.seal, err = newSeal(o.NATSKey, o.Domain); err != nil {
+		if n.seal, err = backbone.NewSeal(o.NATSKey, o.Domain); err != nil {
 			return nil, err
 		}
 	}
-	if n.backbone, err = startBackbone(o, n.subjects, n.overrun); err != nil {
+	if n.backbone, err = backbone.Start(backbone.Options{Domain: o.Domain, URL: o.NATS, Credentials: o.NATSCredentials, Data: o.Data, Log: o.Log, Lost: n.overrun}); err != nil {
 		return nil, err
 	}
-	n.interests = newInterests(n.backbone.messages)
-	if _, err = n.backbone.messages.ChanSubscribe(n.subjects.unanswered(n.id)+".>", n.interests.in); err != nil {
+	n.interests = backbone.NewInterests[*conn](n.backbone.Messages)
+	if _, err = n.backbone.Messages.ChanSubscribe(n.subjects.Unanswered(n.id)+".>", n.interests.In); err != nil {
 		return nil, fmt.Errorf("message node: %w", err)
 	}
 	if err = n.openState(ctx); err != nil {
@@ -176,7 +176,7 @@ func (n *Node) Close() {
 	n.cancel()
 	n.wg.Wait()
 	if n.backbone != nil {
-		n.backbone.close()
+		n.backbone.Close()
 	}
 	if n.unlock != nil {
 		n.unlock()
@@ -187,7 +187,7 @@ func (n *Node) Close() {
 func (n *Node) openState(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	prefix := bucketPrefix(n.opts.Domain)
+	prefix := backbone.BucketPrefix(n.opts.Domain)
 	var err error
 	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms, n.granted); err != nil {
 		return err
@@ -216,14 +216,14 @@ func (n *Node) openState(ctx context.Context) error {
 }
 
 func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Duration, terms func(*T) []string, put func(*T)) (*table[T], error) {
-	kv, err := n.backbone.bucket(ctx, name, n.opts, ttl)
+	kv, err := n.backbone.Bucket(ctx, name, backbone.BucketOptions{Replicas: n.opts.Replicas, MaxValue: maxRow + 4096, TTL: ttl})
 	if err != nil {
 		return nil, err
 	}
 	t := newTable(kv, name, terms, put)
 	n.wg.Go(func() {
 		for n.ctx.Err() == nil {
-			if err := t.follow(n.ctx, n.backbone.life()); n.ctx.Err() == nil && err != nil {
+			if err := t.follow(n.ctx, n.backbone.Life()); n.ctx.Err() == nil && err != nil {
 				n.log.Warn("the state's copy lost its source, trying again", "error", err)
 				wait(n.ctx, time.Second)
 			}
@@ -246,14 +246,14 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// overrun is called when NATS had to drop what was for sub: whoever wanted it is told by a close, so that no loss goes
+// overrun is called when NATS had to drop what came on a subject: whoever wanted it is told by a close, so that no loss goes
 // unseen; the sessions then ask again for what they miss.
-func (n *Node) overrun(sub *nats.Subscription) {
+func (n *Node) overrun(subject string) {
 	if n.interests == nil {
 		return
 	}
 	n.log.Error("the node does not keep up, messages were dropped")
-	for _, c := range n.interests.of(sub.Subject) {
+	for _, c := range n.interests.Of(subject) {
 		c.kick(websocket.StatusTryAgainLater, "the node is overloaded and lost messages for you")
 	}
 }
@@ -266,7 +266,7 @@ func (n *Node) writable(c *conn, runtime message.URL, rows int) *refusal {
 			return refuse(message.CodeError, "the disk under the node's data folder is full: %d bytes free, %d are kept free; nothing was written",
 				free, n.opts.Limits.MinFree)
 		}
-		if why := n.backbone.fault(); why != "" {
+		if why := n.backbone.Fault(); why != "" {
 			return refuse(message.CodeError, "the node's state cannot be written: %s", why)
 		}
 	}

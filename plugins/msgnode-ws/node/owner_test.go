@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -34,7 +35,7 @@ func replicated(t *testing.T) []*server.Server {
 	for i := range servers {
 		s, err := server.NewServer(&server.Options{ServerName: fmt.Sprint("server-", i), Host: "127.0.0.1", Port: server.RANDOM_PORT,
 			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]}, Routes: routes,
-			JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, MaxPayload: maxNATSPayload, DisableJetStreamBanner: true})
+			JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, MaxPayload: backbone.MaxNATSPayload, DisableJetStreamBanner: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,7 +66,7 @@ func (c *conn) peer(text []byte) (*peer, error) {
 	c.peers.bytes += size
 	c.peers.last++
 	n, number := c.node, c.peers.last
-	p := &peer{url: u.Runtime(), subject: n.subjects.frames(u.Runtime()), reply: n.reply(c, 'd', number), number: number, barred: !c.guest.mayReach(u)}
+	p := &peer{url: u.Runtime(), subject: n.subjects.Frames(u.Runtime()), reply: n.reply(c, 'd', number), number: number, barred: !c.guest.mayReach(u)}
 	c.peers.byURL[string(text)], c.peers.byNumb[number] = p, p
 	return p, nil
 }

@@ -175,8 +175,8 @@ func (r *run) publish() error {
 		return nil
 	}
 	n := r.c.node
-	r.data = n.seal.sign(r.to.subject, r.data)
-	err := n.backbone.messages.PublishRequest(r.to.subject, r.to.reply, r.data)
+	r.data = n.seal.Sign(r.to.subject, r.data)
+	err := n.backbone.Messages.PublishRequest(r.to.subject, r.to.reply, r.data)
 	if err != nil {
 		r.c.send(wire.AppendUnreachable(nil, r.to.url))
 	}

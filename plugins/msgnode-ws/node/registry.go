@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -161,7 +162,7 @@ func (n *Node) domainRegistry(c *conn, m message.Message) (message.Message, *ref
 	return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: %s is not one of create, read, update, delete", m.Type)
 }
 
-func registrationKey(u message.URL) string { return hash(string(u.Canonical())) }
+func registrationKey(u message.URL) string { return backbone.Hash(string(u.Canonical())) }
 
 // register is create: a new entry, or the same runtime's entry anew.
 func (n *Node) register(c *conn, m message.Message) (message.Message, *refusal) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -182,7 +183,7 @@ func (n *Node) sourceTerm(from quota.Source) string {
 	if !from.IsValid() {
 		return ""
 	}
-	term := func(p netip.Prefix) string { return hash(n.opts.Domain + " " + p.String())[:16] }
+	term := func(p netip.Prefix) string { return backbone.Hash(n.opts.Domain + " " + p.String())[:16] }
 	if from.Addr().Is4() {
 		return term(from.Prefix)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -81,7 +82,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 	if refused := n.admitSession(c, runtime, token); refused != nil {
 		return refused.response(&m)
 	}
-	key := hash(string(runtime))
+	key := backbone.Hash(string(runtime))
 	s := n.sessions.get(key)
 	if s == nil {
 		if r := n.writable(c, runtime, 1); r != nil {
@@ -106,7 +107,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 func (n *Node) reopenSession(c *conn, m message.Message, token string) message.Message {
 	from := m.From.Canonical()
 	runtime := m.From.Runtime()
-	s := n.sessions.get(hash(string(runtime)))
+	s := n.sessions.get(backbone.Hash(string(runtime)))
 	if s == nil || string(from) != string(s.Runtime)+"/"+s.Token {
 		return m.Refuse(message.CodeError, "no such session; open a new one")
 	}
@@ -151,7 +152,7 @@ func (n *Node) closeSession(c *conn) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	err := n.sessions.change(ctx, hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
+	err := n.sessions.change(ctx, backbone.Hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
 	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
 		if err == nil && !a.Wished {
 			err = n.release(ctx, a.Address, c.runtime)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 )
 
 // stuckDisk is a bucket of which writes end, but for the first ones, when their time is over.
@@ -41,7 +43,7 @@ func (d *stuckDisk) Purge(ctx context.Context, _ string, _ ...jetstream.KVDelete
 func TestBlockOnAStuckDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, c := still(binary)
-		n.rates, n.backbone, n.interests = newRates(n.opts.Limits), &backbone{}, newInterests(nil)
+		n.rates, n.backbone, n.interests = newRates(n.opts.Limits), &backbone.NATS{}, backbone.NewInterests[*conn](nil)
 		n.allocations.kv = &stuckDisk{table: n.allocations, good: 100}
 		began := time.Now()
 		_, r := n.grantAll(c, "hyperty", 200, "", "key")

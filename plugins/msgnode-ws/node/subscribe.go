@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -210,5 +211,5 @@ func (n *Node) forget(ctx context.Context, key string) error {
 }
 
 func subscriptionKey(runtime, u message.URL) string {
-	return hash(string(runtime)) + "." + hash(string(u.Canonical()))
+	return backbone.Hash(string(runtime)) + "." + backbone.Hash(string(u.Canonical()))
 }

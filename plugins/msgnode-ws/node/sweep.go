@@ -25,8 +25,8 @@ func (n *Node) sweep() {
 		if n.full() {
 			continue // nothing can be written; what is read is right without the sweep
 		}
-		if n.backbone.fault() != "" {
-			if err := n.backbone.revive(); err != nil {
+		if n.backbone.Fault() != "" {
+			if err := n.backbone.Revive(); err != nil {
 				n.log.Error("the state stays read-only", "error", err)
 				continue
 			}

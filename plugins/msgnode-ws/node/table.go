@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -244,7 +245,7 @@ func (t *table[T]) change(ctx context.Context, key string, f func(old *T) (*T, e
 		}
 		switch {
 		case value == nil:
-			err = t.kv.Purge(ctx, key, jetstream.LastRevision(old.rev), jetstream.PurgeTTL(markerTTL))
+			err = t.kv.Purge(ctx, key, jetstream.LastRevision(old.rev), jetstream.PurgeTTL(backbone.MarkerTTL))
 			rev = old.rev + 1
 		case old.value == nil:
 			rev, err = t.kv.Create(ctx, key, text)
