@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -143,7 +144,7 @@ func TestAnswersFromAnotherNode(t *testing.T) {
 	o := Options{NATSKey: testSecret, NATS: cluster(t, t.TempDir(), 0).ClientURL()}
 	one, two := start(t, o), start(t, o)
 	alice, carol, bob := one.join(t, 1), one.join(t, 3), two.join(t, 2)
-	const many = 4 * answerFrames
+	const many = 4 * peers.AnswerFrames
 	for range many {
 		carol.write(wire.AppendData(nil, bob.runtime, []byte("carol")))
 	}
@@ -157,12 +158,12 @@ func TestAnswersFromAnotherNode(t *testing.T) {
 			strange += len(list)
 		}
 	}
-	if strange < strangeFrames || strange > 2*strangeFrames {
+	if strange < peers.StrangeFrames || strange > 2*peers.StrangeFrames {
 		t.Errorf("%d frames of a stranger came", strange)
 	}
 	for round := range 2 {
 		bob.write(wire.AppendData(nil, alice.runtime, []byte("go on"), []byte("go on"), []byte("go on"), []byte("go on")))
-		if from, list := alice.data(); from != bob.runtime || len(list) != many/answerFrames {
+		if from, list := alice.data(); from != bob.runtime || len(list) != many/peers.AnswerFrames {
 			t.Fatalf("%d from %s", len(list), from)
 		}
 		for i := range many {

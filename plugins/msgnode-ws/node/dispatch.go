@@ -3,8 +3,6 @@ package node
 import (
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -51,8 +49,7 @@ func (n *Node) deliver(subject string, data []byte) {
 	switch {
 	case n.subjects.IsFrames(subject):
 		for _, c := range members {
-			from, known, count := c.answers(data)
-			if known || c.visits.AllowN(time.Now(), min(count, visitFrames)) {
+			if from, known, welcome := c.peers.Brought(data); welcome {
 				c.pushData(from, known, data)
 			}
 		}
@@ -86,7 +83,7 @@ func (c *conn) uninvited(data []byte) bool {
 		return true
 	}
 	mine := runtimeOf(m.To) == c.whose() || !publication(m.To) && c.node.owner(m.To) == c.whose()
-	return mine && !(m.Type == message.Response && c.asked.answered(&m))
+	return mine && !(m.Type == message.Response && c.asked.Answered(&m))
 }
 
 // noResponders is the status with which NATS says that nobody wanted a message.
@@ -125,74 +122,14 @@ func (n *Node) nobody(token string) {
 	}
 	switch rest[0] {
 	case 'm':
-		if m, ok := c.asked.take(which); ok {
+		if m, ok := c.asked.Take(which); ok {
 			c.sendMessage(m.Refuse(message.CodeNotFound, "nobody listens at %s: it is not registered, or its runtime is not connected", m.To))
 		}
 	case 'd':
-		if peer, ok := c.peers.at(which); ok {
+		if peer, ok := c.peers.At(which); ok {
 			c.send(wire.AppendUnreachable(nil, peer))
 		}
 	}
-}
-
-// asked remembers the headers of the last messages of a connection, for the case that nobody wants one. NATS says so
-// within a round trip; an older one is forgotten.
-type asked struct {
-	mu   sync.Mutex
-	next uint64
-	ring []question // grows to maxAsked
-}
-
-type question struct {
-	id       message.ID
-	kind     message.Type
-	from, to message.URL
-	answered bool
-}
-
-const maxAsked = 512
-
-// put remembers m. grown is how many bytes more are kept than before.
-func (a *asked) put(m *message.Message) (number uint64, grown int) {
-	q := question{id: m.ID, kind: m.Type, from: m.From, to: m.To}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := a.next
-	a.next++
-	if len(a.ring) < maxAsked {
-		a.ring = append(a.ring, q)
-		return n, q.size()
-	}
-	grown = q.size() - a.ring[n%maxAsked].size()
-	a.ring[n%maxAsked] = q
-	return n, grown
-}
-
-// answered tells whether a response is the first to one of the messages that are remembered. Whether it is from who was asked
-// is for the asker to say: here it only counts that there are no more of them than questions.
-func (a *asked) answered(m *message.Message) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := range a.ring {
-		if q := &a.ring[i]; q.id == m.ID && q.from == m.To && !q.answered {
-			q.answered = true
-			return true
-		}
-	}
-	return false
-}
-
-// size is about what a question keeps, in bytes.
-func (q *question) size() int { return 128 + len(q.from) + len(q.to) }
-
-func (a *asked) take(n uint64) (message.Message, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n >= a.next || a.next-n > uint64(len(a.ring)) {
-		return message.Message{}, false
-	}
-	q := a.ring[n%maxAsked]
-	return message.Message{ID: q.id, Type: q.kind, From: q.from, To: q.to}, true
 }
 
 // reply is the subject at which NATS tells this node that nobody wanted something of c.

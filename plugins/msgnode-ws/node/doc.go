@@ -16,7 +16,7 @@
 //     one channel, and one goroutine (dispatch.go) moves what comes to the connections' queues without ever
 //     blocking. So what one sender published reaches one receiver in order, whatever addresses it was for.
 //   - A destination that nobody wants is answered by NATS itself ("no responders"), and the node makes a 404 response or
-//     an Unreachable frame of it (asked.go).
+//     an Unreachable frame of it (peers.Questions).
 //   - Who looks for a user or a name gets a bounded answer, chosen fairly among all who entered something for it
 //     (shelves.go): nobody keeps others from being found.
 //   - State is a [table]: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
@@ -56,7 +56,7 @@
 //   - Node.missing: runtimes that have something in the state; an hour.
 //   - the copies of the tables, their indexes, shelves and weights: Limits.State and Limits.Rows, and for each runtime and address.
 //   - backbone.Interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
-//   - peers: 16,384 and 8 MiB a connection, then half is forgotten; asked: a ring of 512; both count for Limits.Memory.
+//   - peers.Peers: 16,384 and 8 MiB a connection, then half is forgotten; peers.Questions: a ring of 512; both count for Limits.Memory.
 //   - outbox.Outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
 //   - quota.Turns.of: addresses with a connection that waits; an entry goes with its last one.
 //   - backbone.Seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, Seal.unknown: 256.

@@ -111,7 +111,7 @@ func (n *Node) route(c *conn, m message.Message) {
 	if m.Type == message.Response || publication(m.To) {
 		err = n.backbone.Messages.Publish(subject, frame)
 	} else {
-		number, grown := c.asked.put(&m)
+		number, grown := c.asked.Put(&m)
 		c.remember(grown)
 		err = n.backbone.Messages.PublishRequest(subject, n.reply(c, 'm', number), frame)
 	}
