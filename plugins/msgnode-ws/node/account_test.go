@@ -103,7 +103,7 @@ func TestLeastPermissions(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 	alice.ws.CloseNow()
-	eventually(t, "a subscription expires", func() bool { return one.subscriptions.count("r:"+string(alice.runtime)) == 0 })
+	eventually(t, "a subscription expires", func() bool { return one.subscriptions.Count("r:"+string(alice.runtime)) == 0 })
 	one.stop()
 	two.stop()
 	if text := logs.String(); strings.Contains(strings.ToLower(text), "permission") {
@@ -307,11 +307,11 @@ func TestStateThatComesAfterItsRuntime(t *testing.T) {
 	const u message.URL = "comm://example.com/room"
 	s := &subscription{Runtime: alice.runtime, Address: u.Join("changes")}
 	for key, v := range map[string]any{addressKey(u): allocation{Runtime: bob.runtime, Address: u}} {
-		if _, err := n.allocations.kv.Put(t.Context(), key, message.Encode(v)); err != nil {
+		if _, err := n.bucket(t, "addresses").Put(t.Context(), key, message.Encode(v)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := n.subscriptions.kv.Put(t.Context(), subscriptionKey(alice.runtime, s.Address), message.Encode(s)); err != nil {
+	if _, err := n.bucket(t, "subscriptions").Put(t.Context(), subscriptionKey(alice.runtime, s.Address), message.Encode(s)); err != nil {
 		t.Fatal(err)
 	}
 	for _, to := range []message.URL{u, s.Address} {

@@ -65,12 +65,12 @@ func (n *Node) attach(c *conn) error {
 	if old != nil && old != c {
 		old.kick(closeReplaced, "replaced by a newer connection of this runtime")
 	}
-	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+	for _, a := range n.allocations.Find("r:" + string(c.runtime)) {
 		if err := n.want(c, a.Address, allocated); err != nil {
 			return err
 		}
 	}
-	for _, s := range n.subscriptions.find("r:" + string(c.runtime)) {
+	for _, s := range n.subscriptions.Find("r:" + string(c.runtime)) {
 		if _, err := n.listen(c, s.Address); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ const codeFull = 503
 // known tells whether the state has anything of a runtime.
 func (n *Node) known(runtime message.URL) bool {
 	term := "r:" + string(runtime)
-	return n.registrations.count(term) > 0 || n.allocations.count(term) > 0 || n.subscriptions.count(term) > 0
+	return n.registrations.Count(term) > 0 || n.allocations.Count(term) > 0 || n.subscriptions.Count(term) > 0
 }
 
 // detach undoes attach. Subscriptions stay in the state for the grace period.
@@ -193,7 +193,7 @@ func (n *Node) learn(c *conn, from message.URL) {
 	c.routes.mu.Lock()
 	known, count := c.routes.why[u] != 0, len(c.routes.why)
 	c.routes.mu.Unlock()
-	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.subscriptions.count("a:"+string(u)) > 0 {
+	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.subscriptions.Count("a:"+string(u)) > 0 {
 		return
 	}
 	if err := n.want(c, u, learned); err != nil {

@@ -18,8 +18,8 @@
 //   - A destination that nobody wants is answered by NATS itself ("no responders"), and the node makes a 404 response or
 //     an Unreachable frame of it (peers.Questions).
 //   - Who looks for a user or a name gets a bounded answer, chosen fairly among all who entered something for it
-//     (shelves.go): nobody keeps others from being found.
-//   - State is a [table]: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
+//     (package shelves): nobody keeps others from being found.
+//   - State is a table.Table: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
 //     (the embedded server syncs every write), so what was acknowledged survives a kill and a power cut.
 //
 // # Who may do what

@@ -52,7 +52,7 @@ func (n *Node) endOthers(ctx context.Context, a *allocation) {
 		n.tellOthers(a)
 	}
 	for _, u := range ownersAlone(a.Address) {
-		for key, s := range n.subscriptions.find("a:" + string(u)) {
+		for key, s := range n.subscriptions.Find("a:" + string(u)) {
 			if s.Runtime == a.Runtime {
 				continue
 			}
@@ -141,6 +141,6 @@ func (n *Node) justGranted(c *conn, u message.URL) bool {
 	c.finish() // from here on it waits for other servers
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	a, err := n.allocations.catchUp(ctx, addressKey(u.Base()))
+	a, err := n.allocations.CatchUp(ctx, addressKey(u.Base()))
 	return err == nil && a != nil && a.Runtime == c.runtime
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/internal/longtest"
@@ -78,6 +79,16 @@ func start(t testing.TB, o Options) *running {
 	}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// bucket is where the state has a table, for what another node would write there.
+func (r *running) bucket(t testing.TB, name string) jetstream.KeyValue {
+	t.Helper()
+	kv, err := r.backbone.Bucket(t.Context(), backbone.BucketPrefix(domain)+name, bucketOptions(r.opts.Replicas, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kv
 }
 
 // client is a protofly.v1 client.

@@ -17,6 +17,7 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -63,10 +64,10 @@ type guard struct {
 
 // tables are the node's state.
 type tables struct {
-	allocations   *table[allocation]
-	subscriptions *table[subscription]
-	registrations *table[registration]
-	sessions      *table[session]
+	allocations   *table.Table[allocation]
+	subscriptions *table.Table[subscription]
+	registrations *table.Table[registration]
+	sessions      *table.Table[session]
 }
 
 // closeTime is how long connections have to answer that the node stops.
@@ -189,51 +190,59 @@ func (n *Node) openState(ctx context.Context) error {
 	defer cancel()
 	prefix := backbone.BucketPrefix(n.opts.Domain)
 	var err error
-	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms, n.granted); err != nil {
+	if n.allocations, err = openTable(ctx, n, 0, table.Options[allocation]{Name: prefix + "addresses", Terms: (*allocation).terms, Put: n.granted}); err != nil {
 		return err
 	}
-	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms, n.noted); err != nil {
+	if n.subscriptions, err = openTable(ctx, n, 0, table.Options[subscription]{Name: prefix + "subscriptions", Terms: (*subscription).terms, Put: n.noted}); err != nil {
 		return err
 	}
-	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms, nil); err != nil {
+	if n.registrations, err = openTable(ctx, n, 0, registrationTable(prefix+"registry")); err != nil {
 		return err
 	}
-	if n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms, nil); err != nil {
+	if n.sessions, err = openTable(ctx, n, sessionTTL, table.Options[session]{Name: prefix + "sessions", Terms: (*session).terms}); err != nil {
 		return err
 	}
 	if n.opts.Admit.invites() {
-		if n.admission.redeemed, err = openTable(ctx, n, prefix+"redeemed", 0, (*redemption).terms, nil); err != nil {
+		if n.admission.redeemed, err = openTable(ctx, n, 0, table.Options[redemption]{Name: prefix + "redeemed", Terms: (*redemption).terms}); err != nil {
 			return err
 		}
-		n.admission.redeemed.room = n.room
+		n.admission.redeemed.Bound(n.room)
 	}
 	if err := n.upgrade(ctx); err != nil {
 		return err
 	}
 	// Only now: what was there before there was a bound is not refused.
-	n.allocations.room, n.subscriptions.room, n.registrations.room, n.sessions.room = n.room, n.room, n.room, n.room
+	n.allocations.Bound(n.room)
+	n.subscriptions.Bound(n.room)
+	n.registrations.Bound(n.room)
+	n.sessions.Bound(n.room)
 	return nil
 }
 
-func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Duration, terms func(*T) []string, put func(*T)) (*table[T], error) {
-	kv, err := n.backbone.Bucket(ctx, name, backbone.BucketOptions{Replicas: n.opts.Replicas, MaxValue: maxRow + 4096, TTL: ttl})
+// bucketOptions are how a table's bucket is kept: with some room besides the largest row.
+func bucketOptions(replicas int, ttl time.Duration) backbone.BucketOptions {
+	return backbone.BucketOptions{Replicas: replicas, MaxValue: table.MaxRow + 4096, TTL: ttl}
+}
+
+func openTable[T any](ctx context.Context, n *Node, ttl time.Duration, o table.Options[T]) (*table.Table[T], error) {
+	kv, err := n.backbone.Bucket(ctx, o.Name, bucketOptions(n.opts.Replicas, ttl))
 	if err != nil {
 		return nil, err
 	}
-	t := newTable(kv, name, terms, put)
+	t := table.New(kv, o)
 	n.wg.Go(func() {
 		for n.ctx.Err() == nil {
-			if err := t.follow(n.ctx, n.backbone.Life()); n.ctx.Err() == nil && err != nil {
+			if err := t.Follow(n.ctx, n.backbone.Life()); n.ctx.Err() == nil && err != nil {
 				n.log.Warn("the state's copy lost its source, trying again", "error", err)
 				wait(n.ctx, time.Second)
 			}
 		}
 	})
 	select {
-	case <-t.ready:
+	case <-t.Ready():
 		return t, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("message node: state %s: %w", name, ctx.Err())
+		return nil, fmt.Errorf("message node: state %s: %w", o.Name, ctx.Err())
 	}
 }
 

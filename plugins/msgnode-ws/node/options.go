@@ -14,6 +14,7 @@ import (
 	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -199,8 +200,8 @@ func (o Options) Check() error {
 		bad("limits: memory: at least as much as queue, %d", l.Queue)
 	}
 	errs = append(errs, o.Admit.check())
-	if l.Entry > maxRow {
-		bad("limits: entry: at most %d", maxRow)
+	if l.Entry > table.MaxRow {
+		bad("limits: entry: at most %d", table.MaxRow)
 	}
 	if l.Queue < 2<<20 {
 		bad("limits: queue: at least %d, room for one large packet", 2<<20)

@@ -140,7 +140,7 @@ func (n *Node) returning(from quota.Source, runtime message.URL) *refusal {
 		return nil
 	}
 	term := "r:" + string(runtime)
-	if routes := n.allocations.count(term) + n.subscriptions.count(term); routes > routesPerHandshake {
+	if routes := n.allocations.Count(term) + n.subscriptions.Count(term); routes > routesPerHandshake {
 		if wait, ok := n.rates.handshakes.Take(from, routes/routesPerHandshake, time.Now()); !ok {
 			return tryAgain(wait, "too many connections from your address, one after the other")
 		}

@@ -83,7 +83,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 		return refused.response(&m)
 	}
 	key := backbone.Hash(string(runtime))
-	s := n.sessions.get(key)
+	s := n.sessions.Get(key)
 	if s == nil {
 		if r := n.writable(c, runtime, 1); r != nil {
 			return r.response(&m)
@@ -91,7 +91,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		defer cancel()
 		fresh := &session{Runtime: runtime, Token: newSecret(), Source: n.sourceTerm(c.from)}
-		err := n.sessions.change(ctx, key, func(old *session) (*session, error) {
+		err := n.sessions.Change(ctx, key, func(old *session) (*session, error) {
 			if s = old; s == nil {
 				s = fresh
 			}
@@ -107,7 +107,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 func (n *Node) reopenSession(c *conn, m message.Message, token string) message.Message {
 	from := m.From.Canonical()
 	runtime := m.From.Runtime()
-	s := n.sessions.get(backbone.Hash(string(runtime)))
+	s := n.sessions.Get(backbone.Hash(string(runtime)))
 	if s == nil || string(from) != string(s.Runtime)+"/"+s.Token {
 		return m.Refuse(message.CodeError, "no such session; open a new one")
 	}
@@ -152,8 +152,8 @@ func (n *Node) closeSession(c *conn) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	err := n.sessions.change(ctx, backbone.Hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
-	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+	err := n.sessions.Change(ctx, backbone.Hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
+	for _, a := range n.allocations.Find("r:" + string(c.runtime)) {
 		if err == nil && !a.Wished {
 			err = n.release(ctx, a.Address, c.runtime)
 		}

@@ -147,11 +147,11 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 		if !n.mayListen(c, u) && !n.justGranted(c, u) {
 			return refuse(message.CodeForbidden, "only its own runtime may listen at %s, to which it has to be allocated first; nothing was subscribed", u)
 		}
-		if n.subscriptions.get(subscriptionKey(c.runtime, u)) == nil && runtimeOf(u) != c.runtime {
+		if n.subscriptions.Get(subscriptionKey(c.runtime, u)) == nil && runtimeOf(u) != c.runtime {
 			fresh = append(fresh, u)
 		}
 	}
-	if have, limit := n.subscriptions.count("r:"+string(c.runtime)), n.opts.Limits.Subscriptions; have+len(fresh) > limit {
+	if have, limit := n.subscriptions.Count("r:"+string(c.runtime)), n.opts.Limits.Subscriptions; have+len(fresh) > limit {
 		return refuse(message.CodeTooMany, "the runtime subscribes to %d addresses, at most %d are allowed; unsubscribe some", have, limit)
 	}
 	if len(fresh) > 0 {
@@ -162,7 +162,7 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 	for _, u := range fresh {
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		s := &subscription{Runtime: c.runtime, Address: u, Since: time.Now().UTC(), Source: n.sourceTerm(c.from)}
-		err := n.subscriptions.change(ctx, subscriptionKey(c.runtime, u), func(*subscription) (*subscription, error) { return s, nil })
+		err := n.subscriptions.Change(ctx, subscriptionKey(c.runtime, u), func(*subscription) (*subscription, error) { return s, nil })
 		cancel()
 		if r := n.stateRefusal(err); r != nil {
 			return r
@@ -190,7 +190,7 @@ func (n *Node) unsubscribe(c *conn, list []message.URL) *refusal {
 	for _, u := range list {
 		n.unwant(c, u, subscribed|learned)
 		key := subscriptionKey(c.runtime, u)
-		if n.subscriptions.get(key) == nil {
+		if n.subscriptions.Get(key) == nil {
 			continue
 		}
 		if r := n.writable(c, c.runtime, 1); r != nil {
@@ -207,7 +207,7 @@ func (n *Node) unsubscribe(c *conn, list []message.URL) *refusal {
 func (n *Node) forget(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	return n.subscriptions.change(ctx, key, func(*subscription) (*subscription, error) { return nil, nil })
+	return n.subscriptions.Change(ctx, key, func(*subscription) (*subscription, error) { return nil, nil })
 }
 
 func subscriptionKey(runtime, u message.URL) string {
