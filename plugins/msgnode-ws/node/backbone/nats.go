@@ -1,4 +1,4 @@
-package node
+package backbone
 
 import (
 	"context"
@@ -17,11 +17,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// backbone is the NATS that carries and keeps everything: an embedded server without any port, or a cluster. Messages
+// NATS is the NATS that carries and keeps everything: an embedded server without any port, or a cluster. Messages
 // and state have a connection each, so that a slow disk does not hold messages up.
-type backbone struct {
+type NATS struct {
 	server   *server.Server // nil with an external cluster
-	messages *nats.Conn
+	Messages *nats.Conn
 	state    *nats.Conn
 	js       jetstream.JetStream
 
@@ -34,21 +34,32 @@ type backbone struct {
 }
 
 const (
-	natsStart = 15 * time.Second
-	bucketTry = 3 * time.Second // for one try to open a table
-	markerTTL = time.Minute     // how long a deleted row leaves a mark
-	// maxNATSPayload is the largest payload that the node publishes, with room to spare.
-	maxNATSPayload = 2 << 20
+	natsStart   = 15 * time.Second
+	bucketTry   = 3 * time.Second // for one try to open a table
+	bucketPause = 200 * time.Millisecond
+	MarkerTTL   = time.Minute // how long a deleted row leaves a mark
+	// MaxNATSPayload is the largest payload that the node publishes, with room to spare.
+	MaxNATSPayload = 2 << 20
 )
 
-// startBackbone starts or reaches NATS. slow is called with a subscription that lost messages.
-func startBackbone(o Options, s subjects, slow func(*nats.Subscription)) (*backbone, error) {
-	b := &backbone{renewed: make(chan struct{})}
-	url := o.NATS
+// Options are which NATS it is. Domain, and URL or Data, must be set.
+type Options struct {
+	Domain      string
+	URL         string // of an external cluster; "": an embedded server
+	Credentials string // the file with the node's NATS user, where the cluster asks for one
+	Data        string // the folder of the embedded server's files
+	Log         hclog.Logger
+	Lost        func(subject string) // called when NATS had to drop messages that came on a subject
+}
+
+// Start starts or reaches NATS.
+func Start(o Options) (*NATS, error) {
+	b := &NATS{renewed: make(chan struct{})}
+	url := o.URL
 	// Answers come under the domain's own subjects: other clients of the account need no right to hear them.
-	extra := []nats.Option{nats.CustomInboxPrefix(s.inboxes())}
-	if o.NATSCredentials != "" {
-		extra = append(extra, nats.UserCredentials(o.NATSCredentials))
+	extra := []nats.Option{nats.CustomInboxPrefix(NewSubjects(o.Domain).Inboxes())}
+	if o.Credentials != "" {
+		extra = append(extra, nats.UserCredentials(o.Credentials))
 	}
 	if url == "" {
 		if err := b.embed(o); err != nil {
@@ -67,7 +78,7 @@ func startBackbone(o Options, s subjects, slow func(*nats.Subscription)) (*backb
 					b.denied.Store(&why)
 				}
 				if sub != nil && errors.Is(err, nats.ErrSlowConsumer) {
-					slow(sub)
+					o.Lost(sub.Subject)
 				}
 			}),
 			nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -83,31 +94,31 @@ func startBackbone(o Options, s subjects, slow func(*nats.Subscription)) (*backb
 			}))...)
 	}
 	var err error
-	if b.messages, err = connect("messages"); err == nil {
+	if b.Messages, err = connect("messages"); err == nil {
 		b.state, err = connect("state")
 	}
 	if err == nil {
 		b.js, err = jetstream.New(b.state)
 	}
-	if err == nil && b.messages.MaxPayload() < maxNATSPayload {
-		err = fmt.Errorf("its max_payload is %d, set it to %d or more", b.messages.MaxPayload(), maxNATSPayload)
+	if err == nil && b.Messages.MaxPayload() < MaxNATSPayload {
+		err = fmt.Errorf("its max_payload is %d, set it to %d or more", b.Messages.MaxPayload(), MaxNATSPayload)
 	}
 	if err != nil {
-		b.close()
-		return nil, fmt.Errorf("message node: connect to NATS at %s: %w", natsHosts(o.NATS), hideUserinfo(err, o.NATS))
+		b.Close()
+		return nil, fmt.Errorf("message node: connect to NATS at %s: %w", natsHosts(o.URL), hideUserinfo(err, o.URL))
 	}
 	return b, nil
 }
 
 // embed starts the server in this process: no listener, no monitor, every write on the disk before it is acknowledged.
-func (b *backbone) embed(o Options) error {
+func (b *NATS) embed(o Options) error {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return fmt.Errorf("message node: data folder: %w", err)
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName: "protofly-node", DontListen: true, NoSigs: true,
 		JetStream: true, StoreDir: filepath.Join(o.Data, "nats"), SyncAlways: true, DisableJetStreamBanner: true,
-		MaxPayload: maxNATSPayload, MaxPending: 256 << 20, WriteDeadline: 30 * time.Second,
+		MaxPayload: MaxNATSPayload, MaxPending: 256 << 20, WriteDeadline: 30 * time.Second,
 	})
 	if err != nil {
 		return fmt.Errorf("message node: embedded NATS: %w", err)
@@ -127,9 +138,9 @@ func (b *backbone) embed(o Options) error {
 	return nil
 }
 
-// fault is why the embedded server cannot write, "" where it can. It lasts until revive: a stream whose write has failed
+// Fault is why the embedded server cannot write, "" where it can. It lasts until revive: a stream whose write has failed
 // takes no further one, however much room there is.
-func (b *backbone) fault() string {
+func (b *NATS) Fault() string {
 	if b.server == nil {
 		return ""
 	}
@@ -142,8 +153,8 @@ func (b *backbone) fault() string {
 	return ""
 }
 
-// revive starts JetStream anew after a fault; it reads its files again, so what was acknowledged is there.
-func (b *backbone) revive() error {
+// Revive starts JetStream anew after a fault; it reads its files again, so what was acknowledged is there.
+func (b *NATS) Revive() error {
 	c := *b.jsConfig
 	c.StoreDir = filepath.Dir(c.StoreDir) // the server adds its own folder's name
 	if err := b.server.ShutdownJetStream(); err != nil {
@@ -158,24 +169,24 @@ func (b *backbone) revive() error {
 }
 
 // begin has whoever watches begin again.
-func (b *backbone) begin() {
+func (b *NATS) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	close(b.renewed)
 	b.renewed = make(chan struct{})
 }
 
-// life is closed when JetStream is started anew, or was away: whoever watches has to begin again.
-func (b *backbone) life() <-chan struct{} {
+// Life is closed when JetStream is started anew, or was away: whoever watches has to begin again.
+func (b *NATS) Life() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.renewed
 }
 
-func (b *backbone) connected() bool { return b.messages.IsConnected() && b.state.IsConnected() }
+func (b *NATS) Connected() bool { return b.Messages.IsConnected() && b.state.IsConnected() }
 
-func (b *backbone) close() {
-	for _, c := range []*nats.Conn{b.messages, b.state} {
+func (b *NATS) Close() {
+	for _, c := range []*nats.Conn{b.Messages, b.state} {
 		if c != nil {
 			c.Close()
 		}
@@ -186,12 +197,19 @@ func (b *backbone) close() {
 	}
 }
 
-// bucket opens a KV bucket, or makes it.
-func (b *backbone) bucket(ctx context.Context, name string, o Options, ttl time.Duration) (jetstream.KeyValue, error) {
+// BucketOptions are how a KV bucket is kept.
+type BucketOptions struct {
+	Replicas int           // servers of a cluster that keep it
+	MaxValue int           // bytes of a value
+	TTL      time.Duration // for which a value is kept that is not written again; 0: for good
+}
+
+// Bucket opens a KV bucket, or makes it.
+func (b *NATS) Bucket(ctx context.Context, name string, o BucketOptions) (jetstream.KeyValue, error) {
 	config := jetstream.KeyValueConfig{
-		Bucket: name, History: 1, Storage: jetstream.FileStorage, MaxValueSize: maxRow + 4096, Replicas: o.Replicas, TTL: ttl,
+		Bucket: name, History: 1, Storage: jetstream.FileStorage, MaxValueSize: int32(o.MaxValue), Replicas: o.Replicas, TTL: o.TTL,
 		// Deleted keys leave nothing behind after a while: addresses come and go for years.
-		LimitMarkerTTL: markerTTL,
+		LimitMarkerTTL: MarkerTTL,
 	}
 	for {
 		try, cancel := context.WithTimeout(ctx, bucketTry)
@@ -206,7 +224,10 @@ func (b *backbone) bucket(ctx context.Context, name string, o Options, ttl time.
 		if ctx.Err() != nil || !notYet(err) {
 			return nil, fmt.Errorf("message node: state %s: %w", name, err)
 		}
-		wait(ctx, 200*time.Millisecond)
+		select {
+		case <-ctx.Done():
+		case <-time.After(bucketPause):
+		}
 	}
 }
 

@@ -1,4 +1,4 @@
-package node
+package backbone
 
 import (
 	"bytes"
@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-var testSecret = bytes.Repeat([]byte("s"), minSecret)
+var sharedSecret = bytes.Repeat([]byte("s"), MinSecret)
 
-func sealOf(t testing.TB, secret []byte, domain string, now *time.Time) *seal {
+func sealOf(t testing.TB, secret []byte, domain string, now *time.Time) *Seal {
 	t.Helper()
-	s, err := newSeal(secret, domain)
+	s, err := NewSeal(secret, domain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,57 +24,57 @@ func sealOf(t testing.TB, secret []byte, domain string, now *time.Time) *seal {
 
 func TestSeal(t *testing.T) {
 	now := time.Now()
-	one, two := sealOf(t, testSecret, domain, &now), sealOf(t, testSecret, domain, &now)
-	signed := one.sign("pf.a", []byte("message"))
-	for name, s := range map[string]*seal{"another secret": sealOf(t, bytes.Repeat([]byte("x"), minSecret), domain, &now),
-		"another domain": sealOf(t, testSecret, "other.org", &now)} {
-		if _, err := s.open("pf.a", signed); err != errForged {
+	one, two := sealOf(t, sharedSecret, "example.com", &now), sealOf(t, sharedSecret, "example.com", &now)
+	signed := one.Sign("pf.a", []byte("message"))
+	for name, s := range map[string]*Seal{"another secret": sealOf(t, bytes.Repeat([]byte("x"), MinSecret), "example.com", &now),
+		"another domain": sealOf(t, sharedSecret, "other.org", &now)} {
+		if _, err := s.Open("pf.a", signed); err != errForged {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := two.open("pf.b", signed); err != errForged {
+	if _, err := two.Open("pf.b", signed); err != errForged {
 		t.Errorf("another subject: %v", err)
 	}
 	for i := range signed {
 		bad := bytes.Clone(signed)
 		bad[i] ^= 1
-		if _, err := two.open("pf.a", bad); err != errForged {
+		if _, err := two.Open("pf.a", bad); err != errForged {
 			t.Errorf("byte %d changed: %v", i, err)
 		}
-		if _, err := two.open("pf.a", signed[:i]); err != errForged {
+		if _, err := two.Open("pf.a", signed[:i]); err != errForged {
 			t.Errorf("cut off at %d: %v", i, err)
 		}
 	}
 	if len(two.nodes) != 0 {
 		t.Error("something is kept of who has proved nothing")
 	}
-	if got, err := two.open("pf.a", bytes.Clone(signed)); err != nil || string(got) != "message" {
+	if got, err := two.Open("pf.a", bytes.Clone(signed)); err != nil || string(got) != "message" {
 		t.Errorf("%q %v", got, err)
 	}
-	if _, err := two.open("pf.a", signed); err != errAgain {
+	if _, err := two.Open("pf.a", signed); err != errAgain {
 		t.Errorf("again: %v", err)
 	}
-	late := one.sign("pf.a", nil)
+	late := one.Sign("pf.a", nil)
 	now = now.Add(freshness + 1)
-	if _, err := two.open("pf.a", late); err != errStale {
+	if _, err := two.Open("pf.a", late); err != errStale {
 		t.Errorf("late: %v", err)
 	}
-	early := one.sign("pf.a", nil)
+	early := one.Sign("pf.a", nil)
 	now = now.Add(-2 * freshness)
-	if _, err := two.open("pf.a", early); err != errStale {
+	if _, err := two.Open("pf.a", early); err != errStale {
 		t.Errorf("early: %v", err)
 	}
 	// Nodes come and go, and what is remembered of them goes.
 	for range 100 {
 		now = now.Add(time.Minute)
-		if _, err := two.open("x", sealOf(t, testSecret, domain, &now).sign("x", nil)); err != nil {
+		if _, err := two.Open("x", sealOf(t, sharedSecret, "example.com", &now).Sign("x", nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if len(two.nodes) > 3 {
 		t.Errorf("%d nodes are remembered", len(two.nodes))
 	}
-	if got, err := (*seal)(nil).open("x", (*seal)(nil).sign("x", []byte("m"))); err != nil || string(got) != "m" {
+	if got, err := (*Seal)(nil).Open("x", (*Seal)(nil).Sign("x", []byte("m"))); err != nil || string(got) != "m" {
 		t.Errorf("%q %v", got, err)
 	}
 }
@@ -83,14 +83,14 @@ func TestSeal(t *testing.T) {
 // that is new becomes known as soon as there is time for it.
 func TestForgingIsBounded(t *testing.T) {
 	now := time.Now()
-	s, known, fresh := sealOf(t, testSecret, domain, &now), sealOf(t, testSecret, domain, &now), sealOf(t, testSecret, domain, &now)
-	if _, err := s.open("pf.a", known.sign("pf.a", nil)); err != nil {
+	s, known, fresh := sealOf(t, sharedSecret, "example.com", &now), sealOf(t, sharedSecret, "example.com", &now), sealOf(t, sharedSecret, "example.com", &now)
+	if _, err := s.Open("pf.a", known.Sign("pf.a", nil)); err != nil {
 		t.Fatal(err)
 	}
 	forged := make([]byte, trailerSize)
 	before := s.derived.TokensAt(now)
 	for range 100_000 { // one name again and again
-		if _, err := s.open("pf.a", forged); err != errForged {
+		if _, err := s.Open("pf.a", forged); err != errForged {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestForgingIsBounded(t *testing.T) {
 	derived := 0
 	for n := range uint64(100_000) { // and many
 		bin.BigEndian.PutUint64(forged, n*0x9e3779b97f4a7c15)
-		switch _, err := s.open("pf.a", forged); err {
+		switch _, err := s.Open("pf.a", forged); err {
 		case errForged:
 			derived++
 		case errBusy:
@@ -114,18 +114,18 @@ func TestForgingIsBounded(t *testing.T) {
 	if derived > derivedBurst+maxUnknown {
 		t.Errorf("%d keys were computed within no time", derived)
 	}
-	if _, err := s.open("pf.a", known.sign("pf.a", nil)); err != nil {
+	if _, err := s.Open("pf.a", known.Sign("pf.a", nil)); err != nil {
 		t.Errorf("a known node: %v", err)
 	}
-	if _, err := s.open("pf.a", fresh.sign("pf.a", nil)); err != errBusy {
+	if _, err := s.Open("pf.a", fresh.Sign("pf.a", nil)); err != errBusy {
 		t.Errorf("a new node, meanwhile: %v", err)
 	}
 	now = now.Add(time.Millisecond)
-	message := fresh.sign("pf.a", nil)
-	if _, err := s.open("pf.a", message); err != nil {
+	message := fresh.Sign("pf.a", nil)
+	if _, err := s.Open("pf.a", message); err != nil {
 		t.Errorf("a new node, a moment later: %v", err)
 	}
-	if _, err := s.open("pf.a", message); err != errAgain {
+	if _, err := s.Open("pf.a", message); err != errAgain {
 		t.Errorf("its first message again: %v", err)
 	}
 }
@@ -146,11 +146,11 @@ func TestWindow(t *testing.T) {
 
 func FuzzSeal(f *testing.F) {
 	now := time.Now()
-	s := sealOf(f, testSecret, domain, &now)
-	f.Add("pf.a", s.sign("pf.a", []byte("message"))[7:])
+	s := sealOf(f, sharedSecret, "example.com", &now)
+	f.Add("pf.a", s.Sign("pf.a", []byte("message"))[7:])
 	f.Add("", make([]byte, trailerSize))
 	f.Fuzz(func(t *testing.T, subject string, data []byte) {
-		if got, err := s.open(subject, data); err == nil {
+		if got, err := s.Open(subject, data); err == nil {
 			t.Fatalf("%q was taken on %q", got, subject)
 		}
 	})
@@ -160,14 +160,14 @@ func FuzzSeal(f *testing.F) {
 func BenchmarkForged(b *testing.B) {
 	for _, name := range []string{"one", "many"} {
 		b.Run(name, func(b *testing.B) {
-			s := sealOf(b, testSecret, domain, nil)
+			s := sealOf(b, sharedSecret, "example.com", nil)
 			data := make([]byte, 256+trailerSize)
 			b.ReportAllocs()
 			for n := uint64(0); b.Loop(); n++ {
 				if name == "many" {
 					bin.BigEndian.PutUint64(data[256:], n*0x9e3779b97f4a7c15)
 				}
-				if _, err := s.open("pf.abcdefghij.f.abcdefghijklmnopqrstuvwxyz", data); err == nil {
+				if _, err := s.Open("pf.abcdefghij.f.abcdefghijklmnopqrstuvwxyz", data); err == nil {
 					b.Fatal("taken")
 				}
 			}
@@ -178,12 +178,12 @@ func BenchmarkForged(b *testing.B) {
 func BenchmarkSeal(b *testing.B) {
 	for _, size := range []int{256, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			one, two := sealOf(b, testSecret, domain, nil), sealOf(b, testSecret, domain, nil)
+			one, two := sealOf(b, sharedSecret, "example.com", nil), sealOf(b, sharedSecret, "example.com", nil)
 			data := make([]byte, size, size+trailerSize)
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := two.open("pf.abcdefghij.f.abcdefghijklmnopqrstuvwxyz", one.sign("pf.abcdefghij.f.abcdefghijklmnopqrstuvwxyz", data)); err != nil {
+				if _, err := two.Open("pf.abcdefghij.f.abcdefghijklmnopqrstuvwxyz", one.Sign("pf.abcdefghij.f.abcdefghijklmnopqrstuvwxyz", data)); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,4 +1,4 @@
-package node
+package backbone
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func natsURLs(text string) ([]*url.URL, error) {
 	return list, nil
 }
 
-func checkNATS(text string) error {
+func CheckNATS(text string) error {
 	list, err := natsURLs(text)
 	if err != nil {
 		return fmt.Errorf("nats: %w", err)
@@ -43,8 +43,8 @@ func checkNATS(text string) error {
 	return nil
 }
 
-// RedactNATS is the URLs of [Options.NATS] as they may be shown: without users, passwords and tokens.
-func RedactNATS(text string) string {
+// Redact is the URLs of a cluster as they may be shown: without users, passwords and tokens.
+func Redact(text string) string {
 	if text == "" {
 		return ""
 	}
@@ -64,7 +64,7 @@ func RedactNATS(text string) string {
 }
 
 // natsHosts is where a cluster is, for errors.
-func natsHosts(text string) string { return strings.ReplaceAll(RedactNATS(text), "…hidden…@", "") }
+func natsHosts(text string) string { return strings.ReplaceAll(Redact(text), "…hidden…@", "") }
 
 // hideUserinfo is an error of the NATS client without what the URLs have of users, passwords and tokens, in whatever form.
 func hideUserinfo(err error, text string) error {

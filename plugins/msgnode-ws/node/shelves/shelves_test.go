@@ -1,19 +1,23 @@
-package node
+package shelves
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
-
-	"github.com/protofly/protofly/sdk/message"
 )
 
+// item is an entry of the tests. alive counts its signs of life.
+type item struct {
+	at    Place
+	alive int
+}
+
+const bobs = "user:bob"
+
 // naive is the order of [shelves.pick] in the simplest way.
-func naive(all map[string]*registration) (keys []string) {
+func naive(all map[string]*item) (keys []string) {
 	since := map[string]int64{} // of addresses, and of their runtimes
 	of := map[string][]string{} // the same; what is below each
 	note := func(key, below string, at int64) {
@@ -24,15 +28,16 @@ func naive(all map[string]*registration) (keys []string) {
 			of[key] = append(of[key], below)
 		}
 	}
-	for key, r := range all {
-		site := "site " + r.site()
-		address := site + " address " + r.address()
-		runtime := address + " " + string(r.Owner)
+	for key, e := range all {
+		r := e.at
+		site := "site " + r.Site
+		address := site + " address " + r.Address
+		runtime := address + " " + r.Runtime
 		note("", site, 0)
-		note(site, address, r.since())
-		note(address, runtime, r.since())
-		note(runtime, key, r.since())
-		since[key] = -r.since() // the newest first
+		note(site, address, r.Since)
+		note(address, runtime, r.Since)
+		note(runtime, key, r.Since)
+		since[key] = -r.Since // the newest first
 	}
 	order := func(key string) []string {
 		slices.SortFunc(of[key], func(a, b string) int { return cmp.Or(cmp.Compare(since[a], since[b]), cmp.Compare(a, b)) })
@@ -68,35 +73,33 @@ func naive(all map[string]*registration) (keys []string) {
 func TestShelvesKeepTheirOrder(t *testing.T) {
 	for seed := range uint64(10) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		began := time.Unix(1_700_000_000, 0)
-		s, all := shelves{}, map[string]*registration{}
+		s, all := New(func(i *item) Place { return i.at }, "user"), map[string]*item{}
 		used := map[int64]bool{}
 		for step := range 4000 {
 			key := fmt.Sprint(r.IntN(2000))
 			old := all[key]
-			var value *registration
+			var value *item
 			switch {
 			case old != nil && r.IntN(3) == 0: // a sign of life
-				e := *old
-				e.Modified = e.Modified.Add(time.Second)
-				value = &e
+				value = &item{at: old.at, alive: old.alive + 1}
 			case r.IntN(4) > 0:
-				at := r.Int64N(1 << 40)
-				for used[at] {
-					at++
+				since := r.Int64N(1 << 40)
+				for used[since] {
+					since++
 				}
-				used[at] = true
-				value = &registration{URL: message.URL("hyperty://example.com/" + key), Started: began.Add(time.Duration(at)),
-					Owner: message.URL(fmt.Sprintf("runtime://example.com/%d", r.IntN(1+r.IntN(1200)))), Source: fmt.Sprint(r.IntN(1 + r.IntN(900))),
-					Fields: map[string]json.RawMessage{"user": json.RawMessage(`"user://example.com/bob"`)}}
-				switch r.IntN(5) {
+				used[since] = true
+				runtime := fmt.Sprint("runtime", r.IntN(1+r.IntN(1200)))
+				at := Place{Terms: []string{bobs, "other:x"}, Runtime: runtime, Since: since, Address: fmt.Sprint(r.IntN(1 + r.IntN(900)))}
+				switch at.Site = at.Address; r.IntN(5) {
 				case 0:
-					value.Source = ""
+					at.Address, at.Site = runtime, runtime
 				case 1, 2:
-					value.Source = fmt.Sprintf("site%d.%s", r.IntN(1+r.IntN(40)), value.Source)
+					at.Site = fmt.Sprint("site", r.IntN(1+r.IntN(40)))
+					at.Address = at.Site + "." + at.Address
 				}
+				value = &item{at: at}
 			}
-			s.replace(key, old, value)
+			s.Replace(key, old, value)
 			if all[key] = value; value == nil {
 				delete(all, key)
 			}
@@ -105,16 +108,16 @@ func TestShelvesKeepTheirOrder(t *testing.T) {
 			}
 			var got []string
 			last := 0
-			for _, c := range s.pick("user:user://example.com/bob", 1<<20) {
-				if got = append(got, c.key); c.value != all[c.key] || c.round < last {
-					t.Fatalf("seed %d: another value of %s, or round %d behind %d", seed, c.key, c.round, last)
+			for _, c := range s.Pick(bobs, 1<<20) {
+				if got = append(got, c.Key); c.Value != all[c.Key] || c.Round < last {
+					t.Fatalf("seed %d: another value of %s, or round %d behind %d", seed, c.Key, c.Round, last)
 				}
-				last = c.round
+				last = c.Round
 			}
 			if want := naive(all); !slices.Equal(got, want) {
 				t.Fatalf("seed %d, step %d: %d entries in another order than %d", seed, step, len(got), len(want))
 			}
-			if few := s.pick("user:user://example.com/bob", 7); len(few) != min(7, len(got)) || len(few) > 0 && few[0].key != got[0] {
+			if few := s.Pick(bobs, 7); len(few) != min(7, len(got)) || len(few) > 0 && few[0].Key != got[0] {
 				t.Fatalf("seed %d: %d of 7", seed, len(few))
 			}
 		}

@@ -1,4 +1,4 @@
-package node
+package refjson
 
 import (
 	"encoding/json"
@@ -9,12 +9,12 @@ import (
 )
 
 // flat is what names read, by the standard library's reader: slowly, and whatever it takes.
-func flat(value any) (list names, ok bool) {
+func flat(value any) (list Names, ok bool) {
 	switch v := value.(type) {
 	case nil:
 		return nil, true
 	case string:
-		return names{v}, true
+		return Names{v}, true
 	case []any:
 		for _, one := range v {
 			more, ok := flat(one)
@@ -34,7 +34,7 @@ func FuzzNames(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var l names
+		var l Names
 		if l.UnmarshalJSON(text) == nil && len(l) > maxNames { // whatever it is given, it neither fails badly nor takes much
 			t.Errorf("%d names", len(l))
 		}
@@ -62,7 +62,7 @@ func BenchmarkNames(b *testing.B) {
 	text, _ := json.Marshal(map[string]any{"resource": list})
 	b.ReportAllocs()
 	for b.Loop() {
-		var body struct{ Resource names }
+		var body struct{ Resource Names }
 		if err := json.Unmarshal(text, &body); err != nil || len(body.Resource) != len(list) {
 			b.Fatal(err)
 		}

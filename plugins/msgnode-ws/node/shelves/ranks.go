@@ -1,4 +1,4 @@
-package node
+package shelves
 
 import (
 	"cmp"
@@ -116,13 +116,13 @@ func (r *ranks[T]) take(item *rank[T]) {
 	}
 }
 
-// place is how far somebody has gone through the items.
-type place struct{ chunk, item int }
+// position is how far somebody has gone through the items.
+type position struct{ chunk, item int }
 
 // next is the item at p, which goes on to the one behind it; nil at the end.
-func (r *ranks[T]) next(p *place) *rank[T] {
+func (r *ranks[T]) next(p *position) *rank[T] {
 	if p.chunk < len(r.chunks) && p.item == len(r.chunks[p.chunk]) {
-		*p = place{chunk: p.chunk + 1}
+		*p = position{chunk: p.chunk + 1}
 	}
 	if p.chunk >= len(r.chunks) {
 		return nil
@@ -133,7 +133,7 @@ func (r *ranks[T]) next(p *place) *rank[T] {
 
 // all goes through the items in their order.
 func (r *ranks[T]) all(yield func(*rank[T]) bool) {
-	for p := (place{}); ; {
+	for p := (position{}); ; {
 		if item := r.next(&p); item == nil || !yield(item) {
 			return
 		}

@@ -1,4 +1,4 @@
-package node
+package backbone
 
 import (
 	"crypto/aes"
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// seal authenticates what the nodes of a domain send each other by an external NATS, whose account may have other clients.
+// Seal authenticates what the nodes of a domain send each other by an external NATS, whose account may have other clients.
 // Each message ends with a trailer:
 //
 //	node (16 random bytes of the process)  time (8, ns since 1970)  number (8, counting up)  tag (16)
@@ -28,7 +28,7 @@ import (
 // and not long after it was sent. GCM is used and not HMAC since it costs a quarter.
 //
 // A nil seal is that of an embedded NATS, which nobody else can reach: nothing is added or checked.
-type seal struct {
+type Seal struct {
 	secret [sha256.Size]byte // of the domain
 	node   [16]byte
 	own    cipher.AEAD
@@ -71,8 +71,8 @@ const (
 	trailerSize = 16 + 8 + 8 + tagSize
 	// freshness is how far a message's time may be from the receiver's: the clocks of a domain's nodes must agree that far.
 	freshness = 30 * time.Second
-	// minSecret is the shortest secret, in bytes.
-	minSecret = 32
+	// MinSecret is the shortest secret, in bytes.
+	MinSecret = 32
 )
 
 var (
@@ -82,9 +82,9 @@ var (
 	errBusy   = errors.New("from a node that is not known yet, and so much is forged that no more of that is looked at for a moment")
 )
 
-// newSeal makes the seal of a node of the domain.
-func newSeal(secret []byte, domain string) (*seal, error) {
-	s := &seal{now: time.Now, nodes: map[[16]byte]*sender{}, derived: rate.NewLimiter(maxDerived, derivedBurst)}
+// NewSeal makes the seal of a node of the domain.
+func NewSeal(secret []byte, domain string) (*Seal, error) {
+	s := &Seal{now: time.Now, nodes: map[[16]byte]*sender{}, derived: rate.NewLimiter(maxDerived, derivedBurst)}
 	key, err := hkdf.Key(sha256.New, secret, nil, "protofly message nodes v1\x00"+domain, len(s.secret))
 	if err != nil {
 		return nil, fmt.Errorf("NATS secret: %w", err)
@@ -96,7 +96,7 @@ func newSeal(secret []byte, domain string) (*seal, error) {
 }
 
 // keyOf is the key of a node. A process has one of its own, so that its numbers are never used twice with one key.
-func (s *seal) keyOf(node [16]byte) (cipher.AEAD, error) {
+func (s *Seal) keyOf(node [16]byte) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, s.secret[:], node[:], "node", 32)
 	if err != nil {
 		return nil, err
@@ -108,8 +108,8 @@ func (s *seal) keyOf(node [16]byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// sign appends the trailer to a message for the subject and returns it.
-func (s *seal) sign(subject string, data []byte) []byte {
+// Sign appends the trailer to a message for the subject and returns it.
+func (s *Seal) Sign(subject string, data []byte) []byte {
 	if s == nil {
 		return data
 	}
@@ -134,8 +134,8 @@ func (x *scratch) tag(key cipher.AEAD, number uint64, subject string, data []byt
 	return x.text[len(subject):]
 }
 
-// open checks a message that came on the subject, and returns it without the trailer.
-func (s *seal) open(subject string, data []byte) ([]byte, error) {
+// Open checks a message that came on the subject, and returns it without the trailer.
+func (s *Seal) Open(subject string, data []byte) ([]byte, error) {
 	if s == nil {
 		return data, nil
 	}
@@ -180,7 +180,7 @@ func (s *seal) open(subject string, data []byte) ([]byte, error) {
 // unknownKey is the key of a node that has not proved the secret. One that was asked for a moment ago is there still; of
 // others only so many are computed a second, else whoever forges messages would choose how much that costs. Who is not
 // known yet becomes it by the first message that is looked at. s.mu is held.
-func (s *seal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
+func (s *Seal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
 	place := &s.unknown[int(node[0])%maxUnknown]
 	if place.key != nil && place.node == node {
 		return place.key, nil
@@ -197,7 +197,7 @@ func (s *seal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
 }
 
 // forget drops the nodes of which nothing has come for so long that nothing old of them would be taken. s.mu is held.
-func (s *seal) forget(now time.Time) {
+func (s *Seal) forget(now time.Time) {
 	for node, from := range s.nodes {
 		if now.Sub(from.last) > 3*freshness {
 			delete(s.nodes, node)

@@ -1,4 +1,4 @@
-package node
+package refjson
 
 import (
 	"bytes"
@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// names is a list of strings that is also read from one string and from nested lists.
-type names []string
+// Names is a list of strings that is also read from one string and from nested lists.
+type Names []string
 
 const (
 	// maxNesting is how deep the lists may lie in each other. The reference implementation's tests send two.
@@ -22,7 +22,7 @@ const (
 
 // UnmarshalJSON reads any of these forms. text is JSON, as its caller has found out. The strings are parts of one copy of it:
 // what reads long lists of strangers makes few objects. Who keeps one of them clones it.
-func (l *names) UnmarshalJSON(text []byte) error {
+func (l *Names) UnmarshalJSON(text []byte) error {
 	count, err := countNames(text)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (l *names) UnmarshalJSON(text []byte) error {
 	if count == 0 {
 		return nil
 	}
-	list, all := make(names, 0, count), string(text)
+	list, all := make(Names, 0, count), string(text)
 	for at := 0; at < len(all); at++ {
 		if all[at] != '"' {
 			continue
