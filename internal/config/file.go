@@ -37,14 +37,14 @@ func (l *loading) file(name string) {
 	}
 	var doc yamlv3.Node
 	if err := yamlv3.Unmarshal(text, &doc); err != nil {
-		l.fail(name, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		l.fail("config file "+name, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
 		return
 	}
 	if len(doc.Content) == 0 {
 		return // empty
 	}
 	if doc.Content[0].Kind != yamlv3.MappingNode {
-		l.fail(name, "want keys and values, as in \"domain: example.com\"")
+		l.fail("config file "+name, "want keys and values, as in \"domain: example.com\"")
 		return
 	}
 	if line := tooDeep(doc.Content[0], 0); line > 0 {
@@ -53,7 +53,7 @@ func (l *loading) file(name string) {
 	}
 	in := koanf.New(slash)
 	if err := in.Load(rawbytes.Provider(text), yaml.Parser()); err != nil {
-		l.fail(name, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		l.fail("config file "+name, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
 		return
 	}
 	lines := map[string]int{}

@@ -44,15 +44,18 @@ type initial struct {
 // group writes the members of a group.
 func (w *initial) group(k *Key, parts []string) {
 	for i := range k.Keys {
-		if k.Keys[i].Gone == "" {
-			w.key(&k.Keys[i], append(parts[:len(parts):len(parts)], k.Keys[i].Name))
+		if k.Keys[i].Gone != "" {
+			continue
 		}
+		if i > 0 || len(parts) == 0 {
+			w.WriteByte('\n')
+		}
+		w.key(&k.Keys[i], append(parts[:len(parts):len(parts)], k.Keys[i].Name))
 	}
 }
 
 func (w *initial) key(k *Key, parts []string) {
 	indent := strings.Repeat("  ", len(parts)-1)
-	w.WriteByte('\n')
 	w.comment(indent, k.sentence())
 	if k.Type == Group {
 		fmt.Fprintf(w, "%s%s:\n", indent, k.Name)
@@ -61,7 +64,10 @@ func (w *initial) key(k *Key, parts []string) {
 	}
 	if len(k.Named) > 0 {
 		fmt.Fprintf(w, "%s%s:\n", indent, k.Name)
-		for _, name := range slices.Sorted(maps.Keys(k.Named)) {
+		for i, name := range slices.Sorted(maps.Keys(k.Named)) {
+			if i > 0 {
+				w.WriteByte('\n')
+			}
 			named := *k.Named[name]
 			named.Name = name
 			w.key(&named, append(parts[:len(parts):len(parts)], name))
@@ -104,10 +110,10 @@ func (w *initial) comment(indent, text string) {
 // sentence is what there is to say of a key beside its default.
 func (k *Key) sentence() string {
 	text := k.About
-	if words := k.takes(); words != "" {
-		text += " Takes " + words + "."
+	if words := k.takes(); len(k.Words) > 0 || strings.Contains(words, "; ") || k.Type == Size || k.Type == Duration {
+		text += " It takes " + words + "."
 	}
-	if k.Default == nil && k.Shown != "" {
+	if k.Shown != "" && (k.Default == nil || k.Default == "" || isEmpty(k.Default)) {
 		text += " Default: " + k.Shown + "."
 	}
 	return text

@@ -70,7 +70,7 @@ func (v *Values) annotate(n *yaml.Node, parts []string) {
 		if from == "" && v.schema.root().find(at).isLeaf() {
 			from = fromDefault
 		}
-		if from != "" {
+		if from != "" && (value.Kind != yaml.MappingNode || len(value.Content) == 0) {
 			if value.Kind == yaml.ScalarNode {
 				value.LineComment = from
 			} else {

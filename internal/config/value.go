@@ -305,7 +305,10 @@ func (k *Key) parse(value string) (any, error) {
 		}
 		return v, nil
 	case Size, Duration:
-		return strings.TrimSpace(value), nil
+		value = strings.TrimSpace(value)
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil {
+			return n, nil
+		}
 	}
 	return value, nil
 }
