@@ -10,6 +10,8 @@ import (
 const (
 	signsOfLife = 3  // of this side, in the silence that the other bears
 	looks       = 12 // at whether the peer is dead, in the same time
+
+	goodbyeTime = 200 * time.Millisecond // for the mark of a closed channel
 )
 
 // keepAlive shows the other side of a [StreamChannel] that this one lives, and gives the connection up when the other one is
@@ -34,6 +36,12 @@ func (k *keepAlive) stop() {
 		close(k.end)
 		k.work.Wait()
 	}
+}
+
+// goodbye tells the other side that this one closes the channel.
+func (c *StreamChannel) goodbye() {
+	_ = c.conn.SetWriteDeadline(time.Now().Add(goodbyeTime))
+	c.mark(markClosed)
 }
 
 // waiting notes that a Recv begins to wait for the peer, or has ended to.
@@ -64,13 +72,13 @@ func (k *keepAlive) run(c *StreamChannel) {
 			return
 		}
 		if n%(looks/signsOfLife) == 0 {
-			c.sign()
+			c.mark(markLife)
 		}
 	}
 }
 
-// sign shows that this side lives, unless a Send is under way: that shows it too.
-func (c *StreamChannel) sign() {
+// mark writes a mark, unless a Send is under way. That shows life too.
+func (c *StreamChannel) mark(m uint32) {
 	if !c.writing.TryLock() {
 		return
 	}
@@ -78,8 +86,8 @@ func (c *StreamChannel) sign() {
 	if len(c.backlog) > 0 {
 		return // in the middle of a frame
 	}
-	mark := signOfLife()
-	if n, err := c.conn.Write(mark); err != nil {
-		c.backlog = append([]byte(nil), mark[n:]...)
+	b := mark(m)
+	if n, err := c.conn.Write(b); err != nil {
+		c.backlog = append(c.backlog, b[n:]...)
 	}
 }

@@ -15,7 +15,8 @@ import (
 
 // Conn is what a [StreamChannel] runs on: a reliable and ordered stream of bytes each way, as *tls.Conn, *net.TCPConn and a
 // QUIC stream are. Reading returns io.EOF where the other side has closed it, and only then. The channel sets deadlines in the
-// past, to free a Read or a Write, and takes them away again; it uses no others. Close frees both too.
+// past, to free a Read or a Write, and takes them away again; one in the future it sets before Close alone, and only with
+// [StreamOptions].Silence. Close frees both too.
 //
 // A Conn of messages may return io.ErrShortBuffer from a Read whose room is too small for the next message, and keep the
 // message: it is read again with room for [StreamOptions].ReadSize bytes at least.
@@ -45,7 +46,8 @@ type StreamOptions struct {
 	// Lengths is how a frame's length is written.
 	Lengths Lengths
 	// Silence is the time after which a peer that sends nothing is dead: the channel shows the other side three times in it
-	// that this one lives. 0: the connection has a keep-alive of its own. It needs [FixedLengths].
+	// that this one lives, and says so when it closes; an end without that is a cut, not io.EOF. It needs [FixedLengths].
+	// 0: the connection does all of this itself.
 	Silence time.Duration
 	// WriteSize is the most bytes of one Write. 0: frames of up to 256 KiB together leave in one, and a larger one in one of its
 	// own, without a copy.
@@ -111,7 +113,7 @@ func (c *StreamChannel) start(conn Conn, o StreamOptions) {
 	}
 	c.conn, c.o = conn, o
 	c.sending.expire, c.receiving.expire = conn.SetWriteDeadline, conn.SetReadDeadline
-	c.in = frameReader{source: conn, lengths: o.Lengths, signs: o.Silence > 0, busy: o.ReadSize}
+	c.in = frameReader{source: conn, lengths: o.Lengths, marks: o.Silence > 0, busy: o.ReadSize}
 	if o.Silence > 0 {
 		c.alive.start(c)
 	}
@@ -233,6 +235,10 @@ func (c *StreamChannel) write(ctx context.Context, b []byte) error {
 func (c *StreamChannel) Recv(ctx context.Context) ([]byte, error) {
 	for {
 		frame, ok, err := c.in.next()
+		if err == io.EOF {
+			c.closeConn()
+			return nil, err
+		}
 		if err != nil {
 			err = fmt.Errorf("%s: %w: %w", c.o.Name, ErrBroken, err)
 			c.abort(err)
@@ -284,6 +290,9 @@ func (c *StreamChannel) closeConn() {
 // Close implements [Channel].
 func (c *StreamChannel) Close() error {
 	c.once.Do(func() {
+		if c.o.Silence > 0 {
+			c.goodbye()
+		}
 		c.closeConn()
 		c.sending.release() // the contexts of the last calls may live for long
 		c.receiving.release()

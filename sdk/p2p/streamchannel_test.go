@@ -103,11 +103,21 @@ func TestStreamGoesOnAfterContexts(t *testing.T) {
 }
 
 func TestStreamEnds(t *testing.T) {
-	a, b := piped(t, StreamOptions{})
-	freed := make(chan error, 1)
+	for _, o := range []StreamOptions{{}, {Silence: time.Minute}} {
+		testStreamEnds(t, o)
+	}
+}
+
+func testStreamEnds(t *testing.T, o StreamOptions) {
+	a, b := piped(t, o)
+	freed, there := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := a.Recv(context.Background())
 		freed <- err
+	}()
+	go func() {
+		_, err := b.Recv(context.Background())
+		there <- err
 	}()
 	if err := a.Close(); err != nil {
 		t.Error(err)
@@ -118,8 +128,22 @@ func TestStreamEnds(t *testing.T) {
 	if err := <-freed; err == nil {
 		t.Error("the own Recv goes on")
 	}
-	if _, err := b.Recv(context.Background()); err != io.EOF {
+	if err := <-there; err != io.EOF {
 		t.Errorf("%v, want io.EOF", err)
+	}
+	if _, err := b.Recv(context.Background()); err == nil {
+		t.Error("it goes on")
+	}
+}
+
+// A connection that ends without a word is cut, where the channel says when it closes.
+func TestStreamIsCut(t *testing.T) {
+	x, y := net.Pipe()
+	c := NewStreamChannel(x, StreamOptions{Name: "pipe", Silence: time.Minute})
+	defer c.Close()
+	_ = y.Close()
+	if _, err := c.Recv(context.Background()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v, want io.ErrUnexpectedEOF", err)
 	}
 }
 

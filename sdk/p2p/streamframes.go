@@ -13,7 +13,8 @@ import (
 type Lengths int
 
 const (
-	// FixedLengths are four bytes, big-endian. 0xffffffff alone is a sign of life; see [StreamOptions].
+	// FixedLengths are four bytes, big-endian. With [StreamOptions].Silence there are two marks of four bytes, which stand alone:
+	// 0xffffffff is a sign of life, 0xfffffffe says that its sender has closed the channel.
 	FixedLengths Lengths = iota
 	// VarintLengths are unsigned varints in their shortest form, of one to three bytes.
 	VarintLengths
@@ -23,7 +24,8 @@ const (
 	fixedLength = 4
 	maxVarint   = 3 // bytes: 7 bits each are enough for sdk.MaxFrame
 	maxLength   = fixedLength
-	lifeMark    = 0xffffffff
+	markLife    = 0xffffffff
+	markClosed  = 0xfffffffe
 	firstSpace  = 1 << 10
 	keepSpace   = 64 // reads that did not need it, for which room is kept
 	growth      = 2
@@ -31,8 +33,8 @@ const (
 
 var errVarint = errors.New("a frame's length is not a varint in its shortest form")
 
-// signOfLife is what a side with nothing to send sends.
-func signOfLife() []byte { return binary.BigEndian.AppendUint32(nil, lifeMark) }
+// mark is one that stands alone.
+func mark(m uint32) []byte { return binary.BigEndian.AppendUint32(nil, m) }
 
 // append appends the length of a frame.
 func (l Lengths) append(b []byte, n int) []byte {
@@ -84,7 +86,7 @@ func (l Lengths) parse(b []byte) (n, size int, err error) {
 type frameReader struct {
 	source  io.Reader
 	lengths Lengths
-	signs   bool // of life may come
+	marks   bool // may come
 	busy    int  // what is read at once while much comes
 
 	buf   []byte
@@ -95,9 +97,17 @@ type frameReader struct {
 	calm  int  // reads in a row that needed no more than the next smaller size
 }
 
-// next cuts the next frame that is there whole. It stays valid until the next fill.
+// next cuts the next frame that is there whole. It stays valid until the next fill. Where the mark of a closed channel has come
+// the error is io.EOF.
 func (f *frameReader) next() (frame []byte, ok bool, err error) {
-	for f.signs && f.w-f.r >= fixedLength && binary.BigEndian.Uint32(f.buf[f.r:]) == lifeMark {
+	for f.marks && f.w-f.r >= fixedLength && f.need == 0 {
+		m := binary.BigEndian.Uint32(f.buf[f.r:])
+		if m == markClosed {
+			return nil, false, io.EOF
+		}
+		if m != markLife {
+			break
+		}
 		f.r += fixedLength
 	}
 	n, size, err := f.lengths.parse(f.buf[f.r:f.w])
@@ -128,7 +138,7 @@ func (f *frameReader) fill() error {
 	case errors.Is(err, io.ErrShortBuffer) && len(f.buf)-f.w < f.busy:
 		f.short = true
 		return nil
-	case err == io.EOF && f.r < f.w:
+	case err == io.EOF && (f.r < f.w || f.marks):
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -49,7 +49,7 @@ func FuzzStreamFrames(f *testing.F) {
 			f.Add(frames(l, 70000, 5, 3000), uint64(3), int(l), messages)
 		}
 	}
-	f.Add(append(signOfLife(), frames(FixedLengths, 7)...), uint64(4), int(FixedLengths), false)
+	f.Add(append(mark(markLife), frames(FixedLengths, 7)...), uint64(4), int(FixedLengths), false)
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, uint64(4), int(VarintLengths), false)
 	f.Add([]byte{0x80, 0x00}, uint64(5), int(VarintLengths), false)
 	f.Add([]byte{0x80, 0x00, 0, 0}, uint64(5), int(FixedLengths), false)
@@ -154,12 +154,12 @@ func TestBrokenLengths(t *testing.T) {
 		lengths Lengths
 		raw     []byte
 	}{
-		"too long":              {VarintLengths, []byte{0xff, 0xff, 0x7f}},
-		"endless":               {VarintLengths, []byte{0xff, 0xff, 0xff, 0xff}},
-		"not shortest":          {VarintLengths, []byte{0x80, 0x00}},
-		"just too long":         {VarintLengths, VarintLengths.append(nil, sdk.MaxFrame+1)},
-		"fixed, just too long":  {FixedLengths, FixedLengths.append(nil, sdk.MaxFrame+1)},
-		"fixed, a sign of life": {FixedLengths, signOfLife()}, // where none was agreed
+		"too long":             {VarintLengths, []byte{0xff, 0xff, 0x7f}},
+		"endless":              {VarintLengths, []byte{0xff, 0xff, 0xff, 0xff}},
+		"not shortest":         {VarintLengths, []byte{0x80, 0x00}},
+		"just too long":        {VarintLengths, VarintLengths.append(nil, sdk.MaxFrame+1)},
+		"fixed, just too long": {FixedLengths, FixedLengths.append(nil, sdk.MaxFrame+1)},
+		"fixed, a mark":        {FixedLengths, mark(markLife)}, // where none was agreed
 	} {
 		in := frameReader{source: bytes.NewReader(c.raw), lengths: c.lengths, busy: usualSize}
 		if err := in.fill(); err != nil {
