@@ -55,8 +55,8 @@ func FuzzReceive(f *testing.F) {
 			}
 		}
 		one.mu.Lock()
-		if err := one.send.Check(); err != nil || one.inbox.cost < 0 {
-			t.Errorf("%v, inbox %d", err, one.inbox.cost)
+		if err := one.send.Check(); err != nil || one.recv.Cost() < 0 {
+			t.Errorf("%v, inbox %d", err, one.recv.Cost())
 		}
 		one.unlock()
 		ctx, cancel := context.WithCancel(t.Context())

@@ -13,7 +13,7 @@ func (s *session) maySend() bool {
 		return false
 	}
 	last, only := s.send.Single()
-	return last && s.mayMore() && len(s.hellos) == 0 && !s.resumeNow && !s.paths.WantsProbe() && !s.paths.Asking() &&
+	return last && s.mayMore() && len(s.hellos) == 0 && !s.recv.WantsResume() && !s.paths.WantsProbe() && !s.paths.Asking() &&
 		(only || s.all.now()-s.sendingAt >= inlinePause)
 }
 
@@ -21,7 +21,7 @@ func (s *session) maySend() bool {
 func (s *session) sendNow() {
 	now := s.all.now()
 	path, position := s.paths.Used(), s.send.Position()
-	owed := s.ackNow || s.ackDue != 0
+	owed := s.recv.Owes()
 	s.inline, s.poked = true, false
 	s.sendingOn, s.sendingAt = s.pathLife, now
 	s.all.wg.Add(1)
@@ -40,7 +40,9 @@ func (s *session) sendNow() {
 	s.mu.Lock()
 	s.inline, s.sendingOn = false, nil
 	if !sent {
-		s.ackNow = s.ackNow || owed
+		if owed {
+			s.recv.Acknowledge()
+		}
 		s.send.GoBack(position)
 	}
 	if !sent || s.poked || !s.pumping {

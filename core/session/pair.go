@@ -138,7 +138,8 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	switch {
 	case before == got.incarnation:
 		s.send.Rewind()
-		s.ackNow, s.resumeNow = true, true
+		s.recv.Acknowledge()
+		s.recv.Resume()
 		s.restartProbe(now)
 		s.poke()
 		return
@@ -158,12 +159,9 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 		s.reset()
 	}
 	s.send.Restart()
-	s.seen, s.next = 0, 1
+	s.recv.Restart()
 	s.paths.NewPeer()
 	s.stayed()
-	s.resumeGen, s.resumeNow = 0, false
-	s.unackedIn, s.bytesIn, s.ackDue = 0, 0, 0
-	s.ackNow = true // tells the peer that we are paired, and our room
 	s.restartProbe(now)
 	s.poke()
 }
@@ -171,7 +169,7 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 // forgetClaims forgets what this side and the peer's last session have told each other of addresses. mu is held.
 func (s *session) forgetClaims() {
 	s.send.ForgetAnnounced()
-	s.claims = claims{}
+	s.recv.ForgetClaims()
 }
 
 // bury notes an incarnation that was replaced. mu is held.

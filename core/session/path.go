@@ -24,7 +24,9 @@ func (s *session) moveTo(path Path, now time.Duration) {
 	s.pathLife, s.leave = context.WithCancel(s.all.life)
 	s.event(Event{Kind: Switched, Path: path, Before: before})
 	s.send.Rewind()
-	s.resumeNow = s.peer != 0
+	if s.peer != 0 {
+		s.recv.Resume()
+	}
 	s.restartProbe(now)
 	if s.opening() || s.third != nil && !s.confirmed {
 		s.helloDue, s.helloWait = now, s.o.ProbeMin
@@ -90,6 +92,8 @@ func (s *session) follow() {
 func (s *session) acknowledgeBy(path Path) {
 	h := wire.Head{Kind: wire.Ack, From: s.local.incarnation, To: s.peer}
 	aead := s.keys.out.stamp(&h, s.o, wire.FrameOverhead)
-	f := s.fields()
+	f := wire.Fields{Epoch: uint64(s.keys.in.epoch)}
+	s.send.Fields(&f)
+	s.recv.FieldsAside(&f)
 	s.all.hand(s.remote, path, seal(aead, f.Append(wire.AppendHead(make([]byte, 0, wire.FrameOverhead), h))))
 }

@@ -146,15 +146,15 @@ func (s *session) stuckDue() time.Duration {
 func (s *session) rest() {
 	s.pumping = false
 	s.batch = [maxBatch][]byte{}
-	if !s.inbox.walked {
-		s.walker = walker{s: s}
+	if !s.recv.Busy() {
+		s.out.Rest()
 	}
 	s.send.Rest()
 	s.hellos = nil
 	if s.keys != nil {
 		s.keys.rest()
 	}
-	if s.peer == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.inbox.cost == 0 && s.send.Outstanding() == 0 {
+	if s.peer == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.recv.Cost() == 0 && s.send.Outstanding() == 0 {
 		s.leavePath()
 		s.all.forget(s)
 	}
@@ -171,9 +171,7 @@ func (s *session) tick(now time.Duration) {
 		s.collect(now)
 	}
 	s.tickHello(now)
-	if s.ackDue != 0 && now >= s.ackDue {
-		s.ackNow, s.ackDue = true, 0
-	}
+	s.recv.Tick(now)
 	s.ask(now)
 	if s.paths.Tick(s.waits(), now) {
 		s.event(Event{Kind: Stalled, Path: s.paths.Used(), Why: "nothing is acknowledged"})
@@ -188,7 +186,7 @@ func (s *session) restartProbe(now time.Duration) { s.paths.Restart(s.waits(), n
 
 // hasWork tells whether there is something to send. mu is held.
 func (s *session) hasWork() bool {
-	return len(s.hellos) > 0 || s.ackNow || s.resumeNow || s.paths.WantsProbe() || !s.send.Empty()
+	return len(s.hellos) > 0 || s.recv.WantsAck() || s.recv.WantsResume() || s.paths.WantsProbe() || !s.send.Empty()
 }
 
 // due is when something has to be done by time, 0: never. mu is held.
@@ -201,7 +199,7 @@ func (s *session) due() time.Duration {
 	}
 	at(s.helloDue)
 	at(s.holdTo)
-	at(s.ackDue)
+	at(s.recv.AckDue())
 	at(s.tellDue)
 	at(s.askDue)
 	at(s.paths.ProbeDue())
@@ -227,13 +225,13 @@ func (s *session) pack(now time.Duration) int {
 		n++
 	}
 	if s.peer == 0 {
-		s.ackNow, s.resumeNow, s.ackDue = false, false, 0
+		s.recv.Told()
 		s.paths.Probed()
 		return n
 	}
 	for n < maxBatch {
 		more := s.mayMore()
-		if !more && !s.resumeNow && !s.paths.WantsProbe() && !s.ackNow {
+		if !more && !s.recv.WantsResume() && !s.paths.WantsProbe() && !s.recv.WantsAck() {
 			break
 		}
 		s.batch[n], s.packed[n], s.seals[n] = s.frame(s.batch[n][:0], more, now)
@@ -253,14 +251,13 @@ func (s *session) mayMore() bool {
 func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
 	k := wire.Ack
 	switch {
-	case s.resumeNow:
+	case s.recv.WantsResume():
 		k = wire.Resume
 	case s.paths.WantsProbe():
 		k = wire.Probe
 	case more:
 		k = wire.Data
 	}
-	s.inbox.told = s.roomNow()
 	size := wire.FrameOverhead
 	if more {
 		size += s.send.PackSize()
@@ -271,7 +268,9 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	h := wire.Head{Kind: k, From: s.local.incarnation, To: s.peer}
 	aead = s.keys.out.stamp(&h, s.o, size)
 	b = wire.AppendHead(b, h)
-	f := s.fields()
+	f := wire.Fields{Epoch: uint64(s.keys.in.epoch)}
+	s.send.Fields(&f)
+	s.recv.Fields(&f, s.all.full())
 	b = f.Append(b)
 	if more {
 		start := len(b)
@@ -281,15 +280,6 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 		}
 		s.paths.Sent(now)
 	}
-	s.resumeNow, s.ackNow = false, false
 	s.paths.Probed()
-	s.ackDue, s.unackedIn, s.bytesIn = 0, 0, 0
 	return b, packed, aead
-}
-
-// fields are what every frame says. mu is held.
-func (s *session) fields() wire.Fields {
-	f := wire.Fields{Seen: s.seen, Next: s.next, Room: uint64(s.inbox.told), Epoch: uint64(s.keys.in.epoch), Inbox: uint64(s.o.InboxBytes)}
-	s.send.Fields(&f)
-	return f
 }

@@ -51,7 +51,7 @@ func (a *account) Settled(number uint64, cost uint32, code int) {
 	if a.closed {
 		a.mu.Unlock()
 		a.s.mu.Lock()
-		a.s.emptied(int(cost))
+		a.s.taken(int(cost))
 		a.s.unlock()
 		return
 	}
@@ -151,9 +151,9 @@ func (s *session) collect(now time.Duration) {
 		s.report(a, now)
 	}
 	// A quarter of what one destination may have on the way at least: it may be waiting for that.
-	a.much = min(s.o.InboxBytes/64, max(0, s.o.InboxBytes-s.inbox.cost+cost)/256)
+	a.much = min(s.o.InboxBytes/64, max(0, s.o.InboxBytes-s.recv.Cost()+cost)/256)
 	a.mu.Unlock()
-	s.emptied(cost)
+	s.taken(cost)
 }
 
 // report puts one report into the ring. mu and the account's are held.

@@ -222,7 +222,7 @@ func (s *Sessions) Returned(stub message.URL) {
 		one.mu.Lock()
 		if one.paths.Used().Stub == stub && one.peer != 0 {
 			one.send.Rewind()
-			one.resumeNow = true
+			one.recv.Resume()
 			one.restartProbe(s.now())
 			one.poke()
 		}
@@ -279,6 +279,9 @@ func (s *Sessions) fits(cost int) bool {
 	used := s.sending.Load()
 	return used == 0 || used+int64(cost) <= int64(s.o.TotalBytes)
 }
+
+// full tells whether what waits for listeners is as much as may wait in all.
+func (s *Sessions) full() bool { return s.waiting.Load() >= int64(s.o.TotalBytes) }
 
 // starve notes that a poster of one waits for room in the total.
 func (s *Sessions) starve(one *session, on bool) {
