@@ -29,7 +29,7 @@ func (s *Sessions) Ended(address message.URL) {
 func (s *session) endAddress(address message.URL) {
 	s.mu.Lock()
 	defer s.unlock()
-	if !s.send.EndAddress(address) || s.gone || s.closing || s.peer == 0 {
+	if !s.send.EndAddress(address) || s.gone || s.closing || s.pair.Peer() == 0 {
 		return
 	}
 	now, c := s.all.now(), wire.Claim{Address: address, Ended: true}

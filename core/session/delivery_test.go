@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
@@ -18,7 +19,7 @@ import (
 // arrivals is a runtime that a test gives frames of bob's.
 type arrivals struct {
 	all  *Sessions
-	peer *keys
+	peer *handshake.Keys
 	next uint64 // number of the next message
 }
 
@@ -36,8 +37,8 @@ func (a *arrivals) bring(list ...message.Message) {
 	f := wire.Fields{Gen: 1, Next: 1, Base: 1, First: a.next}
 	a.next += uint64(len(list))
 	h := wire.Head{Kind: wire.Data, From: 2, To: 1}
-	aead := a.peer.out.stamp(&h, &a.all.o, len(parts))
-	frame := seal(aead, append(f.Append(wire.AppendHead(nil, h)), parts...))
+	aead := a.peer.Out.Stamp(&h, a.all.o.keyLimits(), len(parts))
+	frame := handshake.Seal(aead, append(f.Append(wire.AppendHead(nil, h)), parts...))
 	a.all.Receive(context.Background(), bob, relay, frame)
 	for i := range frame {
 		frame[i] = 'X'

@@ -4,6 +4,7 @@ import (
 	"crypto/cipher"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -54,7 +55,7 @@ func (s *session) pump() {
 			s.unlock()
 			for i, aead := range s.seals[:n] {
 				if aead != nil {
-					s.batch[i] = seal(aead, s.batch[i])
+					s.batch[i] = handshake.Seal(aead, s.batch[i])
 				}
 			}
 			s.traceFrames(path, n, s.o.Trace.Now())
@@ -150,11 +151,8 @@ func (s *session) rest() {
 		s.out.Rest()
 	}
 	s.send.Rest()
-	s.hellos = nil
-	if s.keys != nil {
-		s.keys.rest()
-	}
-	if s.peer == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.recv.Cost() == 0 && s.send.Outstanding() == 0 {
+	s.pair.Rest()
+	if s.pair.Peer() == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.recv.Cost() == 0 && s.send.Outstanding() == 0 {
 		s.leavePath()
 		s.all.forget(s)
 	}
@@ -170,7 +168,7 @@ func (s *session) tick(now time.Duration) {
 	if s.tellNow || s.tellDue != 0 && now >= s.tellDue {
 		s.collect(now)
 	}
-	s.tickHello(now)
+	s.changed(s.pair.Tick(!s.send.Empty(), now), now)
 	s.recv.Tick(now)
 	s.ask(now)
 	if s.paths.Tick(s.waits(), now) {
@@ -179,14 +177,14 @@ func (s *session) tick(now time.Duration) {
 }
 
 // waits tells whether the peer has to acknowledge something. mu is held.
-func (s *session) waits() bool { return s.peer != 0 && !s.send.Empty() }
+func (s *session) waits() bool { return s.pair.Peer() != 0 && !s.send.Empty() }
 
 // restartProbe begins to wait for an acknowledgement anew. mu is held.
 func (s *session) restartProbe(now time.Duration) { s.paths.Restart(s.waits(), now) }
 
 // hasWork tells whether there is something to send. mu is held.
 func (s *session) hasWork() bool {
-	return len(s.hellos) > 0 || s.recv.WantsAck() || s.recv.WantsResume() || s.paths.WantsProbe() || !s.send.Empty()
+	return s.pair.WantsHello() || s.recv.WantsAck() || s.recv.WantsResume() || s.paths.WantsProbe() || !s.send.Empty()
 }
 
 // due is when something has to be done by time, 0: never. mu is held.
@@ -197,8 +195,7 @@ func (s *session) due() time.Duration {
 			first = t
 		}
 	}
-	at(s.helloDue)
-	at(s.holdTo)
+	s.pair.Due(at)
 	at(s.recv.AckDue())
 	at(s.tellDue)
 	at(s.askDue)
@@ -217,14 +214,15 @@ func (s *session) pack(now time.Duration) int {
 		return 0
 	}
 	n := 0
-	for len(s.hellos) > 0 && n < maxBatch {
-		h := s.hellos[0]
-		s.hellos = append(s.hellos[:0], s.hellos[1:]...)
-		b := wire.AppendHead(s.batch[n][:0], wire.Head{Kind: wire.Hello, From: s.local.incarnation, To: h.to})
-		s.batch[n], s.packed[n], s.seals[n] = append(b, h.body...), nil, nil
+	for n < maxBatch {
+		b, ok := s.pair.AppendHello(s.batch[n][:0])
+		if !ok {
+			break
+		}
+		s.batch[n], s.packed[n], s.seals[n] = b, nil, nil
 		n++
 	}
-	if s.peer == 0 {
+	if s.pair.Peer() == 0 {
 		s.recv.Told()
 		s.paths.Probed()
 		return n
@@ -243,7 +241,7 @@ func (s *session) pack(now time.Duration) int {
 // mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
 // peer has a new life: what is sent to the old one would be in doubt. mu is held.
 func (s *session) mayMore() bool {
-	return s.holdTo == 0 && s.send.MaySend()
+	return !s.pair.Holding() && s.send.MaySend()
 }
 
 // frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
@@ -265,10 +263,10 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 			b = s.all.large.get(size)
 		}
 	}
-	h := wire.Head{Kind: k, From: s.local.incarnation, To: s.peer}
-	aead = s.keys.out.stamp(&h, s.o, size)
+	h, aead := s.pair.Stamp(k, size)
 	b = wire.AppendHead(b, h)
-	f := wire.Fields{Epoch: uint64(s.keys.in.epoch)}
+	var f wire.Fields
+	s.pair.Fields(&f)
 	s.send.Fields(&f)
 	s.recv.Fields(&f, s.all.full())
 	b = f.Append(b)

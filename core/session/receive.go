@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk"
@@ -60,7 +61,7 @@ func open(aead cipher.AEAD, h wire.Head, frame []byte) (a arrival, err error) {
 		to = make([]byte, 0, len(frame)-wire.SealedHead-wire.TagSize)
 		a.memory = cap(to)
 	}
-	body, err := unsealTo(to, aead, frame)
+	body, err := handshake.UnsealTo(to, aead, frame)
 	if err != nil {
 		return a, err
 	}
@@ -90,17 +91,17 @@ func (s *session) met(path Path, h wire.Head, frame []byte) bool {
 	switch {
 	case s.gone:
 		return false
-	case h.From == s.local.incarnation: // our own, reflected
+	case h.From == s.pair.Own(): // our own, reflected
 		s.dropped++
 		return true
-	case s.paths.None() || s.peer == 0: // else only what is proven to be the peer's says where it is
+	case s.paths.None() || s.pair.Peer() == 0: // else only what is proven to be the peer's says where it is
 		s.paths.Came(path)
 	}
 	switch {
 	case h.Kind == wire.Hello:
 		s.greeted(path, h, frame[wire.HeadSize:], now)
-	case h.From != s.peer || h.To != s.local.incarnation:
-		s.strange(path, h.From, now)
+	case h.From != s.pair.Peer() || h.To != s.pair.Own():
+		s.disturbed(s.pair.Strange(path.Stub, h.From, now), now)
 	default:
 		s.sealed(path, h, frame)
 	}
@@ -109,26 +110,26 @@ func (s *session) met(path Path, h wire.Head, frame []byte) bool {
 
 // sealed takes a frame that pretends to be of the pair. mu is held, and given back while the frame is opened.
 func (s *session) sealed(path Path, h wire.Head, frame []byte) {
-	keys := s.keys
-	aead := keys.in.of(h.Epoch)
+	keys := s.pair.Keys()
+	aead := keys.In.Of(h.Epoch)
 	if aead == nil {
-		s.unopened(path, s.all.now())
+		now := s.all.now()
+		s.disturbed(s.pair.Unopened(path.Stub, now), now)
 		return
 	}
 	s.mu.Unlock()
 	a, err := open(aead, h, frame)
 	s.mu.Lock()
 	switch now := s.all.now(); {
-	case keys != s.keys: // of a handshake that was replaced meanwhile
+	case keys != s.pair.Keys(): // of a handshake that was replaced meanwhile
 		s.dropped++
 	case err != nil:
-		s.unopened(path, now)
-	case !keys.in.take(h): // the replay check
+		s.disturbed(s.pair.Unopened(path.Stub, now), now)
+	case !keys.In.Take(h): // the replay check
 		s.dropped++
 	default:
 		s.cameBy(path)
-		s.holdTo = 0
-		s.confirm()
+		s.pair.Heard()
 		s.arrive(&a, now)
 		if s.paths.Aside(path, h.Kind != wire.Ack, len(frame), now) {
 			s.acknowledgeBy(path)
@@ -179,11 +180,9 @@ func (s *session) answerSoon() {
 
 // acknowledged takes what a frame says about our messages. It is false where that is impossible. mu is held.
 func (s *session) acknowledged(f *wire.Fields, now time.Duration) bool {
-	out := &s.keys.out
-	if !s.send.Possible(f) || f.Epoch > uint64(out.epoch) { // the acknowledgement check: nobody has what was not sent
+	if !s.send.Possible(f) || !s.pair.Seen(f.Epoch) { // the acknowledgement check: nobody has what was not sent
 		return false
 	}
-	out.seen = max(out.seen, uint32(f.Epoch))
 	a := s.send.Acknowledged(f)
 	if a.Progress {
 		s.freed(a.Freed, a.Reports)

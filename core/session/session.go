@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/deliver"
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/pairing"
 	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/sender"
@@ -19,7 +21,6 @@ type session struct {
 	all    *Sessions
 	o      *Options
 	remote message.URL
-	local  *local // this runtime in this session
 
 	// Of who sends: see sendingOn.
 	batch  [maxBatch][]byte            // the frames
@@ -46,7 +47,7 @@ type session struct {
 	inline     bool            // it is a poster that sends: it has the pump look when it has done so
 	poked      bool            // the pump is to look then
 
-	pairing // see pair.go
+	pair pairing.Pairing // see pair.go
 
 	// Sending.
 	send    sender.Sender
@@ -79,9 +80,9 @@ type session struct {
 	leftTimer *time.Timer // calls follow: the peer has left the path in use; nil: it has not
 }
 
-func newSession(all *Sessions, remote message.URL, l *local) *session {
+func newSession(all *Sessions, remote message.URL, l *handshake.Local) *session {
 	s := &session{
-		all: all, o: &all.o, remote: remote, local: l,
+		all: all, o: &all.o, remote: remote,
 		wake: make(chan struct{}, 1), came: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		send: sender.New(sender.Options{RingBytes: all.o.RingBytes, FrameBytes: all.o.FrameBytes, InboxBytes: all.o.InboxBytes, TTL: all.o.TTL}),
 		recv: receiver.New(receiver.Options{InboxBytes: all.o.InboxBytes, AckFrames: all.o.AckFrames, AckDelay: all.o.AckDelay, Claims: all.o.Announced != nil}),
@@ -89,7 +90,7 @@ func newSession(all *Sessions, remote message.URL, l *local) *session {
 			ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Stall: all.o.Stall,
 			AsidePause: all.o.AckDelay, AsideCount: all.o.AckFrames, AsideBytes: all.o.InboxBytes / 8,
 		}),
-		pairing: pairing{helloWait: all.o.ProbeMin},
+		pair: pairing.New(pairing.Options{ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Keys: all.o.keyLimits()}, all.self, remote, l),
 	}
 	s.account = newAccount(s)
 	s.out = deliver.New(all.life, deliver.Options{Deliver: all.o.Deliver, DeliverRun: all.o.DeliverRun}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
@@ -114,7 +115,7 @@ func (s *session) unlock() {
 func (s *session) event(e Event) {
 	e.Remote = s.remote
 	if e.Incarnation == 0 {
-		e.Incarnation = s.peer
+		e.Incarnation = s.pair.Peer()
 	}
 	s.events = append(s.events, e)
 	if log := s.o.Log; log.IsDebug() {
@@ -147,7 +148,7 @@ func (s *session) pokeAt(due time.Duration) {
 
 // quiet tells whether nothing is under way in either direction; mu is held.
 func (s *session) quiet() bool {
-	owes := (s.recv.Owes() || s.tellNow || s.tellDue != 0 || s.send.Unsent()) && !s.paths.None() && s.peer != 0
+	owes := (s.recv.Owes() || s.tellNow || s.tellDue != 0 || s.send.Unsent()) && !s.paths.None() && s.pair.Peer() != 0
 	return s.send.Unacked() == 0 && s.recv.Cost() == 0 && !owes && s.sendingOn == nil
 }
 

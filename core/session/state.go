@@ -15,7 +15,7 @@ func (s *session) state() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := State{
-		Remote: s.remote, Incarnation: s.peer, Path: s.paths.Used(),
+		Remote: s.remote, Incarnation: s.pair.Peer(), Path: s.paths.Used(),
 		Unacked: s.send.Unacked(), Outstanding: s.send.Outstanding(), InboxBytes: s.recv.Cost(),
 		Relayed: s.posted[0], Direct: s.posted[1], Received: s.out.Received(),
 		Resets: s.resets, Dropped: s.dropped,
