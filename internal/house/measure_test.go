@@ -126,6 +126,10 @@ var (
 	fixed    = &counter{} // what it points to changes, it does not
 	pool     sync.Pool
 	pools    struct{ few [2]sync.Pool }
+	mixed    struct {
+		n    int
+		pool sync.Pool
+	}
 	assigned int
 	Exported int
 	stepped  int
@@ -157,6 +161,7 @@ func change() {
 	fixed.add()
 	pool.Put(1)
 	pools.few[1].Put(1)
+	mixed.pool.Put(1)
 	syscall.ForkLock.RLock()
 	_ = table[0]
 }
