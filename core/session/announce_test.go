@@ -132,8 +132,9 @@ func TestNothingIsAnnounced(t *testing.T) {
 		time.Sleep(time.Second)
 		end := p.end(true)
 		end.mu.Lock()
-		if n := end.ring.next; n != 6 {
-			t.Errorf("%d numbers were used for 5 messages", n-1)
+		var f wire.Fields
+		if end.send.Fields(&f); f.First != 6 {
+			t.Errorf("%d numbers were used for 5 messages", f.First-1)
 		}
 		end.mu.Unlock()
 		p.close(t)
@@ -142,20 +143,13 @@ func TestNothingIsAnnounced(t *testing.T) {
 
 // A peer that announces without end has no more kept than for one frame of messages.
 func TestAnnouncementsAreBounded(t *testing.T) {
-	s := &session{o: &Options{Announced: func(context.Context, message.URL, []message.URL) {}}}
 	for _, length := range []int{1, 900} {
-		s.announced = announcements{}
+		var theirs claims
 		for n := range 10 * maxClaims {
-			s.announcedBy(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.Record())
+			theirs.add(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.Record())
 		}
-		if n, size := len(s.announced.coming), s.announced.size; n > maxClaims || size > maxUntakenBytes+message.MaxURL {
+		if n, size := len(theirs.coming), theirs.size; n > maxClaims || size > maxUntakenBytes+message.MaxURL {
 			t.Errorf("%d are kept, of %d bytes", n, size)
-		}
-	}
-	for n := range 3 * maxAnnounced {
-		s.announced.note(message.URL(fmt.Sprintf("hyperty://a.example/%d", n)))
-		if len(s.announced.told) > maxAnnounced {
-			t.Fatalf("%d own ones are remembered", len(s.announced.told))
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestTwoRelays(t *testing.T) {
 		synctest.Wait()
 		end := p.end(false) // what b has sent is acknowledged too
 		end.mu.Lock()
-		if unacked := end.ring.unacked(); got != each || unacked > 0 || lost > 0 {
+		if unacked := end.send.Unacked(); got != each || unacked > 0 || lost > 0 {
 			t.Errorf("%d of %d messages arrived, %d of the others are not acknowledged, %d frames were lost", got, each, unacked, lost)
 		}
 		end.mu.Unlock()

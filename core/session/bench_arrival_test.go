@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -51,11 +52,7 @@ func benchmarkArrival(b *testing.B, size int) {
 		}
 	})
 	peer, o := h.sessions.lookup(bob).marry(2), Options{}.withDefaults()
-	r := newRing()
-	for range perFrame {
-		r.push(&m, 0)
-	}
-	messages, _ := r.pack(nil, 1, 1<<20, wire.MaxNumber)
+	messages := items(slices.Repeat([]message.Message{m}, perFrame)...)
 	var frame []byte
 	sent, ctx := int64(0), context.Background()
 	b.ReportAllocs()

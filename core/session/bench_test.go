@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -91,11 +92,7 @@ func BenchmarkReceive(b *testing.B) {
 	peer, o := s.lookup(bob).marry(2), Options{}.withDefaults()
 	m := small()
 	b.SetBytes(int64(len(m.AppendBinary(nil))))
-	r := newRing()
-	for range perFrame {
-		r.push(&m, 0)
-	}
-	messages, _ := r.pack(nil, 1, 1<<20, wire.MaxNumber)
+	messages := items(slices.Repeat([]message.Message{m}, perFrame)...)
 	var frame []byte
 	sent := int64(0)
 	ctx := context.Background()

@@ -234,7 +234,7 @@ func (s *session) refuse(err error, now time.Duration) {
 		return
 	}
 	s.told, s.toldAt = err.Error(), now
-	e.Path = s.lastIn
+	e.Path = s.paths.LastIn()
 	s.event(e)
 }
 

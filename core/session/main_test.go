@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/core/session/internal/sender"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -231,4 +232,15 @@ func taking(f func(ctx context.Context, remote message.URL, m message.Message)) 
 		d.Receipt.Taken()
 		return true
 	}
+}
+
+// items are messages as they are in a frame.
+func items(list ...message.Message) []byte {
+	s := sender.New(sender.Options{FrameBytes: 4 << 20})
+	for i := range list {
+		m := &list[i]
+		s.Push(s.To(wire.KeyOf(m)), m, 0, false, 0)
+	}
+	s.Acknowledged(&wire.Fields{Next: 1, Room: wire.MaxNumber})
+	return s.Pack(nil)
 }

@@ -7,20 +7,15 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Path is one way to a remote runtime: a door of a stub. It is comparable.
-type Path struct {
-	Door, Stub message.URL
-	Direct     bool // a P2P connection, not a relay
-}
-
-// IsZero tells whether p is no path.
-func (p Path) IsZero() bool { return p == Path{} }
+// Path is one way to a remote runtime: a door of a stub, direct or not. It is comparable.
+type Path = paths.Path
 
 // Options are what [New] needs. Self, Key, Send and Deliver must be set; every other zero value stands for the default
 // named beside it. No callback is called with a lock held: all may call back into the Sessions.

@@ -190,8 +190,8 @@ func TestForgedWishes(t *testing.T) {
 				t.Errorf("%d hellos in 4 s because of forged lives", hellos)
 			}
 		})
-		if st := p.a.lookup(bob); st.lastIn != direct {
-			t.Errorf("the path of a stranger is the one that is answered on: %+v", st.lastIn)
+		if st := p.a.lookup(bob); st.paths.LastIn() != direct {
+			t.Errorf("the path of a stranger is the one that is answered on: %+v", st.paths.LastIn())
 		}
 	})
 }

@@ -31,12 +31,14 @@ func (s *session) pump() {
 		s.sleepsTo = 0
 		now := s.all.now()
 		s.tick(now)
-		if s.wantsRoute(now) {
+		if s.paths.WantsRoute(s.hasWork(), now) {
 			s.unlock()
 			path, ok := s.o.Route(s.remote)
 			s.mu.Lock()
 			now = s.all.now()
-			s.routed(path, ok, now)
+			if use := s.paths.Routed(path, ok, now); !use.IsZero() {
+				s.switchTo(use, now)
+			}
 		}
 		n := 0
 		if s.inline {
@@ -44,7 +46,7 @@ func (s *session) pump() {
 		} else {
 			n = s.pack(now)
 		}
-		path, life := s.path, s.pathLife
+		path, life := s.paths.Used(), s.pathLife
 		if n > 0 {
 			idle = 0
 			s.sendingOn, s.sendingAt = life, now
@@ -62,7 +64,7 @@ func (s *session) pump() {
 			s.handed(path, err)
 			continue
 		}
-		s.ring.date(s.expiry(now)) // what was put in while the Route was asked for
+		s.send.Date(now) // what was put in while the Route was asked for
 		due := s.due()
 		if due == 0 {
 			if idle == 0 {
@@ -124,7 +126,7 @@ func (s *session) stuck() time.Duration {
 	if due := s.stuckDue(); now < due {
 		return due - now
 	}
-	path := s.path
+	path := s.paths.Used()
 	s.event(Event{Kind: Stalled, Path: path, Why: "takes no frames"})
 	s.lose(path, "takes no frames", now)
 	return 0
@@ -134,7 +136,7 @@ func (s *session) stuck() time.Duration {
 // cannot look while it sends, when the path counts as stalled. mu is held.
 func (s *session) stuckDue() time.Duration {
 	due := s.sendingAt + s.o.Stall
-	if stalled := s.stallDue(); stalled != 0 {
+	if stalled := s.paths.StallDue(); stalled != 0 {
 		due = min(due, stalled)
 	}
 	return due
@@ -147,13 +149,12 @@ func (s *session) rest() {
 	if !s.inbox.walked {
 		s.walker = walker{s: s}
 	}
-	s.ring.free()
-	s.out.rest()
+	s.send.Rest()
 	s.hellos = nil
 	if s.keys != nil {
 		s.keys.rest()
 	}
-	if s.peer == 0 && s.ring.empty() && s.waiters == 0 && s.inbox.cost == 0 && s.out.live == 0 {
+	if s.peer == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.inbox.cost == 0 && s.send.Outstanding() == 0 {
 		s.leavePath()
 		s.all.forget(s)
 	}
@@ -161,8 +162,11 @@ func (s *session) rest() {
 
 // tick does what is due by time. mu is held.
 func (s *session) tick(now time.Duration) {
-	s.ring.date(s.expiry(now))
-	s.expire(now)
+	s.send.Date(now)
+	if d, any := s.send.DropExpired(now); any {
+		s.tellAgain(d.Records)
+		s.given(d, Expired, "not acknowledged in time")
+	}
 	if s.tellNow || s.tellDue != 0 && now >= s.tellDue {
 		s.collect(now)
 	}
@@ -170,57 +174,21 @@ func (s *session) tick(now time.Duration) {
 	if s.ackDue != 0 && now >= s.ackDue {
 		s.ackNow, s.ackDue = true, 0
 	}
-	switch {
-	case s.peer == 0 || s.ring.empty():
-		s.probeDue, s.asked = 0, 0
-	case s.probeDue == 0:
-		s.probeDue, s.asked = now+s.probeWait, now
-	case now >= s.probeDue:
-		s.probeNow, s.reroute = true, true
-		s.probeWait = min(2*s.probeWait, s.o.ProbeMax)
-		s.probeDue = now + s.probeWait
-	}
 	s.ask(now)
-	if due := s.stallDue(); due != 0 && now >= due {
-		s.stalled, s.probeNow, s.reroute = true, true, true
-		s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
+	if s.paths.Tick(s.waits(), now) {
+		s.event(Event{Kind: Stalled, Path: s.paths.Used(), Why: "nothing is acknowledged"})
 	}
 }
 
-// stallDue is when the path counts as stalled unless something is acknowledged before, 0: never. It does not wait for
-// the probe after it, which may be late. mu is held.
-func (s *session) stallDue() time.Duration {
-	if s.stalled || s.path.IsZero() || s.probeDue == 0 {
-		return 0
-	}
-	return max(s.asked, s.progress) + s.o.Stall
-}
+// waits tells whether the peer has to acknowledge something. mu is held.
+func (s *session) waits() bool { return s.peer != 0 && !s.send.Empty() }
 
 // restartProbe begins to wait for an acknowledgement anew. mu is held.
-func (s *session) restartProbe(now time.Duration) {
-	s.probeWait, s.probeDue, s.probeNow = s.o.ProbeMin, 0, false
-	if s.peer != 0 && !s.ring.empty() {
-		s.probeDue, s.asked = now+s.probeWait, now
-	}
-}
-
-// expire gives up the messages whose time is over. They are the first in the ring: all have the same time to live.
-func (s *session) expire(now time.Duration) {
-	n := s.ring.base
-	for n < s.ring.next {
-		if due := s.ring.entry(n).due; due == 0 || now < due {
-			break
-		}
-		n++
-	}
-	if n > s.ring.base {
-		s.giveUp(n, Expired, "not acknowledged in time")
-	}
-}
+func (s *session) restartProbe(now time.Duration) { s.paths.Restart(s.waits(), now) }
 
 // hasWork tells whether there is something to send. mu is held.
 func (s *session) hasWork() bool {
-	return len(s.hellos) > 0 || s.ackNow || s.resumeNow || s.probeNow || !s.ring.empty()
+	return len(s.hellos) > 0 || s.ackNow || s.resumeNow || s.paths.WantsProbe() || !s.send.Empty()
 }
 
 // due is when something has to be done by time, 0: never. mu is held.
@@ -236,20 +204,18 @@ func (s *session) due() time.Duration {
 	at(s.ackDue)
 	at(s.tellDue)
 	at(s.askDue)
-	at(s.probeDue)
-	at(s.stallDue())
-	if s.path.IsZero() && s.hasWork() {
-		at(s.routeDue)
+	at(s.paths.ProbeDue())
+	at(s.paths.StallDue())
+	if s.hasWork() {
+		at(s.paths.RouteDue())
 	}
-	if !s.ring.empty() {
-		at(s.ring.entry(s.ring.base).due)
-	}
+	at(s.send.Due())
 	return first
 }
 
 // pack fills frames with what there is to send, as many as a batch takes, and says how many. mu is held.
 func (s *session) pack(now time.Duration) int {
-	if s.path.IsZero() {
+	if s.paths.None() {
 		return 0
 	}
 	n := 0
@@ -261,12 +227,13 @@ func (s *session) pack(now time.Duration) int {
 		n++
 	}
 	if s.peer == 0 {
-		s.ackNow, s.resumeNow, s.probeNow, s.ackDue = false, false, false, 0
+		s.ackNow, s.resumeNow, s.ackDue = false, false, 0
+		s.paths.Probed()
 		return n
 	}
 	for n < maxBatch {
 		more := s.mayMore()
-		if !more && !s.resumeNow && !s.probeNow && !s.ackNow {
+		if !more && !s.resumeNow && !s.paths.WantsProbe() && !s.ackNow {
 			break
 		}
 		s.batch[n], s.packed[n], s.seals[n] = s.frame(s.batch[n][:0], more, now)
@@ -278,10 +245,7 @@ func (s *session) pack(now time.Duration) int {
 // mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
 // peer has a new life: what is sent to the old one would be in doubt. mu is held.
 func (s *session) mayMore() bool {
-	if s.cursor == s.ring.next || s.holdTo != 0 {
-		return false
-	}
-	return uint64(s.ring.costTo(s.cursor)) < s.room
+	return s.holdTo == 0 && s.send.MaySend()
 }
 
 // frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
@@ -291,7 +255,7 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	switch {
 	case s.resumeNow:
 		k = wire.Resume
-	case s.probeNow:
+	case s.paths.WantsProbe():
 		k = wire.Probe
 	case more:
 		k = wire.Data
@@ -299,7 +263,7 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	s.inbox.told = s.roomNow()
 	size := wire.FrameOverhead
 	if more {
-		size += max(s.ring.complete(s.cursor), min(int(s.ring.texts.tail-s.ring.text(s.cursor)), s.o.FrameBytes))
+		size += s.send.PackSize()
 		if cap(b) < size && size > s.o.FrameBytes+wire.FrameOverhead {
 			b = s.all.large.get(size)
 		}
@@ -311,21 +275,21 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 	b = f.Append(b)
 	if more {
 		start := len(b)
-		b, s.cursor = s.ring.pack(b, s.cursor, s.o.FrameBytes, s.room)
+		b = s.send.Pack(b)
 		if s.o.Trace.Watched() {
 			packed = wire.Messages(b[start:])
 		}
-		s.sent = max(s.sent, s.cursor)
-		if s.probeDue == 0 {
-			s.probeDue, s.asked = now+s.probeWait, now
-		}
+		s.paths.Sent(now)
 	}
-	s.resumeNow, s.probeNow, s.ackNow = false, false, false
+	s.resumeNow, s.ackNow = false, false
+	s.paths.Probed()
 	s.ackDue, s.unackedIn, s.bytesIn = 0, 0, 0
 	return b, packed, aead
 }
 
 // fields are what every frame says. mu is held.
 func (s *session) fields() wire.Fields {
-	return wire.Fields{Gen: s.gen, Seen: s.seen, Next: s.next, Room: uint64(s.inbox.told), Base: s.ring.base, First: s.cursor, Epoch: uint64(s.keys.in.epoch), Inbox: uint64(s.o.InboxBytes)}
+	f := wire.Fields{Seen: s.seen, Next: s.next, Room: uint64(s.inbox.told), Epoch: uint64(s.keys.in.epoch), Inbox: uint64(s.o.InboxBytes)}
+	s.send.Fields(&f)
+	return f
 }

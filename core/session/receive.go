@@ -92,8 +92,8 @@ func (s *session) met(path Path, h wire.Head, frame []byte) bool {
 	case h.From == s.local.incarnation: // our own, reflected
 		s.dropped++
 		return true
-	case s.path.IsZero() || s.peer == 0: // else only what is proven to be the peer's says where it is
-		s.lastIn = path
+	case s.paths.None() || s.peer == 0: // else only what is proven to be the peer's says where it is
+		s.paths.Came(path)
 	}
 	switch {
 	case h.Kind == wire.Hello:
@@ -129,7 +129,9 @@ func (s *session) sealed(path Path, h wire.Head, frame []byte) {
 		s.holdTo = 0
 		s.confirm()
 		s.arrive(&a, now)
-		s.answerAside(path, h.Kind, len(frame), now)
+		if s.paths.Aside(path, h.Kind != wire.Ack, len(frame), now) {
+			s.acknowledgeBy(path)
+		}
 	}
 }
 
@@ -144,21 +146,19 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 		s.tellHeld, s.tellNow = false, true
 		s.poke()
 	}
-	if a.Kind == wire.Resume && a.Seen == s.gen { // the generation check of requests: an older one has been met already
-		s.rewind()
+	if a.Kind == wire.Resume && s.send.Asked(a.Seen) { // the generation check of requests: an older one has been met already
+		s.send.Rewind()
 		s.poke()
 	}
 	if a.Kind == wire.Resume || a.Kind == wire.Probe {
 		s.answerSoon()
-		if s.path != s.lastIn {
-			s.reroute = true // the peer has moved: perhaps we should
-		}
+		s.paths.Moved()
 	}
 	if a.Gen < s.seen { // the generation check of data: a path or a run that was left
 		return
 	}
 	if a.Gen > s.seen {
-		s.peerOn(s.lastIn, now)
+		s.newest()
 	}
 	s.seen = a.Gen
 	s.next = max(s.next, a.Base) // what is below was given up
@@ -182,26 +182,19 @@ func (s *session) answerSoon() {
 // acknowledged takes what a frame says about our messages. It is false where that is impossible. mu is held.
 func (s *session) acknowledged(f *wire.Fields, now time.Duration) bool {
 	out := &s.keys.out
-	if f.Next > s.sent || f.Seen > s.gen || f.Epoch > uint64(out.epoch) { // the acknowledgement check: nobody has what was not sent
+	if !s.send.Possible(f) || f.Epoch > uint64(out.epoch) { // the acknowledgement check: nobody has what was not sent
 		return false
 	}
 	out.seen = max(out.seen, uint32(f.Epoch))
-	if f.Next < s.ring.base && f.Room <= s.room {
-		return true // old, or we have given up what it expects
+	a := s.send.Acknowledged(f)
+	if a.Progress {
+		s.freed(a.Freed, a.Reports)
+		s.paths.Progress(s.waits(), now)
 	}
-	if f.Next > s.ring.base {
-		s.release(f.Next)
-		s.progress = now
-		s.restartProbe(now)
-		s.stalled, s.failWait = false, s.o.ProbeMin/4
-	}
-	opened := f.Room > s.room
-	s.room = f.Room
-	if f.Inbox != s.inboxOf && f.Inbox > 0 {
-		s.inboxOf = f.Inbox
+	if a.Credit {
 		s.admit()
 	}
-	if opened && s.cursor < s.ring.next {
+	if a.Opened {
 		s.poke()
 	}
 	return true
@@ -232,12 +225,12 @@ func (s *session) accept(a *arrival, now time.Duration) {
 	if e.Records > 0 {
 		s.takeRecords(&p)
 	}
-	p.announced = len(s.announced.coming) > 0
+	p.announced = len(s.claims.coming) > 0
 	cost := 0
 	if messages := e.Count - e.Records; messages > 0 {
 		cost = wire.Cost(uint64(e.Size), messages)
 		s.putIn(p, int(messages), cost)
-	} else if p.announced && s.announced.ending() { // which waits for no message
+	} else if p.announced && s.claims.ending() { // which waits for no message
 		s.putEnd(p)
 	}
 	s.unackedIn++
@@ -260,7 +253,9 @@ func (s *session) takeRecords(p *parcel) {
 		}
 		if one.Size == 0 {
 			s.reportedBy(one.Own)
-			s.announcedBy(one.Own)
+			if s.o.Announced != nil {
+				s.claims.add(one.Own)
+			}
 		}
 		left, routing = rest, one.After(routing)
 	}
@@ -268,7 +263,7 @@ func (s *session) takeRecords(p *parcel) {
 
 // cameBy notes by which path the peer's last frame came. mu is held.
 func (s *session) cameBy(path Path) {
-	s.lastIn = path
+	s.paths.Came(path)
 	if before := s.door.Load(); before == nil || *before != path.Door {
 		door := path.Door
 		s.door.Store(&door)

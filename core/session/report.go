@@ -14,10 +14,7 @@ import (
 // session: it has a number among the messages, is acknowledged like them and sent again, and is not counted as one.
 
 const (
-	maxReported = 64 << 10 // cost of the reports that may be unacknowledged; more wait and are put together
-	minSpans    = 4 << 10  // that may wait, also where the inbox is small
-	maxInbox    = 1 << 40  // of a peer, so that sums cannot overflow
-	recordCost  = 64       // what a record of an outstanding message is counted with
+	minSpans = 4 << 10 // that may wait, also where the inbox is small
 )
 
 // told is the messages of which the same is to be told.
@@ -150,7 +147,7 @@ func (s *session) collect(now time.Duration) {
 	a.mu.Lock()
 	cost := a.cost
 	a.cost, a.due, a.now = 0, false, false
-	for !s.tellHeld && s.peer != 0 && len(a.owed) > 0 && s.ring.reported < maxReported {
+	for !s.tellHeld && s.peer != 0 && len(a.owed) > 0 && s.send.MayReport() {
 		s.report(a, now)
 	}
 	// A quarter of what one destination may have on the way at least: it may be waiting for that.
@@ -164,8 +161,7 @@ func (s *session) report(a *account, now time.Duration) {
 	t := &a.owed[0]
 	b, n := wire.AppendReport(s.reportBuffer[:0], s.peer, t.code, t.spans)
 	s.reportBuffer = b
-	s.all.sending.Add(int64(wire.Cost(uint64(len(b)+1), 1)))
-	s.ring.pushRecord(b, s.expiry(now))
+	s.all.sending.Add(int64(s.send.PushRecord(b, s.send.Expiry(now))))
 	a.spans -= n
 	if n < len(t.spans) {
 		t.spans = append(t.spans[:0], t.spans[n:]...)
@@ -186,27 +182,25 @@ func (s *session) reportedBy(text []byte) {
 		s.dropped++
 		return
 	}
-	e := Event{Kind: Settled, Path: s.path, Code: code}
-	before := s.out.live
+	e := Event{Kind: Settled, Code: code}
+	var watched []message.Message
+	cost := 0
 	for last := uint64(0); len(spans) > 0; {
 		var sp wire.Span
-		if sp, spans, err = wire.NextSpan(spans, last); err != nil || sp.B > s.ring.base { // nobody takes what was not acknowledged
+		if sp, spans, err = wire.NextSpan(spans, last); err != nil {
 			s.dropped++
 			break
 		}
 		last = sp.B
-		s.out.done(sp.A, sp.B, func(r *record) {
-			if r.watched {
-				e.IDs = append(e.IDs, r.id)
-				e.Messages = append(e.Messages, r.message())
-			}
-		})
+		freed, ok := s.send.Taken(sp, func(m message.Message) { watched = append(watched, m) })
+		if !ok {
+			s.dropped++
+			break
+		}
+		cost += freed
 	}
-	if len(e.IDs) > 0 {
-		s.event(e)
-	}
-	s.all.freed((before - s.out.live) * recordCost)
-	s.admit()
+	s.lost(watched, e)
+	s.freed(cost, false)
 }
 
 // tellAgain takes reports that were given up back: they are made again when the peer is heard of. mu is held.

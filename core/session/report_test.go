@@ -321,20 +321,20 @@ func TestImpossibleReports(t *testing.T) {
 			one.mu.Lock()
 			dropped := one.dropped
 			one.reportedBy(r)
-			if one.out.live != 10 || one.dropped != dropped+1 {
-				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.out.live, one.dropped-dropped)
+			if one.send.Outstanding() != 10 || one.dropped != dropped+1 {
+				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.send.Outstanding(), one.dropped-dropped)
 			}
 			one.unlock()
 		}
 		one.mu.Lock()
 		one.reportedBy([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
-		if one.out.live != 10 {
+		if one.send.Outstanding() != 10 {
 			t.Error("an unknown record did something")
 		}
 		one.reportedBy(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
 		one.reportedBy(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
-		if one.out.live != 6 {
-			t.Errorf("%d outstanding, want 6", one.out.live)
+		if one.send.Outstanding() != 6 {
+			t.Errorf("%d outstanding, want 6", one.send.Outstanding())
 		}
 		one.unlock()
 		if e := p.events(Settled); len(e) != 1 || fmt.Sprint(e[0].IDs) != "[2 3 4 6]" || e[0].Code != 200 {

@@ -60,24 +60,3 @@ func FuzzReport(f *testing.F) {
 		}
 	})
 }
-
-// TestCarriedBesideRecords: a trace finds the messages of a frame also where records stand among them.
-func TestCarriedBesideRecords(t *testing.T) {
-	r := newRing()
-	one, two := letter(1, 40), letter(2, 40)
-	r.push(&one, 0)
-	r.pushRecord([]byte{wire.RecordTaken, 3, 1, 2, 3}, 0)
-	r.pushRecord([]byte{wire.RecordTaken, 3, 1, 2, 3}, 0)
-	r.push(&two, 0)
-	packed, _ := r.pack(nil, 1, 1<<10, wire.MaxNumber)
-	list := wire.Messages(packed)
-	if len(list) != 2 || list[0].ID != one.ID || list[1].ID != two.ID {
-		t.Errorf("%+v", list)
-	}
-	if own := r.own(1, 5); len(own) != 2 || r.unacked() != 2 {
-		t.Errorf("records %v, %d messages", own, r.unacked())
-	}
-	if r.release(5); r.records != 0 || r.reported != 0 || r.unacked() != 0 {
-		t.Errorf("after the release: %d records that count %d", r.records, r.reported)
-	}
-}

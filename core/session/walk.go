@@ -24,10 +24,10 @@ type walker struct {
 	source uint32 // the remote runtime, in receipts
 	parser message.Parser
 	run    Run
-	again  bool           // the first of run has been tried before
-	d      Delivery       // of one that is delivered by itself
-	to     destinationKey // of the last message
-	count  int            // how many messages, up to it, have the same
+	again  bool     // the first of run has been tried before
+	d      Delivery // of one that is delivered by itself
+	to     wire.Key // of the last message
+	count  int      // how many messages, up to it, have the same
 }
 
 // shortRun is how many messages to one destination one behind the other get a copy of their bodies: each of them could
@@ -123,7 +123,7 @@ func (w *walker) malformed(p *parcel, err error) {
 	w.run.Messages[last] = minibus.Handed{}
 	w.run.Messages = w.run.Messages[:last]
 	s.mu.Lock()
-	s.event(Event{Kind: Refused, Path: s.path, Why: err.Error()})
+	s.event(Event{Kind: Refused, Path: s.paths.Used(), Why: err.Error()})
 	s.unlock()
 	receipt.Refused(message.CodeBadRequest)
 }
@@ -149,7 +149,7 @@ func (w *walker) flush(p *parcel) (how step) {
 func (w *walker) deliver(p *parcel) step {
 	s, run := w.s, w.run.Messages
 	s.count(len(run), w.again)
-	key := destinationKey{run[0].Message.To, run[0].Message.Type == message.Response}
+	key := wire.KeyOf(&run[0].Message)
 	if s.held.n.Load() > 0 && s.held.behind(key, run, w.again, p.pinned()) {
 		return on
 	}
@@ -192,7 +192,7 @@ func (s *session) cameIn() message.URL {
 }
 
 // keep copies the bodies in the run that must not stay where they are.
-func (w *walker) keep(key destinationKey, p *parcel) {
+func (w *walker) keep(key wire.Key, p *parcel) {
 	if key != w.to {
 		w.to, w.count = key, 0
 	}

@@ -30,11 +30,7 @@ func newArrivals(o Options) *arrivals {
 
 // bring has a frame with the messages arrive, in memory that is used for something else afterwards, as a link's is.
 func (a *arrivals) bring(list ...message.Message) {
-	r := newRing()
-	for i := range list {
-		r.push(&list[i], 0)
-	}
-	parts, _ := r.pack(nil, 1, 4<<20, wire.MaxNumber)
+	parts := items(list...)
 	f := wire.Fields{Gen: 1, Next: 1, Base: 1, First: a.next}
 	a.next += uint64(len(list))
 	h := wire.Head{Kind: wire.Data, From: 2, To: 1}
@@ -118,11 +114,7 @@ func TestWhoseMemory(t *testing.T) {
 			a := newArrivals(Options{Deliver: taking(func(_ context.Context, _ message.URL, m message.Message) { got = append(got, m) })})
 			defer a.close()
 			s := a.all.lookup(bob)
-			r := newRing()
-			for i := range c.frame {
-				r.push(&c.frame[i], 0)
-			}
-			parts, _ := r.pack(nil, 1, 4<<20, wire.MaxNumber)
+			parts := items(c.frame...)
 			(&walker{s: s}).walk(&parcel{wire: parts, first: 1, account: s.account, lent: c.lent, memory: len(parts)})
 			if len(got) != len(c.frame) {
 				t.Fatalf("%d of %d delivered", len(got), len(c.frame))

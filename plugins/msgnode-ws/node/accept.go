@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -55,7 +54,7 @@ func (n *Node) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	status := "ok"
 	switch {
-	case !n.backbone.connected():
+	case !n.backbone.Connected():
 		w.WriteHeader(http.StatusServiceUnavailable)
 		status = "no connection to NATS"
 	case n.full():

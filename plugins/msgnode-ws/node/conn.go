@@ -10,13 +10,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
-
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -64,8 +63,8 @@ type conn struct {
 	wake chan struct{} // capacity 1: the queue is not empty
 
 	routes routes // of this connection; see subscribe.go
-	asked  asked
-	peers  peers
+	asked  peers.Questions
+	peers  *peers.Peers
 }
 
 func (n *Node) newConn(k *netConn, from quota.Source, d dialect) *conn {
@@ -73,8 +72,8 @@ func (n *Node) newConn(k *netConn, from quota.Source, d dialect) *conn {
 	l := n.opts.Limits
 	c := &conn{node: n, id: id, dialect: d, wake: make(chan struct{}, 1),
 		account: account{from: from, ticket: k.ticket, budget: rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests),
-			strange: rate.NewLimiter(connectionRate, connectionFrames), told: rate.NewLimiter(1, 1),
-			visits: rate.NewLimiter(visitRate, visitFrames)},
+			told: rate.NewLimiter(1, 1)},
+		peers: peers.New(),
 		stamp: fmt.Sprintf("%020d.%s.%d", time.Now().UnixNano(), n.id, id)}
 	c.ctx, c.cancel = context.WithCancel(n.ctx)
 	return c

@@ -11,15 +11,15 @@
 // All routing goes through NATS and all state is in JetStream KV: an embedded server without any port, or an external
 // cluster. The node itself is a translator between WebSockets and subjects, so that any number of nodes make one.
 //
-//   - A subject is the hash of a domain and an address, never text from outside ([subjects]).
-//   - A node subscribes a subject once however many of its connections want it ([interests]). All its subscriptions share
+//   - A subject is the hash of a domain and an address, never text from outside (backbone.Subjects).
+//   - A node subscribes a subject once however many of its connections want it (backbone.Interests). All its subscriptions share
 //     one channel, and one goroutine (dispatch.go) moves what comes to the connections' queues without ever
 //     blocking. So what one sender published reaches one receiver in order, whatever addresses it was for.
 //   - A destination that nobody wants is answered by NATS itself ("no responders"), and the node makes a 404 response or
-//     an Unreachable frame of it (asked.go).
+//     an Unreachable frame of it (peers.Questions).
 //   - Who looks for a user or a name gets a bounded answer, chosen fairly among all who entered something for it
-//     (shelves.go): nobody keeps others from being found.
-//   - State is a [table]: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
+//     (package shelves): nobody keeps others from being found.
+//   - State is a table.Table: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
 //     (the embedded server syncs every write), so what was acknowledged survives a kill and a power cut.
 //
 // # Who may do what
@@ -32,7 +32,7 @@
 // change its registrations. Those name it and no other; the field proof, the signature by which readers believe an
 // entry without trusting the node, is kept as it was given.
 //
-// At an external NATS the nodes of a domain share a key, by which they know each other's messages (seal.go); NATS.md says
+// At an external NATS the nodes of a domain share a key, by which they know each other's messages (backbone.Seal); NATS.md says
 // what else they need there, and who is trusted with what.
 //
 // # Who may use it, and how much
@@ -55,11 +55,11 @@
 //   - Node.conns, runtimes, byID: Limits.Connections and Limits.Unproven.
 //   - Node.missing: runtimes that have something in the state; an hour.
 //   - the copies of the tables, their indexes, shelves and weights: Limits.State and Limits.Rows, and for each runtime and address.
-//   - interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
-//   - peers: 16,384 and 8 MiB a connection, then half is forgotten; asked: a ring of 512; both count for Limits.Memory.
+//   - backbone.Interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
+//   - peers.Peers: 16,384 and 8 MiB a connection, then half is forgotten; peers.Questions: a ring of 512; both count for Limits.Memory.
 //   - outbox.Outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
 //   - quota.Turns.of: addresses with a connection that waits; an entry goes with its last one.
-//   - seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, seal.unknown: 256.
+//   - backbone.Seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, Seal.unknown: 256.
 //   - admission.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
 //
 // # Guarantees and limits

@@ -5,10 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -169,24 +168,6 @@ func TestMalformedJSON(t *testing.T) {
 	if _, err := alice.read(); websocket.CloseStatus(err) != websocket.StatusUnsupportedData {
 		t.Error(err)
 	}
-}
-
-func FuzzJSON(f *testing.F) {
-	f.Add([]byte(`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":["hyperty://example.com/x"],"body":{"via":"a://b"}}`))
-	f.Add([]byte(`{"id":"3","type":"response","from":"connection://example.com/c1","to":"runtime://example.com/r-bob/sm","body":{"code":200}}`))
-	f.Add([]byte(`{"cmd":"disconnect"}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		salvage(text)
-		list, err := parseJSON(text)
-		if err != nil {
-			return
-		}
-		for _, m := range list {
-			if err := m.Check(); err != nil {
-				t.Fatalf("%q gave a message that fails its check: %v", text, err)
-			}
-		}
-	})
 }
 
 // Long texts are read in turn, so that many connections with such leave a processor for what is only passed on; short ones, and

@@ -4,10 +4,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 )
 
 // account is what a connection is bounded by.
@@ -16,10 +16,10 @@ type account struct {
 	ticket *quota.Ticket // its place at the listener
 	budget *rate.Limiter // what its requests may cost
 	resume time.Time     // when it is read from again; zero: now. Its reader's
-	// frames to runtimes that do not answer, notices of those that were dropped, and frames of runtimes not sent to
-	strange, told, visits *rate.Limiter
-	remembered            atomic.Int64 // bytes that are kept for it, besides what waits to be written
-	reading               reading      // the packet that comes in; its reader's own
+	told   *rate.Limiter // notices of data that was dropped, since its receiver does not answer
+
+	remembered atomic.Int64 // bytes that are kept for it, besides what waits to be written
+	reading    reading      // the packet that comes in; its reader's own
 }
 
 // remember counts n bytes more, or fewer, that are kept for as long as the connection lives.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-
 	"github.com/protofly/protofly/sdk/message"
 )
 

@@ -43,7 +43,7 @@ const membersPerUnit = 32
 func (n *Node) passingCost(m *message.Message) int {
 	cost := 1 + len(m.Body)/(16<<10)
 	if publication(m.To) {
-		cost *= 1 + len(n.interests.of(n.subjectOf(m.To)))/membersPerUnit
+		cost *= 1 + len(n.interests.Of(n.subjectOf(m.To)))/membersPerUnit
 	}
 	return min(cost, n.opts.Limits.Requests) // else it would never be allowed
 }
@@ -106,14 +106,14 @@ func backEnd(to message.URL) (element, path string) {
 // route publishes m for whoever wants it.
 func (n *Node) route(c *conn, m message.Message) {
 	subject := n.subjectOf(m.To)
-	frame := n.seal.sign(subject, wire.AppendMessage(nil, &m))
+	frame := n.seal.Sign(subject, wire.AppendMessage(nil, &m))
 	var err error
 	if m.Type == message.Response || publication(m.To) {
-		err = n.backbone.messages.Publish(subject, frame)
+		err = n.backbone.Messages.Publish(subject, frame)
 	} else {
-		number, grown := c.asked.put(&m)
+		number, grown := c.asked.Put(&m)
 		c.remember(grown)
-		err = n.backbone.messages.PublishRequest(subject, n.reply(c, 'm', number), frame)
+		err = n.backbone.Messages.PublishRequest(subject, n.reply(c, 'm', number), frame)
 	}
 	if err != nil {
 		n.log.Warn("message not passed on", "from", m.From, "to", m.To, "error", err)
@@ -124,7 +124,7 @@ func (n *Node) route(c *conn, m message.Message) {
 // publish is route for a message that the node made.
 func (n *Node) publish(m message.Message) {
 	subject := n.subjectOf(m.To)
-	if err := n.backbone.messages.Publish(subject, n.seal.sign(subject, wire.AppendMessage(nil, &m))); err != nil {
+	if err := n.backbone.Messages.Publish(subject, n.seal.Sign(subject, wire.AppendMessage(nil, &m))); err != nil {
 		n.log.Warn("notice not sent", "to", m.To, "error", err)
 	}
 }
@@ -132,9 +132,9 @@ func (n *Node) publish(m message.Message) {
 // subjectOf is where messages for an address are published: everything under a runtime's URL goes to the runtime.
 func (n *Node) subjectOf(to message.URL) string {
 	if r := runtimeOf(to); r != "" {
-		return n.subjects.address(r)
+		return n.subjects.Address(r)
 	}
-	return n.subjects.address(to)
+	return n.subjects.Address(to)
 }
 
 // runtimeOf is the runtime that an address is under, or "". The reference implementation's stub addresses have the

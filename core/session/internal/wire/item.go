@@ -136,3 +136,13 @@ func Messages(packed []byte) []message.Message {
 	}
 	return list
 }
+
+// Key names a destination: what is held up together. That is an address, its responses apart, because they do not wait behind
+// messages there.
+type Key struct {
+	URL      message.URL
+	Response bool
+}
+
+// KeyOf is the destination of m.
+func KeyOf(m *message.Message) Key { return Key{m.To, m.Type == message.Response} }
