@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/protofly/protofly/internal/gobuild"
@@ -24,8 +25,14 @@ type Bed struct {
 	processes []*Process
 }
 
-// Open compiles the programs, and starts a Message Node and a runtime of each name. Where that fails nothing is left.
-func Open(ctx context.Context, runtimes ...string) (b *Bed, err error) {
+// Options say what is in a bed.
+type Options struct {
+	Runtimes  []string // the names of its runtimes
+	Transport string   // the program of a P2P plug-in for them; "": quic
+}
+
+// Open compiles the programs, and starts a Message Node and the runtimes. Where that fails nothing is left.
+func Open(ctx context.Context, o Options) (b *Bed, err error) {
 	dir, err := os.MkdirTemp("", "pf-") // short: paths of sockets hold about 100 bytes
 	if err != nil {
 		return nil, err
@@ -36,16 +43,15 @@ func Open(ctx context.Context, runtimes ...string) (b *Bed, err error) {
 			b.Close()
 		}
 	}()
-	plugins := []string{"plugins/msgnode-ws", "plugins/quic"}
-	if err := gobuild.Programs(ctx, dir+"/bin", append(plugins, "cmd/runtime", "cmd/msgnode")...); err != nil {
+	programs := []string{"cmd/runtime", "cmd/msgnode", "plugins/msgnode-ws"}
+	if o.Transport == "" {
+		programs, o.Transport = append(programs, "plugins/quic"), b.Program("plugins/quic")
+	}
+	if err := gobuild.Programs(ctx, filepath.Join(dir, "bin"), programs...); err != nil {
 		return nil, err
 	}
-	install := []string{"plugins", "install", "--plugins", b.Plugins}
-	for _, p := range plugins {
-		install = append(install, b.Program(p))
-	}
-	if out, err := exec.CommandContext(ctx, b.Program("cmd/runtime"), install...).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("install the plug-ins: %w\n%s", err, out)
+	if _, err := b.Command(ctx, "plugins", "install", "--plugins", b.Plugins, b.Program("plugins/msgnode-ws"), o.Transport); err != nil {
+		return nil, err
 	}
 	line, err := b.start(ctx, "node", b.Program("cmd/msgnode"), "run", "--domain", Domain, "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "node"))
 	if err != nil {
@@ -54,7 +60,7 @@ func Open(ctx context.Context, runtimes ...string) (b *Bed, err error) {
 	if _, err := fmt.Sscanf(line, "listening on %s", &b.Node); err != nil {
 		return nil, fmt.Errorf("the Message Node said %q: %w", line, err)
 	}
-	for _, name := range runtimes {
+	for _, name := range o.Runtimes {
 		if err := b.runtime(ctx, name); err != nil {
 			return nil, err
 		}
@@ -71,6 +77,15 @@ func (b *Bed) runtime(ctx context.Context, name string) error {
 	}
 	_, err := b.start(ctx, "runtime "+name, b.Program("cmd/runtime"), "run", "--config", base+".yaml")
 	return err
+}
+
+// Command runs a command of the runtime's program, as an operator does, and returns what it printed.
+func (b *Bed) Command(ctx context.Context, words ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, b.Program("cmd/runtime"), words...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("protofly %s: %w\n%s", strings.Join(words, " "), err, out)
+	}
+	return string(out), nil
 }
 
 // Program is the compiled program of a package of this project, of those that the bed has.

@@ -8,24 +8,29 @@ import (
 
 // Shared is one bed for the runnable examples of a package. It is opened where it is first needed.
 //
-//	var runtimes = testbed.Shared{Runtimes: []string{"alice", "bob"}}
+//	var runtimes = testbed.Shared{Options: testbed.Options{Runtimes: []string{"alice", "bob"}}}
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(runtimes.Around(m)) }
 type Shared struct {
-	Runtimes []string // their names
+	Options Options
 
 	once sync.Once
 	bed  *Bed
 	err  error
 }
 
-// Socket is the socket of the runtime of that name. It panics where the bed cannot be opened: an example has no other way to fail.
-func (s *Shared) Socket(name string) string {
-	s.once.Do(func() { s.bed, s.err = Open(context.Background(), s.Runtimes...) })
+// Bed is the bed. It panics where that cannot be opened: an example has no other way to fail.
+func (s *Shared) Bed() *Bed {
+	s.once.Do(func() { s.bed, s.err = Open(context.Background(), s.Options) })
 	if s.err != nil {
 		panic(s.err)
 	}
-	socket, ok := s.bed.Sockets[name]
+	return s.bed
+}
+
+// Socket is the socket of the runtime of that name.
+func (s *Shared) Socket(name string) string {
+	socket, ok := s.Bed().Sockets[name]
 	if !ok {
 		panic(fmt.Sprintf("there is no runtime %q", name))
 	}

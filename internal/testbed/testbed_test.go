@@ -44,7 +44,7 @@ func TestProcess(t *testing.T) {
 
 // A bed has what it says, and leaves nothing.
 func TestBed(t *testing.T) {
-	b, err := Open(t.Context(), "a", "b")
+	b, err := Open(t.Context(), Options{Runtimes: []string{"a", "b"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,4 +11,4 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(runtimes.Around(m)) }
 
 // runtimes are those that the examples use, in processes of their own, with a Message Node and their plug-ins.
-var runtimes = testbed.Shared{Runtimes: []string{"alice", "bob"}}
+var runtimes = testbed.Shared{Options: testbed.Options{Runtimes: []string{"alice", "bob"}}}
