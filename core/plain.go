@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/api"
-	"github.com/protofly/protofly/core/lanes"
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -29,7 +29,7 @@ import (
 type plain struct {
 	rt    *Runtime
 	asked asked
-	lanes lanes.Lanes
+	lanes work.Jobs[message.URL]
 
 	mu    sync.Mutex
 	peers map[message.URL]*plainPeer // maxPlainPeers
