@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
@@ -75,7 +76,7 @@ func TestLeastPermissions(t *testing.T) {
 	times := Times{Sweep: 50 * time.Millisecond, Grace: 200 * time.Millisecond}
 	var logs strings.Builder
 	key := filepath.Join(t.TempDir(), "key.pem")
-	if _, err := (keyFile{key, true}).private(); err != nil {
+	if _, err := (admission.KeyFile{Name: key, Make: true}).Private(); err != nil {
 		t.Fatal(err)
 	}
 	o := Options{NATS: as(s, "node"), NATSKey: testSecret, Times: times, Legacy: true, Admit: Admit{Visitors: Invited, Key: key}, Log: logTo(t, &logs)}

@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
@@ -50,8 +51,8 @@ type conn struct {
 	wg     sync.WaitGroup
 
 	account
-	guest   guest // what it may do here
-	hasTurn bool  // its reader has the turn to compute; see turn.go
+	guest   admission.Guest // what it may do here
+	hasTurn bool            // its reader has the turn to compute; see turn.go
 
 	mu      sync.Mutex
 	out     outbox.Outbox   // packets, shared with other connections: never written to

@@ -37,7 +37,7 @@
 //
 // # Who may use it, and how much
 //
-// [Admit] says who may use the node: anyone, runtimes on a list, runtimes with a token of the operator (admit.go, token.go).
+// [Admit] says who may use the node: anyone, runtimes on a list, runtimes with a token of the operator (package admission).
 //
 // Connections are counted from the moment that TCP has made them (quota.Gate, listener.go). One that has not shown whose it is has
 // a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
@@ -60,7 +60,7 @@
 //   - outbox.Outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
 //   - quota.Turns.of: addresses with a connection that waits; an entry goes with its last one.
 //   - backbone.Seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, Seal.unknown: 256.
-//   - admission.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
+//   - tables.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
 //
 // # Guarantees and limits
 //

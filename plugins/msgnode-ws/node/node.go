@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
@@ -59,7 +60,7 @@ type guard struct {
 	turns     quota.Turns // to compute what connections ask for
 	buffers   buffers     // that packets are read into
 	memory    outbox.Memory
-	admission admission
+	admission *admission.Policy
 }
 
 // tables are the node's state.
@@ -68,6 +69,7 @@ type tables struct {
 	subscriptions *table.Table[subscription]
 	registrations *table.Table[registration]
 	sessions      *table.Table[session]
+	redeemed      *table.Table[redemption] // nil where tokens do not count
 }
 
 // closeTime is how long connections have to answer that the node stops.
@@ -105,8 +107,8 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 	if n.listener.sources.Off {
 		n.log.Warn("connections are not counted by address: insecure says that a proxy stands before the node, and proxies does not name it")
 	}
-	if n.admission, err = openAdmission(o); err != nil {
-		return nil, err
+	if n.admission, err = admission.New(o.Domain, o.Admit, o.admissionKey()); err != nil {
+		return nil, fmt.Errorf("message node: admit: %w", err)
 	}
 	if o.NATS != "" {
 		if n.seal, err = backbone.NewSeal(o.NATSKey, o.Domain); err != nil {
@@ -202,11 +204,11 @@ func (n *Node) openState(ctx context.Context) error {
 	if n.sessions, err = openTable(ctx, n, sessionTTL, table.Options[session]{Name: prefix + "sessions", Terms: (*session).terms}); err != nil {
 		return err
 	}
-	if n.opts.Admit.invites() {
-		if n.admission.redeemed, err = openTable(ctx, n, 0, table.Options[redemption]{Name: prefix + "redeemed", Terms: (*redemption).terms}); err != nil {
+	if n.opts.Admit.Invites() {
+		if n.redeemed, err = openTable(ctx, n, 0, table.Options[redemption]{Name: prefix + "redeemed", Terms: (*redemption).terms}); err != nil {
 			return err
 		}
-		n.admission.redeemed.Bound(n.room)
+		n.redeemed.Bound(n.room)
 	}
 	if err := n.upgrade(ctx); err != nil {
 		return err

@@ -266,7 +266,7 @@ func (c *conn) peer(text []byte) (*peers.Peer, error) {
 	}
 	p, grown := c.peers.Add(string(text), func(number uint64) peers.Peer {
 		return peers.Peer{URL: u.Runtime(), Subject: c.node.subjects.Frames(u.Runtime()), Reply: c.node.reply(c, 'd', number),
-			Barred: !c.guest.mayReach(u)}
+			Barred: !c.guest.MayReach(u)}
 	})
 	c.remember(grown)
 	return p, nil

@@ -22,7 +22,7 @@ func (n *Node) handle(c *conn, m message.Message) {
 		n.serve(c, m)
 		return
 	}
-	if !c.guest.mayReach(m.To) {
+	if !c.guest.MayReach(m.To) {
 		n.refuse(c, m, refuse(message.CodeForbidden, "a visitor reaches addresses of %s only", n.opts.Domain))
 		return
 	}
@@ -72,7 +72,9 @@ func (n *Node) serve(c *conn, m message.Message) {
 	var answer message.Message
 	r := n.charge(c, price(&m))
 	if r == nil {
-		r = c.guest.mayAsk(element, path, m.Type)
+		if err := c.guest.MayAsk(element, path, m.Type); err != nil {
+			r = refuse(message.CodeForbidden, "%s", err)
+		}
 	}
 	if r == nil && c.begin() != nil {
 		return // the connection has ended
