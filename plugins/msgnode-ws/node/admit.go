@@ -8,6 +8,7 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -67,20 +68,12 @@ func (n *Node) admitted(ctx context.Context, runtime message.URL, v admission.Ve
 	return v.Guest, r
 }
 
-// redemption is which runtimes a token has been used by, where it is for a number of them.
-type redemption struct {
-	Runtimes []message.URL `json:"runtimes"`
-	Expires  time.Time     `json:"expires,omitzero"`
-}
-
-func (*redemption) terms() []string { return nil }
-
 // redeem counts a runtime among those that have used a token.
 func (n *Node) redeem(ctx context.Context, runtime message.URL, t *Token) *refusal {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	err := n.redeemed.Change(ctx, backbone.Hash(t.ID), func(old *redemption) (*redemption, error) {
-		used := &redemption{Expires: t.Expires}
+	err := n.Redeemed.Change(ctx, backbone.Hash(t.ID), func(old *state.Redemption) (*state.Redemption, error) {
+		used := &state.Redemption{Expires: t.Expires}
 		if old != nil {
 			if slices.Contains(old.Runtimes, runtime) {
 				return old, nil
@@ -103,18 +96,18 @@ var errUsedUp = errors.New("used up")
 
 // expireRedemptions forgets who used tokens that have expired: they admit nobody any more.
 func (n *Node) expireRedemptions() {
-	t := n.redeemed
+	t := n.Redeemed
 	if t == nil {
 		return
 	}
 	now := time.Now()
-	t.Each(func(key string, r *redemption) {
+	t.Each(func(key string, r *state.Redemption) {
 		if n.ctx.Err() != nil || r.Expires.IsZero() || now.Sub(r.Expires) < time.Hour {
 			return
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)
 		defer cancel()
-		if err := t.Change(ctx, key, func(*redemption) (*redemption, error) { return nil, nil }); err != nil {
+		if err := t.Change(ctx, key, func(*state.Redemption) (*state.Redemption, error) { return nil, nil }); err != nil {
 			n.log.Warn("expiry", "token", key, "error", err)
 		}
 	})

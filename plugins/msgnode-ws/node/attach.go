@@ -65,12 +65,12 @@ func (n *Node) attach(c *conn) error {
 	if old != nil && old != c {
 		old.kick(closeReplaced, "replaced by a newer connection of this runtime")
 	}
-	for _, a := range n.allocations.Find("r:" + string(c.runtime)) {
+	for _, a := range n.Allocations.Find("r:" + string(c.runtime)) {
 		if err := n.want(c, a.Address, allocated); err != nil {
 			return err
 		}
 	}
-	for _, s := range n.subscriptions.Find("r:" + string(c.runtime)) {
+	for _, s := range n.Subscriptions.Find("r:" + string(c.runtime)) {
 		if _, err := n.listen(c, s.Address); err != nil {
 			return err
 		}
@@ -103,12 +103,6 @@ func (c *conn) makeRoom() {
 // codeFull is HTTP's 503, which the specification's codes do not have.
 const codeFull = 503
 
-// known tells whether the state has anything of a runtime.
-func (n *Node) known(runtime message.URL) bool {
-	term := "r:" + string(runtime)
-	return n.registrations.Count(term) > 0 || n.allocations.Count(term) > 0 || n.subscriptions.Count(term) > 0
-}
-
 // detach undoes attach. Subscriptions stay in the state for the grace period.
 func (n *Node) detach(c *conn) {
 	n.mu.Lock()
@@ -122,7 +116,7 @@ func (n *Node) detach(c *conn) {
 	}
 	if n.runtimes[c.runtime] == c {
 		delete(n.runtimes, c.runtime)
-		if n.known(c.runtime) { // else nothing is to expire, and nothing to be remembered
+		if n.Known(c.runtime) { // else nothing is to expire, and nothing to be remembered
 			n.missing[c.runtime] = time.Now()
 		}
 	}
@@ -193,7 +187,7 @@ func (n *Node) learn(c *conn, from message.URL) {
 	c.routes.mu.Lock()
 	known, count := c.routes.why[u] != 0, len(c.routes.why)
 	c.routes.mu.Unlock()
-	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.subscriptions.Count("a:"+string(u)) > 0 {
+	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.Subscriptions.Count("a:"+string(u)) > 0 {
 		return
 	}
 	if err := n.want(c, u, learned); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -46,13 +47,13 @@ func (n *Node) unwantSubject(c *conn, subject string) {
 
 // endOthers ends what other runtimes had of an address before it was given to its owner: their subscriptions, and the
 // routes that were learned, at this node and at the others of the domain.
-func (n *Node) endOthers(ctx context.Context, a *allocation) {
+func (n *Node) endOthers(ctx context.Context, a *state.Allocation) {
 	n.endRoutes(a.Address, a.Runtime)
 	if a.Wished && n.opts.NATS != "" { // nobody can have known an address that is random
 		n.tellOthers(a)
 	}
 	for _, u := range ownersAlone(a.Address) {
-		for key, s := range n.subscriptions.Find("a:" + string(u)) {
+		for key, s := range n.Subscriptions.Find("a:" + string(u)) {
 			if s.Runtime == a.Runtime {
 				continue
 			}
@@ -64,7 +65,7 @@ func (n *Node) endOthers(ctx context.Context, a *allocation) {
 }
 
 // tellOthers has the other nodes end their routes now. Unheard, they do it when the allocation reaches their copies.
-func (n *Node) tellOthers(a *allocation) {
+func (n *Node) tellOthers(a *state.Allocation) {
 	var err error
 	for _, u := range ownersAlone(a.Address) {
 		subject := n.subjects.Address(u)
@@ -104,7 +105,7 @@ func (n *Node) listen(c *conn, u message.URL) (allowed bool, err error) {
 
 // granted is told of every allocation that comes into the copy of the state: also of those that another node wrote, a
 // moment before or after the owner has connected here.
-func (n *Node) granted(a *allocation) {
+func (n *Node) granted(a *state.Allocation) {
 	if a.Address == "" {
 		return
 	}
@@ -117,7 +118,7 @@ func (n *Node) granted(a *allocation) {
 }
 
 // noted is told of every subscription that comes into the copy of the state, as granted is of allocations.
-func (n *Node) noted(s *subscription) {
+func (n *Node) noted(s *state.Subscription) {
 	if c := n.connectionOf(s.Runtime); c != nil {
 		if _, err := n.listen(c, s.Address); err != nil {
 			n.log.Warn("a subscription is not routed", "address", s.Address, "error", err)
@@ -135,12 +136,12 @@ func (n *Node) connectionOf(runtime message.URL) *conn {
 // justGranted tells whether u is allocated to c's runtime by what the state itself says: another node may have written
 // that a moment ago. c's reader calls it.
 func (n *Node) justGranted(c *conn, u message.URL) bool {
-	if n.opts.NATS == "" || u.IsRuntime() || u.IsBackEnd() || n.owner(u) != "" {
+	if n.opts.NATS == "" || u.IsRuntime() || u.IsBackEnd() || n.Owner(u) != "" {
 		return false
 	}
 	c.finish() // from here on it waits for other servers
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	a, err := n.allocations.CatchUp(ctx, addressKey(u.Base()))
+	a, err := n.Allocations.CatchUp(ctx, state.AddressKey(u.Base()))
 	return err == nil && a != nil && a.Runtime == c.runtime
 }

@@ -56,7 +56,7 @@ func (n *Node) servePlain(c *conn, runtime message.URL) {
 // leave is an orderly end: the runtime's subscriptions do not outlive it.
 func (n *Node) leave(c *conn) {
 	c.finish() // from here on it waits for the disk
-	for key := range n.subscriptions.Find("r:" + string(c.runtime)) {
+	for key := range n.Subscriptions.Find("r:" + string(c.runtime)) {
 		if err := n.forget(c.ctx, key); err != nil {
 			n.log.Warn("unsubscribe", "runtime", c.runtime, "error", err)
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -35,7 +35,7 @@ type Node struct {
 	seal      *backbone.Seal // of what nodes send each other; nil with an embedded NATS
 	interests *backbone.Interests[*conn]
 
-	tables
+	*state.State
 
 	ctx                  context.Context // ends when the node closes
 	cancel               context.CancelFunc
@@ -61,15 +61,6 @@ type guard struct {
 	buffers   buffers     // that packets are read into
 	memory    outbox.Memory
 	admission *admission.Policy
-}
-
-// tables are the node's state.
-type tables struct {
-	allocations   *table.Table[allocation]
-	subscriptions *table.Table[subscription]
-	registrations *table.Table[registration]
-	sessions      *table.Table[session]
-	redeemed      *table.Table[redemption] // nil where tokens do not count
 }
 
 // closeTime is how long connections have to answer that the node stops.
@@ -178,6 +169,9 @@ func (n *Node) Close() {
 	cut.Stop()
 	n.cancel()
 	n.wg.Wait()
+	if n.State != nil {
+		n.State.Close()
+	}
 	if n.backbone != nil {
 		n.backbone.Close()
 	}
@@ -186,66 +180,21 @@ func (n *Node) Close() {
 	}
 }
 
-// openState opens the buckets and waits until their copies in memory are complete.
-func (n *Node) openState(ctx context.Context) error {
+// openState opens the tables, brings what an earlier version wrote into today's form, and bounds what comes after.
+func (n *Node) openState(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	prefix := backbone.BucketPrefix(n.opts.Domain)
-	var err error
-	if n.allocations, err = openTable(ctx, n, 0, table.Options[allocation]{Name: prefix + "addresses", Terms: (*allocation).terms, Put: n.granted}); err != nil {
+	l := n.opts.Limits
+	n.State, err = state.Open(ctx, state.Options{Domain: n.opts.Domain, NATS: n.backbone, Replicas: n.opts.Replicas, Invites: n.opts.Admit.Invites(),
+		Runtime: l.RuntimeState, Address: l.AddressState, All: l.State, Rows: l.Rows, Granted: n.granted, Noted: n.noted, Log: n.log})
+	if err != nil {
 		return err
-	}
-	if n.subscriptions, err = openTable(ctx, n, 0, table.Options[subscription]{Name: prefix + "subscriptions", Terms: (*subscription).terms, Put: n.noted}); err != nil {
-		return err
-	}
-	if n.registrations, err = openTable(ctx, n, 0, registrationTable(prefix+"registry")); err != nil {
-		return err
-	}
-	if n.sessions, err = openTable(ctx, n, sessionTTL, table.Options[session]{Name: prefix + "sessions", Terms: (*session).terms}); err != nil {
-		return err
-	}
-	if n.opts.Admit.Invites() {
-		if n.redeemed, err = openTable(ctx, n, 0, table.Options[redemption]{Name: prefix + "redeemed", Terms: (*redemption).terms}); err != nil {
-			return err
-		}
-		n.redeemed.Bound(n.room)
 	}
 	if err := n.upgrade(ctx); err != nil {
 		return err
 	}
-	// Only now: what was there before there was a bound is not refused.
-	n.allocations.Bound(n.room)
-	n.subscriptions.Bound(n.room)
-	n.registrations.Bound(n.room)
-	n.sessions.Bound(n.room)
+	n.State.Bound() // only now: what was there before there was a bound is not refused
 	return nil
-}
-
-// bucketOptions are how a table's bucket is kept: with some room besides the largest row.
-func bucketOptions(replicas int, ttl time.Duration) backbone.BucketOptions {
-	return backbone.BucketOptions{Replicas: replicas, MaxValue: table.MaxRow + 4096, TTL: ttl}
-}
-
-func openTable[T any](ctx context.Context, n *Node, ttl time.Duration, o table.Options[T]) (*table.Table[T], error) {
-	kv, err := n.backbone.Bucket(ctx, o.Name, bucketOptions(n.opts.Replicas, ttl))
-	if err != nil {
-		return nil, err
-	}
-	t := table.New(kv, o)
-	n.wg.Go(func() {
-		for n.ctx.Err() == nil {
-			if err := t.Follow(n.ctx, n.backbone.Life()); n.ctx.Err() == nil && err != nil {
-				n.log.Warn("the state's copy lost its source, trying again", "error", err)
-				wait(n.ctx, time.Second)
-			}
-		}
-	})
-	select {
-	case <-t.Ready():
-		return t, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("message node: state %s: %w", o.Name, ctx.Err())
-	}
 }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -267,28 +216,4 @@ func (n *Node) overrun(subject string) {
 	for _, c := range n.interests.Of(subject) {
 		c.kick(websocket.StatusTryAgainLater, "the node is overloaded and lost messages for you")
 	}
-}
-
-// writable tells whether a runtime may write rows to the state now, and has c pay for those beyond the first one, which
-// the price of its request has in it. The error is the response to give.
-func (n *Node) writable(c *conn, runtime message.URL, rows int) *refusal {
-	if n.opts.NATS == "" {
-		if free, ok := freeBytes(n.opts.Data); ok && free < n.opts.Limits.MinFree {
-			return refuse(message.CodeError, "the disk under the node's data folder is full: %d bytes free, %d are kept free; nothing was written",
-				free, n.opts.Limits.MinFree)
-		}
-		if why := n.backbone.Fault(); why != "" {
-			return refuse(message.CodeError, "the node's state cannot be written: %s", why)
-		}
-	}
-	if wait, ok := n.rates.writers.Take(runtime, rows, time.Now()); !ok {
-		return tryAgain(wait, "too many changes: at most %d a second", n.opts.Limits.Writes)
-	}
-	if rows > 1 {
-		if r := n.charge(c, min(rowPrice*(rows-1), n.rates.largest)); r != nil {
-			return r
-		}
-	}
-	c.finish() // from here on it waits for the disk
-	return nil
 }

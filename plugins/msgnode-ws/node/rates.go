@@ -74,7 +74,7 @@ func (c *conn) pause(d time.Duration) {
 // afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
 // spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
 func (n *Node) afford(c *conn, term string, all bool) *refusal {
-	count, bytes, results := n.registrations.Count(term), int(n.registrations.Weighs(term)), n.opts.Limits.Results
+	count, bytes, results := n.Registrations.Count(term), int(n.Registrations.Weighs(term)), n.opts.Limits.Results
 	if all {
 		return n.charge(c, min(count, 2*results)/16+min(bytes, message.MaxBody)/1024) // all of it is encoded
 	}

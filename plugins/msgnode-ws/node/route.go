@@ -168,7 +168,7 @@ func (n *Node) mayUse(c *conn, u message.URL) bool {
 	if r := runtimeOf(u); r != "" {
 		return r == c.runtime || c.legacy() && !proof.KeyDerived(r) && !n.connected(r)
 	}
-	if owner := n.owner(u); owner != "" {
+	if owner := n.Owner(u); owner != "" {
 		return owner == c.runtime
 	}
 	return c.legacy()
