@@ -105,7 +105,7 @@ func TestLeastPermissions(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 	alice.ws.CloseNow()
-	eventually(t, "a subscription expires", func() bool { return one.Subscriptions.Count("r:"+string(alice.runtime)) == 0 })
+	eventually(t, "a subscription expires", func() bool { return one.state.Subscriptions.Count("r:"+string(alice.runtime)) == 0 })
 	one.stop()
 	two.stop()
 	if text := logs.String(); strings.Contains(strings.ToLower(text), "permission") {
@@ -168,7 +168,7 @@ func TestOthersOfTheAccount(t *testing.T) {
 		}
 		eventually(t, "refused: "+subject, func() bool { return refused() > before })
 	}
-	if n.Owner("hyperty://example.com/bob") != bob.runtime {
+	if n.state.Owner("hyperty://example.com/bob") != bob.runtime {
 		t.Error("bob's address is gone")
 	}
 	bob.sync()

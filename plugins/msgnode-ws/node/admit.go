@@ -12,19 +12,6 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What cmd/msgnode needs of package admission.
-type (
-	Admit = admission.Rules
-	Token = admission.Token
-)
-
-// Who is admitted; see [Admit].
-const (
-	Anyone  = admission.Anyone
-	Listed  = admission.Listed
-	Invited = admission.Invited
-)
-
 // Invite makes the text of a token for the node that o describes. ID is chosen where it is empty. It works while the node
 // runs; the nodes of a domain that have the same key all take the token.
 func Invite(o Options, t Token) (text string, made Token, err error) {
@@ -72,7 +59,7 @@ func (n *Node) admitted(ctx context.Context, runtime message.URL, v admission.Ve
 func (n *Node) redeem(ctx context.Context, runtime message.URL, t *Token) *refusal {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	err := n.Redeemed.Change(ctx, backbone.Hash(t.ID), func(old *state.Redemption) (*state.Redemption, error) {
+	err := n.state.Redeemed.Change(ctx, backbone.Hash(t.ID), func(old *state.Redemption) (*state.Redemption, error) {
 		used := &state.Redemption{Expires: t.Expires}
 		if old != nil {
 			if slices.Contains(old.Runtimes, runtime) {
@@ -96,7 +83,7 @@ var errUsedUp = errors.New("used up")
 
 // expireRedemptions forgets who used tokens that have expired: they admit nobody any more.
 func (n *Node) expireRedemptions() {
-	t := n.Redeemed
+	t := n.state.Redeemed
 	if t == nil {
 		return
 	}

@@ -2,8 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"maps"
 	"slices"
@@ -65,7 +63,7 @@ func (n *Node) grantAll(c *conn, scheme string, number int, identifier, key stri
 	if r := n.writable(c, c.runtime, number); r != nil {
 		return nil, r
 	}
-	a := state.Allocation{Runtime: c.runtime, Key: key, Wished: identifier != "", Seen: time.Now().UTC().Truncate(24 * time.Hour), Source: n.SourceTerm(c.from)}
+	a := state.Allocation{Runtime: c.runtime, Key: key, Wished: identifier != "", Seen: time.Now().UTC().Truncate(24 * time.Hour), Source: n.state.SourceTerm(c.from)}
 	var list []message.URL
 	for len(list) < number {
 		id := identifier
@@ -95,7 +93,7 @@ func (n *Node) grant(ctx context.Context, a state.Allocation) error {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
 	fresh := false
-	err := n.Allocations.Change(ctx, state.AddressKey(a.Address), func(old *state.Allocation) (*state.Allocation, error) {
+	err := n.state.Allocations.Change(ctx, state.AddressKey(a.Address), func(old *state.Allocation) (*state.Allocation, error) {
 		if fresh = old == nil; old != nil && old.Runtime != a.Runtime {
 			return nil, errConflict
 		}
@@ -127,7 +125,7 @@ func (n *Node) releaseAll(ctx context.Context, list []message.URL, runtime messa
 func (n *Node) release(ctx context.Context, u, runtime message.URL) error {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	return n.Allocations.Change(ctx, state.AddressKey(u), func(old *state.Allocation) (*state.Allocation, error) {
+	return n.state.Allocations.Change(ctx, state.AddressKey(u), func(old *state.Allocation) (*state.Allocation, error) {
 		if old != nil && old.Runtime != runtime {
 			return nil, errConflict
 		}
@@ -163,11 +161,11 @@ func (n *Node) checkAllocation(c *conn, scheme string, number int, key, identifi
 		if !goodIdentifier(identifier) {
 			return refuse(message.CodeBadRequest, "address allocation: identifier %.80q: want up to 64 of a–z, 0–9, '.', '_', '-', starting with a letter or digit", identifier)
 		}
-		if n.Owner(message.URL(scheme+"://"+n.opts.Domain+"/"+identifier)) == c.runtime {
+		if n.state.Owner(message.URL(scheme+"://"+n.opts.Domain+"/"+identifier)) == c.runtime {
 			return nil // it has it already, that counts once
 		}
 	}
-	if have := n.Allocations.Count("r:" + string(c.runtime)); have+number > l.Addresses {
+	if have := n.state.Allocations.Count("r:" + string(c.runtime)); have+number > l.Addresses {
 		return refuse(message.CodeTooMany, "address allocation: the runtime has %d addresses, at most %d are given out; free some", have, l.Addresses)
 	}
 	return nil
@@ -232,7 +230,7 @@ func (n *Node) freed(c *conn, which refjson.Names) ([]message.URL, *refusal) {
 			keys[name] = true
 			continue
 		}
-		owner := n.Owner(u)
+		owner := n.state.Owner(u)
 		if owner != "" && owner != c.runtime {
 			return nil, refuse(message.CodeForbidden, "%s belongs to another runtime; nothing was freed", u)
 		}
@@ -241,27 +239,14 @@ func (n *Node) freed(c *conn, which refjson.Names) ([]message.URL, *refusal) {
 		}
 	}
 	if len(keys) > 0 {
-		if r := n.charge(c, n.Allocations.Count("r:"+string(c.runtime))/128); r != nil {
+		if r := n.charge(c, n.state.Allocations.Count("r:"+string(c.runtime))/128); r != nil {
 			return nil, r
 		}
-		for _, a := range n.Allocations.Find("r:" + string(c.runtime)) {
+		for _, a := range n.state.Allocations.Find("r:" + string(c.runtime)) {
 			if a.Key != "" && keys[a.Key] {
 				listed[a.Address.Canonical()] = true
 			}
 		}
 	}
 	return slices.Collect(maps.Keys(listed)), nil
-}
-
-// newSecret is 16 random bytes in hex.
-func newSecret() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
-
-// newGUID is a random identifier in the specification's form.
-func newGUID() string {
-	h := newSecret()
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

@@ -64,7 +64,7 @@ func TestAllocation(t *testing.T) {
 		t.Error("a freed address may be sent from")
 	}
 	alice.must(message.Delete, allocator, `{"resource":["k"]}`)
-	if n.Owner(block[1]) != "" {
+	if n.state.Owner(block[1]) != "" {
 		t.Error("the block's key did not free it")
 	}
 	alice.must(message.Delete, allocator, `{"resource":"hyperty://example.com/alice"}`)
@@ -284,8 +284,8 @@ func TestExpiry(t *testing.T) {
 	}
 	// Subscriptions outlive their connection for the grace period, and no longer.
 	alice.ws.CloseNow()
-	eventually(t, "the subscription is gone", func() bool { return n.Subscriptions.Count("r:"+string(alice.runtime)) == 0 })
-	if n.Owner(u) != bob.runtime {
+	eventually(t, "the subscription is gone", func() bool { return n.state.Subscriptions.Count("r:"+string(alice.runtime)) == 0 })
+	if n.state.Owner(u) != bob.runtime {
 		t.Error("an allocation is gone")
 	}
 }

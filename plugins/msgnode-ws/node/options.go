@@ -69,6 +69,19 @@ type Options struct {
 	Trace  func(Event)  // nil: no trace; called from many goroutines, must be quick
 }
 
+// What cmd/msgnode needs of package admission.
+type (
+	Admit = admission.Rules
+	Token = admission.Token
+)
+
+// Who is admitted; see [Admit].
+const (
+	Anyone  = admission.Anyone
+	Listed  = admission.Listed
+	Invited = admission.Invited
+)
+
 // Limits bound what the node spends. Zero means the default; [DefaultLimits] has them all.
 type Limits struct {
 	Connections int   // of runtimes, at once; a further one gets HTTP 503

@@ -116,7 +116,7 @@ func TestOneOwnerInACluster(t *testing.T) {
 			continue
 		}
 		for _, n := range nodes {
-			eventually(t, "both nodes know the owner", func() bool { return n.Owner(u) == owners[0] })
+			eventually(t, "both nodes know the owner", func() bool { return n.state.Owner(u) == owners[0] })
 		}
 	}
 	for i, u := range blocks {
@@ -224,17 +224,17 @@ func TestAllocationsOfAnEarlierVersion(t *testing.T) {
 	n.stop()
 	for _, limits := range []Limits{{State: 1, RuntimeState: 1, Rows: 1}, {}} { // what was there is not refused
 		n = start(t, Options{Data: data, Limits: limits})
-		if n.Owner(block[0]) != alice || n.Owner(block[1]) != alice || n.Owner("hyperty://example.com/eve") != eve {
-			t.Errorf("owners: %s %s %s", n.Owner(block[0]), n.Owner(block[1]), n.Owner("hyperty://example.com/eve"))
+		if n.state.Owner(block[0]) != alice || n.state.Owner(block[1]) != alice || n.state.Owner("hyperty://example.com/eve") != eve {
+			t.Errorf("owners: %s %s %s", n.state.Owner(block[0]), n.state.Owner(block[1]), n.state.Owner("hyperty://example.com/eve"))
 		}
-		if got := n.Allocations.Count("r:" + string(alice)); got != 2 {
+		if got := n.state.Allocations.Count("r:" + string(alice)); got != 2 {
 			t.Errorf("alice has %d addresses", got)
 		}
 		n.stop()
 	}
 	n = start(t, Options{Data: data})
 	n.join(t, 1).must(message.Delete, allocator, `{"resource":"k"}`)
-	if n.Owner(block[0]) != "" || n.Owner(block[1]) != "" {
+	if n.state.Owner(block[0]) != "" || n.state.Owner(block[1]) != "" {
 		t.Error("the block's key did not free it")
 	}
 }
@@ -257,10 +257,10 @@ func TestAllocationsExpire(t *testing.T) {
 		}
 	}
 	eventually(t, "bob's block is gone, and it is noted that alice is there", func() bool {
-		return n.Owner("comm://example.com/b") == "" && n.Allocations.Get(state.SeenKey(alice.runtime)) != nil
+		return n.state.Owner("comm://example.com/b") == "" && n.state.Allocations.Get(state.SeenKey(alice.runtime)) != nil
 	})
 	for _, u := range []message.URL{"comm://example.com/a", "comm://example.com/name", "comm://example.com/new"} {
-		if n.Owner(u) == "" {
+		if n.state.Owner(u) == "" {
 			t.Errorf("%s is gone", u)
 		}
 	}

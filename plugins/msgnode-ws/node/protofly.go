@@ -140,12 +140,12 @@ func (n *Node) returning(from quota.Source, runtime message.URL) *refusal {
 		return nil
 	}
 	term := "r:" + string(runtime)
-	if routes := n.Allocations.Count(term) + n.Subscriptions.Count(term); routes > routesPerHandshake {
+	if routes := n.state.Allocations.Count(term) + n.state.Subscriptions.Count(term); routes > routesPerHandshake {
 		if wait, ok := n.rates.handshakes.Take(from, routes/routesPerHandshake, time.Now()); !ok {
 			return tryAgain(wait, "too many connections from your address, one after the other")
 		}
 	}
-	if n.connected(runtime) || n.Known(runtime) {
+	if n.connected(runtime) || n.state.Known(runtime) {
 		return nil
 	}
 	if wait, ok := n.rates.newcomers.Take(from, 1, time.Now()); !ok {

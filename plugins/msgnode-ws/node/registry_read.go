@@ -28,8 +28,8 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 	}
 	now := time.Now()
 	if u, ok := resourceURL(body.Resource); ok {
-		r := n.Registrations.Get(state.RegistrationKey(u))
-		if !n.Valid(r) || !body.Criteria.match(r) {
+		r := n.state.Registrations.Get(state.RegistrationKey(u))
+		if !n.state.Valid(r) || !body.Criteria.match(r) {
 			return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 		}
 		code := message.CodeOK
@@ -109,14 +109,14 @@ func (n *Node) entries(term string, wanted *criteria) (found entries, more bool)
 	if wanted.all(term) {
 		limit = 2 * n.opts.Limits.Results
 	}
-	list := n.Registrations.Pick(term, limit+1)
+	list := n.state.Registrations.Pick(term, limit+1)
 	if len(list) > limit {
 		list, more = list[:limit], true
 	}
 	compared, size := 0, 0
 	for _, c := range largeLast(list) {
 		e := c.Value
-		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !n.Valid(e) {
+		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !n.state.Valid(e) {
 			continue
 		}
 		if len(wanted.Resources)+len(wanted.DataSchemes) > 0 {
@@ -212,4 +212,14 @@ func resourceTerm(resource string) string {
 		return ""
 	}
 	return "name:" + resource
+}
+
+// afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
+// spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
+func (n *Node) afford(c *conn, term string, all bool) *refusal {
+	count, bytes, results := n.state.Registrations.Count(term), int(n.state.Registrations.Weighs(term)), n.opts.Limits.Results
+	if all {
+		return n.charge(c, min(count, 2*results)/16+min(bytes, message.MaxBody)/1024) // all of it is encoded
+	}
+	return n.charge(c, min(count, maxLooked*results)/16+min(bytes, 2*maxCompared)/4096) // lists in it are looked at
 }

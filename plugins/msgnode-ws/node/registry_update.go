@@ -74,7 +74,7 @@ func (n *Node) registered(resource string) (message.URL, *refusal) {
 	if !ok {
 		return "", refuse(message.CodeBadRequest, "Domain Registry: resource %.200q: want the address of an entry", resource)
 	}
-	if !n.Valid(n.Registrations.Get(state.RegistrationKey(u))) {
+	if !n.state.Valid(n.state.Registrations.Get(state.RegistrationKey(u))) {
 		return "", refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 	}
 	return u, nil
@@ -136,8 +136,5 @@ func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]jso
 	}
 	return r
 }
-
-// entrySize is why an entry cannot be updated.
-type entrySize struct{ bytes int }
 
 func (e *entrySize) Error() string { return "the entry is too large" }

@@ -28,9 +28,9 @@ func TestDefaultsHoldWhatARuntimeMayHave(t *testing.T) {
 	if code, text := alice.ask(message.Create, allocator, `{}`); code != 429 || !strings.Contains(text, "addresses") {
 		t.Errorf("one more: %d %s", code, text)
 	}
-	addresses := n.Weighs("r:" + string(alice.runtime))
+	addresses := n.state.Weighs("r:" + string(alice.runtime))
 	alice.must(message.Subscribe, manager, `{"resources":[`+strings.Join(all, ",")+`]}`)
-	state := n.Weighs("r:" + string(alice.runtime))
+	state := n.state.Weighs("r:" + string(alice.runtime))
 	t.Logf("%d bytes of addresses, %d with subscriptions, of %d", addresses, state, l.RuntimeState)
 	if state > l.RuntimeState/16*15 {
 		t.Errorf("%d bytes of %d", state, l.RuntimeState)
@@ -38,7 +38,7 @@ func TestDefaultsHoldWhatARuntimeMayHave(t *testing.T) {
 	u := alice.runtime.Join("x")
 	alice.must(message.Create, registry, entryOf(alice.runtime, u, fmt.Sprintf(`,"more":%q`, strings.Repeat("x", l.Entry-2000))))
 	alice.must(message.Delete, allocator, `{"resource":"an allocation key"}`)
-	if have := n.Allocations.Count("r:" + string(alice.runtime)); have != 0 {
+	if have := n.state.Allocations.Count("r:" + string(alice.runtime)); have != 0 {
 		t.Errorf("%d addresses are left", have)
 	}
 }
@@ -73,10 +73,10 @@ func TestFullStateKeepsAddresses(t *testing.T) {
 	}
 	n.stop()
 	n = start(t, Options{Data: data, Limits: Limits{State: 1, RuntimeState: 1, AddressState: 1, Rows: 1}, Times: Times{Sweep: 10 * time.Millisecond}})
-	before := n.Allocations.Weighs("s:x")
+	before := n.state.Allocations.Weighs("s:x")
 	n.join(t, 1)
-	eventually(t, "it is noted", func() bool { return n.Allocations.Get(state.SeenKey(alice)) != nil })
-	if n.Owner(u) != alice || n.Allocations.Count("r:"+string(alice)) != 1 || n.Allocations.Weighs("s:x") <= before {
-		t.Errorf("owner %s, %d addresses, %d bytes", n.Owner(u), n.Allocations.Count("r:"+string(alice)), n.Allocations.Weighs("s:x"))
+	eventually(t, "it is noted", func() bool { return n.state.Allocations.Get(state.SeenKey(alice)) != nil })
+	if n.state.Owner(u) != alice || n.state.Allocations.Count("r:"+string(alice)) != 1 || n.state.Allocations.Weighs("s:x") <= before {
+		t.Errorf("owner %s, %d addresses, %d bytes", n.state.Owner(u), n.state.Allocations.Count("r:"+string(alice)), n.state.Allocations.Weighs("s:x"))
 	}
 }

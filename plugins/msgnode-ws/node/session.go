@@ -71,15 +71,15 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 		return refused.response(&m)
 	}
 	key := backbone.Hash(string(runtime))
-	s := n.Sessions.Get(key)
+	s := n.state.Sessions.Get(key)
 	if s == nil {
 		if r := n.writable(c, runtime, 1); r != nil {
 			return r.response(&m)
 		}
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		defer cancel()
-		fresh := &state.Session{Runtime: runtime, Token: newSecret(), Source: n.SourceTerm(c.from)}
-		err := n.Sessions.Change(ctx, key, func(old *state.Session) (*state.Session, error) {
+		fresh := &state.Session{Runtime: runtime, Token: newSecret(), Source: n.state.SourceTerm(c.from)}
+		err := n.state.Sessions.Change(ctx, key, func(old *state.Session) (*state.Session, error) {
 			if s = old; s == nil {
 				s = fresh
 			}
@@ -95,7 +95,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 func (n *Node) reopenSession(c *conn, m message.Message, token string) message.Message {
 	from := m.From.Canonical()
 	runtime := m.From.Runtime()
-	s := n.Sessions.Get(backbone.Hash(string(runtime)))
+	s := n.state.Sessions.Get(backbone.Hash(string(runtime)))
 	if s == nil || string(from) != string(s.Runtime)+"/"+s.Token {
 		return m.Refuse(message.CodeError, "no such session; open a new one")
 	}
@@ -140,8 +140,8 @@ func (n *Node) closeSession(c *conn) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	err := n.Sessions.Change(ctx, backbone.Hash(string(c.runtime)), func(*state.Session) (*state.Session, error) { return nil, nil })
-	for _, a := range n.Allocations.Find("r:" + string(c.runtime)) {
+	err := n.state.Sessions.Change(ctx, backbone.Hash(string(c.runtime)), func(*state.Session) (*state.Session, error) { return nil, nil })
+	for _, a := range n.state.Allocations.Find("r:" + string(c.runtime)) {
 		if err == nil && !a.Wished {
 			err = n.release(ctx, a.Address, c.runtime)
 		}

@@ -62,10 +62,10 @@ func TestBlockOnAStuckDisk(t *testing.T) {
 		n, c := still(binary)
 		n.rates, n.backbone, n.interests = newRates(n.opts.Limits), &backbone.NATS{}, backbone.NewInterests[*conn](nil)
 		disk := &stuckDisk{updates: make(chan jetstream.KeyValueEntry), good: 100}
-		n.Allocations = table.New(disk, table.Options[state.Allocation]{Terms: (*state.Allocation).Terms})
+		n.state.Allocations = table.New(disk, table.Options[state.Allocation]{Terms: (*state.Allocation).Terms})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go n.Allocations.Follow(ctx, nil)
+		go n.state.Allocations.Follow(ctx, nil)
 		began := time.Now()
 		_, r := n.grantAll(c, "hyperty", 200, "", "key")
 		if r == nil || r.code != 504 || disk.written != disk.good {

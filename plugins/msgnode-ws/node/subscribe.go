@@ -110,36 +110,17 @@ func (n *Node) objectAddresses(c *conn, text string, children refjson.Names, add
 	return nil
 }
 
-// mayListen tells whether c may get what is sent to u. Its own addresses are a runtime's alone: what is under its URL,
-// what is allocated to it, and the subscription address where a reporter decides who observes. Publications are for
-// everybody. A runtime of the JSON dialects makes up addresses by itself and may listen at them, for as long as they are
-// allocated to nobody; what another domain gives out this node does not know.
-func (n *Node) mayListen(c *conn, u message.URL) bool {
-	if u == message.SessionAddress || u.IsBackEnd() {
-		return false
-	}
-	if r := runtimeOf(u); r != "" {
-		return r == c.runtime
-	}
-	tail := strings.TrimPrefix(string(u.Canonical()), string(u.Base().Canonical()))
-	if tail == "" || tail == "/subscription" {
-		owner := n.Owner(u)
-		return owner == c.runtime || owner == "" && (c.legacy() || n.foreign(u))
-	}
-	return true
-}
-
 func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 	var fresh []message.URL
 	for _, u := range list {
 		if !n.mayListen(c, u) && !n.justGranted(c, u) {
 			return refuse(message.CodeForbidden, "only its own runtime may listen at %s, to which it has to be allocated first; nothing was subscribed", u)
 		}
-		if n.Subscriptions.Get(state.SubscriptionKey(c.runtime, u)) == nil && runtimeOf(u) != c.runtime {
+		if n.state.Subscriptions.Get(state.SubscriptionKey(c.runtime, u)) == nil && runtimeOf(u) != c.runtime {
 			fresh = append(fresh, u)
 		}
 	}
-	if have, limit := n.Subscriptions.Count("r:"+string(c.runtime)), n.opts.Limits.Subscriptions; have+len(fresh) > limit {
+	if have, limit := n.state.Subscriptions.Count("r:"+string(c.runtime)), n.opts.Limits.Subscriptions; have+len(fresh) > limit {
 		return refuse(message.CodeTooMany, "the runtime subscribes to %d addresses, at most %d are allowed; unsubscribe some", have, limit)
 	}
 	if len(fresh) > 0 {
@@ -149,8 +130,8 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 	}
 	for _, u := range fresh {
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
-		s := &state.Subscription{Runtime: c.runtime, Address: u, Since: time.Now().UTC(), Source: n.SourceTerm(c.from)}
-		err := n.Subscriptions.Change(ctx, state.SubscriptionKey(c.runtime, u), func(*state.Subscription) (*state.Subscription, error) { return s, nil })
+		s := &state.Subscription{Runtime: c.runtime, Address: u, Since: time.Now().UTC(), Source: n.state.SourceTerm(c.from)}
+		err := n.state.Subscriptions.Change(ctx, state.SubscriptionKey(c.runtime, u), func(*state.Subscription) (*state.Subscription, error) { return s, nil })
 		cancel()
 		if r := n.stateRefusal(err); r != nil {
 			return r
@@ -178,7 +159,7 @@ func (n *Node) unsubscribe(c *conn, list []message.URL) *refusal {
 	for _, u := range list {
 		n.unwant(c, u, subscribed|learned)
 		key := state.SubscriptionKey(c.runtime, u)
-		if n.Subscriptions.Get(key) == nil {
+		if n.state.Subscriptions.Get(key) == nil {
 			continue
 		}
 		if r := n.writable(c, c.runtime, 1); r != nil {
@@ -189,11 +170,4 @@ func (n *Node) unsubscribe(c *conn, list []message.URL) *refusal {
 		}
 	}
 	return nil
-}
-
-// forget removes a subscription from the state.
-func (n *Node) forget(ctx context.Context, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
-	defer cancel()
-	return n.Subscriptions.Change(ctx, key, func(*state.Subscription) (*state.Subscription, error) { return nil, nil })
 }

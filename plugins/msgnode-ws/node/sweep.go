@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -70,7 +68,7 @@ func (n *Node) expireRegistrations() {
 		}
 		return !there
 	}
-	n.Registrations.Each(func(key string, r *state.Registration) {
+	n.state.Registrations.Each(func(key string, r *state.Registration) {
 		if n.ctx.Err() != nil {
 			return
 		}
@@ -80,7 +78,7 @@ func (n *Node) expireRegistrations() {
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)
 		defer cancel()
-		err := n.Registrations.Change(ctx, key, func(latest *state.Registration) (*state.Registration, error) {
+		err := n.state.Registrations.Change(ctx, key, func(latest *state.Registration) (*state.Registration, error) {
 			if latest != r {
 				return latest, errChanged
 			}
@@ -108,7 +106,7 @@ const makeRoomEach = 500
 // and of these the oldest. A runtime that comes back registers anew, and its addresses stay its own.
 func (n *Node) makeRoom() {
 	l := n.opts.Limits
-	rows, bytes := n.Size()
+	rows, bytes := n.state.Size()
 	if rows <= l.Rows/4*3 && bytes <= l.State/4*3 {
 		return
 	}
@@ -118,13 +116,13 @@ func (n *Node) makeRoom() {
 		share int64
 	}
 	var list []entry
-	n.Registrations.Each(func(key string, r *state.Registration) {
+	n.state.Registrations.Each(func(key string, r *state.Registration) {
 		if r.Status != state.Disconnected {
 			return
 		}
-		e := entry{key, r, n.Registrations.Weighs("r:" + string(r.Owner))}
+		e := entry{key, r, n.state.Registrations.Weighs("r:" + string(r.Owner))}
 		if r.Source != "" {
-			e.share = max(e.share, n.Registrations.Weighs("s:"+r.Source))
+			e.share = max(e.share, n.state.Registrations.Weighs("s:"+r.Source))
 		}
 		list = append(list, e)
 	})
@@ -132,11 +130,11 @@ func (n *Node) makeRoom() {
 		return cmp.Or(cmp.Compare(b.share, a.share), a.value.Modified.Compare(b.value.Modified))
 	})
 	for _, e := range list[:min(len(list), makeRoomEach)] {
-		if rows, bytes = n.Size(); n.ctx.Err() != nil || rows <= l.Rows/4*3 && bytes <= l.State/4*3 {
+		if rows, bytes = n.state.Size(); n.ctx.Err() != nil || rows <= l.Rows/4*3 && bytes <= l.State/4*3 {
 			return
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)
-		err := n.Registrations.Change(ctx, e.key, func(latest *state.Registration) (*state.Registration, error) {
+		err := n.state.Registrations.Change(ctx, e.key, func(latest *state.Registration) (*state.Registration, error) {
 			if latest != e.value {
 				return latest, nil
 			}
@@ -167,7 +165,7 @@ func (n *Node) gone(runtime message.URL) bool {
 
 func (n *Node) expireSubscriptions() {
 	elsewhere := map[message.URL]bool{}
-	n.Subscriptions.Each(func(key string, s *state.Subscription) {
+	n.state.Subscriptions.Each(func(key string, s *state.Subscription) {
 		if n.ctx.Err() != nil || !n.gone(s.Runtime) {
 			return
 		}
@@ -190,9 +188,9 @@ func (n *Node) expireSubscriptions() {
 func (n *Node) expireAllocations() {
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	elsewhere := map[message.URL]bool{}
-	n.Allocations.Each(func(key string, a *state.Allocation) {
+	n.state.Allocations.Each(func(key string, a *state.Allocation) {
 		seen := a.Seen
-		if s := n.Allocations.Get(state.SeenKey(a.Runtime)); s != nil && s.Seen.After(seen) {
+		if s := n.state.Allocations.Get(state.SeenKey(a.Runtime)); s != nil && s.Seen.After(seen) {
 			seen = s.Seen
 		}
 		if n.ctx.Err() != nil || a.Wished || !seen.Before(today) {
@@ -212,11 +210,11 @@ func (n *Node) expireAllocations() {
 		defer cancel()
 		var err error
 		if here {
-			err = n.Allocations.Change(ctx, state.SeenKey(a.Runtime), func(*state.Allocation) (*state.Allocation, error) {
+			err = n.state.Allocations.Change(ctx, state.SeenKey(a.Runtime), func(*state.Allocation) (*state.Allocation, error) {
 				return &state.Allocation{Runtime: a.Runtime, Seen: today, Source: a.Source}, nil
 			})
 		} else {
-			err = n.Allocations.Change(ctx, key, func(old *state.Allocation) (*state.Allocation, error) {
+			err = n.state.Allocations.Change(ctx, key, func(old *state.Allocation) (*state.Allocation, error) {
 				if old != a {
 					return old, errChanged
 				}
@@ -239,5 +237,3 @@ func (n *Node) forgetMissing() {
 		}
 	}
 }
-
-func isNobody(err error) bool { return errors.Is(err, nats.ErrNoResponders) }

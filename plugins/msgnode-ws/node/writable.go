@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -50,4 +51,11 @@ func (n *Node) stateRefusal(err error) *refusal {
 		return refuse(message.CodeError, "the node's state cannot be written: %s", why)
 	}
 	return refuse(code, "%v", err)
+}
+
+// forget removes a subscription from the state.
+func (n *Node) forget(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
+	defer cancel()
+	return n.state.Subscriptions.Change(ctx, key, func(*state.Subscription) (*state.Subscription, error) { return nil, nil })
 }

@@ -74,3 +74,18 @@ type Redemption struct {
 }
 
 func (*Redemption) terms() []string { return nil }
+
+// sitesAddress stands between a site and its address in a source term, and siteBits is how long the prefix of an IPv6 site is: as
+// much as one subscriber may have, and anybody may have for nothing.
+const (
+	sitesAddress = "."
+	siteBits     = 48
+)
+
+// withSource adds the term of the address that a row came from.
+func withSource(terms []string, from string) []string {
+	if from == "" {
+		return terms
+	}
+	return append(terms, "s:"+from)
+}
