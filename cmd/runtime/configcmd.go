@@ -17,7 +17,7 @@ import (
 )
 
 func (c *cli) configCommand() *cobra.Command {
-	return command.New(command.Program{Schema: config.Bundled(), Valid: "valid", Args: usageArgs,
+	return command.New(command.Program{Schema: config.Schema(nil), Initial: config.Bundled, Valid: "valid", Args: usageArgs,
 		Usage: func(err error) error { return usageError{err} },
 		Load: func(cmd *cobra.Command) (command.Loaded, error) {
 			l, err := c.load(cmd)

@@ -106,7 +106,7 @@ type Loaded struct {
 // options of plug-ins are checked as the installed ones describe them; whether they are installed is not looked at.
 func Load(s Sources) (*Loaded, error) {
 	installed := installedIn(s)
-	v, err := Schema(optionsOf(installed)).Load(s)
+	v, err := Schema(Options(installed)).Load(s)
 	if v == nil {
 		return nil, err
 	}
