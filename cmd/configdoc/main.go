@@ -120,8 +120,13 @@ or written as ` + "`[a, b]`; `[]`" + ` is the empty list. An empty variable is a
 
 const runtimeHead = `The file is ` + "`--config`, else `$PROTOFLY_CONFIG`, else `protofly/config.yaml`" + ` in the user's configuration folder. The smallest one has one line:
 ` + "`domain: example.com`" + `. In a plug-in's name, variables have ` + "`_` for `-`: `PROTOFLY_STUBS__MSGNODE_WS__CA`" + `.
+
+A domain that neither ` + "`node` nor `nodes`" + ` names is asked at ` + "`https://<domain>/.well-known/protocolstub/default`" + `, which its node serves; its certificate must
+be one that the system trusts (or ` + "`SSL_CERT_FILE`), also where `msgnode-ws` has a `ca`" + `. What ` + "`trust.without_sessions`" + ` gives up is in
+[Guarantees](guarantees.md). ` + "`config show` leaves out `plugins.use` and `trust.pins`" + ` where they are not set, and has the options of the installed plug-ins in use;
+those of a plug-in that is not bundled are checked where it describes them ([Transports](transports.md)).
 `
 
 const nodeHead = `The file is ` + "`--config`, else `$PROTOFLY_NODE_CONFIG`" + `; there need not be one: ` + "`protofly-node run --domain example.com --data state`" + `.
-Changes take a restart of the node.
+Changes take a restart of the node. An external NATS cluster is in [NATS.md](../plugins/msgnode-ws/node/NATS.md).
 `

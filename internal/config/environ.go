@@ -2,14 +2,11 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/knadh/koanf/providers/env/v2"
 )
-
-func userHome() (string, error) { return os.UserHomeDir() }
 
 // environ reads the environment's variables.
 func (l *loading) environ(environ []string) {

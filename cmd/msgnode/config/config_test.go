@@ -39,6 +39,21 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// A folder that cannot be made is found before the node starts.
+func TestReadyLooksAtTheFolder(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "node.yaml")
+	if err := os.WriteFile(name, []byte("domain: example.com\ndata: node.yaml/state\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Load(config.Sources{File: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Ready(); err == nil || !strings.Contains(err.Error(), name+":2: data: ") {
+		t.Error(err)
+	}
+}
+
 // The ranges of the keys are those of the node: what one takes the other does.
 func TestRanges(t *testing.T) {
 	for text, want := range map[string]string{
@@ -49,7 +64,8 @@ func TestRanges(t *testing.T) {
 		"replicas: 6": ":3: replicas: want from 1 to 5", "replicas: 5": "",
 		"public_url: http://x": ":3: public_url: want ws://", "public_url: wss://x": "",
 		"proxies: [10.0.0.0/8, 192.0.2.1]": "", "proxies: [10.0.0.0/33]": `:3: proxies: "10.0.0.0/33": want a network`,
-		"exempt: [\"a b\"]": ":3: exempt: \"a b\": want a network",
+		"nats_credentials: /nowhere/creds": ":3: nats_credentials: open /nowhere/creds",
+		"exempt: [\"a b\"]":                ":3: exempt: \"a b\": want a network",
 	} {
 		l, err := load(t, text+"\n")
 		if err == nil {

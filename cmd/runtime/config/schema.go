@@ -74,8 +74,9 @@ func pluginKeys() config.Key {
 		{Name: "uids", Type: config.Scalar, Default: string(sandbox.Auto), Check: func(v any) error { return checkUIDs(v.(string)) },
 			About: "Where the runtime is root's on Linux, whether each plug-in runs under a user ID of its own, which owns nothing but its folder. auto: each that loses " +
 				"nothing by it, and none where plugins.sandbox is off; one that is told of a file which that ID cannot read runs as root inside the sandbox, and " +
-				"\"protofly status\" says which file that is and what to do. on: such a plug-in is refused, and the runtime does not start where there are no such IDs. " +
-				"off, or 0: all run as root. A number: as auto, with that as the first of 65536 IDs, also without the sandbox."},
+				"\"protofly status\" says which file that is and what to do (chgrp ID FILE && chmod g+r FILE: its group has the same number; for several plug-ins " +
+				"setfacl -m u:ID:r FILE), then \"protofly plugins reload\". on: such a plug-in is refused, and the runtime does not start where there are no such IDs. " +
+				"off, or 0: all run as root. A number: as auto, with that as the first of 65536 IDs, in place of 2100000000, also without the sandbox."},
 		{Name: "paths", Type: config.Map, Default: map[string]any{}, Each: &config.Key{Type: config.List}, Example: "{quic: [/opt/certs]}",
 			About: "Files and folders that a confined plug-in may read besides, by plug-in, as whole paths. Files that its options name are among them already."},
 	}}
