@@ -112,6 +112,11 @@ func (v *Values) meanings() error {
 
 // Errorf is an error about a key: where its value comes from, the key, and what is wrong.
 func (v *Values) Errorf(key, format string, args ...any) error {
+	return fmt.Errorf("%s: %s: %w", v.Place(key), key, fmt.Errorf(format, args...))
+}
+
+// Place is where a key's value comes from, for errors: FILE:LINE, the variable, flag, or config where nobody gave it.
+func (v *Values) Place(key string) string {
 	where := v.Origin[key]
 	for at := key; where == "" && strings.Contains(at, "."); where = v.Origin[at] {
 		at = at[:strings.LastIndexByte(at, '.')]
@@ -119,7 +124,7 @@ func (v *Values) Errorf(key, format string, args ...any) error {
 	if where == "" || where == fromDefault {
 		where = "config"
 	}
-	return fmt.Errorf("%s: %s: %w", where, key, fmt.Errorf(format, args...))
+	return where
 }
 
 // Given tells whether a source has set the key.

@@ -13,7 +13,7 @@ import (
 )
 
 // installedIn is the installed plug-ins, as far as they can be found: what is wrong with them is for whoever starts them to say.
-func installedIn(s Sources) []sdk.Descriptor {
+func installedIn(s config.Sources) []sdk.Descriptor {
 	places := Schema(nil).Peek(s, "plugins.dir", "data")
 	dir := places[0]
 	if dir == "" {
@@ -87,7 +87,7 @@ var bundled embed.FS
 
 // Bundled is the schema with the options of the plug-ins that come with the runtime, and of those that are installed. What the
 // bundled ones say of themselves is kept in the folder bundled, which go generate ./cmd/configdoc renews.
-func Bundled(s Sources) *config.Schema {
+func Bundled(s config.Sources) *config.Schema {
 	var all []sdk.Descriptor
 	files, _ := bundled.ReadDir("bundled")
 	for _, f := range files {
