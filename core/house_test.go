@@ -111,7 +111,7 @@ func newHouse(tb testing.TB, seed byte) *house {
 	})
 	rt.registry = registry.New(registry.Options{
 		Runtime: rt.URL(), Domain: "example.com", Bus: rt.bus, Handlers: []registry.Handler{{Name: "alpha", URL: h.handler}},
-		Policy: registry.Never, HandlerGrace: time.Hour, PathChanged: h.pathChanged, Trace: &rt.trace,
+		Policy: registry.Never, P2P: registry.P2POptions{HandlerGrace: time.Hour}, PathChanged: h.pathChanged, Trace: &rt.trace,
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.sync = syncmanager.New(syncmanager.Options{

@@ -156,11 +156,25 @@ func (rt *Runtime) start(ctx context.Context) (err error) {
 		Send: rt.sendFrames, TrySend: rt.trySendFrame, Announced: rt.announced, Ended: rt.ended, Deliver: rt.deliver, DeliverRun: rt.deliverRun, Refuse: rt.refusals.add, Route: rt.route, Events: rt.sessionEvent, Log: rt.log.Named("session"), Trace: &rt.trace,
 	})
 	rt.registry = registry.New(registry.Options{
-		Runtime: self, Domain: c.Domain, Bus: rt.bus, Deployer: rt, Handlers: rt.handlers(), Prefer: c.P2P.Prefer,
-		Connects: proof.KeyDerived, Unsigned: func(u message.URL) bool { return judge.WithoutSession(u) == nil },
-		Named: rt.named, Came: rt.came, InUse: rt.sessions.Uses,
-		Policy: registry.Policy(c.P2P.Policy), Sandbox: rt.host.Post, NoChanges: c.P2P.NoChanges, PathChanged: rt.pathChanged, NodeBack: rt.sessions.Returned, GivenUp: rt.sessions.Ended,
-		Owner: judge.Name, SignEntry: rt.identity.SignEntry, Log: rt.log.Named("registry"), Trace: &rt.trace,
+		Runtime:     self,
+		Domain:      c.Domain,
+		Bus:         rt.bus,
+		Deployer:    rt,
+		Handlers:    rt.handlers(),
+		Policy:      registry.Policy(c.P2P.Policy),
+		P2P:         registry.P2POptions{Prefer: c.P2P.Prefer, Connects: proof.KeyDerived},
+		Nodes:       registry.NodeOptions{Named: rt.named, Came: rt.came, InUse: rt.sessions.Uses, Back: rt.sessions.Returned},
+		Own:         registry.OwnOptions{GivenUp: rt.sessions.Ended},
+		Changes:     registry.ChangesOptions{Off: c.P2P.NoChanges},
+		Sandbox:     rt.host.Post,
+		PathChanged: rt.pathChanged,
+		Log:         rt.log.Named("registry"),
+		Trace:       &rt.trace,
+		Trust: registry.Trust{
+			Owner:     judge.Name,
+			Unsigned:  func(u message.URL) bool { return judge.WithoutSession(u) == nil },
+			SignEntry: rt.identity.SignEntry,
+		},
 	})
 	rt.bus.Connect(rt.registry, rt, rt.registry)
 	rt.identity.Serve(rt.bus, rt.stubs.signs) // until the bus is closed
