@@ -85,8 +85,14 @@ func local(importPath string) (folder string, ok bool) {
 
 func under(folder, top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }
 
+// reader is what reads configurations, with libraries that nothing else may depend on: only cmd imports it.
+const reader = "internal/config"
+
 // mayImport is the import rule between two folders of this project.
 func mayImport(from, to string) bool {
+	if under(to, reader) && !under(from, reader) && !under(from, "cmd") {
+		return false
+	}
 	for _, rule := range inHouse {
 		if !under(from, rule.folder) {
 			continue
@@ -127,7 +133,7 @@ func TestImportRule(t *testing.T) {
 						broken[fmt.Sprintf("%s may not import %s", from, to)] = true
 					}
 				}
-				if !under(from, "core") && !under(from, "sdk") && !under(from, "internal") {
+				if !under(from, "core") && !under(from, "sdk") && !under(from, "internal") || under(from, reader) {
 					continue
 				}
 				for _, dep := range p.Deps {
@@ -160,6 +166,8 @@ func TestMayImport(t *testing.T) {
 		{"cmd/runtime", "core/api", true}, {"examples/a", "core", true}, {"examples/a", "sdk", true}, {"examples/a", "examples/b", true},
 		{"bench/a", "core", true}, {"bench/a", "plugins/b/transport", false}, {"examples/a", "bench/rig", true}, {"examples/a", "bench/speed", false}, {"core", "bench/rig", false},
 		{"sdk/p2p", "internal/logs", true}, {"core", "internal/logs", true}, {"plugins/a", "internal/logs", true}, {"cmd/msgnode", "internal/logs", true},
+		{"cmd/runtime", "internal/config", true}, {"internal/config/command", "internal/config", true}, {"core", "internal/config", false},
+		{"sdk", "internal/config", false}, {"plugins/a", "internal/config", false}, {"internal/logs", "internal/config", false}, {"bench/a", "internal/config", false},
 		{"internal/logs", "internal/printable", true}, {"internal/logs", "sdk/message", false}, {"internal/logs", "core", false},
 		{"elsewhere", "sdk", false},
 	} {

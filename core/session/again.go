@@ -5,8 +5,8 @@ package session
 func (s *Sessions) Again(path Path) {
 	for _, one := range s.existing() {
 		one.mu.Lock()
-		if one.path == path && !path.IsZero() && !one.gone {
-			one.rewind()
+		if one.paths.Uses(path) && !path.IsZero() && !one.gone {
+			one.send.Rewind()
 			one.resumeNow = one.peer != 0
 			one.restartProbe(s.now())
 			one.poke()

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -131,8 +132,9 @@ func TestNothingIsAnnounced(t *testing.T) {
 		time.Sleep(time.Second)
 		end := p.end(true)
 		end.mu.Lock()
-		if n := end.ring.next; n != 6 {
-			t.Errorf("%d numbers were used for 5 messages", n-1)
+		var f wire.Fields
+		if end.send.Fields(&f); f.First != 6 {
+			t.Errorf("%d numbers were used for 5 messages", f.First-1)
 		}
 		end.mu.Unlock()
 		p.close(t)
@@ -141,40 +143,33 @@ func TestNothingIsAnnounced(t *testing.T) {
 
 // A peer that announces without end has no more kept than for one frame of messages.
 func TestAnnouncementsAreBounded(t *testing.T) {
-	s := &session{o: &Options{Announced: func(context.Context, message.URL, []message.URL) {}}}
 	for _, length := range []int{1, 900} {
-		s.announced = announcements{}
+		var theirs claims
 		for n := range 10 * maxClaims {
-			s.announcedBy(claim{address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.record())
+			theirs.add(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.Record())
 		}
-		if n, size := len(s.announced.coming), s.announced.size; n > maxClaims || size > maxUntakenBytes+message.MaxURL {
+		if n, size := len(theirs.coming), theirs.size; n > maxClaims || size > maxUntakenBytes+message.MaxURL {
 			t.Errorf("%d are kept, of %d bytes", n, size)
-		}
-	}
-	for n := range 3 * maxAnnounced {
-		s.announced.note(message.URL(fmt.Sprintf("hyperty://a.example/%d", n)))
-		if len(s.announced.told) > maxAnnounced {
-			t.Fatalf("%d own ones are remembered", len(s.announced.told))
 		}
 	}
 }
 
 // FuzzAnnouncement: a record is an announcement of exactly one address, or none.
 func FuzzAnnouncement(f *testing.F) {
-	f.Add(claim{address: "hyperty://a.example/x"}.record())
-	f.Add(claim{"hyperty://a.example/x", true}.record())
-	f.Add([]byte{recordAnnounce, 0})
-	f.Add(binary.AppendUvarint([]byte{recordAnnounce}, 1<<40))
-	f.Add(claim{address: message.URL("hyperty://a.example/" + strings.Repeat("x", message.MaxURL))}.record())
+	f.Add(wire.Claim{Address: "hyperty://a.example/x"}.Record())
+	f.Add(wire.Claim{Address: "hyperty://a.example/x", Ended: true}.Record())
+	f.Add([]byte{wire.RecordAnnounce, 0})
+	f.Add(binary.AppendUvarint([]byte{wire.RecordAnnounce}, 1<<40))
+	f.Add(wire.Claim{Address: message.URL("hyperty://a.example/" + strings.Repeat("x", message.MaxURL))}.Record())
 	f.Fuzz(func(t *testing.T, record []byte) {
-		c, ok := parseClaim(record)
+		c, ok := wire.ParseClaim(record)
 		if !ok {
 			return
 		}
-		if _, err := message.ParseURL(string(c.address)); err != nil || len(c.address) > message.MaxURL {
-			t.Errorf("%q is announced: %v", c.address, err)
+		if _, err := message.ParseURL(string(c.Address)); err != nil || len(c.Address) > message.MaxURL {
+			t.Errorf("%q is announced: %v", c.Address, err)
 		}
-		if again, ok := parseClaim(c.record()); !ok || again != c {
+		if again, ok := wire.ParseClaim(c.Record()); !ok || again != c {
 			t.Errorf("%v becomes %v", c, again)
 		}
 	})

@@ -100,7 +100,7 @@ func (s *session) walkHere(p *parcel) {
 
 // roomNow is how many bytes the inbox takes. The last frame may go over it. mu is held.
 func (s *session) roomNow() int {
-	if len(s.inbox.parcels) > 0 && s.announced.crowded() { // whose delivery takes what the peer has claimed
+	if len(s.inbox.parcels) > 0 && s.claims.crowded() { // whose delivery takes what the peer has claimed
 		return 0
 	}
 	if s.all.waiting.Load() >= int64(s.o.TotalBytes) && s.inbox.cost > 0 {

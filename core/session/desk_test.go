@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -24,7 +25,7 @@ func TestCloseUnderAFloodOfStrangers(t *testing.T) {
 	for k := range 4 {
 		flood.Go(func() {
 			for n := 0; !stop.Load(); n++ {
-				f := append(appendHead(nil, head{kind: hello, from: uint64(n) + 77}), stepFirst)
+				f := append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: uint64(n) + 77}), stepFirst)
 				f = append(f, make([]byte, firstSize)...)
 				p.b.Receive(t.Context(), message.URL(fmt.Sprintf("hyperty-runtime://a.example/%d-%d", k, n)), relay, f)
 			}

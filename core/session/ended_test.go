@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -37,7 +38,7 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 		theirs.mu.Unlock()
 		for n := range 1000 {
 			mine.mu.Lock()
-			mine.claim(claim{message.URL(fmt.Sprintf("hyperty://a.example/%d", n)), true}, mine.expiry(mine.all.now()))
+			mine.claim(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%d", n)), Ended: true}, mine.send.Expiry(mine.all.now()))
 			mine.poke()
 			mine.unlock()
 			time.Sleep(10 * time.Millisecond)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/proof"
 )
 
@@ -50,26 +51,26 @@ func (s *session) unopened(path Path, now time.Duration) {
 }
 
 // greeted takes a hello. mu is held.
-func (s *session) greeted(path Path, h head, body []byte, now time.Duration) {
+func (s *session) greeted(path Path, h wire.Head, body []byte, now time.Duration) {
 	step, m, _, ok := uncover(body)
-	if !ok || s.buried(h.from) {
+	if !ok || s.buried(h.From) {
 		s.dropped++
 		return
 	}
 	var err error
 	switch {
 	case step == stepAsk && s.initiator():
-		s.wanted(path, h.from, now)
+		s.wanted(path, h.From, now)
 	case step == stepFirst && !s.initiator():
 		err = s.offered(path, h, m, now)
-	case step == stepSecond && s.initiator() && s.offer != nil && h.to == s.local.incarnation:
+	case step == stepSecond && s.initiator() && s.offer != nil && h.To == s.local.incarnation:
 		err = s.answered(path, h, m, now)
-	case step == stepThird && !s.initiator() && h.to == s.local.incarnation:
+	case step == stepThird && !s.initiator() && h.To == s.local.incarnation:
 		err = s.concluded(path, h, m, now)
-	case step == stepCookie && len(m) == cookieSize && h.from != s.peer:
-		s.cookied(path, h.from, m, now)
-	case step == stepSecond && s.initiator() && h.from != s.peer:
-		s.wanted(path, h.from, now) // late, or somebody answers what we did not say now: there may be a new life
+	case step == stepCookie && len(m) == cookieSize && h.From != s.peer:
+		s.cookied(path, h.From, m, now)
+	case step == stepSecond && s.initiator() && h.From != s.peer:
+		s.wanted(path, h.From, now) // late, or somebody answers what we did not say now: there may be a new life
 	default:
 		s.dropped++
 	}
@@ -110,7 +111,7 @@ func (s *session) cookied(path Path, from uint64, cookie []byte, now time.Durati
 }
 
 // offered takes the first message of a handshake. mu is held.
-func (s *session) offered(path Path, h head, m []byte, now time.Duration) error {
+func (s *session) offered(path Path, h wire.Head, m []byte, now time.Duration) error {
 	i := slices.IndexFunc(s.answers, func(a *answer) bool { return bytes.Equal(a.first, m) })
 	if i < 0 {
 		if err := s.worth(path, m, firstSize, now); err != nil {
@@ -120,16 +121,16 @@ func (s *session) offered(path Path, h head, m []byte, now time.Duration) error 
 		if err != nil {
 			return err
 		}
-		if made.from != h.from {
-			return errFields
+		if made.from != h.From {
+			return wire.ErrFields
 		}
 		made.stub = path.Stub
 		i = s.answer(made)
-		if s.peer != 0 && h.from != s.peer && s.disturbed(path, now) {
+		if s.peer != 0 && h.From != s.peer && s.disturbed(path, now) {
 			s.hold(now)
 		}
 	}
-	s.say(h.from, stepSecond, s.answers[i].second)
+	s.say(h.From, stepSecond, s.answers[i].second)
 	return nil
 }
 
@@ -154,7 +155,7 @@ func (s *session) answer(made *answer) (at int) {
 }
 
 // answered takes the second message, which ends the initiator's part. mu is held.
-func (s *session) answered(path Path, h head, m []byte, now time.Duration) error {
+func (s *session) answered(path Path, h wire.Head, m []byte, now time.Duration) error {
 	if err := s.worth(path, m, secondSize, now); err != nil {
 		return err
 	}
@@ -162,12 +163,12 @@ func (s *session) answered(path Path, h head, m []byte, now time.Duration) error
 	if err != nil {
 		return err
 	}
-	if got.incarnation != h.from || h.from == s.local.incarnation || s.buried(h.from) {
-		return errFields
+	if got.incarnation != h.From || h.From == s.local.incarnation || s.buried(h.From) {
+		return wire.ErrFields
 	}
 	s.offer, s.helloDue = nil, 0
 	s.poke() // messages were held back
-	if h.from == s.peer && s.confirmed {
+	if h.From == s.peer && s.confirmed {
 		s.holdTo = 0
 		return nil // it lives, and has keys
 	}
@@ -179,14 +180,14 @@ func (s *session) answered(path Path, h head, m []byte, now time.Duration) error
 
 // concluded takes the third message, which ends the responder's part. All other handshakes that were begun before end
 // with it: none of them may replace what is newer. mu is held.
-func (s *session) concluded(path Path, h head, m []byte, now time.Duration) error {
-	if h.from == s.peer && bytes.Equal(m, s.third) {
+func (s *session) concluded(path Path, h wire.Head, m []byte, now time.Duration) error {
+	if h.From == s.peer && bytes.Equal(m, s.third) {
 		s.answerSoon() // any frame of ours ends the repetition
 		return nil
 	}
 	err := errHandshake
-	for _, a := range slices.Concat(s.answers, s.all.answeredStranger(s.remote, h.to, now)) {
-		if a.from != h.from {
+	for _, a := range slices.Concat(s.answers, s.all.answeredStranger(s.remote, h.To, now)) {
+		if a.from != h.From {
 			continue
 		}
 		if err := s.worth(path, m, thirdSize, now); err != nil {
@@ -204,7 +205,7 @@ func (s *session) concluded(path Path, h head, m []byte, now time.Duration) erro
 		}
 	}
 	if !s.opening() && s.disturbed(path, now) { // its handshake is gone: it has to begin a new one
-		s.say(h.from, stepAsk, nil)
+		s.say(h.From, stepAsk, nil)
 	}
 	return err
 }
@@ -213,7 +214,7 @@ func (s *session) concluded(path Path, h head, m []byte, now time.Duration) erro
 func (s *session) worth(path Path, m []byte, size int, now time.Duration) error {
 	at := s.all.epoch.Add(now)
 	if len(m) < size {
-		return errShort
+		return wire.ErrShort
 	}
 	if !s.limit(path).handshakes.AllowN(at, 1) {
 		return errBusy
@@ -233,7 +234,7 @@ func (s *session) refuse(err error, now time.Duration) {
 		return
 	}
 	s.told, s.toldAt = err.Error(), now
-	e.Path = s.lastIn
+	e.Path = s.paths.LastIn()
 	s.event(e)
 }
 

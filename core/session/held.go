@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/minibus"
 )
 
@@ -16,7 +17,7 @@ type held struct {
 	n atomic.Int32 // of the queues
 
 	mu sync.Mutex
-	by map[destinationKey]*heldQueue // maxHeld
+	by map[wire.Key]*heldQueue // maxHeld
 }
 
 // heldQueue is what waits for one destination. The bodies are the queue's own, or have their memory nearly to themselves.
@@ -44,7 +45,7 @@ type heldMessage struct {
 
 // behind queues the messages, all to one destination, where that is held up. again: the first has been tried before. Each
 // of their bodies keeps so many bytes of memory.
-func (h *held) behind(key destinationKey, run []minibus.Handed, again bool, memory int) bool {
+func (h *held) behind(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	q := h.by[key]
@@ -77,7 +78,7 @@ func (q *heldQueue) addOne(in *minibus.Handed, again bool, memory int) {
 }
 
 // holdUp begins a queue with the messages, as behind takes them. It is false where there are too many.
-func (s *session) holdUp(key destinationKey, run []minibus.Handed, again bool, memory int) bool {
+func (s *session) holdUp(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
 	h := &s.held
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -85,7 +86,7 @@ func (s *session) holdUp(key destinationKey, run []minibus.Handed, again bool, m
 		return false
 	}
 	if h.by == nil {
-		h.by = make(map[destinationKey]*heldQueue)
+		h.by = make(map[wire.Key]*heldQueue)
 	}
 	q := &heldQueue{}
 	q.add(run, again, memory)
@@ -97,7 +98,7 @@ func (s *session) holdUp(key destinationKey, run []minibus.Handed, again bool, m
 }
 
 // work delivers what waits for one destination, and ends when nothing does.
-func (s *session) work(key destinationKey, q *heldQueue) {
+func (s *session) work(key wire.Key, q *heldQueue) {
 	defer s.all.wg.Done()
 	h := &s.held
 	var batch []heldMessage

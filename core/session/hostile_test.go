@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -44,24 +45,24 @@ func (m *model) attack(i int, path Path, f []byte) {
 	switch m.r.IntN(9) {
 	case 0: // as it was, to anybody
 	case 1: // another kind, incarnation or version
-		flip(0, headSize)
+		flip(0, wire.HeadSize)
 	case 2: // another nonce
-		flip(headSize, sealedHead)
+		flip(wire.HeadSize, wire.SealedHead)
 	case 3:
-		flip(sealedHead, len(frame))
+		flip(wire.SealedHead, len(frame))
 	case 4: // the body of one under the head of another
-		if len(frame) > sealedHead && len(other) > sealedHead {
-			frame = append(frame[:sealedHead], other[sealedHead:]...)
+		if len(frame) > wire.SealedHead && len(other) > wire.SealedHead {
+			frame = append(frame[:wire.SealedHead], other[wire.SealedHead:]...)
 		}
 	case 5: // pretends that there is a new life
 		frame[2] ^= byte(1 + m.r.IntN(255))
 	case 6: // a handshake that nobody will end
-		frame = append(appendHead(nil, head{kind: hello, from: m.r.Uint64() | 1}), stepFirst)
+		frame = append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: m.r.Uint64() | 1}), stepFirst)
 		for range firstSize {
 			frame = append(frame, byte(m.r.Uint32()))
 		}
 	case 7:
-		frame = append(appendHead(nil, head{kind: hello, from: m.r.Uint64() | 1}), stepAsk)
+		frame = append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: m.r.Uint64() | 1}), stepAsk)
 	case 8: // cut and sewn
 		frame = append(frame[:m.r.IntN(len(frame))], other[m.r.IntN(len(other)):]...)
 	}
@@ -116,7 +117,7 @@ func TestReplay(t *testing.T) {
 		answers := 0
 		p := newPair(t, Options{}, nil)
 		p.hook = func(fromA bool, _ Path, frame []byte) [][]byte {
-			if h, _ := parseHead(frame); fromA && h.kind != hello {
+			if h, _ := wire.ParseHead(frame); fromA && h.Kind != wire.Hello {
 				old = append(old, append([]byte(nil), frame...))
 			} else if !fromA {
 				answers++
@@ -321,15 +322,15 @@ func TestCheatingPath(t *testing.T) {
 					return
 				case <-time.After(5 * time.Millisecond):
 				}
-				for _, h := range []head{{kind: hello, from: n}, {kind: data, from: n, to: 7}, {kind: data, from: p.b.Incarnation(), to: p.a.Incarnation()}} {
-					frame := appendHead(nil, h)
-					if h.kind == hello {
+				for _, h := range []wire.Head{{Kind: wire.Hello, From: n}, {Kind: wire.Data, From: n, To: 7}, {Kind: wire.Data, From: p.b.Incarnation(), To: p.a.Incarnation()}} {
+					frame := wire.AppendHead(nil, h)
+					if h.Kind == wire.Hello {
 						frame = append(frame, stepFirst)
 					}
 					frame = append(frame, make([]byte, 100)...)
 					p.b.Receive(t.Context(), alice, relay, append([]byte(nil), frame...))
-					if h.kind == hello {
-						frame[headSize] = stepAsk
+					if h.Kind == wire.Hello {
+						frame[wire.HeadSize] = stepAsk
 					}
 					p.a.Receive(t.Context(), bob, relay, frame)
 				}

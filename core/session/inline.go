@@ -9,16 +9,18 @@ const inlinePause = 50 * time.Microsecond
 // maySend tells whether the poster of the last message is to send it, instead of the pump, which would have to be woken:
 // there is nothing else to send, nobody sends, and messages do not come in a row. mu is held.
 func (s *session) maySend() bool {
-	return s.o.TrySend != nil && s.sendingOn == nil && !s.closed &&
-		s.peer != 0 && !s.path.IsZero() && s.cursor+1 == s.ring.next && s.mayMore() &&
-		len(s.hellos) == 0 && !s.resumeNow && !s.probeNow && !s.reroute &&
-		(s.cursor == s.ring.base || s.all.now()-s.sendingAt >= inlinePause)
+	if s.o.TrySend == nil || s.sendingOn != nil || s.closed || s.peer == 0 || s.paths.None() {
+		return false
+	}
+	last, only := s.send.Single()
+	return last && s.mayMore() && len(s.hellos) == 0 && !s.resumeNow && !s.paths.WantsProbe() && !s.paths.Asking() &&
+		(only || s.all.now()-s.sendingAt >= inlinePause)
 }
 
 // sendNow sends the last message, where the path takes it at once; else the pump does that. mu is held, and given back.
 func (s *session) sendNow() {
 	now := s.all.now()
-	path, gen, number := s.path, s.gen, s.cursor
+	path, position := s.paths.Used(), s.send.Position()
 	owed := s.ackNow || s.ackDue != 0
 	s.inline, s.poked = true, false
 	s.sendingOn, s.sendingAt = s.pathLife, now
@@ -39,9 +41,7 @@ func (s *session) sendNow() {
 	s.inline, s.sendingOn = false, nil
 	if !sent {
 		s.ackNow = s.ackNow || owed
-		if s.gen == gen && s.ring.base <= number { // else it has gone back already, or given the message up
-			s.cursor = number
-		}
+		s.send.GoBack(position)
 	}
 	if !sent || s.poked || !s.pumping {
 		s.poke()

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -54,12 +55,12 @@ func (m *model) strange(i int, path Path, f []byte) {
 	name := m.sides[1-to].url
 	frame := append([]byte(nil), c.saved[c.r.IntN(len(c.saved))]...)
 	invented := func(step byte, size int) []byte {
-		h := head{kind: hello, from: c.r.Uint64() | 1}
-		if c.r.IntN(2) == 0 && len(frame) >= headSize {
-			h, _ = parseHead(frame)
-			h.kind = hello
+		h := wire.Head{Kind: wire.Hello, From: c.r.Uint64() | 1}
+		if c.r.IntN(2) == 0 && len(frame) >= wire.HeadSize {
+			h, _ = wire.ParseHead(frame)
+			h.Kind = wire.Hello
 		}
-		b := append(appendHead(nil, h), step)
+		b := append(wire.AppendHead(nil, h), step)
 		for range size {
 			b = append(b, byte(c.r.Uint32()))
 		}

@@ -7,19 +7,15 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/session/internal/paths"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Path is one way to a remote runtime: a door of a stub. It is comparable.
-type Path struct {
-	Door, Stub message.URL
-	Direct     bool // a P2P connection, not a relay
-}
-
-// IsZero tells whether p is no path.
-func (p Path) IsZero() bool { return p == Path{} }
+// Path is one way to a remote runtime: a door of a stub, direct or not. It is comparable.
+type Path = paths.Path
 
 // Options are what [New] needs. Self, Key, Send and Deliver must be set; every other zero value stands for the default
 // named beside it. No callback is called with a lock held: all may call back into the Sessions.
@@ -91,9 +87,6 @@ type Options struct {
 // DefaultIdleTimeout is Options.IdleTimeout where nothing is said.
 const DefaultIdleTimeout = 24 * time.Hour
 
-// entryCost is what one message takes in a ring or an inbox besides its bytes.
-const entryCost = 64
-
 func (o Options) withDefaults() Options {
 	number := func(p *int, d int) {
 		if *p <= 0 {
@@ -109,7 +102,7 @@ func (o Options) withDefaults() Options {
 	number(&o.TotalBytes, 256<<20)
 	number(&o.InboxBytes, 16<<20)
 	number(&o.FrameBytes, 32<<10)
-	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-frameOverhead)
+	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-wire.FrameOverhead)
 	number(&o.AckFrames, 32)
 	number(&o.KeyFrames, 1<<20)
 	number(&o.KeyBytes, 1<<30)

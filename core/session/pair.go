@@ -16,7 +16,6 @@ const (
 	helloTries  = 5                     // of a hello when nothing waits to be sent
 	thirdTries  = 3                     // of the third message, when the responder asks for a handshake all the same
 	strangeMin  = 50 * time.Millisecond // between two hellos because of what anybody can have sent; doubles
-	firstRoom   = 64 << 10              // bytes sent before the peer has said what it takes
 	resumePause = 50 * time.Millisecond // between two requests for the same generation
 	toldPause   = 30 * time.Second      // between two events for the same refusal
 )
@@ -120,7 +119,8 @@ func (s *session) say(to uint64, step byte, m []byte) {
 // doubt. A peer that lives answers the probe and ends it. mu is held.
 func (s *session) hold(now time.Duration) {
 	if s.peer != 0 {
-		s.holdTo, s.probeNow = now+s.o.ProbeMin, true
+		s.holdTo = now + s.o.ProbeMin
+		s.paths.Ask()
 	}
 }
 
@@ -137,35 +137,41 @@ func (s *session) adopt(got agreed, confirmed bool, now time.Duration) {
 	}
 	switch {
 	case before == got.incarnation:
-		s.rewind()
+		s.send.Rewind()
 		s.ackNow, s.resumeNow = true, true
 		s.restartProbe(now)
 		s.poke()
 		return
 	case before == 0:
-		s.event(Event{Kind: Opened, Path: s.path})
+		s.event(Event{Kind: Opened, Path: s.paths.Used()})
 	case sameLife(before, got.incarnation):
-		s.announced = announcements{}
+		s.forgetClaims()
 		s.bury(before)
 		s.newAccount(now)
-		s.lost(0, s.ring.base, Event{Kind: Expired, MayHaveArrived: true, Why: "the remote runtime had it, and has dropped the session"})
-		s.event(Event{Kind: Renewed, Path: s.path})
+		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and has dropped the session")
+		s.event(Event{Kind: Renewed, Path: s.paths.Used()})
 	default:
-		s.resets, s.announced = s.resets+1, announcements{}
+		s.resets++
+		s.forgetClaims()
 		s.bury(before)
 		s.newAccount(now)
 		s.reset()
 	}
-	s.rewind()
-	s.sent, s.room = s.ring.base, firstRoom
+	s.send.Restart()
 	s.seen, s.next = 0, 1
-	s.seenOn = Path{}
-	s.stay()
+	s.paths.NewPeer()
+	s.stayed()
 	s.resumeGen, s.resumeNow = 0, false
 	s.unackedIn, s.bytesIn, s.ackDue = 0, 0, 0
 	s.ackNow = true // tells the peer that we are paired, and our room
 	s.restartProbe(now)
 	s.poke()
+}
+
+// forgetClaims forgets what this side and the peer's last session have told each other of addresses. mu is held.
+func (s *session) forgetClaims() {
+	s.send.ForgetAnnounced()
+	s.claims = claims{}
 }
 
 // bury notes an incarnation that was replaced. mu is held.
@@ -176,10 +182,10 @@ func (s *session) bury(incarnation uint64) {
 
 // reset reports what the peer's last life was sent and is not known to have taken. mu is held.
 func (s *session) reset() {
-	told := len(s.events)
-	s.inDoubt(s.sent, Reset, "the remote runtime started again")
-	if len(s.events) == told {
-		s.event(Event{Kind: Reset, Path: s.path, Why: "the remote runtime started again"})
+	d := s.send.DropSent()
+	s.given(d, Reset, "the remote runtime started again")
+	if len(d.Sent) == 0 {
+		s.event(Event{Kind: Reset, Path: s.paths.Used(), Why: "the remote runtime started again"})
 	}
 }
 
@@ -211,7 +217,7 @@ func (s *session) tickHello(now time.Duration) {
 	if s.holdTo != 0 && now >= s.holdTo {
 		s.holdTo = 0
 	}
-	if s.peer == 0 && !s.ring.empty() {
+	if s.peer == 0 && !s.send.Empty() {
 		s.pair(0, now)
 	}
 	if s.helloDue == 0 || now < s.helloDue {
@@ -219,9 +225,9 @@ func (s *session) tickHello(now time.Duration) {
 	}
 	enough := s.helloN >= helloTries
 	switch {
-	case enough && s.opening() && (s.ring.empty() || s.peer != 0):
+	case enough && s.opening() && (s.send.Empty() || s.peer != 0):
 		s.offer, s.asking, s.helloDue = nil, false, 0 // the peer is the one that we know, or nobody answers
-	case enough && !s.opening() && s.ring.empty():
+	case enough && !s.opening() && s.send.Empty():
 		s.helloDue = 0 // whoever has something to say will say that it lacks keys
 	case enough && !s.opening():
 		s.helloDue = 0

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -25,8 +26,8 @@ func newPuppet(t *testing.T) *puppet {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			for _, f := range frames {
-				if h, err := parseHead(f); err == nil && h.kind == hello {
-					p.out = append(p.out, append([]byte(nil), f[headSize:]...))
+				if h, err := wire.ParseHead(f); err == nil && h.Kind == wire.Hello {
+					p.out = append(p.out, append([]byte(nil), f[wire.HeadSize:]...))
 				}
 			}
 			return nil
@@ -41,7 +42,7 @@ func (p *puppet) say(from uint64, step byte, m []byte) (answers [][]byte) {
 	p.mu.Lock()
 	p.out = nil
 	p.mu.Unlock()
-	p.bob.Receive(p.t.Context(), alice, relay, append(append(appendHead(nil, head{kind: hello, from: from, to: 1000}), step), m...))
+	p.bob.Receive(p.t.Context(), alice, relay, append(append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: from, To: 1000}), step), m...))
 	synctest.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,7 +158,7 @@ func TestForgedWishes(t *testing.T) {
 		hellos := 0
 		p := newPair(t, Options{}, nil)
 		p.hook = func(_ bool, path Path, frame []byte) [][]byte {
-			if h, _ := parseHead(frame); h.kind == hello {
+			if h, _ := wire.ParseHead(frame); h.Kind == wire.Hello {
 				hellos++
 				if path == relay {
 					t.Error("a hello went to the path of a stranger")
@@ -170,7 +171,7 @@ func TestForgedWishes(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		p.sync(func() { hellos = 0 })
 		for range 1000 {
-			ask := append(appendHead(nil, head{kind: hello, from: p.b.Incarnation(), to: p.a.Incarnation()}), stepAsk)
+			ask := append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: p.b.Incarnation(), To: p.a.Incarnation()}), stepAsk)
 			p.a.Receive(t.Context(), bob, relay, ask)
 			time.Sleep(time.Millisecond)
 		}
@@ -180,8 +181,8 @@ func TestForgedWishes(t *testing.T) {
 			}
 		})
 		for n := range uint64(4000) {
-			p.a.Receive(t.Context(), bob, relay, append(appendHead(nil, head{kind: hello, from: n + 1}), stepAsk))
-			p.a.Receive(t.Context(), bob, relay, append(appendHead(nil, head{kind: data, from: n + 1}), make([]byte, 50)...))
+			p.a.Receive(t.Context(), bob, relay, append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: n + 1}), stepAsk))
+			p.a.Receive(t.Context(), bob, relay, append(wire.AppendHead(nil, wire.Head{Kind: wire.Data, From: n + 1}), make([]byte, 50)...))
 			time.Sleep(time.Millisecond)
 		}
 		p.sync(func() {
@@ -189,8 +190,8 @@ func TestForgedWishes(t *testing.T) {
 				t.Errorf("%d hellos in 4 s because of forged lives", hellos)
 			}
 		})
-		if st := p.a.lookup(bob); st.lastIn != direct {
-			t.Errorf("the path of a stranger is the one that is answered on: %+v", st.lastIn)
+		if st := p.a.lookup(bob); st.paths.LastIn() != direct {
+			t.Errorf("the path of a stranger is the one that is answered on: %+v", st.paths.LastIn())
 		}
 	})
 }

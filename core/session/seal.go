@@ -8,6 +8,8 @@ import (
 	"math"
 
 	"github.com/flynn/noise"
+
+	"github.com/protofly/protofly/core/session/internal/wire"
 )
 
 // Keys of one pair of incarnations: each direction has its own, and they are never those of another pair, because every
@@ -77,7 +79,7 @@ func rekeyed(key [32]byte) [32]byte {
 func (k *keys) rest() { k.out.aead, k.in.now, k.in.before, k.in.next = nil, nil, nil, nil }
 
 // stamp completes the head of the next frame of about size bytes and says what seals it.
-func (k *outKey) stamp(h *head, o *Options, size int) cipher.AEAD {
+func (k *outKey) stamp(h *wire.Head, o *Options, size int) cipher.AEAD {
 	if (k.frames >= o.KeyFrames || k.bytes >= o.KeyBytes) && k.seen == k.epoch && k.epoch < math.MaxUint32 {
 		k.key, k.aead = rekeyed(k.key), nil
 		k.epoch++
@@ -86,7 +88,7 @@ func (k *outKey) stamp(h *head, o *Options, size int) cipher.AEAD {
 	if k.aead == nil {
 		k.aead = newAEAD(k.key)
 	}
-	h.epoch, h.counter = k.epoch, k.counter
+	h.Epoch, h.Counter = k.epoch, k.counter
 	k.counter++
 	k.frames++
 	k.bytes += size
@@ -96,17 +98,17 @@ func (k *outKey) stamp(h *head, o *Options, size int) cipher.AEAD {
 // seal closes a frame whose head is complete, in place, and appends tagSize bytes to it. The head is authenticated with
 // the rest.
 func seal(aead cipher.AEAD, frame []byte) []byte {
-	return aead.Seal(frame[:sealedHead], frame[headSize:sealedHead], frame[sealedHead:], frame[:sealedHead])
+	return aead.Seal(frame[:wire.SealedHead], frame[wire.HeadSize:wire.SealedHead], frame[wire.SealedHead:], frame[:wire.SealedHead])
 }
 
 // unseal opens a frame in place.
 func unseal(aead cipher.AEAD, frame []byte) ([]byte, error) {
-	return unsealTo(frame[sealedHead:sealedHead], aead, frame)
+	return unsealTo(frame[wire.SealedHead:wire.SealedHead], aead, frame)
 }
 
 // unsealTo opens a frame and appends what is in it to b, which is not in the frame's memory, or begins where unseal has it.
 func unsealTo(b []byte, aead cipher.AEAD, frame []byte) ([]byte, error) {
-	return aead.Open(b, frame[headSize:sealedHead], frame[sealedHead:], frame[:sealedHead])
+	return aead.Open(b, frame[wire.HeadSize:wire.SealedHead], frame[wire.SealedHead:], frame[:wire.SealedHead])
 }
 
 // of is what opens frames of that epoch; nil: nothing does. It changes nothing that matters.
@@ -129,14 +131,14 @@ func (k *inKey) of(epoch uint32) cipher.AEAD {
 }
 
 // take notes a frame that was opened. It is false where it was taken before, or is too old to tell.
-func (k *inKey) take(h head) bool {
-	if !k.window.take(h.counter) {
+func (k *inKey) take(h wire.Head) bool {
+	if !k.window.take(h.Counter) {
 		return false
 	}
-	if h.epoch > k.epoch {
+	if h.Epoch > k.epoch {
 		k.key = rekeyed(k.key)
 		k.before, k.now, k.next = k.now, k.next, nil
-		k.epoch = h.epoch
+		k.epoch = h.Epoch
 	}
 	return true
 }

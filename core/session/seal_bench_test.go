@@ -3,6 +3,8 @@ package session
 import (
 	"fmt"
 	"testing"
+
+	"github.com/protofly/protofly/core/session/internal/wire"
 )
 
 // eachSize runs a benchmark with frames of each size, in bytes of what is sealed.
@@ -20,12 +22,12 @@ func eachSize(b *testing.B, run func(b *testing.B, keys *outKey, text []byte)) {
 func BenchmarkSeal(b *testing.B) {
 	o := Options{}.withDefaults()
 	eachSize(b, func(b *testing.B, keys *outKey, text []byte) {
-		frame := append(appendHead(nil, head{kind: data, from: 1, to: 2}), text...)
+		frame := append(wire.AppendHead(nil, wire.Head{Kind: wire.Data, From: 1, To: 2}), text...)
 		for b.Loop() {
-			h := head{kind: data, from: 1, to: 2}
+			h := wire.Head{Kind: wire.Data, From: 1, To: 2}
 			aead := keys.stamp(&h, &o, len(text))
-			appendHead(frame[:0], h)
-			frame = seal(aead, frame[:sealedHead+len(text)])
+			wire.AppendHead(frame[:0], h)
+			frame = seal(aead, frame[:wire.SealedHead+len(text)])
 		}
 	})
 }
@@ -34,13 +36,13 @@ func BenchmarkSeal(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	o := Options{}.withDefaults()
 	eachSize(b, func(b *testing.B, keys *outKey, text []byte) {
-		h := head{kind: data, from: 1, to: 2}
+		h := wire.Head{Kind: wire.Data, From: 1, To: 2}
 		aead := keys.stamp(&h, &o, len(text))
-		sealed := seal(aead, append(appendHead(nil, h), text...))
+		sealed := seal(aead, append(wire.AppendHead(nil, h), text...))
 		frame := make([]byte, len(sealed))
 		for b.Loop() {
 			copy(frame, sealed)
-			if _, err := parseHead(frame); err != nil {
+			if _, err := wire.ParseHead(frame); err != nil {
 				b.Fatal(err)
 			}
 			if _, err := unseal(aead, frame); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/flynn/noise"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -30,34 +31,34 @@ func someone(domain string, seed byte) person {
 }
 
 // seal closes what the runtime of that session could have sent next: a forged frame is as authentic as its own.
-func (s *session) sealNext(k kind, f fields, messages []byte) []byte {
+func (s *session) sealNext(k wire.Kind, f wire.Fields, messages []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := head{kind: k, from: s.o.Incarnation, to: s.peer}
+	h := wire.Head{Kind: k, From: s.o.Incarnation, To: s.peer}
 	aead := s.keys.out.stamp(&h, s.o, 0)
-	return seal(aead, append(f.append(appendHead(nil, h)), messages...))
+	return seal(aead, append(f.Append(wire.AppendHead(nil, h)), messages...))
 }
 
 // read opens a frame that the runtime of that session has sent, wherever it is.
-func (s *session) read(t *testing.T, frame []byte) (h head, f fields, messages []byte) {
+func (s *session) read(t *testing.T, frame []byte) (h wire.Head, f wire.Fields, messages []byte) {
 	t.Helper()
-	h, err := parseHead(frame)
+	h, err := wire.ParseHead(frame)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.kind == hello {
+	if h.Kind == wire.Hello {
 		return h, f, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h.epoch != s.keys.out.epoch {
-		t.Fatalf("frame of epoch %d, keys of %d", h.epoch, s.keys.out.epoch)
+	if h.Epoch != s.keys.out.epoch {
+		t.Fatalf("frame of epoch %d, keys of %d", h.Epoch, s.keys.out.epoch)
 	}
 	body, err := unseal(newAEAD(s.keys.out.key), append([]byte(nil), frame...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f, messages, err = parseFields(body); err != nil {
+	if f, messages, err = wire.ParseFields(body); err != nil {
 		t.Fatal(err)
 	}
 	return h, f, messages
@@ -114,16 +115,16 @@ func TestRekey(t *testing.T) {
 	key := [32]byte{7}
 	out, in := outKey{key: key}, inKey{key: key}
 	make1 := func() []byte {
-		h := head{kind: data, from: 1, to: 2}
+		h := wire.Head{Kind: wire.Data, From: 1, To: 2}
 		aead := out.stamp(&h, &o, 10)
-		return seal(aead, append(appendHead(nil, h), "text"...))
+		return seal(aead, append(wire.AppendHead(nil, h), "text"...))
 	}
 	open1 := func(frame []byte) bool {
-		h, err := parseHead(frame)
+		h, err := wire.ParseHead(frame)
 		if err != nil {
 			t.Fatal(err)
 		}
-		aead := in.of(h.epoch)
+		aead := in.of(h.Epoch)
 		if aead == nil {
 			return false
 		}
@@ -134,11 +135,11 @@ func TestRekey(t *testing.T) {
 	nonces := map[string]bool{}
 	for i := range 12 {
 		frames = append(frames, make1())
-		h, _ := parseHead(frames[i])
-		if nonces[string(frames[i][headSize+4:sealedHead])] || h.counter != uint64(i) {
-			t.Fatalf("frame %d has counter %d", i, h.counter)
+		h, _ := wire.ParseHead(frames[i])
+		if nonces[string(frames[i][wire.HeadSize+4:wire.SealedHead])] || h.Counter != uint64(i) {
+			t.Fatalf("frame %d has counter %d", i, h.Counter)
 		}
-		nonces[string(frames[i][headSize+4:sealedHead])] = true
+		nonces[string(frames[i][wire.HeadSize+4:wire.SealedHead])] = true
 		if i == 5 && out.epoch != 1 { // the other side has seen nothing yet
 			t.Fatalf("epoch %d after %d frames", out.epoch, i+1)
 		}
@@ -154,7 +155,7 @@ func TestRekey(t *testing.T) {
 	}
 	for _, i := range []int{0, 3, 2, 1, 7, 4, 5, 6, 8, 9, 11} { // 2 and 1 are overtaken by an epoch
 		want := true
-		if h, _ := parseHead(frames[i]); h.epoch > in.epoch+1 || h.epoch+1 < in.epoch {
+		if h, _ := wire.ParseHead(frames[i]); h.Epoch > in.epoch+1 || h.Epoch+1 < in.epoch {
 			want = false
 		}
 		if got := open1(frames[i]); got != want {
@@ -176,9 +177,9 @@ func TestRekey(t *testing.T) {
 func TestHeadIsSealed(t *testing.T) {
 	o := Options{}.withDefaults()
 	out, in := outKey{}, inKey{}
-	h := head{kind: data, from: 1, to: 2}
+	h := wire.Head{Kind: wire.Data, From: 1, To: 2}
 	aead := out.stamp(&h, &o, 10)
-	frame := seal(aead, append(appendHead(nil, h), "text"...))
+	frame := seal(aead, append(wire.AppendHead(nil, h), "text"...))
 	for i := range frame {
 		altered := bytes.Clone(frame)
 		altered[i] ^= 1

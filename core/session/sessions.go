@@ -198,9 +198,7 @@ func (s *Sessions) UsePath(remote message.URL, path Path) {
 	if one.gone {
 		return
 	}
-	if one.failed == path {
-		one.failed = Path{}
-	}
+	one.paths.Forgive(path)
 	one.switchTo(path, s.now())
 	one.poke()
 }
@@ -222,8 +220,8 @@ func (s *Sessions) PathDown(path Path) {
 func (s *Sessions) Returned(stub message.URL) {
 	for _, one := range s.existing() {
 		one.mu.Lock()
-		if one.path.Stub == stub && one.peer != 0 {
-			one.rewind()
+		if one.paths.Used().Stub == stub && one.peer != 0 {
+			one.send.Rewind()
 			one.resumeNow = true
 			one.restartProbe(s.now())
 			one.poke()
@@ -274,6 +272,12 @@ func (s *Sessions) Close(ctx context.Context) error {
 		return fmt.Errorf("sessions: closed with %d messages to %d runtimes not acknowledged: they may not have arrived", left, peers)
 	}
 	return nil
+}
+
+// fits tells whether what waits to be acknowledged may be more by cost.
+func (s *Sessions) fits(cost int) bool {
+	used := s.sending.Load()
+	return used == 0 || used+int64(cost) <= int64(s.o.TotalBytes)
 }
 
 // starve notes that a poster of one waits for room in the total.

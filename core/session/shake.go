@@ -9,6 +9,7 @@ import (
 
 	"github.com/flynn/noise"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -38,8 +39,8 @@ const (
 	keySize         = 32
 	incarnationSize = 8
 	firstSize       = keySize + incarnationSize
-	secondSize      = keySize + keySize + tagSize + incarnationSize + proof.CertificateSize + tagSize
-	thirdSize       = keySize + tagSize + proof.CertificateSize + tagSize
+	secondSize      = keySize + keySize + wire.TagSize + incarnationSize + proof.CertificateSize + wire.TagSize
+	thirdSize       = keySize + wire.TagSize + proof.CertificateSize + wire.TagSize
 	// maxHello is the largest body of a hello: a later version may add to the payloads.
 	maxHello = 1 << 10
 )
@@ -169,7 +170,7 @@ func (a *answer) begin() (hs *noise.HandshakeState, from uint64, second []byte, 
 		return nil, 0, nil, fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	if len(payload) < incarnationSize {
-		return nil, 0, nil, errShort
+		return nil, 0, nil, wire.ErrShort
 	}
 	second, _, _, err = hs.WriteMessage(nil, incarnationPayload(a.local.incarnation, a.local.certificate))
 	return hs, binary.BigEndian.Uint64(payload), second, err
@@ -186,7 +187,7 @@ func (a *answer) third(m []byte) (agreed, error) {
 		return agreed{}, fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	if len(certificate) < proof.CertificateSize {
-		return agreed{}, errShort
+		return agreed{}, wire.ErrShort
 	}
 	if err := verify(a.remote, hs.PeerStatic(), certificate[:proof.CertificateSize]); err != nil {
 		return agreed{}, err
@@ -206,7 +207,7 @@ func incarnationPayload(incarnation uint64, certificate []byte) []byte {
 
 func parsePayload(payload []byte) (incarnation uint64, certificate []byte, err error) {
 	if len(payload) < incarnationSize+proof.CertificateSize {
-		return 0, nil, errShort
+		return 0, nil, wire.ErrShort
 	}
 	return binary.BigEndian.Uint64(payload), payload[incarnationSize:][:proof.CertificateSize], nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -142,20 +143,20 @@ func (st *strangers) open(at time.Time) bool {
 }
 
 // stranger takes a frame of a runtime that there is no session with.
-func (s *Sessions) stranger(remote message.URL, path Path, h head, frame []byte) {
-	c := &call{all: s, remote: remote, path: path, head: h, now: s.now(), local: s.current()}
-	if h.from == c.local.incarnation { // our own, reflected
+func (s *Sessions) stranger(remote message.URL, path Path, h wire.Head, frame []byte) {
+	c := &call{all: s, remote: remote, path: path, Head: h, now: s.now(), local: s.current()}
+	if h.From == c.local.incarnation { // our own, reflected
 		return
 	}
 	step, m, cookie, ok := byte(stepAsk), []byte(nil), []byte(nil), true
-	if h.kind == hello {
-		if step, m, cookie, ok = uncover(frame[headSize:]); !ok {
+	if h.Kind == wire.Hello {
+		if step, m, cookie, ok = uncover(frame[wire.HeadSize:]); !ok {
 			return
 		}
 	}
 	initiator := s.self < remote
 	switch {
-	case h.kind != hello && !initiator: // of a session that is not here any more
+	case h.Kind != wire.Hello && !initiator: // of a session that is not here any more
 		c.reply(stepAsk, nil)
 	case step == stepAsk && initiator:
 		c.begin(cookie)
@@ -175,13 +176,13 @@ type call struct {
 	all    *Sessions
 	remote message.URL
 	path   Path
-	head
+	wire.Head
 	now   time.Duration
 	local *local
 }
 
 func (c *call) reply(step byte, m []byte) {
-	c.all.reply(c.remote, c.path, head{kind: hello, from: c.local.incarnation, to: c.from}, append([]byte{step}, m...))
+	c.all.reply(c.remote, c.path, wire.Head{Kind: wire.Hello, From: c.local.incarnation, To: c.From}, append([]byte{step}, m...))
 }
 
 // welcome tells whether something may be computed and kept for a stranger that is to be answered. Under load it has to
@@ -260,7 +261,7 @@ func (c *call) answer(m, cookie []byte) {
 	m = bytes.Clone(m) // the frame is its reader's
 	c.all.queue(c.path, reply{make: func() {
 		made, err := c.local.answer(c.all.self, c.remote, m, newSecret())
-		if err != nil || made.from != c.from {
+		if err != nil || made.from != c.From {
 			return
 		}
 		c.keep(&pending{answer: made})
@@ -270,12 +271,12 @@ func (c *call) answer(m, cookie []byte) {
 
 // second takes the second message, which ends the initiator's part.
 func (c *call) second(m []byte) {
-	for _, p := range c.known(func(p *pending) bool { return p.offer != nil && p.local.incarnation == c.to }) {
+	for _, p := range c.known(func(p *pending) bool { return p.offer != nil && p.local.incarnation == c.To }) {
 		if len(m) < secondSize || !c.worth() {
 			return
 		}
 		got, err := p.offer.second(m)
-		if err == nil && got.incarnation == c.from && got.incarnation != p.local.incarnation {
+		if err == nil && got.incarnation == c.From && got.incarnation != p.local.incarnation {
 			c.all.admitted(c, p.local, got, false)
 			return
 		}
@@ -286,7 +287,7 @@ func (c *call) second(m []byte) {
 // third takes the third message, which ends the responder's part.
 func (c *call) third(m []byte) {
 	mine := c.known(func(p *pending) bool {
-		return p.answer != nil && p.local.incarnation == c.to && p.answer.from == c.from
+		return p.answer != nil && p.local.incarnation == c.To && p.answer.from == c.From
 	})
 	for _, p := range mine {
 		if len(m) < thirdSize || !c.worth() {
@@ -307,11 +308,11 @@ func (c *call) third(m []byte) {
 // again takes the cookie of a stranger that is under load itself.
 func (c *call) again(cookie []byte) {
 	if c.all.self > c.remote {
-		c.all.reply(c.remote, c.path, head{kind: hello, from: c.local.incarnation, to: c.from}, cover(cookie, stepAsk, nil))
+		c.all.reply(c.remote, c.path, wire.Head{Kind: wire.Hello, From: c.local.incarnation, To: c.From}, cover(cookie, stepAsk, nil))
 		return
 	}
 	for _, p := range c.known(func(p *pending) bool { return p.offer != nil && p.path == c.path }) {
-		c.all.reply(c.remote, c.path, head{kind: hello, from: p.local.incarnation, to: c.from}, cover(cookie, stepFirst, p.offer.first))
+		c.all.reply(c.remote, c.path, wire.Head{Kind: wire.Hello, From: p.local.incarnation, To: c.From}, cover(cookie, stepFirst, p.offer.first))
 	}
 }
 

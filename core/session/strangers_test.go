@@ -12,12 +12,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // forgedHello is a hello as anybody can make it: a first message is one that has to be computed on.
 func forgedHello(from uint64, step byte) []byte {
-	b := append(appendHead(nil, head{kind: hello, from: from}), step)
+	b := append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: from}), step)
 	switch step {
 	case stepFirst:
 		key := make([]byte, keySize)
@@ -38,7 +39,7 @@ func TestStrangersTakeNoPlace(t *testing.T) {
 			for _, s := range []*Sessions{p.a, p.b} {
 				name := message.URL(fmt.Sprintf("hyperty-runtime://%c.example/%d", "0z"[n%2], n))
 				s.Receive(t.Context(), name, relay, forgedHello(n+1, stepAsk+byte(n/2%4)))
-				s.Receive(t.Context(), name, relay, append(appendHead(nil, head{kind: data, from: n + 1}), make([]byte, 50)...))
+				s.Receive(t.Context(), name, relay, append(wire.AppendHead(nil, wire.Head{Kind: wire.Data, From: n + 1}), make([]byte, 50)...))
 			}
 			time.Sleep(time.Millisecond)
 		}
@@ -73,10 +74,10 @@ func TestForgedByAnotherPath(t *testing.T) {
 					}
 					if path == relay { // it takes a moment, and no order is kept
 						delay := 100 * time.Millisecond
-						switch h, _ := parseHead(frame); {
-						case h.kind != hello && fromA:
+						switch h, _ := wire.ParseHead(frame); {
+						case h.Kind != wire.Hello && fromA:
 							delay -= 10 * time.Millisecond
-						case h.kind != hello:
+						case h.Kind != wire.Hello:
 							delay += 10 * time.Millisecond
 						}
 						time.AfterFunc(delay, func() { s.Receive(t.Context(), from, path, frame) })
@@ -132,7 +133,7 @@ func TestUnderLoad(t *testing.T) {
 						mu.Lock()
 						defer mu.Unlock()
 						for _, f := range frames {
-							steps[f[headSize]]++
+							steps[f[wire.HeadSize]]++
 						}
 						return nil
 					}
@@ -173,11 +174,11 @@ func TestAnsweredBeforeTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var second []byte
 		p := newPair(t, Options{}, func(fromA bool, _ Path, frame []byte) [][]byte {
-			h, _ := parseHead(frame)
+			h, _ := wire.ParseHead(frame)
 			switch {
-			case fromA || h.kind != hello:
+			case fromA || h.Kind != wire.Hello:
 				return [][]byte{frame}
-			case frame[headSize] == stepSecond && second == nil:
+			case frame[wire.HeadSize] == stepSecond && second == nil:
 				second = frame // it comes later
 			}
 			return nil
@@ -301,9 +302,9 @@ func FuzzStranger(f *testing.F) {
 	for step := range byte(7) {
 		f.Add(uint8(step), forgedHello(7, step))
 	}
-	f.Add(uint8(0), append(appendHead(nil, head{kind: data, from: 3}), make([]byte, 40)...))
+	f.Add(uint8(0), append(wire.AppendHead(nil, wire.Head{Kind: wire.Data, From: 3}), make([]byte, 40)...))
 	f.Add(uint8(1), cover(make([]byte, cookieSize), stepFirst, make([]byte, firstSize)))
-	f.Add(uint8(2), []byte{version})
+	f.Add(uint8(2), []byte{wire.Version})
 	f.Fuzz(func(t *testing.T, who uint8, frame []byte) {
 		s := New(Options{
 			Self: bob, Key: bobSelf.key, Incarnation: 1,
@@ -314,7 +315,7 @@ func FuzzStranger(f *testing.F) {
 			name := []message.URL{alice, "hyperty-runtime://a.example/1", "hyperty-runtime://z.example/1", ""}[(int(who)+n)%4]
 			path := []Path{relay, direct}[n/4]
 			s.Receive(t.Context(), name, path, bytes.Clone(frame))
-			s.Receive(t.Context(), name, path, append(appendHead(nil, head{kind: hello, from: 9, to: 1}), frame...))
+			s.Receive(t.Context(), name, path, append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: 9, To: 1}), frame...))
 		}
 		var desks sync.WaitGroup // do what waits in order, and this last
 		for _, path := range []Path{relay, direct} {

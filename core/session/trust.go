@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -24,13 +25,13 @@ func (s *Sessions) foreign(remote message.URL, path Path, theirs byte) {
 	switch {
 	case theirs == 0 || theirs > maxVersion || s.o.Trust(remote) != nil:
 		return // noise, or none of our business
-	case theirs < version:
+	case theirs < wire.Version:
 		upgrade = "upgrade " + string(remote)
 	default:
 		upgrade = "upgrade this runtime"
 	}
 	s.onceInAWhile(Event{Kind: Version, Remote: remote, Path: path,
-		Why: fmt.Sprintf("it speaks version %d of the session protocol, this runtime version %d: no message is exchanged; %s", theirs, version, upgrade)})
+		Why: fmt.Sprintf("it speaks version %d of the session protocol, this runtime version %d: no message is exchanged; %s", theirs, wire.Version, upgrade)})
 }
 
 // onceInAWhile tells e unless something was told of that runtime just before.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/protofly/protofly/core/session/internal/wire"
 )
 
 // TestAnotherVersion: a frame of another version is told once in a while, with both versions and who is to be upgraded;
@@ -35,11 +37,11 @@ func TestAnotherVersion(t *testing.T) {
 
 // FuzzReport reads records as reports: nothing panics, and what is read is what the session's rules allow.
 func FuzzReport(f *testing.F) {
-	f.Add([]byte{recordTaken, 11, 0, 0, 0, 0, 0, 0, 0, 1, 200, 1, 1})
-	f.Add([]byte{recordTaken, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0xc8, 1, 1, 1})
+	f.Add([]byte{wire.RecordTaken, 11, 0, 0, 0, 0, 0, 0, 0, 1, 200, 1, 1})
+	f.Add([]byte{wire.RecordTaken, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0xc8, 1, 1, 1})
 	f.Add([]byte{7, 1, 1})
 	f.Fuzz(func(t *testing.T, record []byte) {
-		_, code, spans, ok, err := parseReport(record)
+		_, code, spans, ok, err := wire.ParseReport(record)
 		if !ok || err != nil {
 			return
 		}
@@ -47,35 +49,14 @@ func FuzzReport(f *testing.F) {
 			t.Fatalf("code %d", code)
 		}
 		for last := uint64(0); len(spans) > 0; {
-			var sp span
-			if sp, spans, err = nextSpan(spans, last); err != nil {
+			var sp wire.Span
+			if sp, spans, err = wire.NextSpan(spans, last); err != nil {
 				return
 			}
-			if sp.a == 0 || sp.a < last || sp.b <= sp.a || sp.b > maxNumber {
+			if sp.A == 0 || sp.A < last || sp.B <= sp.A || sp.B > wire.MaxNumber {
 				t.Fatalf("span %+v after %d", sp, last)
 			}
-			last = sp.b
+			last = sp.B
 		}
 	})
-}
-
-// TestCarriedBesideRecords: a trace finds the messages of a frame also where records stand among them.
-func TestCarriedBesideRecords(t *testing.T) {
-	r := newRing()
-	one, two := letter(1, 40), letter(2, 40)
-	r.push(&one, 0)
-	r.pushRecord([]byte{recordTaken, 3, 1, 2, 3}, 0)
-	r.pushRecord([]byte{recordTaken, 3, 1, 2, 3}, 0)
-	r.push(&two, 0)
-	packed, _ := r.pack(nil, 1, 1<<10, maxNumber)
-	list := carried(packed)
-	if len(list) != 2 || list[0].ID != one.ID || list[1].ID != two.ID {
-		t.Errorf("%+v", list)
-	}
-	if own := r.own(1, 5); len(own) != 2 || r.unacked() != 2 {
-		t.Errorf("records %v, %d messages", own, r.unacked())
-	}
-	if r.release(5); r.records != 0 || r.reported != 0 || r.unacked() != 0 {
-		t.Errorf("after the release: %d records that count %d", r.records, r.reported)
-	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
@@ -23,10 +24,10 @@ type walker struct {
 	source uint32 // the remote runtime, in receipts
 	parser message.Parser
 	run    Run
-	again  bool           // the first of run has been tried before
-	d      Delivery       // of one that is delivered by itself
-	to     destinationKey // of the last message
-	count  int            // how many messages, up to it, have the same
+	again  bool     // the first of run has been tried before
+	d      Delivery // of one that is delivered by itself
+	to     wire.Key // of the last message
+	count  int      // how many messages, up to it, have the same
 }
 
 // shortRun is how many messages to one destination one behind the other get a copy of their bodies: each of them could
@@ -56,25 +57,25 @@ func (w *walker) walk(p *parcel) (left parcel, over bool) {
 		w.parser.Routing(routing)
 	}
 	number := p.first
-	for wire, rest := p.wire, []byte(nil); len(wire) > 0; number, wire = number+1, rest {
-		var one part
+	for items, rest := p.wire, []byte(nil); len(items) > 0; number, items = number+1, rest {
+		var one wire.Item
 		var ok bool
-		if one, rest, ok = cut(wire, len(routing)); !ok {
+		if one, rest, ok = wire.Cut(items, len(routing)); !ok {
 			break // cannot be: Receive has checked it
 		}
-		if one.size == 0 {
+		if one.Size == 0 {
 			continue
 		}
-		if one.routing != nil {
+		if one.Routing != nil {
 			if w.flush(p) == ended {
 				return left, true
 			}
-			routing = one.routing
+			routing = one.Routing
 			w.parser.Routing(routing)
 		}
 		in := w.next()
-		in.Receipt = minibus.Receipt{By: p.account, Number: number, Cost: uint32(one.size + entryCost), Source: w.source}
-		if err := w.parser.OwnTo(&in.Message, one.own); err != nil {
+		in.Receipt = minibus.Receipt{By: p.account, Number: number, Cost: uint32(one.Size + wire.MessageCost), Source: w.source}
+		if err := w.parser.OwnTo(&in.Message, one.Own); err != nil {
 			w.malformed(p, err)
 			continue
 		}
@@ -86,7 +87,7 @@ func (w *walker) walk(p *parcel) (left parcel, over bool) {
 		}
 		switch w.flush(p) {
 		case stuck:
-			left = parcel{wire: wire, routing: routing, first: number, account: p.account, again: true, lent: p.lent, memory: p.memory}
+			left = parcel{wire: items, routing: routing, first: number, account: p.account, again: true, lent: p.lent, memory: p.memory}
 			left.own()
 			return left, false
 		case ended:
@@ -122,7 +123,7 @@ func (w *walker) malformed(p *parcel, err error) {
 	w.run.Messages[last] = minibus.Handed{}
 	w.run.Messages = w.run.Messages[:last]
 	s.mu.Lock()
-	s.event(Event{Kind: Refused, Path: s.path, Why: err.Error()})
+	s.event(Event{Kind: Refused, Path: s.paths.Used(), Why: err.Error()})
 	s.unlock()
 	receipt.Refused(message.CodeBadRequest)
 }
@@ -148,7 +149,7 @@ func (w *walker) flush(p *parcel) (how step) {
 func (w *walker) deliver(p *parcel) step {
 	s, run := w.s, w.run.Messages
 	s.count(len(run), w.again)
-	key := destinationKey{run[0].Message.To, run[0].Message.Type == message.Response}
+	key := wire.KeyOf(&run[0].Message)
 	if s.held.n.Load() > 0 && s.held.behind(key, run, w.again, p.pinned()) {
 		return on
 	}
@@ -191,7 +192,7 @@ func (s *session) cameIn() message.URL {
 }
 
 // keep copies the bodies in the run that must not stay where they are.
-func (w *walker) keep(key destinationKey, p *parcel) {
+func (w *walker) keep(key wire.Key, p *parcel) {
 	if key != w.to {
 		w.to, w.count = key, 0
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -29,16 +30,12 @@ func newArrivals(o Options) *arrivals {
 
 // bring has a frame with the messages arrive, in memory that is used for something else afterwards, as a link's is.
 func (a *arrivals) bring(list ...message.Message) {
-	r := newRing()
-	for i := range list {
-		r.push(&list[i], 0)
-	}
-	parts, _ := r.pack(nil, 1, 4<<20, maxNumber)
-	f := fields{gen: 1, next: 1, base: 1, first: a.next}
+	parts := items(list...)
+	f := wire.Fields{Gen: 1, Next: 1, Base: 1, First: a.next}
 	a.next += uint64(len(list))
-	h := head{kind: data, from: 2, to: 1}
+	h := wire.Head{Kind: wire.Data, From: 2, To: 1}
 	aead := a.peer.out.stamp(&h, &a.all.o, len(parts))
-	frame := seal(aead, append(f.append(appendHead(nil, h)), parts...))
+	frame := seal(aead, append(f.Append(wire.AppendHead(nil, h)), parts...))
 	a.all.Receive(context.Background(), bob, relay, frame)
 	for i := range frame {
 		frame[i] = 'X'
@@ -117,11 +114,7 @@ func TestWhoseMemory(t *testing.T) {
 			a := newArrivals(Options{Deliver: taking(func(_ context.Context, _ message.URL, m message.Message) { got = append(got, m) })})
 			defer a.close()
 			s := a.all.lookup(bob)
-			r := newRing()
-			for i := range c.frame {
-				r.push(&c.frame[i], 0)
-			}
-			parts, _ := r.pack(nil, 1, 4<<20, maxNumber)
+			parts := items(c.frame...)
 			(&walker{s: s}).walk(&parcel{wire: parts, first: 1, account: s.account, lent: c.lent, memory: len(parts)})
 			if len(got) != len(c.frame) {
 				t.Fatalf("%d of %d delivered", len(got), len(c.frame))

@@ -78,7 +78,7 @@ func run(t *testing.T, f func(w *world), domains ...string) {
 
 func (r *runtime) start() {
 	r.bus = bus.New(bus.Options{Runtime: r.url})
-	r.bus.Connect(r, r, nil)
+	r.bus.Connect(bus.Outside{Resolver: r, Forwarder: r})
 	r.sm = New(Options{Runtime: r.url, Domain: r.domain, Bus: r.bus, Objects: r, Limits: r.limits,
 		Local:  func(u message.URL) bool { return u.Domain() == r.domain },
 		Remote: func(u message.URL) message.URL { return message.URL("hyperty-runtime://" + u.Domain() + "/r") }})

@@ -56,7 +56,7 @@ func (c *crowd) newPeer(plugin string) (*peer, error) {
 	p.registry = registry.New(registry.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Deployer: p, PathChanged: p.pathChanged,
 		P2P:   registry.P2POptions{Prefer: []string{plugin}, Connects: proof.KeyDerived},
 		Trust: registry.Trust{SignEntry: id.SignEntry}, Nodes: registry.NodeOptions{Back: p.sessions.Returned}})
-	p.bus.Connect(p.registry, p, p.registry)
+	p.bus.Connect(bus.Outside{Resolver: p.registry, Forwarder: p, Authority: p.registry})
 	id.Serve(p.bus, p.signs)
 	p.sync = syncmanager.New(syncmanager.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Objects: objects{p.registry}, Local: p.registry.Local})
 	p.registry.Start()
