@@ -11,19 +11,6 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// followings are this runtime's subscriptions to others' /registry/changes. The loop owns them.
-type followings struct {
-	on bool
-	by map[message.URL]*following
-}
-
-// following is one of them.
-type following struct {
-	changes.Subscription
-	rt   *directory.Runtime
-	stop func() // ends the listener
-}
-
 // listing enters what a remote runtime lists; see [changes.Names]. It is used in the loop.
 type listing struct {
 	r *Registry

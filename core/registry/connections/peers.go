@@ -1,10 +1,7 @@
 package connections
 
 import (
-	"crypto/rand"
-	mathrand "math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/protofly/protofly/core/bus"
@@ -13,84 +10,14 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Options are how connections are made. A zero value is a default.
-type Options struct {
-	Self      message.URL                   // this runtime
-	Prefer    []string                      // names of the plug-ins that this side can request with, best first
-	Connects  func(remote message.URL) bool // whether there may be one with a runtime; without it: with every one
-	Commanded bool                          // only what [Peers.Use] says
-	Passive   bool                          // this side can deploy no Requester
-
-	SetupTimeout   time.Duration // of a set-up; 15 s
-	Backoff        time.Duration // after the first failure, doubled by each further; 1 s
-	MaxBackoff     time.Duration // 60 s
-	ReconnectDelay time.Duration // before a Requester is asked to connect again, without a message that wants it; 200 ms
-	HandlerGrace   time.Duration // how long a Handler's ended connection waits for its Requester to come back; 3 s
-
-	Name   func() string                       // a name that nobody else makes up; without it: random text
-	Jitter func(d time.Duration) time.Duration // without it: [Jitter]
-}
-
-// WithDefaults is o with its defaults.
-func (o Options) WithDefaults() Options {
-	for _, d := range []struct {
-		field *time.Duration
-		value time.Duration
-	}{
-		{&o.SetupTimeout, 15 * time.Second}, {&o.Backoff, time.Second}, {&o.MaxBackoff, time.Minute},
-		{&o.ReconnectDelay, 200 * time.Millisecond}, {&o.HandlerGrace, 3 * time.Second},
-	} {
-		if *d.field <= 0 {
-			*d.field = d.value
-		}
-	}
-	if o.Connects == nil {
-		o.Connects = func(message.URL) bool { return true }
-	}
-	if o.Name == nil {
-		o.Name = func() string { return strings.ToLower(rand.Text()) }
-	}
-	if o.Jitter == nil {
-		o.Jitter = Jitter
-	}
-	return o
-}
-
-// Jitter is d, a quarter more or less.
-func Jitter(d time.Duration) time.Duration {
-	return d*3/4 + mathrand.N(d/2+1)
-}
-
-// Pause is the pause after n failures in a row (n from 1), without jitter.
-func (o *Options) Pause(n int) time.Duration {
-	d := o.Backoff
-	for i := 1; i < n && d < o.MaxBackoff; i++ {
-		d *= 2
-	}
-	return min(d, o.MaxBackoff)
-}
-
 // Peers are the remote runtimes with which there is a connection, or may be one. Make it with [New].
 type Peers struct {
 	opts    Options
 	peers   map[message.URL]*peer
 	numbers uint64
-	agenda  loop.Agenda[func()]
+	agenda  loop.Agenda[due]
 	now     time.Time // of the present call
 	wants   []Want
-}
-
-// peer is one remote runtime.
-type peer struct {
-	url      message.URL
-	handlers []directory.Handler // what it offers, as the Domain Registry says
-	readAt   time.Time           // when the Domain Registry last said so
-	conn     *Connection         // the current one, or nil
-	next     *Connection         // is set up to take the place of conn, which is live until then; or nil
-	keepTill time.Time           // the other side renews the connection: until then its invitation replaces nothing
-	choice   int                 // which of the usable Handlers is tried next
-	failures int                 // in a row
-	retryAt  time.Time           // no new try before
 }
 
 // New makes Peers that know nobody.
@@ -109,21 +36,13 @@ func (p *Peers) at(now time.Time, remote message.URL) *peer {
 	return q
 }
 
-// after has f called when d is over.
-func (p *Peers) after(d time.Duration, f func()) *loop.Appointment {
-	return p.agenda.Add(p.now.Add(d), f)
+// after has something happen with c when d is over.
+func (p *Peers) after(d time.Duration, what dueKind, c *Connection) *loop.Entry[due] {
+	return p.agenda.Add(p.now.Add(d), due{what, c})
 }
 
 // Next is when Tick is to be called; false: not before something else happens.
 func (p *Peers) Next() (time.Time, bool) { return p.agenda.Next() }
-
-// Tick does what is due.
-func (p *Peers) Tick(now time.Time) {
-	p.now = now
-	for f, ok := p.agenda.Due(now); ok; f, ok = p.agenda.Due(now) {
-		f()
-	}
-}
 
 // Offered says what Handlers a remote runtime has, by the Domain Registry; where it names none, those that were known stay.
 func (p *Peers) Offered(now time.Time, remote message.URL, handlers []directory.Handler) {
@@ -207,13 +126,18 @@ func (p *Peers) find(remote message.URL, number uint64) *Connection {
 	return nil
 }
 
-// both are the connections of q, which may be nil, as each of them may.
-func (q *peer) both() [2]*Connection {
-	if q == nil {
-		return [2]*Connection{}
-	}
-	return [2]*Connection{q.conn, q.next}
+// Take is what is wanted since the last time.
+func (p *Peers) Take() []Want {
+	wants := p.wants
+	p.wants = nil
+	return wants
 }
 
-// current is the current connection of q, which may be nil, as the connection may.
-func (q *peer) current() *Connection { return q.both()[0] }
+// want wants something that has to do with c.
+func (p *Peers) want(kind Kind, c *Connection) {
+	p.wantWith(kind, c, "")
+}
+
+func (p *Peers) wantWith(kind Kind, c *Connection, text string) {
+	p.wants = append(p.wants, Want{Kind: kind, Remote: c.Remote, Connection: *c, Text: text})
+}

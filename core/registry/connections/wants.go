@@ -38,19 +38,3 @@ type Want struct {
 	Text       string
 	Err        error
 }
-
-// Take is what is wanted since the last time.
-func (p *Peers) Take() []Want {
-	wants := p.wants
-	p.wants = nil
-	return wants
-}
-
-// want wants something that has to do with c.
-func (p *Peers) want(kind Kind, c *Connection) {
-	p.wantWith(kind, c, "")
-}
-
-func (p *Peers) wantWith(kind Kind, c *Connection, text string) {
-	p.wants = append(p.wants, Want{Kind: kind, Remote: c.Remote, Connection: *c, Text: text})
-}

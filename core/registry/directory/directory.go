@@ -53,6 +53,9 @@ type Directory struct {
 	swept     int         // the next shard to sweep
 }
 
+// claimsAllBytes is what the claims of all runtimes may take; then others' entries make room.
+const claimsAllBytes = 96 << 20
+
 // New makes an empty Directory.
 func New(o Options) *Directory {
 	return &Directory{opts: o.WithDefaults(), addresses: table.New[Address](), runtimes: table.New[*Runtime](),
@@ -123,29 +126,7 @@ func (d *Directory) Meet(url message.URL) (rt *Runtime, kept bool) {
 	return rt, true
 }
 
-// sweepShards is how much of the tables one sweep looks at.
-const sweepShards = 16
-
-// SweepPause is the time between two sweeps.
-func (d *Directory) SweepPause() time.Duration {
-	return d.opts.CacheTime * sweepShards / table.Shards / 2
-}
-
-// Sweep drops what has expired, in a part of the tables: the next part each time. A runtime of which no address is known goes
-// where mayGo says so. The writer calls it.
-func (d *Directory) Sweep(now time.Time, mayGo func(*Runtime) bool) {
-	from, to := d.swept, d.swept+sweepShards
-	d.addresses.Each(from, to, func(in *table.Item[Address]) bool {
-		if a := &in.Value; a.until < seconds(now) && !a.Runtime.Way().Live() {
-			d.Forget(in.Key())
-		}
-		return true
-	})
-	d.runtimes.Each(from, to, func(in *table.Item[*Runtime]) bool {
-		if rt := in.Value; rt.addresses == 0 && mayGo(rt) {
-			d.runtimes.Delete(rt.url)
-		}
-		return true
-	})
-	d.swept = to % table.Shards
+// Lately tells whether the runtime has given up the address within the last two minutes, and nobody after it.
+func (d *Directory) Lately(key, runtime message.URL, now time.Time) bool {
+	return d.givenUp.of(key, runtime, now)
 }

@@ -41,8 +41,3 @@ func (g *givenUp) of(key, runtime message.URL, now time.Time) bool {
 	}
 	return ok && last.runtime == runtime && now.Sub(last.at) < endedTime
 }
-
-// Lately tells whether the runtime has given up the address within the last two minutes, and nobody after it.
-func (d *Directory) Lately(key, runtime message.URL, now time.Time) bool {
-	return d.givenUp.of(key, runtime, now)
-}

@@ -9,15 +9,6 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Cause is why a Message Node is reached.
-type Cause uint8
-
-// The causes.
-const (
-	Ours   Cause = iota // an application here, or the operator
-	Theirs              // a remote runtime: a claim to an address, an answer, what its subscriptions bring it
-)
-
 // Options are the bounds of Nodes. Self and Domain are required; another zero value is a default.
 type Options struct {
 	Self   message.URL // this runtime
@@ -40,45 +31,6 @@ type Nodes struct {
 
 	byDomain map[string]*Node // the writer's own
 }
-
-// Node is a Message Node's stub, deployed or on its way. Its fields are the writer's own.
-type Node struct {
-	Domain string
-	URL    message.URL
-	Ready  chan struct{} // closed when the deployment is over
-	Err    error         // of the last deployment
-
-	failures int
-	retryAt  time.Time
-	wanted   map[message.URL]struct{} // remote runtimes that have no way until it runs; maxWanted
-	runs     bool
-	way      *way // what everybody sees of it when it runs
-}
-
-const maxWanted = 1024
-
-// way is a stub as everybody sees it that runs.
-type way struct {
-	url    message.URL
-	theirs atomic.Bool // deployed because of remote runtimes, and no message of this one's own has needed it
-	used   atomic.Bool // since the last look
-}
-
-// ways are stubs by domain. It is replaced, never changed.
-type ways map[string]*way
-
-// use notes for whom a stub is used. It costs no more than two reads where nothing changes.
-func (w *way) use(c Cause) {
-	if !w.used.Load() {
-		w.used.Store(true)
-	}
-	if c == Ours && w.theirs.Load() {
-		w.theirs.Store(false)
-	}
-}
-
-// theirs tells whether it is there because of others alone.
-func (n *Node) theirs() bool { return n.way.theirs.Load() }
 
 // New makes Nodes of which none runs.
 func New(o Options) *Nodes {
@@ -120,9 +72,6 @@ func (s *Nodes) Get(domain string) (*Node, bool) {
 	n, ok := s.byDomain[domain]
 	return n, ok
 }
-
-// Runs tells whether the stub runs.
-func (n *Node) Runs() bool { return n.runs }
 
 // Begun tells whether asking for the stub of domain's Message Node starts nothing: it runs, is on its way, or has
 // failed a moment ago.
@@ -174,13 +123,6 @@ func (s *Nodes) Reach(now time.Time, domain string, c Cause) (p Plan, err error)
 	return p, nil
 }
 
-func newNode(domain string, url message.URL, c Cause) *Node {
-	n := &Node{Domain: domain, URL: url, wanted: map[message.URL]struct{}{}, way: &way{url: url}}
-	n.way.theirs.Store(c == Theirs)
-	n.way.used.Store(true)
-	return n
-}
-
 // Deployed says that a deployment has ended; it closes Ready. The runtimes that it returns have a way now.
 func (s *Nodes) Deployed(now time.Time, n *Node, err error) (reached []message.URL) {
 	defer close(n.Ready)
@@ -219,13 +161,6 @@ func (s *Nodes) run(n *Node) (reached []message.URL) {
 	return reached
 }
 
-// Want notes that a remote runtime has no way until the stub runs: it is among those that Deployed returns.
-func (n *Node) Want(remote message.URL) {
-	if len(n.wanted) < maxWanted {
-		n.wanted[remote] = struct{}{}
-	}
-}
-
 // drop takes a stub out of use.
 func (s *Nodes) drop(n *Node, undeploy bool) Dropped {
 	delete(s.byDomain, n.Domain)
@@ -250,4 +185,71 @@ func (s *Nodes) Idle(inUse func(stub message.URL) bool) (dropped []Dropped) {
 
 func (s *Nodes) refuse(code int, format string, args ...any) error {
 	return &message.ResponseError{Code: code, From: s.opts.Self.Join("registry"), Description: fmt.Sprintf(format, args...)}
+}
+
+// Turn grants that domain's Message Node is reached because of others, and says after which wait; where that would be longer than limit,
+// or there are too many, the error is a *message.ResponseError. So remote runtimes can neither have this one start stubs as fast as they
+// please nor take all the room for them. Any goroutine calls it.
+func (s *Nodes) Turn(now time.Time, domain string, limit time.Duration) (wait time.Duration, err error) {
+	others := 0
+	for _, way := range *s.ways.Load() {
+		if way.theirs.Load() {
+			others++
+		}
+	}
+	if others >= s.mostTheirs() {
+		return 0, s.refuseTheirs(domain)
+	}
+	wait, ok := s.turns.take(now, limit)
+	if !ok {
+		return 0, s.refuse(message.CodeTooMany, "too many Message Nodes of domains that nobody here uses are to be reached, that of %s among them; try again", domain)
+	}
+	return wait, nil
+}
+
+// TurnNow is Turn for whoever does not wait, and asks again.
+func (s *Nodes) TurnNow(now time.Time) bool {
+	_, ok := s.turns.take(now, 0)
+	return ok
+}
+
+// mostTheirs is how many stubs there may be because of others.
+func (s *Nodes) mostTheirs() int { return max(s.opts.Max/2, 1) }
+
+func (s *Nodes) refuseTheirs(domain string) error {
+	return s.refuse(message.CodeTooMany, "this runtime uses many Message Nodes: it reaches %s only for its own messages", domain)
+}
+
+// room has a stub dropped where one more may be deployed only in its place: one that has failed.
+func (s *Nodes) room(domain string, c Cause) (dropped []Dropped, err error) {
+	total, others := len(s.byDomain), 0
+	for _, n := range s.byDomain {
+		if n.theirs() {
+			others++
+		}
+	}
+	if c == Theirs && others >= s.mostTheirs() {
+		if dropped = s.dropOne(func(n *Node) bool { return n.Err != nil && n.theirs() }); dropped == nil {
+			return nil, s.refuseTheirs(domain)
+		}
+		total--
+	}
+	if total >= s.opts.Max {
+		more := s.dropOne(func(n *Node) bool { return n.Err != nil && (c == Ours || n.theirs()) })
+		if more == nil {
+			return dropped, s.refuse(message.CodeTooMany, "this runtime uses %d Message Nodes already: no room for %s", s.opts.Max, domain)
+		}
+		dropped = append(dropped, more...)
+	}
+	return dropped, nil
+}
+
+// dropOne drops one stub for which may says yes.
+func (s *Nodes) dropOne(may func(*Node) bool) []Dropped {
+	for _, n := range s.byDomain {
+		if may(n) {
+			return []Dropped{s.drop(n, false)}
+		}
+	}
+	return nil
 }

@@ -6,21 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// pool holds allocated addresses that are not used yet, by scheme.
-type pool struct {
-	mu      sync.Mutex
-	free    map[string][]message.URL
-	filling map[string]chan struct{} // closed when the block has come
-}
 
 // Allocate returns an address of the scheme that is this runtime's alone, from a block that the own domain's Message
 // Node has given (specification, "Address allocation").
@@ -150,11 +139,3 @@ func (n *Node[T]) Release(ctx context.Context, urls []message.URL) error {
 	_, err := n.Ask(ctx, message.Delete, message.AllocationAddress(n.opts.Domain), map[string]any{"childrenResources": urls})
 	return err
 }
-
-func isCode(err error, codes ...int) bool {
-	var no *message.ResponseError
-	return errors.As(err, &no) && slices.Contains(codes, no.Code)
-}
-
-// jitter is d, a quarter more or less.
-func jitter(d time.Duration) time.Duration { return d*3/4 + mathrand.N(d/2+1) }

@@ -9,6 +9,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
+// Shards is how many parts a table has, for [Table.Each].
+const Shards = 1 << shardBits
+
+const shardBits = 8
+
 // index is the hash table of one shard: open addressing with linear probing, in groups of eight places. Its size stays.
 //
 // A place is free, taken, or its item has gone. A byte in tags says so: free, gone, or eight bits of a hash, so that of

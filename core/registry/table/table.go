@@ -19,11 +19,6 @@ type Table[V any] struct {
 	shards [Shards]shard[V]
 }
 
-// Shards is how many parts a table has, for [Table.Each].
-const Shards = 1 << shardBits
-
-const shardBits = 8
-
 // shard is a part of a table. The writer alone uses the numbers.
 type shard[V any] struct {
 	index atomic.Pointer[index[V]] // nil: nothing in it

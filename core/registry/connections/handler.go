@@ -81,18 +81,6 @@ func (p *Peers) HandlerStatus(now time.Time, remote, stub message.URL, state mes
 	return true
 }
 
-// meant is which of the two connections a Handler's status is about: until the new one is live the old one is the only
-// that can be disconnected.
-func (q *peer) meant(state message.Status) *Connection {
-	if q == nil {
-		return nil
-	}
-	if n := q.next; n != nil && (state != message.Disconnected || n.opening) {
-		return n
-	}
-	return q.conn
-}
-
 // open does the specification's "P2P connection registration for the Handler" when a Handler is live: the p2p-connectionUrl is
 // generated (step 2), opened (3 to 6), and only then the connection is live (7).
 func (p *Peers) open(c *Connection) {
