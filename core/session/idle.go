@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/protofly/protofly/core/session/internal/outcomes"
 )
 
 // An idle session is dropped when nothing was heard of the peer for Options.IdleTimeout, provided that it is clean: all
@@ -25,22 +27,23 @@ func (s *session) clean() bool {
 	if !s.still() {
 		return false
 	}
-	s.account.mu.Lock()
-	defer s.account.mu.Unlock()
-	return len(s.account.owed) == 0 && s.account.cost == 0
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	return s.ledger.owed.Empty()
 }
 
 // still is clean where the peer may not know of everything that was taken here. mu is held.
 func (s *session) still() bool {
 	return !(s.gone || s.pair.Peer() == 0 || s.pumping || s.inline || s.delivering || s.recv.Busy() || s.sendingOn != nil ||
 		s.send.Waiting() > 0 || !s.send.Empty() || s.send.Outstanding() > 0 || s.recv.Cost() != 0 || s.recv.Backlog() > 0 ||
-		s.pair.Opening() || s.recv.Owes() || s.tellNow || s.tellDue != 0 || s.settled != nil)
+		s.pair.Opening() || s.recv.Owes() || s.tell.Owes() || s.settled != nil)
 }
 
 // forsaken tells whether a session is kept for nothing but a peer that does not acknowledge what it is told, for so long
 // that it has given up what it has sent: messages of its own are in doubt there already. mu is held.
 func (s *session) forsaken(now time.Duration) bool {
-	return s.o.TTL > 0 && now-s.usedAt() >= max(silence*s.o.TTL, 2*askPause) && s.still()
+	most := outcomes.Silence(s.o.TTL)
+	return most > 0 && now-s.usedAt() >= most && s.still()
 }
 
 // dropIdle drops the session if it is clean and nothing was heard for so long.
@@ -73,7 +76,7 @@ func (s *session) drop(next func(incarnation uint64) uint64) {
 }
 
 // usedAt is when the peer was heard of last. mu is held.
-func (s *session) usedAt() time.Duration { return max(s.heardAt, s.pair.PairedAt()) }
+func (s *session) usedAt() time.Duration { return max(s.tell.HeardAt(), s.pair.PairedAt()) }
 
 // sweepSoon has idle sessions and unfinished handshakes looked for from now on.
 func (s *Sessions) sweepSoon() {

@@ -28,13 +28,13 @@ func (s *session) adopted(before uint64, now time.Duration) {
 		s.event(Event{Kind: Opened, Path: s.paths.Used()})
 	case sameLife(before, s.pair.Peer()):
 		s.forgetClaims()
-		s.newAccount(now)
+		s.newLedger(now)
 		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and has dropped the session")
 		s.event(Event{Kind: Renewed, Path: s.paths.Used()})
 	default:
 		s.resets++
 		s.forgetClaims()
-		s.newAccount(now)
+		s.newLedger(now)
 		s.reset()
 	}
 	s.send.Restart()
@@ -58,16 +58,4 @@ func (s *session) reset() {
 	if len(d.Sent) == 0 {
 		s.event(Event{Kind: Reset, Path: s.paths.Used(), Why: "the remote runtime started again"})
 	}
-}
-
-// newAccount forgets what is owed to the peer's last life. Its messages that are here go on to their listeners. mu is
-// held.
-func (s *session) newAccount(now time.Duration) {
-	s.tellHeld = true // nothing of this goes to the new life
-	s.collect(now)
-	s.account.mu.Lock()
-	s.account.closed, s.account.owed, s.account.spans = true, nil, 0
-	s.account.mu.Unlock()
-	s.account = newAccount(s)
-	s.tellHeld = false
 }

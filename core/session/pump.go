@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/outcomes"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -165,12 +166,17 @@ func (s *session) tick(now time.Duration) {
 		s.tellAgain(d.Records)
 		s.given(d, Expired, "not acknowledged in time")
 	}
-	if s.tellNow || s.tellDue != 0 && now >= s.tellDue {
+	if s.tell.Tells(now) {
 		s.collect(now)
 	}
 	s.changed(s.pair.Tick(!s.send.Empty(), now), now)
 	s.recv.Tick(now)
-	s.ask(now)
+	switch s.tell.Tick(s.pair.Peer() != 0 && s.send.Untaken(), now) {
+	case outcomes.Ask:
+		s.paths.Probe()
+	case outcomes.GiveUp:
+		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and does not answer any more")
+	}
 	if s.paths.Tick(s.waits(), now) {
 		s.event(Event{Kind: Stalled, Path: s.paths.Used(), Why: "nothing is acknowledged"})
 	}
@@ -197,8 +203,7 @@ func (s *session) due() time.Duration {
 	}
 	s.pair.Due(at)
 	at(s.recv.AckDue())
-	at(s.tellDue)
-	at(s.askDue)
+	s.tell.Due(at)
 	at(s.paths.ProbeDue())
 	at(s.paths.StallDue())
 	if s.hasWork() {

@@ -143,9 +143,7 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 		s.dropped++
 		return
 	}
-	s.heardAt = now
-	if s.tellHeld {
-		s.tellHeld, s.tellNow = false, true
+	if s.tell.Heard(now) {
 		s.poke()
 	}
 	if a.Kind == wire.Resume && s.send.Asked(a.Seen) { // the generation check of requests: an older one has been met already
@@ -202,7 +200,7 @@ func (s *session) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
 	if e.Records > 0 {
 		s.takeRecords(b)
 	}
-	b.By = s.account
+	b.By = s.ledger
 	cost, here := s.recv.Put(b, e, !s.closed)
 	s.all.waiting.Add(int64(cost))
 	if here {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,10 +200,11 @@ func TestReportsSurviveLoss(t *testing.T) {
 		p.sync(func() { frames = 0 })
 		one := p.end(false)
 		one.mu.Lock()
-		one.account.mu.Lock()
-		one.account.add(message.CodeOK, wire.Span{A: 5, B: 7}) // once more: it does no harm
-		one.account.mu.Unlock()
-		one.tellNow = true
+		one.ledger.mu.Lock()
+		again, _ := wire.AppendReport(nil, one.pair.Peer(), message.CodeOK, []wire.Span{{A: 5, B: 7}})
+		one.ledger.owed.GiveBack(again, one.pair.Peer()) // once more: it does no harm
+		one.ledger.mu.Unlock()
+		one.tell.Hurry()
 		one.poke()
 		one.unlock()
 		p.sync(func() { deaf = true })
@@ -347,42 +347,4 @@ func TestImpossibleReports(t *testing.T) {
 		}
 		p.close(t)
 	})
-}
-
-// TestSpans compares an account's spans with a list.
-func TestSpans(t *testing.T) {
-	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 3))
-		s := &session{o: &Options{InboxBytes: 1 << 20}}
-		a := newAccount(s)
-		codes := map[uint64]int{}
-		for _, n := range r.Perm(200) {
-			if r.IntN(4) == 0 {
-				continue
-			}
-			code := []int{200, 200, 200, 404, 403}[r.IntN(5)]
-			codes[uint64(n)+1] = code
-			a.add(code, wire.Span{A: uint64(n) + 1, B: uint64(n) + 2})
-		}
-		spans := 0
-		for _, t1 := range a.owed {
-			last := uint64(0)
-			for _, sp := range t1.spans {
-				spans++
-				if sp.A <= last || sp.B <= sp.A {
-					t.Fatalf("seed %d: %v", seed, t1.spans)
-				}
-				last = sp.B
-				for n := sp.A; n < sp.B; n++ {
-					if codes[n] != t1.code {
-						t.Fatalf("seed %d: %d has code %d, not %d", seed, n, codes[n], t1.code)
-					}
-					delete(codes, n)
-				}
-			}
-		}
-		if len(codes) > 0 || spans != a.spans {
-			t.Fatalf("seed %d: %v are missing, %d spans are counted as %d", seed, codes, spans, a.spans)
-		}
-	}
 }

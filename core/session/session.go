@@ -9,6 +9,7 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/outcomes"
 	"github.com/protofly/protofly/core/session/internal/pairing"
 	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/core/session/internal/receiver"
@@ -61,17 +62,9 @@ type session struct {
 	out  *deliver.Deliverer
 	here receiver.Batch // what Receive's caller is to deliver when it has given mu back
 
-	// Reports: see report.go.
-	account      *account // of the peer
-	tellDue      time.Duration
-	tellNow      bool
-	tellHeld     bool // the peer does not acknowledge them: not before it is heard of
-	reportBuffer []byte
-
-	// Questions: see ask.go.
-	heardAt time.Duration // when the last frame of the peer came
-	askedAt time.Duration // when the first question that is not answered was asked
-	askDue  time.Duration
+	// Outcomes: see settle.go.
+	tell   outcomes.Outcomes
+	ledger *ledger // of the peer
 
 	// Path: see path.go.
 	paths     paths.Paths
@@ -90,9 +83,10 @@ func newSession(all *Sessions, remote message.URL, l *handshake.Local) *session 
 			ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Stall: all.o.Stall,
 			AsidePause: all.o.AckDelay, AsideCount: all.o.AckFrames, AsideBytes: all.o.InboxBytes / 8,
 		}),
+		tell: outcomes.New(outcomes.Options{TTL: all.o.TTL, Delay: all.o.AckDelay, Forgiven: all.o.Linger}),
 		pair: pairing.New(pairing.Options{ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Keys: all.o.keyLimits()}, all.self, remote, l),
 	}
-	s.account = newAccount(s)
+	s.ledger = newLedger(s)
 	s.out = deliver.New(all.life, deliver.Options{Deliver: all.o.Deliver, DeliverRun: all.o.DeliverRun}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
 	return s
 }
@@ -148,7 +142,7 @@ func (s *session) pokeAt(due time.Duration) {
 
 // quiet tells whether nothing is under way in either direction; mu is held.
 func (s *session) quiet() bool {
-	owes := (s.recv.Owes() || s.tellNow || s.tellDue != 0 || s.send.Unsent()) && !s.paths.None() && s.pair.Peer() != 0
+	owes := (s.recv.Owes() || s.tell.Owes() || s.send.Unsent()) && !s.paths.None() && s.pair.Peer() != 0
 	return s.send.Unacked() == 0 && s.recv.Cost() == 0 && !owes && s.sendingOn == nil
 }
 
@@ -157,7 +151,7 @@ func (s *session) settle(ctx context.Context) {
 	s.mu.Lock()
 	s.closing = true
 	s.recv.AcknowledgeOwed()
-	s.tellNow = s.tellDue != 0
+	s.tell.HurryOwed()
 	done := make(chan struct{})
 	s.settled = done
 	s.poke()
@@ -211,7 +205,9 @@ func (s *session) lost(list []message.Message, e Event) {
 
 // freed lets those in who wait for what was given back. mu is held.
 func (s *session) freed(cost int, reports bool) {
-	s.tellNow = s.tellNow || reports
+	if reports {
+		s.tell.Hurry()
+	}
 	s.all.freed(cost)
 	s.admit()
 }

@@ -1,0 +1,135 @@
+package session
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/core/session/internal/outcomes"
+	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// ledger is where listeners settle the messages of one incarnation of the remote runtime, without holding up the session.
+type ledger struct {
+	s *session
+
+	mu     sync.Mutex
+	owed   outcomes.Owed
+	closed bool // the incarnation is gone
+}
+
+func newLedger(s *session) *ledger { return &ledger{s: s, owed: outcomes.NewOwed(s.o.InboxBytes)} }
+
+// Settled is told by listeners what became of a message; see minibus.Taker.
+func (a *ledger) Settled(number uint64, cost uint32, code int) {
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		a.s.mu.Lock()
+		a.s.taken(int(cost))
+		a.s.unlock()
+		return
+	}
+	first, much := a.owed.Settle(number, cost, code)
+	a.mu.Unlock()
+	if first || much {
+		a.s.owes(much)
+	}
+}
+
+// Failed is told by listeners that nobody will take m; see minibus.Taker.
+func (a *ledger) Failed(number uint64, cost uint32, m message.Message, why error) {
+	code := message.CodeError
+	var known *message.ResponseError
+	if errors.As(why, &known) {
+		code = known.Code
+	}
+	a.Settled(number, cost, code)
+	a.s.o.Refuse(a.s.remote, m, why)
+}
+
+// owes has the session look at what listeners have settled: at once where it is much.
+func (s *session) owes(much bool) {
+	s.mu.Lock()
+	if much || s.closing {
+		s.tell.Hurry()
+		s.poke()
+	} else if due := s.tell.Owe(s.all.now()); due != 0 {
+		s.pokeAt(due)
+	}
+	s.unlock()
+}
+
+// collect takes what was settled off what waits here, and makes reports of it as far as they may be sent now. mu is held.
+func (s *session) collect(now time.Duration) {
+	s.tell.Told()
+	a := s.ledger
+	a.mu.Lock()
+	cost := a.owed.Collect()
+	for s.tell.MayTell() && s.pair.Peer() != 0 && s.send.MayReport() {
+		record, ok := a.owed.Report(s.pair.Peer())
+		if !ok {
+			break
+		}
+		s.all.sending.Add(int64(s.send.PushRecord(record, s.send.Expiry(now))))
+	}
+	// A quarter of what one destination may have on the way at least: it may be waiting for that.
+	a.owed.Much(min(s.o.InboxBytes/64, max(0, s.o.InboxBytes-s.recv.Cost()+cost)/256))
+	a.mu.Unlock()
+	s.taken(cost)
+}
+
+// reportedBy takes a record of the peer. mu is held.
+func (s *session) reportedBy(text []byte) {
+	incarnation, code, spans, ok, err := wire.ParseReport(text)
+	if !ok { // of a kind that we do not know
+		return
+	}
+	if err != nil || incarnation != s.pair.Own() {
+		s.dropped++
+		return
+	}
+	e := Event{Kind: Settled, Code: code}
+	var watched []message.Message
+	cost := 0
+	for last := uint64(0); len(spans) > 0; {
+		var sp wire.Span
+		if sp, spans, err = wire.NextSpan(spans, last); err != nil {
+			s.dropped++
+			break
+		}
+		last = sp.B
+		freed, ok := s.send.Taken(sp, func(m message.Message) { watched = append(watched, m) })
+		if !ok {
+			s.dropped++
+			break
+		}
+		cost += freed
+	}
+	s.lost(watched, e)
+	s.freed(cost, false)
+}
+
+// tellAgain takes reports that were given up back: they are made again when the peer is heard of. mu is held.
+func (s *session) tellAgain(records [][]byte) {
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	for _, r := range records {
+		if s.ledger.owed.GiveBack(r, s.pair.Peer()) {
+			s.tell.Hold()
+		}
+	}
+}
+
+// newLedger forgets what is owed to the peer's last life. Its messages that are here go on to their listeners. mu is held.
+func (s *session) newLedger(now time.Duration) {
+	s.tell.Hold() // nothing of this goes to the new life
+	s.collect(now)
+	s.ledger.mu.Lock()
+	s.ledger.closed = true
+	s.ledger.owed.Forget()
+	s.ledger.mu.Unlock()
+	s.ledger = newLedger(s)
+	s.tell.Release()
+}
