@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/wire"
@@ -13,6 +14,13 @@ import (
 // them neither.
 type desk struct {
 	queue []reply // at most maxReplies; what is more is dropped: a stranger asks again
+}
+
+// desks are all of them. The zero value works.
+type desks struct {
+	mu     sync.Mutex
+	by     map[Path]*desk // at most maxDesks
+	direct int            // of them, those of direct paths: at most half, since their peers may read nothing
 }
 
 type reply struct {
@@ -42,23 +50,23 @@ func (s *Sessions) hand(remote message.URL, path Path, frame []byte) {
 
 // queue has a desk do something. It does not wait; where much waits already, nothing is done.
 func (s *Sessions) queue(path Path, one reply) {
-	s.strangersMu.Lock()
-	defer s.strangersMu.Unlock()
-	st := &s.strangers
-	d := st.desks[path]
+	all := &s.desks
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	d := all.by[path]
 	switch {
 	case d != nil && len(d.queue) < maxReplies:
 		d.queue = append(d.queue, one)
-	case d != nil || len(st.desks) >= maxDesks || path.Direct && st.direct >= maxDesks/2 || !s.begin():
+	case d != nil || len(all.by) >= maxDesks || path.Direct && all.direct >= maxDesks/2 || !s.begin():
 	default:
 		if path.Direct {
-			st.direct++
+			all.direct++
 		}
-		if st.desks == nil {
-			st.desks = make(map[Path]*desk)
+		if all.by == nil {
+			all.by = make(map[Path]*desk)
 		}
 		d = &desk{queue: []reply{one}}
-		st.desks[path] = d
+		all.by[path] = d
 		go s.attend(path, d)
 	}
 }
@@ -80,17 +88,17 @@ func (s *Sessions) attend(path Path, d *desk) {
 	var batch []reply
 	var spent time.Duration
 	for {
-		s.strangersMu.Lock()
+		s.desks.mu.Lock()
 		batch, d.queue = d.queue, batch[:0]
 		if len(batch) == 0 || s.life.Err() != nil { // else strangers could keep Close waiting
-			delete(s.strangers.desks, path)
+			delete(s.desks.by, path)
 			if path.Direct {
-				s.strangers.direct--
+				s.desks.direct--
 			}
-			s.strangersMu.Unlock()
+			s.desks.mu.Unlock()
 			return
 		}
-		s.strangersMu.Unlock()
+		s.desks.mu.Unlock()
 		ctx, cancel := context.WithTimeout(s.life, replyTime)
 		for _, one := range batch {
 			if s.life.Err() != nil {

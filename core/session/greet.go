@@ -67,5 +67,5 @@ type shared struct{ all *Sessions }
 func (a shared) Take(stub message.URL, now time.Duration) bool {
 	a.all.strangersMu.Lock()
 	defer a.all.strangersMu.Unlock()
-	return a.all.allowance.take(stub, a.all.epoch.Add(now))
+	return a.all.strangers.Peer(stub, now)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/outcomes"
+	"github.com/protofly/protofly/core/session/internal/strangers"
 )
 
 // An idle session is dropped when nothing was heard of the peer for Options.IdleTimeout, provided that it is clean: all
@@ -101,8 +102,8 @@ func (s *Sessions) sweepPause() time.Duration {
 	}
 	s.strangersMu.Lock()
 	defer s.strangersMu.Unlock()
-	if s.strangers.pool.count > 0 {
-		pause = min(pause, 2*pendingTime)
+	if s.strangers.Count() > 0 {
+		pause = min(pause, 2*strangers.PendingTime)
 	}
 	return pause
 }
@@ -117,8 +118,7 @@ func (s *Sessions) sweep() {
 	s.sweeper = nil
 	s.sweepMu.Unlock()
 	s.strangersMu.Lock()
-	s.strangers.pool.expire(s.now())
-	left := s.strangers.pool.count
+	left := s.strangers.Expire(s.now())
 	s.strangersMu.Unlock()
 	list := s.existing()
 	left += len(list)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -139,13 +140,9 @@ func (m *model) alone() {
 			}
 		}
 		sd.s.strangersMu.Lock()
-		pool := &sd.s.strangers.pool
-		count := 0
-		for _, of := range pool.by {
-			count += len(of)
-		}
-		if count != pool.count || count > maxPending {
-			m.t.Errorf("%s keeps %d handshakes, and counts %d", sd.url, count, pool.count)
+		kept, count := sd.s.strangers.Kept(), sd.s.strangers.Count()
+		if kept != count || count > strangers.MaxPending {
+			m.t.Errorf("%s keeps %d handshakes, and counts %d", sd.url, kept, count)
 		}
 		sd.s.strangersMu.Unlock()
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -29,8 +30,8 @@ type Sessions struct {
 	local atomic.Pointer[handshake.Local] // what new handshakes are made with
 
 	strangersMu sync.Mutex
-	strangers   strangers // see strangers.go
-	allowance   allowance // what handshakes with runtimes that there is a session with may cost
+	strangers   strangers.Strangers // see strangers.go
+	desks       desks               // see desk.go
 
 	sweepMu   sync.Mutex
 	sweeper   *time.Timer   // looks for idle sessions; nil: there is nothing to look for
