@@ -3,16 +3,9 @@ package session
 import (
 	"time"
 
-	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/core/session/internal/receiver"
+	"github.com/protofly/protofly/sdk/message"
 )
-
-// Delivery is a message of a remote runtime on its way to its listener; see Options.Deliver.
-type Delivery = deliver.Delivery
-
-// Run is messages of a remote runtime, one behind the other, that have all the same but their IDs and bodies, on their way
-// to their listener; see Options.DeliverRun.
-type Run = deliver.Run
 
 // host is what the deliverer needs of its session.
 type host struct{ s *session }
@@ -33,7 +26,7 @@ func (s *session) handOver() {
 		return
 	}
 	if s.delivering {
-		notify(s.came)
+		notify(s.signals.came)
 		return
 	}
 	s.delivering = true
@@ -65,8 +58,8 @@ func (s *session) deliverBatch(b *receiver.Batch) (left receiver.Batch, ended bo
 
 // settled takes what was settled off what waits here, and tells the peer when much room has come back. mu is held.
 func (s *session) taken(cost int) {
-	s.all.waiting.Add(-int64(cost))
-	if s.recv.Settled(cost, s.all.full()) {
+	s.all.memory.came(-cost)
+	if s.recv.Settled(cost, s.all.memory.full()) {
 		s.poke()
 	}
 }
@@ -99,7 +92,7 @@ func (s *session) nextBatch(timer *time.Timer) bool {
 	for {
 		timer.Reset(s.o.Linger)
 		select {
-		case <-s.came:
+		case <-s.signals.came:
 			return true
 		case <-s.all.life.Done():
 			return false
@@ -113,5 +106,30 @@ func (s *session) nextBatch(timer *time.Timer) bool {
 			}
 			s.mu.Unlock()
 		}
+	}
+}
+
+// takeClaims has what the peer has claimed taken, before the messages behind it are delivered. mu is not held.
+func (s *session) takeClaims() {
+	s.mu.Lock()
+	list := s.recv.TakeClaims()
+	s.unlock()
+	var addresses []message.URL
+	for i, c := range list {
+		addresses = append(addresses, c.Address)
+		if i+1 < len(list) && list[i+1].Ended == c.Ended {
+			continue
+		}
+		if !c.Ended {
+			s.o.Announced(s.all.life, s.remote, addresses)
+		} else if s.o.Ended != nil {
+			s.o.Ended(s.all.life, s.remote, addresses)
+		}
+		addresses = addresses[:0:0]
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if s.recv.ClaimsTaken(s.all.memory.full()) {
+		s.poke()
 	}
 }

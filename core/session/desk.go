@@ -2,32 +2,11 @@ package session
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// desk computes and sends what strangers, and peers that came by another path than the session's, are answered by one path,
-// in a goroutine that ends when there is nothing more: who brings their frames waits for nobody, and others' frames behind
-// them neither.
-type desk struct {
-	queue []reply // at most maxReplies; what is more is dropped: a stranger asks again
-}
-
-// desks are all of them. The zero value works.
-type desks struct {
-	mu     sync.Mutex
-	by     map[Path]*desk // at most maxDesks
-	direct int            // of them, those of direct paths: at most half, since their peers may read nothing
-}
-
-type reply struct {
-	remote message.URL
-	frame  []byte
-	make   func() // computes what may be answered, instead of frame
-}
 
 const (
 	maxDesks   = 256
@@ -38,18 +17,18 @@ const (
 )
 
 // reply sends a hello to a stranger. It does not wait.
-func (s *Sessions) reply(remote message.URL, path Path, h wire.Head, body []byte) {
+func (s *shared) reply(remote message.URL, path Path, h wire.Head, body []byte) {
 	s.hand(remote, path, append(wire.AppendHead(make([]byte, 0, wire.HeadSize+len(body)), h), body...))
 }
 
 // hand sends one frame by a path that is not a session's. It does not wait; where too much waits for the path the frame is
 // dropped.
-func (s *Sessions) hand(remote message.URL, path Path, frame []byte) {
+func (s *shared) hand(remote message.URL, path Path, frame []byte) {
 	s.queue(path, reply{remote: remote, frame: frame})
 }
 
 // queue has a desk do something. It does not wait; where much waits already, nothing is done.
-func (s *Sessions) queue(path Path, one reply) {
+func (s *shared) queue(path Path, one reply) {
 	all := &s.desks
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -71,19 +50,8 @@ func (s *Sessions) queue(path Path, one reply) {
 	}
 }
 
-// begin counts a goroutine that Close has to wait for. It is false where the runtime ends.
-func (s *Sessions) begin() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closing {
-		return false
-	}
-	s.wg.Add(1)
-	return true
-}
-
 // attend sends what waits at a desk.
-func (s *Sessions) attend(path Path, d *desk) {
+func (s *shared) attend(path Path, d *desk) {
 	defer s.wg.Done()
 	var batch []reply
 	var spent time.Duration
@@ -124,7 +92,7 @@ func (s *Sessions) attend(path Path, d *desk) {
 }
 
 // rest waits, unless the runtime ends.
-func (s *Sessions) rest(d time.Duration) {
+func (s *shared) rest(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -1,12 +1,9 @@
 package session
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/outcomes"
-	"github.com/protofly/protofly/core/session/internal/strangers"
 )
 
 // An idle session is dropped when nothing was heard of the peer for Options.IdleTimeout, provided that it is clean: all
@@ -35,7 +32,7 @@ func (s *session) clean() bool {
 
 // still is clean where the peer may not know of everything that was taken here. mu is held.
 func (s *session) still() bool {
-	return !(s.gone || s.pair.Peer() == 0 || s.pumping || s.inline || s.delivering || s.recv.Busy() || s.sendingOn != nil ||
+	return !(s.gone || s.pair.Peer() == 0 || s.turn.pumping || s.turn.inline || s.delivering || s.recv.Busy() || s.turn.on != nil ||
 		s.send.Waiting() > 0 || !s.send.Empty() || s.send.Outstanding() > 0 || s.recv.Cost() != 0 || s.recv.Backlog() > 0 ||
 		s.pair.Opening() || s.recv.Owes() || s.tell.Owes() || s.settled != nil)
 }
@@ -72,103 +69,9 @@ func (s *session) dropForsaken() {
 func (s *session) drop(next func(incarnation uint64) uint64) {
 	s.event(Event{Kind: Idle, Path: s.paths.Used(), Why: "nothing was said for long"})
 	s.leavePath()
-	s.all.forget(s)
-	s.all.renew(next)
+	s.table.forget(s)
+	s.table.renew(next)
 }
 
 // usedAt is when the peer was heard of last. mu is held.
 func (s *session) usedAt() time.Duration { return max(s.tell.HeardAt(), s.pair.PairedAt()) }
-
-// sweepSoon has idle sessions and unfinished handshakes looked for from now on.
-func (s *Sessions) sweepSoon() {
-	s.sweepMu.Lock()
-	defer s.sweepMu.Unlock()
-	pause := s.sweepPause()
-	due := s.now() + pause
-	switch {
-	case s.life.Err() != nil || s.isClosing():
-	case s.sweeper == nil:
-		s.sweeper, s.sweepDue = time.AfterFunc(pause, s.sweep), due
-	case due < s.sweepDue && s.sweeper.Stop(): // else it looks just now
-		s.sweeper, s.sweepDue = time.AfterFunc(pause, s.sweep), due
-	}
-}
-
-// sweepPause is how long nothing need be looked for.
-func (s *Sessions) sweepPause() time.Duration {
-	pause := sweepMax
-	if s.o.IdleTimeout > 0 {
-		pause = min(pause, max(s.o.IdleTimeout/4, sweepMin))
-	}
-	s.strangersMu.Lock()
-	defer s.strangersMu.Unlock()
-	if s.strangers.Count() > 0 {
-		pause = min(pause, 2*strangers.PendingTime)
-	}
-	return pause
-}
-
-// sweep drops what was idle for too long.
-func (s *Sessions) sweep() {
-	if !s.begin() {
-		return
-	}
-	defer s.wg.Done()
-	s.sweepMu.Lock()
-	s.sweeper = nil
-	s.sweepMu.Unlock()
-	s.strangersMu.Lock()
-	left := s.strangers.Expire(s.now())
-	s.strangersMu.Unlock()
-	list := s.existing()
-	left += len(list)
-	if s.o.IdleTimeout > 0 {
-		for _, one := range list {
-			one.dropIdle(s.o.IdleTimeout)
-		}
-	}
-	if left > 0 {
-		s.sweepSoon()
-	}
-}
-
-// evict drops sessions that are clean, those first that were idle for longest. Where there are none it drops those that
-// are kept for peers that have gone.
-func (s *Sessions) evict() {
-	now := s.now()
-	s.sweepMu.Lock()
-	vain := s.fullUntil != 0 && now < s.fullUntil
-	s.fullUntil = now + fullPause
-	s.sweepMu.Unlock()
-	if vain {
-		return
-	}
-	type candidate struct {
-		one  *session
-		used time.Duration
-	}
-	var list, forsaken []candidate
-	for _, one := range s.existing() {
-		one.mu.Lock()
-		switch used := one.usedAt(); {
-		case now-used >= evictIdle && one.clean():
-			list = append(list, candidate{one, used})
-		case one.forsaken(now):
-			forsaken = append(forsaken, candidate{one, used})
-		}
-		one.unlock()
-	}
-	drop := func(one *session) { one.dropIdle(evictIdle) }
-	if len(list) == 0 {
-		list, drop = forsaken, (*session).dropForsaken
-	}
-	slices.SortFunc(list, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
-	for _, c := range list[:min(len(list), max(1, s.o.Sessions/evictPart))] {
-		drop(c.one)
-	}
-	if len(list) > 0 {
-		s.sweepMu.Lock()
-		s.fullUntil = 0
-		s.sweepMu.Unlock()
-	}
-}

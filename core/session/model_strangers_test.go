@@ -139,12 +139,12 @@ func (m *model) alone() {
 				m.t.Errorf("%s has a session with %s", sd.url, st.Remote)
 			}
 		}
-		sd.s.strangersMu.Lock()
-		kept, count := sd.s.strangers.Kept(), sd.s.strangers.Count()
+		sd.s.visitors.mu.Lock()
+		kept, count := sd.s.visitors.all.Kept(), sd.s.visitors.all.Count()
 		if kept != count || count > strangers.MaxPending {
 			m.t.Errorf("%s keeps %d handshakes, and counts %d", sd.url, kept, count)
 		}
-		sd.s.strangersMu.Unlock()
+		sd.s.visitors.mu.Unlock()
 	}
 	m.mu.Lock()
 	resets := m.crowd.told[Reset]

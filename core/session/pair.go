@@ -1,9 +1,12 @@
 package session
 
 import (
+	"errors"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/pairing"
+	"github.com/protofly/protofly/sdk/proof"
 )
 
 // adopt makes the incarnation of a handshake that has ended the peer. mu is held.
@@ -32,7 +35,7 @@ func (s *session) adopted(before uint64, now time.Duration) {
 		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and has dropped the session")
 		s.event(Event{Kind: Renewed, Path: s.paths.Used()})
 	default:
-		s.resets++
+		s.count.resets++
 		s.forgetClaims()
 		s.newLedger(now)
 		s.reset()
@@ -58,4 +61,40 @@ func (s *session) reset() {
 	if len(d.Sent) == 0 {
 		s.event(Event{Kind: Reset, Path: s.paths.Used(), Why: "the remote runtime started again"})
 	}
+}
+
+// disturbed does what something asks for that anybody can have sent. mu is held.
+func (s *session) disturbed(c pairing.Change, now time.Duration) {
+	s.changed(c, now)
+	if !c.Dropped || s.pair.WantsHello() {
+		s.poke()
+	}
+}
+
+// changed does what a change of the pairing asks for. mu is held.
+func (s *session) changed(c pairing.Change, now time.Duration) {
+	if c.Dropped {
+		s.count.dropped++
+	}
+	if c.Probe {
+		s.paths.Ask()
+	}
+	if c.Answer {
+		s.recv.Acknowledge()
+	}
+	if e, ok := impostor(c.Refused); ok {
+		e.Path = s.paths.LastIn()
+		s.event(e)
+	}
+	if c.Adopted {
+		s.adopted(c.Before, now)
+	}
+}
+
+// impostor is the event of a handshake that has failed with err, where somebody has not proven to be who it says.
+func impostor(err error) (Event, bool) {
+	if !errors.Is(err, proof.ErrCertificate) {
+		return Event{}, false
+	}
+	return Event{Kind: Untrusted, Why: err.Error() + ": somebody on the way pretends to be this runtime, or its data is damaged; no message was exchanged with it"}, true
 }

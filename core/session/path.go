@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
@@ -22,7 +21,7 @@ func (s *session) moveTo(path Path, now time.Duration) {
 	before := s.paths.Used()
 	s.leavePath()
 	s.paths.Use(path)
-	s.pathLife, s.leave = context.WithCancel(s.all.life)
+	s.way.take(s.all.life)
 	s.event(Event{Kind: Switched, Path: path, Before: before})
 	s.send.Rewind()
 	if s.pair.Peer() != 0 {
@@ -34,10 +33,7 @@ func (s *session) moveTo(path Path, now time.Duration) {
 
 // leavePath ends what is being sent by the path in use. mu is held.
 func (s *session) leavePath() {
-	if s.leave != nil {
-		s.leave()
-	}
-	s.pathLife, s.leave = nil, nil
+	s.way.quit()
 	s.paths.Leave()
 	s.stayed()
 }
@@ -59,16 +55,16 @@ const leftPause = 50 * time.Millisecond
 // newest notes by which path the peer's newest generation comes. mu is held.
 func (s *session) newest() {
 	if s.paths.Newest(s.paths.LastIn()) {
-		s.leftTimer = time.AfterFunc(leftPause, s.follow) // the pump may hang in that path
+		s.way.left = time.AfterFunc(leftPause, s.follow) // the pump may hang in that path
 	}
 	s.stayed()
 }
 
 // stayed ends waiting for the peer to come back where it has. mu is held.
 func (s *session) stayed() {
-	if s.leftTimer != nil && !s.paths.Away() {
-		s.leftTimer.Stop()
-		s.leftTimer = nil
+	if s.way.left != nil && !s.paths.Away() {
+		s.way.left.Stop()
+		s.way.left = nil
 	}
 }
 
@@ -95,4 +91,16 @@ func (s *session) acknowledgeBy(path Path) {
 	s.send.Fields(&f)
 	s.recv.FieldsAside(&f)
 	s.all.hand(s.remote, path, handshake.Seal(aead, f.Append(wire.AppendHead(make([]byte, 0, wire.FrameOverhead), h))))
+}
+
+// waits tells whether the peer has to acknowledge something. mu is held.
+func (s *session) waits() bool { return s.pair.Peer() != 0 && !s.send.Empty() }
+
+// restartProbe begins to wait for an acknowledgement anew. mu is held.
+func (s *session) restartProbe(now time.Duration) { s.paths.Restart(s.waits(), now) }
+
+// cameBy notes by which path the peer's last frame came. mu is held.
+func (s *session) cameBy(path Path) {
+	s.paths.Came(path)
+	s.out.CameBy(path.Door)
 }

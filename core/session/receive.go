@@ -92,7 +92,7 @@ func (s *session) met(path Path, h wire.Head, frame []byte) bool {
 	case s.gone:
 		return false
 	case h.From == s.pair.Own(): // our own, reflected
-		s.dropped++
+		s.count.dropped++
 		return true
 	case s.paths.None() || s.pair.Peer() == 0: // else only what is proven to be the peer's says where it is
 		s.paths.Came(path)
@@ -122,11 +122,11 @@ func (s *session) sealed(path Path, h wire.Head, frame []byte) {
 	s.mu.Lock()
 	switch now := s.all.now(); {
 	case keys != s.pair.Keys(): // of a handshake that was replaced meanwhile
-		s.dropped++
+		s.count.dropped++
 	case err != nil:
 		s.disturbed(s.pair.Unopened(path.Stub, now), now)
 	case !keys.In.Take(h): // the replay check
-		s.dropped++
+		s.count.dropped++
 	default:
 		s.cameBy(path)
 		s.pair.Heard()
@@ -140,7 +140,7 @@ func (s *session) sealed(path Path, h wire.Head, frame []byte) {
 // arrive takes a frame of the pair. mu is held.
 func (s *session) arrive(a *arrival, now time.Duration) {
 	if !s.acknowledged(&a.Fields, now) {
-		s.dropped++
+		s.count.dropped++
 		return
 	}
 	if s.tell.Heard(now) {
@@ -161,7 +161,7 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 	if newer {
 		s.newest()
 	}
-	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.full(), now)
+	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.memory.full(), now)
 	switch verdict {
 	case receiver.Gap, receiver.Duplicate, receiver.Overrun: // the peer has to be told
 		s.poke()
@@ -202,7 +202,7 @@ func (s *session) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
 	}
 	b.By = s.ledger
 	cost, here := s.recv.Put(b, e, !s.closed)
-	s.all.waiting.Add(int64(cost))
+	s.all.memory.came(cost)
 	if here {
 		s.here = *b
 		s.all.wg.Add(1)
@@ -232,8 +232,15 @@ func (s *session) takeRecords(b *receiver.Batch) {
 	}
 }
 
-// cameBy notes by which path the peer's last frame came. mu is held.
-func (s *session) cameBy(path Path) {
-	s.paths.Came(path)
-	s.out.CameBy(path.Door)
+// greeted takes a hello. mu is held.
+func (s *session) greeted(path Path, h wire.Head, body []byte, now time.Duration) {
+	var earlier []*handshake.Answer
+	if len(body) > 0 && body[0] == handshake.StepThird {
+		earlier = s.all.visitors.answered(s.remote, h.To, now)
+	}
+	c := s.pair.Greeted(path.Stub, h, body, earlier, &s.all.visitors, now)
+	if c.Adopted {
+		s.all.visitors.forget(s.remote)
+	}
+	s.disturbed(c, now)
 }

@@ -319,10 +319,10 @@ func TestImpossibleReports(t *testing.T) {
 			"beyond in two": record(mine, 200, 12, 1, 1, 1),
 		} {
 			one.mu.Lock()
-			dropped := one.dropped
+			dropped := one.count.dropped
 			one.reportedBy(r)
-			if one.send.Outstanding() != 10 || one.dropped != dropped+1 {
-				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.send.Outstanding(), one.dropped-dropped)
+			if one.send.Outstanding() != 10 || one.count.dropped != dropped+1 {
+				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.send.Outstanding(), one.count.dropped-dropped)
 			}
 			one.unlock()
 		}

@@ -1,53 +1,12 @@
 package session
 
 import (
-	"errors"
-	"sync"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/outcomes"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// ledger is where listeners settle the messages of one incarnation of the remote runtime, without holding up the session.
-type ledger struct {
-	s *session
-
-	mu     sync.Mutex
-	owed   outcomes.Owed
-	closed bool // the incarnation is gone
-}
-
-func newLedger(s *session) *ledger { return &ledger{s: s, owed: outcomes.NewOwed(s.o.InboxBytes)} }
-
-// Settled is told by listeners what became of a message; see minibus.Taker.
-func (a *ledger) Settled(number uint64, cost uint32, code int) {
-	a.mu.Lock()
-	if a.closed {
-		a.mu.Unlock()
-		a.s.mu.Lock()
-		a.s.taken(int(cost))
-		a.s.unlock()
-		return
-	}
-	first, much := a.owed.Settle(number, cost, code)
-	a.mu.Unlock()
-	if first || much {
-		a.s.owes(much)
-	}
-}
-
-// Failed is told by listeners that nobody will take m; see minibus.Taker.
-func (a *ledger) Failed(number uint64, cost uint32, m message.Message, why error) {
-	code := message.CodeError
-	var known *message.ResponseError
-	if errors.As(why, &known) {
-		code = known.Code
-	}
-	a.Settled(number, cost, code)
-	a.s.o.Refuse(a.s.remote, m, why)
-}
 
 // owes has the session look at what listeners have settled: at once where it is much.
 func (s *session) owes(much bool) {
@@ -72,7 +31,7 @@ func (s *session) collect(now time.Duration) {
 		if !ok {
 			break
 		}
-		s.all.sending.Add(int64(s.send.PushRecord(record, s.send.Expiry(now))))
+		s.all.memory.sent(s.send.PushRecord(record, s.send.Expiry(now)))
 	}
 	// A quarter of what one destination may have on the way at least: it may be waiting for that.
 	a.owed.Much(min(s.o.InboxBytes/64, max(0, s.o.InboxBytes-s.recv.Cost()+cost)/256))
@@ -87,7 +46,7 @@ func (s *session) reportedBy(text []byte) {
 		return
 	}
 	if err != nil || incarnation != s.pair.Own() {
-		s.dropped++
+		s.count.dropped++
 		return
 	}
 	e := Event{Kind: Settled, Code: code}
@@ -96,13 +55,13 @@ func (s *session) reportedBy(text []byte) {
 	for last := uint64(0); len(spans) > 0; {
 		var sp wire.Span
 		if sp, spans, err = wire.NextSpan(spans, last); err != nil {
-			s.dropped++
+			s.count.dropped++
 			break
 		}
 		last = sp.B
 		freed, ok := s.send.Taken(sp, func(m message.Message) { watched = append(watched, m) })
 		if !ok {
-			s.dropped++
+			s.count.dropped++
 			break
 		}
 		cost += freed
@@ -130,6 +89,16 @@ func (s *session) newLedger(now time.Duration) {
 	s.ledger.closed = true
 	s.ledger.owed.Forget()
 	s.ledger.mu.Unlock()
-	s.ledger = newLedger(s)
+	s.ledger = &ledger{owner: s, owed: outcomes.NewOwed(s.o.InboxBytes)}
 	s.tell.Release()
 }
+
+// settledLate takes a message of an incarnation that is gone off what waits here.
+func (s *session) settledLate(cost int) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.taken(cost)
+}
+
+// refuse has the sender of m told why nobody takes it.
+func (s *session) refuse(m message.Message, why error) { s.o.Refuse(s.remote, m, why) }

@@ -60,9 +60,7 @@ func (c *call) reply(step byte, m []byte) {
 // welcome tells whether something may be computed and kept for a stranger that is to be answered. Under load it has to
 // have a cookie, and gets one else.
 func (c *call) welcome(cookie []byte) bool {
-	c.all.strangersMu.Lock()
-	ok, fresh := c.all.strangers.Welcome(c.remote, c.path, cookie, c.now)
-	c.all.strangersMu.Unlock()
+	ok, fresh := c.all.visitors.welcome(c.remote, c.path, false, cookie, c.now)
 	if fresh != nil {
 		c.reply(handshake.StepCookie, fresh)
 	}
@@ -71,23 +69,18 @@ func (c *call) welcome(cookie []byte) bool {
 
 // worth is welcome for what follows in a handshake that is kept.
 func (c *call) worth() bool {
-	c.all.strangersMu.Lock()
-	defer c.all.strangersMu.Unlock()
-	return c.all.strangers.Worth(c.remote, c.path.Stub, c.now)
+	ok, _ := c.all.visitors.welcome(c.remote, c.path, true, nil, c.now)
+	return ok
 }
 
 func (c *call) keep(one *strangers.Pending) {
 	one.Remote, one.Path, one.Local = c.remote, c.path, c.local
-	c.all.strangersMu.Lock()
-	c.all.strangers.Keep(one, c.now)
-	c.all.strangersMu.Unlock()
+	c.all.visitors.keep(one, c.now)
 	c.all.sweepSoon()
 }
 
 func (c *call) known(want func(*strangers.Pending) bool) []*strangers.Pending {
-	c.all.strangersMu.Lock()
-	defer c.all.strangersMu.Unlock()
-	return c.all.strangers.Of(c.remote, want, c.now)
+	return c.all.visitors.of(c.remote, want, c.now)
 }
 
 // begin takes a responder's wish for a handshake.
@@ -194,10 +187,8 @@ func (c *call) failed(err error) {
 
 // admitted makes the session with a stranger that has proven who it is.
 func (s *Sessions) admitted(c *call, l *handshake.Local, got handshake.Agreed, confirmed bool) {
-	s.strangersMu.Lock()
-	s.strangers.Forget(c.remote)
-	s.strangersMu.Unlock()
-	one := newSession(s, c.remote, l)
+	s.visitors.forget(c.remote)
+	one := newSession(&s.shared, s, c.remote, l)
 	path, ok := s.o.Route(c.remote)
 	if !ok || path.IsZero() {
 		path = c.path
@@ -211,18 +202,4 @@ func (s *Sessions) admitted(c *call, l *handshake.Local, got handshake.Agreed, c
 	one.cameBy(c.path)
 	one.switchTo(path, c.now)
 	one.adopt(got, confirmed, c.now)
-}
-
-// answeredStranger is the handshakes of a runtime that were answered, as this incarnation, before there was a session with it.
-func (s *Sessions) answeredStranger(remote message.URL, incarnation uint64, now time.Duration) (list []*handshake.Answer) {
-	s.strangersMu.Lock()
-	defer s.strangersMu.Unlock()
-	return s.strangers.Answered(remote, incarnation, now)
-}
-
-// forgetStranger drops the handshakes with a runtime that there is a session with now.
-func (s *Sessions) forgetStranger(remote message.URL) {
-	s.strangersMu.Lock()
-	defer s.strangersMu.Unlock()
-	s.strangers.Forget(remote)
 }

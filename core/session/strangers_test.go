@@ -53,11 +53,11 @@ func TestStrangersTakeNoPlace(t *testing.T) {
 		wantRun(t, p.delivered(), 1, 3)
 		time.Sleep(time.Minute)
 		for _, s := range []*Sessions{p.a, p.b} {
-			s.strangersMu.Lock()
-			if s.strangers.Count() != 0 || s.strangers.Kept() != 0 {
-				t.Errorf("%d handshakes are left", s.strangers.Count())
+			s.visitors.mu.Lock()
+			if s.visitors.all.Count() != 0 || s.visitors.all.Kept() != 0 {
+				t.Errorf("%d handshakes are left", s.visitors.all.Count())
 			}
-			s.strangersMu.Unlock()
+			s.visitors.mu.Unlock()
 			s.desks.mu.Lock()
 			if len(s.desks.by) != 0 {
 				t.Errorf("%d desks are left", len(s.desks.by))
@@ -203,10 +203,10 @@ func TestAnsweredBeforeTheSession(t *testing.T) {
 		p.a.Receive(t.Context(), bob, relay, bytes.Clone(second))
 		synctest.Wait()
 		wantRun(t, p.delivered(), 1, 1)
-		if p.b.strangersMu.Lock(); p.b.strangers.Count() != 0 {
-			t.Errorf("%d handshakes with strangers are left", p.b.strangers.Count())
+		if p.b.visitors.mu.Lock(); p.b.visitors.all.Count() != 0 {
+			t.Errorf("%d handshakes with strangers are left", p.b.visitors.all.Count())
 		}
-		p.b.strangersMu.Unlock()
+		p.b.visitors.mu.Unlock()
 	})
 }
 
@@ -236,9 +236,9 @@ func FuzzStranger(f *testing.F) {
 			s.queue(path, reply{make: desks.Done})
 		}
 		desks.Wait()
-		s.strangersMu.Lock()
-		kept := s.strangers.Count()
-		s.strangersMu.Unlock()
+		s.visitors.mu.Lock()
+		kept := s.visitors.all.Count()
+		s.visitors.mu.Unlock()
 		if len(s.Snapshot()) != 0 || kept > 3*2*strangers.MaxPendingOf {
 			t.Errorf("%d sessions, %d handshakes", len(s.Snapshot()), kept)
 		}
@@ -268,9 +268,9 @@ func TestReadersDoNotCompute(t *testing.T) {
 					return send(ctx, path, remote, frames...)
 				}
 				kept := func() int {
-					p.b.strangersMu.Lock()
-					defer p.b.strangersMu.Unlock()
-					return p.b.strangers.Count()
+					p.b.visitors.mu.Lock()
+					defer p.b.visitors.mu.Unlock()
+					return p.b.visitors.all.Count()
 				}
 				for n := range uint64(strangers.OpenHandshakes) {
 					p.b.Receive(t.Context(), message.URL(fmt.Sprintf(stranger.url, n)), relay, forgedHello(n+1, stranger.step))

@@ -3,8 +3,10 @@ package session
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/protofly/protofly/core/session/internal/sender"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -35,7 +37,7 @@ func (s *session) wait(ctx context.Context, d *sender.Destination, w *poster) er
 		select {
 		case <-w.taken:
 			return nil
-		case <-s.space:
+		case <-s.signals.space:
 			s.admitAgain()
 		case <-ctx.Done():
 			err = context.Cause(ctx)
@@ -86,7 +88,7 @@ func (s *session) admit() {
 		}
 		d, w := s.send.Serve(place), next.(*poster)
 		path := w.path
-		s.posted[s.byDirect(path)]++
+		s.count.posted[s.byDirect(path)]++
 		if !s.paths.None() {
 			path = Path{} // the best one when it came; it may be none any more
 		}
@@ -101,9 +103,76 @@ func (s *session) admit() {
 func (s *session) hunger(on bool) {
 	if s.hungry != on {
 		s.hungry = on
-		s.all.starve(s, on)
+		s.all.memory.starve(s.signals.space, on)
 	}
 }
 
 // fits tells whether a message of that cost may enter the ring; mu is held. A single message always may.
-func (s *session) fits(cost int) bool { return s.send.Fits(cost) && s.all.fits(cost) }
+func (s *session) fits(cost int) bool { return s.send.Fits(cost) && s.all.memory.fits(cost) }
+
+// take puts the message into the ring; the caller has it sent. Where the pump is awake it says when the message expires: to
+// look at the clock takes as long as much of the rest. mu is held.
+func (s *session) take(d *sender.Destination, path Path, m *message.Message, p posted) {
+	switches := !path.IsZero() && !s.paths.Uses(path)
+	var now, due time.Duration
+	if awake := s.turn.pumping && s.turn.sleepsTo == 0 && !s.turn.inline; switches || !awake {
+		now = s.all.now()
+		due = s.send.Expiry(now)
+	}
+	if switches {
+		s.send.AnnounceAgain() // the peer may have forgotten what it heard on a path that it does not keep addresses for
+	}
+	if s.o.Announced != nil {
+		if c, needed := s.send.Announce(m); needed {
+			s.claim(c, due)
+		}
+	}
+	s.all.memory.sent(s.send.Push(d, m, p.cost, p.watched, due))
+	if switches && s.paths.MayUse(path, now) {
+		s.moveTo(path, now)
+	}
+}
+
+// byDirect is 1 where a message that was posted with path goes by a direct one.
+func (s *session) byDirect(path Path) int {
+	if path.IsZero() {
+		path.Direct = s.paths.Used().Direct
+	}
+	if path.Direct {
+		return 1
+	}
+	return 0
+}
+
+// given reports messages that were given up. mu is held.
+func (s *session) given(d sender.Dropped, kind EventKind, why string) {
+	s.lost(d.Sent, Event{Kind: kind, MayHaveArrived: true, Why: why})
+	s.lost(d.Unsent, Event{Kind: kind, Why: why})
+	s.freed(d.Freed, d.Reports)
+}
+
+// lost tells e of the messages, where there are any. mu is held.
+func (s *session) lost(list []message.Message, e Event) {
+	if len(list) == 0 {
+		return
+	}
+	e.Path, e.Messages = s.paths.Used(), list
+	for i := range list {
+		e.IDs = append(e.IDs, list[i].ID)
+	}
+	s.event(e)
+}
+
+// freed lets those in who wait for what was given back. mu is held.
+func (s *session) freed(cost int, reports bool) {
+	if reports {
+		s.tell.Hurry()
+	}
+	s.all.memory.freed(cost)
+	s.admit()
+}
+
+// claim tells the peer what is behind the messages that were posted so far. mu is held.
+func (s *session) claim(c wire.Claim, due time.Duration) {
+	s.all.memory.sent(s.send.PushRecord(c.Record(), due))
+}
