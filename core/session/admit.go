@@ -27,8 +27,8 @@ type posted struct {
 	watched bool
 }
 
-// wait queues the message behind those that wait for its destination. mu is held, and given back.
-func (s *session) wait(ctx context.Context, d *sender.Destination, w *poster) error {
+// wait queues the message behind those that wait for its destination. It gives the lock back.
+func (s locked) wait(ctx context.Context, d *sender.Destination, w *poster) error {
 	s.send.Wait(d, w)
 	s.admit() // tells the total that we wait for it
 	s.unlock()
@@ -62,14 +62,14 @@ func (s *session) wait(ctx context.Context, d *sender.Destination, w *poster) er
 
 // admitAgain is admit for who does not hold mu.
 func (s *session) admitAgain() {
-	s.mu.Lock()
-	s.admit()
-	s.unlock()
+	l := s.lock()
+	l.admit()
+	l.unlock()
 }
 
-// admit takes the messages of posters that wait, as far as there are credit and room: of each destination in turn, and
-// of each in the order of the calls. mu is held.
-func (s *session) admit() {
+// admit takes the messages of posters that wait, as far as there are credit and room: of each destination in turn, and of
+// each in the order of the calls.
+func (s locked) admit() {
 	if s.closed {
 		return
 	}
@@ -99,20 +99,20 @@ func (s *session) admit() {
 	s.hunger(false)
 }
 
-// hunger notes whether posters wait for room in the total. mu is held.
-func (s *session) hunger(on bool) {
+// hunger notes whether posters wait for room in the total.
+func (s locked) hunger(on bool) {
 	if s.hungry != on {
 		s.hungry = on
 		s.all.memory.starve(s.signals.space, on)
 	}
 }
 
-// fits tells whether a message of that cost may enter the ring; mu is held. A single message always may.
-func (s *session) fits(cost int) bool { return s.send.Fits(cost) && s.all.memory.fits(cost) }
+// fits tells whether a message of that cost may enter the ring. A single message always may.
+func (s locked) fits(cost int) bool { return s.send.Fits(cost) && s.all.memory.fits(cost) }
 
 // take puts the message into the ring; the caller has it sent. Where the pump is awake it says when the message expires: to
-// look at the clock takes as long as much of the rest. mu is held.
-func (s *session) take(d *sender.Destination, path Path, m *message.Message, p posted) {
+// look at the clock takes as long as much of the rest.
+func (s locked) take(d *sender.Destination, path Path, m *message.Message, p posted) {
 	switches := !path.IsZero() && !s.paths.Uses(path)
 	var now, due time.Duration
 	if awake := s.turn.pumping && s.turn.sleepsTo == 0 && !s.turn.inline; switches || !awake {
@@ -144,15 +144,15 @@ func (s *session) byDirect(path Path) int {
 	return 0
 }
 
-// given reports messages that were given up. mu is held.
-func (s *session) given(d sender.Dropped, kind EventKind, why string) {
+// given reports messages that were given up.
+func (s locked) given(d sender.Dropped, kind EventKind, why string) {
 	s.lost(d.Sent, Event{Kind: kind, MayHaveArrived: true, Why: why})
 	s.lost(d.Unsent, Event{Kind: kind, Why: why})
 	s.freed(d.Freed, d.Reports)
 }
 
-// lost tells e of the messages, where there are any. mu is held.
-func (s *session) lost(list []message.Message, e Event) {
+// lost tells e of the messages, where there are any.
+func (s locked) lost(list []message.Message, e Event) {
 	if len(list) == 0 {
 		return
 	}
@@ -163,8 +163,8 @@ func (s *session) lost(list []message.Message, e Event) {
 	s.event(e)
 }
 
-// freed lets those in who wait for what was given back. mu is held.
-func (s *session) freed(cost int, reports bool) {
+// freed lets those in who wait for what was given back.
+func (s locked) freed(cost int, reports bool) {
 	if reports {
 		s.tell.Hurry()
 	}
@@ -172,7 +172,7 @@ func (s *session) freed(cost int, reports bool) {
 	s.admit()
 }
 
-// claim tells the peer what is behind the messages that were posted so far. mu is held.
-func (s *session) claim(c wire.Claim, due time.Duration) {
+// claim tells the peer what is behind the messages that were posted so far.
+func (s locked) claim(c wire.Claim, due time.Duration) {
 	s.all.memory.sent(s.send.PushRecord(c.Record(), due))
 }

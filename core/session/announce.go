@@ -27,15 +27,15 @@ func (s *Sessions) Ended(address message.URL) {
 }
 
 func (s *session) endAddress(address message.URL) {
-	s.mu.Lock()
-	defer s.unlock()
+	l := s.lock()
+	defer l.unlock()
 	if !s.send.EndAddress(address) || s.gone || s.closing || s.pair.Peer() == 0 {
 		return
 	}
 	now, c := s.all.now(), wire.Claim{Address: address, Ended: true}
-	if now-s.usedAt() > lately || !s.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
+	if now-l.usedAt() > lately || !l.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
 		return
 	}
-	s.claim(c, s.send.Expiry(now))
-	s.poke()
+	l.claim(c, s.send.Expiry(now))
+	l.poke()
 }

@@ -110,7 +110,7 @@ func TestTotal(t *testing.T) {
 			t.Fatal("still waits though there is room")
 		}
 		p.a.lookup(carol).mu.Lock()
-		p.a.lookup(carol).given(p.a.lookup(carol).send.DropAll(), Expired, "test")
+		locked{p.a.lookup(carol)}.given(p.a.lookup(carol).send.DropAll(), Expired, "test")
 		p.a.lookup(carol).mu.Unlock()
 	})
 }

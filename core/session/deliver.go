@@ -12,16 +12,16 @@ type host struct{ s *session }
 
 // Refused tells that the peer has sent something that is no message.
 func (h host) Refused(why error) {
-	h.s.mu.Lock()
-	defer h.s.unlock()
-	h.s.event(Event{Kind: Refused, Path: h.s.paths.Used(), Why: why.Error()})
+	l := h.s.lock()
+	defer l.unlock()
+	l.event(Event{Kind: Refused, Path: h.s.paths.Used(), Why: why.Error()})
 }
 
 // Go runs f in a goroutine that Close waits for. It is called by somebody whom Close waits for as well.
 func (h host) Go(f func()) { h.s.all.wg.Go(f) }
 
-// handOver has a goroutine deliver where there is something to deliver and nobody does. mu is held.
-func (s *session) handOver() {
+// handOver has a goroutine deliver where there is something to deliver and nobody does.
+func (s locked) handOver() {
 	if s.closed || !s.recv.Start() {
 		return
 	}
@@ -34,21 +34,20 @@ func (s *session) handOver() {
 	go s.deliver()
 }
 
-// deliverHere delivers b for the caller of Receive. What somebody would have to wait for goes to the goroutine. mu is not
-// held.
+// deliverHere delivers b for the caller of Receive. What somebody would have to wait for goes to the goroutine.
 func (s *session) deliverHere(b *receiver.Batch) {
 	defer s.all.wg.Done()
 	left, ended := s.deliverBatch(b)
 	if ended {
 		left = receiver.Batch{}
 	}
-	s.mu.Lock()
+	l := s.lock()
 	s.recv.Finished(left)
-	s.handOver()
-	s.unlock()
+	l.handOver()
+	l.unlock()
 }
 
-// deliverBatch delivers b, behind what the peer has claimed. mu is not held.
+// deliverBatch delivers b, behind what the peer has claimed.
 func (s *session) deliverBatch(b *receiver.Batch) (left receiver.Batch, ended bool) {
 	if b.Claims {
 		s.takeClaims()
@@ -56,8 +55,8 @@ func (s *session) deliverBatch(b *receiver.Batch) (left receiver.Batch, ended bo
 	return s.out.Deliver(b)
 }
 
-// settled takes what was settled off what waits here, and tells the peer when much room has come back. mu is held.
-func (s *session) taken(cost int) {
+// settled takes what was settled off what waits here, and tells the peer when much room has come back.
+func (s locked) taken(cost int) {
 	s.all.memory.came(-cost)
 	if s.recv.Settled(cost, s.all.memory.full()) {
 		s.poke()
@@ -109,11 +108,11 @@ func (s *session) nextBatch(timer *time.Timer) bool {
 	}
 }
 
-// takeClaims has what the peer has claimed taken, before the messages behind it are delivered. mu is not held.
+// takeClaims has what the peer has claimed taken, before the messages behind it are delivered.
 func (s *session) takeClaims() {
-	s.mu.Lock()
+	l := s.lock()
 	list := s.recv.TakeClaims()
-	s.unlock()
+	l.unlock()
 	var addresses []message.URL
 	for i, c := range list {
 		addresses = append(addresses, c.Address)
@@ -127,9 +126,9 @@ func (s *session) takeClaims() {
 		}
 		addresses = addresses[:0:0]
 	}
-	s.mu.Lock()
-	defer s.unlock()
+	l = s.lock()
+	defer l.unlock()
 	if s.recv.ClaimsTaken(s.all.memory.full()) {
-		s.poke()
+		l.poke()
 	}
 }

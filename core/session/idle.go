@@ -20,8 +20,8 @@ const (
 	fullPause = time.Second // before room is sought again where there was none
 )
 
-// clean tells whether nothing would be lost or told wrongly if the session were dropped. mu is held.
-func (s *session) clean() bool {
+// clean tells whether nothing would be lost or told wrongly if the session were dropped.
+func (s locked) clean() bool {
 	if !s.still() {
 		return false
 	}
@@ -30,48 +30,48 @@ func (s *session) clean() bool {
 	return s.ledger.owed.Empty()
 }
 
-// still is clean where the peer may not know of everything that was taken here. mu is held.
-func (s *session) still() bool {
+// still is clean where the peer may not know of everything that was taken here.
+func (s locked) still() bool {
 	return !(s.gone || s.pair.Peer() == 0 || s.turn.pumping || s.turn.inline || s.delivering || s.recv.Busy() || s.turn.on != nil ||
 		s.send.Waiting() > 0 || !s.send.Empty() || s.send.Outstanding() > 0 || s.recv.Cost() != 0 || s.recv.Backlog() > 0 ||
 		s.pair.Opening() || s.recv.Owes() || s.tell.Owes() || s.settled != nil)
 }
 
 // forsaken tells whether a session is kept for nothing but a peer that does not acknowledge what it is told, for so long
-// that it has given up what it has sent: messages of its own are in doubt there already. mu is held.
-func (s *session) forsaken(now time.Duration) bool {
+// that it has given up what it has sent: messages of its own are in doubt there already.
+func (s locked) forsaken(now time.Duration) bool {
 	most := outcomes.Silence(s.o.TTL)
 	return most > 0 && now-s.usedAt() >= most && s.still()
 }
 
 // dropIdle drops the session if it is clean and nothing was heard for so long.
 func (s *session) dropIdle(idle time.Duration) bool {
-	s.mu.Lock()
-	defer s.unlock()
-	if s.all.now()-s.usedAt() < idle || !s.clean() {
+	l := s.lock()
+	defer l.unlock()
+	if s.all.now()-l.usedAt() < idle || !l.clean() {
 		return false
 	}
-	s.drop(afterDrop)
+	l.drop(afterDrop)
 	return true
 }
 
 // dropForsaken drops the session if it is kept for a peer that has gone. That looks to it as if this runtime had started
 // again.
 func (s *session) dropForsaken() {
-	s.mu.Lock()
-	defer s.unlock()
-	if s.forsaken(s.all.now()) {
-		s.drop(afterLoss)
+	l := s.lock()
+	defer l.unlock()
+	if l.forsaken(s.all.now()) {
+		l.drop(afterLoss)
 	}
 }
 
-// drop forgets the session; next is the incarnation of the next one. mu is held.
-func (s *session) drop(next func(incarnation uint64) uint64) {
+// drop forgets the session; next is the incarnation of the next one.
+func (s locked) drop(next func(incarnation uint64) uint64) {
 	s.event(Event{Kind: Idle, Path: s.paths.Used(), Why: "nothing was said for long"})
 	s.leavePath()
-	s.table.forget(s)
+	s.table.forget(s.session)
 	s.table.renew(next)
 }
 
-// usedAt is when the peer was heard of last. mu is held.
-func (s *session) usedAt() time.Duration { return max(s.tell.HeardAt(), s.pair.PairedAt()) }
+// usedAt is when the peer was heard of last.
+func (s locked) usedAt() time.Duration { return max(s.tell.HeardAt(), s.pair.PairedAt()) }

@@ -12,8 +12,8 @@ import (
 const inlinePause = 50 * time.Microsecond
 
 // maySend tells whether the poster of the last message is to send it, instead of the pump, which would have to be woken:
-// there is nothing else to send, nobody sends, and messages do not come in a row. mu is held.
-func (s *session) maySend() bool {
+// there is nothing else to send, nobody sends, and messages do not come in a row.
+func (s locked) maySend() bool {
 	if s.o.TrySend == nil || s.turn.on != nil || s.closed || s.pair.Peer() == 0 || s.paths.None() {
 		return false
 	}
@@ -22,8 +22,8 @@ func (s *session) maySend() bool {
 		(only || s.all.now()-s.turn.at >= inlinePause)
 }
 
-// sendNow sends the last message, where the path takes it at once; else the pump does that. mu is held, and given back.
-func (s *session) sendNow() {
+// sendNow sends the last message, where the path takes it at once; else the pump does that. It gives the lock back.
+func (s locked) sendNow() {
 	now := s.all.now()
 	path, position := s.paths.Used(), s.send.Position()
 	owed := s.recv.Owes()

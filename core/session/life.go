@@ -35,14 +35,14 @@ func newSession(all *shared, in table, remote message.URL, l *handshake.Local) *
 
 // settle waits until the session is quiet, or ctx ends.
 func (s *session) settle(ctx context.Context) {
-	s.mu.Lock()
+	l := s.lock()
 	s.closing = true
 	s.recv.AcknowledgeOwed()
 	s.tell.HurryOwed()
 	done := make(chan struct{})
 	s.settled = done
-	s.poke()
-	s.unlock()
+	l.poke()
+	l.unlock()
 	select {
 	case <-done:
 	case <-ctx.Done():
@@ -52,19 +52,19 @@ func (s *session) settle(ctx context.Context) {
 
 // stop keeps goroutines from starting.
 func (s *session) stop() {
-	s.mu.Lock()
+	l := s.lock()
 	s.closed = true
-	s.unlock()
+	l.unlock()
 }
 
 // abandon reports and drops what was not taken when everything has ended. It returns how many messages were not even
 // acknowledged.
 func (s *session) abandon() int {
-	s.mu.Lock()
-	defer s.unlock()
+	l := s.lock()
+	defer l.unlock()
 	s.way.quit()
 	n := s.send.Unacked()
-	s.given(s.send.DropAll(), Closed, "this runtime ends")
+	l.given(s.send.DropAll(), Closed, "this runtime ends")
 	s.send.Rest()
 	return n
 }

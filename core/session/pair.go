@@ -9,16 +9,16 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// adopt makes the incarnation of a handshake that has ended the peer. mu is held.
-func (s *session) adopt(got handshake.Agreed, confirmed bool, now time.Duration) {
+// adopt makes the incarnation of a handshake that has ended the peer.
+func (s locked) adopt(got handshake.Agreed, confirmed bool, now time.Duration) {
 	s.adopted(s.pair.Adopt(got, confirmed, now), now)
 }
 
-// adopted begins with another peer than before, or with other keys of the same. Messages that were sent to the one before are
-// in doubt; those that never were stay in the ring and go to the new one. Numbers go on, so that none is ever used twice.
-// Where the peer is in the same life it has dropped the session before, and has accepted nothing that it has not told of. mu
-// is held.
-func (s *session) adopted(before uint64, now time.Duration) {
+// adopted begins with another peer than before, or with other keys of the same. Messages that were sent to the one before
+// are in doubt; those that never were stay in the ring and go to the new one. Numbers go on, so that none is ever used
+// twice. Where the peer is in the same life it has dropped the session before, and has accepted nothing that it has not
+// told of.
+func (s locked) adopted(before uint64, now time.Duration) {
 	switch {
 	case before == s.pair.Peer():
 		s.send.Rewind()
@@ -48,14 +48,14 @@ func (s *session) adopted(before uint64, now time.Duration) {
 	s.poke()
 }
 
-// forgetClaims forgets what this side and the peer's last session have told each other of addresses. mu is held.
-func (s *session) forgetClaims() {
+// forgetClaims forgets what this side and the peer's last session have told each other of addresses.
+func (s locked) forgetClaims() {
 	s.send.ForgetAnnounced()
 	s.recv.ForgetClaims()
 }
 
-// reset reports what the peer's last life was sent and is not known to have taken. mu is held.
-func (s *session) reset() {
+// reset reports what the peer's last life was sent and is not known to have taken.
+func (s locked) reset() {
 	d := s.send.DropSent()
 	s.given(d, Reset, "the remote runtime started again")
 	if len(d.Sent) == 0 {
@@ -63,16 +63,16 @@ func (s *session) reset() {
 	}
 }
 
-// disturbed does what something asks for that anybody can have sent. mu is held.
-func (s *session) disturbed(c pairing.Change, now time.Duration) {
+// disturbed does what something asks for that anybody can have sent.
+func (s locked) disturbed(c pairing.Change, now time.Duration) {
 	s.changed(c, now)
 	if !c.Dropped || s.pair.WantsHello() {
 		s.poke()
 	}
 }
 
-// changed does what a change of the pairing asks for. mu is held.
-func (s *session) changed(c pairing.Change, now time.Duration) {
+// changed does what a change of the pairing asks for.
+func (s locked) changed(c pairing.Change, now time.Duration) {
 	if c.Dropped {
 		s.count.dropped++
 	}

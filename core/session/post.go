@@ -108,7 +108,7 @@ func weigh(m *message.Message) (key wire.Key, p posted, err error) {
 
 // post is Post for the session. again: the session was forgotten meanwhile.
 func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.Message, p posted) (again bool, err error) {
-	s.mu.Lock()
+	l := s.lock()
 	if s.gone {
 		s.mu.Unlock()
 		return true, nil
@@ -120,19 +120,19 @@ func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.
 	d := s.send.To(key)
 	if s.send.MayEnter(d, p.cost) && s.all.memory.fits(p.cost) {
 		s.count.posted[s.byDirect(path)]++
-		s.take(d, path, m, p)
+		l.take(d, path, m, p)
 		switch {
 		case s.turn.on != nil && !s.turn.inline: // the pump, which looks again when it has
-		case s.maySend():
-			s.sendNow()
+		case l.maySend():
+			l.sendNow()
 			return false, nil
 		default:
-			s.poke()
+			l.poke()
 			if !s.turn.inline {
 				s.turn.sleepsTo = 0
 			}
 		}
-		s.unlock()
+		l.unlock()
 		return false, nil
 	}
 	if ctx.Err() != nil {
@@ -141,5 +141,5 @@ func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.
 		s.mu.Unlock()
 		return false, err
 	}
-	return false, s.wait(ctx, d, &poster{posted: p, message: *m, path: path, taken: make(chan struct{})})
+	return false, l.wait(ctx, d, &poster{posted: p, message: *m, path: path, taken: make(chan struct{})})
 }

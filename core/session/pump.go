@@ -19,31 +19,31 @@ func (s *session) pump() {
 	defer watch.Stop()
 	var idle time.Duration // since when
 	for s.all.life.Err() == nil {
-		s.mu.Lock()
+		l := s.lock()
 		s.turn.sleepsTo = 0
-		now := s.look()
+		now := l.look()
 		n := 0
 		if s.turn.inline {
 			s.turn.poked = true
 		} else {
-			n = s.pack(now)
+			n = l.pack(now)
 		}
 		if n > 0 {
 			idle = 0
-			s.sendBatch(n, watch, now)
+			l.sendBatch(n, watch, now)
 			continue
 		}
 		s.send.Date(now) // what was put in while the Route was asked for
-		due := s.due()
+		due := l.due()
 		if due != 0 {
 			idle = 0
-		} else if due = s.restDue(&idle, now); now >= due {
-			s.rest()
-			s.unlock()
+		} else if due = l.restDue(&idle, now); now >= due {
+			l.rest()
+			l.unlock()
 			return
 		}
 		s.turn.sleepsTo = due
-		s.unlock()
+		l.unlock()
 		timer.Reset(max(1, due-now))
 		select {
 		case <-s.signals.wake:
@@ -64,9 +64,9 @@ func (s *session) watchdog() (watch *time.Timer) {
 	return watch
 }
 
-// look does what is due by time, and asks for a path where one is wanted. It says what time it is then. mu is held, and given
+// look does what is due by time, and asks for a path where one is wanted. It says what time it is then. It gives the lock
 // back meanwhile.
-func (s *session) look() (now time.Duration) {
+func (s locked) look() (now time.Duration) {
 	now = s.all.now()
 	s.tick(now)
 	if !s.paths.WantsRoute(s.hasWork(), now) {
@@ -82,8 +82,8 @@ func (s *session) look() (now time.Duration) {
 	return now
 }
 
-// sendBatch sends the n frames of the batch. mu is held, and given back.
-func (s *session) sendBatch(n int, watch *time.Timer, now time.Duration) {
+// sendBatch sends the n frames of the batch. It gives the lock back.
+func (s locked) sendBatch(n int, watch *time.Timer, now time.Duration) {
 	path, life := s.paths.Used(), s.way.life
 	s.turn.on, s.turn.at = life, now
 	patience := s.stuckDue() - now
@@ -97,8 +97,7 @@ func (s *session) sendBatch(n int, watch *time.Timer, now time.Duration) {
 }
 
 // restDue is when the pump ends unless there is something to do before. idle is since when there is nothing; 0: since now.
-// mu is held.
-func (s *session) restDue(idle *time.Duration, now time.Duration) time.Duration {
+func (s locked) restDue(idle *time.Duration, now time.Duration) time.Duration {
 	if *idle == 0 {
 		*idle = now
 	}
@@ -109,39 +108,39 @@ func (s *session) restDue(idle *time.Duration, now time.Duration) time.Duration 
 	return *idle + s.o.Linger
 }
 
-// handed ends a Send. mu is not held.
+// handed ends a Send.
 func (s *session) handed(path Path, err error) {
 	s.batch.shrink(2*(s.o.FrameBytes+wire.FrameOverhead), &s.all.large)
-	s.mu.Lock()
-	defer s.unlock()
+	l := s.lock()
+	defer l.unlock()
 	life := s.turn.on
 	s.turn.on = nil
 	s.turn.at = s.all.now()
 	if err != nil && s.way.life == life { // else path was left, and what was not acknowledged goes elsewhere
-		s.lose(path, err.Error(), s.all.now())
+		l.lose(path, err.Error(), s.all.now())
 	}
 }
 
 // stuck leaves a path that does not take a batch, as if it had failed. It says when to look again, 0: never.
 func (s *session) stuck() time.Duration {
-	s.mu.Lock()
-	defer s.unlock()
+	l := s.lock()
+	defer l.unlock()
 	now := s.all.now()
 	if s.turn.on == nil || s.turn.on != s.way.life {
 		return 0
 	}
-	if due := s.stuckDue(); now < due {
+	if due := l.stuckDue(); now < due {
 		return due - now
 	}
 	path := s.paths.Used()
-	s.event(Event{Kind: Stalled, Path: path, Why: "takes no frames"})
-	s.lose(path, "takes no frames", now)
+	l.event(Event{Kind: Stalled, Path: path, Why: "takes no frames"})
+	l.lose(path, "takes no frames", now)
 	return 0
 }
 
-// stuckDue is when the batch that is being sent has taken too long: Options.Stall after it began, or, since the pump
-// cannot look while it sends, when the path counts as stalled. mu is held.
-func (s *session) stuckDue() time.Duration {
+// stuckDue is when the batch that is being sent has taken too long: Options.Stall after it began, or, since the pump cannot
+// look while it sends, when the path counts as stalled.
+func (s locked) stuckDue() time.Duration {
 	due := s.turn.at + s.o.Stall
 	if stalled := s.paths.StallDue(); stalled != 0 {
 		due = min(due, stalled)
@@ -149,8 +148,8 @@ func (s *session) stuckDue() time.Duration {
 	return due
 }
 
-// rest ends the pump's part: the memory of an idle session goes. mu is held.
-func (s *session) rest() {
+// rest ends the pump's part: the memory of an idle session goes.
+func (s locked) rest() {
 	s.turn.pumping = false
 	s.batch = outgoing{}
 	if !s.recv.Busy() {
@@ -160,12 +159,12 @@ func (s *session) rest() {
 	s.pair.Rest()
 	if s.pair.Peer() == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.recv.Cost() == 0 && s.send.Outstanding() == 0 {
 		s.leavePath()
-		s.table.forget(s)
+		s.table.forget(s.session)
 	}
 }
 
-// tick does what is due by time. mu is held.
-func (s *session) tick(now time.Duration) {
+// tick does what is due by time.
+func (s locked) tick(now time.Duration) {
 	s.send.Date(now)
 	if d, any := s.send.DropExpired(now); any {
 		s.tellAgain(d.Records)
@@ -187,13 +186,13 @@ func (s *session) tick(now time.Duration) {
 	}
 }
 
-// hasWork tells whether there is something to send. mu is held.
-func (s *session) hasWork() bool {
+// hasWork tells whether there is something to send.
+func (s locked) hasWork() bool {
 	return s.pair.WantsHello() || s.recv.WantsAck() || s.recv.WantsResume() || s.paths.WantsProbe() || !s.send.Empty()
 }
 
-// due is when something has to be done by time, 0: never. mu is held.
-func (s *session) due() time.Duration {
+// due is when something has to be done by time, 0: never.
+func (s locked) due() time.Duration {
 	var first time.Duration
 	at := func(t time.Duration) {
 		if t != 0 && (first == 0 || t < first) {
@@ -212,8 +211,8 @@ func (s *session) due() time.Duration {
 	return first
 }
 
-// pack fills frames with what there is to send, as many as a batch takes, and says how many. mu is held.
-func (s *session) pack(now time.Duration) int {
+// pack fills frames with what there is to send, as many as a batch takes, and says how many.
+func (s locked) pack(now time.Duration) int {
 	if s.paths.None() {
 		return 0
 	}
@@ -243,14 +242,14 @@ func (s *session) pack(now time.Duration) int {
 }
 
 // mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
-// peer has a new life: what is sent to the old one would be in doubt. mu is held.
-func (s *session) mayMore() bool {
+// peer has a new life: what is sent to the old one would be in doubt.
+func (s locked) mayMore() bool {
 	return !s.pair.Holding() && s.send.MaySend()
 }
 
 // frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
-// done without mu. packed lists the messages while somebody watches. mu is held.
-func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
+// done without mu. packed lists the messages while somebody watches.
+func (s locked) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
 	k := wire.Ack
 	switch {
 	case s.recv.WantsResume():

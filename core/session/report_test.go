@@ -205,8 +205,8 @@ func TestReportsSurviveLoss(t *testing.T) {
 		one.ledger.owed.GiveBack(again, one.pair.Peer()) // once more: it does no harm
 		one.ledger.mu.Unlock()
 		one.tell.Hurry()
-		one.poke()
-		one.unlock()
+		locked{one}.poke()
+		locked{one}.unlock()
 		p.sync(func() { deaf = true })
 		time.Sleep(time.Minute)
 		p.sync(func() { frames = 0 })
@@ -320,23 +320,23 @@ func TestImpossibleReports(t *testing.T) {
 		} {
 			one.mu.Lock()
 			dropped := one.count.dropped
-			one.reportedBy(r)
+			locked{one}.reportedBy(r)
 			if one.send.Outstanding() != 10 || one.count.dropped != dropped+1 {
 				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.send.Outstanding(), one.count.dropped-dropped)
 			}
-			one.unlock()
+			locked{one}.unlock()
 		}
 		one.mu.Lock()
-		one.reportedBy([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
+		locked{one}.reportedBy([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
 		if one.send.Outstanding() != 10 {
 			t.Error("an unknown record did something")
 		}
-		one.reportedBy(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
-		one.reportedBy(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
+		locked{one}.reportedBy(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
+		locked{one}.reportedBy(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
 		if one.send.Outstanding() != 6 {
 			t.Errorf("%d outstanding, want 6", one.send.Outstanding())
 		}
-		one.unlock()
+		locked{one}.unlock()
 		if e := p.events(Settled); len(e) != 1 || fmt.Sprint(e[0].IDs) != "[2 3 4 6]" || e[0].Code != 200 {
 			t.Errorf("events %+v", e)
 		}

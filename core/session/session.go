@@ -63,8 +63,17 @@ type session struct {
 	way   way
 }
 
+// locked is a session whose mu is held: what has to have it held is a method of it.
+type locked struct{ *session }
+
+// lock locks mu.
+func (s *session) lock() locked {
+	s.mu.Lock()
+	return locked{s}
+}
+
 // unlock unlocks mu and tells the events that happened under it.
-func (s *session) unlock() {
+func (s locked) unlock() {
 	if s.settled != nil && s.quiet() {
 		close(s.settled)
 		s.settled = nil
@@ -77,8 +86,8 @@ func (s *session) unlock() {
 	}
 }
 
-// event notes e; mu is held.
-func (s *session) event(e Event) {
+// event notes e.
+func (s locked) event(e Event) {
 	e.Remote = s.remote
 	if e.Incarnation == 0 {
 		e.Incarnation = s.pair.Peer()
@@ -89,8 +98,8 @@ func (s *session) event(e Event) {
 	}
 }
 
-// poke has the pump look for work; mu is held.
-func (s *session) poke() {
+// poke has the pump look for work.
+func (s locked) poke() {
 	switch {
 	case s.turn.inline:
 		s.turn.poked = true
@@ -104,16 +113,16 @@ func (s *session) poke() {
 }
 
 // pokeAt has the pump look when it is due. It is woken only where it would look later: most of what is due in a moment is
-// done by what is sent before. mu is held.
-func (s *session) pokeAt(due time.Duration) {
+// done by what is sent before.
+func (s locked) pokeAt(due time.Duration) {
 	if !s.turn.pumping || s.turn.sleepsTo > due {
 		s.turn.sleepsTo = 0
 		s.poke()
 	}
 }
 
-// quiet tells whether nothing is under way in either direction; mu is held.
-func (s *session) quiet() bool {
+// quiet tells whether nothing is under way in either direction.
+func (s locked) quiet() bool {
 	owes := (s.recv.Owes() || s.tell.Owes() || s.send.Unsent()) && !s.paths.None() && s.pair.Peer() != 0
 	return s.send.Unacked() == 0 && s.recv.Cost() == 0 && !owes && s.turn.on == nil
 }

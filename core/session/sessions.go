@@ -143,7 +143,7 @@ func (s *Sessions) existing() []*session {
 	return list
 }
 
-// forget drops a session that has nothing to do. Its mu is held.
+// forget drops a session that has nothing to do. Its
 func (s *Sessions) forget(one *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,25 +162,25 @@ func (s *Sessions) UsePath(remote message.URL, path Path) {
 	if one == nil || path.IsZero() {
 		return
 	}
-	one.mu.Lock()
-	defer one.unlock()
+	l := one.lock()
+	defer l.unlock()
 	if one.gone {
 		return
 	}
 	one.paths.Forgive(path)
-	one.switchTo(path, s.now())
-	one.poke()
+	l.switchTo(path, s.now())
+	l.poke()
 }
 
 // PathDown says that path is dead for everyone: the sessions on it ask Options.Route for another and send there again
 // what is not acknowledged. It does not wait for that.
 func (s *Sessions) PathDown(path Path) {
 	for _, one := range s.existing() {
-		one.mu.Lock()
-		if one.lose(path, "said to be down", s.now()) {
-			one.poke()
+		l := one.lock()
+		if l.lose(path, "said to be down", s.now()) {
+			l.poke()
 		}
-		one.unlock()
+		l.unlock()
 	}
 }
 
@@ -188,14 +188,14 @@ func (s *Sessions) PathDown(path Path) {
 // directions: the sessions on it send again, and ask for the same, instead of probing when it is time.
 func (s *Sessions) Returned(stub message.URL) {
 	for _, one := range s.existing() {
-		one.mu.Lock()
+		l := one.lock()
 		if one.paths.Used().Stub == stub && one.pair.Peer() != 0 {
 			one.send.Rewind()
 			one.recv.Resume()
-			one.restartProbe(s.now())
-			one.poke()
+			l.restartProbe(s.now())
+			l.poke()
 		}
-		one.unlock()
+		l.unlock()
 	}
 }
 
@@ -291,14 +291,14 @@ func (s *Sessions) evict() {
 	}
 	var list, forsaken []candidate
 	for _, one := range s.existing() {
-		one.mu.Lock()
-		switch used := one.usedAt(); {
-		case now-used >= evictIdle && one.clean():
+		l := one.lock()
+		switch used := l.usedAt(); {
+		case now-used >= evictIdle && l.clean():
 			list = append(list, candidate{one, used})
-		case one.forsaken(now):
+		case l.forsaken(now):
 			forsaken = append(forsaken, candidate{one, used})
 		}
-		one.unlock()
+		l.unlock()
 	}
 	drop := func(one *session) { one.dropIdle(evictIdle) }
 	if len(list) == 0 {

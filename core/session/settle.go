@@ -10,18 +10,18 @@ import (
 
 // owes has the session look at what listeners have settled: at once where it is much.
 func (s *session) owes(much bool) {
-	s.mu.Lock()
+	l := s.lock()
 	if much || s.closing {
 		s.tell.Hurry()
-		s.poke()
+		l.poke()
 	} else if due := s.tell.Owe(s.all.now()); due != 0 {
-		s.pokeAt(due)
+		l.pokeAt(due)
 	}
-	s.unlock()
+	l.unlock()
 }
 
-// collect takes what was settled off what waits here, and makes reports of it as far as they may be sent now. mu is held.
-func (s *session) collect(now time.Duration) {
+// collect takes what was settled off what waits here, and makes reports of it as far as they may be sent now.
+func (s locked) collect(now time.Duration) {
 	s.tell.Told()
 	a := s.ledger
 	a.mu.Lock()
@@ -39,8 +39,8 @@ func (s *session) collect(now time.Duration) {
 	s.taken(cost)
 }
 
-// reportedBy takes a record of the peer. mu is held.
-func (s *session) reportedBy(text []byte) {
+// reportedBy takes a record of the peer.
+func (s locked) reportedBy(text []byte) {
 	incarnation, code, spans, ok, err := wire.ParseReport(text)
 	if !ok { // of a kind that we do not know
 		return
@@ -70,8 +70,8 @@ func (s *session) reportedBy(text []byte) {
 	s.freed(cost, false)
 }
 
-// tellAgain takes reports that were given up back: they are made again when the peer is heard of. mu is held.
-func (s *session) tellAgain(records [][]byte) {
+// tellAgain takes reports that were given up back: they are made again when the peer is heard of.
+func (s locked) tellAgain(records [][]byte) {
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
 	for _, r := range records {
@@ -81,8 +81,8 @@ func (s *session) tellAgain(records [][]byte) {
 	}
 }
 
-// newLedger forgets what is owed to the peer's last life. Its messages that are here go on to their listeners. mu is held.
-func (s *session) newLedger(now time.Duration) {
+// newLedger forgets what is owed to the peer's last life. Its messages that are here go on to their listeners.
+func (s locked) newLedger(now time.Duration) {
 	s.tell.Hold() // nothing of this goes to the new life
 	s.collect(now)
 	s.ledger.mu.Lock()
@@ -95,9 +95,9 @@ func (s *session) newLedger(now time.Duration) {
 
 // settledLate takes a message of an incarnation that is gone off what waits here.
 func (s *session) settledLate(cost int) {
-	s.mu.Lock()
-	defer s.unlock()
-	s.taken(cost)
+	l := s.lock()
+	defer l.unlock()
+	l.taken(cost)
 }
 
 // refuse has the sender of m told why nobody takes it.

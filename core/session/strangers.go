@@ -193,13 +193,13 @@ func (s *Sessions) admitted(c *call, l *handshake.Local, got handshake.Agreed, c
 	if !ok || path.IsZero() {
 		path = c.path
 	}
-	one.mu.Lock()
-	defer one.unlock()
+	held := one.lock()
+	defer held.unlock()
 	if !s.enter(one, true) {
 		one.gone = true
 		return
 	}
-	one.cameBy(c.path)
-	one.switchTo(path, c.now)
-	one.adopt(got, confirmed, c.now)
+	held.cameBy(c.path)
+	held.switchTo(path, c.now)
+	held.adopt(got, confirmed, c.now)
 }
