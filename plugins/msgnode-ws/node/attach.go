@@ -3,29 +3,13 @@ package node
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/nats-io/nats.go"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
-)
-
-// routes are the addresses that lead to a connection, besides those under its runtime's URL.
-type routes struct {
-	mu    sync.Mutex
-	why   map[message.URL]reason // by canonical address
-	ended bool                   // the connection is detached, nothing leads to it any more
-}
-
-// reason is why an address leads to a connection; there may be several.
-type reason uint8
-
-const (
-	allocated reason = 1 << iota
-	subscribed
-	learned // a connection of the JSON dialects has sent from it
 )
 
 var errStopping = errors.New("the node stops")
@@ -46,16 +30,16 @@ func (n *Node) attach(c *conn) error {
 	n.runtimes[c.runtime], n.byID[c.id] = c, c
 	delete(n.missing, c.runtime)
 	n.mu.Unlock()
-	subjects := []string{n.subjects.address(c.runtime), n.subjects.presence(c.runtime)}
+	subjects := []string{n.subjects.Address(c.runtime), n.subjects.Presence(c.runtime)}
 	if c.dialect == binary {
-		subjects = append(subjects, n.subjects.frames(c.runtime))
+		subjects = append(subjects, n.subjects.Frames(c.runtime))
 	}
 	if err := c.begin(); err != nil {
 		return err
 	}
 	defer c.finish()
 	for _, s := range subjects {
-		if err := n.interests.add(s, c); err != nil {
+		if err := n.interests.Add(s, c); err != nil {
 			return err
 		}
 	}
@@ -65,22 +49,22 @@ func (n *Node) attach(c *conn) error {
 	if old != nil && old != c {
 		old.kick(closeReplaced, "replaced by a newer connection of this runtime")
 	}
-	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+	for _, a := range n.state.Allocations.Find("r:" + string(c.runtime)) {
 		if err := n.want(c, a.Address, allocated); err != nil {
 			return err
 		}
 	}
-	for _, s := range n.subscriptions.find("r:" + string(c.runtime)) {
+	for _, s := range n.state.Subscriptions.Find("r:" + string(c.runtime)) {
 		if _, err := n.listen(c, s.Address); err != nil {
 			return err
 		}
 	}
 	// Connections of this runtime at other nodes of the domain.
-	presence := n.subjects.presence(c.runtime)
-	if err := n.backbone.messages.Publish(presence, n.seal.sign(presence, []byte(c.stamp))); err != nil || n.opts.NATS == "" {
+	presence := n.subjects.Presence(c.runtime)
+	if err := n.backbone.Messages.Publish(presence, n.seal.Sign(presence, []byte(c.stamp))); err != nil || n.opts.NATS == "" {
 		return err
 	}
-	return n.backbone.messages.FlushTimeout(n.opts.Times.State) // others publish on connections of their own
+	return n.backbone.Messages.FlushTimeout(n.opts.Times.State) // others publish on connections of their own
 }
 
 // enter gives c a place among the attached connections. n.mu is held.
@@ -103,12 +87,6 @@ func (c *conn) makeRoom() {
 // codeFull is HTTP's 503, which the specification's codes do not have.
 const codeFull = 503
 
-// known tells whether the state has anything of a runtime.
-func (n *Node) known(runtime message.URL) bool {
-	term := "r:" + string(runtime)
-	return n.registrations.count(term) > 0 || n.allocations.count(term) > 0 || n.subscriptions.count(term) > 0
-}
-
 // detach undoes attach. Subscriptions stay in the state for the grace period.
 func (n *Node) detach(c *conn) {
 	n.mu.Lock()
@@ -122,86 +100,20 @@ func (n *Node) detach(c *conn) {
 	}
 	if n.runtimes[c.runtime] == c {
 		delete(n.runtimes, c.runtime)
-		if n.known(c.runtime) { // else nothing is to expire, and nothing to be remembered
+		if n.state.Known(c.runtime) { // else nothing is to expire, and nothing to be remembered
 			n.missing[c.runtime] = time.Now()
 		}
 	}
 	n.mu.Unlock()
-	for _, s := range []string{n.subjects.address(c.runtime), n.subjects.presence(c.runtime), n.subjects.frames(c.runtime)} {
-		n.interests.remove(s, c)
+	for _, s := range []string{n.subjects.Address(c.runtime), n.subjects.Presence(c.runtime), n.subjects.Frames(c.runtime)} {
+		n.interests.Remove(s, c)
 	}
 	c.routes.mu.Lock()
 	defer c.routes.mu.Unlock()
 	for u := range c.routes.why {
-		n.interests.remove(n.subjects.address(u), c)
+		n.interests.Remove(n.subjects.Address(u), c)
 	}
 	c.routes.why, c.routes.ended = nil, true
-}
-
-// want has messages for u lead to c. It returns when they do.
-func (n *Node) want(c *conn, u message.URL, why reason) error {
-	if runtimeOf(u) == c.runtime {
-		return nil // all of them do
-	}
-	u = u.Canonical()
-	c.routes.mu.Lock()
-	defer c.routes.mu.Unlock()
-	if c.routes.ended {
-		return nil
-	}
-	if c.routes.why == nil {
-		c.routes.why = map[message.URL]reason{}
-	}
-	if c.routes.why[u] == 0 {
-		if err := n.interests.add(n.subjects.address(u), c); err != nil {
-			return err
-		}
-		if n.opts.NATS != "" { // others publish on connections of their own
-			if err := n.backbone.messages.FlushTimeout(n.opts.Times.State); err != nil {
-				return err
-			}
-		}
-	}
-	c.routes.why[u] |= why
-	return nil
-}
-
-// unwant takes one reason away; without any, messages for u lead to c no more.
-func (n *Node) unwant(c *conn, u message.URL, why reason) {
-	u = u.Canonical()
-	c.routes.mu.Lock()
-	defer c.routes.mu.Unlock()
-	if c.routes.why[u] == 0 {
-		return
-	}
-	if c.routes.why[u] &^= why; c.routes.why[u] == 0 {
-		delete(c.routes.why, u)
-		n.interests.remove(n.subjects.address(u), c)
-	}
-}
-
-// maxLearned is how many routes are learned for one connection: nothing in the state counts them.
-const maxLearned = 512
-
-// learn makes a route of an address that a connection of the JSON dialects sends from, as the reference node does: its
-// runtimes do not ask for every address. Nobody else's address is learned.
-func (n *Node) learn(c *conn, from message.URL) {
-	u := from.Canonical()
-	if runtimeOf(u) != "" {
-		return
-	}
-	c.routes.mu.Lock()
-	known, count := c.routes.why[u] != 0, len(c.routes.why)
-	c.routes.mu.Unlock()
-	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.subscriptions.count("a:"+string(u)) > 0 {
-		return
-	}
-	if err := n.want(c, u, learned); err != nil {
-		n.log.Warn("route not learned", "address", u, "error", err)
-	}
-	if !n.mayUse(c, u) { // given to another runtime meanwhile
-		n.unwant(c, u, learned)
-	}
 }
 
 // elsewhere asks the other nodes of the domain whether a runtime is connected there.
@@ -211,7 +123,9 @@ func (n *Node) elsewhere(ctx context.Context, runtime message.URL) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	presence := n.subjects.presence(runtime)
-	_, err := n.backbone.messages.RequestWithContext(ctx, presence, n.seal.sign(presence, nil))
+	presence := n.subjects.Presence(runtime)
+	_, err := n.backbone.Messages.RequestWithContext(ctx, presence, n.seal.Sign(presence, nil))
 	return !isNobody(err) // a forged answer could only say the same as none
 }
+
+func isNobody(err error) bool { return errors.Is(err, nats.ErrNoResponders) }

@@ -2,20 +2,19 @@ package node
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
-	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
-	"github.com/nats-io/nats.go"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
-	"golang.org/x/time/rate"
 )
 
 // Node is a running Message Node.
@@ -23,15 +22,15 @@ type Node struct {
 	opts     Options
 	log      hclog.Logger
 	id       string // of this process, in subjects
-	subjects subjects
+	subjects backbone.Subjects
 	guard
-	unlock func() // the data folder
+	unlock func() // the data folder; nil: there is none
 
-	backbone  *backbone
-	seal      *seal // of what nodes send each other; nil with an embedded NATS
-	interests *interests
+	backbone  *backbone.NATS
+	seal      *backbone.Seal // of what nodes send each other; nil with an embedded NATS
+	interests *backbone.Interests[*conn]
 
-	tables
+	state *state.State
 
 	ctx                  context.Context // ends when the node closes
 	cancel               context.CancelFunc
@@ -53,190 +52,14 @@ type Node struct {
 type guard struct {
 	listener  *listener
 	rates     *rates
-	turns     turns   // to compute what connections ask for
-	buffers   buffers // that packets are read into
-	memory    memory
-	admission admission
-}
-
-// tables are the node's state.
-type tables struct {
-	allocations   *table[allocation]
-	subscriptions *table[subscription]
-	registrations *table[registration]
-	sessions      *table[session]
-}
-
-// closeTime is how long connections have to answer that the node stops.
-const closeTime = 2 * time.Second
-
-// New starts a node: its NATS, its state and its listening socket. It serves nobody before [Node.Serve]. The error says
-// what is wrong with o or what could not be opened.
-func New(ctx context.Context, o Options) (_ *Node, err error) {
-	if err := o.Check(); err != nil {
-		return nil, fmt.Errorf("message node: %w", err)
-	}
-	o = o.withDefaults()
-	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain), unlock: func() {},
-		conns: map[*conn]struct{}{}, runtimes: map[message.URL]*conn{}, byID: map[uint64]*conn{},
-		missing: map[message.URL]time.Time{}}
-	n.rates, n.memory.limit = newRates(o.Limits), o.Limits.Memory
-	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	defer func() {
-		if err != nil {
-			n.Close()
-		}
-	}()
-	if o.NATS == "" {
-		if err := os.MkdirAll(o.Data, 0o700); err != nil {
-			return nil, fmt.Errorf("message node: data folder: %w", err)
-		}
-		release, err := lockFolder(o.Data)
-		if err != nil {
-			return nil, err
-		}
-		n.unlock = release
-	}
-	// The socket comes before the state: a port in use is the most frequent mistake and the quickest to see.
-	socket, err := net.Listen("tcp", o.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
-	}
-	n.listener = &listener{Listener: socket, sources: o.sources(), tls: o.TLS != nil, arrivals: newBuckets[source](rate.Limit(2*o.Limits.Handshakes), 20*o.Limits.Handshakes),
-		gate: newGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
-	if n.listener.sources.off {
-		n.log.Warn("connections are not counted by address: insecure says that a proxy stands before the node, and proxies does not name it")
-	}
-	if n.admission, err = openAdmission(o); err != nil {
-		return nil, err
-	}
-	if o.NATS != "" {
-		if n.seal, err = newSeal(o.NATSKey, o.Domain); err != nil {
-			return nil, err
-		}
-	}
-	if n.backbone, err = startBackbone(o, n.subjects, n.overrun); err != nil {
-		return nil, err
-	}
-	n.interests = newInterests(n.backbone.messages)
-	if _, err = n.backbone.messages.ChanSubscribe(n.subjects.unanswered(n.id)+".>", n.interests.in); err != nil {
-		return nil, fmt.Errorf("message node: %w", err)
-	}
-	if err = n.openState(ctx); err != nil {
-		return nil, err
-	}
-	n.wg.Go(n.dispatch)
-	n.wg.Go(n.sweep)
-	return n, nil
+	turns     quota.Turns // to compute what connections ask for
+	buffers   buffers     // that packets are read into
+	memory    outbox.Memory
+	admission *admission.Policy
 }
 
 // Addr is the address that the node listens on.
 func (n *Node) Addr() net.Addr { return n.listener.Addr() }
-
-// Serve answers connections until ctx ends, then closes the node: connections are told that it stops (code 1001). It
-// returns nil after that, or the error that the HTTP server ended with.
-func (n *Node) Serve(ctx context.Context) error {
-	s := n.server()
-	done := make(chan error, 1)
-	go func() { done <- n.serveHTTP(s) }()
-	var err error
-	select {
-	case <-ctx.Done():
-		s.Close()
-		<-done
-	case err = <-done:
-	}
-	n.Close()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
-	return err
-}
-
-// Close ends every connection, waits for all that the node started, and frees its data folder. It may be called more
-// than once.
-func (n *Node) Close() {
-	n.mu.Lock()
-	again := n.closing
-	n.closing = true
-	conns := make([]*conn, 0, len(n.conns))
-	for c := range n.conns {
-		conns = append(conns, c)
-	}
-	n.mu.Unlock()
-	if again {
-		return
-	}
-	if n.listener != nil {
-		n.listener.Close()
-	}
-	for _, c := range conns {
-		c.kick(websocket.StatusGoingAway, "the node stops")
-	}
-	cut := time.AfterFunc(closeTime, n.cancel) // who does not answer the close is cut off
-	n.serving.Wait()
-	cut.Stop()
-	n.cancel()
-	n.wg.Wait()
-	if n.backbone != nil {
-		n.backbone.close()
-	}
-	n.unlock()
-}
-
-// openState opens the buckets and waits until their copies in memory are complete.
-func (n *Node) openState(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	prefix := bucketPrefix(n.opts.Domain)
-	var err error
-	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms, n.granted); err != nil {
-		return err
-	}
-	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms, n.noted); err != nil {
-		return err
-	}
-	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms, nil); err != nil {
-		return err
-	}
-	if n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms, nil); err != nil {
-		return err
-	}
-	if n.opts.Admit.invites() {
-		if n.admission.redeemed, err = openTable(ctx, n, prefix+"redeemed", 0, (*redemption).terms, nil); err != nil {
-			return err
-		}
-		n.admission.redeemed.room = n.room
-	}
-	if err := n.upgrade(ctx); err != nil {
-		return err
-	}
-	// Only now: what was there before there was a bound is not refused.
-	n.allocations.room, n.subscriptions.room, n.registrations.room, n.sessions.room = n.room, n.room, n.room, n.room
-	return nil
-}
-
-func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Duration, terms func(*T) []string, put func(*T)) (*table[T], error) {
-	kv, err := n.backbone.bucket(ctx, name, n.opts, ttl)
-	if err != nil {
-		return nil, err
-	}
-	t := newTable(kv, name, terms, put)
-	n.wg.Go(func() {
-		for n.ctx.Err() == nil {
-			if err := t.follow(n.ctx, n.backbone.life()); n.ctx.Err() == nil && err != nil {
-				n.log.Warn("the state's copy lost its source, trying again", "error", err)
-				wait(n.ctx, time.Second)
-			}
-		}
-	})
-	select {
-	case <-t.ready:
-		return t, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("message node: state %s: %w", name, ctx.Err())
-	}
-}
 
 func wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
@@ -247,38 +70,21 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// overrun is called when NATS had to drop what was for sub: whoever wanted it is told by a close, so that no loss goes
-// unseen; the sessions then ask again for what they miss.
-func (n *Node) overrun(sub *nats.Subscription) {
-	if n.interests == nil {
-		return
-	}
-	n.log.Error("the node does not keep up, messages were dropped")
-	for _, c := range n.interests.of(sub.Subject) {
-		c.kick(websocket.StatusTryAgainLater, "the node is overloaded and lost messages for you")
-	}
+// connectionOf is the newest connection of a runtime at this node, or nil.
+func (n *Node) connectionOf(runtime message.URL) *conn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.runtimes[runtime]
 }
 
-// writable tells whether a runtime may write rows to the state now, and has c pay for those beyond the first one, which
-// the price of its request has in it. The error is the response to give.
-func (n *Node) writable(c *conn, runtime message.URL, rows int) *refusal {
-	if n.opts.NATS == "" {
-		if free, ok := freeBytes(n.opts.Data); ok && free < n.opts.Limits.MinFree {
-			return refuse(message.CodeError, "the disk under the node's data folder is full: %d bytes free, %d are kept free; nothing was written",
-				free, n.opts.Limits.MinFree)
-		}
-		if why := n.backbone.fault(); why != "" {
-			return refuse(message.CodeError, "the node's state cannot be written: %s", why)
-		}
-	}
-	if wait, ok := n.rates.writers.take(runtime, rows, time.Now()); !ok {
-		return tryAgain(wait, "too many changes: at most %d a second", n.opts.Limits.Writes)
-	}
-	if rows > 1 {
-		if r := n.charge(c, min(rowPrice*(rows-1), n.rates.largest)); r != nil {
-			return r
-		}
-	}
-	c.finish() // from here on it waits for the disk
-	return nil
+func (n *Node) connections() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.conns)
+}
+
+func (n *Node) manyLegacies() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.legacies >= n.opts.Limits.Legacy
 }

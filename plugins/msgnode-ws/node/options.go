@@ -6,12 +6,17 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/internal/logs"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -21,6 +26,9 @@ const (
 	Subprotocol = wire.Subprotocol // of the WebSocket
 	Path        = wire.Path        // of its URL
 )
+
+// MaxEntry is the most that [Limits.Entry] may be, in bytes.
+const MaxEntry = table.MaxRow
 
 // Options are what an operator decides about a node. Domain and Data (or NATS) must be set; the zero value of
 // everything else is the default.
@@ -63,6 +71,19 @@ type Options struct {
 	Log    hclog.Logger // default: none
 	Trace  func(Event)  // nil: no trace; called from many goroutines, must be quick
 }
+
+// What cmd/msgnode needs of package admission.
+type (
+	Admit = admission.Rules
+	Token = admission.Token
+)
+
+// Who is admitted; see [Admit].
+const (
+	Anyone  = admission.Anyone
+	Listed  = admission.Listed
+	Invited = admission.Invited
+)
 
 // Limits bound what the node spends. Zero means the default; [DefaultLimits] has them all.
 type Limits struct {
@@ -171,12 +192,12 @@ func (o Options) Check() error {
 		bad("data: the folder for the node's state is needed (or the URL of a NATS cluster)")
 	}
 	if o.NATS != "" {
-		if err := checkNATS(o.NATS); err != nil {
+		if err := backbone.CheckNATS(o.NATS); err != nil {
 			errs = append(errs, err)
 		}
-		if len(o.NATSKey) < minSecret {
+		if len(o.NATSKey) < backbone.MinSecret {
 			bad("nats: the nodes of a domain share a secret, by which they know each other's messages from those of other clients: "+
-				"set nats_key_file to a file with %d random characters or more, the same for each node", minSecret)
+				"set nats_key_file to a file with %d random characters or more, the same for each node", backbone.MinSecret)
 		}
 	}
 	host, _, err := net.SplitHostPort(o.Listen)
@@ -196,9 +217,9 @@ func (o Options) Check() error {
 	if l.Memory < l.Queue {
 		bad("limits: memory: at least as much as queue, %d", l.Queue)
 	}
-	errs = append(errs, o.Admit.check())
-	if l.Entry > maxRow {
-		bad("limits: entry: at most %d", maxRow)
+	errs = append(errs, o.Admit.Check())
+	if l.Entry > table.MaxRow {
+		bad("limits: entry: at most %d", table.MaxRow)
 	}
 	if l.Queue < 2<<20 {
 		bad("limits: queue: at least %d, room for one large packet", 2<<20)
@@ -215,12 +236,20 @@ func (o Options) Check() error {
 }
 
 // sources are the addresses that stand for one stranger each.
-func (o Options) sources() sources {
-	s := sources{proxies: o.Proxies, exempt: o.Exempt, off: o.Insecure && len(o.Proxies) == 0}
-	if s.exempt == nil {
-		s.exempt = loopbackNetworks()
+func (o Options) sources() quota.Sources {
+	s := quota.Sources{Proxies: o.Proxies, Exempt: o.Exempt, Off: o.Insecure && len(o.Proxies) == 0}
+	if s.Exempt == nil {
+		s.Exempt = quota.LoopbackNetworks()
 	}
 	return s
+}
+
+// admissionKey is where the key is that tokens are signed with.
+func (o Options) admissionKey() admission.KeyFile {
+	if o.Admit.Key != "" || o.Data == "" {
+		return admission.KeyFile{Name: o.Admit.Key}
+	}
+	return admission.KeyFile{Name: filepath.Join(o.Data, "admission-key.pem"), Make: true}
 }
 
 func loopback(host string) bool {

@@ -5,92 +5,30 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // rates are how often strangers may do what costs the node something. A burst is ten seconds' worth, of newcomers a fifth.
 type rates struct {
-	handshakes *buckets[source]      // connections that want to show who they are
-	newcomers  *buckets[source]      // runtimes of which nothing is known
-	requests   *buckets[source]      // what requests cost, by address
-	writers    *buckets[message.URL] // writes to the state, by runtime: a new connection is no new right
-	paces      *buckets[source]      // how fast an address gets what it may ask for at once; see pace.go
-	largest    int                   // what one request may cost on top: half of what may be asked for at once
+	handshakes *quota.Buckets[quota.Source] // connections that want to show who they are
+	newcomers  *quota.Buckets[quota.Source] // runtimes of which nothing is known
+	requests   *quota.Buckets[quota.Source] // what requests cost, by address
+	writers    *quota.Buckets[message.URL]  // writes to the state, by runtime: a new connection is no new right
+	paces      *quota.Buckets[quota.Source] // how fast an address gets what it may ask for at once; see charge.go
+	largest    int                          // what one request may cost on top: half of what may be asked for at once
 }
 
 func newRates(l Limits) *rates {
 	const burst = 10
 	return &rates{
-		handshakes: newBuckets[source](rate.Limit(l.Handshakes), burst*l.Handshakes),
-		newcomers:  newBuckets[source](rate.Every(time.Hour/time.Duration(l.Newcomers)), min(l.Newcomers, max(10, l.Newcomers/5))),
-		requests:   newBuckets[source](rate.Limit(l.AddressRequests), burst*l.AddressRequests),
-		writers:    newBuckets[message.URL](rate.Limit(l.Writes), burst*l.Writes),
-		paces:      newBuckets[source](rate.Limit(paceRate*l.AddressRequests), max(1, l.AddressRequests/paceBurst)),
+		handshakes: quota.NewBuckets[quota.Source](rate.Limit(l.Handshakes), burst*l.Handshakes),
+		newcomers:  quota.NewBuckets[quota.Source](rate.Every(time.Hour/time.Duration(l.Newcomers)), min(l.Newcomers, max(10, l.Newcomers/5))),
+		requests:   quota.NewBuckets[quota.Source](rate.Limit(l.AddressRequests), burst*l.AddressRequests),
+		writers:    quota.NewBuckets[message.URL](rate.Limit(l.Writes), burst*l.Writes),
+		paces:      quota.NewBuckets[quota.Source](rate.Limit(paceRate*l.AddressRequests), max(1, l.AddressRequests/paceBurst)),
 		largest:    burst * min(l.Requests, l.AddressRequests) / 2,
 	}
-}
-
-// charge takes what a request to a function of the node costs from its connection and from its address. The refusal says
-// when to try again; then nothing has been done, and nothing taken.
-func (n *Node) charge(c *conn, cost int) *refusal {
-	now := time.Now()
-	own := c.budget.ReserveN(now, min(cost, c.budget.Burst()))
-	if wait := own.DelayFrom(now); wait > 0 {
-		own.CancelAt(now)
-		return tryAgain(wait, "too many requests: this connection may ask for %d units of work a second", n.opts.Limits.Requests)
-	}
-	if !c.from.IsValid() {
-		return nil
-	}
-	if wait, ok := n.rates.requests.take(c.from, cost, now); !ok {
-		own.CancelAt(now)
-		r := tryAgain(wait, "too many requests from your address: %d units of work a second", n.opts.Limits.AddressRequests)
-		r.pause = crowdPause
-		return r
-	}
-	c.holdUp(n.rates.paces.reserve(c.from, cost, now), now)
-	return nil
-}
-
-// How long a connection is not read from after it has asked for too much; and where its address has, which may have many.
-const (
-	floodPause = 20 * time.Millisecond
-	crowdPause = 200 * time.Millisecond
-)
-
-// strikeCost is what something that should not have been sent costs.
-const strikeCost = 5
-
-// strike is called by the connection's reader for what should not have been sent: a flood of it is read slowly.
-func (c *conn) strike() {
-	if r := c.node.charge(c, strikeCost); r != nil {
-		c.pause(r.pause)
-	}
-}
-
-// pause has the connection not read from for a while. Its reader calls it; others have their turns meanwhile.
-func (c *conn) pause(d time.Duration) {
-	if d > 0 {
-		c.finish()
-		wait(c.ctx, d)
-	}
-}
-
-// tryAgain is a refusal 429 that ends after a while.
-func tryAgain(wait time.Duration, format string, args ...any) *refusal {
-	r := refuse(message.CodeTooMany, format, args...)
-	r.again, r.pause = seconds(wait), floodPause
-	return r
-}
-
-// afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
-// spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
-func (n *Node) afford(c *conn, term string, all bool) *refusal {
-	count, bytes, results := n.registrations.count(term), int(n.registrations.weighs(term)), n.opts.Limits.Results
-	if all {
-		return n.charge(c, min(count, 2*results)/16+min(bytes, message.MaxBody)/1024) // all of it is encoded
-	}
-	return n.charge(c, min(count, maxLooked*results)/16+min(bytes, 2*maxCompared)/4096) // lists in it are looked at
 }
 
 // rowPrice is what each row costs that a request writes: of what takes longest, the disk, a cheap one.
@@ -117,3 +55,13 @@ func price(m *message.Message) int {
 	}
 	return cost
 }
+
+// What an address may ask for at once is ten seconds' worth, for a runtime that connects with all that it has. Computed as fast
+// as it can be read that takes all processors for most of a second, of the node and of the runtime that messages are for. So
+// an address gets it at a pace: connections that have asked for more are not read from for a while. Nothing is refused for that.
+const (
+	paceRate  = 4                      // times what an address may ask for in a second
+	paceBurst = 16                     // the part of a second's worth that it gets without a pause
+	leastWait = time.Millisecond       // for which a connection is not read from: timers are not much finer
+	mostWait  = 500 * time.Millisecond // the same, however much other connections of its address have asked for
+)

@@ -4,14 +4,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // criteria is what entries must have besides the resource that was asked for.
 type criteria struct {
-	Resources   names  `json:"resources"`
-	DataSchemes names  `json:"dataSchemes"`
-	Scheme      string `json:"scheme"`
+	Resources   refjson.Names `json:"resources"`
+	DataSchemes refjson.Names `json:"dataSchemes"`
+	Scheme      string        `json:"scheme"`
 }
 
 // look is read: by URL, by user, GUID or identity provider's identifier, by a data object's name, or by scheme.
@@ -25,15 +28,15 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 	}
 	now := time.Now()
 	if u, ok := resourceURL(body.Resource); ok {
-		r := n.registrations.get(registrationKey(u))
-		if !n.valid(r) || !body.Criteria.match(r) {
+		r := n.state.Registrations.Get(state.RegistrationKey(u))
+		if !n.state.Valid(r) || !body.Criteria.match(r) {
 			return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 		}
 		code := message.CodeOK
-		if r.status(now) == disconnected {
+		if r.StatusAt(now) == state.Disconnected {
 			code = message.CodeTimeout
 		}
-		return m.Respond(code, r.entry(now)), nil
+		return m.Respond(code, r.Entry(now)), nil
 	}
 	term := resourceTerm(body.Resource)
 	if term == "" && body.Criteria.Scheme != "" {
@@ -56,14 +59,14 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 }
 
 // entries are entries of the Domain Registry.
-type entries []*registration
+type entries []*state.Registration
 
 // answer is the answer to a read that found them; more says that there may be others.
 func (found entries) answer(m message.Message, now time.Time, more bool) (message.Message, *refusal) {
 	value, code := make(map[message.URL]any, len(found)), message.CodeTimeout
 	for _, r := range found {
-		value[r.URL] = r.entry(now)
-		if r.status(now) != disconnected {
+		value[r.URL] = r.Entry(now)
+		if r.StatusAt(now) != state.Disconnected {
 			code = message.CodeOK
 		}
 	}
@@ -100,20 +103,20 @@ func tooMany() *refusal {
 }
 
 // entries are the entries with a term that match. Where they are too many for one answer, or too large, they are chosen
-// in the order of [shelves.pick], in each round the large ones last; more says that others have been left out.
+// in the order of [shelves.Shelves.Pick], in each round the large ones last; more says that others have been left out.
 func (n *Node) entries(term string, wanted *criteria) (found entries, more bool) {
 	limit := maxLooked * n.opts.Limits.Results
 	if wanted.all(term) {
 		limit = 2 * n.opts.Limits.Results
 	}
-	list := n.registrations.pick(term, limit+1)
+	list := n.state.Registrations.Pick(term, limit+1)
 	if len(list) > limit {
 		list, more = list[:limit], true
 	}
 	compared, size := 0, 0
 	for _, c := range largeLast(list) {
-		e := c.value
-		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !n.valid(e) {
+		e := c.Value
+		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !n.state.Valid(e) {
 			continue
 		}
 		if len(wanted.Resources)+len(wanted.DataSchemes) > 0 {
@@ -127,8 +130,8 @@ func (n *Node) entries(term string, wanted *criteria) (found entries, more bool)
 		if len(found) == n.opts.Limits.Results {
 			return found, true
 		}
-		if size+c.size <= maxAnswer {
-			found, size = append(found, e), size+c.size
+		if size+c.Size <= maxAnswer {
+			found, size = append(found, e), size+c.Size
 		} else {
 			more = true
 		}
@@ -137,16 +140,16 @@ func (n *Node) entries(term string, wanted *criteria) (found entries, more bool)
 }
 
 // largeLast puts the large entries of each round behind the others of the same round.
-func largeLast(list []candidate) []candidate {
-	out := make([]candidate, 0, len(list))
-	var large []candidate
+func largeLast(list []shelves.Candidate[state.Registration]) []shelves.Candidate[state.Registration] {
+	out := make([]shelves.Candidate[state.Registration], 0, len(list))
+	var large []shelves.Candidate[state.Registration]
 	for i, e := range list {
-		if e.size > ordinary {
+		if e.Size > ordinary {
 			large = append(large, e)
 		} else {
 			out = append(out, e)
 		}
-		if i+1 == len(list) || list[i+1].round != e.round {
+		if i+1 == len(list) || list[i+1].Round != e.Round {
 			out, large = append(out, large...), large[:0]
 		}
 	}
@@ -154,7 +157,7 @@ func largeLast(list []candidate) []candidate {
 }
 
 // match tells whether r has all that is asked for.
-func (c *criteria) match(r *registration) bool {
+func (c *criteria) match(r *state.Registration) bool {
 	if c.Scheme != "" && r.URL.Scheme() != c.Scheme {
 		return false
 	}
@@ -162,11 +165,11 @@ func (c *criteria) match(r *registration) bool {
 }
 
 // has tells whether a list of r has all of want; it reads the list only for that.
-func has(r *registration, field string, want names) bool {
+func has(r *state.Registration, field string, want refjson.Names) bool {
 	if len(want) == 0 {
 		return true
 	}
-	have := r.list(field)
+	have := r.List(field)
 	set := make(map[string]bool, len(have))
 	for _, h := range have {
 		set[h] = true
@@ -209,4 +212,14 @@ func resourceTerm(resource string) string {
 		return ""
 	}
 	return "name:" + resource
+}
+
+// afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
+// spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
+func (n *Node) afford(c *conn, term string, all bool) *refusal {
+	count, bytes, results := n.state.Registrations.Count(term), int(n.state.Registrations.Weighs(term)), n.opts.Limits.Results
+	if all {
+		return n.charge(c, min(count, 2*results)/16+min(bytes, message.MaxBody)/1024) // all of it is encoded
+	}
+	return n.charge(c, min(count, maxLooked*results)/16+min(bytes, 2*maxCompared)/4096) // lists in it are looked at
 }

@@ -6,21 +6,11 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// session is the token of a session stub's runtime. It survives restarts of the node, since the reference stub does not
-// recover from a re-open that is refused.
-type session struct {
-	Runtime message.URL `json:"runtime"` // canonical
-	Token   string      `json:"token"`
-	Source  string      `json:"source,omitempty"` // whom it is counted by: see sourceTerm
-}
-
-func (s *session) terms() []string { return withSource([]string{"r:" + string(s.Runtime)}, s.Source) }
-
-// sessionTTL is how long a session is remembered after its last open or re-open.
-const sessionTTL = 30 * 24 * time.Hour
 
 // serveSession is the reader of a session stub's connection (specification, "Session stub").
 func (n *Node) serveSession(c *conn, token string) {
@@ -31,7 +21,7 @@ func (n *Node) serveSession(c *conn, token string) {
 	})
 	defer timer.Stop()
 	n.readJSON(c, func(text []byte) {
-		if _, _, kind := salvage(text); c.runtime == "" || kind == message.Open || kind == message.ReOpen || kind == message.Close {
+		if _, _, kind := refjson.Salvage(text); c.runtime == "" || kind == message.Open || kind == message.ReOpen || kind == message.Close {
 			n.sessionMessage(c, text, token)
 			return
 		}
@@ -43,7 +33,7 @@ func (n *Node) serveSession(c *conn, token string) {
 func (n *Node) sessionMessage(c *conn, text []byte, token string) {
 	var m message.Message
 	if err := m.UnmarshalJSON(text); err != nil {
-		if _, _, kind := salvage(text); kind == message.Close && c.runtime != "" { // the reference stub may leave from out
+		if _, _, kind := refjson.Salvage(text); kind == message.Close && c.runtime != "" { // the reference stub may leave from out
 			n.closeSession(c)
 			return
 		}
@@ -80,16 +70,16 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 	if refused := n.admitSession(c, runtime, token); refused != nil {
 		return refused.response(&m)
 	}
-	key := hash(string(runtime))
-	s := n.sessions.get(key)
+	key := backbone.Hash(string(runtime))
+	s := n.state.Sessions.Get(key)
 	if s == nil {
 		if r := n.writable(c, runtime, 1); r != nil {
 			return r.response(&m)
 		}
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		defer cancel()
-		fresh := &session{Runtime: runtime, Token: newSecret(), Source: n.sourceTerm(c.from)}
-		err := n.sessions.change(ctx, key, func(old *session) (*session, error) {
+		fresh := &state.Session{Runtime: runtime, Token: newSecret(), Source: n.state.SourceTerm(c.from)}
+		err := n.state.Sessions.Change(ctx, key, func(old *state.Session) (*state.Session, error) {
 			if s = old; s == nil {
 				s = fresh
 			}
@@ -105,7 +95,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 func (n *Node) reopenSession(c *conn, m message.Message, token string) message.Message {
 	from := m.From.Canonical()
 	runtime := m.From.Runtime()
-	s := n.sessions.get(hash(string(runtime)))
+	s := n.state.Sessions.Get(backbone.Hash(string(runtime)))
 	if s == nil || string(from) != string(s.Runtime)+"/"+s.Token {
 		return m.Refuse(message.CodeError, "no such session; open a new one")
 	}
@@ -126,7 +116,7 @@ func (n *Node) admitSession(c *conn, runtime message.URL, token string) *refusal
 }
 
 // beginSession makes c the connection of the session's runtime.
-func (n *Node) beginSession(c *conn, m message.Message, s *session) message.Message {
+func (n *Node) beginSession(c *conn, m message.Message, s *state.Session) message.Message {
 	if c.runtime != "" && c.runtime != s.Runtime {
 		return m.Refuse(message.CodeForbidden, "this connection is the session of %s", c.runtime)
 	}
@@ -150,8 +140,8 @@ func (n *Node) closeSession(c *conn) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	err := n.sessions.change(ctx, hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
-	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+	err := n.state.Sessions.Change(ctx, backbone.Hash(string(c.runtime)), func(*state.Session) (*state.Session, error) { return nil, nil })
+	for _, a := range n.state.Allocations.Find("r:" + string(c.runtime)) {
 		if err == nil && !a.Wished {
 			err = n.release(ctx, a.Address, c.runtime)
 		}
