@@ -8,7 +8,10 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -16,7 +19,7 @@ import (
 // arrivals is a runtime that a test gives frames of bob's.
 type arrivals struct {
 	all  *Sessions
-	peer *keys
+	peer *handshake.Keys
 	next uint64 // number of the next message
 }
 
@@ -34,8 +37,8 @@ func (a *arrivals) bring(list ...message.Message) {
 	f := wire.Fields{Gen: 1, Next: 1, Base: 1, First: a.next}
 	a.next += uint64(len(list))
 	h := wire.Head{Kind: wire.Data, From: 2, To: 1}
-	aead := a.peer.out.stamp(&h, &a.all.o, len(parts))
-	frame := seal(aead, append(f.Append(wire.AppendHead(nil, h)), parts...))
+	aead := a.peer.Out.Stamp(&h, a.all.o.keyLimits(), len(parts))
+	frame := handshake.Seal(aead, append(f.Append(wire.AppendHead(nil, h)), parts...))
 	a.all.Receive(context.Background(), bob, relay, frame)
 	for i := range frame {
 		frame[i] = 'X'
@@ -106,7 +109,7 @@ func TestWhoseMemory(t *testing.T) {
 		{"large", letters(1, 64<<10), false, all},
 		{"large, in the link's memory", letters(1, 64<<10), true, none},
 		{"small behind large", append(letters(1, 64<<10), other), false, func(i int) bool { return i == 0 }},
-		{"a row", letters(100, 200), false, func(i int) bool { return i >= shortRun }},
+		{"a row", letters(100, 200), false, func(i int) bool { return i >= receiver.ShortRun }},
 		{"a row in the link's memory", letters(100, 200), true, none},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -115,7 +118,7 @@ func TestWhoseMemory(t *testing.T) {
 			defer a.close()
 			s := a.all.lookup(bob)
 			parts := items(c.frame...)
-			(&walker{s: s}).walk(&parcel{wire: parts, first: 1, account: s.account, lent: c.lent, memory: len(parts)})
+			s.out.Deliver(&receiver.Batch{Items: parts, First: 1, By: s.account, Lent: c.lent, Memory: len(parts)})
 			if len(got) != len(c.frame) {
 				t.Fatalf("%d of %d delivered", len(got), len(c.frame))
 			}
@@ -217,6 +220,26 @@ func TestMalformedInARun(t *testing.T) {
 		synctest.Wait()
 		if len(got) != 97 || refused != 3 || !slices.IsSorted(got) || got[0] != 2 || slices.Contains(got, 41) {
 			t.Errorf("%d refused; delivered %v", refused, got)
+		}
+	})
+}
+
+// TestSourceStays: what a remote runtime is called in receipts does not change while its session rests: its share of a full
+// listener would be that of all others.
+func TestSourceStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sources []uint32
+		a := newArrivals(Options{Deliver: func(_ context.Context, d *Delivery) bool {
+			sources = append(sources, d.Receipt.Source)
+			d.Receipt.Taken()
+			return true
+		}})
+		defer a.close()
+		a.bring(letters(1, 40)...)
+		time.Sleep(time.Minute)
+		a.bring(letters(1, 40)...)
+		if len(sources) != 2 || sources[0] == 0 || sources[1] != sources[0] {
+			t.Errorf("called %v", sources)
 		}
 	})
 }

@@ -1,10 +1,8 @@
-package session
+package handshake
 
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
-	"encoding/binary"
 	"math"
 
 	"github.com/flynn/noise"
@@ -23,40 +21,43 @@ import (
 
 // suite is AES-GCM because every machine that carries much traffic has instructions for it: there it is more than twice
 // as quick as ChaCha20-Poly1305.
-var suite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
+var Suite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
 
-// keys of a pair. The session's mu guards them; cipher.AEADs may be used without it.
-type keys struct {
-	out outKey
-	in  inKey
+// Limits are how much one key seals. Both have to be set.
+type Limits struct{ Frames, Bytes int }
+
+// Keys of a pair. What they hand out may be used by several goroutines at a time.
+type Keys struct {
+	Out outKey
+	In  inKey
 }
 
 // outKey closes frames.
 type outKey struct {
-	key     [32]byte
+	Key     [32]byte
 	aead    cipher.AEAD // nil: made when it is needed
-	epoch   uint32
+	Epoch   uint32
 	counter uint64 // of the next frame
 	frames  int    // sealed in this epoch
 	bytes   int
-	seen    uint32 // the highest epoch that the other side has seen
+	Seen    uint32 // the highest epoch that the other side has seen
 }
 
 // inKey opens frames.
 type inKey struct {
 	key    [32]byte // of epoch
-	epoch  uint32   // the highest seen
+	Epoch  uint32   // the highest seen
 	now    cipher.AEAD
 	before cipher.AEAD // of the epoch before, for frames that were overtaken
 	next   cipher.AEAD // of the epoch after, where a frame has claimed to be of it
 	window window
 }
 
-func newKeys(out, in *noise.CipherState) *keys {
-	return &keys{out: outKey{key: out.UnsafeKey()}, in: inKey{key: in.UnsafeKey()}}
+func NewKeys(out, in *noise.CipherState) *Keys {
+	return &Keys{Out: outKey{Key: out.UnsafeKey()}, In: inKey{key: in.UnsafeKey()}}
 }
 
-func newAEAD(key [32]byte) cipher.AEAD {
+func NewAEAD(key [32]byte) cipher.AEAD {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil // cannot be: the key has its size
@@ -70,75 +71,75 @@ func newAEAD(key [32]byte) cipher.AEAD {
 
 // rekeyed is the key of the next epoch: Noise's REKEY.
 func rekeyed(key [32]byte) [32]byte {
-	c := noise.UnsafeNewCipherState(suite, key, 0)
+	c := noise.UnsafeNewCipherState(Suite, key, 0)
 	c.Rekey()
 	return c.UnsafeKey()
 }
 
-// rest gives back what can be made again.
-func (k *keys) rest() { k.out.aead, k.in.now, k.in.before, k.in.next = nil, nil, nil, nil }
+// Rest gives back what can be made again.
+func (k *Keys) Rest() { k.Out.aead, k.In.now, k.In.before, k.In.next = nil, nil, nil, nil }
 
-// stamp completes the head of the next frame of about size bytes and says what seals it.
-func (k *outKey) stamp(h *wire.Head, o *Options, size int) cipher.AEAD {
-	if (k.frames >= o.KeyFrames || k.bytes >= o.KeyBytes) && k.seen == k.epoch && k.epoch < math.MaxUint32 {
-		k.key, k.aead = rekeyed(k.key), nil
-		k.epoch++
+// Stamp completes the head of the next frame of about size bytes and says what seals it.
+func (k *outKey) Stamp(h *wire.Head, most Limits, size int) cipher.AEAD {
+	if (k.frames >= most.Frames || k.bytes >= most.Bytes) && k.Seen == k.Epoch && k.Epoch < math.MaxUint32 {
+		k.Key, k.aead = rekeyed(k.Key), nil
+		k.Epoch++
 		k.frames, k.bytes = 0, 0
 	}
 	if k.aead == nil {
-		k.aead = newAEAD(k.key)
+		k.aead = NewAEAD(k.Key)
 	}
-	h.Epoch, h.Counter = k.epoch, k.counter
+	h.Epoch, h.Counter = k.Epoch, k.counter
 	k.counter++
 	k.frames++
 	k.bytes += size
 	return k.aead
 }
 
-// seal closes a frame whose head is complete, in place, and appends tagSize bytes to it. The head is authenticated with
+// Seal closes a frame whose head is complete, in place, and appends tagSize bytes to it. The head is authenticated with
 // the rest.
-func seal(aead cipher.AEAD, frame []byte) []byte {
+func Seal(aead cipher.AEAD, frame []byte) []byte {
 	return aead.Seal(frame[:wire.SealedHead], frame[wire.HeadSize:wire.SealedHead], frame[wire.SealedHead:], frame[:wire.SealedHead])
 }
 
-// unseal opens a frame in place.
-func unseal(aead cipher.AEAD, frame []byte) ([]byte, error) {
-	return unsealTo(frame[wire.SealedHead:wire.SealedHead], aead, frame)
+// Unseal opens a frame in place.
+func Unseal(aead cipher.AEAD, frame []byte) ([]byte, error) {
+	return UnsealTo(frame[wire.SealedHead:wire.SealedHead], aead, frame)
 }
 
-// unsealTo opens a frame and appends what is in it to b, which is not in the frame's memory, or begins where unseal has it.
-func unsealTo(b []byte, aead cipher.AEAD, frame []byte) ([]byte, error) {
+// UnsealTo opens a frame and appends what is in it to b, which is not in the frame's memory, or begins where unseal has it.
+func UnsealTo(b []byte, aead cipher.AEAD, frame []byte) ([]byte, error) {
 	return aead.Open(b, frame[wire.HeadSize:wire.SealedHead], frame[wire.SealedHead:], frame[:wire.SealedHead])
 }
 
-// of is what opens frames of that epoch; nil: nothing does. It changes nothing that matters.
-func (k *inKey) of(epoch uint32) cipher.AEAD {
+// Of is what opens frames of that epoch; nil: nothing does. It changes nothing that matters.
+func (k *inKey) Of(epoch uint32) cipher.AEAD {
 	switch {
-	case epoch == k.epoch:
+	case epoch == k.Epoch:
 		if k.now == nil {
-			k.now = newAEAD(k.key)
+			k.now = NewAEAD(k.key)
 		}
 		return k.now
-	case uint64(epoch)+1 == uint64(k.epoch):
+	case uint64(epoch)+1 == uint64(k.Epoch):
 		return k.before
-	case uint64(epoch) == uint64(k.epoch)+1:
+	case uint64(epoch) == uint64(k.Epoch)+1:
 		if k.next == nil {
-			k.next = newAEAD(rekeyed(k.key))
+			k.next = NewAEAD(rekeyed(k.key))
 		}
 		return k.next
 	}
 	return nil
 }
 
-// take notes a frame that was opened. It is false where it was taken before, or is too old to tell.
-func (k *inKey) take(h wire.Head) bool {
+// Take notes a frame that was opened. It is false where it was taken before, or is too old to tell.
+func (k *inKey) Take(h wire.Head) bool {
 	if !k.window.take(h.Counter) {
 		return false
 	}
-	if h.Epoch > k.epoch {
+	if h.Epoch > k.Epoch {
 		k.key = rekeyed(k.key)
 		k.before, k.now, k.next = k.now, k.next, nil
-		k.epoch = h.Epoch
+		k.Epoch = h.Epoch
 	}
 	return true
 }
@@ -174,11 +175,4 @@ func (w *window) take(n uint64) bool {
 	}
 	*word |= bit
 	return true
-}
-
-// random is a number that nobody can guess.
-func random() uint64 {
-	var b [8]byte
-	rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	return binary.BigEndian.Uint64(b[:])
 }

@@ -1,4 +1,4 @@
-package session
+package handshake
 
 import (
 	"fmt"
@@ -20,32 +20,30 @@ func eachSize(b *testing.B, run func(b *testing.B, keys *outKey, text []byte)) {
 
 // BenchmarkSeal makes a frame's head and seals it with a text that is in place.
 func BenchmarkSeal(b *testing.B) {
-	o := Options{}.withDefaults()
 	eachSize(b, func(b *testing.B, keys *outKey, text []byte) {
 		frame := append(wire.AppendHead(nil, wire.Head{Kind: wire.Data, From: 1, To: 2}), text...)
 		for b.Loop() {
 			h := wire.Head{Kind: wire.Data, From: 1, To: 2}
-			aead := keys.stamp(&h, &o, len(text))
+			aead := keys.Stamp(&h, Limits{1 << 20, 1 << 30}, len(text))
 			wire.AppendHead(frame[:0], h)
-			frame = seal(aead, frame[:wire.SealedHead+len(text)])
+			frame = Seal(aead, frame[:wire.SealedHead+len(text)])
 		}
 	})
 }
 
 // BenchmarkOpen opens such a frame; that it is copied first is in the figure, because it is opened in place.
 func BenchmarkOpen(b *testing.B) {
-	o := Options{}.withDefaults()
 	eachSize(b, func(b *testing.B, keys *outKey, text []byte) {
 		h := wire.Head{Kind: wire.Data, From: 1, To: 2}
-		aead := keys.stamp(&h, &o, len(text))
-		sealed := seal(aead, append(wire.AppendHead(nil, h), text...))
+		aead := keys.Stamp(&h, Limits{1 << 20, 1 << 30}, len(text))
+		sealed := Seal(aead, append(wire.AppendHead(nil, h), text...))
 		frame := make([]byte, len(sealed))
 		for b.Loop() {
 			copy(frame, sealed)
 			if _, err := wire.ParseHead(frame); err != nil {
 				b.Fatal(err)
 			}
-			if _, err := unseal(aead, frame); err != nil {
+			if _, err := Unseal(aead, frame); err != nil {
 				b.Fatal(err)
 			}
 		}
