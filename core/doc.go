@@ -19,7 +19,7 @@
 //	core/trace       what the core tells about what it does
 //
 //	sdk              what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
-//	internal         tools of the house, for all of the others
+//	internal         tools of the house, for all of the others: work queues by key, back-off, buffers, logs and more
 //	plugins          the transports and the Message Node's stub, each a process of its own
 //
 // sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd, bench and examples import core.
@@ -55,7 +55,7 @@
 //	credit       how much a destination at the remote runtime may be sent before it has taken some
 //	refused      of a message: nobody takes it, and its sender is answered with a code
 //	in doubt     of a message: it left, and nobody will ever say whether it arrived
-//	backpressure the receiver, or the way to it, is behind: who posts waits, or gets message.ErrBackpressure
+//	backpressure the receiver, or the way to it, is behind: whoever posts waits, or gets message.ErrBackpressure
 //
 // # A message's walk
 //

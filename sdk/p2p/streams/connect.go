@@ -1,4 +1,4 @@
-package main
+package streams
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 
@@ -30,10 +29,10 @@ type candidate struct {
 }
 
 // Connect implements p2p.Transport.
-func (t *transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Signals) (p2p.Channel, error) {
+func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Signals) (p2p.Channel, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(t.ctx, func() { cancel(errClosed) })()
+	defer context.AfterFunc(t.ctx, func() { cancel(ErrClosed) })()
 	var conn *tls.Conn
 	var err error
 	if peer.Role == p2p.Requester {
@@ -42,17 +41,17 @@ func (t *transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 		conn, err = t.handle(ctx, signals)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("tcp: connecting to %s: %w", peer.Remote, err)
+		return nil, fmt.Errorf("%s: connecting to %s: %w", t.network.Name, peer.Remote, err)
 	}
 	return t.channel(conn)
 }
 
 // request is the Requester's side: offer, take the answer, dial every address that comes.
-func (t *transport) request(ctx context.Context, signals p2p.Signals) (*tls.Conn, error) {
-	if err := send(ctx, signals, p2p.Description, description{Transport: "tcp", Certificate: t.hash}); err != nil {
+func (t *Transport) request(ctx context.Context, signals p2p.Signals) (*tls.Conn, error) {
+	if err := send(ctx, signals, p2p.Description, description{Transport: t.network.Name, Certificate: t.hash}); err != nil {
 		return nil, err
 	}
-	answer, err := recvDescription(ctx, signals)
+	answer, err := t.recvDescription(ctx, signals)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +71,7 @@ type dialed struct {
 
 // dialAll dials each candidate as it comes, side by side, and returns the first connection that the other side
 // confirms. When it returns every other attempt has ended. A peer may name few, and where the policy lets it.
-func (t *transport) dialAll(ctx context.Context, signals p2p.Signals, config *tls.Config) (*tls.Conn, error) {
+func (t *Transport) dialAll(ctx context.Context, signals p2p.Signals, config *tls.Config) (*tls.Conn, error) {
 	dialing, stop := context.WithCancel(ctx)
 	results := make(chan dialed, p2p.MaxCandidates+1)
 	var attempts sync.WaitGroup
@@ -87,7 +86,7 @@ func (t *transport) dialAll(ctx context.Context, signals p2p.Signals, config *tl
 		}
 	}()
 	attempts.Go(func() {
-		named := reach.Candidates{Policy: t.policy, Max: maxAddresses, MaxPorts: 1}
+		named := reach.Candidates{Policy: t.network.Policy, Max: maxAddresses, MaxPorts: 1}
 		for range p2p.MaxCandidates {
 			addr, err := recvCandidate(dialing, signals)
 			if err != nil {
@@ -95,7 +94,7 @@ func (t *transport) dialAll(ctx context.Context, signals p2p.Signals, config *tl
 				return
 			}
 			if fresh, err := named.Add(addr); !fresh {
-				t.log.Debug("an address of the peer is not used", "error", err)
+				t.network.Log.Debug("an address of the peer is not used", "error", err)
 				continue
 			}
 			attempts.Go(func() {
@@ -120,14 +119,14 @@ func (t *transport) dialAll(ctx context.Context, signals p2p.Signals, config *tl
 	}
 }
 
-func (t *transport) dial(ctx context.Context, addr netip.AddrPort, config *tls.Config) (*tls.Conn, error) {
+func (t *Transport) dial(ctx context.Context, addr netip.AddrPort, config *tls.Config) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+	raw, err := t.network.Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(&watched{Conn: raw, patience: t.patience}, config)
+	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		return nil, fmt.Errorf("%s: %w", addr, err)
@@ -151,8 +150,8 @@ func confirm(ctx context.Context, conn *tls.Conn) error {
 }
 
 // handle is the Handler's side: take the offer, give the connection a name, answer, and wait until it comes.
-func (t *transport) handle(ctx context.Context, signals p2p.Signals) (*tls.Conn, error) {
-	offer, err := recvDescription(ctx, signals)
+func (t *Transport) handle(ctx context.Context, signals p2p.Signals) (*tls.Conn, error) {
+	offer, err := t.recvDescription(ctx, signals)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +171,7 @@ func (t *transport) handle(ctx context.Context, signals p2p.Signals) (*tls.Conn,
 		default:
 		}
 	}()
-	if err := send(ctx, signals, p2p.Description, description{Transport: "tcp", Certificate: t.hash, Name: a.name}); err != nil {
+	if err := send(ctx, signals, p2p.Description, description{Transport: t.network.Name, Certificate: t.hash, Name: a.name}); err != nil {
 		return nil, err
 	}
 	for _, addr := range t.addresses() {
@@ -192,31 +191,17 @@ func (t *transport) handle(ctx context.Context, signals p2p.Signals) (*tls.Conn,
 	}
 }
 
-// addresses are where the listener may be reached: what the operator says, then this machine's own.
-func (t *transport) addresses() []netip.AddrPort {
-	own := t.listener.Addr().(*net.TCPAddr).AddrPort()
-	list := append([]netip.AddrPort(nil), t.advertise...)
-	if !own.Addr().IsUnspecified() {
-		return append(list, own)
+// addresses are where this side says that it can be reached.
+func (t *Transport) addresses() []netip.AddrPort {
+	if t.network.Addresses == nil {
+		return nil
 	}
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		t.log.Warn("listing this machine's addresses", "error", err)
-	}
-	for _, a := range all {
-		prefix, err := netip.ParsePrefix(a.String())
-		if err != nil || len(list) >= maxAddresses {
-			continue
-		}
-		if addr := netip.AddrPortFrom(prefix.Addr(), own.Port()); usable(addr) {
-			list = append(list, addr)
-		}
-	}
-	return list
+	list := t.network.Addresses()
+	return list[:min(len(list), maxAddresses)]
 }
 
-// usable tells whether an address can be dialled by a stranger; link-local ones need a zone that only this machine knows.
-func usable(a netip.AddrPort) bool {
+// Usable tells whether an address can be dialled by a stranger; link-local ones need a zone that only this machine knows.
+func Usable(a netip.AddrPort) bool {
 	ip := a.Addr()
 	return a.IsValid() && a.Port() != 0 && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLinkLocalUnicast() && ip.Zone() == ""
 }
@@ -228,20 +213,20 @@ func send(ctx context.Context, signals p2p.Signals, kind p2p.SignalKind, v any) 
 	return nil
 }
 
-func recvDescription(ctx context.Context, signals p2p.Signals) (description, error) {
+func (t *Transport) recvDescription(ctx context.Context, signals p2p.Signals) (description, error) {
 	s, err := signals.Recv(ctx)
 	if err != nil {
 		return description{}, fmt.Errorf("signalling: %w", err)
 	}
-	return parseDescription(s.Value)
+	return parseDescription(t.network.Name, s.Value)
 }
 
-func parseDescription(text []byte) (description, error) {
+func parseDescription(name string, text []byte) (description, error) {
 	var d description
 	if err := json.Unmarshal(text, &d); err != nil {
 		return description{}, fmt.Errorf("the other side's description: %w", err)
 	}
-	if sum, err := hex.DecodeString(d.Certificate); d.Transport != "tcp" || err != nil || len(sum) != 32 {
+	if sum, err := hex.DecodeString(d.Certificate); d.Transport != name || err != nil || len(sum) != 32 {
 		return description{}, fmt.Errorf("the other side's description is not one of this transport (%.20q)", d.Transport)
 	}
 	return d, nil
@@ -258,7 +243,7 @@ func recvCandidate(ctx context.Context, signals p2p.Signals) (netip.AddrPort, er
 		if json.Unmarshal(s.Value, &c) != nil {
 			continue
 		}
-		if addr, err := netip.ParseAddrPort(c.Address); err == nil && usable(addr) {
+		if addr, err := netip.ParseAddrPort(c.Address); err == nil && Usable(addr) {
 			return addr, nil
 		}
 	}

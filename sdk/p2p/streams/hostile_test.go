@@ -1,23 +1,19 @@
-package main
+package streams
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
 // named is what a peer signals: a description, then candidates.
@@ -59,12 +55,9 @@ func TestNamedAddressesAreFew(t *testing.T) {
 		_ = victim.Close()
 		<-ended
 	}()
-	for options, most := range map[string]int32{`{"listen":"127.0.0.1:0"}`: 1, `{"listen":"127.0.0.1:0","loopback":false}`: 0} {
+	for loopback, most := range map[bool]int32{true: 1, false: 0} {
 		dials.Store(0)
-		tr, err := New(configOf(options))
-		if err != nil {
-			t.Fatal(err)
-		}
+		tr := onTCP(t, reach.Policy{Loopback: loopback, Private: true})
 		n := &named{signals: make(chan p2p.Signal, 2*p2p.MaxCandidates)}
 		n.signals <- p2p.Signal{Value: message.Encode(description{Transport: "tcp", Certificate: hashOf(nil), Name: fmt.Sprintf("%032d", 1)})}
 		for i := range p2p.MaxCandidates {
@@ -81,7 +74,7 @@ func TestNamedAddressesAreFew(t *testing.T) {
 		cancel()
 		_ = tr.Close()
 		if got := dials.Load(); got > most || got < most {
-			t.Errorf("%s: %d dials, want %d", options, got, most)
+			t.Errorf("loopback %v: %d dials, want %d", loopback, got, most)
 		}
 	}
 }
@@ -89,15 +82,11 @@ func TestNamedAddressesAreFew(t *testing.T) {
 // One host that opens connections and says nothing has few of the places.
 func TestSilentConnectionsOfOneHost(t *testing.T) {
 	t.Parallel()
-	made, err := New(configOf(`{"listen":"127.0.0.1:0"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr := made.(*transport)
+	tr := onTCP(t, reach.Policy{Loopback: true, Private: true})
 	defer tr.Close()
 	var open []net.Conn
 	for range maxOfHost + 10 {
-		c, err := net.Dial("tcp", tr.listener.Addr().String())
+		c, err := net.Dial("tcp", tr.network.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +125,7 @@ func TestSilentConnectionsOfOneHost(t *testing.T) {
 }
 
 // taken is how many places are.
-func (t *transport) taken() int {
+func (t *Transport) taken() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.unknowns
@@ -149,37 +138,3 @@ type from struct {
 }
 
 func (f from) RemoteAddr() net.Addr { return f.at }
-
-// A frame's length takes no memory before the frame comes.
-func TestAnnouncedFrameTakesNoMemory(t *testing.T) {
-	here, there := net.Pipe()
-	defer there.Close()
-	c := &channel{conn: tls.Client(here, &tls.Config{}), ended: make(chan struct{}), onEnd: func(*channel) {}}
-	c.r = newReader(io.MultiReader(bytesOf(sdk.MaxFrame), eternity{}))
-	defer c.Close()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err := c.Recv(context.Background())
-	runtime.ReadMemStats(&after)
-	if err == nil {
-		t.Error("a frame that has not come was taken")
-	}
-	if cost := after.TotalAlloc - before.TotalAlloc; cost > 3*bufferSize {
-		t.Errorf("the announcement of a frame costs %d bytes", cost)
-	}
-}
-
-// bytesOf is a frame's length and the first of its bytes.
-func bytesOf(size uint32) io.Reader {
-	r, w := io.Pipe()
-	go func() {
-		_, _ = w.Write(append(binary.BigEndian.AppendUint32(nil, size), 1, 2, 3))
-		_ = w.Close()
-	}()
-	return r
-}
-
-// eternity is the end of a connection that was cut.
-type eternity struct{}
-
-func (eternity) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
