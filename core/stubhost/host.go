@@ -190,7 +190,7 @@ func (h *Host) Deploy(ctx context.Context, p Plugin, in Instance) error {
 	}
 	pl := h.plugins[p.Name]
 	if pl == nil {
-		pl = &plugin{host: h, name: p.Name}
+		pl = &plugin{host: h, name: p.Name, pauses: h.pauses()}
 		h.plugins[p.Name] = pl
 	}
 	pl.adopt(p)

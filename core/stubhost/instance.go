@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/message"
@@ -51,7 +51,7 @@ func (i *instance) run() {
 	defer i.plugin.release()
 	defer i.host.remove(i)
 	defer i.end()
-	failures := 0
+	pauses := i.host.pauses()
 	for restarted := false; ; {
 		began := time.Now()
 		r, err := i.begin(restarted)
@@ -75,24 +75,23 @@ func (i *instance) run() {
 			continue // the process's own delay is enough
 		}
 		if time.Since(began) >= i.host.o.Healthy {
-			failures = 0
+			pauses.Reset()
 		}
-		i.pause(failures, err)
-		failures++
+		i.pause(pauses.Next(), err)
 	}
 }
 
 // pause puts off starting a stub again that ended while its process goes on.
-func (i *instance) pause(failures int, err error) {
-	d := min(i.host.o.BackoffMin<<min(failures, 20), i.host.o.BackoffMax)
-	d = d/2 + rand.N(d/2+1)
+func (i *instance) pause(d time.Duration, err error) {
 	i.plugin.troubled(fmt.Errorf("%s: %w", i.URL, err))
 	i.host.o.Log.Error("stub ended unasked", "stub", i.URL, "plugin", i.plugin.name, "error", err,
 		"next_start_in", d.Round(time.Millisecond))
-	select {
-	case <-time.After(d):
-	case <-i.ctx.Done():
-	}
+	backoff.Sleep(i.ctx, d)
+}
+
+// pauses are those between starts that fail.
+func (h *Host) pauses() backoff.Backoff {
+	return backoff.Backoff{Min: h.o.BackoffMin, Max: h.o.BackoffMax}
 }
 
 // ofProcess tells whether err is about a whole process.

@@ -2,9 +2,10 @@ package stubhost
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/protofly/protofly/internal/backoff"
 )
 
 // plugin is one installed plug-in: its process, or what will be started next.
@@ -22,7 +23,7 @@ type plugin struct {
 	refs      int       // instances
 	idle      *time.Timer
 	closing   bool
-	failures  int // in a row
+	pauses    backoff.Backoff // between starts
 	notBefore time.Time
 	crashes   int
 	lastErr   error
@@ -43,7 +44,8 @@ func (p *plugin) adopt(s Plugin) {
 	defer p.mu.Unlock()
 	if p.spec != s {
 		p.spec, p.checked = s, fileState{}
-		p.failures, p.notBefore = 0, time.Time{}
+		p.pauses.Reset()
+		p.notBefore = time.Time{}
 	}
 }
 
@@ -168,10 +170,7 @@ func (p *plugin) start(ctx context.Context, t *attempt) {
 // failed puts the next start off. mu is held.
 func (p *plugin) failed(err error) {
 	p.lastErr = err
-	d := p.host.o.BackoffMin << min(p.failures, 20)
-	d = min(d, p.host.o.BackoffMax)
-	p.failures++
-	d = d/2 + rand.N(d/2+1) // half of it is jitter
+	d := p.pauses.Next()
 	p.notBefore = time.Now().Add(d)
 	p.host.o.Log.Error("plug-in failed", "plugin", p.name, "error", err, "next_start_in", d.Round(time.Millisecond))
 }
@@ -196,7 +195,7 @@ func (p *plugin) ended(proc *process, unasked bool) {
 	}
 	p.crashes++
 	if time.Since(proc.since) >= p.host.o.Healthy {
-		p.failures = 0
+		p.pauses.Reset()
 	}
 	p.failed(proc.err)
 }

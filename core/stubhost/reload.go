@@ -60,7 +60,7 @@ func (h *Host) Reload(ctx context.Context, s Plugin, o ReloadOptions) (Reloaded,
 	}
 	p := h.plugins[s.Name]
 	if p == nil {
-		p = &plugin{host: h, name: s.Name}
+		p = &plugin{host: h, name: s.Name, pauses: h.pauses()}
 		h.plugins[s.Name] = p
 	}
 	running, cancel := context.WithCancel(h.ctx)
@@ -156,7 +156,8 @@ func (p *plugin) commit(s Plugin, old, proc *process) error {
 		return errors.New("the old process ended by itself meanwhile")
 	}
 	p.proc, p.spec, p.checked = proc, s, fileState{}
-	p.failures, p.notBefore = 0, time.Time{}
+	p.pauses.Reset()
+	p.notBefore = time.Time{}
 	return nil
 }
 
