@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -53,7 +54,7 @@ func (n *Node) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	status := "ok"
 	switch {
-	case !n.backbone.connected():
+	case !n.backbone.Connected():
 		w.WriteHeader(http.StatusServiceUnavailable)
 		status = "no connection to NATS"
 	case n.full():
@@ -73,7 +74,7 @@ func (n *Node) connections() int {
 // serves the connection until it ends, nil where it is over. That has a goroutine of its own, for as long as the
 // connection lives: the request's has a stack, buffers and headers that nobody needs any more.
 func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin func(*conn) (serve func())) {
-	k, from := netConnOf(r), n.listener.sources.client(r)
+	k, from := netConnOf(r), n.listener.sources.Client(r)
 	if !n.mayConnect(w, k, from, d) {
 		return
 	}
@@ -127,7 +128,7 @@ func (n *Node) accept(w http.ResponseWriter, r *http.Request, d dialect, begin f
 }
 
 // mayConnect tells whether there is room for one more WebSocket, and answers the request where there is none.
-func (n *Node) mayConnect(w http.ResponseWriter, k *netConn, from source, d dialect) bool {
+func (n *Node) mayConnect(w http.ResponseWriter, k *netConn, from quota.Source, d dialect) bool {
 	l := n.opts.Limits
 	switch {
 	case n.listener.full(from):
@@ -137,11 +138,11 @@ func (n *Node) mayConnect(w http.ResponseWriter, k *netConn, from source, d dial
 		later(w, http.StatusServiceUnavailable, comeAgain, fmt.Sprintf("the node has %d connections in the reference's dialects, no more are allowed", l.Legacy))
 		return false
 	case from.IsValid():
-		if wait, ok := n.rates.handshakes.take(from, 1, time.Now()); !ok {
+		if wait, ok := n.rates.handshakes.Take(from, 1, time.Now()); !ok {
 			later(w, http.StatusTooManyRequests, wait, "too many connections from your address, one after the other")
 			return false
 		}
-		if wait, ok := n.rates.requests.take(from, handshakePrice, time.Now()); !ok {
+		if wait, ok := n.rates.requests.Take(from, handshakePrice, time.Now()); !ok {
 			later(w, http.StatusTooManyRequests, wait, "too many requests from your address")
 			return false
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -27,7 +28,7 @@ func natsAccount(t *testing.T) *server.Server {
 		return &server.Permissions{Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe}}
 	}
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true,
-		NoLog: true, MaxPayload: maxNATSPayload, DisableJetStreamBanner: true, Users: []*server.User{
+		NoLog: true, MaxPayload: backbone.MaxNATSPayload, DisableJetStreamBanner: true, Users: []*server.User{
 			{Username: "node", Password: "node", Permissions: allow(publish, subscribe)},
 			{Username: "app", Password: "app", Permissions: allow([]string{"app.>"}, []string{"app.>", "_INBOX.>"})},
 			{Username: "admin", Password: "admin"},
@@ -102,7 +103,7 @@ func TestLeastPermissions(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 	alice.ws.CloseNow()
-	eventually(t, "a subscription expires", func() bool { return one.subscriptions.count("r:"+string(alice.runtime)) == 0 })
+	eventually(t, "a subscription expires", func() bool { return one.subscriptions.Count("r:"+string(alice.runtime)) == 0 })
 	one.stop()
 	two.stop()
 	if text := logs.String(); strings.Contains(strings.ToLower(text), "permission") {
@@ -132,7 +133,7 @@ func TestOthersOfTheAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bucket := bucketPrefix(domain) + "addresses"
+	bucket := backbone.BucketPrefix(domain) + "addresses"
 	stream, key := "KV_"+bucket, addressKey("hyperty://example.com/bob")
 	for what, try := range map[string]func(context.Context) error{
 		"open the bucket": func(ctx context.Context) error { _, err := js.KeyValue(ctx, bucket); return err },
@@ -151,14 +152,14 @@ func TestOthersOfTheAccount(t *testing.T) {
 	}
 	for _, subject := range []string{"$KV." + bucket + "." + key, "$JS.API.STREAM.PURGE." + stream, "$JS.API.STREAM.MSG.GET." + stream,
 		"$JS.API.STREAM.MSG.DELETE." + stream, "$JS.API.DIRECT.GET." + stream + ".$KV." + bucket + "." + key,
-		n.subjects.presence(bob.runtime), n.subjects.frames(bob.runtime), n.subjects.address(bob.runtime), n.subjects.unanswered(n.id) + ".1.m1"} {
+		n.subjects.Presence(bob.runtime), n.subjects.Frames(bob.runtime), n.subjects.Address(bob.runtime), n.subjects.Unanswered(n.id) + ".1.m1"} {
 		before := refused()
 		if err := eve.PublishRequest(subject, "app.answer", []byte(`{"last_by_subj":">"}`)); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "refused: "+subject, func() bool { return refused() > before })
 	}
-	for _, subject := range []string{n.subjects.prefix + ".>", ">", "$KV.>", n.subjects.inboxes() + ".>"} {
+	for _, subject := range []string{n.subjects.All(), ">", "$KV.>", n.subjects.Inboxes() + ".>"} {
 		before := refused()
 		if _, err := eve.Subscribe(subject, func(*nats.Msg) { t.Error("heard something at " + subject) }); err != nil {
 			t.Fatal(err)
@@ -180,7 +181,7 @@ func TestForgedAtNATS(t *testing.T) {
 	alice, bob, carol := one.join(t, 1), two.join(t, 2), two.plain(t, rBob)
 	mallory, _ := refusals(t, s, "admin")
 	heard := make(chan *nats.Msg, 100)
-	if _, err := mallory.ChanSubscribe(one.subjects.prefix+".>", heard); err != nil {
+	if _, err := mallory.ChanSubscribe(one.subjects.All(), heard); err != nil {
 		t.Fatal(err)
 	}
 	if err := mallory.Flush(); err != nil {
@@ -190,25 +191,25 @@ func TestForgedAtNATS(t *testing.T) {
 	alice.send(honest)
 	bob.message()
 	forged := message.Message{ID: message.NumberID(66), Type: message.Create, From: alice.runtime.Join("sm"), To: bob.runtime.Join("sm")}
-	stranger, err := newSeal([]byte(strings.Repeat("m", minSecret)), domain)
+	stranger, err := backbone.NewSeal([]byte(strings.Repeat("m", backbone.MinSecret)), domain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	send := func(subject string, data []byte) {
 		t.Helper()
-		for _, form := range [][]byte{data, stranger.sign(subject, data)} {
+		for _, form := range [][]byte{data, stranger.Sign(subject, data)} {
 			if err := mallory.Publish(subject, form); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	send(two.subjects.presence(bob.runtime), []byte("99999999999999999999.x.1"))
-	send(two.subjects.address(bob.runtime), wire.AppendMessage(nil, &forged))
-	send(two.subjects.address(bob.runtime), wire.Append(nil, kindGranted, []byte(alice.runtime)))
-	send(two.subjects.frames(bob.runtime), wire.AppendData(nil, alice.runtime, []byte("forged")))
-	send(two.subjects.address("hyperty-runtime://example.com/r-bob"), wire.AppendMessage(nil, &forged))
+	send(two.subjects.Presence(bob.runtime), []byte("99999999999999999999.x.1"))
+	send(two.subjects.Address(bob.runtime), wire.AppendMessage(nil, &forged))
+	send(two.subjects.Address(bob.runtime), wire.Append(nil, kindGranted, []byte(alice.runtime)))
+	send(two.subjects.Frames(bob.runtime), wire.AppendData(nil, alice.runtime, []byte("forged")))
+	send(two.subjects.Address("hyperty-runtime://example.com/r-bob"), wire.AppendMessage(nil, &forged))
 	for number := range 5 { // "nobody is there", for whatever bob asked
-		send(two.subjects.unanswered(two.id)+fmt.Sprintf(".%d.m%d", 1, number), nil)
+		send(two.subjects.Unanswered(two.id)+fmt.Sprintf(".%d.m%d", 1, number), nil)
 	}
 	// What alice's node sent, again and elsewhere.
 	var m *nats.Msg
@@ -217,9 +218,9 @@ func TestForgedAtNATS(t *testing.T) {
 		case m = <-heard:
 		default:
 		}
-		return m != nil && m.Subject == two.subjects.address(bob.runtime)
+		return m != nil && m.Subject == two.subjects.Address(bob.runtime)
 	})
-	if err := errors.Join(mallory.Publish(m.Subject, m.Data), mallory.Publish(two.subjects.address("hyperty-runtime://example.com/r-bob"), m.Data),
+	if err := errors.Join(mallory.Publish(m.Subject, m.Data), mallory.Publish(two.subjects.Address("hyperty-runtime://example.com/r-bob"), m.Data),
 		mallory.Flush()); err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +262,7 @@ func TestOthersAreToldOfAllocations(t *testing.T) {
 	eve, bob := one.plain(t, rEve), two.join(t, 2)
 	const u, other message.URL = "hyperty://example.com/bob", "hyperty://example.com/other"
 	eve.ask(200, subscribeAs(rEve, u, u.Join("subscription"), u.Join("changes"), other))
-	heard := func(u message.URL) int { return len(one.interests.of(one.subjects.address(u))) }
+	heard := func(u message.URL) int { return len(one.interests.Of(one.subjects.Address(u))) }
 	two.tellOthers(&allocation{Address: u, Runtime: bob.runtime, Wished: true}) // and nothing is in the state
 	eventually(t, "eve hears nothing at bob's address any more", func() bool { return heard(u)+heard(u.Join("subscription")) == 0 })
 	if heard(u.Join("changes")) != 1 || heard(other) != 1 {
@@ -275,7 +276,7 @@ func TestOthersAreToldOfAllocations(t *testing.T) {
 	defer nc.Close()
 	const bobs message.URL = "hyperty://example.com/bobs"
 	for _, u := range ownersAlone(bobs) {
-		if _, err := nc.ChanSubscribe(two.subjects.address(u), said); err != nil {
+		if _, err := nc.ChanSubscribe(two.subjects.Address(u), said); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -289,8 +290,8 @@ func TestOthersAreToldOfAllocations(t *testing.T) {
 	for _, u := range ownersAlone(bobs) {
 		select {
 		case m := <-said:
-			data, err := one.seal.open(m.Subject, m.Data)
-			if kind, owner, _, no := wire.Next(data); err != nil || no != nil || m.Subject != two.subjects.address(u) || kind != kindGranted || message.URL(owner) != bob.runtime {
+			data, err := one.seal.Open(m.Subject, m.Data)
+			if kind, owner, _, no := wire.Next(data); err != nil || no != nil || m.Subject != two.subjects.Address(u) || kind != kindGranted || message.URL(owner) != bob.runtime {
 				t.Errorf("at %s: %v, %v, %q; %v", m.Subject, err, kind, owner, no)
 			}
 		default:
@@ -306,15 +307,15 @@ func TestStateThatComesAfterItsRuntime(t *testing.T) {
 	const u message.URL = "comm://example.com/room"
 	s := &subscription{Runtime: alice.runtime, Address: u.Join("changes")}
 	for key, v := range map[string]any{addressKey(u): allocation{Runtime: bob.runtime, Address: u}} {
-		if _, err := n.allocations.kv.Put(t.Context(), key, message.Encode(v)); err != nil {
+		if _, err := n.bucket(t, "addresses").Put(t.Context(), key, message.Encode(v)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := n.subscriptions.kv.Put(t.Context(), subscriptionKey(alice.runtime, s.Address), message.Encode(s)); err != nil {
+	if _, err := n.bucket(t, "subscriptions").Put(t.Context(), subscriptionKey(alice.runtime, s.Address), message.Encode(s)); err != nil {
 		t.Fatal(err)
 	}
 	for _, to := range []message.URL{u, s.Address} {
-		eventually(t, "a route to "+string(to), func() bool { return len(n.interests.of(n.subjects.address(to))) == 1 })
+		eventually(t, "a route to "+string(to), func() bool { return len(n.interests.Of(n.subjects.Address(to))) == 1 })
 	}
 	alice.send(message.Message{ID: message.NumberID(1), Type: message.Create, From: alice.runtime, To: u})
 	if m := bob.message(); m.To != u {

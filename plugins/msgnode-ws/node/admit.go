@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -64,7 +66,7 @@ type admission struct {
 	Admit
 	domain   string
 	key      keyFile
-	redeemed *table[redemption] // nil where tokens do not count
+	redeemed *table.Table[redemption] // nil where tokens do not count
 }
 
 func openAdmission(o Options) (admission, error) {
@@ -176,7 +178,7 @@ func (n *Node) redeem(ctx context.Context, who string, runtime message.URL, text
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	err = n.redeemed().change(ctx, hash(t.ID), func(old *redemption) (*redemption, error) {
+	err = n.redeemed().Change(ctx, backbone.Hash(t.ID), func(old *redemption) (*redemption, error) {
 		used := &redemption{Expires: t.Expires}
 		if old != nil {
 			if slices.Contains(old.Runtimes, runtime) {
@@ -198,7 +200,7 @@ func (n *Node) redeem(ctx context.Context, who string, runtime message.URL, text
 
 var errUsedUp = errors.New("used up")
 
-func (n *Node) redeemed() *table[redemption] { return n.admission.redeemed }
+func (n *Node) redeemed() *table.Table[redemption] { return n.admission.redeemed }
 
 // expireRedemptions forgets who used tokens that have expired: they admit nobody any more.
 func (n *Node) expireRedemptions() {
@@ -207,13 +209,13 @@ func (n *Node) expireRedemptions() {
 		return
 	}
 	now := time.Now()
-	t.each(func(key string, r *redemption) {
+	t.Each(func(key string, r *redemption) {
 		if n.ctx.Err() != nil || r.Expires.IsZero() || now.Sub(r.Expires) < time.Hour {
 			return
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)
 		defer cancel()
-		if err := t.change(ctx, key, func(*redemption) (*redemption, error) { return nil, nil }); err != nil {
+		if err := t.Change(ctx, key, func(*redemption) (*redemption, error) { return nil, nil }); err != nil {
 			n.log.Warn("expiry", "token", key, "error", err)
 		}
 	})

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -34,14 +37,18 @@ func (a *allocation) terms() []string {
 	return withSource([]string{"r:" + string(a.Runtime)}, a.Source)
 }
 
-// addressKey is the key of an address's row, seenKey that of the row that says when a runtime was last seen.
-func addressKey(u message.URL) string { return "a." + hash(string(u.Canonical())) }
+// Note tells whether the row says when a runtime was last seen: without it a full state would free the addresses of
+// runtimes that are there.
+func (a *allocation) Note() bool { return a.Address == "" }
 
-func seenKey(runtime message.URL) string { return "seen." + hash(string(runtime)) }
+// addressKey is the key of an address's row, seenKey that of the row that says when a runtime was last seen.
+func addressKey(u message.URL) string { return "a." + backbone.Hash(string(u.Canonical())) }
+
+func seenKey(runtime message.URL) string { return "seen." + backbone.Hash(string(runtime)) }
 
 // owner is the runtime that u, or the address that u is a part of, is allocated to; or "".
 func (n *Node) owner(u message.URL) message.URL {
-	if a := n.allocations.get(addressKey(u.Base())); a != nil {
+	if a := n.allocations.Get(addressKey(u.Base())); a != nil {
 		return a.Runtime
 	}
 	return ""
@@ -127,7 +134,7 @@ func (n *Node) grant(ctx context.Context, a allocation) error {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
 	fresh := false
-	err := n.allocations.change(ctx, addressKey(a.Address), func(old *allocation) (*allocation, error) {
+	err := n.allocations.Change(ctx, addressKey(a.Address), func(old *allocation) (*allocation, error) {
 		if fresh = old == nil; old != nil && old.Runtime != a.Runtime {
 			return nil, errConflict
 		}
@@ -159,7 +166,7 @@ func (n *Node) releaseAll(ctx context.Context, list []message.URL, runtime messa
 func (n *Node) release(ctx context.Context, u, runtime message.URL) error {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	return n.allocations.change(ctx, addressKey(u), func(old *allocation) (*allocation, error) {
+	return n.allocations.Change(ctx, addressKey(u), func(old *allocation) (*allocation, error) {
 		if old != nil && old.Runtime != runtime {
 			return nil, errConflict
 		}
@@ -179,10 +186,10 @@ func (n *Node) stateRefusal(err error) *refusal {
 	}
 	n.log.Error("state", "error", err)
 	code := message.CodeError
-	if s := (*stateError)(nil); errors.As(err, &s) {
+	if s := (*table.Error)(nil); errors.As(err, &s) {
 		code = s.Code()
 	}
-	if why := n.backbone.fault(); why != "" {
+	if why := n.backbone.Fault(); why != "" {
 		return refuse(message.CodeError, "the node's state cannot be written: %s", why)
 	}
 	return refuse(code, "%v", err)
@@ -218,7 +225,7 @@ func (n *Node) checkAllocation(c *conn, scheme string, number int, key, identifi
 			return nil // it has it already, that counts once
 		}
 	}
-	if have := n.allocations.count("r:" + string(c.runtime)); have+number > l.Addresses {
+	if have := n.allocations.Count("r:" + string(c.runtime)); have+number > l.Addresses {
 		return refuse(message.CodeTooMany, "address allocation: the runtime has %d addresses, at most %d are given out; free some", have, l.Addresses)
 	}
 	return nil
@@ -241,8 +248,8 @@ func goodIdentifier(s string) bool {
 // them, nested or not; what the node does not know is ignored.
 func (n *Node) deallocate(c *conn, m message.Message) (message.Message, *refusal) {
 	var body struct {
-		Resource          names `json:"resource"`
-		ChildrenResources names `json:"childrenResources"`
+		Resource          refjson.Names `json:"resource"`
+		ChildrenResources refjson.Names `json:"childrenResources"`
 	}
 	if err := m.Decode(&body); err != nil {
 		return message.Message{}, refuse(message.CodeBadRequest, "address allocation: %v", err)
@@ -275,7 +282,7 @@ func (n *Node) deallocate(c *conn, m message.Message) (message.Message, *refusal
 
 // freed lists the runtime's addresses that which names, themselves or by their allocation key. It refuses where an
 // address is another runtime's.
-func (n *Node) freed(c *conn, which names) ([]message.URL, *refusal) {
+func (n *Node) freed(c *conn, which refjson.Names) ([]message.URL, *refusal) {
 	keys, listed := map[string]bool{}, map[message.URL]bool{}
 	for _, name := range which {
 		u, err := message.ParseURL(name)
@@ -292,10 +299,10 @@ func (n *Node) freed(c *conn, which names) ([]message.URL, *refusal) {
 		}
 	}
 	if len(keys) > 0 {
-		if r := n.charge(c, n.allocations.count("r:"+string(c.runtime))/128); r != nil {
+		if r := n.charge(c, n.allocations.Count("r:"+string(c.runtime))/128); r != nil {
 			return nil, r
 		}
-		for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+		for _, a := range n.allocations.Find("r:" + string(c.runtime)) {
 			if a.Key != "" && keys[a.Key] {
 				listed[a.Address.Canonical()] = true
 			}

@@ -46,16 +46,16 @@ func (n *Node) attach(c *conn) error {
 	n.runtimes[c.runtime], n.byID[c.id] = c, c
 	delete(n.missing, c.runtime)
 	n.mu.Unlock()
-	subjects := []string{n.subjects.address(c.runtime), n.subjects.presence(c.runtime)}
+	subjects := []string{n.subjects.Address(c.runtime), n.subjects.Presence(c.runtime)}
 	if c.dialect == binary {
-		subjects = append(subjects, n.subjects.frames(c.runtime))
+		subjects = append(subjects, n.subjects.Frames(c.runtime))
 	}
 	if err := c.begin(); err != nil {
 		return err
 	}
 	defer c.finish()
 	for _, s := range subjects {
-		if err := n.interests.add(s, c); err != nil {
+		if err := n.interests.Add(s, c); err != nil {
 			return err
 		}
 	}
@@ -65,22 +65,22 @@ func (n *Node) attach(c *conn) error {
 	if old != nil && old != c {
 		old.kick(closeReplaced, "replaced by a newer connection of this runtime")
 	}
-	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+	for _, a := range n.allocations.Find("r:" + string(c.runtime)) {
 		if err := n.want(c, a.Address, allocated); err != nil {
 			return err
 		}
 	}
-	for _, s := range n.subscriptions.find("r:" + string(c.runtime)) {
+	for _, s := range n.subscriptions.Find("r:" + string(c.runtime)) {
 		if _, err := n.listen(c, s.Address); err != nil {
 			return err
 		}
 	}
 	// Connections of this runtime at other nodes of the domain.
-	presence := n.subjects.presence(c.runtime)
-	if err := n.backbone.messages.Publish(presence, n.seal.sign(presence, []byte(c.stamp))); err != nil || n.opts.NATS == "" {
+	presence := n.subjects.Presence(c.runtime)
+	if err := n.backbone.Messages.Publish(presence, n.seal.Sign(presence, []byte(c.stamp))); err != nil || n.opts.NATS == "" {
 		return err
 	}
-	return n.backbone.messages.FlushTimeout(n.opts.Times.State) // others publish on connections of their own
+	return n.backbone.Messages.FlushTimeout(n.opts.Times.State) // others publish on connections of their own
 }
 
 // enter gives c a place among the attached connections. n.mu is held.
@@ -106,7 +106,7 @@ const codeFull = 503
 // known tells whether the state has anything of a runtime.
 func (n *Node) known(runtime message.URL) bool {
 	term := "r:" + string(runtime)
-	return n.registrations.count(term) > 0 || n.allocations.count(term) > 0 || n.subscriptions.count(term) > 0
+	return n.registrations.Count(term) > 0 || n.allocations.Count(term) > 0 || n.subscriptions.Count(term) > 0
 }
 
 // detach undoes attach. Subscriptions stay in the state for the grace period.
@@ -127,13 +127,13 @@ func (n *Node) detach(c *conn) {
 		}
 	}
 	n.mu.Unlock()
-	for _, s := range []string{n.subjects.address(c.runtime), n.subjects.presence(c.runtime), n.subjects.frames(c.runtime)} {
-		n.interests.remove(s, c)
+	for _, s := range []string{n.subjects.Address(c.runtime), n.subjects.Presence(c.runtime), n.subjects.Frames(c.runtime)} {
+		n.interests.Remove(s, c)
 	}
 	c.routes.mu.Lock()
 	defer c.routes.mu.Unlock()
 	for u := range c.routes.why {
-		n.interests.remove(n.subjects.address(u), c)
+		n.interests.Remove(n.subjects.Address(u), c)
 	}
 	c.routes.why, c.routes.ended = nil, true
 }
@@ -153,11 +153,11 @@ func (n *Node) want(c *conn, u message.URL, why reason) error {
 		c.routes.why = map[message.URL]reason{}
 	}
 	if c.routes.why[u] == 0 {
-		if err := n.interests.add(n.subjects.address(u), c); err != nil {
+		if err := n.interests.Add(n.subjects.Address(u), c); err != nil {
 			return err
 		}
 		if n.opts.NATS != "" { // others publish on connections of their own
-			if err := n.backbone.messages.FlushTimeout(n.opts.Times.State); err != nil {
+			if err := n.backbone.Messages.FlushTimeout(n.opts.Times.State); err != nil {
 				return err
 			}
 		}
@@ -176,7 +176,7 @@ func (n *Node) unwant(c *conn, u message.URL, why reason) {
 	}
 	if c.routes.why[u] &^= why; c.routes.why[u] == 0 {
 		delete(c.routes.why, u)
-		n.interests.remove(n.subjects.address(u), c)
+		n.interests.Remove(n.subjects.Address(u), c)
 	}
 }
 
@@ -193,7 +193,7 @@ func (n *Node) learn(c *conn, from message.URL) {
 	c.routes.mu.Lock()
 	known, count := c.routes.why[u] != 0, len(c.routes.why)
 	c.routes.mu.Unlock()
-	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.subscriptions.count("a:"+string(u)) > 0 {
+	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.subscriptions.Count("a:"+string(u)) > 0 {
 		return
 	}
 	if err := n.want(c, u, learned); err != nil {
@@ -211,7 +211,7 @@ func (n *Node) elsewhere(ctx context.Context, runtime message.URL) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	presence := n.subjects.presence(runtime)
-	_, err := n.backbone.messages.RequestWithContext(ctx, presence, n.seal.sign(presence, nil))
+	presence := n.subjects.Presence(runtime)
+	_, err := n.backbone.Messages.RequestWithContext(ctx, presence, n.seal.Sign(presence, nil))
 	return !isNobody(err) // a forged answer could only say the same as none
 }

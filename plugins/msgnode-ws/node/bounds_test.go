@@ -11,6 +11,9 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -27,8 +30,8 @@ func spent(f func()) uint64 {
 // still is a node with state in memory alone, for what only reads it, and a connection of the dialect.
 func still(d dialect) (*Node, *conn) {
 	o := Options{Domain: domain, Data: "none"}.withDefaults()
-	n := &Node{opts: o, log: o.Log, subjects: newSubjects(domain), tables: tables{allocations: newTable(nil, "", (*allocation).terms, nil),
-		registrations: newTable(nil, "", (*registration).terms, nil), subscriptions: newTable(nil, "", (*subscription).terms, nil)}}
+	n := &Node{opts: o, log: o.Log, subjects: backbone.NewSubjects(domain), tables: tables{allocations: table.New(nil, table.Options[allocation]{Terms: (*allocation).terms}),
+		registrations: table.New(nil, registrationTable("")), subscriptions: table.New(nil, table.Options[subscription]{Terms: (*subscription).terms})}}
 	alice, _ := identity(1)
 	return n, &conn{node: n, dialect: d, runtime: alice, ctx: context.Background(), account: account{budget: rate.NewLimiter(rate.Inf, 1<<30)}}
 }
@@ -92,12 +95,12 @@ func TestRequestsAreBounded(t *testing.T) {
 		})
 	}
 	// A message to many is as many messages.
-	to := `{"id":1,"type":"create","from":"runtime://example.com/a","to":` + list("hyperty://example.com/%d", maxRecipients) + `,"body":{"value":"%s"}}`
-	if _, err := parseJSON(fmt.Appendf(nil, to, strings.Repeat("x", 20_000))); err != nil {
-		t.Errorf("20 kB to %d: %v", maxRecipients, err)
+	to := `{"id":1,"type":"create","from":"runtime://example.com/a","to":` + list("hyperty://example.com/%d", refjson.MaxRecipients) + `,"body":{"value":"%s"}}`
+	if _, err := refjson.Parse(fmt.Appendf(nil, to, strings.Repeat("x", 20_000))); err != nil {
+		t.Errorf("20 kB to %d: %v", refjson.MaxRecipients, err)
 	}
-	if _, err := parseJSON(fmt.Appendf(nil, to, strings.Repeat("x", 900_000))); err == nil {
-		t.Errorf("900 kB to %d were accepted", maxRecipients)
+	if _, err := refjson.Parse(fmt.Appendf(nil, to, strings.Repeat("x", 900_000))); err == nil {
+		t.Errorf("900 kB to %d were accepted", refjson.MaxRecipients)
 	}
 }
 
@@ -134,7 +137,7 @@ func TestLargeAnswersAreNotComputed(t *testing.T) {
 	put := func(count int, field string) {
 		for i := range count {
 			u := message.URL(fmt.Sprintf("hyperty://example.com/%s%d", field, i))
-			n.registrations.set(registrationKey(u), &registration{URL: u, Owner: c.runtime, Status: live, Expires: 3600, Modified: time.Now(),
+			n.registrations.Set(registrationKey(u), &registration{URL: u, Owner: c.runtime, Status: live, Expires: 3600, Modified: time.Now(),
 				Fields: map[string]json.RawMessage{field: message.Encode(strings.Repeat("x", 60_000)), "user": message.Encode("user://example.com/" + field)}}, 60_000, uint64(i+1))
 		}
 	}
@@ -172,23 +175,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// Lists are refused at their bounds, not when they have been read.
-func TestListsHaveBounds(t *testing.T) {
-	for text, want := range map[string]bool{
-		`[` + strings.Repeat(`"",`, maxNames-1) + `""]`: true,
-		`[` + strings.Repeat(`"",`, maxNames) + `""]`:   false,
-		`[` + strings.Repeat(`[],`, maxLists-2) + `[]]`: true,
-		`[` + strings.Repeat(`[],`, maxLists) + `[]]`:   false,
-		`[[[["x"]]]]`:   true,
-		`[[[[["x"]]]]]`: false,
-		`[{"x":1}]`:     false,
-		`[1]`:           false,
-	} {
-		var l names
-		if err := l.UnmarshalJSON([]byte(text)); (err == nil) != want {
-			t.Errorf("%.40s of %d bytes: %v", text, len(text), err)
-		}
-	}
+// What is made of a long name is refused before it is made.
+func TestLongNamesAreNotMultiplied(t *testing.T) {
 	n, c := still(binary)
 	body := `{"resource":["comm://example.com/a","comm://example.com/b"],"childrenResources":"` + strings.Repeat("x", 500_000) + `"}`
 	// Four copies, each of which the allocator rounds up.

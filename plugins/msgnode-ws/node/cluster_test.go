@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -20,7 +22,7 @@ func cluster(t testing.TB, folder string, port int) *server.Server {
 		port = server.RANDOM_PORT
 	}
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: folder, NoSigs: true,
-		NoLog: true, MaxPayload: maxNATSPayload, DisableJetStreamBanner: true})
+		NoLog: true, MaxPayload: backbone.MaxNATSPayload, DisableJetStreamBanner: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +116,7 @@ func TestClusterGoesAndComes(t *testing.T) {
 	port := nats.Addr().String()[strings.LastIndex(nats.Addr().String(), ":")+1:]
 	nats.Shutdown()
 	nats.WaitForShutdown()
-	eventually(t, "the node notices", func() bool { return !n.backbone.connected() })
+	eventually(t, "the node notices", func() bool { return !n.backbone.Connected() })
 	if code, text := alice.ask(message.Create, allocator, `{}`); code != 504 && code != 500 {
 		t.Errorf("an allocation without a cluster: %d %s", code, text)
 	}
@@ -142,7 +144,7 @@ func TestAnswersFromAnotherNode(t *testing.T) {
 	o := Options{NATSKey: testSecret, NATS: cluster(t, t.TempDir(), 0).ClientURL()}
 	one, two := start(t, o), start(t, o)
 	alice, carol, bob := one.join(t, 1), one.join(t, 3), two.join(t, 2)
-	const many = 4 * answerFrames
+	const many = 4 * peers.AnswerFrames
 	for range many {
 		carol.write(wire.AppendData(nil, bob.runtime, []byte("carol")))
 	}
@@ -156,12 +158,12 @@ func TestAnswersFromAnotherNode(t *testing.T) {
 			strange += len(list)
 		}
 	}
-	if strange < strangeFrames || strange > 2*strangeFrames {
+	if strange < peers.StrangeFrames || strange > 2*peers.StrangeFrames {
 		t.Errorf("%d frames of a stranger came", strange)
 	}
 	for round := range 2 {
 		bob.write(wire.AppendData(nil, alice.runtime, []byte("go on"), []byte("go on"), []byte("go on"), []byte("go on")))
-		if from, list := alice.data(); from != bob.runtime || len(list) != many/answerFrames {
+		if from, list := alice.data(); from != bob.runtime || len(list) != many/peers.AnswerFrames {
 			t.Fatalf("%d from %s", len(list), from)
 		}
 		for i := range many {

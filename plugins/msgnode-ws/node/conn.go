@@ -13,6 +13,9 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -48,29 +51,29 @@ type conn struct {
 
 	account
 	guest   guest // what it may do here
-	hasTurn bool  // its reader has the turn to compute; see turns.go
+	hasTurn bool  // its reader has the turn to compute; see turn.go
 
 	mu      sync.Mutex
-	out     outbox   // packets, shared with other connections: never written to
-	writing []packet // in the writer's hands
-	closed  bool     // kicked or ended: nothing is queued any more
-	writes  bool     // there is a writer
+	out     outbox.Outbox   // packets, shared with other connections: never written to
+	writing []outbox.Packet // in the writer's hands
+	closed  bool            // kicked or ended: nothing is queued any more
+	writes  bool            // there is a writer
 	pinger  *time.Timer
 
 	wake chan struct{} // capacity 1: the queue is not empty
 
 	routes routes // of this connection; see subscribe.go
-	asked  asked
-	peers  peers
+	asked  peers.Questions
+	peers  *peers.Peers
 }
 
-func (n *Node) newConn(k *netConn, from source, d dialect) *conn {
+func (n *Node) newConn(k *netConn, from quota.Source, d dialect) *conn {
 	id := n.lastConn.Add(1)
 	l := n.opts.Limits
 	c := &conn{node: n, id: id, dialect: d, wake: make(chan struct{}, 1),
 		account: account{from: from, ticket: k.ticket, budget: rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests),
-			strange: rate.NewLimiter(connectionRate, connectionFrames), told: rate.NewLimiter(1, 1),
-			visits: rate.NewLimiter(visitRate, visitFrames)},
+			told: rate.NewLimiter(1, 1)},
+		peers: peers.New(),
 		stamp: fmt.Sprintf("%020d.%s.%d", time.Now().UnixNano(), n.id, id)}
 	c.ctx, c.cancel = context.WithCancel(n.ctx)
 	return c
@@ -113,26 +116,26 @@ func (c *conn) end() {
 
 // dropQueue gives up what waits. c.mu is held.
 func (c *conn) dropQueue() {
-	c.node.memory.release(c.out.empty()...)
+	c.node.memory.Release(c.out.Empty()...)
 }
 
 // send queues a packet that the node itself made; see push.
 func (c *conn) send(data []byte) {
-	p := packet{data: data}
-	c.node.memory.keep(p)
+	p := outbox.Packet{Data: data}
+	c.node.memory.Keep(p)
 	c.push(p, false)
 }
 
 // push queues a packet of messages, which memory has counted, and never blocks: a connection whose queue is full is closed,
 // so that no loss goes unseen. What is uninvited is dropped where much waits.
-func (c *conn) push(p packet, uninvited bool) {
+func (c *conn) push(p outbox.Packet, uninvited bool) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
-		c.node.memory.release(p)
+		c.node.memory.Release(p)
 		return
 	}
-	dropped, ok := c.out.message(p, uninvited, c.node.opts.Limits.Queue)
+	dropped, ok := c.out.PutMessage(p, uninvited, c.node.opts.Limits.Queue)
 	if !ok {
 		dropped = append(dropped, p)
 	}
@@ -144,19 +147,19 @@ func (c *conn) push(p packet, uninvited bool) {
 
 // pushData queues Data of a runtime and never blocks. Where there is no room, Data of whoever has the most is dropped.
 func (c *conn) pushData(from []byte, known bool, data []byte) {
-	p := packet{data: data}
-	c.node.memory.keep(p)
+	p := outbox.Packet{Data: data}
+	c.node.memory.Keep(p)
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
-		c.node.memory.release(p)
+		c.node.memory.Release(p)
 		return
 	}
-	c.queued(c.out.put(from, known, p, c.node.opts.Limits.Queue))
+	c.queued(c.out.PutData(from, known, p, c.node.opts.Limits.Queue))
 }
 
 // queued unlocks c.mu, gives back what was dropped, and wakes the writer.
-func (c *conn) queued(dropped []packet) {
+func (c *conn) queued(dropped []outbox.Packet) {
 	if !c.writes {
 		c.writes = true
 		c.wg.Go(c.write) // under the lock that end takes before it waits
@@ -167,10 +170,10 @@ func (c *conn) queued(dropped []packet) {
 	default:
 	}
 	if len(dropped) > 0 {
-		c.node.memory.release(dropped...)
+		c.node.memory.Release(dropped...)
 		c.node.log.Warn("a connection does not keep up, data for it was dropped", "runtime", c.whose(), "packets", len(dropped))
 	}
-	if c.node.memory.over() {
+	if c.node.memory.Over() {
 		c.node.relieve()
 	}
 }
@@ -231,11 +234,11 @@ func (c *conn) write() {
 				break
 			}
 			if c.dialect != binary {
-				err = c.writeJSON(packets[0].data)
+				err = c.writeJSON(packets[0].Data)
 			} else {
 				joined = joined[:0]
 				for _, p := range packets {
-					joined = append(joined, p.data...)
+					joined = append(joined, p.Data...)
 				}
 				c.node.tracePacket(c, joined) // before: its receiver may be quicker than this goroutine
 				err = c.writePacket(websocket.MessageBinary, joined)
@@ -253,14 +256,14 @@ func (c *conn) write() {
 }
 
 // take is what is written next, as one.
-func (c *conn) take() []packet {
+func (c *conn) take() []outbox.Packet {
 	goal := 0
 	if c.dialect == binary {
 		goal = wire.PacketGoal
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.writing = c.out.next(c.writing[:0], goal)
+	c.writing = c.out.Next(c.writing[:0], goal)
 	return c.writing
 }
 
@@ -268,8 +271,8 @@ func (c *conn) take() []packet {
 func (c *conn) rest() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.writes = c.out.bytes > 0; !c.writes {
-		c.out, c.writing = outbox{}, nil
+	if c.writes = c.out.Waiting() > 0; !c.writes {
+		c.out, c.writing = outbox.Outbox{}, nil
 	}
 	return !c.writes
 }
@@ -278,7 +281,7 @@ func (c *conn) rest() bool {
 func (c *conn) written() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.node.memory.release(c.writing...) // nothing, if it was forfeited
+	c.node.memory.Release(c.writing...) // nothing, if it was forfeited
 	clear(c.writing)
 	c.writing = c.writing[:0]
 }

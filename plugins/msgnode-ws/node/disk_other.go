@@ -7,8 +7,5 @@ import "os"
 // freeBytes is not known here: a full disk shows when a write fails.
 func freeBytes(string) (free int64, ok bool) { return 0, false }
 
-// lockFolder does nothing here.
-func lockFolder(string) (release func(), err error) { return func() {}, nil }
-
 // exposed is not known here.
 func exposed(os.FileInfo) bool { return false }

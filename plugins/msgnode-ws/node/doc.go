@@ -11,15 +11,15 @@
 // All routing goes through NATS and all state is in JetStream KV: an embedded server without any port, or an external
 // cluster. The node itself is a translator between WebSockets and subjects, so that any number of nodes make one.
 //
-//   - A subject is the hash of a domain and an address, never text from outside ([subjects]).
-//   - A node subscribes a subject once however many of its connections want it ([interests]). All its subscriptions share
+//   - A subject is the hash of a domain and an address, never text from outside (backbone.Subjects).
+//   - A node subscribes a subject once however many of its connections want it (backbone.Interests). All its subscriptions share
 //     one channel, and one goroutine (dispatch.go) moves what comes to the connections' queues without ever
 //     blocking. So what one sender published reaches one receiver in order, whatever addresses it was for.
 //   - A destination that nobody wants is answered by NATS itself ("no responders"), and the node makes a 404 response or
-//     an Unreachable frame of it (asked.go).
+//     an Unreachable frame of it (peers.Questions).
 //   - Who looks for a user or a name gets a bounded answer, chosen fairly among all who entered something for it
-//     (shelves.go): nobody keeps others from being found.
-//   - State is a [table]: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
+//     (package shelves): nobody keeps others from being found.
+//   - State is a table.Table: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
 //     (the embedded server syncs every write), so what was acknowledged survives a kill and a power cut.
 //
 // # Who may do what
@@ -32,40 +32,40 @@
 // change its registrations. Those name it and no other; the field proof, the signature by which readers believe an
 // entry without trusting the node, is kept as it was given.
 //
-// At an external NATS the nodes of a domain share a key, by which they know each other's messages (seal.go); NATS.md says
+// At an external NATS the nodes of a domain share a key, by which they know each other's messages (backbone.Seal); NATS.md says
 // what else they need there, and who is trusted with what.
 //
 // # Who may use it, and how much
 //
 // [Admit] says who may use the node: anyone, runtimes on a list, runtimes with a token of the operator (admit.go, token.go).
 //
-// Connections are counted from the moment that TCP has made them (gate.go, listener.go). One that has not shown whose it is has
+// Connections are counted from the moment that TCP has made them (quota.Gate, listener.go). One that has not shown whose it is has
 // a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
 // prove a runtime. What requests cost is taken from token buckets before they are computed (rates.go), one connection's at a
-// time, by addresses in turn (turns.go), and of an address not faster than at a pace (pace.go). What waits for
+// time, by addresses in turn (quota.Turns), and of an address not faster than at a pace (pace.go). What waits for
 // connections is bounded for each and for all together: of the address that the most is kept for, the largest one is closed
-// (memory.go). What the
+// (memory.go, outbox.Memory). What the
 // state has is bounded for a runtime, for an address and in all (room.go). An address is an IPv4 address or an IPv6 /64
-// network (source.go).
+// network (quota.Source).
 //
 // Every map that is keyed by what strangers choose, and its bound:
 //
-//   - gate.sources: at most as many as there are connections, which are counted; an entry goes with its last one.
+//   - quota.Gate.sources: at most as many as there are connections, which are counted; an entry goes with its last one.
 //   - the buckets of rates: 16,384 each; the least recently used one makes room.
 //   - Node.conns, runtimes, byID: Limits.Connections and Limits.Unproven.
 //   - Node.missing: runtimes that have something in the state; an hour.
 //   - the copies of the tables, their indexes, shelves and weights: Limits.State and Limits.Rows, and for each runtime and address.
-//   - interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
-//   - peers: 16,384 and 8 MiB a connection, then half is forgotten; asked: a ring of 512; both count for Limits.Memory.
-//   - outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
-//   - turns.of: addresses with a connection that waits; an entry goes with its last one.
-//   - seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, seal.unknown: 256.
+//   - backbone.Interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
+//   - peers.Peers: 16,384 and 8 MiB a connection, then half is forgotten; peers.Questions: a ring of 512; both count for Limits.Memory.
+//   - outbox.Outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
+//   - quota.Turns.of: addresses with a connection that waits; an entry goes with its last one.
+//   - backbone.Seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, Seal.unknown: 256.
 //   - admission.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
 //
 // # Guarantees and limits
 //
 // Messages are carried at most once and in the order of each sender and receiver; the session in the runtimes' cores
-// heals what is lost. Every connection has a bounded queue, in which the senders of Data take turns (outbox.go): where one
+// heals what is lost. Every connection has a bounded queue, in which the senders of Data take turns (outbox.Outbox): where one
 // does not keep up, Data of whoever sends the most is dropped, then messages that it has asked for neither by a request nor by a
 // subscription; where others would be lost, it is closed and told why. Nobody else waits for it. Limits are in [Limits], with their defaults in [DefaultLimits]; what breaks one is answered with a
 // response that names it.

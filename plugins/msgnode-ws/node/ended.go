@@ -24,7 +24,7 @@ func (n *Node) taken(subject string, frame []byte) {
 	if err != nil {
 		return
 	}
-	for _, c := range n.interests.of(subject) {
+	for _, c := range n.interests.Of(subject) {
 		if c.whose() != message.URL(owner) {
 			n.unwantSubject(c, subject)
 		}
@@ -36,9 +36,9 @@ func (n *Node) unwantSubject(c *conn, subject string) {
 	c.routes.mu.Lock()
 	defer c.routes.mu.Unlock()
 	for u := range c.routes.why {
-		if n.subjects.address(u) == subject {
+		if n.subjects.Address(u) == subject {
 			delete(c.routes.why, u)
-			n.interests.remove(subject, c)
+			n.interests.Remove(subject, c)
 			return
 		}
 	}
@@ -52,7 +52,7 @@ func (n *Node) endOthers(ctx context.Context, a *allocation) {
 		n.tellOthers(a)
 	}
 	for _, u := range ownersAlone(a.Address) {
-		for key, s := range n.subscriptions.find("a:" + string(u)) {
+		for key, s := range n.subscriptions.Find("a:" + string(u)) {
 			if s.Runtime == a.Runtime {
 				continue
 			}
@@ -67,11 +67,11 @@ func (n *Node) endOthers(ctx context.Context, a *allocation) {
 func (n *Node) tellOthers(a *allocation) {
 	var err error
 	for _, u := range ownersAlone(a.Address) {
-		subject := n.subjects.address(u)
+		subject := n.subjects.Address(u)
 		frame := wire.Append(nil, kindGranted, []byte(a.Runtime))
-		err = errors.Join(err, n.backbone.messages.Publish(subject, n.seal.sign(subject, frame)))
+		err = errors.Join(err, n.backbone.Messages.Publish(subject, n.seal.Sign(subject, frame)))
 	}
-	if err = errors.Join(err, n.backbone.messages.FlushTimeout(n.opts.Times.State)); err != nil {
+	if err = errors.Join(err, n.backbone.Messages.FlushTimeout(n.opts.Times.State)); err != nil {
 		n.log.Warn("other nodes were not told of an allocation", "address", a.Address, "error", err)
 	}
 }
@@ -79,7 +79,7 @@ func (n *Node) tellOthers(a *allocation) {
 // endRoutes has no message for an address lead to others than its owner.
 func (n *Node) endRoutes(address, owner message.URL) {
 	for _, u := range ownersAlone(address) {
-		for _, c := range n.interests.of(n.subjects.address(u)) {
+		for _, c := range n.interests.Of(n.subjects.Address(u)) {
 			if c.whose() != owner {
 				n.unwant(c, u, allocated|subscribed|learned)
 			}
@@ -141,6 +141,6 @@ func (n *Node) justGranted(c *conn, u message.URL) bool {
 	c.finish() // from here on it waits for other servers
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	a, err := n.allocations.catchUp(ctx, addressKey(u.Base()))
+	a, err := n.allocations.CatchUp(ctx, addressKey(u.Base()))
 	return err == nil && a != nil && a.Runtime == c.runtime
 }

@@ -283,7 +283,7 @@ func TestExpiry(t *testing.T) {
 	}
 	// Subscriptions outlive their connection for the grace period, and no longer.
 	alice.ws.CloseNow()
-	eventually(t, "the subscription is gone", func() bool { return n.subscriptions.count("r:"+string(alice.runtime)) == 0 })
+	eventually(t, "the subscription is gone", func() bool { return n.subscriptions.Count("r:"+string(alice.runtime)) == 0 })
 	if n.owner(u) != bob.runtime {
 		t.Error("an allocation is gone")
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -22,10 +22,6 @@ const (
 	// shortText is up to how many bytes a text is read at once: longer ones are read in turn, since that takes some 40 µs
 	// for each KiB.
 	shortText = 4 << 10
-	// maxRecipients is how many addresses a message's to may list.
-	maxRecipients = 256
-	// maxCopies is how many bytes a message may become where its to is a list: it is sent to each.
-	maxCopies = 8 << 20
 )
 
 // validator is whom the reference's nodes name as the origin of errors in a message's form.
@@ -60,7 +56,7 @@ func (n *Node) servePlain(c *conn, runtime message.URL) {
 // leave is an orderly end: the runtime's subscriptions do not outlive it.
 func (n *Node) leave(c *conn) {
 	c.finish() // from here on it waits for the disk
-	for key := range n.subscriptions.find("r:" + string(c.runtime)) {
+	for key := range n.subscriptions.Find("r:" + string(c.runtime)) {
 		if err := n.forget(c.ctx, key); err != nil {
 			n.log.Warn("unsubscribe", "runtime", c.runtime, "error", err)
 		}
@@ -115,7 +111,7 @@ func (n *Node) readJSON(c *conn, f func(text []byte)) {
 
 // handleJSON reads a message and handles it, once for each address in its to.
 func (n *Node) handleJSON(c *conn, text []byte, badForm int) {
-	list, err := parseJSON(text)
+	list, err := refjson.Parse(text)
 	if err != nil {
 		if errors.Is(err, message.ErrTooLarge) {
 			badForm = message.CodeTooLarge
@@ -130,55 +126,10 @@ func (n *Node) handleJSON(c *conn, text []byte, badForm int) {
 	}
 }
 
-// parseJSON reads a message whose to may be a list.
-func parseJSON(text []byte) ([]message.Message, error) {
-	var to struct {
-		To json.RawMessage `json:"to"`
-	}
-	if err := json.Unmarshal(text, &to); err != nil {
-		return nil, fmt.Errorf("%w: %w", message.ErrMalformed, err)
-	}
-	if list := bytes.TrimSpace(to.To); len(list) == 0 || list[0] != '[' {
-		var m message.Message
-		err := m.UnmarshalJSON(text)
-		return []message.Message{m}, err
-	}
-	var all names
-	if err := json.Unmarshal(to.To, &all); err != nil {
-		return nil, fmt.Errorf("%w: to: %w", message.ErrMalformed, err)
-	}
-	if len(all) == 0 || len(all) > maxRecipients {
-		return nil, fmt.Errorf("%w: to lists %d addresses, want 1 to %d", message.ErrMalformed, len(all), maxRecipients)
-	}
-	if size := len(all) * len(text); size > maxCopies {
-		return nil, fmt.Errorf("%w: %d bytes to %d addresses, at most %d are sent in all", message.ErrTooLarge, len(text), len(all), maxCopies)
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(text, &members); err != nil {
-		return nil, fmt.Errorf("%w: %w", message.ErrMalformed, err)
-	}
-	members["to"] = message.Encode(all[0])
-	var first message.Message
-	if err := first.UnmarshalJSON(message.Encode(members)); err != nil {
-		return nil, err
-	}
-	messages := make([]message.Message, 0, len(all))
-	for _, text := range all {
-		u, err := message.ParseURL(strings.Clone(text)) // it may be kept, and is a part of a long list
-		if err != nil {
-			return nil, fmt.Errorf("%w: to: %w", message.ErrMalformed, err)
-		}
-		m := first
-		m.To = u
-		messages = append(messages, m)
-	}
-	return messages, nil
-}
-
 // refuseText answers a text that is no message, with whatever can be read of its id and from. A flood of them is read slowly.
 func (n *Node) refuseText(c *conn, text []byte, code int, why string) {
 	defer c.strike()
-	id, from, kind := salvage(text)
+	id, from, kind := refjson.Salvage(text)
 	if from == "" {
 		from = c.runtime
 	}
@@ -191,36 +142,4 @@ func (n *Node) refuseText(c *conn, text []byte, code int, why string) {
 	if text, err := m.MarshalJSON(); err == nil {
 		c.send(wire.Append(nil, kindText, text))
 	}
-}
-
-// salvage reads id, from and type at the head of a text that may be cut off or broken later.
-func salvage(text []byte) (id message.ID, from message.URL, kind message.Type) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return id, from, kind
-	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return id, from, kind
-		}
-		var raw json.RawMessage
-		if d.Decode(&raw) != nil {
-			return id, from, kind
-		}
-		var s string
-		switch name {
-		case "id":
-			id, _ = message.ParseID(raw)
-		case "from":
-			if json.Unmarshal(raw, &s) == nil {
-				from, _ = message.ParseURL(s)
-			}
-		case "type":
-			if json.Unmarshal(raw, &s) == nil {
-				kind, _ = message.ParseType(s)
-			}
-		}
-	}
-	return id, from, kind
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -169,41 +170,22 @@ func TestMalformedJSON(t *testing.T) {
 	}
 }
 
-func FuzzJSON(f *testing.F) {
-	f.Add([]byte(`{"id":1,"type":"create","from":"runtime://example.com/r-alice","to":["hyperty://example.com/x"],"body":{"via":"a://b"}}`))
-	f.Add([]byte(`{"id":"3","type":"response","from":"connection://example.com/c1","to":"runtime://example.com/r-bob/sm","body":{"code":200}}`))
-	f.Add([]byte(`{"cmd":"disconnect"}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		salvage(text)
-		list, err := parseJSON(text)
-		if err != nil {
-			return
-		}
-		for _, m := range list {
-			if err := m.Check(); err != nil {
-				t.Fatalf("%q gave a message that fails its check: %v", text, err)
-			}
-		}
-	})
-}
-
 // Long texts are read in turn, so that many connections with such leave a processor for what is only passed on; short ones, and
 // what others send, do not wait for that.
 func TestLongTextsHaveTurns(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Legacy: true})
 	alice, bob := n.plain(t, "runtime://example.com/r-alice"), n.plain(t, rBob)
-	if err := n.turns.take(t.Context(), asker{conn: 1 << 60}); err != nil {
+	if err := n.turns.Take(t.Context(), quota.Asker{Conn: 1 << 60}); err != nil {
 		t.Fatal(err)
 	}
 	alice.send(fmt.Sprintf(`{"id":1,"type":"create","from":"runtime://example.com/r-alice/sm","to":%q,"body":{"x":%q}}`, rBob+"/sm", strings.Repeat("x", 64<<10)))
 	bob.ask(404, `{"id":2,"type":"create","from":"runtime://example.com/r-bob/sm","to":"hyperty://example.com/nobody"}`)
 	eventually(t, "the long text waits for its turn", func() bool {
-		n.turns.mu.Lock()
-		defer n.turns.mu.Unlock()
-		return n.turns.waiting.Len() == 1
+		_, askers := n.turns.State()
+		return askers == 1
 	})
-	n.turns.give()
+	n.turns.Give()
 	if m := bob.message(); string(m.ID) != "1" {
 		t.Errorf("%+v", m)
 	}
@@ -213,9 +195,8 @@ func TestLongTextsHaveTurns(t *testing.T) {
 		alice.send(text + strings.Repeat(" ", 2*shortText))
 		alice.message()
 		eventually(t, fmt.Sprint("text ", i, " gives the turn back"), func() bool {
-			n.turns.mu.Lock()
-			defer n.turns.mu.Unlock()
-			return !n.turns.taken
+			taken, _ := n.turns.State()
+			return !taken
 		})
 	}
 	alice.send(`{"cmd":"disconnect","body":{"runtimeURL":"runtime://example.com/r-alice"}}` + strings.Repeat(" ", 2*shortText))

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -30,7 +31,7 @@ func TestAddressesDoNotKeepTheirList(t *testing.T) {
 	padding := strings.Repeat(" ", size)
 	for name, read := range map[string]func(i int) (any, error){
 		"to": func(i int) (any, error) {
-			list, err := parseJSON(fmt.Appendf(nil, `{"id":1,"type":"create","from":"hyperty://example.com/a","to":["hyperty://example.com/%d"%s],"body":{}}`, i, padding))
+			list, err := refjson.Parse(fmt.Appendf(nil, `{"id":1,"type":"create","from":"hyperty://example.com/a","to":["hyperty://example.com/%d"%s],"body":{}}`, i, padding))
 			return list, err
 		},
 		"subscribe": func(i int) (any, error) {

@@ -80,8 +80,8 @@ func TestSilentConnectionsAreBounded(t *testing.T) {
 	alice.sync()
 	n.listener.mu.Lock()
 	defer n.listener.mu.Unlock()
-	if g := n.listener.gate; g.waiting > 8 || g.inside != 2 {
-		t.Errorf("%d wait, %d are attached", g.waiting, g.inside)
+	if waiting, attached := n.listener.gate.Held(); waiting > 8 || attached != 2 {
+		t.Errorf("%d wait, %d are attached", waiting, attached)
 	}
 }
 
@@ -93,7 +93,8 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 	eventually(t, "counted", func() bool {
 		n.listener.mu.Lock()
 		defer n.listener.mu.Unlock()
-		return n.listener.gate.waiting == 2
+		waiting, _ := n.listener.gate.Held()
+		return waiting == 2
 	})
 	_, r, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}, HTTPClient: at(t, "127.0.0.1")})
 	wantLater(t, r, err, 429)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 )
 
@@ -20,14 +21,14 @@ import (
 // is said on them. One that is over a bound is told so by a response 429 or 503 where that costs little, else closed.
 type listener struct {
 	net.Listener
-	sources  sources
-	arrivals *buckets[source]
+	sources  quota.Sources
+	arrivals *quota.Buckets[quota.Source]
 	tls      bool // nothing can be said before a handshake, which costs more than it is worth
 
 	refusing atomic.Int32 // connections over a bound that are being told
 
 	mu   sync.Mutex
-	gate *gate
+	gate *quota.Gate
 }
 
 const (
@@ -40,8 +41,8 @@ const (
 type netConn struct {
 	net.Conn
 	listener *listener
-	ticket   *ticket
-	verdict  verdict
+	ticket   *quota.Ticket
+	verdict  quota.Verdict
 	once     sync.Once
 	timer    *time.Timer // ends a refused one
 }
@@ -53,13 +54,13 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from, _ := l.sources.remote(c.RemoteAddr().String())
+		from, _ := l.sources.Remote(c.RemoteAddr().String())
 		k := &netConn{Conn: c, listener: l}
-		k.ticket = &ticket{from: from, since: time.Now(), close: func() { c.Close() }}
-		if k.verdict = l.arrive(k.ticket); k.verdict == welcome {
+		k.ticket = &quota.Ticket{From: from, Since: time.Now(), Close: func() { c.Close() }}
+		if k.verdict = l.arrive(k.ticket); k.verdict == quota.Welcome {
 			return k, nil
 		}
-		if k.verdict == hasty && l.tls || !l.mayRefuse() {
+		if k.verdict == quota.Hasty && l.tls || !l.mayRefuse() {
 			c.Close()
 			continue
 		}
@@ -78,17 +79,17 @@ func (l *listener) mayRefuse() bool {
 }
 
 // arrive decides about a new connection.
-func (l *listener) arrive(t *ticket) verdict {
-	if t.from.IsValid() {
-		if _, ok := l.arrivals.take(t.from, 1, t.since); !ok {
-			return hasty
+func (l *listener) arrive(t *quota.Ticket) quota.Verdict {
+	if t.From.IsValid() {
+		if _, ok := l.arrivals.Take(t.From, 1, t.Since); !ok {
+			return quota.Hasty
 		}
 	}
 	l.mu.Lock()
-	v, evicted := l.gate.arrive(t)
+	v, evicted := l.gate.Arrive(t)
 	l.mu.Unlock()
 	if evicted != nil {
-		evicted.close()
+		evicted.Close()
 	}
 	return v
 }
@@ -103,35 +104,35 @@ func (k *netConn) Close() error {
 		}
 		k.listener.mu.Lock()
 		defer k.listener.mu.Unlock()
-		k.listener.gate.leave(k.ticket)
+		k.listener.gate.Leave(k.ticket)
 	})
 	return k.Conn.Close()
 }
 
 // enter attaches the connection: it waits no longer. False: the node has as many as it may. kick is called when it has to
 // make room.
-func (l *listener) enter(t *ticket, replaces bool, kick func()) bool {
+func (l *listener) enter(t *quota.Ticket, replaces bool, kick func()) bool {
 	l.mu.Lock()
-	t.kick = kick
-	ok, evicted := l.gate.enter(t, replaces)
+	t.Kick = kick
+	ok, evicted := l.gate.Enter(t, replaces)
 	l.mu.Unlock()
 	if evicted != nil {
-		evicted.kick()
+		evicted.Kick()
 	}
 	return ok
 }
 
 // settle counts a connection for the source that its request names.
-func (l *listener) settle(t *ticket, from source) verdict {
+func (l *listener) settle(t *quota.Ticket, from quota.Source) quota.Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.gate.move(t, from)
+	return l.gate.Move(t, from)
 }
 
-func (l *listener) full(from source) bool {
+func (l *listener) full(from quota.Source) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.gate.full(from)
+	return l.gate.Full(from)
 }
 
 // netConnKey is under which a request's context has its connection.
@@ -159,23 +160,23 @@ func (n *Node) bounded(next http.Handler) http.Handler {
 			return
 		}
 		v := k.verdict
-		from := n.listener.sources.client(r)
-		if v == welcome {
+		from := n.listener.sources.Client(r)
+		if v == quota.Welcome {
 			v = n.listener.settle(k.ticket, from)
 		}
 		switch v {
-		case crowded:
+		case quota.Crowded:
 			later(w, http.StatusTooManyRequests, comeAgain, "your address has "+strconv.Itoa(n.opts.Limits.PerAddress)+" connections to the node, no more are allowed")
 			return
-		case hasty:
+		case quota.Hasty:
 			later(w, http.StatusTooManyRequests, comeAgain, "too many connections from your address, one after the other")
 			return
-		case overfull:
+		case quota.Overfull:
 			later(w, http.StatusServiceUnavailable, comeAgain, "too many connections have not said yet who they are")
 			return
 		}
 		if webSocket := r.URL.Path == wire.Path || r.URL.Path == pathPlain || r.URL.Path == pathSession; from.IsValid() && !webSocket {
-			if wait, ok := n.rates.requests.take(from, 1, time.Now()); !ok {
+			if wait, ok := n.rates.requests.Take(from, 1, time.Now()); !ok {
 				later(w, http.StatusTooManyRequests, wait, "too many requests from your address")
 				return
 			}
@@ -212,7 +213,7 @@ func (n *Node) serveHTTP(s *http.Server) error {
 	s.TLSConfig = n.opts.TLS.Clone()
 	s.TLSConfig.NextProtos = []string{"http/1.1"}
 	s.TLSConfig.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) { // before it costs anything
-		from, _ := n.listener.sources.remote(h.Conn.RemoteAddr().String())
+		from, _ := n.listener.sources.Remote(h.Conn.RemoteAddr().String())
 		n.paceHandshake(from)
 		if choose := n.opts.TLS.GetConfigForClient; choose != nil {
 			return choose(h)

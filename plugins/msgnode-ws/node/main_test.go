@@ -16,9 +16,11 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/internal/longtest"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -30,6 +32,8 @@ func TestMain(m *testing.M) {
 		// The embedded server keeps one goroutine a process that looks at the process's own use.
 		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.init.0.func1"))
 }
+
+var testSecret = bytes.Repeat([]byte("s"), backbone.MinSecret)
 
 const (
 	domain    = "example.com"
@@ -75,6 +79,16 @@ func start(t testing.TB, o Options) *running {
 	}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// bucket is where the state has a table, for what another node would write there.
+func (r *running) bucket(t testing.TB, name string) jetstream.KeyValue {
+	t.Helper()
+	kv, err := r.backbone.Bucket(t.Context(), backbone.BucketPrefix(domain)+name, bucketOptions(r.opts.Replicas, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kv
 }
 
 // client is a protofly.v1 client.

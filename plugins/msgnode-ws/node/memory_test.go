@@ -96,5 +96,5 @@ func TestAllMemoryComesBack(t *testing.T) {
 	plain.ws.CloseNow()
 	readers.Wait()
 	eventually(t, "all connections end", func() bool { return n.connections() == 0 })
-	eventually(t, "nothing is kept", func() bool { return n.memory.used.Load() == 0 })
+	eventually(t, "nothing is kept", func() bool { return n.memory.Kept() == 0 })
 }

@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
-	"github.com/nats-io/nats.go"
-	"github.com/protofly/protofly/sdk/message"
 	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // Node is a running Message Node.
@@ -23,13 +26,13 @@ type Node struct {
 	opts     Options
 	log      hclog.Logger
 	id       string // of this process, in subjects
-	subjects subjects
+	subjects backbone.Subjects
 	guard
-	unlock func() // the data folder
+	unlock func() // the data folder; nil: there is none
 
-	backbone  *backbone
-	seal      *seal // of what nodes send each other; nil with an embedded NATS
-	interests *interests
+	backbone  *backbone.NATS
+	seal      *backbone.Seal // of what nodes send each other; nil with an embedded NATS
+	interests *backbone.Interests[*conn]
 
 	tables
 
@@ -53,18 +56,18 @@ type Node struct {
 type guard struct {
 	listener  *listener
 	rates     *rates
-	turns     turns   // to compute what connections ask for
-	buffers   buffers // that packets are read into
-	memory    memory
+	turns     quota.Turns // to compute what connections ask for
+	buffers   buffers     // that packets are read into
+	memory    outbox.Memory
 	admission admission
 }
 
 // tables are the node's state.
 type tables struct {
-	allocations   *table[allocation]
-	subscriptions *table[subscription]
-	registrations *table[registration]
-	sessions      *table[session]
+	allocations   *table.Table[allocation]
+	subscriptions *table.Table[subscription]
+	registrations *table.Table[registration]
+	sessions      *table.Table[session]
 }
 
 // closeTime is how long connections have to answer that the node stops.
@@ -77,10 +80,10 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, fmt.Errorf("message node: %w", err)
 	}
 	o = o.withDefaults()
-	n := &Node{opts: o, log: o.Log, id: hash(newSecret())[:12], subjects: newSubjects(o.Domain), unlock: func() {},
+	n := &Node{opts: o, log: o.Log, id: backbone.Hash(newSecret())[:12], subjects: backbone.NewSubjects(o.Domain),
 		conns: map[*conn]struct{}{}, runtimes: map[message.URL]*conn{}, byID: map[uint64]*conn{},
 		missing: map[message.URL]time.Time{}}
-	n.rates, n.memory.limit = newRates(o.Limits), o.Limits.Memory
+	n.rates, n.memory.Limit = newRates(o.Limits), o.Limits.Memory
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -88,38 +91,33 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 		}
 	}()
 	if o.NATS == "" {
-		if err := os.MkdirAll(o.Data, 0o700); err != nil {
-			return nil, fmt.Errorf("message node: data folder: %w", err)
-		}
-		release, err := lockFolder(o.Data)
-		if err != nil {
+		if n.unlock, err = lockFolder(o.Data); err != nil {
 			return nil, err
 		}
-		n.unlock = release
 	}
 	// The socket comes before the state: a port in use is the most frequent mistake and the quickest to see.
 	socket, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("message node: listen: %w; is the port in use? choose another one, or 0 for any", err)
 	}
-	n.listener = &listener{Listener: socket, sources: o.sources(), tls: o.TLS != nil, arrivals: newBuckets[source](rate.Limit(2*o.Limits.Handshakes), 20*o.Limits.Handshakes),
-		gate: newGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
-	if n.listener.sources.off {
+	n.listener = &listener{Listener: socket, sources: o.sources(), tls: o.TLS != nil, arrivals: quota.NewBuckets[quota.Source](rate.Limit(2*o.Limits.Handshakes), 20*o.Limits.Handshakes),
+		gate: quota.NewGate(o.Limits.Unproven, o.Limits.PerAddress, o.Limits.Connections)}
+	if n.listener.sources.Off {
 		n.log.Warn("connections are not counted by address: insecure says that a proxy stands before the node, and proxies does not name it")
 	}
 	if n.admission, err = openAdmission(o); err != nil {
 		return nil, err
 	}
 	if o.NATS != "" {
-		if n.seal, err = newSeal(o.NATSKey, o.Domain); err != nil {
+		if n.seal, err = backbone.NewSeal(o.NATSKey, o.Domain); err != nil {
 			return nil, err
 		}
 	}
-	if n.backbone, err = startBackbone(o, n.subjects, n.overrun); err != nil {
+	if n.backbone, err = backbone.Start(backbone.Options{Domain: o.Domain, URL: o.NATS, Credentials: o.NATSCredentials, Data: o.Data, Log: o.Log, Lost: n.overrun}); err != nil {
 		return nil, err
 	}
-	n.interests = newInterests(n.backbone.messages)
-	if _, err = n.backbone.messages.ChanSubscribe(n.subjects.unanswered(n.id)+".>", n.interests.in); err != nil {
+	n.interests = backbone.NewInterests[*conn](n.backbone.Messages)
+	if _, err = n.backbone.Messages.ChanSubscribe(n.subjects.Unanswered(n.id)+".>", n.interests.In); err != nil {
 		return nil, fmt.Errorf("message node: %w", err)
 	}
 	if err = n.openState(ctx); err != nil {
@@ -179,62 +177,72 @@ func (n *Node) Close() {
 	n.cancel()
 	n.wg.Wait()
 	if n.backbone != nil {
-		n.backbone.close()
+		n.backbone.Close()
 	}
-	n.unlock()
+	if n.unlock != nil {
+		n.unlock()
+	}
 }
 
 // openState opens the buckets and waits until their copies in memory are complete.
 func (n *Node) openState(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	prefix := bucketPrefix(n.opts.Domain)
+	prefix := backbone.BucketPrefix(n.opts.Domain)
 	var err error
-	if n.allocations, err = openTable(ctx, n, prefix+"addresses", 0, (*allocation).terms, n.granted); err != nil {
+	if n.allocations, err = openTable(ctx, n, 0, table.Options[allocation]{Name: prefix + "addresses", Terms: (*allocation).terms, Put: n.granted}); err != nil {
 		return err
 	}
-	if n.subscriptions, err = openTable(ctx, n, prefix+"subscriptions", 0, (*subscription).terms, n.noted); err != nil {
+	if n.subscriptions, err = openTable(ctx, n, 0, table.Options[subscription]{Name: prefix + "subscriptions", Terms: (*subscription).terms, Put: n.noted}); err != nil {
 		return err
 	}
-	if n.registrations, err = openTable(ctx, n, prefix+"registry", 0, (*registration).terms, nil); err != nil {
+	if n.registrations, err = openTable(ctx, n, 0, registrationTable(prefix+"registry")); err != nil {
 		return err
 	}
-	if n.sessions, err = openTable(ctx, n, prefix+"sessions", sessionTTL, (*session).terms, nil); err != nil {
+	if n.sessions, err = openTable(ctx, n, sessionTTL, table.Options[session]{Name: prefix + "sessions", Terms: (*session).terms}); err != nil {
 		return err
 	}
 	if n.opts.Admit.invites() {
-		if n.admission.redeemed, err = openTable(ctx, n, prefix+"redeemed", 0, (*redemption).terms, nil); err != nil {
+		if n.admission.redeemed, err = openTable(ctx, n, 0, table.Options[redemption]{Name: prefix + "redeemed", Terms: (*redemption).terms}); err != nil {
 			return err
 		}
-		n.admission.redeemed.room = n.room
+		n.admission.redeemed.Bound(n.room)
 	}
 	if err := n.upgrade(ctx); err != nil {
 		return err
 	}
 	// Only now: what was there before there was a bound is not refused.
-	n.allocations.room, n.subscriptions.room, n.registrations.room, n.sessions.room = n.room, n.room, n.room, n.room
+	n.allocations.Bound(n.room)
+	n.subscriptions.Bound(n.room)
+	n.registrations.Bound(n.room)
+	n.sessions.Bound(n.room)
 	return nil
 }
 
-func openTable[T any](ctx context.Context, n *Node, name string, ttl time.Duration, terms func(*T) []string, put func(*T)) (*table[T], error) {
-	kv, err := n.backbone.bucket(ctx, name, n.opts, ttl)
+// bucketOptions are how a table's bucket is kept: with some room besides the largest row.
+func bucketOptions(replicas int, ttl time.Duration) backbone.BucketOptions {
+	return backbone.BucketOptions{Replicas: replicas, MaxValue: table.MaxRow + 4096, TTL: ttl}
+}
+
+func openTable[T any](ctx context.Context, n *Node, ttl time.Duration, o table.Options[T]) (*table.Table[T], error) {
+	kv, err := n.backbone.Bucket(ctx, o.Name, bucketOptions(n.opts.Replicas, ttl))
 	if err != nil {
 		return nil, err
 	}
-	t := newTable(kv, name, terms, put)
+	t := table.New(kv, o)
 	n.wg.Go(func() {
 		for n.ctx.Err() == nil {
-			if err := t.follow(n.ctx, n.backbone.life()); n.ctx.Err() == nil && err != nil {
+			if err := t.Follow(n.ctx, n.backbone.Life()); n.ctx.Err() == nil && err != nil {
 				n.log.Warn("the state's copy lost its source, trying again", "error", err)
 				wait(n.ctx, time.Second)
 			}
 		}
 	})
 	select {
-	case <-t.ready:
+	case <-t.Ready():
 		return t, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("message node: state %s: %w", name, ctx.Err())
+		return nil, fmt.Errorf("message node: state %s: %w", o.Name, ctx.Err())
 	}
 }
 
@@ -247,14 +255,14 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// overrun is called when NATS had to drop what was for sub: whoever wanted it is told by a close, so that no loss goes
+// overrun is called when NATS had to drop what came on a subject: whoever wanted it is told by a close, so that no loss goes
 // unseen; the sessions then ask again for what they miss.
-func (n *Node) overrun(sub *nats.Subscription) {
+func (n *Node) overrun(subject string) {
 	if n.interests == nil {
 		return
 	}
 	n.log.Error("the node does not keep up, messages were dropped")
-	for _, c := range n.interests.of(sub.Subject) {
+	for _, c := range n.interests.Of(subject) {
 		c.kick(websocket.StatusTryAgainLater, "the node is overloaded and lost messages for you")
 	}
 }
@@ -267,11 +275,11 @@ func (n *Node) writable(c *conn, runtime message.URL, rows int) *refusal {
 			return refuse(message.CodeError, "the disk under the node's data folder is full: %d bytes free, %d are kept free; nothing was written",
 				free, n.opts.Limits.MinFree)
 		}
-		if why := n.backbone.fault(); why != "" {
+		if why := n.backbone.Fault(); why != "" {
 			return refuse(message.CodeError, "the node's state cannot be written: %s", why)
 		}
 	}
-	if wait, ok := n.rates.writers.take(runtime, rows, time.Now()); !ok {
+	if wait, ok := n.rates.writers.Take(runtime, rows, time.Now()); !ok {
 		return tryAgain(wait, "too many changes: at most %d a second", n.opts.Limits.Writes)
 	}
 	if rows > 1 {

@@ -226,7 +226,7 @@ func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
 		if kind, _ := bob.frame(); kind != wire.KindData {
 			t.Fatal("bob did not get his")
 		}
-		if used := n.memory.used.Load(); used > 4<<20 {
+		if used := n.memory.Kept(); used > 4<<20 {
 			t.Fatalf("%d bytes are kept", used)
 		}
 	}

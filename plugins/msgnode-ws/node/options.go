@@ -12,6 +12,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/internal/logs"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -21,6 +24,9 @@ const (
 	Subprotocol = wire.Subprotocol // of the WebSocket
 	Path        = wire.Path        // of its URL
 )
+
+// MaxEntry is the most that [Limits.Entry] may be, in bytes.
+const MaxEntry = table.MaxRow
 
 // Options are what an operator decides about a node. Domain and Data (or NATS) must be set; the zero value of
 // everything else is the default.
@@ -171,12 +177,12 @@ func (o Options) Check() error {
 		bad("data: the folder for the node's state is needed (or the URL of a NATS cluster)")
 	}
 	if o.NATS != "" {
-		if err := checkNATS(o.NATS); err != nil {
+		if err := backbone.CheckNATS(o.NATS); err != nil {
 			errs = append(errs, err)
 		}
-		if len(o.NATSKey) < minSecret {
+		if len(o.NATSKey) < backbone.MinSecret {
 			bad("nats: the nodes of a domain share a secret, by which they know each other's messages from those of other clients: "+
-				"set nats_key_file to a file with %d random characters or more, the same for each node", minSecret)
+				"set nats_key_file to a file with %d random characters or more, the same for each node", backbone.MinSecret)
 		}
 	}
 	host, _, err := net.SplitHostPort(o.Listen)
@@ -197,8 +203,8 @@ func (o Options) Check() error {
 		bad("limits: memory: at least as much as queue, %d", l.Queue)
 	}
 	errs = append(errs, o.Admit.check())
-	if l.Entry > maxRow {
-		bad("limits: entry: at most %d", maxRow)
+	if l.Entry > table.MaxRow {
+		bad("limits: entry: at most %d", table.MaxRow)
 	}
 	if l.Queue < 2<<20 {
 		bad("limits: queue: at least %d, room for one large packet", 2<<20)
@@ -215,10 +221,10 @@ func (o Options) Check() error {
 }
 
 // sources are the addresses that stand for one stranger each.
-func (o Options) sources() sources {
-	s := sources{proxies: o.Proxies, exempt: o.Exempt, off: o.Insecure && len(o.Proxies) == 0}
-	if s.exempt == nil {
-		s.exempt = loopbackNetworks()
+func (o Options) sources() quota.Sources {
+	s := quota.Sources{Proxies: o.Proxies, Exempt: o.Exempt, Off: o.Insecure && len(o.Proxies) == 0}
+	if s.Exempt == nil {
+		s.Exempt = quota.LoopbackNetworks()
 	}
 	return s
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -34,7 +35,7 @@ func replicated(t *testing.T) []*server.Server {
 	for i := range servers {
 		s, err := server.NewServer(&server.Options{ServerName: fmt.Sprint("server-", i), Host: "127.0.0.1", Port: server.RANDOM_PORT,
 			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]}, Routes: routes,
-			JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, MaxPayload: maxNATSPayload, DisableJetStreamBanner: true})
+			JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, MaxPayload: backbone.MaxNATSPayload, DisableJetStreamBanner: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +216,7 @@ func TestAllocationsOfAnEarlierVersion(t *testing.T) {
 		"wished.y": {Runtime: eve, Addresses: []message.URL{"hyperty://example.com/eve"}, Wished: true},
 		"secret":   {Runtime: alice, Addresses: block, Key: "k", Seen: time.Now()},
 	} {
-		if _, err := n.allocations.kv.Put(t.Context(), key, message.Encode(a)); err != nil {
+		if _, err := n.bucket(t, "addresses").Put(t.Context(), key, message.Encode(a)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -225,7 +226,7 @@ func TestAllocationsOfAnEarlierVersion(t *testing.T) {
 		if n.owner(block[0]) != alice || n.owner(block[1]) != alice || n.owner("hyperty://example.com/eve") != eve {
 			t.Errorf("owners: %s %s %s", n.owner(block[0]), n.owner(block[1]), n.owner("hyperty://example.com/eve"))
 		}
-		if got := n.allocations.count("r:" + string(alice)); got != 2 {
+		if got := n.allocations.Count("r:" + string(alice)); got != 2 {
 			t.Errorf("alice has %d addresses", got)
 		}
 		n.stop()
@@ -255,7 +256,7 @@ func TestAllocationsExpire(t *testing.T) {
 		}
 	}
 	eventually(t, "bob's block is gone, and it is noted that alice is there", func() bool {
-		return n.owner("comm://example.com/b") == "" && n.allocations.get(seenKey(alice.runtime)) != nil
+		return n.owner("comm://example.com/b") == "" && n.allocations.Get(seenKey(alice.runtime)) != nil
 	})
 	for _, u := range []message.URL{"comm://example.com/a", "comm://example.com/name", "comm://example.com/new"} {
 		if n.owner(u) == "" {

@@ -1,6 +1,10 @@
 package node
 
-import "time"
+import (
+	"time"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+)
 
 // What an address may ask for at once is ten seconds' worth, for a runtime that connects with all that it has. Computed as fast
 // as it can be read that takes all processors for most of a second, of the node and of the runtime that messages are for. So
@@ -34,11 +38,11 @@ func (c *conn) heldUp() time.Duration {
 func (c *conn) keepPace() { c.pause(c.heldUp()) }
 
 // paceHandshake waits until an address may have one more handshake, of TLS or of a WebSocket.
-func (n *Node) paceHandshake(from source) {
+func (n *Node) paceHandshake(from quota.Source) {
 	if !from.IsValid() {
 		return
 	}
-	if d := n.rates.paces.reserve(from, handshakePrice, time.Now()); d > leastWait {
+	if d := n.rates.paces.Reserve(from, handshakePrice, time.Now()); d > leastWait {
 		wait(n.ctx, min(d, mostWait))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -22,7 +23,7 @@ func pacedNode(ctx context.Context, l Limits) *Node {
 	return &Node{ctx: ctx, opts: Options{Limits: l}, guard: guard{rates: newRates(l)}}
 }
 
-func (n *Node) pacedConn(from source) *conn {
+func (n *Node) pacedConn(from quota.Source) *conn {
 	l := n.opts.Limits
 	return &conn{node: n, ctx: n.ctx, account: account{from: from, budget: rate.NewLimiter(rate.Limit(l.Requests), 10*l.Requests)}}
 }
@@ -33,7 +34,7 @@ func TestBurstsArePaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := DefaultLimits()
-				n, from, began := pacedNode(t.Context(), l), askerAt("192.0.2.1").from, time.Now()
+				n, from, began := pacedNode(t.Context(), l), sourceAt("192.0.2.1"), time.Now()
 				spent := make(chan int)
 				const conns = 3 // each may spend all that it may: the address has more
 				for range conns {
@@ -74,14 +75,14 @@ func TestBurstsArePaced(t *testing.T) {
 func TestFewRequestsAreNotPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, began := pacedNode(t.Context(), DefaultLimits()), time.Now()
-		many := n.pacedConn(source{})
+		many := n.pacedConn(quota.Source{})
 		for range 5000 {
 			if r := n.charge(many, 1); r != nil {
 				t.Fatal(r.text)
 			}
 			many.keepPace()
 		}
-		from := source{netip.MustParsePrefix("192.0.2.1/32")}
+		from := quota.Source{Prefix: netip.MustParsePrefix("192.0.2.1/32")}
 		n.paceHandshake(from)
 		few := n.pacedConn(from)
 		for range 40 {

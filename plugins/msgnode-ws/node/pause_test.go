@@ -31,9 +31,7 @@ func TestNobodyPausesInATurn(t *testing.T) {
 			continue
 		}
 		refused++
-		n.turns.mu.Lock() // alice is not read from now
-		taken := n.turns.taken
-		n.turns.mu.Unlock()
+		taken, _ := n.turns.State() // alice is not read from now
 		if taken {
 			t.Fatal("the one that was refused has the turn still")
 		}

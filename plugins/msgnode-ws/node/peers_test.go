@@ -8,89 +8,28 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// said has c send to a runtime that has answered so often since.
-func said(t *testing.T, c *conn, name string, answers uint32) *peer {
-	t.Helper()
-	p, err := c.peer(fmt.Append(nil, "hyperty-runtime://example.com/", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.allowance.came.Add(answers)
-	p.allowance.take(payloads(t, 1, 20), c.strange)
-	return p
-}
-
-// A runtime that speaks with very many others at once keeps all of them.
-func TestManyPeersAreRemembered(t *testing.T) {
-	_, c := still(binary)
-	c.strange = rate.NewLimiter(rate.Inf, 0)
-	const all = 12_000
-	first := make([]*peer, all)
-	for round := range 3 {
-		for i := range first {
-			p := said(t, c, fmt.Sprintf("peer%032d", i), 1)
-			if round == 0 {
-				first[i] = p
-			} else if p != first[i] {
-				t.Fatalf("round %d: the node has forgotten peer %d", round, i)
-			}
-		}
-	}
-}
-
-// A runtime with many peers that has connected anew may say something to each of them at once, before any has answered.
-func TestPeersAreGreetedAnew(t *testing.T) {
-	n, _ := still(binary)
-	n.ctx = t.Context()
-	c := n.newConn(&netConn{}, source{}, binary)
-	defer c.cancel()
-	for i := range 5000 {
-		p, err := c.peer(fmt.Append(nil, "hyperty-runtime://example.com/", i))
-		if err != nil {
+// Whom a connection speaks with counts as kept for it, by what that takes: also where some are forgotten.
+func TestPeersAreCounted(t *testing.T) {
+	n, c := still(binary)
+	c.peers = peers.New()
+	kept := int64(0)
+	for i := range 40_000 {
+		if _, err := c.peer(fmt.Append(nil, "hyperty-runtime://example.com/", i)); err != nil {
 			t.Fatal(err)
 		}
-		for range 3 { // what it has to say, and what it says again
-			if !p.allowance.take(payloads(t, 1, 1000), c.strange) {
-				t.Fatalf("peer %d is not reached", i)
-			}
+		if kept = c.remembered.Load(); kept <= 0 || kept > 9<<20 || n.memory.Kept() != kept {
+			t.Fatalf("%d bytes are kept for the connection, %d by the node", kept, n.memory.Kept())
 		}
 	}
-}
-
-// Whoever has a runtime answer very many strangers, one after the other, has the node forget these, and not the ones that it
-// speaks with.
-func TestStrangersDisplaceNoPeers(t *testing.T) {
-	n, c := still(binary)
-	c.strange = rate.NewLimiter(rate.Inf, 0)
-	var friends []*peer
-	for i := range 1000 {
-		friends = append(friends, said(t, c, fmt.Sprint("friend", i), 20))
-	}
-	for i := range 100_000 {
-		said(t, c, fmt.Sprint("stranger", i), uint32(i%4))
-		if len(c.peers.byURL) > maxPeers || len(c.peers.byNumb) > maxPeers || c.remembered.Load() > maxPeersBytes+4096 {
-			t.Fatalf("%d runtimes, %d bytes are remembered", len(c.peers.byURL), c.remembered.Load())
-		}
-	}
-	lost := 0
-	for i, p := range friends {
-		if said(t, c, fmt.Sprint("friend", i), 1) != p {
-			lost++
-		}
-	}
-	if lost > 0 {
-		t.Errorf("%d of 1000 were forgotten", lost)
-	}
-	bytes := 0
-	for url := range c.peers.byURL {
-		bytes += peerBytes(len(url))
-	}
-	if got := c.remembered.Load(); int(got) != bytes || n.memory.used.Load() != got {
-		t.Errorf("%d bytes are counted, %d of the node, %d are kept", got, n.memory.used.Load(), bytes)
+	if kept < 1<<20 {
+		t.Errorf("%d bytes are kept for thousands of peers", kept)
 	}
 }
 
@@ -98,11 +37,11 @@ func TestStrangersDisplaceNoPeers(t *testing.T) {
 func TestOwnAnswersAreInvited(t *testing.T) {
 	_, c := still(plainJSON)
 	hyperty := c.runtime.Join("chat")
-	for c.out.messages.bytes <= c.node.opts.Limits.Queue/uninvitedPart/2 {
-		c.out.message(packet{data: make([]byte, 64<<10)}, false, c.node.opts.Limits.Queue)
+	for !c.out.Crowded(c.node.opts.Limits.Queue) {
+		c.out.PutMessage(outbox.Packet{Data: make([]byte, 64<<10)}, false, c.node.opts.Limits.Queue)
 	}
 	for i := range uint64(10) {
-		c.asked.put(&message.Message{ID: message.NumberID(i), Type: message.Read, From: hyperty, To: "hyperty://example.com/bob"})
+		c.asked.Put(&message.Message{ID: message.NumberID(i), Type: message.Read, From: hyperty, To: "hyperty://example.com/bob"})
 	}
 	response := func(id uint64, kind message.Type) []byte {
 		return wire.AppendMessage(nil, &message.Message{ID: message.NumberID(id), Type: kind, From: "hyperty://example.com/bob", To: hyperty})
@@ -128,7 +67,7 @@ func TestRefusedRequestsCostNothing(t *testing.T) {
 	n, c := still(binary)
 	n.rates = newRates(Limits{Requests: 100, AddressRequests: 10, Newcomers: 1, Handshakes: 1, Writes: 1})
 	c.budget = rate.NewLimiter(100, 1000)
-	c.from = source{netip.MustParsePrefix("192.0.2.1/32")}
+	c.from = quota.Source{Prefix: netip.MustParsePrefix("192.0.2.1/32")}
 	for refused := 0; refused < 1000; {
 		if n.charge(c, 10) != nil {
 			refused++
@@ -143,7 +82,7 @@ func TestRefusedRequestsCostNothing(t *testing.T) {
 func TestManyConnectionsOfOneAddressMakeRoom(t *testing.T) {
 	n, _ := still(binary)
 	at := func(address string, kept int) *conn {
-		c := &conn{node: n, ws: &websocket.Conn{}, account: account{from: source{netip.MustParsePrefix(address + "/32")}}}
+		c := &conn{node: n, ws: &websocket.Conn{}, account: account{from: quota.Source{Prefix: netip.MustParsePrefix(address + "/32")}}}
 		c.remember(kept)
 		return c
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -133,36 +135,24 @@ const routesPerHandshake = 64
 
 // returning bounds how much it costs that runtimes of an address connect: of those that the node knows, the addresses that
 // are to lead to them; of the others, how many there are, since keys cost nothing.
-func (n *Node) returning(from source, runtime message.URL) *refusal {
+func (n *Node) returning(from quota.Source, runtime message.URL) *refusal {
 	if !from.IsValid() {
 		return nil
 	}
 	term := "r:" + string(runtime)
-	if routes := n.allocations.count(term) + n.subscriptions.count(term); routes > routesPerHandshake {
-		if wait, ok := n.rates.handshakes.take(from, routes/routesPerHandshake, time.Now()); !ok {
+	if routes := n.allocations.Count(term) + n.subscriptions.Count(term); routes > routesPerHandshake {
+		if wait, ok := n.rates.handshakes.Take(from, routes/routesPerHandshake, time.Now()); !ok {
 			return tryAgain(wait, "too many connections from your address, one after the other")
 		}
 	}
 	if n.connected(runtime) || n.known(runtime) {
 		return nil
 	}
-	if wait, ok := n.rates.newcomers.take(from, 1, time.Now()); !ok {
-		n.rates.handshakes.fine(from, refusedPrice, time.Now())
+	if wait, ok := n.rates.newcomers.Take(from, 1, time.Now()); !ok {
+		n.rates.handshakes.Fine(from, refusedPrice, time.Now())
 		return tryAgain(wait, "too many new runtimes from your address: at most %d in an hour", n.opts.Limits.Newcomers)
 	}
 	return nil
-}
-
-// refusedAgain is how long a runtime that is not admitted should wait: somebody has to do something first.
-const refusedAgain = time.Minute
-
-// handshake is the refusal as a Refused frame.
-func (r *refusal) handshake() *wire.Refused {
-	again := r.again
-	if r.code == message.CodeForbidden {
-		again = seconds(refusedAgain)
-	}
-	return &wire.Refused{Code: r.code, Reason: r.text, Retry: again}
 }
 
 func (n *Node) refuseHandshake(c *conn, err error) error {
@@ -177,7 +167,7 @@ func (n *Node) refuseHandshake(c *conn, err error) error {
 // run gathers Data frames for one peer, which are published together.
 type run struct {
 	c    *conn
-	to   *peer
+	to   *peers.Peer
 	data []byte
 }
 
@@ -186,10 +176,10 @@ func (r *run) publish() error {
 		return nil
 	}
 	n := r.c.node
-	r.data = n.seal.sign(r.to.subject, r.data)
-	err := n.backbone.messages.PublishRequest(r.to.subject, r.to.reply, r.data)
+	r.data = n.seal.Sign(r.to.Subject, r.data)
+	err := n.backbone.Messages.PublishRequest(r.to.Subject, r.to.Reply, r.data)
 	if err != nil {
-		r.c.send(wire.AppendUnreachable(nil, r.to.url))
+		r.c.send(wire.AppendUnreachable(nil, r.to.URL))
 	}
 	r.to, r.data = nil, r.data[:0]
 	return err
@@ -242,24 +232,54 @@ func (n *Node) data(r *run, body []byte) error {
 		return nil
 	}
 	if len(payloads)+message.MaxURL+16 > wire.MaxFrame {
-		r.c.notice(message.CodeTooLarge, fmt.Sprintf("data for %s: %d bytes in a frame", to.url, len(payloads)))
+		r.c.notice(message.CodeTooLarge, fmt.Sprintf("data for %s: %d bytes in a frame", to.URL, len(payloads)))
 		return nil
 	}
-	if to.barred {
-		r.c.notice(message.CodeForbidden, fmt.Sprintf("data for %s: a visitor reaches runtimes of %s only", to.url, n.opts.Domain))
+	if to.Barred {
+		r.c.notice(message.CodeForbidden, fmt.Sprintf("data for %s: a visitor reaches runtimes of %s only", to.URL, n.opts.Domain))
 		return nil
 	}
-	if !to.allowance.take(payloads, r.c.strange) {
+	if !r.c.peers.Take(to, payloads) {
 		r.c.unanswered(to)
 		return nil
 	}
-	n.traceData("in", r.c.runtime, to.url, payloads)
+	n.traceData("in", r.c.runtime, to.URL, payloads)
 	if r.to != to || len(r.data) >= wire.PacketGoal {
 		_ = r.publish() // its error has been told to the stub
 		r.to = to
 	}
 	r.data = wire.Readdress(r.data, r.c.runtime, payloads)
 	return nil
+}
+
+// peer looks a runtime up by the text of its URL; it checks a new one.
+func (c *conn) peer(text []byte) (*peers.Peer, error) {
+	if p := c.peers.Find(text); p != nil {
+		return p, nil
+	}
+	u, err := message.ParseURL(string(text))
+	if err != nil {
+		return nil, err
+	}
+	if u.Runtime() == "" || u.Runtime() != u.Canonical() {
+		return nil, &message.URLError{Text: string(text), Reason: "not a runtime"}
+	}
+	p, grown := c.peers.Add(string(text), func(number uint64) peers.Peer {
+		return peers.Peer{URL: u.Runtime(), Subject: c.node.subjects.Frames(u.Runtime()), Reply: c.node.reply(c, 'd', number),
+			Barred: !c.guest.mayReach(u)}
+	})
+	c.remember(grown)
+	return p, nil
+}
+
+// unanswered drops data for a peer that does not answer, and tells the stub now and then. Whoever has much dropped is read
+// slowly.
+func (c *conn) unanswered(to *peers.Peer) {
+	if !c.told.Allow() {
+		c.strike()
+		return
+	}
+	c.notice(message.CodeTooMany, fmt.Sprintf("data for %s, which does not answer, is dropped: wait for its answers", to.URL))
 }
 
 // notice tells a stub that something it sent was dropped.

@@ -5,27 +5,28 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // rates are how often strangers may do what costs the node something. A burst is ten seconds' worth, of newcomers a fifth.
 type rates struct {
-	handshakes *buckets[source]      // connections that want to show who they are
-	newcomers  *buckets[source]      // runtimes of which nothing is known
-	requests   *buckets[source]      // what requests cost, by address
-	writers    *buckets[message.URL] // writes to the state, by runtime: a new connection is no new right
-	paces      *buckets[source]      // how fast an address gets what it may ask for at once; see pace.go
-	largest    int                   // what one request may cost on top: half of what may be asked for at once
+	handshakes *quota.Buckets[quota.Source] // connections that want to show who they are
+	newcomers  *quota.Buckets[quota.Source] // runtimes of which nothing is known
+	requests   *quota.Buckets[quota.Source] // what requests cost, by address
+	writers    *quota.Buckets[message.URL]  // writes to the state, by runtime: a new connection is no new right
+	paces      *quota.Buckets[quota.Source] // how fast an address gets what it may ask for at once; see pace.go
+	largest    int                          // what one request may cost on top: half of what may be asked for at once
 }
 
 func newRates(l Limits) *rates {
 	const burst = 10
 	return &rates{
-		handshakes: newBuckets[source](rate.Limit(l.Handshakes), burst*l.Handshakes),
-		newcomers:  newBuckets[source](rate.Every(time.Hour/time.Duration(l.Newcomers)), min(l.Newcomers, max(10, l.Newcomers/5))),
-		requests:   newBuckets[source](rate.Limit(l.AddressRequests), burst*l.AddressRequests),
-		writers:    newBuckets[message.URL](rate.Limit(l.Writes), burst*l.Writes),
-		paces:      newBuckets[source](rate.Limit(paceRate*l.AddressRequests), max(1, l.AddressRequests/paceBurst)),
+		handshakes: quota.NewBuckets[quota.Source](rate.Limit(l.Handshakes), burst*l.Handshakes),
+		newcomers:  quota.NewBuckets[quota.Source](rate.Every(time.Hour/time.Duration(l.Newcomers)), min(l.Newcomers, max(10, l.Newcomers/5))),
+		requests:   quota.NewBuckets[quota.Source](rate.Limit(l.AddressRequests), burst*l.AddressRequests),
+		writers:    quota.NewBuckets[message.URL](rate.Limit(l.Writes), burst*l.Writes),
+		paces:      quota.NewBuckets[quota.Source](rate.Limit(paceRate*l.AddressRequests), max(1, l.AddressRequests/paceBurst)),
 		largest:    burst * min(l.Requests, l.AddressRequests) / 2,
 	}
 }
@@ -42,21 +43,15 @@ func (n *Node) charge(c *conn, cost int) *refusal {
 	if !c.from.IsValid() {
 		return nil
 	}
-	if wait, ok := n.rates.requests.take(c.from, cost, now); !ok {
+	if wait, ok := n.rates.requests.Take(c.from, cost, now); !ok {
 		own.CancelAt(now)
 		r := tryAgain(wait, "too many requests from your address: %d units of work a second", n.opts.Limits.AddressRequests)
 		r.pause = crowdPause
 		return r
 	}
-	c.holdUp(n.rates.paces.reserve(c.from, cost, now), now)
+	c.holdUp(n.rates.paces.Reserve(c.from, cost, now), now)
 	return nil
 }
-
-// How long a connection is not read from after it has asked for too much; and where its address has, which may have many.
-const (
-	floodPause = 20 * time.Millisecond
-	crowdPause = 200 * time.Millisecond
-)
 
 // strikeCost is what something that should not have been sent costs.
 const strikeCost = 5
@@ -76,17 +71,10 @@ func (c *conn) pause(d time.Duration) {
 	}
 }
 
-// tryAgain is a refusal 429 that ends after a while.
-func tryAgain(wait time.Duration, format string, args ...any) *refusal {
-	r := refuse(message.CodeTooMany, format, args...)
-	r.again, r.pause = seconds(wait), floodPause
-	return r
-}
-
 // afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
 // spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
 func (n *Node) afford(c *conn, term string, all bool) *refusal {
-	count, bytes, results := n.registrations.count(term), int(n.registrations.weighs(term)), n.opts.Limits.Results
+	count, bytes, results := n.registrations.Count(term), int(n.registrations.Weighs(term)), n.opts.Limits.Results
 	if all {
 		return n.charge(c, min(count, 2*results)/16+min(bytes, message.MaxBody)/1024) // all of it is encoded
 	}

@@ -63,7 +63,7 @@ func (c *conn) readAll(r io.Reader) ([]byte, error) {
 			all.put(in.class, in.buf)
 			in.buf, in.class = larger, in.class+1
 			c.remember(cap(*larger) - in.counted)
-			if in.counted = cap(*larger); c.node.memory.over() {
+			if in.counted = cap(*larger); c.node.memory.Over() {
 				c.node.relieve()
 			}
 			b = *larger

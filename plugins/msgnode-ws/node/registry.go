@@ -1,13 +1,19 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -49,6 +55,21 @@ func (r *registration) terms() []string {
 		terms = append(terms, "name:"+name)
 	}
 	return withSource(terms, r.Source)
+}
+
+// place is where the entry stands among those that are found by the same: by the address that it came from, or, where that
+// stands for many, its own runtime.
+func (r *registration) place() shelves.Place {
+	p := shelves.Place{Terms: r.terms(), Address: r.Source, Runtime: string(r.Owner), Since: r.since(), Size: r.size()}
+	p.Site, _, _ = strings.Cut(r.Source, sitesAddress) // see [Node.sourceTerm]
+	p.Address, p.Site = cmp.Or(p.Address, p.Runtime), cmp.Or(p.Site, p.Runtime)
+	return p
+}
+
+// registrationTable is the table of the Domain Registry. Strangers' entries are found beside each other by what is shelved.
+func registrationTable(name string) table.Options[registration] {
+	return table.Options[registration]{Name: name, Terms: (*registration).terms,
+		Shelves: shelves.New((*registration).place, "scheme", "user", "idp", "name")}
 }
 
 // since is when the owner first had the entry, whatever it has put into it since then.
@@ -110,8 +131,8 @@ func escaped(text string) int {
 }
 
 // list is a field that is a list of texts.
-func (r *registration) list(name string) names {
-	var l names
+func (r *registration) list(name string) refjson.Names {
+	var l refjson.Names
 	_ = json.Unmarshal(r.Fields[name], &l)
 	return l
 }
@@ -160,7 +181,7 @@ func (n *Node) domainRegistry(c *conn, m message.Message) (message.Message, *ref
 	return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: %s is not one of create, read, update, delete", m.Type)
 }
 
-func registrationKey(u message.URL) string { return hash(string(u.Canonical())) }
+func registrationKey(u message.URL) string { return backbone.Hash(string(u.Canonical())) }
 
 // register is create: a new entry, or the same runtime's entry anew.
 func (n *Node) register(c *conn, m message.Message) (message.Message, *refusal) {
@@ -184,7 +205,7 @@ func (n *Node) register(c *conn, m message.Message) (message.Message, *refusal) 
 		return message.Message{}, refuse(message.CodeForbidden, "Domain Registry: %s is not an address of %s: it is neither under its URL nor allocated to it", e.URL, c.runtime)
 	}
 	key := registrationKey(e.URL)
-	if n.registrations.get(key) == nil && n.registrations.count("r:"+string(c.runtime)) >= n.opts.Limits.Registrations {
+	if n.registrations.Get(key) == nil && n.registrations.Count("r:"+string(c.runtime)) >= n.opts.Limits.Registrations {
 		return message.Message{}, refuse(message.CodeTooMany, "Domain Registry: the runtime has %d entries, no more are allowed", n.opts.Limits.Registrations)
 	}
 	before := ""
@@ -262,7 +283,7 @@ func (n *Node) changeRegistration(c *conn, key string, f func(*registration) (*r
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	err := n.registrations.change(ctx, key, f)
+	err := n.registrations.Change(ctx, key, f)
 	switch {
 	case errors.Is(err, errConflict):
 		return refuse(message.CodeForbidden, "Domain Registry: the entry belongs to another runtime")
@@ -280,4 +301,13 @@ var errUnknown = errors.New("no such entry")
 func (n *Node) announce(u message.URL, status string) {
 	n.publish(message.Message{Type: message.Update, From: message.DomainRegistryAddress(n.opts.Domain), To: u.Join("registration"),
 		ID: message.NumberID(n.lastNotice.Add(1)), Body: message.Encode(map[string]string{"attribute": "status", "value": status})})
+}
+
+// Varies is how long the entry's status and times are.
+func (r *registration) Varies() int {
+	size := len(r.Status) + len(strconv.Itoa(r.Expires)) + len(r.Started.Format(time.RFC3339Nano)) + len(r.Modified.Format(time.RFC3339Nano))
+	if !r.Since.IsZero() {
+		size += len(`,"since":""`) + len(r.Since.Format(time.RFC3339Nano))
+	}
+	return size
 }

@@ -4,14 +4,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // criteria is what entries must have besides the resource that was asked for.
 type criteria struct {
-	Resources   names  `json:"resources"`
-	DataSchemes names  `json:"dataSchemes"`
-	Scheme      string `json:"scheme"`
+	Resources   refjson.Names `json:"resources"`
+	DataSchemes refjson.Names `json:"dataSchemes"`
+	Scheme      string        `json:"scheme"`
 }
 
 // look is read: by URL, by user, GUID or identity provider's identifier, by a data object's name, or by scheme.
@@ -25,7 +27,7 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 	}
 	now := time.Now()
 	if u, ok := resourceURL(body.Resource); ok {
-		r := n.registrations.get(registrationKey(u))
+		r := n.registrations.Get(registrationKey(u))
 		if !n.valid(r) || !body.Criteria.match(r) {
 			return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 		}
@@ -100,19 +102,19 @@ func tooMany() *refusal {
 }
 
 // entries are the entries with a term that match. Where they are too many for one answer, or too large, they are chosen
-// in the order of [shelves.pick], in each round the large ones last; more says that others have been left out.
+// in the order of [shelves.Shelves.Pick], in each round the large ones last; more says that others have been left out.
 func (n *Node) entries(term string, wanted *criteria) (found entries, more bool) {
 	limit := maxLooked * n.opts.Limits.Results
 	if wanted.all(term) {
 		limit = 2 * n.opts.Limits.Results
 	}
-	list := n.registrations.pick(term, limit+1)
+	list := n.registrations.Pick(term, limit+1)
 	if len(list) > limit {
 		list, more = list[:limit], true
 	}
 	compared, size := 0, 0
 	for _, c := range largeLast(list) {
-		e := c.value
+		e := c.Value
 		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !n.valid(e) {
 			continue
 		}
@@ -127,8 +129,8 @@ func (n *Node) entries(term string, wanted *criteria) (found entries, more bool)
 		if len(found) == n.opts.Limits.Results {
 			return found, true
 		}
-		if size+c.size <= maxAnswer {
-			found, size = append(found, e), size+c.size
+		if size+c.Size <= maxAnswer {
+			found, size = append(found, e), size+c.Size
 		} else {
 			more = true
 		}
@@ -137,16 +139,16 @@ func (n *Node) entries(term string, wanted *criteria) (found entries, more bool)
 }
 
 // largeLast puts the large entries of each round behind the others of the same round.
-func largeLast(list []candidate) []candidate {
-	out := make([]candidate, 0, len(list))
-	var large []candidate
+func largeLast(list []shelves.Candidate[registration]) []shelves.Candidate[registration] {
+	out := make([]shelves.Candidate[registration], 0, len(list))
+	var large []shelves.Candidate[registration]
 	for i, e := range list {
-		if e.size > ordinary {
+		if e.Size > ordinary {
 			large = append(large, e)
 		} else {
 			out = append(out, e)
 		}
-		if i+1 == len(list) || list[i+1].round != e.round {
+		if i+1 == len(list) || list[i+1].Round != e.Round {
 			out, large = append(out, large...), large[:0]
 		}
 	}
@@ -162,7 +164,7 @@ func (c *criteria) match(r *registration) bool {
 }
 
 // has tells whether a list of r has all of want; it reads the list only for that.
-func has(r *registration, field string, want names) bool {
+func has(r *registration, field string, want refjson.Names) bool {
 	if len(want) == 0 {
 		return true
 	}

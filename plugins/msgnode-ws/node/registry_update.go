@@ -73,7 +73,7 @@ func (n *Node) registered(resource string) (message.URL, *refusal) {
 	if !ok {
 		return "", refuse(message.CodeBadRequest, "Domain Registry: resource %.200q: want the address of an entry", resource)
 	}
-	if !n.valid(n.registrations.get(registrationKey(u))) {
+	if !n.valid(n.registrations.Get(registrationKey(u))) {
 		return "", refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 	}
 	return u, nil

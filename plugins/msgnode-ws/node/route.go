@@ -1,35 +1,12 @@
 package node
 
 import (
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
-
-// refusal is a response with an error code, before it is known to what.
-type refusal struct {
-	code  int
-	text  string
-	again int           // seconds until it is worth trying again; 0: not known
-	pause time.Duration // how long the connection is not read from: saying no to a flood must not cost more than it
-}
-
-// response is the refusal as the answer to m. A time to try again is in the text for people, and in retry for programs.
-func (r *refusal) response(m *message.Message) message.Message {
-	if r.again <= 0 {
-		return m.Refuse(r.code, "%s", r.text)
-	}
-	text := fmt.Sprintf("%s; try again in %d s", r.text, r.again)
-	return m.RespondBody(message.Encode(map[string]any{"code": r.code, "desc": text, "description": text, "retry": r.again}))
-}
-
-func refuse(code int, format string, args ...any) *refusal {
-	return &refusal{code: code, text: fmt.Sprintf(format, args...)}
-}
 
 // handle takes a message from a connection: a function of the node does it, or it is routed on (specification, "Message
 // node", routing).
@@ -66,7 +43,7 @@ const membersPerUnit = 32
 func (n *Node) passingCost(m *message.Message) int {
 	cost := 1 + len(m.Body)/(16<<10)
 	if publication(m.To) {
-		cost *= 1 + len(n.interests.of(n.subjectOf(m.To)))/membersPerUnit
+		cost *= 1 + len(n.interests.Of(n.subjectOf(m.To)))/membersPerUnit
 	}
 	return min(cost, n.opts.Limits.Requests) // else it would never be allowed
 }
@@ -129,14 +106,14 @@ func backEnd(to message.URL) (element, path string) {
 // route publishes m for whoever wants it.
 func (n *Node) route(c *conn, m message.Message) {
 	subject := n.subjectOf(m.To)
-	frame := n.seal.sign(subject, wire.AppendMessage(nil, &m))
+	frame := n.seal.Sign(subject, wire.AppendMessage(nil, &m))
 	var err error
 	if m.Type == message.Response || publication(m.To) {
-		err = n.backbone.messages.Publish(subject, frame)
+		err = n.backbone.Messages.Publish(subject, frame)
 	} else {
-		number, grown := c.asked.put(&m)
+		number, grown := c.asked.Put(&m)
 		c.remember(grown)
-		err = n.backbone.messages.PublishRequest(subject, n.reply(c, 'm', number), frame)
+		err = n.backbone.Messages.PublishRequest(subject, n.reply(c, 'm', number), frame)
 	}
 	if err != nil {
 		n.log.Warn("message not passed on", "from", m.From, "to", m.To, "error", err)
@@ -147,7 +124,7 @@ func (n *Node) route(c *conn, m message.Message) {
 // publish is route for a message that the node made.
 func (n *Node) publish(m message.Message) {
 	subject := n.subjectOf(m.To)
-	if err := n.backbone.messages.Publish(subject, n.seal.sign(subject, wire.AppendMessage(nil, &m))); err != nil {
+	if err := n.backbone.Messages.Publish(subject, n.seal.Sign(subject, wire.AppendMessage(nil, &m))); err != nil {
 		n.log.Warn("notice not sent", "to", m.To, "error", err)
 	}
 }
@@ -155,9 +132,9 @@ func (n *Node) publish(m message.Message) {
 // subjectOf is where messages for an address are published: everything under a runtime's URL goes to the runtime.
 func (n *Node) subjectOf(to message.URL) string {
 	if r := runtimeOf(to); r != "" {
-		return n.subjects.address(r)
+		return n.subjects.Address(r)
 	}
-	return n.subjects.address(to)
+	return n.subjects.Address(to)
 }
 
 // runtimeOf is the runtime that an address is under, or "". The reference implementation's stub addresses have the

@@ -37,7 +37,7 @@ func TestDefaultsHoldWhatARuntimeMayHave(t *testing.T) {
 	u := alice.runtime.Join("x")
 	alice.must(message.Create, registry, entryOf(alice.runtime, u, fmt.Sprintf(`,"more":%q`, strings.Repeat("x", l.Entry-2000))))
 	alice.must(message.Delete, allocator, `{"resource":"an allocation key"}`)
-	if have := n.allocations.count("r:" + string(alice.runtime)); have != 0 {
+	if have := n.allocations.Count("r:" + string(alice.runtime)); have != 0 {
 		t.Errorf("%d addresses are left", have)
 	}
 }
@@ -72,10 +72,10 @@ func TestFullStateKeepsAddresses(t *testing.T) {
 	}
 	n.stop()
 	n = start(t, Options{Data: data, Limits: Limits{State: 1, RuntimeState: 1, AddressState: 1, Rows: 1}, Times: Times{Sweep: 10 * time.Millisecond}})
-	before := n.allocations.weighs("s:x")
+	before := n.allocations.Weighs("s:x")
 	n.join(t, 1)
-	eventually(t, "it is noted", func() bool { return n.allocations.get(seenKey(alice)) != nil })
-	if n.owner(u) != alice || n.allocations.count("r:"+string(alice)) != 1 || n.allocations.weighs("s:x") <= before {
-		t.Errorf("owner %s, %d addresses, %d bytes", n.owner(u), n.allocations.count("r:"+string(alice)), n.allocations.weighs("s:x"))
+	eventually(t, "it is noted", func() bool { return n.allocations.Get(seenKey(alice)) != nil })
+	if n.owner(u) != alice || n.allocations.Count("r:"+string(alice)) != 1 || n.allocations.Weighs("s:x") <= before {
+		t.Errorf("owner %s, %d addresses, %d bytes", n.owner(u), n.allocations.Count("r:"+string(alice)), n.allocations.Weighs("s:x"))
 	}
 }

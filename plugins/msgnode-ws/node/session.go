@@ -6,6 +6,8 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -31,7 +33,7 @@ func (n *Node) serveSession(c *conn, token string) {
 	})
 	defer timer.Stop()
 	n.readJSON(c, func(text []byte) {
-		if _, _, kind := salvage(text); c.runtime == "" || kind == message.Open || kind == message.ReOpen || kind == message.Close {
+		if _, _, kind := refjson.Salvage(text); c.runtime == "" || kind == message.Open || kind == message.ReOpen || kind == message.Close {
 			n.sessionMessage(c, text, token)
 			return
 		}
@@ -43,7 +45,7 @@ func (n *Node) serveSession(c *conn, token string) {
 func (n *Node) sessionMessage(c *conn, text []byte, token string) {
 	var m message.Message
 	if err := m.UnmarshalJSON(text); err != nil {
-		if _, _, kind := salvage(text); kind == message.Close && c.runtime != "" { // the reference stub may leave from out
+		if _, _, kind := refjson.Salvage(text); kind == message.Close && c.runtime != "" { // the reference stub may leave from out
 			n.closeSession(c)
 			return
 		}
@@ -80,8 +82,8 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 	if refused := n.admitSession(c, runtime, token); refused != nil {
 		return refused.response(&m)
 	}
-	key := hash(string(runtime))
-	s := n.sessions.get(key)
+	key := backbone.Hash(string(runtime))
+	s := n.sessions.Get(key)
 	if s == nil {
 		if r := n.writable(c, runtime, 1); r != nil {
 			return r.response(&m)
@@ -89,7 +91,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		defer cancel()
 		fresh := &session{Runtime: runtime, Token: newSecret(), Source: n.sourceTerm(c.from)}
-		err := n.sessions.change(ctx, key, func(old *session) (*session, error) {
+		err := n.sessions.Change(ctx, key, func(old *session) (*session, error) {
 			if s = old; s == nil {
 				s = fresh
 			}
@@ -105,7 +107,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 func (n *Node) reopenSession(c *conn, m message.Message, token string) message.Message {
 	from := m.From.Canonical()
 	runtime := m.From.Runtime()
-	s := n.sessions.get(hash(string(runtime)))
+	s := n.sessions.Get(backbone.Hash(string(runtime)))
 	if s == nil || string(from) != string(s.Runtime)+"/"+s.Token {
 		return m.Refuse(message.CodeError, "no such session; open a new one")
 	}
@@ -150,8 +152,8 @@ func (n *Node) closeSession(c *conn) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	err := n.sessions.change(ctx, hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
-	for _, a := range n.allocations.find("r:" + string(c.runtime)) {
+	err := n.sessions.Change(ctx, backbone.Hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
+	for _, a := range n.allocations.Find("r:" + string(c.runtime)) {
 		if err == nil && !a.Wished {
 			err = n.release(ctx, a.Address, c.runtime)
 		}

@@ -227,7 +227,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		if kind, _ := bob.frame(); kind != wire.KindData {
 			t.Fatalf("honest traffic: frame %d", kind)
 		}
-		if used := n.memory.used.Load(); used > 18<<20 {
+		if used := n.memory.Kept(); used > 18<<20 {
 			t.Fatalf("%d bytes are kept", used)
 		}
 	}
@@ -242,25 +242,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	sender.ws.CloseNow()
 	alice.ws.CloseNow()
 	bob.ws.CloseNow()
-	eventually(t, "nothing is kept for nobody", func() bool { return n.connections() == 0 && n.memory.used.Load() == 0 })
-}
-
-// What waits for many is kept once: a publication to all of them is not taken for as many messages.
-func TestSharedPacketsCountOnce(t *testing.T) {
-	m := &memory{}
-	p := m.share(make([]byte, 1000), 3)
-	if m.used.Load() != 1000 {
-		t.Error(m.used.Load())
-	}
-	m.release(p)
-	m.release(p)
-	if m.used.Load() != 1000 {
-		t.Error(m.used.Load())
-	}
-	m.release(p)
-	if m.used.Load() != 0 {
-		t.Error(m.used.Load())
-	}
+	eventually(t, "nothing is kept for nobody", func() bool { return n.connections() == 0 && n.memory.Kept() == 0 })
 }
 
 // A runtime that comes with ever new keys and goes leaves nothing behind.
@@ -316,7 +298,7 @@ func TestUnfinishedPacketsAreBounded(t *testing.T) {
 		defer n.mu.Unlock()
 		return len(n.runtimes) < 10
 	})
-	if used := n.memory.used.Load(); used > 6<<20 {
+	if used := n.memory.Kept(); used > 6<<20 {
 		t.Errorf("%d bytes are kept", used)
 	}
 	alice.write(wire.AppendData(nil, bob.runtime, make([]byte, 100<<10)))

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -46,7 +48,7 @@ func (n *Node) subscriptionManager(c *conn, m message.Message) (message.Message,
 // subscribe or unsubscribe; resource with childrenResources. Several may be there together.
 func (n *Node) subscribedAddresses(c *conn, m message.Message) ([]message.URL, *refusal) {
 	var body struct {
-		Resources, Subscribe, Unsubscribe, Resource, ChildrenResources names
+		Resources, Subscribe, Unsubscribe, Resource, ChildrenResources refjson.Names
 	}
 	if err := m.Decode(&body); err != nil {
 		return nil, refuse(message.CodeBadRequest, "subscription manager: %v", err)
@@ -91,7 +93,7 @@ const objectOwn, objectChild = 2, 2
 
 // objectAddresses is the Message Node chapter's form: a data object and the names of its children. Who does not own
 // the object gets its publications only.
-func (n *Node) objectAddresses(c *conn, text string, children names, add func(string) *refusal) *refusal {
+func (n *Node) objectAddresses(c *conn, text string, children refjson.Names, add func(string) *refusal) *refusal {
 	object, err := message.ParseURL(text)
 	if err != nil {
 		return refuse(message.CodeBadRequest, "subscription manager: resource: %v", err)
@@ -145,11 +147,11 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 		if !n.mayListen(c, u) && !n.justGranted(c, u) {
 			return refuse(message.CodeForbidden, "only its own runtime may listen at %s, to which it has to be allocated first; nothing was subscribed", u)
 		}
-		if n.subscriptions.get(subscriptionKey(c.runtime, u)) == nil && runtimeOf(u) != c.runtime {
+		if n.subscriptions.Get(subscriptionKey(c.runtime, u)) == nil && runtimeOf(u) != c.runtime {
 			fresh = append(fresh, u)
 		}
 	}
-	if have, limit := n.subscriptions.count("r:"+string(c.runtime)), n.opts.Limits.Subscriptions; have+len(fresh) > limit {
+	if have, limit := n.subscriptions.Count("r:"+string(c.runtime)), n.opts.Limits.Subscriptions; have+len(fresh) > limit {
 		return refuse(message.CodeTooMany, "the runtime subscribes to %d addresses, at most %d are allowed; unsubscribe some", have, limit)
 	}
 	if len(fresh) > 0 {
@@ -160,7 +162,7 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 	for _, u := range fresh {
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		s := &subscription{Runtime: c.runtime, Address: u, Since: time.Now().UTC(), Source: n.sourceTerm(c.from)}
-		err := n.subscriptions.change(ctx, subscriptionKey(c.runtime, u), func(*subscription) (*subscription, error) { return s, nil })
+		err := n.subscriptions.Change(ctx, subscriptionKey(c.runtime, u), func(*subscription) (*subscription, error) { return s, nil })
 		cancel()
 		if r := n.stateRefusal(err); r != nil {
 			return r
@@ -188,7 +190,7 @@ func (n *Node) unsubscribe(c *conn, list []message.URL) *refusal {
 	for _, u := range list {
 		n.unwant(c, u, subscribed|learned)
 		key := subscriptionKey(c.runtime, u)
-		if n.subscriptions.get(key) == nil {
+		if n.subscriptions.Get(key) == nil {
 			continue
 		}
 		if r := n.writable(c, c.runtime, 1); r != nil {
@@ -205,9 +207,9 @@ func (n *Node) unsubscribe(c *conn, list []message.URL) *refusal {
 func (n *Node) forget(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	return n.subscriptions.change(ctx, key, func(*subscription) (*subscription, error) { return nil, nil })
+	return n.subscriptions.Change(ctx, key, func(*subscription) (*subscription, error) { return nil, nil })
 }
 
 func subscriptionKey(runtime, u message.URL) string {
-	return hash(string(runtime)) + "." + hash(string(u.Canonical()))
+	return backbone.Hash(string(runtime)) + "." + backbone.Hash(string(u.Canonical()))
 }

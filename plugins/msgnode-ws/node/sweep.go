@@ -25,8 +25,8 @@ func (n *Node) sweep() {
 		if n.full() {
 			continue // nothing can be written; what is read is right without the sweep
 		}
-		if n.backbone.fault() != "" {
-			if err := n.backbone.revive(); err != nil {
+		if n.backbone.Fault() != "" {
+			if err := n.backbone.Revive(); err != nil {
 				n.log.Error("the state stays read-only", "error", err)
 				continue
 			}
@@ -67,7 +67,7 @@ func (n *Node) expireRegistrations() {
 		}
 		return !there
 	}
-	n.registrations.each(func(key string, r *registration) {
+	n.registrations.Each(func(key string, r *registration) {
 		if n.ctx.Err() != nil {
 			return
 		}
@@ -77,7 +77,7 @@ func (n *Node) expireRegistrations() {
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)
 		defer cancel()
-		err := n.registrations.change(ctx, key, func(latest *registration) (*registration, error) {
+		err := n.registrations.Change(ctx, key, func(latest *registration) (*registration, error) {
 			if latest != r {
 				return latest, errChanged
 			}
@@ -115,7 +115,7 @@ func (n *Node) gone(runtime message.URL) bool {
 
 func (n *Node) expireSubscriptions() {
 	elsewhere := map[message.URL]bool{}
-	n.subscriptions.each(func(key string, s *subscription) {
+	n.subscriptions.Each(func(key string, s *subscription) {
 		if n.ctx.Err() != nil || !n.gone(s.Runtime) {
 			return
 		}
@@ -138,9 +138,9 @@ func (n *Node) expireSubscriptions() {
 func (n *Node) expireAllocations() {
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	elsewhere := map[message.URL]bool{}
-	n.allocations.each(func(key string, a *allocation) {
+	n.allocations.Each(func(key string, a *allocation) {
 		seen := a.Seen
-		if s := n.allocations.get(seenKey(a.Runtime)); s != nil && s.Seen.After(seen) {
+		if s := n.allocations.Get(seenKey(a.Runtime)); s != nil && s.Seen.After(seen) {
 			seen = s.Seen
 		}
 		if n.ctx.Err() != nil || a.Wished || !seen.Before(today) {
@@ -160,11 +160,11 @@ func (n *Node) expireAllocations() {
 		defer cancel()
 		var err error
 		if here {
-			err = n.allocations.change(ctx, seenKey(a.Runtime), func(*allocation) (*allocation, error) {
+			err = n.allocations.Change(ctx, seenKey(a.Runtime), func(*allocation) (*allocation, error) {
 				return &allocation{Runtime: a.Runtime, Seen: today, Source: a.Source}, nil
 			})
 		} else {
-			err = n.allocations.change(ctx, key, func(old *allocation) (*allocation, error) {
+			err = n.allocations.Change(ctx, key, func(old *allocation) (*allocation, error) {
 				if old != a {
 					return old, errChanged
 				}

@@ -4,93 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"golang.org/x/time/rate"
-
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// payloads are n payloads of a size.
-func payloads(t *testing.T, n, size int) wire.Payloads {
-	t.Helper()
-	list := make([][]byte, n)
-	for i := range list {
-		list[i] = make([]byte, size)
-	}
-	_, body, _, err := wire.Next(wire.AppendData(nil, "hyperty-runtime://example.com/r", list...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, p, err := wire.ParseData(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func taken(a *allowance, p wire.Payloads, others *rate.Limiter) (n int) {
-	for n < 1_000_000 && a.take(p, others) {
-		n++
-	}
-	return n
-}
-
-func TestAllowance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		others := rate.NewLimiter(rate.Inf, 0)
-		var a allowance
-		small, large := payloads(t, 1, 20), payloads(t, 1, 100<<10)
-		if n := taken(&a, small, others); n != strangeFrames {
-			t.Errorf("%d frames before an answer", n)
-		}
-		time.Sleep(time.Second)
-		if n := taken(&a, small, others); n != unansweredFrames {
-			t.Errorf("%d frames a second without an answer", n)
-		}
-		time.Sleep(time.Hour)
-		if n := taken(&a, small, others); n != strangeFrames {
-			t.Errorf("%d frames after an hour", n)
-		}
-		a.came.Store(1)
-		if n := taken(&a, small, others); n != answerFrames {
-			t.Errorf("%d frames after an answer", n)
-		}
-		a.came.Store(1000)
-		if n := taken(&a, small, others); n != answeredFrames {
-			t.Errorf("%d frames after many", n)
-		}
-		a.came.Store(1000)
-		if n := taken(&a, large, others); n < answeredBytes/len(large) || n > answeredBytes/len(large)+1 {
-			t.Errorf("%d large frames after many", n)
-		}
-		a.came.Store(1000)
-		if n := taken(&a, payloads(t, 1000, 20), others); n != answeredFrames/1000+1 {
-			t.Errorf("%d lots of 1000 frames", n)
-		}
-	})
-}
-
-// Many peers that do not answer are no more right than a few.
-func TestAllowanceOfAConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		others, frame, n := rate.NewLimiter(connectionRate, connectionFrames), payloads(t, 1, 20), 0
-		for range 1000 {
-			var a allowance
-			n += taken(&a, frame, others)
-		}
-		if n != connectionFrames {
-			t.Errorf("%d frames to 1000 peers that do not answer", n)
-		}
-		var a allowance
-		a.came.Store(1)
-		if n := taken(&a, frame, others); n < answerFrames {
-			t.Errorf("%d frames to one that has answered", n)
-		}
-	})
-}
 
 // data is the next Data payloads that come for c: from whom, and each of them.
 func (c *client) data() (from message.URL, payloads []string) {
@@ -114,7 +33,7 @@ func (c *client) data() (from message.URL, payloads []string) {
 // acquaint has two runtimes answer each other so often that each may send the other much from then on.
 func acquaint(a, b *client) {
 	words := make([][]byte, 16)
-	for range answeredFrames / answerFrames / len(words) {
+	for range peers.AnsweredFrames / peers.AnswerFrames / len(words) {
 		for _, pair := range [][2]*client{{a, b}, {b, a}} {
 			pair[0].write(wire.AppendData(nil, pair[1].runtime, words...))
 			for n := 0; n < len(words); {
@@ -151,14 +70,14 @@ func TestFloodOfAStranger(t *testing.T) {
 			flood += len(p)
 		}
 	}
-	if most := 2*strangeBytes + int(time.Since(began).Seconds()*unansweredBytes); flood > most {
+	if most := 2*peers.StrangeBytes + int(time.Since(began).Seconds()*peers.UnansweredBytes); flood > most {
 		t.Errorf("%d bytes of the flood came, at most %d may", flood, most)
 	}
 	alice.write(wire.AppendData(nil, mallory.runtime, []byte("go on")))
 	if from, data := mallory.data(); from != alice.runtime || data[0] != "go on" {
 		t.Fatalf("from %s: %q", from, data)
 	}
-	const many = answerFrames
+	const many = peers.AnswerFrames
 	for i := range many {
 		mallory.write(wire.AppendData(nil, alice.runtime, []byte(fmt.Sprint(i))))
 	}
@@ -179,7 +98,7 @@ func TestFloodOfManyStrangers(t *testing.T) {
 	n := start(t, Options{})
 	alice, bob := n.join(t, 1), n.join(t, 2)
 	acquaint(alice, bob)
-	const strangers, each = 100, strangeFrames
+	const strangers, each = 100, peers.StrangeFrames
 	began := time.Now()
 	for i := range strangers {
 		mallory := n.join(t, 10+i)
@@ -197,7 +116,7 @@ func TestFloodOfManyStrangers(t *testing.T) {
 		}
 		flood += len(data)
 	}
-	if took := time.Since(began); flood > visitFrames+int(visitRate*took.Seconds()) {
+	if took := time.Since(began); flood > peers.VisitFrames+int(peers.VisitRate*took.Seconds()) {
 		t.Errorf("%d frames of strangers came in %v", flood, took)
 	}
 }
@@ -244,7 +163,7 @@ func TestManyPayloadsOfAStranger(t *testing.T) {
 		if from == bob.runtime {
 			break
 		}
-		if len(list) > strangeFrames {
+		if len(list) > peers.StrangeFrames {
 			t.Fatalf("%d payloads of a stranger came", len(list))
 		}
 	}

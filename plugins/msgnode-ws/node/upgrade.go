@@ -11,7 +11,7 @@ import (
 func (n *Node) upgrade(ctx context.Context) error {
 	for _, wished := range []bool{false, true} {
 		var err error
-		n.allocations.each(func(key string, old *allocation) {
+		n.allocations.Each(func(key string, old *allocation) {
 			if len(old.Addresses) == 0 || old.Wished != wished || err != nil {
 				return
 			}
@@ -24,7 +24,7 @@ func (n *Node) upgrade(ctx context.Context) error {
 				}
 			}
 			if err == nil {
-				err = n.allocations.change(ctx, key, func(*allocation) (*allocation, error) { return nil, nil })
+				err = n.allocations.Change(ctx, key, func(*allocation) (*allocation, error) { return nil, nil })
 			}
 		})
 		if err != nil {

@@ -1,0 +1,120 @@
+package peers
+
+import (
+	"math"
+	"sync"
+
+	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Peers remembers the runtimes that a connection sends Data to, and what each of them may be sent now. Those are no strangers to
+// the connection: what they send to it counts as an answer. Where there are too many, those are forgotten that have answered
+// it least: so strangers that it answers, however many they are, displace none of its correspondents.
+//
+// The connection's reader alone calls Find, Add and Take; Brought and At may be called by another goroutine.
+type Peers struct {
+	strange *rate.Limiter // frames to all that have not answered
+	visits  *rate.Limiter // frames of those that were not sent to; whoever calls Brought has it
+
+	mu       sync.Mutex // the reader writes, the dispatcher reads
+	byURL    map[string]*Peer
+	byNumber map[uint64]*Peer
+	last     uint64
+	bytes    int // about what both maps keep
+}
+
+// Peer is one runtime.
+type Peer struct {
+	URL     message.URL
+	Subject string // where what is for it is published
+	Reply   string // where NATS says that nobody is there
+	Barred  bool   // the connection may not reach it
+
+	number    uint64    // in byNumber
+	allowance allowance // what it may be sent
+}
+
+const (
+	// maxPeers and maxBytes bound what one connection makes the node remember: all runtimes of a node with the usual limits.
+	// Half is kept where it is more.
+	maxPeers = 16 << 10
+	maxBytes = 8 << 20
+	// peerSize is about what a peer takes besides its URL.
+	peerSize = 400
+	// longKnown is from how many answers on a peer is no stranger that was answered once.
+	longKnown = 16
+)
+
+func peerBytes(url int) int { return 2*url + peerSize }
+
+// New remembers nobody yet.
+func New() *Peers {
+	return &Peers{strange: rate.NewLimiter(connectionRate, connectionFrames), visits: rate.NewLimiter(VisitRate, VisitFrames)}
+}
+
+// Find is the peer with the URL, or nil.
+func (p *Peers) Find(url []byte) *Peer { return p.byURL[string(url)] } // only the reader writes the map
+
+// Add remembers a peer that Find does not know: what is made of the number that it gets, by which At finds it. grown is how many
+// bytes more are kept than before.
+func (p *Peers) Add(url string, peer func(number uint64) Peer) (added *Peer, grown int) {
+	if len(p.byURL) >= maxPeers || p.bytes > maxBytes {
+		grown = -p.forget()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byURL == nil { // most connections are silent
+		p.byURL, p.byNumber = map[string]*Peer{}, map[uint64]*Peer{}
+	}
+	size := peerBytes(len(url))
+	p.bytes += size
+	p.last++
+	one := peer(p.last)
+	one.number = p.last
+	p.byURL[url], p.byNumber[p.last] = &one, &one
+	return &one, grown + size
+}
+
+// At is the URL of the peer with the number, while it is remembered.
+func (p *Peers) At(number uint64) (message.URL, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if found := p.byNumber[number]; found != nil {
+		return found.URL, true
+	}
+	return "", false
+}
+
+// forget drops the half that has answered least, and returns how many bytes that were. The reader calls it.
+func (p *Peers) forget() (freed int) {
+	var bytes, count [math.MaxUint8 + 1]int // by how often they have answered
+	for url, one := range p.byURL {
+		bytes[one.allowance.answers] += peerBytes(len(url))
+		count[one.allowance.answers]++
+	}
+	least, roomBytes, room := len(count), maxBytes/2, maxPeers/2
+	for least > 0 && bytes[least-1] <= roomBytes && count[least-1] <= room {
+		least--
+		roomBytes, room = roomBytes-bytes[least], room-count[least]
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for url, one := range p.byURL {
+		size, answers := peerBytes(len(url)), int(one.allowance.answers)
+		if answers == least-1 && size <= roomBytes && room > 0 { // of these some
+			roomBytes, room = roomBytes-size, room-1
+		} else if answers < least {
+			delete(p.byURL, url)
+			delete(p.byNumber, one.number)
+			freed += size
+			continue
+		}
+		if least > longKnown { // there are more correspondents than can be kept: those that were lately heard are dearer
+			one.allowance.answers /= 2
+		}
+	}
+	p.bytes -= freed
+	return freed
+}

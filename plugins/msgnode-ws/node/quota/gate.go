@@ -1,0 +1,195 @@
+package quota
+
+import (
+	"container/list"
+	"time"
+)
+
+// Gate counts the node's connections, from the moment that TCP has made them. One that has not shown who it is waits: it
+// has a place in a small pool, where those of the address that has the most make room for others. One that is attached has
+// left the pool, so that those who wait cannot keep it out; where no more may be attached, the address that has the most
+// makes room there as well. It is told what happens and when, does no I/O and has no lock.
+type Gate struct {
+	unproven  int // at most this many wait
+	perSource int // connections of one source, waiting or not
+	attached  int // at most this many are attached
+
+	waiting, inside int
+	sources         map[Source]*sourceConns
+}
+
+// sourceConns are the connections of one source.
+type sourceConns struct {
+	all      int
+	waiting  list.List // of *ticket, the oldest first
+	attached list.List // the same
+}
+
+// Ticket is one connection.
+type Ticket struct {
+	From  Source
+	Since time.Time
+	place *list.Element // in waiting, or in attached
+	in    bool          // attached
+	gone  bool
+	Close func() // cuts the connection
+	Kick  func() // ends an attached one in order
+}
+
+// settleTime is how long a connection is left alone by others of its own source that want its place.
+const settleTime = 2 * time.Second
+
+// Verdict is what becomes of a connection.
+type Verdict int
+
+const (
+	Welcome  Verdict = iota
+	Crowded          // its source has too many
+	Overfull         // there is no room for anybody
+	Hasty            // its source makes them too fast
+)
+
+func NewGate(unproven, perSource, attached int) *Gate {
+	return &Gate{unproven: unproven, perSource: perSource, attached: attached, sources: map[Source]*sourceConns{}}
+}
+
+// Held is how many connections wait, and how many are attached.
+func (g *Gate) Held() (waiting, attached int) { return g.waiting, g.inside }
+
+// Arrive gives a new connection a place among those that wait. evicted is the one that makes room for it, to be closed.
+func (g *Gate) Arrive(t *Ticket) (v Verdict, evicted *Ticket) {
+	c := g.sources[t.From]
+	if c != nil && t.From.IsValid() && c.all >= g.perSource {
+		return Crowded, nil
+	}
+	if g.waiting >= g.unproven {
+		own := 0
+		if c != nil {
+			own = c.waiting.Len()
+		}
+		if evicted = g.victim(own, t.Since); evicted == nil {
+			return Overfull, nil
+		}
+		g.Leave(evicted)
+	}
+	if c = g.sources[t.From]; c == nil {
+		c = &sourceConns{}
+		g.sources[t.From] = c
+	}
+	c.all++
+	t.place = c.waiting.PushBack(t)
+	g.waiting++
+	return Welcome, evicted
+}
+
+// victim is the oldest that waits of the source of which most wait: where that is more than one of the newcomer's own
+// would be, or where it has had time enough.
+func (g *Gate) victim(own int, now time.Time) *Ticket {
+	most, oldest := 0, (*Ticket)(nil)
+	for _, c := range g.sources {
+		if n := c.waiting.Len(); n > most {
+			most, oldest = n, c.waiting.Front().Value.(*Ticket)
+		} else if n > 0 && n == most {
+			if t := c.waiting.Front().Value.(*Ticket); t.Since.Before(oldest.Since) {
+				oldest = t
+			}
+		}
+	}
+	if oldest == nil || most <= own+1 && now.Sub(oldest.Since) < settleTime {
+		return nil
+	}
+	return oldest
+}
+
+// Move counts t for another source: the one that a proxy has named.
+func (g *Gate) Move(t *Ticket, from Source) Verdict {
+	if t.gone || t.in || t.From == from {
+		return Welcome
+	}
+	if c := g.sources[from]; c != nil && from.IsValid() && c.all >= g.perSource {
+		return Crowded
+	}
+	g.drop(t)
+	c := g.sources[from]
+	if c == nil {
+		c = &sourceConns{}
+		g.sources[from] = c
+	}
+	t.From = from
+	c.all++
+	t.place = c.waiting.PushBack(t)
+	g.waiting++
+	return Welcome
+}
+
+// Full tells whether no connection of a source can be attached.
+func (g *Gate) Full(from Source) bool { return g.inside >= g.attached && g.greatest(from) == nil }
+
+// greatest is the last that was attached of the source that has the most attached, where another one with one more would
+// still have fewer. Nobody in particular makes room for nobody.
+func (g *Gate) greatest(other Source) *Ticket {
+	own := 0
+	if c := g.sources[other]; c != nil {
+		own = c.attached.Len()
+	}
+	var last *Ticket
+	for from, c := range g.sources {
+		if n := c.attached.Len(); from.IsValid() && n > own+1 {
+			own, last = n-1, c.attached.Back().Value.(*Ticket)
+		}
+	}
+	return last
+}
+
+// Enter takes t out of those that wait: it is attached. replaces says that it takes the place of another one, which is
+// about to leave; evicted is one that makes room for it, to be kicked.
+func (g *Gate) Enter(t *Ticket, replaces bool) (ok bool, evicted *Ticket) {
+	if t.gone || t.in {
+		return t.in && !t.gone, nil
+	}
+	if g.inside >= g.attached && !replaces {
+		if evicted = g.greatest(t.From); evicted == nil {
+			return false, nil
+		}
+		g.Leave(evicted)
+	}
+	g.drop(t)
+	c := g.sources[t.From]
+	if c == nil {
+		c = &sourceConns{}
+		g.sources[t.From] = c
+	}
+	c.all++
+	t.place = c.attached.PushBack(t)
+	t.in = true
+	g.inside++
+	return true, evicted
+}
+
+// Leave forgets a connection that has ended. It may be called more than once.
+func (g *Gate) Leave(t *Ticket) {
+	if t.gone {
+		return
+	}
+	t.gone = true
+	g.drop(t)
+}
+
+// drop takes t out of its source's sourceConns.
+func (g *Gate) drop(t *Ticket) {
+	c := g.sources[t.From]
+	if c == nil {
+		return
+	}
+	if t.in {
+		c.attached.Remove(t.place)
+		g.inside--
+	} else {
+		c.waiting.Remove(t.place)
+		g.waiting--
+	}
+	t.place = nil
+	if c.all--; c.all <= 0 {
+		delete(g.sources, t.From)
+	}
+}

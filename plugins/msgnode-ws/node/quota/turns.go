@@ -1,0 +1,110 @@
+package quota
+
+import (
+	"container/list"
+	"context"
+	"sync"
+)
+
+// Turns has one connection's request computed at a time, so that at least one processor is left for what is only passed on,
+// however many connections ask. Who waits is served by addresses in turn: many connections of one are no more right. The
+// zero value is ready.
+type Turns struct {
+	mu      sync.Mutex
+	taken   bool
+	waiting list.List // of *queue, the one whose turn it is first
+	of      map[Asker]*list.Element
+}
+
+// Asker is whose turn it is: an address, or, where that stands for nobody in particular, a connection.
+type Asker struct {
+	From Source
+	Conn uint64
+}
+
+// queue is who waits of one asker, the first first.
+type queue struct {
+	asker   Asker
+	waiting []chan struct{}
+}
+
+// Take waits for a's turn. Whoever got it calls give. The error is ctx's.
+func (t *Turns) Take(ctx context.Context, a Asker) error {
+	t.mu.Lock()
+	if !t.taken {
+		t.taken = true
+		t.mu.Unlock()
+		return nil
+	}
+	if t.of == nil {
+		t.of = map[Asker]*list.Element{}
+	}
+	e := t.of[a]
+	if e == nil {
+		e = t.waiting.PushBack(&queue{asker: a})
+		t.of[a] = e
+	}
+	q, mine := e.Value.(*queue), make(chan struct{})
+	q.waiting = append(q.waiting, mine)
+	t.mu.Unlock()
+	select {
+	case <-mine:
+		return nil
+	case <-ctx.Done():
+	}
+	t.leave(a, mine)
+	return ctx.Err()
+}
+
+// Leave ends waiting. A turn that has come meanwhile is the next one's.
+func (t *Turns) leave(a Asker, mine chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.of[a]
+	if e != nil {
+		q := e.Value.(*queue)
+		for i, w := range q.waiting {
+			if w == mine {
+				q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
+				t.done(e)
+				return
+			}
+		}
+	}
+	t.pass()
+}
+
+// Give ends a turn.
+func (t *Turns) Give() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pass()
+}
+
+// pass gives the turn to the next one. t.mu is held.
+func (t *Turns) pass() {
+	e := t.waiting.Front()
+	if t.taken = e != nil; !t.taken {
+		return
+	}
+	q := e.Value.(*queue)
+	close(q.waiting[0])
+	q.waiting = q.waiting[1:]
+	t.waiting.MoveToBack(e)
+	t.done(e)
+}
+
+// done forgets an asker that has nobody waiting. t.mu is held.
+func (t *Turns) done(e *list.Element) {
+	if q := e.Value.(*queue); len(q.waiting) == 0 {
+		delete(t.of, q.asker)
+		t.waiting.Remove(e)
+	}
+}
+
+// State is for those who watch: whether somebody has the turn, and how many askers wait for it.
+func (t *Turns) State() (taken bool, askers int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.taken, t.waiting.Len()
+}

@@ -1,0 +1,378 @@
+package table
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// MaxRow is the largest row of a table, in bytes of JSON.
+const MaxRow = 256 << 10
+
+// Table is a JetStream KV bucket with a copy in memory that follows it, so that reads cost nothing and rows can be
+// found by what is in them. A write returns when it is on the disk and in the copy. Several nodes may write to one
+// bucket: a write that another one overtook is tried again.
+type Table[T any] struct {
+	kv       jetstream.KeyValue
+	name     string
+	terms    func(*T) []string
+	put      func(*T)
+	complete chan struct{}      // closed when the copy is
+	room     func(Growth) error // tells whether a write may be made; nil: every one may
+
+	mu      sync.RWMutex
+	rows    map[string]row[T]
+	weights weights
+	index   map[string]map[string]struct{} // term → keys, of terms that have no shelf
+	Shelves *shelves.Shelves[T]            // of terms of its kinds; nil: there are none
+	applied uint64                         // the latest revision in the copy, of whatever row
+	changed chan struct{}                  // closed and replaced at every change
+}
+
+// row is one entry; the value is immutable.
+type row[T any] struct {
+	value *T
+	rev   uint64
+	size  int // what it counts for, in bytes
+}
+
+// Options are what a table has. Terms must be set.
+type Options[T any] struct {
+	Name    string
+	Terms   func(*T) []string   // what a row can be found by, each as <kind>:<text>
+	Put     func(*T)            // told of each row that comes into the copy, before a write of it returns; nil: nobody
+	Shelves *shelves.Shelves[T] // of terms that strangers' rows have as well; nil: there are none
+}
+
+// New makes a table of a bucket. Its copy is empty before follow.
+func New[T any](kv jetstream.KeyValue, o Options[T]) *Table[T] {
+	return &Table[T]{name: o.Name, kv: kv, terms: o.Terms, put: o.Put, Shelves: o.Shelves, complete: make(chan struct{}),
+		rows: map[string]row[T]{}, index: map[string]map[string]struct{}{}, changed: make(chan struct{})}
+}
+
+// Bound has room asked before each write that makes the state larger. It is called before the first one.
+func (t *Table[T]) Bound(room func(Growth) error) { t.room = room }
+
+// Ready is closed when the copy is complete.
+func (t *Table[T]) Ready() <-chan struct{} { return t.complete }
+
+// Follow keeps the copy up to date until ctx ends. It is to be called again after an error, and after it returned nil
+// because renewed was closed.
+func (t *Table[T]) Follow(ctx context.Context, renewed <-chan struct{}) error {
+	w, err := t.kv.WatchAll(ctx)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", t.name, err)
+	}
+	defer w.Stop()
+	seen := map[string]bool{} // until everything that was there has come
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-renewed:
+			return nil
+		case e, ok := <-w.Updates():
+			switch {
+			case !ok:
+				return fmt.Errorf("follow %s: the watch ended", t.name)
+			case e == nil:
+				t.drop(seen)
+				seen = nil
+				select {
+				case <-t.complete:
+				default:
+					close(t.complete)
+				}
+			default:
+				if seen != nil {
+					seen[e.Key()] = true
+				}
+				t.apply(e)
+			}
+		}
+	}
+}
+
+func (t *Table[T]) apply(e jetstream.KeyValueEntry) {
+	var value *T
+	if e.Operation() == jetstream.KeyValuePut {
+		value = new(T)
+		if json.Unmarshal(e.Value(), value) != nil {
+			value = nil // not ours: as if it were not there
+		}
+	}
+	if t.Set(e.Key(), value, len(e.Value()), e.Revision()) && value != nil && t.put != nil {
+		t.put(value)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.applied = max(t.applied, e.Revision())
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// Set replaces a row of the copy, unless it has that revision or a later one; nil removes it. bytes is the length of its JSON.
+// Follow does so with what the bucket has; whoever has no bucket may.
+func (t *Table[T]) Set(key string, value *T, bytes int, revision uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if revision <= t.rows[key].rev {
+		return false
+	}
+	t.shelve(key, value)
+	t.remove(key)
+	if value != nil {
+		size := sizeOf(value, bytes)
+		t.rows[key] = row[T]{value, revision, size}
+		terms := t.terms(value)
+		t.weights.add(terms, size, 1, t.shelved)
+		for _, term := range terms {
+			if t.shelved(term) {
+				continue
+			}
+			if t.index[term] == nil {
+				t.index[term] = map[string]struct{}{}
+			}
+			t.index[term][key] = struct{}{}
+		}
+	}
+	return true
+}
+
+// drop removes the rows that are gone since an earlier follow.
+func (t *Table[T]) drop(seen map[string]bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key := range t.rows {
+		if !seen[key] {
+			t.shelve(key, nil)
+			t.remove(key)
+		}
+	}
+}
+
+// shelve puts what the row with the key is to be in the place of what it is. t.mu is held.
+func (t *Table[T]) shelve(key string, value *T) {
+	if t.Shelves != nil {
+		t.Shelves.Replace(key, t.rows[key].value, value)
+	}
+}
+
+// shelved tells whether rows with a term are found on a shelf.
+func (t *Table[T]) shelved(term string) bool { return t.Shelves != nil && t.Shelves.Takes(term) }
+
+// remove takes a row out of the copy, but not off its shelves. t.mu is held.
+func (t *Table[T]) remove(key string) {
+	old, ok := t.rows[key]
+	if !ok {
+		return
+	}
+	terms := t.terms(old.value)
+	t.weights.add(terms, -old.size, -1, t.shelved)
+	for _, term := range terms {
+		if keys := t.index[term]; keys != nil {
+			if delete(keys, key); len(keys) == 0 {
+				delete(t.index, term)
+			}
+		}
+	}
+	delete(t.rows, key)
+}
+
+// Get is the row with the key, or nil.
+func (t *Table[T]) Get(key string) *T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.rows[key].value
+}
+
+// Pick gives rows with a term that has a shelf, at most so many, in the order of [shelves.pick].
+func (t *Table[T]) Pick(term string, limit int) []shelves.Candidate[T] {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.Shelves == nil {
+		return nil
+	}
+	return t.Shelves.Pick(term, limit)
+}
+
+// Find gives the rows with the term, by key.
+func (t *Table[T]) Find(term string) map[string]*T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := make(map[string]*T, len(t.index[term]))
+	for key := range t.index[term] {
+		out[key] = t.rows[key].value
+	}
+	return out
+}
+
+// Count is the number of rows with the term.
+func (t *Table[T]) Count(term string) int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.shelved(term) {
+		return t.Shelves.Count(term)
+	}
+	return len(t.index[term])
+}
+
+// Each calls f for every row as of now.
+func (t *Table[T]) Each(f func(key string, value *T)) {
+	t.mu.RLock()
+	rows := make(map[string]*T, len(t.rows))
+	for key, r := range t.rows {
+		rows[key] = r.value
+	}
+	t.mu.RUnlock()
+	for key, v := range rows {
+		f(key, v)
+	}
+}
+
+// staleRead is how long a server of a cluster is given to learn what another one has written.
+const staleRead = 20 * time.Millisecond
+
+// maxTries is how often a write is tried that others overtake.
+const maxTries = 16
+
+// errTaken is why change gave up: others kept changing the row.
+var errTaken = errors.New("the entry is being changed by others, try again")
+
+// Change replaces the row with the key by what f makes of it: nil removes it, the same pointer leaves it. An error of f
+// is returned as it is.
+func (t *Table[T]) Change(ctx context.Context, key string, f func(old *T) (*T, error)) error {
+	for range maxTries {
+		t.mu.RLock()
+		old := t.rows[key]
+		t.mu.RUnlock()
+		value, err := f(old.value)
+		if err != nil || value == old.value {
+			return err
+		}
+		var rev uint64
+		text := message.Encode(value)
+		if err := t.fits(old, value, text); err != nil {
+			return err
+		}
+		switch {
+		case value == nil:
+			err = t.kv.Purge(ctx, key, jetstream.LastRevision(old.rev), jetstream.PurgeTTL(backbone.MarkerTTL))
+			rev = old.rev + 1
+		case old.value == nil:
+			rev, err = t.kv.Create(ctx, key, text)
+		default:
+			rev, err = t.kv.Update(ctx, key, text, old.rev)
+		}
+		if err == nil {
+			return t.await(ctx, key, rev, value == nil)
+		}
+		if !overtaken(err) {
+			return &Error{table: t.name, err: err}
+		}
+		if err := t.refresh(ctx, key, old.rev); err != nil {
+			return &Error{table: t.name, err: err}
+		}
+	}
+	return errTaken
+}
+
+// await waits until the copy has the write of a row with the revision, or a later write; gone: a write that removed it.
+func (t *Table[T]) await(ctx context.Context, key string, rev uint64, gone bool) error {
+	for {
+		t.mu.RLock()
+		there, applied, changed := t.rows[key].value != nil, t.applied, t.changed
+		t.mu.RUnlock()
+		if !gone && applied >= rev || gone && !there {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return &Error{table: t.name, err: ctx.Err()}
+		case <-changed:
+		}
+	}
+}
+
+// refresh waits until the copy has seen the write that overtook ours.
+func (t *Table[T]) refresh(ctx context.Context, key string, seen uint64) error {
+	for {
+		t.mu.RLock()
+		r, changed := t.rows[key], t.changed
+		t.mu.RUnlock()
+		if r.rev != seen {
+			return nil
+		}
+		e, err := t.kv.Get(ctx, key)
+		switch {
+		case errors.Is(err, jetstream.ErrKeyNotFound) && seen == 0, err == nil && e.Revision() == seen:
+			// It was only for a moment, or the server that answered is behind the one that refused the write.
+			select {
+			case <-ctx.Done():
+			case <-time.After(staleRead):
+			}
+			return ctx.Err()
+		case err != nil && !errors.Is(err, jetstream.ErrKeyNotFound):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// CatchUp reads one row from the bucket, waits until the copy has it, and returns it; nil where there is none.
+func (t *Table[T]) CatchUp(ctx context.Context, key string) (*T, error) {
+	e, err := t.kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err == nil {
+		err = t.await(ctx, key, e.Revision(), false)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", t.name, err)
+	}
+	return t.Get(key), nil
+}
+
+func overtaken(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, jetstream.ErrKeyExists) ||
+		errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// Error is a read or write of the state that failed. Code says whether it may work again soon.
+type Error struct {
+	table string
+	err   error
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("the node's state (%s) cannot be written: %v", e.table, e.err)
+}
+
+func (e *Error) Unwrap() error { return e.err }
+
+// Code is the response code for the error: 504 where the state cannot be reached, 500 where it refuses.
+func (e *Error) Code() int {
+	for _, away := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed,
+		nats.ErrReconnectBufExceeded, nats.ErrDisconnected, jetstream.ErrNoStreamResponse} {
+		if errors.Is(e.err, away) {
+			return message.CodeUnavailable
+		}
+	}
+	return message.CodeError
+}

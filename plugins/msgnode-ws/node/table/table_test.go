@@ -1,0 +1,220 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
+)
+
+// bucket is a KV bucket in memory.
+type bucket struct {
+	jetstream.KeyValue
+	mu       sync.Mutex
+	last     uint64
+	rows     map[string]*entry
+	watchers []*watcher
+}
+
+// entry is a row of it; text is nil where it is gone.
+type entry struct {
+	jetstream.KeyValueEntry
+	key      string
+	text     []byte
+	revision uint64
+}
+
+func (e *entry) Key() string      { return e.key }
+func (e *entry) Value() []byte    { return e.text }
+func (e *entry) Revision() uint64 { return e.revision }
+func (e *entry) Operation() jetstream.KeyValueOp {
+	if e.text == nil {
+		return jetstream.KeyValuePurge
+	}
+	return jetstream.KeyValuePut
+}
+
+type watcher struct{ updates chan jetstream.KeyValueEntry }
+
+func (w *watcher) Updates() <-chan jetstream.KeyValueEntry { return w.updates }
+func (w *watcher) Stop() error                             { return nil }
+
+func (b *bucket) WatchAll(context.Context, ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := &watcher{make(chan jetstream.KeyValueEntry, 1<<12)}
+	for _, e := range b.rows {
+		w.updates <- e
+	}
+	w.updates <- nil
+	b.watchers = append(b.watchers, w)
+	return w, nil
+}
+
+func (b *bucket) write(key string, text []byte, before uint64) (uint64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := b.rows[key]; now != nil && now.text != nil && now.revision != before || (now == nil || now.text == nil) && before != 0 {
+		return 0, jetstream.ErrKeyExists
+	}
+	b.last++
+	e := &entry{key: key, text: text, revision: b.last}
+	b.rows[key] = e
+	for _, w := range b.watchers {
+		w.updates <- e
+	}
+	return b.last, nil
+}
+
+func (b *bucket) Create(_ context.Context, key string, text []byte, _ ...jetstream.KVCreateOpt) (uint64, error) {
+	return b.write(key, text, 0)
+}
+
+func (b *bucket) Update(_ context.Context, key string, text []byte, revision uint64) (uint64, error) {
+	return b.write(key, text, revision)
+}
+
+func (b *bucket) Purge(_ context.Context, key string, _ ...jetstream.KVDeleteOpt) error {
+	b.mu.Lock()
+	before := b.rows[key].revision
+	b.mu.Unlock()
+	_, err := b.write(key, nil, before)
+	return err
+}
+
+func (b *bucket) Get(_ context.Context, key string) (jetstream.KeyValueEntry, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.rows[key]; e != nil && e.text != nil {
+		return e, nil
+	}
+	return nil, jetstream.ErrKeyNotFound
+}
+
+// thing is a row of the tests.
+type thing struct {
+	Owner string `json:"owner"`
+	User  string `json:"user,omitempty"`
+	Count int    `json:"count,omitempty"`
+	Text  string `json:"text,omitempty"`
+}
+
+func (x *thing) terms() []string { return []string{"r:" + x.Owner, "user:" + x.User} }
+
+// follows is a table of the bucket that is followed until the test ends.
+func follows(t *testing.T, b *bucket) *Table[thing] {
+	t.Helper()
+	table := New(b, Options[thing]{Name: "things", Terms: (*thing).terms, Shelves: shelves.New(func(x *thing) shelves.Place {
+		return shelves.Place{Terms: x.terms(), Address: x.Owner, Site: x.Owner, Runtime: x.Owner}
+	}, "user")})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); table.Follow(ctx, nil) }()
+	t.Cleanup(func() { cancel(); <-done })
+	<-table.Ready()
+	return table
+}
+
+func put(t *testing.T, table *Table[thing], key string, x *thing) {
+	t.Helper()
+	if err := table.Change(t.Context(), key, func(*thing) (*thing, error) { return x, nil }); err != nil {
+		t.Fatal(key, err)
+	}
+}
+
+// What was changed is in the copy when Change returns, is found by all its terms, and weighs nothing when it is gone.
+func TestChangesAreInTheCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := follows(t, &bucket{rows: map[string]*entry{}})
+		put(t, table, "1", &thing{Owner: "a", User: "bob"})
+		put(t, table, "2", &thing{Owner: "b", User: "bob"})
+		put(t, table, "2", &thing{Owner: "c", User: "bob", Text: "longer"})
+		if x := table.Get("2"); x == nil || x.Owner != "c" || table.Count("r:b") != 0 || table.Count("r:c") != 1 || table.Count("user:bob") != 2 {
+			t.Errorf("%+v; %d, %d and %d rows", x, table.Count("r:b"), table.Count("r:c"), table.Count("user:bob"))
+		}
+		if found := table.Find("r:a"); len(found) != 1 || found["1"].User != "bob" || len(table.Pick("user:bob", 10)) != 2 {
+			t.Errorf("%v, %d picked", found, len(table.Pick("user:bob", 10)))
+		}
+		if table.Weighs("r:c") <= table.Weighs("r:a") {
+			t.Errorf("a longer row weighs %d, a shorter one %d", table.Weighs("r:c"), table.Weighs("r:a"))
+		}
+		put(t, table, "1", nil)
+		put(t, table, "2", nil)
+		if rows, bytes := table.Size(); rows != 0 || bytes != 0 || table.Weighs("r:c") != 0 || table.Weighs("user:bob") != 0 || table.Count("user:bob") != 0 {
+			t.Errorf("%d rows of %d bytes are left", rows, bytes)
+		}
+	})
+}
+
+// Whoever writes at the same time at other nodes, no change is lost.
+func TestChangesOfSeveralNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bucket{rows: map[string]*entry{}}
+		const nodes, each = 4, 50
+		var wg sync.WaitGroup
+		var tables []*Table[thing]
+		for range nodes {
+			tables = append(tables, follows(t, b))
+		}
+		for _, table := range tables {
+			wg.Go(func() {
+				for range each {
+					for {
+						err := table.Change(t.Context(), "x", func(old *thing) (*thing, error) {
+							if old == nil {
+								return &thing{Owner: "a", Count: 1}, nil
+							}
+							return &thing{Owner: "a", Count: old.Count + 1}, nil
+						})
+						if err == nil {
+							break
+						}
+						if !errors.Is(err, errTaken) {
+							t.Error(err)
+							return
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		for i, table := range tables {
+			if x := table.Get("x"); x == nil || x.Count != nodes*each {
+				t.Errorf("node %d: %+v", i, x)
+			}
+		}
+	})
+}
+
+// What makes the state larger is asked for with whose it is; what does not is not asked for.
+func TestGrowthIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := follows(t, &bucket{rows: map[string]*entry{}})
+		full := errors.New("full")
+		var asked []Growth
+		table.Bound(func(g Growth) error {
+			asked = append(asked, g)
+			if g.Bytes > 10_000 {
+				return full
+			}
+			return nil
+		})
+		put(t, table, "1", &thing{Owner: "a", Text: strings.Repeat("x", 1000)})
+		put(t, table, "1", &thing{Owner: "a"})
+		err := table.Change(t.Context(), "1", func(*thing) (*thing, error) { return &thing{Owner: "a", Text: strings.Repeat("x", 20_000)}, nil })
+		if !errors.Is(err, full) || table.Get("1").Text != "" {
+			t.Errorf("%v, %d bytes", err, len(table.Get("1").Text))
+		}
+		put(t, table, "1", nil)
+		if len(asked) != 2 || asked[0].Rows != 1 || asked[0].Bytes < 1000 || asked[0].Runtime != "r:a" || asked[1].Rows != 0 {
+			t.Errorf("%+v", asked)
+		}
+	})
+}

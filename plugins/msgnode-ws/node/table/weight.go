@@ -1,0 +1,114 @@
+package table
+
+import "strings"
+
+// What the terms begin with of a runtime and of an address, by which the state is bounded.
+const (
+	ofRuntime = "r:"
+	ofSource  = "s:"
+)
+
+// weights are how much a table has: in all; for each term that somebody is bounded by, of a runtime ("r:") and of an
+// address ("s:"); and for the terms that entries are looked up by, the bytes of their JSON alone. The table's lock guards
+// them.
+type weights struct {
+	rows  int
+	bytes int64
+	of    map[string]int64
+}
+
+// rowOverhead and termOverhead are about what a row, and each term that it is found by, take in memory and on the disk
+// besides their text.
+const (
+	rowOverhead  = 256
+	termOverhead = 128
+)
+
+// weight is what a row with these terms counts for.
+func weight(terms []string, size int) int64 {
+	return int64(size + rowOverhead + termOverhead*len(terms))
+}
+
+// add counts a row (by is 1) or takes one away (by is -1, and so is the sign of size).
+func (w *weights) add(terms []string, size, by int, shelved func(term string) bool) {
+	bytes := int64(by) * weight(terms, by*size)
+	w.rows += by
+	w.bytes += bytes
+	for _, term := range terms {
+		counts := int64(size)
+		switch {
+		case strings.HasPrefix(term, ofRuntime), strings.HasPrefix(term, ofSource):
+			counts = bytes
+		case !shelved(term):
+			continue
+		}
+		if w.of == nil {
+			w.of = map[string]int64{}
+		}
+		if w.of[term] += counts; w.of[term] <= 0 {
+			delete(w.of, term)
+		}
+	}
+}
+
+// Size is the number of rows and their weight; weighs is what is counted for a term.
+func (t *Table[T]) Size() (rows int, bytes int64) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.weights.rows, t.weights.bytes
+}
+
+func (t *Table[T]) Weighs(term string) int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.weights.of[term]
+}
+
+// Growth is what a write would add to the state.
+type Growth struct {
+	Rows            int
+	Bytes           int64
+	Runtime, Source string // terms; from is "" where no address is counted
+}
+
+// varying is a row of which a part changes with every sign of life, and is now a few bytes longer and now shorter.
+type varying interface{ Varies() int }
+
+// sizeOf is what a row counts for whose JSON has so many bytes: a sign of life makes it no larger.
+func sizeOf(value any, bytes int) int {
+	if v, ok := value.(varying); ok {
+		return bytes - v.Varies()
+	}
+	return bytes
+}
+
+// note is a row that the node writes by itself about what it has let in before: it counts, and is not refused.
+type note interface{ Note() bool }
+
+// fits tells whether a row may be replaced by value, whose JSON is text. What does not make the state larger always may.
+func (t *Table[T]) fits(old row[T], value *T, text []byte) error {
+	if t.room == nil || value == nil {
+		return nil
+	}
+	if v, ok := any(value).(note); ok && v.Note() {
+		return nil
+	}
+	size := sizeOf(value, len(text))
+	terms := t.terms(value)
+	g := Growth{Bytes: weight(terms, size), Rows: 1}
+	if old.value != nil {
+		g.Rows, g.Bytes = 0, g.Bytes-weight(t.terms(old.value), old.size)
+	}
+	if g.Bytes <= 0 {
+		return nil
+	}
+	for _, term := range terms {
+		switch {
+		case strings.HasPrefix(term, ofRuntime):
+			g.Runtime = term
+		case strings.HasPrefix(term, ofSource):
+			g.Source = term
+		}
+	}
+	return t.room(g)
+}
