@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -14,7 +15,14 @@ func SetPluginStart(c *Config, d time.Duration) { c.waits.pluginStart = d }
 func SetUnacked(c *Config, d time.Duration) { c.waits.unacked = d }
 
 // FromStub has a stub post what its node may have made up.
-func FromStub(rt *Runtime, stub message.URL, m message.Message) { _ = rt.fromStub(rt.ctx, stub, m) }
+func FromStub(rt *Runtime, stub message.URL, m message.Message) {
+	_ = rt.stubs.Receive(rt.background.ctx, stub, m)
+}
+
+// Deploy has a stub deployed as the Registry would.
+func Deploy(ctx context.Context, rt *Runtime, d registry.Deployment) error {
+	return rt.stubs.Deploy(ctx, d)
+}
 
 // Request has a component of a runtime ask somebody, without any name of a hyperty.
 func Request(ctx context.Context, rt *Runtime, m message.Message) (message.Message, error) {

@@ -13,13 +13,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/doors"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
-	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 )
 
 // house is a runtime without processes: no plug-ins and no Message Node. Its bus answers as the node's functions would,
@@ -34,6 +35,7 @@ type house struct {
 	gate    sync.RWMutex                 // who holds it lets no frame out
 	carried atomic.Pointer[session.Path] // the last frame's
 	changed chan struct{}                // the way to the other one is another
+	ways    *countedWays                 // nil: not counted
 }
 
 type frame struct {
@@ -43,8 +45,11 @@ type frame struct {
 
 // newHouses are two with a session between them, and how to end both. Hyperties of one are known to the other while
 // both are connected.
-func newHouses(tb testing.TB) (x, y *house) {
-	x, y = newHouse(tb, 1), newHouse(tb, 2)
+func newHouses(tb testing.TB) (x, y *house) { return newNeighbours(tb, false) }
+
+// newNeighbours are houses that count, if that is wanted, the messages that leave by a way that was remembered.
+func newNeighbours(tb testing.TB, counted bool) (x, y *house) {
+	x, y = newHouse(tb, 1, counted), newHouse(tb, 2, counted)
 	x.other, y.other = y, x
 	ctx, cancel := context.WithCancel(context.Background())
 	var links sync.WaitGroup
@@ -75,16 +80,16 @@ func newHouses(tb testing.TB) (x, y *house) {
 		cancel()
 		links.Wait()
 		for _, h := range []*house{x, y} {
-			h.cancel()
+			h.background.end()
 			h.sync.Close()
-			h.wg.Wait()
+			h.background.wait()
 			h.bus.Close()
 		}
 	})
 	return x, y
 }
 
-func newHouse(tb testing.TB, seed byte) *house {
+func newHouse(tb testing.TB, seed byte, counted bool) *house {
 	must := func(err error) {
 		if err != nil {
 			tb.Fatal(err)
@@ -94,35 +99,56 @@ func newHouse(tb testing.TB, seed byte) *house {
 	must(err)
 	private, certificate, err := who.SessionKey()
 	must(err)
-	judge, err := identity.Trust{}.Judge(tb.TempDir())
+	policy, err := identity.Trust{}.Judge(tb.TempDir())
 	must(err)
-	rt := &Runtime{config: Config{Domain: "example.com"}, log: hclog.NewNullLogger(), identity: who, judge: judge}
+	rt := &Runtime{config: Config{Domain: "example.com"}, log: hclog.NewNullLogger(), identity: who, policy: policy,
+		key: session.Key{Private: private, Certificate: certificate}, background: newBackground()}
 	h := &house{Runtime: rt, tb: tb, handler: who.URL().Join("p2phandler", "alpha"), frames: make(chan frame, 64), free: make(chan []byte, 64),
 		changed: make(chan struct{}, 1)}
 	for range cap(h.free) {
 		h.free <- nil
 	}
-	rt.notices.rt, rt.plain.rt, rt.watched.rt, rt.refusals.rt = rt, rt, rt, rt
-	rt.ctx, rt.cancel = context.WithCancel(context.Background())
-	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Trace: &rt.trace, Watch: &rt.watched})
-	rt.sessions = session.New(session.Options{
-		Self: rt.URL(), Key: session.Key{Private: private, Certificate: certificate}, Send: h.send, Deliver: rt.deliver,
-		Refuse: rt.refusals.add, Route: rt.route, Events: rt.watched.event, Trace: &rt.trace,
+	rt.wire(networks.Allowed{}, func(s *session.Options, r *registry.Options) {
+		s.Send, s.TrySend, s.Announced, s.Ended, s.Events = h.send, nil, nil, nil, rt.tracker.Session
+		r.Deployer, r.Handlers, r.Policy = nil, []registry.Handler{{Name: "alpha", URL: h.handler}}, registry.Never
+		r.HandlerGrace, r.PathChanged = time.Hour, h.pathChanged
+		r.Sandbox, r.SignEntry, r.Came = nil, nil, nil
 	})
-	rt.registry = registry.New(registry.Options{
-		Runtime: rt.URL(), Domain: "example.com", Bus: rt.bus, Handlers: []registry.Handler{{Name: "alpha", URL: h.handler}},
-		Policy: registry.Never, HandlerGrace: time.Hour, PathChanged: h.pathChanged, Trace: &rt.trace,
-	})
-	rt.bus.Connect(rt.registry, rt, rt.registry)
-	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: rt.URL(), Domain: "example.com", Bus: &observers{MessageBus: rt.bus}, Objects: objects{rt.registry}, Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: rt.ownedBy,
-	})
+	if counted {
+		exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain, Tracker: &rt.tracker}
+		h.ways = &countedWays{Ways: exit}
+		rt.bus.Connect(bus.Outside{Resolver: rt.registry, Forwarder: exit, Authority: rt.registry, Ways: h.ways})
+	}
 	for _, at := range []message.URL{message.AllocationAddress("example.com"), message.DomainRegistryAddress("example.com"), h.handler} {
 		rt.bus.Listen(at, h.answer)
 	}
 	rt.registry.Start()
 	rt.registry.AddStub(registry.Stub{URL: h.relay(), Role: sdk.RoleNode, Domain: "example.com"})
 	return h
+}
+
+// countedWays counts the messages that leave by a way that the MessageBus has remembered.
+type countedWays struct {
+	bus.Ways
+	posted atomic.Int64
+}
+
+func (c *countedWays) Way(owner, to message.URL) bus.Way {
+	w := c.Ways.Way(owner, to)
+	if w == nil {
+		return nil
+	}
+	return countedWay{w, &c.posted}
+}
+
+type countedWay struct {
+	bus.Way
+	posted *atomic.Int64
+}
+
+func (c countedWay) Post(ctx context.Context, m message.Message) error {
+	c.posted.Add(1)
+	return c.Way.Post(ctx, m)
 }
 
 // relay is the stub of the Message Node. What leaves by it comes to the other house, too.

@@ -35,7 +35,8 @@ var inHouse = []struct {
 // to the plug-ins with what it takes along, and what the standard library lacks. No transport is among them, nor what
 // reads configurations.
 var outside = []string{
-	"code.dny.dev/ssrf", // in a test alone, of the table in sdk/networks
+	"code.dny.dev/ssrf",                                           // in a test alone, of the table in sdk/networks
+	"golang.org/x/mod", "golang.org/x/sync", "golang.org/x/tools", // in a test alone, of how the code is built: internal/house
 	"github.com/fatih/color", "github.com/flynn/noise", "github.com/gofrs/flock", "github.com/golang/protobuf", "github.com/hashicorp/go-hclog",
 	"github.com/hashicorp/go-plugin", "github.com/hashicorp/yamux", "github.com/landlock-lsm/go-landlock",
 	"github.com/mattn/go-colorable", "kernel.org/pub/linux/libs/security/libcap/psx",
@@ -85,8 +86,14 @@ func local(importPath string) (folder string, ok bool) {
 
 func under(folder, top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }
 
+// reader is what reads configurations, with libraries that nothing else may depend on: only cmd imports it.
+const reader = "internal/config"
+
 // mayImport is the import rule between two folders of this project.
 func mayImport(from, to string) bool {
+	if under(to, reader) && !under(from, reader) && !under(from, "cmd") {
+		return false
+	}
 	for _, rule := range inHouse {
 		if !under(from, rule.folder) {
 			continue
@@ -127,7 +134,7 @@ func TestImportRule(t *testing.T) {
 						broken[fmt.Sprintf("%s may not import %s", from, to)] = true
 					}
 				}
-				if !under(from, "core") && !under(from, "sdk") && !under(from, "internal") {
+				if !under(from, "core") && !under(from, "sdk") && !under(from, "internal") || under(from, reader) {
 					continue
 				}
 				for _, dep := range p.Deps {
@@ -160,6 +167,8 @@ func TestMayImport(t *testing.T) {
 		{"cmd/runtime", "core/api", true}, {"examples/a", "core", true}, {"examples/a", "sdk", true}, {"examples/a", "examples/b", true},
 		{"bench/a", "core", true}, {"bench/a", "plugins/b/transport", false}, {"examples/a", "bench/rig", true}, {"examples/a", "bench/speed", false}, {"core", "bench/rig", false},
 		{"sdk/p2p", "internal/logs", true}, {"core", "internal/logs", true}, {"plugins/a", "internal/logs", true}, {"cmd/msgnode", "internal/logs", true},
+		{"cmd/runtime", "internal/config", true}, {"internal/config/command", "internal/config", true}, {"core", "internal/config", false},
+		{"sdk", "internal/config", false}, {"plugins/a", "internal/config", false}, {"internal/logs", "internal/config", false}, {"bench/a", "internal/config", false},
 		{"internal/logs", "internal/printable", true}, {"internal/logs", "sdk/message", false}, {"internal/logs", "core", false},
 		{"elsewhere", "sdk", false},
 	} {

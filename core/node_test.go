@@ -130,7 +130,7 @@ func TestLongKilledRuntimeIsDisconnected(t *testing.T) {
 }
 
 func killedRuntimeIsDisconnected(t *testing.T, unacked time.Duration) {
-	n := startNode(t, "a.example", "PROTOFLY_NODE_TIMES_GRACE=500ms", "PROTOFLY_NODE_TIMES_SWEEP=100ms")
+	n := startNode(t, "a.example", "PROTOFLY_NODE_TIMES__GRACE=500ms", "PROTOFLY_NODE_TIMES__SWEEP=100ms")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{n}, change: func(c *core.Config) { core.SetUnacked(c, unacked) }})
 	alice := a.register("alice")
 	registry, bob := message.DomainRegistryAddress("a.example"), message.URL("hyperty://a.example/bob")

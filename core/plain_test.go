@@ -85,7 +85,7 @@ func TestWithoutSessionAllowed(t *testing.T) {
 			}
 
 			// A P2P connection with it is not even commanded.
-			if err := a.Deploy(t.Context(), registry.Deployment{URL: a.URL().Join("p2prequester", "x"), Role: sdk.RoleRequester,
+			if err := core.Deploy(t.Context(), a.Runtime, registry.Deployment{URL: a.URL().Join("p2prequester", "x"), Role: sdk.RoleRequester,
 				Plugin: built.transportIDs[0], Remote: ann.url, Handler: ann.url.Join("p2phandler", "x")}); err == nil {
 				t.Error("a Requester was deployed")
 			}

@@ -22,7 +22,7 @@ func (rt *Runtime) Reload(ctx context.Context, plugin string, restart bool) (api
 	if plugin != rt.config.NodeStub && entry.Kind == sdk.KindNode {
 		return api.Reloaded{}, fmt.Errorf("reload %s: this runtime does not use it: the stub of its Message Nodes is %s", plugin, rt.config.NodeStub)
 	}
-	done, err := rt.host.Reload(ctx, rt.plugin(entry), stubhost.ReloadOptions{
+	done, err := rt.host.Reload(ctx, rt.stubs.Plugin(entry), stubhost.ReloadOptions{
 		Break: restart,
 		Moved: func(stubs []message.URL) { rt.moved(plugin, stubs) },
 	})
@@ -42,7 +42,7 @@ func (rt *Runtime) Reload(ctx context.Context, plugin string, restart bool) (api
 // moved is told that stubs run in the new process of a plug-in.
 func (rt *Runtime) moved(plugin string, stubs []message.URL) {
 	for _, url := range stubs {
-		if rt.stubs.is(url, sdk.RoleNode) { // the address is the same, what was under way is lost
+		if rt.stubs.Has(url, sdk.RoleNode) { // the address is the same, what was under way is lost
 			rt.sessions.Again(session.Path{Door: url, Stub: url})
 		}
 	}

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
@@ -60,7 +58,7 @@ func forged(r *rand.Rand, kind int) []byte {
 // node deploys the stub of a Message Node, without a process, and returns its address.
 func (h *house) node(domain string) message.URL {
 	url := h.URL().Join("protostub", domain)
-	h.stubs.add(deployed{registry.Deployment{URL: url, Role: sdk.RoleNode, Domain: domain}, func() {}})
+	h.stubs.Add(registry.Deployment{URL: url, Role: sdk.RoleNode, Domain: domain})
 	return url
 }
 
@@ -93,7 +91,7 @@ func TestAMillionStrangers(t *testing.T) {
 	began := time.Now()
 	for n := range uint64(strangers) {
 		f := sdk.Frame{Peer: invented("example.com", n), Payload: forged(r, int(n))}
-		x.framesIn(t.Context(), stub, stub, []sdk.Frame{f})
+		x.framesIn.Take(t.Context(), stub, stub, []sdk.Frame{f})
 		if n == strangers/2 { // y has to pair with x now
 			m := message.Message{Type: message.Update, From: y.URL().Join("registry"), To: to, ID: message.NumberID(1), Body: textOf(100)}
 			if err := y.sessions.Post(t.Context(), x.URL(), relayOf(y), m); err != nil {
@@ -124,7 +122,7 @@ func TestWhoANodeSpeaksFor(t *testing.T) {
 	x, _ := newHouses(t)
 	own, other := x.node("example.com"), x.node("other.example")
 	handler := x.URL().Join("p2phandler", "beta")
-	x.stubs.add(deployed{registry.Deployment{URL: handler, Role: sdk.RoleHandler, Domain: "example.com"}, func() {}})
+	x.stubs.Add(registry.Deployment{URL: handler, Role: sdk.RoleHandler, Domain: "example.com"})
 	var mu sync.Mutex
 	seen := 0
 	defer x.trace.Watch(func(e trace.Event) {
@@ -155,27 +153,9 @@ func TestWhoANodeSpeaksFor(t *testing.T) {
 		{x.URL().Join("protostub", "nobody"), invented("example.com", 1), false},
 	} {
 		before := seen
-		x.framesIn(t.Context(), c.stub, c.stub, []sdk.Frame{{Peer: c.peer, Payload: []byte{1}}})
+		x.framesIn.Take(t.Context(), c.stub, c.stub, []sdk.Frame{{Peer: c.peer, Payload: []byte{1}}})
 		if taken := seen > before; taken != c.taken {
 			t.Errorf("by %s in the name of %q: taken %v", c.stub, c.peer, taken)
 		}
-	}
-}
-
-// TestRefusalsThatWait: those of many runtimes together are bounded, too, and this one's own are told in any case.
-func TestRefusalsThatWait(t *testing.T) {
-	r := refusals{rt: &Runtime{log: hclog.NewNullLogger(), ending: true}} // nobody tells them
-	for n := range uint64(maxAllRefusals/maxRefusals + 8) {
-		for range maxRefusals + 1 {
-			r.add(invented("example.com", n), message.Message{}, nil)
-		}
-	}
-	r.add("", message.Message{}, nil)
-	all := 0
-	for _, list := range r.by {
-		all += len(list)
-	}
-	if all != maxAllRefusals+1 || all != r.count {
-		t.Errorf("%d wait, %d are counted", all, r.count)
 	}
 }

@@ -27,7 +27,7 @@ func TestNodeWithTLS(t *testing.T) {
 	build(t)
 	folder := shortDir(t)
 	ca, cert, key := certificates(t, folder)
-	n := startNode(t, "a.example", "PROTOFLY_NODE_TLS_CERT="+cert, "PROTOFLY_NODE_TLS_KEY="+key)
+	n := startNode(t, "a.example", "PROTOFLY_NODE_TLS__CERT="+cert, "PROTOFLY_NODE_TLS__KEY="+key)
 	if !strings.HasPrefix(n.url, "wss://") {
 		t.Fatalf("the node listens at %s", n.url)
 	}

@@ -49,7 +49,7 @@ func TestRootsPluginsHaveUsers(t *testing.T) {
 		t.Skip(err)
 	}
 	t.Parallel()
-	node := startNode(t, "example.com", "PROTOFLY_NODE_ADMIT_MEMBERS=invited")
+	node := startNode(t, "example.com", "PROTOFLY_NODE_ADMIT__MEMBERS=invited")
 	token, err := exec.Command(built.node, "admit", "--domain", node.domain, "--data", node.dir).Output()
 	if err != nil {
 		t.Fatal(err)

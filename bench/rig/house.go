@@ -11,8 +11,12 @@ import (
 	"strings"
 
 	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/internal/testbed"
 	"github.com/protofly/protofly/sdk/message"
 )
+
+// Process is a process that was started here.
+type Process = testbed.Process
 
 // House is where an example's processes live. Dir and Bin are required.
 type House struct {
@@ -26,7 +30,7 @@ type Node struct {
 	*Process
 	Domain, URL string
 	TraceFile   string // with everything that it routes, where that was asked for
-	again       command
+	again       testbed.Command
 }
 
 // NodeOptions are what a Message Node is started with. Domain is required.
@@ -60,7 +64,9 @@ func (h *House) Node(ctx context.Context, o NodeOptions) (*Node, error) {
 		}
 		args = append(args, "--config", base+".yaml")
 	}
-	n.again = command{name: "the Message Node of " + o.Domain, log: base + ".log", free: h.Free, in: o.In, args: append(args, "--listen", o.Listen)}
+	n.again = testbed.Command{
+		Name: "the Message Node of " + o.Domain, Log: base + ".log", Free: h.Free, In: o.In, Args: append(args, "--listen", o.Listen),
+	}
 	if err := n.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -69,20 +75,20 @@ func (h *House) Node(ctx context.Context, o NodeOptions) (*Node, error) {
 		n.Stop()
 		return nil, fmt.Errorf("the Message Node of %s: %w", o.Domain, err)
 	}
-	n.again.args[len(n.again.args)-1] = at.Host
+	n.again.Args[len(n.again.Args)-1] = at.Host
 	return n, nil
 }
 
 // Start starts the node again when it has ended: at the same address and with its data.
 func (n *Node) Start(ctx context.Context) error {
-	p, err := start(ctx, n.again)
+	p, err := n.again.Start(ctx)
 	if err != nil {
 		return err
 	}
 	var shown string
 	if _, err := fmt.Sscanf(p.Line, "listening on %s domain %s", &n.URL, &shown); err != nil {
 		p.Stop()
-		return fmt.Errorf("%s said %q: %w", n.again.name, p.Line, err)
+		return fmt.Errorf("%s said %q: %w", n.again.Name, p.Line, err)
 	}
 	n.Process = p
 	return nil
@@ -98,7 +104,7 @@ type Runtime struct {
 	TraceFile string // with everything that it does, where that was asked for
 	binary    string
 	config    string // its configuration file
-	again     command
+	again     testbed.Command
 }
 
 // RuntimeOptions are what a runtime is started with. Name, which is unique in the house, and Domain are required.
@@ -134,19 +140,21 @@ func (h *House) Runtime(ctx context.Context, o RuntimeOptions) (*Runtime, error)
 	if err := os.WriteFile(r.config, []byte(b.String()), 0o600); err != nil {
 		return nil, err
 	}
-	r.again = command{name: "runtime " + o.Name, log: base + ".log", free: h.Free, in: o.In, args: []string{h.Bin.Runtime, "run", "--config", r.config}}
+	r.again = testbed.Command{
+		Name: "runtime " + o.Name, Log: base + ".log", Free: h.Free, In: o.In, Args: []string{h.Bin.Runtime, "run", "--config", r.config},
+	}
 	return r, r.Start(ctx)
 }
 
 // Start starts the runtime again when it has ended: with its data, and so at its address.
 func (r *Runtime) Start(ctx context.Context) error {
-	p, err := start(ctx, r.again)
+	p, err := r.again.Start(ctx)
 	if err != nil {
 		return err
 	}
 	if _, err := fmt.Sscanf(p.Line, "runtime %s ready,", (*string)(&r.URL)); err != nil {
 		p.Stop()
-		return fmt.Errorf("%s said %q: %w", r.again.name, p.Line, err)
+		return fmt.Errorf("%s said %q: %w", r.again.Name, p.Line, err)
 	}
 	r.Process = p
 	return nil
@@ -168,7 +176,7 @@ func (r *Runtime) Command(ctx context.Context, words ...string) (string, error) 
 // Program starts a program that is neither: one that says on its first line of output that it is ready. name is unique
 // in the house.
 func (h *House) Program(ctx context.Context, name string, args ...string) (*Process, error) {
-	return start(ctx, command{name: name, log: filepath.Join(h.Dir, name+".log"), free: h.Free, args: args})
+	return testbed.Command{Name: name, Log: filepath.Join(h.Dir, name+".log"), Free: h.Free, Args: args}.Start(ctx)
 }
 
 // Status asks the runtime what runs in it.

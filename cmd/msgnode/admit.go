@@ -9,13 +9,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/protofly/protofly/cmd/msgnode/config"
+	"github.com/protofly/protofly/internal/config/command"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // admitCommand makes tokens.
 func admitCommand(stdout, stderr io.Writer) *cobra.Command {
-	var file, runtime string
+	var runtime string
 	var lasts time.Duration
 	var uses int
 	c := &cobra.Command{
@@ -29,13 +31,12 @@ stubs.msgnode-ws.token in its configuration. Another key in the key's file takes
   protofly-node admit --config node.yaml --runtime hyperty-runtime://example.com/… --for 0
   protofly-node admit --config node.yaml --uses 0          # for whoever has it`,
 	}
-	c.Flags().StringVar(&file, "config", "", "configuration file (YAML)")
 	c.Flags().StringVar(&runtime, "runtime", "", "the one runtime that the token is for")
 	c.Flags().DurationVar(&lasts, "for", 30*24*time.Hour, "how long it may be used, 0 for ever")
 	c.Flags().IntVar(&uses, "uses", 1, "how many runtimes may use it, 0 for any number")
-	addFlags(c.Flags())
+	command.AddFlags(c.Flags(), config.Schema())
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		config, err := load(file, cmd.Flags())
+		l, err := loadAndWarn(cmd, stderr)
 		if err != nil {
 			return err
 		}
@@ -46,15 +47,15 @@ stubs.msgnode-ws.token in its configuration. Another key in the key's file takes
 		if lasts > 0 {
 			t.Expires = time.Now().Add(lasts)
 		}
-		text, made, err := node.Invite(node.Options{Domain: config.Domain, Data: config.Data, Admit: config.Admit.options()}, t)
+		text, made, err := node.Invite(node.Options{Domain: l.Domain, Data: l.Data, Admit: l.Admit.Options()}, t)
 		if err != nil && !errors.As(err, new(*fs.PathError)) {
 			err = usageError{err} // else the key's file cannot be read or written
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(stderr, describe(made, config.Domain))
-		if config.Admit.Members != node.Invited && config.Admit.Visitors != node.Invited {
+		fmt.Fprintln(stderr, describe(made, l.Domain))
+		if l.Admit.Members != node.Invited && l.Admit.Visitors != node.Invited {
 			fmt.Fprintln(stderr, "this configuration admits nobody by token: admit.members or admit.visitors would have to be invited")
 		}
 		fmt.Fprintln(stdout, text)

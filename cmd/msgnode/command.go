@@ -2,24 +2,26 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
+	"github.com/protofly/protofly/cmd/msgnode/config"
+	schema "github.com/protofly/protofly/internal/config"
+	"github.com/protofly/protofly/internal/config/command"
 	"github.com/protofly/protofly/internal/gcpace"
 	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node"
 )
 
-// command is the whole command line.
-func command(stdout, stderr io.Writer) *cobra.Command {
+// commands is the whole command line.
+func commands(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "protofly-node",
 		Short:         "Protofly's Message Node: relay between runtimes, addresses, Domain Registry",
@@ -31,7 +33,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.Args = usage(cobra.NoArgs)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(runCommand(stdout, stderr), configCommand(stdout), admitCommand(stdout, stderr), permissionsCommand(stdout), &cobra.Command{
+	root.AddCommand(runCommand(stdout, stderr), configCommand(stderr), admitCommand(stdout, stderr), permissionsCommand(stdout), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: usage(cobra.NoArgs),
 		Run: func(*cobra.Command, []string) {
 			fmt.Fprintf(stdout, "protofly-node %s (%s, %s %s/%s)\n", node.Version, node.Subprotocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
@@ -51,7 +53,7 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 }
 
 func runCommand(stdout, stderr io.Writer) *cobra.Command {
-	var file, trace string
+	var trace string
 	c := &cobra.Command{
 		Use: "run", Short: "Run the node until a signal ends it", Args: usage(cobra.NoArgs),
 		Long: `Run the node until a signal ends it.
@@ -62,59 +64,54 @@ When the node listens it prints one line on stdout:
 Logs go to stderr.`,
 		Example: "  protofly-node run --domain example.com --data /var/lib/protofly-node",
 	}
-	c.Flags().StringVar(&file, "config", "", "configuration file (YAML)")
+	command.AddFlags(c.Flags(), config.Schema())
 	c.Flags().StringVar(&trace, "trace", "", "write what crosses the node to this file, a JSON object a line")
-	addFlags(c.Flags())
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		config, err := load(file, cmd.Flags())
+		l, err := load(cmd)
 		if err != nil {
 			return err
 		}
-		return run(cmd.Context(), config, trace, stdout, stderr)
+		return run(cmd.Context(), l, trace, stdout, stderr)
 	}
 	return c
 }
 
-func configCommand(stdout io.Writer) *cobra.Command {
-	root := &cobra.Command{Use: "config", Short: "Look at the configuration", Args: usage(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	var file string
-	sub := func(use, short string, f func(*Config) error) *cobra.Command {
-		c := &cobra.Command{Use: use, Short: short, Args: usage(cobra.NoArgs)}
-		c.Flags().StringVar(&file, "config", "", "configuration file (YAML)")
-		addFlags(c.Flags())
-		c.RunE = func(cmd *cobra.Command, _ []string) error {
-			config, err := load(file, cmd.Flags())
-			if err != nil {
-				return err
-			}
-			return f(config)
-		}
-		return c
+// load reads the configuration that a command's flags and the environment name. The error is a usageError.
+func load(cmd *cobra.Command) (*config.Loaded, error) {
+	keys := config.Schema()
+	l, err := config.Load(schema.Sources{File: command.File(cmd.Flags(), keys, os.Environ()), Environ: os.Environ(), Flags: command.Given(cmd.Flags(), keys)})
+	if err != nil {
+		return nil, usageError{err}
 	}
-	root.AddCommand(
-		sub("validate", "Check the configuration", func(c *Config) error {
-			if _, err := c.options(hclog.NewNullLogger()); err != nil {
-				return usageError{err}
-			}
-			fmt.Fprintln(stdout, "the configuration is valid")
-			return nil
-		}),
-		sub("show", "Print the effective configuration, secrets hidden", func(c *Config) error {
-			text, err := yaml.Marshal(c.shown())
-			if err == nil {
-				_, err = stdout.Write(text)
-			}
-			return err
-		}))
-	return root
+	return l, nil
+}
+
+// loadAndWarn is load, and says on stderr which old spellings are in the configuration.
+func loadAndWarn(cmd *cobra.Command, stderr io.Writer) (*config.Loaded, error) {
+	l, err := load(cmd)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range l.Warnings {
+		fmt.Fprintf(stderr, "protofly-node: warning: %s\n", warning)
+	}
+	return l, nil
+}
+
+func configCommand(stderr io.Writer) *cobra.Command {
+	return command.New(command.Program{Schema: config.Schema(), Valid: "the configuration is valid", Args: usage,
+		Usage: func(err error) error { return usageError{err} },
+		Load:  func(cmd *cobra.Command) (command.Loaded, error) { return loadAndWarn(cmd, stderr) }})
 }
 
 // run starts the node and serves until ctx ends.
-func run(ctx context.Context, config *Config, trace string, stdout, stderr io.Writer) (err error) {
-	log := logs.New(logs.Options{Name: "node", Output: stderr, JSON: config.Log.Format == "json",
-		Level: hclog.LevelFromString(config.Log.Level)})
-	options, err := config.options(log)
+func run(ctx context.Context, l *config.Loaded, trace string, stdout, stderr io.Writer) (err error) {
+	log := logs.New(logs.Options{Name: "node", Output: stderr, JSON: l.Log.Format == "json",
+		Level: hclog.LevelFromString(l.Log.Level)})
+	for _, warning := range l.Warnings {
+		log.Warn("the configuration has an old spelling", "where", warning)
+	}
+	options, err := l.Options(log)
 	if err != nil {
 		return usageError{err}
 	}
@@ -141,19 +138,4 @@ func run(ctx context.Context, config *Config, trace string, stdout, stderr io.Wr
 	defer stop()
 	fmt.Fprintf(stdout, "listening on %s://%s%s domain %s\n", scheme, n.Addr(), node.Path, options.Domain)
 	return n.Serve(ctx)
-}
-
-// certificate loads the TLS files; both or none must be given.
-func certificate(cert, key string) (*tls.Config, error) {
-	if cert == "" && key == "" {
-		return nil, nil
-	}
-	if cert == "" || key == "" {
-		return nil, errors.New("tls: cert and key belong together, one is missing")
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("tls: %s, %s: %w", cert, key, err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }

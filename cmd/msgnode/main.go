@@ -17,7 +17,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	problems := printable.NewWriter(os.Stderr)
-	err := command(printable.NewWriter(os.Stdout), problems).ExecuteContext(ctx)
+	err := commands(printable.NewWriter(os.Stdout), problems).ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(problems, "protofly-node:", err)
 		stop()

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/cmd/msgnode/config"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -209,14 +209,14 @@ func TestMistakes(t *testing.T) {
 		args []string
 		env  string
 	}{
-		{`unknown key "lisen"; did you mean "listen"?`, []string{"config", "validate", "--config", file("lisen: x")}, ""},
-		{`unknown key "limits.conections"; did you mean "limits.connections"?`, []string{"config", "validate", "--config", file("limits: {conections: 5}")}, ""},
-		{`unknown key "limts.entry"; did you mean "limits.entry"?`, []string{"config", "validate", "--config", file("limts: {entry: 5}")}, ""},
-		{`unknown key "limts"; did you mean "limits"?`, []string{"config", "validate", "--config", file("limts: {}")}, ""},
-		{`times: grace: 5ns`, []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("times: {grace: 5}")}, ""},
-		{`limits.connections: want a whole number, not a text`, []string{"config", "validate", "--config", file("limits: {connections: many}")}, ""},
-		{`limits.queue: want a whole number (sizes are in bytes), not a text`, []string{"config", "validate", "--config", file("limits: {queue: 3 MiB}")}, ""},
-		{`times.grace: want a time such as 30s`, []string{"config", "validate", "--config", file("times: {grace: x}")}, ""},
+		{`unknown key "lisen": did you mean "listen"?`, []string{"config", "validate", "--config", file("lisen: x")}, ""},
+		{`unknown key "limits.conections": did you mean "limits.connections"?`, []string{"config", "validate", "--config", file("limits: {conections: 5}")}, ""},
+		{`unknown key "limts": did you mean "limits"?`, []string{"config", "validate", "--config", file("limts: {entry: 5}")}, ""},
+		{`unknown key "limts": did you mean "limits"?`, []string{"config", "validate", "--config", file("limts: {}")}, ""},
+		{`times.grace: want a duration such as 30s, not the number 5`, []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("times: {grace: 5}")}, ""},
+		{`limits.connections: want a whole number, not the text "many"`, []string{"config", "validate", "--config", file("limits: {connections: many}")}, ""},
+		{`limits.queue: want a size, such as 65536 (bytes) or 64KiB, not the text "3 MiB"`, []string{"config", "validate", "--config", file("limits: {queue: 3 MiB}")}, ""},
+		{`times.grace: want a duration such as 30s, not the text "x"`, []string{"config", "validate", "--config", file("times: {grace: x}")}, ""},
 		{`unknown key "domian"`, []string{"config", "show"}, "PROTOFLY_NODE_DOMIAN=x"},
 		{"domain", []string{"run", "--data", data}, ""},
 		{"in use", []string{"run", "--domain", "example.com", "--data", data, "--listen", busy.Addr().String()}, ""},
@@ -228,8 +228,8 @@ func TestMistakes(t *testing.T) {
 		{"unknown command", []string{"config", "shwo"}, ""},
 		{"unknown command", []string{"version", "x"}, ""},
 		{"unknown flag", []string{"run", "--lisen", "x"}, ""},
-		{"want anyone, listed or invited", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("admit: {members: everybody}")}, ""},
-		{"want anyone, listed or invited", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("admit: {visitors: ''}")}, ""},
+		{`admit.members: want anyone, listed, invited, not "everybody"`, []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("admit: {members: everybody}")}, ""},
+		{`admit.visitors: want anyone, listed, invited, not ""`, []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("admit: {visitors: ''}")}, ""},
 		{"proxies: \"x\"", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("proxies: [x]")}, ""},
 		{"memory: at least", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("limits: {memory: 5}")}, ""},
 		{"negative number", []string{"config", "validate", "--domain", "a.example", "--data", data, "--config", file("limits: {per_address: -5}")}, ""},
@@ -325,8 +325,10 @@ func TestEmptyVariables(t *testing.T) {
 		t.Fatal(err, string(want))
 	}
 	cmd := program(t, "config", "show", "--config", name)
-	for _, key := range append(keys(reflect.TypeFor[Config](), ""), "no.such.key") {
-		cmd.Env = append(cmd.Env, envPrefix+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+[]string{"", " "}[len(cmd.Env)%2])
+	for _, key := range append(config.Schema().Leaves(), "no.such.key", "publicURL") {
+		for _, between := range []string{"_", "__"} {
+			cmd.Env = append(cmd.Env, "PROTOFLY_NODE_"+strings.ToUpper(strings.ReplaceAll(key, ".", between))+"="+[]string{"", " "}[len(cmd.Env)%2])
+		}
 	}
 	if got, err := cmd.CombinedOutput(); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%v: got\n%s\nwant\n%s", err, got, want)

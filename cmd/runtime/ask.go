@@ -123,79 +123,100 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// printStatus prints st as tables; now is what ages are measured from.
-func printStatus(out io.Writer, st api.Status, now time.Time) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	age := func(t time.Time) string {
-		if t.IsZero() {
-			return "-"
-		}
-		return now.Sub(t).Truncate(time.Second).String()
-	}
-	row := func(cells ...any) { printRow(w, cells) }
-	table := func(n int, head ...any) bool {
-		if n > 0 {
-			fmt.Fprintln(w)
-			row(head...)
-		}
-		return n > 0
-	}
-	fmt.Fprintf(w, "runtime %s, version %s, up %s\n", st.Runtime, printable.Line(st.Version), age(st.Started))
-	table(len(st.Hyperties), "HYPERTY", "AGE", "USER")
-	for _, h := range st.Hyperties {
-		row(h.URL, age(h.Since), h.User)
-	}
-	table(len(st.Objects), "DATA OBJECT", "AGE", "REPORTER")
-	for _, o := range st.Objects {
-		row(o.URL, age(o.Since), o.Reporter)
-	}
-	table(len(st.Connections), "P2P CONNECTION WITH", "PLUG-IN", "STATE", "AGE", "MESSAGES GO", "ADDRESSES", "DOOR", "WHY")
-	for _, p := range st.Connections {
-		row(p.Remote, p.Plugin, p.State, age(p.Since), wayTo(st, p.Remote), p.Addresses, p.Door, p.Why)
-	}
-	table(len(st.Sessions), "SESSION WITH", "WAY", "SENT", "RECEIVED", "UNACKNOWLEDGED", "OUTSTANDING", "DOOR")
-	for _, s := range st.Sessions {
-		row(s.Remote, wayTo(st, s.Remote), s.Sent, s.Received, s.Unacknowledged, s.Outstanding, s.Door)
-	}
-	behind := heldUp(st)
-	table(len(behind), "HELD UP", "WHERE", "MESSAGES WAIT", "BYTES", "POSTERS WAIT")
-	for _, h := range behind {
-		row(h.Address, h.where, h.Messages, h.Bytes, h.Posters)
-	}
-	table(len(st.WithoutSessions), "RUNTIME WITHOUT A SESSION", "SESSION", "SENT", "RECEIVED", "AGE", "THAT MEANS")
-	for _, s := range st.WithoutSessions {
-		row(s.Remote, s.Session, s.Sent, s.Received, age(s.Since), "not once, not in order, not unread")
-	}
-	table(len(st.Stubs), "STUB", "PLUG-IN", "ROLE", "STATE", "AGE", "WHY")
-	for _, s := range st.Stubs {
-		row(s.URL, s.Plugin, s.Role, s.State, age(s.Since), s.Why)
-	}
-	table(len(st.Plugins), "PLUG-IN", "VERSION", "STATE", "PID", "AGE", "RESTARTS", "INSTANCES", "SANDBOX", "USER", "LAST ERROR")
-	for _, p := range st.Plugins {
-		user, _, _ := strings.Cut(p.User, ": ")
-		row(p.Name, p.Version, p.State, p.PID, age(p.Since), p.Restarts, p.Instances, p.Sandbox, user, p.LastError)
-	}
-	special := specialUsers(st)
-	table(len(special), "PLUG-IN", "USER", "BECAUSE")
-	for _, p := range special {
-		user, why, _ := strings.Cut(p.User, ": ")
-		row(p.Name, user, why)
-	}
-	if st.LeftOut > 0 {
-		fmt.Fprintf(w, "\n%d entries more are left out\n", st.LeftOut)
-	}
-	return w.Flush()
+// report prints a status as tables; now is what ages are measured from.
+type report struct {
+	w   *tabwriter.Writer
+	now time.Time
 }
 
-// printRow prints the cells of a table's row, each made printable.
-func printRow(w io.Writer, cells []any) {
+func printStatus(out io.Writer, st api.Status, now time.Time) error {
+	r := report{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), now: now}
+	fmt.Fprintf(r.w, "runtime %s, version %s, up %s\n", st.Runtime, printable.Line(st.Version), r.age(st.Started))
+	r.addresses(st)
+	r.remotes(st)
+	r.plugins(st)
+	if st.LeftOut > 0 {
+		fmt.Fprintf(r.w, "\n%d entries more are left out\n", st.LeftOut)
+	}
+	return r.w.Flush()
+}
+
+// addresses prints what has an address here.
+func (r report) addresses(st api.Status) {
+	r.table(len(st.Hyperties), "HYPERTY", "AGE", "USER")
+	for _, h := range st.Hyperties {
+		r.row(h.URL, r.age(h.Since), h.User)
+	}
+	r.table(len(st.Objects), "DATA OBJECT", "AGE", "REPORTER")
+	for _, o := range st.Objects {
+		r.row(o.URL, r.age(o.Since), o.Reporter)
+	}
+}
+
+// remotes prints how it stands with other runtimes.
+func (r report) remotes(st api.Status) {
+	r.table(len(st.Connections), "P2P CONNECTION WITH", "PLUG-IN", "STATE", "AGE", "MESSAGES GO", "ADDRESSES", "DOOR", "WHY")
+	for _, p := range st.Connections {
+		r.row(p.Remote, p.Plugin, p.State, r.age(p.Since), wayTo(st, p.Remote), p.Addresses, p.Door, p.Why)
+	}
+	r.table(len(st.Sessions), "SESSION WITH", "WAY", "SENT", "RECEIVED", "UNACKNOWLEDGED", "OUTSTANDING", "DOOR")
+	for _, s := range st.Sessions {
+		r.row(s.Remote, wayTo(st, s.Remote), s.Sent, s.Received, s.Unacknowledged, s.Outstanding, s.Door)
+	}
+	behind := heldUp(st)
+	r.table(len(behind), "HELD UP", "WHERE", "MESSAGES WAIT", "BYTES", "POSTERS WAIT")
+	for _, h := range behind {
+		r.row(h.Address, h.where, h.Messages, h.Bytes, h.Posters)
+	}
+	r.table(len(st.WithoutSessions), "RUNTIME WITHOUT A SESSION", "SESSION", "SENT", "RECEIVED", "AGE", "THAT MEANS")
+	for _, s := range st.WithoutSessions {
+		r.row(s.Remote, s.Session, s.Sent, s.Received, r.age(s.Since), "not once, not in order, not unread")
+	}
+}
+
+// plugins prints the plug-ins and their instances.
+func (r report) plugins(st api.Status) {
+	r.table(len(st.Stubs), "STUB", "PLUG-IN", "ROLE", "STATE", "AGE", "WHY")
+	for _, s := range st.Stubs {
+		r.row(s.URL, s.Plugin, s.Role, s.State, r.age(s.Since), s.Why)
+	}
+	r.table(len(st.Plugins), "PLUG-IN", "VERSION", "STATE", "PID", "AGE", "RESTARTS", "INSTANCES", "SANDBOX", "USER", "LAST ERROR")
+	for _, p := range st.Plugins {
+		user, _, _ := strings.Cut(p.User, ": ")
+		r.row(p.Name, p.Version, p.State, p.PID, r.age(p.Since), p.Restarts, p.Instances, p.Sandbox, user, p.LastError)
+	}
+	special := specialUsers(st)
+	r.table(len(special), "PLUG-IN", "USER", "BECAUSE")
+	for _, p := range special {
+		user, why, _ := strings.Cut(p.User, ": ")
+		r.row(p.Name, user, why)
+	}
+}
+
+func (r report) age(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return r.now.Sub(t).Truncate(time.Second).String()
+}
+
+// table begins a table of n rows; there is none where n is 0.
+func (r report) table(n int, head ...any) {
+	if n > 0 {
+		fmt.Fprintln(r.w)
+		r.row(head...)
+	}
+}
+
+// row prints the cells of a row, each made printable.
+func (r report) row(cells ...any) {
 	texts := make([]string, len(cells))
 	for i, cell := range cells {
 		if texts[i] = printable.Line(fmt.Sprint(cell)); texts[i] == "" {
 			texts[i] = "-"
 		}
 	}
-	fmt.Fprintln(w, strings.Join(texts, "\t"))
+	fmt.Fprintln(r.w, strings.Join(texts, "\t"))
 }
 
 // specialUsers is the plug-ins whose user there is something to say about.

@@ -13,48 +13,22 @@ import (
 	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/internal/config/command"
 )
 
 func (c *cli) configCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "config", Short: "Check and show the configuration", Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	validate := &cobra.Command{Use: "validate [--config FILE]", Short: "Check the configuration; one that is valid starts",
-		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+	return command.New(command.Program{Schema: config.Bundled(), Valid: "valid", Args: usageArgs,
+		Usage: func(err error) error { return usageError{err} },
+		Load: func(cmd *cobra.Command) (command.Loaded, error) {
 			l, err := c.load(cmd)
-			if err == nil {
-				err = ready(l)
-			}
-			if err != nil {
-				return usageError{err}
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), "valid")
-			return err
-		}}
-	show := &cobra.Command{Use: "show [--config FILE]", Short: "Print the effective configuration; secrets are hidden",
-		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := c.load(cmd)
-			if err != nil {
-				return err
-			}
-			origin, err := cmd.Flags().GetBool("origin")
-			if err != nil {
-				return err
-			}
-			text, err := l.Show(origin)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
-			return err
-		}}
-	show.Flags().Bool("origin", false, "say where each value comes from")
-	addConfigFlags(validate.Flags())
-	addConfigFlags(show.Flags())
-	parent.AddCommand(validate, show)
-	return parent
+			return checked{l}, err
+		}})
 }
+
+// checked is a configuration for the commands about it.
+type checked struct{ *config.Loaded }
+
+func (l checked) Ready() error { return ready(l.Loaded) }
 
 // ready looks at what a configuration needs on this machine: plug-ins that are installed and whole, folders that can
 // be written, a key and pins that are whole.

@@ -21,14 +21,6 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 	if err != nil {
 		return nil, err
 	}
-	limit, err := l.Poll()
-	if err != nil {
-		return nil, err
-	}
-	idle, err := l.SessionIdle()
-	if err != nil {
-		return nil, err
-	}
 	trust, err := l.Trusted()
 	if err != nil {
 		return nil, err
@@ -53,12 +45,12 @@ func startCore(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.
 		Sandbox:     sandbox.Mode(l.Plugins.Sandbox),
 		PluginUsers: users,
 		PluginPaths: l.Plugins.Paths, OwnProcess: true,
-		Poll:        limit,
+		Poll:        l.Poll(),
 		Version:     buildVersion(),
 		Log:         log,
 		Trace:       t,
 		TraceBodies: l.TraceBodies,
-		SessionIdle: idle,
+		SessionIdle: l.SessionIdle(),
 	})
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func (c *cli) runCommand() *cobra.Command {
 			"The smallest file has one line: domain: example.com",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := c.load(cmd)
+			l, err := c.read(cmd)
 			if err != nil {
 				return err
 			}
@@ -57,6 +57,9 @@ func (c *cli) run(ctx context.Context, l *config.Loaded) (err error) {
 	log := logs.New(logs.Options{
 		Name: "protofly", Output: c.err, Level: hclog.LevelFromString(l.Log.Level), JSON: l.Log.Format == "json",
 	})
+	for _, warning := range l.Warnings {
+		log.Warn("the configuration has an old spelling", "where", warning)
+	}
 	var t trace.Func
 	if l.Trace != "" {
 		f, err := openTrace(l.Trace)

@@ -5,43 +5,33 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/protofly/protofly/cmd/runtime/config"
+	schema "github.com/protofly/protofly/internal/config"
+	"github.com/protofly/protofly/internal/config/command"
 	"github.com/protofly/protofly/sdk/hyperty"
 )
 
-// configFlags is the flags that set keys of the configuration.
-var configFlags = []struct{ flag, key, about string }{
-	{"domain", "domain", "the runtime's own domain"},
-	{"node", "node", "the Message Node of that domain, as wss://node.example.com/protofly"},
-	{"data", "data", "folder of the key and of what the plug-ins need"},
-	{"plugins", "plugins.dir", "folder of the installed plug-ins"},
-	{"socket", "api.socket", "path of the application API's socket"},
-	{"log-level", "log.level", "trace, debug, info, warn or error"},
-	{"log-format", "log.format", "text or json"},
-	{"trace", "trace", "file that every step of the core is written to, as JSON lines"},
-}
+func addConfigFlags(flags *pflag.FlagSet) { command.AddFlags(flags, config.Schema(nil)) }
 
-func addConfigFlags(flags *pflag.FlagSet) {
-	flags.StringP("config", "c", "", "the configuration (default: $"+config.FileVariable+", else config.yaml in the user's folder for protofly)")
-	for _, f := range configFlags {
-		flags.String(f.flag, "", f.about+" ("+f.key+")")
-	}
-}
-
-// load reads the configuration that a command's flags and the environment name.
+// load reads the configuration that a command's flags and the environment name, and says on stderr which old spellings are in it.
 func (c *cli) load(cmd *cobra.Command) (*config.Loaded, error) {
-	s := config.Sources{File: c.file(cmd), Environ: c.environ, Flags: map[string]string{}}
-	for _, f := range configFlags {
-		if flag := cmd.Flags().Lookup(f.flag); flag != nil && flag.Changed {
-			s.Flags[f.key] = flag.Value.String()
-		}
+	l, err := c.read(cmd)
+	if err != nil {
+		return nil, err
 	}
-	l, err := config.Load(s)
+	for _, warning := range l.Warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "protofly: warning: %s\n", warning)
+	}
+	return l, nil
+}
+
+// read is load without the warnings.
+func (c *cli) read(cmd *cobra.Command) (*config.Loaded, error) {
+	l, err := config.Load(config.Sources{File: c.file(cmd), Environ: c.environ, Flags: command.Given(cmd.Flags(), config.Schema(nil))})
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -50,10 +40,8 @@ func (c *cli) load(cmd *cobra.Command) (*config.Loaded, error) {
 
 // file is the configuration's file; "" where there is none.
 func (c *cli) file(cmd *cobra.Command) string {
-	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed {
-		return f.Value.String()
-	}
-	if name := c.variable(config.FileVariable); name != "" {
+	given := cmd.Flags().Lookup("config")
+	if name := command.File(cmd.Flags(), config.Schema(nil), c.environ); name != "" || given != nil && given.Changed {
 		return name
 	}
 	dir, err := os.UserConfigDir()
@@ -65,15 +53,6 @@ func (c *cli) file(cmd *cobra.Command) string {
 		return ""
 	}
 	return name
-}
-
-func (c *cli) variable(name string) string {
-	for _, entry := range c.environ {
-		if value, ok := strings.CutPrefix(entry, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 // addSocketFlags adds what says where a running runtime is.
@@ -88,7 +67,7 @@ func (c *cli) socket(cmd *cobra.Command) (string, error) {
 		return f.Value.String(), nil
 	}
 	given := cmd.Flags().Lookup("config").Changed
-	if path := c.variable(hyperty.SocketVariable); path != "" && !given {
+	if path := schema.Variable(c.environ, hyperty.SocketVariable); path != "" && !given {
 		return path, nil
 	}
 	if file := c.file(cmd); file != "" {

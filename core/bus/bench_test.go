@@ -34,7 +34,7 @@ func (e *elsewhere) Forward(context.Context, bus.Route, message.Message) error {
 func openBench(b *testing.B) (*bus.MessageBus, *elsewhere) {
 	var e elsewhere
 	m := bus.New(bus.Options{Runtime: home})
-	m.Connect(&e, &e, &e)
+	m.Connect(bus.Outside{Resolver: &e, Forwarder: &e, Authority: &e})
 	b.Cleanup(m.Close)
 	return m, &e
 }

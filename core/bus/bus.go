@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,9 +35,9 @@ type Options struct {
 
 // Watcher wants to know what becomes of certain messages that are posted here.
 type Watcher interface {
-	// Receipt is what goes with m to its listeners in this runtime; the zero one where nobody asks about m. It gets a
-	// copy: every message comes here, and behind a pointer each would be on the heap.
-	Receipt(m message.Message) minibus.Receipt
+	// Receipt is what goes with a message to its listeners in this runtime; the zero one where nobody asks about it. It gets
+	// values: every message comes here, and behind a pointer each would be on the heap.
+	Receipt(from message.URL, id message.ID) minibus.Receipt
 	// Refused is told that m, which was posted here, gets the response err.
 	Refused(m *message.Message, err error)
 	// Answered is told of a response to a component of this runtime that came by the stub of a Message Node, from the node
@@ -58,6 +59,8 @@ type MessageBus struct {
 	resolver  Resolver
 	out       Forwarder
 	authority Authority
+	ways      Ways
+	seed      maphash.Seed // of addresses
 
 	mu       sync.RWMutex
 	forwards map[message.URL][]*forward // never changed in place
@@ -79,6 +82,7 @@ func New(o Options) *MessageBus {
 	ended, end := context.WithCancel(context.Background())
 	end()
 	b := &MessageBus{
+		seed:      maphash.MakeSeed(),
 		watch:     o.Watch,
 		ended:     ended,
 		runtime:   o.Runtime.Canonical(),
@@ -95,14 +99,22 @@ func New(o Options) *MessageBus {
 // nobody asks about messages.
 type nobody struct{}
 
-func (nobody) Receipt(message.Message) minibus.Receipt { return minibus.Receipt{} }
-func (nobody) Refused(*message.Message, error)         {}
-func (nobody) Answered(message.URL, *message.Message)  {}
+func (nobody) Receipt(message.URL, message.ID) minibus.Receipt { return minibus.Receipt{} }
+func (nobody) Refused(*message.Message, error)                 {}
+func (nobody) Answered(message.URL, *message.Message)          {}
+
+// Outside is what a MessageBus needs of the rooms around it.
+type Outside struct {
+	Resolver  Resolver
+	Forwarder Forwarder
+	Authority Authority
+	Ways      Ways // nil: each message's way is looked up
+}
 
 // Connect tells the bus the way out of the house. It is called once, before the bus is used: the Registry that
 // resolves is itself a component on this bus.
-func (b *MessageBus) Connect(r Resolver, f Forwarder, a Authority) {
-	b.resolver, b.out, b.authority = r, f, a
+func (b *MessageBus) Connect(o Outside) {
+	b.resolver, b.out, b.authority, b.ways = o.Resolver, o.Forwarder, o.Authority, o.Ways
 }
 
 // Listen adds a listener; see [message.Bus].
@@ -119,18 +131,6 @@ func (b *MessageBus) ListenApart(at message.URL, h minibus.TakingHandler) (stop 
 // ListenThrough is Listen for a listener with a queue of its own: messages go there at once.
 func (b *MessageBus) ListenThrough(at message.URL, to minibus.Receiver) (stop func()) {
 	return b.listeners.ListenThrough(at, to)
-}
-
-// Joined is another number when somebody has begun to listen to an address, or subscribed to it.
-func (b *MessageBus) Joined() uint64 { return b.listeners.Joined() + b.subscribed.Load() }
-
-// Passed tells whether this runtime has no part in messages to an address but to find the way for them: it is not one of
-// its components', nobody listens to it, and nobody has subscribed to it. That holds while Joined is the same.
-func (b *MessageBus) Passed(at message.URL) bool {
-	b.mu.RLock()
-	forwarded := len(b.forwards[at.Canonical()]) > 0
-	b.mu.RUnlock()
-	return !forwarded && !at.Within(b.runtime) && !b.listeners.Has(at)
 }
 
 // Listened tells whether anybody in this runtime listens to the address.

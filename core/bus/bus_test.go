@@ -69,7 +69,7 @@ func (o *outside) Verify(_ context.Context, remote, from message.URL) error {
 
 func open(o *outside) *bus.MessageBus {
 	b := bus.New(bus.Options{Runtime: home})
-	b.Connect(o, o, o)
+	b.Connect(bus.Outside{Resolver: o, Forwarder: o, Authority: o})
 	return b
 }
 
@@ -241,7 +241,7 @@ func TestAcceptRun(t *testing.T) {
 		var hub trace.Hub
 		b, out := bus.New(bus.Options{Runtime: home, Inbox: 100, Trace: &hub}), &picky{}
 		defer b.Close()
-		b.Connect(out, out, out)
+		b.Connect(bus.Outside{Resolver: out, Forwarder: out, Authority: out})
 		got := 0
 		run := func(kind message.Type, n int) (list []minibus.Handed) {
 			for i := range n {

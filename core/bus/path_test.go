@@ -38,7 +38,7 @@ func newHouse(tb testing.TB, name string, seed byte) *house {
 	}
 	h := &house{url: message.URL("hyperty-runtime://example.com/" + proof.RuntimeID(key.Public().(ed25519.PublicKey)))}
 	h.bus = bus.New(bus.Options{Runtime: h.url})
-	h.bus.Connect(h, h, h)
+	h.bus.Connect(bus.Outside{Resolver: h, Forwarder: h, Authority: h})
 	h.sessions = session.New(session.Options{
 		Self: h.url, Key: session.Key{Private: static.Private, Certificate: proof.Certify(key, h.url, static.Public)},
 		Send: func(ctx context.Context, path session.Path, _ message.URL, frames ...[]byte) error {

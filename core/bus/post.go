@@ -22,7 +22,7 @@ func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
 		return b.postNow(ctx, m)
 	}
 	b.trace.Message(trace.Post, m, trace.Event{})
-	r := b.watch.Receipt(m)
+	r := b.watch.Receipt(m.From, m.ID)
 	if b.requests.Answer(m) {
 		r.Taken()
 		return nil
@@ -53,7 +53,7 @@ func (b *MessageBus) postNow(ctx context.Context, m message.Message) error {
 	if forwarded {
 		return ctx.Err() // to several, each of which may be behind
 	}
-	r := b.watch.Receipt(m)
+	r := b.watch.Receipt(m.From, m.ID)
 	if b.requests.Answer(m) {
 		b.trace.Message(trace.Post, m, trace.Event{})
 		r.Taken()

@@ -26,3 +26,19 @@ type Forwarder interface {
 	// Forward hands m to route. It blocks while the way is full.
 	Forward(ctx context.Context, route Route, m message.Message) error
 }
+
+// Ways says in advance which way messages go.
+type Ways interface {
+	// Way is the way of messages from the component owner itself to an address that nobody in this runtime listens to: what
+	// Authority, Resolver and Forwarder would do with them. nil: nothing can be said in advance.
+	Way(owner, to message.URL) Way
+}
+
+// Way is where messages leave the house, again and again. Its methods may be called from many goroutines.
+type Way interface {
+	// Holds tells whether it is still the way that messages would go.
+	Holds() bool
+	// Post checks m and hands it to the way. It blocks while the way is full; [message.ErrBackpressure]. With any other error
+	// nothing has happened.
+	Post(ctx context.Context, m message.Message) error
+}

@@ -32,7 +32,7 @@ func crowd(tb testing.TB, n int, live bool) *Registry {
 	b := bus.New(bus.Options{Runtime: "hyperty-runtime://example.com/a"})
 	r := New(Options{Runtime: "hyperty-runtime://example.com/a", Domain: "example.com", Bus: b, Deployer: nowhere{}, Policy: Never,
 		MaxAddresses: 1 << 21})
-	b.Connect(r, nowhere{}, r)
+	b.Connect(bus.Outside{Resolver: r, Forwarder: nowhere{}, Authority: r})
 	r.Start()
 	tb.Cleanup(func() { r.Close(context.Background()); b.Close() })
 	r.AddStub(Stub{URL: "hyperty-runtime://example.com/a/protostub/1", Role: sdk.RoleNode, Domain: "example.com"})

@@ -133,7 +133,7 @@ func (w *world) join(id, domain string, key ed25519.PrivateKey, change func(*Opt
 		change(&o)
 	}
 	s.reg = New(o)
-	s.bus.Connect(s.reg, s, s.reg)
+	s.bus.Connect(bus.Outside{Resolver: s.reg, Forwarder: s, Authority: s.reg})
 	s.reg.Start()
 	for _, h := range o.Handlers {
 		s.bus.Listen(h.URL, func(ctx context.Context, m message.Message) {

@@ -5,9 +5,11 @@ package session
 func (s *Sessions) Again(path Path) {
 	for _, one := range s.existing() {
 		one.mu.Lock()
-		if one.path == path && !path.IsZero() && !one.gone {
-			one.rewind()
-			one.resumeNow = one.peer != 0
+		if one.paths.Uses(path) && !path.IsZero() && !one.gone {
+			one.send.Rewind()
+			if one.pair.Peer() != 0 {
+				one.recv.Resume()
+			}
 			one.restartProbe(s.now())
 			one.poke()
 		}

@@ -1,10 +1,9 @@
 package session
 
 import (
-	"encoding/binary"
-	"slices"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -13,66 +12,9 @@ import (
 // is worth is up to Options.Announced. When the runtime has given an address up it takes the announcement back in the same
 // way, behind the last message from there.
 
-const (
-	recordAnnounce = 2       // the kind of an announcement
-	recordEnded    = 3       // the kind that takes one back
-	maxAnnounced   = 1 << 12 // addresses that are remembered as announced; more are announced again
-
-	// Claims of the peer that wait for the messages behind them to be delivered. Where there are maxUntaken announcements no
-	// more frames with messages are taken while messages wait; more ends than that are dropped, and believed longer. What one
-	// frame brings fits into the other two, unless it is mostly announcements: then some are dropped, and looked up.
-	maxUntaken      = 1 << 8
-	maxClaims       = 1 << 12
-	maxUntakenBytes = 256 << 10
-
-	// lately is how long ago the peer was heard of to whom an end is told: nobody else has messages under way, and what a
-	// runtime remembers without a connection expires.
-	lately = time.Minute
-)
-
-// announcements are which addresses of this runtime the peer has been told of, and which of its own it has told. The
-// session's mu guards them.
-type announcements struct {
-	last   message.URL            // `from` of the message before, of which there is nothing to announce
-	told   map[message.URL]uint32 // each with the era in which it was
-	era    uint32
-	coming []claim // of the peer, not taken yet
-	fresh  int     // of them, those that are no ends
-	size   int     // of the addresses of these
-}
-
-// claim is what a runtime says of an address: that it is its own from now on, or not any more.
-type claim struct {
-	address message.URL
-	ended   bool
-}
-
-// announce tells the peer of the address that m, which is about to enter the ring, is from. mu is held.
-func (s *session) announce(m *message.Message, due time.Duration) {
-	a := &s.announced
-	if m.From == a.last || s.o.Announced == nil {
-		return
-	}
-	a.last = m.From
-	if era, told := a.told[m.From]; told && era == a.era { // many take turns
-		return
-	}
-	if m.From.IsRuntime() || m.From.IsBackEnd() || m.From.Scheme() == message.SchemeConnection { // these show, or prove, whose they are
-		return
-	}
-	address := m.From.Base().Canonical()
-	if !a.note(address) {
-		return
-	}
-	s.claim(claim{address: address}, due)
-}
-
-// claim puts the record of a claim into the ring. mu is held.
-func (s *session) claim(c claim, due time.Duration) {
-	record := c.record()
-	s.all.sending.Add(int64(costOf(uint64(len(record)+1), 1)))
-	s.ring.pushRecord(record, due)
-}
+// lately is how long ago the peer was heard of to whom an end is told: nobody else has messages under way, and what a
+// runtime remembers without a connection expires.
+const lately = time.Minute
 
 // Ended says that an address of this runtime has been given up: the runtimes that have been told of it in their sessions, and
 // were heard of lately, are told so behind the messages that were posted from there. What is posted from there afterwards
@@ -87,104 +29,34 @@ func (s *Sessions) Ended(address message.URL) {
 func (s *session) endAddress(address message.URL) {
 	s.mu.Lock()
 	defer s.unlock()
-	if !s.announced.end(address) || s.gone || s.closing || s.peer == 0 {
+	if !s.send.EndAddress(address) || s.gone || s.closing || s.pair.Peer() == 0 {
 		return
 	}
-	now, c := s.all.now(), claim{address, true}
-	if now-s.usedAt() > lately || !s.fits(costOf(uint64(len(c.record())+1), 1)) {
+	now, c := s.all.now(), wire.Claim{Address: address, Ended: true}
+	if now-s.usedAt() > lately || !s.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
 		return
 	}
-	s.claim(c, s.expiry(now))
+	s.claim(c, s.send.Expiry(now))
 	s.poke()
 }
 
-// end forgets an address that was announced; it is false where none was.
-func (a *announcements) end(address message.URL) bool {
-	if a.last.Base().Canonical() == address {
-		a.last = ""
-	}
-	_, told := a.told[address]
-	delete(a.told, address)
-	return told
+// claim tells the peer what is behind the messages that were posted so far. mu is held.
+func (s *session) claim(c wire.Claim, due time.Duration) {
+	s.all.sending.Add(int64(s.send.PushRecord(c.Record(), due)))
 }
 
-// note tells whether an address is still to be announced, and takes it for announced from now on.
-func (a *announcements) note(address message.URL) bool {
-	era, known := a.told[address]
-	if known && era == a.era {
-		return false
-	}
-	if !known && len(a.told) >= maxAnnounced || a.told == nil {
-		a.told = map[message.URL]uint32{}
-	}
-	a.told[address] = a.era
-	return true
-}
-
-// record is the claim as a record of the session.
-func (c claim) record() []byte {
-	kind := byte(recordAnnounce)
-	if c.ended {
-		kind = recordEnded
-	}
-	record := binary.AppendUvarint(append(make([]byte, 0, len(c.address)+8), kind), uint64(len(c.address)))
-	return append(record, c.address...)
-}
-
-// forget has everything announced again: the peer may not have it, or not any more. mu is held.
-func (a *announcements) forget() { a.last, a.era = "", a.era+1 }
-
-// parseClaim reads a record; ok is false where it is of another kind, or none.
-func parseClaim(record []byte) (c claim, ok bool) {
-	kind, n := binary.Uvarint(record)
-	length, l := binary.Uvarint(record[max(n, 0):])
-	if n <= 0 || l <= 0 || kind != recordAnnounce && kind != recordEnded || uint64(len(record)-n-l) != length || length > message.MaxURL {
-		return c, false
-	}
-	address, err := message.ParseURL(string(record[n+l:]))
-	return claim{address, kind == recordEnded}, err == nil
-}
-
-// announcedBy takes a record of the peer that may be a claim. mu is held.
-func (s *session) announcedBy(record []byte) {
-	if s.o.Announced == nil {
-		return
-	}
-	c, ok := parseClaim(record)
-	switch a := &s.announced; {
-	case !ok:
-	case c.ended && len(a.coming)-a.fresh < maxUntaken:
-		a.coming = append(a.coming, c)
-	case !c.ended && a.fresh < maxClaims && a.size < maxUntakenBytes:
-		a.coming = append(a.coming, c)
-		a.fresh++
-		a.size += len(c.address)
-	}
-}
-
-// crowded tells whether many announcements of the peer are not taken yet. mu is held.
-func (a *announcements) crowded() bool {
-	return a.fresh >= maxUntaken || a.size >= maxUntakenBytes/2
-}
-
-// ending tells whether something that the peer has given up is not taken yet. mu is held.
-func (a *announcements) ending() bool {
-	return slices.ContainsFunc(a.coming, func(c claim) bool { return c.ended })
-}
-
-// takeAnnouncements has what the peer has claimed taken, before the messages behind it are delivered. mu is not held.
-func (s *session) takeAnnouncements() {
+// takeClaims has what the peer has claimed taken, before the messages behind it are delivered. mu is not held.
+func (s *session) takeClaims() {
 	s.mu.Lock()
-	list := s.announced.coming
-	s.announced.coming, s.announced.fresh, s.announced.size = nil, 0, 0
+	list := s.recv.TakeClaims()
 	s.unlock()
 	var addresses []message.URL
 	for i, c := range list {
-		addresses = append(addresses, c.address)
-		if i+1 < len(list) && list[i+1].ended == c.ended {
+		addresses = append(addresses, c.Address)
+		if i+1 < len(list) && list[i+1].Ended == c.Ended {
 			continue
 		}
-		if !c.ended {
+		if !c.Ended {
 			s.o.Announced(s.all.life, s.remote, addresses)
 		} else if s.o.Ended != nil {
 			s.o.Ended(s.all.life, s.remote, addresses)
@@ -193,9 +65,7 @@ func (s *session) takeAnnouncements() {
 	}
 	s.mu.Lock()
 	defer s.unlock()
-	if s.inbox.overrun && s.roomNow() > 0 { // what was not taken meanwhile is sent again
-		s.inbox.overrun = false
-		s.resumeNow = true
+	if s.recv.ClaimsTaken(s.all.full()) {
 		s.poke()
 	}
 }

@@ -2,15 +2,14 @@ package session
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -131,52 +130,12 @@ func TestNothingIsAnnounced(t *testing.T) {
 		time.Sleep(time.Second)
 		end := p.end(true)
 		end.mu.Lock()
-		if n := end.ring.next; n != 6 {
-			t.Errorf("%d numbers were used for 5 messages", n-1)
+		var f wire.Fields
+		if end.send.Fields(&f); f.First != 6 {
+			t.Errorf("%d numbers were used for 5 messages", f.First-1)
 		}
 		end.mu.Unlock()
 		p.close(t)
-	})
-}
-
-// A peer that announces without end has no more kept than for one frame of messages.
-func TestAnnouncementsAreBounded(t *testing.T) {
-	s := &session{o: &Options{Announced: func(context.Context, message.URL, []message.URL) {}}}
-	for _, length := range []int{1, 900} {
-		s.announced = announcements{}
-		for n := range 10 * maxClaims {
-			s.announcedBy(claim{address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.record())
-		}
-		if n, size := len(s.announced.coming), s.announced.size; n > maxClaims || size > maxUntakenBytes+message.MaxURL {
-			t.Errorf("%d are kept, of %d bytes", n, size)
-		}
-	}
-	for n := range 3 * maxAnnounced {
-		s.announced.note(message.URL(fmt.Sprintf("hyperty://a.example/%d", n)))
-		if len(s.announced.told) > maxAnnounced {
-			t.Fatalf("%d own ones are remembered", len(s.announced.told))
-		}
-	}
-}
-
-// FuzzAnnouncement: a record is an announcement of exactly one address, or none.
-func FuzzAnnouncement(f *testing.F) {
-	f.Add(claim{address: "hyperty://a.example/x"}.record())
-	f.Add(claim{"hyperty://a.example/x", true}.record())
-	f.Add([]byte{recordAnnounce, 0})
-	f.Add(binary.AppendUvarint([]byte{recordAnnounce}, 1<<40))
-	f.Add(claim{address: message.URL("hyperty://a.example/" + strings.Repeat("x", message.MaxURL))}.record())
-	f.Fuzz(func(t *testing.T, record []byte) {
-		c, ok := parseClaim(record)
-		if !ok {
-			return
-		}
-		if _, err := message.ParseURL(string(c.address)); err != nil || len(c.address) > message.MaxURL {
-			t.Errorf("%q is announced: %v", c.address, err)
-		}
-		if again, ok := parseClaim(c.record()); !ok || again != c {
-			t.Errorf("%v becomes %v", c, again)
-		}
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -33,7 +34,7 @@ func TestTwoRelays(t *testing.T) {
 			if _, known := left[back]; known {
 				left[back] += 64
 			}
-			if h, err := parseHead(f); err == nil && h.kind == ack {
+			if h, err := wire.ParseHead(f); err == nil && h.Kind == wire.Ack {
 				acks[there]++
 			}
 			return [][]byte{f}
@@ -57,7 +58,7 @@ func TestTwoRelays(t *testing.T) {
 		synctest.Wait()
 		end := p.end(false) // what b has sent is acknowledged too
 		end.mu.Lock()
-		if unacked := end.ring.unacked(); got != each || unacked > 0 || lost > 0 {
+		if unacked := end.send.Unacked(); got != each || unacked > 0 || lost > 0 {
 			t.Errorf("%d of %d messages arrived, %d of the others are not acknowledged, %d frames were lost", got, each, unacked, lost)
 		}
 		end.mu.Unlock()

@@ -12,7 +12,7 @@ const silence = 10
 // ask has a silent peer asked about what it has acknowledged and is not known to have taken. A peer that does not answer
 // at all, for long, has probably gone for good: then these messages are given up, in doubt. mu is held.
 func (s *session) ask(now time.Duration) {
-	if s.peer == 0 || s.out.live <= s.ring.unacked() {
+	if s.pair.Peer() == 0 || !s.send.Untaken() {
 		s.askDue, s.askedAt = 0, 0
 		return
 	}
@@ -30,11 +30,10 @@ func (s *session) ask(now time.Duration) {
 		s.askedAt = now
 	}
 	if s.o.TTL > 0 && now >= s.askedAt+max(silence*s.o.TTL, 2*askPause) {
-		s.lost(0, s.ring.base, Event{Kind: Expired, MayHaveArrived: true, Why: "the remote runtime had it, and does not answer any more"})
+		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and does not answer any more")
 		s.askDue, s.askedAt = 0, 0
-		s.admit()
 		return
 	}
 	s.askDue = now + askPause
-	s.probeNow, s.reroute = true, true
+	s.paths.Probe()
 }

@@ -3,9 +3,12 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
@@ -50,11 +53,7 @@ func benchmarkArrival(b *testing.B, size int) {
 		}
 	})
 	peer, o := h.sessions.lookup(bob).marry(2), Options{}.withDefaults()
-	r := newRing()
-	for range perFrame {
-		r.push(&m, 0)
-	}
-	messages, _ := r.pack(nil, 1, 1<<20, maxNumber)
+	messages := items(slices.Repeat([]message.Message{m}, perFrame)...)
 	var frame []byte
 	sent, ctx := int64(0), context.Background()
 	b.ReportAllocs()
@@ -65,10 +64,10 @@ func benchmarkArrival(b *testing.B, size int) {
 		for sent-got.Load() > int64(8*perFrame) {
 			<-room
 		}
-		f := fields{gen: 1, next: 1, base: 1, first: uint64(sent) + 1}
-		head := head{kind: data, from: 2, to: 1}
-		aead := peer.out.stamp(&head, &o, len(messages))
-		frame = seal(aead, append(f.append(appendHead(frame[:0], head)), messages...))
+		f := wire.Fields{Gen: 1, Next: 1, Base: 1, First: uint64(sent) + 1}
+		head := wire.Head{Kind: wire.Data, From: 2, To: 1}
+		aead := peer.Out.Stamp(&head, o.keyLimits(), len(messages))
+		frame = handshake.Seal(aead, append(f.Append(wire.AppendHead(frame[:0], head)), messages...))
 		h.sessions.Receive(ctx, bob, relay, frame)
 		sent += int64(perFrame)
 	}

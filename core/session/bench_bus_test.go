@@ -30,7 +30,7 @@ func (h *house) Verify(context.Context, message.URL, message.URL) error { return
 
 func newHouse(self, other person, o Options) *house {
 	h := &house{bus: bus.New(bus.Options{Runtime: self.url}), other: other.url}
-	h.bus.Connect(h, h, h)
+	h.bus.Connect(bus.Outside{Resolver: h, Forwarder: h, Authority: h})
 	o.Self, o.Key = self.url, self.key
 	o.Deliver = func(ctx context.Context, d *Delivery) bool {
 		return h.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})

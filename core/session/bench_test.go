@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -25,32 +28,32 @@ func BenchmarkPost(b *testing.B) {
 	var s *Sessions
 	var ackFrame, body []byte
 	reports := uint64(1)
-	var peer *keys
+	var peer *handshake.Keys
 	o := Options{}.withDefaults()
 	s = New(Options{
 		Self: alice, Key: aliceSelf.key, Incarnation: 1, Deliver: taking(func(context.Context, message.URL, message.Message) {}),
 		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
 			for _, f := range frames { // acknowledge everything at once, without allocating
-				h, _ := parseHead(f)
-				text, _ := unseal(peer.in.of(h.epoch), f)
-				peer.in.take(h)
-				got, messages, err := parseFields(text)
+				h, _ := wire.ParseHead(f)
+				text, _ := handshake.Unseal(peer.In.Of(h.Epoch), f)
+				peer.In.Take(h)
+				got, messages, err := wire.ParseFields(text)
 				if err != nil {
 					continue
 				}
-				e, _ := measure(messages, 0)
-				n := e.count
-				reply := fields{gen: 1, seen: got.gen, next: got.first + n, room: 12 << 20, base: reports, first: reports, epoch: uint64(h.epoch), inbox: 12 << 20}
-				h = head{kind: data, from: 2, to: 1}
-				aead := peer.out.stamp(&h, &o, 0)
-				ackFrame = reply.append(appendHead(ackFrame[:0], h))
+				e, _ := wire.Measure(messages, 0)
+				n := e.Count
+				reply := wire.Fields{Gen: 1, Seen: got.Gen, Next: got.First + n, Room: 12 << 20, Base: reports, First: reports, Epoch: uint64(h.Epoch), Inbox: 12 << 20}
+				h = wire.Head{Kind: wire.Data, From: 2, To: 1}
+				aead := peer.Out.Stamp(&h, o.keyLimits(), 0)
+				ackFrame = reply.Append(wire.AppendHead(ackFrame[:0], h))
 				if n > 0 { // and all of it is taken
 					reports++
 					body = binary.BigEndian.AppendUint64(body[:0], 1)
-					body = binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(body, 200), got.first), n)
-					ackFrame = append(append(ackFrame, 0, recordTaken, byte(len(body))), body...)
+					body = binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(body, 200), got.First), n)
+					ackFrame = append(append(ackFrame, 0, wire.RecordTaken, byte(len(body))), body...)
 				}
-				ackFrame = seal(aead, ackFrame)
+				ackFrame = handshake.Seal(aead, ackFrame)
 				s.Receive(ctx, bob, path, ackFrame)
 			}
 			return nil
@@ -90,11 +93,7 @@ func BenchmarkReceive(b *testing.B) {
 	peer, o := s.lookup(bob).marry(2), Options{}.withDefaults()
 	m := small()
 	b.SetBytes(int64(len(m.AppendBinary(nil))))
-	r := newRing()
-	for range perFrame {
-		r.push(&m, 0)
-	}
-	messages, _ := r.pack(nil, 1, 1<<20, maxNumber)
+	messages := items(slices.Repeat([]message.Message{m}, perFrame)...)
 	var frame []byte
 	sent := int64(0)
 	ctx := context.Background()
@@ -106,10 +105,10 @@ func BenchmarkReceive(b *testing.B) {
 		for sent-got.Load() > 16*perFrame {
 			<-room
 		}
-		f := fields{gen: 1, next: 1, base: 1, first: uint64(sent) + 1}
-		h := head{kind: data, from: 2, to: 1}
-		aead := peer.out.stamp(&h, &o, len(messages))
-		frame = seal(aead, append(f.append(appendHead(frame[:0], h)), messages...))
+		f := wire.Fields{Gen: 1, Next: 1, Base: 1, First: uint64(sent) + 1}
+		h := wire.Head{Kind: wire.Data, From: 2, To: 1}
+		aead := peer.Out.Stamp(&h, o.keyLimits(), len(messages))
+		frame = handshake.Seal(aead, append(f.Append(wire.AppendHead(frame[:0], h)), messages...))
 		s.Receive(ctx, bob, relay, frame)
 		sent += perFrame
 	}

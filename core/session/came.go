@@ -17,15 +17,16 @@ func (s *Sessions) Came(remote message.URL) (Path, bool) {
 	}
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	return one.lastIn, one.peer != 0 && !one.lastIn.IsZero()
+	return one.paths.LastIn(), one.pair.Peer() != 0 && !one.paths.LastIn().IsZero()
 }
 
 // Uses tells whether any session has something to send over the stub, or has heard of its runtime over it within a time.
 func (s *Sessions) Uses(stub message.URL, within time.Duration) bool {
 	for _, one := range s.existing() {
 		one.mu.Lock()
-		used := one.path.Stub == stub && !one.ring.empty() ||
-			(one.path.Stub == stub || one.lastIn.Stub == stub) && one.heardAt != 0 && s.now()-one.heardAt < within
+		sends := one.paths.Used().Stub == stub
+		used := sends && !one.send.Empty() ||
+			(sends || one.paths.LastIn().Stub == stub) && one.heardAt != 0 && s.now()-one.heardAt < within
 		one.mu.Unlock()
 		if used {
 			return true

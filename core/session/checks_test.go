@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -29,13 +30,13 @@ func TestAcknowledgementCheck(t *testing.T) {
 		p.post(t, relay, 4, 5)
 		synctest.Wait()
 		st := p.a.Snapshot()[0]
-		for _, f := range []fields{
-			{gen: 1 << 20, seen: st.Generation, next: 7, base: 1, first: 1},
-			{gen: 1 << 20, seen: st.Generation, next: maxNumber, base: 1, first: 1},
-			{gen: 1 << 20, seen: st.Generation + 1, next: 6, base: 1, first: 1},
-			{gen: 1 << 20, seen: st.Generation, next: 6, base: 1, first: 1, epoch: 1},
+		for _, f := range []wire.Fields{
+			{Gen: 1 << 20, Seen: st.Generation, Next: 7, Base: 1, First: 1},
+			{Gen: 1 << 20, Seen: st.Generation, Next: wire.MaxNumber, Base: 1, First: 1},
+			{Gen: 1 << 20, Seen: st.Generation + 1, Next: 6, Base: 1, First: 1},
+			{Gen: 1 << 20, Seen: st.Generation, Next: 6, Base: 1, First: 1, Epoch: 1},
 		} {
-			p.a.Receive(t.Context(), bob, relay, p.end(false).sealNext(ack, f, nil))
+			p.a.Receive(t.Context(), bob, relay, p.end(false).sealNext(wire.Ack, f, nil))
 			after := p.a.Snapshot()[0]
 			if st.Dropped++; after.Unacked != st.Unacked || after.Dropped != st.Dropped {
 				panic(fmt.Sprintf("after the acknowledgement %+v: %+v, before: %+v", f, after, st)) // the ring is broken: no Close
@@ -95,7 +96,7 @@ func TestGenerationCheckOfRequests(t *testing.T) {
 				lose = false
 				return nil
 			}
-			if !fromA && h.kind == resume && f.next == 2 {
+			if !fromA && h.Kind == wire.Resume && f.Next == 2 {
 				requests = append(requests, append([]byte(nil), frame...))
 				return [][]byte{frame, p.again(t, fromA, frame), p.again(t, fromA, frame)}
 			}
@@ -149,7 +150,7 @@ func TestGenerationCheckOfData(t *testing.T) {
 		p := newPair(t, Options{}, nil)
 		p.hook = func(fromA bool, path Path, frame []byte) [][]byte {
 			h, _, messages := p.peek(t, fromA, frame)
-			if !fromA && h.kind == resume {
+			if !fromA && h.Kind == wire.Resume {
 				requests++
 			}
 			if fromA && hold && messages > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -29,8 +30,8 @@ const (
 )
 
 // reply sends a hello to a stranger. It does not wait.
-func (s *Sessions) reply(remote message.URL, path Path, h head, body []byte) {
-	s.hand(remote, path, append(appendHead(make([]byte, 0, headSize+len(body)), h), body...))
+func (s *Sessions) reply(remote message.URL, path Path, h wire.Head, body []byte) {
+	s.hand(remote, path, append(wire.AppendHead(make([]byte, 0, wire.HeadSize+len(body)), h), body...))
 }
 
 // hand sends one frame by a path that is not a session's. It does not wait; where too much waits for the path the frame is

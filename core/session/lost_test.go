@@ -74,7 +74,7 @@ func TestExpired(t *testing.T) {
 			t.Fatalf("events %+v", e)
 		}
 		p.a.lookup(bob).mu.Lock()
-		p.a.lookup(bob).lastIn = Path{}
+		p.a.lookup(bob).paths.Came(Path{})
 		p.a.lookup(bob).mu.Unlock()
 		time.Sleep(time.Second)
 		e = p.events(Expired)

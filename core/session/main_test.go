@@ -10,6 +10,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/core/session/internal/sender"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -130,24 +132,24 @@ func (p *pairOf) end(ofA bool) *session {
 }
 
 // peek reads a frame that a test has caught.
-func (p *pairOf) peek(t *testing.T, fromA bool, frame []byte) (h head, f fields, messages uint64) {
+func (p *pairOf) peek(t *testing.T, fromA bool, frame []byte) (h wire.Head, f wire.Fields, messages uint64) {
 	t.Helper()
 	h, f, rest := p.end(fromA).read(t, frame)
-	e, err := measure(rest, 0)
+	e, err := wire.Measure(rest, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h, f, e.count
+	return h, f, e.Count
 }
 
 // again is the frame as its sender could have sent it once more: sealed anew, so that it is no replay.
 func (p *pairOf) again(t *testing.T, fromA bool, frame []byte) []byte {
 	t.Helper()
 	h, f, messages := p.end(fromA).read(t, frame)
-	if h.kind == hello {
+	if h.Kind == wire.Hello {
 		return append([]byte(nil), frame...)
 	}
-	return p.end(fromA).sealNext(h.kind, f, messages)
+	return p.end(fromA).sealNext(h.Kind, f, messages)
 }
 
 // restart makes a new life of one side.
@@ -230,4 +232,15 @@ func taking(f func(ctx context.Context, remote message.URL, m message.Message)) 
 		d.Receipt.Taken()
 		return true
 	}
+}
+
+// items are messages as they are in a frame.
+func items(list ...message.Message) []byte {
+	s := sender.New(sender.Options{FrameBytes: 4 << 20})
+	for i := range list {
+		m := &list[i]
+		s.Push(s.To(wire.KeyOf(m)), m, 0, false, 0)
+	}
+	s.Acknowledged(&wire.Fields{Next: 1, Room: wire.MaxNumber})
+	return s.Pack(nil)
 }

@@ -7,26 +7,26 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/paths"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Path is one way to a remote runtime: a door of a stub. It is comparable.
-type Path struct {
-	Door, Stub message.URL
-	Direct     bool // a P2P connection, not a relay
-}
+// Path is one way to a remote runtime: a door of a stub, direct or not. It is comparable.
+type Path = paths.Path
 
-// IsZero tells whether p is no path.
-func (p Path) IsZero() bool { return p == Path{} }
+// Key is what a runtime proves in its sessions that it is who its URL says.
+type Key = handshake.Key
 
 // Options are what [New] needs. Self, Key, Send and Deliver must be set; every other zero value stands for the default
 // named beside it. No callback is called with a lock held: all may call back into the Sessions.
 type Options struct {
-	Self        message.URL // this runtime
-	Incarnation uint64      // of this process; 0: a random one
-	Key         Key         // what this runtime proves itself with
+	Self        message.URL   // this runtime
+	Incarnation uint64        // of this process; 0: a random one
+	Key         handshake.Key // what this runtime proves itself with
 
 	// Send hands frames to a path, in their order. It blocks while the path is full, until ctx ends: that happens
 	// when the session leaves the path. The frames are reused when it has returned. An error means that the path is
@@ -91,9 +91,6 @@ type Options struct {
 // DefaultIdleTimeout is Options.IdleTimeout where nothing is said.
 const DefaultIdleTimeout = 24 * time.Hour
 
-// entryCost is what one message takes in a ring or an inbox besides its bytes.
-const entryCost = 64
-
 func (o Options) withDefaults() Options {
 	number := func(p *int, d int) {
 		if *p <= 0 {
@@ -109,7 +106,7 @@ func (o Options) withDefaults() Options {
 	number(&o.TotalBytes, 256<<20)
 	number(&o.InboxBytes, 16<<20)
 	number(&o.FrameBytes, 32<<10)
-	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-frameOverhead)
+	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-wire.FrameOverhead)
 	number(&o.AckFrames, 32)
 	number(&o.KeyFrames, 1<<20)
 	number(&o.KeyBytes, 1<<30)
@@ -144,6 +141,11 @@ func (o Options) withDefaults() Options {
 		o.Incarnation = random()
 	}
 	return o
+}
+
+// keyLimits are how much one key seals.
+func (o *Options) keyLimits() handshake.Limits {
+	return handshake.Limits{Frames: o.KeyFrames, Bytes: o.KeyBytes}
 }
 
 // Errors of [Sessions.Post]; they come wrapped with the remote runtime. A message that is too large gives

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestSwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hole := false
-		var first *head // of the new path
+		var first *wire.Head // of the new path
 		var gens [2]uint64
 		p := newPair(t, Options{}, nil)
 		p.hook = func(fromA bool, path Path, frame []byte) [][]byte {
@@ -24,10 +25,10 @@ func TestSwitch(t *testing.T) {
 			}
 			h, f, _ := p.peek(t, fromA, frame)
 			if path == direct && first == nil {
-				first, gens[1] = &h, f.gen
+				first, gens[1] = &h, f.Gen
 			}
 			if path == relay {
-				if gens[0] = f.gen; hole {
+				if gens[0] = f.Gen; hole {
 					return nil
 				}
 			}
@@ -42,7 +43,7 @@ func TestSwitch(t *testing.T) {
 		p.a.UsePath(bob, direct)
 		synctest.Wait() // no time passes
 		wantRun(t, p.delivered(), 1, 20)
-		if first == nil || first.kind != resume || gens[1] <= gens[0] {
+		if first == nil || first.Kind != wire.Resume || gens[1] <= gens[0] {
 			t.Errorf("the new path began with %+v, generations %v", first, gens)
 		}
 		if e := p.events(Switched); len(e) != 2 || e[1].Before != relay || e[1].Path != direct {

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/sender"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -98,16 +100,16 @@ func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *m
 }
 
 // weigh is what a session wants to know of a message before it takes it.
-func weigh(m *message.Message) (key destinationKey, p posted, err error) {
+func weigh(m *message.Message) (key wire.Key, p posted, err error) {
 	size := m.RoutingSize() + m.OwnSize()
-	if size > maxMessage {
-		return key, p, fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, maxMessage)
+	if size > wire.MaxMessage {
+		return key, p, fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, wire.MaxMessage)
 	}
-	return destinationKey{m.To, m.Type == message.Response}, posted{cost: costOf(uint64(size), 1)}, nil
+	return wire.KeyOf(m), posted{cost: wire.Cost(uint64(size), 1)}, nil
 }
 
 // post is Post for the session. again: the session was forgotten meanwhile.
-func (s *session) post(ctx context.Context, path Path, key destinationKey, m *message.Message, p posted) (again bool, err error) {
+func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.Message, p posted) (again bool, err error) {
 	s.mu.Lock()
 	if s.gone {
 		s.mu.Unlock()
@@ -117,8 +119,8 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, m *me
 		s.mu.Unlock()
 		return false, ErrClosed
 	}
-	d := s.out.at(key)
-	if !s.out.full && len(d.waiters) == 0 && s.out.credit(d, p.cost, s.peerInbox()) && s.fits(p.cost) {
+	d := s.send.To(key)
+	if s.send.MayEnter(d, p.cost) && s.all.fits(p.cost) {
 		s.posted[s.byDirect(path)]++
 		s.take(d, path, m, p)
 		switch {
@@ -136,52 +138,44 @@ func (s *session) post(ctx context.Context, path Path, key destinationKey, m *me
 		return false, nil
 	}
 	if ctx.Err() != nil {
-		err = s.behind(d, context.Cause(ctx))
-		s.out.leave(d)
+		err = fmt.Errorf("%w: %s: %w", ErrBackpressure, s.send.Behind(d), context.Cause(ctx))
+		s.send.Forget(d)
 		s.mu.Unlock()
 		return false, err
 	}
-	return false, s.wait(ctx, d, &waiter{posted: p, message: *m, path: path, taken: make(chan struct{})})
+	return false, s.wait(ctx, d, &poster{posted: p, message: *m, path: path, taken: make(chan struct{})})
 }
 
 // take puts the message into the ring; the caller has it sent. Where the pump is awake it says when the message expires: to
 // look at the clock takes as long as much of the rest. mu is held.
-func (s *session) take(d *destination, path Path, m *message.Message, p posted) {
-	switches := !path.IsZero() && path != s.path
+func (s *session) take(d *sender.Destination, path Path, m *message.Message, p posted) {
+	switches := !path.IsZero() && !s.paths.Uses(path)
 	var now, due time.Duration
 	if awake := s.pumping && s.sleepsTo == 0 && !s.inline; switches || !awake {
 		now = s.all.now()
-		due = s.expiry(now)
+		due = s.send.Expiry(now)
 	}
 	if switches {
-		s.announced.forget()
+		s.send.AnnounceAgain() // the peer may have forgotten what it heard on a path that it does not keep addresses for
 	}
-	s.announce(m, due)
-	s.all.sending.Add(int64(p.cost) + recordCost)
-	s.out.add(d, record{number: s.ring.next, id: m.ID, from: m.From, cost: uint32(p.cost), kind: m.Type, watched: p.watched})
-	s.ring.push(m, due)
-	if switches && (path != s.failed || now >= s.failedTo) {
-		announced := s.announced
-		s.switchTo(path, now)
-		s.announced = announced // what m brings goes by the new path as well
+	if s.o.Announced != nil {
+		if c, needed := s.send.Announce(m); needed {
+			s.claim(c, due)
+		}
+	}
+	s.all.sending.Add(int64(s.send.Push(d, m, p.cost, p.watched, due)))
+	if switches && s.paths.MayUse(path, now) {
+		s.moveTo(path, now)
 	}
 }
 
 // byDirect is 1 where a message that was posted with path goes by a direct one.
 func (s *session) byDirect(path Path) int {
 	if path.IsZero() {
-		path.Direct = s.path.Direct
+		path.Direct = s.paths.Used().Direct
 	}
 	if path.Direct {
 		return 1
-	}
-	return 0
-}
-
-// expiry is when what enters the ring now is given up, 0: never.
-func (s *session) expiry(now time.Duration) time.Duration {
-	if s.o.TTL > 0 {
-		return now + s.o.TTL
 	}
 	return 0
 }

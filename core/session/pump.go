@@ -4,6 +4,8 @@ import (
 	"crypto/cipher"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -30,12 +32,14 @@ func (s *session) pump() {
 		s.sleepsTo = 0
 		now := s.all.now()
 		s.tick(now)
-		if s.wantsRoute(now) {
+		if s.paths.WantsRoute(s.hasWork(), now) {
 			s.unlock()
 			path, ok := s.o.Route(s.remote)
 			s.mu.Lock()
 			now = s.all.now()
-			s.routed(path, ok, now)
+			if use := s.paths.Routed(path, ok, now); !use.IsZero() {
+				s.switchTo(use, now)
+			}
 		}
 		n := 0
 		if s.inline {
@@ -43,7 +47,7 @@ func (s *session) pump() {
 		} else {
 			n = s.pack(now)
 		}
-		path, life := s.path, s.pathLife
+		path, life := s.paths.Used(), s.pathLife
 		if n > 0 {
 			idle = 0
 			s.sendingOn, s.sendingAt = life, now
@@ -51,7 +55,7 @@ func (s *session) pump() {
 			s.unlock()
 			for i, aead := range s.seals[:n] {
 				if aead != nil {
-					s.batch[i] = seal(aead, s.batch[i])
+					s.batch[i] = handshake.Seal(aead, s.batch[i])
 				}
 			}
 			s.traceFrames(path, n, s.o.Trace.Now())
@@ -61,7 +65,7 @@ func (s *session) pump() {
 			s.handed(path, err)
 			continue
 		}
-		s.ring.date(s.expiry(now)) // what was put in while the Route was asked for
+		s.send.Date(now) // what was put in while the Route was asked for
 		due := s.due()
 		if due == 0 {
 			if idle == 0 {
@@ -105,7 +109,7 @@ func (s *session) handed(path Path, err error) {
 // shrink gives back the memory of messages that were larger than a frame. It is called by who sends.
 func (s *session) shrink() {
 	for i, b := range s.batch {
-		if cap(b) > 2*(s.o.FrameBytes+frameOverhead) {
+		if cap(b) > 2*(s.o.FrameBytes+wire.FrameOverhead) {
 			s.all.large.put(b)
 			s.batch[i] = nil
 		}
@@ -123,7 +127,7 @@ func (s *session) stuck() time.Duration {
 	if due := s.stuckDue(); now < due {
 		return due - now
 	}
-	path := s.path
+	path := s.paths.Used()
 	s.event(Event{Kind: Stalled, Path: path, Why: "takes no frames"})
 	s.lose(path, "takes no frames", now)
 	return 0
@@ -133,7 +137,7 @@ func (s *session) stuck() time.Duration {
 // cannot look while it sends, when the path counts as stalled. mu is held.
 func (s *session) stuckDue() time.Duration {
 	due := s.sendingAt + s.o.Stall
-	if stalled := s.stallDue(); stalled != 0 {
+	if stalled := s.paths.StallDue(); stalled != 0 {
 		due = min(due, stalled)
 	}
 	return due
@@ -143,16 +147,12 @@ func (s *session) stuckDue() time.Duration {
 func (s *session) rest() {
 	s.pumping = false
 	s.batch = [maxBatch][]byte{}
-	if !s.inbox.walked {
-		s.walker = walker{s: s}
+	if !s.recv.Busy() {
+		s.out.Rest()
 	}
-	s.ring.free()
-	s.out.rest()
-	s.hellos = nil
-	if s.keys != nil {
-		s.keys.rest()
-	}
-	if s.peer == 0 && s.ring.empty() && s.waiters == 0 && s.inbox.cost == 0 && s.out.live == 0 {
+	s.send.Rest()
+	s.pair.Rest()
+	if s.pair.Peer() == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.recv.Cost() == 0 && s.send.Outstanding() == 0 {
 		s.leavePath()
 		s.all.forget(s)
 	}
@@ -160,66 +160,31 @@ func (s *session) rest() {
 
 // tick does what is due by time. mu is held.
 func (s *session) tick(now time.Duration) {
-	s.ring.date(s.expiry(now))
-	s.expire(now)
+	s.send.Date(now)
+	if d, any := s.send.DropExpired(now); any {
+		s.tellAgain(d.Records)
+		s.given(d, Expired, "not acknowledged in time")
+	}
 	if s.tellNow || s.tellDue != 0 && now >= s.tellDue {
 		s.collect(now)
 	}
-	s.tickHello(now)
-	if s.ackDue != 0 && now >= s.ackDue {
-		s.ackNow, s.ackDue = true, 0
-	}
-	switch {
-	case s.peer == 0 || s.ring.empty():
-		s.probeDue, s.asked = 0, 0
-	case s.probeDue == 0:
-		s.probeDue, s.asked = now+s.probeWait, now
-	case now >= s.probeDue:
-		s.probeNow, s.reroute = true, true
-		s.probeWait = min(2*s.probeWait, s.o.ProbeMax)
-		s.probeDue = now + s.probeWait
-	}
+	s.changed(s.pair.Tick(!s.send.Empty(), now), now)
+	s.recv.Tick(now)
 	s.ask(now)
-	if due := s.stallDue(); due != 0 && now >= due {
-		s.stalled, s.probeNow, s.reroute = true, true, true
-		s.event(Event{Kind: Stalled, Path: s.path, Why: "nothing is acknowledged"})
+	if s.paths.Tick(s.waits(), now) {
+		s.event(Event{Kind: Stalled, Path: s.paths.Used(), Why: "nothing is acknowledged"})
 	}
 }
 
-// stallDue is when the path counts as stalled unless something is acknowledged before, 0: never. It does not wait for
-// the probe after it, which may be late. mu is held.
-func (s *session) stallDue() time.Duration {
-	if s.stalled || s.path.IsZero() || s.probeDue == 0 {
-		return 0
-	}
-	return max(s.asked, s.progress) + s.o.Stall
-}
+// waits tells whether the peer has to acknowledge something. mu is held.
+func (s *session) waits() bool { return s.pair.Peer() != 0 && !s.send.Empty() }
 
 // restartProbe begins to wait for an acknowledgement anew. mu is held.
-func (s *session) restartProbe(now time.Duration) {
-	s.probeWait, s.probeDue, s.probeNow = s.o.ProbeMin, 0, false
-	if s.peer != 0 && !s.ring.empty() {
-		s.probeDue, s.asked = now+s.probeWait, now
-	}
-}
-
-// expire gives up the messages whose time is over. They are the first in the ring: all have the same time to live.
-func (s *session) expire(now time.Duration) {
-	n := s.ring.base
-	for n < s.ring.next {
-		if due := s.ring.entry(n).due; due == 0 || now < due {
-			break
-		}
-		n++
-	}
-	if n > s.ring.base {
-		s.giveUp(n, Expired, "not acknowledged in time")
-	}
-}
+func (s *session) restartProbe(now time.Duration) { s.paths.Restart(s.waits(), now) }
 
 // hasWork tells whether there is something to send. mu is held.
 func (s *session) hasWork() bool {
-	return len(s.hellos) > 0 || s.ackNow || s.resumeNow || s.probeNow || !s.ring.empty()
+	return s.pair.WantsHello() || s.recv.WantsAck() || s.recv.WantsResume() || s.paths.WantsProbe() || !s.send.Empty()
 }
 
 // due is when something has to be done by time, 0: never. mu is held.
@@ -230,42 +195,41 @@ func (s *session) due() time.Duration {
 			first = t
 		}
 	}
-	at(s.helloDue)
-	at(s.holdTo)
-	at(s.ackDue)
+	s.pair.Due(at)
+	at(s.recv.AckDue())
 	at(s.tellDue)
 	at(s.askDue)
-	at(s.probeDue)
-	at(s.stallDue())
-	if s.path.IsZero() && s.hasWork() {
-		at(s.routeDue)
+	at(s.paths.ProbeDue())
+	at(s.paths.StallDue())
+	if s.hasWork() {
+		at(s.paths.RouteDue())
 	}
-	if !s.ring.empty() {
-		at(s.ring.entry(s.ring.base).due)
-	}
+	at(s.send.Due())
 	return first
 }
 
 // pack fills frames with what there is to send, as many as a batch takes, and says how many. mu is held.
 func (s *session) pack(now time.Duration) int {
-	if s.path.IsZero() {
+	if s.paths.None() {
 		return 0
 	}
 	n := 0
-	for len(s.hellos) > 0 && n < maxBatch {
-		h := s.hellos[0]
-		s.hellos = append(s.hellos[:0], s.hellos[1:]...)
-		b := appendHead(s.batch[n][:0], head{kind: hello, from: s.local.incarnation, to: h.to})
-		s.batch[n], s.packed[n], s.seals[n] = append(b, h.body...), nil, nil
+	for n < maxBatch {
+		b, ok := s.pair.AppendHello(s.batch[n][:0])
+		if !ok {
+			break
+		}
+		s.batch[n], s.packed[n], s.seals[n] = b, nil, nil
 		n++
 	}
-	if s.peer == 0 {
-		s.ackNow, s.resumeNow, s.probeNow, s.ackDue = false, false, false, 0
+	if s.pair.Peer() == 0 {
+		s.recv.Told()
+		s.paths.Probed()
 		return n
 	}
 	for n < maxBatch {
 		more := s.mayMore()
-		if !more && !s.resumeNow && !s.probeNow && !s.ackNow {
+		if !more && !s.recv.WantsResume() && !s.paths.WantsProbe() && !s.recv.WantsAck() {
 			break
 		}
 		s.batch[n], s.packed[n], s.seals[n] = s.frame(s.batch[n][:0], more, now)
@@ -277,54 +241,43 @@ func (s *session) pack(now time.Duration) int {
 // mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
 // peer has a new life: what is sent to the old one would be in doubt. mu is held.
 func (s *session) mayMore() bool {
-	if s.cursor == s.ring.next || s.holdTo != 0 {
-		return false
-	}
-	return uint64(s.ring.costTo(s.cursor)) < s.room
+	return !s.pair.Holding() && s.send.MaySend()
 }
 
 // frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
 // done without mu. packed lists the messages while somebody watches. mu is held.
 func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
-	k := ack
+	k := wire.Ack
 	switch {
-	case s.resumeNow:
-		k = resume
-	case s.probeNow:
-		k = probe
+	case s.recv.WantsResume():
+		k = wire.Resume
+	case s.paths.WantsProbe():
+		k = wire.Probe
 	case more:
-		k = data
+		k = wire.Data
 	}
-	s.inbox.told = s.roomNow()
-	size := frameOverhead
+	size := wire.FrameOverhead
 	if more {
-		size += max(s.ring.complete(s.cursor), min(int(s.ring.texts.tail-s.ring.text(s.cursor)), s.o.FrameBytes))
-		if cap(b) < size && size > s.o.FrameBytes+frameOverhead {
+		size += s.send.PackSize()
+		if cap(b) < size && size > s.o.FrameBytes+wire.FrameOverhead {
 			b = s.all.large.get(size)
 		}
 	}
-	h := head{kind: k, from: s.local.incarnation, to: s.peer}
-	aead = s.keys.out.stamp(&h, s.o, size)
-	b = appendHead(b, h)
-	f := s.fields()
-	b = f.append(b)
+	h, aead := s.pair.Stamp(k, size)
+	b = wire.AppendHead(b, h)
+	var f wire.Fields
+	s.pair.Fields(&f)
+	s.send.Fields(&f)
+	s.recv.Fields(&f, s.all.full())
+	b = f.Append(b)
 	if more {
 		start := len(b)
-		b, s.cursor = s.ring.pack(b, s.cursor, s.o.FrameBytes, s.room)
+		b = s.send.Pack(b)
 		if s.o.Trace.Watched() {
-			packed = carried(b[start:])
+			packed = wire.Messages(b[start:])
 		}
-		s.sent = max(s.sent, s.cursor)
-		if s.probeDue == 0 {
-			s.probeDue, s.asked = now+s.probeWait, now
-		}
+		s.paths.Sent(now)
 	}
-	s.resumeNow, s.probeNow, s.ackNow = false, false, false
-	s.ackDue, s.unackedIn, s.bytesIn = 0, 0, 0
+	s.paths.Probed()
 	return b, packed, aead
-}
-
-// fields are what every frame says. mu is held.
-func (s *session) fields() fields {
-	return fields{gen: s.gen, seen: s.seen, next: s.next, room: uint64(s.inbox.told), base: s.ring.base, first: s.cursor, epoch: uint64(s.keys.in.epoch), inbox: uint64(s.o.InboxBytes)}
 }

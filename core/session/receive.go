@@ -6,6 +6,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/receiver"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -17,8 +20,8 @@ func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, fra
 	if len(frame) > sdk.MaxFrame {
 		return
 	}
-	h, err := parseHead(frame)
-	if errors.Is(err, errVersion) {
+	h, err := wire.ParseHead(frame)
+	if errors.Is(err, wire.ErrVersion) {
 		s.foreign(remote.Canonical(), path, frame[0])
 	}
 	if err != nil {
@@ -40,11 +43,11 @@ func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, fra
 
 // arrival is a frame that was opened and parsed.
 type arrival struct {
-	head
-	fields
-	extent
-	parts  []byte // messages and records
-	memory int    // bytes of the memory that parts is a part of, where it is not the frame's; 0: it is
+	wire.Head
+	wire.Fields
+	wire.Extent
+	items  []byte // messages and records
+	memory int    // bytes of the memory that items is a part of, where it is not the frame's; 0: it is
 }
 
 // ownFrom is from how many bytes on a frame is opened into memory that its messages keep. Most of those frames have
@@ -52,53 +55,53 @@ type arrival struct {
 const ownFrom = 4 << 10
 
 // open opens a sealed frame and reads it.
-func open(aead cipher.AEAD, h head, frame []byte) (a arrival, err error) {
-	to := frame[sealedHead:sealedHead]
-	if h.kind == data && len(frame) >= ownFrom {
-		to = make([]byte, 0, len(frame)-sealedHead-tagSize)
+func open(aead cipher.AEAD, h wire.Head, frame []byte) (a arrival, err error) {
+	to := frame[wire.SealedHead:wire.SealedHead]
+	if h.Kind == wire.Data && len(frame) >= ownFrom {
+		to = make([]byte, 0, len(frame)-wire.SealedHead-wire.TagSize)
 		a.memory = cap(to)
 	}
-	body, err := unsealTo(to, aead, frame)
+	body, err := handshake.UnsealTo(to, aead, frame)
 	if err != nil {
 		return a, err
 	}
-	a.head = h
-	if a.fields, a.parts, err = parseFields(body); err == nil {
-		a.extent, err = measure(a.parts, 0)
+	a.Head = h
+	if a.Fields, a.items, err = wire.ParseFields(body); err == nil {
+		a.Extent, err = wire.Measure(a.items, 0)
 	}
 	return a, err
 }
 
 // receive is false where the session was forgotten meanwhile.
-func (s *session) receive(path Path, h head, frame []byte) bool {
+func (s *session) receive(path Path, h wire.Head, frame []byte) bool {
 	s.mu.Lock()
 	known := s.met(path, h, frame)
 	here := s.here
-	s.here = parcel{}
+	s.here = receiver.Batch{}
 	s.unlock()
-	if here.wire != nil {
-		s.walkHere(&here)
+	if here.Items != nil {
+		s.deliverHere(&here)
 	}
 	return known
 }
 
 // met takes a frame. It is false where the session was forgotten meanwhile. mu is held.
-func (s *session) met(path Path, h head, frame []byte) bool {
+func (s *session) met(path Path, h wire.Head, frame []byte) bool {
 	now := s.all.now()
 	switch {
 	case s.gone:
 		return false
-	case h.from == s.local.incarnation: // our own, reflected
+	case h.From == s.pair.Own(): // our own, reflected
 		s.dropped++
 		return true
-	case s.path.IsZero() || s.peer == 0: // else only what is proven to be the peer's says where it is
-		s.lastIn = path
+	case s.paths.None() || s.pair.Peer() == 0: // else only what is proven to be the peer's says where it is
+		s.paths.Came(path)
 	}
 	switch {
-	case h.kind == hello:
-		s.greeted(path, h, frame[headSize:], now)
-	case h.from != s.peer || h.to != s.local.incarnation:
-		s.strange(path, h.from, now)
+	case h.Kind == wire.Hello:
+		s.greeted(path, h, frame[wire.HeadSize:], now)
+	case h.From != s.pair.Peer() || h.To != s.pair.Own():
+		s.disturbed(s.pair.Strange(path.Stub, h.From, now), now)
 	default:
 		s.sealed(path, h, frame)
 	}
@@ -106,35 +109,37 @@ func (s *session) met(path Path, h head, frame []byte) bool {
 }
 
 // sealed takes a frame that pretends to be of the pair. mu is held, and given back while the frame is opened.
-func (s *session) sealed(path Path, h head, frame []byte) {
-	keys := s.keys
-	aead := keys.in.of(h.epoch)
+func (s *session) sealed(path Path, h wire.Head, frame []byte) {
+	keys := s.pair.Keys()
+	aead := keys.In.Of(h.Epoch)
 	if aead == nil {
-		s.unopened(path, s.all.now())
+		now := s.all.now()
+		s.disturbed(s.pair.Unopened(path.Stub, now), now)
 		return
 	}
 	s.mu.Unlock()
 	a, err := open(aead, h, frame)
 	s.mu.Lock()
 	switch now := s.all.now(); {
-	case keys != s.keys: // of a handshake that was replaced meanwhile
+	case keys != s.pair.Keys(): // of a handshake that was replaced meanwhile
 		s.dropped++
 	case err != nil:
-		s.unopened(path, now)
-	case !keys.in.take(h): // the replay check
+		s.disturbed(s.pair.Unopened(path.Stub, now), now)
+	case !keys.In.Take(h): // the replay check
 		s.dropped++
 	default:
 		s.cameBy(path)
-		s.holdTo = 0
-		s.confirm()
+		s.pair.Heard()
 		s.arrive(&a, now)
-		s.answerAside(path, h.kind, len(frame), now)
+		if s.paths.Aside(path, h.Kind != wire.Ack, len(frame), now) {
+			s.acknowledgeBy(path)
+		}
 	}
 }
 
 // arrive takes a frame of the pair. mu is held.
 func (s *session) arrive(a *arrival, now time.Duration) {
-	if !s.acknowledged(&a.fields, now) {
+	if !s.acknowledged(&a.Fields, now) {
 		s.dropped++
 		return
 	}
@@ -143,133 +148,94 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 		s.tellHeld, s.tellNow = false, true
 		s.poke()
 	}
-	if a.kind == resume && a.seen == s.gen { // the generation check of requests: an older one has been met already
-		s.rewind()
+	if a.Kind == wire.Resume && s.send.Asked(a.Seen) { // the generation check of requests: an older one has been met already
+		s.send.Rewind()
 		s.poke()
 	}
-	if a.kind == resume || a.kind == probe {
+	if a.Kind == wire.Resume || a.Kind == wire.Probe {
 		s.answerSoon()
-		if s.path != s.lastIn {
-			s.reroute = true // the peer has moved: perhaps we should
-		}
+		s.paths.Moved()
 	}
-	if a.gen < s.seen { // the generation check of data: a path or a run that was left
+	old, newer := s.recv.Generation(a.Gen)
+	if old { // of a path or a run that was left
 		return
 	}
-	if a.gen > s.seen {
-		s.peerOn(s.lastIn, now)
+	if newer {
+		s.newest()
 	}
-	s.seen = a.gen
-	s.next = max(s.next, a.base) // what is below was given up
-	end := a.first + a.count
-	switch {
-	case a.first > s.next:
-		s.gap(now)
-	case a.count == 0:
-	case end <= s.next: // the duplicate check: the peer lacks our acknowledgement
-		s.answerSoon()
-	default:
-		s.accept(a, now)
+	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.full(), now)
+	switch verdict {
+	case receiver.Gap, receiver.Duplicate, receiver.Overrun: // the peer has to be told
+		s.poke()
+	case receiver.Fresh:
+		b.Lent, b.Memory = a.memory == 0, a.memory
+		s.accept(&b, left, now)
 	}
 }
 
 func (s *session) answerSoon() {
-	s.ackNow = true
+	s.recv.Acknowledge()
 	s.poke()
 }
 
 // acknowledged takes what a frame says about our messages. It is false where that is impossible. mu is held.
-func (s *session) acknowledged(f *fields, now time.Duration) bool {
-	out := &s.keys.out
-	if f.next > s.sent || f.seen > s.gen || f.epoch > uint64(out.epoch) { // the acknowledgement check: nobody has what was not sent
+func (s *session) acknowledged(f *wire.Fields, now time.Duration) bool {
+	if !s.send.Possible(f) || !s.pair.Seen(f.Epoch) { // the acknowledgement check: nobody has what was not sent
 		return false
 	}
-	out.seen = max(out.seen, uint32(f.epoch))
-	if f.next < s.ring.base && f.room <= s.room {
-		return true // old, or we have given up what it expects
+	a := s.send.Acknowledged(f)
+	if a.Progress {
+		s.freed(a.Freed, a.Reports)
+		s.paths.Progress(s.waits(), now)
 	}
-	if f.next > s.ring.base {
-		s.release(f.next)
-		s.progress = now
-		s.restartProbe(now)
-		s.stalled, s.failWait = false, s.o.ProbeMin/4
-	}
-	opened := f.room > s.room
-	s.room = f.room
-	if f.inbox != s.inboxOf && f.inbox > 0 {
-		s.inboxOf = f.inbox
+	if a.Credit {
 		s.admit()
 	}
-	if opened && s.cursor < s.ring.next {
+	if a.Opened {
 		s.poke()
 	}
 	return true
 }
 
-// gap has the peer asked to resume: at once for each of its generations, then again after a while. mu is held.
-func (s *session) gap(now time.Duration) {
-	if s.resumeGen == s.seen && now < s.resumeAt+resumePause {
-		return
+// accept puts what is new in a frame into the inbox, and takes the records among it. mu is held.
+func (s *session) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
+	if e.Records > 0 {
+		s.takeRecords(b)
 	}
-	s.resumeGen, s.resumeAt, s.resumeNow = s.seen, now, true
-	s.poke()
-}
-
-// accept puts the messages that are new into the inbox, and takes the records among them. mu is held.
-func (s *session) accept(a *arrival, now time.Duration) {
-	if s.roomNow() == 0 && a.records < a.count {
-		s.inbox.overrun = true // asks to resume when there is room
-		s.answerSoon()
-		return
+	b.By = s.account
+	cost, here := s.recv.Put(b, e, !s.closed)
+	s.all.waiting.Add(int64(cost))
+	if here {
+		s.here = *b
+		s.all.wg.Add(1)
+	} else {
+		s.handOver()
 	}
-	p, e := parcel{wire: a.parts, first: s.next, lent: a.memory == 0, memory: a.memory}, a.extent
-	if s.next > a.first {
-		p.routing, p.wire = skip(a.parts, s.next-a.first)
-		e, _ = measure(p.wire, len(p.routing)) // no error: all of it was measured
-	}
-	s.next = a.first + a.count
-	if e.records > 0 {
-		s.takeRecords(&p)
-	}
-	p.announced = len(s.announced.coming) > 0
-	cost := 0
-	if messages := e.count - e.records; messages > 0 {
-		cost = costOf(uint64(e.size), messages)
-		s.putIn(p, int(messages), cost)
-	} else if p.announced && s.announced.ending() { // which waits for no message
-		s.putEnd(p)
-	}
-	s.unackedIn++
-	s.bytesIn += cost
-	if s.unackedIn >= s.o.AckFrames || s.bytesIn >= s.o.InboxBytes/8 {
-		s.answerSoon()
-	} else if s.ackDue == 0 {
-		s.ackDue = now + s.o.AckDelay
-		s.pokeAt(s.ackDue)
+	if first := s.recv.Count(cost, now); s.recv.WantsAck() {
+		s.poke()
+	} else if first {
+		s.pokeAt(s.recv.AckDue())
 	}
 }
 
-// takeRecords takes the records in a parcel. mu is held.
-func (s *session) takeRecords(p *parcel) {
-	routing := len(p.routing)
-	for left := p.wire; len(left) > 0; {
-		one, rest, ok := cut(left, routing)
+// takeRecords takes the records in a batch. mu is held.
+func (s *session) takeRecords(b *receiver.Batch) {
+	routing := len(b.Routing)
+	for left := b.Items; len(left) > 0; {
+		one, rest, ok := wire.Cut(left, routing)
 		if !ok {
 			return // cannot be: it was measured
 		}
-		if one.size == 0 {
-			s.reportedBy(one.own)
-			s.announcedBy(one.own)
+		if one.Size == 0 {
+			s.reportedBy(one.Own)
+			s.recv.Claim(one.Own)
 		}
-		left, routing = rest, one.after(routing)
+		left, routing = rest, one.After(routing)
 	}
 }
 
 // cameBy notes by which path the peer's last frame came. mu is held.
 func (s *session) cameBy(path Path) {
-	s.lastIn = path
-	if before := s.door.Load(); before == nil || *before != path.Door {
-		door := path.Door
-		s.door.Store(&door)
-	}
+	s.paths.Came(path)
+	s.out.CameBy(path.Door)
 }

@@ -1,12 +1,12 @@
 package session
 
 import (
-	"encoding/binary"
 	"errors"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -14,27 +14,18 @@ import (
 // session: it has a number among the messages, is acknowledged like them and sent again, and is not counted as one.
 
 const (
-	recordTaken = 1        // the kind of a report
-	maxRecord   = 16 << 10 // bytes of a record's body that are read
-	reportBytes = 2 << 10  // bytes of spans that a report is filled with
-	maxReported = 64 << 10 // cost of the reports that may be unacknowledged; more wait and are put together
-	minSpans    = 4 << 10  // that may wait, also where the inbox is small
-	maxInbox    = 1 << 40  // of a peer, so that sums cannot overflow
-	recordCost  = 64       // what a record of an outstanding message is counted with
+	minSpans = 4 << 10 // that may wait, also where the inbox is small
 )
-
-// span is the numbers from a up to b, b not included.
-type span struct{ a, b uint64 }
 
 // told is the messages of which the same is to be told.
 type told struct {
 	code  int // as in a response: 200 is taken
-	spans []span
+	spans []wire.Span
 }
 
 // follows tells whether message number is the one behind the last of these.
 func (t *told) follows(code int, number uint64) bool {
-	return t.code == code && len(t.spans) > 0 && t.spans[len(t.spans)-1].b == number
+	return t.code == code && len(t.spans) > 0 && t.spans[len(t.spans)-1].B == number
 }
 
 // account is what this side owes one incarnation of the remote runtime word of. Listeners settle messages in it without
@@ -60,7 +51,7 @@ func (a *account) Settled(number uint64, cost uint32, code int) {
 	if a.closed {
 		a.mu.Unlock()
 		a.s.mu.Lock()
-		a.s.emptied(int(cost))
+		a.s.taken(int(cost))
 		a.s.unlock()
 		return
 	}
@@ -70,9 +61,9 @@ func (a *account) Settled(number uint64, cost uint32, code int) {
 	a.now = a.now || much
 	if n := len(a.owed); n == 1 && a.owed[0].follows(code, number) { // as it is nearly always
 		t := &a.owed[0]
-		t.spans[len(t.spans)-1].b = number + 1
+		t.spans[len(t.spans)-1].B = number + 1
 	} else {
-		a.add(code, span{number, number + 1})
+		a.add(code, wire.Span{A: number, B: number + 1})
 	}
 	a.mu.Unlock()
 	if first || much {
@@ -92,7 +83,7 @@ func (a *account) Failed(number uint64, cost uint32, m message.Message, why erro
 }
 
 // add notes a span. mu is held.
-func (a *account) add(code int, s span) {
+func (a *account) add(code int, s wire.Span) {
 	i := slices.IndexFunc(a.owed, func(t told) bool { return t.code == code })
 	if i < 0 {
 		if i = len(a.owed); i < cap(a.owed) { // with the memory of an earlier one
@@ -104,28 +95,28 @@ func (a *account) add(code int, s span) {
 	}
 	t := &a.owed[i]
 	n := len(t.spans)
-	if n > 0 && t.spans[n-1].b == s.a {
-		t.spans[n-1].b = s.b
+	if n > 0 && t.spans[n-1].B == s.A {
+		t.spans[n-1].B = s.B
 		return
 	}
-	at, _ := slices.BinarySearchFunc(t.spans, s, func(x, y span) int {
-		if x.a < y.a {
+	at, _ := slices.BinarySearchFunc(t.spans, s, func(x, y wire.Span) int {
+		if x.A < y.A {
 			return -1
 		}
 		return 1
 	})
 	switch {
-	case at > 0 && t.spans[at-1].b == s.a && at < n && t.spans[at].a == s.b:
-		t.spans[at-1].b = t.spans[at].b
+	case at > 0 && t.spans[at-1].B == s.A && at < n && t.spans[at].A == s.B:
+		t.spans[at-1].B = t.spans[at].B
 		t.spans = slices.Delete(t.spans, at, at+1)
 		a.spans--
-	case at > 0 && t.spans[at-1].b == s.a:
-		t.spans[at-1].b = s.b
-	case at < n && t.spans[at].a == s.b:
-		t.spans[at].a = s.a
-	case a.spans >= max(minSpans, a.s.o.InboxBytes/entryCost) && at == 0: // it would be the first to go
+	case at > 0 && t.spans[at-1].B == s.A:
+		t.spans[at-1].B = s.B
+	case at < n && t.spans[at].A == s.B:
+		t.spans[at].A = s.A
+	case a.spans >= max(minSpans, a.s.o.InboxBytes/wire.MessageCost) && at == 0: // it would be the first to go
 	default:
-		if a.spans++; a.spans > max(minSpans, a.s.o.InboxBytes/entryCost) && n > 0 {
+		if a.spans++; a.spans > max(minSpans, a.s.o.InboxBytes/wire.MessageCost) && n > 0 {
 			// More than there are messages here: the peer has given up the oldest meanwhile, or cheats.
 			t.spans = slices.Delete(t.spans, 0, 1)
 			a.spans--
@@ -156,32 +147,21 @@ func (s *session) collect(now time.Duration) {
 	a.mu.Lock()
 	cost := a.cost
 	a.cost, a.due, a.now = 0, false, false
-	for !s.tellHeld && s.peer != 0 && len(a.owed) > 0 && s.ring.reported < maxReported {
+	for !s.tellHeld && s.pair.Peer() != 0 && len(a.owed) > 0 && s.send.MayReport() {
 		s.report(a, now)
 	}
 	// A quarter of what one destination may have on the way at least: it may be waiting for that.
-	a.much = min(s.o.InboxBytes/64, max(0, s.o.InboxBytes-s.inbox.cost+cost)/256)
+	a.much = min(s.o.InboxBytes/64, max(0, s.o.InboxBytes-s.recv.Cost()+cost)/256)
 	a.mu.Unlock()
-	s.emptied(cost)
+	s.taken(cost)
 }
 
 // report puts one report into the ring. mu and the account's are held.
 func (s *session) report(a *account, now time.Duration) {
 	t := &a.owed[0]
-	body := binary.BigEndian.AppendUint64(s.reportBuffer[:0], s.peer)
-	body = binary.AppendUvarint(body, uint64(t.code))
-	n, end := 0, uint64(0)
-	for ; n < len(t.spans) && len(body) < reportBytes; n++ {
-		body = binary.AppendUvarint(body, t.spans[n].a-end)
-		body = binary.AppendUvarint(body, t.spans[n].b-t.spans[n].a)
-		end = t.spans[n].b
-	}
-	s.reportBuffer = body
-	var record [2*binary.MaxVarintLen32 + reportBytes + 64]byte
-	b := binary.AppendUvarint(append(record[:0], recordTaken), uint64(len(body)))
-	b = append(b, body...)
-	s.all.sending.Add(int64(costOf(uint64(len(b)+1), 1)))
-	s.ring.pushRecord(b, s.expiry(now))
+	b, n := wire.AppendReport(s.reportBuffer[:0], s.pair.Peer(), t.code, t.spans)
+	s.reportBuffer = b
+	s.all.sending.Add(int64(s.send.PushRecord(b, s.send.Expiry(now))))
 	a.spans -= n
 	if n < len(t.spans) {
 		t.spans = append(t.spans[:0], t.spans[n:]...)
@@ -192,87 +172,51 @@ func (s *session) report(a *account, now time.Duration) {
 	a.owed = a.owed[:last]
 }
 
-// parseReport reads a record that is a report; ok is false where it is another kind. Spans rise and do not overlap.
-func parseReport(record []byte) (incarnation uint64, code int, spans []byte, ok bool, err error) {
-	kind, n := binary.Uvarint(record)
-	length, l := binary.Uvarint(record[max(n, 0):])
-	if n <= 0 || l <= 0 || kind != recordTaken {
-		return 0, 0, nil, false, nil
-	}
-	body := record[n+l:]
-	if uint64(len(body)) != length || length < 8 {
-		return 0, 0, nil, true, errShort
-	}
-	c, n := binary.Uvarint(body[8:])
-	if n <= 0 || c < 200 || c > 999 {
-		return 0, 0, nil, true, errFields
-	}
-	return binary.BigEndian.Uint64(body), int(c), body[8+n:], true, nil
-}
-
-// nextSpan takes the first span off spans; before is the end of the one before it.
-func nextSpan(spans []byte, before uint64) (s span, rest []byte, err error) {
-	gap, n := binary.Uvarint(spans)
-	if n <= 0 {
-		return s, nil, errShort
-	}
-	size, m := binary.Uvarint(spans[n:])
-	if m <= 0 {
-		return s, nil, errShort
-	}
-	if gap > maxNumber || size == 0 || size > maxNumber || before+gap+size > maxNumber || before+gap == 0 {
-		return s, nil, errFields
-	}
-	return span{before + gap, before + gap + size}, spans[n+m:], nil
-}
-
 // reportedBy takes a record of the peer. mu is held.
 func (s *session) reportedBy(text []byte) {
-	incarnation, code, spans, ok, err := parseReport(text)
+	incarnation, code, spans, ok, err := wire.ParseReport(text)
 	if !ok { // of a kind that we do not know
 		return
 	}
-	if err != nil || incarnation != s.local.incarnation {
+	if err != nil || incarnation != s.pair.Own() {
 		s.dropped++
 		return
 	}
-	e := Event{Kind: Settled, Path: s.path, Code: code}
-	before := s.out.live
+	e := Event{Kind: Settled, Code: code}
+	var watched []message.Message
+	cost := 0
 	for last := uint64(0); len(spans) > 0; {
-		var sp span
-		if sp, spans, err = nextSpan(spans, last); err != nil || sp.b > s.ring.base { // nobody takes what was not acknowledged
+		var sp wire.Span
+		if sp, spans, err = wire.NextSpan(spans, last); err != nil {
 			s.dropped++
 			break
 		}
-		last = sp.b
-		s.out.done(sp.a, sp.b, func(r *record) {
-			if r.watched {
-				e.IDs = append(e.IDs, r.id)
-				e.Messages = append(e.Messages, r.message())
-			}
-		})
+		last = sp.B
+		freed, ok := s.send.Taken(sp, func(m message.Message) { watched = append(watched, m) })
+		if !ok {
+			s.dropped++
+			break
+		}
+		cost += freed
 	}
-	if len(e.IDs) > 0 {
-		s.event(e)
-	}
-	s.all.freed((before - s.out.live) * recordCost)
-	s.admit()
+	s.lost(watched, e)
+	s.freed(cost, false)
 }
 
 // tellAgain takes reports that were given up back: they are made again when the peer is heard of. mu is held.
 func (s *session) tellAgain(records [][]byte) {
 	for _, r := range records {
-		incarnation, code, spans, ok, err := parseReport(r)
-		if !ok || err != nil || incarnation != s.peer {
+		incarnation, code, spans, ok, err := wire.ParseReport(r)
+		if !ok || err != nil || incarnation != s.pair.Peer() {
 			continue
 		}
 		s.account.mu.Lock()
 		for last := uint64(0); len(spans) > 0; {
-			var sp span
-			if sp, spans, err = nextSpan(spans, last); err != nil {
+			var sp wire.Span
+			if sp, spans, err = wire.NextSpan(spans, last); err != nil {
 				break
 			}
-			last = sp.b
+			last = sp.B
 			s.account.add(code, sp)
 		}
 		s.account.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -201,7 +202,7 @@ func TestReportsSurviveLoss(t *testing.T) {
 		one := p.end(false)
 		one.mu.Lock()
 		one.account.mu.Lock()
-		one.account.add(message.CodeOK, span{5, 7}) // once more: it does no harm
+		one.account.add(message.CodeOK, wire.Span{A: 5, B: 7}) // once more: it does no harm
 		one.account.mu.Unlock()
 		one.tellNow = true
 		one.poke()
@@ -300,40 +301,40 @@ func TestImpossibleReports(t *testing.T) {
 			for _, n := range spans {
 				body = binary.AppendUvarint(body, n)
 			}
-			return append(binary.AppendUvarint([]byte{recordTaken}, uint64(len(body))), body...)
+			return append(binary.AppendUvarint([]byte{wire.RecordTaken}, uint64(len(body))), body...)
 		}
 		mine := p.a.Incarnation()
 		for name, r := range map[string][]byte{
 			"not sent":      record(mine, 200, 11, 1),
-			"too many":      record(mine, 200, 11, maxNumber),
-			"overflow":      record(mine, 200, maxNumber, maxNumber),
+			"too many":      record(mine, 200, 11, wire.MaxNumber),
+			"overflow":      record(mine, 200, wire.MaxNumber, wire.MaxNumber),
 			"number 0":      record(mine, 200, 0, 1),
 			"nothing":       record(mine, 200, 3, 0),
 			"cut off":       record(mine, 200, 3),
 			"another life":  record(mine+1, 200, 1, 10),
 			"no code":       record(mine, 0, 1, 10),
 			"another code":  record(mine, 1000, 1, 10),
-			"no body":       {recordTaken, 0},
-			"a short body":  {recordTaken, 9, 1, 2, 3},
+			"no body":       {wire.RecordTaken, 0},
+			"a short body":  {wire.RecordTaken, 9, 1, 2, 3},
 			"beyond in two": record(mine, 200, 12, 1, 1, 1),
 		} {
 			one.mu.Lock()
 			dropped := one.dropped
 			one.reportedBy(r)
-			if one.out.live != 10 || one.dropped != dropped+1 {
-				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.out.live, one.dropped-dropped)
+			if one.send.Outstanding() != 10 || one.dropped != dropped+1 {
+				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.send.Outstanding(), one.dropped-dropped)
 			}
 			one.unlock()
 		}
 		one.mu.Lock()
 		one.reportedBy([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
-		if one.out.live != 10 {
+		if one.send.Outstanding() != 10 {
 			t.Error("an unknown record did something")
 		}
 		one.reportedBy(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
 		one.reportedBy(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
-		if one.out.live != 6 {
-			t.Errorf("%d outstanding, want 6", one.out.live)
+		if one.send.Outstanding() != 6 {
+			t.Errorf("%d outstanding, want 6", one.send.Outstanding())
 		}
 		one.unlock()
 		if e := p.events(Settled); len(e) != 1 || fmt.Sprint(e[0].IDs) != "[2 3 4 6]" || e[0].Code != 200 {
@@ -361,18 +362,18 @@ func TestSpans(t *testing.T) {
 			}
 			code := []int{200, 200, 200, 404, 403}[r.IntN(5)]
 			codes[uint64(n)+1] = code
-			a.add(code, span{uint64(n) + 1, uint64(n) + 2})
+			a.add(code, wire.Span{A: uint64(n) + 1, B: uint64(n) + 2})
 		}
 		spans := 0
 		for _, t1 := range a.owed {
 			last := uint64(0)
 			for _, sp := range t1.spans {
 				spans++
-				if sp.a <= last || sp.b <= sp.a {
+				if sp.A <= last || sp.B <= sp.A {
 					t.Fatalf("seed %d: %v", seed, t1.spans)
 				}
-				last = sp.b
-				for n := sp.a; n < sp.b; n++ {
+				last = sp.B
+				for n := sp.A; n < sp.B; n++ {
 					if codes[n] != t1.code {
 						t.Fatalf("seed %d: %d has code %d, not %d", seed, n, codes[n], t1.code)
 					}

@@ -5,9 +5,14 @@ import (
 	"crypto/cipher"
 	"hash/maphash"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/deliver"
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/pairing"
+	"github.com/protofly/protofly/core/session/internal/paths"
+	"github.com/protofly/protofly/core/session/internal/receiver"
+	"github.com/protofly/protofly/core/session/internal/sender"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -16,7 +21,6 @@ type session struct {
 	all    *Sessions
 	o      *Options
 	remote message.URL
-	local  *local // this runtime in this session
 
 	// Of who sends: see sendingOn.
 	batch  [maxBatch][]byte            // the frames
@@ -43,46 +47,19 @@ type session struct {
 	inline     bool            // it is a poster that sends: it has the pump look when it has done so
 	poked      bool            // the pump is to look then
 
-	pairing // see pair.go
+	pair pairing.Pairing // see pair.go
 
 	// Sending.
-	ring      ring
-	out       outstanding
-	gen       uint64 // our generation
-	cursor    uint64 // the number that is sent next; it goes back to ring.base in a new generation
-	sent      uint64 // one above the highest number ever sent to peer
-	room      uint64 // bytes from ring.base on that the peer takes
-	inboxOf   uint64 // bytes that the peer's inbox takes in all, 0: not known yet
-	waiters   int    // posters that wait for credit or room
-	hungry    bool   // they wait for room in the total
-	progress  time.Duration
-	probeDue  time.Duration
-	probeWait time.Duration
-	probeNow  bool
-	stalled   bool
-	asked     time.Duration // since when an acknowledgement is owed to us
-	resets    uint64
-	rewinds   uint64
-	dropped   uint64
-	posted    [2]uint64 // messages, by whether the path that they were posted with is direct
-
-	announced announcements // see announce.go
+	send    sender.Sender
+	hungry  bool // they wait for room in the total
+	resets  uint64
+	dropped uint64
+	posted  [2]uint64 // messages, by whether the path that they were posted with is direct
 
 	// Receiving.
-	seen      uint64 // the peer's generation
-	next      uint64 // the number expected
-	unackedIn int    // frames since the last acknowledgement
-	bytesIn   int    // bytes since the last acknowledgement
-	ackDue    time.Duration
-	ackNow    bool
-	resumeNow bool          // ask the peer to send again
-	resumeGen uint64        // the generation that we asked for last
-	resumeAt  time.Duration // and when
-	inbox     inbox
-	walker    walker // of who has the walk: see deliver.go
-	here      parcel // what Receive is to walk when it has given mu back
-	held      held
-	received  atomic.Uint64 // messages, before a listener has them
+	recv receiver.Receiver
+	out  *deliver.Deliverer
+	here receiver.Batch // what Receive's caller is to deliver when it has given mu back
 
 	// Reports: see report.go.
 	account      *account // of the peer
@@ -97,31 +74,26 @@ type session struct {
 	askDue  time.Duration
 
 	// Path: see path.go.
-	path      Path
-	pathLife  context.Context // ends when path is left
+	paths     paths.Paths
+	pathLife  context.Context // ends when the path in use is left
 	leave     context.CancelFunc
-	reroute   bool // ask Route although there is a path
-	routeDue  time.Duration
-	routeWait time.Duration
-	failed    Path          // the last path that failed
-	failedTo  time.Duration // not tried again before
-	failWait  time.Duration
-	lastIn    Path                        // where the last frame came from
-	door      atomic.Pointer[message.URL] // of the last frame that is proven to be the peer's
-	seenOn    Path                        // where the peer's newest generation came from first
-	aside     aside                       // what came by other relays
-	leftTimer *time.Timer                 // calls follow: the peer has left path; nil: it has not
+	leftTimer *time.Timer // calls follow: the peer has left the path in use; nil: it has not
 }
 
-func newSession(all *Sessions, remote message.URL, l *local) *session {
+func newSession(all *Sessions, remote message.URL, l *handshake.Local) *session {
 	s := &session{
-		all: all, o: &all.o, remote: remote, local: l,
+		all: all, o: &all.o, remote: remote,
 		wake: make(chan struct{}, 1), came: make(chan struct{}, 1), space: make(chan struct{}, 1),
-		ring: newRing(), gen: 1, cursor: 1, sent: 1, next: 1,
-		probeWait: all.o.ProbeMin, pairing: pairing{helloWait: all.o.ProbeMin}, routeWait: all.o.ProbeMin / 4, failWait: all.o.ProbeMin / 4,
+		send: sender.New(sender.Options{RingBytes: all.o.RingBytes, FrameBytes: all.o.FrameBytes, InboxBytes: all.o.InboxBytes, TTL: all.o.TTL}),
+		recv: receiver.New(receiver.Options{InboxBytes: all.o.InboxBytes, AckFrames: all.o.AckFrames, AckDelay: all.o.AckDelay, Claims: all.o.Announced != nil}),
+		paths: paths.New(paths.Options{
+			ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Stall: all.o.Stall,
+			AsidePause: all.o.AckDelay, AsideCount: all.o.AckFrames, AsideBytes: all.o.InboxBytes / 8,
+		}),
+		pair: pairing.New(pairing.Options{ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Keys: all.o.keyLimits()}, all.self, remote, l),
 	}
 	s.account = newAccount(s)
-	s.walker.s, s.walker.source = s, uint32(maphash.String(all.seed, string(remote)))
+	s.out = deliver.New(all.life, deliver.Options{Deliver: all.o.Deliver, DeliverRun: all.o.DeliverRun}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
 	return s
 }
 
@@ -143,7 +115,7 @@ func (s *session) unlock() {
 func (s *session) event(e Event) {
 	e.Remote = s.remote
 	if e.Incarnation == 0 {
-		e.Incarnation = s.peer
+		e.Incarnation = s.pair.Peer()
 	}
 	s.events = append(s.events, e)
 	if log := s.o.Log; log.IsDebug() {
@@ -176,17 +148,15 @@ func (s *session) pokeAt(due time.Duration) {
 
 // quiet tells whether nothing is under way in either direction; mu is held.
 func (s *session) quiet() bool {
-	owes := (s.ackNow || s.ackDue != 0 || s.tellNow || s.tellDue != 0 || s.cursor < s.ring.next) && !s.path.IsZero() && s.peer != 0
-	return s.ring.unacked() == 0 && s.inbox.cost == 0 && !owes && s.sendingOn == nil
+	owes := (s.recv.Owes() || s.tellNow || s.tellDue != 0 || s.send.Unsent()) && !s.paths.None() && s.pair.Peer() != 0
+	return s.send.Unacked() == 0 && s.recv.Cost() == 0 && !owes && s.sendingOn == nil
 }
 
 // settle waits until the session is quiet, or ctx ends.
 func (s *session) settle(ctx context.Context) {
 	s.mu.Lock()
 	s.closing = true
-	if s.ackDue != 0 {
-		s.ackNow = true
-	}
+	s.recv.AcknowledgeOwed()
 	s.tellNow = s.tellDue != 0
 	done := make(chan struct{})
 	s.settled = done
@@ -214,59 +184,34 @@ func (s *session) abandon() int {
 	if s.leave != nil {
 		s.leave()
 	}
-	n := s.ring.unacked()
-	s.inDoubt(s.sent, Closed, "this runtime ends")
-	s.giveUp(s.ring.next, Closed, "this runtime ends")
-	s.ring.free()
-	s.out.rest()
+	n := s.send.Unacked()
+	s.given(s.send.DropAll(), Closed, "this runtime ends")
+	s.send.Rest()
 	return n
 }
 
-// giveUp drops all unacknowledged messages below number n and reports them, those that were sent and those that were
-// not apart.
-func (s *session) giveUp(n uint64, kind EventKind, why string) {
-	base, sent := s.ring.base, min(n, s.sent)
-	if kind == Expired {
-		s.tellAgain(s.ring.own(base, n))
-		s.announced.forget()
-	}
-	if sent > base {
-		s.lost(base, sent, Event{Kind: kind, MayHaveArrived: true, Why: why})
-	}
-	if n > max(base, sent) {
-		s.lost(max(base, sent), n, Event{Kind: kind, Why: why})
-	}
-	s.release(max(base, n))
+// given reports messages that were given up. mu is held.
+func (s *session) given(d sender.Dropped, kind EventKind, why string) {
+	s.lost(d.Sent, Event{Kind: kind, MayHaveArrived: true, Why: why})
+	s.lost(d.Unsent, Event{Kind: kind, Why: why})
+	s.freed(d.Freed, d.Reports)
 }
 
-// inDoubt reports all messages below number n that were sent and are not known to be taken, acknowledged or not, and
-// drops them.
-func (s *session) inDoubt(n uint64, kind EventKind, why string) {
-	s.lost(0, n, Event{Kind: kind, MayHaveArrived: true, Why: why})
-	s.release(max(s.ring.base, n))
+// lost tells e of the messages, where there are any. mu is held.
+func (s *session) lost(list []message.Message, e Event) {
+	if len(list) == 0 {
+		return
+	}
+	e.Path, e.Messages = s.paths.Used(), list
+	for i := range list {
+		e.IDs = append(e.IDs, list[i].ID)
+	}
+	s.event(e)
 }
 
-// lost reports the messages from number a up to b that are outstanding, and drops them from there.
-func (s *session) lost(a, b uint64, e Event) {
-	e.Path = s.path
-	before := s.out.live
-	s.out.done(a, b, func(r *record) {
-		e.IDs = append(e.IDs, r.id)
-		e.Messages = append(e.Messages, r.message())
-	})
-	s.all.freed((before - s.out.live) * recordCost)
-	if len(e.IDs) > 0 {
-		s.event(e)
-	}
-}
-
-// release forgets the messages below n and lets those in who wait for their room.
-func (s *session) release(n uint64) {
-	if s.ring.reported >= maxReported { // others may be waiting
-		s.tellNow = true
-	}
-	cost := s.ring.release(n)
-	s.cursor, s.sent = max(s.cursor, n), max(s.sent, n)
+// freed lets those in who wait for what was given back. mu is held.
+func (s *session) freed(cost int, reports bool) {
+	s.tellNow = s.tellNow || reports
 	s.all.freed(cost)
 	s.admit()
 }

@@ -105,8 +105,8 @@ func TestIdle(t *testing.T) {
 		for _, s := range []*Sessions{p.a, p.b} {
 			for _, one := range s.existing() {
 				one.mu.Lock()
-				if one.pumping || one.delivering || one.ring.texts.bytes != nil || one.ring.routings.bytes != nil || one.ring.entries != nil || one.inbox.parcels != nil {
-					t.Errorf("idle session: pumping %v, delivering %v, ring %d", one.pumping, one.delivering, len(one.ring.texts.bytes))
+				if one.pumping || one.delivering || one.send.Memory() != 0 || !one.recv.Resting() {
+					t.Errorf("idle session: pumping %v, delivering %v, ring %d", one.pumping, one.delivering, one.send.Memory())
 				}
 				one.mu.Unlock()
 			}

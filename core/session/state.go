@@ -3,6 +3,8 @@ package session
 import (
 	"cmp"
 	"slices"
+
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // maxHeldUp is how many destinations a State names.
@@ -13,24 +15,21 @@ func (s *session) state() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := State{
-		Remote: s.remote, Incarnation: s.peer, Path: s.path, Generation: s.gen,
-		Unacked: s.ring.unacked(), RingBytes: s.ring.cost(), Outstanding: s.out.live, InboxBytes: s.inbox.cost,
-		Relayed: s.posted[0], Direct: s.posted[1], Received: s.received.Load(),
-		Resets: s.resets, Rewinds: s.rewinds, Dropped: s.dropped,
+		Remote: s.remote, Incarnation: s.pair.Peer(), Path: s.paths.Used(),
+		Unacked: s.send.Unacked(), Outstanding: s.send.Outstanding(), InboxBytes: s.recv.Cost(),
+		Relayed: s.posted[0], Direct: s.posted[1], Received: s.out.Received(),
+		Resets: s.resets, Dropped: s.dropped,
 	}
-	if s.progress != 0 {
-		st.LastAck = s.all.epoch.Add(s.progress)
+	st.Generation, st.Rewinds, st.RingBytes = s.send.Stats()
+	if at := s.paths.LastProgress(); at != 0 {
+		st.LastAck = s.all.epoch.Add(at)
 	}
-	for _, d := range s.out.ready {
-		if d.count > 0 {
-			st.HeldUp = append(st.HeldUp, Held{To: d.url, Messages: d.count, Bytes: d.cost, Posters: len(d.waiters)})
-		}
-	}
-	s.held.mu.Lock()
-	for key, q := range s.held.by {
-		st.Held = append(st.Held, Held{To: key.url, Messages: int(q.all.Load()), Bytes: int(q.cost.Load())})
-	}
-	s.held.mu.Unlock()
+	s.send.HeldUp(func(to message.URL, messages, bytes, posters int) {
+		st.HeldUp = append(st.HeldUp, Held{To: to, Messages: messages, Bytes: bytes, Posters: posters})
+	})
+	s.out.Behind(func(to message.URL, messages, bytes int) {
+		st.Held = append(st.Held, Held{To: to, Messages: messages, Bytes: bytes})
+	})
 	for _, list := range []*[]Held{&st.HeldUp, &st.Held} {
 		slices.SortFunc(*list, func(a, b Held) int {
 			return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.To, b.To))

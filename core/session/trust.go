@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
+
+// toldPause is between two events for the same refusal.
+const toldPause = 30 * time.Second
 
 // maxUntrusted is how many runtimes that were refused are remembered, so that each refusal is told once in a while.
 const maxUntrusted = 1024
@@ -24,13 +28,13 @@ func (s *Sessions) foreign(remote message.URL, path Path, theirs byte) {
 	switch {
 	case theirs == 0 || theirs > maxVersion || s.o.Trust(remote) != nil:
 		return // noise, or none of our business
-	case theirs < version:
+	case theirs < wire.Version:
 		upgrade = "upgrade " + string(remote)
 	default:
 		upgrade = "upgrade this runtime"
 	}
 	s.onceInAWhile(Event{Kind: Version, Remote: remote, Path: path,
-		Why: fmt.Sprintf("it speaks version %d of the session protocol, this runtime version %d: no message is exchanged; %s", theirs, version, upgrade)})
+		Why: fmt.Sprintf("it speaks version %d of the session protocol, this runtime version %d: no message is exchanged; %s", theirs, wire.Version, upgrade)})
 }
 
 // onceInAWhile tells e unless something was told of that runtime just before.

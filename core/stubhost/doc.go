@@ -5,6 +5,23 @@
 // last. An instance is addressed by its stub URL. Its messages reach the core by Options.Message and go to it by
 // [Host.Post]; its data come by Options.Frames and go by [Host.Send], which names a door that the stub has opened.
 //
+// # Rooms
+//
+// A [Host] has the table of what is deployed and the plug-ins. A plugin sees to it that its process runs while anything needs
+// it; the launcher has what all processes share. Below are packages that know nothing of the host:
+//
+//	stub        one deployed stub over the processes that run it: start, restart, takeover, its doors and messages
+//	process     one running process and its link: start, watch, end
+//	status      what a stub has said of itself and of its peers
+//	users       user IDs of their own for plug-ins
+//	executable  private copies of executables, which have the right checksum
+//	family      the host's processes, and what they leave behind
+//	output      what plug-ins write, logged at a bounded rate
+//	quota       what a process may keep in its folder
+//	throttle    what a stub may take of a processor
+//	failure     why a plug-in does not start or has ended
+//	sandbox     what confines a process
+//
 // # Trust
 //
 // A plug-in may be written by a stranger, and nothing that it does harms the host or another plug-in. It runs only
@@ -29,7 +46,7 @@
 // statuses; and what is in its directory (Options.Quota), beyond which it is killed. What it asks for and is refused, or
 // says and nobody can read or it may not say, is counted: too much of it ends its process, as a crash with that reason. What
 // is no offence costs the core a bounded part of its time: the log is read at a pace, and so are the messages of a P2P stub and
-// frames that are for nobody (turns).
+// frames that are for nobody (package throttle).
 //
 // # Crashes
 //

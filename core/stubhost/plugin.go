@@ -5,21 +5,22 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/protofly/protofly/core/stubhost/process"
 )
 
 // plugin is one installed plug-in: its process, or what will be started next.
 type plugin struct {
-	host *Host
-	name string
+	launcher *launcher
+	name     string
 
 	mu        sync.Mutex
 	spec      Plugin
-	checked   fileState // of spec.Path when its checksum was last right
-	proc      *process  // nil while none runs
-	leaving   *process  // one that is ending because nobody needs it; the next starts after it
-	reload    *reload   // the one that is under way
-	try       *attempt  // the start that is under way
-	refs      int       // instances
+	proc      *process.Process // nil while none runs
+	leaving   *process.Process // one that is ending because nobody needs it; the next starts after it
+	reload    *reload          // the one that is under way
+	try       *attempt         // the start that is under way
+	refs      int              // instances
 	idle      *time.Timer
 	closing   bool
 	failures  int // in a row
@@ -33,8 +34,14 @@ type plugin struct {
 type attempt struct {
 	cancel context.CancelFunc
 	done   chan struct{}
-	proc   *process
+	proc   *process.Process
 	err    error
+}
+
+// reload is a reload that is under way.
+type reload struct {
+	cancel context.CancelFunc
+	done   chan struct{}
 }
 
 // adopt takes over the newest word about where the plug-in is.
@@ -42,7 +49,7 @@ func (p *plugin) adopt(s Plugin) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.spec != s {
-		p.spec, p.checked = s, fileState{}
+		p.spec = s
 		p.failures, p.notBefore = 0, time.Time{}
 	}
 }
@@ -69,7 +76,7 @@ func (p *plugin) release() {
 		p.try.cancel()
 	}
 	if p.proc != nil && !p.closing {
-		p.idle = time.AfterFunc(p.host.o.Idle, p.retire)
+		p.idle = time.AfterFunc(p.launcher.o.Idle, p.retire)
 	}
 }
 
@@ -82,14 +89,14 @@ func (p *plugin) retire() {
 	}
 	old := p.proc
 	p.proc, p.leaving = nil, old
-	p.host.wg.Go(func() { old.stop(p.host.ctx) }) // old's own goroutine is in wg, so wg is not at zero
+	p.launcher.wg.Go(func() { old.End(p.launcher.ctx) }) // old's own goroutine is in wg, so wg is not at zero
 }
 
-// process returns the running process; it starts one where none runs, after the delay that earlier failures ask for.
-func (p *plugin) process(ctx context.Context) (*process, error) {
+// Process returns the running process; it starts one where none runs, after the delay that earlier failures ask for.
+func (p *plugin) Process(ctx context.Context) (*process.Process, error) {
 	p.mu.Lock()
-	for p.proc != nil && p.proc.dying() {
-		gone := p.proc.done
+	for p.proc != nil && p.proc.Dying() {
+		gone := p.proc.Done()
 		p.mu.Unlock()
 		select {
 		case <-gone:
@@ -108,10 +115,10 @@ func (p *plugin) process(ctx context.Context) (*process, error) {
 	}
 	t := p.try
 	if t == nil {
-		c, cancel := context.WithCancel(p.host.ctx)
+		c, cancel := context.WithCancel(p.launcher.ctx)
 		t = &attempt{cancel: cancel, done: make(chan struct{})}
 		p.try = t
-		p.host.wg.Go(func() { p.start(c, t) })
+		p.launcher.wg.Go(func() { p.start(c, t) })
 	}
 	p.mu.Unlock()
 	select {
@@ -130,7 +137,7 @@ func (p *plugin) start(ctx context.Context, t *attempt) {
 	wait, leaving := time.Until(p.notBefore), p.leaving
 	p.mu.Unlock()
 	if leaving != nil {
-		<-leaving.done
+		<-leaving.Done()
 	}
 	if wait > 0 {
 		select {
@@ -141,7 +148,7 @@ func (p *plugin) start(ctx context.Context, t *attempt) {
 	p.mu.Lock()
 	spec := p.spec
 	p.mu.Unlock()
-	var proc *process
+	var proc *process.Process
 	err := ctx.Err()
 	if err == nil {
 		proc, err = p.launch(ctx, spec)
@@ -159,32 +166,53 @@ func (p *plugin) start(ctx context.Context, t *attempt) {
 		return
 	}
 	p.proc, t.proc = proc, proc
-	p.host.wg.Go(proc.watch)
+	p.watch(proc)
 	if p.refs == 0 && !p.closing {
-		p.idle = time.AfterFunc(p.host.o.Idle, p.retire)
+		p.idle = time.AfterFunc(p.launcher.o.Idle, p.retire)
 	}
 }
 
 // failed puts the next start off. mu is held.
 func (p *plugin) failed(err error) {
 	p.lastErr = err
-	d := p.host.o.BackoffMin << min(p.failures, 20)
-	d = min(d, p.host.o.BackoffMax)
+	d := p.launcher.o.BackoffMin << min(p.failures, 20)
+	d = min(d, p.launcher.o.BackoffMax)
 	p.failures++
 	d = d/2 + rand.N(d/2+1) // half of it is jitter
 	p.notBefore = time.Now().Add(d)
-	p.host.o.Log.Error("plug-in failed", "plugin", p.name, "error", err, "next_start_in", d.Round(time.Millisecond))
+	p.launcher.o.Log.Error("plug-in failed", "plugin", p.name, "error", err, "next_start_in", d.Round(time.Millisecond))
 }
 
-// troubled notes that a stub ended unasked while its process goes on.
-func (p *plugin) troubled(err error) {
+// Troubled notes that a stub ended unasked while its process goes on.
+func (p *plugin) Troubled(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lastErr = err
 }
 
+// launch starts a process, and says once why the plug-in has no user of its own where others have, or what that cannot read.
+func (p *plugin) launch(ctx context.Context, spec Plugin) (*process.Process, error) {
+	proc, err := p.launcher.launch(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	told := proc.As().String()
+	if told != p.told && p.launcher.users.Noteworthy(proc.As()) {
+		p.launcher.o.Log.Warn("the plug-in's user", "plugin", p.name, "user", told)
+	}
+	p.told = told
+	return proc, nil
+}
+
+// watch has a process be put away when it ends. It is called by a goroutine in wg.
+func (p *plugin) watch(proc *process.Process) {
+	p.launcher.wg.Go(func() { proc.Watch(func(unasked bool) { p.ended(proc, unasked) }) })
+}
+
 // ended is called when a process is gone.
-func (p *plugin) ended(proc *process, unasked bool) {
+func (p *plugin) ended(proc *process.Process, unasked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	current := p.proc == proc
@@ -195,10 +223,10 @@ func (p *plugin) ended(proc *process, unasked bool) {
 		return
 	}
 	p.crashes++
-	if time.Since(proc.since) >= p.host.o.Healthy {
+	if time.Since(proc.Since()) >= p.launcher.o.Healthy {
 		p.failures = 0
 	}
-	p.failed(proc.err)
+	p.failed(proc.Err())
 }
 
 // close ends the process for good, or the attempt to start one.
@@ -208,24 +236,24 @@ func (p *plugin) close(ctx context.Context) {
 	if p.idle != nil {
 		p.idle.Stop()
 	}
-	try, reload := p.try, p.reload
+	try, reloading := p.try, p.reload
 	if try != nil {
 		try.cancel()
 	}
-	if reload != nil {
-		reload.cancel()
+	if reloading != nil {
+		reloading.cancel()
 	}
 	p.mu.Unlock()
 	if try != nil {
 		<-try.done
 	}
-	if reload != nil {
-		<-reload.done
+	if reloading != nil {
+		<-reloading.done
 	}
 	p.mu.Lock()
 	proc := p.proc
 	p.mu.Unlock()
 	if proc != nil {
-		proc.stop(ctx)
+		proc.End(ctx)
 	}
 }

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/core/stubhost/process"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// ErrReloading is the error of a reload while another of the same plug-in goes on.
-var ErrReloading = errors.New("the plug-in is being reloaded already")
+// drainLook is how often is looked whether an old process is needed.
+const drainLook = 20 * time.Millisecond
 
 // Reloaded is how a reload went.
 type Reloaded struct {
@@ -39,12 +40,6 @@ type ReloadOptions struct {
 	Break bool
 }
 
-// reload is a reload that is under way.
-type reload struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
 // Reload replaces the process of a plug-in by one that runs s, while it is in use; see the package's documentation. It
 // returns when the old process is gone. Where it returns an error the old process runs as before, unless the error is
 // ctx's: then the reload goes on without the caller. Other errors are [ErrClosed], [ErrReloading], a [*StartError], or
@@ -60,10 +55,10 @@ func (h *Host) Reload(ctx context.Context, s Plugin, o ReloadOptions) (Reloaded,
 	}
 	p := h.plugins[s.Name]
 	if p == nil {
-		p = &plugin{host: h, name: s.Name}
+		p = &plugin{launcher: h.launcher, name: s.Name}
 		h.plugins[s.Name] = p
 	}
-	running, cancel := context.WithCancel(h.ctx)
+	running, cancel := context.WithCancel(h.launcher.ctx)
 	rl := &reload{cancel: cancel, done: make(chan struct{})}
 	p.mu.Lock()
 	busy := p.reload != nil
@@ -78,10 +73,10 @@ func (h *Host) Reload(ctx context.Context, s Plugin, o ReloadOptions) (Reloaded,
 	}
 	var out Reloaded
 	var err error
-	h.wg.Go(func() {
+	h.launcher.wg.Go(func() {
 		defer close(rl.done)
 		defer cancel()
-		out, err = p.replace(running, s, o)
+		out, err = h.replace(running, p, s, o)
 		p.mu.Lock()
 		p.reload = nil
 		p.mu.Unlock()
@@ -99,63 +94,63 @@ func (h *Host) Reload(ctx context.Context, s Plugin, o ReloadOptions) (Reloaded,
 }
 
 // replace is the reload itself.
-func (p *plugin) replace(ctx context.Context, s Plugin, o ReloadOptions) (Reloaded, error) {
+func (h *Host) replace(ctx context.Context, p *plugin, s Plugin, o ReloadOptions) (Reloaded, error) {
 	p.mu.Lock()
 	old, unused := p.proc, p.refs == 0
 	p.mu.Unlock()
 	if old == nil || unused {
-		if _, err := p.executable(s); err != nil {
+		if _, err := p.launcher.executable(s); err != nil {
 			return Reloaded{}, err
 		}
 		p.adopt(s)
 		p.retire() // a process that nobody needs would be used once more
 		return Reloaded{}, nil
 	}
-	out := Reloaded{Running: true, OldVersion: old.version, OldPID: int(old.run.pid.Load()), Started: time.Now()}
+	out := Reloaded{Running: true, OldVersion: old.Version(), OldPID: old.PID(), Started: time.Now()}
 	proc, err := p.launch(ctx, s)
 	if err != nil {
 		return Reloaded{}, err
 	}
-	p.host.wg.Go(proc.watch)
-	out.NewVersion, out.NewPID = proc.version, int(proc.run.pid.Load())
+	p.watch(proc)
+	out.NewVersion, out.NewPID = proc.Version(), proc.PID()
 	if !o.Break {
-		out.Moved, err = p.handOver(ctx, old, proc)
+		out.Moved, err = h.handOver(ctx, p, old, proc)
 	}
 	if err == nil {
 		err = p.commit(s, old, proc)
 	}
 	if err != nil {
-		proc.stop(p.host.ctx)
+		proc.End(h.launcher.ctx)
 		return Reloaded{}, err
 	}
-	p.host.o.Log.Info("plug-in is being reloaded", "plugin", p.name, "from", out.OldVersion, "to", out.NewVersion,
+	p.launcher.o.Log.Info("plug-in is being reloaded", "plugin", p.name, "from", out.OldVersion, "to", out.NewVersion,
 		"old_pid", out.OldPID, "new_pid", out.NewPID, "stubs", len(out.Moved))
 	out.HandedOff = time.Now()
 	if o.Moved != nil {
 		o.Moved(out.Moved)
 	}
 	if !o.Break {
-		p.drain(ctx, old)
+		h.drain(ctx, p, old)
 	}
-	out.Cut = old.running()
-	old.stop(p.host.ctx) // what is left in it is started again in the new one, as after a crash
+	out.Cut = old.Runs()
+	old.End(h.launcher.ctx) // what is left in it is started again in the new one, as after a crash
 	out.Ended = time.Now()
 	return out, nil
 }
 
 // commit makes proc the plug-in's process.
-func (p *plugin) commit(s Plugin, old, proc *process) error {
+func (p *plugin) commit(s Plugin, old, proc *process.Process) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.closing:
 		return ErrClosed
-	case proc.dying():
-		return &StartError{Plugin: p.name, Reason: Exited, Detail: "the new process ended while it took over: " + proc.run.describeExit()}
+	case proc.Dying():
+		return &StartError{Plugin: p.name, Reason: Exited, Detail: "the new process ended while it took over: " + proc.ExitText()}
 	case p.proc != old:
 		return errors.New("the old process ended by itself meanwhile")
 	}
-	p.proc, p.spec, p.checked = proc, s, fileState{}
+	p.proc, p.spec = proc, s
 	p.failures, p.notBefore = 0, time.Time{}
 	return nil
 }
@@ -163,14 +158,14 @@ func (p *plugin) commit(s Plugin, old, proc *process) error {
 // handOver has the stubs that others reach by a fixed address, Handlers and Message Node stubs, taken over by runs in
 // proc. Requesters stay where they are: each has one connection, and is replaced with it. The error is of a stub that
 // does not start, unless another has: then it is started again when the old process is gone.
-func (p *plugin) handOver(ctx context.Context, old, proc *process) (moved []message.URL, err error) {
-	for _, i := range p.instances() {
+func (h *Host) handOver(ctx context.Context, p *plugin, old, proc *process.Process) (moved []message.URL, err error) {
+	for _, i := range h.of(p) {
 		if i.Role == sdk.RoleRequester {
 			continue
 		}
-		ok, failed := i.takeOver(ctx, proc)
+		ok, failed := i.TakeOver(ctx, proc)
 		if failed != nil {
-			p.host.o.Log.Error("stub not moved", "stub", i.URL, "plugin", p.name, "error", failed)
+			p.launcher.o.Log.Error("stub not moved", "stub", i.URL, "plugin", p.name, "error", failed)
 			if err == nil {
 				err = failed
 			}
@@ -180,7 +175,7 @@ func (p *plugin) handOver(ctx context.Context, old, proc *process) (moved []mess
 		}
 		moved = append(moved, i.URL)
 		if i.Role == sdk.RoleNode { // the node has closed its connection
-			i.endOlder(old)
+			i.EndOlder(old)
 		}
 	}
 	if len(moved) > 0 {
@@ -191,20 +186,20 @@ func (p *plugin) handOver(ctx context.Context, old, proc *process) (moved []mess
 
 // drain waits until nothing runs in the old process any more: Requesters are undeployed when they have been replaced,
 // and Handlers are ended here when their last connection is closed.
-func (p *plugin) drain(ctx context.Context, old *process) {
-	late := time.NewTimer(p.host.o.Drain)
+func (h *Host) drain(ctx context.Context, p *plugin, old *process.Process) {
+	late := time.NewTimer(p.launcher.o.Drain)
 	defer late.Stop()
-	look := time.NewTicker(lookPause)
+	look := time.NewTicker(drainLook)
 	defer look.Stop()
-	for old.running() > 0 {
-		for _, i := range p.instances() {
-			if i.Role == sdk.RoleHandler && i.drained(old) {
-				i.endOlder(old)
+	for old.Runs() > 0 {
+		for _, i := range h.of(p) {
+			if i.Role == sdk.RoleHandler && i.Drained(old) {
+				i.EndOlder(old)
 			}
 		}
 		select {
 		case <-look.C:
-		case <-old.done:
+		case <-old.Done():
 			return
 		case <-late.C:
 			return
@@ -214,37 +209,16 @@ func (p *plugin) drain(ctx context.Context, old *process) {
 	}
 }
 
-// drained tells whether the run in proc that was taken over from has no peers any more.
-func (i *instance) drained(proc *process) bool {
-	i.mu.Lock()
-	r := i.older
-	i.mu.Unlock()
-	if r == nil || r.proc != proc {
-		return false
-	}
-	peers, _ := r.status.peers()
-	return peers == 0
-}
-
-// endOlder asks the run in proc that was taken over from to end.
-func (i *instance) endOlder(proc *process) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.older != nil && i.older.proc == proc {
-		i.older.askToEnd()
-	}
-}
-
-// instances are the plug-in's, by URL.
-func (p *plugin) instances() []*instance {
-	p.host.mu.RLock()
-	defer p.host.mu.RUnlock()
-	var list []*instance
-	for _, i := range p.host.instances {
+// of is the plug-in's instances, by URL.
+func (h *Host) of(p *plugin) []*deployed {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var list []*deployed
+	for _, i := range h.instances {
 		if i.plugin == p {
 			list = append(list, i)
 		}
 	}
-	slices.SortFunc(list, func(a, b *instance) int { return strings.Compare(string(a.URL), string(b.URL)) })
+	slices.SortFunc(list, func(a, b *deployed) int { return strings.Compare(string(a.URL), string(b.URL)) })
 	return list
 }

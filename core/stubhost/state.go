@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/core/stubhost/failure"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -55,20 +56,24 @@ func (h *Host) Plugins() []PluginState {
 func (p *plugin) state() PluginState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := PluginState{Name: p.name, State: Idle, Restarts: p.crashes, Instances: []message.URL{}, Sandbox: p.host.sandbox}
+	s := PluginState{Name: p.name, State: Idle, Restarts: p.crashes, Instances: []message.URL{}, Sandbox: p.launcher.confined}
 	if s.Sandbox == "" {
-		s.Sandbox = "off: " + p.host.unsafe
+		s.Sandbox = "off: " + p.launcher.unconfined
 	}
-	s.User = p.userText()
+	if p.proc != nil {
+		s.User = p.proc.As().String()
+	} else {
+		s.User = p.launcher.users.Usual(p.name).String()
+	}
 	if p.lastErr != nil {
-		s.LastError = bounded(p.lastErr.Error(), maxText)
+		s.LastError = failure.Text(p.lastErr.Error(), failure.MaxText)
 	}
 	switch {
-	case p.proc != nil && p.proc.run.gone():
-		s.State, s.Version = Waiting, p.proc.version // and what it has left behind is being put away
+	case p.proc != nil && p.proc.Exited():
+		s.State, s.Version = Waiting, p.proc.Version() // and what it has left behind is being put away
 	case p.proc != nil:
-		s.State, s.Version, s.Since = Running, p.proc.version, p.proc.since
-		s.PID = int(p.proc.run.pid.Load())
+		s.State, s.Version, s.Since = Running, p.proc.Version(), p.proc.Since()
+		s.PID = p.proc.PID()
 	case p.try != nil && time.Now().Before(p.notBefore):
 		s.State = Waiting
 	case p.try != nil:

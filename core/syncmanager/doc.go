@@ -19,6 +19,7 @@
 // Updates of one object reach each observer in the order of their versions, each once. An update that is not the next
 // one is either old, and ignored, or shows that some were missed: then the object is subscribed to again and
 // its observers get the whole value. The same happens for an observer that is too slow for its queue.
+// The end of an object comes behind its updates; of an observer that is slow at that moment, at most 64 KiB of them are kept.
 // Only its reporter changes, deletes or invites to an object. An update at U/changes that is not from U is ignored.
 //
 // Nothing that waits for an answer from elsewhere holds up a listener: such work runs in goroutines that

@@ -78,7 +78,7 @@ func run(t *testing.T, f func(w *world), domains ...string) {
 
 func (r *runtime) start() {
 	r.bus = bus.New(bus.Options{Runtime: r.url})
-	r.bus.Connect(r, r, nil)
+	r.bus.Connect(bus.Outside{Resolver: r, Forwarder: r})
 	r.sm = New(Options{Runtime: r.url, Domain: r.domain, Bus: r.bus, Objects: r, Limits: r.limits,
 		Local:  func(u message.URL) bool { return u.Domain() == r.domain },
 		Remote: func(u message.URL) message.URL { return message.URL("hyperty-runtime://" + u.Domain() + "/r") }})
@@ -276,7 +276,7 @@ func (r *runtime) left() string {
 		remotes += len(o.remotes)
 	}
 	return fmt.Sprintf("%d reported to %d, %d observed, %d owners, %d followers, %d bytes, %d running",
-		len(r.sm.reported), remotes, len(r.sm.observed), len(r.sm.owned), len(r.sm.follows), r.sm.bytes, r.sm.work.running)
+		len(r.sm.reported), remotes, len(r.sm.observed), len(r.sm.owned), len(r.sm.follows), r.sm.bytes, r.sm.work.all.Used())
 }
 
 const nothing = "0 reported to 0, 0 observed, 0 owners, 0 followers, 0 bytes, 0 running"

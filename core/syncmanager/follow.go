@@ -34,6 +34,7 @@ func (m *Manager) changed(o *observed, msg message.Message) {
 		}
 	case msg.Type == message.Delete && (from == url || from == object.Subscription(url)):
 		m.mu.Lock()
+		m.takeEarly(o)
 		gone := m.gone(o)
 		m.mu.Unlock()
 		gone()
@@ -51,6 +52,19 @@ func (m *Manager) gone(o *observed) func() {
 	return func() {
 		o.stop()
 		m.announce(message.Unsubscribe, o.url.NodeDomain(), m.self, object.Changes(o.url))
+	}
+}
+
+// takeEarly applies the updates that wait for a value that is being fetched anew, as far as they follow the one that is known: it
+// is the last moment for them. m.mu is held.
+func (m *Manager) takeEarly(o *observed) {
+	if m.observed[o.url.Canonical()] != o || !o.joining || len(o.followers) == 0 { // without followers no value is known
+		return
+	}
+	early := o.early
+	o.joining, o.early, o.bytes = false, nil, 0
+	for i := range early {
+		m.take(o, early[i])
 	}
 }
 

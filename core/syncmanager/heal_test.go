@@ -210,3 +210,30 @@ func TestAComponentEnds(t *testing.T) {
 		bob.close()
 	}, "a.example", "b.example")
 }
+
+// The object's end comes while its value is being fetched anew, because another way to its runtime has come up. The updates that
+// came before the end, and wait for that value, reach the observers first.
+func TestEndWhileFetchedAnew(t *testing.T) {
+	run(t, func(w *world) {
+		a, b := w.by["a.example"], w.by["b.example"]
+		alice, bob := a.component("alice"), b.component("bob")
+		defer alice.close()
+		defer bob.close()
+		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{"n":0}`)))
+		o := must[*syncher.Observer](t)(bob.Observe(w.ctx, r.URL()))
+		b.sm.Refresh(a.url)
+		for n := 1; n <= 3; n++ {
+			check(t, r.Set(w.ctx, "n", n))
+		}
+		check(t, r.Delete(w.ctx))
+		for n := uint64(1); n <= 3; n++ {
+			if c := next(t, o); c.Version != n || c.Resync || c.Deleted {
+				t.Fatalf("change %+v, want version %d", c, n)
+			}
+		}
+		if c := next(t, o); !c.Deleted {
+			t.Fatalf("change %+v, want the end", c)
+		}
+		wantValue(t, o.Value(), `{"n":3}`)
+	}, "a.example", "b.example")
+}

@@ -10,8 +10,9 @@ import (
 
 // What waits on one way, or for the answer to a subscribe, before it is given up for the whole value.
 const (
-	maxQueued      = 256     // updates
-	maxQueuedBytes = 1 << 20 // of their bodies
+	maxQueued      = 256      // updates
+	maxQueuedBytes = 1 << 20  // of their bodies
+	maxBeforeEnd   = 64 << 10 // bytes that may wait on one way when the object ends; more is dropped then
 )
 
 // replica is an object as this runtime knows it, and who follows it here. Manager.mu guards it.
@@ -60,6 +61,16 @@ func (f *feed) update(msg message.Message) {
 func (f *feed) all() {
 	f.queue, f.bytes, f.whole = nil, 0, true
 	f.start()
+}
+
+// end queues the message that the object is gone, behind the updates that wait, unless these are large: an object that is gone
+// is not counted any more, so a slow observer could have any number of them wait. m.mu is held.
+func (f *feed) end(msg message.Message) {
+	if f.bytes > maxBeforeEnd || f.whole && f.of.doc.Size() > maxBeforeEnd {
+		f.last(msg)
+		return
+	}
+	f.add(msg)
 }
 
 // last queues a message in place of everything that waits. m.mu is held.
@@ -153,7 +164,7 @@ func (m *Manager) unfollow(r *replica, observer message.URL) bool {
 // end tells the followers that the object is gone, and forgets them. m.mu is held.
 func (m *Manager) end(r *replica) {
 	for observer, f := range r.followers {
-		f.last(message.Message{Type: message.Delete, From: m.self, To: f.to, Body: message.Encode(resourceBody{r.url})})
+		f.end(message.Message{Type: message.Delete, From: m.self, To: f.to, Body: message.Encode(resourceBody{r.url})})
 		m.unfollow(r, observer)
 	}
 	m.bytes -= r.doc.Size() - object.Document{}.Size()

@@ -94,7 +94,7 @@ type Manager struct {
 
 	mu       sync.Mutex
 	closed   bool
-	work     work
+	work     *work
 	reported map[message.URL]*reported
 	observed map[message.URL]*observed
 	creating map[message.URL]struct{}      // wished addresses that are being registered

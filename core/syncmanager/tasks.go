@@ -5,12 +5,13 @@ import (
 	"context"
 	"time"
 
+	"github.com/protofly/protofly/core/quota"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Tasks at the same time. A remote runtime, whatever addresses its components have, may cause half of what the others leave, so
-// that those that take no answers leave something for the next; this runtime's own components have places that no remote one
-// takes.
+// Tasks at the same time. A remote runtime, whatever addresses its components have, may have no more than half as many as are
+// free, so that those that take no answers leave something for the next; this runtime's own components have places that no remote
+// one takes.
 const (
 	maxTasks        = 1 << 15
 	maxTasksLocal   = 1 << 12      // of one component of this runtime
@@ -23,25 +24,21 @@ const (
 	remoteTaskTime  = time.Minute // of a task for a remote runtime, which may never take the answer
 )
 
-// work is who has tasks under way. Manager.mu guards it, but for turnsRemotes.
+// work is who has tasks under way. Manager.mu guards it, but for the turns.
 type work struct {
-	by      map[message.URL]*causer // none stays without tasks
-	running int
-	remotes int // of these, of remote runtimes
+	by      map[message.URL]*quota.Account // none stays without tasks
+	all     quota.Quota                    // a component of this runtime has its share of these
+	remotes quota.Quota                    // of all, those of remote runtimes
 
-	turnsRemotes chan struct{} // one for each turn
-	unknown      causer        // whose tasks cannot be found: the Registry has forgotten an address meanwhile
+	turns, turnsRemotes quota.Gate // answers with data
 }
 
-// causer is a component of this runtime, or a remote runtime.
-type causer struct {
-	remote bool
-	tasks  int
-	turns  chan struct{} // one for each turn
-}
-
-func newWork() work {
-	return work{by: make(map[message.URL]*causer), turnsRemotes: make(chan struct{}, maxTurnsRemotes), unknown: causer{remote: true, turns: make(chan struct{}, maxTurns)}}
+func newWork() *work {
+	w := &work{by: make(map[message.URL]*quota.Account), all: quota.Quota{All: maxTasks, Each: maxTasksLocal}}
+	w.remotes = quota.Quota{All: maxTasksRemotes, Each: maxTasksRemote, Least: minTasksRemote, Within: &w.all}
+	w.turns.Each = maxTurns
+	w.turnsRemotes.Each, w.turnsRemotes.All = maxTurns, make(chan struct{}, maxTurnsRemotes)
+	return w
 }
 
 // of is who counts for what the component causes.
@@ -57,14 +54,6 @@ func (m *Manager) of(component message.URL) (url message.URL, remote bool) {
 	return cmp.Or(url, component), true
 }
 
-// room tells whether one more task may begin.
-func (w *work) room(c *causer) bool {
-	if !c.remote {
-		return w.running < maxTasks && c.tasks < maxTasksLocal
-	}
-	return w.remotes < maxTasksRemotes && c.tasks < min(maxTasksRemote, max(minTasksRemote, (maxTasksRemotes-w.remotes)/2))
-}
-
 // task runs f in a goroutine that Close waits for, on behalf of a sender that may have so many at a time and no more.
 // It tells whether it does. m.mu is not held.
 func (m *Manager) task(sender message.URL, f func(ctx context.Context)) bool {
@@ -75,26 +64,28 @@ func (m *Manager) task(sender message.URL, f func(ctx context.Context)) bool {
 
 // begin is task with m.mu held.
 func (m *Manager) begin(sender message.URL, f func(ctx context.Context)) bool {
-	w := &m.work
-	url, remote := m.of(sender)
-	c := w.by[url]
-	if c == nil {
-		c = &causer{remote: remote, turns: make(chan struct{}, maxTurns)}
-	}
 	if m.closed {
 		return false
 	}
-	if !w.room(c) {
+	w := m.work
+	url, remote := m.of(sender)
+	tasks, by := &w.all, w.by[url]
+	if remote {
+		tasks = &w.remotes
+	}
+	if by == nil {
+		by = &quota.Account{}
+	}
+	if tasks.Charge(by, 1) != quota.Room {
 		m.log.Warn("too many requests at once: one is dropped", "from", sender)
 		return false
 	}
-	w.by[url] = c
-	w.count(c, 1)
+	w.by[url] = by
 	m.tasks.Go(func() {
 		defer func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			if w.count(c, -1); c.tasks == 0 {
+			if tasks.Add(by, -1); by.Used() == 0 {
 				delete(w.by, url)
 			}
 		}()
@@ -109,36 +100,25 @@ func (m *Manager) begin(sender message.URL, f func(ctx context.Context)) bool {
 	return true
 }
 
-func (w *work) count(c *causer, n int) {
-	c.tasks += n
-	w.running += n
-	if c.remote {
-		w.remotes += n
-	}
-}
-
 // inTurn has f, in a task for sender, answer with an object's data when few such answers to it are under way: nothing is made
 // of what waits. It does not run when ctx ends before.
 func (m *Manager) inTurn(ctx context.Context, sender message.URL, f func()) {
+	url, remote := m.of(sender)
 	m.mu.Lock()
-	url, _ := m.of(sender)
-	c := m.work.by[url]
+	_, known := m.work.by[url]
 	m.mu.Unlock()
-	if c == nil {
-		c = &m.work.unknown
+	if !known { // the Registry has forgotten the address meanwhile: all of those share the turns of one remote runtime
+		url, remote = "", true
 	}
-	turns := []chan struct{}{c.turns}
-	if c.remote {
-		turns = append(turns, m.work.turnsRemotes)
+	turns := &m.work.turns
+	if remote {
+		turns = &m.work.turnsRemotes
 	}
-	for _, turn := range turns {
-		select {
-		case turn <- struct{}{}:
-			defer func() { <-turn }()
-		case <-ctx.Done():
-			return
-		}
+	leave, err := turns.Enter(ctx, url)
+	if err != nil {
+		return
 	}
+	defer leave()
 	f()
 }
 

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -17,88 +12,13 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/protofly/protofly/internal/gobuild"
+	"github.com/protofly/protofly/internal/testbed"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // waitTime bounds everything that a test waits for.
 const waitTime = 30 * time.Second
-
-// place is a folder with the binaries and the plug-ins, and what runs there.
-type place struct {
-	t   *testing.T
-	dir string
-}
-
-// newPlace builds what the doc comment says.
-func newPlace(t *testing.T) *place {
-	dir, err := os.MkdirTemp("", "pf-chat-") // short: paths of sockets hold about 100 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &place{t, dir}
-	if err := gobuild.Programs(t.Context(), dir, "cmd/runtime", "cmd/msgnode", "plugins/msgnode-ws", "plugins/quic"); err != nil {
-		t.Fatal(err)
-	}
-	p.command(p.file("runtime"), "plugins", "install", "--plugins", p.file("plugins"), p.file("msgnode-ws"), p.file("quic"))
-	return p
-}
-
-// file is the path of a file there; binaries have the system's suffix.
-func (p *place) file(name string) string {
-	path := filepath.Join(p.dir, name)
-	if runtime.GOOS == "windows" {
-		if _, err := os.Stat(path + ".exe"); err == nil {
-			return path + ".exe"
-		}
-	}
-	return path
-}
-
-func (p *place) command(name string, args ...string) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*waitTime)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
-		p.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-}
-
-// start starts a binary that says on its first line that it is ready, and ends it with the test. It returns that line.
-func (p *place) start(name string, args ...string) string {
-	p.t.Helper()
-	cmd := exec.Command(p.file(name), args...)
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	late := time.AfterFunc(waitTime, func() { _ = cmd.Process.Kill() }) // ends the read below, and the test
-	line, err := bufio.NewReader(out).ReadString('\n')
-	p.t.Cleanup(func() {
-		if cmd.Process.Signal(os.Interrupt) != nil { // no such signal on this system
-			_ = cmd.Process.Kill()
-		}
-		stuck := time.AfterFunc(waitTime, func() { _ = cmd.Process.Kill() })
-		_ = cmd.Wait()
-		if !stuck.Stop() {
-			p.t.Errorf("%s did not end when it was told to", name)
-		}
-		if p.t.Failed() {
-			p.t.Logf("%s %s:\n%s", name, strings.Join(args, " "), log.String())
-		}
-	})
-	if !late.Stop() || err != nil {
-		p.t.Fatalf("%s is not ready: %q, %v", name, line, err)
-	}
-	return line
-}
 
 // terminal is where one of the two sits.
 type terminal struct {
@@ -179,19 +99,19 @@ func (s *terminal) leaves() {
 
 // A node and two runtimes in processes of their own, and a chat over them.
 func TestChat(t *testing.T) {
-	p := newPlace(t)
-	var url string
-	line := p.start("msgnode", "run", "--domain", "example.com", "--listen", "127.0.0.1:0", "--data", p.file("node"))
-	if _, err := fmt.Sscanf(line, "listening on %s", &url); err != nil {
-		t.Fatalf("the node said %q: %v", line, err)
+	b, err := testbed.Open(t.Context(), testbed.Options{Runtimes: []string{"a", "b"}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range []string{"a", "b"} {
-		p.start("runtime", "run", "--domain", "example.com", "--node", url, "--plugins", p.file("plugins"),
-			"--data", p.file(name), "--socket", p.file(name+".sock"))
-	}
-	alice := sit(t, "alice", "hyperty://example.com/bob", p.file("a.sock"))
+	defer func() {
+		if t.Failed() {
+			t.Log(b.Logs())
+		}
+		b.Close()
+	}()
+	alice := sit(t, "alice", "hyperty://example.com/bob", b.Sockets["a"])
 	alice.sees("you are hyperty://example.com/alice\n")
-	bob := sit(t, "bob", "hyperty://example.com/alice", p.file("b.sock"))
+	bob := sit(t, "bob", "hyperty://example.com/alice", b.Sockets["b"])
 	bob.sees("you are hyperty://example.com/bob\n")
 	bob.types("hello alice")
 	alice.sees("<hyperty://example.com/bob> hello alice\n")
@@ -208,7 +128,7 @@ func TestChat(t *testing.T) {
 	alice.sees("<hyperty://example.com/bob> last words\n")
 	alice.leaves()
 
-	lonely := sit(t, "lonely", "hyperty://example.com/nobody", p.file("a.sock"))
+	lonely := sit(t, "lonely", "hyperty://example.com/nobody", b.Sockets["a"])
 	lonely.types("hello?")
 	lonely.sees("not delivered: hyperty://example.com/nobody answered 404")
 	lonely.leaves()

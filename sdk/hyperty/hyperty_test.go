@@ -13,13 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const runtimeURL message.URL = "hyperty-runtime://example.com/r"
 

@@ -88,7 +88,7 @@ func measure(ctx context.Context, e Env, name string, group func(context.Context
 		return nil, err
 	}
 	s := &scene{Env: e, house: &rig.House{Dir: dir, Bin: e.Bin}}
-	room := fmt.Sprintf("PROTOFLY_NODE_LIMITS_CONNECTIONS=%d", 2*max(e.Sizes.Connections, e.Sizes.Observers, e.Sizes.Peers))
+	room := fmt.Sprintf("PROTOFLY_NODE_LIMITS__CONNECTIONS=%d", 2*max(e.Sizes.Connections, e.Sizes.Observers, e.Sizes.Peers))
 	if s.node, err = s.house.Node(ctx, rig.NodeOptions{Domain: domain, In: []string{"env", room}}); err != nil {
 		return nil, err
 	}

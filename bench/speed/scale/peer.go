@@ -55,7 +55,7 @@ func (c *crowd) newPeer(plugin string) (*peer, error) {
 		Send: p.send, Deliver: p.deliver, Route: p.route})
 	p.registry = registry.New(registry.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Deployer: p, Prefer: []string{plugin},
 		Connects: proof.KeyDerived, SignEntry: id.SignEntry, PathChanged: p.pathChanged, NodeBack: p.sessions.Returned})
-	p.bus.Connect(p.registry, p, p.registry)
+	p.bus.Connect(bus.Outside{Resolver: p.registry, Forwarder: p, Authority: p.registry})
 	id.Serve(p.bus, p.signs)
 	p.sync = syncmanager.New(syncmanager.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Objects: objects{p.registry}, Local: p.registry.Local})
 	p.registry.Start()

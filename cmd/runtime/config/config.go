@@ -2,39 +2,37 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"path/filepath"
-	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/protofly/protofly/core/identity"
-	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
-	"github.com/protofly/protofly/internal/busypoll"
-	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/internal/config"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
-// Config is the effective configuration.
+// Config is the effective configuration. [Schema] says what the keys mean.
 type Config struct {
-	Domain      string                    `koanf:"domain"` // the runtime's own
-	Node        string                    `koanf:"node"`   // the Message Node of the own domain
-	Nodes       map[string]string         `koanf:"nodes"`  // and of others
-	Data        string                    `koanf:"data"`   // folder: the key, what the plug-ins need
+	Domain      string                    `koanf:"domain"`
+	Node        string                    `koanf:"node"`
+	Nodes       map[string]string         `koanf:"nodes"`
+	Data        string                    `koanf:"data"`
 	Plugins     Plugins                   `koanf:"plugins"`
-	Stubs       map[string]map[string]any `koanf:"stubs"` // by plug-in
+	Stubs       map[string]map[string]any `koanf:"stubs"` // by plug-in: the options that are given
 	P2P         P2P                       `koanf:"p2p"`
 	Trust       Trust                     `koanf:"trust"`
 	Catalogue   Catalogue                 `koanf:"catalogue"`
+	Sessions    Sessions                  `koanf:"sessions"`
 	API         API                       `koanf:"api"`
 	Log         Log                       `koanf:"log"`
-	Trace       string                    `koanf:"trace"`        // file that every step of the core is written to, as JSON lines; empty: none
-	TraceBodies bool                      `koanf:"trace_bodies"` // with the beginnings of messages, in clear
-
-	Sessions Sessions `koanf:"sessions"`
+	Trace       string                    `koanf:"trace"` // empty: none
+	TraceBodies bool                      `koanf:"trace_bodies"`
 
 	// UseAll says that plugins.use is not set: every installed P2P plug-in is used.
 	UseAll bool `koanf:"-"`
@@ -42,35 +40,28 @@ type Config struct {
 
 // Plugins is which plug-ins run.
 type Plugins struct {
-	Dir  string   `koanf:"dir"`  // where they are installed
-	Use  []string `koanf:"use"`  // P2P ones, in order of preference
-	Node string   `koanf:"node"` // the one that reaches Message Nodes
-	// Sandbox is whether their processes are confined: auto, required, off.
+	Dir     string              `koanf:"dir"`
+	Use     []string            `koanf:"use"`
+	Node    string              `koanf:"node"`
 	Sandbox string              `koanf:"sandbox"`
-	UIDs    any                 `koanf:"uids"`  // whether they have user IDs of their own: auto, on, off (or 0); a number: auto, from that ID on
-	Paths   map[string][]string `koanf:"paths"` // what each may read besides, by name
-	Poll    string              `koanf:"poll"`  // a duration: how long processes look for more messages before they sleep; 0s: never
+	UIDs    string              `koanf:"uids"`
+	Paths   map[string][]string `koanf:"paths"`
+	Poll    time.Duration       `koanf:"poll"`
 }
 
 // P2P is the policy on direct connections.
 type P2P struct {
-	Policy  string   `koanf:"policy"`  // auto, requested, never, commanded
-	Prefer  []string `koanf:"prefer"`  // order in which to request with them; empty: plugins.use
-	Changes bool     `koanf:"changes"` // subscribe to the changes of remote registries
+	Policy  string   `koanf:"policy"`
+	Prefer  []string `koanf:"prefer"` // empty: plugins.use
+	Changes bool     `koanf:"changes"`
 }
 
 // Trust is with whom the runtime speaks.
 type Trust struct {
-	Mode  string   `koanf:"mode"`  // any, pinned
-	Peers []string `koanf:"peers"` // only these runtimes; [any]: every one
-	Pins  []string `koanf:"pins"`  // "hyperty://… hyperty-runtime://…": this name is at this runtime and nowhere else
-
-	WithoutSessions WithoutSessions `koanf:"without_sessions"` // besides, with these without a session; both empty: with nobody
-}
-
-// Catalogue is how the Message Nodes of domains that nodes does not name are found.
-type Catalogue struct {
-	Networks []string `koanf:"networks"` // where their descriptors and nodes may be: sdk/networks; [] nowhere
+	Mode            string          `koanf:"mode"`
+	Peers           []string        `koanf:"peers"`
+	Pins            []string        `koanf:"pins"`
+	WithoutSessions WithoutSessions `koanf:"without_sessions"`
 }
 
 // WithoutSessions is which runtimes that cannot prove their address the runtime speaks with.
@@ -79,9 +70,14 @@ type WithoutSessions struct {
 	Peers   []string `koanf:"peers"`
 }
 
+// Catalogue is how the Message Nodes of domains that nodes does not name are found.
+type Catalogue struct {
+	Networks []string `koanf:"networks"`
+}
+
 // Sessions is what is kept of remote runtimes.
 type Sessions struct {
-	Idle string `koanf:"idle"` // a duration: how long nothing is said before a session is dropped; 0s: never
+	Idle time.Duration `koanf:"idle"` // 0: for ever
 }
 
 // API is the local application API.
@@ -95,66 +91,52 @@ type Log struct {
 	Format string `koanf:"format"`
 }
 
-// anyPeer in trust.peers stands for every runtime.
-const anyPeer = "any"
+// Sources is where a configuration comes from.
+type Sources = config.Sources
 
-// The words that some keys take.
-var (
-	policies = []string{"auto", "requested", "never", "commanded"}
-	levels   = []string{"trace", "debug", "info", "warn", "error"}
-	formats  = []string{"text", "json"}
-)
+// Loaded is a configuration and where each of its keys came from.
+type Loaded struct {
+	Config
+	*config.Values
 
-// defaults is the first layer, and, by key, why one has no default on this machine: it has to be given then.
-func defaults() (layer map[string]any, missing map[string]error) {
-	missing = map[string]error{}
-	data, err := dataFolder()
-	if err != nil {
-		missing["data"] = err
-	}
-	socket, err := hyperty.DefaultSocket()
-	if err != nil {
-		missing["api.socket"] = err
-	}
-	return map[string]any{
-		"domain": "", "node": "", "nodes": map[string]any{}, "data": data, "trace": "", "trace_bodies": false,
-		"plugins": map[string]any{"dir": "", "node": "msgnode-ws", "poll": busypoll.Usual.String(), "sandbox": string(sandbox.Auto),
-			"uids": string(sandbox.Auto), "paths": map[string]any{}}, // dir: in the data folder; use: all
-		"stubs": map[string]any{},
-		"p2p":   map[string]any{"policy": "auto", "prefer": []any{}, "changes": true},
-		"trust": map[string]any{"mode": "any", "peers": []any{anyPeer}, // pins: none
-			"without_sessions": map[string]any{"domains": []any{}, "peers": []any{}}},
-		"catalogue": map[string]any{"networks": []any{networks.Public}},
-		"sessions":  map[string]any{"idle": session.DefaultIdleTimeout.String()},
-		"api":       map[string]any{"socket": socket},
-		"log":       map[string]any{"level": "info", "format": "text"},
-	}, missing
+	inUse []string // the plug-ins whose options are shown
 }
 
-// dataFolder is the user's folder for what a runtime keeps.
-func dataFolder() (string, error) {
-	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "protofly"), nil
+// Load reads and checks a configuration. The error is every mistake that was found, joined; each names where it is. The
+// options of plug-ins are checked as the installed ones describe them; whether they are installed is not looked at.
+func Load(s Sources) (*Loaded, error) {
+	installed := installedIn(s)
+	v, err := Schema(optionsOf(installed)).Load(s)
+	if v == nil {
+		return nil, err
 	}
-	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
-		dir, err := os.UserConfigDir()
-		if err != nil {
-			return "", fmt.Errorf("no default place for the data (%w): set data, or use --data", err)
+	out := &Loaded{Values: v}
+	if v.Peek("plugins.dir") == "" {
+		v.Set("plugins.dir", filepath.Join(v.Peek("data"), "installed"))
+	}
+	if e := v.Decode(&out.Config); e != nil {
+		return nil, errors.Join(err, e)
+	}
+	out.UseAll = !v.Given("plugins.use")
+	for _, d := range installed {
+		if d.Name == out.Plugins.Node || out.UseAll || slices.Contains(out.Plugins.Use, d.Name) {
+			out.inUse = append(out.inUse, d.Name)
 		}
-		return filepath.Join(dir, "protofly"), nil
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("no default place for the data (%w): set data, or use --data", err)
-	}
-	return filepath.Join(home, ".local", "share", "protofly"), nil
+	return out, errors.Join(err, out.check())
+}
+
+// Show is the effective configuration as YAML that could be a file, with secrets hidden; with origin, each line says
+// where its value came from. The options of the plug-ins in use are there with their defaults.
+func (l *Loaded) Show(origin bool) (string, error) {
+	return l.Values.Show(origin, map[string][]string{"stubs": l.inUse})
 }
 
 // AllNodes is the Message Node of each domain: nodes, and node for the own one.
 func (c *Config) AllNodes() map[string]string {
-	all := make(map[string]string, len(c.Nodes)+1)
-	for domain, url := range c.Nodes {
-		all[domain] = url
+	all := maps.Clone(c.Nodes)
+	if all == nil {
+		all = map[string]string{}
 	}
 	if c.Node != "" {
 		all[c.Domain] = c.Node
@@ -166,7 +148,7 @@ func (c *Config) AllNodes() map[string]string {
 func (c *Config) StubConfig() (map[string]json.RawMessage, error) {
 	all := make(map[string]json.RawMessage, len(c.Stubs))
 	for name, stub := range c.Stubs {
-		text, err := json.Marshal(stub)
+		text, err := json.Marshal(plain(stub))
 		if err != nil {
 			return nil, fmt.Errorf("stubs.%s: %w", name, err)
 		}
@@ -174,6 +156,30 @@ func (c *Config) StubConfig() (map[string]json.RawMessage, error) {
 	}
 	return all, nil
 }
+
+// plain is a value as JSON should have it: durations are texts.
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, below := range v {
+			out[name] = plain(below)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = plain(item)
+		}
+		return out
+	case time.Duration:
+		return config.FormatDuration(v)
+	}
+	return v
+}
+
+// anyPeer in trust.peers stands for every runtime.
+const anyPeer = "any"
 
 // Trusted is the trust section for the core.
 func (c *Config) Trusted() (identity.Trust, error) {
@@ -200,4 +206,36 @@ func (c *Config) Trusted() (identity.Trust, error) {
 		t.Pins[message.URL(name)] = message.URL(strings.TrimSpace(runtime))
 	}
 	return t, t.Check()
+}
+
+// PluginUIDs is plugins.uids as the core wants it.
+func (c *Config) PluginUIDs() (sandbox.Users, error) {
+	switch text := c.Plugins.UIDs; text {
+	case "auto":
+		return sandbox.Users{Mode: sandbox.Auto}, nil
+	case "on":
+		return sandbox.Users{Mode: sandbox.Required}, nil
+	case "off", "0":
+		return sandbox.Users{Mode: sandbox.Off}, nil
+	default:
+		first, err := strconv.ParseUint(text, 10, 32)
+		if err != nil || first < leastUID || first > mostUID {
+			return sandbox.Users{}, fmt.Errorf("want auto, on, off, or the first of %d user IDs that nobody else has, from %d to %d", sandbox.UIDs, leastUID, uint64(mostUID))
+		}
+		return sandbox.Users{Mode: sandbox.Auto, First: uint32(first)}, nil
+	}
+}
+
+// Poll is plugins.poll as the core wants it.
+func (c *Config) Poll() time.Duration { return negativeForZero(c.Plugins.Poll) }
+
+// SessionIdle is sessions.idle as the core wants it.
+func (c *Config) SessionIdle() time.Duration { return negativeForZero(c.Sessions.Idle) }
+
+// negativeForZero is d for the core, whose 0 is the default.
+func negativeForZero(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }

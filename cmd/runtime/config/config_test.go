@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/internal/config"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -162,7 +163,7 @@ func TestMistakes(t *testing.T) {
 	if _, err := Load(Sources{File: "/nowhere/x.yaml"}); err == nil || !strings.Contains(err.Error(), "/nowhere/x.yaml") {
 		t.Error(err)
 	}
-	if _, err := Load(Sources{File: file(t, "#"+strings.Repeat("x", maxFile))}); err == nil || !strings.Contains(err.Error(), "at most") {
+	if _, err := Load(Sources{File: file(t, "#"+strings.Repeat("x", config.MaxFile))}); err == nil || !strings.Contains(err.Error(), "at most") {
 		t.Error(err)
 	}
 }
@@ -270,7 +271,7 @@ log: {level: warn}
 		t.Fatal(err)
 	}
 	var environ []string
-	for _, key := range append(root().leaves(""), "trust.domains", "nodes.o.example", "stubs.quic.listen", "stubs.quic", "no.such.key") {
+	for _, key := range append(Schema(nil).Leaves(), "trust.domains", "nodes.o.example", "stubs.quic.listen", "stubs.quic", "no.such.key") {
 		environ = append(environ, prefix+strings.ToUpper(strings.ReplaceAll(key, ".", "__"))+"="+[]string{"", " "}[len(environ)%2])
 	}
 	got, err := Load(Sources{File: name, Environ: append(environ, prefix+"SOCKET=")})

@@ -2,32 +2,21 @@ package config
 
 import (
 	"fmt"
-	"sort"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"time"
+
+	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/internal/busypoll"
+	"github.com/protofly/protofly/internal/config"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/networks"
 )
-
-// kind is what a key takes.
-type kind uint8
-
-const (
-	group  kind = iota // keys below it
-	byName             // names below it, each of which takes each
-	text
-	path   // a text
-	scalar // a text or a whole number
-	list   // of texts
-	truth
-	anything
-	gone // a key of earlier versions
-)
-
-// node is a key.
-type node struct {
-	kind kind
-	keys map[string]*node // group
-	each *node            // byName
-	want string           // list: what is to stand there instead of nothing, where an empty list is an error; gone: what to do
-}
 
 // What the keys of trust that may not be empty ask for, and why there are no domains among them. An empty list would be
 // the widest of all: somebody's template had nothing to fill in.
@@ -38,206 +27,167 @@ const (
 		"List the runtimes in trust.peers, by their addresses, which are derived from their keys; or pin names to runtimes with trust.pins"
 )
 
-// root is every key that there is.
-func root() *node {
-	leaf := func(k kind) *node { return &node{kind: k} }
-	return &node{keys: map[string]*node{
-		"domain": leaf(text),
-		"node":   leaf(text),
-		"nodes":  {kind: byName, each: leaf(text)},
-		"data":   leaf(path),
-		"plugins": {keys: map[string]*node{
-			"dir": leaf(path), "use": leaf(list), "node": leaf(text), "poll": leaf(text),
-			"sandbox": leaf(text), "uids": leaf(scalar), "paths": {kind: byName, each: leaf(list)},
-		}},
-		"stubs": {kind: byName, each: &node{kind: byName, each: leaf(anything)}},
-		"p2p": {keys: map[string]*node{
-			"policy": leaf(text), "prefer": leaf(list), "changes": leaf(truth),
-		}},
-		"sessions": {keys: map[string]*node{"idle": leaf(text)}},
-		"trust": {keys: map[string]*node{
-			"mode": leaf(text), "peers": {kind: list, want: wantPeers}, "pins": {kind: list, want: wantPins},
-			"domains":          {kind: gone, want: noDomains},
-			"without_sessions": {keys: map[string]*node{"domains": leaf(list), "peers": leaf(list)}},
-		}},
-		"catalogue":    {keys: map[string]*node{"networks": leaf(list)}},
-		"api":          {keys: map[string]*node{"socket": leaf(path)}},
-		"log":          {keys: map[string]*node{"level": leaf(text), "format": leaf(text)}},
-		"trace":        leaf(path),
-		"trace_bodies": leaf(truth),
+// prefix is what the runtime's environment variables begin with.
+const prefix = "PROTOFLY_"
+
+// Schema is every key of a runtime's configuration. The plug-ins' own keys are those of stubs.
+func Schema(stubs map[string]*config.Key) *config.Schema {
+	keys := placeKeys()
+	keys = append(keys, pluginKeys(), stubKeys(stubs), p2pKeys(), trustKeys())
+	keys = append(keys, restKeys()...)
+	return &config.Schema{Program: "protofly", Prefix: prefix, DefaultFile: ", else config.yaml in the user's folder for protofly", Keys: keys, FoldNames: "stubs",
+		Variables: map[string]string{hyperty.SocketVariable: "api.socket"},
+		Ignore:    func(variable string) bool { return strings.HasPrefix(variable, prefix+"NODE_") }}
+}
+
+// placeKeys is who the runtime is, and where.
+func placeKeys() []config.Key {
+	data, err := dataFolder()
+	return []config.Key{
+		{Name: "domain", Type: config.Text, Flag: "domain", Check: text(checkDomain), Example: "example.com",
+			Required: "it is required: the domain of this runtime, as in hyperty://example.com/…",
+			About:    "The runtime's own domain, a host name in small letters."},
+		{Name: "node", Type: config.Text, Flag: "node", Default: "", Check: text(checkNode), Shown: "the domain's well-known URL", Example: "wss://node.example.com/protofly",
+			About: "The Message Node of that domain, a wss:// or ws:// URL."},
+		{Name: "nodes", Type: config.Map, Default: map[string]any{}, Names: checkDomain, Example: "{other.example: \"wss://node.other.example/protofly\"}",
+			Each:  &config.Key{Type: config.Text, Check: text(checkNode)},
+			About: "The Message Nodes of other domains, by domain. A domain that is not named is asked at https://<domain>/.well-known/protocolstub/default."},
+		{Name: "data", Type: config.Path, Flag: "data", Default: data, NoDefault: err, Required: "it is empty", Shown: "~/.local/share/protofly (Linux)",
+			About: "The folder of the runtime's key and of the plug-ins' files."},
+	}
+}
+
+// pluginKeys is which plug-ins run, and how.
+func pluginKeys() config.Key {
+	return config.Key{Name: "plugins", About: "Which plug-ins run, and how.", Keys: []config.Key{
+		{Name: "dir", Type: config.Path, Flag: "plugins", Default: "", Shown: "installed in data", Example: "/usr/local/lib/protofly/plugins",
+			About: "The folder where plug-ins are installed."},
+		{Name: "use", Type: config.List, Check: pluginNames, Shown: "all installed P2P plug-ins", Example: "[quic, webrtc]",
+			About: "The P2P plug-ins to run, the best first. [] is none: everything goes over the Message Node."},
+		{Name: "node", Type: config.Text, Default: "msgnode-ws", Check: text(checkPluginName), Required: "it is empty",
+			About: "The plug-in that reaches Message Nodes."},
+		{Name: "poll", Type: config.Duration, Default: busypoll.Usual.String(), Most: int64(busypoll.Longest), Zero: "sleep at once",
+			About: "Where messages come in quick succession, how long the runtime and its plug-ins look for the next one before they sleep (Linux): " +
+				"round trips are far quicker, and a conversation takes more CPU time."},
+		{Name: "sandbox", Type: config.Text, Default: string(sandbox.Auto), Words: sandbox.Modes(),
+			About: "Whether plug-ins are confined on Linux (Landlock, seccomp). auto: where the kernel can; required: or the runtime does not start, and nothing is installed."},
+		{Name: "uids", Type: config.Scalar, Default: string(sandbox.Auto), Check: func(v any) error { return checkUIDs(v.(string)) },
+			About: "Where the runtime is root's on Linux, whether each plug-in runs under a user ID of its own, which owns nothing but its folder. auto: each that loses " +
+				"nothing by it, and none where plugins.sandbox is off; one that is told of a file which that ID cannot read runs as root inside the sandbox, and " +
+				"\"protofly status\" says which file that is and what to do. on: such a plug-in is refused, and the runtime does not start where there are no such IDs. " +
+				"off, or 0: all run as root. A number: as auto, with that as the first of 65536 IDs, also without the sandbox."},
+		{Name: "paths", Type: config.Map, Default: map[string]any{}, Each: &config.Key{Type: config.List}, Example: "{quic: [/opt/certs]}",
+			About: "Files and folders that a confined plug-in may read besides, by plug-in, as whole paths. Files that its options name are among them already."},
 	}}
 }
 
-// find is the key at the path, or nil.
-func (n *node) find(parts []string) *node {
-	for _, part := range parts {
-		switch {
-		case n == nil:
-			return nil
-		case n.kind == group:
-			n = n.keys[part]
-		case n.kind == byName:
-			n = n.each
-		case n.kind == anything:
-			return n
-		default:
-			return nil
-		}
-	}
-	return n
+// stubKeys is the plug-ins' own options.
+func stubKeys(stubs map[string]*config.Key) config.Key {
+	return config.Key{Name: "stubs", Type: config.Map, Default: map[string]any{}, Named: stubs,
+		Each:  &config.Key{Type: config.Map, Each: &config.Key{Type: config.Any}},
+		About: "Each plug-in's own options, by plug-in. Those of a plug-in that does not describe its options are passed on unchecked."}
 }
 
-// leaves is every key that takes a value and has a fixed name, dotted.
-func (n *node) leaves(prefix string) []string {
-	var all []string
-	for name, child := range n.keys {
-		if child.kind == group {
-			all = append(all, child.leaves(prefix+name+".")...)
-		} else if child.kind != gone {
-			all = append(all, prefix+name)
-		}
-	}
-	sort.Strings(all)
-	return all
+// p2pKeys is the policy on direct connections.
+func p2pKeys() config.Key {
+	return config.Key{Name: "p2p", About: "Direct connections.", Keys: []config.Key{
+		{Name: "policy", Type: config.Text, Default: "auto", Words: []string{"auto", "requested", "never", "commanded"},
+			About: "When a direct connection is set up. auto: by the first message to a runtime; requested: by one that asks for it; never: none is requested, " +
+				"others' requests are answered; commanded: one by one, by execute messages to the registry, for tests."},
+		{Name: "prefer", Type: config.List, Default: []any{}, Check: pluginNames, Shown: "plugins.use", Example: "[quic, webrtc]",
+			About: "The order in which transports are tried."},
+		{Name: "changes", Type: config.Bool, Default: true, About: "Whether to subscribe to the changes of remote registries."},
+	}}
 }
 
-// unknown is the error of a key that does not exist, with the nearest one that does.
-func (n *node) unknown(parts []string) string {
-	key := strings.Join(parts, ".")
-	if near := n.near(parts); near != "" {
-		return fmt.Sprintf("unknown key %q: did you mean %q?", key, near)
-	}
-	if parent := n.find(parts[:len(parts)-1]); parent != nil && parent.kind == group && len(parts) > 1 {
-		return fmt.Sprintf("unknown key %q: there are %s", key, strings.Join(parent.leaves(strings.Join(parts[:len(parts)-1], ".")+"."), ", "))
-	}
-	return fmt.Sprintf("unknown key %q: there are %s", key, strings.Join(n.leaves(""), ", "))
+// trustKeys is with whom the runtime speaks.
+func trustKeys() config.Key {
+	return config.Key{Name: "trust", About: "With whom the runtime speaks.", Keys: []config.Key{
+		{Name: "mode", Type: config.Text, Default: string(identity.Any), Words: identity.Modes(), Nothing: "write any or pinned, or leave the key out",
+			About: "any: a name is where the Domain Registry has a signed entry for it; pinned: it stays with the first runtime that it was found at."},
+		{Name: "peers", Type: config.List, Default: []any{anyPeer}, Empty: wantPeers,
+			About: "The only runtimes to speak with, by their addresses; [any]: all. An empty list is an error."},
+		{Name: "pins", Type: config.List, Empty: wantPins, Shown: "none", Example: "[\"hyperty://example.com/bob hyperty-runtime://example.com/…\"]",
+			About: "Names that are at one runtime and nowhere else: a hyperty's address, a space, and the runtime's. An empty list is an error."},
+		{Name: "domains", Gone: noDomains},
+		{Name: "without_sessions", About: "Runtimes of the reference implementation, which this one also speaks with, without a session: not once, not in order, not unread.", Keys: []config.Key{
+			{Name: "domains", Type: config.List, Default: []any{}, About: "All runtimes of these domains; the domain's Message Node alone says who is of it."},
+			{Name: "peers", Type: config.List, Default: []any{}, About: "These runtimes, by their addresses."},
+		}},
+	}}
 }
 
-// near is the key with a fixed name that is nearest to one that does not exist; "" where none is.
-func (n *node) near(parts []string) string {
-	return nearest(strings.Join(parts, "."), parts[len(parts)-1], n.leaves(""))
+// restKeys is the rest.
+func restKeys() []config.Key {
+	socket, err := hyperty.DefaultSocket()
+	return []config.Key{
+		{Name: "catalogue", About: "How the Message Nodes of domains that neither node nor nodes names are found.", Keys: []config.Key{
+			{Name: "networks", Type: config.List, Default: []any{networks.Public}, Check: checkNetworks, Nothing: "write [] for nowhere, or leave the key out",
+				About: "Where their descriptors and Message Nodes may be: public (the Internet), private, loopback, or prefixes as 10.1.0.0/16; []: nowhere."},
+		}},
+		{Name: "sessions", About: "What is kept of remote runtimes.", Keys: []config.Key{
+			{Name: "idle", Type: config.Duration, Default: config.FormatDuration(session.DefaultIdleTimeout), Least: int64(minIdle), Zero: "never",
+				About: "How long nothing is said with another runtime before this one drops what it keeps of it, unless something is under way."},
+		}},
+		{Name: "api", About: "The local application API.", Keys: []config.Key{
+			{Name: "socket", Type: config.Path, Flag: "socket", Default: socket, NoDefault: err, Required: "it is empty",
+				Shown: "$XDG_RUNTIME_DIR/protofly/api.sock, else in the user's cache folder",
+				About: "The path of the Unix socket for applications and commands."},
+		}},
+		{Name: "log", About: "The log on stderr.", Keys: []config.Key{
+			{Name: "level", Type: config.Text, Flag: "log-level", Default: "info", Words: []string{"trace", "debug", "info", "warn", "error"}, About: "The least that is logged."},
+			{Name: "format", Type: config.Text, Flag: "log-format", Default: "text", Words: []string{"text", "json"}, About: "How a line of the log looks."},
+		}},
+		{Name: "trace", Type: config.Path, Flag: "trace", Default: "", Example: "trace.jsonl", About: "The file that every step of the core is written to, as JSON lines."},
+		{Name: "trace_bodies", Type: config.Bool, Default: false, About: "Whether the beginnings of what messages say are in the trace, in clear."},
+	}
 }
 
-// nearest is the known key that key was meant to be, as far as one can tell: by the whole of it, or by its last part,
-// which may have been put in the wrong group.
-func nearest(key, last string, known []string) string {
-	best, distance := "", len(key)+1
-	consider := func(candidate string, d, length int) {
-		if d <= max(1, length/3) && d < distance {
-			best, distance = candidate, d
+// minIdle is the least time that sessions.idle may be.
+const minIdle = time.Minute
+
+// text is a check of a text that may be empty.
+func text(check func(string) error) func(any) error {
+	return func(value any) error {
+		if s, _ := value.(string); s != "" {
+			return check(s)
 		}
+		return nil
 	}
-	for _, k := range known {
-		consider(k, edits(key, k), len(key))
-		consider(k, edits(last, k[strings.LastIndexByte(k, '.')+1:]), len(last))
-	}
-	return best
 }
 
-// edits is how many letters have to be put in, taken out, changed or swapped with their neighbour to make b of a.
-func edits(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return max(len(a), len(b))
-	}
-	before, last, now := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		now[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				now[j] = min(now[j], before[j-2]+1)
-			}
+// pluginNames checks a list of plug-ins.
+func pluginNames(value any) error {
+	list, _ := value.([]string)
+	for i, name := range list {
+		if err := checkPluginName(name); err != nil {
+			return err
 		}
-		before, last, now = last, now, before
+		if slices.Contains(list[:i], name) {
+			return fmt.Errorf("%s is there twice", name)
+		}
 	}
-	return last[len(b)]
+	return nil
 }
 
-// check looks at a layer's values: the keys exist and have what they take. A value of nothing ("node:" with nothing
-// behind it) counts as not there. Every error goes to fail, with the path of the key.
-func (n *node) check(parts []string, value any, fail func(parts []string, why string)) (keep bool) {
-	if n.kind == gone {
-		fail(parts, strings.Join(parts, ".")+": "+n.want)
-		return false
-	}
-	if items, isList := value.([]any); n.want != "" && (value == nil || isList && len(items) == 0) {
-		fail(parts, fmt.Sprintf("%s: it is empty: %s", strings.Join(parts, "."), n.want))
-		return false
-	}
-	if value == nil && n.kind != anything {
-		return false
-	}
-	wrong := func(want string) bool {
-		fail(parts, fmt.Sprintf("%s: want %s, not %s", strings.Join(parts, "."), want, describe(value)))
-		return false
-	}
-	switch n.kind {
-	case group, byName:
-		below, ok := value.(map[string]any)
-		if !ok {
-			return wrong("keys below it")
-		}
-		for name, v := range below {
-			at := append(parts[:len(parts):len(parts)], name)
-			child := n.find([]string{name})
-			if child == nil {
-				fail(at, root().unknown(at))
-				delete(below, name)
-			} else if !child.check(at, v, fail) {
-				delete(below, name)
-			}
-		}
-	case text, path:
-		if _, ok := value.(string); !ok {
-			return wrong("a text")
-		}
-	case scalar:
-		switch value.(type) {
-		case string, int, int64, uint64:
-		default:
-			return wrong("a text or a whole number")
-		}
-	case truth:
-		if _, ok := value.(bool); !ok {
-			return wrong("true or false")
-		}
-	case list:
-		items, ok := value.([]any)
-		if !ok {
-			return wrong("a list of texts")
-		}
-		for _, item := range items {
-			if _, ok := item.(string); !ok {
-				value = item
-				return wrong("a list of texts")
-			}
-		}
-	}
-	return true
+func checkNetworks(value any) error {
+	list, _ := value.([]string)
+	_, err := networks.Parse(list)
+	return err
 }
 
-// describe says what a value is, for people.
-func describe(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "nothing"
-	case string:
-		return fmt.Sprintf("the text %q", v[:min(len(v), 60)])
-	case bool:
-		return fmt.Sprintf("the truth value %v", v)
-	case int, int64, uint64, float64:
-		return fmt.Sprintf("the number %v", v)
-	case []any:
-		return "a list"
-	case map[string]any, map[any]any:
-		return "keys below it"
+// dataFolder is the user's folder for what a runtime keeps.
+func dataFolder() (string, error) {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "protofly"), nil
 	}
-	return fmt.Sprintf("%v", v)
+	find, below := os.UserHomeDir, filepath.Join(".local", "share", "protofly")
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		find, below = os.UserConfigDir, "protofly"
+	}
+	dir, err := find()
+	if err != nil {
+		return "", fmt.Errorf("no default place for the data (%w): set data, or use --data", err)
+	}
+	return filepath.Join(dir, below), nil
 }

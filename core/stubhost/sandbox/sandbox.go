@@ -10,19 +10,6 @@ import (
 	"strings"
 )
 
-// Mode is whether plug-ins are confined.
-type Mode string
-
-// The modes.
-const (
-	Auto     Mode = "auto"     // where the kernel can; also ""
-	Required Mode = "required" // or not started
-	Off      Mode = "off"      // never
-)
-
-// Modes is every mode there is.
-func Modes() []string { return []string{string(Auto), string(Off), string(Required)} }
-
 // Policy is what one process may use beside what the system offers everybody.
 type Policy struct {
 	Dir     string   // its own folder, to read and write

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
@@ -168,45 +167,6 @@ func dropBounding() error {
 		}
 	}
 	return nil
-}
-
-// Limit bounds a process that runs. What it has started already keeps what it has. It is done by another thread than the
-// caller's: who is confined cannot limit others.
-func Limit(pid int, l Limits) (err error) {
-	var other sync.WaitGroup
-	other.Go(func() { err = limit(pid, l) })
-	other.Wait()
-	if errors.Is(err, unix.EPERM) && l.Of != nil { // without CAP_SYS_RESOURCE only the user itself may
-		OnThread(func() {
-			if err = become(*l.Of); err == nil {
-				err = limit(pid, l)
-			}
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("limits of process %d: %w", pid, err)
-	}
-	return nil
-}
-
-func limit(pid int, l Limits) error {
-	set := func(resource int, to uint64) error {
-		var now unix.Rlimit
-		if err := unix.Prlimit(pid, resource, nil, &now); err != nil {
-			return err
-		}
-		now.Max = min(now.Max, to)
-		now.Cur = min(now.Cur, now.Max)
-		return unix.Prlimit(pid, resource, &now, nil)
-	}
-	errs := []error{set(unix.RLIMIT_CORE, 0)}
-	if l.FileSize > 0 {
-		errs = append(errs, set(unix.RLIMIT_FSIZE, l.FileSize))
-	}
-	if l.OpenFiles > 0 {
-		errs = append(errs, set(unix.RLIMIT_NOFILE, l.OpenFiles))
-	}
-	return errors.Join(errs...)
 }
 
 // Conceal keeps processes of the same user from looking into this one: into its memory, its environment, its open files.

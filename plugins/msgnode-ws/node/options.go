@@ -27,6 +27,9 @@ const (
 	Path        = wire.Path        // of its URL
 )
 
+// MaxEntry is the most that [Limits.Entry] may be, in bytes.
+const MaxEntry = table.MaxRow
+
 // Options are what an operator decides about a node. Domain and Data (or NATS) must be set; the zero value of
 // everything else is the default.
 type Options struct {

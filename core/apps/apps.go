@@ -1,0 +1,139 @@
+package apps
+
+import (
+	"context"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/delivery"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
+)
+
+// Bus is where hyperties post and listen. [bus.MessageBus] implements it.
+type Bus interface {
+	Handle(owner message.URL) *bus.Handle
+	ListenThrough(at message.URL, to minibus.Receiver) (stop func())
+	ListenApart(at message.URL, h minibus.TakingHandler) (stop func())
+}
+
+// Registry gives hyperties their addresses. [registry.Registry] implements it.
+type Registry interface {
+	RegisterHyperty(ctx context.Context, h registry.Hyperty) (message.URL, error)
+	Unregister(ctx context.Context, url message.URL) error
+}
+
+// Options are an [Apps]'s settings. All are required but Gone and Log.
+type Options struct {
+	Self     message.URL // this runtime
+	Bus      Bus
+	Request  func(ctx context.Context, m message.Message) (message.Message, error) // posts on the bus in the runtime's own name
+	Registry Registry
+	Tracker  *delivery.Tracker
+	Gone     func(hyperty message.URL)       // is told that a hyperty has gone
+	Go       func(func(ctx context.Context)) // runs a goroutine that somebody waits for; its ctx ends when it is to end
+	Log      hclog.Logger                    // nil: none
+}
+
+// Apps is the hyperties of this runtime. Its methods may be called from many goroutines.
+type Apps struct {
+	o             Options
+	registrations registrations
+}
+
+// New makes it, without any.
+func New(o Options) *Apps {
+	if o.Gone == nil {
+		o.Gone = func(message.URL) {}
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	return &Apps{o: o, registrations: registrations{
+		self: o.Self, request: o.Request, begin: o.Go, log: o.Log, followers: map[message.URL]map[message.URL]func(){},
+	}}
+}
+
+// Register makes a hyperty of an application in this process; see [hyperty.Runtime].
+func (all *Apps) Register(ctx context.Context, r hyperty.Registration) (*hyperty.Hyperty, error) {
+	return hyperty.Local(ctx, all.o.Self, func(ctx context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
+		return all.attach(ctx, r, &attachment{
+			listen: func(at message.URL) (stop func()) { return all.o.Bus.ListenThrough(at, to) },
+			give:   func(ctx context.Context, m message.Message) { to.Hand(ctx, m, minibus.Receipt{}) },
+		})
+	})
+}
+
+// Attach registers a hyperty of the application API, which is given its messages by deliver; see [api.Backend].
+func (all *Apps) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
+	return all.attach(ctx, r, &attachment{
+		listen: func(at message.URL) (stop func()) { return all.o.Bus.ListenApart(at, deliver) },
+		give:   func(ctx context.Context, m message.Message) { deliver(ctx, m, minibus.Receipt{}) },
+	})
+}
+
+// attach registers a hyperty and completes its attachment.
+func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *attachment) (hyperty.Attachment, error) {
+	url, err := all.o.Registry.RegisterHyperty(ctx, registry.Hyperty{
+		Name: r.Name, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.all, a.url, a.bus, a.stop = all, url, all.o.Bus.Handle(url), a.listen(url)
+	return a, nil
+}
+
+// NodeLive is told that the Message Node of a domain is connected again: it may have forgotten what it was asked to tell.
+func (all *Apps) NodeLive(domain string) { all.registrations.renew(domain) }
+
+// attachment is one hyperty's place on the MessageBus.
+type attachment struct {
+	all    *Apps
+	url    message.URL
+	bus    *bus.Handle
+	listen func(at message.URL) (stop func())           // has what is sent there given to the hyperty
+	give   func(ctx context.Context, m message.Message) // gives it a message
+	stop   func()
+}
+
+func (a *attachment) URL() message.URL { return a.url }
+
+// Post posts a message of the hyperty; see [hyperty.Attachment].
+func (a *attachment) Post(ctx context.Context, m message.Message) error {
+	if m.Type == message.Subscribe || m.Type == message.Unsubscribe {
+		done, err := a.all.registrations.post(a.url, a.listen, m)
+		if done {
+			a.all.o.Tracker.Settle(m.From, m.ID, hyperty.Outcome{State: hyperty.Delivered})
+			a.give(ctx, m.Respond(message.CodeOK, nil))
+		}
+		if done || err != nil {
+			return err
+		}
+	}
+	return a.bus.Post(ctx, &m)
+}
+
+// Watch is Post for a message whose sender wants to know what becomes of it; see [hyperty.Attachment].
+func (a *attachment) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+	if err := a.all.o.Tracker.Add(&m, tell); err != nil {
+		return err
+	}
+	err := a.Post(ctx, m)
+	if err != nil {
+		a.all.o.Tracker.Drop(m.From, m.ID)
+	}
+	return err
+}
+
+// Close ends the hyperty and what is kept for it.
+func (a *attachment) Close(ctx context.Context) error {
+	a.stop()
+	a.all.o.Tracker.End(a.url)
+	a.all.registrations.end(a.url)
+	a.all.o.Gone(a.url)
+	return a.all.o.Registry.Unregister(ctx, a.url)
+}

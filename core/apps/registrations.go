@@ -1,0 +1,146 @@
+package apps
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// registrations are what this runtime's hyperties follow of Domain Registries: they subscribe to <address>/registration at
+// the address's Message Node, and get an update there with each change of its status (specification, "Domain
+// registry": notification). The node knows runtimes, not hyperties: so the listeners are here, and the runtime
+// subscribes again where a node may have forgotten it.
+type registrations struct {
+	self    message.URL
+	request func(ctx context.Context, m message.Message) (message.Message, error)
+	begin   func(func(ctx context.Context))
+	log     hclog.Logger
+
+	mu        sync.Mutex
+	followers map[message.URL]map[message.URL]func() // address, hyperty: ends the listener; maxRegistrations of a hyperty
+}
+
+// maxRegistrations is how many addresses one hyperty may follow.
+const maxRegistrations = 1024
+
+// followed is the addresses that m subscribes to or unsubscribes from, where all of them are registrations.
+func followed(m *message.Message) (list message.URLs) {
+	domain := m.To.NodeDomain()
+	if m.Type != message.Subscribe && m.Type != message.Unsubscribe || m.To.Canonical() != message.SubscriptionAddress(domain) {
+		return nil
+	}
+	var body struct{ Resources, Subscribe, Unsubscribe message.URLs }
+	if m.Decode(&body) != nil {
+		return nil // the node says what is wrong with it
+	}
+	list = append(append(body.Resources, body.Subscribe...), body.Unsubscribe...)
+	for _, u := range list {
+		if !strings.HasSuffix(string(u.Canonical()), "/registration") || u.IsRuntime() {
+			return nil
+		}
+	}
+	return list
+}
+
+// post looks at what a hyperty posts; listen makes a listener of its. It tells whether the message is done: an unsubscribe
+// of what another hyperty of this runtime still follows does not go to the node.
+func (r *registrations) post(who message.URL, listen func(at message.URL) (stop func()), m message.Message) (done bool, err error) {
+	list := followed(&m)
+	if len(list) == 0 {
+		return false, nil
+	}
+	if m.Type == message.Unsubscribe {
+		last := r.drop(who, list)
+		return len(last) < len(list), nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count := 0
+	for _, by := range r.followers {
+		if by[who] != nil {
+			count++
+		}
+	}
+	if count+len(list) > maxRegistrations {
+		return false, &message.ResponseError{Code: message.CodeTooMany, From: r.self, Description: "too many registrations are followed already"}
+	}
+	for _, u := range list {
+		u = u.Canonical()
+		if r.followers[u] == nil {
+			r.followers[u] = map[message.URL]func(){}
+		}
+		if r.followers[u][who] == nil {
+			r.followers[u][who] = listen(u)
+		}
+	}
+	return false, nil
+}
+
+// drop ends a hyperty's listeners at the addresses, at all of them where list is nil. It returns those that nobody
+// follows any more.
+func (r *registrations) drop(who message.URL, list message.URLs) (last message.URLs) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if list == nil {
+		for u, by := range r.followers {
+			if by[who] != nil {
+				list = append(list, u)
+			}
+		}
+	}
+	for _, u := range list {
+		u = u.Canonical()
+		if stop := r.followers[u][who]; stop != nil {
+			stop()
+			delete(r.followers[u], who)
+		}
+		if len(r.followers[u]) == 0 {
+			delete(r.followers, u)
+			last = append(last, u)
+		}
+	}
+	return last
+}
+
+// end is drop for a hyperty that has gone; the nodes are told in the background.
+func (r *registrations) end(who message.URL) {
+	r.tell(message.Unsubscribe, r.drop(who, nil))
+}
+
+// renew subscribes again at a domain's node, to which there is a connection again.
+func (r *registrations) renew(domain string) {
+	r.mu.Lock()
+	var list message.URLs
+	for u := range r.followers {
+		if u.NodeDomain() == domain {
+			list = append(list, u)
+		}
+	}
+	r.mu.Unlock()
+	r.tell(message.Subscribe, list)
+}
+
+// tell subscribes or unsubscribes in the runtime's own name.
+func (r *registrations) tell(t message.Type, list message.URLs) {
+	byDomain := map[string]message.URLs{}
+	for _, u := range list {
+		byDomain[u.NodeDomain()] = append(byDomain[u.NodeDomain()], u)
+	}
+	for domain, urls := range byDomain {
+		r.begin(func(ctx context.Context) {
+			m := message.Message{Type: t, From: r.self.Join("subscriptions"), To: message.SubscriptionAddress(domain),
+				Body: message.Encode(map[string]message.URLs{"resources": urls})}
+			answer, err := r.request(ctx, m)
+			if err == nil {
+				_, err = answer.OK()
+			}
+			if err != nil && ctx.Err() == nil {
+				r.log.Warn("registrations are not followed", "domain", domain, "operation", t, "addresses", len(urls), "error", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,117 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync/atomic"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Handle is how a component outside of the core, such as an application, posts on the MessageBus. Of the addresses that it
+// posts to again and again it remembers the way, as long as the bus would come to the same again: then a message goes that
+// way at once. That is for the usual message alone, and while nobody watches; every other goes step by step, with the same
+// end. Its methods may be called from many goroutines.
+type Handle struct {
+	bus   *MessageBus
+	owner message.URL
+	known [knownRoutes]known
+}
+
+// knownRoutes is how many addresses of one component are remembered, at most.
+const knownRoutes = 8
+
+// known is one place of the addresses that are remembered. An address has one place, by its end. Whichever is there stays
+// until another one comes twice in a row, so that two that share a place do not drive each other out with every message.
+type known struct {
+	route atomic.Pointer[knownRoute]
+	next  atomic.Uint64 // the hash of the address that came last, where it was not there
+}
+
+// knownRoute is what is remembered of an address. It is not changed.
+type knownRoute struct {
+	to     message.URL
+	joined uint64 // of the bus, when nobody in this runtime listened to the address
+	way    Way
+}
+
+// Handle is that of the component owner.
+func (b *MessageBus) Handle(owner message.URL) *Handle { return &Handle{bus: b, owner: owner} }
+
+// Post is [MessageBus.From] for the component of the handle. m is not kept.
+func (h *Handle) Post(ctx context.Context, m *message.Message) error {
+	if !h.usual(m) {
+		return h.bus.From(ctx, h.owner, *m)
+	}
+	k := h.place(m.To)
+	if done, err := h.follow(ctx, k, m); done {
+		return err
+	}
+	err := h.bus.From(ctx, h.owner, *m)
+	if err == nil {
+		h.remember(k, m.To)
+	}
+	return err
+}
+
+// usual tells whether a message is one whose way may be known: from the component itself to its destination alone, and
+// nobody asks about it. The types that it leaves out may end in this runtime.
+func (h *Handle) usual(m *message.Message) bool {
+	switch m.Type {
+	case message.Response, message.Subscribe, message.Unsubscribe:
+		return false
+	}
+	return m.From == h.owner && len(m.Via) == 0 && !m.ID.IsZero() && !h.bus.trace.Watched() &&
+		h.bus.watch.Receipt(m.From, m.ID).By == nil
+}
+
+// place is where an address is remembered, if it is: near ones, as of numbered hyperties, differ in their ends.
+func (h *Handle) place(to message.URL) *known {
+	n := len(to)
+	if n < 2 {
+		return &h.known[0]
+	}
+	return &h.known[(uint(n)+uint(to[n-1])+uint(to[n-2])*7)%knownRoutes]
+}
+
+// follow posts a usual message to where those before it went. done: it has been posted, or its receiver is behind; else
+// nothing has happened.
+func (h *Handle) follow(ctx context.Context, k *known, m *message.Message) (done bool, err error) {
+	r := k.route.Load()
+	if r == nil || r.to != m.To || r.joined != h.bus.joined() || !r.way.Holds() {
+		return false, nil
+	}
+	if err := r.way.Post(ctx, *m); err != nil {
+		return errors.Is(err, message.ErrBackpressure), err
+	}
+	if k.next.Load() != 0 {
+		k.next.Store(0)
+	}
+	return true, nil
+}
+
+// remember keeps the way to an address to which a usual message was just posted, if it was the second in a row and there
+// is one.
+func (h *Handle) remember(k *known, to message.URL) {
+	b := h.bus
+	if hash := maphash.String(b.seed, string(to)); b.ways == nil || k.next.Swap(hash) != hash {
+		return
+	}
+	r := &knownRoute{to: to, joined: b.joined()} // first: whoever joins from now on is noticed
+	if r.way = b.ways.Way(h.owner, to); r.way != nil && b.passes(to) {
+		k.route.Store(r)
+	}
+}
+
+// joined is another number when somebody has begun to listen to an address, or subscribed to it.
+func (b *MessageBus) joined() uint64 { return b.listeners.Joined() + b.subscribed.Load() }
+
+// passes tells whether this runtime has no part in messages to an address but to find the way for them: it is not one of
+// its components', nobody listens to it, and nobody has subscribed to it. That holds while joined is the same.
+func (b *MessageBus) passes(at message.URL) bool {
+	b.mu.RLock()
+	forwarded := len(b.forwards[at.Canonical()]) > 0
+	b.mu.RUnlock()
+	return !forwarded && !at.Within(b.runtime) && !b.listeners.Has(at)
+}

@@ -1,0 +1,48 @@
+package delivery
+
+import (
+	"errors"
+
+	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// refusedWith is the outcome of a message that is answered with err.
+func refusedWith(err error) hyperty.Outcome {
+	var known *message.ResponseError
+	if errors.As(err, &known) {
+		return hyperty.Outcome{State: hyperty.Refused, Code: known.Code, Reason: known.Description}
+	}
+	return hyperty.Outcome{State: hyperty.Refused, Code: message.CodeError, Reason: err.Error()}
+}
+
+// outcomeOfCode is what the code of a settled message says.
+func outcomeOfCode(code int) hyperty.Outcome {
+	switch {
+	case code < 300:
+		return hyperty.Outcome{State: hyperty.Delivered}
+	case code == message.CodeNotFound:
+		return hyperty.Outcome{State: hyperty.Refused, Code: code, Reason: "nobody has the address, or not any more"}
+	case code == message.CodeForbidden:
+		return hyperty.Outcome{State: hyperty.Refused, Code: code, Reason: "the other runtime does not allow it"}
+	case code == message.CodeUnavailable:
+		return hyperty.Outcome{State: hyperty.InDoubt, Code: code, Reason: "its receiver has gone, or takes nothing"}
+	}
+	return hyperty.Outcome{State: hyperty.Refused, Code: code, Reason: "the other runtime has refused it"}
+}
+
+// outcomeOf is what a session's event says of its messages.
+func outcomeOf(e *session.Event) hyperty.Outcome {
+	switch {
+	case e.Kind == session.Settled:
+		return outcomeOfCode(e.Code)
+	case e.Kind == session.Expired && e.MayHaveArrived:
+		return hyperty.Outcome{State: hyperty.Expired, Reason: e.Why + "; it may have arrived"}
+	case e.Kind == session.Expired:
+		return hyperty.Outcome{State: hyperty.Expired, Reason: e.Why}
+	case e.MayHaveArrived:
+		return hyperty.Outcome{State: hyperty.InDoubt, Reason: e.Why}
+	}
+	return hyperty.Outcome{State: hyperty.Refused, Code: message.CodeUnavailable, Reason: e.Why}
+}

@@ -1,0 +1,107 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// told is a Bus that notes who was told of what.
+type told []string
+
+func (b *told) Undelivered(_ context.Context, m message.Message, err error) {
+	*b = append(*b, fmt.Sprint(m.ID, " here: ", err))
+}
+
+func (b *told) Answer(_ context.Context, remote message.URL, m message.Message, err error) bool {
+	*b = append(*b, fmt.Sprint(m.ID, " at ", remote, ": ", err))
+	return true
+}
+
+// later keeps goroutines until they are run.
+type later []func(context.Context)
+
+func (l *later) add(f func(context.Context)) { *l = append(*l, f) }
+
+func (l *later) run(ctx context.Context) {
+	for _, f := range *l {
+		f(ctx)
+	}
+	*l = nil
+}
+
+// Senders are told by the bus, in order, with one goroutine for each runtime while there is something to tell.
+func TestRefusals(t *testing.T) {
+	var b told
+	var l later
+	r := NewRefusals(RefusalOptions{Bus: &b, Go: l.add})
+	m := func(n uint64) message.Message {
+		return message.Message{ID: message.NumberID(n), To: "hyperty://a.example/bob"}
+	}
+	for round := range 2 {
+		b = nil
+		r.Own(m(1), fmt.Errorf("one"))
+		r.Add("remote", m(2), fmt.Errorf("two"))
+		r.Own(m(3), fmt.Errorf("three"))
+		if len(l) != 2 {
+			t.Fatalf("round %d: %d goroutines", round, len(l))
+		}
+		l.run(t.Context())
+		if want := "[1 here: one 3 here: three 2 at remote: two]"; fmt.Sprint(b) != want {
+			t.Errorf("round %d: told %v, want %s", round, b, want)
+		}
+		if r.count != 0 || len(r.waiting) != 0 {
+			t.Errorf("round %d: %d wait, %d are counted", round, len(r.waiting), r.count)
+		}
+	}
+	r.Own(m(4), nil)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if l.run(ended); len(b) != 3 || r.count != 0 {
+		t.Errorf("told after the end: %v", b)
+	}
+}
+
+// Those of many runtimes together are bounded, too, and this one's own are told in any case.
+func TestRefusalsThatWait(t *testing.T) {
+	r := NewRefusals(RefusalOptions{Go: func(func(context.Context)) {}}) // nobody tells them
+	for n := range maxAllRefusals/maxRefusals + 8 {
+		for range maxRefusals + 1 {
+			r.Add(message.URL(fmt.Sprintf("hyperty-runtime://example.com/%d", n)), message.Message{}, nil)
+		}
+	}
+	r.Own(message.Message{}, nil)
+	all := 0
+	for _, list := range r.waiting {
+		all += len(list)
+	}
+	if all != maxAllRefusals+1 || all != r.count {
+		t.Errorf("%d wait, %d are counted", all, r.count)
+	}
+}
+
+// The senders of what a session has given up are told what is known of it.
+func TestGivenUp(t *testing.T) {
+	for _, c := range []struct {
+		doubt bool
+		want  string
+	}{{false, "not delivered to remote: why"}, {true, "in doubt whether it was delivered to remote: why"}} {
+		var b told
+		var l later
+		r := NewRefusals(RefusalOptions{Bus: &b, Go: l.add})
+		e := session.Event{Remote: "remote", Why: "why", MayHaveArrived: c.doubt}
+		if r.GivenUp(e); len(l) > 0 {
+			t.Error("a goroutine for nothing")
+		}
+		e.Messages = []message.Message{{ID: message.NumberID(7), To: "hyperty://b.example/bob"}}
+		r.GivenUp(e)
+		l.run(t.Context())
+		want := fmt.Sprint("7 here: ", &message.ResponseError{Code: message.CodeUnavailable, From: "hyperty://b.example/bob", Description: c.want})
+		if len(b) != 1 || b[0] != want {
+			t.Errorf("told %q, want %q", b, want)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
+)
+
+// Tracker is the messages of this runtime's applications whose senders want to know what becomes of them, each until its
+// outcome. Whichever part of the core learns something final of one reports it here; the first report counts. It is the
+// MessageBus's [bus.Watcher]. The zero value works; its methods may be called from many goroutines.
+type Tracker struct {
+	Self message.URL // this runtime: errors are said in its name
+	// Refuse tells the sender of m, a message of this runtime, that its listener has gone. It must not wait; nil: nobody
+	// is told.
+	Refuse func(m message.Message, why error)
+
+	count atomic.Int32 // of messages: while there are none, a message costs one load
+
+	mu       sync.Mutex
+	messages map[key]*Message
+}
+
+// key is what identifies a message of this runtime until its outcome.
+type key struct {
+	from message.URL // canonical
+	id   message.ID  // its key
+}
+
+func keyOf(from message.URL, id message.ID) key { return key{from.Canonical(), id.Key()} }
+
+// Message is a message that is tracked. A nil one is a message that nobody tracks: its methods do nothing.
+type Message struct {
+	tracker *Tracker
+	key     key
+	tell    func(hyperty.Outcome)
+	to      message.URL
+	stub    message.URL // that it left by without a session: the answer that comes by the same stub is its outcome
+	overdue *time.Timer // ends the wait for that answer
+}
+
+// AnswerTime is how long the answer to a tracked message that left without a session may take.
+const AnswerTime = minibus.DefaultTimeout
+
+// Add begins to track m: tell is called once with its outcome, unless [Tracker.Drop] comes before. The error is a
+// *message.ResponseError with the code 409 where a message of that sender with that ID is tracked already.
+func (t *Tracker) Add(m *message.Message, tell func(hyperty.Outcome)) error {
+	if m.ID.IsZero() {
+		return errors.New("a message without an id cannot be watched")
+	}
+	k := keyOf(m.From, m.ID)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.messages[k] != nil {
+		return &message.ResponseError{Code: message.CodeConflict, From: t.Self,
+			Description: fmt.Sprintf("message %s of %s is watched already: use another id, or none", m.ID, m.From)}
+	}
+	if t.messages == nil {
+		t.messages = map[key]*Message{}
+	}
+	t.messages[k] = &Message{tracker: t, key: k, to: m.To, tell: tell}
+	t.count.Store(int32(len(t.messages)))
+	return nil
+}
+
+// Find is the tracked message with that sender and ID; nil: nobody asks about it.
+func (t *Tracker) Find(from message.URL, id message.ID) *Message {
+	if t.count.Load() == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.messages[keyOf(from, id)]
+}
+
+// Drop ends the tracking of a message without a word: it was not taken, and the caller of Add knows.
+func (t *Tracker) Drop(from message.URL, id message.ID) { t.drop(keyOf(from, id)) }
+
+// drop is nil where the message's tracking has ended before.
+func (t *Tracker) drop(k key) *Message {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one := t.messages[k]
+	if one == nil {
+		return nil
+	}
+	delete(t.messages, k)
+	t.count.Store(int32(len(t.messages)))
+	if one.overdue != nil {
+		one.overdue.Stop()
+	}
+	return one
+}
+
+// Settle says what became of a message, where it is tracked.
+func (t *Tracker) Settle(from message.URL, id message.ID, o hyperty.Outcome) {
+	if t.count.Load() > 0 {
+		t.settle(keyOf(from, id), o)
+	}
+}
+
+func (t *Tracker) settle(k key, o hyperty.Outcome) {
+	if one := t.drop(k); one != nil {
+		one.tell(o)
+	}
+}
+
+// End settles all messages of a sender that has gone: they are in doubt.
+func (t *Tracker) End(sender message.URL) {
+	if t.count.Load() == 0 {
+		return
+	}
+	t.mu.Lock()
+	var keys []key
+	for k := range t.messages {
+		if k.from.Within(sender) {
+			keys = append(keys, k)
+		}
+	}
+	t.mu.Unlock()
+	for _, k := range keys {
+		t.settle(k, hyperty.Outcome{State: hyperty.InDoubt, Reason: "its sender has been unregistered"})
+	}
+}
+
+// Receipt goes with a tracked message to a listener in this runtime; see [bus.Watcher].
+func (t *Tracker) Receipt(from message.URL, id message.ID) minibus.Receipt {
+	if one := t.Find(from, id); one != nil {
+		return minibus.Receipt{By: one}
+	}
+	return minibus.Receipt{}
+}
+
+// Refused is told of every response that this runtime gives to one of its own messages; see [bus.Watcher].
+func (t *Tracker) Refused(m *message.Message, err error) { t.Settle(m.From, m.ID, refusedWith(err)) }
+
+// Answered is told of every response that came by a Message Node's stub without a session; see [bus.Watcher]. It is the
+// outcome of a message that left by that stub, if it comes from whom that message was for.
+func (t *Tracker) Answered(stub message.URL, m *message.Message) {
+	if t.count.Load() == 0 || m.Provisional() {
+		return
+	}
+	k := keyOf(m.To, m.ID)
+	t.mu.Lock()
+	one := t.messages[k]
+	asked := one != nil && one.stub == stub && stub != "" && minibus.Answers(one.to, m.From)
+	t.mu.Unlock()
+	if !asked {
+		return
+	}
+	if _, err := m.OK(); err != nil {
+		t.settle(k, refusedWith(err))
+		return
+	}
+	t.settle(k, hyperty.Outcome{State: hyperty.Delivered})
+}
+
+// Session takes from a session what became of messages.
+func (t *Tracker) Session(e session.Event) {
+	if t.count.Load() == 0 {
+		return
+	}
+	for _, m := range e.Messages {
+		t.settle(keyOf(m.From, m.ID), outcomeOf(&e))
+	}
+}
+
+// Leaves notes that the message is about to leave by a stub without a session. It comes before the message leaves, since
+// the answer may be quicker than the sending.
+func (one *Message) Leaves(stub message.URL) {
+	if one == nil {
+		return
+	}
+	one.tracker.mu.Lock()
+	defer one.tracker.mu.Unlock()
+	one.stub = stub
+}
+
+// Left notes that the message has left without a session: only an answer within [AnswerTime] says what became of it.
+func (one *Message) Left() {
+	if one == nil {
+		return
+	}
+	t := one.tracker
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.messages[one.key] != one || one.overdue != nil {
+		return
+	}
+	one.overdue = time.AfterFunc(AnswerTime, func() {
+		t.settle(one.key, hyperty.Outcome{State: hyperty.InDoubt, Reason: fmt.Sprintf("it went without a session, and nobody has answered within %v", AnswerTime)})
+	})
+}
+
+// Settled is told by a listener in this runtime what became of the message; see [minibus.Taker].
+func (one *Message) Settled(_ uint64, _ uint32, code int) {
+	one.tracker.settle(one.key, outcomeOfCode(code))
+}
+
+// Failed is told that the listener has gone; see [minibus.Taker].
+func (one *Message) Failed(_ uint64, _ uint32, m message.Message, why error) {
+	one.tracker.settle(one.key, refusedWith(why))
+	if one.tracker.Refuse != nil {
+		one.tracker.Refuse(m, why)
+	}
+}

@@ -1,0 +1,124 @@
+package doors
+
+import (
+	"context"
+	"errors"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/delivery"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
+)
+
+// Sessions takes messages to remote runtimes. [session.Sessions] implements it.
+type Sessions interface {
+	Post(ctx context.Context, remote message.URL, path session.Path, m message.Message) error
+	// Watch is Post for a tracked message.
+	Watch(ctx context.Context, remote message.URL, path session.Path, m message.Message) error
+	// Line is where messages to one runtime are posted again and again.
+	Line(remote message.URL, path session.Path) (*session.Line, error)
+}
+
+// Routes are ways out of the house. The Registry implements it.
+type Routes interface {
+	// RouteTo is the best way to a runtime.
+	RouteTo(remote message.URL) (bus.Route, error)
+	// Standing says in advance which way the messages from owner to an address go, if it can.
+	Standing(owner, to message.URL) (registry.Standing, bool)
+}
+
+// Sessionless takes messages to runtimes without sessions. [plainpeers.Peers] implements it.
+type Sessionless interface {
+	Route(ctx context.Context, r bus.Route, m message.Message) (bus.Route, error)
+	Post(ctx context.Context, stub, remote message.URL, m message.Message) error
+}
+
+// Exit takes messages out of the house. It is the MessageBus's [bus.Forwarder]. All fields are required.
+type Exit struct {
+	Self     message.URL // this runtime
+	Sessions Sessions
+	Routes   Routes
+	Plain    Sessionless
+	Stub     func(ctx context.Context, stub message.URL, m message.Message) error // gives a message to a stub as it is
+	Tracker  *delivery.Tracker
+}
+
+// Path is a route as a session takes it.
+func Path(r bus.Route) session.Path {
+	return session.Path{Door: r.Door, Stub: r.Stub, Direct: r.Direct}
+}
+
+// Forward takes a message out of the house; see [bus.Forwarder].
+func (e *Exit) Forward(ctx context.Context, r bus.Route, m message.Message) error {
+	tracked := e.Tracker.Find(m.From, m.ID)
+	if r.Remote == "" || !proof.KeyDerived(r.Remote) {
+		return e.withoutSession(ctx, r, m, tracked)
+	}
+	if r.Stub == "" { // only the runtime is given: its best way
+		var err error
+		if r, err = e.Routes.RouteTo(r.Remote); err != nil {
+			return err
+		}
+	}
+	var err error
+	if tracked == nil {
+		err = e.Sessions.Post(ctx, r.Remote, Path(r), m)
+	} else {
+		err = e.Sessions.Watch(ctx, r.Remote, Path(r), m)
+	}
+	if errors.Is(err, session.ErrUntrusted) {
+		return &message.ResponseError{Code: message.CodeForbidden, From: e.Self, Description: err.Error()}
+	}
+	return err
+}
+
+// withoutSession takes out a message to a function of a Message Node, or to a runtime without a session.
+func (e *Exit) withoutSession(ctx context.Context, r bus.Route, m message.Message, tracked *delivery.Message) error {
+	remote := r.Remote
+	if remote != "" {
+		var err error
+		if r, err = e.Plain.Route(ctx, r, m); err != nil {
+			return err
+		}
+	}
+	tracked.Leaves(r.Stub)
+	var err error
+	if remote == "" {
+		err = e.Stub(ctx, r.Stub, m)
+	} else {
+		err = e.Plain.Post(ctx, r.Stub, remote, m)
+	}
+	if err == nil {
+		tracked.Left()
+	}
+	return err
+}
+
+// Way is the way of messages from owner itself to an address, if there is a direct one; see [bus.Ways].
+func (e *Exit) Way(owner, to message.URL) bus.Way {
+	s, ok := e.Routes.Standing(owner, to)
+	if !ok {
+		return nil
+	}
+	r := s.Route()
+	if !proof.KeyDerived(r.Remote) {
+		return nil
+	}
+	line, err := e.Sessions.Line(r.Remote, Path(r))
+	if err != nil {
+		return nil
+	}
+	return &way{s, line}
+}
+
+// way is a [bus.Way] into a session.
+type way struct {
+	standing registry.Standing
+	line     *session.Line
+}
+
+func (w *way) Holds() bool { return w.standing.Holds() }
+
+func (w *way) Post(ctx context.Context, m message.Message) error { return w.line.Post(ctx, &m) }

@@ -1,0 +1,38 @@
+package plainpeers
+
+import (
+	"context"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Route is the way to a runtime without a session, through the Message Node of its domain: r, or, where r names no stub,
+// the best one now. A publication goes to the node of its own address: those who observe it have subscribed to it there.
+// The error is a *message.ResponseError with the code 403 where the runtime is not allowed.
+func (p *Peers) Route(ctx context.Context, r bus.Route, m message.Message) (bus.Route, error) {
+	if err := p.Allows(r.Remote); err != nil {
+		p.refused(r.Remote, r.Stub, err)
+		return r, err
+	}
+	if bus.Publication(m) {
+		return p.o.Routes.Explain(ctx, message.SubscriptionAddress(m.To.NodeDomain()))
+	}
+	if r.Stub == "" {
+		return p.o.Routes.RouteTo(r.Remote)
+	}
+	return r, nil
+}
+
+// Post sends a message to a runtime without a session by a stub that [Peers.Route] has named, and notes that its answer
+// may come.
+func (p *Peers) Post(ctx context.Context, stub, remote message.URL, m message.Message) error {
+	if m.Type != message.Response {
+		m.ID = p.asked.put(stub, remote, m)
+	}
+	if err := p.o.Post(ctx, stub, m); err != nil {
+		return err
+	}
+	p.peer(remote).sent.Add(1)
+	return nil
+}

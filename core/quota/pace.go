@@ -1,0 +1,62 @@
+package quota
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// bins is how many limits names share, by a hash of the name that nobody outside can compute.
+const bins = 512
+
+// Rate is how fast something may come: so many in a second, and so many at once before that.
+type Rate struct {
+	PerSecond float64
+	Burst     int
+}
+
+// Pace is how fast something may come, because of one name and of all. Make it with [NewPace]; nil sets no limit.
+type Pace struct {
+	each Rate
+	all  *rate.Limiter
+	seed maphash.Seed
+
+	mu sync.Mutex
+	by [bins]*rate.Limiter // nil: nobody yet
+}
+
+// NewPace makes a pace of a rate for each name and one for all of them.
+func NewPace(each, all Rate) *Pace {
+	return &Pace{each: each, all: rate.NewLimiter(rate.Limit(all.PerSecond), all.Burst), seed: maphash.MakeSeed()}
+}
+
+func (p *Pace) of(name message.URL) *rate.Limiter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	bin := &p.by[maphash.String(p.seed, string(name))%bins]
+	if *bin == nil {
+		*bin = rate.NewLimiter(rate.Limit(p.each.PerSecond), p.each.Burst)
+	}
+	return *bin
+}
+
+// Wait waits until one more may come because of name. The error is ctx's, or that ctx ends before.
+func (p *Pace) Wait(ctx context.Context, name message.URL) error {
+	if p == nil {
+		return nil
+	}
+	if err := p.of(name).Wait(ctx); err != nil {
+		return err
+	}
+	return p.all.Wait(ctx)
+}
+
+// Allow tells whether one more may come because of name at the time now, and counts it if so. It does not wait.
+func (p *Pace) Allow(now time.Time, name message.URL) bool {
+	return p == nil || p.of(name).AllowN(now, 1) && p.all.AllowN(now, 1)
+}

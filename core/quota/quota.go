@@ -1,0 +1,71 @@
+package quota
+
+// Quota is how much there may be at once. The limits are set before it is used; a limit of 0 is none.
+type Quota struct {
+	All  int // of all accounts together
+	Each int // of one account
+	// Least, with All, has what is free shared: one account may have at most half as much as is free still, so that those that
+	// give nothing back leave something for the next; but Least in any case, while there is room.
+	Least int
+	// Within is counted along, without a look at its limits: what is charged here is a part of what is charged there.
+	Within *Quota
+
+	used int
+}
+
+// Account is what has been charged to one of those that a quota is for. The zero value has been charged nothing.
+type Account struct {
+	Each int // a limit of its own, in place of the quota's; 0: the quota's
+	used int
+}
+
+// Refusal is why a quota has no room.
+type Refusal int
+
+// The refusals. Where [FullAll] is the answer, there is room as soon as anybody gives something back.
+const (
+	Room     Refusal = iota // none: there is room
+	FullEach                // the account has as much as it may
+	FullAll                 // all together have
+)
+
+// Look tells whether n more may be charged to a.
+func (q *Quota) Look(a *Account, n int) Refusal {
+	each := q.Each
+	if a.Each > 0 {
+		each = a.Each
+	}
+	if q.Least > 0 {
+		each = min(each, max(q.Least, (q.All-q.used)/2))
+	}
+	switch {
+	case each > 0 && a.used+n > each:
+		return FullEach
+	case q.All > 0 && q.used+n > q.All:
+		return FullAll
+	}
+	return Room
+}
+
+// Charge charges n to a, if there is room.
+func (q *Quota) Charge(a *Account, n int) Refusal {
+	no := q.Look(a, n)
+	if no == Room {
+		q.Add(a, n)
+	}
+	return no
+}
+
+// Add charges n to a whether there is room or not; a negative n gives back.
+func (q *Quota) Add(a *Account, n int) {
+	a.used += n
+	for ; q != nil; q = q.Within {
+		q.used += n
+	}
+}
+
+// Used is what is charged now.
+func (q *Quota) Used() int { return q.used }
+
+// Used is what is charged to a now.
+func (a *Account) Used() int { return a.used }

@@ -1,0 +1,153 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/core/api"
+	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/internal/logs"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/networks"
+)
+
+// Start starts a runtime. It returns when the runtime can be used: its plug-ins run and the application API is
+// served. It does not wait for the Message Node, which may come later. The error says which part failed and what to
+// do; nothing is left behind then.
+func Start(ctx context.Context, c Config) (*Runtime, error) {
+	if c.Log == nil {
+		c.Log = hclog.NewNullLogger()
+	}
+	c.Log = logs.Limit(c.Log)
+	if c.NodeStub == "" {
+		c.NodeStub = DefaultNodeStub
+	}
+	if c.Networks == nil {
+		c.Networks = []string{networks.Public}
+	}
+	if len(c.P2P.Prefer) == 0 {
+		c.P2P.Prefer = c.P2P.Use
+	}
+	rt := &Runtime{config: c, log: c.Log, started: time.Now(), background: newBackground()}
+	if c.Trace != nil {
+		rt.trace.Watch(c.Trace, c.TraceBodies)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := rt.start(ctx); err != nil {
+		closing, done := context.WithTimeout(context.Background(), closeTimeout)
+		defer done()
+		return nil, errors.Join(err, rt.Close(closing))
+	}
+	return rt, nil
+}
+
+func (rt *Runtime) start(ctx context.Context) error {
+	c := rt.config
+	allowed, err := networks.Parse(c.Networks)
+	if err != nil {
+		return fmt.Errorf("networks of other domains: %w", err)
+	}
+	if c.OwnProcess {
+		if err := sandbox.Conceal(); err != nil {
+			return err
+		}
+	}
+	if err := rt.open(); err != nil {
+		return err
+	}
+	if rt.host, err = stubhost.New(rt.hostOptions()); err != nil {
+		return err
+	}
+	rt.wire(allowed, nil)
+	rt.registry.Start()
+	var deployments []registry.Deployment
+	for _, h := range rt.handlers() {
+		deployments = append(deployments, registry.Deployment{URL: h.URL, Role: sdk.RoleHandler, Plugin: h.Name})
+	}
+	if err := rt.stubs.DeployAll(ctx, deployments); err != nil {
+		return err
+	}
+	rt.background.Go(rt.joinNode)
+	if c.Socket != "" {
+		rt.api, err = api.Serve(api.Options{Socket: c.Socket, Backend: rt, Plugin: rt.host.Owns, Log: rt.log.Named("api")})
+	}
+	return err
+}
+
+// open reads what is kept in the data folder and which plug-ins are installed.
+func (rt *Runtime) open() (err error) {
+	c := rt.config
+	if rt.lock, err = lock(c.DataDir, rt.log); err != nil {
+		return err
+	}
+	if rt.identity, err = identity.Open(c.DataDir, c.Domain); err != nil {
+		return err
+	}
+	if rt.policy, err = c.Trust.Judge(c.DataDir); err != nil {
+		return err
+	}
+	if rt.key.Private, rt.key.Certificate, err = rt.identity.SessionKey(); err != nil {
+		return err
+	}
+	if rt.catalogue, err = catalogue.Open(c.PluginDir); err != nil {
+		return err
+	}
+	for _, name := range append([]string{c.NodeStub}, c.P2P.Use...) {
+		if _, err := rt.catalogue.Find(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends the runtime: applications first, then connections, plug-ins and the rest. It returns when nothing is
+// left: no process, no socket file, no goroutine. ctx bounds how long the parts may take to end in good order; they
+// are ended in any case, within a second after that, whatever a plug-in does. It may be called more than once.
+func (rt *Runtime) Close(ctx context.Context) error {
+	rt.closeOnce.Do(func() { rt.closeErr = rt.close(ctx) })
+	return rt.closeErr
+}
+
+func (rt *Runtime) close(ctx context.Context) error {
+	var errs []error
+	note := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("end %s: %w", what, err))
+		}
+	}
+	if rt.api != nil {
+		note("the application API", rt.api.Close(ctx))
+	}
+	if rt.registry != nil { // both wait for others, who may be gone: side by side
+		left := make(chan error, 1)
+		go func() { left <- rt.registry.Close(ctx) }()
+		settle, done := context.WithTimeout(ctx, settleTime)
+		note("sessions", rt.sessions.Close(settle))
+		done()
+		note("the registry", <-left)
+	}
+	rt.background.end()
+	if rt.sync != nil {
+		rt.sync.Close()
+	}
+	if rt.host != nil {
+		note("the plug-ins", rt.host.Close(ctx))
+	}
+	if rt.bus != nil {
+		rt.bus.Close()
+	}
+	rt.background.wait()
+	if rt.lock != nil {
+		note("the lock of the data folder", rt.lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,48 @@
+package stub
+
+import (
+	"testing"
+
+	"github.com/protofly/protofly/core/stubhost/status"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// linked is a run with a lane that nobody reads; where it has ended nothing can be sent by it.
+func linked(ended bool) *run {
+	r := spoken(message.Live)
+	r.lane = link.New(nil, nil).Lane(1, 0)
+	if ended {
+		r.lane.End()
+	}
+	return r
+}
+
+// What need not wait goes to the run that it is for, as what may wait does; and not to just one of two that it is for.
+func TestTryPostDuringATakeover(t *testing.T) {
+	const ended = true
+	answer := message.Message{ID: message.NumberID(3), Type: message.Response}
+	s := &Stub{Spec: Spec{URL: handlerURL, Role: sdk.RoleHandler}, o: &Options{}}
+	if s.TryPost(answer) {
+		t.Error("a stub without a run takes a message")
+	}
+	younger := linked(!ended)
+	s.runs.current = linked(ended)
+	s.runs.begin(younger)
+	_, _ = s.runs.hear(younger, &message.Message{ID: message.NumberID(3), Type: message.Read}, status.Body{}, false)
+	if !s.TryPost(answer) {
+		t.Error("the answer to the younger run does not go to it")
+	}
+	answer.ID = message.NumberID(4)
+	if s.TryPost(answer) {
+		t.Error("another answer goes to the younger run")
+	}
+	s.runs.current.lane, younger.lane = younger.lane, s.runs.current.lane
+	if !s.TryPost(answer) {
+		t.Error("another answer does not go to the elder run")
+	}
+	if s.TryPost(message.Message{ID: message.NumberID(5), Type: message.Update}) {
+		t.Error("what is for both runs goes to one")
+	}
+}

@@ -1,0 +1,239 @@
+package stub
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/core/stubhost/failure"
+	"github.com/protofly/protofly/core/stubhost/process"
+	"github.com/protofly/protofly/core/stubhost/status"
+	"github.com/protofly/protofly/core/stubhost/throttle"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/sdk/link/linkpb"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// run is one run of a stub, in one process. It is what the process tells of the stub: see [process.Run].
+type run struct {
+	o       *Options
+	spec    *Spec
+	proc    *process.Process
+	number  uint32
+	lane    *link.Lane    // its messages
+	started chan struct{} // closed when the plug-in says that it runs
+	ended   chan struct{} // closed when it has ended, or its link has
+	pumped  chan struct{} // closed when everything that it has posted was given to the core
+	ready   chan struct{} // closed when it has answered a probe, or is live
+	status  *status.Table
+
+	ctx    context.Context // of its doors' frames
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // a goroutine for each door, and one for the link's end
+
+	mu      sync.Mutex
+	isReady bool
+	running bool
+	over    bool
+	err     string // the stub's own reason
+	doors   doors
+}
+
+var _ process.Run = (*run)(nil)
+
+// drainGrace is how long the data that a run has left may take to be handed on when it has ended.
+const drainGrace = time.Second
+
+// startIn has the process start the stub. ctx is the stub's.
+func startIn(ctx context.Context, proc *process.Process, o *Options, spec *Spec, restarted bool) (r *run) {
+	proc.Start(&linkpb.Start{
+		Url: string(spec.URL), Runtime: string(spec.Runtime), Role: string(spec.Role), Domain: spec.Domain,
+		Remote: string(spec.Remote), Handler: string(spec.Handler), Config: spec.Config, Restarted: restarted,
+	}, func(number uint32) process.Run {
+		r = newRun(ctx, proc, o, spec, number, restarted)
+		return r
+	})
+	return r
+}
+
+func newRun(ctx context.Context, proc *process.Process, o *Options, spec *Spec, number uint32, restarted bool) *run {
+	var settingUp message.URL
+	if spec.Role == sdk.RoleRequester && !restarted {
+		settingUp = spec.Remote // it sets up at once
+	}
+	r := &run{o: o, spec: spec, proc: proc, number: number, lane: proc.Lane(number, 0), started: make(chan struct{}),
+		ended: make(chan struct{}), pumped: make(chan struct{}), ready: make(chan struct{}), status: status.New(spec.URL, settingUp)}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	r.wg.Go(func() {
+		select {
+		case <-proc.LinkDone():
+			r.Ended("")
+		case <-r.ended:
+		}
+	})
+	return r
+}
+
+// Started notes that the stub runs.
+func (r *run) Started() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.running {
+		r.running = true
+		close(r.started)
+	}
+}
+
+// hasStarted tells whether the plug-in has said that the run has begun.
+func (r *run) hasStarted() bool {
+	select {
+	case <-r.started:
+		return true
+	default:
+		return false
+	}
+}
+
+// becomeReady notes that a run is fit to take over.
+func (r *run) becomeReady() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.isReady {
+		r.isReady = true
+		close(r.ready)
+	}
+}
+
+// Ended is the run's end. What has arrived can still be received.
+func (r *run) Ended(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	r.over, r.err = true, reason
+	r.lane.End()
+	r.doors.end()
+	close(r.ended)
+}
+
+// reason is why a run has ended.
+func (r *run) reason() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == "" {
+		return errors.New("it returned, or its process ended")
+	}
+	return errors.New(r.err)
+}
+
+// OpenDoor adds a door that the stub opens, and a goroutine that hands on its frames.
+func (r *run) OpenDoor(f *linkpb.OpenDoor) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return nil
+	}
+	if err := r.doors.next(f.Door, r.spec.URL); err != nil {
+		return err
+	}
+	url, ok := doorURL(f.Url, r.spec.URL)
+	if !ok || !r.doors.mayOpen(url) {
+		if err := r.proc.Offend("it opens a door that is not its own, is open, or is one too many"); err != nil {
+			return err
+		}
+		r.o.Log.Warn("a door is refused", "stub", r.spec.URL, "door", failure.Text(f.Url, failure.MaxText))
+		r.proc.RefuseDoor(r.number, f.Door)
+		return nil
+	}
+	lane := r.proc.Lane(r.number, f.Door)
+	r.doors.open(f.Door, url, lane)
+	r.wg.Go(func() {
+		r.pumpDoor(url, lane)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.doors.pumped()
+	})
+	return nil
+}
+
+// CloseDoor removes a door that the stub has closed.
+func (r *run) CloseDoor(number uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.doors.close(number)
+}
+
+// door is an open door's lane, or nil.
+func (r *run) door(url message.URL) *link.Lane {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.doors.lane(url)
+}
+
+// pumpDoor hands on the frames of one door.
+func (r *run) pumpDoor(url message.URL, lane *link.Lane) {
+	defer lane.Close() // what was not handed on counts no more
+	throttled := r.spec.Role != sdk.RoleNode
+	var useless throttle.Throttle // of one call at a time
+	handle := func(frames []link.Frame) {
+		if began := time.Now(); !r.o.Frames(r.ctx, r.spec.URL, url, frames) && throttled {
+			useless.Pause(r.ctx, began, len(frames), throttle.FrameCost)
+		}
+	}
+	var prompt func([]link.Frame) bool
+	if r.o.Prompt {
+		prompt = func(frames []link.Frame) bool {
+			if useless.Due(time.Now()) > 0 {
+				return false
+			}
+			if began := time.Now(); !r.o.Frames(r.ctx, r.spec.URL, url, frames) && throttled {
+				useless.Add(began, len(frames), throttle.FrameCost)
+			}
+			return true
+		}
+	}
+	_ = lane.Pump(r.ctx, prompt, handle)
+}
+
+// askToEnd asks the stub to end.
+func (r *run) askToEnd() { r.proc.Stop(r.number) }
+
+// end asks the stub to end and waits for it, but not for longer than the grace.
+func (r *run) end() {
+	r.askToEnd()
+	late := time.NewTimer(r.o.StopGrace)
+	defer late.Stop()
+	select {
+	case <-r.ended:
+	case <-late.C:
+	}
+}
+
+// putAway waits until the doors' frames are handed on, frees everything, and says why the run has ended.
+func (r *run) putAway() error {
+	select {
+	case <-r.ended:
+		drained := time.AfterFunc(drainGrace, r.cancel)
+		defer drained.Stop()
+	default: // it is dropped while it runs
+		r.proc.Drop(r.number)
+		r.Ended("")
+		r.cancel()
+	}
+	r.wg.Wait()
+	r.cancel()
+	r.lane.Close()
+	select {
+	case <-r.proc.LinkDone():
+		<-r.proc.Done()
+		return r.proc.Err()
+	default:
+	}
+	if r.err != "" {
+		return errors.New(r.err)
+	}
+	return errors.New("it returned")
+}

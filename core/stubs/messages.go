@@ -1,0 +1,103 @@
+package stubs
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/plainpeers"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Receive takes a control message from a stub: what it posts itself, or, from a Message Node's stub, what its node
+// sent, or carries from a runtime without a session. The error says that the plug-in spoke for somebody else. It never waits
+// for the stub: what the stub posts next waits behind it, and the stub's restart too.
+func (s *Stubs) Receive(ctx context.Context, stub message.URL, m message.Message) error {
+	d, ok := s.find(stub)
+	if !ok { // its last words, which came after its end
+		s.o.Log.Debug("message of a stub that is gone", "stub", stub, "type", m.Type, "to", m.To)
+		return nil
+	}
+	if d.Role == sdk.RoleNode && !m.From.Within(stub) {
+		s.fromNode(ctx, d, m)
+		return nil
+	}
+	err := s.o.Bus.From(ctx, stub, m)
+	if err == nil {
+		return nil
+	}
+	s.o.Log.Warn("stub's message refused", "stub", stub, "from", m.From, "to", m.To, "error", err)
+	if m.Type != message.Response && !strings.HasSuffix(string(m.To), "/status") {
+		s.o.MiniBuses.TryPost(stub, m.Refuse(message.CodeForbidden, "%v", err))
+	}
+	if errors.Is(err, bus.ErrForged) {
+		return err
+	}
+	return nil
+}
+
+// fromNode takes what a Message Node has sent.
+func (s *Stubs) fromNode(ctx context.Context, d registry.Deployment, m message.Message) {
+	if !m.From.IsBackEnd() {
+		s.o.Plain(plainpeers.Node{Stub: d.URL, Domain: d.Domain}, m)
+		return
+	}
+	of := m.From.NodeDomain()
+	if of == "" { // of the scheme global, which the own domain's node serves
+		of = s.o.Config.Domain
+	}
+	if of != d.Domain {
+		s.o.Log.Warn("a Message Node spoke for somebody else", "stub", d.URL, "from", m.From, "to", m.To)
+		return
+	}
+	s.o.Bus.ArriveFromNode(ctx, d.URL, m)
+}
+
+// post gives a message to a stub's MiniBus.
+func (s *Stubs) post(ctx context.Context, d registry.Deployment, m message.Message) {
+	if d.Role == sdk.RoleHandler && m.Type == message.Subscribe && m.From.Within(s.o.Self) {
+		s.noteDoor(d.URL, m)
+	}
+	if err := s.o.MiniBuses.Post(ctx, d.URL, m); err != nil && ctx.Err() == nil {
+		s.o.Log.Debug("stub not reached", "stub", d.URL, "type", m.Type, "from", m.From, "error", err)
+		if m.Type != message.Response {
+			s.o.Bus.Reply(m.Refuse(message.CodeUnavailable, "the plug-in %s does not run: %v", d.Plugin, err))
+		}
+	}
+}
+
+// noteDoor notes which runtime is behind the p2p-connectionUrl that the Registry subscribes at a Handler, before the first
+// frame comes in through it.
+func (s *Stubs) noteDoor(handler message.URL, m message.Message) {
+	var body struct {
+		Subscribe message.URLs `json:"subscribe"`
+		Peer      message.URL  `json:"peer"`
+	}
+	if m.Decode(&body) == nil && len(body.Subscribe) == 1 && body.Peer != "" {
+		s.o.Doors.AddDirect(handler, body.Subscribe[0], body.Peer)
+	}
+}
+
+// unreachable is told by a Message Node's stub that the node has no connection of a runtime. The session keeps what is
+// for it and tries again; people who look at the log should know.
+func (s *Stubs) unreachable(d registry.Deployment, m message.Message) {
+	var body struct {
+		Value message.URL `json:"value"`
+	}
+	if m.Type == message.Update && m.From.Within(d.URL) && m.Decode(&body) == nil {
+		s.o.Log.Info("remote runtime is not connected to its Message Node: messages to it wait", "remote", body.Value)
+	}
+}
+
+// status is told what a Message Node's stub says of itself. Anybody may post there; only the stub is believed.
+func (s *Stubs) status(d registry.Deployment, m message.Message) {
+	var body struct {
+		Value message.Status `json:"value"`
+	}
+	if m.From.Within(d.URL) && m.Type == message.Update && m.Decode(&body) == nil && body.Value == message.Live {
+		s.o.NodeLive(d.Domain)
+	}
+}

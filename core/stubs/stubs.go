@@ -1,0 +1,121 @@
+package stubs
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/core/plainpeers"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Catalogue is the installed plug-ins. [catalogue.Catalogue] implements it.
+type Catalogue interface {
+	// Find is the plug-in of that name. The error says what to do.
+	Find(name string) (catalogue.Descriptor, error)
+}
+
+// Host runs plug-ins. [stubhost.Host] implements it.
+type Host interface {
+	Deploy(ctx context.Context, p stubhost.Plugin, in stubhost.Instance) error
+	Undeploy(ctx context.Context, stub message.URL) error
+}
+
+// MiniBuses are those of the stubs that run. [stubhost.Host] implements it.
+type MiniBuses interface {
+	Post(ctx context.Context, stub message.URL, m message.Message) error
+	// TryPost is false where the stub is behind.
+	TryPost(stub message.URL, m message.Message) bool
+}
+
+// Bus is the MessageBus. [bus.MessageBus] implements it.
+type Bus interface {
+	Listen(at message.URL, h message.Handler) (stop func())
+	Reply(m message.Message)
+	Receiver
+}
+
+// Receiver takes what stubs post, and what the functions of their Message Nodes do. [bus.MessageBus] implements it.
+type Receiver interface {
+	From(ctx context.Context, owner message.URL, m message.Message) error
+	ArriveFromNode(ctx context.Context, stub message.URL, m message.Message)
+}
+
+// Doors notes what is behind the doors of stubs. [doors.Table] implements it.
+type Doors interface {
+	AddNode(stub message.URL, domain string)
+	AddDirect(stub, door, remote message.URL)
+	Drop(stub message.URL)
+}
+
+// Options are a [Stubs]'s settings. All are required but NodeLive, Gone and Log.
+type Options struct {
+	Self      message.URL // this runtime
+	Config    Config
+	Catalogue Catalogue
+	Host      Host
+	MiniBuses MiniBuses
+	Bus       Bus
+	Doors     Doors
+	Plain     func(node plainpeers.Node, m message.Message) // takes what came without a session; it must not wait
+	NodeLive  func(domain string)                           // is told that the Message Node of a domain is connected again
+	Gone      func(stub message.URL)                        // is told that a stub has ended
+	Log       hclog.Logger                                  // nil: none
+}
+
+// Stubs is every stub that is deployed. It is the Registry's [registry.Deployer]. Its methods may be called from many
+// goroutines.
+type Stubs struct {
+	o Options
+
+	mu    sync.RWMutex
+	stubs map[message.URL]deployed // what the Registry has deployed: its limits
+}
+
+// deployed is a stub, with the end of its listeners on the MessageBus.
+type deployed struct {
+	registry.Deployment
+	stop func()
+}
+
+// New makes them, without any.
+func New(o Options) *Stubs {
+	if o.NodeLive == nil {
+		o.NodeLive = func(string) {}
+	}
+	if o.Gone == nil {
+		o.Gone = func(message.URL) {}
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	return &Stubs{o: o, stubs: map[message.URL]deployed{}}
+}
+
+// Has tells whether a stub of that role is deployed there.
+func (s *Stubs) Has(stub message.URL, role sdk.Role) bool {
+	d, ok := s.find(stub)
+	return ok && d.Role == role
+}
+
+// Signs is what the runtime's key is used for at the request of a stub; see [identity.Identity.Serve].
+func (s *Stubs) Signs(stub message.URL) (identity.Stub, bool) {
+	d, ok := s.find(stub)
+	return identity.Stub{Role: d.Role, Domain: d.Domain, Remote: d.Remote}, ok
+}
+
+func (s *Stubs) find(stub message.URL) (registry.Deployment, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	d, ok := s.stubs[stub]
+	return d.Deployment, ok
+}
+
+// Plugin is an installed plug-in as the host runs it, with what it may read.
+func (s *Stubs) Plugin(entry catalogue.Descriptor) stubhost.Plugin { return s.o.Config.plugin(entry) }

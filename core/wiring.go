@@ -1,0 +1,237 @@
+package core
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/protofly/protofly/core/apps"
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/delivery"
+	"github.com/protofly/protofly/core/doors"
+	"github.com/protofly/protofly/core/plainpeers"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/core/stubs"
+	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
+	"github.com/protofly/protofly/sdk/proof"
+)
+
+// wire makes the components and connects them; nothing runs before that but the host. tune may change what sessions and
+// the Registry are made with; nil: nothing.
+//
+// Components that need each other are made in the order in which messages go out; the first of two has functions that look
+// the second up when they are called, which is not before wire has returned.
+func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *registry.Options)) {
+	rt.wireBus()
+	rt.wireStubs(allowed)
+	entrance := &doors.Entrance{
+		Bus:     rt.bus,
+		Handler: func(u message.URL) bool { return rt.stubs.Has(u, sdk.RoleHandler) },
+		Log:     rt.log,
+	}
+	so, ro := rt.sessionOptions(entrance), rt.registryOptions()
+	if tune != nil {
+		tune(&so, &ro)
+	}
+	rt.sessions = session.New(so)
+	ro.InUse, ro.NodeBack, ro.GivenUp = rt.sessions.Uses, rt.sessions.Returned, rt.sessions.Ended
+	rt.registry = registry.New(ro)
+	entrance.Owners = rt.registry
+	rt.framesIn = doors.FramesIn{Self: rt.URL(), Table: rt.doors, Sessions: rt.sessions, Log: rt.log, Trace: &rt.trace}
+	rt.wireExit()
+	rt.wireApps(entrance)
+}
+
+// wireBus makes the MessageBus and what is told of the messages on it.
+func (rt *Runtime) wireBus() {
+	rt.bus = bus.New(bus.Options{
+		Runtime: rt.URL(),
+		Log:     rt.log.Named("bus"),
+		Trace:   &rt.trace,
+		Watch:   &rt.tracker,
+	})
+	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{
+		Bus: rt.bus,
+		Go:  rt.background.Go,
+		Log: rt.log,
+	})
+	rt.tracker.Self, rt.tracker.Refuse = rt.URL(), rt.refusals.Own
+}
+
+// hostOptions are those of the plug-ins' processes.
+func (rt *Runtime) hostOptions() stubhost.Options {
+	c := rt.config
+	return stubhost.Options{
+		Dir:     filepath.Join(c.DataDir, "plugins"),
+		Log:     rt.log.Named("plugin"),
+		Prompt:  true,
+		Poll:    c.Poll,
+		Sandbox: c.Sandbox,
+		Users:   c.PluginUsers,
+		Secret:  []string{c.DataDir},
+		Reaper:  c.OwnProcess,
+
+		StartTimeout: c.waits.pluginStart,
+
+		Message: func(ctx context.Context, stub message.URL, m message.Message) error {
+			return rt.stubs.Receive(ctx, stub, m)
+		},
+		Frames: func(ctx context.Context, stub, door message.URL, frames []sdk.Frame) bool {
+			return rt.framesIn.Take(ctx, stub, door, frames)
+		},
+	}
+}
+
+// wireStubs makes what is deployed in the host, and the doors.
+func (rt *Runtime) wireStubs(allowed networks.Allowed) {
+	c := rt.config
+	rt.doors = doors.NewTable(c.Domain)
+	rt.stubs = stubs.New(stubs.Options{
+		Self: rt.URL(),
+		Config: stubs.Config{
+			Domain:      c.Domain,
+			Nodes:       c.Nodes,
+			Networks:    allowed,
+			NodeStub:    c.NodeStub,
+			DataDir:     c.DataDir,
+			StubConfig:  c.StubConfig,
+			PluginPaths: c.PluginPaths,
+		},
+		Catalogue: rt.catalogue,
+		Host:      rt.host,
+		MiniBuses: rt.host,
+		Bus:       rt.bus,
+		Doors:     rt.doors,
+		Plain:     func(node plainpeers.Node, m message.Message) { rt.plain.Receive(node, m) },
+		NodeLive:  func(domain string) { rt.apps.NodeLive(domain) },
+		Gone:      rt.gone,
+		Log:       rt.log,
+	})
+}
+
+// sessionOptions are those of the sessions with remote runtimes.
+func (rt *Runtime) sessionOptions(in *doors.Entrance) session.Options {
+	frames := &doors.FramesOut{Host: rt.host}
+	return session.Options{
+		Self:        rt.URL(),
+		Key:         rt.key,
+		Trust:       rt.policy.Runtime,
+		TTL:         rt.config.waits.unacked,
+		IdleTimeout: rt.config.SessionIdle,
+
+		Send:       frames.Send,
+		TrySend:    frames.TrySend,
+		Route:      rt.route,
+		Deliver:    in.Deliver,
+		DeliverRun: in.DeliverRun,
+		Announced: func(ctx context.Context, remote message.URL, addresses []message.URL) {
+			rt.registry.Announced(ctx, remote, addresses)
+		},
+		Ended: func(ctx context.Context, remote message.URL, addresses []message.URL) {
+			rt.registry.Ended(ctx, remote, addresses)
+		},
+		Refuse: rt.refusals.Add,
+		Events: rt.sessionEvent,
+		Log:    rt.log.Named("session"),
+		Trace:  &rt.trace,
+	}
+}
+
+// registryOptions are those of the Registry but for what the sessions know.
+func (rt *Runtime) registryOptions() registry.Options {
+	c := rt.config
+	return registry.Options{
+		Runtime:   rt.URL(),
+		Domain:    c.Domain,
+		Bus:       rt.bus,
+		Deployer:  rt.stubs,
+		Handlers:  rt.handlers(),
+		Prefer:    c.P2P.Prefer,
+		Policy:    registry.Policy(c.P2P.Policy),
+		NoChanges: c.P2P.NoChanges,
+
+		Connects:  proof.KeyDerived,
+		Unsigned:  func(u message.URL) bool { return rt.policy.WithoutSession(u) == nil },
+		Owner:     rt.policy.Name,
+		SignEntry: rt.identity.SignEntry,
+		Named: func(domain string) bool {
+			_, ok := c.Nodes[domain]
+			return ok
+		},
+
+		Sandbox:     rt.host.Post,
+		Came:        rt.came,
+		PathChanged: rt.pathChanged,
+
+		Log:   rt.log.Named("registry"),
+		Trace: &rt.trace,
+	}
+}
+
+// handlers are this runtime's P2P Handlers, one for each P2P plug-in in use.
+func (rt *Runtime) handlers() []registry.Handler {
+	list := make([]registry.Handler, 0, len(rt.config.P2P.Use))
+	for _, name := range rt.config.P2P.Use {
+		list = append(list, registry.Handler{Name: name, URL: rt.URL().Join("p2phandler", name)})
+	}
+	return list
+}
+
+// wireExit connects the MessageBus with the ways out.
+func (rt *Runtime) wireExit() {
+	rt.plain = plainpeers.New(plainpeers.Options{
+		Self:      rt.URL(),
+		Domain:    rt.config.Domain,
+		Policy:    rt.policy,
+		Directory: rt.registry,
+		Routes:    rt.registry,
+		Bus:       rt.bus,
+		Post:      rt.host.Post,
+		Go:        rt.background.Go,
+		Log:       rt.log,
+		Trace:     &rt.trace,
+	})
+	exit := &doors.Exit{
+		Self:     rt.URL(),
+		Sessions: rt.sessions,
+		Routes:   rt.registry,
+		Plain:    rt.plain,
+		Stub:     rt.host.Post,
+		Tracker:  &rt.tracker,
+	}
+	rt.bus.Connect(bus.Outside{
+		Resolver:  rt.registry,
+		Forwarder: exit,
+		Authority: rt.registry,
+		Ways:      exit,
+	})
+	rt.identity.Serve(rt.bus, rt.stubs.Signs) // until the bus is closed
+}
+
+// wireApps makes what applications use.
+func (rt *Runtime) wireApps(in *doors.Entrance) {
+	rt.apps = apps.New(apps.Options{
+		Self:     rt.URL(),
+		Bus:      rt.bus,
+		Request:  rt.bus.Request,
+		Registry: rt.registry,
+		Tracker:  &rt.tracker,
+		Gone:     rt.gone,
+		Go:       rt.background.Go,
+		Log:      rt.log,
+	})
+	rt.sync = syncmanager.New(syncmanager.Options{
+		Runtime: rt.URL(),
+		Domain:  rt.config.Domain,
+		Bus:     plainpeers.NewObservers(rt.bus),
+		Objects: objects{rt.registry},
+		Local:   rt.registry.Local,
+		Remote:  rt.registry.Remote,
+		Verify:  in.OwnedBy,
+		Log:     rt.log.Named("sm"),
+	})
+}

@@ -1,0 +1,55 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+)
+
+// hidden stands where a secret is.
+const hidden = "(hidden)"
+
+// concealURL is v without a password, and without parameters that are secrets, where v is a URL.
+func concealURL(v string) string {
+	u, err := url.Parse(v)
+	if scheme, rest, ok := strings.Cut(v, "://"); err != nil && ok {
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 { // a password that is not escaped, perhaps
+			return scheme + "://" + hidden + rest[at:]
+		}
+	}
+	if err != nil || u.Host == "" {
+		return v
+	}
+	if _, has := u.User.Password(); has {
+		v = v[:strings.Index(v, "://")+3] + u.User.Username() + ":" + hidden + v[strings.LastIndexByte(v, '@'):]
+	}
+	before, query, ok := strings.Cut(v, "?")
+	if !ok {
+		return v
+	}
+	parameters := strings.Split(query, "&")
+	for i, p := range parameters {
+		if name, _, has := strings.Cut(p, "="); has && LooksSecret(name) {
+			parameters[i] = name + "=" + hidden
+		}
+	}
+	return before + "?" + strings.Join(parameters, "&")
+}
+
+// LooksSecret tells whether a key of this name holds a secret, as far as a name can say.
+func LooksSecret(key string) bool {
+	key = strings.ToLower(key)
+	if strings.HasSuffix(key, "_file") {
+		return false // where the secret is, as token_file
+	}
+	for _, word := range []string{"secret", "password", "passwd", "passphrase", "token", "credential", "private", "authorization", "cookie", "psk"} {
+		if strings.Contains(key, word) {
+			return true
+		}
+	}
+	for _, name := range []string{"key", "pass", "pwd", "auth"} {
+		if key == name || strings.HasSuffix(key, "_"+name) || strings.HasSuffix(key, "-"+name) {
+			return true
+		}
+	}
+	return strings.HasSuffix(key, "apikey")
+}

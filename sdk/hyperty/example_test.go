@@ -1,0 +1,144 @@
+package hyperty_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Two applications in two runtimes: one says hello, the other answers. In an application of your own Options.Socket is left out
+// where the runtime has its usual one.
+func Example() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+
+	runtime, err := hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket("bob")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer runtime.Close(ctx)
+	bob, err := runtime.Register(ctx, hyperty.Registration{Name: "bob"}) // hyperty://example.com/bob
+	if err != nil {
+		log.Fatal(err)
+	}
+	bob.Handle(func(ctx context.Context, m hyperty.Received) {
+		fmt.Println(m.From, "says", m.Text())
+		_ = m.Answer(ctx, "thank you")
+	})
+
+	other, err := hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket("alice")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer other.Close(ctx)
+	alice, err := other.Register(ctx, hyperty.Registration{Name: "alice"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	answer, err := alice.Request(ctx, "hyperty://example.com/bob", message.Read, "hello")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer.From, "answers", string(answer.Value))
+	// Output:
+	// hyperty://example.com/alice says hello
+	// hyperty://example.com/bob answers "thank you"
+}
+
+// A message whose sender is told what becomes of it.
+func ExampleHyperty_SendTracked() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	sender, receiver, end := pair(ctx, "sender", "receiver")
+	defer end()
+	receiver.Handle(func(context.Context, hyperty.Received) {})
+
+	for _, to := range []message.URL{receiver.URL(), "hyperty://example.com/nobody"} {
+		delivery, err := sender.SendTracked(ctx, to, message.Update, "are you there?")
+		if err != nil {
+			log.Fatal(err)
+		}
+		outcome, err := delivery.Wait(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(to, outcome.State, outcome.Code)
+	}
+	// Output:
+	// hyperty://example.com/receiver delivered 0
+	// hyperty://example.com/nobody refused 404
+}
+
+// A message that is sent without waiting, to somebody who is not there: the refusal comes as a response.
+func ExampleHyperty_HandleResponses() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	lonely, _, end := pair(ctx, "lonely", "other")
+	defer end()
+	refused := make(chan error, 1)
+	lonely.HandleResponses(func(_ context.Context, m message.Message) {
+		_, err := m.OK()
+		refused <- err
+	})
+
+	if err := lonely.Send(ctx, "hyperty://example.com/nobody", "hello?"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println((<-refused).(*message.ResponseError).Code)
+	// Output: 404
+}
+
+// Messages are received one by one, in the order of sending.
+func ExampleHyperty_Receive() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	writer, reader, end := pair(ctx, "writer", "reader")
+	defer end()
+
+	for n := range 3 {
+		if err := writer.Send(ctx, reader.URL(), map[string]int{"line": n}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for range 3 {
+		m, err := reader.Receive(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		var body struct{ Line int }
+		if err := m.Decode(&body); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("line", body.Line)
+	}
+	// Output:
+	// line 0
+	// line 1
+	// line 2
+}
+
+// pair is one hyperty at alice's runtime, and one at bob's; end closes them.
+func pair(ctx context.Context, atAlice, atBob string) (a, b *hyperty.Hyperty, end func()) {
+	var pair [2]*hyperty.Hyperty
+	var clients [2]*hyperty.Client
+	for i, name := range []string{atAlice, atBob} {
+		var err error
+		if clients[i], err = hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket([]string{"alice", "bob"}[i])}); err != nil {
+			log.Fatal(err)
+		}
+		if pair[i], err = clients[i].Register(ctx, hyperty.Registration{Name: name}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	return pair[0], pair[1], func() {
+		for _, c := range clients {
+			if err := c.Close(ctx); err != nil {
+				log.Print(err)
+			}
+		}
+	}
+}
