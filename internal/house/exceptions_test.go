@@ -11,7 +11,6 @@ func exceptions() map[string]int {
 		"upward core/bus":         3,
 		"upward core/identity":    1,
 		"upward core/registry":    40,
-		"upward core/safefile":    1,
 		"upward core/session":     19,
 		"upward core/syncmanager": 10,
 
@@ -19,7 +18,7 @@ func exceptions() map[string]int {
 		"struct core/registry.Registry": 34,
 		"struct core/session.Options":   31,
 		"struct core/session.Sessions":  26,
-		"struct core/session.session":   80,
+		"struct core/session.session":   43,
 
 		"function core/session.session.pump": 78,
 	}

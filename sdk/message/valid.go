@@ -33,7 +33,7 @@ func deepJSON(text []byte) bool {
 // few, deep is true.
 func scanJSON(text []byte, kinds []uint64) (valid, deep bool) {
 	i, depth, object := skipSpace(text, 0), 0, false // object: what the value is in, if it is in anything
-	for i < len(text) { // at i a value begins
+	for i < len(text) {                              // at i a value begins
 		switch c := text[i]; {
 		case c == '"':
 			i = skipString(text, i+1)
