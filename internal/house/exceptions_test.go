@@ -8,18 +8,9 @@ func exceptions() map[string]int {
 		"variable internal/busypoll.process": 6,
 
 		"upward core/api":         9,
-		"upward core/bus":         3,
 		"upward core/identity":    1,
-		"upward core/registry":    40,
-		"upward core/session":     19,
 		"upward core/syncmanager": 10,
 
-		"struct core/registry.Options":  42,
-		"struct core/registry.Registry": 34,
-		"struct core/session.Options":   31,
-		"struct core/session.Sessions":  26,
-		"struct core/session.session":   43,
-
-		"function core/session.session.pump": 78,
+		"struct core/session.Options": 31,
 	}
 }
