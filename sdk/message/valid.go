@@ -34,10 +34,8 @@ func deepJSON(text []byte) bool {
 // scanJSON is validJSON. kinds has a bit for each level of nesting, set for an object, clear for a list; where it has too
 // few, deep is true.
 func scanJSON(text []byte, kinds []uint64) (valid, deep bool) {
-	levels := min(64*len(kinds), maxDepth)
 	i, depth, object := skipSpace(text, 0), 0, false // object: what the value is in, if it is in anything
-	for i < len(text) {
-		// At i a value begins.
+	for i < len(text) {                              // at i a value begins
 		switch c := text[i]; {
 		case c == '"':
 			i = skipString(text, i+1)
@@ -46,8 +44,8 @@ func scanJSON(text []byte, kinds []uint64) (valid, deep bool) {
 				i = skipNumbers(text, i)
 			}
 		case c == '{' || c == '[':
-			if depth == levels {
-				return false, levels < maxDepth
+			if depth == min(64*len(kinds), maxDepth) {
+				return false, depth < maxDepth
 			}
 			if i = skipSpace(text, i+1); i < len(text) && text[i] == c+2 { // the closing one: nothing is in it
 				i++
