@@ -11,12 +11,11 @@
 //	core/stubhost  plug-in processes: start, supervise, restart, reload, drain
 //	core/catalogue which plug-ins are installed, where a domain's Message Node is
 //	core/syncmanager  the sync manager of Reporter–Observer data objects
-//	core/lanes     work that must not hold up whoever brings it: bounded, in order for each key
 //	core/api       the local application API on a Unix socket
 //	core/trace     what the core tells about what it does
 //
 //	sdk            what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
-//	internal       tools of the house, for all of the others: logs, printable, peercred
+//	internal       tools of the house, for all of the others: work queues by key, back-off, buffers, logs, printable, peercred
 //	plugins        the transports and the Message Node's stub, each a process of its own
 //
 // sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd and examples import core.

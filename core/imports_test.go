@@ -35,7 +35,8 @@ var inHouse = []struct {
 // to the plug-ins with what it takes along, and what the standard library lacks. No transport is among them, nor what
 // reads configurations.
 var outside = []string{
-	"code.dny.dev/ssrf", // in a test alone, of the table in sdk/networks
+	"code.dny.dev/ssrf",                                           // in a test alone, of the table in sdk/networks
+	"golang.org/x/mod", "golang.org/x/sync", "golang.org/x/tools", // in a test alone, of how the code is built: internal/house
 	"github.com/fatih/color", "github.com/flynn/noise", "github.com/gofrs/flock", "github.com/golang/protobuf", "github.com/hashicorp/go-hclog",
 	"github.com/hashicorp/go-plugin", "github.com/hashicorp/yamux", "github.com/landlock-lsm/go-landlock",
 	"github.com/mattn/go-colorable", "kernel.org/pub/linux/libs/security/libcap/psx",

@@ -71,64 +71,75 @@ func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 	} else {
 		links.UsePipes(pipes)
 	}
-	var server *grpc.Server
-	made := make(chan struct{})
-	served := make(chan struct{})
-	code := make(chan int, 1)
 	// Before the handshake is printed: whoever reads it may send a signal at once.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
 	parent := os.Getppid()
+	l := listener{made: make(chan struct{}), served: make(chan struct{})}
+	code := make(chan int, 1)
 	go func() {
 		reason, ok := awaitEnd(ctx, links, signals, parent)
 		log.Debug("ending", "reason", reason)
-		// Whatever hangs now must not keep the process.
-		time.AfterFunc(2*stopGrace, func() { os.Exit(1) })
-		grace, cancel := context.WithTimeout(context.Background(), stopGrace)
-		defer cancel()
-		if err := links.Stop(grace); err != nil {
-			log.Warn("ended with instances running", "error", err)
-		}
-		select {
-		case <-served: // the host has seen the link end and has closed us, or it never came to listening
-		case <-time.After(hostGrace):
-		}
-		select {
-		case <-made:
-			server.Stop() // makes plugin.Serve return, which removes the socket
-		case <-served:
-		}
+		l.end(links, log)
 		if ok {
 			code <- 0
 		} else {
 			code <- 1
 		}
 	}()
+	go l.serve(links, log)
+	pacing := make(chan struct{})
 	go func() {
-		defer close(served)
-		// It prints the handshake, the only line that standard output ever gets, and then turns os.Stdout and
-		// os.Stderr into streams to the host.
-		plugin.Serve(&plugin.ServeConfig{
-			HandshakeConfig:  link.Handshake(),
-			VersionedPlugins: link.Plugins(links),
-			Logger:           log.Named("go-plugin"),
-			GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
-				server = grpc.NewServer(append(o, link.ServerOptions()...)...)
-				close(made)
-				return server
-			},
-		})
-	}()
-	resting := make(chan struct{})
-	go func() {
-		defer close(resting)
+		defer close(pacing)
 		gcpace.Run(ctx, gcpace.Room)
 	}()
-	<-served
+	<-l.served
 	cancel()
-	<-resting
+	<-pacing
 	return <-code
+}
+
+// listener is what the host reaches the plug-in at.
+type listener struct {
+	server *grpc.Server  // when made is closed
+	made   chan struct{} // not closed where it never came to listening
+	served chan struct{} // closed when it does not listen any more
+}
+
+// serve listens until the host has closed the plug-in or [listener.end] ends it. It prints the handshake, the only line that
+// standard output ever gets, and then turns os.Stdout and os.Stderr into streams to the host.
+func (l *listener) serve(links *LinkServer, log hclog.Logger) {
+	defer close(l.served)
+	plugin.Serve(&plugin.ServeConfig{
+		HandshakeConfig:  link.Handshake(),
+		VersionedPlugins: link.Plugins(links),
+		Logger:           log.Named("go-plugin"),
+		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
+			l.server = grpc.NewServer(append(o, link.ServerOptions()...)...)
+			close(l.made)
+			return l.server
+		},
+	})
+}
+
+// end ends the instances, and then the listening. The process ends some time later whatever hangs.
+func (l *listener) end(links *LinkServer, log hclog.Logger) {
+	time.AfterFunc(2*stopGrace, func() { os.Exit(1) })
+	grace, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	if err := links.Stop(grace); err != nil {
+		log.Warn("ended with instances running", "error", err)
+	}
+	select {
+	case <-l.served: // the host has seen the link end and has closed us, or it never came to listening
+	case <-time.After(hostGrace):
+	}
+	select {
+	case <-l.made:
+		l.server.Stop() // makes plugin.Serve return, which removes the socket
+	case <-l.served:
+	}
 }
 
 // awaitEnd returns why the process is to end, and whether that is in order.

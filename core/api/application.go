@@ -199,7 +199,7 @@ func (app *application) register(f *wire.Register) error {
 		return app.say(endedFrame(f.Ref, message.CodeTooMany,
 			fmt.Sprintf("this application has %d hyperties, the most that are allowed", maxHyperties)))
 	}
-	a := &attachment{app: app, ref: f.Ref, name: f.Name, credit: wire.Window}
+	a := newAttachment(app, f.Ref, f.Name)
 	app.attached[f.Ref] = a
 	app.work.Go(func() { a.begin(r) })
 	return nil
@@ -213,7 +213,7 @@ func (app *application) unregister(ref uint32) {
 		return
 	}
 	a.leaving = true
-	a.start() // after what has been posted
+	a.leaveWhenDone() // after what has been posted
 }
 
 func (app *application) credit(data []byte) error {

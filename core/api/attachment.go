@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/hyperty"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
@@ -23,14 +25,13 @@ type attachment struct {
 	gone    bool               // nothing is delivered any more
 	leaving bool               // the application wants it to end
 
-	posts   fifo[posted]
-	count   uint64                    // of the posts of the application
-	held    int                       // units that posts take that are not worked off
-	done    []wire.Span               // posts that were worked off and that the application does not know of yet
-	running bool                      // somebody works posts off: a goroutine, or the reader
-	behind  map[destination]*[]posted // receivers that are behind: each has a goroutine that waits for it
-	owed    int                       // units of them
-	watched int                       // posts of which the application is to be told what became of them
+	posts   work.Lane[posted]               // worked off by a goroutine, or the reader; held until inner is there
+	behind  work.Lanes[destination, posted] // posts to receivers that are behind: each has a goroutine that waits for it
+	count   uint64                          // of the posts of the application
+	held    int                             // units that posts take that are not worked off
+	done    []wire.Span                     // posts that were worked off and that the application does not know of yet
+	owed    int                             // units of them
+	watched int                             // posts of which the application is to be told what became of them
 
 	credit   int          // units that may be delivered
 	taking   fifo[handed] // that were handed to the application and are not known to be taken
@@ -62,6 +63,16 @@ type handed struct {
 	cost int
 }
 
+// newAttachment is a hyperty that has not been registered yet: what it posts is held.
+func newAttachment(app *application, ref uint32, name string) *attachment {
+	a := &attachment{app: app, ref: ref, name: name, credit: wire.Window}
+	a.posts.Memory = &app.server.posts
+	a.posts.Hold()
+	// What waits is bounded by the window.
+	a.behind.Limits = work.Limits{Keys: maxBehind, Items: wire.Window, Bytes: math.MaxInt, AllBytes: math.MaxInt, Overhead: 1}
+	return a
+}
+
 // begin registers the hyperty, after the end of an earlier registration of the same name.
 func (a *attachment) begin(r hyperty.Registration) {
 	app := a.app
@@ -80,7 +91,10 @@ func (a *attachment) begin(r hyperty.Registration) {
 		return
 	}
 	_ = app.say(&wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Registered{Registered: &wire.Registered{Ref: a.ref, Url: string(inner.URL())}}})
-	a.start()
+	if a.posts.Open() {
+		a.app.work.Go(a.run)
+	}
+	a.leaveWhenDone()
 }
 
 // attach registers at the backend. A name whose registration is being ended is waited for.
@@ -101,14 +115,14 @@ func (s *Server) attach(ctx context.Context, r hyperty.Registration, deliver min
 	return s.o.Backend.Attach(ctx, r, deliver)
 }
 
-// closing ends a registration in a goroutine of work.
-func (s *Server) closing(inner hyperty.Attachment, work *sync.WaitGroup) {
+// closing ends a registration in a goroutine of wg.
+func (s *Server) closing(inner hyperty.Attachment, wg *sync.WaitGroup) {
 	ended := make(chan struct{})
 	name := strings.TrimPrefix(inner.URL().Path(), "/")
 	s.mu.Lock()
 	s.ending[name] = ended
 	s.mu.Unlock()
-	work.Go(func() {
+	wg.Go(func() {
 		ctx, cancel := context.WithTimeout(s.grace, closeTime)
 		defer cancel()
 		if err := inner.Close(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/hyperty"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
@@ -50,18 +51,16 @@ func (app *application) post(rec wire.Record) error {
 	a.held += cost
 	a.count++
 	p := posted{m: m, cost: cost, number: a.count, track: rec.Track}
-	if a.inner == nil || a.running || a.posts.len() > 0 || len(a.behind) > 0 {
-		a.posts.push(p)
-		a.start()
+	if a.behind.Len() > 0 || !a.posts.Claim() {
+		a.add(p)
 		app.mu.Unlock()
 		return nil
 	}
-	a.running = true
 	app.mu.Unlock()
 	err = a.put(app.server.ended, p)
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	a.running = false
+	a.posts.Leave() // nothing has come: only this goroutine adds to them
 	if err == nil {
 		a.worked(p)
 		return nil
@@ -69,15 +68,21 @@ func (app *application) post(rec wire.Record) error {
 	if !errors.Is(err, context.Canceled) {
 		p.err = err
 	}
-	a.posts.push(p)
-	a.start()
+	a.add(p)
 	return nil
 }
 
-// start works off what was posted. mu is held.
-func (a *attachment) start() {
-	if !a.running && a.inner != nil && !a.app.ended && (a.posts.len() > 0 || a.leaving && len(a.behind) == 0) {
-		a.running = true
+// add queues a post. mu is held.
+func (a *attachment) add(p posted) {
+	if a.posts.Add(0, &p) && !a.app.ended {
+		a.app.work.Go(a.run)
+	}
+}
+
+// leaveWhenDone ends the registration where the application wants that, as soon as all that it has posted is worked off. mu is
+// held.
+func (a *attachment) leaveWhenDone() {
+	if a.leaving && !a.app.ended && a.behind.Len() == 0 && a.posts.Claim() {
 		a.app.work.Go(a.run)
 	}
 }
@@ -88,17 +93,23 @@ func (a *attachment) run() {
 	app := a.app
 	for {
 		app.mu.Lock()
-		if a.posts.len() == 0 || app.ended {
-			a.running = false
-			leave := a.leaving && !app.ended && len(a.behind) == 0
+		if app.ended {
+			app.mu.Unlock()
+			return
+		}
+		p, ok := a.posts.Next()
+		if !ok {
+			leave := a.leaving && a.behind.Len() == 0
 			app.mu.Unlock()
 			if leave {
 				a.leave()
 			}
 			return
 		}
-		p := a.posts.pop()
-		waits := a.waits(p)
+		waits := a.behind.Has(p.destination())
+		if waits {
+			a.behind.Add(p.destination(), 0, p)
+		}
 		app.mu.Unlock()
 		if waits {
 			continue
@@ -169,54 +180,39 @@ func (a *attachment) worked(p posted) {
 	}
 }
 
-// waits queues a post whose receiver is behind. mu is held.
-func (a *attachment) waits(p posted) bool {
-	queue := a.behind[p.destination()]
-	if queue == nil {
-		return false
-	}
-	*queue = append(*queue, p)
-	return true
-}
-
 func (p *posted) destination() destination { return destination{p.m.To, p.m.Type == message.Response} }
 
-// wait begins a queue with a post whose receiver is behind. It is false where there are too many.
+// wait has a post, whose receiver is behind, wait for it. It is false where there are too many receivers.
 func (a *attachment) wait(p posted) bool {
 	app := a.app
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	if len(a.behind) >= maxBehind {
-		return false
+	lane, ok := a.behind.Add(p.destination(), 0, p)
+	if lane != nil {
+		app.work.Go(func() { a.work(lane) })
 	}
-	if a.behind == nil {
-		a.behind = map[destination]*[]posted{}
-	}
-	queue := &[]posted{p}
-	a.behind[p.destination()] = queue
-	app.work.Go(func() { a.work(p.destination(), queue) })
-	return true
+	return ok
 }
 
 // work posts what waits for one receiver, and ends when nothing does.
-func (a *attachment) work(to destination, queue *[]posted) {
+func (a *attachment) work(lane *work.KeyLane[destination, posted]) {
 	app := a.app
-	for {
+	for goes := true; ; {
 		app.mu.Lock()
-		batch := *queue
-		*queue = nil
-		if len(batch) == 0 || app.ended {
-			delete(a.behind, to)
-			a.start() // it may be leaving
+		if !goes || app.ended {
+			a.behind.Drop(lane)
 			app.mu.Unlock()
 			return
 		}
-		app.mu.Unlock()
-		for _, p := range batch {
-			if !a.finish(p, a.put(app.ctx, p)) {
-				break
-			}
+		p, ok := a.behind.Next(lane)
+		if !ok {
+			a.leaveWhenDone()
 		}
+		app.mu.Unlock()
+		if !ok {
+			return
+		}
+		goes = a.finish(p, a.put(app.ctx, p))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/profile"
+	"github.com/protofly/protofly/internal/work"
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -63,6 +64,7 @@ type Server struct {
 	grace  context.Context // of what Close has to wait for; ends with its ctx
 	hurry  context.CancelFunc
 	done   chan struct{} // grpc.Serve has returned
+	posts  work.Memory[posted]
 
 	mu     sync.Mutex
 	ending map[string]chan struct{} // names whose registration is being ended; closed when it is

@@ -114,7 +114,7 @@ func (a *attachment) Post(ctx context.Context, m message.Message) error {
 			return err
 		}
 	}
-	return a.bus.Post(ctx, m)
+	return a.bus.Post(ctx, &m)
 }
 
 // Watch is Post for a message whose sender wants to know what becomes of it; see [hyperty.Attachment].

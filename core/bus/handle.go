@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Handle is how a component outside of the core, such as an application, posts on the MessageBus. Of the addresses that it
@@ -40,16 +39,16 @@ type knownRoute struct {
 // Handle is that of the component owner.
 func (b *MessageBus) Handle(owner message.URL) *Handle { return &Handle{bus: b, owner: owner} }
 
-// Post is [MessageBus.From] for the component of the handle.
-func (h *Handle) Post(ctx context.Context, m message.Message) error {
-	if !h.usual(&m) {
-		return h.bus.From(ctx, h.owner, m)
+// Post is [MessageBus.From] for the component of the handle. m is not kept.
+func (h *Handle) Post(ctx context.Context, m *message.Message) error {
+	if !h.usual(m) {
+		return h.bus.From(ctx, h.owner, *m)
 	}
 	k := h.place(m.To)
-	if done, err := h.follow(ctx, k, &m); done {
+	if done, err := h.follow(ctx, k, m); done {
 		return err
 	}
-	err := h.bus.From(ctx, h.owner, m)
+	err := h.bus.From(ctx, h.owner, *m)
 	if err == nil {
 		h.remember(k, m.To)
 	}
@@ -64,7 +63,7 @@ func (h *Handle) usual(m *message.Message) bool {
 		return false
 	}
 	return m.From == h.owner && len(m.Via) == 0 && !m.ID.IsZero() && !h.bus.trace.Watched() &&
-		h.bus.watch.Receipt(m.From, m.ID) == minibus.Receipt{}
+		h.bus.watch.Receipt(m.From, m.ID).By == nil
 }
 
 // place is where an address is remembered, if it is: near ones, as of numbered hyperties, differ in their ends.

@@ -70,7 +70,7 @@ func (f *follower) message(to message.URL) message.Message {
 func (f *follower) follows(m message.Message) bool {
 	f.Helper()
 	before := len(f.ways.posted)
-	if err := f.alice.Post(f.Context(), m); err != nil {
+	if err := f.alice.Post(f.Context(), &m); err != nil {
 		f.Fatal(err)
 	}
 	return len(f.ways.posted) > before
@@ -168,7 +168,7 @@ func TestHandleLooksAtEveryMessage(t *testing.T) {
 	}
 	forged := f.message(bob)
 	forged.From = bob
-	if err := f.alice.Post(t.Context(), forged); !errors.Is(err, bus.ErrForged) {
+	if err := f.alice.Post(t.Context(), &forged); !errors.Is(err, bus.ErrForged) {
 		t.Errorf("in another's name: %v", err)
 	}
 	for range 4 {
@@ -202,11 +202,13 @@ func TestHandleAndAWayThatTakesNothing(t *testing.T) {
 	f.learn(bob)
 	sent := len(f.out.sent)
 	f.ways.err = fmt.Errorf("%w: the other side is behind", message.ErrBackpressure)
-	if err := f.alice.Post(t.Context(), f.message(bob)); !errors.Is(err, message.ErrBackpressure) || len(f.out.sent) > sent {
+	m := f.message(bob)
+	if err := f.alice.Post(t.Context(), &m); !errors.Is(err, message.ErrBackpressure) || len(f.out.sent) > sent {
 		t.Errorf("%d sent another way, error %v", len(f.out.sent)-sent, err)
 	}
 	f.ways.err = errors.New("the session is closed")
-	if err := f.alice.Post(t.Context(), f.message(bob)); err != nil || len(f.out.sent) != sent+1 {
+	m = f.message(bob)
+	if err := f.alice.Post(t.Context(), &m); err != nil || len(f.out.sent) != sent+1 {
 		t.Errorf("%d sent another way, error %v", len(f.out.sent)-sent, err)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/protofly/protofly/core/lanes"
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -14,7 +14,7 @@ const replyTime = 10 * time.Second
 
 // replies are the responses of the core's own components that are under way.
 type replies struct {
-	lanes lanes.Lanes // by who asked
+	lanes work.Jobs[message.URL] // by who asked
 	ctx   context.Context
 	end   context.CancelFunc
 

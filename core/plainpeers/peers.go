@@ -12,8 +12,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/bus"
-	"github.com/protofly/protofly/core/lanes"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -66,7 +66,7 @@ type Options struct {
 type Peers struct {
 	o     Options
 	asked asked
-	work  lanes.Lanes // what may wait: by the message's receiver
+	work  work.Jobs[message.URL] // what may wait: by the message's receiver
 
 	mu    sync.Mutex
 	peers map[message.URL]*peer // maxPeers
@@ -100,7 +100,7 @@ func New(o Options) *Peers {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Peers{o: o, work: lanes.Lanes{Begin: o.Go}, peers: map[message.URL]*peer{}, said: map[string]time.Time{}}
+	return &Peers{o: o, work: work.Jobs[message.URL]{Begin: o.Go}, peers: map[message.URL]*peer{}, said: map[string]time.Time{}}
 }
 
 // peer is the entry of a runtime.

@@ -7,7 +7,9 @@ func (s *Sessions) Again(path Path) {
 		one.mu.Lock()
 		if one.paths.Uses(path) && !path.IsZero() && !one.gone {
 			one.send.Rewind()
-			one.resumeNow = one.peer != 0
+			if one.pair.Peer() != 0 {
+				one.recv.Resume()
+			}
 			one.restartProbe(s.now())
 			one.poke()
 		}

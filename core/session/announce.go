@@ -1,7 +1,6 @@
 package session
 
 import (
-	"slices"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/wire"
@@ -13,26 +12,9 @@ import (
 // is worth is up to Options.Announced. When the runtime has given an address up it takes the announcement back in the same
 // way, behind the last message from there.
 
-const (
-
-	// Claims of the peer that wait for the messages behind them to be delivered. Where there are maxUntaken announcements no
-	// more frames with messages are taken while messages wait; more ends than that are dropped, and believed longer. What one
-	// frame brings fits into the other two, unless it is mostly announcements: then some are dropped, and looked up.
-	maxUntaken      = 1 << 8
-	maxClaims       = 1 << 12
-	maxUntakenBytes = 256 << 10
-
-	// lately is how long ago the peer was heard of to whom an end is told: nobody else has messages under way, and what a
-	// runtime remembers without a connection expires.
-	lately = time.Minute
-)
-
-// claims are what the peer says of its addresses, as far as that is not taken yet.
-type claims struct {
-	coming []wire.Claim
-	fresh  int // of them, those that are no ends
-	size   int // of the addresses of these
-}
+// lately is how long ago the peer was heard of to whom an end is told: nobody else has messages under way, and what a
+// runtime remembers without a connection expires.
+const lately = time.Minute
 
 // Ended says that an address of this runtime has been given up: the runtimes that have been told of it in their sessions, and
 // were heard of lately, are told so behind the messages that were posted from there. What is posted from there afterwards
@@ -47,7 +29,7 @@ func (s *Sessions) Ended(address message.URL) {
 func (s *session) endAddress(address message.URL) {
 	s.mu.Lock()
 	defer s.unlock()
-	if !s.send.EndAddress(address) || s.gone || s.closing || s.peer == 0 {
+	if !s.send.EndAddress(address) || s.gone || s.closing || s.pair.Peer() == 0 {
 		return
 	}
 	now, c := s.all.now(), wire.Claim{Address: address, Ended: true}
@@ -63,35 +45,10 @@ func (s *session) claim(c wire.Claim, due time.Duration) {
 	s.all.sending.Add(int64(s.send.PushRecord(c.Record(), due)))
 }
 
-// add takes a record of the peer that may be a claim.
-func (a *claims) add(record []byte) {
-	c, ok := wire.ParseClaim(record)
-	switch {
-	case !ok:
-	case c.Ended && len(a.coming)-a.fresh < maxUntaken:
-		a.coming = append(a.coming, c)
-	case !c.Ended && a.fresh < maxClaims && a.size < maxUntakenBytes:
-		a.coming = append(a.coming, c)
-		a.fresh++
-		a.size += len(c.Address)
-	}
-}
-
-// crowded tells whether many announcements of the peer are not taken yet.
-func (a *claims) crowded() bool {
-	return a.fresh >= maxUntaken || a.size >= maxUntakenBytes/2
-}
-
-// ending tells whether something that the peer has given up is not taken yet.
-func (a *claims) ending() bool {
-	return slices.ContainsFunc(a.coming, func(c wire.Claim) bool { return c.Ended })
-}
-
-// takeAnnouncements has what the peer has claimed taken, before the messages behind it are delivered. mu is not held.
-func (s *session) takeAnnouncements() {
+// takeClaims has what the peer has claimed taken, before the messages behind it are delivered. mu is not held.
+func (s *session) takeClaims() {
 	s.mu.Lock()
-	list := s.claims.coming
-	s.claims = claims{}
+	list := s.recv.TakeClaims()
 	s.unlock()
 	var addresses []message.URL
 	for i, c := range list {
@@ -108,9 +65,7 @@ func (s *session) takeAnnouncements() {
 	}
 	s.mu.Lock()
 	defer s.unlock()
-	if s.inbox.overrun && s.roomNow() > 0 { // what was not taken meanwhile is sent again
-		s.inbox.overrun = false
-		s.resumeNow = true
+	if s.recv.ClaimsTaken(s.all.full()) {
 		s.poke()
 	}
 }

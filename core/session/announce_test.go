@@ -2,10 +2,8 @@ package session
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -138,40 +136,6 @@ func TestNothingIsAnnounced(t *testing.T) {
 		}
 		end.mu.Unlock()
 		p.close(t)
-	})
-}
-
-// A peer that announces without end has no more kept than for one frame of messages.
-func TestAnnouncementsAreBounded(t *testing.T) {
-	for _, length := range []int{1, 900} {
-		var theirs claims
-		for n := range 10 * maxClaims {
-			theirs.add(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%0*d", length, n))}.Record())
-		}
-		if n, size := len(theirs.coming), theirs.size; n > maxClaims || size > maxUntakenBytes+message.MaxURL {
-			t.Errorf("%d are kept, of %d bytes", n, size)
-		}
-	}
-}
-
-// FuzzAnnouncement: a record is an announcement of exactly one address, or none.
-func FuzzAnnouncement(f *testing.F) {
-	f.Add(wire.Claim{Address: "hyperty://a.example/x"}.Record())
-	f.Add(wire.Claim{Address: "hyperty://a.example/x", Ended: true}.Record())
-	f.Add([]byte{wire.RecordAnnounce, 0})
-	f.Add(binary.AppendUvarint([]byte{wire.RecordAnnounce}, 1<<40))
-	f.Add(wire.Claim{Address: message.URL("hyperty://a.example/" + strings.Repeat("x", message.MaxURL))}.Record())
-	f.Fuzz(func(t *testing.T, record []byte) {
-		c, ok := wire.ParseClaim(record)
-		if !ok {
-			return
-		}
-		if _, err := message.ParseURL(string(c.Address)); err != nil || len(c.Address) > message.MaxURL {
-			t.Errorf("%q is announced: %v", c.Address, err)
-		}
-		if again, ok := wire.ParseClaim(c.Record()); !ok || again != c {
-			t.Errorf("%v becomes %v", c, again)
-		}
 	})
 }
 

@@ -12,7 +12,7 @@ const silence = 10
 // ask has a silent peer asked about what it has acknowledged and is not known to have taken. A peer that does not answer
 // at all, for long, has probably gone for good: then these messages are given up, in doubt. mu is held.
 func (s *session) ask(now time.Duration) {
-	if s.peer == 0 || !s.send.Untaken() {
+	if s.pair.Peer() == 0 || !s.send.Untaken() {
 		s.askDue, s.askedAt = 0, 0
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
@@ -350,7 +351,7 @@ func TestTooManyHeldUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folk := newSlowFolk(0)
 		p := newPair(t, Options{TTL: time.Hour, Deliver: folk.deliver}, nil)
-		for n := range 2 * maxHeld {
+		for n := range 2 * deliver.MaxBehind {
 			for i := range 3 {
 				m := letter(uint64(i)+1, 40)
 				m.To = citizen("slow", n)
@@ -362,7 +363,7 @@ func TestTooManyHeldUp(t *testing.T) {
 		time.Sleep(time.Minute)
 		folk.release()
 		time.Sleep(time.Second)
-		for n := range 2 * maxHeld {
+		for n := range 2 * deliver.MaxBehind {
 			wantRun(t, folk.has(citizen("slow", n)), 1, 3)
 		}
 		p.close(t)

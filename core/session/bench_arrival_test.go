@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
@@ -65,8 +66,8 @@ func benchmarkArrival(b *testing.B, size int) {
 		}
 		f := wire.Fields{Gen: 1, Next: 1, Base: 1, First: uint64(sent) + 1}
 		head := wire.Head{Kind: wire.Data, From: 2, To: 1}
-		aead := peer.out.stamp(&head, &o, len(messages))
-		frame = seal(aead, append(f.Append(wire.AppendHead(frame[:0], head)), messages...))
+		aead := peer.Out.Stamp(&head, o.keyLimits(), len(messages))
+		frame = handshake.Seal(aead, append(f.Append(wire.AppendHead(frame[:0], head)), messages...))
 		h.sessions.Receive(ctx, bob, relay, frame)
 		sent += int64(perFrame)
 	}

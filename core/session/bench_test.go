@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -27,15 +28,15 @@ func BenchmarkPost(b *testing.B) {
 	var s *Sessions
 	var ackFrame, body []byte
 	reports := uint64(1)
-	var peer *keys
+	var peer *handshake.Keys
 	o := Options{}.withDefaults()
 	s = New(Options{
 		Self: alice, Key: aliceSelf.key, Incarnation: 1, Deliver: taking(func(context.Context, message.URL, message.Message) {}),
 		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
 			for _, f := range frames { // acknowledge everything at once, without allocating
 				h, _ := wire.ParseHead(f)
-				text, _ := unseal(peer.in.of(h.Epoch), f)
-				peer.in.take(h)
+				text, _ := handshake.Unseal(peer.In.Of(h.Epoch), f)
+				peer.In.Take(h)
 				got, messages, err := wire.ParseFields(text)
 				if err != nil {
 					continue
@@ -44,7 +45,7 @@ func BenchmarkPost(b *testing.B) {
 				n := e.Count
 				reply := wire.Fields{Gen: 1, Seen: got.Gen, Next: got.First + n, Room: 12 << 20, Base: reports, First: reports, Epoch: uint64(h.Epoch), Inbox: 12 << 20}
 				h = wire.Head{Kind: wire.Data, From: 2, To: 1}
-				aead := peer.out.stamp(&h, &o, 0)
+				aead := peer.Out.Stamp(&h, o.keyLimits(), 0)
 				ackFrame = reply.Append(wire.AppendHead(ackFrame[:0], h))
 				if n > 0 { // and all of it is taken
 					reports++
@@ -52,7 +53,7 @@ func BenchmarkPost(b *testing.B) {
 					body = binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(body, 200), got.First), n)
 					ackFrame = append(append(ackFrame, 0, wire.RecordTaken, byte(len(body))), body...)
 				}
-				ackFrame = seal(aead, ackFrame)
+				ackFrame = handshake.Seal(aead, ackFrame)
 				s.Receive(ctx, bob, path, ackFrame)
 			}
 			return nil
@@ -106,8 +107,8 @@ func BenchmarkReceive(b *testing.B) {
 		}
 		f := wire.Fields{Gen: 1, Next: 1, Base: 1, First: uint64(sent) + 1}
 		h := wire.Head{Kind: wire.Data, From: 2, To: 1}
-		aead := peer.out.stamp(&h, &o, len(messages))
-		frame = seal(aead, append(f.Append(wire.AppendHead(frame[:0], h)), messages...))
+		aead := peer.Out.Stamp(&h, o.keyLimits(), len(messages))
+		frame = handshake.Seal(aead, append(f.Append(wire.AppendHead(frame[:0], h)), messages...))
 		s.Receive(ctx, bob, relay, frame)
 		sent += perFrame
 	}

@@ -40,7 +40,7 @@ func TestManyAddressesAtOnce(t *testing.T) {
 					}
 				}
 				time.Sleep(time.Minute)
-				if got := p.end(false).received.Load(); got != all {
+				if got := p.end(false).out.Received(); got != all {
 					t.Errorf("%d of %d messages came", got, all)
 				}
 				if len(h.strange) > 0 {

@@ -17,7 +17,7 @@ func (s *Sessions) Came(remote message.URL) (Path, bool) {
 	}
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	return one.paths.LastIn(), one.peer != 0 && !one.paths.LastIn().IsZero()
+	return one.paths.LastIn(), one.pair.Peer() != 0 && !one.paths.LastIn().IsZero()
 }
 
 // Uses tells whether any session has something to send over the stub, or has heard of its runtime over it within a time.

@@ -5,13 +5,12 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-const (
-	cookieSize = 16
-	cookieTime = 2 * time.Minute // that one secret is used; its cookies count as long again
-)
+// cookieTime is how long one secret is used; its cookies count as long again.
+const cookieTime = 2 * time.Minute
 
 // cookies are what a runtime under load answers strangers with. Nothing is kept of a cookie: who says it back gets what is
 // sent to that remote runtime by that path. The zero value works; Sessions.strangersMu guards it.
@@ -39,9 +38,9 @@ func (c *cookies) renew(now time.Duration) {
 	}
 	c.before = c.secret
 	if c.made == 0 || now >= c.made+2*cookieTime {
-		c.before = newSecret()
+		c.before = handshake.NewSecret()
 	}
-	c.secret, c.made = newSecret(), now
+	c.secret, c.made = handshake.NewSecret(), now
 }
 
 func cookie(secret *[sha256.Size]byte, remote message.URL, path Path) []byte {
@@ -50,26 +49,5 @@ func cookie(secret *[sha256.Size]byte, remote message.URL, path Path) []byte {
 		mac.Write([]byte(part))
 		mac.Write([]byte{0})
 	}
-	return mac.Sum(nil)[:cookieSize]
-}
-
-// uncover reads the body of a hello: its step, what follows, and the cookie that it is said with, nil: none.
-func uncover(body []byte) (step byte, m, cookie []byte, ok bool) {
-	if len(body) == 0 || len(body) > maxHello {
-		return 0, nil, nil, false
-	}
-	if body[0] != stepWithCookie {
-		return body[0], body[1:], nil, true
-	}
-	if len(body) < 1+cookieSize+1 {
-		return 0, nil, nil, false
-	}
-	inner := body[1+cookieSize:]
-	return inner[0], inner[1:], body[1:][:cookieSize], inner[0] == stepAsk || inner[0] == stepFirst
-}
-
-// cover is the body of a hello with a cookie.
-func cover(cookie []byte, step byte, m []byte) []byte {
-	b := append(make([]byte, 0, 1+len(cookie)+1+len(m)), stepWithCookie)
-	return append(append(append(b, cookie...), step), m...)
+	return mac.Sum(nil)[:handshake.CookieSize]
 }

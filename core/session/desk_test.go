@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -25,8 +26,8 @@ func TestCloseUnderAFloodOfStrangers(t *testing.T) {
 	for k := range 4 {
 		flood.Go(func() {
 			for n := 0; !stop.Load(); n++ {
-				f := append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: uint64(n) + 77}), stepFirst)
-				f = append(f, make([]byte, firstSize)...)
+				f := append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: uint64(n) + 77}), handshake.StepFirst)
+				f = append(f, make([]byte, handshake.FirstSize)...)
 				p.b.Receive(t.Context(), message.URL(fmt.Sprintf("hyperty-runtime://a.example/%d-%d", k, n)), relay, f)
 			}
 		})

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/deliver"
+	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -24,7 +26,7 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 			}
 			return d.Wait
 		}}, nil)
-		for n := range 2 * maxHeld {
+		for n := range 2 * deliver.MaxBehind {
 			m := letter(uint64(n+1), 20)
 			m.To = message.URL(fmt.Sprintf("hyperty://b.example/%d", n))
 			if err := p.a.Post(t.Context(), bob, relay, m); err != nil {
@@ -34,7 +36,7 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 		time.Sleep(time.Second)
 		mine, theirs := p.end(true), p.end(false)
 		theirs.mu.Lock()
-		before := len(theirs.inbox.parcels)
+		before := theirs.recv.Backlog()
 		theirs.mu.Unlock()
 		for n := range 1000 {
 			mine.mu.Lock()
@@ -44,19 +46,19 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		theirs.mu.Lock()
-		after := len(theirs.inbox.parcels)
+		after := theirs.recv.Backlog()
 		theirs.mu.Unlock()
 		if !theirsStuck(theirs) {
 			t.Fatal("nothing waits: the test tests nothing")
 		}
 		if after > before+1 {
-			t.Errorf("%d parcels wait because of 1000 ends, %d did before", after, before)
+			t.Errorf("%d batches wait because of 1000 ends, %d did before", after, before)
 		}
 		close(release)
 		time.Sleep(time.Second)
 		h.mu.Lock()
-		if len(h.gone) != maxUntaken {
-			t.Errorf("%d ends are taken, want %d", len(h.gone), maxUntaken)
+		if len(h.gone) != receiver.MaxUntaken {
+			t.Errorf("%d ends are taken, want %d", len(h.gone), receiver.MaxUntaken)
 		}
 		h.mu.Unlock()
 		p.close(t)
@@ -66,5 +68,5 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 func theirsStuck(s *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.inbox.walked && len(s.inbox.parcels) > 0
+	return s.recv.Busy() && s.recv.Backlog() > 0
 }

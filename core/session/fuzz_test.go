@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -19,8 +20,8 @@ func FuzzReceive(f *testing.F) {
 	f.Add(byte(wire.Data), false, whole(base, letterBytes))
 	high := wire.Fields{Gen: wire.MaxNumber, Seen: wire.MaxNumber, Next: wire.MaxNumber, Room: wire.MaxNumber, Base: wire.MaxNumber, First: wire.MaxNumber}
 	f.Add(byte(wire.Resume), false, whole(high, letterBytes))
-	f.Add(byte(wire.Hello), true, []byte{stepAsk})
-	f.Add(byte(wire.Hello), false, append([]byte{stepSecond}, make([]byte, secondSize)...))
+	f.Add(byte(wire.Hello), true, []byte{handshake.StepAsk})
+	f.Add(byte(wire.Hello), false, append([]byte{handshake.StepSecond}, make([]byte, handshake.SecondSize)...))
 	f.Add(byte(wire.Probe), true, whole(base, nil))
 	f.Add(byte(wire.Data), false, whole(base, []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 1}))
 	taken := []byte{0, wire.RecordTaken, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0xc8, 1, 1, 1}
@@ -49,14 +50,14 @@ func FuzzReceive(f *testing.F) {
 			}
 			s.Receive(t.Context(), bob, relay, append([]byte(nil), body...))             // nonsense
 			s.Receive(t.Context(), bob, relay, append(wire.AppendHead(nil, h), body...)) // not sealed
-			aead := peer.out.stamp(&h, &s.o, len(body))
+			aead := peer.Out.Stamp(&h, s.o.keyLimits(), len(body))
 			if h.Kind != wire.Hello {
-				s.Receive(t.Context(), bob, relay, seal(aead, append(wire.AppendHead(nil, h), body...)))
+				s.Receive(t.Context(), bob, relay, handshake.Seal(aead, append(wire.AppendHead(nil, h), body...)))
 			}
 		}
 		one.mu.Lock()
-		if err := one.send.Check(); err != nil || one.inbox.cost < 0 {
-			t.Errorf("%v, inbox %d", err, one.inbox.cost)
+		if err := one.send.Check(); err != nil || one.recv.Cost() < 0 {
+			t.Errorf("%v, inbox %d", err, one.recv.Cost())
 		}
 		one.unlock()
 		ctx, cancel := context.WithCancel(t.Context())

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -72,37 +73,37 @@ func TestBothBeginAtOnce(t *testing.T) {
 // An answered handshake of a stranger is read by whoever brings the next message of it, and several may at once: it does not
 // change.
 func TestAnswersDoNotChange(t *testing.T) {
-	ours, err := newLocal(&Options{Self: bob, Key: bobSelf.key, Incarnation: 5})
+	ours, err := handshake.NewLocal(bob, 5, bobSelf.key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := newLocal(&Options{Self: alice, Key: aliceSelf.key, Incarnation: 7})
+	theirs, err := handshake.NewLocal(alice, 7, aliceSelf.key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := theirs.offer(alice, bob, newSecret())
+	o, err := theirs.Offer(alice, bob, handshake.NewSecret())
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := ours.answer(bob, alice, o.first, newSecret())
+	a, err := ours.Answer(bob, alice, o.First, handshake.NewSecret())
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := o.second(a.second)
+	got, err := o.Second(a.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := &a.second[0]
+	before := &a.Second[0]
 	var readers sync.WaitGroup
 	for range 4 {
 		readers.Go(func() {
-			if end, err := a.third(got.third); err != nil || end.incarnation != 7 || a.from != 7 {
-				t.Error(end.incarnation, err)
+			if end, err := a.Third(got.Third); err != nil || end.Incarnation != 7 || a.From != 7 {
+				t.Error(end.Incarnation, err)
 			}
 		})
 	}
 	readers.Wait()
-	if &a.second[0] != before {
+	if &a.Second[0] != before {
 		t.Error("the answer was made anew")
 	}
 }

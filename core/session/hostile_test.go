@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -57,12 +58,12 @@ func (m *model) attack(i int, path Path, f []byte) {
 	case 5: // pretends that there is a new life
 		frame[2] ^= byte(1 + m.r.IntN(255))
 	case 6: // a handshake that nobody will end
-		frame = append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: m.r.Uint64() | 1}), stepFirst)
-		for range firstSize {
+		frame = append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: m.r.Uint64() | 1}), handshake.StepFirst)
+		for range handshake.FirstSize {
 			frame = append(frame, byte(m.r.Uint32()))
 		}
 	case 7:
-		frame = append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: m.r.Uint64() | 1}), stepAsk)
+		frame = append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: m.r.Uint64() | 1}), handshake.StepAsk)
 	case 8: // cut and sewn
 		frame = append(frame[:m.r.IntN(len(frame))], other[m.r.IntN(len(other)):]...)
 	}
@@ -203,20 +204,26 @@ func meet(t *testing.T, a, b Options) (paired bool, delivered int, told []Event)
 // TestImpostor: who cannot prove to be the runtime whose address it uses gets no session, as initiator or responder.
 func TestImpostor(t *testing.T) {
 	mallory := someone("b.example", 66)
-	for name, of := range map[string]func(real person) Key{
-		"its own certificate":              func(person) Key { return mallory.key },
-		"the other's certificate, its key": func(r person) Key { return Key{Private: mallory.key.Private, Certificate: r.key.Certificate} },
-		"its own certificate, the other's": func(r person) Key { return Key{Private: r.key.Private, Certificate: mallory.key.Certificate} },
-		"its own key, the other's signature": func(r person) Key {
-			return Key{mallory.key.Private, append(append([]byte(nil), mallory.key.Certificate[:32]...), r.key.Certificate[32:]...)}
+	for name, of := range map[string]func(real person) handshake.Key{
+		"its own certificate": func(person) handshake.Key { return mallory.key },
+		"the other's certificate, its key": func(r person) handshake.Key {
+			return handshake.Key{Private: mallory.key.Private, Certificate: r.key.Certificate}
 		},
-		"the other's key, its own signature": func(r person) Key {
-			return Key{mallory.key.Private, append(append([]byte(nil), r.key.Certificate[:32]...), mallory.key.Certificate[32:]...)}
+		"its own certificate, the other's": func(r person) handshake.Key {
+			return handshake.Key{Private: r.key.Private, Certificate: mallory.key.Certificate}
 		},
-		"no certificate": func(r person) Key {
-			return Key{Private: r.key.Private, Certificate: make([]byte, len(r.key.Certificate))}
+		"its own key, the other's signature": func(r person) handshake.Key {
+			return handshake.Key{Private: mallory.key.Private, Certificate: append(append([]byte(nil), mallory.key.Certificate[:32]...), r.key.Certificate[32:]...)}
 		},
-		"a certificate that is cut off": func(r person) Key { return Key{Private: r.key.Private, Certificate: r.key.Certificate[:40]} },
+		"the other's key, its own signature": func(r person) handshake.Key {
+			return handshake.Key{Private: mallory.key.Private, Certificate: append(append([]byte(nil), r.key.Certificate[:32]...), mallory.key.Certificate[32:]...)}
+		},
+		"no certificate": func(r person) handshake.Key {
+			return handshake.Key{Private: r.key.Private, Certificate: make([]byte, len(r.key.Certificate))}
+		},
+		"a certificate that is cut off": func(r person) handshake.Key {
+			return handshake.Key{Private: r.key.Private, Certificate: r.key.Certificate[:40]}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -243,36 +250,36 @@ func TestImpostor(t *testing.T) {
 // TestCrossed: a handshake that was meant for one runtime is worth nothing with another.
 func TestCrossed(t *testing.T) {
 	carol := someone("c.example", 3)
-	secret := newSecret()
-	local := func(who person) *local {
+	secret := handshake.NewSecret()
+	local := func(who person) *handshake.Local {
 		o := Options{Self: who.url, Key: who.key}.withDefaults()
-		l, err := newLocal(&o)
+		l, err := handshake.NewLocal(o.Self, o.Incarnation, o.Key)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return &l
 	}
-	offer, err := local(aliceSelf).offer(alice, bob, secret)
+	offer, err := local(aliceSelf).Offer(alice, bob, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
 	finish := func(who person, first []byte) error {
-		a, err := local(who).answer(who.url, alice, first, newSecret())
+		a, err := local(who).Answer(who.url, alice, first, handshake.NewSecret())
 		if err != nil {
 			return err
 		}
-		_, err = offer.second(a.second)
+		_, err = offer.Second(a.Second)
 		return err
 	}
-	if err := finish(carol, offer.first); err == nil {
+	if err := finish(carol, offer.First); err == nil {
 		t.Error("alice took carol's answer for bob's")
 	}
-	altered := append([]byte(nil), offer.first...)
-	altered[keySize] ^= 1 // the incarnation, which is not encrypted
+	altered := append([]byte(nil), offer.First...)
+	altered[handshake.KeySize] ^= 1 // the incarnation, which is not encrypted
 	if err := finish(bobSelf, altered); err == nil {
 		t.Error("an altered incarnation was not noticed")
 	}
-	if err := finish(bobSelf, offer.first); err != nil {
+	if err := finish(bobSelf, offer.First); err != nil {
 		t.Errorf("the failed tries have spoilt the handshake: %v", err)
 	}
 }
@@ -325,12 +332,12 @@ func TestCheatingPath(t *testing.T) {
 				for _, h := range []wire.Head{{Kind: wire.Hello, From: n}, {Kind: wire.Data, From: n, To: 7}, {Kind: wire.Data, From: p.b.Incarnation(), To: p.a.Incarnation()}} {
 					frame := wire.AppendHead(nil, h)
 					if h.Kind == wire.Hello {
-						frame = append(frame, stepFirst)
+						frame = append(frame, handshake.StepFirst)
 					}
 					frame = append(frame, make([]byte, 100)...)
 					p.b.Receive(t.Context(), alice, relay, append([]byte(nil), frame...))
 					if h.Kind == wire.Hello {
-						frame[wire.HeadSize] = stepAsk
+						frame[wire.HeadSize] = handshake.StepAsk
 					}
 					p.a.Receive(t.Context(), bob, relay, frame)
 				}

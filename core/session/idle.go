@@ -32,9 +32,9 @@ func (s *session) clean() bool {
 
 // still is clean where the peer may not know of everything that was taken here. mu is held.
 func (s *session) still() bool {
-	return !(s.gone || s.peer == 0 || s.pumping || s.inline || s.delivering || s.inbox.walked || s.sendingOn != nil ||
-		s.send.Waiting() > 0 || !s.send.Empty() || s.send.Outstanding() > 0 || s.inbox.cost != 0 || len(s.inbox.parcels) > 0 ||
-		s.opening() || s.ackNow || s.ackDue != 0 || s.tellNow || s.tellDue != 0 || s.settled != nil)
+	return !(s.gone || s.pair.Peer() == 0 || s.pumping || s.inline || s.delivering || s.recv.Busy() || s.sendingOn != nil ||
+		s.send.Waiting() > 0 || !s.send.Empty() || s.send.Outstanding() > 0 || s.recv.Cost() != 0 || s.recv.Backlog() > 0 ||
+		s.pair.Opening() || s.recv.Owes() || s.tellNow || s.tellDue != 0 || s.settled != nil)
 }
 
 // forsaken tells whether a session is kept for nothing but a peer that does not acknowledge what it is told, for so long
@@ -73,7 +73,7 @@ func (s *session) drop(next func(incarnation uint64) uint64) {
 }
 
 // usedAt is when the peer was heard of last. mu is held.
-func (s *session) usedAt() time.Duration { return max(s.heardAt, s.pairedAt) }
+func (s *session) usedAt() time.Duration { return max(s.heardAt, s.pair.PairedAt()) }
 
 // sweepSoon has idle sessions and unfinished handshakes looked for from now on.
 func (s *Sessions) sweepSoon() {

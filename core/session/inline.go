@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"time"
+
+	"github.com/protofly/protofly/core/session/internal/handshake"
+)
 
 // inlinePause is how long nothing was handed to a path before a poster sends its message itself although others are not
 // acknowledged. Where messages come more quickly the pump sends, and packs what has come meanwhile into one frame.
@@ -9,11 +13,11 @@ const inlinePause = 50 * time.Microsecond
 // maySend tells whether the poster of the last message is to send it, instead of the pump, which would have to be woken:
 // there is nothing else to send, nobody sends, and messages do not come in a row. mu is held.
 func (s *session) maySend() bool {
-	if s.o.TrySend == nil || s.sendingOn != nil || s.closed || s.peer == 0 || s.paths.None() {
+	if s.o.TrySend == nil || s.sendingOn != nil || s.closed || s.pair.Peer() == 0 || s.paths.None() {
 		return false
 	}
 	last, only := s.send.Single()
-	return last && s.mayMore() && len(s.hellos) == 0 && !s.resumeNow && !s.paths.WantsProbe() && !s.paths.Asking() &&
+	return last && s.mayMore() && !s.pair.WantsHello() && !s.recv.WantsResume() && !s.paths.WantsProbe() && !s.paths.Asking() &&
 		(only || s.all.now()-s.sendingAt >= inlinePause)
 }
 
@@ -21,14 +25,14 @@ func (s *session) maySend() bool {
 func (s *session) sendNow() {
 	now := s.all.now()
 	path, position := s.paths.Used(), s.send.Position()
-	owed := s.ackNow || s.ackDue != 0
+	owed := s.recv.Owes()
 	s.inline, s.poked = true, false
 	s.sendingOn, s.sendingAt = s.pathLife, now
 	s.all.wg.Add(1)
 	defer s.all.wg.Done()
 	frame, packed, aead := s.frame(s.batch[0][:0], true, now)
 	s.unlock()
-	frame = seal(aead, frame)
+	frame = handshake.Seal(aead, frame)
 	s.batch[0], s.packed[0] = frame, packed
 	at := s.o.Trace.Now()
 	sent := s.o.TrySend(path, s.remote, frame)
@@ -40,7 +44,9 @@ func (s *session) sendNow() {
 	s.mu.Lock()
 	s.inline, s.sendingOn = false, nil
 	if !sent {
-		s.ackNow = s.ackNow || owed
+		if owed {
+			s.recv.Acknowledge()
+		}
 		s.send.GoBack(position)
 	}
 	if !sent || s.poked || !s.pumping {

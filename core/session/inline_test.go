@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -229,7 +230,7 @@ func TestReceiveDoesNotWait(t *testing.T) {
 		})
 		n := uint64(0)
 		for range 3 {
-			for to := range maxHeld + 20 {
+			for to := range deliver.MaxBehind + 20 {
 				n++
 				m := letter(n, 40)
 				m.To = message.URL(fmt.Sprintf("hyperty://b.example/%d", to))

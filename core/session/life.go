@@ -1,6 +1,10 @@
 package session
 
-import "math"
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"math"
+)
 
 // An incarnation is a number of 64 bits: below, 32 random ones of the life of this runtime's process; above, how many
 // sessions it has dropped so far. So no two sessions of a process with one remote runtime have the same incarnation, and a
@@ -21,4 +25,11 @@ func afterLoss(incarnation uint64) uint64 {
 			return incarnation&^math.MaxUint32 + 1<<32 | uint64(life)
 		}
 	}
+}
+
+// random is a number that nobody can guess.
+func random() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return binary.BigEndian.Uint64(b[:])
 }

@@ -11,7 +11,6 @@ import (
 
 const (
 	// Messages of handshakes that are computed on in a second: about 0.2 ms each.
-	handshakesEach     = 64  // of one remote runtime with a session, by one stub
 	handshakesStub     = 64  // by one stub, whatever the others bring
 	handshakesAll      = 400 // beyond that, by all stubs together
 	handshakesStranger = 16  // of one that there is no session with
@@ -21,7 +20,6 @@ const (
 
 	maxStubs     = 256 // that have an allowance of their own
 	strangerBins = 512 // that strangers share by the hash of their address
-	maxPathsEach = 8   // stubs by which a remote runtime's hellos are counted apart
 )
 
 // allowance is how many messages of handshakes are computed on. Each stub has its own, and there is one more for all of
@@ -77,28 +75,4 @@ func (b *bins) take(remote message.URL, at time.Time) bool {
 		*bin = rate.NewLimiter(handshakesStranger, handshakesStranger)
 	}
 	return (*bin).AllowN(at, 1)
-}
-
-// pathLimit is what may come by one stub in the name of a remote runtime that there is a session with, before it is
-// proven.
-type pathLimit struct {
-	stub       message.URL
-	handshakes *rate.Limiter
-	at         time.Duration // when something that anybody can have sent made us act
-	wait       time.Duration // how long nothing does after it
-}
-
-// limit is the limit of a path. mu is held.
-func (s *session) limit(path Path) *pathLimit {
-	for _, l := range s.limits {
-		if l.stub == path.Stub {
-			return l
-		}
-	}
-	l := &pathLimit{stub: path.Stub, handshakes: rate.NewLimiter(handshakesEach, handshakesEach)}
-	if len(s.limits) >= maxPathsEach {
-		s.limits = append(s.limits[:0], s.limits[1:]...)
-	}
-	s.limits = append(s.limits, l)
-	return l
 }

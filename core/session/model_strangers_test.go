@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -73,17 +74,17 @@ func (m *model) strange(i int, path Path, f []byte) {
 	case 2: // one byte, of nobody
 		name, frame = m.nobody(), []byte{byte(c.r.Uint32())}
 	case 3:
-		name, frame = m.nobody(), invented(stepAsk, 0)
+		name, frame = m.nobody(), invented(handshake.StepAsk, 0)
 	case 4:
-		name, frame = m.nobody(), invented(stepFirst, firstSize)
+		name, frame = m.nobody(), invented(handshake.StepFirst, handshake.FirstSize)
 	case 5:
 		name, frame = m.nobody(), invented(byte(c.r.IntN(8)), c.r.IntN(400))
 	case 6: // in a peer's name
-		frame = invented(stepAsk, 0)
+		frame = invented(handshake.StepAsk, 0)
 	case 7:
-		frame = invented(stepFirst, firstSize)
+		frame = invented(handshake.StepFirst, handshake.FirstSize)
 	case 8: // a cookie that nobody has asked for
-		frame = invented(stepCookie, cookieSize)
+		frame = invented(handshake.StepCookie, handshake.CookieSize)
 	case 9:
 		frame = invented(byte(c.r.IntN(8)), c.r.IntN(400))
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -134,7 +135,7 @@ type rules struct {
 type side struct {
 	me   int
 	url  message.URL
-	key  Key
+	key  handshake.Key
 	s    *Sessions
 	apps *apps
 	last map[order]uint64 // the last number that came

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/core/trace"
@@ -17,12 +18,15 @@ import (
 // Path is one way to a remote runtime: a door of a stub, direct or not. It is comparable.
 type Path = paths.Path
 
+// Key is what a runtime proves in its sessions that it is who its URL says.
+type Key = handshake.Key
+
 // Options are what [New] needs. Self, Key, Send and Deliver must be set; every other zero value stands for the default
 // named beside it. No callback is called with a lock held: all may call back into the Sessions.
 type Options struct {
-	Self        message.URL // this runtime
-	Incarnation uint64      // of this process; 0: a random one
-	Key         Key         // what this runtime proves itself with
+	Self        message.URL   // this runtime
+	Incarnation uint64        // of this process; 0: a random one
+	Key         handshake.Key // what this runtime proves itself with
 
 	// Send hands frames to a path, in their order. It blocks while the path is full, until ctx ends: that happens
 	// when the session leaves the path. The frames are reused when it has returned. An error means that the path is
@@ -137,6 +141,11 @@ func (o Options) withDefaults() Options {
 		o.Incarnation = random()
 	}
 	return o
+}
+
+// keyLimits are how much one key seals.
+func (o *Options) keyLimits() handshake.Limits {
+	return handshake.Limits{Frames: o.KeyFrames, Bytes: o.KeyBytes}
 }
 
 // Errors of [Sessions.Post]; they come wrapped with the remote runtime. A message that is too large gives

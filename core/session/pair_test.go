@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -53,18 +54,18 @@ func (p *puppet) say(from uint64, step byte, m []byte) (answers [][]byte) {
 func (p *puppet) begin(incarnation uint64) (third []byte, ok bool) {
 	p.t.Helper()
 	o := Options{Self: alice, Key: aliceSelf.key, Incarnation: incarnation}.withDefaults()
-	l, err := newLocal(&o)
+	l, err := handshake.NewLocal(o.Self, o.Incarnation, o.Key)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	offer, err := l.offer(alice, bob, newSecret())
+	offer, err := l.Offer(alice, bob, handshake.NewSecret())
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for _, body := range p.say(incarnation, stepFirst, offer.first) {
-		if body[0] == stepSecond {
-			got, err := offer.second(body[1:])
-			return got.third, err == nil
+	for _, body := range p.say(incarnation, handshake.StepFirst, offer.First) {
+		if body[0] == handshake.StepSecond {
+			got, err := offer.Second(body[1:])
+			return got.Third, err == nil
 		}
 	}
 	return nil, false
@@ -77,11 +78,11 @@ func (p *puppet) peer() uint64 {
 	return 0
 }
 
-func (p *puppet) keys() *keys {
+func (p *puppet) keys() *handshake.Keys {
 	one := p.bob.lookup(alice)
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	return one.keys
+	return one.pair.Keys()
 }
 
 func (p *puppet) close() {
@@ -100,36 +101,36 @@ func TestPairingChecks(t *testing.T) {
 		if !ok || p.peer() != 0 {
 			t.Fatal("paired before the third message")
 		}
-		if p.say(2, stepThird, first); p.peer() != 0 {
+		if p.say(2, handshake.StepThird, first); p.peer() != 0 {
 			t.Fatal("another incarnation ended the handshake")
 		}
-		if p.say(1, stepSecond, first); p.peer() != 0 {
+		if p.say(1, handshake.StepSecond, first); p.peer() != 0 {
 			t.Fatal("the third message counted as another")
 		}
-		if p.say(1, stepThird, first); p.peer() != 1 {
+		if p.say(1, handshake.StepThird, first); p.peer() != 1 {
 			t.Fatal("the third message did not end the handshake")
 		}
 
 		// Two handshakes of one incarnation: the one that ended last had begun last.
 		held, _ := p.begin(1)
 		last, _ := p.begin(1)
-		p.say(1, stepThird, last)
+		p.say(1, handshake.StepThird, last)
 		keys := p.keys()
 		for _, third := range [][]byte{held, first, last} {
-			if p.say(1, stepThird, third); p.keys() != keys {
+			if p.say(1, handshake.StepThird, third); p.keys() != keys {
 				t.Fatal("an older handshake replaced the keys")
 			}
 		}
 
 		time.Sleep(time.Minute)
 		second, _ := p.begin(5)
-		if p.say(5, stepThird, second); p.peer() != 5 {
+		if p.say(5, handshake.StepThird, second); p.peer() != 5 {
 			t.Fatal("a new life was not taken")
 		}
 		time.Sleep(time.Minute)
 		if third, ok := p.begin(1); ok {
 			t.Error("a life that was replaced got an answer")
-		} else if p.say(1, stepThird, third); p.peer() != 5 {
+		} else if p.say(1, handshake.StepThird, third); p.peer() != 5 {
 			t.Error("a life that was replaced came back")
 		}
 	})
@@ -141,12 +142,12 @@ func TestOnlyForWhomItIs(t *testing.T) {
 		p := newPuppet(t)
 		defer p.close()
 		o := Options{Self: alice, Key: aliceSelf.key, Incarnation: 1}.withDefaults()
-		l, _ := newLocal(&o)
-		offer, err := l.offer(alice, bob, newSecret())
+		l, _ := handshake.NewLocal(o.Self, o.Incarnation, o.Key)
+		offer, err := l.Offer(alice, bob, handshake.NewSecret())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.say(2, stepFirst, offer.first); len(got) != 0 {
+		if got := p.say(2, handshake.StepFirst, offer.First); len(got) != 0 {
 			t.Errorf("answered %d hellos to an incarnation that is not the sealed one", len(got))
 		}
 	})
@@ -171,7 +172,7 @@ func TestForgedWishes(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		p.sync(func() { hellos = 0 })
 		for range 1000 {
-			ask := append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: p.b.Incarnation(), To: p.a.Incarnation()}), stepAsk)
+			ask := append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: p.b.Incarnation(), To: p.a.Incarnation()}), handshake.StepAsk)
 			p.a.Receive(t.Context(), bob, relay, ask)
 			time.Sleep(time.Millisecond)
 		}
@@ -181,7 +182,7 @@ func TestForgedWishes(t *testing.T) {
 			}
 		})
 		for n := range uint64(4000) {
-			p.a.Receive(t.Context(), bob, relay, append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: n + 1}), stepAsk))
+			p.a.Receive(t.Context(), bob, relay, append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: n + 1}), handshake.StepAsk))
 			p.a.Receive(t.Context(), bob, relay, append(wire.AppendHead(nil, wire.Head{Kind: wire.Data, From: n + 1}), make([]byte, 50)...))
 			time.Sleep(time.Millisecond)
 		}

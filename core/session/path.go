@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 )
 
@@ -24,11 +25,11 @@ func (s *session) moveTo(path Path, now time.Duration) {
 	s.pathLife, s.leave = context.WithCancel(s.all.life)
 	s.event(Event{Kind: Switched, Path: path, Before: before})
 	s.send.Rewind()
-	s.resumeNow = s.peer != 0
-	s.restartProbe(now)
-	if s.opening() || s.third != nil && !s.confirmed {
-		s.helloDue, s.helloWait = now, s.o.ProbeMin
+	if s.pair.Peer() != 0 {
+		s.recv.Resume()
 	}
+	s.restartProbe(now)
+	s.pair.NewPath(now)
 }
 
 // leavePath ends what is being sent by the path in use. mu is held.
@@ -88,8 +89,10 @@ func (s *session) follow() {
 
 // acknowledgeBy sends the peer an acknowledgement by a path that is not the one in use. mu is held.
 func (s *session) acknowledgeBy(path Path) {
-	h := wire.Head{Kind: wire.Ack, From: s.local.incarnation, To: s.peer}
-	aead := s.keys.out.stamp(&h, s.o, wire.FrameOverhead)
-	f := s.fields()
-	s.all.hand(s.remote, path, seal(aead, f.Append(wire.AppendHead(make([]byte, 0, wire.FrameOverhead), h))))
+	h, aead := s.pair.Stamp(wire.Ack, wire.FrameOverhead)
+	var f wire.Fields
+	s.pair.Fields(&f)
+	s.send.Fields(&f)
+	s.recv.FieldsAside(&f)
+	s.all.hand(s.remote, path, handshake.Seal(aead, f.Append(wire.AppendHead(make([]byte, 0, wire.FrameOverhead), h))))
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/cipher"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -54,7 +55,7 @@ func (s *session) pump() {
 			s.unlock()
 			for i, aead := range s.seals[:n] {
 				if aead != nil {
-					s.batch[i] = seal(aead, s.batch[i])
+					s.batch[i] = handshake.Seal(aead, s.batch[i])
 				}
 			}
 			s.traceFrames(path, n, s.o.Trace.Now())
@@ -146,15 +147,12 @@ func (s *session) stuckDue() time.Duration {
 func (s *session) rest() {
 	s.pumping = false
 	s.batch = [maxBatch][]byte{}
-	if !s.inbox.walked {
-		s.walker = walker{s: s}
+	if !s.recv.Busy() {
+		s.out.Rest()
 	}
 	s.send.Rest()
-	s.hellos = nil
-	if s.keys != nil {
-		s.keys.rest()
-	}
-	if s.peer == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.inbox.cost == 0 && s.send.Outstanding() == 0 {
+	s.pair.Rest()
+	if s.pair.Peer() == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.recv.Cost() == 0 && s.send.Outstanding() == 0 {
 		s.leavePath()
 		s.all.forget(s)
 	}
@@ -170,10 +168,8 @@ func (s *session) tick(now time.Duration) {
 	if s.tellNow || s.tellDue != 0 && now >= s.tellDue {
 		s.collect(now)
 	}
-	s.tickHello(now)
-	if s.ackDue != 0 && now >= s.ackDue {
-		s.ackNow, s.ackDue = true, 0
-	}
+	s.changed(s.pair.Tick(!s.send.Empty(), now), now)
+	s.recv.Tick(now)
 	s.ask(now)
 	if s.paths.Tick(s.waits(), now) {
 		s.event(Event{Kind: Stalled, Path: s.paths.Used(), Why: "nothing is acknowledged"})
@@ -181,14 +177,14 @@ func (s *session) tick(now time.Duration) {
 }
 
 // waits tells whether the peer has to acknowledge something. mu is held.
-func (s *session) waits() bool { return s.peer != 0 && !s.send.Empty() }
+func (s *session) waits() bool { return s.pair.Peer() != 0 && !s.send.Empty() }
 
 // restartProbe begins to wait for an acknowledgement anew. mu is held.
 func (s *session) restartProbe(now time.Duration) { s.paths.Restart(s.waits(), now) }
 
 // hasWork tells whether there is something to send. mu is held.
 func (s *session) hasWork() bool {
-	return len(s.hellos) > 0 || s.ackNow || s.resumeNow || s.paths.WantsProbe() || !s.send.Empty()
+	return s.pair.WantsHello() || s.recv.WantsAck() || s.recv.WantsResume() || s.paths.WantsProbe() || !s.send.Empty()
 }
 
 // due is when something has to be done by time, 0: never. mu is held.
@@ -199,9 +195,8 @@ func (s *session) due() time.Duration {
 			first = t
 		}
 	}
-	at(s.helloDue)
-	at(s.holdTo)
-	at(s.ackDue)
+	s.pair.Due(at)
+	at(s.recv.AckDue())
 	at(s.tellDue)
 	at(s.askDue)
 	at(s.paths.ProbeDue())
@@ -219,21 +214,22 @@ func (s *session) pack(now time.Duration) int {
 		return 0
 	}
 	n := 0
-	for len(s.hellos) > 0 && n < maxBatch {
-		h := s.hellos[0]
-		s.hellos = append(s.hellos[:0], s.hellos[1:]...)
-		b := wire.AppendHead(s.batch[n][:0], wire.Head{Kind: wire.Hello, From: s.local.incarnation, To: h.to})
-		s.batch[n], s.packed[n], s.seals[n] = append(b, h.body...), nil, nil
+	for n < maxBatch {
+		b, ok := s.pair.AppendHello(s.batch[n][:0])
+		if !ok {
+			break
+		}
+		s.batch[n], s.packed[n], s.seals[n] = b, nil, nil
 		n++
 	}
-	if s.peer == 0 {
-		s.ackNow, s.resumeNow, s.ackDue = false, false, 0
+	if s.pair.Peer() == 0 {
+		s.recv.Told()
 		s.paths.Probed()
 		return n
 	}
 	for n < maxBatch {
 		more := s.mayMore()
-		if !more && !s.resumeNow && !s.paths.WantsProbe() && !s.ackNow {
+		if !more && !s.recv.WantsResume() && !s.paths.WantsProbe() && !s.recv.WantsAck() {
 			break
 		}
 		s.batch[n], s.packed[n], s.seals[n] = s.frame(s.batch[n][:0], more, now)
@@ -245,7 +241,7 @@ func (s *session) pack(now time.Duration) int {
 // mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
 // peer has a new life: what is sent to the old one would be in doubt. mu is held.
 func (s *session) mayMore() bool {
-	return s.holdTo == 0 && s.send.MaySend()
+	return !s.pair.Holding() && s.send.MaySend()
 }
 
 // frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
@@ -253,14 +249,13 @@ func (s *session) mayMore() bool {
 func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
 	k := wire.Ack
 	switch {
-	case s.resumeNow:
+	case s.recv.WantsResume():
 		k = wire.Resume
 	case s.paths.WantsProbe():
 		k = wire.Probe
 	case more:
 		k = wire.Data
 	}
-	s.inbox.told = s.roomNow()
 	size := wire.FrameOverhead
 	if more {
 		size += s.send.PackSize()
@@ -268,10 +263,12 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 			b = s.all.large.get(size)
 		}
 	}
-	h := wire.Head{Kind: k, From: s.local.incarnation, To: s.peer}
-	aead = s.keys.out.stamp(&h, s.o, size)
+	h, aead := s.pair.Stamp(k, size)
 	b = wire.AppendHead(b, h)
-	f := s.fields()
+	var f wire.Fields
+	s.pair.Fields(&f)
+	s.send.Fields(&f)
+	s.recv.Fields(&f, s.all.full())
 	b = f.Append(b)
 	if more {
 		start := len(b)
@@ -281,15 +278,6 @@ func (s *session) frame(b []byte, more bool, now time.Duration) (frame []byte, p
 		}
 		s.paths.Sent(now)
 	}
-	s.resumeNow, s.ackNow = false, false
 	s.paths.Probed()
-	s.ackDue, s.unackedIn, s.bytesIn = 0, 0, 0
 	return b, packed, aead
-}
-
-// fields are what every frame says. mu is held.
-func (s *session) fields() wire.Fields {
-	f := wire.Fields{Seen: s.seen, Next: s.next, Room: uint64(s.inbox.told), Epoch: uint64(s.keys.in.epoch), Inbox: uint64(s.o.InboxBytes)}
-	s.send.Fields(&f)
-	return f
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -44,8 +46,8 @@ type arrival struct {
 	wire.Head
 	wire.Fields
 	wire.Extent
-	parts  []byte // messages and records
-	memory int    // bytes of the memory that parts is a part of, where it is not the frame's; 0: it is
+	items  []byte // messages and records
+	memory int    // bytes of the memory that items is a part of, where it is not the frame's; 0: it is
 }
 
 // ownFrom is from how many bytes on a frame is opened into memory that its messages keep. Most of those frames have
@@ -59,13 +61,13 @@ func open(aead cipher.AEAD, h wire.Head, frame []byte) (a arrival, err error) {
 		to = make([]byte, 0, len(frame)-wire.SealedHead-wire.TagSize)
 		a.memory = cap(to)
 	}
-	body, err := unsealTo(to, aead, frame)
+	body, err := handshake.UnsealTo(to, aead, frame)
 	if err != nil {
 		return a, err
 	}
 	a.Head = h
-	if a.Fields, a.parts, err = wire.ParseFields(body); err == nil {
-		a.Extent, err = wire.Measure(a.parts, 0)
+	if a.Fields, a.items, err = wire.ParseFields(body); err == nil {
+		a.Extent, err = wire.Measure(a.items, 0)
 	}
 	return a, err
 }
@@ -75,10 +77,10 @@ func (s *session) receive(path Path, h wire.Head, frame []byte) bool {
 	s.mu.Lock()
 	known := s.met(path, h, frame)
 	here := s.here
-	s.here = parcel{}
+	s.here = receiver.Batch{}
 	s.unlock()
-	if here.wire != nil {
-		s.walkHere(&here)
+	if here.Items != nil {
+		s.deliverHere(&here)
 	}
 	return known
 }
@@ -89,17 +91,17 @@ func (s *session) met(path Path, h wire.Head, frame []byte) bool {
 	switch {
 	case s.gone:
 		return false
-	case h.From == s.local.incarnation: // our own, reflected
+	case h.From == s.pair.Own(): // our own, reflected
 		s.dropped++
 		return true
-	case s.paths.None() || s.peer == 0: // else only what is proven to be the peer's says where it is
+	case s.paths.None() || s.pair.Peer() == 0: // else only what is proven to be the peer's says where it is
 		s.paths.Came(path)
 	}
 	switch {
 	case h.Kind == wire.Hello:
 		s.greeted(path, h, frame[wire.HeadSize:], now)
-	case h.From != s.peer || h.To != s.local.incarnation:
-		s.strange(path, h.From, now)
+	case h.From != s.pair.Peer() || h.To != s.pair.Own():
+		s.disturbed(s.pair.Strange(path.Stub, h.From, now), now)
 	default:
 		s.sealed(path, h, frame)
 	}
@@ -108,26 +110,26 @@ func (s *session) met(path Path, h wire.Head, frame []byte) bool {
 
 // sealed takes a frame that pretends to be of the pair. mu is held, and given back while the frame is opened.
 func (s *session) sealed(path Path, h wire.Head, frame []byte) {
-	keys := s.keys
-	aead := keys.in.of(h.Epoch)
+	keys := s.pair.Keys()
+	aead := keys.In.Of(h.Epoch)
 	if aead == nil {
-		s.unopened(path, s.all.now())
+		now := s.all.now()
+		s.disturbed(s.pair.Unopened(path.Stub, now), now)
 		return
 	}
 	s.mu.Unlock()
 	a, err := open(aead, h, frame)
 	s.mu.Lock()
 	switch now := s.all.now(); {
-	case keys != s.keys: // of a handshake that was replaced meanwhile
+	case keys != s.pair.Keys(): // of a handshake that was replaced meanwhile
 		s.dropped++
 	case err != nil:
-		s.unopened(path, now)
-	case !keys.in.take(h): // the replay check
+		s.disturbed(s.pair.Unopened(path.Stub, now), now)
+	case !keys.In.Take(h): // the replay check
 		s.dropped++
 	default:
 		s.cameBy(path)
-		s.holdTo = 0
-		s.confirm()
+		s.pair.Heard()
 		s.arrive(&a, now)
 		if s.paths.Aside(path, h.Kind != wire.Ack, len(frame), now) {
 			s.acknowledgeBy(path)
@@ -154,38 +156,33 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 		s.answerSoon()
 		s.paths.Moved()
 	}
-	if a.Gen < s.seen { // the generation check of data: a path or a run that was left
+	old, newer := s.recv.Generation(a.Gen)
+	if old { // of a path or a run that was left
 		return
 	}
-	if a.Gen > s.seen {
+	if newer {
 		s.newest()
 	}
-	s.seen = a.Gen
-	s.next = max(s.next, a.Base) // what is below was given up
-	end := a.First + a.Count
-	switch {
-	case a.First > s.next:
-		s.gap(now)
-	case a.Count == 0:
-	case end <= s.next: // the duplicate check: the peer lacks our acknowledgement
-		s.answerSoon()
-	default:
-		s.accept(a, now)
+	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.full(), now)
+	switch verdict {
+	case receiver.Gap, receiver.Duplicate, receiver.Overrun: // the peer has to be told
+		s.poke()
+	case receiver.Fresh:
+		b.Lent, b.Memory = a.memory == 0, a.memory
+		s.accept(&b, left, now)
 	}
 }
 
 func (s *session) answerSoon() {
-	s.ackNow = true
+	s.recv.Acknowledge()
 	s.poke()
 }
 
 // acknowledged takes what a frame says about our messages. It is false where that is impossible. mu is held.
 func (s *session) acknowledged(f *wire.Fields, now time.Duration) bool {
-	out := &s.keys.out
-	if !s.send.Possible(f) || f.Epoch > uint64(out.epoch) { // the acknowledgement check: nobody has what was not sent
+	if !s.send.Possible(f) || !s.pair.Seen(f.Epoch) { // the acknowledgement check: nobody has what was not sent
 		return false
 	}
-	out.seen = max(out.seen, uint32(f.Epoch))
 	a := s.send.Acknowledged(f)
 	if a.Progress {
 		s.freed(a.Freed, a.Reports)
@@ -200,62 +197,38 @@ func (s *session) acknowledged(f *wire.Fields, now time.Duration) bool {
 	return true
 }
 
-// gap has the peer asked to resume: at once for each of its generations, then again after a while. mu is held.
-func (s *session) gap(now time.Duration) {
-	if s.resumeGen == s.seen && now < s.resumeAt+resumePause {
-		return
-	}
-	s.resumeGen, s.resumeAt, s.resumeNow = s.seen, now, true
-	s.poke()
-}
-
-// accept puts the messages that are new into the inbox, and takes the records among them. mu is held.
-func (s *session) accept(a *arrival, now time.Duration) {
-	if s.roomNow() == 0 && a.Records < a.Count {
-		s.inbox.overrun = true // asks to resume when there is room
-		s.answerSoon()
-		return
-	}
-	p, e := parcel{wire: a.parts, first: s.next, lent: a.memory == 0, memory: a.memory}, a.Extent
-	if s.next > a.First {
-		p.routing, p.wire = wire.Skip(a.parts, s.next-a.First)
-		e, _ = wire.Measure(p.wire, len(p.routing)) // no error: all of it was measured
-	}
-	s.next = a.First + a.Count
+// accept puts what is new in a frame into the inbox, and takes the records among it. mu is held.
+func (s *session) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
 	if e.Records > 0 {
-		s.takeRecords(&p)
+		s.takeRecords(b)
 	}
-	p.announced = len(s.claims.coming) > 0
-	cost := 0
-	if messages := e.Count - e.Records; messages > 0 {
-		cost = wire.Cost(uint64(e.Size), messages)
-		s.putIn(p, int(messages), cost)
-	} else if p.announced && s.claims.ending() { // which waits for no message
-		s.putEnd(p)
+	b.By = s.account
+	cost, here := s.recv.Put(b, e, !s.closed)
+	s.all.waiting.Add(int64(cost))
+	if here {
+		s.here = *b
+		s.all.wg.Add(1)
+	} else {
+		s.handOver()
 	}
-	s.unackedIn++
-	s.bytesIn += cost
-	if s.unackedIn >= s.o.AckFrames || s.bytesIn >= s.o.InboxBytes/8 {
-		s.answerSoon()
-	} else if s.ackDue == 0 {
-		s.ackDue = now + s.o.AckDelay
-		s.pokeAt(s.ackDue)
+	if first := s.recv.Count(cost, now); s.recv.WantsAck() {
+		s.poke()
+	} else if first {
+		s.pokeAt(s.recv.AckDue())
 	}
 }
 
-// takeRecords takes the records in a parcel. mu is held.
-func (s *session) takeRecords(p *parcel) {
-	routing := len(p.routing)
-	for left := p.wire; len(left) > 0; {
+// takeRecords takes the records in a batch. mu is held.
+func (s *session) takeRecords(b *receiver.Batch) {
+	routing := len(b.Routing)
+	for left := b.Items; len(left) > 0; {
 		one, rest, ok := wire.Cut(left, routing)
 		if !ok {
 			return // cannot be: it was measured
 		}
 		if one.Size == 0 {
 			s.reportedBy(one.Own)
-			if s.o.Announced != nil {
-				s.claims.add(one.Own)
-			}
+			s.recv.Claim(one.Own)
 		}
 		left, routing = rest, one.After(routing)
 	}
@@ -264,8 +237,5 @@ func (s *session) takeRecords(p *parcel) {
 // cameBy notes by which path the peer's last frame came. mu is held.
 func (s *session) cameBy(path Path) {
 	s.paths.Came(path)
-	if before := s.door.Load(); before == nil || *before != path.Door {
-		door := path.Door
-		s.door.Store(&door)
-	}
+	s.out.CameBy(path.Door)
 }

@@ -51,7 +51,7 @@ func (a *account) Settled(number uint64, cost uint32, code int) {
 	if a.closed {
 		a.mu.Unlock()
 		a.s.mu.Lock()
-		a.s.emptied(int(cost))
+		a.s.taken(int(cost))
 		a.s.unlock()
 		return
 	}
@@ -147,19 +147,19 @@ func (s *session) collect(now time.Duration) {
 	a.mu.Lock()
 	cost := a.cost
 	a.cost, a.due, a.now = 0, false, false
-	for !s.tellHeld && s.peer != 0 && len(a.owed) > 0 && s.send.MayReport() {
+	for !s.tellHeld && s.pair.Peer() != 0 && len(a.owed) > 0 && s.send.MayReport() {
 		s.report(a, now)
 	}
 	// A quarter of what one destination may have on the way at least: it may be waiting for that.
-	a.much = min(s.o.InboxBytes/64, max(0, s.o.InboxBytes-s.inbox.cost+cost)/256)
+	a.much = min(s.o.InboxBytes/64, max(0, s.o.InboxBytes-s.recv.Cost()+cost)/256)
 	a.mu.Unlock()
-	s.emptied(cost)
+	s.taken(cost)
 }
 
 // report puts one report into the ring. mu and the account's are held.
 func (s *session) report(a *account, now time.Duration) {
 	t := &a.owed[0]
-	b, n := wire.AppendReport(s.reportBuffer[:0], s.peer, t.code, t.spans)
+	b, n := wire.AppendReport(s.reportBuffer[:0], s.pair.Peer(), t.code, t.spans)
 	s.reportBuffer = b
 	s.all.sending.Add(int64(s.send.PushRecord(b, s.send.Expiry(now))))
 	a.spans -= n
@@ -178,7 +178,7 @@ func (s *session) reportedBy(text []byte) {
 	if !ok { // of a kind that we do not know
 		return
 	}
-	if err != nil || incarnation != s.local.incarnation {
+	if err != nil || incarnation != s.pair.Own() {
 		s.dropped++
 		return
 	}
@@ -207,7 +207,7 @@ func (s *session) reportedBy(text []byte) {
 func (s *session) tellAgain(records [][]byte) {
 	for _, r := range records {
 		incarnation, code, spans, ok, err := wire.ParseReport(r)
-		if !ok || err != nil || incarnation != s.peer {
+		if !ok || err != nil || incarnation != s.pair.Peer() {
 			continue
 		}
 		s.account.mu.Lock()

@@ -5,10 +5,13 @@ import (
 	"crypto/cipher"
 	"hash/maphash"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/deliver"
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/pairing"
 	"github.com/protofly/protofly/core/session/internal/paths"
+	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/sender"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -18,7 +21,6 @@ type session struct {
 	all    *Sessions
 	o      *Options
 	remote message.URL
-	local  *local // this runtime in this session
 
 	// Of who sends: see sendingOn.
 	batch  [maxBatch][]byte            // the frames
@@ -45,7 +47,7 @@ type session struct {
 	inline     bool            // it is a poster that sends: it has the pump look when it has done so
 	poked      bool            // the pump is to look then
 
-	pairing // see pair.go
+	pair pairing.Pairing // see pair.go
 
 	// Sending.
 	send    sender.Sender
@@ -54,23 +56,10 @@ type session struct {
 	dropped uint64
 	posted  [2]uint64 // messages, by whether the path that they were posted with is direct
 
-	claims claims // of the peer, see announce.go
-
 	// Receiving.
-	seen      uint64 // the peer's generation
-	next      uint64 // the number expected
-	unackedIn int    // frames since the last acknowledgement
-	bytesIn   int    // bytes since the last acknowledgement
-	ackDue    time.Duration
-	ackNow    bool
-	resumeNow bool          // ask the peer to send again
-	resumeGen uint64        // the generation that we asked for last
-	resumeAt  time.Duration // and when
-	inbox     inbox
-	walker    walker // of who has the walk: see deliver.go
-	here      parcel // what Receive is to walk when it has given mu back
-	held      held
-	received  atomic.Uint64 // messages, before a listener has them
+	recv receiver.Receiver
+	out  *deliver.Deliverer
+	here receiver.Batch // what Receive's caller is to deliver when it has given mu back
 
 	// Reports: see report.go.
 	account      *account // of the peer
@@ -88,24 +77,23 @@ type session struct {
 	paths     paths.Paths
 	pathLife  context.Context // ends when the path in use is left
 	leave     context.CancelFunc
-	door      atomic.Pointer[message.URL] // of the last frame that is proven to be the peer's
-	leftTimer *time.Timer                 // calls follow: the peer has left the path in use; nil: it has not
+	leftTimer *time.Timer // calls follow: the peer has left the path in use; nil: it has not
 }
 
-func newSession(all *Sessions, remote message.URL, l *local) *session {
+func newSession(all *Sessions, remote message.URL, l *handshake.Local) *session {
 	s := &session{
-		all: all, o: &all.o, remote: remote, local: l,
+		all: all, o: &all.o, remote: remote,
 		wake: make(chan struct{}, 1), came: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		send: sender.New(sender.Options{RingBytes: all.o.RingBytes, FrameBytes: all.o.FrameBytes, InboxBytes: all.o.InboxBytes, TTL: all.o.TTL}),
-		next: 1,
+		recv: receiver.New(receiver.Options{InboxBytes: all.o.InboxBytes, AckFrames: all.o.AckFrames, AckDelay: all.o.AckDelay, Claims: all.o.Announced != nil}),
 		paths: paths.New(paths.Options{
 			ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Stall: all.o.Stall,
 			AsidePause: all.o.AckDelay, AsideCount: all.o.AckFrames, AsideBytes: all.o.InboxBytes / 8,
 		}),
-		pairing: pairing{helloWait: all.o.ProbeMin},
+		pair: pairing.New(pairing.Options{ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Keys: all.o.keyLimits()}, all.self, remote, l),
 	}
 	s.account = newAccount(s)
-	s.walker.s, s.walker.source = s, uint32(maphash.String(all.seed, string(remote)))
+	s.out = deliver.New(all.life, deliver.Options{Deliver: all.o.Deliver, DeliverRun: all.o.DeliverRun}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
 	return s
 }
 
@@ -127,7 +115,7 @@ func (s *session) unlock() {
 func (s *session) event(e Event) {
 	e.Remote = s.remote
 	if e.Incarnation == 0 {
-		e.Incarnation = s.peer
+		e.Incarnation = s.pair.Peer()
 	}
 	s.events = append(s.events, e)
 	if log := s.o.Log; log.IsDebug() {
@@ -160,17 +148,15 @@ func (s *session) pokeAt(due time.Duration) {
 
 // quiet tells whether nothing is under way in either direction; mu is held.
 func (s *session) quiet() bool {
-	owes := (s.ackNow || s.ackDue != 0 || s.tellNow || s.tellDue != 0 || s.send.Unsent()) && !s.paths.None() && s.peer != 0
-	return s.send.Unacked() == 0 && s.inbox.cost == 0 && !owes && s.sendingOn == nil
+	owes := (s.recv.Owes() || s.tellNow || s.tellDue != 0 || s.send.Unsent()) && !s.paths.None() && s.pair.Peer() != 0
+	return s.send.Unacked() == 0 && s.recv.Cost() == 0 && !owes && s.sendingOn == nil
 }
 
 // settle waits until the session is quiet, or ctx ends.
 func (s *session) settle(ctx context.Context) {
 	s.mu.Lock()
 	s.closing = true
-	if s.ackDue != 0 {
-		s.ackNow = true
-	}
+	s.recv.AcknowledgeOwed()
 	s.tellNow = s.tellDue != 0
 	done := make(chan struct{})
 	s.settled = done

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -25,7 +26,7 @@ type Sessions struct {
 	byURL   map[message.URL]*session // by canonical URL of the remote runtime; Options.Sessions, see enter
 	closing bool
 
-	local atomic.Pointer[local] // what new handshakes are made with
+	local atomic.Pointer[handshake.Local] // what new handshakes are made with
 
 	strangersMu sync.Mutex
 	strangers   strangers // see strangers.go
@@ -56,7 +57,7 @@ func New(o Options) *Sessions {
 		o: o.withDefaults(), self: o.Self.Canonical(), epoch: time.Now(), seed: maphash.MakeSeed(),
 		byURL: make(map[message.URL]*session), starved: make(map[*session]struct{}), untrusted: make(map[message.URL]time.Duration),
 	}
-	l, err := newLocal(&s.o)
+	l, err := handshake.NewLocal(s.o.Self, s.o.Incarnation, s.o.Key)
 	if err != nil {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
 	}
@@ -72,15 +73,13 @@ func (s *Sessions) Incarnation() uint64 { return s.o.Incarnation }
 func (s *Sessions) now() time.Duration { return time.Since(s.epoch) + 1 }
 
 // current is this runtime in sessions that are made now.
-func (s *Sessions) current() *local { return s.local.Load() }
+func (s *Sessions) current() *handshake.Local { return s.local.Load() }
 
 // renew gives the sessions that are made from now on another incarnation.
 func (s *Sessions) renew(next func(incarnation uint64) uint64) {
 	for {
 		before := s.local.Load()
-		after := *before
-		after.incarnation = next(before.incarnation)
-		if s.local.CompareAndSwap(before, &after) {
+		if s.local.CompareAndSwap(before, before.WithIncarnation(next(before.Incarnation))) {
 			return
 		}
 	}
@@ -220,9 +219,9 @@ func (s *Sessions) PathDown(path Path) {
 func (s *Sessions) Returned(stub message.URL) {
 	for _, one := range s.existing() {
 		one.mu.Lock()
-		if one.paths.Used().Stub == stub && one.peer != 0 {
+		if one.paths.Used().Stub == stub && one.pair.Peer() != 0 {
 			one.send.Rewind()
-			one.resumeNow = true
+			one.recv.Resume()
 			one.restartProbe(s.now())
 			one.poke()
 		}
@@ -279,6 +278,9 @@ func (s *Sessions) fits(cost int) bool {
 	used := s.sending.Load()
 	return used == 0 || used+int64(cost) <= int64(s.o.TotalBytes)
 }
+
+// full tells whether what waits for listeners is as much as may wait in all.
+func (s *Sessions) full() bool { return s.waiting.Load() >= int64(s.o.TotalBytes) }
 
 // starve notes that a poster of one waits for room in the total.
 func (s *Sessions) starve(one *session, on bool) {

@@ -15,9 +15,9 @@ func (s *session) state() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := State{
-		Remote: s.remote, Incarnation: s.peer, Path: s.paths.Used(),
-		Unacked: s.send.Unacked(), Outstanding: s.send.Outstanding(), InboxBytes: s.inbox.cost,
-		Relayed: s.posted[0], Direct: s.posted[1], Received: s.received.Load(),
+		Remote: s.remote, Incarnation: s.pair.Peer(), Path: s.paths.Used(),
+		Unacked: s.send.Unacked(), Outstanding: s.send.Outstanding(), InboxBytes: s.recv.Cost(),
+		Relayed: s.posted[0], Direct: s.posted[1], Received: s.out.Received(),
 		Resets: s.resets, Dropped: s.dropped,
 	}
 	st.Generation, st.Rewinds, st.RingBytes = s.send.Stats()
@@ -27,11 +27,9 @@ func (s *session) state() State {
 	s.send.HeldUp(func(to message.URL, messages, bytes, posters int) {
 		st.HeldUp = append(st.HeldUp, Held{To: to, Messages: messages, Bytes: bytes, Posters: posters})
 	})
-	s.held.mu.Lock()
-	for key, q := range s.held.by {
-		st.Held = append(st.Held, Held{To: key.URL, Messages: int(q.all.Load()), Bytes: int(q.cost.Load())})
-	}
-	s.held.mu.Unlock()
+	s.out.Behind(func(to message.URL, messages, bytes int) {
+		st.Held = append(st.Held, Held{To: to, Messages: messages, Bytes: bytes})
+	})
 	for _, list := range []*[]Held{&st.HeldUp, &st.Held} {
 		slices.SortFunc(*list, func(a, b Held) int {
 			return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.To, b.To))

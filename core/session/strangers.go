@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -18,25 +19,26 @@ import (
 // stranger first has to say a cookie back, of which nothing is kept at all.
 
 const (
-	maxPending  = 4096            // handshakes with strangers that are remembered
-	pendingTime = 5 * time.Second // and for how long
+	maxPending   = 4096            // handshakes with strangers that are remembered
+	maxPendingOf = 4               // of one of them, by one path
+	pendingTime  = 5 * time.Second // and for how long
 )
 
 // pending is a handshake with a stranger.
 type pending struct {
 	remote message.URL
 	path   Path
-	local  *local
+	local  *handshake.Local
 	until  time.Duration
-	offer  *offer  // that we, the initiator, have begun
-	answer *answer // that we, the responder, have answered
+	offer  *handshake.Offer  // that we, the initiator, have begun
+	answer *handshake.Answer // that we, the responder, have answered
 	at     *list.Element
 }
 
 // pool is the handshakes with strangers. When it is full the path that has most of them loses its oldest. The zero value
 // works; Sessions.strangersMu guards it.
 type pool struct {
-	by    map[message.URL][]*pending // at most maxAnswers of a runtime by one path
+	by    map[message.URL][]*pending // at most maxPendingOf of a runtime by one path
 	paths map[Path]*list.List        // of *pending, the oldest first; none is empty
 	count int                        // at most maxPending
 }
@@ -55,7 +57,7 @@ func (p *pool) add(one *pending, now time.Duration) {
 			}
 		}
 	}
-	if same >= maxAnswers {
+	if same >= maxPendingOf {
 		p.remove(oldest)
 	}
 	if p.count >= maxPending {
@@ -145,28 +147,28 @@ func (st *strangers) open(at time.Time) bool {
 // stranger takes a frame of a runtime that there is no session with.
 func (s *Sessions) stranger(remote message.URL, path Path, h wire.Head, frame []byte) {
 	c := &call{all: s, remote: remote, path: path, Head: h, now: s.now(), local: s.current()}
-	if h.From == c.local.incarnation { // our own, reflected
+	if h.From == c.local.Incarnation { // our own, reflected
 		return
 	}
-	step, m, cookie, ok := byte(stepAsk), []byte(nil), []byte(nil), true
+	step, m, cookie, ok := byte(handshake.StepAsk), []byte(nil), []byte(nil), true
 	if h.Kind == wire.Hello {
-		if step, m, cookie, ok = uncover(frame[wire.HeadSize:]); !ok {
+		if step, m, cookie, ok = handshake.Uncover(frame[wire.HeadSize:]); !ok {
 			return
 		}
 	}
 	initiator := s.self < remote
 	switch {
 	case h.Kind != wire.Hello && !initiator: // of a session that is not here any more
-		c.reply(stepAsk, nil)
-	case step == stepAsk && initiator:
+		c.reply(handshake.StepAsk, nil)
+	case step == handshake.StepAsk && initiator:
 		c.begin(cookie)
-	case step == stepFirst && !initiator:
+	case step == handshake.StepFirst && !initiator:
 		c.answer(m, cookie)
-	case step == stepSecond && initiator:
+	case step == handshake.StepSecond && initiator:
 		c.second(m)
-	case step == stepThird && !initiator:
+	case step == handshake.StepThird && !initiator:
 		c.third(m)
-	case step == stepCookie && len(m) == cookieSize:
+	case step == handshake.StepCookie && len(m) == handshake.CookieSize:
 		c.again(m)
 	}
 }
@@ -178,11 +180,11 @@ type call struct {
 	path   Path
 	wire.Head
 	now   time.Duration
-	local *local
+	local *handshake.Local
 }
 
 func (c *call) reply(step byte, m []byte) {
-	c.all.reply(c.remote, c.path, wire.Head{Kind: wire.Hello, From: c.local.incarnation, To: c.From}, append([]byte{step}, m...))
+	c.all.reply(c.remote, c.path, wire.Head{Kind: wire.Hello, From: c.local.Incarnation, To: c.From}, append([]byte{step}, m...))
 }
 
 // welcome tells whether something may be computed and kept for a stranger that is to be answered. Under load it has to
@@ -194,7 +196,7 @@ func (c *call) welcome(cookie []byte) bool {
 	if !proven && !st.open(at) {
 		fresh := st.cookies.of(c.remote, c.path, c.now)
 		c.all.strangersMu.Unlock()
-		c.reply(stepCookie, fresh)
+		c.reply(handshake.StepCookie, fresh)
 		return false
 	}
 	defer c.all.strangersMu.Unlock()
@@ -228,31 +230,31 @@ func (c *call) known(want func(*pending) bool) []*pending {
 func (c *call) begin(cookie []byte) {
 	if before := c.known(func(p *pending) bool { return p.offer != nil && p.path == c.path }); len(before) > 0 {
 		c.local = before[0].local
-		c.reply(stepFirst, before[0].offer.first)
+		c.reply(handshake.StepFirst, before[0].offer.First)
 		return
 	}
 	if !c.welcome(cookie) {
 		return
 	}
 	c.all.queue(c.path, reply{make: func() {
-		offer, err := c.local.offer(c.all.self, c.remote, newSecret())
+		offer, err := c.local.Offer(c.all.self, c.remote, handshake.NewSecret())
 		if err != nil {
 			return // this runtime has no key: that was logged
 		}
 		c.keep(&pending{offer: offer})
-		c.reply(stepFirst, offer.first)
+		c.reply(handshake.StepFirst, offer.First)
 	}})
 }
 
 // answer takes the first message of a handshake.
 func (c *call) answer(m, cookie []byte) {
-	if len(m) < firstSize {
+	if len(m) < handshake.FirstSize {
 		return
 	}
-	before := c.known(func(p *pending) bool { return p.answer != nil && p.path == c.path && bytes.Equal(p.answer.first, m) })
+	before := c.known(func(p *pending) bool { return p.answer != nil && p.path == c.path && bytes.Equal(p.answer.First, m) })
 	if len(before) > 0 {
 		c.local = before[0].local
-		c.reply(stepSecond, before[0].answer.second)
+		c.reply(handshake.StepSecond, before[0].answer.Second)
 		return
 	}
 	if !c.welcome(cookie) {
@@ -260,23 +262,23 @@ func (c *call) answer(m, cookie []byte) {
 	}
 	m = bytes.Clone(m) // the frame is its reader's
 	c.all.queue(c.path, reply{make: func() {
-		made, err := c.local.answer(c.all.self, c.remote, m, newSecret())
-		if err != nil || made.from != c.From {
+		made, err := c.local.Answer(c.all.self, c.remote, m, handshake.NewSecret())
+		if err != nil || made.From != c.From {
 			return
 		}
 		c.keep(&pending{answer: made})
-		c.reply(stepSecond, made.second)
+		c.reply(handshake.StepSecond, made.Second)
 	}})
 }
 
 // second takes the second message, which ends the initiator's part.
 func (c *call) second(m []byte) {
-	for _, p := range c.known(func(p *pending) bool { return p.offer != nil && p.local.incarnation == c.To }) {
-		if len(m) < secondSize || !c.worth() {
+	for _, p := range c.known(func(p *pending) bool { return p.offer != nil && p.local.Incarnation == c.To }) {
+		if len(m) < handshake.SecondSize || !c.worth() {
 			return
 		}
-		got, err := p.offer.second(m)
-		if err == nil && got.incarnation == c.From && got.incarnation != p.local.incarnation {
+		got, err := p.offer.Second(m)
+		if err == nil && got.Incarnation == c.From && got.Incarnation != p.local.Incarnation {
 			c.all.admitted(c, p.local, got, false)
 			return
 		}
@@ -287,13 +289,13 @@ func (c *call) second(m []byte) {
 // third takes the third message, which ends the responder's part.
 func (c *call) third(m []byte) {
 	mine := c.known(func(p *pending) bool {
-		return p.answer != nil && p.local.incarnation == c.To && p.answer.from == c.From
+		return p.answer != nil && p.local.Incarnation == c.To && p.answer.From == c.From
 	})
 	for _, p := range mine {
-		if len(m) < thirdSize || !c.worth() {
+		if len(m) < handshake.ThirdSize || !c.worth() {
 			return
 		}
-		got, err := p.answer.third(m)
+		got, err := p.answer.Third(m)
 		if err == nil {
 			c.all.admitted(c, p.local, got, true)
 			return
@@ -301,18 +303,18 @@ func (c *call) third(m []byte) {
 		c.failed(err)
 	}
 	if len(mine) == 0 { // its handshake is gone: it has to begin a new one
-		c.reply(stepAsk, nil)
+		c.reply(handshake.StepAsk, nil)
 	}
 }
 
 // again takes the cookie of a stranger that is under load itself.
 func (c *call) again(cookie []byte) {
 	if c.all.self > c.remote {
-		c.all.reply(c.remote, c.path, wire.Head{Kind: wire.Hello, From: c.local.incarnation, To: c.From}, cover(cookie, stepAsk, nil))
+		c.all.reply(c.remote, c.path, wire.Head{Kind: wire.Hello, From: c.local.Incarnation, To: c.From}, handshake.Cover(cookie, handshake.StepAsk, nil))
 		return
 	}
 	for _, p := range c.known(func(p *pending) bool { return p.offer != nil && p.path == c.path }) {
-		c.all.reply(c.remote, c.path, wire.Head{Kind: wire.Hello, From: p.local.incarnation, To: c.From}, cover(cookie, stepFirst, p.offer.first))
+		c.all.reply(c.remote, c.path, wire.Head{Kind: wire.Hello, From: p.local.Incarnation, To: c.From}, handshake.Cover(cookie, handshake.StepFirst, p.offer.First))
 	}
 }
 
@@ -325,7 +327,7 @@ func (c *call) failed(err error) {
 }
 
 // admitted makes the session with a stranger that has proven who it is.
-func (s *Sessions) admitted(c *call, l *local, got agreed, confirmed bool) {
+func (s *Sessions) admitted(c *call, l *handshake.Local, got handshake.Agreed, confirmed bool) {
 	s.strangersMu.Lock()
 	s.strangers.pool.forget(c.remote)
 	s.strangersMu.Unlock()
@@ -343,19 +345,15 @@ func (s *Sessions) admitted(c *call, l *local, got agreed, confirmed bool) {
 	one.cameBy(c.path)
 	one.switchTo(path, c.now)
 	one.adopt(got, confirmed, c.now)
-	if !confirmed {
-		one.helloWait, one.helloN = s.o.ProbeMin, 0
-		one.repeat(one.peer, c.now)
-	}
 }
 
 // answeredStranger is the handshakes of a runtime that were answered, as this incarnation, before there was a session with it.
-func (s *Sessions) answeredStranger(remote message.URL, incarnation uint64, now time.Duration) (list []*answer) {
+func (s *Sessions) answeredStranger(remote message.URL, incarnation uint64, now time.Duration) (list []*handshake.Answer) {
 	s.strangersMu.Lock()
 	defer s.strangersMu.Unlock()
 	s.strangers.pool.expire(now)
 	for _, p := range s.strangers.pool.by[remote] {
-		if p.answer != nil && p.local.incarnation == incarnation {
+		if p.answer != nil && p.local.Incarnation == incarnation {
 			list = append(list, p.answer)
 		}
 	}

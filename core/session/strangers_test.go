@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -20,12 +21,12 @@ import (
 func forgedHello(from uint64, step byte) []byte {
 	b := append(wire.AppendHead(nil, wire.Head{Kind: wire.Hello, From: from}), step)
 	switch step {
-	case stepFirst:
-		key := make([]byte, keySize)
+	case handshake.StepFirst:
+		key := make([]byte, handshake.KeySize)
 		rand.Read(key)
 		return binary.BigEndian.AppendUint64(append(b, key...), from)
-	case stepSecond, stepThird:
-		return append(b, make([]byte, secondSize)...)
+	case handshake.StepSecond, handshake.StepThird:
+		return append(b, make([]byte, handshake.SecondSize)...)
 	}
 	return b
 }
@@ -38,7 +39,7 @@ func TestStrangersTakeNoPlace(t *testing.T) {
 		for n := range uint64(2000) {
 			for _, s := range []*Sessions{p.a, p.b} {
 				name := message.URL(fmt.Sprintf("hyperty-runtime://%c.example/%d", "0z"[n%2], n))
-				s.Receive(t.Context(), name, relay, forgedHello(n+1, stepAsk+byte(n/2%4)))
+				s.Receive(t.Context(), name, relay, forgedHello(n+1, handshake.StepAsk+byte(n/2%4)))
 				s.Receive(t.Context(), name, relay, append(wire.AppendHead(nil, wire.Head{Kind: wire.Data, From: n + 1}), make([]byte, 50)...))
 			}
 			time.Sleep(time.Millisecond)
@@ -93,7 +94,7 @@ func TestForgedByAnotherPath(t *testing.T) {
 					t.Fatal(err)
 				}
 				forge := func(n uint64) {
-					for _, step := range []byte{stepAsk, stepFirst, stepSecond, stepThird, stepCookie} {
+					for _, step := range []byte{handshake.StepAsk, handshake.StepFirst, handshake.StepSecond, handshake.StepThird, handshake.StepCookie} {
 						frame := forgedHello(n+1, step)
 						binary.BigEndian.PutUint64(frame[10:], victim.Incarnation())
 						victim.Receive(t.Context(), other, stray, frame)
@@ -139,9 +140,9 @@ func TestUnderLoad(t *testing.T) {
 					}
 				}
 				defer p.close(t)
-				victim, other, step, prefix := p.b, p.a, byte(stepFirst), byte('0')
+				victim, other, step, prefix := p.b, p.a, byte(handshake.StepFirst), byte('0')
 				if flooded {
-					victim, other, step, prefix = p.a, p.b, byte(stepAsk), byte('z')
+					victim, other, step, prefix = p.a, p.b, byte(handshake.StepAsk), byte('z')
 				}
 				count(victim, prefix)
 				const seconds, each = 6, 4000
@@ -160,7 +161,7 @@ func TestUnderLoad(t *testing.T) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if n := steps[stepFirst] + steps[stepSecond]; n > openHandshakes+openRate*seconds+8 || steps[stepCookie] == 0 {
+				if n := steps[handshake.StepFirst] + steps[handshake.StepSecond]; n > openHandshakes+openRate*seconds+8 || steps[handshake.StepCookie] == 0 {
 					t.Errorf("answers: %v", steps)
 				}
 			})
@@ -178,7 +179,7 @@ func TestAnsweredBeforeTheSession(t *testing.T) {
 			switch {
 			case fromA || h.Kind != wire.Hello:
 				return [][]byte{frame}
-			case frame[wire.HeadSize] == stepSecond && second == nil:
+			case frame[wire.HeadSize] == handshake.StepSecond && second == nil:
 				second = frame // it comes later
 			}
 			return nil
@@ -224,15 +225,15 @@ func TestCookies(t *testing.T) {
 			t.Errorf("%+v: %v", one, good)
 		}
 	}
-	if c.good(make([]byte, cookieSize), alice, relay, time.Hour) || c.good(nil, alice, relay, time.Hour) {
+	if c.good(make([]byte, handshake.CookieSize), alice, relay, time.Hour) || c.good(nil, alice, relay, time.Hour) {
 		t.Error("no cookie counted as one")
 	}
-	whole := cover(mine, stepFirst, []byte("rest"))
-	if step, m, said, ok := uncover(whole); !ok || step != stepFirst || string(m) != "rest" || !bytes.Equal(said, mine) {
+	whole := handshake.Cover(mine, handshake.StepFirst, []byte("rest"))
+	if step, m, said, ok := handshake.Uncover(whole); !ok || step != handshake.StepFirst || string(m) != "rest" || !bytes.Equal(said, mine) {
 		t.Errorf("uncovered %d %q %x %v", step, m, said, ok)
 	}
-	for _, bad := range [][]byte{nil, whole[:1+cookieSize], cover(mine, stepThird, nil), cover(mine, stepWithCookie, nil), make([]byte, maxHello+1)} {
-		if _, _, _, ok := uncover(bad); ok {
+	for _, bad := range [][]byte{nil, whole[:1+handshake.CookieSize], handshake.Cover(mine, handshake.StepThird, nil), handshake.Cover(mine, handshake.StepWithCookie, nil), make([]byte, handshake.MaxHello+1)} {
+		if _, _, _, ok := handshake.Uncover(bad); ok {
 			t.Errorf("%x counted as a hello", bad)
 		}
 	}
@@ -253,10 +254,10 @@ func TestPool(t *testing.T) {
 	if p.count != maxPending || len(p.of(honest.remote, func(one *pending) bool { return one == honest })) != 1 {
 		t.Errorf("%d kept, the honest one among them: %v", p.count, p.by[honest.remote])
 	}
-	for range 2 * maxAnswers { // of one runtime by one path
+	for range 2 * maxPendingOf { // of one runtime by one path
 		add(0, direct)
 	}
-	if n := len(p.of(honest.remote, func(one *pending) bool { return one.path == direct })); n != maxAnswers {
+	if n := len(p.of(honest.remote, func(one *pending) bool { return one.path == direct })); n != maxPendingOf {
 		t.Errorf("%d of one runtime by one path", n)
 	}
 	p.forget(honest.remote)
@@ -303,7 +304,7 @@ func FuzzStranger(f *testing.F) {
 		f.Add(uint8(step), forgedHello(7, step))
 	}
 	f.Add(uint8(0), append(wire.AppendHead(nil, wire.Head{Kind: wire.Data, From: 3}), make([]byte, 40)...))
-	f.Add(uint8(1), cover(make([]byte, cookieSize), stepFirst, make([]byte, firstSize)))
+	f.Add(uint8(1), handshake.Cover(make([]byte, handshake.CookieSize), handshake.StepFirst, make([]byte, handshake.FirstSize)))
 	f.Add(uint8(2), []byte{wire.Version})
 	f.Fuzz(func(t *testing.T, who uint8, frame []byte) {
 		s := New(Options{
@@ -326,7 +327,7 @@ func FuzzStranger(f *testing.F) {
 		s.strangersMu.Lock()
 		kept := s.strangers.pool.count
 		s.strangersMu.Unlock()
-		if len(s.Snapshot()) != 0 || kept > 3*2*maxAnswers {
+		if len(s.Snapshot()) != 0 || kept > 3*2*maxPendingOf {
 			t.Errorf("%d sessions, %d handshakes", len(s.Snapshot()), kept)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -342,8 +343,8 @@ func TestReadersDoNotCompute(t *testing.T) {
 		step byte
 		url  string
 	}{
-		"a wish":          {stepAsk, "hyperty-runtime://zz.example/%d"}, // this runtime is the initiator
-		"a first message": {stepFirst, "hyperty-runtime://0.example/%d"},
+		"a wish":          {handshake.StepAsk, "hyperty-runtime://zz.example/%d"}, // this runtime is the initiator
+		"a first message": {handshake.StepFirst, "hyperty-runtime://0.example/%d"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -8,6 +8,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
+// toldPause is between two events for the same refusal.
+const toldPause = 30 * time.Second
+
 // maxUntrusted is how many runtimes that were refused are remembered, so that each refusal is told once in a while.
 const maxUntrusted = 1024
 

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/protofly/protofly/core/session/internal/wire"
 )
 
 // TestAnotherVersion: a frame of another version is told once in a while, with both versions and who is to be upgraded;
@@ -32,31 +30,5 @@ func TestAnotherVersion(t *testing.T) {
 			t.Errorf("a session was made: %+v", st)
 		}
 		p.close(t)
-	})
-}
-
-// FuzzReport reads records as reports: nothing panics, and what is read is what the session's rules allow.
-func FuzzReport(f *testing.F) {
-	f.Add([]byte{wire.RecordTaken, 11, 0, 0, 0, 0, 0, 0, 0, 1, 200, 1, 1})
-	f.Add([]byte{wire.RecordTaken, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0xc8, 1, 1, 1})
-	f.Add([]byte{7, 1, 1})
-	f.Fuzz(func(t *testing.T, record []byte) {
-		_, code, spans, ok, err := wire.ParseReport(record)
-		if !ok || err != nil {
-			return
-		}
-		if code < 200 || code > 999 {
-			t.Fatalf("code %d", code)
-		}
-		for last := uint64(0); len(spans) > 0; {
-			var sp wire.Span
-			if sp, spans, err = wire.NextSpan(spans, last); err != nil {
-				return
-			}
-			if sp.A == 0 || sp.A < last || sp.B <= sp.A || sp.B > wire.MaxNumber {
-				t.Fatalf("span %+v after %d", sp, last)
-			}
-			last = sp.B
-		}
 	})
 }

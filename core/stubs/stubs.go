@@ -15,6 +15,12 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
+// Catalogue is the installed plug-ins. [catalogue.Catalogue] implements it.
+type Catalogue interface {
+	// Find is the plug-in of that name. The error says what to do.
+	Find(name string) (catalogue.Descriptor, error)
+}
+
 // Host runs plug-ins. [stubhost.Host] implements it.
 type Host interface {
 	Deploy(ctx context.Context, p stubhost.Plugin, in stubhost.Instance) error
@@ -52,7 +58,7 @@ type Doors interface {
 type Options struct {
 	Self      message.URL // this runtime
 	Config    Config
-	Catalogue *catalogue.Catalogue
+	Catalogue Catalogue
 	Host      Host
 	MiniBuses MiniBuses
 	Bus       Bus

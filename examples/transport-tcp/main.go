@@ -1,13 +1,9 @@
-// Transport-tcp is a P2P transport plug-in over TCP, as an example of how little a new transport takes: one
-// p2p.Transport, and this main. Nothing in the runtime knows of it but the operator's configuration:
+// Transport-tcp is a P2P transport plug-in over TCP, as an example of how little a new transport takes: how it listens, how it
+// dials, and where it may be reached; sdk/p2p/streams does the rest. Nothing in the runtime knows of it but the operator's
+// configuration:
 //
 //	protofly plugins install ./transport-tcp
 //	plugins: {use: [tcp]}
-//
-// The channel is TLS 1.3 over TCP. Each side makes a certificate when it starts and sends its hash in the signalling;
-// both take the other side's certificate and no other. The Handler listens, on one port for all its peers, and gives
-// each set-up a random name; the Requester dials all the addresses that it is told, side by side, asks for that name
-// (as TLS server name) and keeps the first connection that comes up.
 //
 // Limits: the Requester must be able to reach one of the Handler's addresses; there is no hole punching.
 //
@@ -17,9 +13,21 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/p2p"
+	"github.com/protofly/protofly/sdk/p2p/streams"
+	"github.com/protofly/protofly/sdk/udp/reach"
 )
+
+const maxAdvertised = 16
 
 func main() {
 	sdk.Serve(sdk.Descriptor{
@@ -28,4 +36,80 @@ func main() {
 		Kind:    sdk.KindP2P,
 		About:   "direct connections over TCP with mutual TLS (an example)",
 	}, p2p.Stub(New))
+}
+
+// options are the operator's.
+type options struct {
+	Listen    string   `json:"listen"`
+	Advertise []string `json:"advertise"`
+	Loopback  *bool    `json:"loopback"` // null: true
+	Private   *bool    `json:"private"`  // null: true
+}
+
+// New is the plug-in's p2p.New.
+func New(c p2p.Config) (p2p.Transport, error) { return open(c, 0) }
+
+// open is New with another silence after which a peer is dead; 0 is the usual one.
+func open(c p2p.Config, silence time.Duration) (p2p.Transport, error) {
+	o, advertised, err := parse(c.Options)
+	if err != nil {
+		return nil, fmt.Errorf("tcp: %w", err)
+	}
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("tcp: option listen: %w", err)
+	}
+	t, err := streams.New(streams.Network{
+		Name:      "tcp",
+		Listener:  listener,
+		Addresses: func() []netip.AddrPort { return addresses(listener, advertised) },
+		Dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", to.String())
+		},
+		Policy:  reach.Policy{Loopback: o.Loopback == nil || *o.Loopback, Private: o.Private == nil || *o.Private},
+		Silence: silence,
+		Log:     c.Log,
+	})
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func parse(text json.RawMessage) (o options, advertised []netip.AddrPort, err error) {
+	o.Listen = ":0"
+	if len(text) > 0 {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&o); err != nil {
+			return o, nil, fmt.Errorf("options: %w; known are listen, advertise, loopback and private", err)
+		}
+	}
+	for _, a := range o.Advertise {
+		addr, err := netip.ParseAddrPort(a)
+		if err != nil || !streams.Usable(addr) || len(advertised) >= maxAdvertised {
+			return o, nil, fmt.Errorf("option advertise: %q: want up to %d addresses like 203.0.113.7:7000", a, maxAdvertised)
+		}
+		advertised = append(advertised, addr)
+	}
+	return o, advertised, nil
+}
+
+// addresses are where the listener may be reached: what the operator says, then this machine's own.
+func addresses(listener net.Listener, advertised []netip.AddrPort) []netip.AddrPort {
+	own := listener.Addr().(*net.TCPAddr).AddrPort()
+	list := append([]netip.AddrPort(nil), advertised...)
+	if !own.Addr().IsUnspecified() {
+		return append(list, own)
+	}
+	all, _ := net.InterfaceAddrs() // without them peers have the advertised ones
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			if addr := netip.AddrPortFrom(prefix.Addr(), own.Port()); streams.Usable(addr) {
+				list = append(list, addr)
+			}
+		}
+	}
+	return list
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"testing"
 	"time"
 
@@ -40,27 +41,19 @@ func TestOptions(t *testing.T) {
 			t.Errorf("the options %s are taken", bad)
 		}
 	}
-	tr, err := New(configOf(`{"listen":"127.0.0.1:0","advertise":["203.0.113.7:7000"]}`))
+	_, advertised, err := parse(json.RawMessage(`{"listen":"127.0.0.1:0","advertise":["203.0.113.7:7000"]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.Close()
-	list := tr.(*transport).addresses()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	list := addresses(listener, advertised)
 	if len(list) != 2 || list[0].String() != "203.0.113.7:7000" || !list[1].Addr().IsLoopback() {
 		t.Errorf("addresses: %v", list)
 	}
-}
-
-func FuzzDescription(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"transport":"tcp","certificate":"` + hashOf(nil) + `","name":"x"}`, `{"transport":7}`, `[]`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		d, err := parseDescription(text)
-		if err == nil && (d.Transport != "tcp" || len(d.Certificate) != 64 || !json.Valid(text)) {
-			t.Errorf("%q is taken as %+v", text, d)
-		}
-	})
 }
 
 func configOf(options string) p2p.Config {

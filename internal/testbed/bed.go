@@ -32,40 +32,43 @@ type Options struct {
 }
 
 // Open compiles the programs, and starts a Message Node and the runtimes. Where that fails nothing is left.
-func Open(ctx context.Context, o Options) (b *Bed, err error) {
+func Open(ctx context.Context, o Options) (*Bed, error) {
 	dir, err := os.MkdirTemp("", "pf-") // short: paths of sockets hold about 100 bytes
 	if err != nil {
 		return nil, err
 	}
-	b = &Bed{Dir: dir, Plugins: filepath.Join(dir, "plugins"), Sockets: map[string]string{}}
-	defer func() {
-		if err != nil {
-			b.Close()
-		}
-	}()
+	opened := &Bed{Dir: dir, Plugins: filepath.Join(dir, "plugins"), Sockets: map[string]string{}}
+	if err := opened.fill(ctx, o); err != nil {
+		opened.Close()
+		return nil, err
+	}
+	return opened, nil
+}
+
+func (b *Bed) fill(ctx context.Context, o Options) error {
 	programs := []string{"cmd/runtime", "cmd/msgnode", "plugins/msgnode-ws"}
 	if o.Transport == "" {
 		programs, o.Transport = append(programs, "plugins/quic"), b.Program("plugins/quic")
 	}
-	if err := gobuild.Programs(ctx, filepath.Join(dir, "bin"), programs...); err != nil {
-		return nil, err
+	if err := gobuild.Programs(ctx, filepath.Join(b.Dir, "bin"), programs...); err != nil {
+		return err
 	}
 	if _, err := b.Command(ctx, "plugins", "install", "--plugins", b.Plugins, b.Program("plugins/msgnode-ws"), o.Transport); err != nil {
-		return nil, err
+		return err
 	}
-	line, err := b.start(ctx, "node", b.Program("cmd/msgnode"), "run", "--domain", Domain, "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "node"))
+	line, err := b.start(ctx, "node", b.Program("cmd/msgnode"), "run", "--domain", Domain, "--listen", "127.0.0.1:0", "--data", filepath.Join(b.Dir, "node"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := fmt.Sscanf(line, "listening on %s", &b.Node); err != nil {
-		return nil, fmt.Errorf("the Message Node said %q: %w", line, err)
+		return fmt.Errorf("the Message Node said %q: %w", line, err)
 	}
 	for _, name := range o.Runtimes {
 		if err := b.runtime(ctx, name); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return b, nil
+	return nil
 }
 
 func (b *Bed) runtime(ctx context.Context, name string) error {

@@ -3,7 +3,6 @@ package hyperty
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -42,14 +41,11 @@ type attached struct {
 	records api.Queue // of queue
 	sent    sent      // sent on this connection, not yet confirmed
 	posts   uint64    // how many were sent on this connection
-	used    int       // units of the window that queue and sent take
-	usedBy  map[destination]*int
-	lastTo  destination // of the message before, and what is in usedBy for it
-	lastBy  *int
-	dirty   bool // in the connection's list
-	heard   int  // responses that came and that the runtime does not know of yet
-	taken   int  // units of messages that were taken and that the runtime does not know of yet
-	owing   bool // in the connection's list
+	window  window    // what queue and sent take
+	dirty   bool      // in the connection's list
+	heard   int       // responses that came and that the runtime does not know of yet
+	taken   int       // units of messages that were taken and that the runtime does not know of yet
+	owing   bool      // in the connection's list
 	tracked map[message.ID]*tracked
 
 	intake intake
@@ -62,14 +58,8 @@ type receipt struct {
 	kind     message.Type
 	from, to message.URL
 	cost     int
-	by       *int // of the window, to the same destination
+	by       *int // see window.by
 	track    bool
-}
-
-// destination is what is held up together where a receiver is behind.
-type destination struct {
-	url      message.URL
-	response bool
 }
 
 // tracked is a message whose sender wants to know what becomes of it.
@@ -93,7 +83,7 @@ var _ message.Bus = (*attached)(nil)
 
 func newAttached(c *Client, ref uint32, r Registration) *attached {
 	a := &attached{client: c, ref: ref, wish: r, waiting: map[message.ID]*request{},
-		usedBy: map[destination]*int{}, tracked: map[message.ID]*tracked{}}
+		tracked: map[message.ID]*tracked{}}
 	// IDs start anywhere, so that an answer to an earlier process at this address meets no request of this one.
 	a.lastID = uint64(rand.Uint32()) << 16
 	a.bus = minibus.New(minibus.Options{Out: a.out, Timeout: c.o.Timeout})
@@ -213,10 +203,9 @@ func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) 
 	}
 	to := destination{m.To, m.Type == message.Response}
 	for {
-		cost, by := api.Cost(a.records.Message(a.ref, track, m)), a.by(to)
-		if a.state == registered && c.conn != nil && api.Room(a.used, *by, cost) {
-			a.used += cost
-			*by += cost
+		cost, by := api.Cost(a.records.Message(a.ref, track, m)), a.window.by(to)
+		if a.state == registered && c.conn != nil && a.window.room(by, cost) {
+			a.window.take(by, cost)
 			a.queue = append(a.queue, receipt{m.ID, m.Type, m.From, m.To, cost, by, track})
 			break
 		}
@@ -239,7 +228,7 @@ func (a *attached) room(ctx context.Context, m *message.Message, to destination,
 	c := a.client
 	for {
 		err := c.await(ctx, c.o.Wait, func() bool {
-			return a.state == ended || a.state == registered && c.conn != nil && api.Room(a.used, *a.by(to), cost)
+			return a.state == ended || a.state == registered && c.conn != nil && a.window.room(a.window.by(to), cost)
 		})
 		there := c.conn != nil && a.state == registered
 		if err == ErrDisconnected && there {
@@ -250,39 +239,13 @@ func (a *attached) room(ctx context.Context, m *message.Message, to destination,
 		}
 		if err != nil && there && ctx.Err() != nil {
 			return fmt.Errorf("%s to %s: %w: %d units that were posted to it wait in the runtime, %d in all: %w",
-				m.Type, m.To, message.ErrBackpressure, *a.by(to), a.used, err)
+				m.Type, m.To, message.ErrBackpressure, *a.window.by(to), a.window.used, err)
 		}
 		if err != nil {
 			return fmt.Errorf("%s to %s: %w", m.Type, m.To, err)
 		}
 		return nil
 	}
-}
-
-// maxIdle is how many destinations to which nothing is on the way are remembered.
-const maxIdle = 64
-
-// by is how many units of the window are used by what is on the way to a destination. mu is held.
-func (a *attached) by(to destination) *int {
-	if a.lastBy != nil && a.lastTo == to {
-		return a.lastBy
-	}
-	by := a.usedBy[to]
-	if by == nil {
-		if len(a.usedBy) >= maxIdle { // at most a window of them are in use
-			maps.DeleteFunc(a.usedBy, func(_ destination, by *int) bool { return *by == 0 })
-		}
-		by = new(int)
-		a.usedBy[to] = by
-	}
-	a.lastTo, a.lastBy = to, by
-	return by
-}
-
-// free takes a message off the window. mu is held.
-func (a *attached) free(r receipt) {
-	a.used -= r.cost
-	*r.by -= r.cost
 }
 
 // markDirty has the connection send what is queued. mu is held.
@@ -302,7 +265,7 @@ func (a *attached) confirm(posts []api.Span) error {
 		}
 		for i := range s.N {
 			if r, ok := a.sent.take(s.First + i); ok {
-				a.free(r)
+				a.window.free(r)
 			}
 		}
 	}
@@ -359,7 +322,7 @@ func (a *attached) lost(why error, queued bool) {
 		}
 	}
 	for _, r := range gone {
-		a.free(r)
+		a.window.free(r)
 		if a.waiting[r.id.Key()] == nil && r.kind != message.Response {
 			a.take(incoming{m: r.refuse(why)})
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
@@ -59,6 +60,8 @@ type Client struct {
 	closed   bool
 	changed  chan struct{} // closed and replaced when something that a waiter may wait for has changed
 	waiters  int
+
+	intakes work.Memory[incoming] // of what came and waits
 }
 
 var _ Runtime = (*Client)(nil)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
@@ -13,12 +14,10 @@ import (
 // intake is what has come for a hyperty and waits for its listeners. Its goroutine runs only while there is something.
 // It is guarded by the client's mu.
 type intake struct {
-	queue   []incoming
-	spare   []incoming // memory for the next queue
-	units   int        // of the window that queue takes
-	free    int        // messages in queue that cost nothing: responses
-	running bool
-	opened  bool // somebody listens
+	lane   work.Lane[incoming] // held until opened
+	units  int                 // of the window that it takes
+	free   int                 // messages in it that cost nothing: responses
+	opened bool                // somebody listens
 }
 
 type incoming struct {
@@ -78,7 +77,7 @@ func (a *attached) came(conn *connection, in incoming) error {
 		c.mu.Unlock()
 		return fmt.Errorf("the runtime sent more than the window for %s allows", a.url)
 	}
-	if !i.opened || i.running || len(i.queue) > 0 || c.closed {
+	if !i.opened || i.lane.Busy() || c.closed {
 		a.take(in)
 		c.mu.Unlock()
 		return nil
@@ -127,15 +126,15 @@ func (a *attached) take(in incoming) {
 		i.free++
 	}
 	i.units += in.cost
-	i.queue = append(i.queue, in)
-	a.start()
+	if i.lane.Memory = &a.client.intakes; !i.opened {
+		i.lane.Hold()
+	}
+	a.start(i.lane.Add(0, &in))
 }
 
-// start runs the intake if it has to. mu is held.
-func (a *attached) start() {
-	i := &a.intake
-	if i.opened && !i.running && len(i.queue) > 0 && !a.client.closed {
-		i.running = true
+// start runs the intake where it begins to have work. mu is held.
+func (a *attached) start(begin bool) {
+	if begin && !a.client.closed {
 		a.client.work.Go(a.pump)
 	}
 }
@@ -145,31 +144,40 @@ func (a *attached) pump() {
 	c, i := a.client, &a.intake
 	for {
 		c.mu.Lock()
-		batch := i.queue
-		i.queue, i.spare = i.spare[:0], nil
-		if len(batch) == 0 {
-			i.running, i.queue = false, nil
-			c.mu.Unlock()
+		batch := i.lane.Take()
+		c.mu.Unlock()
+		if batch == nil {
 			return
 		}
-		c.mu.Unlock()
+		var epoch uint64
 		owed, free := 0, 0
-		for n, in := range batch {
-			if !a.bus.Deliver(c.ctx, in.m) {
-				c.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
+		pay := func() {
+			if owed+free > 0 {
+				a.credit(epoch, owed, free)
 			}
-			if owed += in.cost; in.cost == 0 {
-				free++
-			}
-			if owed >= creditAt || n == len(batch)-1 || batch[n+1].epoch != in.epoch {
-				a.credit(in.epoch, owed, free)
-				owed, free = 0, 0
-			}
-			batch[n].m = message.Message{}
+			owed, free = 0, 0
 		}
-		c.mu.Lock()
-		i.spare = batch
-		c.mu.Unlock()
+		for ; batch != nil; batch = c.intakes.Done(batch) {
+			items := batch.Items()
+			for n := range items {
+				in := &items[n]
+				if in.epoch != epoch {
+					pay()
+					epoch = in.epoch
+				}
+				if !a.bus.Deliver(c.ctx, in.m) {
+					c.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
+				}
+				if owed += in.cost; in.cost == 0 {
+					free++
+				}
+				if owed >= creditAt {
+					pay()
+				}
+				in.m = message.Message{}
+			}
+		}
+		pay()
 	}
 }
 
@@ -193,7 +201,7 @@ func (a *attached) open(h *Hyperty) {
 	c.mu.Lock()
 	a.hyperty, a.intake.opened = h, true
 	lost, err := a.state == ended, a.err
-	a.start()
+	a.start(a.intake.lane.Open())
 	c.mu.Unlock()
 	if lost { // in the meantime
 		h.fail(err)

@@ -52,13 +52,11 @@ func scanJSON(text []byte, kinds []uint64) (valid, deep bool) {
 				break
 			}
 			object = c == '{'
-			word, bit := &kinds[depth/64], uint64(1)<<(depth%64)
+			setLevel(kinds, depth, object)
 			depth++
 			if !object {
-				*word &^= bit
 				continue
 			}
-			*word |= bit
 			if i = skipName(text, i); i < 0 {
 				return false, false
 			}
@@ -83,9 +81,8 @@ func scanJSON(text []byte, kinds []uint64) (valid, deep bool) {
 			if object && c != '}' || !object && c != ']' {
 				return false, false
 			}
-			if depth--; depth > 0 {
-				object = kinds[(depth-1)/64]>>((depth-1)%64)&1 == 1
-			}
+			depth--
+			object = atLevel(kinds, depth-1)
 		}
 		i = skipSpace(text, i)
 		if object {
@@ -95,6 +92,20 @@ func scanJSON(text []byte, kinds []uint64) (valid, deep bool) {
 		}
 	}
 	return false, false
+}
+
+// setLevel notes whether what is at a level of nesting is an object.
+func setLevel(kinds []uint64, level int, object bool) {
+	word, bit := &kinds[level/64], uint64(1)<<(level%64)
+	*word &^= bit
+	if object {
+		*word |= bit
+	}
+}
+
+// atLevel is whether what is at a level of nesting is an object; at level -1 there is nothing.
+func atLevel(kinds []uint64, level int) bool {
+	return level >= 0 && kinds[level/64]>>(level%64)&1 == 1
 }
 
 // The functions below return the place after what they are named for, or -1 where it is not there.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -17,16 +18,15 @@ var ErrClosed = errors.New("the bus is closed")
 const DefaultInbox = 256
 
 // inbox is a bounded queue with one consumer, whose goroutine runs only while there is something to consume. Messages of
-// different sources wait in different queues, which are served in turn: see queues.
+// different sources are served in turn: see work.Lane.
 type inbox struct {
 	handle TakingHandler
 	limit  int
 	group  *group
 
 	mu      sync.Mutex
-	queues  queues
-	limits  [2]int // how many messages fill it for one without a cost, and for one that has a cost
-	running bool
+	lane    work.Lane[Handed]
+	limits  [2]int        // how many messages fill it for one without a cost, and for one that has a cost
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
 	waiters int           // who wait for a place, or were woken and have not got it yet
 
@@ -48,9 +48,17 @@ func (i *inbox) wait(more int) {
 	}
 }
 
+// group is what the inboxes of one bus share: their context, the wait for their goroutines, and the memory of what waits.
+type group struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	memory work.Memory[Handed]
+}
+
 // full tells whether there is no place for the message. It is small enough to be compiled into its callers. mu is held.
 func (i *inbox) full(in *Handed) bool {
-	return i.queues.n >= i.limits[min(in.Receipt.Cost, 1)] && i.crowded(in)
+	return i.lane.Len() >= i.limits[min(in.Receipt.Cost, 1)] && i.crowded(in)
 }
 
 // crowded is full where the inbox as a whole is: each source keeps places in it that no other can take. They are half of
@@ -60,7 +68,7 @@ func (i *inbox) crowded(in *Handed) bool {
 	if in.Receipt.Cost > 0 {
 		keeps = (keeps + 1) / 2
 	}
-	return i.queues.of(in.Receipt.Source, i.group).n >= keeps
+	return i.lane.LenOf(in.Receipt.Source) >= keeps
 }
 
 // push queues a message. It waits for a place, unless at once has it go over the limit instead.
@@ -130,16 +138,7 @@ func (i *inbox) tryRun(run []Handed) (n int) {
 
 // add queues a message and has it handled. mu is held.
 func (i *inbox) add(in *Handed) {
-	q := i.queues.of(in.Receipt.Source, i.group)
-	if q.last == nil || q.last.n == len(q.last.items) {
-		i.queues.grow(q, i.group.block())
-	}
-	q.last.items[q.last.n] = *in
-	q.last.n++
-	q.n++
-	i.queues.n++
-	if !i.running {
-		i.running = true
+	if i.lane.Add(in.Receipt.Source, in) {
 		i.group.wg.Add(1)
 		go i.run()
 	}
@@ -156,32 +155,24 @@ func (i *inbox) room(in *Handed) bool {
 func (i *inbox) run() {
 	defer i.group.wg.Done()
 	for batch := i.next(); batch != nil; batch = i.next() {
-		for b := batch; b != nil; {
-			for n := range b.n {
-				if in := &b.items[n]; i.ended() {
+		for ; batch != nil; batch = i.group.memory.Done(batch) {
+			items := batch.Items()
+			for n := range items {
+				if in := &items[n]; i.ended() {
 					in.fail()
 				} else {
 					i.handle(i.group.ctx, in.Message, in.Receipt)
 				}
-				b.items[n] = Handed{}
 			}
-			next := b.next
-			b.n, b.next = 0, nil
-			i.group.spare.Put(b)
-			b = next
 		}
 	}
 }
 
 // next is what is to be handled next, some messages of one source; nil: nothing, and the goroutine has to end.
-func (i *inbox) next() *block {
+func (i *inbox) next() *work.Block[Handed] {
 	i.mu.Lock()
-	batch := i.queues.take()
-	if batch == nil {
-		i.queues.drop(i.group)
-	}
+	batch := i.lane.Take()
 	i.release()
-	i.running = batch != nil
 	i.mu.Unlock()
 	return batch
 }
@@ -199,16 +190,17 @@ func (i *inbox) release() {
 func (i *inbox) stop() {
 	i.mu.Lock()
 	i.stopped.Store(true)
-	var left []*block
-	for b := i.queues.take(); b != nil; b = i.queues.take() {
+	var left []*work.Block[Handed] // nothing is added any more, so that the worker, if there is one, ends
+	for b := i.lane.Take(); b != nil; b = i.lane.Take() {
 		left = append(left, b)
 	}
 	i.release()
 	i.mu.Unlock()
 	for _, b := range left {
-		for ; b != nil; b = b.next {
-			for n := range b.n {
-				b.items[n].fail()
+		for ; b != nil; b = i.group.memory.Done(b) {
+			items := b.Items()
+			for n := range items {
+				items[n].fail()
 			}
 		}
 	}

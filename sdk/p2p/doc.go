@@ -3,6 +3,9 @@
 //
 //	func main() { sdk.Serve(sdk.Descriptor{Name: "…", Kind: sdk.KindP2P, …}, p2p.Stub(New)) }
 //
+// A channel on a stream of bytes is a [StreamChannel]. Where a network listens and dials, package streams is all of the
+// transport but that.
+//
 // A runtime has one Handler for each transport, which serves any number of peers, and one Requester for each peer that
 // it has asked for a connection. All of a plug-in's instances run in one process and share one Transport.
 //

@@ -71,7 +71,7 @@ func BenchmarkBareStream(b *testing.B) {
 				}
 				sent <- nil
 			}()
-			if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(in, int64(b.N*c.size)), make([]byte, readSpace)); err != nil {
+			if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(in, int64(b.N*c.size)), make([]byte, 256<<10)); err != nil {
 				b.Fatal(err)
 			}
 			if err := <-sent; err != nil {

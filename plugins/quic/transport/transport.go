@@ -185,7 +185,6 @@ func (t *Transport) hold(a arrival) *channel {
 	t.channels[c] = struct{}{}
 	t.mu.Unlock()
 	context.AfterFunc(a.conn.Context(), func() {
-		c.forget()
 		t.mu.Lock()
 		delete(t.channels, c)
 		t.mu.Unlock()

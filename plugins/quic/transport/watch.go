@@ -72,7 +72,7 @@ func (t *Transport) look(open []*channel, limit int64, heap func() uint64) {
 	most := int64(worthUnread)
 	for _, c := range open {
 		s := c.conn.ConnectionStats()
-		unread := c.ledger.note(s.BytesReceived, c.in.total.Load(), s.PacketsSent)
+		unread := c.ledger.note(s.BytesReceived, c.on.read.Load(), s.PacketsSent)
 		if unread > limit {
 			t.log.Warn("a connection is closed: its peer sends much more than there is in it", "address", c.conn.RemoteAddr(), "bytes", unread)
 			c.close(codeBroken, "far more bytes than payload")

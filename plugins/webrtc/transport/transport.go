@@ -66,7 +66,7 @@ type Transport struct {
 	wg     sync.WaitGroup // set-ups and connections that are ending
 
 	mu       sync.Mutex
-	channels map[*channel]struct{}
+	channels map[*conn]struct{}
 	claims   map[string]int
 	setUps   int // that have not succeeded or failed
 	closed   bool
@@ -91,7 +91,7 @@ func open(c p2p.Config, alive liveness) (*Transport, error) {
 	}
 	_ = socket.SetReadBuffer(socketBuffer) // as much as the system allows
 	_ = socket.SetWriteBuffer(socketBuffer)
-	t := &Transport{settings: s, alive: alive, log: c.Log, socket: socket, channels: map[*channel]struct{}{}, claims: map[string]int{}, id: rand.Text(), unread: total{most: maxUnreadInAll}}
+	t := &Transport{settings: s, alive: alive, log: c.Log, socket: socket, channels: map[*conn]struct{}{}, claims: map[string]int{}, id: rand.Text(), unread: total{most: maxUnreadInAll}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	if err := t.prepare(); err != nil {
 		t.cancel()
@@ -166,7 +166,7 @@ func (t *Transport) connection(peer p2p.Peer, shared bool, m *meter) (*webrtc.Pe
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	t.closed = true
-	all := make([]*channel, 0, len(t.channels))
+	all := make([]*conn, 0, len(t.channels))
 	for c := range t.channels {
 		all = append(all, c)
 	}
@@ -191,7 +191,7 @@ func (t *Transport) keep(c *channel) error {
 		return c.ended()
 	default:
 	}
-	t.channels[c] = struct{}{}
+	t.channels[c.conn] = struct{}{}
 	c.meter.join(&t.unread)
 	return nil
 }
@@ -217,8 +217,8 @@ func (t *Transport) weigh() {
 
 // lighten ends one channel, where it is too much in all. What others have sent in peers' names counts for nobody.
 func (t *Transport) lighten() bool {
-	come := make(map[*channel]int64)
-	if t.heaviest(func(c *channel) (unread int64) { come[c], unread = c.meter.explain(); return unread }) == nil {
+	come := make(map[*conn]int64)
+	if t.heaviest(func(c *conn) (unread int64) { come[c], unread = c.meter.explain(); return unread }) == nil {
 		return false
 	}
 	select {
@@ -226,7 +226,7 @@ func (t *Transport) lighten() bool {
 	case <-t.ctx.Done():
 		return false
 	}
-	most := t.heaviest(func(c *channel) int64 { return c.meter.settle(come[c]) })
+	most := t.heaviest(func(c *conn) int64 { return c.meter.settle(come[c]) })
 	if most == nil {
 		return false
 	}
@@ -236,7 +236,7 @@ func (t *Transport) lighten() bool {
 }
 
 // heaviest looks at all channels, and returns the one with most where it is too much in all.
-func (t *Transport) heaviest(look func(*channel) (unread int64)) (most *channel) {
+func (t *Transport) heaviest(look func(*conn) (unread int64)) (most *conn) {
 	t.mu.Lock()
 	list := slices.Collect(maps.Keys(t.channels))
 	t.mu.Unlock()
@@ -255,7 +255,7 @@ func (t *Transport) heaviest(look func(*channel) (unread int64)) (most *channel)
 
 // forget lets go of a channel that has ended, and has Close wait until its connection is closed: it finds either the channel
 // or the wait. Whoever closes the connection says t.wg.Done.
-func (t *Transport) forget(c *channel) {
+func (t *Transport) forget(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.channels, c)

@@ -191,6 +191,9 @@ func testPrompt(t *testing.T, s Suite) {
 	}
 }
 
+// pressed is how large the frames are that a peer sends to one which does not read.
+const pressed = 64 << 10
+
 // testBackpressure: the peer does not read. Send has to block, with a bounded amount under way, and to go on when the
 // peer reads again.
 func testBackpressure(t *testing.T, s Suite) {
@@ -198,26 +201,11 @@ func testBackpressure(t *testing.T, s Suite) {
 	defer stop()
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeTime)
 	defer cancel()
-	const size = 64 << 10
 	progress, finished := make(chan int), make(chan error, 1)
 	enough := make(chan struct{})
 	go func() {
 		defer close(progress)
-		frame := make([]byte, size)
-		for i := 0; ; i++ {
-			select {
-			case <-enough:
-				finished <- nil
-				return
-			default:
-			}
-			binary.BigEndian.PutUint64(frame, uint64(i))
-			if err := p.a.Send(ctx, frame); err != nil {
-				finished <- fmt.Errorf("Send of frame %d: %w", i, err)
-				return
-			}
-			progress <- i
-		}
+		finished <- press(ctx, p.a, progress, enough)
 	}()
 	last, quiet := -1, time.NewTimer(time.Second)
 	defer quiet.Stop()
@@ -227,34 +215,21 @@ func testBackpressure(t *testing.T, s Suite) {
 			if !ok {
 				t.Fatal(<-finished)
 			}
-			if last = i; (last+1)*size > s.Buffered {
+			if last = i; (last+1)*pressed > s.Buffered {
 				cancel()
 				for range progress {
 				}
-				t.Fatalf("%d bytes were taken although the peer does not read; at most %d may be under way", (last+1)*size, s.Buffered)
+				t.Fatalf("%d bytes were taken although the peer does not read; at most %d may be under way", (last+1)*pressed, s.Buffered)
 			}
 			quiet.Reset(time.Second)
 		case <-quiet.C:
 			blocked = true
 		}
 	}
-	t.Logf("the sender blocks after %d KiB", (last+1)*size>>10)
+	t.Logf("the sender blocks after %d KiB", (last+1)*pressed>>10)
 	close(enough) // the blocked frame is the last one
 	received := make(chan error, 1)
-	go func() {
-		for i := range last + 2 {
-			got, err := p.b.Recv(ctx)
-			if err != nil {
-				received <- fmt.Errorf("Recv of frame %d: %w", i, err)
-				return
-			}
-			if len(got) != size || binary.BigEndian.Uint64(got) != uint64(i) {
-				received <- fmt.Errorf("frame %d is another one", i)
-				return
-			}
-		}
-		received <- nil
-	}()
+	go func() { received <- receivePressed(ctx, p.b, last+2) }()
 	for range progress {
 	}
 	if err := <-finished; err != nil {
@@ -263,6 +238,37 @@ func testBackpressure(t *testing.T, s Suite) {
 	if err := <-received; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// press sends numbered frames until it has had enough, and tells the number of each that was taken.
+func press(ctx context.Context, c p2p.Channel, progress chan<- int, enough <-chan struct{}) error {
+	frame := make([]byte, pressed)
+	for i := 0; ; i++ {
+		select {
+		case <-enough:
+			return nil
+		default:
+		}
+		binary.BigEndian.PutUint64(frame, uint64(i))
+		if err := c.Send(ctx, frame); err != nil {
+			return fmt.Errorf("Send of frame %d: %w", i, err)
+		}
+		progress <- i
+	}
+}
+
+// receivePressed receives the first n frames of press.
+func receivePressed(ctx context.Context, c p2p.Channel, n int) error {
+	for i := range n {
+		got, err := c.Recv(ctx)
+		if err != nil {
+			return fmt.Errorf("Recv of frame %d: %w", i, err)
+		}
+		if len(got) != pressed || binary.BigEndian.Uint64(got) != uint64(i) {
+			return fmt.Errorf("frame %d is another one", i)
+		}
+	}
+	return nil
 }
 
 func testSendGivesUp(t *testing.T, s Suite) {

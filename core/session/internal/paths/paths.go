@@ -178,7 +178,6 @@ func (p *Paths) Routed(path Path, ok bool, now time.Duration) (use Path) {
 	return Path{}
 }
 
-
 // probe is whether what was sent by the path in use is acknowledged.
 type probe struct {
 	due      time.Duration // when to ask for an acknowledgement; 0: none is owed to us
@@ -259,7 +258,6 @@ func (p *Paths) Probed() { p.probe.wanted = false }
 
 // LastProgress is when something was acknowledged last; 0: never.
 func (p *Paths) LastProgress() time.Duration { return p.probe.progress }
-
 
 // Two runtimes may speak by two relays, each by the other one's domain's. Then what the one relay carries is acknowledged by
 // way of the other, and a relay, which bounds what it carries for somebody who is not answered, sees no answer. So what comes

@@ -1,0 +1,310 @@
+package deliver
+
+import (
+	"bytes"
+	"context"
+	"sync/atomic"
+
+	"github.com/protofly/protofly/core/session/internal/receiver"
+	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
+)
+
+// Options are where messages go. DeliverRun may be nil.
+type Options struct {
+	Deliver    func(ctx context.Context, d *Delivery) bool
+	DeliverRun func(r *Run) int
+}
+
+// Host is the owner of a [Deliverer].
+type Host interface {
+	// Refused is told that the peer has sent something that is no message.
+	Refused(why error)
+	// Go runs f in a goroutine that the owner waits for.
+	Go(f func())
+}
+
+// Deliverer takes the messages of one remote runtime out of batches, one after the other. One goroutine at a time calls
+// [Deliverer.Deliver]; the other methods may be called from others meanwhile.
+type Deliverer struct {
+	o      Options
+	host   Host
+	life   context.Context // ends with the runtime
+	remote message.URL
+	source uint32 // the remote runtime, in receipts
+
+	parser message.Parser
+	run    Run
+	again  bool     // the first of run has been tried before
+	d      Delivery // of one that is delivered by itself
+	to     wire.Key // of the last message
+	count  int      // how many messages, up to it, have the same
+
+	door     atomic.Pointer[message.URL] // by which the last frame came
+	received atomic.Uint64               // messages, before a listener has them
+	backlog  backlog
+}
+
+// New makes the deliverer of a remote runtime, which is called source in receipts. life is the context of all deliveries.
+func New(life context.Context, o Options, host Host, remote message.URL, source uint32) *Deliverer {
+	return &Deliverer{o: o, host: host, life: life, remote: remote, source: source}
+}
+
+// CameBy notes the door by which the peer's last frame came.
+func (w *Deliverer) CameBy(door message.URL) {
+	if before := w.door.Load(); before == nil || *before != door {
+		fresh := door
+		w.door.Store(&fresh)
+	}
+}
+
+// Received is how many messages were given to their listeners, or will be next.
+func (w *Deliverer) Received() uint64 { return w.received.Load() }
+
+// Rest gives back the memory of what is not needed now. Nobody delivers.
+func (w *Deliverer) Rest() {
+	w.parser, w.run, w.d, w.to, w.count = message.Parser{}, Run{}, Delivery{}, wire.Key{}, 0
+}
+
+// step is how delivering went.
+type step uint8
+
+const (
+	on    step = iota
+	stuck      // something has to be waited for
+	ended      // the runtime ends
+)
+
+// Deliver delivers the messages of p. over: the runtime ends. Where p is delivered by whoever brought it, it stops where
+// something would have to be waited for; left is what has not been delivered then.
+func (w *Deliverer) Deliver(p *receiver.Batch) (left receiver.Batch, over bool) {
+	defer func() { w.d, w.run.Remote = Delivery{}, "" }()
+	w.room(p)
+	routing := p.Routing
+	if routing != nil {
+		w.parser.Routing(routing)
+	}
+	number := p.First
+	for items, rest := p.Items, []byte(nil); len(items) > 0; number, items = number+1, rest {
+		var one wire.Item
+		var ok bool
+		if one, rest, ok = wire.Cut(items, len(routing)); !ok {
+			break // cannot be: Receive has checked it
+		}
+		if one.Size == 0 {
+			continue
+		}
+		if one.Routing != nil {
+			if w.flush(p) == ended {
+				return left, true
+			}
+			routing = one.Routing
+			w.parser.Routing(routing)
+		}
+		in := w.next()
+		in.Receipt = minibus.Receipt{By: p.By, Number: number, Cost: uint32(one.Size + wire.MessageCost), Source: w.source}
+		if err := w.parser.OwnTo(&in.Message, one.Own); err != nil {
+			w.malformed(err)
+			continue
+		}
+		if number == p.First {
+			w.again = p.Again
+		}
+		if !p.Here && len(w.run.Messages) < maxRun {
+			continue
+		}
+		switch w.flush(p) {
+		case stuck:
+			left = receiver.Batch{Items: items, Routing: routing, First: number, By: p.By, Again: true, Lent: p.Lent, Memory: p.Memory}
+			left.Own()
+			return left, false
+		case ended:
+			return left, true
+		}
+	}
+	return left, w.flush(p) == ended
+}
+
+// room sees to it that there is memory for a run. Who walks here delivers one message after the other.
+func (w *Deliverer) room(p *receiver.Batch) {
+	size := maxRun
+	if p.Here {
+		size = 1
+	}
+	if cap(w.run.Messages) < size {
+		w.run.Messages = make([]minibus.Handed, 0, size)
+	}
+	w.run.Remote = w.remote
+}
+
+// next is the place of the next message in the run.
+func (w *Deliverer) next() *minibus.Handed {
+	n := len(w.run.Messages)
+	w.run.Messages = w.run.Messages[:n+1]
+	return &w.run.Messages[n]
+}
+
+// malformed refuses the last of the run: it is no message.
+func (w *Deliverer) malformed(why error) {
+	last := len(w.run.Messages) - 1
+	receipt := w.run.Messages[last].Receipt
+	w.run.Messages[last] = minibus.Handed{}
+	w.run.Messages = w.run.Messages[:last]
+	w.host.Refused(why)
+	receipt.Refused(message.CodeBadRequest)
+}
+
+// flush delivers the run.
+func (w *Deliverer) flush(p *receiver.Batch) (how step) {
+	run := w.run.Messages
+	if len(run) == 0 {
+		return on
+	}
+	if w.life.Err() != nil {
+		how = ended
+	} else {
+		how = w.hand(p)
+	}
+	clear(run)
+	w.run.Messages, w.again = run[:0], false
+	return how
+}
+
+// hand gives the run to its destination, or to the queue of one that is behind. Where there are too many of these all
+// wait, or, in a parcel that is walked here, it is stuck.
+func (w *Deliverer) hand(p *receiver.Batch) step {
+	run := w.run.Messages
+	w.counted(len(run), w.again)
+	key := wire.KeyOf(&run[0].Message)
+	if w.backlog.n.Load() > 0 && w.backlog.behind(key, run, w.again, pinned(p)) {
+		return on
+	}
+	w.keep(key, p)
+	n := 0
+	if len(run) > 1 && !w.again && w.o.DeliverRun != nil {
+		n = w.o.DeliverRun(&w.run)
+	}
+	for ; n < len(run); n++ {
+		w.d = Delivery{Remote: w.remote, Door: w.cameIn(), Message: run[n].Message, Receipt: run[n].Receipt, Again: w.again && n == 0}
+		if w.o.Deliver(w.life, &w.d) {
+			continue
+		}
+		if w.holdUp(key, run[n:], true, kept(p)) {
+			return on
+		}
+		if p.Here {
+			return stuck
+		}
+		w.d.Again, w.d.Wait = true, true
+		w.o.Deliver(w.life, &w.d)
+	}
+	return on
+}
+
+// counted counts messages on their way to a listener; again: the first has been counted.
+func (w *Deliverer) counted(messages int, again bool) {
+	if again {
+		messages--
+	}
+	w.received.Add(uint64(messages))
+}
+
+// cameIn is the door of the peer's last frame.
+func (w *Deliverer) cameIn() message.URL {
+	if door := w.door.Load(); door != nil {
+		return *door
+	}
+	return ""
+}
+
+// keep copies the bodies in the run that must not stay where they are.
+func (w *Deliverer) keep(key wire.Key, p *receiver.Batch) {
+	if key != w.to {
+		w.to, w.count = key, 0
+	}
+	for i := range w.run.Messages {
+		m := &w.run.Messages[i].Message
+		if w.count++; p.Lent || w.count <= receiver.ShortRun && p.Memory > 4*len(m.Body) {
+			m.Body = bytes.Clone(m.Body)
+		}
+		if !p.Lent && w.count > receiver.ShortRun {
+			w.count += len(w.run.Messages) - i - 1
+			return
+		}
+	}
+}
+
+// pinned is the memory that a body in p keeps.
+func pinned(p *receiver.Batch) int {
+	if p.Lent {
+		return lentMemory
+	}
+	return p.Memory
+}
+
+// kept is pinned for bodies that keep has seen.
+func kept(p *receiver.Batch) int {
+	if p.Lent {
+		return 0
+	}
+	return p.Memory
+}
+
+// holdUp begins a queue with the messages, as behind takes them. It is false where there are too many.
+func (w *Deliverer) holdUp(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
+	h := &w.backlog
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.by) >= MaxBehind {
+		return false
+	}
+	if h.by == nil {
+		h.by = make(map[wire.Key]*queue)
+	}
+	q := &queue{}
+	q.add(run, again, memory)
+	h.by[key] = q
+	h.n.Store(int32(len(h.by)))
+	w.host.Go(func() { w.work(key, q) })
+	return true
+}
+
+// work delivers what waits for one destination, and ends when nothing does.
+func (w *Deliverer) work(key wire.Key, q *queue) {
+	h := &w.backlog
+	var batch []queued
+	var d Delivery
+	for {
+		h.mu.Lock()
+		batch, q.waiting = q.waiting, batch[:0]
+		if len(batch) == 0 {
+			delete(h.by, key)
+			h.n.Store(int32(len(h.by)))
+			h.mu.Unlock()
+			return
+		}
+		h.mu.Unlock()
+		for i := range batch {
+			if w.life.Err() != nil {
+				return
+			}
+			one := &batch[i]
+			d = Delivery{Remote: w.remote, Door: w.cameIn(), Message: one.Message, Receipt: one.Receipt, Wait: true, Again: one.again}
+			w.o.Deliver(w.life, &d)
+			q.cost.Add(-int64(batch[i].Receipt.Cost))
+			q.all.Add(-1)
+			batch[i] = queued{}
+		}
+	}
+}
+
+// Behind calls f for each destination that is behind, with what waits for it here.
+func (w *Deliverer) Behind(f func(to message.URL, messages, bytes int)) {
+	h := &w.backlog
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for key, q := range h.by {
+		f(key.URL, int(q.all.Load()), int(q.cost.Load()))
+	}
+}

@@ -1,0 +1,207 @@
+package handshake
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/flynn/noise"
+
+	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
+)
+
+// The handshake is Noise_XX_25519_AESGCM_SHA256: an address certifies a runtime's Ed25519 key but not the X25519 key of
+// its sessions, which therefore travels, encrypted, with its certificate. The runtime with the lower URL is the
+// initiator, so that both sides may begin at once.
+//
+// A state of the Noise library that has failed to read a message is not used again: what a stranger can inject must
+// not spoil a handshake that is under way. So only its ephemeral secret is kept, and the state is made anew for each
+// message that comes.
+
+// protocol is what every handshake begins with, besides the URLs of both sides.
+const protocol = "protofly session v4\x00"
+
+const (
+	KeySize         = 32
+	incarnationSize = 8
+	FirstSize       = KeySize + incarnationSize
+	SecondSize      = KeySize + KeySize + wire.TagSize + incarnationSize + proof.CertificateSize + wire.TagSize
+	ThirdSize       = KeySize + wire.TagSize + proof.CertificateSize + wire.TagSize
+)
+
+// Key is what a runtime proves in its sessions that it is who its URL says.
+type Key struct {
+	Private     []byte // X25519
+	Certificate []byte // of the public half: proof.Certify
+}
+
+var (
+	ErrHandshake = errors.New("handshake failed")
+	ErrBusy      = errors.New("too many handshakes")
+)
+
+// NewSecret is an ephemeral secret.
+func NewSecret() (secret [KeySize]byte) {
+	rand.Read(secret[:]) // never fails: crypto/rand ends the process instead
+	return secret
+}
+
+// WithIncarnation is the same runtime as another incarnation.
+func (l Local) WithIncarnation(incarnation uint64) *Local {
+	l.Incarnation = incarnation
+	return &l
+}
+
+// Local is this runtime's part of all handshakes.
+type Local struct {
+	Incarnation uint64
+	static      noise.DHKey
+	certificate []byte
+}
+
+func NewLocal(self message.URL, incarnation uint64, k Key) (Local, error) {
+	key, err := noise.DH25519.GenerateKeypair(bytes.NewReader(k.Private)) // fills in the public half
+	if err != nil {
+		return Local{}, fmt.Errorf("session key: %w", err)
+	}
+	return Local{Incarnation: incarnation, static: key, certificate: k.Certificate}, proof.VerifyCertificate(self, key.Public, k.Certificate)
+}
+
+// state is a fresh state of the Noise library for a handshake between the runtimes lower and higher.
+func (l *Local) state(lower, higher message.URL, initiator bool, secret *[KeySize]byte) (*noise.HandshakeState, error) {
+	return noise.NewHandshakeState(noise.Config{
+		CipherSuite: Suite, Pattern: noise.HandshakeXX, Initiator: initiator, StaticKeypair: l.static,
+		Prologue: []byte(protocol + string(lower) + "\x00" + string(higher)),
+		Random:   bytes.NewReader(secret[:]), // of the one ephemeral key
+	})
+}
+
+// Offer is a handshake that this runtime, the initiator, has begun.
+type Offer struct {
+	local  *Local
+	remote message.URL
+	self   message.URL
+	secret [KeySize]byte // ephemeral
+	First  []byte
+}
+
+// Agreed is what a handshake ends with: the peer has proven who it is, and that it lives.
+type Agreed struct {
+	Incarnation uint64
+	Keys        *Keys
+	Third       []byte
+}
+
+func (l *Local) Offer(self, remote message.URL, secret [KeySize]byte) (*Offer, error) {
+	o := &Offer{local: l, self: self, remote: remote, secret: secret}
+	_, first, err := o.begin()
+	o.First = first
+	return o, err
+}
+
+func (o *Offer) begin() (*noise.HandshakeState, []byte, error) {
+	hs, err := o.local.state(o.self, o.remote, true, &o.secret)
+	if err != nil {
+		return nil, nil, err
+	}
+	first, _, _, err := hs.WriteMessage(nil, incarnationPayload(o.local.Incarnation, nil))
+	return hs, first, err
+}
+
+// Second takes the second message. Nothing changes where it is not the answer to this offer.
+func (o *Offer) Second(m []byte) (a Agreed, err error) {
+	hs, _, err := o.begin()
+	if err != nil {
+		return a, err
+	}
+	payload, _, _, err := hs.ReadMessage(nil, m)
+	if err != nil {
+		return a, fmt.Errorf("%w: %w", ErrHandshake, err)
+	}
+	incarnation, certificate, err := parsePayload(payload)
+	if err != nil {
+		return a, err
+	}
+	if err := verify(o.remote, hs.PeerStatic(), certificate); err != nil {
+		return a, err
+	}
+	third, out, in, err := hs.WriteMessage(nil, o.local.certificate)
+	if err != nil {
+		return a, fmt.Errorf("%w: %w", ErrHandshake, err)
+	}
+	return Agreed{Incarnation: incarnation, Keys: NewKeys(out, in), Third: third}, nil
+}
+
+// Answer is a handshake that the remote runtime has begun.
+type Answer struct {
+	local         *Local
+	self, remote  message.URL
+	From          uint64      // the initiator's incarnation
+	Stub          message.URL // by which it came; of a session's
+	secret        [KeySize]byte
+	First, Second []byte
+}
+
+// Answer takes the first message of an initiator and answers it.
+func (l *Local) Answer(self, remote message.URL, first []byte, secret [KeySize]byte) (*Answer, error) {
+	a := &Answer{local: l, self: self, remote: remote, secret: secret, First: bytes.Clone(first)}
+	var err error
+	_, a.From, a.Second, err = a.begin()
+	return a, err
+}
+
+// begin makes the state up to the second message. It changes nothing in a: strangers' handshakes are read by several at once.
+func (a *Answer) begin() (hs *noise.HandshakeState, from uint64, second []byte, err error) {
+	if hs, err = a.local.state(a.remote, a.self, false, &a.secret); err != nil {
+		return nil, 0, nil, err
+	}
+	payload, _, _, err := hs.ReadMessage(nil, a.First)
+	if err != nil {
+		return nil, 0, nil, fmt.Errorf("%w: %w", ErrHandshake, err)
+	}
+	if len(payload) < incarnationSize {
+		return nil, 0, nil, wire.ErrShort
+	}
+	second, _, _, err = hs.WriteMessage(nil, incarnationPayload(a.local.Incarnation, a.local.certificate))
+	return hs, binary.BigEndian.Uint64(payload), second, err
+}
+
+// Third takes the third message. Nothing changes where it is not of this handshake.
+func (a *Answer) Third(m []byte) (Agreed, error) {
+	hs, _, _, err := a.begin()
+	if err != nil {
+		return Agreed{}, err
+	}
+	certificate, in, out, err := hs.ReadMessage(nil, m)
+	if err != nil {
+		return Agreed{}, fmt.Errorf("%w: %w", ErrHandshake, err)
+	}
+	if len(certificate) < proof.CertificateSize {
+		return Agreed{}, wire.ErrShort
+	}
+	if err := verify(a.remote, hs.PeerStatic(), certificate[:proof.CertificateSize]); err != nil {
+		return Agreed{}, err
+	}
+	return Agreed{Incarnation: a.From, Keys: NewKeys(out, in), Third: bytes.Clone(m)}, nil
+}
+
+// verify is the signature check: the session key that the other side has shown to own is the one of the runtime that
+// is meant.
+func verify(remote message.URL, key, certificate []byte) error {
+	return proof.VerifyCertificate(remote, key, certificate)
+}
+
+func incarnationPayload(incarnation uint64, certificate []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(make([]byte, 0, incarnationSize+len(certificate)), incarnation), certificate...)
+}
+
+func parsePayload(payload []byte) (incarnation uint64, certificate []byte, err error) {
+	if len(payload) < incarnationSize+proof.CertificateSize {
+		return 0, nil, wire.ErrShort
+	}
+	return binary.BigEndian.Uint64(payload), payload[incarnationSize:][:proof.CertificateSize], nil
+}

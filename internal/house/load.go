@@ -1,0 +1,51 @@
+package house
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"path/filepath"
+
+	"golang.org/x/tools/go/packages"
+)
+
+// Package is one package as the type checker sees it, for the system that this runs on and without its tests.
+type Package struct {
+	Path  string
+	fset  *token.FileSet
+	files []*ast.File // generated ones left out
+	types *types.Package
+	info  *types.Info
+}
+
+// Load reads the packages that match the patterns, as the go command in the folder dir understands them. What they import
+// from elsewhere comes from the build cache.
+func Load(dir string, patterns ...string) ([]*Package, error) {
+	loaded, err := packages.Load(&packages.Config{Dir: dir,
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
+			packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo,
+	}, patterns...)
+	if err != nil {
+		return nil, fmt.Errorf("load packages: %w", err)
+	}
+	var list []*Package
+	var errs []error
+	for _, l := range loaded {
+		for _, e := range l.Errors {
+			errs = append(errs, e)
+		}
+		p := &Package{Path: l.PkgPath, fset: l.Fset, types: l.Types, info: l.TypesInfo}
+		for _, f := range l.Syntax {
+			if !ast.IsGenerated(f) {
+				p.files = append(p.files, f)
+			}
+		}
+		list = append(list, p)
+	}
+	return list, errors.Join(errs...)
+}
+
+// file is the name of the file that has the position.
+func (p *Package) file(at token.Pos) string { return filepath.Base(p.fset.Position(at).Filename) }

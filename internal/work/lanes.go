@@ -1,0 +1,124 @@
+package work
+
+import (
+	"cmp"
+	"context"
+)
+
+// Limits bound [Lanes]. A zero is the usual value.
+type Limits struct {
+	Keys     int // that have work at once; 1,024
+	Items    int // that wait for one key; 256
+	Bytes    int // of one key, with the item that is being worked on; 4 MiB
+	AllBytes int // 64 MiB
+	Overhead int // bytes that an item counts for beside its size; 512
+}
+
+func (l Limits) usual() Limits {
+	return Limits{cmp.Or(l.Keys, 1024), cmp.Or(l.Items, 256), cmp.Or(l.Bytes, 4<<20), cmp.Or(l.AllBytes, 64<<20), cmp.Or(l.Overhead, 512)}
+}
+
+// Lanes are a [Lane] for each key that has work. The zero value works, with the usual limits. Its owner's lock guards it.
+type Lanes[K comparable, V any] struct {
+	Limits Limits
+
+	ready  bool // Limits have been made the usual ones
+	by     map[K]*KeyLane[K, V]
+	bytes  int
+	memory Memory[sized[V]]
+	spare  []*KeyLane[K, V] // some that have no work
+}
+
+// maxSpare is how many lanes without work are kept.
+const maxSpare = 16
+
+// KeyLane is the lane of one key.
+type KeyLane[K comparable, V any] struct {
+	key   K
+	lane  Lane[sized[V]]
+	bytes int                       // of what waits and of the item that is being worked on
+	now   int                       // bytes of that one
+	run   func(ctx context.Context) // of Queue: the worker
+}
+
+type sized[V any] struct {
+	v    V
+	size int
+}
+
+// Len is how many keys have work.
+func (l *Lanes[K, V]) Len() int { return len(l.by) }
+
+// Has tells whether there is work for a key.
+func (l *Lanes[K, V]) Has(key K) bool { return l.by[key] != nil }
+
+// Add adds work for a key. It is not ok where a limit is reached: the work is not taken. Where begin is not nil the caller
+// starts a worker for it, which calls Next until there is nothing.
+func (l *Lanes[K, V]) Add(key K, size int, v V) (begin *KeyLane[K, V], ok bool) {
+	if !l.ready {
+		l.ready, l.Limits, l.by = true, l.Limits.usual(), map[K]*KeyLane[K, V]{}
+	}
+	size += l.Limits.Overhead
+	in := l.by[key]
+	switch {
+	case l.bytes+size > l.Limits.AllBytes, in == nil && len(l.by) >= l.Limits.Keys:
+		return nil, false
+	case in != nil && (in.lane.Len() >= l.Limits.Items || in.bytes+size > l.Limits.Bytes):
+		return nil, false
+	}
+	if in == nil {
+		in = l.lane(key)
+	}
+	in.bytes += size
+	l.bytes += size
+	if in.lane.Add(0, &sized[V]{v, size}) {
+		begin = in
+	}
+	return begin, true
+}
+
+func (l *Lanes[K, V]) lane(key K) (in *KeyLane[K, V]) {
+	if n := len(l.spare); n > 0 {
+		in, l.spare[n-1] = l.spare[n-1], nil
+		l.spare = l.spare[:n-1]
+	} else {
+		in = &KeyLane[K, V]{}
+		in.lane.Memory = &l.memory
+	}
+	in.key = key
+	l.by[key] = in
+	return in
+}
+
+// Next ends the item that the worker of in has worked on, and gives it the next. Where it is not ok there is none: the key has
+// no work any more, and the worker has ended.
+func (l *Lanes[K, V]) Next(in *KeyLane[K, V]) (v V, ok bool) {
+	in.bytes -= in.now
+	l.bytes -= in.now
+	in.now = 0
+	next, ok := in.lane.Next()
+	if !ok {
+		l.leave(in)
+		return v, false
+	}
+	in.now = next.size
+	return next.v, true
+}
+
+// Drop is Next for a worker that works no more: what waits for the key is dropped.
+func (l *Lanes[K, V]) Drop(in *KeyLane[K, V]) {
+	for {
+		if _, ok := l.Next(in); !ok {
+			return
+		}
+	}
+}
+
+func (l *Lanes[K, V]) leave(in *KeyLane[K, V]) {
+	delete(l.by, in.key)
+	if len(l.spare) < maxSpare {
+		var none K
+		in.key = none
+		l.spare = append(l.spare, in)
+	}
+}

@@ -1,0 +1,99 @@
+package work
+
+import "sync"
+
+// blockSize is how many items a block holds.
+const blockSize = 32
+
+// Block is some items in their order, and the blocks that come after.
+type Block[T any] struct {
+	items [blockSize]T
+	from  int // items before it have been taken
+	n     int // items in use, from those before
+	next  *Block[T]
+}
+
+// Items are those of the block. They may be changed until it is given back.
+func (b *Block[T]) Items() []T { return b.items[b.from:b.n] }
+
+// Memory is the blocks that lanes of one kind share. The zero value works; it is safe for use by many goroutines.
+type Memory[T any] struct {
+	blocks sync.Pool // of *Block[T], empty
+	others sync.Pool // of *[numOthers]list[T], all empty
+}
+
+func (m *Memory[T]) block() *Block[T] {
+	if m != nil {
+		if b, ok := m.blocks.Get().(*Block[T]); ok {
+			return b
+		}
+	}
+	return &Block[T]{}
+}
+
+// Done gives a block back whose items have been dealt with, and returns the next; nil: it was the last.
+func (m *Memory[T]) Done(b *Block[T]) (next *Block[T]) {
+	clear(b.Items())
+	next = b.next
+	b.from, b.n, b.next = 0, 0, nil
+	if m != nil {
+		m.blocks.Put(b)
+	}
+	return next
+}
+
+// list is items in their order.
+type list[T any] struct {
+	first, last *Block[T]
+	n           int      // items
+	next        *list[T] // whose turn comes after this one's
+}
+
+// push adds an item; first tells that there was none.
+func (l *list[T]) push(m *Memory[T], v *T) (first bool) {
+	if l.last == nil || l.last.n == blockSize {
+		b := m.block()
+		if first = l.last == nil; first {
+			l.first = b
+		} else {
+			l.last.next = b
+		}
+		l.last = b
+	}
+	l.last.items[l.last.n] = *v
+	l.last.n++
+	l.n++
+	return first
+}
+
+// pop removes the first item; there is one.
+func (l *list[T]) pop(m *Memory[T]) (v T) {
+	b := l.first
+	v = b.items[b.from]
+	clear(b.items[b.from : b.from+1])
+	b.from++
+	l.n--
+	if b.from == b.n {
+		if l.first = m.Done(b); l.first == nil {
+			l.last = nil
+		}
+	}
+	return v
+}
+
+// take removes the first blocks, so many at most.
+func (l *list[T]) take(blocks int) *Block[T] {
+	first := l.first
+	last := first
+	n := last.n - last.from
+	for b := 1; b < blocks && last.next != nil; b++ {
+		last = last.next
+		n += last.n - last.from
+	}
+	l.first, last.next = last.next, nil
+	if l.first == nil {
+		l.last = nil
+	}
+	l.n -= n
+	return first
+}

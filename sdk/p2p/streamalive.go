@@ -1,0 +1,93 @@
+package p2p
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	signsOfLife = 3  // of this side, in the silence that the other bears
+	looks       = 12 // at whether the peer is dead, in the same time
+
+	goodbyeTime = 200 * time.Millisecond // for the mark of a closed channel
+)
+
+// keepAlive shows the other side of a [StreamChannel] that this one lives, and gives the connection up when the other one is
+// dead. The silence is counted while somebody waits for the peer, so that a receiver that is slow does not make its peer dead.
+type keepAlive struct {
+	since atomic.Int64 // when the Recv that waits began to, in nanoseconds since began; 0: none waits
+	began time.Time
+	dead  atomic.Pointer[error] // why the connection was given up
+
+	end  chan struct{}
+	work sync.WaitGroup
+}
+
+func (k *keepAlive) start(c *StreamChannel) {
+	k.began, k.end = time.Now(), make(chan struct{})
+	k.work.Go(func() { k.run(c) })
+}
+
+// stop waits for the goroutine.
+func (k *keepAlive) stop() {
+	if k.end != nil {
+		close(k.end)
+		k.work.Wait()
+	}
+}
+
+// goodbye tells the other side that this one closes the channel.
+func (c *StreamChannel) goodbye() {
+	_ = c.conn.SetWriteDeadline(time.Now().Add(goodbyeTime))
+	c.mark(markClosed)
+}
+
+// waiting notes that a Recv begins to wait for the peer, or has ended to.
+func (k *keepAlive) waiting(yes bool) {
+	if k.end == nil {
+		return
+	}
+	var since int64
+	if yes {
+		since = max(int64(time.Since(k.began)), 1)
+	}
+	k.since.Store(since)
+}
+
+func (k *keepAlive) run(c *StreamChannel) {
+	tick := time.NewTicker(c.o.Silence / looks)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-tick.C:
+		case <-k.end:
+			return
+		}
+		if since := k.since.Load(); since > 0 && time.Since(k.began)-time.Duration(since) >= c.o.Silence {
+			err := fmt.Errorf("%s: the peer is dead: nothing came for %v", c.o.Name, c.o.Silence)
+			k.dead.Store(&err)
+			c.abort(err)
+			return
+		}
+		if n%(looks/signsOfLife) == 0 {
+			c.mark(markLife)
+		}
+	}
+}
+
+// mark writes a mark, unless a Send is under way. That shows life too.
+func (c *StreamChannel) mark(m uint32) {
+	if !c.writing.TryLock() {
+		return
+	}
+	defer c.writing.Unlock()
+	if len(c.backlog) > 0 {
+		return // in the middle of a frame
+	}
+	b := mark(m)
+	if n, err := c.conn.Write(b); err != nil {
+		c.backlog = append(c.backlog, b[n:]...)
+	}
+}

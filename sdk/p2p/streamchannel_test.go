@@ -1,0 +1,275 @@
+package p2p
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/protofly/protofly/sdk"
+)
+
+// piped are two channels on a connection in memory, which has no buffer.
+func piped(t *testing.T, o StreamOptions) (a, b *StreamChannel) {
+	x, y := net.Pipe()
+	o.Name = "pipe"
+	a, b = NewStreamChannel(x, o), NewStreamChannel(y, o)
+	t.Cleanup(func() {
+		_ = a.Close()
+		_ = b.Close()
+	})
+	return a, b
+}
+
+func TestStreamCarriesFramesOfEverySize(t *testing.T) {
+	for name, o := range map[string]StreamOptions{
+		"fixed": {}, "varint": {Lengths: VarintLengths}, "signs of life": {Silence: time.Minute},
+		"small writes": {WriteSize: 1000, ReadSize: 3000}, "writes of a prime": {WriteSize: 61, Lengths: VarintLengths},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := piped(t, o)
+			ctx := context.Background()
+			sizes := []int{0, 1, 127, 128, 996, 997, 1000, 1001, usualSize - maxLength, usualSize, usualSize + 1, 0, 7, sdk.MaxFrame}
+			var all [][]byte
+			for i, n := range sizes {
+				all = append(all, bytes.Repeat([]byte{byte(i + 1)}, n))
+			}
+			var sent error
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				if sent = a.Send(ctx, all...); sent == nil {
+					sent = a.Send(ctx, all[1])
+				}
+			})
+			for i, want := range append(all, all[1]) {
+				if got, err := b.Recv(ctx); err != nil || !bytes.Equal(got, want) {
+					t.Fatalf("frame %d: %d bytes, %v", i, len(got), err)
+				}
+			}
+			sender.Wait()
+			if sent != nil {
+				t.Fatal(sent)
+			}
+		})
+	}
+}
+
+func TestStreamRefusesLargeFrames(t *testing.T) {
+	a, _ := piped(t, StreamOptions{})
+	if err := a.Send(context.Background(), []byte("x"), make([]byte, sdk.MaxFrame+1)); err == nil || !strings.HasPrefix(err.Error(), "pipe: ") {
+		t.Error(err)
+	}
+}
+
+// A context ends a Send in the middle of a frame, and a Recv; the channel goes on with what is left.
+func TestStreamGoesOnAfterContexts(t *testing.T) {
+	for _, o := range []StreamOptions{{}, {WriteSize: 1000}} {
+		a, b := piped(t, o)
+		short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		if _, err := b.Recv(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		cancel()
+		frame := bytes.Repeat([]byte("x"), 2*usualSize)
+		short, cancel = context.WithCancel(context.Background())
+		var sent error
+		var sender sync.WaitGroup
+		sender.Go(func() { sent = a.Send(short, frame) })
+		b.receiving.over(context.Background())
+		if err := b.in.fill(); err != nil { // a first part
+			t.Fatal(err)
+		}
+		cancel()
+		sender.Wait()
+		if !errors.Is(sent, context.Canceled) {
+			t.Fatal(sent)
+		}
+		sender.Go(func() { sent = a.Send(context.Background(), []byte("next")) })
+		for _, want := range [][]byte{frame, []byte("next")} {
+			if got, err := b.Recv(context.Background()); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+		}
+		if sender.Wait(); sent != nil {
+			t.Fatal(sent)
+		}
+	}
+}
+
+func TestStreamEnds(t *testing.T) {
+	for _, o := range []StreamOptions{{}, {Silence: time.Minute}} {
+		testStreamEnds(t, o)
+	}
+}
+
+func testStreamEnds(t *testing.T, o StreamOptions) {
+	a, b := piped(t, o)
+	freed, there := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := a.Recv(context.Background())
+		freed <- err
+	}()
+	go func() {
+		_, err := b.Recv(context.Background())
+		there <- err
+	}()
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error("the second Close:", err)
+	}
+	if err := <-freed; err == nil {
+		t.Error("the own Recv goes on")
+	}
+	if err := <-there; err != io.EOF {
+		t.Errorf("%v, want io.EOF", err)
+	}
+	if _, err := b.Recv(context.Background()); err == nil {
+		t.Error("it goes on")
+	}
+}
+
+// A connection that ends without a word is cut, where the channel says when it closes.
+func TestStreamIsCut(t *testing.T) {
+	x, y := net.Pipe()
+	c := NewStreamChannel(x, StreamOptions{Name: "pipe", Silence: time.Minute})
+	defer c.Close()
+	_ = y.Close()
+	if _, err := c.Recv(context.Background()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v, want io.ErrUnexpectedEOF", err)
+	}
+}
+
+// aborted notes why a connection was given up.
+type aborted struct {
+	net.Conn
+	why error
+}
+
+func (a *aborted) Abort(why error) { a.why = why }
+
+func TestStreamAbortsOnABrokenFrame(t *testing.T) {
+	x, y := net.Pipe()
+	conn := &aborted{Conn: y}
+	b := NewStreamChannel(conn, StreamOptions{Name: "pipe"})
+	defer b.Close()
+	go func() { _, _ = x.Write(FixedLengths.append(nil, sdk.MaxFrame+1)) }()
+	if _, err := b.Recv(context.Background()); !errors.Is(err, ErrBroken) || conn.why != err {
+		t.Errorf("%v; the connection was told %v", err, conn.why)
+	}
+	if _, err := x.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the connection goes on: %v", err)
+	}
+}
+
+// A channel with nothing to say stays; a peer that says nothing is dead in time, where this side waits for it.
+func TestStreamSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const silence = 12 * time.Second
+		a, b := piped(t, StreamOptions{Silence: silence})
+		defer a.Close()
+		got := make(chan error, 2)
+		for _, c := range []*StreamChannel{a, b} {
+			go func() {
+				_, err := c.Recv(context.Background())
+				got <- err
+			}()
+		}
+		time.Sleep(10 * silence)
+		select {
+		case err := <-got:
+			t.Fatal("an idle channel has ended:", err)
+		default:
+		}
+		_ = b.Close()
+		<-got
+		<-got
+
+		x, y := net.Pipe() // the other end takes everything and says nothing
+		dead := NewStreamChannel(x, StreamOptions{Name: "pipe", Silence: silence})
+		defer dead.Close()
+		go func() { _, _ = io.Copy(io.Discard, y) }()
+		time.Sleep(10 * silence)
+		if err := dead.Send(context.Background(), []byte("x")); err != nil {
+			t.Fatal("nobody waited for the peer:", err)
+		}
+		began := time.Now()
+		_, err := dead.Recv(context.Background())
+		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "dead") || took < silence || took > silence+silence/looks {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
+
+// prompt is a connection that takes what has room.
+type prompt struct {
+	net.Conn
+	room int
+	got  []byte
+}
+
+func (p *prompt) TryWrite(b []byte) bool {
+	if len(b) > p.room {
+		return false
+	}
+	p.room -= len(b)
+	p.got = append(p.got, b...)
+	return true
+}
+
+func TestStreamTrySend(t *testing.T) {
+	x, y := net.Pipe()
+	defer y.Close()
+	conn := &prompt{Conn: x, room: 20}
+	c := NewPromptStreamChannel(conn, StreamOptions{})
+	defer c.Close()
+	if !c.TrySend([]byte("abc"), []byte("defg")) || c.TrySend([]byte("too much")) || c.TrySend(make([]byte, usualPrompt)) {
+		t.Error("not what there is room for")
+	}
+	if want := frames(FixedLengths, 3, 4); len(conn.got) != len(want) || !strings.Contains(string(conn.got), "defg") {
+		t.Errorf("%q", conn.got)
+	}
+	conn.room = usualPrompt
+	ctx, cancel := context.WithCancel(context.Background())
+	cancelled := make(chan error, 1)
+	go func() { cancelled <- c.Send(ctx, []byte("frame")) }()
+	if _, err := io.ReadFull(y, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-cancelled; err == nil {
+		t.Fatal("sent")
+	}
+	if c.TrySend([]byte("x")) {
+		t.Error("a frame is sent in the middle of another")
+	}
+}
+
+func BenchmarkStreamChannel(b *testing.B) {
+	x, y := net.Pipe()
+	from, to := NewStreamChannel(x, StreamOptions{}), NewStreamChannel(y, StreamOptions{})
+	defer to.Close()
+	defer from.Close()
+	batch := make([][]byte, 64)
+	for i := range batch {
+		batch[i] = make([]byte, 100)
+	}
+	b.ReportAllocs()
+	b.SetBytes(100)
+	go func() {
+		for from.Send(context.Background(), batch...) == nil {
+		}
+	}()
+	for b.Loop() {
+		if _, err := to.Recv(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
