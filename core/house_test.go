@@ -99,7 +99,7 @@ func newHouse(tb testing.TB, seed byte, counted bool) *house {
 	must(err)
 	private, certificate, err := who.SessionKey()
 	must(err)
-	policy, err := identity.Trust{}.Judge(tb.TempDir())
+	policy, err := identity.Trust{}.Policy(tb.TempDir())
 	must(err)
 	rt := &Runtime{config: Config{Domain: "example.com"}, log: hclog.NewNullLogger(), identity: who, policy: policy,
 		key: session.Key{Private: private, Certificate: certificate}, background: newBackground()}

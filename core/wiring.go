@@ -80,9 +80,7 @@ func (rt *Runtime) hostOptions() stubhost.Options {
 		Message: func(ctx context.Context, stub message.URL, m message.Message) error {
 			return rt.stubs.Receive(ctx, stub, m)
 		},
-		Frames: func(ctx context.Context, stub, door message.URL, frames []sdk.Frame) bool {
-			return rt.framesIn.Take(ctx, stub, door, frames)
-		},
+		Frames: rt.framesIn.Take,
 	}
 }
 

@@ -1,4 +1,4 @@
-package session
+package strangers
 
 import (
 	"crypto/hmac"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -13,20 +14,20 @@ import (
 const cookieTime = 2 * time.Minute
 
 // cookies are what a runtime under load answers strangers with. Nothing is kept of a cookie: who says it back gets what is
-// sent to that remote runtime by that path. The zero value works; Sessions.strangersMu guards it.
+// sent to that remote runtime by that path. The zero value works.
 type cookies struct {
 	secret, before [sha256.Size]byte
 	made           time.Duration // 0: no secret yet
 }
 
 // of is the cookie of a remote runtime by a path.
-func (c *cookies) of(remote message.URL, path Path, now time.Duration) []byte {
+func (c *cookies) of(remote message.URL, path paths.Path, now time.Duration) []byte {
 	c.renew(now)
 	return cookie(&c.secret, remote, path)
 }
 
 // good tells whether it is one.
-func (c *cookies) good(what []byte, remote message.URL, path Path, now time.Duration) bool {
+func (c *cookies) good(what []byte, remote message.URL, path paths.Path, now time.Duration) bool {
 	c.renew(now)
 	return hmac.Equal(what, cookie(&c.secret, remote, path)) || hmac.Equal(what, cookie(&c.before, remote, path))
 }
@@ -43,7 +44,7 @@ func (c *cookies) renew(now time.Duration) {
 	c.secret, c.made = handshake.NewSecret(), now
 }
 
-func cookie(secret *[sha256.Size]byte, remote message.URL, path Path) []byte {
+func cookie(secret *[sha256.Size]byte, remote message.URL, path paths.Path) []byte {
 	mac := hmac.New(sha256.New, secret[:])
 	for _, part := range []message.URL{remote, path.Stub, path.Door} {
 		mac.Write([]byte(part))

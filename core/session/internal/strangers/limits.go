@@ -1,4 +1,4 @@
-package session
+package strangers
 
 import (
 	"hash/maphash"
@@ -16,14 +16,14 @@ const (
 	handshakesStranger = 16  // of one that there is no session with
 
 	// Of them, those of strangers that have not shown to get what is sent to them: at once, and in a second.
-	openHandshakes, openRate = 128, 32
+	OpenHandshakes, OpenRate = 128, 32
 
 	maxStubs     = 256 // that have an allowance of their own
 	strangerBins = 512 // that strangers share by the hash of their address
 )
 
 // allowance is how many messages of handshakes are computed on. Each stub has its own, and there is one more for all of
-// them: so frames that come by one path use up nobody else's. The zero value works; Sessions.strangersMu guards it.
+// them: so frames that come by one path use up nobody else's. The zero value works.
 type allowance struct {
 	shared *rate.Limiter
 	by     map[message.URL]*rate.Limiter // by stub, at most maxStubs; those that have not been used for a second go first
