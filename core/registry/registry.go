@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/admission"
 	"github.com/protofly/protofly/core/bus"
-	"github.com/protofly/protofly/core/quota"
 	"github.com/protofly/protofly/core/registry/changes"
 	"github.com/protofly/protofly/core/registry/connections"
 	"github.com/protofly/protofly/core/registry/directory"
@@ -45,7 +45,7 @@ type Registry struct {
 	outbox  *changes.Outbox
 	own     *ownnode.Node[*local]
 	lookups *lookups.Lookups[*directory.Runtime]
-	askers  quota.Gate // remote runtimes that have something looked up; its pace alone bounds what is confirmed
+	askers  admission.Gate // remote runtimes that have something looked up; its pace alone bounds what is confirmed
 	beliefs *entries.Beliefs
 	issued  atomic.Int64 // when this runtime's last proof was issued, Unix milliseconds
 	notices notices
@@ -74,8 +74,8 @@ func New(o Options) *Registry {
 	r.following = &followings{on: !o.Changes.Off, by: map[message.URL]*following{}}
 	r.own = ownnode.New[*local](ownnode.Options{Domain: o.Domain, PoolBlock: o.Own.PoolBlock, Request: r.call.request})
 	r.lookups = lookups.New[*directory.Runtime](o.Lookups.Max, o.Lookups.MissTime)
-	r.askers = quota.Gate{Each: askerAtOnce, All: make(chan struct{}, max(o.Lookups.Max/2, 1)),
-		Pace: quota.NewPace(quota.Rate{PerSecond: askerRate, Burst: askerBurst}, quota.Rate{PerSecond: askersRate, Burst: askersBurst})}
+	r.askers = admission.Gate{Each: askerAtOnce, All: make(chan struct{}, max(o.Lookups.Max/2, 1)),
+		Pace: admission.NewPace(admission.Rate{PerSecond: askerRate, Burst: askerBurst}, admission.Rate{PerSecond: askersRate, Burst: askersBurst})}
 	r.beliefs = entries.NewBeliefs(entries.Options{Owner: o.Trust.Owner, Unsigned: o.Trust.Unsigned, CacheTime: o.Cache.CacheTime})
 	if o.PathChanged != nil {
 		r.notices.wake = make(chan struct{}, 1)

@@ -5,7 +5,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/protofly/protofly/core/quota"
+	"github.com/protofly/protofly/core/admission"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -26,16 +26,16 @@ const (
 
 // work is who has tasks under way. Manager.mu guards it, but for the turns.
 type work struct {
-	by      map[message.URL]*quota.Account // none stays without tasks
-	all     quota.Quota                    // a component of this runtime has its share of these
-	remotes quota.Quota                    // of all, those of remote runtimes
+	by      map[message.URL]*admission.Account // none stays without tasks
+	all     admission.Quota                    // a component of this runtime has its share of these
+	remotes admission.Quota                    // of all, those of remote runtimes
 
-	turns, turnsRemotes quota.Gate // answers with data
+	turns, turnsRemotes admission.Gate // answers with data
 }
 
 func newWork() *work {
-	w := &work{by: make(map[message.URL]*quota.Account), all: quota.Quota{All: maxTasks, Each: maxTasksLocal}}
-	w.remotes = quota.Quota{All: maxTasksRemotes, Each: maxTasksRemote, Least: minTasksRemote, Within: &w.all}
+	w := &work{by: make(map[message.URL]*admission.Account), all: admission.Quota{All: maxTasks, Each: maxTasksLocal}}
+	w.remotes = admission.Quota{All: maxTasksRemotes, Each: maxTasksRemote, Least: minTasksRemote, Within: &w.all}
 	w.turns.Each = maxTurns
 	w.turnsRemotes.Each, w.turnsRemotes.All = maxTurns, make(chan struct{}, maxTurnsRemotes)
 	return w
@@ -74,9 +74,9 @@ func (m *Manager) begin(sender message.URL, f func(ctx context.Context)) bool {
 		tasks = &w.remotes
 	}
 	if by == nil {
-		by = &quota.Account{}
+		by = &admission.Account{}
 	}
-	if tasks.Charge(by, 1) != quota.Room {
+	if tasks.Charge(by, 1) != admission.Room {
 		m.log.Warn("too many requests at once: one is dropped", "from", sender)
 		return false
 	}

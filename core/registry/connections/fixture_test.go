@@ -21,12 +21,11 @@ const (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// bench is Peers with a clock that a test moves, and what they want.
+// bench is Peers with a clock that a test moves.
 type bench struct {
 	*Peers
-	t     *testing.T
-	now   time.Time
-	wants []Want
+	t   *testing.T
+	now time.Time
 }
 
 // begin makes Peers that know what Handlers the others have. Nothing in them is by chance.

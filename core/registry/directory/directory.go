@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/protofly/protofly/core/quota"
+	"github.com/protofly/protofly/core/admission"
 	"github.com/protofly/protofly/core/registry/table"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -48,9 +48,9 @@ type Directory struct {
 	givenUp   givenUp
 
 	// The writer's own.
-	claims    quota.Quota // bytes of claimed addresses
-	announced int         // addresses that were announced, and nothing better is known of
-	swept     int         // the next shard to sweep
+	claims    admission.Quota // bytes of claimed addresses
+	announced int             // addresses that were announced, and nothing better is known of
+	swept     int             // the next shard to sweep
 }
 
 // claimsAllBytes is what the claims of all runtimes may take; then others' entries make room.
@@ -59,7 +59,7 @@ const claimsAllBytes = 96 << 20
 // New makes an empty Directory.
 func New(o Options) *Directory {
 	return &Directory{opts: o.WithDefaults(), addresses: table.New[Address](), runtimes: table.New[*Runtime](),
-		claims: quota.Quota{All: claimsAllBytes}}
+		claims: admission.Quota{All: claimsAllBytes}}
 }
 
 // Version changes whenever an address has moved, or nobody is known to have it any more, and with [Directory.Changed]. What was

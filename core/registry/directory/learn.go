@@ -3,7 +3,7 @@ package directory
 import (
 	"time"
 
-	"github.com/protofly/protofly/core/quota"
+	"github.com/protofly/protofly/core/admission"
 	"github.com/protofly/protofly/core/registry/table"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -123,10 +123,10 @@ func (d *Directory) roomToClaim(rt *Runtime, key message.URL) bool {
 		rt.claims.Each = d.opts.MaxListed * claimBytes
 	}
 	no := d.claims.Look(&rt.claims, weight(key))
-	for n := 0; no == quota.FullAll && n < maxVictims && d.makeRoom(key); n++ {
+	for n := 0; no == admission.FullAll && n < maxVictims && d.makeRoom(key); n++ {
 		no = d.claims.Look(&rt.claims, weight(key))
 	}
-	return no == quota.Room
+	return no == admission.Room
 }
 
 // roomToAnnounce tells whether rt may announce one more address, of those that it may claim.

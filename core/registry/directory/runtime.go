@@ -4,8 +4,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/admission"
 	"github.com/protofly/protofly/core/bus"
-	"github.com/protofly/protofly/core/quota"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -19,9 +19,9 @@ type Runtime struct {
 
 // dealings are the writer's own.
 type dealings struct {
-	addresses int           // that live there
-	joined    int           // of these, in the entry of the connection that is its way
-	claims    quota.Account // bytes of those that nobody else knows of
+	addresses int               // that live there
+	joined    int               // of these, in the entry of the connection that is its way
+	claims    admission.Account // bytes of those that nobody else knows of
 }
 
 // Way is how messages get to a remote runtime now. It is replaced, never changed.

@@ -1,4 +1,4 @@
-package quota
+package admission
 
 // Quota is how much there may be at once. The limits are set before it is used; a limit of 0 is none.
 type Quota struct {
