@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"runtime"
@@ -47,8 +48,8 @@ func walkInDoc(t *testing.T) (lists [][]step) {
 			lists = append(lists, list)
 		}
 	}
-	if len(lists) != 3 {
-		t.Fatalf("doc.go has %d lists of a walk, want one out and two in: %v", len(lists), lists)
+	if len(lists) != 6 {
+		t.Fatalf("doc.go has %d lists of a walk, want one out, two in, and three of an application in another process: %v", len(lists), lists)
 	}
 	if out, in := len(lists[0]), len(lists[1])+len(lists[2]); out > 15 || in > 15 {
 		t.Errorf("%d functions out and %d in, want 15 at most", out, in)
@@ -120,6 +121,95 @@ func within(s, other step) bool {
 	return s.folder == other.folder || strings.HasPrefix(s.folder, other.folder+"/")
 }
 
+// seen has messages sent until each of the lists was passed by a goroutine. It looks at the stacks of all goroutines again
+// and again: most often they are in the system's call at the end of a list. It returns what was wrong with the others.
+func seen(t *testing.T, send func(), lists ...[]step) (problems map[string]bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), waitTime)
+	defer cancel()
+	wrong := make([]string, len(lists))
+	for i, list := range lists {
+		wrong[i] = "no goroutine has passed " + list[len(list)-1].function
+	}
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		defer cancel()
+		buf := make([]byte, 1<<20)
+		for ctx.Err() == nil && slices.ContainsFunc(wrong, func(s string) bool { return s != "" }) {
+			for text := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+				stack, _ := stackOf(text)
+				for i, list := range lists {
+					if wrong[i] != "" && slices.Contains(stack, list[0]) && slices.Contains(stack, list[len(list)-1]) {
+						wrong[i] = follows(stack, list)
+					}
+				}
+			}
+			time.Sleep(10 * time.Microsecond) // the senders are to have the processor as well
+		}
+	}()
+	for ctx.Err() == nil {
+		send()
+		time.Sleep(100 * time.Microsecond) // else the session's goroutine sends
+	}
+	<-looked
+	problems = map[string]bool{}
+	for _, problem := range wrong {
+		if problem != "" {
+			problems[problem] = true
+		}
+	}
+	return problems
+}
+
+// meet has messages sent until the runtimes have a live connection.
+func meet(t *testing.T, a, b *running, send func()) {
+	t.Helper()
+	for end := time.Now().Add(waitTime); ; time.Sleep(time.Millisecond) {
+		send()
+		if c := a.connections(b); len(c) == 1 && c[0].State == message.Live {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("no live connection")
+		}
+	}
+}
+
+// A message of an application in another process goes as doc.go says, to where the walk of the others begins. Here that
+// process is the test's.
+func TestWalkFromAnotherProcess(t *testing.T) {
+	lists := walkInDoc(t)
+	build(t)
+	node := startNode(t, "example.com")
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: built.transportIDs[:1], change: func(c *core.Config) {
+		c.Trace, c.Socket = nil, filepath.Join(c.DataDir, "api")
+	}})
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: built.transportIDs[:1]})
+	client, err := hyperty.Dial(t.Context(), hyperty.Options{Socket: filepath.Join(a.dir, "api")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	alice, err := client.Register(t.Context(), hyperty.Registration{Name: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob := b.register("bob")
+	taken := make(chan struct{}, 1)
+	bob.Handle(func(context.Context, hyperty.Received) { taken <- struct{}{} })
+	send := func() {
+		if err := alice.Send(t.Context(), bob.URL(), map[string]int{"n": 1}); err != nil {
+			t.Fatal(err)
+		}
+		<-taken
+	}
+	meet(t, a, b, send)
+	for problem := range seen(t, send, lists[3:]...) {
+		t.Error(problem)
+	}
+}
+
 // A message goes as doc.go says: out to the pipe of a plug-in, and from there to the handler.
 func TestWalkOfAMessage(t *testing.T) {
 	lists := walkInDoc(t)
@@ -147,40 +237,8 @@ func TestWalkOfAMessage(t *testing.T) {
 		}
 		<-taken
 	}
-	for end := time.Now().Add(waitTime); ; time.Sleep(time.Millisecond) {
-		send()
-		if c := a.connections(b); len(c) == 1 && c[0].State == message.Live {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("no live connection")
-		}
-	}
-
-	// Out: all stacks are looked at until one is in the system's call that writes to the pipe.
-	ctx, cancel := context.WithTimeout(t.Context(), waitTime)
-	defer cancel()
-	last := out[len(out)-1]
-	wrong := make(chan string, 1)
-	go func() {
-		defer cancel()
-		buf := make([]byte, 1<<20)
-		problem := "no message that was seen in the pipe"
-		for ctx.Err() == nil && problem != "" {
-			for text := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-				if stack, _ := stackOf(text); slices.Contains(stack, out[0]) && slices.Contains(stack, last) {
-					problem = follows(stack, out)
-				}
-			}
-			time.Sleep(10 * time.Microsecond) // the senders are to have the processor as well
-		}
-		wrong <- problem
-	}()
-	for ctx.Err() == nil {
-		send()
-		time.Sleep(100 * time.Microsecond) // else the session's goroutine sends
-	}
-	if problem := <-wrong; problem != "" {
+	meet(t, a, b, send)
+	for problem := range seen(t, send, out) {
 		t.Errorf("out: %s", problem)
 	}
 
