@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -210,27 +209,23 @@ func TestWalkFromAnotherProcess(t *testing.T) {
 	}
 }
 
-// A message goes as doc.go says: out to the pipe of a plug-in, and from there to the handler.
-func TestWalkOfAMessage(t *testing.T) {
-	lists := walkInDoc(t)
-	out, in, handler := lists[0], lists[1], lists[2]
+// strollers are a hyperty of a runtime and one of another. Nothing is traced: a message that is goes step by step.
+func strollers(t *testing.T) (a, b *running, alice, bob *hyperty.Hyperty) {
+	t.Helper()
 	build(t)
 	node := startNode(t, "example.com")
-	use := built.transportIDs[:1]
-	untraced := func(c *core.Config) { c.Trace = nil } // a message that is traced goes step by step
-	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: use, change: untraced})
-	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: use, change: untraced})
-	alice, bob := a.register("alice"), b.register("bob")
+	untraced := func(c *core.Config) { c.Trace = nil }
+	a = startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: built.transportIDs[:1], change: untraced})
+	b = startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: built.transportIDs[:1], change: untraced})
+	return a, b, a.register("alice"), b.register("bob")
+}
+
+// A message goes out as doc.go says, to the pipe of a plug-in.
+func TestWalkOut(t *testing.T) {
+	out := walkInDoc(t)[0]
+	a, b, alice, bob := strollers(t)
 	taken := make(chan struct{}, 1)
-	var mu sync.Mutex
-	var delivered, handled []step
-	var begun step
-	bob.Handle(func(context.Context, hyperty.Received) {
-		mu.Lock()
-		defer mu.Unlock()
-		handled, begun = here()
-		taken <- struct{}{}
-	})
+	bob.Handle(func(context.Context, hyperty.Received) { taken <- struct{}{} })
 	send := func() {
 		if err := alice.Send(t.Context(), bob.URL(), map[string]int{"n": 1}); err != nil {
 			t.Fatal(err)
@@ -239,48 +234,62 @@ func TestWalkOfAMessage(t *testing.T) {
 	}
 	meet(t, a, b, send)
 	for problem := range seen(t, send, out) {
-		t.Errorf("out: %s", problem)
+		t.Error(problem)
 	}
+}
 
-	// In: a trace event is told in the goroutine that delivers, up to the MessageBus; from there see walkInbox.
+// A message comes in as doc.go says, from the pipe of a plug-in to the handler. A trace event is told in the goroutine that
+// delivers it, up to the MessageBus; for what comes after that see walkInbox.
+func TestWalkIn(t *testing.T) {
+	lists := walkInDoc(t)
+	in, toHandler := lists[1], lists[2]
 	at := slices.IndexFunc(in, func(s step) bool { return s.folder == "core/bus" })
 	if at < 0 {
-		t.Fatal("the list in does not pass the MessageBus")
+		t.Fatal("the list does not pass the MessageBus")
 	}
+	a, b, alice, bob := strollers(t)
+	type stack struct {
+		steps []step
+		begun step
+	}
+	delivered, handled := make(chan stack, 1), make(chan stack, 1)
+	note := func(c chan stack) {
+		steps, begun := here()
+		c <- stack{steps, begun}
+	}
+	bob.Handle(func(context.Context, hyperty.Received) { note(handled) })
+	send := func() (h stack) {
+		if err := alice.Send(t.Context(), bob.URL(), map[string]int{"n": 1}); err != nil {
+			t.Fatal(err)
+		}
+		return <-handled
+	}
+	meet(t, a, b, func() { send() })
 	stop := b.Watch(func(e trace.Event) {
-		mu.Lock()
-		defer mu.Unlock()
-		if stack, _ := here(); e.Kind == trace.Deliver && e.To == bob.URL() && (delivered == nil || follows(delivered, in[:at+1]) != "") {
-			delivered = stack
+		if e.Kind == trace.Deliver && e.To == bob.URL() {
+			note(delivered)
 		}
 	}, false)
 	defer stop()
-	for end := time.Now().Add(waitTime); time.Now().Before(end); {
-		send()
-		mu.Lock()
-		done := delivered != nil && follows(delivered, in[:at+1]) == "" && begun == in[len(in)-1]
-		mu.Unlock()
-		if done {
+	last := in[len(in)-1]
+	problem := ""
+	for end := time.Now().Add(waitTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		h := send()
+		if problem = follows((<-delivered).steps, in[:at+1]); problem == "" && h.begun != last {
+			problem = "the handler's goroutine was begun by " + h.begun.function + ", not by " + last.function
+		}
+		if problem == "" {
+			problem = follows(h.steps, toHandler)
+		}
+		if problem == "" { // else another goroutine had it: the session's, or one that has run on
 			break
 		}
-		time.Sleep(time.Millisecond)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if delivered == nil {
-		t.Fatal("no delivery was seen")
-	}
-	if problem := follows(delivered, in[:at+1]); problem != "" {
-		t.Errorf("in: %s", problem)
+	if problem != "" {
+		t.Error(problem)
 	}
 	if problem := follows(walkInbox(t), in[at:len(in)-1]); problem != "" {
-		t.Errorf("in, to the inbox: %s", problem)
-	}
-	if begun != in[len(in)-1] {
-		t.Errorf("the handler's goroutine was begun by %v, want %v", begun, in[len(in)-1])
-	}
-	if problem := follows(handled, handler); problem != "" {
-		t.Errorf("to the handler: %s", problem)
+		t.Errorf("to the inbox: %s", problem)
 	}
 }
 
