@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -91,7 +92,7 @@ type instance struct {
 
 // stayConnected connects, serves the connection, and begins again, until ctx ends.
 func (i *instance) stayConnected(ctx context.Context) {
-	pause := firstPause
+	pauses := backoff.Backoff{Min: firstPause, Max: longPause}
 	var said, reported string
 	var saidAt time.Time
 	for ctx.Err() == nil {
@@ -105,7 +106,7 @@ func (i *instance) stayConnected(ctx context.Context) {
 			since := time.Now()
 			err = i.serve(ctx, ws)
 			if time.Since(since) > steady {
-				pause = firstPause
+				pauses.Reset()
 			}
 		}
 		if ctx.Err() != nil {
@@ -135,8 +136,7 @@ func (i *instance) stayConnected(ctx context.Context) {
 			i.yield(ctx, away+rand.N(away/4))
 			continue
 		}
-		i.rest(ctx, pause/2+rand.N(pause/2))
-		pause = min(2*pause, longPause)
+		i.rest(ctx, pauses.Next())
 	}
 }
 
