@@ -112,8 +112,28 @@
 // doubt when the remote runtime restarts. Where an application has asked what becomes of a message it is told; a message
 // that nobody takes is answered. See core/delivery.
 //
-// An application in another process has the same walk behind the socket: core/api calls attachment.Post for what it
-// reads, in a goroutine for each destination that is behind, and writes what is delivered.
+// An application in another process has the same API, and two goroutines and a socket more. The application's goroutine
+// queues a message:
+//
+//	sdk/hyperty   Hyperty.Send          encodes the body
+//	sdk/hyperty   Hyperty.Post          names the sender
+//	sdk/hyperty   attached.Post         numbers the message and checks it
+//	sdk/hyperty   attached.enqueue      waits for room in the window
+//
+// The goroutine of the application's connection writes what is queued to the socket:
+//
+//	sdk/hyperty     connection.write    takes the records of all hyperties of the application
+//	sdk/hyperty/api Queue.Write         into the socket
+//
+// The runtime's goroutine of that connection reads it, and goes on as above:
+//
+//	core/api      application.read      reads the socket
+//	core/api      application.post      holds the application to its window
+//	core/api      attachment.put        posts where nothing waits before it; else its goroutine does
+//	core/apps     attachment.Post       as above
+//
+// What is for such an application is queued for its connection by core/api in place of the inbox, written to the socket by
+// a goroutine, and given to the handler by one of sdk/hyperty.
 //
 // # Who owns what
 //

@@ -3,12 +3,12 @@ package core_test
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -47,8 +47,8 @@ func walkInDoc(t *testing.T) (lists [][]step) {
 			lists = append(lists, list)
 		}
 	}
-	if len(lists) != 3 {
-		t.Fatalf("doc.go has %d lists of a walk, want one out and two in: %v", len(lists), lists)
+	if len(lists) != 6 {
+		t.Fatalf("doc.go has %d lists of a walk, want one out, two in, and three of an application in another process: %v", len(lists), lists)
 	}
 	if out, in := len(lists[0]), len(lists[1])+len(lists[2]); out > 15 || in > 15 {
 		t.Errorf("%d functions out and %d in, want 15 at most", out, in)
@@ -120,109 +120,176 @@ func within(s, other step) bool {
 	return s.folder == other.folder || strings.HasPrefix(s.folder, other.folder+"/")
 }
 
-// A message goes as doc.go says: out to the pipe of a plug-in, and from there to the handler.
-func TestWalkOfAMessage(t *testing.T) {
+// seen has messages sent until each of the lists was passed by a goroutine. It looks at the stacks of all goroutines again
+// and again: most often they are in the system's call at the end of a list. It returns what was wrong with the others.
+func seen(t *testing.T, send func(), lists ...[]step) (problems map[string]bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), waitTime)
+	defer cancel()
+	wrong := make([]string, len(lists))
+	for i, list := range lists {
+		wrong[i] = "no goroutine has passed " + list[len(list)-1].function
+	}
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		defer cancel()
+		buf := make([]byte, 1<<20)
+		for ctx.Err() == nil && slices.ContainsFunc(wrong, func(s string) bool { return s != "" }) {
+			for text := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+				stack, _ := stackOf(text)
+				for i, list := range lists {
+					if wrong[i] != "" && slices.Contains(stack, list[0]) && slices.Contains(stack, list[len(list)-1]) {
+						wrong[i] = follows(stack, list)
+					}
+				}
+			}
+			time.Sleep(10 * time.Microsecond) // the senders are to have the processor as well
+		}
+	}()
+	for ctx.Err() == nil {
+		send()
+		time.Sleep(100 * time.Microsecond) // else the session's goroutine sends
+	}
+	<-looked
+	problems = map[string]bool{}
+	for _, problem := range wrong {
+		if problem != "" {
+			problems[problem] = true
+		}
+	}
+	return problems
+}
+
+// meet has messages sent until the runtimes have a live connection.
+func meet(t *testing.T, a, b *running, send func()) {
+	t.Helper()
+	for end := time.Now().Add(waitTime); ; time.Sleep(time.Millisecond) {
+		send()
+		if c := a.connections(b); len(c) == 1 && c[0].State == message.Live {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("no live connection")
+		}
+	}
+}
+
+// A message of an application in another process goes as doc.go says, to where the walk of the others begins. Here that
+// process is the test's.
+func TestWalkFromAnotherProcess(t *testing.T) {
 	lists := walkInDoc(t)
-	out, in, handler := lists[0], lists[1], lists[2]
 	build(t)
 	node := startNode(t, "example.com")
-	use := built.transportIDs[:1]
-	untraced := func(c *core.Config) { c.Trace = nil } // a message that is traced goes step by step
-	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: use, change: untraced})
-	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: use, change: untraced})
-	alice, bob := a.register("alice"), b.register("bob")
+	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: built.transportIDs[:1], change: func(c *core.Config) {
+		c.Trace, c.Socket = nil, filepath.Join(c.DataDir, "api")
+	}})
+	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: built.transportIDs[:1]})
+	client, err := hyperty.Dial(t.Context(), hyperty.Options{Socket: filepath.Join(a.dir, "api")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	alice, err := client.Register(t.Context(), hyperty.Registration{Name: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob := b.register("bob")
 	taken := make(chan struct{}, 1)
-	var mu sync.Mutex
-	var delivered, handled []step
-	var begun step
-	bob.Handle(func(context.Context, hyperty.Received) {
-		mu.Lock()
-		defer mu.Unlock()
-		handled, begun = here()
-		taken <- struct{}{}
-	})
+	bob.Handle(func(context.Context, hyperty.Received) { taken <- struct{}{} })
 	send := func() {
 		if err := alice.Send(t.Context(), bob.URL(), map[string]int{"n": 1}); err != nil {
 			t.Fatal(err)
 		}
 		<-taken
 	}
-	for end := time.Now().Add(waitTime); ; time.Sleep(time.Millisecond) {
-		send()
-		if c := a.connections(b); len(c) == 1 && c[0].State == message.Live {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("no live connection")
-		}
+	meet(t, a, b, send)
+	for problem := range seen(t, send, lists[3:]...) {
+		t.Error(problem)
 	}
+}
 
-	// Out: all stacks are looked at until one is in the system's call that writes to the pipe.
-	ctx, cancel := context.WithTimeout(t.Context(), waitTime)
-	defer cancel()
-	last := out[len(out)-1]
-	wrong := make(chan string, 1)
-	go func() {
-		defer cancel()
-		buf := make([]byte, 1<<20)
-		problem := "no message that was seen in the pipe"
-		for ctx.Err() == nil && problem != "" {
-			for text := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-				if stack, _ := stackOf(text); slices.Contains(stack, out[0]) && slices.Contains(stack, last) {
-					problem = follows(stack, out)
-				}
-			}
-			time.Sleep(10 * time.Microsecond) // the senders are to have the processor as well
-		}
-		wrong <- problem
-	}()
-	for ctx.Err() == nil {
-		send()
-		time.Sleep(100 * time.Microsecond) // else the session's goroutine sends
-	}
-	if problem := <-wrong; problem != "" {
-		t.Errorf("out: %s", problem)
-	}
+// strollers are a hyperty of a runtime and one of another. Nothing is traced: a message that is goes step by step.
+func strollers(t *testing.T) (a, b *running, alice, bob *hyperty.Hyperty) {
+	t.Helper()
+	build(t)
+	node := startNode(t, "example.com")
+	untraced := func(c *core.Config) { c.Trace = nil }
+	a = startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, use: built.transportIDs[:1], change: untraced})
+	b = startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}, use: built.transportIDs[:1], change: untraced})
+	return a, b, a.register("alice"), b.register("bob")
+}
 
-	// In: a trace event is told in the goroutine that delivers, up to the MessageBus; from there see walkInbox.
+// A message goes out as doc.go says, to the pipe of a plug-in.
+func TestWalkOut(t *testing.T) {
+	out := walkInDoc(t)[0]
+	a, b, alice, bob := strollers(t)
+	taken := make(chan struct{}, 1)
+	bob.Handle(func(context.Context, hyperty.Received) { taken <- struct{}{} })
+	send := func() {
+		if err := alice.Send(t.Context(), bob.URL(), map[string]int{"n": 1}); err != nil {
+			t.Fatal(err)
+		}
+		<-taken
+	}
+	meet(t, a, b, send)
+	for problem := range seen(t, send, out) {
+		t.Error(problem)
+	}
+}
+
+// A message comes in as doc.go says, from the pipe of a plug-in to the handler. A trace event is told in the goroutine that
+// delivers it, up to the MessageBus; for what comes after that see walkInbox.
+func TestWalkIn(t *testing.T) {
+	lists := walkInDoc(t)
+	in, toHandler := lists[1], lists[2]
 	at := slices.IndexFunc(in, func(s step) bool { return s.folder == "core/bus" })
 	if at < 0 {
-		t.Fatal("the list in does not pass the MessageBus")
+		t.Fatal("the list does not pass the MessageBus")
 	}
+	a, b, alice, bob := strollers(t)
+	type stack struct {
+		steps []step
+		begun step
+	}
+	delivered, handled := make(chan stack, 1), make(chan stack, 1)
+	note := func(c chan stack) {
+		steps, begun := here()
+		c <- stack{steps, begun}
+	}
+	bob.Handle(func(context.Context, hyperty.Received) { note(handled) })
+	send := func() (h stack) {
+		if err := alice.Send(t.Context(), bob.URL(), map[string]int{"n": 1}); err != nil {
+			t.Fatal(err)
+		}
+		return <-handled
+	}
+	meet(t, a, b, func() { send() })
 	stop := b.Watch(func(e trace.Event) {
-		mu.Lock()
-		defer mu.Unlock()
-		if stack, _ := here(); e.Kind == trace.Deliver && e.To == bob.URL() && (delivered == nil || follows(delivered, in[:at+1]) != "") {
-			delivered = stack
+		if e.Kind == trace.Deliver && e.To == bob.URL() {
+			note(delivered)
 		}
 	}, false)
 	defer stop()
-	for end := time.Now().Add(waitTime); time.Now().Before(end); {
-		send()
-		mu.Lock()
-		done := delivered != nil && follows(delivered, in[:at+1]) == "" && begun == in[len(in)-1]
-		mu.Unlock()
-		if done {
+	last := in[len(in)-1]
+	problem := ""
+	for end := time.Now().Add(waitTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		h := send()
+		if problem = follows((<-delivered).steps, in[:at+1]); problem == "" && h.begun != last {
+			problem = "the handler's goroutine was begun by " + h.begun.function + ", not by " + last.function
+		}
+		if problem == "" {
+			problem = follows(h.steps, toHandler)
+		}
+		if problem == "" { // else another goroutine had it: the session's, or one that has run on
 			break
 		}
-		time.Sleep(time.Millisecond)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if delivered == nil {
-		t.Fatal("no delivery was seen")
-	}
-	if problem := follows(delivered, in[:at+1]); problem != "" {
-		t.Errorf("in: %s", problem)
+	if problem != "" {
+		t.Error(problem)
 	}
 	if problem := follows(walkInbox(t), in[at:len(in)-1]); problem != "" {
-		t.Errorf("in, to the inbox: %s", problem)
-	}
-	if begun != in[len(in)-1] {
-		t.Errorf("the handler's goroutine was begun by %v, want %v", begun, in[len(in)-1])
-	}
-	if problem := follows(handled, handler); problem != "" {
-		t.Errorf("to the handler: %s", problem)
+		t.Errorf("to the inbox: %s", problem)
 	}
 }
 

@@ -204,6 +204,12 @@ func TestRegistrationsThatAreFollowed(t *testing.T) {
 	if all.NodeLive("b.example"); around.did() != "" || around.bus.Listened(at) {
 		t.Error("what nobody follows any more is followed")
 	}
+}
+
+// A hyperty may follow so many registrations, and no more.
+func TestRegistrationsAreBounded(t *testing.T) {
+	all, _ := newApps(t)
+	c, _ := attach(t, all, "carl")
 	many := make([]message.URL, maxRegistrations+1)
 	for i := range many {
 		many[i] = message.URL(fmt.Sprintf("hyperty://b.example/%d/registration", i))
