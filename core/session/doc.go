@@ -23,15 +23,15 @@
 //   - Nothing is kept for a runtime that has not proven itself, but a handshake under way, for some seconds, in a pool
 //     with a bound of its own; where there is much to do not even that, see strangers.go. What comes by one path uses up
 //     nothing of what is computed for others. An idle session is dropped when nothing is under way: see idle.go.
-//   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.TotalBytes in all; messages
-//     that wait at the receiver by Options.InboxBytes a peer and Options.TotalBytes in all. The sender keeps 64 bytes of
+//   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.Totals.Bytes in all; messages
+//     that wait at the receiver by Options.InboxBytes a peer and Options.Totals.Bytes in all. The sender keeps 64 bytes of
 //     each message until it is taken. When something is full, Post waits.
 //
 // # How
 //
 // Each direction numbers its messages with 64 bits and keeps them until they are acknowledged. The receiver keeps one
 // number, the next that it expects: equal is delivered, lower is dropped, higher asks to resume. Acknowledgements are
-// cumulative, ride on data or follow after Options.AckFrames frames or Options.AckDelay. Every time that the sender
+// cumulative, ride on data or follow after Options.Acks.Frames frames or Options.Acks.Delay. Every time that the sender
 // goes back (another path, a gap at the receiver) it starts a new generation, which rises for ever: frames and
 // requests of older generations are worth nothing, so that late frames of a path that was left, and the second and
 // third request for the same gap, do no harm. Loss at the tail is found by probes.
