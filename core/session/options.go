@@ -157,7 +157,7 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	for uint32(o.Incarnation) == 0 { // see life.go
+	for uint32(o.Incarnation) == 0 { // see incarnation.go
 		o.Incarnation = random()
 	}
 	return o
