@@ -15,7 +15,7 @@
 //   - An acknowledgement means: in the inbox of the remote core. Taken means: the listener's handler has returned, or
 //     the application's process has it. What was acknowledged and not taken waits at the remote runtime, as long as
 //     that lives and somebody listens there; it does not expire.
-//   - A destination that is behind holds up who posts to it, and nobody else: not other posters, not other
+//   - A destination that is behind holds up whoever posts to it, and nobody else: not other posters, not other
 //     destinations. Beyond its share of the peer's inbox Post waits, in the end for ErrBackpressure.
 //   - Nothing that was not sealed by the runtime of that URL is delivered, and nobody on the way can read or alter a
 //     message. An address is derived from its runtime's key, so it certifies itself: see [Key] and sdk/proof. Whom to
@@ -56,7 +56,7 @@
 // which the bodies of its messages stay in, unless one to a destination would keep much more memory alive than it has
 // bytes: then it is copied. Of smaller frames each body is copied, or the whole.
 //
-// A message that comes alone wakes nobody: who posts it sends it, where the path takes it without waiting, and the
+// A message that comes alone wakes nobody: whoever posts it sends it, where the path takes it without waiting, and the
 // goroutine that hands a frame to Receive delivers its message. Where messages come in a row the pump sends, and packs
 // what has come while it was busy; a frame with many messages is left to the deliverer, while the next one is opened.
 // One goroutine at a time sends, and one delivers, whoever it is; that is what keeps the order.

@@ -71,7 +71,7 @@ func (o *outstanding) at(key wire.Key) *Destination {
 	return d
 }
 
-// leave forgets a destination that has nothing on the way and nobody who waits.
+// leave forgets a destination that has nothing on the way and nobody waiting for it.
 func (o *outstanding) leave(d *Destination) {
 	if d.count > 0 || len(d.waiters) > 0 {
 		return
