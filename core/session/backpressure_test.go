@@ -84,7 +84,7 @@ func TestWaitedPath(t *testing.T) {
 // TestTotal: the rings of all remote runtimes together are bounded, and room in one lets posters to another go on.
 func TestTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, Options{TotalBytes: 2000}, nil)
+		p := newPair(t, Options{Totals: Totals{Bytes: 2000}}, nil)
 		defer p.close(t)
 		var deaf atomic.Bool
 		deaf.Store(true)

@@ -40,7 +40,7 @@ func benchmarkArrival(b *testing.B, size int) {
 	perFrame := max(1, (32<<10)/(size+20))
 	var got atomic.Int64
 	room := make(chan struct{}, 1)
-	h := newHouse(aliceSelf, bobSelf, Options{Incarnation: 1, InboxBytes: 1 << 30, TotalBytes: 1 << 30, Send: func(context.Context, Path, message.URL, ...[]byte) error { return nil }})
+	h := newHouse(aliceSelf, bobSelf, Options{Incarnation: 1, InboxBytes: 1 << 30, Totals: Totals{Bytes: 1 << 30}, Send: func(context.Context, Path, message.URL, ...[]byte) error { return nil }})
 	app, err := hyperty.Local(b.Context(), alice, func(_ context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
 		return &place{m.To, h.bus.ListenThrough(m.To, to)}, nil
 	})

@@ -15,23 +15,23 @@
 //   - An acknowledgement means: in the inbox of the remote core. Taken means: the listener's handler has returned, or
 //     the application's process has it. What was acknowledged and not taken waits at the remote runtime, as long as
 //     that lives and somebody listens there; it does not expire.
-//   - A destination that is behind holds up who posts to it, and nobody else: not other posters, not other
+//   - A destination that is behind holds up whoever posts to it, and nobody else: not other posters, not other
 //     destinations. Beyond its share of the peer's inbox Post waits, in the end for ErrBackpressure.
 //   - Nothing that was not sealed by the runtime of that URL is delivered, and nobody on the way can read or alter a
 //     message. An address is derived from its runtime's key, so it certifies itself: see [Key] and sdk/proof. Whom to
 //     speak with at all is Options.Trust's word.
 //   - Nothing is kept for a runtime that has not proven itself, but a handshake under way, for some seconds, in a pool
-//     with a bound of its own; where there is much to do not even that, see strangers.go. What comes by one path uses up
-//     nothing of what is computed for others. An idle session is dropped when nothing is under way: see idle.go.
-//   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.TotalBytes in all; messages
-//     that wait at the receiver by Options.InboxBytes a peer and Options.TotalBytes in all. The sender keeps 64 bytes of
+//     with a bound of its own; where there is much to do not even that, see internal/strangers. What comes by one path uses
+//     up nothing of what is computed for others. An idle session is dropped when nothing is under way: see idle.go.
+//   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.Totals.Bytes in all; messages
+//     that wait at the receiver by Options.InboxBytes a peer and Options.Totals.Bytes in all. The sender keeps 64 bytes of
 //     each message until it is taken. When something is full, Post waits.
 //
 // # How
 //
 // Each direction numbers its messages with 64 bits and keeps them until they are acknowledged. The receiver keeps one
 // number, the next that it expects: equal is delivered, lower is dropped, higher asks to resume. Acknowledgements are
-// cumulative, ride on data or follow after Options.AckFrames frames or Options.AckDelay. Every time that the sender
+// cumulative, ride on data or follow after Options.Acks.Frames frames or Options.Acks.Delay. Every time that the sender
 // goes back (another path, a gap at the receiver) it starts a new generation, which rises for ever: frames and
 // requests of older generations are worth nothing, so that late frames of a path that was left, and the second and
 // third request for the same gap, do no harm. Loss at the tail is found by probes.
@@ -41,27 +41,47 @@
 // anything stored on disk. It costs one round trip in the life of a pair (two where the runtime with the higher URL is
 // the first to speak), not one per path. From there on every frame is sealed, with a counter that is taken once.
 //
-// Messages one behind the other mostly have the same addresses: in a frame they are said once, see part.go, and neither
+// Messages one behind the other mostly have the same addresses: in a frame they are said once, see wire.Item, and neither
 // encoded, sent nor parsed again. A frame needs no other one to be read. Costs are counted as if everything were said of
 // each message.
 //
-// An address of this runtime is announced to the peer before the first message from there, as a record too: see announce.go.
+// An address of this runtime is announced to the peer before the first message from there, as a record too.
 //
-// Credit is computed by the sender, from what was posted and not taken yet, and the size of the peer's inbox: see
-// outstanding.go. The receiver says what was taken in records that are numbered, acknowledged and sent again like
-// messages: see report.go. A listener that is full gets a queue and a goroutine, as long as it is: see held.go.
+// Credit is computed by the sender, from what was posted and not taken yet, and the size of the peer's inbox. The
+// receiver says what was taken in records that are numbered, acknowledged and sent again like messages. A listener that is
+// full gets a queue and a goroutine, as long as it is.
 //
 // Such messages are also delivered together, in runs of up to 32: who they are from and who listens is asked once for all
 // of them. What a listener leaves of a run is delivered one by one. A frame of some size is opened into memory of its own,
 // which the bodies of its messages stay in, unless one to a destination would keep much more memory alive than it has
 // bytes: then it is copied. Of smaller frames each body is copied, or the whole.
 //
-// A message that comes alone wakes nobody: who posts it sends it, where the path takes it without waiting, and the
+// A message that comes alone wakes nobody: whoever posts it sends it, where the path takes it without waiting, and the
 // goroutine that hands a frame to Receive delivers its message. Where messages come in a row the pump sends, and packs
 // what has come while it was busy; a frame with many messages is left to the deliverer, while the next one is opened.
 // One goroutine at a time sends, and one delivers, whoever it is; that is what keeps the order.
 //
 // PROTOCOL.md beside this file has every frame.
+//
+// # Where that is
+//
+// The rules are in parts that own their state, below internal. A part takes no lock, starts nothing and sends nothing; it is
+// told what happened and what time it is, and says what it wants. None of them knows another's fields.
+//
+//	wire       the form of frames: heads, fields, messages and records
+//	handshake  what two runtimes prove to each other, and the keys of a pair
+//	sender     numbers, what is not acknowledged, credit, expiry
+//	receiver   the expected number, duplicates, the inbox, when to acknowledge
+//	pairing    which incarnation is the peer, and how another one becomes it
+//	paths      which path is used, when it is left, probes
+//	outcomes   what the peer is told of its messages, and when it is asked about ours
+//	strangers  what is kept of runtimes that there is no session with, and what they may cost
+//	deliver    from batches to listeners, and the queues of destinations that are behind
+//
+// This package coordinates. session.go has what a session consists of and its lock; what needs the lock is a method of
+// locked. From there upwards: path.go (a path's life), admit.go (messages enter), deliver.go and settle.go (messages leave, and
+// are taken), pair.go (another peer), pump.go and inline.go (frames are sent), receive.go (frames come), post.go; idle.go and
+// sessions.go (the table), strangers.go and desk.go (whoever has no session).
 //
 // # What it does not do
 //

@@ -78,7 +78,7 @@ func TestFollowOutOfABlockedPath(t *testing.T) {
 }
 
 // TestStalledWhileBlocked: a path that swallows frames, and after a while takes no more, is left when nothing has been
-// acknowledged for Options.Stall, not so long after it took the last.
+// acknowledged for Options.Paths.Stall, not so long after it took the last.
 func TestStalledWhileBlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, Options{}, nil)

@@ -253,7 +253,7 @@ func (st *star) close() {
 // back its messages are in doubt there, and none is taken twice.
 func TestForsaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newStar(t, Options{Sessions: 1, IdleTimeout: time.Minute})
+		st := newStar(t, Options{Totals: Totals{Sessions: 1}, IdleTimeout: time.Minute})
 		defer st.close()
 		taken := 0
 		st.hub.o.Deliver = taking(func(context.Context, message.URL, message.Message) { taken++ })
@@ -297,7 +297,7 @@ func TestForsaken(t *testing.T) {
 // something to say to; and those that are idle make room.
 func TestFullTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newStar(t, Options{Sessions: 8})
+		st := newStar(t, Options{Totals: Totals{Sessions: 8}})
 		defer st.close()
 		for n := range 9 {
 			if arrived := st.speaks(st.tip(), alice); arrived != (n < 7) {

@@ -19,13 +19,13 @@ func newSession(all *shared, in table, remote message.URL, l *handshake.Local) *
 		all: all, table: in, o: &all.o, remote: remote,
 		signals: newSignals(),
 		send:    sender.New(sender.Options{RingBytes: all.o.RingBytes, FrameBytes: all.o.FrameBytes, InboxBytes: all.o.InboxBytes, TTL: all.o.TTL}),
-		recv:    receiver.New(receiver.Options{InboxBytes: all.o.InboxBytes, AckFrames: all.o.AckFrames, AckDelay: all.o.AckDelay, Claims: all.o.Announced != nil}),
+		recv:    receiver.New(receiver.Options{InboxBytes: all.o.InboxBytes, AckFrames: all.o.Acks.Frames, AckDelay: all.o.Acks.Delay, Claims: all.o.Announced != nil}),
 		paths: paths.New(paths.Options{
-			ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Stall: all.o.Stall,
-			AsidePause: all.o.AckDelay, AsideCount: all.o.AckFrames, AsideBytes: all.o.InboxBytes / 8,
+			ProbeMin: all.o.Paths.ProbeMin, ProbeMax: all.o.Paths.ProbeMax, Stall: all.o.Paths.Stall,
+			AsidePause: all.o.Acks.Delay, AsideCount: all.o.Acks.Frames, AsideBytes: all.o.InboxBytes / 8,
 		}),
-		tell: outcomes.New(outcomes.Options{TTL: all.o.TTL, Delay: all.o.AckDelay, Forgiven: all.o.Linger}),
-		pair: pairing.New(pairing.Options{ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Keys: all.o.keyLimits()}, all.self, remote, l),
+		tell: outcomes.New(outcomes.Options{TTL: all.o.TTL, Delay: all.o.Acks.Delay, Forgiven: all.o.Linger}),
+		pair: pairing.New(pairing.Options{ProbeMin: all.o.Paths.ProbeMin, ProbeMax: all.o.Paths.ProbeMax, Keys: all.o.keyLimits()}, all.self, remote, l),
 	}
 	s.turn.run = s.pump
 	s.ledger = &ledger{owner: s, owed: outcomes.NewOwed(all.o.InboxBytes)}

@@ -289,7 +289,7 @@ func (m *model) start(i int) {
 	sd := m.sides[i]
 	a := newApps(m, sd)
 	o := Options{
-		Self: sd.url, Key: sd.key, KeyFrames: m.rules.keyFrames, RingBytes: m.rules.ring, InboxBytes: m.rules.inbox, TTL: m.rules.ttl, FrameBytes: 1 << (6 + m.intn(8)),
+		Self: sd.url, Key: sd.key, Keys: KeyLimits{Frames: m.rules.keyFrames}, RingBytes: m.rules.ring, InboxBytes: m.rules.inbox, TTL: m.rules.ttl, FrameBytes: 1 << (6 + m.intn(8)),
 		IdleTimeout: m.crowd.idle[i], Linger: m.linger(i),
 		Send: func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
 			if remote != m.sides[1-i].url {

@@ -68,25 +68,44 @@ type Options struct {
 	Events func(Event)
 
 	RingBytes  int           // unacknowledged bytes a remote runtime; 4 MiB
-	TotalBytes int           // of all remote runtimes together, in each direction; 256 MiB
 	InboxBytes int           // received bytes a remote runtime that are not taken by their listeners; 16 MiB
 	FrameBytes int           // how much is packed into a frame, unless one message is larger; 32 KiB
 	TTL        time.Duration // how long a message may stay unacknowledged, once what was just being sent is handed over; 30 s; negative: for ever
-	AckFrames  int           // frames received before an acknowledgement is sent at once; 32
-	AckDelay   time.Duration // how long an acknowledgement waits for data to ride on; 20 ms
-	ProbeMin   time.Duration // without acknowledgement for so long: probe; 250 ms
-	ProbeMax   time.Duration // probes back off up to this; 2 s
-	Stall      time.Duration // without acknowledgement for so long: Stalled; 4 s
-	Settle     time.Duration // how long Close waits for a remote runtime that acknowledges nothing; 3 s
-	KeyFrames  int           // frames sealed with one key; 1 Mi
-	KeyBytes   int           // bytes sealed with one key; 1 GiB
 	Linger     time.Duration // how long an idle session keeps goroutines and buffers; 5 s
-	Sessions   int           // how many remote runtimes; those that were idle for a minute make room, else more are refused; 65536
+	Acks       Acks
+	Paths      PathTimes
+	Keys       KeyLimits
+	Totals     Totals
 	// IdleTimeout is how long nothing is heard of a remote runtime before what is kept of it is dropped, unless
 	// something is under way; 24 h; negative: never. What comes later makes a new session.
 	IdleTimeout time.Duration
 	Log         hclog.Logger
 	Trace       *trace.Hub // told of every frame that is sent; nil: nobody
+}
+
+// Acks are when what was received is acknowledged.
+type Acks struct {
+	Frames int           // at once after so many frames; 32
+	Delay  time.Duration // how long an acknowledgement waits for data to ride on; 20 ms
+}
+
+// PathTimes are when a path that carries nothing is asked about, and left.
+type PathTimes struct {
+	ProbeMin time.Duration // without acknowledgement for so long: probe; 250 ms
+	ProbeMax time.Duration // probes back off up to this; 2 s
+	Stall    time.Duration // without acknowledgement for so long: Stalled; 4 s
+}
+
+// KeyLimits are how much is sealed with one key.
+type KeyLimits struct {
+	Frames int // 1 Mi
+	Bytes  int // 1 GiB
+}
+
+// Totals bound all sessions together.
+type Totals struct {
+	Bytes    int // of messages, in each direction; 256 MiB
+	Sessions int // how many remote runtimes; those that were idle for a minute make room, else more are refused; 65536
 }
 
 // DefaultIdleTimeout is Options.IdleTimeout where nothing is said.
@@ -104,21 +123,21 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	number(&o.RingBytes, 4<<20)
-	number(&o.TotalBytes, 256<<20)
+	number(&o.Totals.Bytes, 256<<20)
 	number(&o.InboxBytes, 16<<20)
 	number(&o.FrameBytes, 32<<10)
 	o.FrameBytes = min(o.FrameBytes, sdk.MaxFrame-wire.FrameOverhead)
-	number(&o.AckFrames, 32)
-	number(&o.KeyFrames, 1<<20)
-	number(&o.KeyBytes, 1<<30)
-	number(&o.Sessions, 1<<16)
+	number(&o.Acks.Frames, 32)
+	number(&o.Keys.Frames, 1<<20)
+	number(&o.Keys.Bytes, 1<<30)
+	number(&o.Totals.Sessions, 1<<16)
 	if o.TTL == 0 {
 		o.TTL = 30 * time.Second
 	}
-	span(&o.AckDelay, 20*time.Millisecond)
-	span(&o.ProbeMin, 250*time.Millisecond)
-	span(&o.ProbeMax, 2*time.Second)
-	span(&o.Stall, 4*time.Second)
+	span(&o.Acks.Delay, 20*time.Millisecond)
+	span(&o.Paths.ProbeMin, 250*time.Millisecond)
+	span(&o.Paths.ProbeMax, 2*time.Second)
+	span(&o.Paths.Stall, 4*time.Second)
 	span(&o.Linger, 5*time.Second)
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = DefaultIdleTimeout
@@ -138,7 +157,7 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	for uint32(o.Incarnation) == 0 { // see life.go
+	for uint32(o.Incarnation) == 0 { // see incarnation.go
 		o.Incarnation = random()
 	}
 	return o
@@ -146,7 +165,7 @@ func (o Options) withDefaults() Options {
 
 // keyLimits are how much one key seals.
 func (o *Options) keyLimits() handshake.Limits {
-	return handshake.Limits{Frames: o.KeyFrames, Bytes: o.KeyBytes}
+	return handshake.Limits(o.Keys)
 }
 
 // Errors of [Sessions.Post]; they come wrapped with the remote runtime. A message that is too large gives
@@ -161,7 +180,7 @@ var (
 	ErrSelf = errors.New("no session with itself")
 	// ErrUntrusted: Options.Trust refuses the remote runtime. The message was not taken.
 	ErrUntrusted = errors.New("runtime is not trusted")
-	// ErrTooMany: there are sessions with Options.Sessions remote runtimes already. The message was not taken.
+	// ErrTooMany: there are sessions with Options.Totals.Sessions remote runtimes already. The message was not taken.
 	ErrTooMany = errors.New("too many remote runtimes")
 )
 
@@ -176,7 +195,7 @@ const (
 	Idle     EventKind = "idle"     // nothing was heard for Options.IdleTimeout, or room was needed: this side is dropped
 	Switched EventKind = "switched" // from the path Before to Path; Before is zero for the first
 	PathLost EventKind = "lost"     // Path failed or was said to be down; another is sought
-	Stalled  EventKind = "stalled"  // nothing was acknowledged on Path for Options.Stall although it was asked for
+	Stalled  EventKind = "stalled"  // nothing was acknowledged on Path for Options.Paths.Stall although it was asked for
 	Left     EventKind = "left"     // the remote runtime has left the direct Path: it sends over another; so do we
 	Expired  EventKind = "expired"  // IDs were not acknowledged within Options.TTL and are given up
 	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong

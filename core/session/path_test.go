@@ -82,7 +82,7 @@ func TestPathFails(t *testing.T) {
 				wantRun(t, p.delivered(), 1, 6)
 				limit := 50 * time.Millisecond
 				if how == "hangs" {
-					limit += p.a.o.Stall
+					limit += p.a.o.Paths.Stall
 				}
 				if took := time.Since(start); took > limit {
 					t.Errorf("took %v", took)

@@ -55,7 +55,7 @@ func (s *session) pump() {
 
 // watchdog is a timer that is to be set while a batch is being sent: it leaves a path that does not take it.
 func (s *session) watchdog() (watch *time.Timer) {
-	watch = time.AfterFunc(s.o.Stall, func() {
+	watch = time.AfterFunc(s.o.Paths.Stall, func() {
 		if again := s.stuck(); again > 0 {
 			watch.Reset(again)
 		}
@@ -138,10 +138,10 @@ func (s *session) stuck() time.Duration {
 	return 0
 }
 
-// stuckDue is when the batch that is being sent has taken too long: Options.Stall after it began, or, since the pump cannot
+// stuckDue is when the batch that is being sent has taken too long: Options.Paths.Stall after it began, or, since the pump cannot
 // look while it sends, when the path counts as stalled.
 func (s locked) stuckDue() time.Duration {
-	due := s.turn.at + s.o.Stall
+	due := s.turn.at + s.o.Paths.Stall
 	if stalled := s.paths.StallDue(); stalled != 0 {
 		due = min(due, stalled)
 	}

@@ -136,7 +136,7 @@ func TestNobodyThere(t *testing.T) {
 // TestLimits: what may not be, is refused with a reason.
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, Options{Sessions: 1}, nil)
+		p := newPair(t, Options{Totals: Totals{Sessions: 1}}, nil)
 		defer p.close(t)
 		p.post(t, relay, 1, 1)
 		if err := p.a.Post(t.Context(), "hyperty-runtime://c.example/carol", relay, letter(1, 20)); !errors.Is(err, ErrTooMany) {

@@ -20,7 +20,7 @@ type Sessions struct {
 	shared
 
 	mu    sync.RWMutex
-	byURL map[message.URL]*session // by canonical URL of the remote runtime; Options.Sessions, see enter
+	byURL map[message.URL]*session // by canonical URL of the remote runtime; Options.Totals.Sessions, see enter
 
 	local atomic.Pointer[handshake.Local] // what new handshakes are made with
 
@@ -33,7 +33,7 @@ type Sessions struct {
 func New(o Options) *Sessions {
 	s := &Sessions{byURL: make(map[message.URL]*session)}
 	s.o, s.self, s.epoch, s.seed = o.withDefaults(), o.Self.Canonical(), time.Now(), maphash.MakeSeed()
-	s.memory.most = int64(s.o.TotalBytes)
+	s.memory.most = int64(s.o.Totals.Bytes)
 	l, err := handshake.NewLocal(s.o.Self, s.o.Incarnation, s.o.Key)
 	if err != nil {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
@@ -103,7 +103,7 @@ func (s *Sessions) session(remote message.URL) (*session, error) {
 // runtimes that this one has something to say to; stranger: the other side has begun. It is false where there is no room,
 // or a session with that runtime already, or everything ends.
 func (s *Sessions) enter(one *session, stranger bool) bool {
-	limit := s.o.Sessions
+	limit := s.o.Totals.Sessions
 	if stranger {
 		limit -= limit / 8
 	}
@@ -305,7 +305,7 @@ func (s *Sessions) evict() {
 		list, drop = forsaken, (*session).dropForsaken
 	}
 	slices.SortFunc(list, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
-	for _, c := range list[:min(len(list), max(1, s.o.Sessions/evictPart))] {
+	for _, c := range list[:min(len(list), max(1, s.o.Totals.Sessions/evictPart))] {
 		drop(c.one)
 	}
 	if len(list) > 0 {

@@ -35,7 +35,7 @@ func forgedHello(from uint64, step byte) []byte {
 // TestStrangersTakeNoPlace: runtimes that do not exist, however many, leave the table to those who do.
 func TestStrangersTakeNoPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, Options{Sessions: 16}, nil)
+		p := newPair(t, Options{Totals: Totals{Sessions: 16}}, nil)
 		defer p.close(t)
 		for n := range uint64(2000) {
 			for _, s := range []*Sessions{p.a, p.b} {

@@ -126,7 +126,7 @@ func (w *Deliverer) Deliver(p *receiver.Batch) (left receiver.Batch, over bool) 
 	return left, w.flush(p) == ended
 }
 
-// room sees to it that there is memory for a run. Who walks here delivers one message after the other.
+// room sees to it that there is memory for a run. Whoever brought the batch delivers one message after the other.
 func (w *Deliverer) room(p *receiver.Batch) {
 	size := maxRun
 	if p.Here {
@@ -172,7 +172,7 @@ func (w *Deliverer) flush(p *receiver.Batch) (how step) {
 }
 
 // hand gives the run to its destination, or to the queue of one that is behind. Where there are too many of these all
-// wait, or, in a parcel that is walked here, it is stuck.
+// wait, or, in a batch that is delivered by whoever brought it, it is stuck.
 func (w *Deliverer) hand(p *receiver.Batch) step {
 	run := w.run.Messages
 	w.counted(len(run), w.again)

@@ -25,7 +25,6 @@ func (o *owner) Refused(why error) { o.refused = append(o.refused, why) }
 type settled struct {
 	mu    sync.Mutex
 	codes map[uint64]int
-	from  map[uint32]bool
 }
 
 func (s *settled) Settled(number uint64, _ uint32, code int) {

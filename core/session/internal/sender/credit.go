@@ -71,7 +71,7 @@ func (o *outstanding) at(key wire.Key) *Destination {
 	return d
 }
 
-// leave forgets a destination that has nothing on the way and nobody who waits.
+// leave forgets a destination that has nothing on the way and nobody waiting for it.
 func (o *outstanding) leave(d *Destination) {
 	if d.count > 0 || len(d.waiters) > 0 {
 		return
@@ -140,7 +140,7 @@ func (o *outstanding) from(number uint64) int {
 	return o.first + i
 }
 
-// done takes the messages with numbers from a up to b, b not included, off the account. each, which may be nil, gets
+// done takes the messages with numbers from a up to b, b not included, off the records. each, which may be nil, gets
 // every one before.
 func (o *outstanding) done(a, b uint64, each func(*record)) {
 	for i := o.from(a); i < len(o.records) && o.records[i].number < b; i++ {
