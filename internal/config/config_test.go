@@ -222,6 +222,7 @@ func TestFilesThatAreNone(t *testing.T) {
 		"a bomb":          {bomb, "excessive aliasing"},
 		"a circle":        {"name: &a [*a]\n", "config file"},
 		"deep":            {"parts: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "more than 64 levels"},
+		"many keys":       {strings.Repeat("a: 1\n", 5000), ":1: more than 4096 keys in one group"},
 		"large":           {"#" + strings.Repeat("x", MaxFile), "at most"},
 		"not closed":      {"name: [", "line"},
 		"a text":          {"just a text", "want keys and values"},
@@ -246,6 +247,24 @@ func TestFilesThatAreNone(t *testing.T) {
 	}
 	load(t, Sources{File: file(t, "\ufeffname: bob\r\nlimits: &l {rows: 3}\r\nparts: {a: *l}\r\n")})
 	mistaken(t, Sources{File: file(t, "")}, "name: it is required")
+}
+
+// However much is wrong, it is said in bounded time and length.
+func TestManyMistakes(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("name: bob\n")
+	n := 0
+	for ; n < 4000; n++ {
+		fmt.Fprintf(&text, "lmits%d: 1\n", n)
+	}
+	name := file(t, text.String())
+	_, err := example().Load(Sources{File: name})
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("\nand %d mistakes more", n-maxMistakes)) || len(err.Error()) > 64<<10 {
+		t.Fatalf("%.1000v", err)
+	}
+	if _, again := example().Load(Sources{File: name}); again == nil || again.Error() != err.Error() {
+		t.Error("it is said differently each time")
+	}
 }
 
 func TestSecretsAreHidden(t *testing.T) {
