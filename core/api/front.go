@@ -8,6 +8,8 @@ import (
 	"time"
 
 	wire "github.com/protofly/protofly/sdk/hyperty/api"
+
+	"github.com/protofly/protofly/internal/backoff"
 )
 
 // front takes the connections of the socket. Those of applications it has served by the server; the others are gRPC's,
@@ -29,11 +31,11 @@ func newFront(s *Server, l net.Listener) *front {
 
 // take accepts until the front is closed.
 func (f *front) take() {
-	pause := time.Duration(0)
+	pauses := backoff.Backoff{Min: 5 * time.Millisecond, Max: time.Second}
 	for {
 		conn, err := f.Listener.Accept()
 		if err == nil {
-			pause = 0
+			pauses.Reset()
 			f.work.Go(func() { f.sort(conn) })
 			continue
 		}
@@ -43,10 +45,9 @@ func (f *front) take() {
 		default:
 		}
 		// As when no more files may be open: that passes.
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		f.server.log.Warn("connection to the application API not accepted", "error", err)
 		select {
-		case <-time.After(pause):
+		case <-time.After(pauses.Next()):
 		case <-f.closed:
 			return
 		}

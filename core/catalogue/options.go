@@ -9,9 +9,10 @@ import (
 
 // Limits of what a plug-in says of its options.
 const (
-	maxOptions = 200 // with those of groups
-	maxLevels  = 4
-	maxText    = 1000 // bytes
+	maxOptions    = 200 // with those of groups
+	maxLevels     = 4
+	maxOptionName = 64   // bytes
+	maxText       = 1000 // bytes
 )
 
 // checkOptions checks what a plug-in says of its options.
@@ -31,7 +32,7 @@ func checkLevel(options []sdk.Option, level int, left *int) error {
 	for _, o := range options {
 		for i, name := range append([]string{o.Name}, o.Was...) {
 			if !isOptionName(name, i > 0) {
-				return fmt.Errorf("option %.80q: want a name of lower-case letters, digits and underscores, at most %d", name, maxName)
+				return fmt.Errorf("option %.80q: want a name of lower-case letters, digits and underscores, at most %d", name, maxOptionName)
 			}
 			if seen[name] {
 				return fmt.Errorf("option %s is there twice", name)
@@ -53,5 +54,5 @@ func isOptionName(name string, old bool) bool {
 	bad := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && (!old || r < 'A' || r > 'Z')
 	}
-	return name != "" && len(name) <= maxName && !strings.ContainsFunc(name, bad) && (name[0] >= 'a' || old && name[0] >= 'A')
+	return name != "" && len(name) <= maxOptionName && !strings.ContainsFunc(name, bad) && (name[0] >= 'a' || old && name[0] >= 'A')
 }

@@ -1,13 +1,9 @@
 package safefile
 
 import (
-	"errors"
 	"fmt"
 	"io"
 )
-
-// ErrExposed is the error of a file or folder that others could have changed, or read where it is a secret.
-var ErrExposed = errors.New("exposed to others")
 
 // Read is the whole of a file of at most limit bytes, which must belong to this process's user (or to root, or to the
 // owner of its folder where root is this process's user), and which nobody else may change. secret: nobody else may

@@ -33,7 +33,7 @@ func (h *Host) Deploy(ctx context.Context, p Plugin, in Instance) error {
 	}
 	pl := h.plugins[p.Name]
 	if pl == nil {
-		pl = &plugin{launcher: h.launcher, name: p.Name}
+		pl = h.launcher.plugin(p.Name)
 		h.plugins[p.Name] = pl
 	}
 	pl.adopt(p)

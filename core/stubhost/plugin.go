@@ -2,11 +2,11 @@ package stubhost
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/protofly/protofly/core/stubhost/process"
+	"github.com/protofly/protofly/internal/backoff"
 )
 
 // plugin is one installed plug-in: its process, or what will be started next.
@@ -23,7 +23,7 @@ type plugin struct {
 	refs      int              // instances
 	idle      *time.Timer
 	closing   bool
-	failures  int // in a row
+	pauses    backoff.Backoff // between starts
 	notBefore time.Time
 	crashes   int
 	lastErr   error
@@ -50,7 +50,8 @@ func (p *plugin) adopt(s Plugin) {
 	defer p.mu.Unlock()
 	if p.spec != s {
 		p.spec = s
-		p.failures, p.notBefore = 0, time.Time{}
+		p.pauses.Reset()
+		p.notBefore = time.Time{}
 	}
 }
 
@@ -172,13 +173,15 @@ func (p *plugin) start(ctx context.Context, t *attempt) {
 	}
 }
 
+// plugin is one that has no process yet.
+func (l *launcher) plugin(name string) *plugin {
+	return &plugin{launcher: l, name: name, pauses: backoff.Backoff{Min: l.o.BackoffMin, Max: l.o.BackoffMax}}
+}
+
 // failed puts the next start off. mu is held.
 func (p *plugin) failed(err error) {
 	p.lastErr = err
-	d := p.launcher.o.BackoffMin << min(p.failures, 20)
-	d = min(d, p.launcher.o.BackoffMax)
-	p.failures++
-	d = d/2 + rand.N(d/2+1) // half of it is jitter
+	d := p.pauses.Next()
 	p.notBefore = time.Now().Add(d)
 	p.launcher.o.Log.Error("plug-in failed", "plugin", p.name, "error", err, "next_start_in", d.Round(time.Millisecond))
 }
@@ -224,7 +227,7 @@ func (p *plugin) ended(proc *process.Process, unasked bool) {
 	}
 	p.crashes++
 	if time.Since(proc.Since()) >= p.launcher.o.Healthy {
-		p.failures = 0
+		p.pauses.Reset()
 	}
 	p.failed(proc.Err())
 }

@@ -55,7 +55,7 @@ func (h *Host) Reload(ctx context.Context, s Plugin, o ReloadOptions) (Reloaded,
 	}
 	p := h.plugins[s.Name]
 	if p == nil {
-		p = &plugin{launcher: h.launcher, name: s.Name}
+		p = h.launcher.plugin(s.Name)
 		h.plugins[s.Name] = p
 	}
 	running, cancel := context.WithCancel(h.launcher.ctx)
@@ -151,7 +151,8 @@ func (p *plugin) commit(s Plugin, old, proc *process.Process) error {
 		return errors.New("the old process ended by itself meanwhile")
 	}
 	p.proc, p.spec = proc, s
-	p.failures, p.notBefore = 0, time.Time{}
+	p.pauses.Reset()
+	p.notBefore = time.Time{}
 	return nil
 }
 

@@ -42,6 +42,9 @@ func TestHouse(t *testing.T) {
 			found = append(found, Finding{What: "upward " + folder, Figure: len(r.Upward), Detail: r.String()})
 		}
 	}
+	for _, f := range found {
+		t.Logf("%s: %d", f.What, f.Figure)
+	}
 	for _, problem := range compare(found, exceptions()) {
 		t.Error(problem)
 	}

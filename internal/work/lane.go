@@ -41,7 +41,7 @@ func (l *Lane[T]) Running() bool { return l.running }
 // Add adds an item. Where begin is true the caller starts the worker, which calls Next or Take until there is nothing.
 func (l *Lane[T]) Add(source uint32, v *T) (begin bool) {
 	list := l.of(source)
-	if list.push(l.Memory, v) {
+	if !list.push(v) && list.grow(l.Memory.block(), v) {
 		l.append(list)
 	}
 	l.n++

@@ -49,20 +49,27 @@ type list[T any] struct {
 	next        *list[T] // whose turn comes after this one's
 }
 
-// push adds an item; first tells that there was none.
-func (l *list[T]) push(m *Memory[T], v *T) (first bool) {
-	if l.last == nil || l.last.n == blockSize {
-		b := m.block()
-		if first = l.last == nil; first {
-			l.first = b
-		} else {
-			l.last.next = b
-		}
-		l.last = b
+// push adds an item where the last block has room.
+func (l *list[T]) push(v *T) bool {
+	b := l.last
+	if b == nil || b.n == blockSize {
+		return false
 	}
-	l.last.items[l.last.n] = *v
-	l.last.n++
+	b.items[b.n] = *v
+	b.n++
 	l.n++
+	return true
+}
+
+// grow adds an item in a block of its own; first tells that the list was empty.
+func (l *list[T]) grow(b *Block[T], v *T) (first bool) {
+	if first = l.last == nil; first {
+		l.first = b
+	} else {
+		l.last.next = b
+	}
+	l.last = b
+	l.push(v)
 	return first
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"runtime"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -122,14 +122,8 @@ func (c *Client) run(conn *connection) {
 // reconnect tries until there is a connection or the client is closed; then it returns nil.
 func (c *Client) reconnect() *connection {
 	began, expired := time.Now(), false
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		timer := time.NewTimer(pause/2 + rand.N(pause))
-		select {
-		case <-c.ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
-		}
+	pauses := backoff.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
+	for pauses.Wait(c.ctx) {
 		conn, err := c.connect(c.ctx)
 		if err == nil {
 			return conn
@@ -140,6 +134,7 @@ func (c *Client) reconnect() *connection {
 			c.expire()
 		}
 	}
+	return nil
 }
 
 // serve reads and writes until the stream breaks.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/syncher"
@@ -129,17 +129,17 @@ func (h *Hyperty) resume(ctx context.Context) {
 	if objects == nil {
 		return
 	}
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 30*time.Second) {
+	var pauses backoff.Backoff
+	for {
 		err := objects.Resume(ctx)
 		if err == nil || errors.Is(err, syncher.ErrClosed) || ctx.Err() != nil {
 			return
 		}
+		pause := pauses.Next()
 		if h.log != nil {
 			h.log.Warn("data objects not resumed yet", "url", h.url, "error", err, "again", pause)
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if !backoff.Sleep(ctx, pause) {
 			return
 		}
 	}

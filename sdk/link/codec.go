@@ -1,13 +1,12 @@
 package link
 
 import (
-	"math/bits"
-	"sync"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+
+	"github.com/protofly/protofly/internal/buffers"
 )
 
 // outBatch and inBatch are the messages that a [Conn] gives to and takes from its stream: bytes of a Batch.
@@ -20,17 +19,16 @@ type (
 // differs.
 type codec struct {
 	encoding.CodecV2
-	pool *batchPool
 }
 
 // newCodec makes the codec of one link.
 func newCodec() codec {
-	return codec{CodecV2: encoding.GetCodecV2(proto.Name), pool: &batches}
+	return codec{CodecV2: encoding.GetCodecV2(proto.Name)}
 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if b, ok := v.(*outBatch); ok {
-		return mem.BufferSlice{mem.NewBuffer(b.data, c.pool)}, nil
+		return mem.BufferSlice{mem.NewBuffer(b.data, batchPool{})}, nil
 	}
 	return c.CodecV2.Marshal(v)
 }
@@ -45,31 +43,16 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// batchPool recycles the buffers that batches are built in, when gRPC has written them. It has a pool for each power
-// of two, so that one large frame does not leave every idle link with a large buffer.
-type batchPool struct{ bySize [32]sync.Pool }
+// batchPool is the process' buffers as gRPC wants them: batches are built there, and given back when gRPC has written them.
+type batchPool struct{}
 
-var batches batchPool
-
-const smallestBatch = 4 << 10
+const smallestBatch = 4 << 10 // the room that each has at least
 
 // Get returns an empty buffer with room for n bytes.
-func (p *batchPool) Get(n int) *[]byte {
-	class := bits.Len(uint(max(n, smallestBatch) - 1))
-	if b, ok := p.bySize[class].Get().(*[]byte); ok {
-		*b = (*b)[:0]
-		return b
-	}
-	b := make([]byte, 0, 1<<class)
-	return &b
-}
+func (batchPool) Get(n int) *[]byte { return buffers.Get(max(n, smallestBatch)) }
 
 // Put takes a buffer back.
-func (p *batchPool) Put(b *[]byte) {
-	if c := cap(*b); c >= smallestBatch && c <= 2*MaxBatch {
-		p.bySize[bits.Len(uint(c))-1].Put(b)
-	}
-}
+func (batchPool) Put(b *[]byte) { buffers.Put(b) }
 
 // ServerOptions are the gRPC options of a plug-in's server: our codec and limits.
 func ServerOptions() []grpc.ServerOption {

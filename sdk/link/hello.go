@@ -9,7 +9,7 @@ import (
 // Greet sends a plug-in's first frame. It always goes over the gRPC stream, and says whether the rest does.
 func Greet(stream Stream, h *linkpb.Hello) error {
 	f := &linkpb.Frame{Kind: &linkpb.Frame_Hello{Hello: h}}
-	b := batches.Get(proto.Size(f) + frameCost)
+	b := batchPool{}.Get(proto.Size(f) + frameCost)
 	var err error
 	if *b, err = appendControl(*b, f); err != nil {
 		return err

@@ -34,15 +34,15 @@ const lastWords = time.Second
 func (c *Conn) buffer(n, more int) *[]byte {
 	k := len(c.out)
 	if k == 0 || len(*c.out[k-1])+n > fill {
-		b := batches.Get(max(min(n+more, fill), c.usual))
+		b := batchPool{}.Get(max(min(n+more, fill), c.usual))
 		c.out = append(c.out, b)
 		return b
 	}
 	b := c.out[k-1]
 	if len(*b)+n > cap(*b) {
-		larger := batches.Get(max(2*cap(*b), len(*b)+n))
+		larger := batchPool{}.Get(max(2*cap(*b), len(*b)+n))
 		*larger = append(*larger, *b...)
-		batches.Put(b)
+		batchPool{}.Put(b)
 		b, c.out[k-1] = larger, larger
 	}
 	return b
@@ -89,7 +89,7 @@ func (c *Conn) depart() {
 		c.wake <- struct{}{}
 		return
 	}
-	batches.Put(b)
+	batchPool{}.Put(b)
 	c.writing = 0
 	c.freed()
 	if len(c.out) > 0 {
@@ -145,7 +145,7 @@ func (c *Conn) give(b batch) error {
 		return io.EOF
 	}
 	busypoll.Carried(len(b.left))
-	batches.Put(b.all)
+	batchPool{}.Put(b.all)
 	return nil
 }
 

@@ -8,11 +8,13 @@ import (
 // maxDepth is how deep objects and lists may be nested in a body: as deep as encoding/json reads.
 const maxDepth = 10_000
 
-// validJSON is encoding/json.Valid: the same answer for every text, in a tenth of the time for a body of strings. It
+// validJSON is encoding/json.Valid: the same answer for every text, in a small part of the time for a body of strings. It
 // allocates nothing, and nesting costs it one bit a level.
 //
 // A body is checked with every message that comes from outside, whoever reads it later, so this is where a message's
-// time would go. Strings, which most bodies consist of, are looked at eight bytes at a time.
+// time would go. Strings, which most bodies consist of, are looked at eight bytes at a time. BenchmarkValid compares the two:
+// a text of 1 KiB takes 0.1 µs instead of 6 µs (64 times as fast), a body of 85 bytes 0.09 µs instead of 0.27 µs (3 times), lists
+// of numbers a quarter to a fifth of the time, and what is worst for it, many escapes or many short members, half.
 func validJSON(text []byte) bool {
 	var kinds [2]uint64
 	valid, deep := scanJSON(text, kinds[:])
@@ -32,10 +34,8 @@ func deepJSON(text []byte) bool {
 // scanJSON is validJSON. kinds has a bit for each level of nesting, set for an object, clear for a list; where it has too
 // few, deep is true.
 func scanJSON(text []byte, kinds []uint64) (valid, deep bool) {
-	levels := min(64*len(kinds), maxDepth)
 	i, depth, object := skipSpace(text, 0), 0, false // object: what the value is in, if it is in anything
-	for i < len(text) {
-		// At i a value begins.
+	for i < len(text) {                              // at i a value begins
 		switch c := text[i]; {
 		case c == '"':
 			i = skipString(text, i+1)
@@ -44,8 +44,8 @@ func scanJSON(text []byte, kinds []uint64) (valid, deep bool) {
 				i = skipNumbers(text, i)
 			}
 		case c == '{' || c == '[':
-			if depth == levels {
-				return false, levels < maxDepth
+			if depth == min(64*len(kinds), maxDepth) {
+				return false, depth < maxDepth
 			}
 			if i = skipSpace(text, i+1); i < len(text) && text[i] == c+2 { // the closing one: nothing is in it
 				i++

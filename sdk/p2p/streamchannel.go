@@ -142,9 +142,9 @@ func (c *StreamChannel) Send(ctx context.Context, frames ...[]byte) error {
 		}
 	}
 	room := buffers.Get(min(size, c.batch()))
-	c.out = room.B
+	c.out = *room
 	defer func() {
-		room.B, c.out = c.out, nil
+		*room, c.out = c.out, nil
 		buffers.Put(room)
 	}()
 	for _, f := range frames {
@@ -178,9 +178,9 @@ func (c *PromptStreamChannel) TrySend(frames ...[]byte) bool {
 	}
 	room := buffers.Get(size)
 	for _, f := range frames {
-		room.B = append(c.o.Lengths.append(room.B, len(f)), f...)
+		*room = append(c.o.Lengths.append(*room, len(f)), f...)
 	}
-	taken := c.try(room.B)
+	taken := c.try(*room)
 	buffers.Put(room)
 	return taken
 }

@@ -48,7 +48,8 @@ func TestStore(t *testing.T) {
 		return at
 	}
 	write("first")
-	if get("first") != get("first") {
+	first := get("first")
+	if again := get("first"); again != first {
 		t.Error("the same has two copies")
 	}
 	_, err := s.Get("a", path, "")

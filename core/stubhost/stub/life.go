@@ -4,17 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/protofly/protofly/core/stubhost/failure"
+	"github.com/protofly/protofly/internal/backoff"
 )
 
 // Run runs the stub until it is to end. It is called once.
 func (s *Stub) Run() {
 	defer close(s.over)
 	defer s.drop()
-	failures := 0
+	pauses := backoff.Backoff{Min: s.o.BackoffMin, Max: s.o.BackoffMax}
 	for restarted := false; ; {
 		began := time.Now()
 		r, err := s.begin(restarted)
@@ -38,23 +38,17 @@ func (s *Stub) Run() {
 			continue // the process's own delay is enough
 		}
 		if time.Since(began) >= s.o.Healthy {
-			failures = 0
+			pauses.Reset()
 		}
-		s.pause(failures, err)
-		failures++
+		s.pause(pauses.Next(), err)
 	}
 }
 
 // pause puts off starting a stub again that ended while its process goes on.
-func (s *Stub) pause(failures int, err error) {
-	d := min(s.o.BackoffMin<<min(failures, 20), s.o.BackoffMax)
-	d = d/2 + rand.N(d/2+1)
+func (s *Stub) pause(d time.Duration, err error) {
 	s.processes.Troubled(fmt.Errorf("%s: %w", s.URL, err))
 	s.o.Log.Error("stub ended unasked", "stub", s.URL, "plugin", s.plugin, "error", err, "next_start_in", d.Round(time.Millisecond))
-	select {
-	case <-time.After(d):
-	case <-s.ctx.Done():
-	}
+	backoff.Sleep(s.ctx, d)
 }
 
 // ofProcess tells whether err is about a whole process.

@@ -1,13 +1,12 @@
 package api
 
 import (
-	"math/bits"
 	"net"
 	"slices"
-	"sync"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/protofly/protofly/internal/buffers"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -19,35 +18,8 @@ type Queue struct {
 	last    int // the size of the record that was added last
 }
 
-// Sizes of buffers. One of the usual size is written with one call of the system.
-const (
-	usualBuffer = 64 << 10
-	maxBuffer   = 2 << 20 // holds any record
-)
-
-// buffers are the ones of each power of two.
-type bufferPool struct{ bySize [22]sync.Pool }
-
-var pool bufferPool
-
-// get returns an empty buffer with room for n bytes.
-func (p *bufferPool) get(n int) *[]byte {
-	class := bits.Len(uint(max(n, usualBuffer) - 1))
-	if class < len(p.bySize) {
-		if b, ok := p.bySize[class].Get().(*[]byte); ok {
-			return b
-		}
-	}
-	b := make([]byte, 0, 1<<class)
-	return &b
-}
-
-func (p *bufferPool) put(b *[]byte) {
-	if c := cap(*b); c >= usualBuffer && c <= maxBuffer {
-		*b = (*b)[:0]
-		p.bySize[bits.Len(uint(c))-1].Put(b)
-	}
-}
+// usualBuffer is the size of most buffers: one is written with one call of the system.
+const usualBuffer = 64 << 10
 
 // Size is how many bytes wait.
 func (q *Queue) Size() int { return q.size }
@@ -59,7 +31,7 @@ func (q *Queue) room(n int) *[]byte {
 			return b
 		}
 	}
-	b := pool.get(n)
+	b := buffers.Get(max(n, usualBuffer))
 	q.buffers = append(q.buffers, b)
 	return b
 }
@@ -115,7 +87,7 @@ func (q *Queue) Move(other *Queue) {
 		b, first := q.buffers[k-1], other.buffers[0]
 		if cap(*b)-len(*b) >= len(*first) {
 			*b = append(*b, *first...)
-			pool.put(first)
+			buffers.Put(first)
 			other.buffers = slices.Delete(other.buffers, 0, 1)
 		}
 	}
@@ -128,7 +100,7 @@ func (q *Queue) Move(other *Queue) {
 // Drop empties q.
 func (q *Queue) Drop() {
 	for i, b := range q.buffers {
-		pool.put(b)
+		buffers.Put(b)
 		q.buffers[i] = nil
 	}
 	*q = Queue{buffers: q.buffers[:0]}
