@@ -21,8 +21,11 @@ import (
 // MaxFile is the largest file that is read, in bytes.
 const MaxFile = 1 << 20
 
-// maxDepth is how deep a file may be nested.
-const maxDepth = 64
+// How much a file may have: the YAML library compares each key of a group with each other.
+const (
+	maxDepth = 64   // levels
+	maxKeys  = 4096 // in one group
+)
 
 // file reads the file.
 func (l *loading) file(name string) {
@@ -47,8 +50,8 @@ func (l *loading) file(name string) {
 		l.fail("config file "+name, "want keys and values, as in \"domain: example.com\"")
 		return
 	}
-	if line := tooDeep(doc.Content[0], 0); line > 0 {
-		l.fail(fmt.Sprintf("%s:%d", name, line), "more than %d levels, one below the other", maxDepth)
+	if line, why := tooMuch(doc.Content[0], 0); line > 0 {
+		l.fail(fmt.Sprintf("%s:%d", name, line), "%s", why)
 		return
 	}
 	in := koanf.New(slash)
@@ -142,17 +145,20 @@ func notUTF8(text []byte) int {
 	return line
 }
 
-// tooDeep is the line where a document is nested too deeply; 0 where it is not.
-func tooDeep(n *yamlv3.Node, depth int) int {
-	if depth > maxDepth {
-		return n.Line
+// tooMuch is the line where a document has more than it may, and why; 0 where it has not.
+func tooMuch(n *yamlv3.Node, depth int) (line int, why string) {
+	switch {
+	case depth > maxDepth:
+		return n.Line, fmt.Sprintf("more than %d levels, one below the other", maxDepth)
+	case n.Kind == yamlv3.MappingNode && len(n.Content) > 2*maxKeys:
+		return n.Line, fmt.Sprintf("more than %d keys in one group", maxKeys)
 	}
 	for _, below := range n.Content {
-		if line := tooDeep(below, depth+1); line > 0 {
-			return line
+		if line, why := tooMuch(below, depth+1); line > 0 {
+			return line, why
 		}
 	}
-	return 0
+	return 0, ""
 }
 
 // lineNumbers notes the line of every key, and of the items of lists.

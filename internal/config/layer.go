@@ -24,6 +24,7 @@ type loading struct {
 	k        *koanf.Koanf
 	origin   map[string]string
 	errs     []error
+	more     int // mistakes that errs leaves out
 	warnings []string
 }
 
@@ -39,6 +40,7 @@ func (l *loading) merge(layer map[string]any, where func(parts []string) string)
 	warned := len(l.warnings)
 	c.check(l.root, nil, layer)
 	slices.Sort(l.warnings[warned:])
+	l.more += max(0, c.mistakes-maxMistakes)
 	for _, parts := range leafPaths(nil, layer) {
 		l.origin[strings.Join(parts, ".")] = where(parts)
 	}

@@ -36,6 +36,9 @@ type Values struct {
 // paths in it exist where the schema asks for that.
 func (s *Schema) Load(from Sources) (*Values, error) {
 	l := s.layers(from)
+	if l.more > 0 {
+		l.errs = append(l.errs, fmt.Errorf("and %d mistakes more", l.more))
+	}
 	if len(l.errs) > 0 {
 		return nil, errors.Join(l.errs...)
 	}

@@ -9,12 +9,12 @@ import (
 func (k *Key) unknown(parts []string) string {
 	key := strings.Join(parts, ".")
 	if near := k.near(parts); near != "" {
-		return fmt.Sprintf("unknown key %q: did you mean %q?", key, near)
+		return fmt.Sprintf("unknown key %.100q: did you mean %q?", key, near)
 	}
 	if parent := k.find(parts[:len(parts)-1]); parent != nil && len(parent.Keys) > 0 && len(parts) > 1 {
-		return fmt.Sprintf("unknown key %q: there are %s", key, strings.Join(parent.leaves(strings.Join(parts[:len(parts)-1], ".")+".", false), ", "))
+		return fmt.Sprintf("unknown key %.100q: there are %s", key, strings.Join(parent.leaves(strings.Join(parts[:len(parts)-1], ".")+".", false), ", "))
 	}
-	return fmt.Sprintf("unknown key %q: there are %s", key, strings.Join(k.leaves("", false), ", "))
+	return fmt.Sprintf("unknown key %.100q: there are %s", key, strings.Join(k.leaves("", false), ", "))
 }
 
 // near is the key with a fixed name that is nearest to one that does not exist; "" where none is.

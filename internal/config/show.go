@@ -109,6 +109,10 @@ func conceal(k *Key, name string, v any) any {
 		return out
 	case nil:
 		return nil
+	case int64:
+		if v == 0 { // a default, not a secret
+			return v
+		}
 	case string:
 		switch {
 		case v == "":

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,18 +13,29 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// maxMistakes is how many mistakes of a layer are said; of more there is a number.
+const maxMistakes = 100
+
 // checker looks at the types of a layer's values.
 type checker struct {
-	root *Key
-	fail func(parts []string, why string)
-	warn func(parts []string, why string)
+	root     *Key
+	fail     func(parts []string, why string)
+	warn     func(parts []string, why string)
+	mistakes int
+}
+
+// mistake says what is wrong, if not too much is.
+func (c *checker) mistake(parts []string, why func() string) {
+	if c.mistakes++; c.mistakes <= maxMistakes {
+		c.fail(parts, why())
+	}
 }
 
 // check looks at the value at a path: its keys exist and have what they take. A value of nothing ("node:" with nothing
 // behind it) counts as not there. What is wrong is taken out.
 func (c *checker) check(k *Key, parts []string, value any) (keep bool) {
 	failed := func(format string, args ...any) bool {
-		c.fail(parts, strings.Join(parts, ".")+": "+fmt.Sprintf(format, args...))
+		c.mistake(parts, func() string { return strings.Join(parts, ".") + ": " + fmt.Sprintf(format, args...) })
 		return false
 	}
 	if k.Gone != "" {
@@ -78,19 +90,21 @@ func (c *checker) checkBelow(k *Key, parts []string, below map[string]any) {
 			delete(below, old)
 			was, is := strings.Join(at(old), "."), strings.Join(at(k.Keys[i].Name), ".")
 			if _, both := below[k.Keys[i].Name]; both {
-				c.fail(at(old), fmt.Sprintf("%s is the old name of %s, which is there too: keep %s", was, is, is))
+				c.mistake(at(old), func() string {
+					return fmt.Sprintf("%s is the old name of %s, which is there too: keep %s", was, is, is)
+				})
 				continue
 			}
 			c.warn(at(old), fmt.Sprintf("%s is called %s now; the next version does not take the old name", was, is))
 			below[k.Keys[i].Name] = value
 		}
 	}
-	for name, v := range below {
+	for _, name := range slices.Sorted(maps.Keys(below)) {
 		child := k.child(name)
 		if child == nil {
-			c.fail(at(name), c.root.unknown(at(name)))
+			c.mistake(at(name), func() string { return c.root.unknown(at(name)) })
 			delete(below, name)
-		} else if !c.check(child, at(name), v) {
+		} else if !c.check(child, at(name), below[name]) {
 			delete(below, name)
 		}
 	}
@@ -203,12 +217,12 @@ func (k *Key) meaning(value any) error {
 		}
 	case string:
 		if len(k.Words) > 0 && !slices.Contains(k.Words, n) {
-			return fmt.Errorf("want %s, not %q", strings.Join(k.Words, ", "), n)
+			return fmt.Errorf("want %s, not %.60q", strings.Join(k.Words, ", "), n)
 		}
 	case []string:
 		for _, item := range n {
 			if len(k.Words) > 0 && !slices.Contains(k.Words, item) {
-				return fmt.Errorf("want %s, not %q", strings.Join(k.Words, ", "), item)
+				return fmt.Errorf("want %s, not %.60q", strings.Join(k.Words, ", "), item)
 			}
 		}
 	}
@@ -260,7 +274,7 @@ func (k *Key) describe(v any) string {
 		if k.hides() {
 			return "a text"
 		}
-		return fmt.Sprintf("the text %q", v[:min(len(v), 60)])
+		return fmt.Sprintf("the text %.60q", v)
 	case bool:
 		return fmt.Sprintf("the truth value %v", v)
 	case int, int64, uint64, float64:
@@ -273,10 +287,15 @@ func (k *Key) describe(v any) string {
 		return fmt.Sprintf("the number %v", v)
 	case []any:
 		return "a list"
-	case map[string]any, map[any]any:
+	case map[string]any:
 		return "keys below it"
+	case map[any]any:
+		return "keys that are no texts"
 	}
-	return fmt.Sprintf("%v", v)
+	if k.hides() {
+		return "something else"
+	}
+	return fmt.Sprintf("%.60v", v)
 }
 
 // hides tells whether the key's values are not to be printed.
@@ -284,7 +303,7 @@ func (k *Key) hides() bool { return k.Secret || k.Hide != nil }
 
 // parse reads a value that came as a text. The error does not name the key.
 func (k *Key) parse(value string) (any, error) {
-	quoted := strconv.Quote(value)
+	quoted := fmt.Sprintf("%.60q", value)
 	if k.hides() {
 		quoted = "what is there"
 	}

@@ -107,7 +107,7 @@ func TestHostileOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(text, "\x1b") || strings.Contains(text, "\ndomain: evil") || !strings.Contains(text, "#text: ") || !strings.Contains(text, "exclude_interfaces") {
+	if strings.Contains(text, "\x1b") || strings.Contains(text, "\ndomain: evil") || !strings.Contains(text, "#text: ") || strings.Contains(text, "wrong: many") || !strings.Contains(text, "exclude_interfaces") {
 		t.Errorf("%s", text)
 	}
 	l, err := Load(Sources{File: file(t, text)})
