@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
@@ -34,7 +33,7 @@ func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
 	if n > 0 {
 		return nil
 	}
-	if Publication(m) && m.From.Within(b.runtime) {
+	if m.Publication() && m.From.Within(b.runtime) {
 		r.Refused(message.CodeNotFound)
 		return nil
 	}
@@ -61,7 +60,7 @@ func (b *MessageBus) postNow(ctx context.Context, m message.Message) error {
 	}
 	n, full := b.listeners.HandNow(m.To, m, r, func() { b.trace.Message(trace.Post, m, trace.Event{}) })
 	switch {
-	case full, n == 0 && (m.To.Within(b.runtime) || Publication(m) && m.From.Within(b.runtime)):
+	case full, n == 0 && (m.To.Within(b.runtime) || m.Publication() && m.From.Within(b.runtime)):
 		return ctx.Err()
 	case n > 0:
 		b.trace.Message(trace.Deliver, m, trace.Event{})
@@ -178,15 +177,4 @@ func (b *MessageBus) local(ctx context.Context, m message.Message) error {
 
 func unknown(to message.URL) error {
 	return &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody listens to %s", to)}
-}
-
-// Publication tells whether m is a message to subscribers: nobody has to listen to it.
-func Publication(m message.Message) bool {
-	switch m.Type {
-	case message.Update, message.Delete:
-	default:
-		return false
-	}
-	s := string(m.To)
-	return strings.HasSuffix(s, "/changes") || strings.HasSuffix(s, "/status") || strings.HasSuffix(s, "/registration")
 }
