@@ -2,49 +2,122 @@
 //
 // # The rooms
 //
-//	core           wiring and lifecycle (runtime.go), where messages leave and come in (ways.go, stubs.go, plain.go),
-//	               what becomes of them (watched.go, refusals.go)
-//	core/bus       MessageBus: a local listener, or resolve and leave
-//	core/registry  who runs what and where, Resolve, P2P connections, /registry/changes
-//	core/session   one per remote runtime: order, exactly once, whatever path frames take
-//	core/identity  the runtime's key and the URL derived from it
-//	core/stubhost  plug-in processes: start, supervise, restart, reload, drain
-//	core/catalogue which plug-ins are installed, where a domain's Message Node is
-//	core/syncmanager  the sync manager of Reporter–Observer data objects
-//	core/api       the local application API on a Unix socket
-//	core/trace     what the core tells about what it does
+//	core             wires the rooms and ends them (start.go, wiring.go, events.go), and what people ask (status.go, reload.go)
+//	core/apps        the hyperties of this runtime, and what each is attached by
+//	core/bus         MessageBus: a local listener, or resolve and leave; an application's handle remembers its way
+//	core/registry    who runs what and where, Resolve, P2P connections, /registry/changes
+//	core/doors       where messages and frames leave and come in, and which runtime is behind a door
+//	core/session     one for each remote runtime: order, exactly once, whatever path frames take
+//	core/plainpeers  what is said with runtimes that can have no session
+//	core/delivery    what becomes of a message, and who is told
+//	core/stubs       the stubs that are deployed, and what they say
+//	core/stubhost    plug-in processes: start, supervise, restart, reload, drain
+//	core/catalogue   which plug-ins are installed, where a domain's Message Node is
+//	core/identity    the runtime's key, the URL derived from it, the trust policy
+//	core/syncmanager the sync manager of Reporter–Observer data objects
+//	core/api         the local application API on a Unix socket
+//	core/trace       what the core tells about what it does
 //
-//	sdk            what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
-//	internal       tools of the house, for all of the others: work queues by key, back-off, buffers, logs, printable, peercred
-//	plugins        the transports and the Message Node's stub, each a process of its own
+//	sdk              what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
+//	internal         tools of the house, for all of the others: work queues by key, back-off, buffers, logs and more
+//	plugins          the transports and the Message Node's stub, each a process of its own
 //
-// sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd and examples import core.
+// sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd, bench and examples import core.
+//
+// # The words
+//
+// In the order in which a message meets them.
+//
+//	hyperty      an application, or a part of one, with an address of its own; it posts messages and is given those for it
+//	message      a type, a `from`, a `to`, an ID and a JSON object; a response has the ID of what it answers
+//	attachment   a hyperty's place in the runtime, whether its application is in this process or behind the socket
+//	MessageBus   where all messages of the runtime come by; a component listens on it to an address
+//	handle       how an attachment posts on the MessageBus; it remembers the ways of its last addresses
+//	publication  a message to subscribers (…/changes, …/status, …/registration): nobody has to listen to it
+//	tracked      of a message: its sender is told what becomes of it, by its receipt, its session or its answer
+//	route        the Registry's answer to "which way does this message go?": a runtime, a door, a stub
+//	Registry     knows the hyperties of this runtime, the remote runtimes, and which addresses are at which
+//	Domain Registry  a function of a Message Node: it knows at which runtime an address of its domain is
+//	runtime URL  hyperty-runtime://<domain>/<id>; the id is derived from the runtime's key, so that it can be proven
+//	session      what two runtimes have with each other whatever way frames take; it numbers, keeps, seals and acknowledges
+//	incarnation  one life of a runtime's process; a session is between two of them
+//	path         of a session: the door that its frames go by now. It changes, the session stays
+//	frame        what a session gives to a door: bytes that nobody on the way can read, of one message or several
+//	door         the URL at which something leaves the house: a Message Node's stub, a Requester, or a Handler's p2p-connectionUrl
+//	stub         an instance of a protostub in a plug-in's process: a Message Node's, a P2P Requester or a P2P Handler
+//	plug-in      the program, and the process, of all stubs of one kind
+//	host         starts the processes of plug-ins, supervises them and starts them again
+//	link         between the host and one plug-in's process: control frames and data frames, on two pipes or a gRPC stream
+//	lane         a door's part of the link, with a window of its own
+//	Message Node the server of a domain; it relays frames that it cannot read, and has the domain's functions
+//	arrival      a message that has come out of a session, on its way to the MessageBus
+//	receipt      goes with a message to its listener, which settles it when it has taken the message
+//	credit       how much a destination at the remote runtime may be sent before it has taken some
+//	refused      of a message: nobody takes it, and its sender is answered with a code
+//	in doubt     of a message: it left, and nobody will ever say whether it arrived
+//	backpressure the receiver, or the way to it, is behind: whoever posts waits, or gets message.ErrBackpressure
 //
 // # A message's walk
 //
-// An application posts to its bus; the message comes in through core/api and enters the MessageBus, which refuses a
-// `from` that is not the application's. If somebody in this runtime listens to the address, it is delivered and the
-// walk is over. Else the Registry resolves it: to a Message Node function (the message leaves through that node's stub
-// as it is), or to a remote runtime and the best door to it. Then the session with that runtime numbers the message,
-// keeps it until it is acknowledged, and hands frames to the door: a P2P stub's where a connection is live, else the
-// Message Node stub's. stubhost writes frames on the plug-in's link; the plug-in puts them on the network.
+// A test compares these lists with the stacks of a running message: between two functions that are named it passes others
+// of the same packages only.
 //
-// The same from one hyperty to one address, again and again, does not ask everybody each time: stream.go remembers what
-// they said, as long as they would say it again, and has the message go from the hyperty's place into its session.
+// Out, from a hyperty in this process to a P2P connection that is live, when the one before went there too. All of it is
+// one goroutine, the application's:
 //
-// On the other side: plug-in, link, stubhost, session (order, duplicates, acknowledgement), MessageBus (is `from`
-// theirs?), the application's inbox.
+//	sdk/hyperty   Hyperty.Send        encodes the body
+//	sdk/hyperty   Hyperty.Post        names the sender
+//	sdk/hyperty   localBus.Post       numbers the message and checks it
+//	core/apps     attachment.Post     looks for what the runtime follows for its hyperties
+//	core/bus      Handle.Post         knows the way: nobody here listens, and the connection is the same
+//	core/doors    way.Post            goes on into the session
+//	core/session  Line.Post           checks, numbers and keeps the message; seals it into a frame
+//	core/doors    FramesOut.TrySend   addresses the frame
+//	core/stubhost Host.TrySend        finds the stub's process and the door's lane
+//	sdk/link      Lane.TrySend        takes from the door's window
+//	sdk/link      Conn.depart         writes, since nothing is queued before
+//	sdk/link      writeNow            into the pipe to the plug-in
+//
+// The first message to an address goes step by step instead of Handle.Post's shortcut: MessageBus.From refuses a `from` that
+// is not the application's; MessageBus.Post delivers to whoever listens to the address in this runtime, and there the walk
+// is over; Registry.Resolve names the way; doors.Exit.Forward takes the message to a function of a Message Node, to a runtime
+// without a session, or to Sessions.Post. So does each message that is traced or tracked, or that is not the usual one.
+//
+// Where messages come quickly, or the path is full, the session does not send in the application's goroutine: the session's
+// own one packs what has come meanwhile, and calls FramesOut.Send. Where the pipe is full, the link's own goroutine writes.
+//
+// In, to a hyperty in this process. The link's goroutine brings a message as far as the hyperty's inbox:
+//
+//	sdk/link          Conn.read            reads the pipe from the plug-in
+//	sdk/link          Lane.push            gives a door's frames to its stub
+//	core/stubhost/stub run.pumpDoor        knows the door's URL
+//	core/doors        FramesIn.Take        knows which runtime is behind the door
+//	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order
+//	core/doors        Entrance.Deliver     refuses an invitation in another runtime's name
+//	core/bus          MessageBus.Accept    refuses a `from` that is not the remote runtime's
+//	sdk/minibus       Listeners.HandNow    finds who listens to the address
+//	sdk/hyperty       localBus.HandNow     is there once the hyperty is registered
+//	sdk/minibus       inbox.add            queues the message for another goroutine
+//
+// The inbox's goroutine, which runs while there are messages, goes on:
+//
+//	sdk/minibus       inbox.run            takes the next message
+//	sdk/hyperty       Hyperty.take         calls the application's handler, then settles the receipt
+//
+// Where the listener is behind, the message waits in the session, and a goroutine of its destination's delivers it later:
+// so it holds up what comes for others neither here nor in the plug-in.
 //
 // And back: with the message goes a receipt, which its receiver settles when it has taken the message. The session
 // there tells the session here, which has kept a record until then: that is the destination's credit, and what is in
-// doubt when the remote runtime restarts. Where an application has asked what becomes of a message it is told
-// (watched.go); a message that nobody takes is answered (refusals.go).
+// doubt when the remote runtime restarts. Where an application has asked what becomes of a message it is told; a message
+// that nobody takes is answered. See core/delivery.
 //
-// With runtimes that can have no session, the reference implementation's, messages go through the Message Node's stub
-// as they are, where the configuration allows it: see plain.go.
+// An application in another process has the same walk behind the socket: core/api calls attachment.Post for what it
+// reads, in a goroutine for each destination that is behind, and writes what is delivered.
 //
 // # Who owns what
 //
 // [Runtime] owns every component and ends them in the reverse order of their start. Each component owns its
-// goroutines and waits for them in its Close.
+// goroutines and waits for them in its Close; what belongs to none of them is the runtime's own, and has a context that
+// ends with it.
 package core

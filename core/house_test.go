@@ -99,7 +99,7 @@ func newHouse(tb testing.TB, seed byte, counted bool) *house {
 	must(err)
 	private, certificate, err := who.SessionKey()
 	must(err)
-	policy, err := identity.Trust{}.Judge(tb.TempDir())
+	policy, err := identity.Trust{}.Policy(tb.TempDir())
 	must(err)
 	rt := &Runtime{config: Config{Domain: "example.com"}, log: hclog.NewNullLogger(), identity: who, policy: policy,
 		key: session.Key{Private: private, Certificate: certificate}, background: newBackground()}
@@ -111,8 +111,8 @@ func newHouse(tb testing.TB, seed byte, counted bool) *house {
 	rt.wire(networks.Allowed{}, func(s *session.Options, r *registry.Options) {
 		s.Send, s.TrySend, s.Announced, s.Ended, s.Events = h.send, nil, nil, nil, rt.tracker.Session
 		r.Deployer, r.Handlers, r.Policy = nil, []registry.Handler{{Name: "alpha", URL: h.handler}}, registry.Never
-		r.HandlerGrace, r.PathChanged = time.Hour, h.pathChanged
-		r.Sandbox, r.SignEntry, r.Came = nil, nil, nil
+		r.P2P.HandlerGrace, r.PathChanged = time.Hour, h.pathChanged
+		r.Sandbox, r.Trust.SignEntry, r.Nodes.Came = nil, nil, nil
 	})
 	if counted {
 		exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain, Tracker: &rt.tracker}

@@ -34,7 +34,7 @@ type Runtime struct {
 	lock      *flock.Flock
 	identity  *identity.Identity
 	key       session.Key
-	policy    *identity.Judge
+	policy    *identity.Policy
 	catalogue *catalogue.Catalogue
 
 	// Components, in the order in which they are made; see wire.

@@ -92,7 +92,7 @@ func (rt *Runtime) open() (err error) {
 	if rt.identity, err = identity.Open(c.DataDir, c.Domain); err != nil {
 		return err
 	}
-	if rt.policy, err = c.Trust.Judge(c.DataDir); err != nil {
+	if rt.policy, err = c.Trust.Policy(c.DataDir); err != nil {
 		return err
 	}
 	if rt.key.Private, rt.key.Certificate, err = rt.identity.SessionKey(); err != nil {

@@ -233,7 +233,7 @@ func TestPinnedName(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Code != message.CodeForbidden || !strings.Contains(refused.Description, "trust.pins") {
 		t.Errorf("to a name that belongs elsewhere: %v", err)
 	}
-	j, err := identity.Trust{Mode: identity.Pinned}.Judge(dir)
+	j, err := identity.Trust{Mode: identity.Pinned}.Policy(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 		tune(&so, &ro)
 	}
 	rt.sessions = session.New(so)
-	ro.InUse, ro.NodeBack, ro.GivenUp = rt.sessions.Uses, rt.sessions.Returned, rt.sessions.Ended
+	ro.Nodes.InUse, ro.Nodes.Back, ro.Own.GivenUp = rt.sessions.Uses, rt.sessions.Returned, rt.sessions.Ended
 	rt.registry = registry.New(ro)
 	entrance.Owners = rt.registry
 	rt.framesIn = doors.FramesIn{Self: rt.URL(), Table: rt.doors, Sessions: rt.sessions, Log: rt.log, Trace: &rt.trace}
@@ -80,9 +80,7 @@ func (rt *Runtime) hostOptions() stubhost.Options {
 		Message: func(ctx context.Context, stub message.URL, m message.Message) error {
 			return rt.stubs.Receive(ctx, stub, m)
 		},
-		Frames: func(ctx context.Context, stub, door message.URL, frames []sdk.Frame) bool {
-			return rt.framesIn.Take(ctx, stub, door, frames)
-		},
+		Frames: rt.framesIn.Take,
 	}
 }
 
@@ -145,26 +143,32 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance) session.Options {
 func (rt *Runtime) registryOptions() registry.Options {
 	c := rt.config
 	return registry.Options{
-		Runtime:   rt.URL(),
-		Domain:    c.Domain,
-		Bus:       rt.bus,
-		Deployer:  rt.stubs,
-		Handlers:  rt.handlers(),
-		Prefer:    c.P2P.Prefer,
-		Policy:    registry.Policy(c.P2P.Policy),
-		NoChanges: c.P2P.NoChanges,
+		Runtime:  rt.URL(),
+		Domain:   c.Domain,
+		Bus:      rt.bus,
+		Deployer: rt.stubs,
+		Handlers: rt.handlers(),
+		Policy:   registry.Policy(c.P2P.Policy),
 
-		Connects:  proof.KeyDerived,
-		Unsigned:  func(u message.URL) bool { return rt.policy.WithoutSession(u) == nil },
-		Owner:     rt.policy.Name,
-		SignEntry: rt.identity.SignEntry,
-		Named: func(domain string) bool {
-			_, ok := c.Nodes[domain]
-			return ok
+		P2P: registry.P2POptions{
+			Prefer:   c.P2P.Prefer,
+			Connects: proof.KeyDerived,
 		},
+		Trust: registry.Trust{
+			Owner:     rt.policy.Name,
+			Unsigned:  func(u message.URL) bool { return rt.policy.WithoutSession(u) == nil },
+			SignEntry: rt.identity.SignEntry,
+		},
+		Nodes: registry.NodeOptions{
+			Came: rt.came,
+			Named: func(domain string) bool {
+				_, ok := c.Nodes[domain]
+				return ok
+			},
+		},
+		Changes: registry.ChangesOptions{Off: c.P2P.NoChanges},
 
 		Sandbox:     rt.host.Post,
-		Came:        rt.came,
 		PathChanged: rt.pathChanged,
 
 		Log:   rt.log.Named("registry"),

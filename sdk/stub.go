@@ -35,6 +35,8 @@ type Descriptor struct {
 	Version string `json:"version"` // of the plug-in, for people
 	Kind    Kind   `json:"kind"`
 	About   string `json:"about,omitempty"` // one line for "protofly plugins list"
+	// Options is what operators may write under stubs.<name>; nil: the plug-in does not say, and the runtime checks nothing.
+	Options []Option `json:"options,omitzero"`
 }
 
 // Start is what an instance of a stub is given.

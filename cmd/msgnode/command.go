@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/protofly/protofly/cmd/msgnode/config"
-	schema "github.com/protofly/protofly/internal/config"
+	dialect "github.com/protofly/protofly/internal/config"
 	"github.com/protofly/protofly/internal/config/command"
 	"github.com/protofly/protofly/internal/gcpace"
 	"github.com/protofly/protofly/internal/logs"
@@ -79,7 +79,7 @@ Logs go to stderr.`,
 // load reads the configuration that a command's flags and the environment name. The error is a usageError.
 func load(cmd *cobra.Command) (*config.Loaded, error) {
 	keys := config.Schema()
-	l, err := config.Load(schema.Sources{File: command.File(cmd.Flags(), keys, os.Environ()), Environ: os.Environ(), Flags: command.Given(cmd.Flags(), keys)})
+	l, err := config.Load(dialect.Sources{File: command.File(cmd.Flags(), keys, os.Environ()), Environ: os.Environ(), Flags: command.Given(cmd.Flags(), keys)})
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -13,11 +13,12 @@ import (
 	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
+	dialect "github.com/protofly/protofly/internal/config"
 	"github.com/protofly/protofly/internal/config/command"
 )
 
 func (c *cli) configCommand() *cobra.Command {
-	return command.New(command.Program{Schema: config.Bundled(), Valid: "valid", Args: usageArgs,
+	return command.New(command.Program{Schema: config.Schema(nil), Initial: config.Bundled, Valid: "valid", Args: usageArgs,
 		Usage: func(err error) error { return usageError{err} },
 		Load: func(cmd *cobra.Command) (command.Loaded, error) {
 			l, err := c.load(cmd)
@@ -35,7 +36,7 @@ func (l checked) Ready() error { return ready(l.Loaded) }
 func ready(l *config.Loaded) error {
 	errs := []error{installed(l)}
 	for key, dir := range map[string]string{"data": l.Data, "api.socket": filepath.Dir(l.API.Socket)} {
-		if err := writable(dir); err != nil {
+		if err := dialect.Writable(dir); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 		}
 	}
@@ -48,7 +49,7 @@ func ready(l *config.Loaded) error {
 	}
 	errs = append(errs, confinable(l))
 	if l.Trace != "" {
-		if err := writable(filepath.Dir(l.Trace)); err != nil {
+		if err := dialect.Writable(filepath.Dir(l.Trace)); err != nil {
 			errs = append(errs, fmt.Errorf("trace: %w", err))
 		}
 	}
@@ -68,24 +69,4 @@ func confinable(l *config.Loaded) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// writable tells whether files can be made in dir, or dir itself where it is not there yet. It leaves nothing behind.
-func writable(dir string) error {
-	for {
-		info, err := os.Stat(dir)
-		switch {
-		case err == nil && !info.IsDir():
-			return fmt.Errorf("%s is no folder", dir)
-		case err == nil:
-			f, err := os.CreateTemp(dir, ".protofly-*")
-			if err != nil {
-				return fmt.Errorf("cannot write in %s: %w", dir, errors.Unwrap(err))
-			}
-			return errors.Join(f.Close(), os.Remove(f.Name()))
-		case !errors.Is(err, os.ErrNotExist) || filepath.Dir(dir) == dir:
-			return err
-		}
-		dir = filepath.Dir(dir)
-	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/protofly/protofly/cmd/runtime/config"
-	schema "github.com/protofly/protofly/internal/config"
+	dialect "github.com/protofly/protofly/internal/config"
 	"github.com/protofly/protofly/internal/config/command"
 	"github.com/protofly/protofly/sdk/hyperty"
 )
@@ -67,7 +67,7 @@ func (c *cli) socket(cmd *cobra.Command) (string, error) {
 		return f.Value.String(), nil
 	}
 	given := cmd.Flags().Lookup("config").Changed
-	if path := schema.Variable(c.environ, hyperty.SocketVariable); path != "" && !given {
+	if path := dialect.Variable(c.environ, hyperty.SocketVariable); path != "" && !given {
 		return path, nil
 	}
 	if file := c.file(cmd); file != "" {

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -141,47 +140,4 @@ func (b *MessageBus) Close() {
 	b.requests.Close()
 	b.replies.close()
 	b.listeners.Close()
-}
-
-// leave hands m to the way out and tells its sender where that fails. The error is ErrBackpressure: the caller is who is
-// told.
-func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message) error {
-	b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
-	err := b.out.Forward(ctx, route, m)
-	switch {
-	case err == nil:
-	case errors.Is(err, message.ErrBackpressure):
-		return err
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // the runtime ends, or the sender gave up
-	default:
-		b.log.Debug("message not sent", "to", m.To, "type", m.Type, "way", route.Door, "error", err)
-		b.refuse(ctx, m, err)
-	}
-	return nil
-}
-
-// Undelivered tells the sender of m, a component of this runtime, that m was given up on its way out. A response is
-// never answered, nor is a publication.
-func (b *MessageBus) Undelivered(ctx context.Context, m message.Message, err error) {
-	b.refuse(ctx, m, err)
-}
-
-// refuse tells the sender of m why it was not done. A response is never answered, nor is a publication.
-func (b *MessageBus) refuse(ctx context.Context, m message.Message, err error) {
-	b.watch.Refused(&m, err)
-	if m.Type == message.Response || m.Publication() {
-		return
-	}
-	if err := b.local(ctx, refusal(m, err)); err != nil {
-		b.log.Debug("nobody to tell", "from", m.From, "to", m.To, "error", err)
-	}
-}
-
-// refusal is the response that says err.
-func refusal(m message.Message, err error) message.Message {
-	var known *message.ResponseError
-	if errors.As(err, &known) {
-		return m.Refuse(known.Code, "%s", known.Description)
-	}
-	return m.Refuse(message.CodeError, "%v", err)
 }

@@ -45,14 +45,32 @@ func (h *Handle) Post(ctx context.Context, m *message.Message) error {
 		return h.bus.From(ctx, h.owner, *m)
 	}
 	k := h.place(m.To)
-	if done, err := h.follow(ctx, k, m); done {
-		return err
+	if r := k.route.Load(); r != nil && r.holds(h.bus, m.To) {
+		err := r.way.Post(ctx, *m)
+		if err == nil {
+			k.stays()
+		}
+		if err == nil || errors.Is(err, message.ErrBackpressure) {
+			return err
+		}
 	}
 	err := h.bus.From(ctx, h.owner, *m)
 	if err == nil {
 		h.remember(k, m.To)
 	}
 	return err
+}
+
+// holds tells whether the bus would have a message to the address go the way that is remembered.
+func (r *knownRoute) holds(b *MessageBus, to message.URL) bool {
+	return r.to == to && r.joined == b.joined() && r.way.Holds()
+}
+
+// stays notes that the address which is here has come again.
+func (k *known) stays() {
+	if k.next.Load() != 0 {
+		k.next.Store(0)
+	}
 }
 
 // usual tells whether a message is one whose way may be known: from the component itself to its destination alone, and
@@ -73,22 +91,6 @@ func (h *Handle) place(to message.URL) *known {
 		return &h.known[0]
 	}
 	return &h.known[(uint(n)+uint(to[n-1])+uint(to[n-2])*7)%knownRoutes]
-}
-
-// follow posts a usual message to where those before it went. done: it has been posted, or its receiver is behind; else
-// nothing has happened.
-func (h *Handle) follow(ctx context.Context, k *known, m *message.Message) (done bool, err error) {
-	r := k.route.Load()
-	if r == nil || r.to != m.To || r.joined != h.bus.joined() || !r.way.Holds() {
-		return false, nil
-	}
-	if err := r.way.Post(ctx, *m); err != nil {
-		return errors.Is(err, message.ErrBackpressure), err
-	}
-	if k.next.Load() != 0 {
-		k.next.Store(0)
-	}
-	return true, nil
 }
 
 // remember keeps the way to an address to which a usual message was just posted, if it was the second in a row and there

@@ -7,7 +7,6 @@ import (
 
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Post carries a message of one of the core's own components; see [message.Bus]. With a ctx that has ended Post does
@@ -137,44 +136,19 @@ func (b *MessageBus) resolve(ctx context.Context, m message.Message) error {
 	return err
 }
 
-// deliver gives m to everybody who listens to its address: components here, remote runtimes that subscribed.
-func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.Receipt) (int, error) {
-	b.mu.RLock()
-	forwards := b.forwards[m.To.Canonical()]
-	b.mu.RUnlock()
-	at := b.trace.Now() // what the listener does comes after it
-	n, err := b.listeners.Hand(ctx, m.To, m, r)
-	if n > 0 {
-		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
+// leave hands m to the way out and tells its sender where that fails. The error is ErrBackpressure: the caller is who is
+// told.
+func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message) error {
+	b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
+	err := b.out.Forward(ctx, route, m)
+	switch {
+	case err == nil:
+	case errors.Is(err, message.ErrBackpressure):
+		return err
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // the runtime ends, or the sender gave up
+	default:
+		b.log.Debug("message not sent", "to", m.To, "type", m.Type, "way", route.Door, "error", err)
+		b.refuse(ctx, m, err)
 	}
-	if err == nil && len(forwards) > 0 {
-		if n == 0 {
-			r.Taken() // nobody here listens: it is a publication to others
-		}
-		n += b.publish(ctx, forwards, m)
-	}
-	if err != nil {
-		err = fmt.Errorf("%w: %s has not taken what it was sent: %w", message.ErrBackpressure, m.To, err)
-	}
-	return n, err
-}
-
-// local gives m to the request or the listeners that it is for in this runtime; nowhere else.
-func (b *MessageBus) local(ctx context.Context, m message.Message) error {
-	if b.requests.Answer(m) {
-		return nil
-	}
-	at := b.trace.Now() // as in deliver
-	n, err := b.listeners.Deliver(ctx, m.To, m)
-	if err == nil && n == 0 {
-		return unknown(m.To)
-	}
-	if n > 0 {
-		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
-	}
-	return err
-}
-
-func unknown(to message.URL) error {
-	return &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody listens to %s", to)}
+	return nil
 }

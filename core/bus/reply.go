@@ -43,32 +43,3 @@ func (r *replies) close() {
 	r.end()
 	r.wg.Wait()
 }
-
-// Reply posts the response m of one of the core's own components. It never waits, so that a component that answers in its
-// listener is not held up by somebody who asks and takes no answers: the replies to one component of this runtime, or to one
-// remote runtime, follow each other in a goroutine of theirs. Up to 256 wait, each for 10 s once it is its turn; more are
-// dropped.
-func (b *MessageBus) Reply(m message.Message) {
-	kept := b.replies.lanes.Do(b.asker(m.To), len(m.Body)+len(m.From)+len(m.To), func(ctx context.Context) {
-		bounded, cancel := context.WithTimeout(ctx, replyTime)
-		defer cancel()
-		if err := b.Post(bounded, m); err != nil && ctx.Err() == nil {
-			b.log.Debug("reply not posted", "to", m.To, "error", err)
-		}
-	})
-	if !kept {
-		b.log.Debug("reply dropped: too many wait", "to", m.To)
-	}
-}
-
-// asker is what the replies to an address wait behind. A remote runtime may have any number of other addresses, so these are
-// one: nobody needs a reply there but from this runtime's applications.
-func (b *MessageBus) asker(to message.URL) message.URL {
-	if runtime := to.Runtime(); runtime != "" && runtime != b.runtime {
-		return runtime
-	}
-	if to.Within(b.runtime) || b.listeners.Has(to) {
-		return to.Canonical()
-	}
-	return "others"
-}

@@ -167,7 +167,7 @@ func checkDescription(d sdk.Descriptor) error {
 	if d.Version == "" || len(d.Version) > 100 || len(d.About) > 1000 {
 		return errors.New("no version, or a version or about text that is too long")
 	}
-	return nil
+	return checkOptions(d.Options)
 }
 
 func checkName(name string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestInstallAndFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, err := c.Find("tin-can")
-	if err != nil || found != d || found.About != "two cans and a string" || found.Kind != sdk.KindP2P {
+	if err != nil || !reflect.DeepEqual(found, d) || found.About != "two cans and a string" || found.Kind != sdk.KindP2P {
 		t.Errorf("found %+v, %v; installed %+v", found, err, d)
 	}
 	if info, err := os.Stat(found.Path); err != nil || info.Mode()&0o111 == 0 {
@@ -61,7 +62,7 @@ func TestInstallAndFind(t *testing.T) {
 	if files, _ := os.ReadDir(dir); len(files) != 2 {
 		t.Errorf("files in the catalogue: %v", files)
 	}
-	if all, err := c.List(); err != nil || len(all) != 1 || all[0] != d2 {
+	if all, err := c.List(); err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], d2) {
 		t.Errorf("list: %v, %v", all, err)
 	}
 	var missing *NotFoundError

@@ -3,11 +3,11 @@ package delivery
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -30,20 +30,19 @@ type RefusalOptions struct {
 // be delivered: in the background, because a sender may be slow to hear it. One goroutine for each remote runtime runs
 // while there is something to tell. Its methods do not wait and may be called from many goroutines.
 type Refusals struct {
-	o RefusalOptions
-
-	mu      sync.Mutex
-	waiting map[message.URL][]refusal // by remote runtime; "": this one. None stays when it is empty
-	count   int                       // of all, at most maxAllRefusals and those of this runtime
+	o      RefusalOptions
+	own    work.Queue[struct{}, refusal]
+	others work.Queue[message.URL, refusal] // by remote runtime
 }
 
 type refusal struct {
-	m   message.Message // without its body
-	why error
+	remote message.URL     // "": this runtime
+	m      message.Message // without its body
+	why    error
 }
 
-// How many may wait for one runtime, and for all. More are dropped: a remote runtime's session tells it anyway that the
-// messages were refused.
+// How many may wait for one runtime, and for all remote ones. More are dropped: a remote runtime's session tells it anyway
+// that the messages were refused.
 const (
 	maxRefusals    = 4096
 	maxAllRefusals = 1 << 16
@@ -54,51 +53,34 @@ func NewRefusals(o RefusalOptions) *Refusals {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Refusals{o: o, waiting: map[message.URL][]refusal{}}
+	r := &Refusals{o: o}
+	limits := work.Limits{Keys: maxAllRefusals, Items: maxRefusals, Bytes: maxAllRefusals, AllBytes: maxAllRefusals, Overhead: 1} // each counts one
+	r.own.Begin, r.own.Run, r.own.Limits = o.Go, r.tell, limits
+	r.others.Begin, r.others.Run, r.others.Limits = o.Go, r.tell, limits
+	return r
 }
 
-// Add has the sender of m, which the runtime remote sent, told why it is not taken; remote "": this runtime's. The body is
-// not kept.
+// Add has the sender of m, which the runtime remote sent, told why it is not taken. The body is not kept.
 func (r *Refusals) Add(remote message.URL, m message.Message, why error) {
 	m.Body = nil
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list, running := r.waiting[remote]
-	if len(list) >= maxRefusals || r.count >= maxAllRefusals && remote != "" {
+	if !r.others.Do(remote, 0, refusal{remote, m, why}) {
 		r.o.Log.Debug("refusal not told: too many wait", "remote", remote, "from", m.From, "to", m.To)
-		return
-	}
-	r.waiting[remote] = append(list, refusal{m, why})
-	r.count++
-	if !running {
-		r.o.Go(func(ctx context.Context) { r.run(ctx, remote) })
 	}
 }
 
-// Own is Add for a message of this runtime.
-func (r *Refusals) Own(m message.Message, why error) { r.Add("", m, why) }
+// Own is Add for a message of this runtime. What waits for remote ones takes no room from it.
+func (r *Refusals) Own(m message.Message, why error) {
+	m.Body = nil
+	if !r.own.Do(struct{}{}, 0, refusal{"", m, why}) {
+		r.o.Log.Debug("refusal not told: too many wait", "from", m.From, "to", m.To)
+	}
+}
 
-// run tells what waits for one runtime until there is nothing more.
-func (r *Refusals) run(ctx context.Context, remote message.URL) {
-	for {
-		r.mu.Lock()
-		list := r.waiting[remote]
-		if len(list) == 0 || ctx.Err() != nil {
-			delete(r.waiting, remote)
-			r.count -= len(list)
-			r.mu.Unlock()
-			return
-		}
-		r.waiting[remote] = nil
-		r.count -= len(list)
-		r.mu.Unlock()
-		for _, one := range list {
-			if remote == "" {
-				r.o.Bus.Undelivered(ctx, one.m, one.why)
-			} else {
-				r.o.Bus.Answer(ctx, remote, one.m, one.why)
-			}
-		}
+func (r *Refusals) tell(ctx context.Context, one refusal) {
+	if one.remote == "" {
+		r.o.Bus.Undelivered(ctx, one.m, one.why)
+	} else {
+		r.o.Bus.Answer(ctx, one.remote, one.m, one.why)
 	}
 }
 

@@ -3,6 +3,8 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/protofly/protofly/core/session"
@@ -53,33 +55,37 @@ func TestRefusals(t *testing.T) {
 		if want := "[1 here: one 3 here: three 2 at remote: two]"; fmt.Sprint(b) != want {
 			t.Errorf("round %d: told %v, want %s", round, b, want)
 		}
-		if r.count != 0 || len(r.waiting) != 0 {
-			t.Errorf("round %d: %d wait, %d are counted", round, len(r.waiting), r.count)
-		}
 	}
 	r.Own(m(4), nil)
 	ended, end := context.WithCancel(t.Context())
 	end()
-	if l.run(ended); len(b) != 3 || r.count != 0 {
+	if l.run(ended); len(b) != 3 {
 		t.Errorf("told after the end: %v", b)
 	}
 }
 
 // Those of many runtimes together are bounded, too, and this one's own are told in any case.
 func TestRefusalsThatWait(t *testing.T) {
-	r := NewRefusals(RefusalOptions{Go: func(func(context.Context)) {}}) // nobody tells them
+	var b told
+	var l later
+	r := NewRefusals(RefusalOptions{Bus: &b, Go: l.add})
 	for n := range maxAllRefusals/maxRefusals + 8 {
 		for range maxRefusals + 1 {
 			r.Add(message.URL(fmt.Sprintf("hyperty-runtime://example.com/%d", n)), message.Message{}, nil)
 		}
 	}
-	r.Own(message.Message{}, nil)
-	all := 0
-	for _, list := range r.waiting {
-		all += len(list)
+	r.Own(message.Message{ID: message.NumberID(7)}, nil)
+	l.run(t.Context())
+	own := slices.IndexFunc(b, func(s string) bool { return strings.HasPrefix(s, "7 here") })
+	if len(b) != maxAllRefusals+1 || own < 0 {
+		t.Errorf("%d were told, want %d; of the own one %v", len(b), maxAllRefusals+1, own >= 0)
 	}
-	if all != maxAllRefusals+1 || all != r.count {
-		t.Errorf("%d wait, %d are counted", all, r.count)
+	b = nil
+	for range maxRefusals {
+		r.Add("remote", message.Message{}, nil)
+	}
+	if l.run(t.Context()); len(b) != maxRefusals {
+		t.Errorf("%d were told when there was room again, want %d", len(b), maxRefusals)
 	}
 }
 

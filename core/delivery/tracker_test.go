@@ -128,11 +128,11 @@ func TestNoAnswer(t *testing.T) {
 		one := w.Find(m.From, m.ID)
 		one.Leaves("hyperty-runtime://a.example/r/protostub/b.example")
 		one.Left()
-		time.Sleep(AnswerTime - 1)
+		time.Sleep(AnswerTime - time.Millisecond)
 		if synctest.Wait(); len(got) > 0 {
 			t.Fatalf("too early: %+v", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		if synctest.Wait(); len(got) != 1 || got[0].State != hyperty.InDoubt {
 			t.Errorf("told: %+v", got)
 		}

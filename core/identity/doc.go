@@ -22,5 +22,5 @@
 //
 // [Trust] is the configuration of whom this runtime speaks with: everybody who proves its address, or only the
 // runtimes of an allow-list; and what is believed about who owns the name of a hyperty: the runtime that signed for it last, of what
-// the Domain Registry has, or the one that was found first ([Pinned]). A [Judge] decides by it, and keeps what was said first in [KnownFile] in the data folder.
+// the Domain Registry has, or the one that was found first ([Pinned]). A [Policy] decides by it, and keeps what was said first in [KnownFile] in the data folder.
 package identity

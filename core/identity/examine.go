@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Examine tells whether [Open] and [Trust.Judge] take what is in the data folder dir, as their errors do. It changes nothing: what
+// Examine tells whether [Open] and [Trust.Policy] take what is in the data folder dir, as their errors do. It changes nothing: what
 // they would make, or write anew, is well.
 func Examine(dir string, trust Trust) error {
 	_, err := readKey(filepath.Join(dir, KeyFile))
@@ -16,7 +16,7 @@ func Examine(dir string, trust Trust) error {
 	if trust.Mode != Pinned {
 		return err
 	}
-	j := newJudge(trust, dir)
-	_, pins := j.read()
+	p := newPolicy(trust, dir)
+	_, pins := p.read()
 	return errors.Join(err, pins)
 }

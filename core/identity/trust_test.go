@@ -81,11 +81,11 @@ func TestAllowLists(t *testing.T) {
 		"the peer's key under another domain": {identity.Trust{Peers: []message.URL{runtimeURL(1)}}, message.URL(strings.Replace(string(runtimeURL(1)), "example.com", "example.org", 1)), false},
 		"pinned, no lists":                    {identity.Trust{Mode: identity.Pinned}, runtimeURL(2), true},
 	} {
-		j, err := c.trust.Judge(t.TempDir())
+		p, err := c.trust.Policy(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := j.Runtime(c.url); (err == nil) != c.may || err != nil && (!errors.Is(err, identity.ErrNotListed) || !strings.Contains(err.Error(), "trust.peers")) {
+		if err := p.Runtime(c.url); (err == nil) != c.may || err != nil && (!errors.Is(err, identity.ErrNotListed) || !strings.Contains(err.Error(), "trust.peers")) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -110,28 +110,28 @@ func TestWithoutSession(t *testing.T) {
 		"allowed a session":  {identity.Trust{}, "hyperty-runtime://example.com/r1", false},
 		"only without, list": {identity.Trust{Peers: []message.URL{runtimeURL(1)}, WithoutSessions: w}, "hyperty-runtime://example.com/r1", true},
 	} {
-		j, err := c.trust.Judge(t.TempDir())
+		p, err := c.trust.Policy(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := j.WithoutSession(c.url); (err == nil) != c.may || err != nil && !errors.Is(err, identity.ErrNoSession) {
+		if err := p.WithoutSession(c.url); (err == nil) != c.may || err != nil && !errors.Is(err, identity.ErrNoSession) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	w.Domains = append(w.Domains, "example.com")
-	j, err := identity.Trust{Mode: identity.Pinned, WithoutSessions: w}.Judge(t.TempDir())
+	p, err := identity.Trust{Mode: identity.Pinned, WithoutSessions: w}.Policy(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	const bob, ann message.URL = "hyperty://example.com/bob", "hyperty://example.com/ann"
-	if err := errors.Join(j.Name(ann, "hyperty-runtime://example.com/r1", true), j.Name(bob, runtimeURL(1), true)); err != nil {
+	if err := errors.Join(p.Name(ann, "hyperty-runtime://example.com/r1", true), p.Name(bob, runtimeURL(1), true)); err != nil {
 		t.Error(err)
 	}
-	if err := j.Name(bob, "hyperty-runtime://example.com/r1", true); !errors.Is(err, identity.ErrOtherOwner) {
+	if err := p.Name(bob, "hyperty-runtime://example.com/r1", true); !errors.Is(err, identity.ErrOtherOwner) {
 		t.Errorf("a known name at a runtime without a session: %v", err)
 	}
 	for domain, want := range map[string]bool{"example.com": true, "old.example": true, "xample.com": false, "": false} {
-		if j.HomeWithoutSessions(domain) != want {
+		if p.HomeWithoutSessions(domain) != want {
 			t.Errorf("%q: %v", domain, !want)
 		}
 	}
@@ -140,13 +140,13 @@ func TestWithoutSession(t *testing.T) {
 func TestNames(t *testing.T) {
 	dir := t.TempDir()
 	const bob, carol message.URL = "hyperty://example.com/bob", "hyperty://example.com/carol"
-	judge := func(trust identity.Trust) *identity.Judge {
+	decide := func(trust identity.Trust) *identity.Policy {
 		t.Helper()
-		j, err := trust.Judge(dir)
+		p, err := trust.Policy(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return j
+		return p
 	}
 	must := func(what string, err error, may bool) {
 		t.Helper()
@@ -155,21 +155,21 @@ func TestNames(t *testing.T) {
 		}
 	}
 	pinned := identity.Trust{Mode: identity.Pinned}
-	j := judge(pinned)
-	must("a claim before the Domain Registry has said anything", j.Name(bob, runtimeURL(1), false), false)
-	must("the first", j.Name(bob, runtimeURL(1), true), true)
-	must("the first again", j.Name(bob.Join("x"), runtimeURL(1), false), true)
-	must("another", j.Name(bob, runtimeURL(2), true), false)
-	must("another's claim", j.Name(bob, runtimeURL(2), false), false)
-	must("one that cannot prove its address", j.Name(carol, "hyperty-runtime://example.com/r", true), false)
-	must("what is no hyperty", j.Name("comm://example.com/1", runtimeURL(2), false), true)
-	j = judge(pinned)
-	must("another after a restart", j.Name(bob, runtimeURL(2), true), false)
-	must("the first after a restart", j.Name(bob, runtimeURL(1), true), true)
-	must("without pinning", judge(identity.Trust{}).Name(bob, runtimeURL(2), true), true)
+	p := decide(pinned)
+	must("a claim before the Domain Registry has said anything", p.Name(bob, runtimeURL(1), false), false)
+	must("the first", p.Name(bob, runtimeURL(1), true), true)
+	must("the first again", p.Name(bob.Join("x"), runtimeURL(1), false), true)
+	must("another", p.Name(bob, runtimeURL(2), true), false)
+	must("another's claim", p.Name(bob, runtimeURL(2), false), false)
+	must("one that cannot prove its address", p.Name(carol, "hyperty-runtime://example.com/r", true), false)
+	must("what is no hyperty", p.Name("comm://example.com/1", runtimeURL(2), false), true)
+	p = decide(pinned)
+	must("another after a restart", p.Name(bob, runtimeURL(2), true), false)
+	must("the first after a restart", p.Name(bob, runtimeURL(1), true), true)
+	must("without pinning", decide(identity.Trust{}).Name(bob, runtimeURL(2), true), true)
 	configured := identity.Trust{Pins: map[message.URL]message.URL{carol: runtimeURL(3)}}
-	must("the configured owner", judge(configured).Name(carol, runtimeURL(3), false), true)
-	err := judge(configured).Name(carol, runtimeURL(1), true)
+	must("the configured owner", decide(configured).Name(carol, runtimeURL(3), false), true)
+	err := decide(configured).Name(carol, runtimeURL(1), true)
 	if must("not the configured owner", err, false); !strings.Contains(err.Error(), "trust.pins") {
 		t.Error(err)
 	}
@@ -187,14 +187,14 @@ func TestNames(t *testing.T) {
 	if err := os.WriteFile(file, append(text, "hyperty://example.com/da"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j = judge(pinned)
-	must("after a crash", j.Name(carol, runtimeURL(3), true), true)
-	j = judge(pinned)
-	must("after a crash and a restart", j.Name(carol, runtimeURL(1), true), false)
+	p = decide(pinned)
+	must("after a crash", p.Name(carol, runtimeURL(3), true), true)
+	p = decide(pinned)
+	must("after a crash and a restart", p.Name(carol, runtimeURL(1), true), false)
 	if err := os.WriteFile(file, []byte("nonsense\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pinned.Judge(dir); err == nil || !strings.Contains(err.Error(), identity.KnownFile+":1") {
+	if _, err := pinned.Policy(dir); err == nil || !strings.Contains(err.Error(), identity.KnownFile+":1") {
 		t.Errorf("a damaged line: %v", err)
 	}
 }
@@ -208,11 +208,11 @@ func FuzzKnown(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, identity.KnownFile), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, err := identity.Trust{Mode: identity.Pinned}.Judge(dir)
+		p, err := identity.Trust{Mode: identity.Pinned}.Policy(dir)
 		if err != nil {
 			return
 		}
-		one, two := j.Name("hyperty://a.b/c", runtimeURL(1), true), j.Name("hyperty://a.b/c", runtimeURL(2), true)
+		one, two := p.Name("hyperty://a.b/c", runtimeURL(1), true), p.Name("hyperty://a.b/c", runtimeURL(2), true)
 		if one == nil && two == nil {
 			t.Fatal("two owners")
 		}
@@ -225,11 +225,11 @@ func TestDamagedPins(t *testing.T) {
 	file := filepath.Join(dir, identity.KnownFile)
 	pinned := identity.Trust{Mode: identity.Pinned}
 	const bob, carol message.URL = "hyperty://example.com/bob", "hyperty://example.com/carol"
-	j, err := pinned.Judge(dir)
+	p, err := pinned.Policy(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(j.Name(bob, runtimeURL(1), true), j.Name(carol, runtimeURL(2), true)); err != nil {
+	if err := errors.Join(p.Name(bob, runtimeURL(1), true), p.Name(carol, runtimeURL(2), true)); err != nil {
 		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(file)
@@ -245,7 +245,7 @@ func TestDamagedPins(t *testing.T) {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := pinned.Judge(dir); err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), "remove it") || !strings.Contains(err.Error(), file) {
+		if _, err := pinned.Policy(dir); err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), "remove it") || !strings.Contains(err.Error(), file) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if now, err := os.ReadFile(file); err != nil || string(now) != string(text) {
@@ -256,10 +256,10 @@ func TestDamagedPins(t *testing.T) {
 	if err := os.WriteFile(file, []byte(older), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if j, err = pinned.Judge(dir); err != nil {
+	if p, err = pinned.Policy(dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.Name(carol, runtimeURL(1), true); !errors.Is(err, identity.ErrOtherOwner) {
+	if err := p.Name(carol, runtimeURL(1), true); !errors.Is(err, identity.ErrOtherOwner) {
 		t.Error(err)
 	}
 	if now, err := os.ReadFile(file); err != nil || string(now) != string(whole) {

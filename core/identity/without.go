@@ -52,14 +52,14 @@ func (w WithoutSessions) lists() without {
 }
 
 // WithoutSession says whether that runtime may be spoken with without a session. The error wraps [ErrNoSession].
-func (j *Judge) WithoutSession(remote message.URL) error {
+func (p *Policy) WithoutSession(remote message.URL) error {
 	remote = remote.Runtime()
 	switch {
 	case remote == "":
 		return fmt.Errorf("%w: no runtime is named", ErrNoSession)
 	case proof.KeyDerived(remote):
 		return fmt.Errorf("%s is %w: its address is derived from a key, so that it has to prove it", remote, ErrNoSession)
-	case j.without.domains[remote.Domain()] || j.without.peers[string(remote)]:
+	case p.without.domains[remote.Domain()] || p.without.peers[string(remote)]:
 		return nil
 	}
 	return fmt.Errorf("%s cannot prove its address and is %w: if this runtime shall speak with it all the same, add it to trust.without_sessions.peers, or its domain to trust.without_sessions.domains",
@@ -68,4 +68,4 @@ func (j *Judge) WithoutSession(remote message.URL) error {
 
 // HomeWithoutSessions tells whether any runtime of that domain may be spoken with without a session: elsewhere nobody
 // need be looked up.
-func (j *Judge) HomeWithoutSessions(domain string) bool { return j.without.homes[domain] }
+func (p *Policy) HomeWithoutSessions(domain string) bool { return p.without.homes[domain] }

@@ -13,7 +13,7 @@ import (
 // over the live connection. The Message Node is away.
 func TestAnnouncedNeedsNoLookUp(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a, b, _, _, _, _ := w.pair(func(o *Options) { o.NoChanges = true })
+		a, b, _, _, _, _ := w.pair(func(o *Options) { o.Changes.Off = true })
 		const fresh message.URL = "hyperty://example.com/fresh"
 		w.change(func() { w.down = true })
 		a.reg.Announced(w.ctx, b.url, []message.URL{fresh.Join("part"), b.url.Join("sm"), "domain://registry.example.com", "connection://example.com/c1"})
@@ -28,7 +28,7 @@ func TestAnnouncedNeedsNoLookUp(t *testing.T) {
 			t.Errorf("after %v and %d look-ups", took, w.reads[fresh])
 		}
 		for _, u := range []message.URL{"domain://registry.example.com", "connection://example.com/c1"} {
-			if _, known := a.reg.addresses.get(u); known {
+			if _, known := a.reg.directory.Find(u); known {
 				t.Errorf("%s was announced", u)
 			}
 		}
@@ -42,7 +42,7 @@ func TestAnAnnouncementIsAClaim(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", func(o *Options) {
 			o.Policy = Never
-			o.Owner = func(name, _ message.URL, certain bool) error {
+			o.Trust.Owner = func(name, _ message.URL, certain bool) error {
 				if name == "hyperty://example.com/pinned" && !certain {
 					return fmt.Errorf("pinned")
 				}
@@ -113,8 +113,8 @@ func TestAnAnnouncementOverAConnectionIsAClaim(t *testing.T) {
 	const pinned message.URL = "hyperty://example.com/pinned"
 	inWorld(t, func(w *world) {
 		a, b, _, bob, _, _ := w.pair(func(o *Options) {
-			o.NoChanges = true
-			o.Owner = func(name, owner message.URL, _ bool) error {
+			o.Changes.Off = true
+			o.Trust.Owner = func(name, owner message.URL, _ bool) error {
 				if name == pinned && owner != "hyperty-runtime://example.com/c" {
 					return fmt.Errorf("pinned")
 				}
@@ -148,7 +148,7 @@ func TestAnAnnouncementOverAConnectionIsAClaim(t *testing.T) {
 func TestAnnouncementsHaveALimit(t *testing.T) {
 	inWorld(t, func(w *world) {
 		const each = 10
-		a := w.add("a", "example.com", func(o *Options) { o.MaxAnnounced, o.Policy = each, Never })
+		a := w.add("a", "example.com", func(o *Options) { o.Cache.MaxAnnounced, o.Policy = each, Never })
 		b := w.add("b", "example.com", nil)
 		bob, _ := b.hyperty("bob")
 		if _, err := a.resolve(bob); err != nil {
@@ -160,17 +160,17 @@ func TestAnnouncementsHaveALimit(t *testing.T) {
 			a.reg.Announced(w.ctx, remote, []message.URL{message.URL(fmt.Sprintf("hyperty://evil.example/%d", n))})
 		}
 		var count int
-		if err := a.reg.ask(w.ctx, func() { count = a.reg.announcements }); err != nil {
+		if err := a.reg.ask(w.ctx, func() { count = a.reg.directory.Announced() }); err != nil {
 			t.Fatal(err)
 		}
-		if n := a.reg.addresses.len(); n > 1+maxAllAnnounced*each || count != n-1 {
+		if n := a.reg.directory.Addresses(); n > 1+16*each || count != n-1 {
 			t.Errorf("%d addresses, %d of them announced", n, count)
 		}
 		w.change(func() { w.down = false })
 		for range 4 { // they expire
 			settle(10 * time.Minute)
 		}
-		if err := a.reg.ask(w.ctx, func() { count = a.reg.announcements }); err != nil || count != 0 {
+		if err := a.reg.ask(w.ctx, func() { count = a.reg.directory.Announced() }); err != nil || count != 0 {
 			t.Errorf("%d announced addresses are left, %v", count, err)
 		}
 	})
@@ -180,7 +180,7 @@ func TestAnnouncementsHaveALimit(t *testing.T) {
 // look-ups go on. The owner itself, whom its node takes for disconnected still, is believed.
 func TestAnnouncingWhoIsDisconnected(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.Policy, o.MaxLookups = Never, 4 })
+		a := w.add("a", "example.com", func(o *Options) { o.Policy, o.Lookups.Max = Never, 4 })
 		b, c := w.add("b", "example.com", nil), w.add("c", "example.com", nil)
 		carol, _ := c.hyperty("carol")
 		w.change(func() { w.gone[carol] = true })

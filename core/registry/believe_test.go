@@ -233,7 +233,7 @@ func unconnected(o *Options) { o.Policy = Never }
 
 // forget has the cache forget an address, as it does after some time.
 func forget(s *side, url message.URL) {
-	s.reg.ask(s.w.ctx, func() { s.reg.forget(url) })
+	s.reg.ask(s.w.ctx, func() { s.reg.directory.Forget(url) })
 }
 
 func TestProofsExpireAndAreRenewed(t *testing.T) {
@@ -289,7 +289,7 @@ func TestSeveralEntries(t *testing.T) {
 			b, c := w.signed(2, nil), w.signed(3, nil)
 			a := w.signed(1, func(o *Options) {
 				unconnected(o)
-				o.Owner = func(name, runtime message.URL, _ bool) error {
+				o.Trust.Owner = func(name, runtime message.URL, _ bool) error {
 					if pinned && name == "hyperty://example.com/bob" && runtime != b.url {
 						return errors.New("pinned")
 					}
@@ -332,7 +332,7 @@ func TestUnsignedEntries(t *testing.T) {
 		var asked []message.URL
 		a := w.signed(1, func(o *Options) {
 			unconnected(o)
-			o.Unsigned = func(runtime message.URL) bool {
+			o.Trust.Unsigned = func(runtime message.URL) bool {
 				asked = append(asked, runtime)
 				return runtime != "hyperty-runtime://example.com/other"
 			}
@@ -364,29 +364,5 @@ func TestUnsignedEntries(t *testing.T) {
 		w.answer(bob, e)
 		_, err = a.resolve(bob)
 		wantRefusal(t, "unsigned after signed", err, message.CodeNotFound, "was later")
-	})
-}
-
-func TestEntriesThatAreSeenAreBounded(t *testing.T) {
-	inWorld(t, func(w *world) {
-		a, b := w.signed(1, nil), w.signed(2, nil)
-		bob, _ := b.hyperty("bob")
-		if _, err := a.resolve(bob); err != nil {
-			t.Fatal(err)
-		}
-		e := &entry{Runtime: b.url}
-		for i := range maxSeen + 100 {
-			a.reg.note(message.URL("hyperty://example.com/"+strings.Repeat("x", i%100)+"/"+time.Duration(i).String()), e)
-		}
-		for range 2 * maxComplaints {
-			a.reg.complain(message.URL("hyperty://example.com/"+time.Now().String()), e, proof.ErrEntry)
-			time.Sleep(time.Millisecond)
-		}
-		if n, m := len(a.reg.beliefs.seen), len(a.reg.beliefs.complaints); n != maxSeen || m > maxComplaints {
-			t.Errorf("%d entries, %d complaints", n, m)
-		}
-		if _, ok := a.reg.beliefs.seen[bob]; !ok {
-			t.Error("a signed entry made room for unsigned ones")
-		}
 	})
 }

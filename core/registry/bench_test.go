@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -28,29 +29,36 @@ func someone(i int) message.URL {
 }
 
 // crowd is a Registry that knows n addresses, perRuntime at each runtime, each with a live connection or none.
-func crowd(tb testing.TB, n int, live bool) *Registry {
+func crowd(tb testing.TB, n int, live bool) *Registry { return crowdOf(tb, n, live, 1<<21) }
+
+// crowdOf is crowd in a Registry that has room for so many addresses.
+func crowdOf(tb testing.TB, n int, live bool, most int) *Registry {
 	b := bus.New(bus.Options{Runtime: "hyperty-runtime://example.com/a"})
 	r := New(Options{Runtime: "hyperty-runtime://example.com/a", Domain: "example.com", Bus: b, Deployer: nowhere{}, Policy: Never,
-		MaxAddresses: 1 << 21})
+		Cache: CacheOptions{MaxAddresses: most}})
 	b.Connect(bus.Outside{Resolver: r, Forwarder: nowhere{}, Authority: r})
 	r.Start()
 	tb.Cleanup(func() { r.Close(context.Background()); b.Close() })
 	r.AddStub(Stub{URL: "hyperty-runtime://example.com/a/protostub/1", Role: sdk.RoleNode, Domain: "example.com"})
 	r.ask(context.Background(), func() {
 		for i := range n {
-			rem, _ := r.meet(message.URL(fmt.Sprintf("hyperty-runtime://example.com/r%d", i/perRuntime)))
-			if live && rem.conn == nil {
-				r.numbers++
-				stub := message.URL(fmt.Sprintf("hyperty-runtime://example.com/a/p2prequester/%d", i))
-				rem.conn = &connection{number: r.numbers, remote: rem, plugin: "alpha", role: sdk.RoleRequester, stub: stub, door: stub, state: message.Live}
-				r.refreshWay(rem)
+			rt, _ := r.directory.Meet(message.URL(fmt.Sprintf("hyperty-runtime://example.com/r%d", i/perRuntime)))
+			if live && !rt.Way().Live() {
+				rt.SetWay(liveWay(rt, uint64(i)+1))
 			}
-			if !r.learn(rem, someone(i), listed) {
+			if !r.learn(rt, someone(i), directory.Listed) {
 				tb.Fatal("not learned")
 			}
 		}
 	})
 	return r
+}
+
+// liveWay is the way over a live connection of that number.
+func liveWay(rt *directory.Runtime, number uint64) *directory.Way {
+	door := message.URL(fmt.Sprintf("hyperty-runtime://example.com/a/p2prequester/%d", number))
+	return &directory.Way{Number: number, State: message.Live, Direct: bus.Route{Stub: door, Door: door, Remote: rt.URL(), Direct: true,
+		Why: "a live P2P connection over alpha with " + string(rt.URL())}}
 }
 
 // workingSet is how many addresses one application is in talks with.
@@ -152,9 +160,13 @@ func BenchmarkLearn(b *testing.B) {
 		for _, what := range []string{"new", "again", "full"} {
 			b.Run(fmt.Sprintf("%s/%d", what, n), func(b *testing.B) {
 				before := heapBytes()
-				r := crowd(b, n, true)
+				most := 1 << 21
+				if what == "full" {
+					most = n
+				}
+				r := crowdOf(b, n, true, most)
 				each := float64(heapBytes()-before) / float64(n)
-				rem, _ := r.remotes.get("hyperty-runtime://example.com/r0")
+				rt, _ := r.directory.Runtime("hyperty-runtime://example.com/r0")
 				first := n
 				if what == "again" {
 					first = 0
@@ -166,9 +178,6 @@ func BenchmarkLearn(b *testing.B) {
 				if what == "again" {
 					urls = urls[:min(n, perRuntime)]
 				}
-				if what == "full" {
-					r.opts.MaxAddresses = n
-				}
 				runtime.GC()
 				b.ReportAllocs()
 				learned := true
@@ -179,12 +188,12 @@ func BenchmarkLearn(b *testing.B) {
 							if what == "new" {
 								b.StopTimer()
 								for _, u := range urls {
-									r.forget(u)
+									r.directory.Forget(u)
 								}
 								b.StartTimer()
 							}
 						}
-						learned = r.learn(rem, urls[i], listed) && learned
+						learned = r.learn(rt, urls[i], directory.Listed) && learned
 					}
 				})
 				if !learned {

@@ -3,11 +3,11 @@ package registry
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/registry/changes"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -93,7 +93,7 @@ func TestChangesSurviveAReconnect(t *testing.T) {
 }
 
 // update posts an update of a's changes to b as if it came over the session.
-func (s *side) changed(to *side, body changesBody) {
+func (s *side) changed(to *side, body changes.Body) {
 	m := message.Message{Type: message.Update, From: s.url.Join("registry"), To: s.url.Join("registry", "changes"), Body: message.Encode(body)}
 	s.link(to.url, func() { to.bus.Arrive(s.w.ctx, s.url, "door", m) })
 	settle(500 * time.Millisecond)
@@ -104,11 +104,11 @@ func TestChangesWithGaps(t *testing.T) {
 		a, b, alice, bob, _, _ := w.pair(nil)
 		v := a.reg.Snapshot().Version
 		x, y := message.URL("comm://example.com/x"), message.URL("comm://example.com/y")
-		a.changed(b, changesBody{Operation: "add", Value: []message.URL{x}, Version: v + 1})
+		a.changed(b, changes.Body{Operation: "add", Value: []message.URL{x}, Version: v + 1})
 		if !b.knows(x) {
 			t.Fatal("the next version was not taken")
 		}
-		a.changed(b, changesBody{Operation: "remove", Value: []message.URL{x}, Version: v + 1})
+		a.changed(b, changes.Body{Operation: "remove", Value: []message.URL{x}, Version: v + 1})
 		if !b.knows(x) {
 			t.Fatal("a version was taken twice")
 		}
@@ -118,7 +118,7 @@ func TestChangesWithGaps(t *testing.T) {
 				asked++
 			}
 		})
-		a.changed(b, changesBody{Operation: "add", Value: []message.URL{y}, Version: v + 3})
+		a.changed(b, changes.Body{Operation: "add", Value: []message.URL{y}, Version: v + 3})
 		stop()
 		if asked != 1 {
 			t.Errorf("a gap: %d subscriptions", asked)
@@ -127,134 +127,53 @@ func TestChangesWithGaps(t *testing.T) {
 		if b.knows(x) || b.knows(y) || !b.knows(alice) {
 			t.Errorf("after the gap: x %v, y %v, alice %v", b.knows(x), b.knows(y), b.knows(alice))
 		}
-		a.changed(b, changesBody{Value: []message.URL{y}, Version: v + 9})
+		a.changed(b, changes.Body{Value: []message.URL{y}, Version: v + 9})
 		if !b.knows(y) || b.knows(alice) {
 			t.Error("a complete list was not taken")
 		}
 		// What is known as another's, or is nobody's to list, is not taken.
-		a.changed(b, changesBody{Operation: "add", Value: []message.URL{bob, b.url.Join("sm"), "domain://msg-node.example.com/sm"}, Version: v + 10})
+		a.changed(b, changes.Body{Operation: "add", Value: []message.URL{bob, b.url.Join("sm"), "domain://msg-node.example.com/sm"}, Version: v + 10})
 		if route, err := b.resolve(bob); err == nil {
 			t.Errorf("bob is at %+v", route)
 		}
-		if _, ok := b.reg.addresses.get(bob); ok {
+		if _, ok := b.reg.directory.Find(bob); ok {
 			t.Error("this runtime's own address was taken")
 		}
 	})
 }
 
-func TestUpdatesThatComeBeforeTheList(t *testing.T) {
-	inWorld(t, func(w *world) {
-		a, b, _, _, _, _ := w.pair(nil)
-		rem, _ := b.reg.remotes.get(a.url)
-		u := func(i int) message.URL { return message.URL(fmt.Sprintf("comm://example.com/%d", i)) }
-		b.reg.ask(w.ctx, func() {
-			rem.follow.asking = true
-			b.reg.apply(rem, change{opAdd, []message.URL{u(3)}, 103})
-			b.reg.apply(rem, change{opAdd, []message.URL{u(2)}, 102})
-			b.reg.apply(rem, change{opAdd, []message.URL{u(0)}, 100}) // in the list's version already
-			b.reg.subscribed(rem, change{"", []message.URL{u(1)}, 101}, nil)
-			if rem.follow.version != 103 {
-				t.Errorf("version %d", rem.follow.version)
-			}
-		})
-		for i, want := range []bool{false, true, true, true} {
-			if b.knows(u(i)) != want {
-				t.Errorf("address %d known: %v", i, !want)
-			}
-		}
-	})
-}
-
-func TestWaitingUpdatesAreBounded(t *testing.T) {
-	r := New(Options{Runtime: "hyperty-runtime://example.com/a", Domain: "example.com"})
-	r.publishing.followers["hyperty-runtime://example.com/b"] = &follower{}
-	answer := message.Message{Type: message.Response, From: r.url, To: "hyperty-runtime://example.com/b/registry"}
-	r.send(outgoing{m: answer})
-	for i := range 10 * maxUpdates {
-		url := message.URL(fmt.Sprintf("comm://example.com/%d", i))
-		r.locals.set(url, &local{url: url})
-		r.announce(opAdd, url)
-	}
-	r.send(outgoing{m: answer})
-	if n := len(r.publishing.queue); n > maxUpdates+2 {
-		t.Errorf("%d messages wait", n)
-	}
-	have, version, answers := map[message.URL]bool{}, uint64(0), 0
-	for _, o := range r.publishing.queue {
-		if !o.update {
-			answers++
-			continue
-		}
-		c, err := parseChange(&o.m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.operation == "" {
-			clear(have)
-		} else if c.version != version+1 {
-			t.Fatalf("version %d after %d", c.version, version)
-		}
-		version = c.version
-		for _, u := range c.urls {
-			have[u] = true
-		}
-	}
-	if len(have) != 10*maxUpdates || answers != 1 {
-		t.Errorf("a follower ends with %d addresses and %d answers", len(have), answers)
-	}
-}
-
 func TestFromManyUpdatesOneList(t *testing.T) {
+	const waiting = 256 // updates
 	inWorld(t, func(w *world) {
 		a, b, alice, _, _, _ := w.pair(nil)
 		w.change(func() { w.slow = 0 })
 		a.reg.ask(w.ctx, func() { // faster than they can be posted
-			for i := range 3 * maxUpdates {
+			for i := range 3 * waiting {
 				url := message.URL(fmt.Sprintf("comm://example.com/many%d", i))
-				a.reg.locals.set(url, &local{url: url, reporter: alice, private: i%3 == 0})
+				a.reg.locals.known.Set(url, &local{url: url, reporter: alice, private: i%3 == 0})
 				if i%3 != 0 {
-					a.reg.announce(opAdd, url)
+					a.reg.publisher.Announce(changes.Add, url)
 				}
 			}
 		})
 		settle(2 * time.Second)
-		for i := range 3 * maxUpdates {
+		for i := range 3 * waiting {
 			url := message.URL(fmt.Sprintf("comm://example.com/many%d", i))
 			if i%3 != 0 && !b.knows(url) {
 				t.Fatalf("%s is not known", url)
 			}
 		}
 		a.reg.ask(w.ctx, func() {
-			for i := range 3 * maxUpdates {
-				a.reg.locals.delete(message.URL(fmt.Sprintf("comm://example.com/many%d", i)))
+			for i := range 3 * waiting {
+				a.reg.locals.known.Delete(message.URL(fmt.Sprintf("comm://example.com/many%d", i)))
 			}
 		})
 	})
 }
 
-func TestListsThatDoNotFitOneMessage(t *testing.T) {
-	var urls []message.URL
-	for i := range 30000 {
-		urls = append(urls, message.URL(fmt.Sprintf("comm://example.com/a-rather-long-address-%06d", i)))
-	}
-	var all []message.URL
-	parts := 0
-	for rest := urls; len(rest) > 0; parts++ {
-		var first []message.URL
-		first, rest = cutList(rest)
-		if n := len(message.Encode(changesBody{Operation: opAdd, Value: first})); n > message.MaxBody {
-			t.Fatalf("a body of %d bytes", n)
-		}
-		all = append(all, first...)
-	}
-	if !slices.Equal(all, urls) || parts != 3 {
-		t.Errorf("%d parts with %d addresses", parts, len(all))
-	}
-}
-
 func TestChangesSwitchedOff(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a, b, _, _, _, _ := w.pair(func(o *Options) { o.NoChanges = true })
+		a, b, _, _, _, _ := w.pair(func(o *Options) { o.Changes.Off = true })
 		if a.reg.Snapshot().Followers+b.reg.Snapshot().Followers != 0 {
 			t.Error("somebody follows")
 		}
@@ -278,7 +197,7 @@ func TestChangesSwitchedOff(t *testing.T) {
 		}
 		carol, _ := a.hyperty("carol")
 		settle(time.Second)
-		if _, ok := b.reg.addresses.get(carol); ok {
+		if _, ok := b.reg.directory.Find(carol); ok {
 			t.Error("an update came after it was switched off")
 		}
 		b.reg.SetChanges(w.ctx, true)
@@ -302,18 +221,18 @@ func TestWhoMayFollow(t *testing.T) {
 			result, _ := answer.Result()
 			return result.Code
 		}
-		changes := a.url.Join("registry", "changes")
+		list := a.url.Join("registry", "changes")
 		for _, x := range []struct {
 			side      *side
 			from, url message.URL
 			want      int
 		}{
-			{b, b.url.Join("registry"), changes, message.CodeOK},
-			{b, b.url.Join("sm"), changes, message.CodeForbidden},
-			{b, bob, changes, message.CodeForbidden},
+			{b, b.url.Join("registry"), list, message.CodeOK},
+			{b, b.url.Join("sm"), list, message.CodeForbidden},
+			{b, bob, list, message.CodeForbidden},
 			{b, b.url.Join("registry"), a.url.Join("sm"), message.CodeNotFound},
-			{c, c.url.Join("registry"), changes, message.CodeForbidden}, // no P2P connection
-			{a, a.url.Join("registry"), changes, message.CodeForbidden},
+			{c, c.url.Join("registry"), list, message.CodeForbidden}, // no P2P connection
+			{a, a.url.Join("registry"), list, message.CodeForbidden},
 		} {
 			if code := subscribe(x.side, x.from, x.url); code != x.want {
 				t.Errorf("%s to %s: %d, want %d", x.from, x.url, code, x.want)
@@ -331,29 +250,14 @@ func TestWhoMayFollow(t *testing.T) {
 
 func TestARuntimeWithoutRegistryChanges(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a, b, alice, bob, _, atB := w.pair(func(o *Options) { o.LookupTimeout = 100 * time.Millisecond })
+		a, b, alice, bob, _, atB := w.pair(func(o *Options) { o.Lookups.Timeout = 100 * time.Millisecond })
 		b.bus.Close() // b is deaf now; the connection is live
-		rem, _ := a.reg.remotes.get(b.url)
-		a.reg.ask(w.ctx, func() { a.reg.follow(rem) })
+		rt, _ := a.reg.directory.Runtime(b.url)
+		a.reg.ask(w.ctx, func() { a.reg.follow(rt) })
 		settle(time.Minute)
 		if route, err := a.resolve(bob); err != nil || !route.Direct {
 			t.Errorf("%+v, %v", route, err)
 		}
 		_, _ = alice, atB
 	})
-}
-
-// TestEarlyChangesAreBounded: what comes before the list that was asked for is kept by its size; what is more is asked for
-// again.
-func TestEarlyChangesAreBounded(t *testing.T) {
-	rem := &remote{dealings: &dealings{}}
-	f := &rem.follow
-	f.stop, f.asking = func() {}, true
-	r := &Registry{}
-	for n := range uint64(maxEarly) {
-		r.apply(rem, change{opAdd, []message.URL{message.URL(make([]byte, maxEarlyBytes/8))}, n + 1})
-	}
-	if len(f.early) != 7 || f.size > maxEarlyBytes || !f.again {
-		t.Errorf("%d changes of %d bytes wait; again %v", len(f.early), f.size, f.again)
-	}
 }

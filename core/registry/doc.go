@@ -10,10 +10,25 @@
 //
 // # How it works
 //
-// One goroutine, the loop, writes all of it: status events, answers, timers come to it as tasks. It never waits for a
-// bus, a stub or a deployment; what may block runs in goroutines of its own whose outcome is the next task. Resolve
-// runs in its caller's goroutine and only reads, without a lock: the address table (see table.go) and, for each remote
-// runtime, an immutable record of the current way that the loop replaces.
+// What the Registry decides is in packages below this one. Each is a state that does no I/O and is told what has happened and what time
+// it is:
+//
+//	directory    remote runtimes, the way to each, and the addresses that live there
+//	connections  P2P connections: set-ups, states, renewal; says what it wants done
+//	changes      /registry/changes, as the one who has the list and as the one who follows it
+//	nodes        which Message Nodes' stubs run, and for whom
+//	entries      what a Domain Registry says, and what of it is believed
+//	lookups      look-ups that go on, and refusals of the last moment
+//	ownnode      what is asked of the own domain's Message Node
+//	table, loop  tools: a map that is read without a lock, and the goroutine that writes
+//
+// The Registry itself moves values between these and does the I/O. One goroutine, the loop, writes all of it: status events, answers, timers
+// come to it as tasks. It never waits for a bus, a stub or a deployment; what may block runs in goroutines of its own whose outcome is the
+// next task. Resolve runs in its caller's goroutine and only reads, without a lock: the directory, where each remote runtime has an immutable
+// record of the way to it that the loop replaces.
+//
+// A message reads downwards from [Registry.Resolve] in resolve.go; what a stub reports, from receiveStatus in status.go; what other
+// runtimes ask, from receive in inbox.go. What the connections want is done in connect.go.
 //
 // # Resolve, in the specification's order
 //
@@ -29,31 +44,11 @@
 //
 // Signalling (messages from or to a P2P stub or a Connection object) and responses never start a set-up.
 //
-// # P2P connections
+// # P2P connections and registry changes
 //
-// The states are the specification's figure: created → in-progress → live ⇄ disconnected, created|in-progress →
-// failed. The table is in state.go and nothing else moves an entry; an illegal move is refused and logged. A new try,
-// and a reconnect, is a new entry. When both sides request at once the lower runtime URL stays requester.
-//
-// When a Handler reports live, the Registry does the specification's registration: generates the p2p-connectionUrl,
-// adds a listener for it to the MessageBus, subscribes it at the Handler, and then has the connection live.
-//
-// # Renewal
-//
-// When the process that carries connections is to end, [Registry.Renew] has each of them set up again beside itself.
-// The side that requested a connection does it: the other one asks it to, with execute {method: "renew"} between the
-// two Registries. Before its new Requester invites, it has the other Registry told with {method: "keep"}, which then
-// answers the Handler's created with {keep: true}: the live connection is not replaced. Both sides have two entries for
-// the remote runtime then, and the live one is the way. When the new one is live it takes its place, and the requester
-// closes the old one a moment later. Where the new one fails the old one stays; where the old one ends first the new
-// one is a set-up like any other.
-//
-// # Registry changes
-//
-// Unless switched off, each side of a live connection subscribes to the other's <runtime>/registry/changes. The
-// answer is {code, value: [addresses], version: n}; an update is {operation: "add"|"remove", value, version: n+1}; one
-// without an operation is a complete list. A gap in the version is healed by subscribing again. Lists longer than
-// fits a message are continued by "add" updates.
+// See the packages connections and changes. When a Handler reports live, the Registry does the specification's registration: generates
+// the p2p-connectionUrl, adds a listener for it to the MessageBus, subscribes it at the Handler, and then has the connection live. Unless
+// switched off, each side of a live connection subscribes to the other's <runtime>/registry/changes.
 //
 // # Signed entries
 //
@@ -70,15 +65,15 @@
 //   - it was issued before another one for the address that this reader has believed, by whichever runtime. The newest
 //     entry of 2^16 addresses is remembered until it expires.
 //
-// Who wants to send gets a 404 that gives the reason. Of several entries for an address the good one that was issued
-// last counts. Where two runtimes sign for one name the later one has it: a name that has moved is followed, and who has
+// Whoever wants to send gets a 404 that gives the reason. Of several entries for an address the good one that was issued
+// last counts. Where two runtimes sign for one name the later one has it: a name that has moved is followed, and whoever has
 // lost it cannot take it back with what it signed before. A runtime whose clock is behind that of the one that had the
-// name before is believed when it has caught up. Whether a name may move at all is up to [Options.Owner], which comes
+// name before is believed when it has caught up. Whether a name may move at all is up to [Trust.Owner], which comes
 // first: with pinned names neither a node nor whoever it gives the name to can take it.
 //
-// A signature holds for a day ([Options.ProofTime]). Keep-alives come every Expires/2.2, but bring a new signature only
+// A signature holds for a day ([Trust.ProofTime]). Keep-alives come every Expires/2.2, but bring a new signature only
 // when half of its time is over, so two a day for each address. Entries without a proof are believed of runtimes that
-// cannot sign and that [Options.Unsigned] allows; of one whose address is derived from a key never.
+// cannot sign and that [Trust.Unsigned] allows; of one whose address is derived from a key never.
 //
 // # Limits and trust
 //
@@ -87,7 +82,7 @@
 // nobody has looked up yet go there: the Domain Registry is asked when somebody else uses such an address, and then
 // a signed entry comes before a claim. A claim takes no address that is known as another's, or of this runtime; with
 // pinned names it takes none that the Domain Registry has not introduced. Look-ups that only a claim is the reason for
-// reach Message Nodes that nobody here uses at two a second, and half of [Options].MaxNodes is kept for own messages.
+// reach Message Nodes that nobody here uses at two a second, and half of [NodeOptions].Max is kept for own messages.
 //
 // What a runtime has given up it says inside the session as well, see [Registry.Ended]: nobody sends there any more, and others
 // may claim it. For two minutes it counts as announced for messages that have waited here, or overtake the list.

@@ -22,7 +22,7 @@ func TestOwnObjectsAreNobodyElses(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantCode(t, a.reg.Verify(w.ctx, b.url, mine.Join("changes")), message.CodeForbidden)
-		if _, ok := a.reg.addresses.get(mine); ok {
+		if _, ok := a.reg.directory.Find(mine); ok {
 			t.Error("it was learned as another's")
 		}
 	})
@@ -125,7 +125,7 @@ func (d *slowDeployer) Undeploy(context.Context, message.URL) error {
 func TestAStubIsEndedOnlyAfterItWasDeployed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		slow := &slowDeployer{}
-		b := w.add("b", "example.com", func(o *Options) { o.Deployer = slow; o.Prefer = []string{"alpha"} })
+		b := w.add("b", "example.com", func(o *Options) { o.Deployer = slow; o.P2P.Prefer = []string{"alpha"} })
 		a := w.add("a", "example.com", nil)
 		alice, _ := a.hyperty("alice")
 		b.resolve(alice)
@@ -157,7 +157,7 @@ func (d *endingDeployer) Undeploy(ctx context.Context, stub message.URL) error {
 func TestAStubThatIsDroppedTakesBackWhatItMade(t *testing.T) {
 	inWorld(t, func(w *world) {
 		d := &endingDeployer{}
-		b := w.add("b", "example.com", func(o *Options) { o.Deployer = d; o.Prefer = []string{"alpha"} })
+		b := w.add("b", "example.com", func(o *Options) { o.Deployer = d; o.P2P.Prefer = []string{"alpha"} })
 		a := w.add("a", "example.com", nil)
 		var dropped message.URL
 		d.last = func(stub message.URL) {

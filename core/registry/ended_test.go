@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 // the Message Node is away. What its runtime has posted from there before, and waits here, is its own still.
 func TestEndedIsNotBelieved(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a, b, _, _, _, _ := w.pair(func(o *Options) { o.NoChanges = true })
+		a, b, _, _, _, _ := w.pair(func(o *Options) { o.Changes.Off = true })
 		const moving message.URL = "hyperty://example.com/moving"
 		const other message.URL = "hyperty-runtime://example.com/other"
 		node := a.url.Join("protostub", "example.com")
@@ -48,24 +47,4 @@ func TestEndedIsNotBelieved(t *testing.T) {
 		}
 		w.change(func() { w.down = false })
 	})
-}
-
-// What was given up is believed for a while and no longer, and is bounded.
-func TestGivenUpIsForgotten(t *testing.T) {
-	var g givenUp
-	now := time.Now()
-	const x, runtime message.URL = "hyperty://example.com/x", "hyperty-runtime://example.com/r"
-	g.add(x, runtime, now)
-	if !g.of(x, runtime, now.Add(endedTime-1)) || g.of(x, runtime, now.Add(endedTime)) || g.of(x, "hyperty-runtime://example.com/s", now) {
-		t.Error("not for its runtime, or not for its time")
-	}
-	for n := range 3 * maxEnded {
-		g.add(message.URL(fmt.Sprintf("hyperty://example.com/%d", n)), runtime, now)
-		if len(g.young)+len(g.old) > maxEnded {
-			t.Fatalf("%d are kept", len(g.young)+len(g.old))
-		}
-	}
-	if g.of(x, runtime, now) {
-		t.Error("the oldest is kept")
-	}
 }

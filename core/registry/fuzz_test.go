@@ -4,46 +4,9 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/protofly/protofly/core/registry/changes"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-func FuzzEntries(f *testing.F) {
-	for _, seed := range []string{
-		`{"url":"hyperty://example.com/bob","runtime":"hyperty-runtime://example.com/b","status":"live","p2pHandlers":[{"name":"alpha","handler":"hyperty-runtime://example.com/b/p2phandler/alpha"}]}`,
-		`{"hypertyID":"hyperty://example.com/bob","runtime":"runtime://example.com/b","p2pHandler":"runtime://example.com/b/p2phandler/1","p2pRequester":"hyperty-catalogue://catalogue.example.com/.well-known/protocolstub/P2PRequester"}`,
-		`[{"runtime":"hyperty-runtime://example.com/b"}, 7, null, {"runtime":{}}]`,
-		`{"hyperty://example.com/bob":{"runtime":"hyperty-runtime://example.com/b"},"hyperty://example.com/x":{"runtime":"hyperty-runtime://example.com/c"}}`,
-		`{"runtime":"hyperty-runtime://example.com/b","p2pHandlers":[{"name":"alpha","handler":"hyperty-runtime://example.com/c/p2phandler/alpha"}]}`,
-		`{"url":"hyperty://example.com/bob","runtime":"hyperty-runtime://example.com/b","proof":{"key":"AAAA","signature":"","issued":1,"expires":2},"p2pHandlers":[{"name":"alpha","handler":"hyperty-runtime://example.com/b/p2phandler/alpha"}]}`,
-		`{"hypertyID":"hyperty://example.com/bob","runtime":"runtime://example.com/b","proof":{"key":7},"resources":5}`,
-		`null`, ``, `"x"`, `{}`, `[]`, `{"runtime":null}`,
-	} {
-		f.Add([]byte(seed))
-	}
-	const key = message.URL("hyperty://example.com/bob")
-	f.Fuzz(func(t *testing.T, value []byte) {
-		entries, err := parseEntries(key, value)
-		if err != nil || len(entries) > maxEntries {
-			if len(entries) > 0 {
-				t.Fatalf("%d entries with error %v", len(entries), err)
-			}
-			return
-		}
-		for _, e := range entries {
-			if e.Runtime == "" || e.Runtime.Runtime() != e.Runtime || len(e.P2PHandlers) > maxHandlers {
-				t.Fatalf("%+v", e)
-			}
-			if e.proof != nil && e.proof.Verify(e.signed) == nil {
-				t.Fatalf("%s proves itself", value)
-			}
-			for _, h := range e.P2PHandlers {
-				if h.Name == "" || h.URL.Runtime() != e.Runtime {
-					t.Fatalf("%+v in an entry of %s", h, e.Runtime)
-				}
-			}
-		}
-	})
-}
 
 func FuzzBodies(f *testing.F) {
 	for _, seed := range []string{
@@ -63,13 +26,13 @@ func FuzzBodies(f *testing.F) {
 			}
 		}
 		if c, err := parseChange(&m); err == nil {
-			for _, u := range c.urls {
+			for _, u := range c.URLs {
 				if _, err := message.ParseURL(string(u)); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		if urls, err := parseSubscription(&m); err == nil && (len(urls) == 0 || len(urls) > 16) {
+		if urls, err := changes.ParseSubscription(&m); err == nil && (len(urls) == 0 || len(urls) > 16) {
 			t.Fatal(urls)
 		}
 	})

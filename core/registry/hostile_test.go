@@ -150,21 +150,21 @@ func TestChangesOfOneRuntimeWaitTheirTurn(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a, b, _, _, _, _ := w.pair(nil)
 		goOn := make(chan struct{})
-		a.reg.do(func() { <-goOn })
+		a.reg.loop.Do(func() { <-goOn })
 		synctest.Wait()
 		for n := range 200 {
 			a.bus.Arrive(w.ctx, b.url, "door", message.Message{ID: message.NumberID(uint64(n + 1)), Type: message.Update, From: b.url.Join("registry"),
 				To: b.url.Join("registry", "changes"), Body: json.RawMessage(fmt.Sprintf(`{"operation":"add","value":["comm://example.com/x"],"version":%d}`, n+100))})
 		}
 		synctest.Wait()
-		if n := len(a.reg.tasks); n > 1 {
+		if n := a.reg.loop.Queued(); n > 1 {
 			t.Errorf("%d tasks of one runtime wait for the loop", n)
 		}
 		close(goOn)
 		settle(time.Minute)
 		for n, want := range []int{message.CodeOK, message.CodeUnavailable, message.CodeUnavailable, message.CodeOK} {
 			if n == 3 {
-				settle(listPause)
+				settle(50 * time.Millisecond)
 			}
 			answer, err := b.bus.Request(w.ctx, message.Message{Type: message.Subscribe, From: b.url.Join("registry"), To: a.url.Join("registry"),
 				Body: json.RawMessage(`{"subscribe":["` + string(a.url) + `/registry/changes"]}`)})

@@ -2,55 +2,70 @@ package registry
 
 import (
 	"context"
-	"maps"
+	"strings"
 	"time"
 
+	"github.com/protofly/protofly/core/registry/directory"
+	"github.com/protofly/protofly/core/registry/nodes"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// node is a Message Node's stub, deployed or on its way.
-type node struct {
-	domain   string
-	url      message.URL
-	ready    chan struct{} // closed when the deployment is over
-	err      error         // of the last deployment
-	failures int
-	retryAt  time.Time
-	wanted   map[message.URL]bool // remote runtimes that have no way until it runs; maxWanted
-	deployed bool                 // it runs
-	way      *nodeWay             // what everybody sees of it when it runs
+// causeOf is who has had m posted: a local component answers, informs and cleans up because of others.
+func (r *Registry) causeOf(m *message.Message) nodes.Cause {
+	if m.From == "" { // asked from here: Explain
+		return nodes.Ours
+	}
+	if m.Type == message.Response || m.From.Scheme() == message.SchemeConnection || m.To.Scheme() == message.SchemeConnection {
+		return nodes.Theirs
+	}
+	if m.From.IsRuntime() {
+		asks := m.Type == message.Subscribe || m.Type == message.Create
+		if path := m.From.Path(); strings.Contains(path, "/p2prequester/") || asks && m.From != r.url && !strings.Contains(path, "/p2phandler/") {
+			return nodes.Ours
+		}
+		return nodes.Theirs
+	}
+	if l, ok := r.locals.get(directory.Key(m.From)); ok && l.reporter != "" && (m.Type == message.Update || m.Type == message.Delete) {
+		return nodes.Theirs
+	}
+	return nodes.Ours
 }
-
-// theirs tells whether it is there because of others alone.
-func (n *node) theirs() bool { return n.way.theirs.Load() }
-
-func newNode(domain string, url message.URL, c cause) *node {
-	n := &node{domain: domain, url: url, wanted: map[message.URL]bool{}, way: &nodeWay{url: url}}
-	n.way.theirs.Store(c == theirs)
-	n.way.used.Store(true)
-	return n
-}
-
-const maxWanted = 1024
 
 // nodeAway tells whether domain's Message Node is used and the connection to it is lost just now. It is false where nobody
 // can tell before ctx ends.
 func (r *Registry) nodeAway(ctx context.Context, domain string) bool {
 	away := false
 	err := r.ask(ctx, func() {
-		if n := r.byDomain[domain]; n != nil && n.deployed {
-			s, ok := r.stubs.get(n.url)
-			away = ok && (s.state == message.Disconnected || s.state == message.Failed)
+		if n, ok := r.nodes.Get(domain); ok && n.Runs() {
+			s, ok := r.stubs.get(n.URL)
+			away = ok && s.lost()
 		}
 	})
 	return err == nil && away
 }
 
-// node is the stub of domain's Message Node, deployed if need be: once for all who wait, for NodeTimeout at most.
-func (r *Registry) node(ctx context.Context, domain string, c cause) (url message.URL, deployed bool, err error) {
-	c = r.causeAt(domain, c)
-	if url, ok := r.nodeNow(domain, c); ok {
+// reserve has the stub of domain's Message Node deployed for a cause, without waiting until it runs; for others it waits
+// its turn.
+func (r *Registry) reserve(ctx context.Context, domain string, c nodes.Cause) error {
+	c = r.nodes.At(domain, c)
+	if _, runs := r.nodes.Now(domain, c); runs {
+		return nil
+	}
+	if err := r.awaitTurn(ctx, domain, c); err != nil {
+		return err
+	}
+	var no error
+	if err := r.ask(ctx, func() { _, no = r.reach(domain, c) }); err != nil {
+		return err
+	}
+	return no
+}
+
+// node is the stub of domain's Message Node, deployed if need be: once for all who wait, for Nodes.Timeout at most.
+func (r *Registry) node(ctx context.Context, domain string, c nodes.Cause) (url message.URL, deployed bool, err error) {
+	c = r.nodes.At(domain, c)
+	if url, ok := r.nodes.Now(domain, c); ok {
 		return url, false, nil
 	}
 	if err := r.awaitTurn(ctx, domain, c); err != nil {
@@ -60,37 +75,61 @@ func (r *Registry) node(ctx context.Context, domain string, c cause) (url messag
 	return url, err == nil, err
 }
 
-func (r *Registry) awaitNode(ctx context.Context, domain string, c cause) (message.URL, error) {
-	var n *node
+// awaitTurn holds up whoever has a Message Node reached because of others. Who causes it waits, others do not.
+func (r *Registry) awaitTurn(ctx context.Context, domain string, c nodes.Cause) error {
+	if c == nodes.Ours {
+		return nil
+	}
+	begun := false
+	if err := r.ask(ctx, func() { begun = r.nodes.Begun(time.Now(), domain) }); err != nil || begun {
+		return err
+	}
+	wait, err := r.nodes.Turn(time.Now(), domain, r.opts.Nodes.Timeout)
+	if err != nil || wait <= 0 {
+		return err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.loop.Context().Done():
+		return ErrClosed
+	}
+}
+
+func (r *Registry) awaitNode(ctx context.Context, domain string, c nodes.Cause) (message.URL, error) {
+	var n *nodes.Node
 	var ready <-chan struct{}
 	var no error
-	err := r.ask(ctx, func() {
-		if n, no = r.deployNode(domain, c); no == nil {
-			ready = n.ready
+	if err := r.ask(ctx, func() {
+		if n, no = r.reach(domain, c); no == nil {
+			ready = n.Ready
 		}
-	})
-	if err != nil {
+	}); err != nil {
 		return "", err
 	}
 	if no != nil {
 		return "", no
 	}
-	timeout := time.NewTimer(r.opts.NodeTimeout)
+	timeout := time.NewTimer(r.opts.Nodes.Timeout)
 	defer timeout.Stop()
 	select {
 	case <-ready:
 	case <-timeout.C:
-		return "", r.refuse(message.CodeUnavailable, "the stub of the Message Node of %s did not start within %v", domain, r.opts.NodeTimeout)
+		return "", r.refuse(message.CodeUnavailable, "the stub of the Message Node of %s did not start within %v", domain, r.opts.Nodes.Timeout)
 	case <-ctx.Done():
 		return "", ctx.Err()
-	case <-r.ctx.Done():
+	case <-r.loop.Context().Done():
 		return "", ErrClosed
 	}
-	if url, ok := r.nodeNow(domain, c); ok {
+	if url, ok := r.nodes.Now(domain, c); ok {
 		return url, nil
 	}
 	var why error
-	if err := r.ask(ctx, func() { why = n.err }); err != nil {
+	if err := r.ask(ctx, func() { why = n.Err }); err != nil {
 		return "", err
 	}
 	return "", r.refuse(message.CodeUnavailable, "no way to the Message Node of %s: %v", domain, why)
@@ -100,102 +139,67 @@ func (r *Registry) awaitNode(ctx context.Context, domain string, c cause) (messa
 // to wait for that, nothing is done: whoever asked asks again.
 func (r *Registry) wantNode(remote message.URL) {
 	domain := remote.NodeDomain()
-	c := r.causeAt(domain, theirs)
-	select {
-	case r.tasks <- func() {
-		if c == theirs && !r.nodeBegun(domain) {
-			if _, ok := r.turns.take(time.Now(), 0); !ok {
-				return
+	c := r.nodes.At(domain, nodes.Theirs)
+	r.loop.TryDo(func() {
+		now := time.Now()
+		if c == nodes.Theirs && !r.nodes.Begun(now, domain) && !r.nodes.TurnNow(now) {
+			return
+		}
+		if n, err := r.reach(domain, c); err == nil {
+			if _, runs := r.nodes.Now(domain, c); runs {
+				r.notices.add(remote)
+			} else {
+				n.Want(remote)
 			}
 		}
-		if n, err := r.deployNode(domain, c); err == nil {
-			if _, runs := r.nodeNow(n.domain, c); runs {
-				r.changed(remote)
-			} else if len(n.wanted) < maxWanted {
-				n.wanted[remote] = true
-			}
-		}
-	}:
-	default: // whoever asked asks again
-	}
+	})
 }
 
-// deployNode returns the entry of domain's stub, whose deployment it starts unless it goes on, is over, or has failed
-// a moment ago. It runs in the loop.
-func (r *Registry) deployNode(domain string, c cause) (*node, error) {
-	n := r.byDomain[domain]
-	if n != nil {
-		n.way.use(c)
+// reach has the stub of domain's Message Node run; see [nodes.Nodes.Reach]. It runs in the loop.
+func (r *Registry) reach(domain string, c nodes.Cause) (*nodes.Node, error) {
+	plan, err := r.nodes.Reach(time.Now(), domain, c)
+	r.dropNodes(plan.Drop)
+	if err != nil || !plan.Deploy {
+		return plan.Node, err
 	}
-	if r.nodeBegun(domain) {
-		return n, nil
-	}
-	if r.opts.Deployer == nil {
-		return nil, r.refuse(message.CodeUnavailable, "no stub of the Message Node of %s is deployed", domain)
-	}
-	if n == nil {
-		if err := r.roomForNode(domain, c); err != nil {
-			return nil, err
+	n := plan.Node
+	r.stubs.add(Stub{URL: n.URL, Role: sdk.RoleNode, Domain: domain}, message.Deploying)
+	r.stubs.deploy(Deployment{URL: n.URL, Role: sdk.RoleNode, Domain: domain}, r.opts.Nodes.Timeout, func(err error) {
+		s, ok := r.stubs.get(n.URL)
+		switch {
+		case err != nil && ok:
+			s.to(message.DeploymentFailed, err.Error())
+		case ok && s.state == message.Deploying:
+			s.to(message.Deployed, "")
 		}
-		url, err := message.ParseURL(string(r.opts.Runtime.Join("protostub", domain)))
 		if err != nil {
-			return nil, r.refuse(message.CodeBadRequest, "%q is no domain: %v", domain, err)
+			r.opts.Log.Warn("stub of a Message Node not deployed", "domain", domain, "error", err)
 		}
-		n = newNode(domain, url, c)
-		r.byDomain[domain] = n
-	}
-	n.err, n.ready = nil, make(chan struct{})
-	added := r.addStub(Stub{URL: n.url, Role: sdk.RoleNode, Domain: domain}, message.Deploying)
-	d := Deployment{URL: n.url, Role: sdk.RoleNode, Domain: domain}
-	r.deploy(added, d, r.opts.NodeTimeout, func(err error) { r.nodeDeployed(n, err) })
+		r.tellReached(r.nodes.Deployed(time.Now(), n, err))
+	})
 	return n, nil
 }
 
-// nodeDeployed ends a deployment. It runs in the loop.
-func (r *Registry) nodeDeployed(n *node, err error) {
-	defer close(n.ready)
-	s, ok := r.stubs.get(n.url)
-	if err != nil {
-		n.err = err
-		n.failures++
-		n.retryAt = time.Now().Add(min(r.backoff(n.failures), 10*time.Second))
-		if ok {
-			s.to(message.DeploymentFailed, err.Error())
-		}
-		r.opts.Log.Warn("stub of a Message Node not deployed", "domain", n.domain, "error", err)
-		return
+func (r *Registry) tellReached(remotes []message.URL) {
+	for _, remote := range remotes {
+		r.notices.add(remote)
 	}
-	n.failures = 0
-	if ok && s.state == message.Deploying {
-		s.to(message.Deployed, "")
-	}
-	r.nodeRuns(n)
 }
 
-// nodeRuns lets Resolve use the stub. It runs in the loop.
-func (r *Registry) nodeRuns(n *node) {
-	ways := maps.Clone(*r.nodes.Load())
-	n.deployed = true
-	ways[n.domain] = n.way
-	r.nodes.Store(&ways)
-	for remote := range n.wanted {
-		r.changed(remote)
+// dropNodes runs in the loop.
+func (r *Registry) dropNodes(dropped []nodes.Dropped) {
+	for _, d := range dropped {
+		r.stubs.drop(d.Stub, d.Undeploy)
 	}
-	clear(n.wanted)
 }
 
-// nodeStatus is a status event of a Message Node's stub. It runs in the loop.
-func (r *Registry) nodeStatus(s *stub, ev statusEvent) {
-	back := ev.Value == message.Live && (s.state == message.Disconnected || s.state == message.Failed)
-	s.to(ev.Value, ev.Desc)
-	if s.Domain == r.opts.Domain {
-		r.attendance.set(ev.Value == message.Live)
+// dropIdleNodes undeploys the stubs that others have caused and that nobody has used since the last look. It runs in
+// the loop.
+func (r *Registry) dropIdleNodes() {
+	idle := r.nodes.Idle(func(stub message.URL) bool { return r.opts.Nodes.InUse(stub, r.opts.Nodes.Idle) })
+	for _, d := range idle {
+		r.opts.Log.Debug("Message Node that nobody uses is left", "domain", d.Domain)
 	}
-	if back && r.opts.NodeBack != nil {
-		r.spawn(func(context.Context) { r.opts.NodeBack(s.URL) })
-	}
-	if back && s.Domain == r.opts.Domain { // the node may have taken this runtime for gone
-		r.later(jitter(time.Second), r.refreshNow)
-		r.later(jitter(time.Second), r.settleDebts)
-	}
+	r.dropNodes(idle)
+	r.loop.After(r.opts.Nodes.Idle, r.dropIdleNodes)
 }

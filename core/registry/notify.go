@@ -3,23 +3,21 @@ package registry
 import (
 	"sync"
 
-	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// notices are the remote runtimes whose best way has changed since PathChanged was told.
+// notices are the remote runtimes whose best way has changed since PathChanged was told. Any goroutine uses them.
 type notices struct {
 	mu    sync.Mutex
 	order []message.URL
-	wake  chan struct{}
+	wake  chan struct{} // nil: nobody is told
 }
 
-// changed has PathChanged called for a remote runtime. It does not wait.
-func (r *Registry) changed(url message.URL) {
-	if r.opts.PathChanged == nil {
+// add has PathChanged called for a remote runtime. It does not wait.
+func (n *notices) add(url message.URL) {
+	if n.wake == nil {
 		return
 	}
-	n := &r.notices
 	n.mu.Lock()
 	n.order = append(n.order, url)
 	n.mu.Unlock()
@@ -29,29 +27,18 @@ func (r *Registry) changed(url message.URL) {
 	}
 }
 
-// notify calls PathChanged, for each runtime with the way that is best now.
-func (r *Registry) notify() {
-	for {
-		select {
-		case <-r.notices.wake:
-		case <-r.ctx.Done():
-			return
-		}
-		r.notices.mu.Lock()
-		order := r.notices.order
-		r.notices.order = nil
-		r.notices.mu.Unlock()
-		told := make(map[message.URL]bool, len(order))
-		for _, url := range order {
-			if told[url] || r.ctx.Err() != nil {
-				continue
-			}
+// take is each of them once.
+func (n *notices) take() (urls []message.URL) {
+	n.mu.Lock()
+	order := n.order
+	n.order = nil
+	n.mu.Unlock()
+	told := make(map[message.URL]bool, len(order))
+	for _, url := range order {
+		if !told[url] {
 			told[url] = true
-			route, err := r.RouteTo(url)
-			if err != nil {
-				route = bus.Route{}
-			}
-			r.opts.PathChanged(url, route)
+			urls = append(urls, url)
 		}
 	}
+	return urls
 }

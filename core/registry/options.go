@@ -7,6 +7,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/registry/connections"
+	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -18,7 +20,7 @@ type Bus interface {
 	message.Bus
 	// Forward has every message for the address at also go to the remote runtime, until stop is called.
 	Forward(at, remote message.URL) (stop func())
-	// Reply posts a response and does not wait for who gets it.
+	// Reply posts a response and does not wait for whoever gets it.
 	Reply(m message.Message)
 }
 
@@ -42,10 +44,13 @@ type Deployer interface {
 }
 
 // Handler is a P2P Handler: the plug-in's name and where it listens.
-type Handler struct {
-	Name string      `json:"name"`
-	URL  message.URL `json:"handler"`
-}
+type Handler = directory.Handler
+
+// P2POptions are about P2P connections: Prefer and Connects, and times. The Registry sets Self, Commanded and Passive.
+type P2POptions = connections.Options
+
+// CacheOptions are about what is known of remote runtimes. The Registry sets May.
+type CacheOptions = directory.Options
 
 // Policy says when a P2P connection is set up.
 type Policy string
@@ -66,10 +71,17 @@ type Options struct {
 	Bus      Bus
 	Deployer Deployer
 	Handlers []Handler // this runtime's P2P Handlers, in the order in which they are offered; deployed by the wiring
-	Prefer   []string  // names of the plug-ins that this side can request with, best first
 	Policy   Policy
-	// Connects says whether a P2P connection with a runtime may be set up at all; without it: with every one.
-	Connects func(remote message.URL) bool
+	Log      hclog.Logger
+	Trace    *trace.Hub
+
+	P2P     P2POptions
+	Cache   CacheOptions
+	Trust   Trust
+	Nodes   NodeOptions
+	Lookups LookupOptions
+	Own     OwnOptions
+	Changes ChangesOptions
 
 	// Sandbox gives a message to the MiniBus of a stub. It serves messages that are addressed to a Handler's door
 	// itself; without it they are refused.
@@ -78,68 +90,73 @@ type Options struct {
 	// ended, or the Message Node stub that was missing runs. The zero Route says that there is none now. Calls come
 	// one at a time; the latest state is reported, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
+}
+
+// Trust is what decides about entries at Domain Registries, and how this runtime's are signed.
+type Trust struct {
 	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is, in an entry that is
 	// to be believed. The error says what to do. It must be quick where certain is false. Without it every such entry is
 	// good enough.
 	Owner func(name, runtime message.URL, certain bool) error
-	// SignEntry is the runtime's signature of its own entry at the Domain Registry. Without it entries are not signed, and
-	// runtimes that do not know better take them for none.
-	SignEntry func(e proof.Entry, issued, expires time.Time) *proof.EntryProof
 	// Unsigned says whether entries of that runtime are believed without a signature: it is one without sessions, and the
 	// operator allows it. It is not asked about runtimes whose address is derived from a key, see [proof.KeyDerived]:
 	// those sign. Without it none are believed.
 	Unsigned func(runtime message.URL) bool
-	// NodeBack is called when a Message Node's stub is live again after it was not: what went over it meanwhile is lost.
-	NodeBack func(stub message.URL)
+	// SignEntry is the runtime's signature of its own entry at the Domain Registry. Without it entries are not signed, and
+	// runtimes that do not know better take them for none.
+	SignEntry func(e proof.Entry, issued, expires time.Time) *proof.EntryProof
+	ProofTime time.Duration // how long a signature of an entry holds; 24 h; made anew when half of it is over
+}
+
+// NodeOptions are about Message Nodes' stubs.
+type NodeOptions struct {
+	Max     int           // of them; 64. At most half of them because of remote runtimes
+	Timeout time.Duration // for one to be deployed; 10 s
+	Idle    time.Duration // how long one that was reached because of others is kept without use; 5 min
+	// Back is called when a stub is live again after it was not: what went over it meanwhile is lost.
+	Back func(stub message.URL)
 	// Named says whether the operator has named the Message Node of that domain, so that remote runtimes may have it
 	// reached like this one's own messages. Without it none are but that of Domain.
 	Named func(domain string) bool
-	// Came is the Message Node's stub by which the last frames of a remote runtime came that has proven itself, if they
+	// Came is the stub by which the last frames of a remote runtime came that has proven itself, if they
 	// did: answers go back that way rather than to the node of a domain that nobody here uses. Without it they do not.
 	Came func(remote message.URL) (stub message.URL, ok bool)
-	// InUse says whether anything has gone over a Message Node's stub within a time. Without it only what the Registry
+	// InUse says whether anything has gone over a stub within a time. Without it only what the Registry
 	// has seen counts.
 	InUse func(stub message.URL, within time.Duration) bool
-	// GivenUp is told of addresses of this runtime that have been given up, when nothing is posted from there any more. It
-	// must not wait. It may be nil.
-	GivenUp   func(address message.URL)
-	NoChanges bool // neither publish nor follow /registry/changes, see [Registry.SetChanges]
-	Log       hclog.Logger
-	Trace     *trace.Hub
-
-	Expires        time.Duration // of entries at the Domain Registry; 3600 s, at most that; refreshed every Expires/2.2
-	ProofTime      time.Duration // how long a signature of an entry holds; 24 h; made anew when half of it is over
-	LookupTimeout  time.Duration // of a request to a node's functions; 5 s
-	NodeTimeout    time.Duration // for a Message Node stub to be deployed; 10 s
-	SetupTimeout   time.Duration // of a P2P set-up; 15 s
-	Backoff        time.Duration // after the first failure, doubled by each further; 1 s
-	MaxBackoff     time.Duration // 60 s
-	ReconnectDelay time.Duration // before a Requester is asked to connect again, without a message that wants it; 200 ms
-	HandlerGrace   time.Duration // how long a Handler's ended connection waits for its Requester to come back; 3 s
-	MissTime       time.Duration // how long a refusal of the Domain Registry is remembered; 1 s
-	CacheTime      time.Duration // how long an address is remembered after its connection ended or its look-up; 10 min
-	NodeIdle       time.Duration // how long a Message Node that was reached because of others is kept without use; 5 min
-	ChangesGrace   time.Duration // how long a follower of /registry/changes is kept without a live connection; 1 min
-
-	MaxAddresses int // addresses of remote runtimes; 2^20 + 2^17
-	MaxRemotes   int // remote runtimes; 2^17
-	MaxListed    int // addresses that one remote runtime may list; 2^17
-	MaxAnnounced int // addresses that one without a P2P connection may announce; 2^12; all of them together 16 times that
-	MaxLocal     int // hyperties and data objects of this runtime; 2^17
-	MaxNodes     int // Message Node stubs; 64. At most half of them because of remote runtimes
-	MaxLookups   int // look-ups at a time; 1024
-	PoolBlock    int // addresses fetched at once; 8
 }
 
+// LookupOptions are about look-ups at Domain Registries.
+type LookupOptions struct {
+	Timeout  time.Duration // of a request to a node's functions; 5 s
+	MissTime time.Duration // how long a refusal of the Domain Registry is remembered; 1 s
+	Max      int           // at a time; 1024
+}
+
+// OwnOptions are about what is registered in this runtime.
+type OwnOptions struct {
+	Max       int           // hyperties and data objects; 2^17
+	Expires   time.Duration // of entries at the Domain Registry; 3600 s, at most that; refreshed every Expires/2.2
+	PoolBlock int           // addresses fetched at once; 8
+	// GivenUp is told of addresses of this runtime that have been given up, when nothing is posted from there any more. It
+	// must not wait. It may be nil.
+	GivenUp func(address message.URL)
+}
+
+// ChangesOptions are about /registry/changes.
+type ChangesOptions struct {
+	Off   bool          // neither publish nor follow, see [Registry.SetChanges]
+	Grace time.Duration // how long a follower is kept without a live connection; 1 min
+}
+
+// withDefaults is the one place of the defaults, but for those of P2P and Cache, which the packages of these options have.
 func (o Options) withDefaults() Options {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.Expires, time.Hour}, {&o.ProofTime, 24 * time.Hour}, {&o.LookupTimeout, 5 * time.Second}, {&o.NodeTimeout, 10 * time.Second},
-		{&o.SetupTimeout, 15 * time.Second}, {&o.Backoff, time.Second}, {&o.MaxBackoff, time.Minute},
-		{&o.ReconnectDelay, 200 * time.Millisecond}, {&o.HandlerGrace, 3 * time.Second}, {&o.MissTime, time.Second},
-		{&o.CacheTime, 10 * time.Minute}, {&o.NodeIdle, 5 * time.Minute}, {&o.ChangesGrace, time.Minute},
+		{&o.Trust.ProofTime, 24 * time.Hour}, {&o.Nodes.Timeout, 10 * time.Second}, {&o.Nodes.Idle, 5 * time.Minute},
+		{&o.Lookups.Timeout, 5 * time.Second}, {&o.Lookups.MissTime, time.Second}, {&o.Own.Expires, time.Hour}, {&o.Changes.Grace, time.Minute},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value
@@ -148,55 +165,56 @@ func (o Options) withDefaults() Options {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{
-		{&o.MaxAddresses, 1<<20 + 1<<17}, {&o.MaxRemotes, 1 << 17}, {&o.MaxListed, 1 << 17}, {&o.MaxAnnounced, 1 << 12}, {&o.MaxLocal, 1 << 17},
-		{&o.MaxNodes, 64}, {&o.MaxLookups, 1024}, {&o.PoolBlock, 8},
-	} {
+	}{{&o.Nodes.Max, 64}, {&o.Lookups.Max, 1024}, {&o.Own.Max, 1 << 17}, {&o.Own.PoolBlock, 8}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
 	}
-	o.Expires, o.ProofTime = min(o.Expires, time.Hour), min(o.ProofTime, proof.MaxEntryLifetime)
+	o.Own.Expires, o.Trust.ProofTime = min(o.Own.Expires, time.Hour), min(o.Trust.ProofTime, proof.MaxEntryLifetime)
 	o.Runtime = o.Runtime.Canonical()
-	if o.Connects == nil {
-		o.Connects = func(message.URL) bool { return true }
-	}
 	if o.Policy == "" {
 		o.Policy = Auto
 	}
-	if o.Owner == nil {
-		o.Owner = func(_, _ message.URL, _ bool) error { return nil }
+	if o.Trust.Owner == nil {
+		o.Trust.Owner = func(_, _ message.URL, _ bool) error { return nil }
 	}
-	if o.Named == nil {
-		o.Named = func(string) bool { return false }
+	if o.Trust.Unsigned == nil {
+		o.Trust.Unsigned = func(message.URL) bool { return false }
 	}
-	if o.Came == nil {
-		o.Came = func(message.URL) (message.URL, bool) { return "", false }
+	if o.Nodes.Came == nil {
+		o.Nodes.Came = func(message.URL) (message.URL, bool) { return "", false }
 	}
-	if o.Unsigned == nil {
-		o.Unsigned = func(message.URL) bool { return false }
+	if o.Nodes.InUse == nil {
+		o.Nodes.InUse = func(message.URL, time.Duration) bool { return false }
+	}
+	if o.Nodes.Back == nil {
+		o.Nodes.Back = func(message.URL) {}
+	}
+	if o.Own.GivenUp == nil {
+		o.Own.GivenUp = func(message.URL) {}
 	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
+	o.P2P = o.P2P.WithDefaults()
+	o.P2P.Self, o.P2P.Commanded, o.P2P.Passive = o.Runtime, o.Policy == Commanded, o.Deployer == nil
+	o.Cache = o.Cache.WithDefaults()
+	owner := o.Trust.Owner
+	o.Cache.May = func(address, runtime message.URL) bool { return owner(address, runtime, false) == nil }
 	return o
 }
 
 // Fixed times and bounds that nobody needs to change.
 const (
 	queueLen       = 1024                   // tasks that wait for the loop
-	maxMisses      = 4096                   // refusals that are remembered
-	maxHandlers    = 16                     // Handlers of one remote runtime
-	maxEntries     = 64                     // entries of one look-up's answer that are looked at
-	maxSeen        = 1 << 16                // addresses whose last entry is remembered, see believe
-	maxComplaints  = 1024                   // entries that have been complained about
-	claimRecheck   = 5 * time.Second        // between two looks whether a known address has moved to whom claims it
-	turnPause      = 500 * time.Millisecond // between two Message Nodes that are reached because of others
-	turnBurst      = 8                      // of them at once
 	stopTimeout    = 5 * time.Second        // for a stub to end
 	goodbyeTimeout = 2 * time.Second        // for saying goodbye to the node on Close
 	tellTimeout    = 2 * time.Second        // for a stub to answer an execute
 	tellPause      = 300 * time.Millisecond // before it is told again
-	flapTime       = time.Second            // a connection that was live for less was not worth its set-up: it counts as unstable
-	glareTail      = time.Second            // see accept
+
+	// Look-ups that remote runtimes cause: at once because of one, and how many in a second, and at once before that, because of
+	// one and of all. A node allows a runtime 1000 and 10,000.
+	askerAtOnce             = 32
+	askerRate, askerBurst   = 128, 1024
+	askersRate, askersBurst = 500, 4096
 )

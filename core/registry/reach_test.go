@@ -30,7 +30,7 @@ func (s *side) foreign() (n int) {
 // runtime sends itself finds room.
 func TestFramesReachNoNodes(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.Unsigned = nil })
+		a := w.add("a", "example.com", func(o *Options) { o.Trust.Unsigned = nil })
 		for i := range 1000 {
 			if _, err := a.reg.RouteTo(stranger(i)); !errors.Is(err, ErrNoWay) {
 				t.Fatal(err)
@@ -53,8 +53,8 @@ func TestAnswersReachFewNodes(t *testing.T) {
 		came := true
 		var a *side
 		a = w.add("a", "example.com", func(o *Options) {
-			o.MaxNodes = 8
-			o.Came = func(message.URL) (message.URL, bool) {
+			o.Nodes.Max = 8
+			o.Nodes.Came = func(message.URL) (message.URL, bool) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				return a.url.Join("protostub", "example.com"), came
@@ -92,8 +92,8 @@ func TestIdleNodesAreLeft(t *testing.T) {
 	inWorld(t, func(w *world) {
 		busy := message.URL("")
 		a := w.add("a", "example.com", func(o *Options) {
-			o.NodeIdle = time.Minute
-			o.InUse = func(stub message.URL, within time.Duration) bool {
+			o.Nodes.Idle = time.Minute
+			o.Nodes.InUse = func(stub message.URL, within time.Duration) bool {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				return stub == busy && within == time.Minute
@@ -135,8 +135,8 @@ func TestIdleNodesAreLeft(t *testing.T) {
 func TestNamedNodesNeedNoTurn(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", func(o *Options) {
-			o.MaxNodes = 4
-			o.Named = func(domain string) bool { return domain == "partner.example" }
+			o.Nodes.Max = 4
+			o.Nodes.Named = func(domain string) bool { return domain == "partner.example" }
 		})
 		for i := range 50 {
 			a.reg.Verify(w.ctx, stranger(i), message.URL(fmt.Sprintf("hyperty://d%d.example/x", i)))

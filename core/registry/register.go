@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/registry/changes"
+	"github.com/protofly/protofly/core/registry/directory"
+	"github.com/protofly/protofly/core/registry/ownnode"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -34,36 +36,7 @@ type Object struct {
 	Private   bool // neither in the Domain Registry nor in /registry/changes: Connection objects
 }
 
-// local is a hyperty or data object of this runtime. It is immutable but for the time of its last proof.
-type local struct {
-	url       message.URL
-	reporter  message.URL // "": a hyperty
-	name      string
-	user      message.URL
-	schema    message.URL
-	private   bool
-	named     bool // by wish: the address stays this runtime's
-	since     time.Time
-	entry     localEntry   // without its proof
-	signed    atomic.Int64 // when the proof at the Domain Registry was issued, Unix milliseconds
-	ungranted atomic.Bool  // the node has not allocated the address yet: it was away
-}
-
-// localEntry is an entry as the Domain Registry takes it (specification, "Domain Registry").
-type localEntry struct {
-	proof.Entry
-	Expires      int               `json:"expires"`
-	Status       string            `json:"status"`
-	P2PHandler   message.URL       `json:"p2pHandler,omitempty"`
-	P2PRequester message.URL       `json:"p2pRequester,omitempty"`
-	Proof        *proof.EntryProof `json:"proof,omitempty"`
-}
-
-const (
-	anonymous     message.URL = "user://anonymous"
-	registerTries             = 5
-	registerPause             = 200 * time.Millisecond
-)
+const anonymous message.URL = "user://anonymous"
 
 // RegisterHyperty registers a hyperty: with an address of its own, in this Registry, at the Domain Registry and in
 // /registry/changes. The error is a *message.ResponseError with code 409 where the wished name is another's.
@@ -93,7 +66,7 @@ func (r *Registry) RegisterHyperty(ctx context.Context, h Hyperty) (message.URL,
 // was granted before: somebody else may have any other.
 func (r *Registry) hypertyURL(ctx context.Context, name string) (url message.URL, granted bool, err error) {
 	if name == "" {
-		return r.address(ctx, message.SchemeHyperty)
+		return r.own.Address(ctx, message.SchemeHyperty)
 	}
 	url, err = message.ParseURL(message.SchemeHyperty + "://" + r.opts.Domain + "/" + name)
 	if err != nil {
@@ -102,21 +75,17 @@ func (r *Registry) hypertyURL(ctx context.Context, name string) (url message.URL
 	if url.Base() != url {
 		return "", false, &message.URLError{Text: string(url), Reason: "a name has no /"}
 	}
-	if _, taken := r.locals.get(url.Canonical()); taken {
+	if _, taken := r.locals.get(url); taken {
 		return "", false, r.refuse(message.CodeConflict, "%s is registered by another application of this runtime", url)
 	}
-	ask := asking(r.awaitingNode)
-	if r.attendance.knows(url) {
-		ask = r.askNode
-	}
-	urls, err := r.allocate(ctx, ask, message.SchemeHyperty, 1, name)
+	got, err := r.own.Name(ctx, message.SchemeHyperty, name, !r.own.Knows(url))
 	switch {
-	case errors.Is(err, errNodeAway):
+	case errors.Is(err, ownnode.ErrAway):
 		return url, false, nil
-	case err == nil && urls[0] != url:
-		err = fmt.Errorf("the node gave %s instead of %s", urls[0], url)
+	case err == nil && got != url:
+		err = fmt.Errorf("the node gave %s instead of %s", got, url)
 	case err == nil:
-		r.attendance.granted(url)
+		r.own.Granted(url)
 	}
 	return url, true, err
 }
@@ -124,16 +93,16 @@ func (r *Registry) hypertyURL(ctx context.Context, name string) (url message.URL
 // RegisterObject registers a data object; its reporter must be registered.
 func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, error) {
 	url, granted := o.URL, true
-	if !r.isReporter(o.Reporter) {
+	if !r.locals.isReporter(o.Reporter) {
 		return "", fmt.Errorf("register object: its reporter %q is not registered in this runtime", o.Reporter)
 	}
 	if url == "" {
 		var err error
-		if url, granted, err = r.address(ctx, o.Scheme); err != nil {
+		if url, granted, err = r.own.Address(ctx, o.Scheme); err != nil {
 			return "", fmt.Errorf("register object %s: %w", o.Name, err)
 		}
 	}
-	if url.IsRuntime() || url.IsBackEnd() || addressKey(url) != url {
+	if url.IsRuntime() || url.IsBackEnd() || directory.Key(url) != url {
 		return "", fmt.Errorf("register object: %w", &message.URLError{Text: string(url), Reason: "no address of a data object"})
 	}
 	if o.Name == "" { // a Domain Registry insists on both
@@ -152,20 +121,12 @@ func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, e
 	return url, nil
 }
 
-func (r *Registry) isReporter(url message.URL) bool {
-	if url.Within(r.opts.Runtime) {
-		return true
-	}
-	l, ok := r.locals.get(url.Canonical())
-	return ok && l.reporter == ""
-}
-
 func (r *Registry) catalogue(kind, name string) message.URL {
 	return message.URL("hyperty-catalogue://catalogue." + r.opts.Domain + "/.well-known/" + kind + "/" + name)
 }
 
 func (r *Registry) newEntry(url message.URL, resources, schemes []string) localEntry {
-	e := localEntry{Expires: int(r.opts.Expires / time.Second), Status: message.Live.String()}
+	e := localEntry{Expires: int(r.opts.Own.Expires / time.Second), Status: message.Live.String()}
 	e.URL, e.Runtime = url, r.opts.Runtime
 	e.Resources, e.DataSchemes = append([]string{}, resources...), append([]string{}, schemes...)
 	for _, h := range r.opts.Handlers {
@@ -181,13 +142,13 @@ func (r *Registry) newEntry(url message.URL, resources, schemes []string) localE
 func (r *Registry) register(ctx context.Context, l *local) error {
 	var refused error
 	if err := r.ask(ctx, func() {
-		if _, taken := r.locals.get(l.url.Canonical()); taken {
+		if _, taken := r.locals.get(l.url); taken {
 			refused = r.refuse(message.CodeConflict, "%s is registered by another component of this runtime", l.url)
-		} else if r.locals.len() >= r.opts.MaxLocal {
-			refused = r.refuse(message.CodeTooMany, "this runtime has %d addresses already", r.opts.MaxLocal)
+		} else if r.locals.known.Len() >= r.opts.Own.Max {
+			refused = r.refuse(message.CodeTooMany, "this runtime has %d addresses already", r.opts.Own.Max)
 		} else {
-			r.forget(l.url.Canonical())
-			r.locals.set(l.url.Canonical(), l)
+			r.directory.Forget(l.url.Canonical())
+			r.locals.known.Set(l.url.Canonical(), l)
 		}
 	}); err != nil {
 		return err
@@ -195,34 +156,41 @@ func (r *Registry) register(ctx context.Context, l *local) error {
 	if refused != nil || l.private {
 		return refused
 	}
-	r.attendance.owe(l, false)
-	if err := r.createEntry(ctx, l); err != nil && !errors.Is(err, errNodeAway) { // else when it is back: see nodeStatus
-		r.do(func() { r.dropLocal(l) })
+	r.own.Owe(l.url, l, false)
+	if err := r.createEntry(ctx, l); err != nil && !errors.Is(err, ownnode.ErrAway) { // else when it is back: see nodeStatus
+		r.loop.Do(func() { r.dropLocal(l) })
 		return err
 	}
-	return r.ask(ctx, func() { r.announce(opAdd, l.url) })
+	return r.ask(ctx, func() { r.publisher.Announce(changes.Add, l.url) })
 }
 
-// createEntry puts an entry into the Domain Registry; a node that is just starting again gets a few tries.
+// createEntry puts an entry into the Domain Registry.
 func (r *Registry) createEntry(ctx context.Context, l *local) error {
-	at := message.DomainRegistryAddress(r.opts.Domain)
 	entry := l.entry
 	entry.Proof = r.sign(l)
-	for try := 1; ; try++ {
-		_, err := r.askNode(ctx, message.Create, at, map[string]any{"value": entry})
-		again := isCode(err, message.CodeTimeout) || isCode(err, message.CodeError) || isCode(err, message.CodeUnavailable)
-		if err == nil && entry.Proof != nil {
-			l.signed.Store(entry.Proof.Issued)
-		}
-		if err == nil || !again || try == registerTries {
-			return err
-		}
-		select {
-		case <-time.After(jitter(registerPause)):
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
+	err := r.own.CreateEntry(ctx, entry)
+	if err == nil && entry.Proof != nil {
+		l.signed.Store(entry.Proof.Issued)
+	}
+	return err
+}
+
+// sign makes the proof of this runtime's entry; nil where this runtime does not sign. The times of proofs never go
+// back while the runtime runs, also when its clock does.
+func (r *Registry) sign(l *local) *proof.EntryProof {
+	if r.opts.Trust.SignEntry == nil {
+		return nil
+	}
+	now := time.Now().UnixMilli()
+	for {
+		last := r.issued.Load()
+		now = max(now, last)
+		if r.issued.CompareAndSwap(last, now) {
+			break
 		}
 	}
+	issued := time.UnixMilli(now)
+	return r.opts.Trust.SignEntry(l.entry.Entry, issued, issued.Add(r.opts.Trust.ProofTime))
 }
 
 // Unregister takes a hyperty out: of this Registry at once, of the Domain Registry as far as it can be reached. A name
@@ -240,10 +208,10 @@ func (r *Registry) unregister(ctx context.Context, url message.URL) error {
 	var l *local
 	if err := r.ask(ctx, func() {
 		var ok bool
-		if l, ok = r.locals.get(url.Canonical()); ok {
+		if l, ok = r.locals.get(url); ok {
 			r.dropLocal(l)
 			if !l.private {
-				r.announce(opRemove, l.url)
+				r.publisher.Announce(changes.Remove, l.url)
 			}
 		}
 	}); err != nil {
@@ -252,12 +220,10 @@ func (r *Registry) unregister(ctx context.Context, url message.URL) error {
 	if l == nil {
 		return r.refuse(message.CodeNotFound, "%s is not registered in this runtime", url)
 	}
-	if r.opts.GivenUp != nil {
-		r.opts.GivenUp(l.url)
-	}
+	r.opts.Own.GivenUp(l.url)
 	err := r.farewell(ctx, l)
-	if errors.Is(err, errNodeAway) {
-		r.attendance.owe(l, true)
+	if errors.Is(err, ownnode.ErrAway) {
+		r.own.Owe(l.url, l, true)
 		err = nil
 	}
 	if err != nil {
@@ -268,59 +234,34 @@ func (r *Registry) unregister(ctx context.Context, url message.URL) error {
 
 // dropLocal forgets a hyperty or data object of this runtime. It runs in the loop.
 func (r *Registry) dropLocal(l *local) {
-	r.locals.delete(l.url.Canonical())
-	r.endings.Add(1)
+	r.locals.known.Delete(l.url.Canonical())
+	r.directory.Changed()
 }
 
-// leave marks an entry of the Domain Registry as disconnected.
-func (r *Registry) leave(ctx context.Context, l *local) error {
-	body := map[string]any{"resource": l.url, "value": map[string]any{"status": message.Disconnected.String()}}
-	_, err := r.askNode(ctx, message.Update, message.DomainRegistryAddress(r.opts.Domain), body)
-	if isCode(err, message.CodeNotFound) {
-		return nil
-	}
-	return err
+func (r *Registry) refreshPause() time.Duration {
+	return time.Duration(float64(r.opts.Own.Expires) / 2.2)
 }
-
-// inDomainRegistry are the entries that this runtime keeps there. It runs in the loop.
-func (r *Registry) inDomainRegistry() []*local {
-	var list []*local
-	r.locals.each(0, shardCount, func(in *item[*local]) bool {
-		if l := in.value; !l.private {
-			list = append(list, l)
-		}
-		return true
-	})
-	return list
-}
-
-func (r *Registry) refreshPause() time.Duration { return time.Duration(float64(r.opts.Expires) / 2.2) }
 
 // refresh keeps this runtime's entries alive in the Domain Registry, again and again. It runs in the loop.
 func (r *Registry) refresh() {
 	r.refreshNow()
-	r.later(r.refreshPause(), r.refresh)
+	r.loop.After(r.refreshPause(), r.refresh)
 }
 
 func (r *Registry) refreshNow() {
-	list := r.inDomainRegistry()
-	r.spawn(func(ctx context.Context) { r.eachEntry(ctx, list, r.keepAlive) })
+	list := r.locals.public()
+	r.loop.Go(func(ctx context.Context) { r.eachEntry(ctx, list, r.keepAlive) })
 }
 
 func (r *Registry) keepAlive(ctx context.Context, l *local) error {
-	if now, ok := r.locals.get(l.url.Canonical()); !ok || now != l {
+	if now, ok := r.locals.get(l.url); !ok || now != l {
 		return nil
 	}
-	value := map[string]any{"status": message.Live.String()}
 	var renewed *proof.EntryProof // a keep-alive brings a new one only where the old one has lived half of its time
-	if time.Now().UnixMilli()-l.signed.Load() >= r.opts.ProofTime.Milliseconds()/2 {
+	if time.Now().UnixMilli()-l.signed.Load() >= r.opts.Trust.ProofTime.Milliseconds()/2 {
 		renewed = r.sign(l)
 	}
-	if renewed != nil {
-		value["proof"] = renewed
-	}
-	body := map[string]any{"resource": l.url, "value": value}
-	_, err := r.request(ctx, message.Update, message.DomainRegistryAddress(r.opts.Domain), body, r.opts.LookupTimeout)
+	err := r.own.KeepAlive(ctx, l.url, renewed)
 	if err == nil && renewed != nil {
 		l.signed.Store(renewed.Issued)
 	}
@@ -328,7 +269,7 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 		return err
 	}
 	if l.named || l.ungranted.Load() { // the node has lost its state: the name with it; or has not heard of the address yet
-		if _, err := r.allocate(ctx, r.awaitingNode, l.url.Scheme(), 1, strings.TrimPrefix(l.url.Path(), "/")); err != nil {
+		if _, err := r.own.Name(ctx, l.url.Scheme(), strings.TrimPrefix(l.url.Path(), "/"), true); err != nil {
 			return err
 		}
 		l.ungranted.Store(false)
@@ -343,7 +284,7 @@ func (r *Registry) eachEntry(ctx context.Context, list []*local, f func(context.
 	for range min(len(list), 16) {
 		wait.Go(func() {
 			for l := range next {
-				if err := f(ctx, l); err != nil && ctx.Err() == nil && !errors.Is(err, errNodeAway) {
+				if err := f(ctx, l); err != nil && ctx.Err() == nil && !errors.Is(err, ownnode.ErrAway) {
 					r.opts.Log.Warn("entry of the Domain Registry not updated", "url", l.url, "error", err)
 				}
 			}
@@ -361,21 +302,49 @@ func (r *Registry) goodbye(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, goodbyeTimeout)
 	defer cancel()
 	var list []*local
-	if r.ask(ctx, func() { list = r.inDomainRegistry() }) != nil {
+	if r.ask(ctx, func() { list = r.locals.public() }) != nil {
 		return
 	}
-	var unused []message.URL
-	r.pool.mu.Lock()
-	for _, free := range r.pool.free {
-		unused = append(unused, free...)
-	}
-	clear(r.pool.free)
-	r.pool.mu.Unlock()
+	unused := r.own.Unused()
 	for _, l := range list {
 		if !l.named {
 			unused = append(unused, l.url)
 		}
 	}
-	r.eachEntry(ctx, list, r.leave)
-	_ = r.release(ctx, unused[:min(len(unused), 4096)])
+	r.eachEntry(ctx, list, func(ctx context.Context, l *local) error { return r.own.LeaveEntry(ctx, l.url) })
+	_ = r.own.Release(ctx, unused[:min(len(unused), 4096)])
+}
+
+// settleDebts tells the node, which is back, what has gone meanwhile.
+func (r *Registry) settleDebts() {
+	list := r.own.Debts()
+	if len(list) == 0 {
+		return
+	}
+	r.loop.Go(func(ctx context.Context) {
+		r.eachEntry(ctx, list, func(ctx context.Context, l *local) error {
+			if _, again := r.locals.get(l.url); again {
+				return nil
+			}
+			return r.farewell(ctx, l)
+		})
+	})
+}
+
+// farewell tells the node that l has gone.
+func (r *Registry) farewell(ctx context.Context, l *local) error {
+	var errs error
+	if !l.private {
+		errs = r.own.LeaveEntry(ctx, l.url)
+	}
+	if !l.named && !l.ungranted.Load() && !errors.Is(errs, ownnode.ErrAway) {
+		errs = errors.Join(errs, r.own.Release(ctx, []message.URL{l.url}))
+	}
+	return errs
+}
+
+// Allocate returns an address of the scheme that is this runtime's alone, from a block that the own domain's Message
+// Node has given (specification, "Address allocation").
+func (r *Registry) Allocate(ctx context.Context, scheme string) (message.URL, error) {
+	return r.own.Allocate(ctx, scheme)
 }

@@ -60,7 +60,7 @@ func TestRegisterHyperty(t *testing.T) {
 
 func TestAddressesComeInBlocks(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.PoolBlock = 4 })
+		a := w.add("a", "example.com", func(o *Options) { o.Own.PoolBlock = 4 })
 		got := map[message.URL]bool{}
 		results := make(chan message.URL, 10)
 		for range 10 {
@@ -93,7 +93,7 @@ func TestAddressesComeInBlocks(t *testing.T) {
 
 func TestEntriesAreRefreshed(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.Expires = 10 * time.Minute })
+		a := w.add("a", "example.com", func(o *Options) { o.Own.Expires = 10 * time.Minute })
 		alice, _ := a.hyperty("alice")
 		updates := func() (n int) {
 			w.mu.Lock()

@@ -68,7 +68,7 @@ func TestRenewThatFails(t *testing.T) {
 		a.deployErr["alpha"] = errors.New("no process")
 		a.reg.Renew("alpha")
 		settle(time.Minute)
-		if n := len(a.requesters()); n != 1+maxRenewals {
+		if n := len(a.requesters()); n != 1+3 {
 			t.Errorf("%d tries", n-1)
 		}
 		if c := a.mustBe(b, message.Live, sdk.RoleRequester); c.Stub != old || a.hasEnded(old) {

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/registry/connections"
+	"github.com/protofly/protofly/core/registry/directory"
+	"github.com/protofly/protofly/core/registry/nodes"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -16,8 +19,8 @@ import (
 // *message.ResponseError, or ctx's. It is safe for any number of goroutines; the way over a live P2P connection
 // allocates nothing.
 func (r *Registry) Resolve(ctx context.Context, m message.Message) (bus.Route, error) {
-	if route, ok := r.direct(m.To); ok {
-		return route, nil
+	if way := r.direct(m.To); way != nil {
+		return way.Direct, nil
 	}
 	return r.resolve(ctx, &m, true)
 }
@@ -25,35 +28,20 @@ func (r *Registry) Resolve(ctx context.Context, m message.Message) (bus.Route, e
 // Explain is Resolve for a message to the address to, but starts no set-up. It may read at the Domain Registry and
 // deploy a Message Node stub.
 func (r *Registry) Explain(ctx context.Context, to message.URL) (bus.Route, error) {
-	if route, ok := r.direct(to); ok {
-		return route, nil
+	if way := r.direct(to); way != nil {
+		return way.Direct, nil
 	}
 	return r.resolve(ctx, &message.Message{Type: message.Read, To: to}, false)
 }
 
-// direct is the live P2P connection that covers the address. (No back-end function is in these tables, so asking them
-// first does not change the specification's order.)
-func (r *Registry) direct(to message.URL) (bus.Route, bool) {
-	if to.IsRuntime() {
-		if rem, ok := r.remotes.get(to.Runtime()); ok {
-			w := rem.way.Load()
-			return w.direct, w.direct.Door != ""
-		}
-		return bus.Route{}, false
+// direct is the way of the live P2P connection that covers the address; nil: there is none. (No back-end function is in the directory, so
+// asking it first does not change the specification's order.)
+func (r *Registry) direct(to message.URL) *directory.Way {
+	way, join := r.directory.Direct(to)
+	if join {
+		r.join(directory.Key(to))
 	}
-	key := addressKey(to)
-	a, ok := r.addresses.get(key)
-	if !ok {
-		return bus.Route{}, false
-	}
-	w := a.remote.way.Load()
-	if w.direct.Door == "" {
-		return bus.Route{}, false
-	}
-	if a.joined != w.number {
-		r.join(key)
-	}
-	return w.direct, true
+	return way
 }
 
 // resolve is every other way. It reads downwards in the specification's order.
@@ -64,23 +52,23 @@ func (r *Registry) resolve(ctx context.Context, m *message.Message, setUp bool) 
 		return bus.Route{}, r.refuse(message.CodeNotFound, "%s is not an address of a runtime", to)
 	case to.IsBackEnd():
 		return r.backEnd(ctx, m)
-	case r.isLocal(to):
+	case r.locals.has(to):
 		return bus.Route{}, r.refuse(message.CodeNotFound, "%s belongs to this runtime and nobody listens to it", to)
 	case to.IsRuntime():
-		rem, ok := r.remotes.get(to.Runtime())
+		rt, ok := r.directory.Runtime(to.Runtime())
 		if !ok { // never met: only its node can know
 			return r.relay(ctx, m, to.Runtime(), 0)
 		}
-		return r.toward(ctx, m, rem, setUp)
+		return r.toward(ctx, m, rt, setUp)
 	}
-	rem, err := r.find(ctx, to, r.causeOf(m))
+	rt, err := r.find(ctx, to, r.causeOf(m))
 	if err != nil {
 		if to.Scheme() == message.SchemeConnection && isCode(err, message.CodeNotFound) {
 			return r.objectAtNode(ctx, m)
 		}
 		return bus.Route{}, err
 	}
-	return r.toward(ctx, m, rem, setUp)
+	return r.toward(ctx, m, rt, setUp)
 }
 
 func (r *Registry) backEnd(ctx context.Context, m *message.Message) (bus.Route, error) {
@@ -99,27 +87,27 @@ func (r *Registry) objectAtNode(ctx context.Context, m *message.Message) (bus.Ro
 	return bus.Route{Stub: stub, Door: stub, Why: "a Connection object: the Message Node of its domain knows whose it is"}, err
 }
 
-// toward is the way to an address of rem; setUp allows a P2P set-up to start.
-func (r *Registry) toward(ctx context.Context, m *message.Message, rem *remote, setUp bool) (bus.Route, error) {
-	w := rem.way.Load()
-	if w.direct.Door != "" {
-		return w.direct, nil
+// toward is the way to an address of a remote runtime; setUp allows a P2P set-up to start.
+func (r *Registry) toward(ctx context.Context, m *message.Message, rt *directory.Runtime, setUp bool) (bus.Route, error) {
+	w := rt.Way()
+	if w.Live() {
+		return w.Direct, nil
 	}
-	if setUp && w.wake && r.wantsP2P(m) && !time.Now().Before(w.retryAt) {
-		r.wake(rem, m.To)
+	if setUp && w.Wake && r.wantsP2P(m) && !time.Now().Before(w.RetryAt) {
+		r.wake(rt, m.To)
 	}
-	return r.relay(ctx, m, rem.url, w.state)
+	return r.relay(ctx, m, rt.URL(), w.State)
 }
 
 // relay is the way over the Message Node of the remote runtime's domain. Where that stub does not run, what the remote
 // runtime has caused goes back the way that it has come.
 func (r *Registry) relay(ctx context.Context, m *message.Message, remote message.URL, state message.Status) (bus.Route, error) {
-	if pending(state) {
+	if connections.Pending(state) {
 		r.opts.Trace.Message(trace.Connecting, *m, trace.Event{Peer: remote, Value: state.String()})
 	}
 	domain, c := remote.NodeDomain(), r.causeOf(m)
-	if _, runs := r.nodeNow(domain, c); !runs && c == theirs && r.causeAt(domain, c) == theirs {
-		if stub, ok := r.opts.Came(remote); ok {
+	if _, runs := r.nodes.Now(domain, c); !runs && c == nodes.Theirs && r.nodes.At(domain, c) == nodes.Theirs {
+		if stub, ok := r.opts.Nodes.Came(remote); ok {
 			return bus.Route{Stub: stub, Door: stub, Remote: remote, Why: "the Message Node by which it has come"}, nil
 		}
 	}
@@ -127,7 +115,7 @@ func (r *Registry) relay(ctx context.Context, m *message.Message, remote message
 	if err != nil {
 		return bus.Route{}, err
 	}
-	if r.opts.Trace.Watched() && (pending(state) || deployed) {
+	if r.opts.Trace.Watched() && (connections.Pending(state) || deployed) {
 		value := "registered"
 		if deployed {
 			value = "deployed"
@@ -171,30 +159,6 @@ func isSignalling(u message.URL) bool {
 	return u.Scheme() == message.SchemeConnection
 }
 
-// Local tells whether u is this runtime's: one of its components, or registered here.
-func (r *Registry) Local(u message.URL) bool { return r.isLocal(u) }
-
-// isLocal tells whether u is this runtime's: one of its components, or registered here.
-func (r *Registry) isLocal(u message.URL) bool {
-	if u.IsRuntime() {
-		return u.Runtime() == r.opts.Runtime
-	}
-	_, ok := r.locals.get(addressKey(u))
-	return ok
-}
-
-// wake has the loop consider a P2P set-up with rem; to is an address there. It does not wait.
-func (r *Registry) wake(rem *remote, to message.URL) {
-	if !rem.asked.CompareAndSwap(false, true) {
-		return
-	}
-	select {
-	case r.tasks <- func() { rem.asked.Store(false); r.consider(rem, to) }:
-	default:
-		rem.asked.Store(false)
-	}
-}
-
 // ErrNoWay is the error of RouteTo while there is no way to the runtime.
 var ErrNoWay = fmt.Errorf("registry: no way to the runtime now")
 
@@ -208,18 +172,18 @@ func (r *Registry) RouteTo(url message.URL) (bus.Route, error) {
 		return bus.Route{}, fmt.Errorf("%w: %q is no remote runtime", ErrNoWay, url)
 	}
 	state := message.Status(0)
-	rem, known := r.remotes.get(url)
+	rt, known := r.directory.Runtime(url)
 	if known {
-		w := rem.way.Load()
-		if w.direct.Door != "" {
-			return w.direct, nil
+		w := rt.Way()
+		if w.Live() {
+			return w.Direct, nil
 		}
-		state = w.state
+		state = w.State
 	}
-	if stub, ok := r.nodeNow(url.NodeDomain(), theirs); ok {
+	if stub, ok := r.nodes.Now(url.NodeDomain(), nodes.Theirs); ok {
 		return bus.Route{Stub: stub, Door: stub, Remote: url, Why: whyRelay(state)}, nil
 	}
-	if known || r.opts.Unsigned(url) {
+	if known || r.opts.Trust.Unsigned(url) {
 		r.wantNode(url)
 	}
 	return bus.Route{}, fmt.Errorf("%w: the stub of the Message Node of %s does not run", ErrNoWay, url.NodeDomain())

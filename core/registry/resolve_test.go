@@ -315,7 +315,7 @@ func TestRouteToHasTheNodeDeployed(t *testing.T) {
 
 func TestLimitOfNodes(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.MaxNodes = 2 })
+		a := w.add("a", "example.com", func(o *Options) { o.Nodes.Max = 2 })
 		a.deployErr["one.example"] = errors.New("no")
 		a.resolve("domain://one.example")
 		a.resolve("domain://two.example")
@@ -329,7 +329,7 @@ func TestLimitOfNodes(t *testing.T) {
 
 func TestTablesAreBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.MaxAddresses, o.MaxRemotes = 1000, 3 })
+		a := w.add("a", "example.com", func(o *Options) { o.Cache.MaxAddresses, o.Cache.MaxRuntimes = 1000, 3 })
 		for i := range 3000 {
 			a.reg.Verify(w.ctx, "hyperty-runtime://example.com/r", message.URL(fmt.Sprintf("comm://example.com/%d", i)))
 		}
@@ -351,7 +351,7 @@ func TestTablesAreBounded(t *testing.T) {
 
 func TestAddressesJoinTheConnection(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a, b, _, bob, _, _ := w.pair(func(o *Options) { o.NoChanges = true })
+		a, b, _, bob, _, _ := w.pair(func(o *Options) { o.Changes.Off = true })
 		carol, _ := b.hyperty("carol")
 		for _, to := range []message.URL{bob, carol, bob.Join("x"), carol} {
 			if route, err := a.resolve(to); err != nil || !route.Direct {

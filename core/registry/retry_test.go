@@ -79,7 +79,7 @@ func (s *side) change(f func()) {
 
 func TestPreferDecides(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.Prefer = []string{"gamma", "beta"} })
+		a := w.add("a", "example.com", func(o *Options) { o.P2P.Prefer = []string{"gamma", "beta"} })
 		b := w.add("b", "example.com", nil)
 		bob, _ := b.hyperty("bob")
 		a.resolve(bob)
@@ -89,7 +89,7 @@ func TestPreferDecides(t *testing.T) {
 		}
 	})
 	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.Prefer = []string{"gamma"} })
+		a := w.add("a", "example.com", func(o *Options) { o.P2P.Prefer = []string{"gamma"} })
 		b := w.add("b", "example.com", nil)
 		bob, _ := b.hyperty("bob")
 		a.resolve(bob)

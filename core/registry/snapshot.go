@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/protofly/protofly/core/registry/connections"
+	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -41,18 +43,6 @@ type ObjectStatus struct {
 	Schema   message.URL `json:"schema,omitempty"`
 	Private  bool        `json:"private,omitempty"`
 	Since    time.Time   `json:"since"`
-}
-
-// StubStatus is a stub of this runtime.
-type StubStatus struct {
-	URL    message.URL    `json:"url"`
-	Role   sdk.Role       `json:"role"`
-	Plugin string         `json:"plugin,omitempty"`
-	Domain string         `json:"domain,omitempty"`
-	Remote message.URL    `json:"remote,omitempty"`
-	State  message.Status `json:"state"`
-	Since  time.Time      `json:"since"`
-	Desc   string         `json:"desc,omitempty"`
 }
 
 // ConnectionStatus is a P2P connection.
@@ -100,43 +90,35 @@ func (r *Registry) emptyStatus() Status {
 
 // fillStatus runs in the loop.
 func (r *Registry) fillStatus(s *Status) {
-	r.locals.each(0, shardCount, func(in *item[*local]) bool {
-		l := in.value
+	r.locals.each(func(l *local) {
 		if l.reporter == "" {
 			s.Hyperties = append(s.Hyperties, HypertyStatus{l.url, l.name, l.user, l.since})
 		} else {
 			s.Objects = append(s.Objects, ObjectStatus{l.url, l.name, l.reporter, l.schema, l.private, l.since})
 		}
-		return true
 	})
-	r.stubs.each(0, shardCount, func(in *item[*stub]) bool {
-		s.Stubs = append(s.Stubs, in.value.status())
-		return true
-	})
+	r.stubs.each(func(one *stub) { s.Stubs = append(s.Stubs, one.status()) })
 	for _, connected := range []bool{true, false} {
-		r.remotes.each(0, shardCount, func(in *item[*remote]) bool {
-			rem := in.value
-			if (rem.conn != nil) != connected {
+		r.directory.Each(func(rt *directory.Runtime) bool {
+			c, has := r.peers.Current(rt.URL())
+			if has != connected {
 				return true
 			}
 			if connected {
-				s.Connections = append(s.Connections, rem.conn.status())
+				s.Connections = append(s.Connections, connectionStatus(&c, rt))
 			}
 			if len(s.Remotes) < maxRemoteStatus {
-				s.Remotes = append(s.Remotes, RemoteStatus{rem.url, rem.refs, slices.Clone(rem.handlers), rem.follow.synced})
+				f := r.following.by[rt.URL()]
+				s.Remotes = append(s.Remotes, RemoteStatus{rt.URL(), rt.Addresses(), r.peers.Handlers(rt.URL()), f != nil && f.Synced()})
 			}
 			return connected || len(s.Remotes) < maxRemoteStatus
 		})
 	}
-	s.Known, s.Runtimes = r.addresses.len(), r.remotes.len()
-	s.Followers, s.Version = len(r.publishing.followers), r.publishing.version
+	s.Known, s.Runtimes = r.directory.Addresses(), r.directory.Runtimes()
+	s.Followers, s.Version = r.publisher.Followers(), r.publisher.Version()
 }
 
-func (s *stub) status() StubStatus {
-	return StubStatus{s.URL, s.Role, s.Plugin, s.Domain, s.Remote, s.state, s.since, s.desc}
-}
-
-func (c *connection) status() ConnectionStatus {
-	return ConnectionStatus{Remote: c.remote.url, Plugin: c.plugin, Role: c.role, Stub: c.stub, Door: c.door, State: c.state,
-		Since: c.since, Addresses: int(c.addresses.Load()), Attempts: c.attempts, Desc: c.desc}
+func connectionStatus(c *connections.Connection, rt *directory.Runtime) ConnectionStatus {
+	return ConnectionStatus{Remote: c.Remote, Plugin: c.Plugin, Role: c.Role, Stub: c.Stub, Door: c.Door, State: c.State,
+		Since: c.Since, Addresses: rt.Joined(), Attempts: c.Attempts, Desc: c.Desc}
 }

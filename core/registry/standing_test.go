@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -14,9 +14,12 @@ func TestStanding(t *testing.T) {
 	to, runtime := someone(0), message.URL("hyperty-runtime://example.com/r0")
 	type world struct {
 		*Registry
-		rem, other *remote
+		rt, other *directory.Runtime
 	}
-	own := func(w *world) { w.locals.set(me, &local{url: me, private: true}) }
+	own := func(w *world) { w.locals.known.Set(me, &local{url: me, private: true}) }
+	broken := func(rt *directory.Runtime) {
+		rt.SetWay(&directory.Way{Number: rt.Way().Number, State: message.Disconnected, Wake: true})
+	}
 	for name, what := range map[string]struct {
 		to    message.URL
 		do    func(w *world)
@@ -24,30 +27,27 @@ func TestStanding(t *testing.T) {
 		again bool // there is another one then
 	}{
 		"nothing":                                {to, func(*world) {}, true, true},
-		"another address is learned":             {to, func(w *world) { w.learn(w.other, someone(12345), listed) }, true, true},
-		"the address is learned again":           {to, func(w *world) { w.learn(w.rem, to, registered) }, true, true},
-		"somebody else claims the address":       {to, func(w *world) { w.learn(w.other, to, listed) }, true, true},
-		"the address moves":                      {to, func(w *world) { w.learn(w.other, to, registered) }, false, true},
-		"the address is forgotten":               {to, func(w *world) { w.forget(to) }, false, false},
-		"the address becomes this runtime's":     {to, func(w *world) { w.forget(to); w.locals.set(to, &local{url: to, private: true}) }, false, false},
-		"the connection breaks":                  {to, func(w *world) { w.disconnect(w.rem.conn, "") }, false, false},
-		"the connection has a successor":         {to, func(w *world) { w.rem.conn.door += "/2"; w.refreshWay(w.rem) }, false, true},
-		"another runtime's connection breaks":    {to, func(w *world) { w.disconnect(w.other.conn, "") }, true, true},
+		"another address is learned":             {to, func(w *world) { w.learn(w.other, someone(12345), directory.Listed) }, true, true},
+		"the address is learned again":           {to, func(w *world) { w.learn(w.rt, to, directory.Registered) }, true, true},
+		"somebody else claims the address":       {to, func(w *world) { w.learn(w.other, to, directory.Listed) }, true, true},
+		"the address moves":                      {to, func(w *world) { w.learn(w.other, to, directory.Registered) }, false, true},
+		"the address is forgotten":               {to, func(w *world) { w.directory.Forget(to) }, false, false},
+		"the address becomes this runtime's":     {to, func(w *world) { w.directory.Forget(to); w.locals.known.Set(to, &local{url: to, private: true}) }, false, false},
+		"the connection breaks":                  {to, func(w *world) { broken(w.rt) }, false, false},
+		"the connection has a successor":         {to, func(w *world) { moved := *w.rt.Way(); moved.Direct.Door += "/2"; w.rt.SetWay(&moved) }, false, true},
+		"another runtime's connection breaks":    {to, func(w *world) { broken(w.other) }, true, true},
 		"the owner goes":                         {to, func(w *world) { w.dropLocal(&local{url: me}) }, false, false},
 		"the owner goes and comes back":          {to, func(w *world) { w.dropLocal(&local{url: me}); own(w) }, false, true},
 		"a component's runtime: nothing":         {runtime.Join("sm"), func(*world) {}, true, true},
-		"a component's runtime: the other moves": {runtime.Join("sm"), func(w *world) { w.disconnect(w.rem.conn, "") }, false, false},
+		"a component's runtime: the other moves": {runtime.Join("sm"), func(w *world) { broken(w.rt) }, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{Registry: crowd(t, 2*perRuntime, true)}
 			var before, after Standing
 			var ok, again bool
 			err := w.ask(context.Background(), func() {
-				w.rem, _ = w.remotes.get(runtime)
-				w.other, _ = w.remotes.get("hyperty-runtime://example.com/r1")
-				for _, rem := range []*remote{w.rem, w.other} {
-					w.stubs.set(rem.conn.stub, &stub{Stub: Stub{URL: rem.conn.stub, Role: sdk.RoleRequester}, stop: func() {}})
-				}
+				w.rt, _ = w.directory.Runtime(runtime)
+				w.other, _ = w.directory.Runtime("hyperty-runtime://example.com/r1")
 				own(w)
 				if before, ok = w.Standing(me, what.to); !ok {
 					return
@@ -80,7 +80,7 @@ func TestStanding(t *testing.T) {
 func TestStandingIsForLiveConnections(t *testing.T) {
 	r := crowd(t, 10, false)
 	_ = r.ask(context.Background(), func() {
-		r.locals.set("hyperty://example.com/me", &local{url: "hyperty://example.com/me", private: true})
+		r.locals.known.Set("hyperty://example.com/me", &local{url: "hyperty://example.com/me", private: true})
 	})
 	for _, to := range []message.URL{someone(0), someone(10), "hyperty-runtime://example.com/r0/sm", "hyperty-runtime://example.com/r9", "domain://registry.example.com"} {
 		if s, ok := r.Standing("hyperty://example.com/me", to); ok {

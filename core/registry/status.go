@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/protofly/protofly/core/registry/connections"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -64,180 +65,108 @@ func (r *Registry) receiveStatus(ctx context.Context, s *stub, m message.Message
 	}
 	if m.From.Canonical() != s.URL.Canonical() {
 		r.opts.Log.Warn("status of a stub from somebody else refused", "stub", s.URL, "from", m.From)
-		r.opts.Bus.Reply(m.Refuse(message.CodeForbidden, "only %s posts its status", s.URL))
+		r.call.Reply(m.Refuse(message.CodeForbidden, "only %s posts its status", s.URL))
 		return
 	}
 	ev, err := parseStatus(&m)
 	if err != nil {
 		r.opts.Log.Warn("malformed status refused", "stub", s.URL, "error", err)
-		r.opts.Bus.Reply(m.Refuse(message.CodeBadRequest, "%v", err))
+		r.call.Reply(m.Refuse(message.CodeBadRequest, "%v", err))
 		return
 	}
-	r.do(func() {
-		if known, ok := r.stubs.get(s.URL.Canonical()); !ok || known != s {
+	r.loop.Do(func() {
+		if known, ok := r.stubs.get(s.URL); !ok || known != s {
 			return // undeployed meanwhile
 		}
 		r.opts.Trace.Message(trace.Status, m, trace.Event{Peer: ev.Resource, Via: s.URL, Value: ev.Value.String()})
 		switch {
 		case s.Role == sdk.RoleNode:
 			r.nodeStatus(s, ev)
-		case s.Role == sdk.RoleRequester:
-			r.requesterStatus(s, ev)
-		case ev.Resource == "": // of the Handler itself
+		case s.Role == sdk.RoleHandler && ev.Resource == "": // of the Handler itself
 			s.to(ev.Value, ev.Desc)
-		case ev.Value == message.Created:
-			r.handlerCreated(s, ev, m)
+		case s.Role == sdk.RoleHandler && ev.Value == message.Created:
+			r.invited(s, ev, m)
 		default:
-			r.handlerStatus(s, ev)
+			r.peerStatus(s, ev)
 		}
 	})
 }
 
-// move is the one place where a P2P connection changes its state. A repeated state changes nothing; an illegal move is
-// refused and logged. It runs in the loop.
-func (r *Registry) move(c *connection, to message.Status, desc string) bool {
-	if c.state == to {
-		return false
+// peerStatus is a status event about a P2P connection. It runs in the loop.
+func (r *Registry) peerStatus(s *stub, ev statusEvent) {
+	known := false
+	switch {
+	case s.Role == sdk.RoleHandler:
+		known = r.peers.HandlerStatus(time.Now(), ev.Resource, s.URL, ev.Value, ev.Desc)
+	case ev.Resource == "" || ev.Resource == s.Remote:
+		known = r.peers.RequesterStatus(time.Now(), s.Remote, s.URL, ev.Value, ev.Desc)
 	}
-	if !mayMove(c.state, to) {
-		err := &MoveError{Remote: c.remote.url, From: c.state, To: to}
-		r.opts.Log.Warn("illegal status refused", "stub", c.stub, "error", err)
-		return false
-	}
-	c.state, c.since, c.desc = to, time.Now(), desc
-	if s, ok := r.stubs.get(c.stub.Canonical()); ok && s.Role == sdk.RoleRequester {
-		s.to(to, desc)
-	}
-	if to == message.Live || to == message.Failed {
-		r.cancel(c.deadline)
-	}
-	r.shown(c)
-	return true
-}
-
-// shown has everybody see c's new state.
-func (r *Registry) shown(c *connection) {
-	r.opts.Trace.Emit(trace.Event{Kind: trace.Connection, Peer: c.remote.url, Via: c.door, From: c.stub, Value: c.state.String()})
-	if c.remote.conn == c {
-		r.refreshWay(c.remote)
-	}
-}
-
-// requesterStatus is a status event of a P2P Requester. It runs in the loop.
-func (r *Registry) requesterStatus(s *stub, ev statusEvent) {
-	c := s.conn
-	if c == nil || !c.in(c.remote) || ev.Resource != "" && ev.Resource != c.remote.url {
-		r.opts.Log.Debug("status of a connection that is no more", "stub", s.URL, "status", ev.Value)
-		return
-	}
-	switch ev.Value {
-	case message.Live:
-		if mayMove(c.state, message.Live) {
-			c.door = c.stub
-			r.promote(c)
-		}
-		if r.move(c, message.Live, ev.Desc) {
-			r.live(c)
-		}
-	case message.Failed:
-		r.fail(c, ev.Desc)
-	case message.Disconnected:
-		r.disconnect(c, ev.Desc)
-	default:
-		r.move(c, ev.Value, ev.Desc)
-	}
-}
-
-// handlerStatus is a status event of a P2P Handler about one of its peers, other than created. It runs in the loop.
-func (r *Registry) handlerStatus(s *stub, ev statusEvent) {
-	var c *connection
-	rem, ok := r.remotes.get(ev.Resource)
-	if ok {
-		c = rem.meant(ev.Value)
-	}
-	if c == nil || c.stub != s.URL {
+	if !known {
 		r.opts.Log.Debug("status of a connection that is no more", "stub", s.URL, "peer", ev.Resource, "status", ev.Value)
+	}
+	r.told()
+}
+
+// invited is a Handler's "new P2P connection" event: the remote runtime wants to connect. The Handler is answered: 200, or 409 where
+// this side's own request goes on. It runs in the loop.
+func (r *Registry) invited(s *stub, ev statusEvent, m message.Message) {
+	if ev.Resource == r.opts.Runtime {
+		r.call.Reply(m.Refuse(message.CodeBadRequest, "a P2P connection of a runtime with itself"))
 		return
 	}
-	switch ev.Value {
-	case message.Live:
-		r.complete(c)
-	case message.Failed:
-		r.fail(c, ev.Desc)
-	case message.Disconnected:
-		if c.completing { // the channel died while its door was being registered
-			c.completing = false
-			r.fail(c, ev.Desc)
-			return
-		}
-		r.disconnect(c, ev.Desc)
+	if _, kept := r.directory.Meet(ev.Resource); !kept {
+		r.call.Reply(m.Refuse(message.CodeTooMany, "%d remote runtimes are known already", r.opts.Cache.MaxRuntimes))
+		return
+	}
+	answer := r.peers.Invited(time.Now(), ev.Resource, s.URL, s.Plugin)
+	r.told()
+	switch answer {
+	case connections.KeepOwn:
+		r.call.Reply(m.Refuse(message.CodeConflict, "both sides requested at once: %s keeps its own request", r.opts.Runtime))
+	case connections.AcceptKeep:
+		r.call.Reply(m.Respond(message.CodeOK, map[string]bool{"keep": true}))
 	default:
-		r.move(c, ev.Value, ev.Desc)
+		r.call.Reply(m.Respond(message.CodeOK, nil))
 	}
 }
 
-// live is what follows when a connection has become live. It runs in the loop.
-func (r *Registry) live(c *connection) {
-	c.remote.choice = 0
-	c.remote.retryAt = time.Time{}
-	r.refreshWay(c.remote)
-	r.follow(c.remote)
-	if c.renew {
-		c.renew = false
-		r.renew(c)
+// nodeStatus is a status event of a Message Node's stub. It runs in the loop.
+func (r *Registry) nodeStatus(s *stub, ev statusEvent) {
+	back := ev.Value == message.Live && s.lost()
+	s.to(ev.Value, ev.Desc)
+	own := s.Domain == r.opts.Domain
+	if own {
+		r.own.Set(ev.Value == message.Live)
+	}
+	if back {
+		r.loop.Go(func(context.Context) { r.opts.Nodes.Back(s.URL) })
+	}
+	if back && own { // the node may have taken this runtime for gone
+		r.loop.After(r.opts.P2P.Jitter(time.Second), r.refreshNow)
+		r.loop.After(r.opts.P2P.Jitter(time.Second), r.settleDebts)
 	}
 }
 
-// disconnect is the end of a live connection. A Requester is asked to connect again: by the next message, or soon
-// anyway; one that keeps failing soon after it was live waits longer each time. A Handler's entry waits a moment for
-// the Requester of the other side, and goes. It runs in the loop.
-func (r *Registry) disconnect(c *connection, desc string) {
-	lived := time.Since(c.since)
-	rem := c.remote
-	if c.state != message.Live {
-		r.move(c, message.Disconnected, desc) // refused, and said so
-		return
-	}
-	if rem.next != nil && rem.conn == c { // what is being set up to follow it is the connection now
-		r.move(c, message.Disconnected, desc)
-		r.promote(rem.next)
-		r.refreshWay(rem)
-		return
-	}
-	rem.retryAt = time.Time{}
-	if lived < flapTime {
-		rem.failures++
-	} else {
-		rem.failures = 0
-	}
-	pause := jitter(r.opts.ReconnectDelay)
-	if c.role == sdk.RoleHandler {
-		pause = r.opts.HandlerGrace
-		rem.retryAt = time.Now().Add(pause)
-	} else if rem.failures > 1 {
-		pause = r.backoff(rem.failures - 1)
-		rem.retryAt = time.Now().Add(pause)
-	}
-	r.closeDoor(c)
-	r.move(c, message.Disconnected, desc)
-	r.expireFollower(rem)
-	r.later(pause, func() {
-		if rem.conn != c || c.state != message.Disconnected {
-			return
+// AddStub makes a stub known that the wiring has deployed: this runtime's Message Node stub, which Resolve uses from
+// then on, or a Handler that is not in Options. The Registry listens to its status.
+func (r *Registry) AddStub(s Stub) {
+	_ = r.ask(context.Background(), func() {
+		r.stubs.add(s, message.Deployed)
+		if s.Role == sdk.RoleNode {
+			r.tellReached(r.nodes.Add(s.Domain, s.URL))
 		}
-		if c.role == sdk.RoleHandler {
-			rem.conn = nil
-			r.refreshWay(rem)
-			return
-		}
-		r.consider(rem, "")
 	})
 }
 
-// closeDoor ends the door's listener on the MessageBus. It runs in the loop.
-func (r *Registry) closeDoor(c *connection) {
-	if stop := c.stopDoor; stop != nil {
-		c.stopDoor = nil
-		r.spawn(func(context.Context) { stop() })
+// Stub is the state of a stub; false where it is not known.
+func (r *Registry) Stub(url message.URL) (StubStatus, bool) {
+	s, ok := r.stubs.get(url)
+	if !ok {
+		return StubStatus{}, false
 	}
+	var state StubStatus
+	if r.ask(context.Background(), func() { state = s.status() }) != nil {
+		return StubStatus{}, false
+	}
+	return state, true
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/protofly/protofly/core/registry/loop"
+	"github.com/protofly/protofly/core/registry/table"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -17,14 +19,25 @@ type Stub struct {
 	Remote message.URL // RoleRequester
 }
 
+// StubStatus is a stub of this runtime.
+type StubStatus struct {
+	URL    message.URL    `json:"url"`
+	Role   sdk.Role       `json:"role"`
+	Plugin string         `json:"plugin,omitempty"`
+	Domain string         `json:"domain,omitempty"`
+	Remote message.URL    `json:"remote,omitempty"`
+	State  message.Status `json:"state"`
+	Since  time.Time      `json:"since"`
+	Desc   string         `json:"desc,omitempty"`
+}
+
 // stub is a stub with its state. What Stub holds never changes; the rest is the loop's own.
 type stub struct {
 	Stub
 	state message.Status
 	since time.Time
 	desc  string
-	stop  func()      // ends the status listener
-	conn  *connection // RoleRequester: its current entry
+	stop  func() // ends the status listener
 
 	abort    context.CancelFunc // of a deployment that goes on; nil where the wiring deployed it
 	deployed chan struct{}      // closed when Deploy has returned
@@ -37,105 +50,107 @@ func (s *stub) to(state message.Status, desc string) {
 	s.state, s.desc = state, desc
 }
 
-// AddStub makes a stub known that the wiring has deployed: this runtime's Message Node stub, which Resolve uses from
-// then on, or a Handler that is not in Options. The Registry listens to its status.
-func (r *Registry) AddStub(s Stub) {
-	_ = r.ask(context.Background(), func() {
-		r.addStub(s, message.Deployed)
-		if s.Role == sdk.RoleNode {
-			ready := make(chan struct{})
-			close(ready)
-			n := newNode(s.Domain, s.URL, ours)
-			n.ready = ready
-			if old := r.byDomain[s.Domain]; old != nil {
-				n.wanted = old.wanted
-			}
-			r.byDomain[s.Domain] = n
-			r.nodeRuns(n)
-		}
-	})
+// lost tells whether the stub has lost its connection.
+func (s *stub) lost() bool { return s.state == message.Disconnected || s.state == message.Failed }
+
+func (s *stub) status() StubStatus {
+	return StubStatus{s.URL, s.Role, s.Plugin, s.Domain, s.Remote, s.state, s.since, s.desc}
 }
 
-// Stub is the state of a stub; false where it is not known.
-func (r *Registry) Stub(url message.URL) (StubStatus, bool) {
-	s, ok := r.stubs.get(url.Canonical())
-	if !ok {
-		return StubStatus{}, false
-	}
-	var state StubStatus
-	if r.ask(context.Background(), func() { state = s.status() }) != nil {
-		return StubStatus{}, false
-	}
-	return state, true
+// stubs are the stubs of this runtime. Any goroutine reads them, the loop writes.
+type stubs struct {
+	loop     *loop.Loop
+	call     *caller
+	deployer Deployer                                              // may be nil
+	receive  func(ctx context.Context, s *stub, m message.Message) // takes what is posted to a stub's status
+	known    *table.Table[*stub]
+	leaving  *table.Table[*stub] // those that were dropped and have not ended yet
 }
 
-// addStub runs in the loop.
-func (r *Registry) addStub(s Stub, state message.Status) *stub {
+func (t *stubs) get(url message.URL) (*stub, bool) { return t.known.Get(url.Canonical()) }
+
+// of is the stub, also one that was dropped and has not ended yet.
+func (t *stubs) of(url message.URL) (*stub, bool) {
+	if s, ok := t.get(url); ok {
+		return s, true
+	}
+	return t.leaving.Get(url.Canonical())
+}
+
+// add runs in the loop.
+func (t *stubs) add(s Stub, state message.Status) *stub {
 	key := s.URL.Canonical()
-	if old, ok := r.stubs.get(key); ok {
+	if old, ok := t.known.Get(key); ok {
 		old.to(state, "")
 		return old
 	}
 	added := &stub{Stub: s, state: state, since: time.Now()}
-	added.stop = r.opts.Bus.Listen(s.URL.Join("status"), func(ctx context.Context, m message.Message) {
-		r.receiveStatus(ctx, added, m)
+	added.stop = t.call.Listen(s.URL.Join("status"), func(ctx context.Context, m message.Message) {
+		t.receive(ctx, added, m)
 	})
-	r.stubs.set(key, added)
+	t.known.Set(key, added)
 	return added
 }
 
-// dropStub forgets a stub and, if undeploy is set, has it ended. Until it has, it may take back what it has made in
+// drop forgets a stub and, if undeploy is set, has it ended. Until it has, it may take back what it has made in
 // this runtime: a Requester deletes its Connection object. It runs in the loop.
-func (r *Registry) dropStub(url message.URL, undeploy bool) {
-	s, ok := r.stubs.get(url.Canonical())
+func (t *stubs) drop(url message.URL, undeploy bool) {
+	key := url.Canonical()
+	s, ok := t.known.Get(key)
 	if !ok {
 		return
 	}
-	r.stubs.delete(url.Canonical())
-	r.leaving.set(url.Canonical(), s)
+	t.known.Delete(key)
+	t.leaving.Set(key, s)
 	if s.abort != nil {
 		s.abort()
 	}
-	r.spawn(func(ctx context.Context) {
+	t.loop.Go(func(ctx context.Context) {
 		if s.deployed != nil { // else an instance could start after it was ended
 			<-s.deployed
 		}
-		if undeploy && r.opts.Deployer != nil {
+		if undeploy && t.deployer != nil {
 			bounded, cancel := context.WithTimeout(ctx, stopTimeout)
 			defer cancel()
-			if err := r.opts.Deployer.Undeploy(bounded, url); err != nil && ctx.Err() == nil {
-				r.opts.Log.Warn("stub not undeployed", "stub", url, "error", err)
+			if err := t.deployer.Undeploy(bounded, url); err != nil && ctx.Err() == nil {
+				t.call.log.Warn("stub not undeployed", "stub", url, "error", err)
 			}
 		}
 		s.stop()
-		r.do(func() { r.leaving.delete(url.Canonical()) })
+		t.loop.Do(func() { t.leaving.Delete(key) })
 	})
 }
 
-// deploy has an instance started in the background; then is called in the loop. It runs in the loop.
-func (r *Registry) deploy(s *stub, d Deployment, timeout time.Duration, then func(error)) {
-	bounded, cancel := context.WithTimeout(r.ctx, timeout)
+// deploy has an instance of a stub started in the background; then is called in the loop. It runs in the loop.
+func (t *stubs) deploy(d Deployment, timeout time.Duration, then func(error)) {
+	s, ok := t.get(d.URL)
+	if !ok {
+		return
+	}
+	bounded, cancel := context.WithTimeout(t.loop.Context(), timeout)
 	deployed := make(chan struct{})
 	s.abort, s.deployed = cancel, deployed
-	r.spawn(func(context.Context) {
-		err := r.opts.Deployer.Deploy(bounded, d)
+	t.loop.Go(func(context.Context) {
+		err := t.deployer.Deploy(bounded, d)
 		cancel()
 		close(deployed)
-		r.do(func() { then(err) })
+		t.loop.Do(func() { then(err) })
 	})
 }
 
-// tell has a stub do something (an execute); its answer is waited for, but nothing depends on it.
-func (r *Registry) tell(stub message.URL, method string, params ...message.URL) {
-	r.spawn(func(ctx context.Context) {
-		_, err := r.request(ctx, message.Execute, stub, executeBody{method, params}, tellTimeout)
-		if err != nil && ctx.Err() == nil {
-			r.opts.Log.Debug("stub did not do as told", "stub", stub, "method", method, "error", err)
+// tell has a stub do something; its answer is waited for, but nothing depends on it.
+func (t *stubs) tell(stub message.URL, method string, params ...message.URL) {
+	t.loop.Go(func(ctx context.Context) {
+		if err := t.call.execute(ctx, stub, tellTimeout, method, params...); err != nil && ctx.Err() == nil {
+			t.call.log.Debug("stub did not do as told", "stub", stub, "method", method, "error", err)
 		}
 	})
 }
 
-type executeBody struct {
-	Method string        `json:"method"`
-	Params []message.URL `json:"params"`
+// each calls f for the stubs. It runs in the loop, or when that has ended.
+func (t *stubs) each(f func(*stub)) {
+	t.known.Each(0, table.Shards, func(in *table.Item[*stub]) bool {
+		f(in.Value)
+		return true
+	})
 }

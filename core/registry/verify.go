@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/core/registry/directory"
+	"github.com/protofly/protofly/core/registry/nodes"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -28,36 +30,36 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	if from.IsBackEnd() || from == message.SessionAddress {
 		return r.forged(remoteURL, from, "a Message Node's function")
 	}
-	key := addressKey(from)
-	a, known := r.addresses.get(key)
-	its := known && a.remote.url == remoteURL
-	if its && (a.leads() || r.nodeAway(ctx, key.NodeDomain())) {
+	key := directory.Key(from)
+	a, known := r.directory.Find(key)
+	its := known && a.Runtime.URL() == remoteURL
+	if its && (a.Leads() || r.nodeAway(ctx, key.NodeDomain())) {
 		return nil
 	}
-	if !known && !r.isLocal(from) && r.givenUp.of(key, remoteURL, time.Now()) {
-		if rem, ok := r.remotes.get(remoteURL); ok && rem.way.Load().direct.Door != "" || r.nodeAway(ctx, key.NodeDomain()) {
+	if !known && !r.locals.has(from) && r.directory.Lately(key, remoteURL, time.Now()) {
+		if rt, ok := r.directory.Runtime(remoteURL); ok && rt.Way().Live() || r.nodeAway(ctx, key.NodeDomain()) {
 			return nil
 		}
 		its = true
 	}
 	switch {
-	case r.isLocal(from):
+	case r.locals.has(from):
 		return r.forged(remoteURL, from, "of this runtime")
 	case key.Scheme() == message.SchemeConnection && known:
 		return r.forged(remoteURL, from, "another runtime's")
 	case key.Scheme() == message.SchemeConnection:
-		return r.claim(ctx, remoteURL, key, learned)
-	case known && a.source == registered && r.readLately(key):
+		return r.claim(ctx, remoteURL, key, directory.Used)
+	case known && a.Source == directory.Registered && r.beliefs.ReadLately(time.Now(), key):
 		return r.forged(remoteURL, from, "another runtime's")
 	}
-	rem, err := r.lookUpFor(ctx, remoteURL, key, its)
+	rt, err := r.lookUpFor(ctx, remoteURL, key, its)
 	switch owner := disconnectedOwner(err); {
-	case err == nil && rem.url == remoteURL:
+	case err == nil && rt.URL() == remoteURL:
 		return nil
 	case err == nil, owner != "" && owner != remoteURL:
 		return r.forged(remoteURL, from, "another runtime's")
 	case owner != "": // its node takes it for disconnected still
-		return r.claim(ctx, remoteURL, key, registered)
+		return r.claim(ctx, remoteURL, key, directory.Registered)
 	case !isCode(err, message.CodeNotFound):
 		return err
 	case known && !its:
@@ -65,15 +67,15 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	case key.Scheme() == message.SchemeHyperty:
 		return r.forged(remoteURL, from, "not shown to be its own: "+err.Error())
 	}
-	return r.claim(ctx, remoteURL, key, learned)
+	return r.claim(ctx, remoteURL, key, directory.Used)
 }
 
 // lookUpFor asks whose an address is that the runtime remote uses, and has announced or not.
-func (r *Registry) lookUpFor(ctx context.Context, remoteURL, key message.URL, isAnnounced bool) (*remote, error) {
-	if err := r.reserve(ctx, key.NodeDomain(), theirs); err != nil && !isCode(err, message.CodeUnavailable) {
+func (r *Registry) lookUpFor(ctx context.Context, remoteURL, key message.URL, isAnnounced bool) (*directory.Runtime, error) {
+	if err := r.reserve(ctx, key.NodeDomain(), nodes.Theirs); err != nil && !isCode(err, message.CodeUnavailable) {
 		return nil, err
 	}
-	leave, err := r.askers.enter(ctx, remoteURL)
+	leave, err := r.askers.Enter(ctx, remoteURL)
 	if err != nil {
 		return nil, err
 	}
@@ -85,11 +87,11 @@ func (r *Registry) lookUpFor(ctx context.Context, remoteURL, key message.URL, is
 }
 
 // claim enters an address that the runtime remote is the first to use, or has registered.
-func (r *Registry) claim(ctx context.Context, remoteURL, key message.URL, from source) error {
+func (r *Registry) claim(ctx context.Context, remoteURL, key message.URL, from directory.Source) error {
 	ok := false
 	if err := r.ask(ctx, func() {
-		if rem, kept := r.meet(remoteURL); kept {
-			ok = r.learn(rem, key, from)
+		if rt, kept := r.directory.Meet(remoteURL.Runtime()); kept {
+			ok = r.learn(rt, key, from)
 		}
 	}); err != nil {
 		return err
@@ -112,20 +114,16 @@ func (r *Registry) forged(who, from message.URL, whose string) error {
 func (r *Registry) VerifyLocal(owner, from message.URL) error {
 	var s *stub
 	if owner.Within(r.opts.Runtime) {
-		s, _ = r.stubs.get(owner.Canonical())
-		if s == nil {
-			s, _ = r.leaving.get(owner.Canonical())
-		}
-		if s == nil && isStubPath(owner) {
+		if s, _ = r.stubs.of(owner); s == nil && isStubPath(owner) {
 			return r.refuse(message.CodeForbidden, "%s is not registered in this runtime", owner)
 		}
-	} else if l, ok := r.locals.get(owner.Canonical()); !ok || l.reporter != "" {
+	} else if l, ok := r.locals.get(owner); !ok || l.reporter != "" {
 		return r.refuse(message.CodeForbidden, "%s is not registered in this runtime", owner)
 	}
 	if from.Within(owner) {
 		return nil
 	}
-	l, isLocal := r.locals.get(addressKey(from))
+	l, isLocal := r.locals.get(directory.Key(from))
 	switch {
 	case isLocal && l.reporter == owner.Canonical():
 		return nil
@@ -154,10 +152,10 @@ func (r *Registry) nodeMayPost(s *stub, from message.URL) bool {
 	if from.IsBackEnd() {
 		return true
 	}
-	key := addressKey(from)
-	a, ok := r.addresses.get(key)
-	if ok && proof.KeyDerived(a.remote.url) {
+	key := directory.Key(from)
+	a, ok := r.directory.Find(key)
+	if ok && proof.KeyDerived(a.Runtime.URL()) {
 		return false // what that runtime says comes through its session
 	}
-	return !from.IsRuntime() && (!ok || a.source == registered && a.remote.way.Load().number == 0)
+	return !from.IsRuntime() && (!ok || a.Source == directory.Registered && a.Runtime.Way().Number == 0)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/core/registry/changes"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -73,7 +74,7 @@ func TestAClaimIsNoProof(t *testing.T) {
 		a, b, _, _, _, _ := w.pair(nil)
 		c := w.add("c", "example.com", nil)
 		carol, _ := c.hyperty("carol")
-		b.changed(a, changesBody{Operation: "add", Value: []message.URL{carol}, Version: b.reg.Snapshot().Version + 1})
+		b.changed(a, changes.Body{Operation: "add", Value: []message.URL{carol}, Version: b.reg.Snapshot().Version + 1})
 		if err := a.reg.Verify(w.ctx, c.url, carol); err != nil {
 			t.Errorf("the owner: %v", err)
 		}
@@ -82,7 +83,7 @@ func TestAClaimIsNoProof(t *testing.T) {
 			t.Errorf("%+v, %v", route, err)
 		}
 		settle(5 * time.Second) // c is connected, and has listed carol too
-		b.changed(a, changesBody{Operation: "add", Value: []message.URL{carol}, Version: b.reg.Snapshot().Version + 2})
+		b.changed(a, changes.Body{Operation: "add", Value: []message.URL{carol}, Version: b.reg.Snapshot().Version + 2})
 		if route, err := a.resolve(carol); err != nil || route.Remote != c.url {
 			t.Errorf("listed after the Domain Registry was asked: %+v, %v", route, err)
 		}
@@ -161,14 +162,14 @@ func TestVerifyFollowsWhatHasMoved(t *testing.T) {
 		}
 		w.change(func() { delete(w.names, bob) })
 		c.hyperty("bob")
-		settle(claimRecheck)
+		settle(5 * time.Second)
 		if err := a.reg.Verify(w.ctx, c.url, bob); err != nil {
 			t.Errorf("where it is now: %v", err)
 		}
 		if route, err := a.resolve(bob); err != nil || route.Remote != c.url {
 			t.Errorf("%+v, %v", route, err)
 		}
-		settle(claimRecheck)
+		settle(5 * time.Second)
 		wantCode(t, a.reg.Verify(w.ctx, b.url, bob), message.CodeForbidden)
 	})
 }
@@ -206,7 +207,7 @@ func TestVerifyObjects(t *testing.T) {
 // What others claim neither starts stubs of Message Nodes as fast as they please nor takes all the room for them.
 func TestClaimsStartFewNodes(t *testing.T) {
 	inWorld(t, func(w *world) {
-		a := w.add("a", "example.com", func(o *Options) { o.MaxNodes = 64 })
+		a := w.add("a", "example.com", func(o *Options) { o.Nodes.Max = 64 })
 		a.hyperty("alice")
 		start := time.Now()
 		for i := range 200 {
@@ -218,11 +219,11 @@ func TestClaimsStartFewNodes(t *testing.T) {
 			})
 		}
 		settle(time.Second)
-		if n := len(a.deployments()) - 1; n < turnBurst || n > turnBurst+3 {
+		if n := len(a.deployments()) - 1; n < 8 || n > 8+3 {
 			t.Errorf("%d stubs within a second", n)
 		}
 		settle(time.Minute)
-		if n := len(a.deployments()) - 1; n < turnBurst+10 || n > 31 {
+		if n := len(a.deployments()) - 1; n < 8+10 || n > 31 {
 			t.Errorf("%d stubs in all", n)
 		}
 		wantCode(t, a.reg.Verify(w.ctx, "hyperty-runtime://example.com/b", "hyperty://one-more.example/x"), message.CodeForbidden)

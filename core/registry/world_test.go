@@ -115,19 +115,19 @@ func (w *world) join(id, domain string, key ed25519.PrivateKey, change func(*Opt
 		s.mu.Unlock()
 	}, true)
 	s.bus = bus.New(bus.Options{Runtime: url, Trace: watch})
-	o := Options{Runtime: url, Domain: domain, Bus: s.bus, Deployer: s, Trace: watch, Prefer: []string{"alpha", "beta"},
+	o := Options{Runtime: url, Domain: domain, Bus: s.bus, Deployer: s, Trace: watch, P2P: P2POptions{Prefer: []string{"alpha", "beta"}},
 		PathChanged: func(remote message.URL, route bus.Route) {
 			s.mu.Lock()
 			s.paths = append(s.paths, fmt.Sprintf("%s direct=%v", remote, route.Direct))
 			s.mu.Unlock()
 		}}
 	if key != nil {
-		o.SignEntry = func(e proof.Entry, issued, expires time.Time) *proof.EntryProof { return e.Sign(key, issued, expires) }
+		o.Trust.SignEntry = func(e proof.Entry, issued, expires time.Time) *proof.EntryProof { return e.Sign(key, issued, expires) }
 	} else {
-		o.Unsigned = func(message.URL) bool { return true }
+		o.Trust.Unsigned = func(message.URL) bool { return true }
 	}
 	for _, name := range []string{"alpha", "beta"} {
-		o.Handlers = append(o.Handlers, Handler{name, url.Join("p2phandler", name)})
+		o.Handlers = append(o.Handlers, Handler{Name: name, URL: url.Join("p2phandler", name)})
 	}
 	if change != nil {
 		change(&o)

@@ -4,15 +4,15 @@ package session
 // stays the same: what carries it was replaced, and frames that were under way may be lost.
 func (s *Sessions) Again(path Path) {
 	for _, one := range s.existing() {
-		one.mu.Lock()
+		l := one.lock()
 		if one.paths.Uses(path) && !path.IsZero() && !one.gone {
 			one.send.Rewind()
 			if one.pair.Peer() != 0 {
 				one.recv.Resume()
 			}
-			one.restartProbe(s.now())
-			one.poke()
+			l.restartProbe(s.now())
+			l.poke()
 		}
-		one.unlock()
+		l.unlock()
 	}
 }

@@ -27,45 +27,15 @@ func (s *Sessions) Ended(address message.URL) {
 }
 
 func (s *session) endAddress(address message.URL) {
-	s.mu.Lock()
-	defer s.unlock()
+	l := s.lock()
+	defer l.unlock()
 	if !s.send.EndAddress(address) || s.gone || s.closing || s.pair.Peer() == 0 {
 		return
 	}
 	now, c := s.all.now(), wire.Claim{Address: address, Ended: true}
-	if now-s.usedAt() > lately || !s.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
+	if now-l.usedAt() > lately || !l.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
 		return
 	}
-	s.claim(c, s.send.Expiry(now))
-	s.poke()
-}
-
-// claim tells the peer what is behind the messages that were posted so far. mu is held.
-func (s *session) claim(c wire.Claim, due time.Duration) {
-	s.all.sending.Add(int64(s.send.PushRecord(c.Record(), due)))
-}
-
-// takeClaims has what the peer has claimed taken, before the messages behind it are delivered. mu is not held.
-func (s *session) takeClaims() {
-	s.mu.Lock()
-	list := s.recv.TakeClaims()
-	s.unlock()
-	var addresses []message.URL
-	for i, c := range list {
-		addresses = append(addresses, c.Address)
-		if i+1 < len(list) && list[i+1].Ended == c.Ended {
-			continue
-		}
-		if !c.Ended {
-			s.o.Announced(s.all.life, s.remote, addresses)
-		} else if s.o.Ended != nil {
-			s.o.Ended(s.all.life, s.remote, addresses)
-		}
-		addresses = addresses[:0:0]
-	}
-	s.mu.Lock()
-	defer s.unlock()
-	if s.recv.ClaimsTaken(s.all.full()) {
-		s.poke()
-	}
+	l.claim(c, s.send.Expiry(now))
+	l.poke()
 }

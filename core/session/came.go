@@ -26,7 +26,7 @@ func (s *Sessions) Uses(stub message.URL, within time.Duration) bool {
 		one.mu.Lock()
 		sends := one.paths.Used().Stub == stub
 		used := sends && !one.send.Empty() ||
-			(sends || one.paths.LastIn().Stub == stub) && one.heardAt != 0 && s.now()-one.heardAt < within
+			(sends || one.paths.LastIn().Stub == stub) && one.tell.HeardAt() != 0 && s.now()-one.tell.HeardAt() < within
 		one.mu.Unlock()
 		if used {
 			return true

@@ -3,37 +3,30 @@ package session
 import (
 	"time"
 
-	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/core/session/internal/receiver"
+	"github.com/protofly/protofly/sdk/message"
 )
-
-// Delivery is a message of a remote runtime on its way to its listener; see Options.Deliver.
-type Delivery = deliver.Delivery
-
-// Run is messages of a remote runtime, one behind the other, that have all the same but their IDs and bodies, on their way
-// to their listener; see Options.DeliverRun.
-type Run = deliver.Run
 
 // host is what the deliverer needs of its session.
 type host struct{ s *session }
 
 // Refused tells that the peer has sent something that is no message.
 func (h host) Refused(why error) {
-	h.s.mu.Lock()
-	defer h.s.unlock()
-	h.s.event(Event{Kind: Refused, Path: h.s.paths.Used(), Why: why.Error()})
+	l := h.s.lock()
+	defer l.unlock()
+	l.event(Event{Kind: Refused, Path: h.s.paths.Used(), Why: why.Error()})
 }
 
 // Go runs f in a goroutine that Close waits for. It is called by somebody whom Close waits for as well.
 func (h host) Go(f func()) { h.s.all.wg.Go(f) }
 
-// handOver has a goroutine deliver where there is something to deliver and nobody does. mu is held.
-func (s *session) handOver() {
+// handOver has a goroutine deliver where there is something to deliver and nobody does.
+func (s locked) handOver() {
 	if s.closed || !s.recv.Start() {
 		return
 	}
 	if s.delivering {
-		notify(s.came)
+		notify(s.signals.came)
 		return
 	}
 	s.delivering = true
@@ -41,21 +34,20 @@ func (s *session) handOver() {
 	go s.deliver()
 }
 
-// deliverHere delivers b for the caller of Receive. What somebody would have to wait for goes to the goroutine. mu is not
-// held.
+// deliverHere delivers b for the caller of Receive. What somebody would have to wait for goes to the goroutine.
 func (s *session) deliverHere(b *receiver.Batch) {
 	defer s.all.wg.Done()
 	left, ended := s.deliverBatch(b)
 	if ended {
 		left = receiver.Batch{}
 	}
-	s.mu.Lock()
+	l := s.lock()
 	s.recv.Finished(left)
-	s.handOver()
-	s.unlock()
+	l.handOver()
+	l.unlock()
 }
 
-// deliverBatch delivers b, behind what the peer has claimed. mu is not held.
+// deliverBatch delivers b, behind what the peer has claimed.
 func (s *session) deliverBatch(b *receiver.Batch) (left receiver.Batch, ended bool) {
 	if b.Claims {
 		s.takeClaims()
@@ -63,10 +55,10 @@ func (s *session) deliverBatch(b *receiver.Batch) (left receiver.Batch, ended bo
 	return s.out.Deliver(b)
 }
 
-// settled takes what was settled off what waits here, and tells the peer when much room has come back. mu is held.
-func (s *session) taken(cost int) {
-	s.all.waiting.Add(-int64(cost))
-	if s.recv.Settled(cost, s.all.full()) {
+// settled takes what was settled off what waits here, and tells the peer when much room has come back.
+func (s locked) taken(cost int) {
+	s.all.memory.came(-cost)
+	if s.recv.Settled(cost, s.all.memory.full()) {
 		s.poke()
 	}
 }
@@ -99,7 +91,7 @@ func (s *session) nextBatch(timer *time.Timer) bool {
 	for {
 		timer.Reset(s.o.Linger)
 		select {
-		case <-s.came:
+		case <-s.signals.came:
 			return true
 		case <-s.all.life.Done():
 			return false
@@ -113,5 +105,30 @@ func (s *session) nextBatch(timer *time.Timer) bool {
 			}
 			s.mu.Unlock()
 		}
+	}
+}
+
+// takeClaims has what the peer has claimed taken, before the messages behind it are delivered.
+func (s *session) takeClaims() {
+	l := s.lock()
+	list := s.recv.TakeClaims()
+	l.unlock()
+	var addresses []message.URL
+	for i, c := range list {
+		addresses = append(addresses, c.Address)
+		if i+1 < len(list) && list[i+1].Ended == c.Ended {
+			continue
+		}
+		if !c.Ended {
+			s.o.Announced(s.all.life, s.remote, addresses)
+		} else if s.o.Ended != nil {
+			s.o.Ended(s.all.life, s.remote, addresses)
+		}
+		addresses = addresses[:0:0]
+	}
+	l = s.lock()
+	defer l.unlock()
+	if s.recv.ClaimsTaken(s.all.memory.full()) {
+		l.poke()
 	}
 }

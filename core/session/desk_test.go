@@ -106,7 +106,7 @@ func TestStuckDesksLeaveRoom(t *testing.T) {
 	cancel()
 	p.a.Close(ctx)
 	p.b.Close(ctx)
-	if n := p.b.strangers.direct; n != 0 || len(p.b.strangers.desks) != 0 {
-		t.Errorf("%d desks are left, %d counted", len(p.b.strangers.desks), n)
+	if n := p.b.desks.direct; n != 0 || len(p.b.desks.by) != 0 {
+		t.Errorf("%d desks are left, %d counted", len(p.b.desks.by), n)
 	}
 }

@@ -40,9 +40,9 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 		theirs.mu.Unlock()
 		for n := range 1000 {
 			mine.mu.Lock()
-			mine.claim(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%d", n)), Ended: true}, mine.send.Expiry(mine.all.now()))
-			mine.poke()
-			mine.unlock()
+			locked{mine}.claim(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%d", n)), Ended: true}, mine.send.Expiry(mine.all.now()))
+			locked{mine}.poke()
+			locked{mine}.unlock()
 			time.Sleep(10 * time.Millisecond)
 		}
 		theirs.mu.Lock()

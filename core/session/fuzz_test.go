@@ -59,7 +59,7 @@ func FuzzReceive(f *testing.F) {
 		if err := one.send.Check(); err != nil || one.recv.Cost() < 0 {
 			t.Errorf("%v, inbox %d", err, one.recv.Cost())
 		}
-		one.unlock()
+		locked{one}.unlock()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		s.Close(ctx)

@@ -1,35 +1,70 @@
 package session
 
 import (
-	"crypto/rand"
-	"encoding/binary"
-	"math"
+	"context"
+	"hash/maphash"
+
+	"github.com/protofly/protofly/core/session/internal/deliver"
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/outcomes"
+	"github.com/protofly/protofly/core/session/internal/pairing"
+	"github.com/protofly/protofly/core/session/internal/paths"
+	"github.com/protofly/protofly/core/session/internal/receiver"
+	"github.com/protofly/protofly/core/session/internal/sender"
+	"github.com/protofly/protofly/sdk/message"
 )
 
-// An incarnation is a number of 64 bits: below, 32 random ones of the life of this runtime's process; above, how many
-// sessions it has dropped so far. So no two sessions of a process with one remote runtime have the same incarnation, and a
-// peer can tell a process that has started again from one that has dropped an idle session: only in the first case is
-// there anything in doubt. See idle.go.
+func newSession(all *shared, in table, remote message.URL, l *handshake.Local) *session {
+	s := &session{
+		all: all, table: in, o: &all.o, remote: remote,
+		signals: newSignals(),
+		send:    sender.New(sender.Options{RingBytes: all.o.RingBytes, FrameBytes: all.o.FrameBytes, InboxBytes: all.o.InboxBytes, TTL: all.o.TTL}),
+		recv:    receiver.New(receiver.Options{InboxBytes: all.o.InboxBytes, AckFrames: all.o.AckFrames, AckDelay: all.o.AckDelay, Claims: all.o.Announced != nil}),
+		paths: paths.New(paths.Options{
+			ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Stall: all.o.Stall,
+			AsidePause: all.o.AckDelay, AsideCount: all.o.AckFrames, AsideBytes: all.o.InboxBytes / 8,
+		}),
+		tell: outcomes.New(outcomes.Options{TTL: all.o.TTL, Delay: all.o.AckDelay, Forgiven: all.o.Linger}),
+		pair: pairing.New(pairing.Options{ProbeMin: all.o.ProbeMin, ProbeMax: all.o.ProbeMax, Keys: all.o.keyLimits()}, all.self, remote, l),
+	}
+	s.turn.run = s.pump
+	s.ledger = &ledger{owner: s, owed: outcomes.NewOwed(all.o.InboxBytes)}
+	s.out = deliver.New(all.life, deliver.Options{Deliver: all.o.Deliver, DeliverRun: all.o.DeliverRun}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
+	return s
+}
 
-// sameLife tells whether two incarnations are of one process.
-func sameLife(a, b uint64) bool { return uint32(a) == uint32(b) }
-
-// afterDrop is the incarnation of the sessions that are made after one was dropped.
-func afterDrop(incarnation uint64) uint64 { return incarnation + 1<<32 }
-
-// afterLoss is afterDrop where a session was dropped that a message may have come in by without a word to its sender: to
-// the peer it looks as if this runtime had started again.
-func afterLoss(incarnation uint64) uint64 {
-	for {
-		if life := uint32(random()); life != 0 && life != uint32(incarnation) {
-			return incarnation&^math.MaxUint32 + 1<<32 | uint64(life)
-		}
+// settle waits until the session is quiet, or ctx ends.
+func (s *session) settle(ctx context.Context) {
+	l := s.lock()
+	s.closing = true
+	s.recv.AcknowledgeOwed()
+	s.tell.HurryOwed()
+	done := make(chan struct{})
+	s.settled = done
+	l.poke()
+	l.unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-s.all.life.Done():
 	}
 }
 
-// random is a number that nobody can guess.
-func random() uint64 {
-	var b [8]byte
-	rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	return binary.BigEndian.Uint64(b[:])
+// stop keeps goroutines from starting.
+func (s *session) stop() {
+	l := s.lock()
+	s.closed = true
+	l.unlock()
+}
+
+// abandon reports and drops what was not taken when everything has ended. It returns how many messages were not even
+// acknowledged.
+func (s *session) abandon() int {
+	l := s.lock()
+	defer l.unlock()
+	s.way.quit()
+	n := s.send.Unacked()
+	l.given(s.send.DropAll(), Closed, "this runtime ends")
+	s.send.Rest()
+	return n
 }

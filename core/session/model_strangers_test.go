@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -138,16 +139,12 @@ func (m *model) alone() {
 				m.t.Errorf("%s has a session with %s", sd.url, st.Remote)
 			}
 		}
-		sd.s.strangersMu.Lock()
-		pool := &sd.s.strangers.pool
-		count := 0
-		for _, of := range pool.by {
-			count += len(of)
+		sd.s.visitors.mu.Lock()
+		kept, count := sd.s.visitors.all.Kept(), sd.s.visitors.all.Count()
+		if kept != count || count > strangers.MaxPending {
+			m.t.Errorf("%s keeps %d handshakes, and counts %d", sd.url, kept, count)
 		}
-		if count != pool.count || count > maxPending {
-			m.t.Errorf("%s keeps %d handshakes, and counts %d", sd.url, count, pool.count)
-		}
-		sd.s.strangersMu.Unlock()
+		sd.s.visitors.mu.Unlock()
 	}
 	m.mu.Lock()
 	resets := m.crowd.told[Reset]

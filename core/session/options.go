@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/core/session/internal/wire"
@@ -230,3 +231,10 @@ type Held struct {
 	Bytes    int // that they count for
 	Posters  int // that wait, at the sender
 }
+
+// Delivery is a message of a remote runtime on its way to its listener; see Options.Deliver.
+type Delivery = deliver.Delivery
+
+// Run is messages of a remote runtime, one behind the other, that have all the same but their IDs and bodies, on their way
+// to their listener; see Options.DeliverRun.
+type Run = deliver.Run

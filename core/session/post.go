@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
-	"time"
 
-	"github.com/protofly/protofly/core/session/internal/sender"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -110,7 +108,7 @@ func weigh(m *message.Message) (key wire.Key, p posted, err error) {
 
 // post is Post for the session. again: the session was forgotten meanwhile.
 func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.Message, p posted) (again bool, err error) {
-	s.mu.Lock()
+	l := s.lock()
 	if s.gone {
 		s.mu.Unlock()
 		return true, nil
@@ -120,21 +118,21 @@ func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.
 		return false, ErrClosed
 	}
 	d := s.send.To(key)
-	if s.send.MayEnter(d, p.cost) && s.all.fits(p.cost) {
-		s.posted[s.byDirect(path)]++
-		s.take(d, path, m, p)
+	if s.send.MayEnter(d, p.cost) && s.all.memory.fits(p.cost) {
+		s.count.posted[s.byDirect(path)]++
+		l.take(d, path, m, p)
 		switch {
-		case s.sendingOn != nil && !s.inline: // the pump, which looks again when it has
-		case s.maySend():
-			s.sendNow()
+		case s.turn.on != nil && !s.turn.inline: // the pump, which looks again when it has
+		case l.maySend():
+			l.sendNow()
 			return false, nil
 		default:
-			s.poke()
-			if !s.inline {
-				s.sleepsTo = 0
+			l.poke()
+			if !s.turn.inline {
+				s.turn.sleepsTo = 0
 			}
 		}
-		s.unlock()
+		l.unlock()
 		return false, nil
 	}
 	if ctx.Err() != nil {
@@ -143,39 +141,5 @@ func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.
 		s.mu.Unlock()
 		return false, err
 	}
-	return false, s.wait(ctx, d, &poster{posted: p, message: *m, path: path, taken: make(chan struct{})})
-}
-
-// take puts the message into the ring; the caller has it sent. Where the pump is awake it says when the message expires: to
-// look at the clock takes as long as much of the rest. mu is held.
-func (s *session) take(d *sender.Destination, path Path, m *message.Message, p posted) {
-	switches := !path.IsZero() && !s.paths.Uses(path)
-	var now, due time.Duration
-	if awake := s.pumping && s.sleepsTo == 0 && !s.inline; switches || !awake {
-		now = s.all.now()
-		due = s.send.Expiry(now)
-	}
-	if switches {
-		s.send.AnnounceAgain() // the peer may have forgotten what it heard on a path that it does not keep addresses for
-	}
-	if s.o.Announced != nil {
-		if c, needed := s.send.Announce(m); needed {
-			s.claim(c, due)
-		}
-	}
-	s.all.sending.Add(int64(s.send.Push(d, m, p.cost, p.watched, due)))
-	if switches && s.paths.MayUse(path, now) {
-		s.moveTo(path, now)
-	}
-}
-
-// byDirect is 1 where a message that was posted with path goes by a direct one.
-func (s *session) byDirect(path Path) int {
-	if path.IsZero() {
-		path.Direct = s.paths.Used().Direct
-	}
-	if path.Direct {
-		return 1
-	}
-	return 0
+	return false, l.wait(ctx, d, &poster{posted: p, message: *m, path: path, taken: make(chan struct{})})
 }

@@ -74,25 +74,25 @@ func open(aead cipher.AEAD, h wire.Head, frame []byte) (a arrival, err error) {
 
 // receive is false where the session was forgotten meanwhile.
 func (s *session) receive(path Path, h wire.Head, frame []byte) bool {
-	s.mu.Lock()
-	known := s.met(path, h, frame)
+	l := s.lock()
+	known := l.met(path, h, frame)
 	here := s.here
 	s.here = receiver.Batch{}
-	s.unlock()
+	l.unlock()
 	if here.Items != nil {
 		s.deliverHere(&here)
 	}
 	return known
 }
 
-// met takes a frame. It is false where the session was forgotten meanwhile. mu is held.
-func (s *session) met(path Path, h wire.Head, frame []byte) bool {
+// met takes a frame. It is false where the session was forgotten meanwhile.
+func (s locked) met(path Path, h wire.Head, frame []byte) bool {
 	now := s.all.now()
 	switch {
 	case s.gone:
 		return false
 	case h.From == s.pair.Own(): // our own, reflected
-		s.dropped++
+		s.count.dropped++
 		return true
 	case s.paths.None() || s.pair.Peer() == 0: // else only what is proven to be the peer's says where it is
 		s.paths.Came(path)
@@ -108,8 +108,8 @@ func (s *session) met(path Path, h wire.Head, frame []byte) bool {
 	return true
 }
 
-// sealed takes a frame that pretends to be of the pair. mu is held, and given back while the frame is opened.
-func (s *session) sealed(path Path, h wire.Head, frame []byte) {
+// sealed takes a frame that pretends to be of the pair. It gives the lock back while the frame is opened.
+func (s locked) sealed(path Path, h wire.Head, frame []byte) {
 	keys := s.pair.Keys()
 	aead := keys.In.Of(h.Epoch)
 	if aead == nil {
@@ -122,11 +122,11 @@ func (s *session) sealed(path Path, h wire.Head, frame []byte) {
 	s.mu.Lock()
 	switch now := s.all.now(); {
 	case keys != s.pair.Keys(): // of a handshake that was replaced meanwhile
-		s.dropped++
+		s.count.dropped++
 	case err != nil:
 		s.disturbed(s.pair.Unopened(path.Stub, now), now)
 	case !keys.In.Take(h): // the replay check
-		s.dropped++
+		s.count.dropped++
 	default:
 		s.cameBy(path)
 		s.pair.Heard()
@@ -137,15 +137,13 @@ func (s *session) sealed(path Path, h wire.Head, frame []byte) {
 	}
 }
 
-// arrive takes a frame of the pair. mu is held.
-func (s *session) arrive(a *arrival, now time.Duration) {
+// arrive takes a frame of the pair.
+func (s locked) arrive(a *arrival, now time.Duration) {
 	if !s.acknowledged(&a.Fields, now) {
-		s.dropped++
+		s.count.dropped++
 		return
 	}
-	s.heardAt = now
-	if s.tellHeld {
-		s.tellHeld, s.tellNow = false, true
+	if s.tell.Heard(now) {
 		s.poke()
 	}
 	if a.Kind == wire.Resume && s.send.Asked(a.Seen) { // the generation check of requests: an older one has been met already
@@ -163,7 +161,7 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 	if newer {
 		s.newest()
 	}
-	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.full(), now)
+	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.memory.full(), now)
 	switch verdict {
 	case receiver.Gap, receiver.Duplicate, receiver.Overrun: // the peer has to be told
 		s.poke()
@@ -173,13 +171,13 @@ func (s *session) arrive(a *arrival, now time.Duration) {
 	}
 }
 
-func (s *session) answerSoon() {
+func (s locked) answerSoon() {
 	s.recv.Acknowledge()
 	s.poke()
 }
 
-// acknowledged takes what a frame says about our messages. It is false where that is impossible. mu is held.
-func (s *session) acknowledged(f *wire.Fields, now time.Duration) bool {
+// acknowledged takes what a frame says about our messages. It is false where that is impossible.
+func (s locked) acknowledged(f *wire.Fields, now time.Duration) bool {
 	if !s.send.Possible(f) || !s.pair.Seen(f.Epoch) { // the acknowledgement check: nobody has what was not sent
 		return false
 	}
@@ -197,14 +195,14 @@ func (s *session) acknowledged(f *wire.Fields, now time.Duration) bool {
 	return true
 }
 
-// accept puts what is new in a frame into the inbox, and takes the records among it. mu is held.
-func (s *session) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
+// accept puts what is new in a frame into the inbox, and takes the records among it.
+func (s locked) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
 	if e.Records > 0 {
 		s.takeRecords(b)
 	}
-	b.By = s.account
+	b.By = s.ledger
 	cost, here := s.recv.Put(b, e, !s.closed)
-	s.all.waiting.Add(int64(cost))
+	s.all.memory.came(cost)
 	if here {
 		s.here = *b
 		s.all.wg.Add(1)
@@ -218,8 +216,8 @@ func (s *session) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
 	}
 }
 
-// takeRecords takes the records in a batch. mu is held.
-func (s *session) takeRecords(b *receiver.Batch) {
+// takeRecords takes the records in a batch.
+func (s locked) takeRecords(b *receiver.Batch) {
 	routing := len(b.Routing)
 	for left := b.Items; len(left) > 0; {
 		one, rest, ok := wire.Cut(left, routing)
@@ -234,8 +232,15 @@ func (s *session) takeRecords(b *receiver.Batch) {
 	}
 }
 
-// cameBy notes by which path the peer's last frame came. mu is held.
-func (s *session) cameBy(path Path) {
-	s.paths.Came(path)
-	s.out.CameBy(path.Door)
+// greeted takes a hello.
+func (s locked) greeted(path Path, h wire.Head, body []byte, now time.Duration) {
+	var earlier []*handshake.Answer
+	if len(body) > 0 && body[0] == handshake.StepThird {
+		earlier = s.all.visitors.answered(s.remote, h.To, now)
+	}
+	c := s.pair.Greeted(path.Stub, h, body, earlier, &s.all.visitors, now)
+	if c.Adopted {
+		s.all.visitors.forget(s.remote)
+	}
+	s.disturbed(c, now)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,12 +200,13 @@ func TestReportsSurviveLoss(t *testing.T) {
 		p.sync(func() { frames = 0 })
 		one := p.end(false)
 		one.mu.Lock()
-		one.account.mu.Lock()
-		one.account.add(message.CodeOK, wire.Span{A: 5, B: 7}) // once more: it does no harm
-		one.account.mu.Unlock()
-		one.tellNow = true
-		one.poke()
-		one.unlock()
+		one.ledger.mu.Lock()
+		again, _ := wire.AppendReport(nil, one.pair.Peer(), message.CodeOK, []wire.Span{{A: 5, B: 7}})
+		one.ledger.owed.GiveBack(again, one.pair.Peer()) // once more: it does no harm
+		one.ledger.mu.Unlock()
+		one.tell.Hurry()
+		locked{one}.poke()
+		locked{one}.unlock()
 		p.sync(func() { deaf = true })
 		time.Sleep(time.Minute)
 		p.sync(func() { frames = 0 })
@@ -319,24 +319,24 @@ func TestImpossibleReports(t *testing.T) {
 			"beyond in two": record(mine, 200, 12, 1, 1, 1),
 		} {
 			one.mu.Lock()
-			dropped := one.dropped
-			one.reportedBy(r)
-			if one.send.Outstanding() != 10 || one.dropped != dropped+1 {
-				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.send.Outstanding(), one.dropped-dropped)
+			dropped := one.count.dropped
+			locked{one}.reportedBy(r)
+			if one.send.Outstanding() != 10 || one.count.dropped != dropped+1 {
+				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.send.Outstanding(), one.count.dropped-dropped)
 			}
-			one.unlock()
+			locked{one}.unlock()
 		}
 		one.mu.Lock()
-		one.reportedBy([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
+		locked{one}.reportedBy([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
 		if one.send.Outstanding() != 10 {
 			t.Error("an unknown record did something")
 		}
-		one.reportedBy(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
-		one.reportedBy(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
+		locked{one}.reportedBy(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
+		locked{one}.reportedBy(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
 		if one.send.Outstanding() != 6 {
 			t.Errorf("%d outstanding, want 6", one.send.Outstanding())
 		}
-		one.unlock()
+		locked{one}.unlock()
 		if e := p.events(Settled); len(e) != 1 || fmt.Sprint(e[0].IDs) != "[2 3 4 6]" || e[0].Code != 200 {
 			t.Errorf("events %+v", e)
 		}
@@ -347,42 +347,4 @@ func TestImpossibleReports(t *testing.T) {
 		}
 		p.close(t)
 	})
-}
-
-// TestSpans compares an account's spans with a list.
-func TestSpans(t *testing.T) {
-	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 3))
-		s := &session{o: &Options{InboxBytes: 1 << 20}}
-		a := newAccount(s)
-		codes := map[uint64]int{}
-		for _, n := range r.Perm(200) {
-			if r.IntN(4) == 0 {
-				continue
-			}
-			code := []int{200, 200, 200, 404, 403}[r.IntN(5)]
-			codes[uint64(n)+1] = code
-			a.add(code, wire.Span{A: uint64(n) + 1, B: uint64(n) + 2})
-		}
-		spans := 0
-		for _, t1 := range a.owed {
-			last := uint64(0)
-			for _, sp := range t1.spans {
-				spans++
-				if sp.A <= last || sp.B <= sp.A {
-					t.Fatalf("seed %d: %v", seed, t1.spans)
-				}
-				last = sp.B
-				for n := sp.A; n < sp.B; n++ {
-					if codes[n] != t1.code {
-						t.Fatalf("seed %d: %d has code %d, not %d", seed, n, codes[n], t1.code)
-					}
-					delete(codes, n)
-				}
-			}
-		}
-		if len(codes) > 0 || spans != a.spans {
-			t.Fatalf("seed %d: %v are missing, %d spans are counted as %d", seed, codes, spans, a.spans)
-		}
-	}
 }

@@ -72,8 +72,8 @@ func (s *session) marry(incarnation uint64) *handshake.Keys {
 		return noise.UnsafeNewCipherState(handshake.Suite, k, 0)
 	}
 	s.mu.Lock()
-	defer s.unlock()
-	s.adopt(handshake.Agreed{Incarnation: incarnation, Keys: handshake.NewKeys(state(out), state(in))}, true, s.all.now())
+	defer locked{s}.unlock()
+	locked{s}.adopt(handshake.Agreed{Incarnation: incarnation, Keys: handshake.NewKeys(state(out), state(in))}, true, s.all.now())
 	return handshake.NewKeys(state(in), state(out))
 }
 

@@ -105,8 +105,8 @@ func TestIdle(t *testing.T) {
 		for _, s := range []*Sessions{p.a, p.b} {
 			for _, one := range s.existing() {
 				one.mu.Lock()
-				if one.pumping || one.delivering || one.send.Memory() != 0 || !one.recv.Resting() {
-					t.Errorf("idle session: pumping %v, delivering %v, ring %d", one.pumping, one.delivering, one.send.Memory())
+				if one.turn.pumping || one.delivering || one.send.Memory() != 0 || !one.recv.Resting() {
+					t.Errorf("idle session: pumping %v, delivering %v, ring %d", one.turn.pumping, one.delivering, one.send.Memory())
 				}
 				one.mu.Unlock()
 			}

@@ -1,62 +1,39 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // Sessions are the sessions of a runtime with all others. All methods may be called from many goroutines.
 type Sessions struct {
-	o     Options
-	self  message.URL // o.Self in canonical form
-	epoch time.Time
-	seed  maphash.Seed    // of what remote runtimes are called in minibus.Receipt.Source
-	life  context.Context // of all goroutines
-	end   context.CancelFunc
-	wg    sync.WaitGroup
+	shared
 
-	mu      sync.RWMutex
-	byURL   map[message.URL]*session // by canonical URL of the remote runtime; Options.Sessions, see enter
-	closing bool
+	mu    sync.RWMutex
+	byURL map[message.URL]*session // by canonical URL of the remote runtime; Options.Sessions, see enter
 
 	local atomic.Pointer[handshake.Local] // what new handshakes are made with
 
-	strangersMu sync.Mutex
-	strangers   strangers // see strangers.go
-	allowance   allowance // what handshakes with runtimes that there is a session with may cost
-
-	sweepMu   sync.Mutex
-	sweeper   *time.Timer   // looks for idle sessions; nil: there is nothing to look for
-	sweepDue  time.Duration // when
-	fullUntil time.Duration // the table is full, and nothing in it can be dropped
-
-	untrustedMu sync.Mutex
-	untrusted   map[message.URL]time.Duration // whose frames were refused last, and when that was told; maxUntrusted, see makeRoom
-
-	large large // the buffers of large frames
-
-	sending atomic.Int64 // cost of all rings
-	waiting atomic.Int64 // cost of all inboxes
-
-	starvedMu sync.Mutex
-	starved   map[*session]struct{} // with posters that wait for sending to shrink; those in byURL
-	hungry    atomic.Int32          // len(starved)
+	sweeping sweeping // see idle.go
+	refusals refusals // see trust.go
 }
 
 // New makes the sessions of the runtime o.Self. It starts nothing. [Sessions.Close] ends them. Where o.Key is not that
 // runtime's, that is logged and nobody will make a session with it.
 func New(o Options) *Sessions {
-	s := &Sessions{
-		o: o.withDefaults(), self: o.Self.Canonical(), epoch: time.Now(), seed: maphash.MakeSeed(),
-		byURL: make(map[message.URL]*session), starved: make(map[*session]struct{}), untrusted: make(map[message.URL]time.Duration),
-	}
+	s := &Sessions{byURL: make(map[message.URL]*session)}
+	s.o, s.self, s.epoch, s.seed = o.withDefaults(), o.Self.Canonical(), time.Now(), maphash.MakeSeed()
+	s.memory.most = int64(s.o.TotalBytes)
 	l, err := handshake.NewLocal(s.o.Self, s.o.Incarnation, s.o.Key)
 	if err != nil {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
@@ -68,9 +45,6 @@ func New(o Options) *Sessions {
 
 // Incarnation is this life of the runtime, as the remote runtimes know it until a session is dropped.
 func (s *Sessions) Incarnation() uint64 { return s.o.Incarnation }
-
-// now is the time since the sessions were made; it is never 0, which stands for "not set".
-func (s *Sessions) now() time.Duration { return time.Since(s.epoch) + 1 }
 
 // current is this runtime in sessions that are made now.
 func (s *Sessions) current() *handshake.Local { return s.local.Load() }
@@ -113,7 +87,7 @@ func (s *Sessions) session(remote message.URL) (*session, error) {
 		if err := s.trusts(remote); err != nil {
 			return nil, err
 		}
-		made := newSession(s, remote, s.current())
+		made := newSession(&s.shared, s, remote, s.current())
 		switch {
 		case s.enter(made, false):
 			return made, nil
@@ -125,12 +99,6 @@ func (s *Sessions) session(remote message.URL) (*session, error) {
 	}
 }
 
-func (s *Sessions) isClosing() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.closing
-}
-
 // enter puts a session into the table. Where that is full, idle ones make room. Of the table an eighth is left for the
 // runtimes that this one has something to say to; stranger: the other side has begun. It is false where there is no room,
 // or a session with that runtime already, or everything ends.
@@ -140,6 +108,8 @@ func (s *Sessions) enter(one *session, stranger bool) bool {
 		limit -= limit / 8
 	}
 	put := func() (done, full bool) {
+		s.endMu.RLock() // Close lists what is in the table when closing is set
+		defer s.endMu.RUnlock()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.closing || s.byURL[one.remote] != nil {
@@ -173,7 +143,7 @@ func (s *Sessions) existing() []*session {
 	return list
 }
 
-// forget drops a session that has nothing to do. Its mu is held.
+// forget drops a session that has nothing to do. Its
 func (s *Sessions) forget(one *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,25 +162,25 @@ func (s *Sessions) UsePath(remote message.URL, path Path) {
 	if one == nil || path.IsZero() {
 		return
 	}
-	one.mu.Lock()
-	defer one.unlock()
+	l := one.lock()
+	defer l.unlock()
 	if one.gone {
 		return
 	}
 	one.paths.Forgive(path)
-	one.switchTo(path, s.now())
-	one.poke()
+	l.switchTo(path, s.now())
+	l.poke()
 }
 
 // PathDown says that path is dead for everyone: the sessions on it ask Options.Route for another and send there again
 // what is not acknowledged. It does not wait for that.
 func (s *Sessions) PathDown(path Path) {
 	for _, one := range s.existing() {
-		one.mu.Lock()
-		if one.lose(path, "said to be down", s.now()) {
-			one.poke()
+		l := one.lock()
+		if l.lose(path, "said to be down", s.now()) {
+			l.poke()
 		}
-		one.unlock()
+		l.unlock()
 	}
 }
 
@@ -218,14 +188,14 @@ func (s *Sessions) PathDown(path Path) {
 // directions: the sessions on it send again, and ask for the same, instead of probing when it is time.
 func (s *Sessions) Returned(stub message.URL) {
 	for _, one := range s.existing() {
-		one.mu.Lock()
+		l := one.lock()
 		if one.paths.Used().Stub == stub && one.pair.Peer() != 0 {
 			one.send.Rewind()
 			one.recv.Resume()
-			one.restartProbe(s.now())
-			one.poke()
+			l.restartProbe(s.now())
+			l.poke()
 		}
-		one.unlock()
+		l.unlock()
 	}
 }
 
@@ -243,14 +213,10 @@ func (s *Sessions) Snapshot() []State {
 // Close takes no more messages, waits until all that were posted are acknowledged and all that came are taken, at
 // most until ctx ends, and ends everything. The error says how many messages were left; Closed events name them.
 func (s *Sessions) Close(ctx context.Context) error {
-	s.mu.Lock()
+	s.endMu.Lock()
 	s.closing = true
-	s.mu.Unlock()
-	s.sweepMu.Lock()
-	if s.sweeper != nil {
-		s.sweeper.Stop()
-	}
-	s.sweepMu.Unlock()
+	s.endMu.Unlock()
+	s.sweeping.stop()
 	list := s.existing()
 	for _, one := range list {
 		one.settle(ctx)
@@ -273,44 +239,76 @@ func (s *Sessions) Close(ctx context.Context) error {
 	return nil
 }
 
-// fits tells whether what waits to be acknowledged may be more by cost.
-func (s *Sessions) fits(cost int) bool {
-	used := s.sending.Load()
-	return used == 0 || used+int64(cost) <= int64(s.o.TotalBytes)
-}
-
-// full tells whether what waits for listeners is as much as may wait in all.
-func (s *Sessions) full() bool { return s.waiting.Load() >= int64(s.o.TotalBytes) }
-
-// starve notes that a poster of one waits for room in the total.
-func (s *Sessions) starve(one *session, on bool) {
-	s.starvedMu.Lock()
-	defer s.starvedMu.Unlock()
-	if on {
-		s.starved[one] = struct{}{}
-	} else {
-		delete(s.starved, one)
+// sweepSoon has idle sessions and unfinished handshakes looked for from now on.
+func (s *Sessions) sweepSoon() {
+	if s.life.Err() == nil && !s.isClosing() {
+		s.sweeping.soon(s.sweepPause(), s.now(), s.sweep)
 	}
-	s.hungry.Store(int32(len(s.starved)))
 }
 
-// freed takes cost off the total and wakes the posters that wait for it.
-func (s *Sessions) freed(cost int) {
-	s.sending.Add(-int64(cost))
-	if s.hungry.Load() == 0 {
+// sweepPause is how long nothing need be looked for.
+func (s *Sessions) sweepPause() time.Duration {
+	pause := sweepMax
+	if s.o.IdleTimeout > 0 {
+		pause = min(pause, max(s.o.IdleTimeout/4, sweepMin))
+	}
+	if s.visitors.count() > 0 {
+		pause = min(pause, 2*strangers.PendingTime)
+	}
+	return pause
+}
+
+// sweep drops what was idle for too long.
+func (s *Sessions) sweep() {
+	if !s.begin() {
 		return
 	}
-	s.starvedMu.Lock()
-	defer s.starvedMu.Unlock()
-	for one := range s.starved {
-		notify(one.space)
+	defer s.wg.Done()
+	s.sweeping.began()
+	left := s.visitors.expire(s.now())
+	list := s.existing()
+	left += len(list)
+	if s.o.IdleTimeout > 0 {
+		for _, one := range list {
+			one.dropIdle(s.o.IdleTimeout)
+		}
+	}
+	if left > 0 {
+		s.sweepSoon()
 	}
 }
 
-// notify wakes who waits on c, or who will next.
-func notify(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+// evict drops sessions that are clean, those first that were idle for longest. Where there are none it drops those that
+// are kept for peers that have gone.
+func (s *Sessions) evict() {
+	now := s.now()
+	if s.sweeping.vain(now) {
+		return
+	}
+	type candidate struct {
+		one  *session
+		used time.Duration
+	}
+	var list, forsaken []candidate
+	for _, one := range s.existing() {
+		l := one.lock()
+		switch used := l.usedAt(); {
+		case now-used >= evictIdle && l.clean():
+			list = append(list, candidate{one, used})
+		case l.forsaken(now):
+			forsaken = append(forsaken, candidate{one, used})
+		}
+		l.unlock()
+	}
+	drop := func(one *session) { one.dropIdle(evictIdle) }
+	if len(list) == 0 {
+		list, drop = forsaken, (*session).dropForsaken
+	}
+	slices.SortFunc(list, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
+	for _, c := range list[:min(len(list), max(1, s.o.Sessions/evictPart))] {
+		drop(c.one)
+	}
+	if len(list) > 0 {
+		s.sweeping.room()
 	}
 }

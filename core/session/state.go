@@ -17,8 +17,8 @@ func (s *session) state() State {
 	st := State{
 		Remote: s.remote, Incarnation: s.pair.Peer(), Path: s.paths.Used(),
 		Unacked: s.send.Unacked(), Outstanding: s.send.Outstanding(), InboxBytes: s.recv.Cost(),
-		Relayed: s.posted[0], Direct: s.posted[1], Received: s.out.Received(),
-		Resets: s.resets, Dropped: s.dropped,
+		Relayed: s.count.posted[0], Direct: s.count.posted[1], Received: s.out.Received(),
+		Resets: s.count.resets, Dropped: s.count.dropped,
 	}
 	st.Generation, st.Rewinds, st.RingBytes = s.send.Stats()
 	if at := s.paths.LastProgress(); at != 0 {

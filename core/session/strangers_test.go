@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -52,11 +53,16 @@ func TestStrangersTakeNoPlace(t *testing.T) {
 		wantRun(t, p.delivered(), 1, 3)
 		time.Sleep(time.Minute)
 		for _, s := range []*Sessions{p.a, p.b} {
-			s.strangersMu.Lock()
-			if pool := &s.strangers.pool; pool.count != 0 || len(pool.by) != 0 || len(pool.paths) != 0 || len(s.strangers.desks) != 0 {
-				t.Errorf("%d handshakes and %d desks are left", pool.count, len(s.strangers.desks))
+			s.visitors.mu.Lock()
+			if s.visitors.all.Count() != 0 || s.visitors.all.Kept() != 0 {
+				t.Errorf("%d handshakes are left", s.visitors.all.Count())
 			}
-			s.strangersMu.Unlock()
+			s.visitors.mu.Unlock()
+			s.desks.mu.Lock()
+			if len(s.desks.by) != 0 {
+				t.Errorf("%d desks are left", len(s.desks.by))
+			}
+			s.desks.mu.Unlock()
 		}
 	})
 }
@@ -161,7 +167,7 @@ func TestUnderLoad(t *testing.T) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if n := steps[handshake.StepFirst] + steps[handshake.StepSecond]; n > openHandshakes+openRate*seconds+8 || steps[handshake.StepCookie] == 0 {
+				if n := steps[handshake.StepFirst] + steps[handshake.StepSecond]; n > strangers.OpenHandshakes+strangers.OpenRate*seconds+8 || steps[handshake.StepCookie] == 0 {
 					t.Errorf("answers: %v", steps)
 				}
 			})
@@ -197,105 +203,11 @@ func TestAnsweredBeforeTheSession(t *testing.T) {
 		p.a.Receive(t.Context(), bob, relay, bytes.Clone(second))
 		synctest.Wait()
 		wantRun(t, p.delivered(), 1, 1)
-		if p.b.strangersMu.Lock(); p.b.strangers.pool.count != 0 {
-			t.Errorf("%d handshakes with strangers are left", p.b.strangers.pool.count)
+		if p.b.visitors.mu.Lock(); p.b.visitors.all.Count() != 0 {
+			t.Errorf("%d handshakes with strangers are left", p.b.visitors.all.Count())
 		}
-		p.b.strangersMu.Unlock()
+		p.b.visitors.mu.Unlock()
 	})
-}
-
-// TestCookies: a cookie is one runtime's, by one path, for a while.
-func TestCookies(t *testing.T) {
-	var c cookies
-	now := time.Second
-	mine := c.of(alice, relay, now)
-	for _, one := range []struct {
-		remote message.URL
-		path   Path
-		at     time.Duration
-		good   bool
-	}{
-		{alice, relay, now, true},
-		{bob, relay, now, false},
-		{alice, direct, now, false},
-		{alice, relay, now + cookieTime, true},
-		{alice, relay, now + 2*cookieTime, false},
-	} {
-		if good := c.good(mine, one.remote, one.path, one.at); good != one.good {
-			t.Errorf("%+v: %v", one, good)
-		}
-	}
-	if c.good(make([]byte, handshake.CookieSize), alice, relay, time.Hour) || c.good(nil, alice, relay, time.Hour) {
-		t.Error("no cookie counted as one")
-	}
-	whole := handshake.Cover(mine, handshake.StepFirst, []byte("rest"))
-	if step, m, said, ok := handshake.Uncover(whole); !ok || step != handshake.StepFirst || string(m) != "rest" || !bytes.Equal(said, mine) {
-		t.Errorf("uncovered %d %q %x %v", step, m, said, ok)
-	}
-	for _, bad := range [][]byte{nil, whole[:1+handshake.CookieSize], handshake.Cover(mine, handshake.StepThird, nil), handshake.Cover(mine, handshake.StepWithCookie, nil), make([]byte, handshake.MaxHello+1)} {
-		if _, _, _, ok := handshake.Uncover(bad); ok {
-			t.Errorf("%x counted as a hello", bad)
-		}
-	}
-}
-
-// TestPool: a path that brings many handshakes drives out its own alone.
-func TestPool(t *testing.T) {
-	var p pool
-	add := func(n int, path Path) *pending {
-		one := &pending{remote: message.URL(fmt.Sprint("hyperty-runtime://a/", n)), path: path}
-		p.add(one, time.Duration(n)+1)
-		return one
-	}
-	honest := add(0, direct)
-	for n := range 3 * maxPending {
-		add(n, relay)
-	}
-	if p.count != maxPending || len(p.of(honest.remote, func(one *pending) bool { return one == honest })) != 1 {
-		t.Errorf("%d kept, the honest one among them: %v", p.count, p.by[honest.remote])
-	}
-	for range 2 * maxPendingOf { // of one runtime by one path
-		add(0, direct)
-	}
-	if n := len(p.of(honest.remote, func(one *pending) bool { return one.path == direct })); n != maxPendingOf {
-		t.Errorf("%d of one runtime by one path", n)
-	}
-	p.forget(honest.remote)
-	if n := len(p.by[honest.remote]); n != 0 {
-		t.Errorf("%d left of a runtime that is to be forgotten", n)
-	}
-	if p.expire(time.Hour); p.count != 0 || len(p.by) != 0 || len(p.paths) != 0 {
-		t.Errorf("%d left: %d runtimes, %d paths", p.count, len(p.by), len(p.paths))
-	}
-}
-
-// TestAllowance: what one stub brings uses up nothing of another's.
-func TestAllowance(t *testing.T) {
-	var a allowance
-	at := time.Now()
-	taken := 0
-	for range 10_000 {
-		if a.take("greedy", at) {
-			taken++
-		}
-	}
-	if taken != handshakesAll+handshakesStub {
-		t.Errorf("%d were computed on at once", taken)
-	}
-	for n := range handshakesStub + 1 {
-		if ok := a.take("modest", at); ok != (n < handshakesStub) {
-			t.Errorf("number %d of another stub: %v", n, ok)
-		}
-	}
-	for n := range 10 * maxStubs {
-		a.take(message.URL(fmt.Sprint(n)), at)
-	}
-	if len(a.by) > maxStubs {
-		t.Errorf("%d stubs are kept", len(a.by))
-	}
-	if !a.take("late", at.Add(time.Minute)) || a.by["late"] == nil {
-		t.Error("stubs that were quiet make no room")
-	}
 }
 
 // FuzzStranger: whatever somebody without a session sends makes no session, and keeps within its bounds.
@@ -324,10 +236,10 @@ func FuzzStranger(f *testing.F) {
 			s.queue(path, reply{make: desks.Done})
 		}
 		desks.Wait()
-		s.strangersMu.Lock()
-		kept := s.strangers.pool.count
-		s.strangersMu.Unlock()
-		if len(s.Snapshot()) != 0 || kept > 3*2*maxPendingOf {
+		s.visitors.mu.Lock()
+		kept := s.visitors.all.Count()
+		s.visitors.mu.Unlock()
+		if len(s.Snapshot()) != 0 || kept > 3*2*strangers.MaxPendingOf {
 			t.Errorf("%d sessions, %d handshakes", len(s.Snapshot()), kept)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -356,11 +268,11 @@ func TestReadersDoNotCompute(t *testing.T) {
 					return send(ctx, path, remote, frames...)
 				}
 				kept := func() int {
-					p.b.strangersMu.Lock()
-					defer p.b.strangersMu.Unlock()
-					return p.b.strangers.pool.count
+					p.b.visitors.mu.Lock()
+					defer p.b.visitors.mu.Unlock()
+					return p.b.visitors.all.Count()
 				}
-				for n := range uint64(openHandshakes) {
+				for n := range uint64(strangers.OpenHandshakes) {
 					p.b.Receive(t.Context(), message.URL(fmt.Sprintf(stranger.url, n)), relay, forgedHello(n+1, stranger.step))
 					synctest.Wait()
 				}

@@ -2,17 +2,10 @@ package session
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// toldPause is between two events for the same refusal.
-const toldPause = 30 * time.Second
-
-// maxUntrusted is how many runtimes that were refused are remembered, so that each refusal is told once in a while.
-const maxUntrusted = 1024
 
 // refused tells that a runtime that is not trusted has sent something.
 func (s *Sessions) refused(remote message.URL, why error) {
@@ -39,26 +32,7 @@ func (s *Sessions) foreign(remote message.URL, path Path, theirs byte) {
 
 // onceInAWhile tells e unless something was told of that runtime just before.
 func (s *Sessions) onceInAWhile(e Event) {
-	remote := e.Remote
-	now := s.now()
-	s.untrustedMu.Lock()
-	last, known := s.untrusted[remote]
-	quiet := known && now < last+toldPause || !known && len(s.untrusted) >= maxUntrusted && !s.makeRoom(now)
-	if !quiet {
-		s.untrusted[remote] = now
-	}
-	s.untrustedMu.Unlock()
-	if !quiet {
+	if s.refusals.due(e.Remote, s.now()) {
 		s.o.Events(e)
 	}
-}
-
-// makeRoom forgets the refusals that may be told again. untrustedMu is held.
-func (s *Sessions) makeRoom(now time.Duration) bool {
-	for remote, last := range s.untrusted {
-		if now >= last+toldPause {
-			delete(s.untrusted, remote)
-		}
-	}
-	return len(s.untrusted) < maxUntrusted
 }

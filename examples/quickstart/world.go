@@ -130,6 +130,8 @@ func (w *world) leave(ctx context.Context) error {
 	w.say("  %s status --socket %s", w.house.Bin.Runtime, bob.Socket)
 	w.say("  %s path --socket %s %s", w.house.Bin.Runtime, alice.Socket, bob.app.URL())
 	w.say("  %s send --wait --socket %s %s hello", w.house.Bin.Runtime, alice.Socket, bob.app.URL())
+	w.say("try the other examples with these sockets, such as")
+	w.say("  go run ./examples/tracked-delivery -socket %s -to %s", alice.Socket, bob.app.URL())
 	w.say("and end it with\n  kill%s; rm -r %s", pids, w.house.Dir)
 	return nil
 }

@@ -9,7 +9,7 @@
 // The mistakes of all sources are reported at once.
 //
 // A variable's name is the program's prefix and the key in capitals, with two underscores between the levels:
-// PROTOFLY_P2P__POLICY is p2p.policy. The items of a list are separated by commas; [] is the empty list. An empty variable is
+// PROTOFLY_P2P__POLICY is p2p.policy. The items of a list are separated by commas, or written as [a, b]; [] is the empty list. An empty variable is
 // as if it was not set.
 //
 // A key that was renamed is accepted by its old name for one version, with a warning that has the new one ([Key.Was]).

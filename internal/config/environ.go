@@ -2,14 +2,11 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/knadh/koanf/providers/env/v2"
 )
-
-func userHome() (string, error) { return os.UserHomeDir() }
 
 // environ reads the environment's variables.
 func (l *loading) environ(environ []string) {
@@ -52,8 +49,10 @@ func (l *loading) environ(environ []string) {
 		return
 	}
 	l.merge(layer, func(parts []string) string {
-		if name := from[strings.Join(parts, slash)]; name != "" {
-			return name
+		for n := len(parts); n > 0; n-- { // the key, or one that it is in
+			if name := from[strings.Join(parts[:n], slash)]; name != "" {
+				return name
+			}
 		}
 		for path, name := range from { // it is a group, with the key in it
 			if strings.HasPrefix(path, strings.Join(parts, slash)+slash) {

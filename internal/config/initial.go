@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -130,7 +131,9 @@ func (k *Key) takes() string {
 		if k.Type == List {
 			parts[0] = "a list of " + parts[0]
 		}
-	case k.Type == Map && k.Each != nil && k.Each.Type != Map:
+	case k.Type == Map && k.Each != nil && k.Each.Type == Map:
+		parts = append(parts, "names, each with keys below it")
+	case k.Type == Map && k.Each != nil:
 		parts = append(parts, "names, each with a "+string(k.Each.Type))
 	case k.Type == Groups:
 		parts = append(parts, "a list of groups of keys")
@@ -143,6 +146,7 @@ func (k *Key) takes() string {
 		parts = append(parts, k.Unit)
 	}
 	switch {
+	case k.Most == math.MaxInt32 && k.Least == 0: // the largest that any machine has
 	case k.Most != 0:
 		parts = append(parts, "from "+k.readable(k.Least)+" to "+k.readable(k.Most))
 	case k.Least != 0:

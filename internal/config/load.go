@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,12 +12,6 @@ import (
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/v2"
 )
-
-// slash separates the parts of a key inside koanf: the names of domains have dots.
-const slash = "/"
-
-// fromDefault is where a value that nobody gave comes from.
-const fromDefault = "default"
 
 // Sources is where a configuration comes from.
 type Sources struct {
@@ -75,94 +68,6 @@ func (s *Schema) layers(from Sources) *loading {
 	return l
 }
 
-// loading is the state of one Load.
-type loading struct {
-	schema   *Schema
-	root     *Key
-	k        *koanf.Koanf
-	origin   map[string]string
-	errs     []error
-	warnings []string
-}
-
-func (l *loading) fail(where, format string, args ...any) {
-	l.errs = append(l.errs, fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...)))
-}
-
-// merge checks a layer and puts it over those before it.
-func (l *loading) merge(layer map[string]any, where func(parts []string) string) {
-	c := &checker{root: l.root,
-		fail: func(parts []string, why string) { l.fail(where(parts), "%s", why) },
-		warn: func(parts []string, why string) { l.warnings = append(l.warnings, where(parts)+": "+why) }}
-	warned := len(l.warnings)
-	c.check(l.root, nil, layer)
-	slices.Sort(l.warnings[warned:])
-	for _, parts := range leafPaths(nil, layer) {
-		l.origin[strings.Join(parts, ".")] = where(parts)
-	}
-	if err := l.k.Load(confmap.Provider(layer, ""), nil); err != nil {
-		l.errs = append(l.errs, err)
-	}
-}
-
-// leafPaths is the paths of all values in a map, sorted.
-func leafPaths(parts []string, m map[string]any) [][]string {
-	var all [][]string
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		at := append(parts[:len(parts):len(parts)], name)
-		if below, ok := m[name].(map[string]any); ok && len(below) > 0 {
-			all = append(all, leafPaths(at, below)...)
-		} else {
-			all = append(all, at)
-		}
-	}
-	return all
-}
-
-// flags puts the given flags over the rest.
-func (l *loading) flags(flags map[string]string) {
-	layer := map[string]any{}
-	for key, value := range flags {
-		parts := strings.Split(key, ".")
-		v, err := l.parse(parts, value)
-		if err != nil {
-			l.fail("flag", "%v", err)
-			continue
-		}
-		put(layer, parts, v)
-	}
-	l.merge(layer, func([]string) string { return "flag" })
-}
-
-// parse reads a value that came as a text, as the key at the path takes it.
-func (l *loading) parse(parts []string, value string) (any, error) {
-	k := l.root.find(parts)
-	if k == nil {
-		return nil, errors.New(l.root.unknown(parts))
-	}
-	v, err := k.parse(value)
-	if k.Gone != "" {
-		err = errors.New(k.Gone)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", strings.Join(parts, "."), err)
-	}
-	return v, nil
-}
-
-// put sets a value in nested maps.
-func put(layer map[string]any, parts []string, v any) {
-	for _, part := range parts[:len(parts)-1] {
-		below, ok := layer[part].(map[string]any)
-		if !ok {
-			below = map[string]any{}
-			layer[part] = below
-		}
-		layer = below
-	}
-	layer[parts[len(parts)-1]] = v
-}
-
 // meanings looks at what the values mean.
 func (v *Values) meanings() error {
 	var errs []error
@@ -207,6 +112,11 @@ func (v *Values) meanings() error {
 
 // Errorf is an error about a key: where its value comes from, the key, and what is wrong.
 func (v *Values) Errorf(key, format string, args ...any) error {
+	return fmt.Errorf("%s: %s: %w", v.Place(key), key, fmt.Errorf(format, args...))
+}
+
+// Place is where a key's value comes from, for errors: FILE:LINE, the variable, flag, or config where nobody gave it.
+func (v *Values) Place(key string) string {
 	where := v.Origin[key]
 	for at := key; where == "" && strings.Contains(at, "."); where = v.Origin[at] {
 		at = at[:strings.LastIndexByte(at, '.')]
@@ -214,7 +124,7 @@ func (v *Values) Errorf(key, format string, args ...any) error {
 	if where == "" || where == fromDefault {
 		where = "config"
 	}
-	return fmt.Errorf("%s: %s: %w", where, key, fmt.Errorf(format, args...))
+	return where
 }
 
 // Given tells whether a source has set the key.
@@ -266,20 +176,4 @@ func (k *Key) normalBelow(below map[string]any) map[string]any {
 		}
 	}
 	return out
-}
-
-// absolute is p from dir; "~/" is the home folder.
-func absolute(p, dir string) string {
-	if rest, ok := strings.CutPrefix(p, "~/"); ok {
-		if home, err := userHome(); err == nil {
-			return filepath.Join(home, rest)
-		}
-	}
-	if filepath.IsAbs(p) {
-		return filepath.Clean(p)
-	}
-	if abs, err := filepath.Abs(filepath.Join(dir, p)); err == nil {
-		return abs
-	}
-	return p
 }

@@ -19,6 +19,17 @@ func (k *Key) unknown(parts []string) string {
 
 // near is the key with a fixed name that is nearest to one that does not exist; "" where none is.
 func (k *Key) near(parts []string) string {
+	if parent := k.find(parts[:len(parts)-1]); parent != nil && parent.Type == Group && len(parts) > 1 {
+		var beside []string
+		for i := range parent.Keys {
+			if parent.Keys[i].Gone == "" {
+				beside = append(beside, parent.Keys[i].Name)
+			}
+		}
+		if near := nearest(parts[len(parts)-1], parts[len(parts)-1], beside); near != "" {
+			return strings.Join(append(parts[:len(parts)-1:len(parts)-1], near), ".")
+		}
+	}
 	return nearest(strings.Join(parts, "."), parts[len(parts)-1], k.leaves("", true))
 }
 

@@ -56,7 +56,11 @@ func (w *reference) table(k *Key, parts []string) {
 		at := append(parts[:len(parts):len(parts)], child.Name)
 		from := ""
 		if !slices.Contains(at, "…") {
-			from = code(w.schema.Variable(at...))
+			from = w.schema.Variable(at...)
+			if child.Type == Map {
+				from += "__…"
+			}
+			from = code(from)
 		}
 		for variable, key := range w.schema.Variables {
 			if key == strings.Join(at, ".") {
@@ -89,4 +93,4 @@ func (k *Key) byDefault() string {
 
 func code(text string) string { return "`" + strings.ReplaceAll(text, "|", "\\|") + "`" }
 
-func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
+func cell(text string) string { return strings.NewReplacer("|", "\\|", "<", "&lt;").Replace(text) }

@@ -104,6 +104,8 @@ func (k *Key) child(name string) *Key {
 			return named
 		}
 		return k.Each
+	case Groups: // the name is an item's number
+		return &Key{Keys: k.Keys}
 	case Any:
 		return k
 	}
@@ -126,7 +128,7 @@ func (k *Key) walk(at []string, visit func(parts []string, k *Key)) {
 	for i := range k.Keys {
 		below := append(at[:len(at):len(at)], k.Keys[i].Name)
 		visit(below, &k.Keys[i])
-		if k.Keys[i].Type == Group {
+		if t := k.Keys[i].Type; t == Group || t == Map {
 			k.Keys[i].walk(below, visit)
 		}
 	}

@@ -53,6 +53,9 @@ func (c *checker) check(k *Key, parts []string, value any) (keep bool) {
 		}
 		each := &Key{Keys: k.Keys, Name: k.Name}
 		for i, item := range items {
+			if item == nil {
+				return failed("want a list of groups of keys, not nothing")
+			}
 			c.check(each, append(parts[:len(parts):len(parts)], strconv.Itoa(i)), item)
 		}
 		return true
@@ -215,6 +218,13 @@ func (k *Key) meaning(value any) error {
 	return nil
 }
 
+// Takes tells whether the key takes the value, which is as a file has it.
+func (k *Key) Takes(value any) bool {
+	ok := true
+	c := &checker{root: k, fail: func([]string, string) { ok = false }, warn: func([]string, string) {}}
+	return c.check(k, []string{k.Name}, value) && ok && (k.Type == Any || k.Type == Groups || k.meaning(value) == nil)
+}
+
 // inRange says what the range is where n is not in it.
 func (k *Key) inRange(n int64) error {
 	if n >= k.Least && (k.Most == 0 || n <= k.Most) || n == 0 && k.Zero != "" {
@@ -317,7 +327,10 @@ func (k *Key) parse(value string) (any, error) {
 // nothing to fill in for.
 func (k *Key) parseList(value string) (any, error) {
 	items := []any{}
-	if strings.TrimSpace(value) == "[]" {
+	if flow := strings.TrimSpace(value); strings.HasPrefix(flow, "[") && strings.HasSuffix(flow, "]") {
+		if err := yaml.Unmarshal([]byte(flow), &items); err != nil {
+			return nil, fmt.Errorf("want items separated by commas, or YAML, as [a, b]: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		}
 		return items, nil
 	}
 	for item := range strings.SplitSeq(value, ",") {

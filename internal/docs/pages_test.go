@@ -152,6 +152,18 @@ func TestEveryPageIsLinked(t *testing.T) {
 	}
 }
 
+// The front page fits its reader.
+func TestFrontPageIsShort(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "\n"); n > 150 {
+		t.Errorf("README.md has %d lines, at most 150", n)
+	}
+}
+
 // tokens is Go text without comments and white space.
 func tokens(text string) []string {
 	var s scanner.Scanner

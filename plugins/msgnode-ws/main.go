@@ -12,6 +12,7 @@ var version = "1.0.0"
 func main() {
 	sdk.Serve(sdk.Descriptor{
 		Name: "msgnode-ws", Version: version, Kind: sdk.KindNode,
-		About: "Message Node stub over a WebSocket: relay between runtimes, addresses, Domain Registry",
+		About:   "Message Node stub over a WebSocket: relay between runtimes, addresses, Domain Registry",
+		Options: stub.Described(),
 	}, stub.Stub{})
 }

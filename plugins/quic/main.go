@@ -13,6 +13,7 @@ var version = "1.0.0"
 func main() {
 	sdk.Serve(sdk.Descriptor{
 		Name: "quic", Version: version, Kind: sdk.KindP2P,
-		About: "P2P connections over QUIC: one UDP port, host and STUN addresses, hole punching",
+		About:   "P2P connections over QUIC: one UDP port, host and STUN addresses, hole punching",
+		Options: transport.Described(),
 	}, p2p.Stub(transport.New))
 }

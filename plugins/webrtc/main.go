@@ -11,5 +11,8 @@ import (
 var version = "1.0.0"
 
 func main() {
-	sdk.Serve(sdk.Descriptor{Name: "webrtc", Version: version, Kind: sdk.KindP2P, About: "direct connections by WebRTC data channels"}, p2p.Stub(transport.New))
+	sdk.Serve(sdk.Descriptor{
+		Name: "webrtc", Version: version, Kind: sdk.KindP2P, About: "direct connections by WebRTC data channels",
+		Options: transport.Described(),
+	}, p2p.Stub(transport.New))
 }

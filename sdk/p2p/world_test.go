@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -21,8 +20,6 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 	"github.com/protofly/protofly/sdk/syncher/object"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	alice          message.URL = "hyperty-runtime://example.com/gshad5yxkz4aulead56enbrf54sfur3x" // of keyOf("alice")

@@ -53,8 +53,9 @@ func (c *crowd) newPeer(plugin string) (*peer, error) {
 	p.bus = bus.New(bus.Options{Runtime: self})
 	p.sessions = session.New(session.Options{Self: self, Key: session.Key{Private: private, Certificate: certificate},
 		Send: p.send, Deliver: p.deliver, Route: p.route})
-	p.registry = registry.New(registry.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Deployer: p, Prefer: []string{plugin},
-		Connects: proof.KeyDerived, SignEntry: id.SignEntry, PathChanged: p.pathChanged, NodeBack: p.sessions.Returned})
+	p.registry = registry.New(registry.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Deployer: p, PathChanged: p.pathChanged,
+		P2P:   registry.P2POptions{Prefer: []string{plugin}, Connects: proof.KeyDerived},
+		Trust: registry.Trust{SignEntry: id.SignEntry}, Nodes: registry.NodeOptions{Back: p.sessions.Returned}})
 	p.bus.Connect(bus.Outside{Resolver: p.registry, Forwarder: p, Authority: p.registry})
 	id.Serve(p.bus, p.signs)
 	p.sync = syncmanager.New(syncmanager.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Objects: objects{p.registry}, Local: p.registry.Local})

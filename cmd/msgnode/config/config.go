@@ -3,10 +3,8 @@
 package config
 
 import (
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"net/netip"
+	"os"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -123,7 +121,21 @@ func (l *Loaded) Show(origin bool) (string, error) { return l.Values.Show(origin
 // Ready tells whether a node can start with the configuration on this machine.
 func (l *Loaded) Ready() error {
 	_, err := l.Options(hclog.NewNullLogger())
-	return err
+	errs := []error{err}
+	if l.NATS == "" && l.Data != "" {
+		if err := config.Writable(l.Data); err != nil {
+			errs = append(errs, l.Errorf("data", "%w", err))
+		}
+	}
+	if l.NATSCredentials != "" {
+		f, err := os.Open(l.NATSCredentials)
+		if err != nil {
+			errs = append(errs, l.Errorf("nats_credentials", "%w", err))
+		} else {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Options makes the node's options of the configuration: files that it names are read. The error names everything that is
@@ -155,38 +167,4 @@ func (a Admit) Options() node.Admit {
 		o.Runtimes = append(o.Runtimes, message.URL(u))
 	}
 	return o
-}
-
-// networks reads networks, or single addresses. The list is never nil.
-func networks(texts []string) ([]netip.Prefix, error) {
-	list := make([]netip.Prefix, 0, len(texts))
-	for _, text := range texts {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			var a netip.Addr
-			if a, err = netip.ParseAddr(text); err == nil {
-				p = netip.PrefixFrom(a, a.BitLen())
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%q: want a network such as 192.0.2.0/24, or an address", text)
-		}
-		list = append(list, p.Masked())
-	}
-	return list, nil
-}
-
-// certificate loads the TLS files; both or none must be given.
-func certificate(cert, key string) (*tls.Config, error) {
-	if cert == "" && key == "" {
-		return nil, nil
-	}
-	if cert == "" || key == "" {
-		return nil, errors.New("tls: cert and key belong together, one is missing")
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("tls: %s, %s: %w", cert, key, err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }

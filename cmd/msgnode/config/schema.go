@@ -104,7 +104,7 @@ func limitKeys(d node.Limits) config.Key {
 		count("handshakes", d.Handshakes, "a second", "New connections from one address; 10 times that at once."),
 		count("newcomers", d.Newcomers, "an hour", "Runtimes that the node does not know, from one address; a fifth of it at once."),
 		count("requests", d.Requests, "20 µs a second", "What requests to the node's functions on one connection may cost: 1 for a look-up, 5 for a change, 1 for each 32 who get a publication. 10 times that at once."),
-		count("address_requests", d.AddressRequests, "20 µs a second", "The same for all connections and requests of one address."),
+		count("address_requests", d.AddressRequests, "20 µs a second", "The same for all connections and requests of one address; not faster than four times that."),
 		count("addresses", d.Addresses, "", "Allocated addresses of one runtime."),
 		count("block", d.Block, "", "Addresses in one allocation."),
 		count("subscriptions", d.Subscriptions, "", "Addresses that one runtime subscribes."),

@@ -3,59 +3,14 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"math"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/protofly/protofly/core/identity"
-	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/networks"
 )
-
-// check looks at what keys mean together. What each takes by itself is in the schema.
-func (l *Loaded) check() error {
-	var errs []error
-	if _, twice := l.Nodes[l.Domain]; twice && l.Node != "" {
-		errs = append(errs, l.Errorf("nodes."+l.Domain, "the own domain's Message Node is given twice: keep node, or this"))
-	}
-	for _, name := range slices.Sorted(maps.Keys(l.Plugins.Paths)) {
-		for _, path := range l.Plugins.Paths[name] {
-			if err := checkPluginPath(path, l.Data); err != nil {
-				errs = append(errs, l.Errorf("plugins.paths."+name, "%w", err))
-			}
-		}
-	}
-	if _, err := l.Trusted(); err != nil && slices.Contains(identity.Modes(), l.Trust.Mode) {
-		errs = append(errs, l.Errorf("trust", "%w", err))
-	}
-	errs = append(errs, l.checkNamed())
-	if _, err := l.StubConfig(); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// checkNamed looks whether the plug-ins that other keys name are used.
-func (l *Loaded) checkNamed() error {
-	if l.UseAll { // it depends on what is installed
-		return nil
-	}
-	var errs []error
-	for _, name := range l.P2P.Prefer {
-		if !slices.Contains(l.Plugins.Use, name) {
-			errs = append(errs, l.Errorf("p2p.prefer", "%s is not in plugins.use", name))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(l.Stubs)) {
-		if name != l.Plugins.Node && !slices.Contains(l.Plugins.Use, name) {
-			errs = append(errs, l.Errorf("stubs."+name, "no plug-in of that name is used: it is neither in plugins.use nor plugins.node"))
-		}
-	}
-	return errors.Join(errs...)
-}
 
 func checkDomain(domain string) error {
 	_, err := message.ParseURL("hyperty://" + domain + "/x")
@@ -103,13 +58,37 @@ func checkPluginPath(path, data string) error {
 	return nil
 }
 
-// The user IDs that the range of plugins.uids may have: none that systems give to people and services in earnest.
-const (
-	leastUID = 1 << 16
-	mostUID  = math.MaxUint32 - sandbox.UIDs
-)
+// text is a check of a text that may be empty.
+func text(check func(string) error) func(any) error {
+	return func(value any) error {
+		if s, _ := value.(string); s != "" {
+			return check(s)
+		}
+		return nil
+	}
+}
+
+// pluginNames checks a list of plug-ins.
+func pluginNames(value any) error {
+	list, _ := value.([]string)
+	for i, name := range list {
+		if err := checkPluginName(name); err != nil {
+			return err
+		}
+		if slices.Contains(list[:i], name) {
+			return fmt.Errorf("%s is there twice", name)
+		}
+	}
+	return nil
+}
+
+func checkNetworks(value any) error {
+	list, _ := value.([]string)
+	_, err := networks.Parse(list)
+	return err
+}
 
 func checkUIDs(text string) error {
-	_, err := (&Config{Plugins: Plugins{UIDs: text}}).PluginUIDs()
+	_, err := parseUIDs(text)
 	return err
 }

@@ -125,7 +125,7 @@ func TestMistakes(t *testing.T) {
 		{"networks", "domain: a.b\ncatalogue: {networks: [public, 10.0.0.1/8]}", []string{`:2: catalogue.networks: "10.0.0.1/8" has bits behind`}},
 		{"networks, a word", "domain: a.b\ncatalogue: {networks: [any]}", []string{`"any" is no network: want public, private, loopback`}},
 		{"trust mode", "domain: a.b\ntrust: {mode: all}", []string{`:2: trust.mode: want any, pinned, not "all"`}},
-		{"trust peer", "domain: a.b\ntrust: {peers: [bob]}", []string{`trust: peers: "bob" is no runtime's address`}},
+		{"trust peer", "domain: a.b\ntrust: {peers: [bob]}", []string{`:2: trust: peers: "bob" is no runtime's address`}},
 		{"trust pin", "domain: a.b\ntrust: {pins: ['hyperty://a.b/x']}", []string{`trust: pins: "hyperty://a.b/x": want a hyperty's address, a space and a runtime's`}},
 		{"trust domains", "domain: a.b\ntrust: {domains: [b.c]}", []string{`:2: trust.domains: this key is not there any more`, `trust.peers`}},
 		{"trust peers empty", "domain: a.b\ntrust: {peers: []}", []string{`:2: trust.peers: it is empty: name the runtimes`, `[any]`}},

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,15 +15,6 @@ import (
 	"github.com/protofly/protofly/internal/config"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/networks"
-)
-
-// What the keys of trust that may not be empty ask for, and why there are no domains among them. An empty list would be
-// the widest of all: somebody's template had nothing to fill in.
-const (
-	wantPeers = "name the runtimes that this one speaks with, or write [any] for every runtime"
-	wantPins  = "name what is pinned, or leave the key out"
-	noDomains = "this key is not there any more: any Message Node lets any key connect under any domain, so it proved nothing of who is who. " +
-		"List the runtimes in trust.peers, by their addresses, which are derived from their keys; or pin names to runtimes with trust.pins"
 )
 
 // prefix is what the runtime's environment variables begin with.
@@ -71,11 +61,12 @@ func pluginKeys() config.Key {
 				"round trips are far quicker, and a conversation takes more CPU time."},
 		{Name: "sandbox", Type: config.Text, Default: string(sandbox.Auto), Words: sandbox.Modes(),
 			About: "Whether plug-ins are confined on Linux (Landlock, seccomp). auto: where the kernel can; required: or the runtime does not start, and nothing is installed."},
-		{Name: "uids", Type: config.Scalar, Default: string(sandbox.Auto), Check: func(v any) error { return checkUIDs(v.(string)) },
+		{Name: "uids", Type: config.Scalar, Default: string(sandbox.Auto), Check: text(checkUIDs), Required: "it is empty",
 			About: "Where the runtime is root's on Linux, whether each plug-in runs under a user ID of its own, which owns nothing but its folder. auto: each that loses " +
 				"nothing by it, and none where plugins.sandbox is off; one that is told of a file which that ID cannot read runs as root inside the sandbox, and " +
-				"\"protofly status\" says which file that is and what to do. on: such a plug-in is refused, and the runtime does not start where there are no such IDs. " +
-				"off, or 0: all run as root. A number: as auto, with that as the first of 65536 IDs, also without the sandbox."},
+				"\"protofly status\" says which file that is and what to do (chgrp ID FILE && chmod g+r FILE: its group has the same number; for several plug-ins " +
+				"setfacl -m u:ID:r FILE), then \"protofly plugins reload\". on: such a plug-in is refused, and the runtime does not start where there are no such IDs. " +
+				"off, or 0: all run as root. A number: as auto, with that as the first of 65536 IDs, in place of 2100000000, also without the sandbox."},
 		{Name: "paths", Type: config.Map, Default: map[string]any{}, Each: &config.Key{Type: config.List}, Example: "{quic: [/opt/certs]}",
 			About: "Files and folders that a confined plug-in may read besides, by plug-in, as whole paths. Files that its options name are among them already."},
 	}}
@@ -145,36 +136,6 @@ func restKeys() []config.Key {
 
 // minIdle is the least time that sessions.idle may be.
 const minIdle = time.Minute
-
-// text is a check of a text that may be empty.
-func text(check func(string) error) func(any) error {
-	return func(value any) error {
-		if s, _ := value.(string); s != "" {
-			return check(s)
-		}
-		return nil
-	}
-}
-
-// pluginNames checks a list of plug-ins.
-func pluginNames(value any) error {
-	list, _ := value.([]string)
-	for i, name := range list {
-		if err := checkPluginName(name); err != nil {
-			return err
-		}
-		if slices.Contains(list[:i], name) {
-			return fmt.Errorf("%s is there twice", name)
-		}
-	}
-	return nil
-}
-
-func checkNetworks(value any) error {
-	list, _ := value.([]string)
-	_, err := networks.Parse(list)
-	return err
-}
 
 // dataFolder is the user's folder for what a runtime keeps.
 func dataFolder() (string, error) {

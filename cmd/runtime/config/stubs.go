@@ -1,14 +1,19 @@
 package config
 
 import (
+	"embed"
+	"encoding/json"
 	"path/filepath"
+	"strings"
 
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/internal/config"
+	"github.com/protofly/protofly/internal/printable"
+	"github.com/protofly/protofly/sdk"
 )
 
 // installedIn is the installed plug-ins, as far as they can be found: what is wrong with them is for whoever starts them to say.
-func installedIn(s Sources) []catalogue.Descriptor {
+func installedIn(s config.Sources) []sdk.Descriptor {
 	places := Schema(nil).Peek(s, "plugins.dir", "data")
 	dir := places[0]
 	if dir == "" {
@@ -22,13 +27,75 @@ func installedIn(s Sources) []catalogue.Descriptor {
 		return nil
 	}
 	list, _ := cat.List()
-	return list
+	all := make([]sdk.Descriptor, len(list))
+	for i, d := range list {
+		all[i] = d.Descriptor
+	}
+	return all
 }
 
-// optionsOf is the keys of the plug-ins that describe their options, by plug-in.
-func optionsOf(installed []catalogue.Descriptor) map[string]*config.Key {
-	return nil
+// Options is the keys of the plug-ins that describe their options, by plug-in.
+func Options(plugins []sdk.Descriptor) map[string]*config.Key {
+	all := map[string]*config.Key{}
+	for _, d := range plugins {
+		if d.Options != nil {
+			all[d.Name] = &config.Key{Name: d.Name, Keys: keysOf(d.Options), About: "Options of the plug-in " + d.Name + ": " + printable.Line(d.About) + "."}
+		}
+	}
+	return all
 }
 
-// Bundled is the schema with the options of the plug-ins that come with the runtime.
-func Bundled() *config.Schema { return Schema(nil) }
+// keysOf is a plug-in's options as keys. What it says of them may be anything.
+func keysOf(options []sdk.Option) []config.Key {
+	types := map[sdk.OptionType]config.Type{sdk.OptionText: config.Text, sdk.OptionPath: config.Path, sdk.OptionBool: config.Bool, sdk.OptionInt: config.Int,
+		sdk.OptionSize: config.Size, sdk.OptionDuration: config.Duration, sdk.OptionList: config.List, sdk.OptionGroup: config.Group, sdk.OptionGroups: config.Groups}
+	var keys []config.Key
+	for _, o := range options {
+		kind, known := types[o.Type]
+		if !known {
+			kind = config.Any
+		}
+		k := config.Key{Name: o.Name, Type: kind, Default: whole(o.Default), About: printable.Line(o.About), Unit: printable.Line(o.Unit),
+			Least: o.Least, Most: o.Most, Was: o.Was, Secret: o.Secret || known && kind == config.Text && config.LooksSecret(o.Name)}
+		for _, word := range o.Values {
+			k.Words = append(k.Words, printable.Line(word))
+		}
+		switch kind {
+		case config.Group:
+			k.Keys, k.Default = keysOf(o.Options), nil
+		case config.Groups:
+			k.Keys = keysOf(o.Options)
+		}
+		if k.Default != nil && !k.Takes(k.Default) {
+			k.Default = nil
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// whole is a value of JSON, whose numbers have fractions, as a file would have it.
+func whole(v any) any {
+	if f, ok := v.(float64); ok && f == float64(int64(f)) {
+		return int64(f)
+	}
+	return v
+}
+
+//go:embed bundled/*.json
+var bundled embed.FS
+
+// Bundled is the schema with the options of the plug-ins that come with the runtime, and of those that are installed. What the
+// bundled ones say of themselves is kept in the folder bundled, which go generate ./cmd/configdoc renews.
+func Bundled(s config.Sources) *config.Schema {
+	var all []sdk.Descriptor
+	files, _ := bundled.ReadDir("bundled")
+	for _, f := range files {
+		text, err := bundled.ReadFile("bundled/" + f.Name())
+		d := sdk.Descriptor{Name: strings.TrimSuffix(f.Name(), ".json")}
+		if err == nil && json.Unmarshal(text, &d) == nil {
+			all = append(all, d)
+		}
+	}
+	return Schema(Options(append(all, installedIn(s)...)))
+}

@@ -22,8 +22,10 @@ type Loaded interface {
 
 // Program is whose configuration it is.
 type Program struct {
-	// Schema is the keys, for the flags and for init.
+	// Schema is the keys that have flags.
 	Schema *config.Schema
+	// Initial is the keys that init writes, for what the flags give; nil: Schema.
+	Initial func(config.Sources) *config.Schema
 	// Load reads the configuration that a command's flags and the environment name.
 	Load func(cmd *cobra.Command) (Loaded, error)
 	// Usage marks an error as a mistake in the command or the configuration.
@@ -84,7 +86,11 @@ func (p Program) init() *cobra.Command {
 			"What flags give is set in it.",
 		Example: "  " + p.Schema.Program + " config init --domain example.com config.yaml", Args: p.Args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := p.Schema.Init(Given(cmd.Flags(), p.Schema))
+			keys, given := p.Schema, Given(cmd.Flags(), p.Schema)
+			if p.Initial != nil {
+				keys = p.Initial(config.Sources{Flags: given})
+			}
+			text, err := keys.Init(given)
 			if err != nil {
 				return p.Usage(err)
 			}

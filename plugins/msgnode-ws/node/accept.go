@@ -2,8 +2,6 @@ package node
 
 import (
 	"bufio"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,61 +12,7 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
-	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 )
-
-// Paths of the HTTP server, besides [wire.Path].
-const (
-	pathPlain      = "/stub/connect"
-	pathSession    = "/ws"
-	pathDescriptor = "/.well-known/protocolstub/default"
-	pathHealth     = "/healthz"
-)
-
-func (n *Node) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+wire.Path, n.acceptBinary)
-	mux.HandleFunc("GET "+pathPlain, n.acceptPlain)
-	mux.HandleFunc("GET "+pathSession, n.acceptSession)
-	mux.HandleFunc("GET "+pathDescriptor, n.descriptor)
-	mux.HandleFunc("GET "+pathHealth, n.health)
-	return mux
-}
-
-// descriptor is the domain's Message Node stub, as a runtime of any domain looks it up.
-func (n *Node) descriptor(w http.ResponseWriter, r *http.Request) {
-	url := n.opts.PublicURL
-	if url == "" {
-		scheme := "ws"
-		if n.opts.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" && n.opts.Insecure {
-			scheme = "wss"
-		}
-		url = scheme + "://" + r.Host + wire.Path
-	}
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string]any{"name": "default", "type": "node", "configuration": map[string]string{"url": url}})
-}
-
-func (n *Node) health(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	status := "ok"
-	switch {
-	case !n.backbone.Connected():
-		w.WriteHeader(http.StatusServiceUnavailable)
-		status = "no connection to NATS"
-	case n.full():
-		status = "the disk is full: nothing new is written"
-	}
-	json.NewEncoder(w).Encode(map[string]any{"status": status, "domain": n.opts.Domain, "connections": n.connections(),
-		"refusedAtNATS": n.strange.Load()})
-}
-
-func (n *Node) connections() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return len(n.conns)
-}
 
 // accept makes a WebSocket of a request, where there is room for one more. begin is called with it and returns what
 // serves the connection until it ends, nil where it is over. That has a goroutine of its own, for as long as the
@@ -151,12 +95,6 @@ func (n *Node) mayConnect(w http.ResponseWriter, k *netConn, from quota.Source, 
 	return true
 }
 
-func (n *Node) manyLegacies() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.legacies >= n.opts.Limits.Legacy
-}
-
 // lean is a ResponseWriter whose connection gets a small buffer for writing. Packets are written whole: the buffer is for a
 // frame's head, and a small packet behind it.
 type lean struct{ http.ResponseWriter }
@@ -224,27 +162,4 @@ func (n *Node) acceptSession(w http.ResponseWriter, r *http.Request) {
 	}
 	token := r.URL.Query().Get("token")
 	n.accept(w, r, sessionJSON, func(c *conn) func() { return func() { n.serveSession(c, token) } })
-}
-
-// legacyRuntime checks the runtime that an unproven connection claims to be.
-func legacyRuntime(text string) (message.URL, *refusal) {
-	u, err := message.ParseURL(text)
-	if err != nil {
-		return "", refuse(message.CodeBadRequest, "%v", err)
-	}
-	if runtimeOf(u) == "" {
-		return "", refuse(message.CodeBadRequest, "%s is not a runtime", u)
-	}
-	if proof.KeyDerived(u.Runtime()) {
-		return "", refuse(message.CodeForbidden, "%s belongs to a key; only %s can prove it", u, wire.Subprotocol)
-	}
-	return u.Runtime(), nil
-}
-
-// readError is how a connection ended, for the log; an ordinary end is none.
-func readError(err error) error {
-	if errors.As(err, new(websocket.CloseError)) {
-		return nil
-	}
-	return err
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -75,7 +77,7 @@ func TestLeastPermissions(t *testing.T) {
 	times := Times{Sweep: 50 * time.Millisecond, Grace: 200 * time.Millisecond}
 	var logs strings.Builder
 	key := filepath.Join(t.TempDir(), "key.pem")
-	if _, err := (keyFile{key, true}).private(); err != nil {
+	if _, err := (admission.KeyFile{Name: key, Make: true}).Private(); err != nil {
 		t.Fatal(err)
 	}
 	o := Options{NATS: as(s, "node"), NATSKey: testSecret, Times: times, Legacy: true, Admit: Admit{Visitors: Invited, Key: key}, Log: logTo(t, &logs)}
@@ -103,7 +105,7 @@ func TestLeastPermissions(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 	alice.ws.CloseNow()
-	eventually(t, "a subscription expires", func() bool { return one.subscriptions.Count("r:"+string(alice.runtime)) == 0 })
+	eventually(t, "a subscription expires", func() bool { return one.state.Subscriptions.Count("r:"+string(alice.runtime)) == 0 })
 	one.stop()
 	two.stop()
 	if text := logs.String(); strings.Contains(strings.ToLower(text), "permission") {
@@ -134,7 +136,7 @@ func TestOthersOfTheAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	bucket := backbone.BucketPrefix(domain) + "addresses"
-	stream, key := "KV_"+bucket, addressKey("hyperty://example.com/bob")
+	stream, key := "KV_"+bucket, state.AddressKey("hyperty://example.com/bob")
 	for what, try := range map[string]func(context.Context) error{
 		"open the bucket": func(ctx context.Context) error { _, err := js.KeyValue(ctx, bucket); return err },
 		"delete it":       func(ctx context.Context) error { return js.DeleteKeyValue(ctx, bucket) },
@@ -166,7 +168,7 @@ func TestOthersOfTheAccount(t *testing.T) {
 		}
 		eventually(t, "refused: "+subject, func() bool { return refused() > before })
 	}
-	if n.owner("hyperty://example.com/bob") != bob.runtime {
+	if n.state.Owner("hyperty://example.com/bob") != bob.runtime {
 		t.Error("bob's address is gone")
 	}
 	bob.sync()
@@ -263,7 +265,7 @@ func TestOthersAreToldOfAllocations(t *testing.T) {
 	const u, other message.URL = "hyperty://example.com/bob", "hyperty://example.com/other"
 	eve.ask(200, subscribeAs(rEve, u, u.Join("subscription"), u.Join("changes"), other))
 	heard := func(u message.URL) int { return len(one.interests.Of(one.subjects.Address(u))) }
-	two.tellOthers(&allocation{Address: u, Runtime: bob.runtime, Wished: true}) // and nothing is in the state
+	two.tellOthers(&state.Allocation{Address: u, Runtime: bob.runtime, Wished: true}) // and nothing is in the state
 	eventually(t, "eve hears nothing at bob's address any more", func() bool { return heard(u)+heard(u.Join("subscription")) == 0 })
 	if heard(u.Join("changes")) != 1 || heard(other) != 1 {
 		t.Error("she hears less than she may")
@@ -305,13 +307,13 @@ func TestStateThatComesAfterItsRuntime(t *testing.T) {
 	n := start(t, Options{})
 	alice, bob := n.join(t, 1), n.join(t, 2)
 	const u message.URL = "comm://example.com/room"
-	s := &subscription{Runtime: alice.runtime, Address: u.Join("changes")}
-	for key, v := range map[string]any{addressKey(u): allocation{Runtime: bob.runtime, Address: u}} {
+	s := &state.Subscription{Runtime: alice.runtime, Address: u.Join("changes")}
+	for key, v := range map[string]any{state.AddressKey(u): state.Allocation{Runtime: bob.runtime, Address: u}} {
 		if _, err := n.bucket(t, "addresses").Put(t.Context(), key, message.Encode(v)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := n.bucket(t, "subscriptions").Put(t.Context(), subscriptionKey(alice.runtime, s.Address), message.Encode(s)); err != nil {
+	if _, err := n.bucket(t, "subscriptions").Put(t.Context(), state.SubscriptionKey(alice.runtime, s.Address), message.Encode(s)); err != nil {
 		t.Fatal(err)
 	}
 	for _, to := range []message.URL{u, s.Address} {

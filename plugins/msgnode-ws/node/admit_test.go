@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -227,40 +228,7 @@ func TestVisitorsWithTokens(t *testing.T) {
 	}
 }
 
-func TestAdmissionKeys(t *testing.T) {
-	file := func(text string, mode os.FileMode) string {
-		name := filepath.Join(t.TempDir(), "key.pem")
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(name, mode); err != nil {
-			t.Fatal(err)
-		}
-		return name
-	}
-	made := keyFile{filepath.Join(t.TempDir(), "new", "key.pem"), true}
-	first, err := made.private()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, err := made.private(); err != nil || !again.Equal(first) {
-		t.Error("the key is not kept", err)
-	}
-	text, err := os.ReadFile(made.name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{
-		file(string(text), 0o644):              "may be read by others",
-		file("nonsense", 0o600):                "PEM",
-		file(strings.Repeat("x", 5000), 0o600): "no key",
-		"/nowhere/key.pem":                     "no such file",
-		"":                                     "admit.key",
-	} {
-		if _, err := (keyFile{name: name}).private(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
+func TestAdmissionIsChecked(t *testing.T) {
 	for _, a := range []Admit{{Members: "all"}, {Visitors: "x"}, {Runtimes: []message.URL{"hyperty://x/y"}}, {Runtimes: []message.URL{"hyperty-runtime://example.com/x"}}} {
 		if (Options{Domain: domain, Data: "d", Admit: a}).Check() == nil {
 			t.Errorf("%+v was accepted", a)
@@ -268,38 +236,12 @@ func TestAdmissionKeys(t *testing.T) {
 	}
 }
 
-func FuzzToken(f *testing.F) {
-	o := Options{Domain: domain, Data: f.TempDir()}
-	key, err := o.admissionKey().public()
-	if err != nil {
-		f.Fatal(err)
-	}
-	good := map[string]bool{}
-	for _, t := range []Token{{}, {Uses: 5, ID: "x"}, {Runtime: "hyperty-runtime://example.com/x", Expires: time.Now().Add(time.Hour)}} {
-		text, _, err := Invite(o, t)
-		if err != nil {
-			f.Fatal(err)
-		}
-		good[text] = true
-		f.Add(text)
-	}
-	f.Add("..")
-	f.Add(strings.Repeat(".", 5000))
-	f.Fuzz(func(t *testing.T, text string) {
-		token, err := parseToken(text, domain, key, time.Now())
-		if (err == nil) != good[text] {
-			t.Errorf("%q: %+v %v", text, token, err)
-		}
-		_, _ = wire.TokenDomain(text)
-	})
-}
-
 // Nodes of a domain that share a key take the same tokens, and count together who has used one. A node that has only the
 // public key takes them, and makes none.
 func TestTokensInACluster(t *testing.T) {
 	nats := cluster(t, t.TempDir(), 0)
 	key := filepath.Join(t.TempDir(), "key.pem")
-	private, err := keyFile{key, true}.private()
+	private, err := admission.KeyFile{Name: key, Make: true}.Private()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,57 +2,16 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// allocation is an address and the runtime that it belongs to. The key of its row is made of the address, so that one
-// write, which fails where somebody has the address, decides whose it is: at whatever node of the domain, and whether it
-// was wished for or is one of a block.
-type allocation struct {
-	Runtime message.URL `json:"runtime"`
-	Address message.URL `json:"address,omitempty"` // none: the row says when Runtime was last seen
-	Key     string      `json:"key,omitempty"`     // the allocation key
-	Wished  bool        `json:"wished,omitempty"`  // kept for as long as the runtime does not free it
-	Seen    time.Time   `json:"seen"`              // when the runtime was last known to be there, to the day
-	Source  string      `json:"source,omitempty"`  // whom it is counted by: see sourceTerm
-
-	Addresses []message.URL `json:"addresses,omitempty"` // of a row that an earlier version wrote; see upgrade
-}
-
-func (a *allocation) terms() []string {
-	if a.Address == "" {
-		return withSource(nil, a.Source)
-	}
-	return withSource([]string{"r:" + string(a.Runtime)}, a.Source)
-}
-
-// Note tells whether the row says when a runtime was last seen: without it a full state would free the addresses of
-// runtimes that are there.
-func (a *allocation) Note() bool { return a.Address == "" }
-
-// addressKey is the key of an address's row, seenKey that of the row that says when a runtime was last seen.
-func addressKey(u message.URL) string { return "a." + backbone.Hash(string(u.Canonical())) }
-
-func seenKey(runtime message.URL) string { return "seen." + backbone.Hash(string(runtime)) }
-
-// owner is the runtime that u, or the address that u is a part of, is allocated to; or "".
-func (n *Node) owner(u message.URL) message.URL {
-	if a := n.allocations.Get(addressKey(u.Base())); a != nil {
-		return a.Runtime
-	}
-	return ""
-}
 
 // addressAllocation is the node's function domain://msg-node.<domain>/address-allocation.
 func (n *Node) addressAllocation(c *conn, m message.Message) (message.Message, *refusal) {
@@ -104,7 +63,7 @@ func (n *Node) grantAll(c *conn, scheme string, number int, identifier, key stri
 	if r := n.writable(c, c.runtime, number); r != nil {
 		return nil, r
 	}
-	a := allocation{Runtime: c.runtime, Key: key, Wished: identifier != "", Seen: time.Now().UTC().Truncate(24 * time.Hour), Source: n.sourceTerm(c.from)}
+	a := state.Allocation{Runtime: c.runtime, Key: key, Wished: identifier != "", Seen: time.Now().UTC().Truncate(24 * time.Hour), Source: n.state.SourceTerm(c.from)}
 	var list []message.URL
 	for len(list) < number {
 		id := identifier
@@ -130,11 +89,11 @@ func (n *Node) grantAll(c *conn, scheme string, number int, identifier, key stri
 
 // grant makes an address a runtime's, in one write. The error is errConflict where it is another one's. What the copy of
 // the state says is never the answer: a node may be behind the others.
-func (n *Node) grant(ctx context.Context, a allocation) error {
+func (n *Node) grant(ctx context.Context, a state.Allocation) error {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
 	fresh := false
-	err := n.allocations.Change(ctx, addressKey(a.Address), func(old *allocation) (*allocation, error) {
+	err := n.state.Allocations.Change(ctx, state.AddressKey(a.Address), func(old *state.Allocation) (*state.Allocation, error) {
 		if fresh = old == nil; old != nil && old.Runtime != a.Runtime {
 			return nil, errConflict
 		}
@@ -166,7 +125,7 @@ func (n *Node) releaseAll(ctx context.Context, list []message.URL, runtime messa
 func (n *Node) release(ctx context.Context, u, runtime message.URL) error {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
-	return n.allocations.Change(ctx, addressKey(u), func(old *allocation) (*allocation, error) {
+	return n.state.Allocations.Change(ctx, state.AddressKey(u), func(old *state.Allocation) (*state.Allocation, error) {
 		if old != nil && old.Runtime != runtime {
 			return nil, errConflict
 		}
@@ -175,25 +134,6 @@ func (n *Node) release(ctx context.Context, u, runtime message.URL) error {
 }
 
 var errConflict = errors.New("belongs to another runtime")
-
-// stateRefusal is the response to an error of a table, nil for nil.
-func (n *Node) stateRefusal(err error) *refusal {
-	if err == nil {
-		return nil
-	}
-	if r := asNoRoom(err); r != nil {
-		return r
-	}
-	n.log.Error("state", "error", err)
-	code := message.CodeError
-	if s := (*table.Error)(nil); errors.As(err, &s) {
-		code = s.Code()
-	}
-	if why := n.backbone.Fault(); why != "" {
-		return refuse(message.CodeError, "the node's state cannot be written: %s", why)
-	}
-	return refuse(code, "%v", err)
-}
 
 func (n *Node) checkAllocation(c *conn, scheme string, number int, key, identifier string) *refusal {
 	l := n.opts.Limits
@@ -221,11 +161,11 @@ func (n *Node) checkAllocation(c *conn, scheme string, number int, key, identifi
 		if !goodIdentifier(identifier) {
 			return refuse(message.CodeBadRequest, "address allocation: identifier %.80q: want up to 64 of a–z, 0–9, '.', '_', '-', starting with a letter or digit", identifier)
 		}
-		if n.owner(message.URL(scheme+"://"+n.opts.Domain+"/"+identifier)) == c.runtime {
+		if n.state.Owner(message.URL(scheme+"://"+n.opts.Domain+"/"+identifier)) == c.runtime {
 			return nil // it has it already, that counts once
 		}
 	}
-	if have := n.allocations.Count("r:" + string(c.runtime)); have+number > l.Addresses {
+	if have := n.state.Allocations.Count("r:" + string(c.runtime)); have+number > l.Addresses {
 		return refuse(message.CodeTooMany, "address allocation: the runtime has %d addresses, at most %d are given out; free some", have, l.Addresses)
 	}
 	return nil
@@ -290,7 +230,7 @@ func (n *Node) freed(c *conn, which refjson.Names) ([]message.URL, *refusal) {
 			keys[name] = true
 			continue
 		}
-		owner := n.owner(u)
+		owner := n.state.Owner(u)
 		if owner != "" && owner != c.runtime {
 			return nil, refuse(message.CodeForbidden, "%s belongs to another runtime; nothing was freed", u)
 		}
@@ -299,27 +239,14 @@ func (n *Node) freed(c *conn, which refjson.Names) ([]message.URL, *refusal) {
 		}
 	}
 	if len(keys) > 0 {
-		if r := n.charge(c, n.allocations.Count("r:"+string(c.runtime))/128); r != nil {
+		if r := n.charge(c, n.state.Allocations.Count("r:"+string(c.runtime))/128); r != nil {
 			return nil, r
 		}
-		for _, a := range n.allocations.Find("r:" + string(c.runtime)) {
+		for _, a := range n.state.Allocations.Find("r:" + string(c.runtime)) {
 			if a.Key != "" && keys[a.Key] {
 				listed[a.Address.Canonical()] = true
 			}
 		}
 	}
 	return slices.Collect(maps.Keys(listed)), nil
-}
-
-// newSecret is 16 random bytes in hex.
-func newSecret() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
-
-// newGUID is a random identifier in the specification's form.
-func newGUID() string {
-	h := newSecret()
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

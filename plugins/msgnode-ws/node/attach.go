@@ -3,29 +3,13 @@ package node
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/nats-io/nats.go"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
-)
-
-// routes are the addresses that lead to a connection, besides those under its runtime's URL.
-type routes struct {
-	mu    sync.Mutex
-	why   map[message.URL]reason // by canonical address
-	ended bool                   // the connection is detached, nothing leads to it any more
-}
-
-// reason is why an address leads to a connection; there may be several.
-type reason uint8
-
-const (
-	allocated reason = 1 << iota
-	subscribed
-	learned // a connection of the JSON dialects has sent from it
 )
 
 var errStopping = errors.New("the node stops")
@@ -65,12 +49,12 @@ func (n *Node) attach(c *conn) error {
 	if old != nil && old != c {
 		old.kick(closeReplaced, "replaced by a newer connection of this runtime")
 	}
-	for _, a := range n.allocations.Find("r:" + string(c.runtime)) {
+	for _, a := range n.state.Allocations.Find("r:" + string(c.runtime)) {
 		if err := n.want(c, a.Address, allocated); err != nil {
 			return err
 		}
 	}
-	for _, s := range n.subscriptions.Find("r:" + string(c.runtime)) {
+	for _, s := range n.state.Subscriptions.Find("r:" + string(c.runtime)) {
 		if _, err := n.listen(c, s.Address); err != nil {
 			return err
 		}
@@ -103,12 +87,6 @@ func (c *conn) makeRoom() {
 // codeFull is HTTP's 503, which the specification's codes do not have.
 const codeFull = 503
 
-// known tells whether the state has anything of a runtime.
-func (n *Node) known(runtime message.URL) bool {
-	term := "r:" + string(runtime)
-	return n.registrations.Count(term) > 0 || n.allocations.Count(term) > 0 || n.subscriptions.Count(term) > 0
-}
-
 // detach undoes attach. Subscriptions stay in the state for the grace period.
 func (n *Node) detach(c *conn) {
 	n.mu.Lock()
@@ -122,7 +100,7 @@ func (n *Node) detach(c *conn) {
 	}
 	if n.runtimes[c.runtime] == c {
 		delete(n.runtimes, c.runtime)
-		if n.known(c.runtime) { // else nothing is to expire, and nothing to be remembered
+		if n.state.Known(c.runtime) { // else nothing is to expire, and nothing to be remembered
 			n.missing[c.runtime] = time.Now()
 		}
 	}
@@ -138,72 +116,6 @@ func (n *Node) detach(c *conn) {
 	c.routes.why, c.routes.ended = nil, true
 }
 
-// want has messages for u lead to c. It returns when they do.
-func (n *Node) want(c *conn, u message.URL, why reason) error {
-	if runtimeOf(u) == c.runtime {
-		return nil // all of them do
-	}
-	u = u.Canonical()
-	c.routes.mu.Lock()
-	defer c.routes.mu.Unlock()
-	if c.routes.ended {
-		return nil
-	}
-	if c.routes.why == nil {
-		c.routes.why = map[message.URL]reason{}
-	}
-	if c.routes.why[u] == 0 {
-		if err := n.interests.Add(n.subjects.Address(u), c); err != nil {
-			return err
-		}
-		if n.opts.NATS != "" { // others publish on connections of their own
-			if err := n.backbone.Messages.FlushTimeout(n.opts.Times.State); err != nil {
-				return err
-			}
-		}
-	}
-	c.routes.why[u] |= why
-	return nil
-}
-
-// unwant takes one reason away; without any, messages for u lead to c no more.
-func (n *Node) unwant(c *conn, u message.URL, why reason) {
-	u = u.Canonical()
-	c.routes.mu.Lock()
-	defer c.routes.mu.Unlock()
-	if c.routes.why[u] == 0 {
-		return
-	}
-	if c.routes.why[u] &^= why; c.routes.why[u] == 0 {
-		delete(c.routes.why, u)
-		n.interests.Remove(n.subjects.Address(u), c)
-	}
-}
-
-// maxLearned is how many routes are learned for one connection: nothing in the state counts them.
-const maxLearned = 512
-
-// learn makes a route of an address that a connection of the JSON dialects sends from, as the reference node does: its
-// runtimes do not ask for every address. Nobody else's address is learned.
-func (n *Node) learn(c *conn, from message.URL) {
-	u := from.Canonical()
-	if runtimeOf(u) != "" {
-		return
-	}
-	c.routes.mu.Lock()
-	known, count := c.routes.why[u] != 0, len(c.routes.why)
-	c.routes.mu.Unlock()
-	if known || count >= min(maxLearned, n.opts.Limits.Subscriptions) || n.subscriptions.Count("a:"+string(u)) > 0 {
-		return
-	}
-	if err := n.want(c, u, learned); err != nil {
-		n.log.Warn("route not learned", "address", u, "error", err)
-	}
-	if !n.mayUse(c, u) { // given to another runtime meanwhile
-		n.unwant(c, u, learned)
-	}
-}
-
 // elsewhere asks the other nodes of the domain whether a runtime is connected there.
 func (n *Node) elsewhere(ctx context.Context, runtime message.URL) bool {
 	if n.opts.NATS == "" {
@@ -215,3 +127,5 @@ func (n *Node) elsewhere(ctx context.Context, runtime message.URL) bool {
 	_, err := n.backbone.Messages.RequestWithContext(ctx, presence, n.seal.Sign(presence, nil))
 	return !isNobody(err) // a forged answer could only say the same as none
 }
+
+func isNobody(err error) bool { return errors.Is(err, nats.ErrNoResponders) }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -30,8 +30,7 @@ func spent(f func()) uint64 {
 // still is a node with state in memory alone, for what only reads it, and a connection of the dialect.
 func still(d dialect) (*Node, *conn) {
 	o := Options{Domain: domain, Data: "none"}.withDefaults()
-	n := &Node{opts: o, log: o.Log, subjects: backbone.NewSubjects(domain), tables: tables{allocations: table.New(nil, table.Options[allocation]{Terms: (*allocation).terms}),
-		registrations: table.New(nil, registrationTable("")), subscriptions: table.New(nil, table.Options[subscription]{Terms: (*subscription).terms})}}
+	n := &Node{opts: o, log: o.Log, subjects: backbone.NewSubjects(domain), state: state.InMemory(domain)}
 	alice, _ := identity(1)
 	return n, &conn{node: n, dialect: d, runtime: alice, ctx: context.Background(), account: account{budget: rate.NewLimiter(rate.Inf, 1<<30)}}
 }
@@ -137,7 +136,7 @@ func TestLargeAnswersAreNotComputed(t *testing.T) {
 	put := func(count int, field string) {
 		for i := range count {
 			u := message.URL(fmt.Sprintf("hyperty://example.com/%s%d", field, i))
-			n.registrations.Set(registrationKey(u), &registration{URL: u, Owner: c.runtime, Status: live, Expires: 3600, Modified: time.Now(),
+			n.state.Registrations.Set(state.RegistrationKey(u), &state.Registration{URL: u, Owner: c.runtime, Status: state.Live, Expires: 3600, Modified: time.Now(),
 				Fields: map[string]json.RawMessage{field: message.Encode(strings.Repeat("x", 60_000)), "user": message.Encode("user://example.com/" + field)}}, 60_000, uint64(i+1))
 		}
 	}

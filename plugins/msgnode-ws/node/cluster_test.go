@@ -11,6 +11,7 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -55,7 +56,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 		return code == 200
 	})
 	bob.must(message.Update, registry, fmt.Sprintf(`{"resource":"%s","value":{"status":"disconnected"}}`, u))
-	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), disconnected) {
+	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Disconnected) {
 		t.Errorf("notice %+v", m)
 	}
 	bob.must(message.Update, registry, fmt.Sprintf(`{"resource":"%s"}`, u))
@@ -100,7 +101,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 	}
 	// One that goes is gone at both, and is told of once.
 	bob.ws.CloseNow()
-	if m := again.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), disconnected) {
+	if m := again.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Disconnected) {
 		t.Errorf("notice %+v", m)
 	}
 	again.sync()

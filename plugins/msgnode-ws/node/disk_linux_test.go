@@ -93,11 +93,11 @@ func TestFullDisk(t *testing.T) {
 			if m := alice.message(); m.To != u {
 				t.Errorf("%+v", m)
 			}
-			addresses := n.allocations.Count("r:" + string(alice.runtime))
+			addresses := n.state.Allocations.Count("r:" + string(alice.runtime))
 			n.stop()
 			n = start(t, Options{Data: folder, Limits: Limits{MinFree: 1}})
-			after := n.allocations.Count("r:" + string(alice.runtime))
-			if after < addresses || n.owner(u) != alice.runtime {
+			after := n.state.Allocations.Count("r:" + string(alice.runtime))
+			if after < addresses || n.state.Owner(u) != alice.runtime {
 				t.Errorf("%d addresses before the restart, %d after it", addresses, after)
 			}
 		})

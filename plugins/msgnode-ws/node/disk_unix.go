@@ -3,8 +3,6 @@
 package node
 
 import (
-	"os"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -16,6 +14,3 @@ func freeBytes(folder string) (free int64, ok bool) {
 	}
 	return int64(s.Bavail) * int64(s.Bsize), true
 }
-
-// exposed tells whether others than a file's owner may read or write it.
-func exposed(info os.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }

@@ -82,7 +82,7 @@ func (c *conn) uninvited(data []byte) bool {
 	if err != nil {
 		return true
 	}
-	mine := runtimeOf(m.To) == c.whose() || !publication(m.To) && c.node.owner(m.To) == c.whose()
+	mine := runtimeOf(m.To) == c.whose() || !publication(m.To) && c.node.state.Owner(m.To) == c.whose()
 	return mine && !(m.Type == message.Response && c.asked.Answered(&m))
 }
 

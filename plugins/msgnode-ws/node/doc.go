@@ -22,6 +22,24 @@
 //   - State is a table.Table: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
 //     (the embedded server syncs every write), so what was acknowledged survives a kill and a power cut.
 //
+// # Where what is
+//
+// What has a state of its own is a package, and knows nothing of the node:
+//
+//	quota      addresses, the gate that counts connections, token buckets, turns
+//	outbox     what waits to be written to one connection, and the count of what the node keeps in memory
+//	peers      whom one connection speaks with, what it may send them, what it has asked
+//	refjson    the reference's JSON, read
+//	admission  who may use the node: rules, tokens, keys
+//	backbone   NATS: the server or the cluster, subjects, interests, the seal of what nodes send each other
+//	table      rows in a KV bucket with a copy in memory; shelves is a fair order of those that strangers may make many of
+//	state      the tables, and how much may be in them
+//
+// Here is what joins them, from the bottom up: a connection ([conn], write.go, closing.go), what it pays (charge.go), whose an
+// address is (rights.go), what leads to it (routes.go, attach.go, dispatch.go), the functions (allocate.go, subscribe.go,
+// registry.go) and their way (handle.go), the dialects (protofly.go, json.go, session.go), HTTP (accept.go, http.go), and the
+// node's life (run.go, sweep.go).
+//
 // # Who may do what
 //
 // A connection of protofly.v1 has proved its runtime's key. It may send from addresses under its runtime's URL and under
@@ -37,15 +55,15 @@
 //
 // # Who may use it, and how much
 //
-// [Admit] says who may use the node: anyone, runtimes on a list, runtimes with a token of the operator (admit.go, token.go).
+// [Admit] says who may use the node: anyone, runtimes on a list, runtimes with a token of the operator (package admission).
 //
 // Connections are counted from the moment that TCP has made them (quota.Gate, listener.go). One that has not shown whose it is has
 // a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
-// prove a runtime. What requests cost is taken from token buckets before they are computed (rates.go), one connection's at a
-// time, by addresses in turn (quota.Turns), and of an address not faster than at a pace (pace.go). What waits for
+// prove a runtime. What requests cost is taken from token buckets before they are computed (charge.go), one connection's at a
+// time, by addresses in turn (quota.Turns), and of an address not faster than at a pace (charge.go). What waits for
 // connections is bounded for each and for all together: of the address that the most is kept for, the largest one is closed
 // (memory.go, outbox.Memory). What the
-// state has is bounded for a runtime, for an address and in all (room.go). An address is an IPv4 address or an IPv6 /64
+// state has is bounded for a runtime, for an address and in all (state.State). An address is an IPv4 address or an IPv6 /64
 // network (quota.Source).
 //
 // Every map that is keyed by what strangers choose, and its bound:
@@ -60,7 +78,7 @@
 //   - outbox.Outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
 //   - quota.Turns.of: addresses with a connection that waits; an entry goes with its last one.
 //   - backbone.Seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, Seal.unknown: 256.
-//   - admission.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
+//   - tables.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
 //
 // # Guarantees and limits
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -31,28 +32,15 @@ func (n *Node) taken(subject string, frame []byte) {
 	}
 }
 
-// unwantSubject is unwant where only the subject of the address is known.
-func (n *Node) unwantSubject(c *conn, subject string) {
-	c.routes.mu.Lock()
-	defer c.routes.mu.Unlock()
-	for u := range c.routes.why {
-		if n.subjects.Address(u) == subject {
-			delete(c.routes.why, u)
-			n.interests.Remove(subject, c)
-			return
-		}
-	}
-}
-
 // endOthers ends what other runtimes had of an address before it was given to its owner: their subscriptions, and the
 // routes that were learned, at this node and at the others of the domain.
-func (n *Node) endOthers(ctx context.Context, a *allocation) {
+func (n *Node) endOthers(ctx context.Context, a *state.Allocation) {
 	n.endRoutes(a.Address, a.Runtime)
 	if a.Wished && n.opts.NATS != "" { // nobody can have known an address that is random
 		n.tellOthers(a)
 	}
 	for _, u := range ownersAlone(a.Address) {
-		for key, s := range n.subscriptions.Find("a:" + string(u)) {
+		for key, s := range n.state.Subscriptions.Find("a:" + string(u)) {
 			if s.Runtime == a.Runtime {
 				continue
 			}
@@ -64,7 +52,7 @@ func (n *Node) endOthers(ctx context.Context, a *allocation) {
 }
 
 // tellOthers has the other nodes end their routes now. Unheard, they do it when the allocation reaches their copies.
-func (n *Node) tellOthers(a *allocation) {
+func (n *Node) tellOthers(a *state.Allocation) {
 	var err error
 	for _, u := range ownersAlone(a.Address) {
 		subject := n.subjects.Address(u)
@@ -87,24 +75,9 @@ func (n *Node) endRoutes(address, owner message.URL) {
 	}
 }
 
-// listen has what is sent to u lead to c, where c may hear it: also where that changes at this moment.
-func (n *Node) listen(c *conn, u message.URL) (allowed bool, err error) {
-	if !n.mayListen(c, u) {
-		return false, nil
-	}
-	if err := n.want(c, u, subscribed); err != nil {
-		return false, err
-	}
-	if !n.mayListen(c, u) {
-		n.unwant(c, u, subscribed)
-		return false, nil
-	}
-	return true, nil
-}
-
 // granted is told of every allocation that comes into the copy of the state: also of those that another node wrote, a
 // moment before or after the owner has connected here.
-func (n *Node) granted(a *allocation) {
+func (n *Node) granted(a *state.Allocation) {
 	if a.Address == "" {
 		return
 	}
@@ -117,30 +90,10 @@ func (n *Node) granted(a *allocation) {
 }
 
 // noted is told of every subscription that comes into the copy of the state, as granted is of allocations.
-func (n *Node) noted(s *subscription) {
+func (n *Node) noted(s *state.Subscription) {
 	if c := n.connectionOf(s.Runtime); c != nil {
 		if _, err := n.listen(c, s.Address); err != nil {
 			n.log.Warn("a subscription is not routed", "address", s.Address, "error", err)
 		}
 	}
-}
-
-// connectionOf is the newest connection of a runtime at this node, or nil.
-func (n *Node) connectionOf(runtime message.URL) *conn {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.runtimes[runtime]
-}
-
-// justGranted tells whether u is allocated to c's runtime by what the state itself says: another node may have written
-// that a moment ago. c's reader calls it.
-func (n *Node) justGranted(c *conn, u message.URL) bool {
-	if n.opts.NATS == "" || u.IsRuntime() || u.IsBackEnd() || n.owner(u) != "" {
-		return false
-	}
-	c.finish() // from here on it waits for other servers
-	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
-	defer cancel()
-	a, err := n.allocations.CatchUp(ctx, addressKey(u.Base()))
-	return err == nil && a != nil && a.Runtime == c.runtime
 }

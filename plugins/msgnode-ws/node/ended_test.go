@@ -42,7 +42,7 @@ func TestAllocationEndsOthersSubscriptions(t *testing.T) {
 	bob.allocate(wish(bobs))
 	bob.must(message.Subscribe, manager, string(message.Encode(map[string]any{"resources": []message.URL{bobs, bobs.Join("subscription")}})))
 	for _, u := range ownersAlone(bobs) {
-		for _, s := range n.subscriptions.Find("a:" + string(u)) {
+		for _, s := range n.state.Subscriptions.Find("a:" + string(u)) {
 			if s.Runtime != bob.runtime {
 				t.Errorf("the state has a subscription of %s to %s", s.Runtime, u)
 			}

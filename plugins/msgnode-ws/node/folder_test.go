@@ -25,12 +25,12 @@ func TestDataFolderIsOneNodes(t *testing.T) {
 			t.Errorf("the error does not say %q: %v", part, err)
 		}
 	}
-	if owner := first.owner(u); owner != alice.runtime {
+	if owner := first.state.Owner(u); owner != alice.runtime {
 		t.Errorf("%s is %q's after that", u, owner)
 	}
 	alice.must(message.Create, allocator, `{"value":{"number":1}}`)
 	first.stop()
-	if again := start(t, Options{Data: folder}); again.owner(u) != alice.runtime {
+	if again := start(t, Options{Data: folder}); again.state.Owner(u) != alice.runtime {
 		t.Error("the folder's next node does not know what the first one gave")
 	}
 }

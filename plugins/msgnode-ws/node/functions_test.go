@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -63,7 +64,7 @@ func TestAllocation(t *testing.T) {
 		t.Error("a freed address may be sent from")
 	}
 	alice.must(message.Delete, allocator, `{"resource":["k"]}`)
-	if n.owner(block[1]) != "" {
+	if n.state.Owner(block[1]) != "" {
 		t.Error("the block's key did not free it")
 	}
 	alice.must(message.Delete, allocator, `{"resource":"hyperty://example.com/alice"}`)
@@ -231,10 +232,10 @@ func TestDomainRegistry(t *testing.T) {
 	} {
 		bob.must(message.Update, registry, form)
 		notice := alice.message()
-		if notice.From != registry || notice.To != u.Join("registration") || !strings.Contains(string(notice.Body), disconnected) {
+		if notice.From != registry || notice.To != u.Join("registration") || !strings.Contains(string(notice.Body), state.Disconnected) {
 			t.Errorf("%s: notice %+v", form, notice)
 		}
-		if e := read(`{"resource":"hyperty://example.com/bob"}`, 408); e["status"] != disconnected {
+		if e := read(`{"resource":"hyperty://example.com/bob"}`, 408); e["status"] != state.Disconnected {
 			t.Errorf("%v", e)
 		}
 		read(`{"resource":"user://example.com/bob"}`, 408)
@@ -263,7 +264,7 @@ func TestExpiry(t *testing.T) {
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
 	alice.must(message.Subscribe, manager, `{"subscribe":["hyperty://example.com/bob/registration"]}`)
 	bob.must(message.Create, registry, strings.Replace(entryOf(bob.runtime, u, ""), "3600", "1", 1))
-	if notice := alice.message(); !strings.Contains(string(notice.Body), disconnected) {
+	if notice := alice.message(); !strings.Contains(string(notice.Body), state.Disconnected) {
 		t.Errorf("notice %+v", notice)
 	}
 	if code, _ := alice.ask(message.Read, registry, `{"resource":"hyperty://example.com/bob"}`); code != 408 {
@@ -273,18 +274,18 @@ func TestExpiry(t *testing.T) {
 	bob.must(message.Create, registry, entryOf(bob.runtime, u, ""))
 	alice.message() // live again
 	bob.ws.CloseNow()
-	if notice := alice.message(); !strings.Contains(string(notice.Body), disconnected) {
+	if notice := alice.message(); !strings.Contains(string(notice.Body), state.Disconnected) {
 		t.Errorf("notice %+v", notice)
 	}
 	bob = n.join(t, 2)
 	bob.must(message.Update, registry, `{"resource":"hyperty://example.com/bob","value":{"status":"live"}}`)
-	if notice := alice.message(); !strings.Contains(string(notice.Body), live) {
+	if notice := alice.message(); !strings.Contains(string(notice.Body), state.Live) {
 		t.Errorf("notice %+v", notice)
 	}
 	// Subscriptions outlive their connection for the grace period, and no longer.
 	alice.ws.CloseNow()
-	eventually(t, "the subscription is gone", func() bool { return n.subscriptions.Count("r:"+string(alice.runtime)) == 0 })
-	if n.owner(u) != bob.runtime {
+	eventually(t, "the subscription is gone", func() bool { return n.state.Subscriptions.Count("r:"+string(alice.runtime)) == 0 })
+	if n.state.Owner(u) != bob.runtime {
 		t.Error("an allocation is gone")
 	}
 }

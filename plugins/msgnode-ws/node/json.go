@@ -27,9 +27,6 @@ const (
 // validator is whom the reference's nodes name as the origin of errors in a message's form.
 const validator message.URL = "mn:/validator"
 
-// kindText is a frame that only exists in the queue of a JSON connection: a text that is written as it is.
-const kindText wire.Kind = 0xff
-
 // servePlain is the reader of a plain stub's connection (specification, "Plain WebSocket stub").
 func (n *Node) servePlain(c *conn, runtime message.URL) {
 	c.setRuntime(runtime)
@@ -56,7 +53,7 @@ func (n *Node) servePlain(c *conn, runtime message.URL) {
 // leave is an orderly end: the runtime's subscriptions do not outlive it.
 func (n *Node) leave(c *conn) {
 	c.finish() // from here on it waits for the disk
-	for key := range n.subscriptions.Find("r:" + string(c.runtime)) {
+	for key := range n.state.Subscriptions.Find("r:" + string(c.runtime)) {
 		if err := n.forget(c.ctx, key); err != nil {
 			n.log.Warn("unsubscribe", "runtime", c.runtime, "error", err)
 		}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -84,7 +85,7 @@ func start(t testing.TB, o Options) *running {
 // bucket is where the state has a table, for what another node would write there.
 func (r *running) bucket(t testing.TB, name string) jetstream.KeyValue {
 	t.Helper()
-	kv, err := r.backbone.Bucket(t.Context(), backbone.BucketPrefix(domain)+name, bucketOptions(r.opts.Replicas, 0))
+	kv, err := r.backbone.Bucket(t.Context(), backbone.BucketPrefix(domain)+name, state.BucketOptions(r.opts.Replicas, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,26 +1,10 @@
 package node
 
 import (
-	"sync/atomic"
-	"time"
-
 	"github.com/coder/websocket"
-	"golang.org/x/time/rate"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 )
-
-// account is what a connection is bounded by.
-type account struct {
-	from   quota.Source  // whom it is counted by, besides its runtime
-	ticket *quota.Ticket // its place at the listener
-	budget *rate.Limiter // what its requests may cost
-	resume time.Time     // when it is read from again; zero: now. Its reader's
-	told   *rate.Limiter // notices of data that was dropped, since its receiver does not answer
-
-	remembered atomic.Int64 // bytes that are kept for it, besides what waits to be written
-	reading    reading      // the packet that comes in; its reader's own
-}
 
 // remember counts n bytes more, or fewer, that are kept for as long as the connection lives.
 func (c *conn) remember(n int) {
@@ -74,14 +58,4 @@ func (c *conn) waiting() int64 {
 		n += p.Size()
 	}
 	return n
-}
-
-// forfeit cuts a connection that was kicked, and gives back at once what it kept.
-func (c *conn) forfeit() {
-	c.mu.Lock()
-	c.node.memory.Release(c.writing...)
-	c.writing = nil // its writer has the packets still, and gives nothing back
-	c.mu.Unlock()
-	c.node.memory.Add(-c.remembered.Swap(0))
-	c.cancel() // its writer ends now, whatever blocks it
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/internal/logs"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
@@ -69,6 +71,19 @@ type Options struct {
 	Log    hclog.Logger // default: none
 	Trace  func(Event)  // nil: no trace; called from many goroutines, must be quick
 }
+
+// What cmd/msgnode needs of package admission.
+type (
+	Admit = admission.Rules
+	Token = admission.Token
+)
+
+// Who is admitted; see [Admit].
+const (
+	Anyone  = admission.Anyone
+	Listed  = admission.Listed
+	Invited = admission.Invited
+)
 
 // Limits bound what the node spends. Zero means the default; [DefaultLimits] has them all.
 type Limits struct {
@@ -202,7 +217,7 @@ func (o Options) Check() error {
 	if l.Memory < l.Queue {
 		bad("limits: memory: at least as much as queue, %d", l.Queue)
 	}
-	errs = append(errs, o.Admit.check())
+	errs = append(errs, o.Admit.Check())
 	if l.Entry > table.MaxRow {
 		bad("limits: entry: at most %d", table.MaxRow)
 	}
@@ -227,6 +242,14 @@ func (o Options) sources() quota.Sources {
 		s.Exempt = quota.LoopbackNetworks()
 	}
 	return s
+}
+
+// admissionKey is where the key is that tokens are signed with.
+func (o Options) admissionKey() admission.KeyFile {
+	if o.Admit.Key != "" || o.Data == "" {
+		return admission.KeyFile{Name: o.Admit.Key}
+	}
+	return admission.KeyFile{Name: filepath.Join(o.Data, "admission-key.pem"), Make: true}
 }
 
 func loopback(host string) bool {

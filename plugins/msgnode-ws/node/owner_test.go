@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -115,7 +116,7 @@ func TestOneOwnerInACluster(t *testing.T) {
 			continue
 		}
 		for _, n := range nodes {
-			eventually(t, "both nodes know the owner", func() bool { return n.owner(u) == owners[0] })
+			eventually(t, "both nodes know the owner", func() bool { return n.state.Owner(u) == owners[0] })
 		}
 	}
 	for i, u := range blocks {
@@ -211,7 +212,7 @@ func TestAllocationsOfAnEarlierVersion(t *testing.T) {
 	alice, _ := identity(1)
 	eve, _ := identity(2)
 	block := []message.URL{"comm://example.com/11111111-2222-3333-4444-555555555555", "comm://example.com/11111111-2222-3333-4444-555555555556"}
-	for key, a := range map[string]allocation{
+	for key, a := range map[string]state.Allocation{
 		"wished.x": {Runtime: eve, Addresses: block[:1], Wished: true},
 		"wished.y": {Runtime: eve, Addresses: []message.URL{"hyperty://example.com/eve"}, Wished: true},
 		"secret":   {Runtime: alice, Addresses: block, Key: "k", Seen: time.Now()},
@@ -223,17 +224,17 @@ func TestAllocationsOfAnEarlierVersion(t *testing.T) {
 	n.stop()
 	for _, limits := range []Limits{{State: 1, RuntimeState: 1, Rows: 1}, {}} { // what was there is not refused
 		n = start(t, Options{Data: data, Limits: limits})
-		if n.owner(block[0]) != alice || n.owner(block[1]) != alice || n.owner("hyperty://example.com/eve") != eve {
-			t.Errorf("owners: %s %s %s", n.owner(block[0]), n.owner(block[1]), n.owner("hyperty://example.com/eve"))
+		if n.state.Owner(block[0]) != alice || n.state.Owner(block[1]) != alice || n.state.Owner("hyperty://example.com/eve") != eve {
+			t.Errorf("owners: %s %s %s", n.state.Owner(block[0]), n.state.Owner(block[1]), n.state.Owner("hyperty://example.com/eve"))
 		}
-		if got := n.allocations.Count("r:" + string(alice)); got != 2 {
+		if got := n.state.Allocations.Count("r:" + string(alice)); got != 2 {
 			t.Errorf("alice has %d addresses", got)
 		}
 		n.stop()
 	}
 	n = start(t, Options{Data: data})
 	n.join(t, 1).must(message.Delete, allocator, `{"resource":"k"}`)
-	if n.owner(block[0]) != "" || n.owner(block[1]) != "" {
+	if n.state.Owner(block[0]) != "" || n.state.Owner(block[1]) != "" {
 		t.Error("the block's key did not free it")
 	}
 }
@@ -244,7 +245,7 @@ func TestAllocationsExpire(t *testing.T) {
 	alice := n.join(t, 1)
 	bob, _ := identity(2)
 	old := time.Now().UTC().Add(-72 * time.Hour).Truncate(24 * time.Hour)
-	for u, a := range map[message.URL]allocation{
+	for u, a := range map[message.URL]state.Allocation{
 		"comm://example.com/a":    {Runtime: alice.runtime, Seen: old},
 		"comm://example.com/b":    {Runtime: bob, Seen: old},
 		"comm://example.com/name": {Runtime: bob, Seen: old, Wished: true},
@@ -256,10 +257,10 @@ func TestAllocationsExpire(t *testing.T) {
 		}
 	}
 	eventually(t, "bob's block is gone, and it is noted that alice is there", func() bool {
-		return n.owner("comm://example.com/b") == "" && n.allocations.Get(seenKey(alice.runtime)) != nil
+		return n.state.Owner("comm://example.com/b") == "" && n.state.Allocations.Get(state.SeenKey(alice.runtime)) != nil
 	})
 	for _, u := range []message.URL{"comm://example.com/a", "comm://example.com/name", "comm://example.com/new"} {
-		if n.owner(u) == "" {
+		if n.state.Owner(u) == "" {
 			t.Errorf("%s is gone", u)
 		}
 	}

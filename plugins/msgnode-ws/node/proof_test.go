@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -30,7 +31,7 @@ func TestProofsAreKept(t *testing.T) {
 			Status  string            `json:"status"`
 			Expires int               `json:"expires"`
 			Proof   *proof.EntryProof `json:"proof"`
-		}{e, live, 3600, p}}))
+		}{e, state.Live, 3600, p}}))
 	}
 	bob.must(message.Create, registry, body(e, first))
 	proved := func(want *proof.EntryProof) {
@@ -53,7 +54,7 @@ func TestProofsAreKept(t *testing.T) {
 	proved(first)
 	bob.must(message.Update, registry, fmt.Sprintf(`{"resource":"%s","value":{"status":"live"}}`, u))
 	proved(first)
-	renewal := string(message.Encode(map[string]any{"resource": u, "value": map[string]any{"status": live, "proof": second}}))
+	renewal := string(message.Encode(map[string]any{"resource": u, "value": map[string]any{"status": state.Live, "proof": second}}))
 	if code, text := alice.ask(message.Update, registry, renewal); code != 403 {
 		t.Errorf("another's new proof: %d %s", code, text)
 	}

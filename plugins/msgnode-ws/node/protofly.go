@@ -140,12 +140,12 @@ func (n *Node) returning(from quota.Source, runtime message.URL) *refusal {
 		return nil
 	}
 	term := "r:" + string(runtime)
-	if routes := n.allocations.Count(term) + n.subscriptions.Count(term); routes > routesPerHandshake {
+	if routes := n.state.Allocations.Count(term) + n.state.Subscriptions.Count(term); routes > routesPerHandshake {
 		if wait, ok := n.rates.handshakes.Take(from, routes/routesPerHandshake, time.Now()); !ok {
 			return tryAgain(wait, "too many connections from your address, one after the other")
 		}
 	}
-	if n.connected(runtime) || n.known(runtime) {
+	if n.connected(runtime) || n.state.Known(runtime) {
 		return nil
 	}
 	if wait, ok := n.rates.newcomers.Take(from, 1, time.Now()); !ok {
@@ -266,7 +266,7 @@ func (c *conn) peer(text []byte) (*peers.Peer, error) {
 	}
 	p, grown := c.peers.Add(string(text), func(number uint64) peers.Peer {
 		return peers.Peer{URL: u.Runtime(), Subject: c.node.subjects.Frames(u.Runtime()), Reply: c.node.reply(c, 'd', number),
-			Barred: !c.guest.mayReach(u)}
+			Barred: !c.guest.MayReach(u)}
 	})
 	c.remember(grown)
 	return p, nil

@@ -15,7 +15,7 @@ type rates struct {
 	newcomers  *quota.Buckets[quota.Source] // runtimes of which nothing is known
 	requests   *quota.Buckets[quota.Source] // what requests cost, by address
 	writers    *quota.Buckets[message.URL]  // writes to the state, by runtime: a new connection is no new right
-	paces      *quota.Buckets[quota.Source] // how fast an address gets what it may ask for at once; see pace.go
+	paces      *quota.Buckets[quota.Source] // how fast an address gets what it may ask for at once; see charge.go
 	largest    int                          // what one request may cost on top: half of what may be asked for at once
 }
 
@@ -29,56 +29,6 @@ func newRates(l Limits) *rates {
 		paces:      quota.NewBuckets[quota.Source](rate.Limit(paceRate*l.AddressRequests), max(1, l.AddressRequests/paceBurst)),
 		largest:    burst * min(l.Requests, l.AddressRequests) / 2,
 	}
-}
-
-// charge takes what a request to a function of the node costs from its connection and from its address. The refusal says
-// when to try again; then nothing has been done, and nothing taken.
-func (n *Node) charge(c *conn, cost int) *refusal {
-	now := time.Now()
-	own := c.budget.ReserveN(now, min(cost, c.budget.Burst()))
-	if wait := own.DelayFrom(now); wait > 0 {
-		own.CancelAt(now)
-		return tryAgain(wait, "too many requests: this connection may ask for %d units of work a second", n.opts.Limits.Requests)
-	}
-	if !c.from.IsValid() {
-		return nil
-	}
-	if wait, ok := n.rates.requests.Take(c.from, cost, now); !ok {
-		own.CancelAt(now)
-		r := tryAgain(wait, "too many requests from your address: %d units of work a second", n.opts.Limits.AddressRequests)
-		r.pause = crowdPause
-		return r
-	}
-	c.holdUp(n.rates.paces.Reserve(c.from, cost, now), now)
-	return nil
-}
-
-// strikeCost is what something that should not have been sent costs.
-const strikeCost = 5
-
-// strike is called by the connection's reader for what should not have been sent: a flood of it is read slowly.
-func (c *conn) strike() {
-	if r := c.node.charge(c, strikeCost); r != nil {
-		c.pause(r.pause)
-	}
-}
-
-// pause has the connection not read from for a while. Its reader calls it; others have their turns meanwhile.
-func (c *conn) pause(d time.Duration) {
-	if d > 0 {
-		c.finish()
-		wait(c.ctx, d)
-	}
-}
-
-// afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
-// spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
-func (n *Node) afford(c *conn, term string, all bool) *refusal {
-	count, bytes, results := n.registrations.Count(term), int(n.registrations.Weighs(term)), n.opts.Limits.Results
-	if all {
-		return n.charge(c, min(count, 2*results)/16+min(bytes, message.MaxBody)/1024) // all of it is encoded
-	}
-	return n.charge(c, min(count, maxLooked*results)/16+min(bytes, 2*maxCompared)/4096) // lists in it are looked at
 }
 
 // rowPrice is what each row costs that a request writes: of what takes longest, the disk, a cheap one.
@@ -105,3 +55,13 @@ func price(m *message.Message) int {
 	}
 	return cost
 }
+
+// What an address may ask for at once is ten seconds' worth, for a runtime that connects with all that it has. Computed as fast
+// as it can be read that takes all processors for most of a second, of the node and of the runtime that messages are for. So
+// an address gets it at a pace: connections that have asked for more are not read from for a while. Nothing is refused for that.
+const (
+	paceRate  = 4                      // times what an address may ask for in a second
+	paceBurst = 16                     // the part of a second's worth that it gets without a pause
+	leastWait = time.Millisecond       // for which a connection is not read from: timers are not much finer
+	mostWait  = 500 * time.Millisecond // the same, however much other connections of its address have asked for
+)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -27,15 +28,15 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 	}
 	now := time.Now()
 	if u, ok := resourceURL(body.Resource); ok {
-		r := n.registrations.Get(registrationKey(u))
-		if !n.valid(r) || !body.Criteria.match(r) {
+		r := n.state.Registrations.Get(state.RegistrationKey(u))
+		if !n.state.Valid(r) || !body.Criteria.match(r) {
 			return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 		}
 		code := message.CodeOK
-		if r.status(now) == disconnected {
+		if r.StatusAt(now) == state.Disconnected {
 			code = message.CodeTimeout
 		}
-		return m.Respond(code, r.entry(now)), nil
+		return m.Respond(code, r.Entry(now)), nil
 	}
 	term := resourceTerm(body.Resource)
 	if term == "" && body.Criteria.Scheme != "" {
@@ -58,14 +59,14 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 }
 
 // entries are entries of the Domain Registry.
-type entries []*registration
+type entries []*state.Registration
 
 // answer is the answer to a read that found them; more says that there may be others.
 func (found entries) answer(m message.Message, now time.Time, more bool) (message.Message, *refusal) {
 	value, code := make(map[message.URL]any, len(found)), message.CodeTimeout
 	for _, r := range found {
-		value[r.URL] = r.entry(now)
-		if r.status(now) != disconnected {
+		value[r.URL] = r.Entry(now)
+		if r.StatusAt(now) != state.Disconnected {
 			code = message.CodeOK
 		}
 	}
@@ -108,14 +109,14 @@ func (n *Node) entries(term string, wanted *criteria) (found entries, more bool)
 	if wanted.all(term) {
 		limit = 2 * n.opts.Limits.Results
 	}
-	list := n.registrations.Pick(term, limit+1)
+	list := n.state.Registrations.Pick(term, limit+1)
 	if len(list) > limit {
 		list, more = list[:limit], true
 	}
 	compared, size := 0, 0
 	for _, c := range largeLast(list) {
 		e := c.Value
-		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !n.valid(e) {
+		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !n.state.Valid(e) {
 			continue
 		}
 		if len(wanted.Resources)+len(wanted.DataSchemes) > 0 {
@@ -139,9 +140,9 @@ func (n *Node) entries(term string, wanted *criteria) (found entries, more bool)
 }
 
 // largeLast puts the large entries of each round behind the others of the same round.
-func largeLast(list []shelves.Candidate[registration]) []shelves.Candidate[registration] {
-	out := make([]shelves.Candidate[registration], 0, len(list))
-	var large []shelves.Candidate[registration]
+func largeLast(list []shelves.Candidate[state.Registration]) []shelves.Candidate[state.Registration] {
+	out := make([]shelves.Candidate[state.Registration], 0, len(list))
+	var large []shelves.Candidate[state.Registration]
 	for i, e := range list {
 		if e.Size > ordinary {
 			large = append(large, e)
@@ -156,7 +157,7 @@ func largeLast(list []shelves.Candidate[registration]) []shelves.Candidate[regis
 }
 
 // match tells whether r has all that is asked for.
-func (c *criteria) match(r *registration) bool {
+func (c *criteria) match(r *state.Registration) bool {
 	if c.Scheme != "" && r.URL.Scheme() != c.Scheme {
 		return false
 	}
@@ -164,11 +165,11 @@ func (c *criteria) match(r *registration) bool {
 }
 
 // has tells whether a list of r has all of want; it reads the list only for that.
-func has(r *registration, field string, want refjson.Names) bool {
+func has(r *state.Registration, field string, want refjson.Names) bool {
 	if len(want) == 0 {
 		return true
 	}
-	have := r.list(field)
+	have := r.List(field)
 	set := make(map[string]bool, len(have))
 	for _, h := range have {
 		set[h] = true
@@ -211,4 +212,14 @@ func resourceTerm(resource string) string {
 		return ""
 	}
 	return "name:" + resource
+}
+
+// afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
+// spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
+func (n *Node) afford(c *conn, term string, all bool) *refusal {
+	count, bytes, results := n.state.Registrations.Count(term), int(n.state.Registrations.Weighs(term)), n.opts.Limits.Results
+	if all {
+		return n.charge(c, min(count, 2*results)/16+min(bytes, message.MaxBody)/1024) // all of it is encoded
+	}
+	return n.charge(c, min(count, maxLooked*results)/16+min(bytes, 2*maxCompared)/4096) // lists in it are looked at
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -55,7 +56,7 @@ func (n *Node) unregister(c *conn, m message.Message) (message.Message, *refusal
 	if r != nil {
 		return message.Message{}, r
 	}
-	if r := n.updateRegistration(c, u, map[string]json.RawMessage{"status": message.Encode(disconnected)}); r != nil {
+	if r := n.updateRegistration(c, u, map[string]json.RawMessage{"status": message.Encode(state.Disconnected)}); r != nil {
 		return message.Message{}, r
 	}
 	return m.Respond(message.CodeOK, nil), nil
@@ -73,7 +74,7 @@ func (n *Node) registered(resource string) (message.URL, *refusal) {
 	if !ok {
 		return "", refuse(message.CodeBadRequest, "Domain Registry: resource %.200q: want the address of an entry", resource)
 	}
-	if !n.valid(n.registrations.Get(registrationKey(u))) {
+	if !n.state.Valid(n.state.Registrations.Get(state.RegistrationKey(u))) {
 		return "", refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 	}
 	return u, nil
@@ -81,13 +82,13 @@ func (n *Node) registered(resource string) (message.URL, *refusal) {
 
 // updateRegistration changes fields of an entry and keeps it alive.
 func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]json.RawMessage) *refusal {
-	status := live // an update without a status is a sign of life
+	status := state.Live // an update without a status is a sign of life
 	if raw, ok := changes["status"]; ok {
 		var word string
 		if err := json.Unmarshal(raw, &word); err != nil {
 			return refuse(message.CodeBadRequest, "Domain Registry: status: want live or disconnected")
 		}
-		if status = strings.ToLower(word); status != live && status != disconnected {
+		if status = strings.ToLower(word); status != state.Live && status != state.Disconnected {
 			return refuse(message.CodeBadRequest, "Domain Registry: status %.40q: want live or disconnected", word)
 		}
 	}
@@ -100,7 +101,7 @@ func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]jso
 		expires = max(1, int(min(given, maxExpires)))
 	}
 	before := ""
-	r := n.changeRegistration(c, registrationKey(u), func(old *registration) (*registration, error) {
+	r := n.changeRegistration(c, state.RegistrationKey(u), func(old *state.Registration) (*state.Registration, error) {
 		if old == nil {
 			return nil, errUnknown
 		}
@@ -108,7 +109,7 @@ func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]jso
 			return nil, errConflict
 		}
 		now := time.Now().UTC()
-		before = old.status(now)
+		before = old.StatusAt(now)
 		e := *old
 		e.Status, e.Modified = status, now
 		if expires > 0 {
@@ -125,7 +126,7 @@ func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]jso
 		if size := len(message.Encode(e.Fields)); size > n.opts.Limits.Entry {
 			return nil, &entrySize{size}
 		}
-		if r := e.checkTerms(); r != nil {
+		if r := checkTerms(&e); r != nil {
 			return nil, &entrySize{message.MaxURL}
 		}
 		return &e, nil
@@ -135,8 +136,5 @@ func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]jso
 	}
 	return r
 }
-
-// entrySize is why an entry cannot be updated.
-type entrySize struct{ bytes int }
 
 func (e *entrySize) Error() string { return "the entry is too large" }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -27,9 +28,9 @@ func TestDefaultsHoldWhatARuntimeMayHave(t *testing.T) {
 	if code, text := alice.ask(message.Create, allocator, `{}`); code != 429 || !strings.Contains(text, "addresses") {
 		t.Errorf("one more: %d %s", code, text)
 	}
-	addresses := n.weighs("r:" + string(alice.runtime))
+	addresses := n.state.Weighs("r:" + string(alice.runtime))
 	alice.must(message.Subscribe, manager, `{"resources":[`+strings.Join(all, ",")+`]}`)
-	state := n.weighs("r:" + string(alice.runtime))
+	state := n.state.Weighs("r:" + string(alice.runtime))
 	t.Logf("%d bytes of addresses, %d with subscriptions, of %d", addresses, state, l.RuntimeState)
 	if state > l.RuntimeState/16*15 {
 		t.Errorf("%d bytes of %d", state, l.RuntimeState)
@@ -37,7 +38,7 @@ func TestDefaultsHoldWhatARuntimeMayHave(t *testing.T) {
 	u := alice.runtime.Join("x")
 	alice.must(message.Create, registry, entryOf(alice.runtime, u, fmt.Sprintf(`,"more":%q`, strings.Repeat("x", l.Entry-2000))))
 	alice.must(message.Delete, allocator, `{"resource":"an allocation key"}`)
-	if have := n.allocations.Count("r:" + string(alice.runtime)); have != 0 {
+	if have := n.state.Allocations.Count("r:" + string(alice.runtime)); have != 0 {
 		t.Errorf("%d addresses are left", have)
 	}
 }
@@ -67,15 +68,15 @@ func TestFullStateKeepsAddresses(t *testing.T) {
 	alice, _ := identity(1)
 	yesterday := time.Now().UTC().Add(-24 * time.Hour).Truncate(24 * time.Hour)
 	u := message.URL("comm://example.com/a")
-	if err := n.grant(t.Context(), allocation{Runtime: alice, Address: u, Seen: yesterday, Source: "x"}); err != nil {
+	if err := n.grant(t.Context(), state.Allocation{Runtime: alice, Address: u, Seen: yesterday, Source: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	n.stop()
 	n = start(t, Options{Data: data, Limits: Limits{State: 1, RuntimeState: 1, AddressState: 1, Rows: 1}, Times: Times{Sweep: 10 * time.Millisecond}})
-	before := n.allocations.Weighs("s:x")
+	before := n.state.Allocations.Weighs("s:x")
 	n.join(t, 1)
-	eventually(t, "it is noted", func() bool { return n.allocations.Get(seenKey(alice)) != nil })
-	if n.owner(u) != alice || n.allocations.Count("r:"+string(alice)) != 1 || n.allocations.Weighs("s:x") <= before {
-		t.Errorf("owner %s, %d addresses, %d bytes", n.owner(u), n.allocations.Count("r:"+string(alice)), n.allocations.Weighs("s:x"))
+	eventually(t, "it is noted", func() bool { return n.state.Allocations.Get(state.SeenKey(alice)) != nil })
+	if n.state.Owner(u) != alice || n.state.Allocations.Count("r:"+string(alice)) != 1 || n.state.Allocations.Weighs("s:x") <= before {
+		t.Errorf("owner %s, %d addresses, %d bytes", n.state.Owner(u), n.state.Allocations.Count("r:"+string(alice)), n.state.Allocations.Weighs("s:x"))
 	}
 }

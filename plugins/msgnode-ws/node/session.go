@@ -8,21 +8,9 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// session is the token of a session stub's runtime. It survives restarts of the node, since the reference stub does not
-// recover from a re-open that is refused.
-type session struct {
-	Runtime message.URL `json:"runtime"` // canonical
-	Token   string      `json:"token"`
-	Source  string      `json:"source,omitempty"` // whom it is counted by: see sourceTerm
-}
-
-func (s *session) terms() []string { return withSource([]string{"r:" + string(s.Runtime)}, s.Source) }
-
-// sessionTTL is how long a session is remembered after its last open or re-open.
-const sessionTTL = 30 * 24 * time.Hour
 
 // serveSession is the reader of a session stub's connection (specification, "Session stub").
 func (n *Node) serveSession(c *conn, token string) {
@@ -83,15 +71,15 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 		return refused.response(&m)
 	}
 	key := backbone.Hash(string(runtime))
-	s := n.sessions.Get(key)
+	s := n.state.Sessions.Get(key)
 	if s == nil {
 		if r := n.writable(c, runtime, 1); r != nil {
 			return r.response(&m)
 		}
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		defer cancel()
-		fresh := &session{Runtime: runtime, Token: newSecret(), Source: n.sourceTerm(c.from)}
-		err := n.sessions.Change(ctx, key, func(old *session) (*session, error) {
+		fresh := &state.Session{Runtime: runtime, Token: newSecret(), Source: n.state.SourceTerm(c.from)}
+		err := n.state.Sessions.Change(ctx, key, func(old *state.Session) (*state.Session, error) {
 			if s = old; s == nil {
 				s = fresh
 			}
@@ -107,7 +95,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 func (n *Node) reopenSession(c *conn, m message.Message, token string) message.Message {
 	from := m.From.Canonical()
 	runtime := m.From.Runtime()
-	s := n.sessions.Get(backbone.Hash(string(runtime)))
+	s := n.state.Sessions.Get(backbone.Hash(string(runtime)))
 	if s == nil || string(from) != string(s.Runtime)+"/"+s.Token {
 		return m.Refuse(message.CodeError, "no such session; open a new one")
 	}
@@ -128,7 +116,7 @@ func (n *Node) admitSession(c *conn, runtime message.URL, token string) *refusal
 }
 
 // beginSession makes c the connection of the session's runtime.
-func (n *Node) beginSession(c *conn, m message.Message, s *session) message.Message {
+func (n *Node) beginSession(c *conn, m message.Message, s *state.Session) message.Message {
 	if c.runtime != "" && c.runtime != s.Runtime {
 		return m.Refuse(message.CodeForbidden, "this connection is the session of %s", c.runtime)
 	}
@@ -152,8 +140,8 @@ func (n *Node) closeSession(c *conn) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 	defer cancel()
-	err := n.sessions.Change(ctx, backbone.Hash(string(c.runtime)), func(*session) (*session, error) { return nil, nil })
-	for _, a := range n.allocations.Find("r:" + string(c.runtime)) {
+	err := n.state.Sessions.Change(ctx, backbone.Hash(string(c.runtime)), func(*state.Session) (*state.Session, error) { return nil, nil })
+	for _, a := range n.state.Allocations.Find("r:" + string(c.runtime)) {
 		if err == nil && !a.Wished {
 			err = n.release(ctx, a.Address, c.runtime)
 		}

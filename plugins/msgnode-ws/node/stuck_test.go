@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
 )
 
@@ -61,10 +62,10 @@ func TestBlockOnAStuckDisk(t *testing.T) {
 		n, c := still(binary)
 		n.rates, n.backbone, n.interests = newRates(n.opts.Limits), &backbone.NATS{}, backbone.NewInterests[*conn](nil)
 		disk := &stuckDisk{updates: make(chan jetstream.KeyValueEntry), good: 100}
-		n.allocations = table.New(disk, table.Options[allocation]{Terms: (*allocation).terms})
+		n.state.Allocations = table.New(disk, table.Options[state.Allocation]{Terms: (*state.Allocation).Terms})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go n.allocations.Follow(ctx, nil)
+		go n.state.Allocations.Follow(ctx, nil)
 		began := time.Now()
 		_, r := n.grantAll(c, "hyperty", 200, "", "key")
 		if r == nil || r.code != 504 || disk.written != disk.good {

@@ -6,22 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// subscription is one address that one runtime listens to.
-type subscription struct {
-	Runtime message.URL `json:"runtime"`
-	Address message.URL `json:"address"`
-	Since   time.Time   `json:"since"`
-	Source  string      `json:"source,omitempty"` // whom it is counted by: see sourceTerm
-}
-
-func (s *subscription) terms() []string {
-	return withSource([]string{"r:" + string(s.Runtime), "a:" + string(s.Address.Canonical())}, s.Source)
-}
 
 // subscriptionManager is the node's function domain://msg-node.<domain>/sm. Whoever sends is who subscribes: body.source
 // is not used, or one runtime could redirect another's messages.
@@ -122,36 +110,17 @@ func (n *Node) objectAddresses(c *conn, text string, children refjson.Names, add
 	return nil
 }
 
-// mayListen tells whether c may get what is sent to u. Its own addresses are a runtime's alone: what is under its URL,
-// what is allocated to it, and the subscription address where a reporter decides who observes. Publications are for
-// everybody. A runtime of the JSON dialects makes up addresses by itself and may listen at them, for as long as they are
-// allocated to nobody; what another domain gives out this node does not know.
-func (n *Node) mayListen(c *conn, u message.URL) bool {
-	if u == message.SessionAddress || u.IsBackEnd() {
-		return false
-	}
-	if r := runtimeOf(u); r != "" {
-		return r == c.runtime
-	}
-	tail := strings.TrimPrefix(string(u.Canonical()), string(u.Base().Canonical()))
-	if tail == "" || tail == "/subscription" {
-		owner := n.owner(u)
-		return owner == c.runtime || owner == "" && (c.legacy() || n.foreign(u))
-	}
-	return true
-}
-
 func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 	var fresh []message.URL
 	for _, u := range list {
 		if !n.mayListen(c, u) && !n.justGranted(c, u) {
 			return refuse(message.CodeForbidden, "only its own runtime may listen at %s, to which it has to be allocated first; nothing was subscribed", u)
 		}
-		if n.subscriptions.Get(subscriptionKey(c.runtime, u)) == nil && runtimeOf(u) != c.runtime {
+		if n.state.Subscriptions.Get(state.SubscriptionKey(c.runtime, u)) == nil && runtimeOf(u) != c.runtime {
 			fresh = append(fresh, u)
 		}
 	}
-	if have, limit := n.subscriptions.Count("r:"+string(c.runtime)), n.opts.Limits.Subscriptions; have+len(fresh) > limit {
+	if have, limit := n.state.Subscriptions.Count("r:"+string(c.runtime)), n.opts.Limits.Subscriptions; have+len(fresh) > limit {
 		return refuse(message.CodeTooMany, "the runtime subscribes to %d addresses, at most %d are allowed; unsubscribe some", have, limit)
 	}
 	if len(fresh) > 0 {
@@ -161,8 +130,8 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 	}
 	for _, u := range fresh {
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
-		s := &subscription{Runtime: c.runtime, Address: u, Since: time.Now().UTC(), Source: n.sourceTerm(c.from)}
-		err := n.subscriptions.Change(ctx, subscriptionKey(c.runtime, u), func(*subscription) (*subscription, error) { return s, nil })
+		s := &state.Subscription{Runtime: c.runtime, Address: u, Since: time.Now().UTC(), Source: n.state.SourceTerm(c.from)}
+		err := n.state.Subscriptions.Change(ctx, state.SubscriptionKey(c.runtime, u), func(*state.Subscription) (*state.Subscription, error) { return s, nil })
 		cancel()
 		if r := n.stateRefusal(err); r != nil {
 			return r
@@ -177,7 +146,7 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 			return refuse(message.CodeUnavailable, "subscribed, but not routed yet: %v; connect again", err)
 		}
 		if !allowed { // allocated to another runtime meanwhile
-			if err := n.forget(c.ctx, subscriptionKey(c.runtime, u)); err != nil {
+			if err := n.forget(c.ctx, state.SubscriptionKey(c.runtime, u)); err != nil {
 				n.log.Warn("unsubscribe", "runtime", c.runtime, "error", err)
 			}
 			return refuse(message.CodeForbidden, "only its own runtime may listen at %s", u)
@@ -189,8 +158,8 @@ func (n *Node) subscribe(c *conn, list []message.URL) *refusal {
 func (n *Node) unsubscribe(c *conn, list []message.URL) *refusal {
 	for _, u := range list {
 		n.unwant(c, u, subscribed|learned)
-		key := subscriptionKey(c.runtime, u)
-		if n.subscriptions.Get(key) == nil {
+		key := state.SubscriptionKey(c.runtime, u)
+		if n.state.Subscriptions.Get(key) == nil {
 			continue
 		}
 		if r := n.writable(c, c.runtime, 1); r != nil {
@@ -201,15 +170,4 @@ func (n *Node) unsubscribe(c *conn, list []message.URL) *refusal {
 		}
 	}
 	return nil
-}
-
-// forget removes a subscription from the state.
-func (n *Node) forget(ctx context.Context, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
-	defer cancel()
-	return n.subscriptions.Change(ctx, key, func(*subscription) (*subscription, error) { return nil, nil })
-}
-
-func subscriptionKey(runtime, u message.URL) string {
-	return backbone.Hash(string(runtime)) + "." + backbone.Hash(string(u.Canonical()))
 }

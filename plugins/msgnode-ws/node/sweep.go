@@ -1,12 +1,13 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -56,8 +57,8 @@ func (n *Node) full() bool {
 func (n *Node) expireRegistrations() {
 	now := time.Now()
 	elsewhere := map[message.URL]bool{}
-	lost := func(r *registration) bool {
-		if r.Status != live || !proof.KeyDerived(r.Owner) || !n.gone(r.Owner) {
+	lost := func(r *state.Registration) bool {
+		if r.Status != state.Live || !proof.KeyDerived(r.Owner) || !n.gone(r.Owner) {
 			return false
 		}
 		there, asked := elsewhere[r.Owner]
@@ -67,17 +68,17 @@ func (n *Node) expireRegistrations() {
 		}
 		return !there
 	}
-	n.registrations.Each(func(key string, r *registration) {
+	n.state.Registrations.Each(func(key string, r *state.Registration) {
 		if n.ctx.Err() != nil {
 			return
 		}
-		old := r.Status == disconnected && now.Sub(r.Modified) > n.opts.Times.Retention
-		if !old && r.status(now) == r.Status && !lost(r) {
+		old := r.Status == state.Disconnected && now.Sub(r.Modified) > n.opts.Times.Retention
+		if !old && r.StatusAt(now) == r.Status && !lost(r) {
 			return
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)
 		defer cancel()
-		err := n.registrations.Change(ctx, key, func(latest *registration) (*registration, error) {
+		err := n.state.Registrations.Change(ctx, key, func(latest *state.Registration) (*state.Registration, error) {
 			if latest != r {
 				return latest, errChanged
 			}
@@ -85,11 +86,11 @@ func (n *Node) expireRegistrations() {
 				return nil, nil
 			}
 			e := *r
-			e.Status = disconnected
+			e.Status = state.Disconnected
 			return &e, nil
 		})
 		if err == nil && !old {
-			n.announce(r.URL, disconnected)
+			n.announce(r.URL, state.Disconnected)
 		} else if err != nil && !errors.Is(err, errChanged) {
 			n.log.Warn("expiry", "url", r.URL, "error", err)
 		}
@@ -97,6 +98,55 @@ func (n *Node) expireRegistrations() {
 }
 
 var errChanged = errors.New("changed meanwhile")
+
+// makeRoomEach is how many entries a sweep removes at most.
+const makeRoomEach = 500
+
+// makeRoom removes entries that are disconnected once the state is nearly full: first those of whoever has the most there,
+// and of these the oldest. A runtime that comes back registers anew, and its addresses stay its own.
+func (n *Node) makeRoom() {
+	l := n.opts.Limits
+	rows, bytes := n.state.Size()
+	if rows <= l.Rows/4*3 && bytes <= l.State/4*3 {
+		return
+	}
+	type entry struct {
+		key   string
+		value *state.Registration
+		share int64
+	}
+	var list []entry
+	n.state.Registrations.Each(func(key string, r *state.Registration) {
+		if r.Status != state.Disconnected {
+			return
+		}
+		e := entry{key, r, n.state.Registrations.Weighs("r:" + string(r.Owner))}
+		if r.Source != "" {
+			e.share = max(e.share, n.state.Registrations.Weighs("s:"+r.Source))
+		}
+		list = append(list, e)
+	})
+	slices.SortFunc(list, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(b.share, a.share), a.value.Modified.Compare(b.value.Modified))
+	})
+	for _, e := range list[:min(len(list), makeRoomEach)] {
+		if rows, bytes = n.state.Size(); n.ctx.Err() != nil || rows <= l.Rows/4*3 && bytes <= l.State/4*3 {
+			return
+		}
+		ctx, cancel := context.WithTimeout(n.ctx, n.opts.Times.State)
+		err := n.state.Registrations.Change(ctx, e.key, func(latest *state.Registration) (*state.Registration, error) {
+			if latest != e.value {
+				return latest, nil
+			}
+			return nil, nil
+		})
+		cancel()
+		if err != nil {
+			n.log.Warn("entry not removed", "url", e.value.URL, "error", err)
+			return
+		}
+	}
+}
 
 // gone tells whether a runtime has had no connection for the grace period. The time starts when this is first asked.
 func (n *Node) gone(runtime message.URL) bool {
@@ -115,7 +165,7 @@ func (n *Node) gone(runtime message.URL) bool {
 
 func (n *Node) expireSubscriptions() {
 	elsewhere := map[message.URL]bool{}
-	n.subscriptions.Each(func(key string, s *subscription) {
+	n.state.Subscriptions.Each(func(key string, s *state.Subscription) {
 		if n.ctx.Err() != nil || !n.gone(s.Runtime) {
 			return
 		}
@@ -138,9 +188,9 @@ func (n *Node) expireSubscriptions() {
 func (n *Node) expireAllocations() {
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	elsewhere := map[message.URL]bool{}
-	n.allocations.Each(func(key string, a *allocation) {
+	n.state.Allocations.Each(func(key string, a *state.Allocation) {
 		seen := a.Seen
-		if s := n.allocations.Get(seenKey(a.Runtime)); s != nil && s.Seen.After(seen) {
+		if s := n.state.Allocations.Get(state.SeenKey(a.Runtime)); s != nil && s.Seen.After(seen) {
 			seen = s.Seen
 		}
 		if n.ctx.Err() != nil || a.Wished || !seen.Before(today) {
@@ -160,11 +210,11 @@ func (n *Node) expireAllocations() {
 		defer cancel()
 		var err error
 		if here {
-			err = n.allocations.Change(ctx, seenKey(a.Runtime), func(*allocation) (*allocation, error) {
-				return &allocation{Runtime: a.Runtime, Seen: today, Source: a.Source}, nil
+			err = n.state.Allocations.Change(ctx, state.SeenKey(a.Runtime), func(*state.Allocation) (*state.Allocation, error) {
+				return &state.Allocation{Runtime: a.Runtime, Seen: today, Source: a.Source}, nil
 			})
 		} else {
-			err = n.allocations.Change(ctx, key, func(old *allocation) (*allocation, error) {
+			err = n.state.Allocations.Change(ctx, key, func(old *state.Allocation) (*state.Allocation, error) {
 				if old != a {
 					return old, errChanged
 				}
@@ -187,5 +237,3 @@ func (n *Node) forgetMissing() {
 		}
 	}
 }
-
-func isNobody(err error) bool { return errors.Is(err, nats.ErrNoResponders) }

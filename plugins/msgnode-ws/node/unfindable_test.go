@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -78,8 +79,8 @@ func crowd(n *Node, addresses, owners, each int, began time.Time) {
 func put(n *Node, source, owner string, number int, began time.Time, more string) message.URL {
 	u := message.URL(fmt.Sprintf("hyperty://example.com/%s-%d", source, number))
 	at := began.Add(time.Duration(number) * time.Millisecond)
-	rows, _ := n.registrations.Size()
-	n.registrations.Set(registrationKey(u), &registration{URL: u, Owner: message.URL(owner), Source: source, Status: live, Expires: 3600, Started: at, Modified: time.Now(),
+	rows, _ := n.state.Registrations.Size()
+	n.state.Registrations.Set(state.RegistrationKey(u), &state.Registration{URL: u, Owner: message.URL(owner), Source: source, Status: state.Live, Expires: 3600, Started: at, Modified: time.Now(),
 		Fields: map[string]json.RawMessage{"user": json.RawMessage(`"user://example.com/bob"`), "more": message.Encode(more)}}, 300+len(more), uint64(rows+1))
 	return u
 }
@@ -119,7 +120,7 @@ func TestFairAnswers(t *testing.T) {
 		"20,000 addresses of one IPv6 site": {func(n *Node) {
 			n.opts.Domain = domain
 			for i := range 20_000 {
-				from := n.sourceTerm((&quota.Sources{}).Of(netip.MustParseAddr(fmt.Sprintf("2001:db8:7:%x::1", i))))
+				from := n.state.SourceTerm((&quota.Sources{}).Of(netip.MustParseAddr(fmt.Sprintf("2001:db8:7:%x::1", i))))
 				put(n, from, fmt.Sprintf("runtime://example.com/%d", i), i, began, "")
 			}
 		}, true},
@@ -167,7 +168,7 @@ func TestOthersThatDoNotFit(t *testing.T) {
 		n, reader := still(binary)
 		crowd(n, addresses, 1, 1, began)
 		mine := put(n, "home", "runtime://example.com/bob", 1_000_000, began, "")
-		n.registrations.Get(registrationKey(mine)).Fields["resources"] = json.RawMessage(`["chat"]`)
+		n.state.Registrations.Get(state.RegistrationKey(mine)).Fields["resources"] = json.RawMessage(`["chat"]`)
 		answer, r := n.look(reader, message.Message{ID: message.NumberID(1), Type: message.Read, From: reader.runtime, To: registry,
 			Body: []byte(`{"resource":"user://example.com/bob","criteria":{"resources":["chat"]}}`)})
 		code := 200
@@ -189,24 +190,24 @@ func TestShelvesFollowTheTable(t *testing.T) {
 		all = append(all, put(n, fmt.Sprintf("address%d", i*7919%1500), fmt.Sprintf("runtime://example.com/%d", i%400), i*7919%3000, began, ""))
 	}
 	user := "user:user://example.com/bob"
-	if got := n.registrations.Count(user); got != 3000 {
+	if got := n.state.Registrations.Count(user); got != 3000 {
 		t.Fatalf("%d are counted", got)
 	}
 	again := put(n, "address0", "runtime://example.com/0", 0, began, "changed")
-	if got := n.registrations.Count(user); got != 3000 {
+	if got := n.state.Registrations.Count(user); got != 3000 {
 		t.Errorf("%d are counted after a change of %s", got, again)
 	}
 	for i, u := range all[:2990] {
-		n.registrations.Set(registrationKey(u), nil, 0, uint64(10_000+i))
+		n.state.Registrations.Set(state.RegistrationKey(u), nil, 0, uint64(10_000+i))
 	}
-	if found, more := lookForBob(t, n, reader); len(found) != 10 || more || n.registrations.Count(user) != 10 {
-		t.Errorf("%d are found, %d counted, more: %v", len(found), n.registrations.Count(user), more)
+	if found, more := lookForBob(t, n, reader); len(found) != 10 || more || n.state.Registrations.Count(user) != 10 {
+		t.Errorf("%d are found, %d counted, more: %v", len(found), n.state.Registrations.Count(user), more)
 	}
 	for i, u := range all[2990:] {
-		n.registrations.Set(registrationKey(u), nil, 0, uint64(20_000+i))
+		n.state.Registrations.Set(state.RegistrationKey(u), nil, 0, uint64(20_000+i))
 	}
-	if n.registrations.Count(user) != 0 || n.registrations.Shelves.Terms() != 0 {
-		t.Errorf("%d shelves are left", n.registrations.Shelves.Terms())
+	if n.state.Registrations.Count(user) != 0 || n.state.Registrations.Shelves.Terms() != 0 {
+		t.Errorf("%d shelves are left", n.state.Registrations.Shelves.Terms())
 	}
 }
 
@@ -227,10 +228,10 @@ func TestPlaceIsKept(t *testing.T) {
 	var since, weight int64
 	for i := range 3 {
 		bob.enter(u, `"user":"user://example.com/bob"`)
-		r := n.registrations.Get(registrationKey(u))
-		if i > 0 && (r.since() != since || r.Started.UnixNano() == since || n.weighs("r:"+string(bob.runtime)) != weight) {
-			t.Errorf("since %d, then %d; %d bytes, then %d", since, r.since(), weight, n.weighs("r:"+string(bob.runtime)))
+		r := n.state.Registrations.Get(state.RegistrationKey(u))
+		if i > 0 && (r.HadSince() != since || r.Started.UnixNano() == since || n.state.Weighs("r:"+string(bob.runtime)) != weight) {
+			t.Errorf("since %d, then %d; %d bytes, then %d", since, r.HadSince(), weight, n.state.Weighs("r:"+string(bob.runtime)))
 		}
-		since, weight = r.since(), n.weighs("r:"+string(bob.runtime))
+		since, weight = r.HadSince(), n.state.Weighs("r:"+string(bob.runtime))
 	}
 }

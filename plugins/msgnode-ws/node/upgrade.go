@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 )
 
 // upgrade makes of rows that an earlier version wrote, a block or a wish each, a row for each address. Blocks come first:
@@ -11,20 +13,20 @@ import (
 func (n *Node) upgrade(ctx context.Context) error {
 	for _, wished := range []bool{false, true} {
 		var err error
-		n.allocations.Each(func(key string, old *allocation) {
+		n.state.Allocations.Each(func(key string, old *state.Allocation) {
 			if len(old.Addresses) == 0 || old.Wished != wished || err != nil {
 				return
 			}
 			for _, u := range old.Addresses {
-				grantErr := n.grant(ctx, allocation{Runtime: old.Runtime, Address: u, Key: old.Key, Wished: wished, Seen: old.Seen, Source: old.Source})
+				grantErr := n.grant(ctx, state.Allocation{Runtime: old.Runtime, Address: u, Key: old.Key, Wished: wished, Seen: old.Seen, Source: old.Source})
 				if errors.Is(grantErr, errConflict) {
-					n.log.Warn("an address was given to two runtimes, the first one keeps it", "address", u, "kept", n.owner(u), "lost", old.Runtime)
+					n.log.Warn("an address was given to two runtimes, the first one keeps it", "address", u, "kept", n.state.Owner(u), "lost", old.Runtime)
 				} else if err == nil {
 					err = grantErr
 				}
 			}
 			if err == nil {
-				err = n.allocations.Change(ctx, key, func(*allocation) (*allocation, error) { return nil, nil })
+				err = n.state.Allocations.Change(ctx, key, func(*state.Allocation) (*state.Allocation, error) { return nil, nil })
 			}
 		})
 		if err != nil {

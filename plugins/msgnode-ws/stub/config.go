@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/networks"
 )
 
@@ -31,6 +32,16 @@ type Config struct {
 	// Networks is where the node may be: its URL is the word of a domain that the operator has not named. Without it the
 	// operator has named the node, and it may be anywhere.
 	Networks *networks.Allowed `json:"networks,omitempty"`
+}
+
+// Described is what operators are told of the configuration: what is beside the node's URL, which is in node and nodes.
+func Described() []sdk.Option {
+	return []sdk.Option{
+		{Name: "ca", Type: sdk.OptionPath, Default: "", About: "A PEM file with the certificates to trust instead of the system's."},
+		{Name: "token", Type: sdk.OptionText, Default: "", Secret: true, About: "What protofly-node admit printed, where a node admits only who was invited; several, for nodes of several domains, are separated by spaces. " +
+			"Each is shown to the node of its domain and to no other."},
+		{Name: "token_file", Type: sdk.OptionPath, Default: "", About: "A file to read tokens from instead, at every connection."},
+	}
 }
 
 // ParseConfig reads and checks a configuration. Unknown members are errors.

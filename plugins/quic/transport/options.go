@@ -11,6 +11,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/protofly/protofly/sdk"
 )
 
 // Limits of the operator's configuration.
@@ -32,7 +34,7 @@ type Options struct {
 	// Interfaces names the network interfaces whose addresses are told to peers ("eth*" is allowed); empty: all.
 	Interfaces []string `json:"interfaces"`
 	// ExcludeInterfaces names those whose addresses are not told.
-	ExcludeInterfaces []string `json:"excludeInterfaces"`
+	ExcludeInterfaces []string `json:"exclude_interfaces"`
 	// Loopback says whether loopback addresses are told to peers and dialed; null means true. They let two runtimes
 	// on one machine connect that has no network.
 	Loopback *bool `json:"loopback"`
@@ -40,6 +42,19 @@ type Options struct {
 	// fc00::/7); null means true. They let two runtimes in one network connect without leaving it; a peer can have this
 	// machine send a few packets to any address there.
 	Private *bool `json:"private"`
+}
+
+// Described is what operators are told of the options.
+func Described() []sdk.Option {
+	return []sdk.Option{
+		{Name: "listen", Type: sdk.OptionText, Default: ":0", About: "Where the one UDP socket listens: IP:port, or :port for all addresses; port 0 is any free one."},
+		{Name: "stun", Type: sdk.OptionList, Default: []any{}, About: "The STUN servers, host:port, that are asked for the address that they see; at most 8."},
+		{Name: "advertise", Type: sdk.OptionList, Default: []any{}, About: "Further addresses that lead to the socket, IP or IP:port, for instance of a forwarded port; at most 32."},
+		{Name: "interfaces", Type: sdk.OptionList, Default: []any{}, About: "The network interfaces whose addresses are told to peers, as eth0 or eth*; []: all."},
+		{Name: "exclude_interfaces", Type: sdk.OptionList, Default: []any{}, Was: []string{"excludeInterfaces"}, About: "The network interfaces whose addresses are not told."},
+		{Name: "loopback", Type: sdk.OptionBool, Default: true, About: "Whether loopback addresses are told to peers and dialed, so that two runtimes on a machine without a network connect."},
+		{Name: "private", Type: sdk.OptionBool, Default: true, About: "The same for addresses of private networks. A peer can have this machine send a few packets to any address there."},
+	}
 }
 
 // settings are checked Options.
@@ -67,7 +82,7 @@ func parseOptions(raw json.RawMessage) (settings, error) {
 		d := json.NewDecoder(bytes.NewReader(trimmed))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&o); err != nil {
-			return settings{}, fmt.Errorf("quic options: %w (known: listen, stun, advertise, interfaces, excludeInterfaces, loopback, private)", err)
+			return settings{}, fmt.Errorf("quic options: %w (known: listen, stun, advertise, interfaces, exclude_interfaces, loopback, private)", err)
 		}
 		if _, err := d.Token(); err != io.EOF {
 			return settings{}, errors.New("quic options: something follows the JSON object")

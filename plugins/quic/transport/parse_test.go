@@ -16,7 +16,7 @@ func TestOptions(t *testing.T) {
 	for _, good := range []string{
 		``, ` `, `null`, `{}`, `{"listen":":4433"}`, `{"listen":"192.0.2.1:0"}`, `{"listen":"[::]:0"}`,
 		`{"stun":["stun.example.com:3478","[2001:db8::1]:3478"]}`, `{"advertise":["198.51.100.7","198.51.100.7:99","[2001:db8::1]:99"]}`,
-		`{"interfaces":["eth*"],"excludeInterfaces":["docker0"],"loopback":false,"private":false}`,
+		`{"interfaces":["eth*"],"exclude_interfaces":["docker0"],"loopback":false,"private":false}`,
 	} {
 		if _, err := parseOptions(json.RawMessage(good)); err != nil {
 			t.Errorf("%s: %v", good, err)
@@ -48,7 +48,7 @@ func TestOptions(t *testing.T) {
 }
 
 func TestInterfacesTold(t *testing.T) {
-	s, err := parseOptions(json.RawMessage(`{"interfaces":["eth*","wlan0"],"excludeInterfaces":["eth9"]}`))
+	s, err := parseOptions(json.RawMessage(`{"interfaces":["eth*","wlan0"],"exclude_interfaces":["eth9"]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

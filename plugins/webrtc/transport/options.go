@@ -10,6 +10,8 @@ import (
 
 	"github.com/pion/stun"
 	"github.com/pion/webrtc/v3"
+
+	"github.com/protofly/protofly/sdk"
 )
 
 // Options is the operator's configuration of the plug-in. The zero value works.
@@ -35,6 +37,22 @@ type ICEServer struct {
 	URLs       []string `json:"urls"` // stun:host:port, turn:host:port?transport=udp, …
 	Username   string   `json:"username"`
 	Credential string   `json:"credential"`
+}
+
+// Described is what operators are told of the options.
+func Described() []sdk.Option {
+	return []sdk.Option{
+		{Name: "listen", Type: sdk.OptionText, Default: ":0", About: "Where the one UDP socket listens: IP:port, or :port for all addresses; port 0 is any free one."},
+		{Name: "ice_servers", Type: sdk.OptionGroups, Default: []any{}, About: "The STUN and TURN servers to use; at most 8.", Options: []sdk.Option{
+			{Name: "urls", Type: sdk.OptionList, About: "stun:host:port, turn:host:port?transport=udp, and so on; 1 to 8."},
+			{Name: "username", Type: sdk.OptionText, Default: "", About: "The user of a TURN server."},
+			{Name: "credential", Type: sdk.OptionText, Default: "", Secret: true, About: "The password of a TURN server."},
+		}},
+		{Name: "relay_only", Type: sdk.OptionBool, Default: false, About: "Whether nothing but TURN servers is used."},
+		{Name: "loopback", Type: sdk.OptionBool, Default: true, About: "Whether loopback addresses are offered, and may be named by peers, so that two runtimes on a machine without a network connect."},
+		{Name: "private", Type: sdk.OptionBool, Default: true, About: "Whether peers may name addresses of private networks, so that two runtimes of one network connect."},
+		{Name: "interfaces", Type: sdk.OptionList, Default: []any{}, About: "The network interfaces whose addresses are offered, as eth0 or eth*; []: all."},
+	}
 }
 
 const (

@@ -20,18 +20,12 @@ type Outbox struct {
 }
 
 const (
-	// turnBytes is what a line may write in one turn.
-	turnBytes = 16 << 10
-	// packetSize is what a packet counts for besides its bytes.
-	packetSize = 128
 	// strangersPart is which part of the room strangers have, uninvitedPart which part messages fill that nobody asked for.
 	strangersPart, uninvitedPart = 8, 4
 	// idleLines is how many lines with nothing in them are kept for the next packet of the same sender.
 	idleLines = 256
 	// keptPackets is for how many packets an empty line keeps room.
 	keptPackets = 256
-	// looked is among how many lines, besides the one that had the most when it got more, the one is sought that loses a packet.
-	looked = 16
 )
 
 // PutData queues Data of a runtime, where limit bytes may wait in all. dropped are the packets, perhaps p itself, for which

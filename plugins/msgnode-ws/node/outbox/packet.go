@@ -53,5 +53,8 @@ func (m *Memory) Kept() int64 { return m.used.Load() }
 // Over tells whether more is kept than may be.
 func (m *Memory) Over() bool { return m.Limit > 0 && m.used.Load() > m.Limit }
 
+// packetSize is what a packet counts for besides its bytes.
+const packetSize = 128
+
 // Size is what a packet counts for.
 func (p *Packet) Size() int64 { return int64(len(p.Data)) + packetSize }

@@ -1,5 +1,12 @@
 package outbox
 
+const (
+	// turnBytes is what a line may write in one turn.
+	turnBytes = 16 << 10
+	// looked is among how many lines, besides the one that had the most when it got more, the one is sought that loses a packet.
+	looked = 16
+)
+
 // line is what one sender has waiting, the oldest first.
 type line struct {
 	packets []Packet

@@ -29,6 +29,9 @@ const (
 	unansweredFrames = 32       // a second
 	UnansweredBytes  = 64 << 10 // a second
 
+	// maxPeers bounds whom one connection makes the node remember: all runtimes of a node with the usual limits.
+	maxPeers = 16 << 10
+
 	// All that a connection sends to runtimes that have not answered it: more peers are no more right. At once it may send
 	// something to each that the node would remember: a runtime whose connection was lost, or whose node was started again,
 	// greets all of its peers anew.
@@ -90,40 +93,4 @@ func (a *allowance) grow(now time.Time) {
 	if more := int(passed * unansweredFrames); more > 0 {
 		a.frames, a.bytes, a.at = min(frames, a.frames+more), min(bytes, a.bytes+int(passed*UnansweredBytes)), now
 	}
-}
-
-// Take takes payloads for a peer off what it may be sent now, or tells that this is used up.
-func (p *Peers) Take(to *Peer, payloads wire.Payloads) bool {
-	return to.allowance.take(payloads, p.strange)
-}
-
-// Brought notes what comes for the connection, all of it from one runtime: from. It is an answer where the connection has sent to
-// that one: then known is true. Of strangers the connection takes so many frames and no more: welcome tells whether it takes these.
-func (p *Peers) Brought(packet []byte) (from []byte, known, welcome bool) {
-	count := 0 // about how many payloads there are
-	for len(packet) > 0 && count < AnsweredFrames/AnswerFrames {
-		kind, body, rest, err := wire.Next(packet)
-		if err != nil || kind != wire.KindData {
-			break
-		}
-		peer, payloads, err := wire.ParseData(body)
-		if err != nil {
-			break
-		}
-		from, packet = peer, rest
-		count += payloads.Count()
-	}
-	known = count > 0 && p.answered(from, count)
-	return from, known, known || p.visits.AllowN(time.Now(), min(count, VisitFrames))
-}
-
-// answered counts answers of a runtime, if the connection has sent to it.
-func (p *Peers) answered(from []byte, count int) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	peer := p.byURL[string(from)]
-	if peer != nil && peer.allowance.came.Load() < AnsweredFrames {
-		peer.allowance.came.Add(uint32(count))
-	}
-	return peer != nil
 }

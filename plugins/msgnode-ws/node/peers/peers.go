@@ -3,9 +3,11 @@ package peers
 import (
 	"math"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -37,9 +39,7 @@ type Peer struct {
 }
 
 const (
-	// maxPeers and maxBytes bound what one connection makes the node remember: all runtimes of a node with the usual limits.
-	// Half is kept where it is more.
-	maxPeers = 16 << 10
+	// maxBytes bounds what one connection makes the node remember, as maxPeers does. Half is kept where it is more.
 	maxBytes = 8 << 20
 	// peerSize is about what a peer takes besides its URL.
 	peerSize = 400
@@ -117,4 +117,40 @@ func (p *Peers) forget() (freed int) {
 	}
 	p.bytes -= freed
 	return freed
+}
+
+// Take takes payloads for a peer off what it may be sent now, or tells that this is used up.
+func (p *Peers) Take(to *Peer, payloads wire.Payloads) bool {
+	return to.allowance.take(payloads, p.strange)
+}
+
+// Brought notes what comes for the connection, all of it from one runtime: from. It is an answer where the connection has sent to
+// that one: then known is true. Of strangers the connection takes so many frames and no more: welcome tells whether it takes these.
+func (p *Peers) Brought(packet []byte) (from []byte, known, welcome bool) {
+	count := 0 // about how many payloads there are
+	for len(packet) > 0 && count < AnsweredFrames/AnswerFrames {
+		kind, body, rest, err := wire.Next(packet)
+		if err != nil || kind != wire.KindData {
+			break
+		}
+		peer, payloads, err := wire.ParseData(body)
+		if err != nil {
+			break
+		}
+		from, packet = peer, rest
+		count += payloads.Count()
+	}
+	known = count > 0 && p.answered(from, count)
+	return from, known, known || p.visits.AllowN(time.Now(), min(count, VisitFrames))
+}
+
+// answered counts answers of a runtime, if the connection has sent to it.
+func (p *Peers) answered(from []byte, count int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	peer := p.byURL[string(from)]
+	if peer != nil && peer.allowance.came.Load() < AnsweredFrames {
+		peer.allowance.came.Add(uint32(count))
+	}
+	return peer != nil
 }

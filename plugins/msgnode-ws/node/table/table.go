@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
@@ -240,6 +240,19 @@ func (t *Table[T]) Each(f func(key string, value *T)) {
 	}
 }
 
+// Size is the number of rows and their weight; weighs is what is counted for a term.
+func (t *Table[T]) Size() (rows int, bytes int64) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.weights.rows, t.weights.bytes
+}
+
+func (t *Table[T]) Weighs(term string) int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.weights.of[term]
+}
+
 // staleRead is how long a server of a cluster is given to learn what another one has written.
 const staleRead = 20 * time.Millisecond
 
@@ -285,6 +298,34 @@ func (t *Table[T]) Change(ctx context.Context, key string, f func(old *T) (*T, e
 		}
 	}
 	return errTaken
+}
+
+// fits tells whether a row may be replaced by value, whose JSON is text. What does not make the state larger always may.
+func (t *Table[T]) fits(old row[T], value *T, text []byte) error {
+	if t.room == nil || value == nil {
+		return nil
+	}
+	if v, ok := any(value).(note); ok && v.Note() {
+		return nil
+	}
+	size := sizeOf(value, len(text))
+	terms := t.terms(value)
+	g := Growth{Bytes: weight(terms, size), Rows: 1}
+	if old.value != nil {
+		g.Rows, g.Bytes = 0, g.Bytes-weight(t.terms(old.value), old.size)
+	}
+	if g.Bytes <= 0 {
+		return nil
+	}
+	for _, term := range terms {
+		switch {
+		case strings.HasPrefix(term, ofRuntime):
+			g.Runtime = term
+		case strings.HasPrefix(term, ofSource):
+			g.Source = term
+		}
+	}
+	return t.room(g)
 }
 
 // await waits until the copy has the write of a row with the revision, or a later write; gone: a write that removed it.
@@ -346,33 +387,4 @@ func (t *Table[T]) CatchUp(ctx context.Context, key string) (*T, error) {
 		return nil, fmt.Errorf("read %s: %w", t.name, err)
 	}
 	return t.Get(key), nil
-}
-
-func overtaken(err error) bool {
-	var api *jetstream.APIError
-	return errors.Is(err, jetstream.ErrKeyExists) ||
-		errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}
-
-// Error is a read or write of the state that failed. Code says whether it may work again soon.
-type Error struct {
-	table string
-	err   error
-}
-
-func (e *Error) Error() string {
-	return fmt.Sprintf("the node's state (%s) cannot be written: %v", e.table, e.err)
-}
-
-func (e *Error) Unwrap() error { return e.err }
-
-// Code is the response code for the error: 504 where the state cannot be reached, 500 where it refuses.
-func (e *Error) Code() int {
-	for _, away := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed,
-		nats.ErrReconnectBufExceeded, nats.ErrDisconnected, jetstream.ErrNoStreamResponse} {
-		if errors.Is(e.err, away) {
-			return message.CodeUnavailable
-		}
-	}
-	return message.CodeError
 }

@@ -51,19 +51,6 @@ func (w *weights) add(terms []string, size, by int, shelved func(term string) bo
 	}
 }
 
-// Size is the number of rows and their weight; weighs is what is counted for a term.
-func (t *Table[T]) Size() (rows int, bytes int64) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.weights.rows, t.weights.bytes
-}
-
-func (t *Table[T]) Weighs(term string) int64 {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.weights.of[term]
-}
-
 // Growth is what a write would add to the state.
 type Growth struct {
 	Rows            int
@@ -84,31 +71,3 @@ func sizeOf(value any, bytes int) int {
 
 // note is a row that the node writes by itself about what it has let in before: it counts, and is not refused.
 type note interface{ Note() bool }
-
-// fits tells whether a row may be replaced by value, whose JSON is text. What does not make the state larger always may.
-func (t *Table[T]) fits(old row[T], value *T, text []byte) error {
-	if t.room == nil || value == nil {
-		return nil
-	}
-	if v, ok := any(value).(note); ok && v.Note() {
-		return nil
-	}
-	size := sizeOf(value, len(text))
-	terms := t.terms(value)
-	g := Growth{Bytes: weight(terms, size), Rows: 1}
-	if old.value != nil {
-		g.Rows, g.Bytes = 0, g.Bytes-weight(t.terms(old.value), old.size)
-	}
-	if g.Bytes <= 0 {
-		return nil
-	}
-	for _, term := range terms {
-		switch {
-		case strings.HasPrefix(term, ofRuntime):
-			g.Runtime = term
-		case strings.HasPrefix(term, ofSource):
-			g.Source = term
-		}
-	}
-	return t.room(g)
-}

@@ -1,0 +1,71 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
+)
+
+// deliver gives m to everybody who listens to its address: components here, remote runtimes that subscribed.
+func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.Receipt) (int, error) {
+	b.mu.RLock()
+	forwards := b.forwards[m.To.Canonical()]
+	b.mu.RUnlock()
+	at := b.trace.Now() // what the listener does comes after it
+	n, err := b.listeners.Hand(ctx, m.To, m, r)
+	if n > 0 {
+		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
+	}
+	if err == nil && len(forwards) > 0 {
+		if n == 0 {
+			r.Taken() // nobody here listens: it is a publication to others
+		}
+		n += b.publish(ctx, forwards, m)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %s has not taken what it was sent: %w", message.ErrBackpressure, m.To, err)
+	}
+	return n, err
+}
+
+// local gives m to the request or the listeners that it is for in this runtime; nowhere else.
+func (b *MessageBus) local(ctx context.Context, m message.Message) error {
+	if b.requests.Answer(m) {
+		return nil
+	}
+	at := b.trace.Now() // as in deliver
+	n, err := b.listeners.Deliver(ctx, m.To, m)
+	if err == nil && n == 0 {
+		return unknown(m.To)
+	}
+	if n > 0 {
+		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
+	}
+	return err
+}
+
+// publish gives m to remote runtimes that subscribed, and returns how many there are. Those that have no room are waited for
+// when the others have it.
+func (b *MessageBus) publish(ctx context.Context, to []*forward, m message.Message) int {
+	var full []*forward
+	for _, f := range to {
+		if !f.offer(b.listeners, &m) {
+			full = append(full, f)
+		}
+	}
+	if len(full) > 0 {
+		bounded, cancel := context.WithTimeout(ctx, forwardPatience)
+		defer cancel()
+		for _, f := range full {
+			f.wait(bounded, b.listeners, &m)
+		}
+	}
+	return len(to)
+}
+
+func unknown(to message.URL) error {
+	return &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody listens to %s", to)}
+}

@@ -1,0 +1,70 @@
+package changes
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// maxUpdates is how many updates wait; then a complete list takes their place.
+const maxUpdates = 256
+
+// Outbox is what waits to be posted, in order. The Publisher fills it, and one goroutine takes from it what it posts. Make it with
+// [NewOutbox].
+type Outbox struct {
+	mu    sync.Mutex
+	queue []outgoing
+	wake  chan struct{}
+}
+
+type outgoing struct {
+	m      message.Message
+	update bool // may be replaced by a complete list
+}
+
+// NewOutbox makes an empty one.
+func NewOutbox() *Outbox { return &Outbox{wake: make(chan struct{}, 1)} }
+
+// Wake is sent to when something waits.
+func (o *Outbox) Wake() <-chan struct{} { return o.wake }
+
+// Take takes what is next: an update for the followers, or an answer; false: nothing waits.
+func (o *Outbox) Take() (m message.Message, update, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.queue) == 0 {
+		return message.Message{}, false, false
+	}
+	next := o.queue[0]
+	o.queue = o.queue[1:]
+	return next.m, next.update, true
+}
+
+// answer queues an answer. Of those to one follower only the last waits.
+func (o *Outbox) answer(m message.Message) {
+	o.mu.Lock()
+	o.queue = slices.DeleteFunc(o.queue, func(q outgoing) bool { return !q.update && q.m.To == m.To })
+	o.queue = append(o.queue, outgoing{m: m})
+	o.mu.Unlock()
+	o.ring()
+}
+
+// update queues an update; full: too many waited, and are dropped with it, so that a complete list must take their place.
+func (o *Outbox) update(m message.Message) (full bool) {
+	o.mu.Lock()
+	o.queue = append(o.queue, outgoing{m: m, update: true})
+	if full = len(o.queue) > maxUpdates; full {
+		o.queue = slices.DeleteFunc(o.queue, func(q outgoing) bool { return q.update })
+	}
+	o.mu.Unlock()
+	o.ring()
+	return full
+}
+
+func (o *Outbox) ring() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,132 @@
+package changes
+
+import (
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+const (
+	maxFollowers = 1 << 14
+	listPause    = 50 * time.Millisecond // between two lists for one runtime: each is made of all addresses here
+	maxListed    = 1024                  // runtimes whose last list is remembered, before those whose pause is over are forgotten
+)
+
+// Publisher is this runtime's list. Make it with [NewPublisher].
+type Publisher struct {
+	registry  message.URL // <runtime>/registry
+	list      func() []message.URL
+	out       *Outbox
+	off       bool
+	followers map[message.URL]struct{}  // remote runtimes with a P2P connection; maxFollowers
+	listed    map[message.URL]time.Time // when a runtime was given the list; nobody stays long after its pause
+	version   uint64                    // of the list; counts up with each update
+}
+
+// NewPublisher makes a Publisher for the Registry at that address. list makes the list as it is now; it must not be nil.
+func NewPublisher(registry message.URL, on bool, out *Outbox, list func() []message.URL) *Publisher {
+	return &Publisher{registry: registry, off: !on, out: out, list: list, followers: map[message.URL]struct{}{}, listed: map[message.URL]time.Time{}}
+}
+
+// Followers is how many there are.
+func (p *Publisher) Followers() int { return len(p.followers) }
+
+// Version is that of the list.
+func (p *Publisher) Version() uint64 { return p.version }
+
+// Follows tells whether a runtime does.
+func (p *Publisher) Follows(remote message.URL) bool {
+	_, ok := p.followers[remote]
+	return ok
+}
+
+// Admit tells whether a remote runtime that subscribes with m is a follower now; where it is not, m is answered. connected: there is a
+// P2P connection with it, or is being set up. When the follower's updates are on their way to it, [Publisher.Answer] is due.
+func (p *Publisher) Admit(now time.Time, remote message.URL, m *message.Message, connected bool) bool {
+	switch {
+	case p.off:
+		p.out.answer(m.Refuse(message.CodeForbidden, "registry changes are switched off in %s", p.registry.Runtime()))
+		return false
+	case !connected:
+		p.out.answer(m.Refuse(message.CodeForbidden, "registry changes are for runtimes with a P2P connection"))
+		return false
+	case !p.Follows(remote) && len(p.followers) >= maxFollowers:
+		p.out.answer(m.Refuse(message.CodeTooMany, "%d runtimes follow already", maxFollowers))
+		return false
+	case now.Sub(p.listed[remote]) < listPause:
+		p.out.answer(m.Refuse(message.CodeUnavailable, "the list was asked for a moment ago; try again"))
+		return false
+	}
+	p.remember(now, remote)
+	p.followers[remote] = struct{}{}
+	return true
+}
+
+// Answer answers the subscription m of a follower with the list.
+func (p *Publisher) Answer(m *message.Message) {
+	first, rest := cut(p.list())
+	p.out.answer(m.RespondBody(message.Encode(Body{Code: message.CodeOK, Value: first, Version: p.version})))
+	p.goOn(rest)
+}
+
+func (p *Publisher) remember(now time.Time, remote message.URL) {
+	if len(p.listed) >= maxListed {
+		for who, at := range p.listed {
+			if now.Sub(at) >= listPause {
+				delete(p.listed, who)
+			}
+		}
+	}
+	p.listed[remote] = now
+}
+
+// Unsubscribe answers m, by which a remote runtime ends its subscription. It tells whether it was a follower.
+func (p *Publisher) Unsubscribe(remote message.URL, m *message.Message) (dropped bool) {
+	dropped = p.Drop(remote)
+	p.out.answer(m.Respond(message.CodeOK, nil))
+	return dropped
+}
+
+// Drop ends a runtime's subscription. It tells whether it was a follower.
+func (p *Publisher) Drop(remote message.URL) bool {
+	follows := p.Follows(remote)
+	delete(p.followers, remote)
+	return follows
+}
+
+// Switch has new followers taken or refused. It returns those that are followers no more.
+func (p *Publisher) Switch(on bool) (dropped []message.URL) {
+	if p.off = !on; on {
+		return nil
+	}
+	for remote := range p.followers {
+		dropped = append(dropped, remote)
+	}
+	clear(p.followers)
+	return dropped
+}
+
+// Announce says that addresses are in the list now (Add), or are not any more (Remove).
+func (p *Publisher) Announce(operation string, urls ...message.URL) {
+	p.version++
+	if len(p.followers) > 0 && p.out.update(p.update(operation, urls)) {
+		first, rest := cut(p.list())
+		p.out.update(p.update("", first))
+		p.goOn(rest)
+	}
+}
+
+func (p *Publisher) update(operation string, urls []message.URL) message.Message {
+	body := Body{Operation: operation, Value: urls, Version: p.version}
+	return message.Message{Type: message.Update, From: p.registry, To: p.registry.Join("changes"), Body: message.Encode(body)}
+}
+
+// goOn says what a complete list had no room for.
+func (p *Publisher) goOn(rest []message.URL) {
+	for len(rest) > 0 {
+		var part []message.URL
+		part, rest = cut(rest)
+		p.version++
+		p.out.update(p.update(Add, part))
+	}
+}

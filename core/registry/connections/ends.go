@@ -1,0 +1,108 @@
+package connections
+
+import (
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+const flapTime = time.Second // a connection that was live for less was not worth its set-up: it counts as unstable
+
+const maxRenewals = 3 // tries
+
+// live is what follows when a connection has become live.
+func (p *Peers) live(c *Connection) {
+	q := c.peer
+	q.choice = 0
+	q.retryAt = time.Time{}
+	p.refreshWay(q)
+	p.want(Began, c)
+	if c.renew {
+		c.renew = false
+		p.renew(c)
+	}
+}
+
+// disconnect is the end of a live connection. A Requester is asked to connect again: by the next message, or soon
+// anyway; one that keeps failing soon after it was live waits longer each time. A Handler's connection waits a moment for
+// the Requester of the other side, and goes.
+func (p *Peers) disconnect(c *Connection, desc string) {
+	lived, q := p.now.Sub(c.Since), c.peer
+	if c.State != message.Live {
+		p.move(c, message.Disconnected, desc) // refused, and said so
+		return
+	}
+	if q.next != nil && q.conn == c { // what is being set up to follow it is the connection now
+		p.move(c, message.Disconnected, desc)
+		p.promote(q.next)
+		p.refreshWay(q)
+		return
+	}
+	q.retryAt = time.Time{}
+	if lived < flapTime {
+		q.failures++
+	} else {
+		q.failures = 0
+	}
+	pause := p.opts.Jitter(p.opts.ReconnectDelay)
+	if !c.requested() {
+		pause = p.opts.HandlerGrace
+		q.retryAt = p.now.Add(pause)
+	} else if q.failures > 1 {
+		pause = p.opts.Jitter(p.opts.Pause(q.failures - 1))
+		q.retryAt = p.now.Add(pause)
+	}
+	p.closeDoor(c)
+	p.move(c, message.Disconnected, desc)
+	p.want(Ended, c)
+	p.after(pause, goOn, c)
+}
+
+// fail ends a set-up. The next transport is tried at once; when all have failed, a message starts again from the first
+// when the pause is over.
+func (p *Peers) fail(c *Connection, desc string) {
+	q := c.peer
+	if q.next == c {
+		p.failNext(c, desc)
+		return
+	}
+	if q.conn != c || !p.move(c, message.Failed, desc) {
+		return
+	}
+	c.opening = false
+	p.closeDoor(c)
+	p.want(Ended, c)
+	p.wantWith(SayFailed, c, desc)
+	if !c.requested() {
+		p.want(Disconnect, c)
+		p.pause(q, p.opts.HandlerGrace)
+		return
+	}
+	p.want(EndRequester, c)
+	q.choice++
+	if q.choice < len(p.usable(q)) {
+		q.retryAt = time.Time{}
+		p.consider(q, "")
+		return
+	}
+	q.choice = 0
+	q.failures++
+	p.pause(q, p.opts.Jitter(p.opts.Pause(q.failures)))
+}
+
+// failNext ends the set-up of a connection that was to follow a live one, which goes on.
+func (p *Peers) failNext(n *Connection, desc string) {
+	q := n.peer
+	if !p.move(n, message.Failed, desc) {
+		return
+	}
+	p.dropNext(q)
+	p.wantWith(SayNotRenewed, n, desc)
+	c := q.conn
+	if c == nil || !c.requested() {
+		return
+	}
+	if c.renewals++; c.renewals < maxRenewals {
+		p.after(p.opts.Jitter(p.opts.ReconnectDelay), renewAgain, c)
+	}
+}

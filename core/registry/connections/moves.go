@@ -1,0 +1,108 @@
+package connections
+
+import (
+	"time"
+
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+const (
+	// retireAfter is between the new connection's live and the closing of the old one: the other side's may be live a
+	// little later, and until then it sends by the old one.
+	retireAfter = time.Second
+	forgetAfter = 700 * time.Millisecond // between that and the end of its Requester
+)
+
+// begin makes a connection that is to be set up.
+func (p *Peers) begin(q *peer, role sdk.Role, plugin string, stub, handler message.URL) *Connection {
+	p.numbers++
+	c := &Connection{Number: p.numbers, Remote: q.url, peer: q, Plugin: plugin, Role: role, Stub: stub, Handler: handler,
+		State: message.Created, Since: p.now, Attempts: 1}
+	if q.conn != nil {
+		c.Attempts = q.conn.Attempts + 1
+	}
+	c.deadline = p.after(p.opts.SetupTimeout, deadline, c)
+	return c
+}
+
+// replace makes a connection the current one.
+func (p *Peers) replace(q *peer, c *Connection) {
+	p.dropNext(q)
+	if old := q.conn; old != nil {
+		p.agenda.Cancel(old.deadline)
+		p.closeDoor(old)
+	}
+	q.conn = c
+}
+
+// dropNext forgets the connection that was to follow the current one.
+func (p *Peers) dropNext(q *peer) {
+	n := q.next
+	if n == nil {
+		return
+	}
+	q.next = nil
+	n.opening = false
+	p.agenda.Cancel(n.deadline)
+	p.closeDoor(n)
+	if n.requested() {
+		p.want(EndRequester, n)
+	}
+}
+
+// promote makes the connection that is to follow the live one the current one; any other it leaves alone. The old
+// one's Requester is ended when what is under way has arrived; where this side is the handler, the other side closes
+// it.
+func (p *Peers) promote(c *Connection) {
+	q := c.peer
+	if q.next != c {
+		return
+	}
+	old := q.conn
+	q.conn, q.next = c, nil
+	if old == nil {
+		return
+	}
+	p.agenda.Cancel(old.deadline)
+	p.closeDoor(old)
+	if old.requested() {
+		p.after(retireAfter, retire, old)
+		p.after(retireAfter+forgetAfter, endReplaced, old)
+	}
+}
+
+// show has everybody see c's state.
+func (p *Peers) show(c *Connection, desc string) {
+	p.wantWith(ShowState, c, desc)
+	if c.peer.conn == c {
+		p.refreshWay(c.peer)
+	}
+}
+
+// move is the one place where a connection changes its state. A repeated state changes nothing; an illegal move is refused and
+// said.
+func (p *Peers) move(c *Connection, to message.Status, desc string) bool {
+	if c.State == to {
+		return false
+	}
+	if !mayMove(c.State, to) {
+		p.want(SayIllegal, c)
+		p.wants[len(p.wants)-1].Err = &MoveError{Remote: c.Remote, From: c.State, To: to}
+		return false
+	}
+	c.State, c.Since, c.Desc = to, p.now, desc
+	if to == message.Live || to == message.Failed {
+		p.agenda.Cancel(c.deadline)
+	}
+	p.show(c, desc)
+	return true
+}
+
+// closeDoor closes the door, if it is open.
+func (p *Peers) closeDoor(c *Connection) {
+	if c.door != "" {
+		p.wants = append(p.wants, Want{Kind: CloseDoor, Remote: c.Remote, Door: c.door})
+		c.door = ""
+	}
+}

@@ -1,0 +1,67 @@
+package connections
+
+import (
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Options are how connections are made. A zero value is a default.
+type Options struct {
+	Self      message.URL                   // this runtime
+	Prefer    []string                      // names of the plug-ins that this side can request with, best first
+	Connects  func(remote message.URL) bool // whether there may be one with a runtime; without it: with every one
+	Commanded bool                          // only what [Peers.Use] says
+	Passive   bool                          // this side can deploy no Requester
+
+	SetupTimeout   time.Duration // of a set-up; 15 s
+	Backoff        time.Duration // after the first failure, doubled by each further; 1 s
+	MaxBackoff     time.Duration // 60 s
+	ReconnectDelay time.Duration // before a Requester is asked to connect again, without a message that wants it; 200 ms
+	HandlerGrace   time.Duration // how long a Handler's ended connection waits for its Requester to come back; 3 s
+
+	Name   func() string                       // a name that nobody else makes up; without it: random text
+	Jitter func(d time.Duration) time.Duration // without it: [Jitter]
+}
+
+// WithDefaults is o with its defaults.
+func (o Options) WithDefaults() Options {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&o.SetupTimeout, 15 * time.Second}, {&o.Backoff, time.Second}, {&o.MaxBackoff, time.Minute},
+		{&o.ReconnectDelay, 200 * time.Millisecond}, {&o.HandlerGrace, 3 * time.Second},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	if o.Connects == nil {
+		o.Connects = func(message.URL) bool { return true }
+	}
+	if o.Name == nil {
+		o.Name = func() string { return strings.ToLower(rand.Text()) }
+	}
+	if o.Jitter == nil {
+		o.Jitter = Jitter
+	}
+	return o
+}
+
+// Jitter is d, a quarter more or less.
+func Jitter(d time.Duration) time.Duration {
+	return d*3/4 + mathrand.N(d/2+1)
+}
+
+// Pause is the pause after n failures in a row (n from 1), without jitter.
+func (o *Options) Pause(n int) time.Duration {
+	d := o.Backoff
+	for i := 1; i < n && d < o.MaxBackoff; i++ {
+		d *= 2
+	}
+	return min(d, o.MaxBackoff)
+}

@@ -1,0 +1,43 @@
+package directory
+
+import (
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+const (
+	endedTime = 2 * time.Minute
+	maxEnded  = 4096 // addresses; the older half goes
+)
+
+// givenUp is what runtimes have lately given up. The zero value is nothing. Any goroutine reads it.
+type givenUp struct {
+	mu         sync.Mutex
+	young, old map[message.URL]ending // maxEnded/2 each
+}
+
+type ending struct {
+	runtime message.URL
+	at      time.Time
+}
+
+func (g *givenUp) add(key, runtime message.URL, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.young == nil || len(g.young) >= maxEnded/2 {
+		g.young, g.old = map[message.URL]ending{}, g.young
+	}
+	g.young[key] = ending{runtime, now}
+}
+
+func (g *givenUp) of(key, runtime message.URL, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	last, ok := g.young[key]
+	if !ok {
+		last, ok = g.old[key]
+	}
+	return ok && last.runtime == runtime && now.Sub(last.at) < endedTime
+}

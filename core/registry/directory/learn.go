@@ -1,0 +1,164 @@
+package directory
+
+import (
+	"time"
+
+	"github.com/protofly/protofly/core/quota"
+	"github.com/protofly/protofly/core/registry/table"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Learned is what came of [Directory.Learn].
+type Learned uint8
+
+// The outcomes.
+const (
+	Refused Learned = iota // it is another's, or there is no room for it
+	Known                  // it was known already
+	Entered                // it was not
+	Joined                 // it is in the entry of the live connection from now on
+)
+
+// Learn enters an address of a remote runtime: what the Domain Registry says comes first, then whoever claimed it first. The writer
+// calls it.
+func (d *Directory) Learn(rt *Runtime, key message.URL, from Source, now time.Time) Learned {
+	if from != Registered && !d.opts.May(key, rt.url) {
+		return Refused
+	}
+	old, known := d.addresses.Get(key)
+	if from == Announced && !known && !d.roomToAnnounce(rt) {
+		return Refused
+	}
+	if from != Registered && !known && !d.roomToClaim(rt, key) {
+		return Refused
+	}
+	moves := known && old.Runtime != rt
+	if moves && from != Registered || !known && d.addresses.Len() >= d.opts.MaxAddresses && !d.makeRoom(key) {
+		return Refused
+	}
+	if moves { // into the place that it has in the table
+		d.leave(key, old)
+		known, old = false, Address{}
+	}
+	a, outcome := Address{Runtime: rt, joined: old.joined, Source: max(from, old.Source), until: seconds(now.Add(d.opts.CacheTime))}, Known
+	if !known {
+		rt.addresses++
+		outcome = Entered
+	}
+	if w := rt.Way(); w.Live() && a.joined != w.Number {
+		a.joined = w.Number
+		rt.joined++
+		outcome = Joined
+	}
+	if !known || a != old {
+		if known {
+			d.count(key, old, -1)
+		}
+		d.count(key, a, 1)
+		d.addresses.Set(key, a)
+	}
+	if moves {
+		d.Changed()
+	}
+	return outcome
+}
+
+// Join enters an address into the entry of its runtime's live connection. It tells whether there is one and the address was not in it.
+// The writer calls it.
+func (d *Directory) Join(key message.URL) (rt *Runtime, joined bool) {
+	a, ok := d.addresses.Get(key)
+	if !ok {
+		return nil, false
+	}
+	w := a.Runtime.Way()
+	if !w.Live() || a.joined == w.Number {
+		return nil, false
+	}
+	a.joined = w.Number
+	a.Runtime.joined++
+	d.addresses.Set(key, a)
+	return a.Runtime, true
+}
+
+// Forget drops an address. The writer calls it.
+func (d *Directory) Forget(key message.URL) {
+	if a, ok := d.addresses.Get(key); ok {
+		d.leave(key, a)
+		d.addresses.Delete(key)
+		d.Changed()
+	}
+}
+
+// GiveUp forgets an address that rt has given up, if it is its own, and remembers that it was. The writer calls it.
+func (d *Directory) GiveUp(rt *Runtime, key message.URL, now time.Time) {
+	if a, ok := d.addresses.Get(key); ok && a.Runtime == rt {
+		d.givenUp.add(key, rt.url, now)
+		d.Forget(key)
+	}
+}
+
+// leave takes an address off what its runtime has.
+func (d *Directory) leave(key message.URL, a Address) {
+	a.Runtime.addresses--
+	if a.joined != 0 && a.joined == a.Runtime.Way().Number {
+		a.Runtime.joined--
+	}
+	d.count(key, a, -1)
+}
+
+const (
+	claimBytes    = 64      // that an address counts with at least
+	claimsRelayed = 1 << 14 // times claimBytes, of a runtime without a P2P connection; of one with: Options.MaxListed
+	maxVictims    = 16      // entries that make room for one
+
+	maxAllAnnounced = 16 // times what one runtime may announce all of them may that have no P2P connection
+)
+
+func weight(key message.URL) int { return max(claimBytes, len(key)) }
+
+// roomToClaim tells whether rt may claim one more address.
+func (d *Directory) roomToClaim(rt *Runtime, key message.URL) bool {
+	rt.claims.Each = claimsRelayed * claimBytes
+	if rt.Way().Number != 0 { // what it lists may come before the connection is live here
+		rt.claims.Each = d.opts.MaxListed * claimBytes
+	}
+	no := d.claims.Look(&rt.claims, weight(key))
+	for n := 0; no == quota.FullAll && n < maxVictims && d.makeRoom(key); n++ {
+		no = d.claims.Look(&rt.claims, weight(key))
+	}
+	return no == quota.Room
+}
+
+// roomToAnnounce tells whether rt may announce one more address, of those that it may claim.
+func (d *Directory) roomToAnnounce(rt *Runtime) bool {
+	if rt.Way().Live() {
+		return rt.addresses < d.opts.MaxListed
+	}
+	return rt.addresses < d.opts.MaxAnnounced && d.announced < maxAllAnnounced*d.opts.MaxAnnounced && d.addresses.Len() < d.opts.MaxAddresses
+}
+
+// count is called for every new entry of an address with n = 1, and for every one that is replaced or dropped with n = -1.
+func (d *Directory) count(key message.URL, a Address, n int) {
+	if a.Source == Announced {
+		d.announced += n
+	}
+	if a.Source != Registered {
+		d.claims.Add(&a.Runtime.claims, n*weight(key))
+	}
+}
+
+// makeRoom drops the address that ends first of a few that are near key in the table.
+func (d *Directory) makeRoom(key message.URL) bool {
+	var victim message.URL
+	oldest := uint32(0)
+	d.addresses.Some(key, 8, func(in *table.Item[Address]) {
+		if victim == "" || in.Value.until < oldest {
+			victim, oldest = in.Key(), in.Value.until
+		}
+	})
+	if victim == "" {
+		return false
+	}
+	d.Forget(victim)
+	return true
+}

@@ -1,0 +1,201 @@
+package entries
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
+)
+
+// Options are what decides about entries. A zero value is a default.
+type Options struct {
+	// Owner says whether a hyperty may be at a runtime; certain: its Domain Registry says that it is, in an entry that is
+	// to be believed. The error says what to do. It must be quick where certain is false. Without it every such entry is
+	// good enough.
+	Owner func(name, runtime message.URL, certain bool) error
+	// Unsigned says whether entries of that runtime are believed without a signature. It is not asked about runtimes whose
+	// address is derived from a key, see [proof.KeyDerived]: those sign. Without it none are believed.
+	Unsigned  func(runtime message.URL) bool
+	CacheTime time.Duration // how long an unsigned entry is remembered
+}
+
+const (
+	maxSeen       = 1 << 16         // addresses whose last entry is remembered
+	maxComplaints = 1024            // entries that have been complained about
+	complainAgain = time.Hour       // after how long a fault of the same entry is told again
+	claimRecheck  = 5 * time.Second // between two looks whether a known address has moved to whoever claims it
+)
+
+// Beliefs is what has been believed of Domain Registries, so that nobody brings an old entry back, and what has been
+// complained about. Any goroutine uses it. Make it with [NewBeliefs].
+type Beliefs struct {
+	opts Options
+
+	mu         sync.Mutex
+	seen       map[message.URL]seen // maxSeen, those that end first make room
+	complaints map[string]time.Time // maxComplaints
+}
+
+// seen is the newest entry of an address.
+type seen struct {
+	runtime message.URL
+	issued  int64     // 0: it was not signed
+	until   time.Time // nobody believes it any more
+	readAt  time.Time
+}
+
+// NewBeliefs makes Beliefs in nothing.
+func NewBeliefs(o Options) *Beliefs {
+	if o.Owner == nil {
+		o.Owner = func(_, _ message.URL, _ bool) error { return nil }
+	}
+	if o.Unsigned == nil {
+		o.Unsigned = func(message.URL) bool { return false }
+	}
+	return &Beliefs{opts: o, seen: map[message.URL]seen{}, complaints: map[string]time.Time{}}
+}
+
+// Choice is what is believed of the entries of an address.
+type Choice struct {
+	Entry        *Entry      // nil: none is believed
+	Disconnected bool        // there is an entry, and it is disconnected
+	Owner        message.URL // who has signed the newest of those; "": nobody
+	Strange      error       // why another runtime is not to have the address, see Options.Owner
+	Fault        error       // why an entry is not believed
+	Complaints   []Complaint // what is to be told, once
+}
+
+// Complaint is what is wrong with an entry.
+type Complaint struct {
+	Runtime message.URL
+	Err     error
+}
+
+// Choose takes the entry of key that was signed last and is not disconnected. Those that are not to be believed are as if they were
+// not there, but for the reason that is given. It sorts the list.
+func (b *Beliefs) Choose(now time.Time, key message.URL, list []Entry) (c Choice) {
+	slices.SortStableFunc(list, func(a, b Entry) int { return cmp.Compare(b.issued(), a.issued()) })
+	for i := range list {
+		e := &list[i]
+		err := b.authentic(e)
+		if err == nil && e.Status == message.Disconnected.String() {
+			c.Disconnected = true // whose word that is does not matter: nothing is sent there
+			if c.Owner == "" && b.fresh(now, key, e) == nil && b.opts.Owner(key, e.Runtime, false) == nil {
+				c.Owner = e.Runtime
+			}
+			continue
+		}
+		if err == nil {
+			err = b.fresh(now, key, e)
+		}
+		if err != nil {
+			c.Fault = err
+		} else if err = b.opts.Owner(key, e.Runtime, true); err != nil {
+			c.Strange = err
+		}
+		if err == nil {
+			b.note(now, key, e)
+			c.Entry = e
+			return c
+		}
+		if b.complain(now, key, e) {
+			c.Complaints = append(c.Complaints, Complaint{e.Runtime, err})
+		}
+	}
+	return c
+}
+
+// authentic tells whether e is the word of the runtime that it names: signed by it, or not signed where the operator
+// allows that. A runtime whose address is derived from a key signs, so leaving the proof out makes nobody believed.
+func (b *Beliefs) authentic(e *Entry) error {
+	switch {
+	case e.proof != nil:
+		if err := e.proof.Verify(e.signed); err != nil {
+			return fmt.Errorf("%w; its Message Node, or somebody on the way to it, has changed it", err)
+		}
+	case proof.KeyDerived(e.Runtime):
+		return fmt.Errorf("%w: its proof is missing: %s must be brought up to date, or its Message Node has left it out", proof.ErrEntry, e.Runtime)
+	case !b.opts.Unsigned(e.Runtime):
+		return fmt.Errorf("%w: %s is a runtime without sessions; if it shall be reached nevertheless, add it to trust.without_sessions", proof.ErrEntry, e.Runtime)
+	}
+	return nil
+}
+
+// fresh tells whether e is the newest that is known of key: an entry that was issued before one that has been believed
+// is brought back by somebody. Where a hyperty has moved, or two runtimes have signed for one address, the one that
+// signed last has it, whatever its Domain Registry says; [Options.Owner] comes before that.
+func (b *Beliefs) fresh(now time.Time, key message.URL, e *Entry) error {
+	var issued int64
+	if e.proof != nil {
+		if err := e.proof.Current(now); err != nil {
+			return fmt.Errorf("%w; %s must register it again", err, e.Runtime)
+		}
+		issued = e.proof.Issued
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	last, ok := b.seen[key]
+	if ok && now.Before(last.until) && (issued < last.issued || issued == last.issued && issued > 0 && e.Runtime != last.runtime) {
+		return fmt.Errorf("%w: an entry of %s, but %s has signed one at %s already, which was later: somebody has brought an old one back, or the clock of %s is behind",
+			proof.ErrEntry, e.Runtime, last.runtime, time.UnixMilli(last.issued).UTC().Format(time.RFC3339Nano), e.Runtime)
+	}
+	return nil
+}
+
+// note remembers that e has been believed. Where there is no room, one of those that end first is forgotten.
+func (b *Beliefs) note(now time.Time, key message.URL, e *Entry) {
+	s := seen{runtime: e.Runtime, until: now.Add(b.opts.CacheTime), readAt: now}
+	if e.proof != nil {
+		s.issued, s.until = e.proof.Issued, time.UnixMilli(e.proof.Expires).Add(proof.ClockTolerance)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.seen[key]; !known && len(b.seen) >= maxSeen {
+		var victim message.URL
+		looked := 0
+		for u, s := range b.seen {
+			if victim == "" || s.until.Before(b.seen[victim].until) {
+				victim = u
+			}
+			if looked++; looked == 8 {
+				break
+			}
+		}
+		delete(b.seen, victim)
+	}
+	b.seen[key] = s
+}
+
+// ReadLately tells whether the Domain Registry has been asked about key a moment ago.
+func (b *Beliefs) ReadLately(now time.Time, key message.URL) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, ok := b.seen[key]
+	return ok && now.Sub(s.readAt) < claimRecheck
+}
+
+// complain tells whether somebody is to be told of a fault of an entry: once in a while.
+func (b *Beliefs) complain(now time.Time, key message.URL, e *Entry) bool {
+	what := string(key) + " " + string(e.Runtime)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last, told := b.complaints[what]; told && now.Sub(last) < complainAgain {
+		return false
+	}
+	if len(b.complaints) >= maxComplaints {
+		clear(b.complaints)
+	}
+	b.complaints[what] = now
+	return true
+}
+
+func (e *Entry) issued() int64 {
+	if e.proof == nil {
+		return 0
+	}
+	return e.proof.Issued
+}

@@ -1,0 +1,143 @@
+// Package entries is what a Domain Registry says of an address, and what of it is believed.
+//
+// A Domain Registry's word is that of its node, which is not trusted. So every entry that a runtime writes has a field more than the
+// specification's, proof: {key, signature, issued, expires}, see [proof.Entry]. A reader takes an entry for none where its proof is
+// missing or is not the named runtime's signature of exactly this entry; where it has expired, or is of a time to come; and where it
+// was issued before another one for the address that has been believed, by whichever runtime.
+package entries
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/protofly/protofly/core/registry/directory"
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/proof"
+)
+
+const (
+	maxHandlers = 16 // Handlers of one remote runtime
+	maxEntries  = 64 // entries of one look-up's answer that are looked at
+)
+
+// Entry is what of a Domain Registry's entry the Registry uses.
+type Entry struct {
+	Runtime     message.URL
+	Status      string // the node's word
+	P2PHandlers []directory.Handler
+
+	proof  *proof.EntryProof // nil: it is not signed
+	signed proof.Entry       // what the proof must be of; Runtime and P2PHandlers are out of it
+}
+
+// Parse reads the value of a look-up of key: one entry, a list, or a map of them by address (specification,
+// "Domain Registry"). Entries of other addresses and those that name no runtime are left out, and so are Handlers
+// that are not components of the entry's runtime.
+func Parse(key message.URL, value json.RawMessage) ([]Entry, error) {
+	var raws []json.RawMessage
+	var fields map[string]json.RawMessage
+	switch {
+	case len(value) == 0 || string(value) == "null":
+		return nil, nil
+	case json.Unmarshal(value, &raws) == nil:
+	case json.Unmarshal(value, &fields) != nil:
+		return nil, fmt.Errorf("%w: an entry is neither an object nor a list", message.ErrMalformed)
+	case fields["runtime"] != nil:
+		raws = []json.RawMessage{value}
+	default:
+		for url, raw := range fields {
+			if message.URL(url).Canonical() == key {
+				raws = append(raws, raw)
+			}
+		}
+	}
+	var list []Entry
+	for _, raw := range raws[:min(len(raws), maxEntries)] {
+		if e, ok := parseEntry(key, raw); ok {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
+	var wire struct {
+		URL          string              `json:"url"`
+		HypertyID    string              `json:"hypertyID"`
+		Runtime      string              `json:"runtime"`
+		Status       string              `json:"status"`
+		P2PHandler   string              `json:"p2pHandler"`
+		P2PRequester string              `json:"p2pRequester"`
+		P2PHandlers  []directory.Handler `json:"p2pHandlers"`
+		Proof        any                 `json:"proof"`
+	}
+	if json.Unmarshal(raw, &wire) != nil {
+		return Entry{}, false
+	}
+	if wire.URL == "" {
+		wire.URL = wire.HypertyID
+	}
+	runtime, err := message.ParseURL(wire.Runtime)
+	if err != nil || runtime.Runtime() == "" || wire.URL != "" && message.URL(wire.URL).Canonical() != key {
+		return Entry{}, false
+	}
+	e := Entry{Runtime: runtime.Runtime(), Status: wire.Status}
+	if wire.Proof != nil {
+		return parseSigned(key, raw, e)
+	}
+	if len(wire.P2PHandlers) == 0 && wire.P2PHandler != "" && wire.P2PRequester != "" {
+		wire.P2PHandlers = []directory.Handler{{Name: lastSegment(wire.P2PRequester), URL: message.URL(wire.P2PHandler)}}
+	}
+	for _, h := range wire.P2PHandlers[:min(len(wire.P2PHandlers), maxHandlers)] {
+		e.offer(h.Name, h.URL)
+	}
+	return e, true
+}
+
+// parseSigned reads an entry that has a proof: nothing in it that the proof is not of counts, but the status. What is
+// unreadable has an empty proof, of nothing.
+func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
+	signed, p, err := proof.ParseEntry(raw)
+	if err != nil || p == nil {
+		e.proof = &proof.EntryProof{}
+		return e, true
+	}
+	if signed.URL.Canonical() != key {
+		return Entry{}, false
+	}
+	e = Entry{Runtime: signed.Runtime.Runtime(), Status: e.Status, proof: p, signed: signed}
+	for _, h := range signed.Handlers[:min(len(signed.Handlers), maxHandlers)] {
+		e.offer(h.Name, h.Handler)
+	}
+	return e, true
+}
+
+// offer enters a Handler, if it can be one of the entry's runtime.
+func (e *Entry) offer(name string, handler message.URL) {
+	url, err := message.ParseURL(string(handler))
+	if err == nil && name != "" && len(name) <= 64 && url.Runtime() == e.Runtime {
+		e.P2PHandlers = append(e.P2PHandlers, directory.Handler{Name: name, URL: url})
+	}
+}
+
+func lastSegment(u string) string {
+	for i := len(u) - 1; i >= 0; i-- {
+		if u[i] == '/' {
+			return u[i+1:]
+		}
+	}
+	return u
+}
+
+// Away are the entries of an answer that says that all of them are disconnected.
+func Away(answer *message.Message, key message.URL) []Entry {
+	result, err := answer.Result()
+	if err != nil {
+		return nil
+	}
+	list, _ := Parse(key, result.Value)
+	for i := range list {
+		list[i].Status = message.Disconnected.String()
+	}
+	return list
+}

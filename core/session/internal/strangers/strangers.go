@@ -1,0 +1,94 @@
+package strangers
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/paths"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Strangers is what is kept because of all strangers together, and what handshakes may cost, with them and with runtimes that
+// there is a session with. The zero value works.
+type Strangers struct {
+	cookies   cookies
+	pool      pool
+	allowance allowance     // what handshakes with them may cost
+	unproven  *rate.Limiter // of those without a cookie; see open
+	bins      bins
+	peers     allowance // what handshakes with runtimes that there is a session with may cost
+}
+
+// at is a time for limits.
+func at(now time.Duration) time.Time { return time.Unix(0, int64(now)) }
+
+// Welcome tells whether something may be computed and kept for a stranger that has come by path. Under load it has to have a
+// cookie; then fresh is the one that it gets instead.
+func (s *Strangers) Welcome(remote message.URL, path paths.Path, cookie []byte, now time.Duration) (ok bool, fresh []byte) {
+	proven := cookie != nil && s.cookies.good(cookie, remote, path, now)
+	if !proven && !s.open(now) {
+		return false, s.cookies.of(remote, path, now)
+	}
+	return s.Worth(remote, path.Stub, now), nil
+}
+
+// open tells whether something may be computed and kept for a stranger that has said no cookie: much of that is done for
+// those who only claim to be somebody.
+func (s *Strangers) open(now time.Duration) bool {
+	if s.unproven == nil {
+		s.unproven = rate.NewLimiter(OpenRate, OpenHandshakes)
+	}
+	return s.pool.count <= MaxPending/2 && s.unproven.AllowN(at(now), 1)
+}
+
+// Worth is Welcome for what follows in a handshake that is kept.
+func (s *Strangers) Worth(remote, stub message.URL, now time.Duration) bool {
+	return s.bins.take(remote, at(now)) && s.allowance.take(stub, at(now))
+}
+
+// Peer is Worth for a runtime that there is a session with.
+func (s *Strangers) Peer(stub message.URL, now time.Duration) bool {
+	return s.peers.take(stub, at(now))
+}
+
+// Keep keeps a handshake for a while.
+func (s *Strangers) Keep(one *Pending, now time.Duration) { s.pool.add(one, now) }
+
+// Of are the handshakes with a runtime for which want is true.
+func (s *Strangers) Of(remote message.URL, want func(*Pending) bool, now time.Duration) []*Pending {
+	s.pool.expire(now)
+	return s.pool.of(remote, want)
+}
+
+// Answered are the handshakes with a runtime that were answered by an incarnation of this one.
+func (s *Strangers) Answered(remote message.URL, by uint64, now time.Duration) (list []*handshake.Answer) {
+	s.pool.expire(now)
+	for _, p := range s.pool.by[remote] {
+		if p.Answer != nil && p.Local.Incarnation == by {
+			list = append(list, p.Answer)
+		}
+	}
+	return list
+}
+
+// Forget drops all handshakes with a runtime: one of them has ended.
+func (s *Strangers) Forget(remote message.URL) { s.pool.forget(remote) }
+
+// Expire forgets handshakes that have not ended in time, and says how many are left.
+func (s *Strangers) Expire(now time.Duration) (left int) {
+	s.pool.expire(now)
+	return s.pool.count
+}
+
+// Count is how many handshakes are kept.
+func (s *Strangers) Count() int { return s.pool.count }
+
+// Kept is Count, by counting: it differs from that nowhere.
+func (s *Strangers) Kept() (n int) {
+	for _, of := range s.pool.by {
+		n += len(of)
+	}
+	return n
+}

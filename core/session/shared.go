@@ -1,0 +1,69 @@
+package session
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// shared is what all sessions of a runtime have together.
+type shared struct {
+	o     Options
+	self  message.URL // o.Self in canonical form
+	epoch time.Time
+	seed  maphash.Seed    // of what remote runtimes are called in minibus.Receipt.Source
+	life  context.Context // of all goroutines
+	end   context.CancelFunc
+	wg    sync.WaitGroup
+
+	endMu   sync.RWMutex
+	closing bool // no goroutine starts any more, but those of others that run
+
+	memory   memory
+	large    large // the buffers of large frames
+	visitors visitors
+	desks    desks
+}
+
+// now is the time since the sessions were made; it is never 0, which stands for "not set".
+func (s *shared) now() time.Duration { return time.Since(s.epoch) + 1 }
+
+// begin counts a goroutine that Close has to wait for. It is false where the runtime ends.
+func (s *shared) begin() bool {
+	s.endMu.RLock()
+	defer s.endMu.RUnlock()
+	if s.closing {
+		return false
+	}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *shared) isClosing() bool {
+	s.endMu.RLock()
+	defer s.endMu.RUnlock()
+	return s.closing
+}
+
+// desk computes and sends what strangers, and peers that came by another path than the session's, are answered by one path,
+// in a goroutine that ends when there is nothing more: who brings their frames waits for nobody, and others' frames behind
+// them neither.
+type desk struct {
+	queue []reply // at most maxReplies; what is more is dropped: a stranger asks again
+}
+
+// desks are all of them. The zero value works.
+type desks struct {
+	mu     sync.Mutex
+	by     map[Path]*desk // at most maxDesks
+	direct int            // of them, those of direct paths: at most half, since their peers may read nothing
+}
+
+type reply struct {
+	remote message.URL
+	frame  []byte
+	make   func() // computes what may be answered, instead of frame
+}

@@ -1,0 +1,162 @@
+package state
+
+import (
+	"cmp"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Registration is an entry of the Domain Registry: a hyperty, a data object or a runtime, and where it is.
+type Registration struct {
+	URL      message.URL                `json:"url"`
+	Owner    message.URL                `json:"owner"` // the runtime that registered it, and alone may change it
+	Status   string                     `json:"status"`
+	Expires  int                        `json:"expires"` // seconds without a keep-alive until it counts as disconnected
+	Started  time.Time                  `json:"started"`
+	Modified time.Time                  `json:"modified"`
+	Fields   map[string]json.RawMessage `json:"fields"`           // the rest, as it was given
+	Source   string                     `json:"source,omitempty"` // whom it is counted by: see [State.SourceTerm]
+	Since    time.Time                  `json:"since,omitzero"`   // when the owner first had it; zero: Started
+}
+
+const (
+	Live         = "live"
+	Disconnected = "disconnected"
+)
+
+func (r *Registration) terms() []string {
+	terms := []string{"r:" + string(r.Owner), "u:" + string(r.URL.Canonical()), "scheme:" + r.URL.Scheme()}
+	if user := r.Field("user"); user != "" {
+		terms = append(terms, "user:"+user)
+		if u, err := message.ParseURL(user); err == nil {
+			id := strings.TrimPrefix(u.Path(), "/")
+			terms = append(terms, "idp:"+id)
+			if !strings.Contains(id, "@") {
+				terms = append(terms, "idp:"+id+"@"+u.Domain())
+			}
+		}
+	}
+	if guid := r.Field("guid"); guid != "" {
+		terms = append(terms, "user:"+guid)
+	}
+	if name := r.Field("name"); name != "" {
+		terms = append(terms, "name:"+name)
+	}
+	return withSource(terms, r.Source)
+}
+
+// place is where the entry stands among those that are found by the same: by the address that it came from, or, where that
+// stands for many, its own runtime.
+func (r *Registration) place() shelves.Place {
+	p := shelves.Place{Terms: r.terms(), Address: r.Source, Runtime: string(r.Owner), Since: r.HadSince(), Size: r.size()}
+	p.Site, _, _ = strings.Cut(r.Source, sitesAddress) // see [State.SourceTerm]
+	p.Address, p.Site = cmp.Or(p.Address, p.Runtime), cmp.Or(p.Site, p.Runtime)
+	return p
+}
+
+// registrationTable is the table of the Domain Registry. Strangers' entries are found beside each other by what is shelved.
+func registrationTable(name string) table.Options[Registration] {
+	return table.Options[Registration]{Name: name, Terms: (*Registration).terms,
+		Shelves: shelves.New((*Registration).place, "scheme", "user", "idp", "name")}
+}
+
+// HadSince is when the owner first had the entry, whatever it has put into it since then.
+func (r *Registration) HadSince() int64 {
+	if r.Since.IsZero() {
+		return r.Started.UnixNano()
+	}
+	return r.Since.UnixNano()
+}
+
+// LongTerm is a field by which the entry would be found that is too long for that, and its size in bytes; "" where none is.
+func (r *Registration) LongTerm() (name string, size int) {
+	for _, name := range []string{"user", "guid", "name"} {
+		if text := r.Field(name); len(text) > message.MaxURL {
+			return name, len(text)
+		}
+	}
+	return "", 0
+}
+
+// Field is a text field, "" where it is absent or no text.
+func (r *Registration) Field(name string) string {
+	var s string
+	_ = json.Unmarshal(r.Fields[name], &s)
+	return s
+}
+
+// Size is how many bytes the entry has in an answer, or a few more. What values are escaped to is in them already.
+func (r *Registration) size() int {
+	size := 2*escaped(string(r.URL)) + 200
+	for name, value := range r.Fields {
+		size += escaped(name) + len(value) + 4
+	}
+	return size
+}
+
+// escaped is how long a text is in JSON at most.
+func escaped(text string) int {
+	size := len(text)
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, c) >= 0 {
+			size += 5
+		}
+	}
+	return size
+}
+
+// List is a field that is a list of texts.
+func (r *Registration) List(name string) refjson.Names {
+	var l refjson.Names
+	_ = json.Unmarshal(r.Fields[name], &l)
+	return l
+}
+
+// StatusAt is the status as of now: an entry that was not kept alive is disconnected, also before the sweep writes it.
+func (r *Registration) StatusAt(now time.Time) string {
+	if r.Status == Live && now.Sub(r.Modified) > time.Duration(r.Expires)*time.Second {
+		return Disconnected
+	}
+	return r.Status
+}
+
+// Entry is the form in which the specification's registry returns an entry: hypertyID and userID for url and user.
+func (r *Registration) Entry(now time.Time) map[string]any {
+	e := make(map[string]any, len(r.Fields)+6)
+	for name, value := range r.Fields {
+		e[name] = value
+	}
+	if user, ok := r.Fields["user"]; ok {
+		delete(e, "user")
+		e["userID"] = user
+	}
+	if r.URL.Scheme() == message.SchemeHyperty {
+		e["hypertyID"] = r.URL
+	} else {
+		e["url"] = r.URL
+	}
+	const iso = "2006-01-02T15:04:05.000Z"
+	e["status"], e["expires"] = r.StatusAt(now), r.Expires
+	e["startingTime"], e["lastModified"] = r.Started.UTC().Format(iso), r.Modified.UTC().Format(iso)
+	return e
+}
+
+// RegistrationKey is the key of an entry's row.
+func RegistrationKey(u message.URL) string { return backbone.Hash(string(u.Canonical())) }
+
+// Varies is how long the entry's status and times are.
+func (r *Registration) Varies() int {
+	size := len(r.Status) + len(strconv.Itoa(r.Expires)) + len(r.Started.Format(time.RFC3339Nano)) + len(r.Modified.Format(time.RFC3339Nano))
+	if !r.Since.IsZero() {
+		size += len(`,"since":""`) + len(r.Since.Format(time.RFC3339Nano))
+	}
+	return size
+}

@@ -1,0 +1,222 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// State is the tables of a node, and how much there may be in them.
+type State struct {
+	Allocations   *table.Table[Allocation]
+	Subscriptions *table.Table[Subscription]
+	Registrations *table.Table[Registration]
+	Sessions      *table.Table[Session]
+	Redeemed      *table.Table[Redemption] // nil where tokens do not count
+
+	domain string
+	bounds Options
+	ctx    context.Context // ends when it is closed
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // followers
+}
+
+// Options are where the tables are, and what they may have.
+type Options struct {
+	Domain   string
+	NATS     *backbone.NATS
+	Replicas int  // servers of a cluster that keep each table
+	Invites  bool // whether uses of tokens are counted
+
+	Runtime, Address, All int64 // bytes of one runtime, of one address, and of the whole
+	Rows                  int   // of the whole
+
+	Granted func(*Allocation)   // told of each allocation that comes into the copy, before a write of it returns
+	Noted   func(*Subscription) // the same of subscriptions
+	Log     hclog.Logger
+}
+
+// Open opens the tables and waits until their copies in memory are complete. There are no bounds yet: see bound.
+func Open(ctx context.Context, o Options) (*State, error) {
+	s := &State{domain: o.Domain, bounds: o}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	err := s.openTables(ctx, o)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *State) openTables(ctx context.Context, o Options) (err error) {
+	prefix := backbone.BucketPrefix(o.Domain)
+	if s.Allocations, err = openTable(ctx, s, 0, table.Options[Allocation]{Name: prefix + "addresses", Terms: (*Allocation).Terms, Put: o.Granted}); err != nil {
+		return err
+	}
+	if s.Subscriptions, err = openTable(ctx, s, 0, table.Options[Subscription]{Name: prefix + "subscriptions", Terms: (*Subscription).terms, Put: o.Noted}); err != nil {
+		return err
+	}
+	if s.Registrations, err = openTable(ctx, s, 0, registrationTable(prefix+"registry")); err != nil {
+		return err
+	}
+	if s.Sessions, err = openTable(ctx, s, sessionTTL, table.Options[Session]{Name: prefix + "sessions", Terms: (*Session).terms}); err != nil {
+		return err
+	}
+	if o.Invites {
+		s.Redeemed, err = openTable(ctx, s, 0, table.Options[Redemption]{Name: prefix + "redeemed", Terms: (*Redemption).terms})
+	}
+	return err
+}
+
+// InMemory is a state of a domain whose copies follow nothing, for what only reads.
+func InMemory(domain string) *State {
+	return &State{domain: domain, Sessions: table.New(nil, table.Options[Session]{Terms: (*Session).terms}), Allocations: table.New(nil, table.Options[Allocation]{Terms: (*Allocation).Terms}),
+		Registrations: table.New(nil, registrationTable("")), Subscriptions: table.New(nil, table.Options[Subscription]{Terms: (*Subscription).terms})}
+}
+
+// TableNames are the names of the tables, behind the domain's prefix.
+func TableNames() []string {
+	return []string{"addresses", "subscriptions", "registry", "sessions", "redeemed"}
+}
+
+// BucketOptions are how a table's bucket is kept: with some room besides the largest row.
+func BucketOptions(replicas int, ttl time.Duration) backbone.BucketOptions {
+	return backbone.BucketOptions{Replicas: replicas, MaxValue: table.MaxRow + 4096, TTL: ttl}
+}
+
+// followAgain is how long it takes until a copy that has lost its source looks for it again.
+const followAgain = time.Second
+
+func openTable[T any](ctx context.Context, s *State, ttl time.Duration, o table.Options[T]) (*table.Table[T], error) {
+	kv, err := s.bounds.NATS.Bucket(ctx, o.Name, BucketOptions(s.bounds.Replicas, ttl))
+	if err != nil {
+		return nil, err
+	}
+	t := table.New(kv, o)
+	s.wg.Go(func() {
+		for s.ctx.Err() == nil {
+			if err := t.Follow(s.ctx, s.bounds.NATS.Life()); s.ctx.Err() == nil && err != nil {
+				s.bounds.Log.Warn("the state's copy lost its source, trying again", "error", err)
+				select {
+				case <-s.ctx.Done():
+				case <-time.After(followAgain):
+				}
+			}
+		}
+	})
+	select {
+	case <-t.Ready():
+		return t, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("message node: state %s: %w", o.Name, ctx.Err())
+	}
+}
+
+// Bound has writes refused from now on that make the state larger than it may be. It is called before the first write by others.
+func (s *State) Bound() {
+	s.Allocations.Bound(s.room)
+	s.Subscriptions.Bound(s.room)
+	s.Registrations.Bound(s.room)
+	s.Sessions.Bound(s.room)
+	if s.Redeemed != nil {
+		s.Redeemed.Bound(s.room)
+	}
+}
+
+// Close ends the copies, and waits for what followed the tables.
+func (s *State) Close() {
+	s.cancel()
+	s.wg.Wait()
+}
+
+// Owner is the runtime that u, or the address that u is a part of, is allocated to; or "".
+func (s *State) Owner(u message.URL) message.URL {
+	if a := s.Allocations.Get(AddressKey(u.Base())); a != nil {
+		return a.Runtime
+	}
+	return ""
+}
+
+// Valid tells whether the entry is its address's owner's: one of an address that was given to another runtime since is
+// nobody's.
+func (s *State) Valid(r *Registration) bool {
+	if r == nil {
+		return false
+	}
+	if r.URL.IsRuntime() {
+		return true
+	}
+	owner := s.Owner(r.URL)
+	return owner == "" || owner == r.Owner
+}
+
+// Known tells whether the state has anything of a runtime.
+func (s *State) Known(runtime message.URL) bool {
+	term := "r:" + string(runtime)
+	return s.Registrations.Count(term) > 0 || s.Allocations.Count(term) > 0 || s.Subscriptions.Count(term) > 0
+}
+
+// Full is why the state is not made larger. code is that of the response.
+type Full struct {
+	Code int
+	Text string
+}
+
+func (e *Full) Error() string { return e.Text }
+
+func noRoom(code int, format string, args ...any) *Full {
+	return &Full{code, fmt.Sprintf(format, args...)}
+}
+
+// room tells whether the state may grow. Several nodes of a cluster look at their own copies, so that together they may go
+// past a bound by what they write at the same moment.
+func (s *State) room(g table.Growth) error {
+	b := &s.bounds
+	rows, all := s.Size()
+	runtimes, sources := s.Weighs(g.Runtime), s.Weighs(g.Source)
+	switch {
+	case g.Runtime != "" && runtimes+g.Bytes > b.Runtime:
+		return noRoom(message.CodeTooMany, "the node keeps %d bytes of this runtime's addresses, entries and subscriptions, at most %d are kept; free some", runtimes, b.Runtime)
+	case g.Source != "" && sources+g.Bytes > b.Address:
+		return noRoom(message.CodeTooMany, "the node keeps %d bytes of what came from your address, at most %d are kept; free some", sources, b.Address)
+	case all+g.Bytes > b.All, rows+g.Rows > b.Rows:
+		return noRoom(message.CodeError, "the node's state is full: %d entries, %d bytes; its operator can raise limits.state and limits.rows", rows, all)
+	}
+	return nil
+}
+
+// Size is what the whole state has.
+func (s *State) Size() (rows int, bytes int64) {
+	for _, size := range []func() (int, int64){s.Allocations.Size, s.Subscriptions.Size, s.Registrations.Size, s.Sessions.Size} {
+		r, b := size()
+		rows, bytes = rows+r, bytes+b
+	}
+	return rows, bytes
+}
+
+// Weighs is what the whole state has with a term.
+func (s *State) Weighs(term string) int64 {
+	return s.Allocations.Weighs(term) + s.Subscriptions.Weighs(term) + s.Registrations.Weighs(term) + s.Sessions.Weighs(term)
+}
+
+// SourceTerm is by which rows that came from an address are found and counted; that of an IPv6 address begins with its site's.
+// The address itself is not kept.
+func (s *State) SourceTerm(from quota.Source) string {
+	if !from.IsValid() {
+		return ""
+	}
+	term := func(p netip.Prefix) string { return backbone.Hash(s.domain + " " + p.String())[:16] }
+	if from.Addr().Is4() {
+		return term(from.Prefix)
+	}
+	return term(netip.PrefixFrom(from.Addr(), siteBits).Masked()) + sitesAddress + term(from.Prefix)
+}

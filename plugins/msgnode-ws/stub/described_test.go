@@ -1,0 +1,23 @@
+package stub
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// What operators are told of the configuration is taken, beside the node's URL; url and networks are the runtime's to give.
+func TestDescribed(t *testing.T) {
+	text := map[string]any{"url": "ws://127.0.0.1:1/protofly"}
+	for _, o := range Described() {
+		if text[o.Name] = o.Default; o.Name == "url" || o.Name == "networks" {
+			t.Errorf("operators are told of %s", o.Name)
+		}
+	}
+	b, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := ParseConfig(b); err != nil || c.CA != "" || c.Token != "" || c.TokenFile != "" || len(text) != 4 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}

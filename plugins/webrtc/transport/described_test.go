@@ -1,0 +1,62 @@
+package transport
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/protofly/protofly/sdk"
+)
+
+// What operators are told of the options is what there is, and the defaults that they are told are taken and change nothing.
+func TestDescribed(t *testing.T) {
+	names, told := namesOf(Described()), map[string]any{}
+	for _, o := range Described() {
+		if o.Default != nil {
+			told[o.Name] = o.Default
+		}
+	}
+	if i := slices.Index(names, "ice_servers"); i < 0 || !slices.Equal(namesOf(Described()[i].Options), members(reflect.TypeFor[ICEServer]())) {
+		t.Errorf("an ICE server is described wrongly")
+	}
+	if there := members(reflect.TypeFor[Options]()); !slices.Equal(names, there) {
+		t.Errorf("described are %q; there are %q", names, there)
+	}
+	text, err := json.Marshal(told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := parseOptions(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := parseOptions(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.listen.String() == want.listen.String() {
+		got.listen = want.listen // for printing
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the defaults make\n%+v\nnone given\n%+v", got, want)
+	}
+}
+
+// members is the names of a struct's members in JSON, in order.
+func members(of reflect.Type) (names []string) {
+	for i := range of.NumField() {
+		name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
+func namesOf(options []sdk.Option) (names []string) {
+	for _, o := range options {
+		names = append(names, o.Name)
+	}
+	return names
+}
