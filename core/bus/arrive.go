@@ -140,7 +140,7 @@ func code(err error) int {
 // Answer tells the runtime remote why its message m was not done. A response is never answered, nor is a publication.
 // It is false where there was no way for the answer until ctx ended.
 func (b *MessageBus) Answer(ctx context.Context, remote message.URL, m message.Message, err error) bool {
-	if m.Type == message.Response || Publication(m) || b.out == nil {
+	if m.Type == message.Response || m.Publication() || b.out == nil {
 		return true
 	}
 	if err := b.out.Forward(ctx, Route{Remote: remote, Why: "the answer to its message"}, refusal(m, err)); err != nil {

@@ -32,7 +32,7 @@ func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
 	if n > 0 {
 		return nil
 	}
-	if Publication(m) && m.From.Within(b.runtime) {
+	if m.Publication() && m.From.Within(b.runtime) {
 		r.Refused(message.CodeNotFound)
 		return nil
 	}
@@ -59,7 +59,7 @@ func (b *MessageBus) postNow(ctx context.Context, m message.Message) error {
 	}
 	n, full := b.listeners.HandNow(m.To, m, r, func() { b.trace.Message(trace.Post, m, trace.Event{}) })
 	switch {
-	case full, n == 0 && (m.To.Within(b.runtime) || Publication(m) && m.From.Within(b.runtime)):
+	case full, n == 0 && (m.To.Within(b.runtime) || m.Publication() && m.From.Within(b.runtime)):
 		return ctx.Err()
 	case n > 0:
 		b.trace.Message(trace.Deliver, m, trace.Event{})

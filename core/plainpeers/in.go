@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -106,7 +105,7 @@ func (p *Peers) refuse(node Node, m message.Message, err error) {
 		return
 	}
 	p.refused(m.From, node.Stub, err)
-	if bus.Publication(m) || !p.o.Directory.Local(m.To) {
+	if m.Publication() || !p.o.Directory.Local(m.To) {
 		return
 	}
 	code, text := message.CodeForbidden, err.Error()

@@ -15,7 +15,7 @@ func (p *Peers) Route(ctx context.Context, r bus.Route, m message.Message) (bus.
 		p.refused(r.Remote, r.Stub, err)
 		return r, err
 	}
-	if bus.Publication(m) {
+	if m.Publication() {
 		return p.o.Routes.Explain(ctx, message.SubscriptionAddress(m.To.NodeDomain()))
 	}
 	if r.Stub == "" {

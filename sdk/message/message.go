@@ -65,6 +65,11 @@ func isObject(b []byte) bool {
 	return len(b)-i > 1 && b[i] == '{'
 }
 
+// Publication tells whether m is a message to subscribers: nobody has to listen to it, and it is never answered.
+func (m *Message) Publication() bool {
+	return (m.Type == Update || m.Type == Delete) && m.To.ForSubscribers()
+}
+
 // Crossed tells whether m has passed the stub or door u.
 func (m *Message) Crossed(u URL) bool {
 	for _, v := range m.Via {

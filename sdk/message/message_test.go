@@ -372,3 +372,26 @@ func FuzzParseURL(f *testing.F) {
 		}
 	})
 }
+
+func TestPublication(t *testing.T) {
+	for _, c := range []struct {
+		kind message.Type
+		to   message.URL
+		want bool
+	}{
+		{message.Update, "hyperty-runtime://a.example/r/registry/changes", true},
+		{message.Delete, "comm://a.example/o/changes", true},
+		{message.Update, "hyperty-runtime://a.example/r/status", true},
+		{message.Update, "hyperty://a.example/h/registration", true},
+		{message.Create, "comm://a.example/o/changes", false}, // a request
+		{message.Update, "hyperty://a.example/changes", true},
+		{message.Update, "hyperty://changes", false}, // a domain
+		{message.Update, "hyperty://a.example/exchanges", false},
+		{message.Update, "hyperty://a.example/h/changes/x", false},
+		{message.Update, "", false},
+	} {
+		if m := (message.Message{Type: c.kind, To: c.to}); m.Publication() != c.want {
+			t.Errorf("%s to %s: %v", c.kind, c.to, !c.want)
+		}
+	}
+}

@@ -158,6 +158,17 @@ func (u URL) Within(owner URL) bool {
 	return b != "" && strings.HasPrefix(string(a), string(b)) && (len(a) == len(b) || a[len(b)] == '/')
 }
 
+// ForSubscribers tells whether u is an address at which any number listens, none included: of changes, statuses or
+// registrations.
+func (u URL) ForSubscribers() bool {
+	for _, end := range [...]string{"/changes", "/status", "/registration"} {
+		if at, ok := strings.CutSuffix(string(u), end); ok && !strings.HasSuffix(at, ":/") { // else it is the domain
+			return true
+		}
+	}
+	return false
+}
+
 // Join appends path segments: u.Join("registry", "changes") is <u>/registry/changes.
 func (u URL) Join(segments ...string) URL {
 	return URL(strings.TrimSuffix(string(u), "/") + "/" + strings.Join(segments, "/"))

@@ -22,11 +22,10 @@ func runtimeOf(u message.URL) message.URL {
 }
 
 // publication tells whether to is an address of which any number listens, none included: a message to it is not
-// answered with 404.
+// answered with 404. Beside those of the runtimes' rule it is the address of a data object's children, which only the object's
+// runtime tells from others.
 func publication(to message.URL) bool {
-	p := to.Path()
-	return strings.HasSuffix(p, "/changes") || strings.HasSuffix(p, "/registration") || strings.HasSuffix(p, "/status") ||
-		strings.Contains(p+"/", "/children/")
+	return to.ForSubscribers() || strings.Contains(to.Path()+"/", "/children/")
 }
 
 // backEnd splits the address of a node's function: domain://msg-node.example.com/sm is msg-node and /sm.
