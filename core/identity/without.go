@@ -50,22 +50,3 @@ func (w WithoutSessions) lists() without {
 	}
 	return l
 }
-
-// WithoutSession says whether that runtime may be spoken with without a session. The error wraps [ErrNoSession].
-func (p *Policy) WithoutSession(remote message.URL) error {
-	remote = remote.Runtime()
-	switch {
-	case remote == "":
-		return fmt.Errorf("%w: no runtime is named", ErrNoSession)
-	case proof.KeyDerived(remote):
-		return fmt.Errorf("%s is %w: its address is derived from a key, so that it has to prove it", remote, ErrNoSession)
-	case p.without.domains[remote.Domain()] || p.without.peers[string(remote)]:
-		return nil
-	}
-	return fmt.Errorf("%s cannot prove its address and is %w: if this runtime shall speak with it all the same, add it to trust.without_sessions.peers, or its domain to trust.without_sessions.domains",
-		remote, ErrNoSession)
-}
-
-// HomeWithoutSessions tells whether any runtime of that domain may be spoken with without a session: elsewhere nobody
-// need be looked up.
-func (p *Policy) HomeWithoutSessions(domain string) bool { return p.without.homes[domain] }

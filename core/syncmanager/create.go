@@ -8,23 +8,6 @@ import (
 	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
-// reported is an object whose reporter runs here. Manager.mu guards it.
-type reported struct {
-	replica
-	reporter message.URL
-	private  bool
-	children []string                // the names that child objects may have; never changed
-	remotes  map[message.URL]*remote // runtimes that observe it
-	changes  *feed                   // to U/changes
-	stops    []func()                // its listeners
-}
-
-// remote is a runtime that observes a reported object.
-type remote struct {
-	observers map[message.URL]struct{}
-	stop      func() // ends the forwarding of U/changes to it
-}
-
 var schemeForm = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)
 
 // create serves a create: of an object, or an invitation to one.
@@ -115,18 +98,6 @@ func (m *Manager) release(wished message.URL) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.creating, wished.Canonical())
-}
-
-// describe is the metadata that a reporter may change of its object.
-func (r *reported) describe(meta object.Metadata) object.Metadata {
-	next := r.meta
-	next.Version, next.LastModified, next.Name, next.Resources = meta.Version, meta.LastModified, meta.Name, meta.Resources
-	return next
-}
-
-// created is the answer to the create of r.
-func (r *reported) created(msg message.Message) message.Message {
-	return msg.RespondBody(message.Encode(valueBody{Code: message.CodeOK, Resource: r.url, Children: r.children}))
 }
 
 // register has the object registered, enters it, and has the node told.
@@ -220,12 +191,4 @@ func (m *Manager) invite(msg message.Message, body request) error {
 		m.post(ctx, msg.Respond(message.CodeOK, nil))
 	})
 	return nil
-}
-
-// notYours is the refusal to touch an object that another component reports, or nobody here.
-func notYours(url message.URL, exists bool) error {
-	if exists {
-		return refuse(message.CodeForbidden, "only its reporter may do that with "+string(url))
-	}
-	return refuse(message.CodeNotFound, "no data object "+string(url)+" is reported here")
 }

@@ -61,19 +61,3 @@ func (m *Manager) change(from message.URL, u object.Update) error {
 	r.publish(u)
 	return nil
 }
-
-// publish gives an update to every observer (specification, "Update"). Manager.mu is held.
-func (r *reported) publish(u object.Update) {
-	r.tell(u)
-	if len(r.remotes) > 0 {
-		r.changes.update(r.changes.message(u))
-	}
-}
-
-// publishAll gives the whole value to every observer. Manager.mu is held.
-func (r *reported) publishAll() {
-	r.tellAll()
-	if len(r.remotes) > 0 {
-		r.changes.all()
-	}
-}

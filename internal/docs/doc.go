@@ -1,6 +1,6 @@
-// Package docs has the tests that keep the documentation true: links between the pages, and to files and headings, lead somewhere;
-// fenced Go is the text of a file that is compiled; fenced YAML is a configuration that the runtime takes; commands exist, and have
-// the flags that the pages give them.
+// Package docs has the tests that keep the documentation true: links between the pages, and to files and headings, lead
+// somewhere; folders and files that the pages name are there; fenced Go is the text of a file that is compiled; fenced YAML is a
+// configuration that the runtime takes; commands exist, and have the flags that the pages give them.
 //
 // A fenced block of Go has a comment before it that names the file it is from, from the project's root:
 //

@@ -152,6 +152,34 @@ func TestEveryPageIsLinked(t *testing.T) {
 	}
 }
 
+var (
+	code  = regexp.MustCompile("`([^`\n]+)`")
+	place = regexp.MustCompile(`^(sdk|core|internal|plugins|cmd|bench|examples|docs)(/[\w-]+)+(\.[a-z]\w*)?$`)
+)
+
+// Every folder and file that a page names in its text is there. The change log may name what was.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for _, p := range pages(t) {
+		if p.name == "CHANGELOG.md" {
+			continue
+		}
+		for _, m := range code.FindAllStringSubmatch(p.prose, -1) {
+			if !place.MatchString(m[1]) {
+				continue
+			}
+			checked++
+			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+				t.Errorf("%s: there is no %s", p.name, m[1])
+			}
+		}
+	}
+	if checked < 60 {
+		t.Errorf("only %d places were found: this test looks at the wrong thing", checked)
+	}
+}
+
 // The front page fits its reader.
 func TestFrontPageIsShort(t *testing.T) {
 	t.Parallel()

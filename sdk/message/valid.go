@@ -8,11 +8,13 @@ import (
 // maxDepth is how deep objects and lists may be nested in a body: as deep as encoding/json reads.
 const maxDepth = 10_000
 
-// validJSON is encoding/json.Valid: the same answer for every text, in a tenth of the time for a body of strings. It
+// validJSON is encoding/json.Valid: the same answer for every text, in a small part of the time for a body of strings. It
 // allocates nothing, and nesting costs it one bit a level.
 //
 // A body is checked with every message that comes from outside, whoever reads it later, so this is where a message's
-// time would go. Strings, which most bodies consist of, are looked at eight bytes at a time.
+// time would go. Strings, which most bodies consist of, are looked at eight bytes at a time. BenchmarkValid compares the two:
+// a text of 1 KiB takes 0.1 µs instead of 6 µs (64 times as fast), a body of 85 bytes 0.09 µs instead of 0.27 µs (3 times), lists
+// of numbers a quarter to a fifth of the time, and what is worst for it, many escapes or many short members, half.
 func validJSON(text []byte) bool {
 	var kinds [2]uint64
 	valid, deep := scanJSON(text, kinds[:])

@@ -12,13 +12,6 @@ import (
 	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
-// ChildChange is what a reporter is told of a child object.
-type ChildChange struct {
-	ID      string
-	Child   object.Child // as it is now; where it was removed, as it was
-	Removed bool
-}
-
 // Child is the id of the child object that the change is about; "" where it is about another attribute. A child that
 // was made is set as a whole: its value is an object.Child.
 func (c Change) Child() string { return object.ChildOf(c.Attribute) }

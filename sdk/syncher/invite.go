@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher/object"
@@ -62,24 +61,6 @@ func (r *Reporter) enter(observers []message.URL) error {
 		fresh = append(fresh, o)
 	}
 	return nil
-}
-
-// Invitation is what an observer is told of an object before it subscribes.
-type Invitation struct {
-	URL      message.URL     // the object
-	Reporter message.URL     // the component that reports it
-	Runtime  message.URL     // the reporter's runtime, as the reporter says
-	Schema   message.URL     //
-	Name     string          //
-	Metadata json.RawMessage // all of it, as it came
-
-	reply *reply
-}
-
-type reply struct {
-	s    *Syncher
-	m    message.Message
-	done atomic.Bool
 }
 
 // OnInvite has f called for every invitation, each in a goroutine of its own; ctx ends with the syncher. An

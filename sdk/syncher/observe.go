@@ -3,10 +3,8 @@ package syncher
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -19,34 +17,6 @@ const (
 	OpAdd    = object.Add
 	OpRemove = object.Remove
 )
-
-// Change is one step of an observed object. Several additions in one update come as one change each.
-type Change struct {
-	Attribute string           // the path; empty with Deleted and Resync
-	Operation object.Operation // OpSet, OpAdd (an element of an array, inserted at the path's index) or OpRemove
-	Value     json.RawMessage  // what was set or added; with Resync all of the data
-	Version   uint64           // of the object, with this change in it
-	Deleted   bool             // the object is gone; the last change
-	Resync    bool             // the data was replaced: changes before may have been missed
-}
-
-// Observer is a copy of an object that follows its reporter.
-type Observer struct {
-	s   *Syncher
-	url message.URL
-
-	mu         sync.Mutex
-	meta       object.Metadata // without data
-	doc        object.Document
-	rest       object.Rest
-	joining    bool            // the object is being fetched: updates wait in early
-	early      []object.Update //
-	earlyBytes int
-	changes    []Change // for Next
-	bytes      int      // of the values in changes
-	ended      bool
-	wake       chan struct{} // holds a token when there is something for Next
-}
 
 type subscribeBody struct {
 	Resource message.URL `json:"resource"`
@@ -333,14 +303,6 @@ func (o *Observer) lost() {
 	}
 	o.mu.Unlock()
 	o.leave()
-}
-
-// codeOf is the response's code in err, or 0.
-func codeOf(err error) int {
-	if refusal := (*message.ResponseError)(nil); errors.As(err, &refusal) {
-		return refusal.Code
-	}
-	return 0
 }
 
 func (o *Observer) isEnded() bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher/object"
@@ -20,27 +19,6 @@ type Object struct {
 	Private   bool            // not in the Domain Registry, and only invited observers may subscribe
 	URL       message.URL     // a wished address; empty: the runtime gives one
 	Children  []string        // the names under which observers may make child objects; none: they may not
-}
-
-// Reporter is the one side of an object that may change it. Its methods may be called from many goroutines; changes
-// are made one after the other.
-type Reporter struct {
-	s       *Syncher
-	url     message.URL
-	scheme  string
-	private bool
-
-	turn chan struct{} // holds one token: whoever has it makes a change
-
-	mu      sync.Mutex
-	meta    object.Metadata // without data
-	doc     object.Document
-	rest    object.Rest
-	unsure  bool // an answer was lost: the next change carries the whole object
-	gone    bool
-	allow   func(message.URL) bool
-	invited map[message.URL]struct{}
-	onChild func(ChildChange)
 }
 
 type createBody struct {
@@ -238,52 +216,4 @@ func (r *Reporter) Delete(ctx context.Context) error {
 
 type resourceBody struct {
 	Resource message.URL `json:"resource"`
-}
-
-// authorise answers the sync manager's question whether an observer may subscribe to an object, or read it
-// (specification, "Subscribe": forward).
-func (s *Syncher) authorise(ctx context.Context, m message.Message) {
-	var body struct {
-		Type     message.Type `json:"type"`
-		Observer message.URL  `json:"from"`
-		Object   message.URL  `json:"to"`
-		Child    *childBody   `json:"child"`
-	}
-	if err := m.Decode(&body); err != nil {
-		s.respond(ctx, m.Refuse(message.CodeBadRequest, "%v", err))
-		return
-	}
-	if body.Type == message.Unsubscribe {
-		return // a notice, which nobody waits for
-	}
-	s.mu.Lock()
-	r := s.reporters[body.Object.Canonical()]
-	s.mu.Unlock()
-	switch {
-	case r == nil:
-		s.respond(ctx, m.Refuse(message.CodeNotFound, "%s reports no %s", s.owner, body.Object))
-	case body.Child != nil:
-		s.observersChild(m, r, body.Type, body.Observer, *body.Child)
-	case !r.allows(body.Observer):
-		s.respond(ctx, m.Refuse(message.CodeForbidden, "%s is not for %s", body.Object, body.Observer))
-	default:
-		s.respond(ctx, m.Respond(message.CodeOK, nil))
-	}
-}
-
-func (r *Reporter) allows(observer message.URL) bool {
-	r.mu.Lock()
-	allow := r.allow
-	_, invited := r.invited[observer.Canonical()]
-	r.mu.Unlock()
-	if allow != nil {
-		return allow(observer)
-	}
-	return invited || !r.private
-}
-
-func (s *Syncher) respond(ctx context.Context, m message.Message) {
-	if err := s.bus.Post(ctx, m); err != nil {
-		s.log.Debug("cannot answer", "to", m.To, "error", err)
-	}
 }

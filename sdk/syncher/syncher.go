@@ -55,37 +55,6 @@ type Syncher struct {
 	children    int // changes of child objects that are under way
 }
 
-// New makes a syncher and has it listen at its owner's address. Close ends it.
-func New(o Options) *Syncher {
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &Syncher{
-		bus: o.Bus, owner: o.Owner, run: o.Runtime, sm: o.Runtime.Join("sm"), log: o.Log, ctx: ctx, cancel: cancel, onInvite: o.Invited,
-		reporters: make(map[message.URL]*Reporter), observers: make(map[message.URL]*Observer),
-	}
-	if s.log == nil {
-		s.log = hclog.NewNullLogger()
-	}
-	s.unhear = s.bus.Listen(s.owner, s.receive)
-	return s
-}
-
-// Close ends the syncher's goroutines and waits for them; every [Observer.Next] returns io.EOF. Nobody is told: the
-// runtime notices that the component has gone, and removes what it reported. It must not be called from a handler of
-// [Syncher.OnInvite].
-func (s *Syncher) Close() {
-	s.mu.Lock()
-	s.closed = true
-	observers := s.observers
-	s.observers = make(map[message.URL]*Observer)
-	s.mu.Unlock()
-	s.cancel()
-	s.unhear()
-	for _, o := range observers {
-		o.end()
-	}
-	s.tasks.Wait()
-}
-
 // spawn runs f in a goroutine that Close waits for. It tells whether it did.
 func (s *Syncher) spawn(f func()) bool {
 	s.mu.Lock()
@@ -95,21 +64,6 @@ func (s *Syncher) spawn(f func()) bool {
 	}
 	s.tasks.Go(f)
 	return true
-}
-
-// receive takes a message to the owner's address.
-func (s *Syncher) receive(ctx context.Context, m message.Message) {
-	fromManager := m.From.Canonical() == s.sm.Canonical()
-	switch {
-	case m.Type == message.Create && isSubscription(m.From):
-		s.invited(m)
-	case m.Type == message.Forward && fromManager:
-		s.authorise(ctx, m)
-	case m.Type == message.Update && fromManager:
-		s.updated(m)
-	case m.Type == message.Delete && fromManager:
-		s.deleted(m)
-	}
 }
 
 // ask has the sync manager do something and reads its answer, which is a *message.ResponseError where it refused.
@@ -140,4 +94,18 @@ func (s *Syncher) ask(ctx context.Context, t message.Type, body any) (answer, er
 type answer struct {
 	Resource message.URL
 	Value    json.RawMessage
+}
+
+// codeOf is the response's code in err, or 0.
+func codeOf(err error) int {
+	if refusal := (*message.ResponseError)(nil); errors.As(err, &refusal) {
+		return refusal.Code
+	}
+	return 0
+}
+
+func (s *Syncher) respond(ctx context.Context, m message.Message) {
+	if err := s.bus.Post(ctx, m); err != nil {
+		s.log.Debug("cannot answer", "to", m.To, "error", err)
+	}
 }

@@ -25,14 +25,6 @@ const (
 	stepThird  = 3
 )
 
-// sham is a handshake that was begun in the name of the runtime lower, with the relay's own keys.
-type sham struct {
-	lower, higher message.URL
-	version       byte
-	incarnation   uint64
-	state         *noise.HandshakeState
-}
-
 func appendHead(b []byte, version, kind byte, from, to uint64) []byte {
 	b = append(b, version, kind)
 	b = binary.BigEndian.AppendUint64(b, from)

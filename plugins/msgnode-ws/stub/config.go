@@ -145,6 +145,9 @@ func (c Config) client() (*http.Client, error) {
 	return &http.Client{Transport: t, CheckRedirect: sameHost}, nil
 }
 
+// connectTime is how long it may take to connect and to prove the identity.
+const connectTime = 5 * time.Second
+
 // maxRedirects is how often a node may send the stub to another path.
 const maxRedirects = 3
 

@@ -2,7 +2,6 @@ package object
 
 import (
 	"bytes"
-	"fmt"
 	"time"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -41,17 +40,4 @@ func (d Document) Packed() Document {
 		return d
 	}
 	return Document{text: bytes.Clone(encode(d.root)), size: d.size} // its buffer has room that is not needed
-}
-
-// open is the document's root; nil: an empty one.
-func (d Document) open() map[string]any {
-	if d.text == nil {
-		return d.root
-	}
-	v, err := decode(d.text, 0)
-	root, ok := v.(map[string]any)
-	if err != nil || !ok {
-		panic(fmt.Sprintf("a packed document is not what was packed: %v", err)) // Packed has written it
-	}
-	return root
 }

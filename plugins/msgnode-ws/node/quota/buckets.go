@@ -1,37 +1,32 @@
 package quota
 
 import (
-	"container/list"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
 )
 
-// Buckets are token buckets, one for each key. There are at most max of them: the one that was not used for longest makes
+// Buckets are token buckets, one for each key. There are at most maxBuckets of them: the one that was not used for longest makes
 // room. Whoever gets a bucket anew starts with a full one, so being forgotten harms nobody. (The allowances of core/session
 // never forget a bucket that is not full again, and have what is over their number share one: there a fresh bucket would be a
 // way round the limit.)
 type Buckets[K comparable] struct {
 	per   rate.Limit
 	burst int
-	max   int
 
-	mu   sync.Mutex
-	used list.List // of *bucket[K], the last used first
-	of   map[K]*list.Element
-}
-
-type bucket[K comparable] struct {
-	key     K
-	limiter *rate.Limiter
+	mu sync.Mutex // a take is one step, with what makes room for it
+	of *simplelru.LRU[K, *rate.Limiter]
 }
 
 // maxBuckets is how many keys are remembered: about 4 MiB.
 const maxBuckets = 16 << 10
 
+// NewBuckets makes buckets that fill with per tokens a second and have burst of them at most.
 func NewBuckets[K comparable](per rate.Limit, burst int) *Buckets[K] {
-	return &Buckets[K]{per: per, burst: burst, max: maxBuckets, of: map[K]*list.Element{}}
+	of, _ := simplelru.NewLRU[K, *rate.Limiter](maxBuckets, nil) // fails only for a size that is none
+	return &Buckets[K]{per: per, burst: burst, of: of}
 }
 
 // Take takes n tokens of key's bucket, or none and says when to try again. More than a full bucket costs a full one.
@@ -61,25 +56,18 @@ func (b *Buckets[K]) Reserve(key K, n int, now time.Time) (wait time.Duration) {
 
 // get is a key's bucket. b.mu is held.
 func (b *Buckets[K]) get(key K) *rate.Limiter {
-	e := b.of[key]
-	if e == nil {
-		if b.used.Len() >= b.max {
-			last := b.used.Back()
-			delete(b.of, last.Value.(*bucket[K]).key)
-			b.used.Remove(last)
-		}
-		e = b.used.PushFront(&bucket[K]{key, rate.NewLimiter(b.per, b.burst)})
-		b.of[key] = e
-	} else {
-		b.used.MoveToFront(e)
+	l, ok := b.of.Get(key)
+	if !ok {
+		l = rate.NewLimiter(b.per, b.burst)
+		b.of.Add(key, l)
 	}
-	return e.Value.(*bucket[K]).limiter
+	return l
 }
 
 func (b *Buckets[K]) len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used.Len()
+	return b.of.Len()
 }
 
 // takeFrom takes n tokens of a bucket, or none and says when to try again.

@@ -159,7 +159,7 @@ func TestBucketsAreBounded(t *testing.T) {
 			}
 		}
 	}
-	if b.len() != maxBuckets || len(b.of) != maxBuckets {
+	if b.len() != maxBuckets {
 		t.Errorf("%d buckets", b.len())
 	}
 	if _, ok := b.Take(-1, 1000, now.Add(time.Hour)); !ok { // more than a bucket holds costs a full one

@@ -1,0 +1,84 @@
+package syncher
+
+import (
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+
+	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/syncher/object"
+)
+
+// Change is one step of an observed object. Several additions in one update come as one change each.
+type Change struct {
+	Attribute string           // the path; empty with Deleted and Resync
+	Operation object.Operation // OpSet, OpAdd (an element of an array, inserted at the path's index) or OpRemove
+	Value     json.RawMessage  // what was set or added; with Resync all of the data
+	Version   uint64           // of the object, with this change in it
+	Deleted   bool             // the object is gone; the last change
+	Resync    bool             // the data was replaced: changes before may have been missed
+}
+
+// Observer is a copy of an object that follows its reporter.
+type Observer struct {
+	s   *Syncher
+	url message.URL
+
+	mu         sync.Mutex
+	meta       object.Metadata // without data
+	doc        object.Document
+	rest       object.Rest
+	joining    bool            // the object is being fetched: updates wait in early
+	early      []object.Update //
+	earlyBytes int
+	changes    []Change // for Next
+	bytes      int      // of the values in changes
+	ended      bool
+	wake       chan struct{} // holds a token when there is something for Next
+}
+
+// Reporter is the one side of an object that may change it. Its methods may be called from many goroutines; changes
+// are made one after the other.
+type Reporter struct {
+	s       *Syncher
+	url     message.URL
+	scheme  string
+	private bool
+
+	turn chan struct{} // holds one token: whoever has it makes a change
+
+	mu      sync.Mutex
+	meta    object.Metadata // without data
+	doc     object.Document
+	rest    object.Rest
+	unsure  bool // an answer was lost: the next change carries the whole object
+	gone    bool
+	allow   func(message.URL) bool
+	invited map[message.URL]struct{}
+	onChild func(ChildChange)
+}
+
+// ChildChange is what a reporter is told of a child object.
+type ChildChange struct {
+	ID      string
+	Child   object.Child // as it is now; where it was removed, as it was
+	Removed bool
+}
+
+// Invitation is what an observer is told of an object before it subscribes.
+type Invitation struct {
+	URL      message.URL     // the object
+	Reporter message.URL     // the component that reports it
+	Runtime  message.URL     // the reporter's runtime, as the reporter says
+	Schema   message.URL     //
+	Name     string          //
+	Metadata json.RawMessage // all of it, as it came
+
+	reply *reply
+}
+
+type reply struct {
+	s    *Syncher
+	m    message.Message
+	done atomic.Bool
+}
