@@ -8,7 +8,6 @@ func exceptions() map[string]int {
 		"variable internal/busypoll.process": 6,
 
 		"upward core/api":         9,
-		"upward core/identity":    1,
 		"upward core/syncmanager": 10,
 
 		"struct core/session.Options": 31,
