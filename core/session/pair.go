@@ -66,7 +66,7 @@ func (s locked) reset() {
 // disturbed does what something asks for that anybody can have sent.
 func (s locked) disturbed(c pairing.Change, now time.Duration) {
 	s.changed(c, now)
-	if !c.Dropped || s.pair.WantsHello() {
+	if c.Wake {
 		s.poke()
 	}
 }

@@ -32,6 +32,7 @@ func (p *Pairing) disturbed(stub message.URL, now time.Duration) bool {
 
 // Strange takes a sealed frame that is not of the pair: of another incarnation, or for another one of ours.
 func (p *Pairing) Strange(stub message.URL, from uint64, now time.Duration) (c Change) {
+	defer p.wakes(&c, len(p.hellos))
 	c.Dropped = true
 	switch {
 	case p.buried(from) || from == p.peer && p.confirmed: // late
@@ -46,6 +47,7 @@ func (p *Pairing) Strange(stub message.URL, from uint64, now time.Duration) (c C
 
 // Unopened takes a frame that pretends to be the peer's and does not open.
 func (p *Pairing) Unopened(stub message.URL, now time.Duration) (c Change) {
+	defer p.wakes(&c, len(p.hellos))
 	c.Dropped = true
 	if !p.confirmed && !p.Opening() && p.disturbed(stub, now) { // it may lack the third message
 		p.repeat(p.peer, now)
@@ -55,6 +57,7 @@ func (p *Pairing) Unopened(stub message.URL, now time.Duration) (c Change) {
 
 // Greeted takes a hello. earlier are handshakes of that runtime that were answered before there was a session with it.
 func (p *Pairing) Greeted(stub message.URL, h wire.Head, body []byte, earlier []*handshake.Answer, allow Allowance, now time.Duration) (c Change) {
+	defer p.wakes(&c, len(p.hellos))
 	step, m, _, ok := handshake.Uncover(body)
 	if !ok || p.buried(h.From) {
 		c.Dropped = true
@@ -82,6 +85,12 @@ func (p *Pairing) Greeted(stub message.URL, h wire.Head, body []byte, earlier []
 		p.refuse(&c, err, now)
 	}
 	return c
+}
+
+// wakes notes whether there is something to send that was not there when so many hellos waited. What came too soon after
+// another disturbance wakes nobody, however much of it comes.
+func (p *Pairing) wakes(c *Change, hellos int) {
+	c.Wake = c.Wake || c.Answer || c.Probe || len(p.hellos) > hellos
 }
 
 // wanted takes a responder's wish for a handshake. A peer of which we know that it has keys cannot have lost them: such
@@ -166,7 +175,7 @@ func (p *Pairing) answered(c *Change, stub message.URL, h wire.Head, m []byte, a
 	if got.Incarnation != h.From || h.From == p.Own() || p.buried(h.From) {
 		return wire.ErrFields
 	}
-	p.offer, p.helloDue = nil, 0
+	p.offer, p.helloDue, c.Wake = nil, 0, true // messages were held back
 	if h.From == p.peer && p.confirmed {
 		p.holdTo = 0
 		return nil // it lives, and has keys

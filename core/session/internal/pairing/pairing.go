@@ -82,6 +82,7 @@ type Change struct {
 	Dropped bool   // what came counts for nothing
 	Answer  bool   // the peer is to be told that this side has keys: any frame does
 	Probe   bool   // the peer is to be asked whether it lives
+	Wake    bool   // there is something to send because of it
 	Refused error  // somebody has not proven who it is, and that was not said just before
 }
 

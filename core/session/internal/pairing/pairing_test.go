@@ -213,6 +213,30 @@ func TestDisturbed(t *testing.T) {
 	}
 }
 
+// What comes too soon after another disturbance wakes nobody: nor does it where hellos wait, which were told of already.
+func TestWakesForWhatIsNew(t *testing.T) {
+	a, b := side(alice, bob, 5), side(bob, alice, 7)
+	pair(t, a, b, 1)
+	ask := wire.Head{Kind: wire.Hello, From: 9}
+	wish := func(now time.Duration) bool {
+		return a.Greeted(stub, ask, []byte{handshake.StepAsk}, nil, free(true), now).Wake
+	}
+	if !wish(time.Second) || !a.WantsHello() {
+		t.Fatal("the first does nothing")
+	}
+	for n := range time.Duration(20) {
+		if wish(time.Second+n*ms) || a.Strange(stub, 9, time.Second+n*ms).Wake || a.Unopened(stub, time.Second+n*ms).Wake {
+			t.Fatalf("number %d, too soon after the first, wakes somebody", n)
+		}
+	}
+	for a.WantsHello() {
+		a.AppendHello(nil)
+	}
+	if !wish(2 * time.Second) {
+		t.Error("nothing is done later either")
+	}
+}
+
 // Handshakes are computed on only as far as that is allowed, by all and by each stub.
 func TestBounded(t *testing.T) {
 	b := side(bob, alice, 7)
