@@ -11,14 +11,16 @@ type sweeping struct {
 	timer     *time.Timer   // nil: there is nothing to look for
 	due       time.Duration // when it fires
 	fullUntil time.Duration // the table is full, and nothing in it can be dropped
+	stopped   bool          // nothing is looked for any more
 }
 
-// soon has f called after the pause, unless it is called before.
+// soon has f called after the pause, unless it is called before, or everything ends.
 func (w *sweeping) soon(pause, now time.Duration, f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	due := now + pause
 	switch {
+	case w.stopped:
 	case w.timer == nil:
 		w.timer, w.due = time.AfterFunc(pause, f), due
 	case due < w.due && w.timer.Stop(): // else it looks just now
@@ -33,9 +35,11 @@ func (w *sweeping) began() {
 	w.timer = nil
 }
 
+// stop ends it, for good.
 func (w *sweeping) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.stopped = true
 	if w.timer != nil {
 		w.timer.Stop()
 	}
