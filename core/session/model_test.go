@@ -267,12 +267,22 @@ func (m *model) settle() {
 	for range 400 {
 		time.Sleep(200 * time.Millisecond)
 		if m.unacked() == 0 {
+			m.balanced()
 			time.Sleep(time.Second)
 			return
 		}
 	}
 	for _, sd := range m.sides {
 		m.t.Errorf("%s does not get rid of its messages: %+v", sd.url, sd.s.Snapshot())
+	}
+}
+
+// balanced checks that what was counted of messages that came was given back when they were taken, in whatever session.
+func (m *model) balanced() {
+	for _, sd := range m.sides {
+		if n := sd.s.memory.waiting.Load(); n != 0 {
+			m.t.Errorf("%s counts %d bytes of messages that wait, and none does", sd.url, n)
+		}
 	}
 }
 
@@ -333,4 +343,7 @@ func (m *model) kill(i int) {
 	a.mu.Unlock()
 	a.work.Wait()
 	m.sides[i].s.Close(ctx)
+	if n := m.sides[i].s.memory.sending.Load(); n != 0 {
+		m.t.Errorf("%s counts %d bytes of messages to others after its end", m.sides[i].url, n)
+	}
 }
