@@ -55,7 +55,7 @@ func (s *session) deliverBatch(b *receiver.Batch) (left receiver.Batch, ended bo
 	return s.out.Deliver(b)
 }
 
-// settled takes what was settled off what waits here, and tells the peer when much room has come back.
+// taken takes what was settled off what waits here, and tells the peer when much room has come back.
 func (s locked) taken(cost int) {
 	s.all.memory.came(-cost)
 	if s.recv.Settled(cost, s.all.memory.full()) {

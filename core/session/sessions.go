@@ -143,7 +143,7 @@ func (s *Sessions) existing() []*session {
 	return list
 }
 
-// forget drops a session that has nothing to do. Its
+// forget drops a session that has nothing to do. Its lock is held.
 func (s *Sessions) forget(one *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -50,12 +50,6 @@ func NewSecret() (secret [KeySize]byte) {
 	return secret
 }
 
-// WithIncarnation is the same runtime as another incarnation.
-func (l Local) WithIncarnation(incarnation uint64) *Local {
-	l.Incarnation = incarnation
-	return &l
-}
-
 // Local is this runtime's part of all handshakes.
 type Local struct {
 	Incarnation uint64
@@ -69,6 +63,12 @@ func NewLocal(self message.URL, incarnation uint64, k Key) (Local, error) {
 		return Local{}, fmt.Errorf("session key: %w", err)
 	}
 	return Local{Incarnation: incarnation, static: key, certificate: k.Certificate}, proof.VerifyCertificate(self, key.Public, k.Certificate)
+}
+
+// WithIncarnation is the same runtime as another incarnation.
+func (l Local) WithIncarnation(incarnation uint64) *Local {
+	l.Incarnation = incarnation
+	return &l
 }
 
 // state is a fresh state of the Noise library for a handshake between the runtimes lower and higher.
@@ -140,8 +140,7 @@ func (o *Offer) Second(m []byte) (a Agreed, err error) {
 type Answer struct {
 	local         *Local
 	self, remote  message.URL
-	From          uint64      // the initiator's incarnation
-	Stub          message.URL // by which it came; of a session's
+	From          uint64 // the initiator's incarnation
 	secret        [KeySize]byte
 	First, Second []byte
 }

@@ -15,11 +15,11 @@ import (
 // goes back and never begins again, not even with a new key, so that no nonce is used twice. Frames may be lost, doubled
 // and overtake one another; a window of counters takes each of them once.
 //
-// A key is left after Options.KeyFrames frames or Options.KeyBytes bytes, for the next epoch's, which Noise's REKEY
+// A key is left after Limits.Frames frames or Limits.Bytes bytes, for the next epoch's, which Noise's REKEY
 // makes of it; there is no way back. The sender goes on to an epoch only when the other side has said, in the field
 // epoch, that it has seen the one before. So the receiver never has to look more than one epoch ahead.
 
-// suite is AES-GCM because every machine that carries much traffic has instructions for it: there it is more than twice
+// Suite is AES-GCM because every machine that carries much traffic has instructions for it: there it is more than twice
 // as quick as ChaCha20-Poly1305.
 var Suite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
 

@@ -53,5 +53,5 @@ func (a *addresses) note(address message.URL) bool {
 	return true
 }
 
-// Forget has everything announced again: the peer may not have it, or not any more.
+// forget has everything announced again: the peer may not have it, or not any more.
 func (a *addresses) forget() { a.last, a.era = "", a.era+1 }

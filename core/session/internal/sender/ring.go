@@ -109,7 +109,7 @@ func (r *ring) add(size uint64, extent uint32, due time.Duration) {
 	r.size += size
 }
 
-// ownSize is how many bytes a message has in its own Item, of which the short form has so many.
+// ownSize is how many bytes a message has in its own part, of which the short form has so many.
 func ownSize(short uint64) uint64 {
 	head := uint64(1)
 	for short-head >= 1<<(7*head-1) {

@@ -15,7 +15,7 @@ const (
 	recordCost  = 64       // what a record of an outstanding message is counted with
 )
 
-// senderOptions bound what a sender keeps and packs.
+// Options bound what a sender keeps and packs.
 type Options struct {
 	RingBytes  int           // messages that are not acknowledged
 	FrameBytes int           // messages in one frame, unless one alone is larger
@@ -39,6 +39,7 @@ type Sender struct {
 	rewinds uint64
 }
 
+// New is a sender that begins with number 1 and has sent nothing.
 func New(o Options) Sender {
 	return Sender{o: o, ring: newRing(), gen: 1, cursor: 1, sent: 1}
 }
@@ -76,7 +77,7 @@ func (s *Sender) Expiry(now time.Duration) time.Duration {
 	return 0
 }
 
-// Push gives m the next number, and says what that takes of the total of all sessions. due is 0 where [sender.Date] says
+// Push gives m the next number, and says what that takes of the total of all sessions. due is 0 where [Sender.Date] says
 // it later.
 func (s *Sender) Push(d *Destination, m *message.Message, cost int, watched bool, due time.Duration) (total int) {
 	s.out.add(d, record{number: s.ring.next, id: m.ID, from: m.From, cost: uint32(cost), kind: m.Type, watched: watched})
@@ -316,7 +317,7 @@ func (s *Sender) Behind(d *Destination) string {
 	return fmt.Sprintf("%d messages to that runtime are not acknowledged (%d bytes), %s", s.ring.next-s.ring.base, s.ring.cost(), d.URL)
 }
 
-// Stats is the sender's Item of a session's State.
+// Stats is the sender's part of a session's State.
 func (s *Sender) Stats() (generation, rewinds uint64, bytes int) {
 	return s.gen, s.rewinds, s.ring.cost()
 }
