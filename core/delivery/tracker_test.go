@@ -133,8 +133,9 @@ func TestNoAnswer(t *testing.T) {
 			t.Fatalf("too early: %+v", <-got)
 		}
 		time.Sleep(time.Millisecond)
-		if synctest.Wait(); len(got) != 1 {
-			t.Fatalf("told %d times", len(got))
+		synctest.Wait()
+		if n := len(got); n != 1 {
+			t.Fatalf("told %d times", n)
 		}
 		if o := <-got; o.State != hyperty.InDoubt {
 			t.Errorf("told: %+v", o)
