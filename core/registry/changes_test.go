@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,4 +262,31 @@ func TestARuntimeWithoutRegistryChanges(t *testing.T) {
 		}
 		_, _ = alice, atB
 	})
+}
+
+// What waits of a runtime's changes takes as much memory as it is counted with, also where the runtime lists what is far below its
+// addresses.
+func TestChangesDoNotKeepWhatTheirAddressesWereCutFrom(t *testing.T) {
+	body := changes.Body{Operation: changes.Add, Version: 1}
+	for i := range 600 {
+		body.Value = append(body.Value, message.URL(fmt.Sprintf("comm://example.com/%d/%s", i, strings.Repeat("x", 900))))
+	}
+	m := message.Message{Type: message.Update, Body: message.Encode(body)}
+	heap := func() int64 {
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return int64(s.HeapAlloc)
+	}
+	before, kept := heap(), make([]changes.Change, 20)
+	for i := range kept {
+		var err error
+		if kept[i], err = parseChange(&m); err != nil || kept[i].URLs[7] != "comm://example.com/7" {
+			t.Fatal(kept[i].URLs, err)
+		}
+	}
+	if grown, counted := heap()-before, int64(20*600*40); grown > 4*counted {
+		t.Errorf("%d bytes are kept of addresses of %d bytes", grown, counted)
+	}
+	runtime.KeepAlive(kept)
 }

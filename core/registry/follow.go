@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/protofly/protofly/core/registry/changes"
@@ -33,11 +34,14 @@ func (l listing) List(key message.URL) bool {
 // Unlist forgets an address that the remote runtime has given up.
 func (l listing) Unlist(key message.URL) { l.r.directory.GiveUp(l.f.rt, key, time.Now()) }
 
-// parseChange is [changes.Parse] with the addresses as they are known here.
+// parseChange is [changes.Parse] with the addresses as they are known here. What waits is counted by their size, so they do not
+// hold on to the longer texts that they were cut from.
 func parseChange(m *message.Message) (changes.Change, error) {
 	c, err := changes.Parse(m)
 	for i, u := range c.URLs {
-		c.URLs[i] = directory.Key(u)
+		if key := directory.Key(u); key != u {
+			c.URLs[i] = message.URL(strings.Clone(string(key)))
+		}
 	}
 	return c, err
 }

@@ -31,7 +31,8 @@ func makeFolders(dir string) (f folders, err error) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return f, err
 	}
-	return f, f.clear()
+	err = f.clear() // which notes something in f
+	return f, err
 }
 
 // makeProcesses makes the folder of processes: in that for temporary files where it would have too long a path else.

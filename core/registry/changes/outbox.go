@@ -50,7 +50,8 @@ func (o *Outbox) answer(m message.Message) {
 	o.ring()
 }
 
-// update queues an update; full: too many waited, and are dropped with it, so that a complete list must take their place.
+// update queues an update; full: too many messages waited, and all updates are dropped, so that a complete list must take their
+// place, see stay.
 func (o *Outbox) update(m message.Message) (full bool) {
 	o.mu.Lock()
 	o.queue = append(o.queue, outgoing{m: m, update: true})
@@ -60,6 +61,15 @@ func (o *Outbox) update(m message.Message) (full bool) {
 	o.mu.Unlock()
 	o.ring()
 	return full
+}
+
+// stay queues a part of a complete list that takes the place of updates. It is kept however many messages wait: nothing else
+// says what was in those updates.
+func (o *Outbox) stay(m message.Message) {
+	o.mu.Lock()
+	o.queue = append(o.queue, outgoing{m: m, update: true})
+	o.mu.Unlock()
+	o.ring()
 }
 
 func (o *Outbox) ring() {

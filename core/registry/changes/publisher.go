@@ -66,7 +66,15 @@ func (p *Publisher) Admit(now time.Time, remote message.URL, m *message.Message,
 func (p *Publisher) Answer(m *message.Message) {
 	first, rest := cut(p.list())
 	p.out.answer(m.RespondBody(message.Encode(Body{Code: message.CodeOK, Value: first, Version: p.version})))
-	p.goOn(rest)
+	for len(rest) > 0 {
+		var part []message.URL
+		part, rest = cut(rest)
+		p.version++
+		if p.out.update(p.update(Add, part)) {
+			p.replace()
+			return
+		}
+	}
 }
 
 func (p *Publisher) remember(now time.Time, remote message.URL) {
@@ -110,23 +118,23 @@ func (p *Publisher) Switch(on bool) (dropped []message.URL) {
 func (p *Publisher) Announce(operation string, urls ...message.URL) {
 	p.version++
 	if len(p.followers) > 0 && p.out.update(p.update(operation, urls)) {
-		first, rest := cut(p.list())
-		p.out.update(p.update("", first))
-		p.goOn(rest)
+		p.replace()
+	}
+}
+
+// replace says the complete list, in place of the updates that the outbox has dropped.
+func (p *Publisher) replace() {
+	first, rest := cut(p.list())
+	p.out.stay(p.update("", first))
+	for len(rest) > 0 {
+		var part []message.URL
+		part, rest = cut(rest)
+		p.version++
+		p.out.stay(p.update(Add, part))
 	}
 }
 
 func (p *Publisher) update(operation string, urls []message.URL) message.Message {
 	body := Body{Operation: operation, Value: urls, Version: p.version}
 	return message.Message{Type: message.Update, From: p.registry, To: p.registry.Join("changes"), Body: message.Encode(body)}
-}
-
-// goOn says what a complete list had no room for.
-func (p *Publisher) goOn(rest []message.URL) {
-	for len(rest) > 0 {
-		var part []message.URL
-		part, rest = cut(rest)
-		p.version++
-		p.out.update(p.update(Add, part))
-	}
 }

@@ -135,6 +135,63 @@ func TestWaitingUpdatesAreBounded(t *testing.T) {
 	}
 }
 
+// reaches checks that a follower who has the list as it was at a version ends with the list as it is, when it has taken all
+// updates that wait. It returns how many messages that were.
+func (p *published) reaches(t *testing.T, list []message.URL, version uint64) (waiting int) {
+	t.Helper()
+	s, k := begun(t), names()
+	s.Subscribed(Change{"", list, version}, k, true)
+	for m, update, ok := p.out.Take(); ok; m, update, ok = p.out.Take() {
+		if waiting++; !update {
+			continue
+		}
+		c, err := Parse(&m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Apply(c, k)
+	}
+	if s.Version() != p.Version() || len(k.have) != len(p.have) {
+		t.Errorf("a follower ends with %d addresses of version %d, want %d of %d", len(k.have), s.Version(), len(p.have), p.Version())
+	}
+	return waiting
+}
+
+// An update is not lost while as many runtimes wait for their lists as updates may wait.
+func TestAnUpdateWhileManyWaitForTheirLists(t *testing.T) {
+	p := publish()
+	for i := range maxUpdates + 1 {
+		remote := message.URL(fmt.Sprintf("hyperty-runtime://example.com/r%d", i))
+		p.Admit(noon, remote, subscription(remote), true)
+		p.Answer(subscription(remote))
+	}
+	for i := range 3 {
+		p.add(object(i))
+	}
+	p.reaches(t, nil, 0)
+}
+
+// Nobody misses an update because somebody else is sent a list that does not fit one message, however many updates wait.
+func TestALongListWhileManyUpdatesWait(t *testing.T) {
+	for _, updates := range []int{maxUpdates - 1, maxUpdates} {
+		p := publish()
+		p.Admit(noon, bob, subscription(bob), true)
+		for i := range 12000 {
+			p.have = append(p.have, message.URL(fmt.Sprintf("comm://example.com/a-rather-long-address-%06d", i)))
+		}
+		before := p.have
+		for i := range updates {
+			p.add(object(i))
+		}
+		for range 3 {
+			p.Answer(subscription(bob))
+		}
+		if waiting := p.reaches(t, before, 0); waiting > maxUpdates+1 {
+			t.Errorf("%d messages waited", waiting)
+		}
+	}
+}
+
 func TestNothingIsSaidToNobody(t *testing.T) {
 	p := publish()
 	p.add(object(1))
