@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -206,6 +207,145 @@ func TestStreamSilence(t *testing.T) {
 			t.Errorf("%v after %v", err, took)
 		}
 	})
+}
+
+// A peer that takes nothing more, so that a sign of life for it blocks, is dead in time as well.
+func TestStreamSilenceOfOneThatTakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const silence = 12 * time.Second
+		x, y := net.Pipe()
+		defer y.Close()
+		c := NewStreamChannel(x, StreamOptions{Name: "pipe", Silence: silence})
+		defer c.Close()
+		time.Sleep(silence) // nobody waits for the peer
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*silence)
+		defer cancel()
+		_, err := c.Recv(ctx)
+		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "dead") || took > silence+silence/looks {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
+
+// The context of a Send that is over ends nothing: not the signs of life, and not the goodbye.
+func TestStreamContextOfASendThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const silence = 12 * time.Second
+		a, b := piped(t, StreamOptions{Silence: silence})
+		frames, ended := make(chan string, 2), make(chan error, 1)
+		go func() {
+			for {
+				frame, err := b.Recv(context.Background())
+				if err != nil {
+					ended <- err
+					return
+				}
+				frames <- string(frame)
+			}
+		}()
+		ctx, cancel := context.WithCancel(context.Background())
+		if err := a.Send(ctx, []byte("first")); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		time.Sleep(10 * silence)
+		if err := a.Send(context.Background(), []byte("second")); err != nil {
+			t.Fatal(err)
+		}
+		if first, second := <-frames, <-frames; first != "first" || second != "second" {
+			t.Error(first, second)
+		}
+		_ = a.Close()
+		if err := <-ended; err != io.EOF {
+			t.Errorf("%v, want io.EOF", err)
+		}
+	})
+}
+
+// small is a connection whose writes have a most.
+type small struct {
+	net.Conn
+	most int
+}
+
+func (s *small) Write(b []byte) (int, error) {
+	if len(b) > s.most {
+		return 0, errors.New("one write has too much")
+	}
+	return s.Conn.Write(b)
+}
+
+// What a Send has left leaves in writes of the size that the connection takes.
+func TestStreamBacklogKeepsTheWriteSize(t *testing.T) {
+	const most = 1000
+	x, y := net.Pipe()
+	a, b := NewStreamChannel(&small{x, most}, StreamOptions{WriteSize: most}), NewStreamChannel(y, StreamOptions{})
+	defer b.Close()
+	defer a.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	var sent error
+	var sender sync.WaitGroup
+	frame := bytes.Repeat([]byte("x"), 10*most)
+	sender.Go(func() { sent = a.Send(ctx, frame) })
+	b.receiving.over(context.Background())
+	if err := b.in.fill(); err != nil { // a first part
+		t.Fatal(err)
+	}
+	cancel()
+	if sender.Wait(); !errors.Is(sent, context.Canceled) {
+		t.Fatal(sent)
+	}
+	sender.Go(func() {
+		if sent = a.Send(context.Background(), []byte("next")); sent != nil {
+			_ = a.Close()
+		}
+	})
+	for _, want := range [][]byte{frame, []byte("next")} {
+		if got, err := b.Recv(context.Background()); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes, %v", len(got), err)
+			break
+		}
+	}
+	if sender.Wait(); sent != nil {
+		t.Error(sent)
+	}
+}
+
+// ending is a connection of which a part is read, and then an error.
+type ending struct {
+	net.Conn
+	part []byte
+	err  error
+}
+
+func (e *ending) Read(b []byte) (int, error) {
+	if len(e.part) == 0 {
+		return 0, e.err
+	}
+	n := copy(b, e.part)
+	e.part = e.part[n:]
+	return n, nil
+}
+
+// A stream that ends in the middle of a frame is cut; a connection that the other side has closed is closed, also there.
+func TestStreamEndsInTheMiddleOfAFrame(t *testing.T) {
+	for _, c := range []struct {
+		silence   time.Duration
+		err, want error
+	}{
+		{0, io.EOF, io.ErrUnexpectedEOF},
+		{0, fmt.Errorf("closed by the peer: %w", io.EOF), io.EOF},
+		{time.Minute, io.EOF, io.ErrUnexpectedEOF},
+	} {
+		x, _ := net.Pipe()
+		s := NewStreamChannel(&ending{x, frames(FixedLengths, 10)[:7], c.err}, StreamOptions{Name: "pipe", Silence: c.silence})
+		_, err := s.Recv(context.Background())
+		if !errors.Is(err, c.want) || c.want != io.EOF && !strings.HasPrefix(err.Error(), "pipe: ") {
+			t.Errorf("%v: %v, want %v", c.err, err, c.want)
+		}
+		_ = s.Close()
+	}
 }
 
 // prompt is a connection that takes what has room.
