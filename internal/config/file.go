@@ -40,7 +40,7 @@ func (l *loading) file(name string) {
 	}
 	var doc yamlv3.Node
 	if err := yamlv3.Unmarshal(text, &doc); err != nil {
-		l.fail("config file "+name, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		l.fail("config file "+name, "%s", notYAML(err))
 		return
 	}
 	if len(doc.Content) == 0 {
@@ -56,7 +56,7 @@ func (l *loading) file(name string) {
 	}
 	in := koanf.New(slash)
 	if err := in.Load(rawbytes.Provider(text), yaml.Parser()); err != nil {
-		l.fail("config file "+name, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		l.fail("config file "+name, "%s", notYAML(err))
 		return
 	}
 	lines := map[string]int{}
@@ -77,6 +77,16 @@ func (l *loading) file(name string) {
 		lines[key] = line
 	}
 	l.merge(layer, where)
+}
+
+// notYAML is what the YAML library says of a text, without what it repeats of it: a password that begins with * is not quoted,
+// perhaps.
+func notYAML(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if before, _, found := strings.Cut(text, "unknown anchor '"); found {
+		return before + "unknown anchor: a text that begins with * needs quotes"
+	}
+	return text
 }
 
 // oldNames is the lines of keys that are there by an old name, for the name that they get.
