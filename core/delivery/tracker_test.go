@@ -120,9 +120,9 @@ func TestAddTwice(t *testing.T) {
 func TestNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w Tracker
-		var got []hyperty.Outcome
+		got := make(chan hyperty.Outcome, 2)
 		m := message.Message{ID: message.NumberID(1), From: "hyperty://a.example/alice", To: "hyperty://b.example/ann"}
-		if err := w.Add(&m, func(o hyperty.Outcome) { got = append(got, o) }); err != nil {
+		if err := w.Add(&m, func(o hyperty.Outcome) { got <- o }); err != nil {
 			t.Fatal(err)
 		}
 		one := w.Find(m.From, m.ID)
@@ -130,11 +130,15 @@ func TestNoAnswer(t *testing.T) {
 		one.Left()
 		time.Sleep(AnswerTime - time.Millisecond)
 		if synctest.Wait(); len(got) > 0 {
-			t.Fatalf("too early: %+v", got)
+			t.Fatalf("too early: %+v", <-got)
 		}
 		time.Sleep(time.Millisecond)
-		if synctest.Wait(); len(got) != 1 || got[0].State != hyperty.InDoubt {
-			t.Errorf("told: %+v", got)
+		synctest.Wait()
+		if n := len(got); n != 1 {
+			t.Fatalf("told %d times", n)
+		}
+		if o := <-got; o.State != hyperty.InDoubt {
+			t.Errorf("told: %+v", o)
 		}
 		var nobody *Message
 		nobody.Leaves("x")

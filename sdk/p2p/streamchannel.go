@@ -304,12 +304,12 @@ func (c *StreamChannel) closeConn() {
 // Close implements [Channel].
 func (c *StreamChannel) Close() error {
 	c.once.Do(func() {
+		c.sending.release() // that of the last call may be ending now, and would end the goodbye too
 		if c.o.Silence > 0 {
 			c.goodbye()
 		}
 		c.closeConn()
-		c.sending.release() // the contexts of the last calls may live for long
-		c.receiving.release()
+		c.receiving.release() // the context of the last call may live for long
 		c.alive.stop()
 	})
 	return c.err

@@ -137,6 +137,33 @@ func testStreamEnds(t *testing.T, o StreamOptions) {
 	}
 }
 
+// The context of the last Send may end while the channel is closed: the other side hears the goodbye all the same.
+func TestStreamEndsWhileAContextEnds(t *testing.T) {
+	for range 2000 {
+		x, y := net.Pipe()
+		a, b := NewStreamChannel(x, StreamOptions{Name: "pipe", Silence: time.Minute}), NewStreamChannel(y, StreamOptions{Name: "pipe", Silence: time.Minute})
+		there := make(chan error, 1)
+		go func() {
+			_, err := b.Recv(context.Background())
+			if err == nil {
+				_, err = b.Recv(context.Background())
+			}
+			there <- err
+		}()
+		ctx, cancel := context.WithCancel(context.Background())
+		if err := a.Send(ctx, []byte("the last")); err != nil {
+			t.Fatal(err)
+		}
+		go cancel()
+		_ = a.Close()
+		if err := <-there; err != io.EOF {
+			t.Fatalf("%v, want io.EOF", err)
+		}
+		_ = b.Close()
+		cancel()
+	}
+}
+
 // A connection that ends without a word is cut, where the channel says when it closes.
 func TestStreamIsCut(t *testing.T) {
 	x, y := net.Pipe()
