@@ -79,16 +79,6 @@ func (l *loading) file(name string) {
 	l.merge(layer, where)
 }
 
-// notYAML is what the YAML library says of a text, without what it repeats of it: a password that begins with * is not quoted,
-// perhaps.
-func notYAML(err error) string {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if before, _, found := strings.Cut(text, "unknown anchor '"); found {
-		return before + "unknown anchor: a text that begins with * needs quotes"
-	}
-	return text
-}
-
 // oldNames is the lines of keys that are there by an old name, for the name that they get.
 func (l *loading) oldNames(lines map[string]int) map[string]int {
 	renamed := map[string]int{}

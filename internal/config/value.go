@@ -366,3 +366,13 @@ func (k *Key) parseList(value string) (any, error) {
 	}
 	return items, nil
 }
+
+// notYAML is what the YAML library says of a text, without what it repeats of it: a password that begins with * is not quoted,
+// perhaps.
+func notYAML(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if before, _, found := strings.Cut(text, "unknown anchor '"); found {
+		return before + "unknown anchor: a text that begins with * needs quotes"
+	}
+	return text
+}
