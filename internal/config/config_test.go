@@ -201,7 +201,8 @@ func TestWrongValues(t *testing.T) {
 
 // What has no right type may be a secret in a wrong place, and is not shown.
 func TestErrorsShowNoSecrets(t *testing.T) {
-	for text, variable := range map[string]string{"pin: hunter2": "", "pin: [hunter2]": "", "cluster: [hunter2]": "", "servers: [{password: [hunter2]}]": "", "": "EXAMPLE_PIN=hunter2"} {
+	for text, variable := range map[string]string{"pin: hunter2": "", "pin: [hunter2]": "", "cluster: [hunter2]": "", "servers: [{password: [hunter2]}]": "", "": "EXAMPLE_PIN=hunter2",
+		"cluster: *hunter2": "", "parts: {other: {password: *hunter2}}": "", "#": "EXAMPLE_PARTS__OTHER__PASSWORD=*hunter2", "# ": "EXAMPLE_PEERS=[*hunter2]"} {
 		_, err := example().Load(Sources{File: file(t, "name: bob\n"+text), Environ: []string{variable}})
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s%s: %v", text, variable, err)

@@ -40,7 +40,7 @@ func (l *loading) file(name string) {
 	}
 	var doc yamlv3.Node
 	if err := yamlv3.Unmarshal(text, &doc); err != nil {
-		l.fail("config file "+name, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		l.fail("config file "+name, "%s", notYAML(err))
 		return
 	}
 	if len(doc.Content) == 0 {
@@ -56,7 +56,7 @@ func (l *loading) file(name string) {
 	}
 	in := koanf.New(slash)
 	if err := in.Load(rawbytes.Provider(text), yaml.Parser()); err != nil {
-		l.fail("config file "+name, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		l.fail("config file "+name, "%s", notYAML(err))
 		return
 	}
 	lines := map[string]int{}

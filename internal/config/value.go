@@ -330,7 +330,7 @@ func (k *Key) parse(value string) (any, error) {
 	case Any, Groups:
 		var v any
 		if err := yaml.Unmarshal([]byte(value), &v); err != nil {
-			return nil, fmt.Errorf("want YAML, as [a, b] or {key: value}: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+			return nil, fmt.Errorf("want YAML, as [a, b] or {key: value}: %s", notYAML(err))
 		}
 		return v, nil
 	case Size, Duration:
@@ -348,7 +348,7 @@ func (k *Key) parseList(value string) (any, error) {
 	items := []any{}
 	if flow := strings.TrimSpace(value); strings.HasPrefix(flow, "[") && strings.HasSuffix(flow, "]") {
 		if err := yaml.Unmarshal([]byte(flow), &items); err != nil {
-			return nil, fmt.Errorf("want items separated by commas, or YAML, as [a, b]: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+			return nil, fmt.Errorf("want items separated by commas, or YAML, as [a, b]: %s", notYAML(err))
 		}
 		return items, nil
 	}
@@ -365,4 +365,14 @@ func (k *Key) parseList(value string) (any, error) {
 		return nil, fmt.Errorf("it is empty: %s", want)
 	}
 	return items, nil
+}
+
+// notYAML is what the YAML library says of a text, without what it repeats of it: a password that begins with * is not quoted,
+// perhaps.
+func notYAML(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if before, _, found := strings.Cut(text, "unknown anchor '"); found {
+		return before + "unknown anchor: a text that begins with * needs quotes"
+	}
+	return text
 }

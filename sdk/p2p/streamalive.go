@@ -27,10 +27,12 @@ type keepAlive struct {
 
 func (k *keepAlive) start(c *StreamChannel) {
 	k.began, k.end = time.Now(), make(chan struct{})
-	k.work.Go(func() { k.run(c) })
+	// Two, since a sign of life may block for as long as the peer takes nothing, and one that takes nothing may be dead.
+	k.work.Go(func() { k.every(c.o.Silence/signsOfLife, func() bool { c.mark(markLife); return true }) })
+	k.work.Go(func() { k.every(c.o.Silence/looks, func() bool { return k.look(c) }) })
 }
 
-// stop waits for the goroutine.
+// stop waits for the goroutines.
 func (k *keepAlive) stop() {
 	if k.end != nil {
 		close(k.end)
@@ -56,25 +58,32 @@ func (k *keepAlive) waiting(yes bool) {
 	k.since.Store(since)
 }
 
-func (k *keepAlive) run(c *StreamChannel) {
-	tick := time.NewTicker(c.o.Silence / looks)
+// every calls f again and again, until it says that this is over or the channel is closed.
+func (k *keepAlive) every(pause time.Duration, f func() bool) {
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	for n := 1; ; n++ {
+	for {
 		select {
 		case <-tick.C:
 		case <-k.end:
 			return
 		}
-		if since := k.since.Load(); since > 0 && time.Since(k.began)-time.Duration(since) >= c.o.Silence {
-			err := fmt.Errorf("%s: the peer is dead: nothing came for %v", c.o.Name, c.o.Silence)
-			k.dead.Store(&err)
-			c.abort(err)
+		if !f() {
 			return
 		}
-		if n%(looks/signsOfLife) == 0 {
-			c.mark(markLife)
-		}
 	}
+}
+
+// look gives the connection up where the peer is dead; then it is false.
+func (k *keepAlive) look(c *StreamChannel) bool {
+	since := k.since.Load()
+	if since == 0 || time.Since(k.began)-time.Duration(since) < c.o.Silence {
+		return true
+	}
+	err := fmt.Errorf("%s: the peer is dead: nothing came for %v", c.o.Name, c.o.Silence)
+	k.dead.Store(&err)
+	c.abort(err)
+	return false
 }
 
 // mark writes a mark, unless a Send is under way. That shows life too.

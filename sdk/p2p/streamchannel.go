@@ -14,9 +14,10 @@ import (
 )
 
 // Conn is what a [StreamChannel] runs on: a reliable and ordered stream of bytes each way, as *tls.Conn, *net.TCPConn and a
-// QUIC stream are. Reading returns io.EOF where the other side has closed it, and only then. The channel sets deadlines in the
-// past, to free a Read or a Write, and takes them away again; one in the future it sets before Close alone, and only with
-// [StreamOptions].Silence. Close frees both too.
+// QUIC stream are. Reading returns io.EOF where the other side has ended the stream, and only then; in the middle of a frame that
+// is a cut. An error that wraps io.EOF says that the other side has closed the connection, at whatever point. The channel sets
+// deadlines in the past, to free a Read or a Write, and takes them away again; one in the future it sets before Close alone, and
+// only with [StreamOptions].Silence. Close frees both too.
 //
 // A Conn of messages may return io.ErrShortBuffer from a Read whose room is too small for the next message, and keep the
 // message: it is read again with room for [StreamOptions].ReadSize bytes at least.
@@ -134,6 +135,9 @@ func (c *StreamChannel) Send(ctx context.Context, frames ...[]byte) error {
 	c.sending.over(ctx)
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	if c.o.Silence > 0 { // signs of life, and the goodbye, must not meet the end of this context
+		defer c.sending.over(context.Background())
+	}
 	if len(c.backlog) > 0 {
 		backlog := c.backlog
 		c.backlog = nil
@@ -220,15 +224,19 @@ func (c *StreamChannel) flush(ctx context.Context) error {
 
 // write keeps what it could not write for the next Send.
 func (c *StreamChannel) write(ctx context.Context, b []byte) error {
-	if len(b) == 0 {
-		return nil
+	for len(b) > 0 {
+		next := b
+		if c.o.WriteSize > 0 { // what an earlier Send has not written may be more
+			next = b[:min(len(b), c.o.WriteSize)]
+		}
+		n, err := c.conn.Write(next)
+		if err != nil {
+			c.backlog = append([]byte(nil), b[n:]...)
+			return c.why(ctx, err)
+		}
+		b = b[len(next):]
 	}
-	n, err := c.conn.Write(b)
-	if err == nil {
-		return nil
-	}
-	c.backlog = append([]byte(nil), b[n:]...)
-	return c.why(ctx, err)
+	return nil
 }
 
 // Recv implements [Channel]. The frame lies in the channel's buffer.
@@ -257,8 +265,11 @@ func (c *StreamChannel) Recv(ctx context.Context) ([]byte, error) {
 		if err == nil {
 			continue
 		}
-		if err = c.why(ctx, err); err == io.EOF {
+		switch err = c.why(ctx, err); err {
+		case io.EOF:
 			c.closeConn() // the peer may have ended its half alone
+		case io.ErrUnexpectedEOF:
+			err = fmt.Errorf("%s: the connection is cut: %w", c.o.Name, err)
 		}
 		return nil, err
 	}
@@ -271,6 +282,9 @@ func (c *StreamChannel) why(ctx context.Context, err error) error {
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if c.o.Silence == 0 && errors.Is(err, io.EOF) { // else the channel itself says that it is closed
+		return io.EOF
 	}
 	return err
 }

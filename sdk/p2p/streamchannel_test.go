@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/protofly/protofly/sdk"
@@ -196,43 +196,89 @@ func TestStreamAbortsOnABrokenFrame(t *testing.T) {
 	}
 }
 
-// A channel with nothing to say stays; a peer that says nothing is dead in time, where this side waits for it.
-func TestStreamSilence(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const silence = 12 * time.Second
-		a, b := piped(t, StreamOptions{Silence: silence})
-		defer a.Close()
-		got := make(chan error, 2)
-		for _, c := range []*StreamChannel{a, b} {
-			go func() {
-				_, err := c.Recv(context.Background())
-				got <- err
-			}()
-		}
-		time.Sleep(10 * silence)
-		select {
-		case err := <-got:
-			t.Fatal("an idle channel has ended:", err)
-		default:
-		}
-		_ = b.Close()
-		<-got
-		<-got
+// small is a connection whose writes have a most.
+type small struct {
+	net.Conn
+	most int
+}
 
-		x, y := net.Pipe() // the other end takes everything and says nothing
-		dead := NewStreamChannel(x, StreamOptions{Name: "pipe", Silence: silence})
-		defer dead.Close()
-		go func() { _, _ = io.Copy(io.Discard, y) }()
-		time.Sleep(10 * silence)
-		if err := dead.Send(context.Background(), []byte("x")); err != nil {
-			t.Fatal("nobody waited for the peer:", err)
-		}
-		began := time.Now()
-		_, err := dead.Recv(context.Background())
-		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "dead") || took < silence || took > silence+silence/looks {
-			t.Errorf("%v after %v", err, took)
+func (s *small) Write(b []byte) (int, error) {
+	if len(b) > s.most {
+		return 0, errors.New("one write has too much")
+	}
+	return s.Conn.Write(b)
+}
+
+// What a Send has left leaves in writes of the size that the connection takes.
+func TestStreamBacklogKeepsTheWriteSize(t *testing.T) {
+	const most = 1000
+	x, y := net.Pipe()
+	a, b := NewStreamChannel(&small{x, most}, StreamOptions{WriteSize: most}), NewStreamChannel(y, StreamOptions{})
+	defer b.Close()
+	defer a.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	var sent error
+	var sender sync.WaitGroup
+	frame := bytes.Repeat([]byte("x"), 10*most)
+	sender.Go(func() { sent = a.Send(ctx, frame) })
+	b.receiving.over(context.Background())
+	if err := b.in.fill(); err != nil { // a first part
+		t.Fatal(err)
+	}
+	cancel()
+	if sender.Wait(); !errors.Is(sent, context.Canceled) {
+		t.Fatal(sent)
+	}
+	sender.Go(func() {
+		if sent = a.Send(context.Background(), []byte("next")); sent != nil {
+			_ = a.Close()
 		}
 	})
+	for _, want := range [][]byte{frame, []byte("next")} {
+		if got, err := b.Recv(context.Background()); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes, %v", len(got), err)
+			break
+		}
+	}
+	if sender.Wait(); sent != nil {
+		t.Error(sent)
+	}
+}
+
+// ending is a connection of which a part is read, and then an error.
+type ending struct {
+	net.Conn
+	part []byte
+	err  error
+}
+
+func (e *ending) Read(b []byte) (int, error) {
+	if len(e.part) == 0 {
+		return 0, e.err
+	}
+	n := copy(b, e.part)
+	e.part = e.part[n:]
+	return n, nil
+}
+
+// A stream that ends in the middle of a frame is cut; a connection that the other side has closed is closed, also there.
+func TestStreamEndsInTheMiddleOfAFrame(t *testing.T) {
+	for _, c := range []struct {
+		silence   time.Duration
+		err, want error
+	}{
+		{0, io.EOF, io.ErrUnexpectedEOF},
+		{0, fmt.Errorf("closed by the peer: %w", io.EOF), io.EOF},
+		{time.Minute, io.EOF, io.ErrUnexpectedEOF},
+	} {
+		x, _ := net.Pipe()
+		s := NewStreamChannel(&ending{x, frames(FixedLengths, 10)[:7], c.err}, StreamOptions{Name: "pipe", Silence: c.silence})
+		_, err := s.Recv(context.Background())
+		if !errors.Is(err, c.want) || c.want != io.EOF && !strings.HasPrefix(err.Error(), "pipe: ") {
+			t.Errorf("%v: %v, want %v", c.err, err, c.want)
+		}
+		_ = s.Close()
+	}
 }
 
 // prompt is a connection that takes what has room.

@@ -120,6 +120,7 @@ func TestMistakes(t *testing.T) {
 		{"http node", "domain: a.b\nnode: http://a.b/", []string{`begins with wss:// or ws://`, `not with "http"`, `:2: node:`}},
 		{"node without host", "domain: a.b\nnode: 'ws:///x'", []string{`names no host`}},
 		{"bad port", "domain: a.b\nnode: 'ws://a.b:port/'", []string{`not a URL`, `port`}},
+		{"empty node of another domain", "domain: a.b\nnodes: {c.d: \"\"}\n", []string{`:2: nodes.c.d: it is empty`}},
 		{"node twice", "domain: a.b\nnode: ws://a.b/\nnodes: {a.b: ws://c.d/}", []string{`given twice`}},
 		{"policy", "domain: a.b\np2p: {policy: always}", []string{`p2p.policy: want auto, requested, never, commanded, not "always"`}},
 		{"networks", "domain: a.b\ncatalogue: {networks: [public, 10.0.0.1/8]}", []string{`:2: catalogue.networks: "10.0.0.1/8" has bits behind`}},

@@ -40,7 +40,7 @@ func placeKeys() []config.Key {
 		{Name: "node", Type: config.Text, Flag: "node", Default: "", Check: text(checkNode), Shown: "the domain's well-known URL", Example: "wss://node.example.com/protofly",
 			About: "The Message Node of that domain, a wss:// or ws:// URL."},
 		{Name: "nodes", Type: config.Map, Default: map[string]any{}, Names: checkDomain, Example: "{other.example: \"wss://node.other.example/protofly\"}",
-			Each:  &config.Key{Type: config.Text, Check: text(checkNode)},
+			Each:  &config.Key{Type: config.Text, Check: text(checkNode), Required: "it is empty: want a wss:// or ws:// URL, or leave the domain out"},
 			About: "The Message Nodes of other domains, by domain. A domain that is not named is asked at https://<domain>/.well-known/protocolstub/default."},
 		{Name: "data", Type: config.Path, Flag: "data", Default: data, NoDefault: err, Required: "it is empty", Shown: "~/.local/share/protofly (Linux)",
 			About: "The folder of the runtime's key and of the plug-ins' files."},

@@ -56,7 +56,7 @@ func keysOf(options []sdk.Option) []config.Key {
 			kind = config.Any
 		}
 		k := config.Key{Name: o.Name, Type: kind, Default: whole(o.Default), About: printable.Line(o.About), Unit: printable.Line(o.Unit),
-			Least: o.Least, Most: o.Most, Was: o.Was, Secret: o.Secret || known && kind == config.Text && config.LooksSecret(o.Name)}
+			Least: o.Least, Most: o.Most, Was: o.Was, Secret: o.Secret || (kind == config.Text || kind == config.List) && config.LooksSecret(o.Name)}
 		for _, word := range o.Values {
 			k.Words = append(k.Words, printable.Line(word))
 		}

@@ -44,6 +44,7 @@ func quick() sdk.Descriptor {
 		{Name: "tries", Type: sdk.OptionInt, Default: 3, Most: 9, About: "How often."},
 		{Name: "open", Type: sdk.OptionBool, Default: true, Was: []string{"isOpen"}, About: "Whether."},
 		{Name: "mode", Type: sdk.OptionText, Default: "fast", Values: []string{"fast", "slow"}, About: "How."},
+		{Name: "passwords", Type: sdk.OptionList, Default: []any{}, About: "Hush."},
 		{Name: "stun", Type: sdk.OptionList, Default: []any{}, About: "Who."},
 		{Name: "servers", Type: sdk.OptionGroups, About: "Who.", Options: []sdk.Option{{Name: "urls", Type: sdk.OptionList, About: "Where."}}},
 		{Name: "later", Type: "of a later version", About: "What."},
@@ -53,13 +54,13 @@ func quick() sdk.Descriptor {
 // The options of a plug-in that describes them are checked, resolved and shown as every other key; those of others are passed on.
 func TestPluginOptions(t *testing.T) {
 	dir := install(t, quick(), sdk.Descriptor{Name: "silent", Version: "1", Kind: sdk.KindP2P}, sdk.Descriptor{Name: "none", Version: "1", Kind: sdk.KindP2P, Options: []sdk.Option{}})
-	name := file(t, "domain: a.b\nplugins: {dir: "+dir+"}\nstubs:\n  quick-one: {cert: here.pem, window: 4MiB, idle: 90s, isOpen: false, token: hunter2, servers: [{urls: [x]}], later: {a: 1}}\n  silent: {anyThing: 4MiB}\n")
+	name := file(t, "domain: a.b\nplugins: {dir: "+dir+"}\nstubs:\n  quick-one: {cert: here.pem, window: 4MiB, idle: 90s, isOpen: false, token: hunter2, passwords: [hunter2], servers: [{urls: [x]}], later: {a: 1}}\n  silent: {anyThing: 4MiB}\n")
 	l, err := Load(Sources{File: name, Environ: []string{"PROTOFLY_STUBS__QUICK_ONE__STUN=a:1,b:2", "PROTOFLY_STUBS__QUICK_ONE__TRIES=5"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stubs, err := l.StubConfig()
-	want := `{"cert":"` + filepath.Join(filepath.Dir(name), "here.pem") + `","idle":"1m30s","later":{"a":1},"open":false,"servers":[{"urls":["x"]}],"stun":["a:1","b:2"],"token":"hunter2","tries":5,"window":4194304}`
+	want := `{"cert":"` + filepath.Join(filepath.Dir(name), "here.pem") + `","idle":"1m30s","later":{"a":1},"open":false,"passwords":["hunter2"],"servers":[{"urls":["x"]}],"stun":["a:1","b:2"],"token":"hunter2","tries":5,"window":4194304}`
 	if err != nil || string(stubs["quick-one"]) != want || string(stubs["silent"]) != `{"anyThing":"4MiB"}` {
 		t.Errorf("%v\n%s\nwant\n%s\n%s", err, stubs["quick-one"], want, stubs["silent"])
 	}

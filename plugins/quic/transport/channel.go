@@ -60,7 +60,10 @@ func (w *streamConn) Close() error {
 // Abort ends the connection because the peer has broken the protocol of frames.
 func (w *streamConn) Abort(error) { w.close(codeBroken, "a frame breaks the protocol") }
 
-// why makes an error of the stream one of the channel: io.EOF where the other side closed it.
+// errPeerClosed is the end of a connection that the other side has closed, maybe in the middle of a frame.
+var errPeerClosed = fmt.Errorf("quic: the other side has closed the channel: %w", io.EOF)
+
+// why makes an error of the stream one of the channel: one that is io.EOF where the other side closed it.
 func (w *streamConn) why(err error) error {
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -69,7 +72,9 @@ func (w *streamConn) why(err error) error {
 	var idle *quic.IdleTimeoutError
 	var protocol *quic.TransportError
 	switch {
-	case errors.As(err, &application) && application.Remote && application.ErrorCode == codeClosed, errors.Is(err, io.EOF):
+	case errors.As(err, &application) && application.Remote && application.ErrorCode == codeClosed:
+		return errPeerClosed
+	case errors.Is(err, io.EOF):
 		return io.EOF
 	case errors.As(err, &application) && !application.Remote && application.ErrorCode == codeClosed:
 		return fmt.Errorf("quic: the channel is closed: %w", net.ErrClosed)

@@ -102,6 +102,26 @@ func TestCloseIsEOFAtTheOtherSide(t *testing.T) {
 	}
 }
 
+// Close ends the channel at once: what was sent and has not left is lost, and no fault of the connection.
+func TestCloseInTheMiddleOfAFrameIsEOF(t *testing.T) {
+	a, b := connected(t, start(t, ""), start(t, ""))
+	ctx := within(t, patience)
+	raw := append(binary.AppendUvarint(nil, 2), "hi"...)
+	raw = append(binary.AppendUvarint(raw, 1000), "a first part"...)
+	if _, err := a.(*channel).stream.Write(raw); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Recv(ctx); err != nil || string(got) != "hi" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Recv(ctx); err != io.EOF {
+		t.Errorf("%v, want io.EOF", err)
+	}
+}
+
 func TestContextEndsRecvAndNothingIsLost(t *testing.T) {
 	a, b := connected(t, start(t, ""), start(t, ""))
 	ctx := within(t, patience)

@@ -151,7 +151,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 func (c *conn) Read(b []byte) (int, error) {
 	select {
 	case <-c.done: // what is left in the library is not read
-		return 0, c.ended()
+		return 0, c.readEnded()
 	default:
 	}
 	n, text, err := c.stream.ReadDataChannel(b)
@@ -176,7 +176,19 @@ func (c *conn) Read(b []byte) (int, error) {
 		// answers the peer's reset at this point, says about its own answer.
 		c.end(io.EOF)
 	}
-	return 0, c.ended()
+	return 0, c.readEnded()
+}
+
+// errPeerClosed is the end of a channel that was closed, maybe in the middle of a frame.
+var errPeerClosed = fmt.Errorf("webrtc: the channel is closed: %w", io.EOF)
+
+// readEnded is ended for Read.
+func (c *conn) readEnded() error {
+	err := c.ended()
+	if err == io.EOF {
+		return errPeerClosed
+	}
+	return err
 }
 
 // ended is why the channel has ended; it has.

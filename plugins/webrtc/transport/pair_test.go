@@ -3,7 +3,9 @@ package transport
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -178,6 +180,58 @@ func TestFramesWhileRoomFollowsTraffic(t *testing.T) {
 		for range 70 {
 			carry(ctx, t, a, b, frame[:50])
 		}
+	}
+}
+
+// Close ends the channel at once: what was sent and has not left is lost, and no fault of the connection.
+func TestCloseInTheMiddleOfAFrameIsEOF(t *testing.T) {
+	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	raw := append(binary.BigEndian.AppendUint32(nil, 2), "hi"...)
+	raw = append(binary.BigEndian.AppendUint32(raw, 1000), "a first part"...)
+	if _, err := a.conn.Write(raw); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Recv(ctx); err != nil || string(got) != "hi" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Recv(ctx); err != io.EOF {
+		t.Errorf("%v, want io.EOF", err)
+	}
+}
+
+// A Send that its context ends in the middle of a large frame leaves more than one message: the next Send goes on with it.
+func TestSendGoesOnAfterItsContext(t *testing.T) {
+	a, b := connected(t, `{"listen":"127.0.0.1:0"}`)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	frame := bytes.Repeat([]byte("x"), 500_000)
+	whole := 0
+	for { // nobody receives: it blocks before long
+		short, stop := context.WithTimeout(ctx, 200*time.Millisecond)
+		err := a.Send(short, frame)
+		stop()
+		whole++
+		if err != nil {
+			break
+		}
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- a.Send(ctx, []byte("next")) }()
+	for range whole {
+		if got, err := b.Recv(ctx); err != nil || !bytes.Equal(got, frame) {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+	}
+	if got, err := b.Recv(ctx); err != nil || string(got) != "next" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
 	}
 }
 
