@@ -122,6 +122,9 @@ func TestOnlyItsNodeAnswersForADomain(t *testing.T) {
 	}
 }
 
+// patience is how long something may take once on a busy machine. Whoever waits for a node that is away waits for longer.
+const patience = 4 * time.Second
+
 // With the direct path live and the Message Node dead, a new hyperty is registered, is heard, and is answered, without a
 // look-up: its runtime has announced it in the session.
 func TestNewSenderWithoutANode(t *testing.T) {
@@ -140,7 +143,6 @@ func TestNewSenderWithoutANode(t *testing.T) {
 	node.kill()
 	b.forget()
 	var last *hyperty.Hyperty
-	// Whoever waits for the node waits for seconds, each time. That a busy machine takes long now and then says nothing.
 	const rounds = 12 // more than one block of addresses
 	slow := 0
 	for range rounds {
@@ -160,8 +162,9 @@ func TestNewSenderWithoutANode(t *testing.T) {
 		if r, err := fresh.Request(t.Context(), bob.URL(), message.Read, nil); err != nil || string(r.Value) != `"here"` {
 			t.Errorf("the answer is %s, %v", r.Value, err)
 		}
-		if took := time.Since(began); took > time.Second {
-			t.Logf("registered, heard and answered after %v", took)
+		if took := time.Since(began); took > patience {
+			t.Errorf("registered, heard and answered after %v", took)
+		} else if took > time.Second {
 			slow++
 		}
 	}
