@@ -17,7 +17,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -52,7 +51,7 @@ func main() {
 }
 
 // run has a runtime, and an application in it.
-func run(ctx context.Context, c core.Config, name, clock string, out io.Writer) (err error) {
+func run(ctx context.Context, c core.Config, name, clock string, out io.Writer) error {
 	runtime, err := core.Start(ctx, c)
 	if err != nil {
 		return err
@@ -60,7 +59,9 @@ func run(ctx context.Context, c core.Config, name, clock string, out io.Writer) 
 	defer func() { // ends the plug-ins too
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		err = errors.Join(err, runtime.Close(ending))
+		if left := runtime.Close(ending); left != nil { // messages to a runtime that has gone before, for instance
+			fmt.Fprintln(os.Stderr, "embedded:", left)
+		}
 	}()
 	me, err := runtime.Register(ctx, hyperty.Registration{Name: name})
 	if err != nil {
