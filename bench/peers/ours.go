@@ -160,7 +160,7 @@ func (o *ours) protofly(use ...string) contest.Starter {
 func (o *ours) nats() contest.Starter {
 	return contest.Starter{Name: "NATS", Start: func(ctx context.Context, p *contest.Pair) error {
 		role := func(name string, args ...string) (*load.Process, error) {
-			return load.StartProgram(ctx, name, nil, o.bin("bench"), append([]string{"role", name}, args...)...)
+			return load.StartProgram(ctx, name, nil, o.bin("speed"), append([]string{"role", name}, args...)...)
 		}
 		s, err := role("nats-server")
 		if err != nil {
@@ -184,5 +184,5 @@ func (o *ours) runtime(ctx context.Context, role string, use []string, app, remo
 	if err != nil {
 		return nil, err
 	}
-	return load.StartProgram(ctx, role, nil, o.bin("bench"), "role", role, string(text))
+	return load.StartProgram(ctx, role, nil, o.bin("speed"), "role", role, string(text))
 }
