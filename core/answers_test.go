@@ -122,9 +122,6 @@ func TestOnlyItsNodeAnswersForADomain(t *testing.T) {
 	}
 }
 
-// patience is how long something may take once on a busy machine. Whoever waits for a node that is away waits for longer.
-const patience = 4 * time.Second
-
 // With the direct path live and the Message Node dead, a new hyperty is registered, is heard, and is answered, without a
 // look-up: its runtime has announced it in the session.
 func TestNewSenderWithoutANode(t *testing.T) {
@@ -143,13 +140,14 @@ func TestNewSenderWithoutANode(t *testing.T) {
 	node.kill()
 	b.forget()
 	var last *hyperty.Hyperty
-	const rounds = 12 // more than one block of addresses
-	slow := 0
-	for range rounds {
+	for range 12 { // more than one block of addresses
 		began := time.Now()
 		fresh, err := a.Register(t.Context(), hyperty.Registration{})
 		if err != nil {
 			t.Fatalf("registered without a node: %v", err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("registered after %v", took)
 		}
 		last = fresh
 		d, err := fresh.SendTracked(t.Context(), bob.URL(), message.Read, nil)
@@ -162,14 +160,9 @@ func TestNewSenderWithoutANode(t *testing.T) {
 		if r, err := fresh.Request(t.Context(), bob.URL(), message.Read, nil); err != nil || string(r.Value) != `"here"` {
 			t.Errorf("the answer is %s, %v", r.Value, err)
 		}
-		if took := time.Since(began); took > patience {
-			t.Errorf("registered, heard and answered after %v", took)
-		} else if took > time.Second {
-			slow++
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("heard and answered after %v", took)
 		}
-	}
-	if slow > rounds/2 {
-		t.Errorf("%d of %d took longer than a second to be registered, heard and answered", slow, rounds)
 	}
 	if n := b.count(func(e trace.Event) bool {
 		return e.Kind == trace.Post && e.Type == message.Read && e.To == message.DomainRegistryAddress("example.com")

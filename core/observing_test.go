@@ -64,9 +64,7 @@ func TestObservingWithoutANode(t *testing.T) {
 	}
 	mutual(t, a, b)
 	node.kill()
-	const rounds = 4
-	slow := 0
-	for range rounds {
+	for range 4 {
 		began := time.Now()
 		fresh, err := b.Register(t.Context(), hyperty.Registration{})
 		if err != nil {
@@ -75,14 +73,9 @@ func TestObservingWithoutANode(t *testing.T) {
 		if _, err := fresh.Objects().Observe(t.Context(), rep.URL()); err != nil {
 			t.Errorf("observe: %v", err)
 		}
-		if took := time.Since(began); took > patience {
+		if took := time.Since(began); took > time.Second {
 			t.Errorf("observed after %v", took)
-		} else if took > time.Second {
-			slow++
 		}
-	}
-	if slow > rounds/2 {
-		t.Errorf("%d of %d took longer than a second to observe", slow, rounds)
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/registry/directory"
-	"github.com/protofly/protofly/core/registry/loop"
 	"github.com/protofly/protofly/core/registry/nodes"
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -65,7 +65,7 @@ func (r *Registry) confirm(remoteURL, key message.URL) {
 	}
 	r.loop.Go(func(ctx context.Context) {
 		_, err := r.lookUp(ctx, key, true)
-		if isCode(err, message.CodeNotFound) && loop.Pause(ctx, announcedTime) {
+		if isCode(err, message.CodeNotFound) && backoff.Sleep(ctx, announcedTime) {
 			_, err = r.lookUp(ctx, key, true)
 		}
 		if owner := disconnectedOwner(err); ctx.Err() != nil || !isCode(err, message.CodeNotFound) && (owner == "" || owner == remoteURL) {
@@ -89,7 +89,7 @@ func (r *Registry) lookUpAnnounced(ctx context.Context, key message.URL, anew bo
 		if !again || wait > announcedTime*8/15 {
 			return rt, err
 		}
-		if !loop.Pause(ctx, wait) {
+		if !backoff.Sleep(ctx, wait) {
 			return nil, ctx.Err()
 		}
 	}

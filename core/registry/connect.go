@@ -6,8 +6,8 @@ import (
 
 	"github.com/protofly/protofly/core/registry/connections"
 	"github.com/protofly/protofly/core/registry/directory"
-	"github.com/protofly/protofly/core/registry/loop"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -124,7 +124,7 @@ func (r *Registry) reconnect(ctx context.Context, c connections.Connection) {
 		if err := r.ask(ctx, func() { again = r.peers.Waits(c.Remote, c.Number) }); err != nil {
 			return
 		}
-		again = again && loop.Pause(ctx, tellPause)
+		again = again && backoff.Sleep(ctx, tellPause)
 	}
 }
 

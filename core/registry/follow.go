@@ -7,8 +7,8 @@ import (
 
 	"github.com/protofly/protofly/core/registry/changes"
 	"github.com/protofly/protofly/core/registry/directory"
-	"github.com/protofly/protofly/core/registry/loop"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -100,7 +100,7 @@ func (r *Registry) subscribe(f *following, ask changes.Ask) {
 		return
 	}
 	r.loop.Go(func(ctx context.Context) {
-		if ask.Pause > 0 && !loop.Pause(ctx, ask.Pause) {
+		if ask.Pause > 0 && !backoff.Sleep(ctx, ask.Pause) {
 			return
 		}
 		registry := f.rt.URL().Join("registry")

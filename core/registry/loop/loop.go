@@ -143,15 +143,3 @@ func (l *Loop) Close() {
 
 // Wait returns when the loop and its goroutines have ended.
 func (l *Loop) Wait() { l.wait.Wait() }
-
-// Pause waits; it is false where ctx ends before.
-func Pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

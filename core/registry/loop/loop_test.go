@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/protofly/protofly/internal/backoff"
 )
 
 // What is due comes in the order of its time, whatever was entered and cancelled between.
@@ -62,7 +64,7 @@ func TestLoopRunsTasksAndAppointments(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Go(func(ctx context.Context) {
-			Pause(ctx, 1500*time.Millisecond)
+			backoff.Sleep(ctx, 1500*time.Millisecond)
 			l.Do(note("between"))
 		})
 		time.Sleep(3 * time.Second)
