@@ -95,8 +95,8 @@
 //	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order
 //	core/doors        Entrance.Deliver     refuses an invitation in another runtime's name
 //	core/bus          MessageBus.Accept    refuses a `from` that is not the remote runtime's
-//	sdk/minibus       Listeners.HandNow    finds who listens to the address
-//	sdk/hyperty       localBus.HandNow     is there once the hyperty is registered
+//	sdk/minibus       Listeners.TryHand    finds who listens to the address
+//	sdk/hyperty       localBus.TryHand     is there once the hyperty is registered
 //	sdk/minibus       inbox.add            queues the message for another goroutine
 //
 // The inbox's goroutine, which runs while there are messages, goes on:

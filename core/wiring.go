@@ -121,11 +121,10 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance) session.Options {
 		TTL:         rt.config.waits.unacked,
 		IdleTimeout: rt.config.SessionIdle,
 
-		Send:       frames.Send,
-		TrySend:    frames.TrySend,
-		Route:      rt.route,
-		Deliver:    in.Deliver,
-		DeliverRun: in.DeliverRun,
+		Send:     frames.Send,
+		TrySend:  frames.TrySend,
+		Route:    rt.route,
+		Acceptor: in,
 		Announced: func(ctx context.Context, remote message.URL, addresses []message.URL) {
 			rt.registry.Announced(ctx, remote, addresses)
 		},
@@ -205,7 +204,6 @@ func (rt *Runtime) wireExit() {
 		Routes:   rt.registry,
 		Plain:    rt.plain,
 		Stub:     rt.host.Post,
-		Tracker:  &rt.tracker,
 	}
 	rt.bus.Connect(bus.Outside{
 		Resolver:  rt.registry,

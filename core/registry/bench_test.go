@@ -12,14 +12,18 @@ import (
 	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
+	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // nowhere is a deployer whose stubs always run.
 type nowhere struct{}
 
-func (nowhere) Deploy(context.Context, Deployment) error                  { return nil }
-func (nowhere) Undeploy(context.Context, message.URL) error               { return nil }
-func (nowhere) Forward(context.Context, bus.Route, message.Message) error { return nil }
+func (nowhere) Deploy(context.Context, Deployment) error    { return nil }
+func (nowhere) Undeploy(context.Context, message.URL) error { return nil }
+func (nowhere) Forward(context.Context, bus.Route, message.Message, minibus.Receipt) error {
+	return nil
+}
+func (nowhere) TryForward(bus.Route, message.Message, minibus.Receipt) error { return nil }
 
 // perRuntime is how many addresses of the crowd live at one runtime.
 const perRuntime = 100

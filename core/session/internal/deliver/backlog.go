@@ -23,7 +23,7 @@ type backlog struct {
 // queue is what waits for one destination. The bodies are the queue's own, or have their memory nearly to themselves.
 // Under load a destination is behind most of the time, so nearly every message comes through here.
 type queue struct {
-	waiting []queued
+	waiting []minibus.Delivery
 	block   []byte // what the next bodies are copied to, to stay there for good
 
 	// Of the messages that wait, the ones under delivery included.
@@ -38,31 +38,26 @@ const maxBlock = 16 << 10
 // lentMemory is what is said of bodies in memory that is somebody else's.
 const lentMemory = math.MaxInt
 
-type queued struct {
-	minibus.Handed
-	again bool
-}
-
-// behind queues the messages, all to one destination, where that is held up. again: the first has been tried before. Each
-// of their bodies keeps so many bytes of memory.
-func (h *backlog) behind(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
+// behind queues the messages, all to one destination, where that is held up. Each of their bodies keeps so many bytes of
+// memory.
+func (h *backlog) behind(key wire.Key, run []minibus.Delivery, memory int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	q := h.by[key]
 	if q == nil {
 		return false
 	}
-	q.add(run, again, memory)
+	q.add(run, memory)
 	return true
 }
 
-func (q *queue) add(run []minibus.Handed, again bool, memory int) {
+func (q *queue) add(run []minibus.Delivery, memory int) {
 	for i := range run {
-		q.addOne(&run[i], again && i == 0, memory)
+		q.addOne(&run[i], memory)
 	}
 }
 
-func (q *queue) addOne(in *minibus.Handed, again bool, memory int) {
+func (q *queue) addOne(in *minibus.Delivery, memory int) {
 	m := in.Message
 	if body := m.Body; len(body) > 0 && len(body) < memory-memory/4 {
 		if len(body) > cap(q.block)-len(q.block) { // the first gets what it needs, later ones share
@@ -72,7 +67,7 @@ func (q *queue) addOne(in *minibus.Handed, again bool, memory int) {
 		q.block = append(q.block, body...)
 		m.Body = q.block[start:len(q.block):len(q.block)]
 	}
-	q.waiting = append(q.waiting, queued{minibus.Handed{Message: m, Receipt: in.Receipt}, again})
+	q.waiting = append(q.waiting, minibus.Delivery{Message: m, Receipt: in.Receipt})
 	q.cost.Add(int64(in.Receipt.Cost))
 	q.all.Add(1)
 }
