@@ -187,7 +187,7 @@ func (h *house) send(_ context.Context, p session.Path, remote message.URL, text
 }
 
 func (h *house) pathChanged(remote message.URL, r bus.Route) {
-	h.paths.Changed(remote, r)
+	h.sessions.UsePath(remote, doors.Path(r))
 	select {
 	case h.changed <- struct{}{}:
 	default:

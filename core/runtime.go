@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -38,10 +37,9 @@ var (
 
 // Runtime is a running runtime. It is made by [Start] and must be closed.
 type Runtime struct {
-	config  Config
-	log     hclog.Logger
-	started time.Time
-	trace   trace.Hub
+	config Config
+	log    hclog.Logger
+	trace  trace.Hub
 
 	lock      *folderlock.Lock
 	identity  *identity.Identity
@@ -56,7 +54,6 @@ type Runtime struct {
 	tracker    delivery.Tracker
 	refusals   *delivery.Refusals
 	doors      *doors.Table
-	paths      *doors.Paths
 	stubs      *stubs.Stubs
 	sessions   *session.Sessions
 	registry   *registry.Registry

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/admin"
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/identity"
@@ -39,7 +40,8 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if len(c.P2P.Prefer) == 0 {
 		c.P2P.Prefer = c.P2P.Use
 	}
-	rt := &Runtime{config: c, log: c.Log, started: time.Now(), background: work.NewGroup()}
+	rt := &Runtime{config: c, log: c.Log, background: work.NewGroup()}
+	rt.admin.About = admin.About{Domain: c.Domain, Version: c.Version, Started: time.Now(), NodeStub: c.NodeStub}
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace, c.TraceBodies)
 	}
@@ -103,6 +105,7 @@ func (rt *Runtime) open() (err error) {
 	if rt.identity, err = identity.Open(c.DataDir, c.Domain); err != nil {
 		return err
 	}
+	rt.admin.About.Runtime = rt.URL()
 	if rt.policy, err = c.Trust.Policy(c.DataDir); err != nil {
 		return err
 	}

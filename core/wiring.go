@@ -4,7 +4,6 @@ import (
 	"context"
 	"path/filepath"
 
-	"github.com/protofly/protofly/core/admin"
 	"github.com/protofly/protofly/core/apps"
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/delivery"
@@ -32,9 +31,9 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.wireStubs(allowed)
 	entrance := &doors.Entrance{Bus: rt.bus, Handler: rt.isHandler, Log: rt.log}
 	happened := &events.Sessions{Tracker: &rt.tracker, Refusals: rt.refusals, Log: rt.log, Trace: &rt.trace}
-	rt.paths = &doors.Paths{Stubs: rt.stubs}
+	paths := &doors.Paths{Stubs: rt.stubs}
 
-	so, ro := rt.sessionOptions(entrance, happened.Event), rt.registryOptions()
+	so, ro := rt.sessionOptions(entrance, paths, happened.Event), rt.registryOptions(paths)
 	if tune != nil {
 		tune(&so, &ro)
 	}
@@ -46,11 +45,9 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.wireExit()
 	rt.wireApps(entrance)
 	entrance.Owners, happened.Connections, happened.Observers = rt.registry, rt.registry, rt.sync
-	rt.paths.Best, rt.paths.Sessions = rt.registry, rt.sessions
-	rt.admin = admin.Admin{
-		About: admin.About{Runtime: rt.URL(), Domain: rt.config.Domain, Version: rt.config.Version, Started: rt.started, NodeStub: rt.config.NodeStub},
-		Bus:   rt.bus, Registry: rt.registry, Sessions: rt.sessions, Plain: rt.plain, Catalogue: rt.catalogue, Stubs: rt.stubs, Host: rt.host,
-	}
+	paths.Best, paths.Sessions = rt.registry, rt.sessions
+	rt.admin.Bus, rt.admin.Registry, rt.admin.Sessions, rt.admin.Plain = rt.bus, rt.registry, rt.sessions, rt.plain
+	rt.admin.Catalogue, rt.admin.Stubs, rt.admin.Host = rt.catalogue, rt.stubs, rt.host
 }
 
 // wireBus makes the MessageBus and what is told of the messages on it.
@@ -91,12 +88,12 @@ func (rt *Runtime) wireStubs(allowed networks.Allowed) {
 }
 
 // sessionOptions are those of the sessions with remote runtimes.
-func (rt *Runtime) sessionOptions(in *doors.Entrance, happened func(session.Event)) session.Options {
+func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happened func(session.Event)) session.Options {
 	frames := &doors.FramesOut{Host: rt.host}
 	return session.Options{
 		Self: rt.URL(), Key: rt.key, Trust: rt.policy.Runtime,
 		TTL: rt.config.waits.unacked, IdleTimeout: rt.config.SessionIdle,
-		Send: frames.Send, TrySend: frames.TrySend, Route: rt.paths.To,
+		Send: frames.Send, TrySend: frames.TrySend, Route: paths.To,
 		Deliver: in.Deliver, DeliverRun: in.DeliverRun,
 		Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Announced(ctx, remote, list)
@@ -110,7 +107,7 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance, happened func(session.Even
 }
 
 // registryOptions are those of the Registry but for what the sessions know.
-func (rt *Runtime) registryOptions() registry.Options {
+func (rt *Runtime) registryOptions(paths *doors.Paths) registry.Options {
 	c := rt.config
 	named := func(domain string) bool {
 		_, ok := c.Nodes[domain]
@@ -121,9 +118,9 @@ func (rt *Runtime) registryOptions() registry.Options {
 		Runtime: rt.URL(), Domain: c.Domain, Bus: rt.bus, Deployer: rt.stubs, Handlers: rt.handlers(), Policy: registry.Policy(c.P2P.Policy),
 		P2P:     registry.P2POptions{Prefer: c.P2P.Prefer, Connects: proof.KeyDerived},
 		Trust:   registry.Trust{Owner: rt.policy.Name, Unsigned: unsigned, SignEntry: rt.identity.SignEntry},
-		Nodes:   registry.NodeOptions{Came: rt.paths.Came, Named: named},
+		Nodes:   registry.NodeOptions{Came: paths.Came, Named: named},
 		Changes: registry.ChangesOptions{Off: c.P2P.NoChanges},
-		Sandbox: rt.host.Post, PathChanged: rt.paths.Changed,
+		Sandbox: rt.host.Post, PathChanged: paths.Changed,
 		Log: rt.log.Named("registry"), Trace: &rt.trace,
 	}
 }
