@@ -123,7 +123,7 @@
 // The goroutine of the application's connection writes what is queued to the socket:
 //
 //	sdk/hyperty     connection.write    takes the records of all hyperties of the application
-//	sdk/hyperty/api Queue.Write         into the socket
+//	internal/apiwire Queue.Write        into the socket
 //
 // The runtime's goroutine of that connection reads it, and goes on as above:
 //

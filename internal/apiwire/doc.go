@@ -1,4 +1,4 @@
-// Package api is the wire of the local application API, over a Unix socket that only the runtime's own user can open.
+// Package apiwire is the wire of the local application API, over a Unix socket that only the runtime's own user can open.
 // Applications use sdk/hyperty, which speaks it for them; core/api serves it.
 //
 // # The stream
@@ -29,9 +29,9 @@
 // # Questions
 //
 // A connection that begins otherwise is gRPC's: the calls of api.proto, for the command line.
-package api
+package apiwire
 
-//go:generate sh -c "protoc --plugin=protoc-gen-go=$(go tool -n protoc-gen-go) --plugin=protoc-gen-go-grpc=$(go tool -n protoc-gen-go-grpc) --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative api.proto"
+//go:generate sh -c "protoc --plugin=protoc-gen-go=$(go tool -n protoc-gen-go) --plugin=protoc-gen-go-grpc=$(go tool -n protoc-gen-go-grpc) --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative -I ../../sdk/hyperty api.proto"
 
 // Protocol is the version of the stream that this library speaks. Versions 1 and 2 were a stream of gRPC.
 const Protocol = 3

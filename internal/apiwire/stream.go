@@ -1,4 +1,4 @@
-package api
+package apiwire
 
 import (
 	"bufio"
@@ -43,7 +43,7 @@ func AppendControl(b []byte, f proto.Message) []byte {
 	b = append(b, 0, 0, 0, 0, byte(Control))
 	b, err := proto.MarshalOptions{}.MarshalAppend(b, f)
 	if err != nil {
-		panic("api: a frame does not encode: " + err.Error()) // a string that is not UTF-8: the caller's error
+		panic("apiwire: a frame does not encode: " + err.Error()) // a string that is not UTF-8: the caller's error
 	}
 	return seal(b, at)
 }
