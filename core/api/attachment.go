@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 
+	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/hyperty"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
+	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )

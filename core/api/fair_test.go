@@ -5,8 +5,8 @@ import (
 	"sync"
 	"testing"
 
+	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/hyperty"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )

@@ -42,9 +42,6 @@ func (b *MessageBus) Handle(owner message.URL) *Handle { return &Handle{bus: b, 
 
 // Post is [MessageBus.From] for the component of the handle. m gets an ID where it has none, and is not kept.
 func (h *Handle) Post(ctx context.Context, m *message.Message) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	named := !m.ID.IsZero()
 	r, err := h.bus.enter(m)
 	if err != nil {

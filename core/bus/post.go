@@ -20,11 +20,8 @@ func (b *MessageBus) enter(m *message.Message) (minibus.Receipt, error) {
 	return b.watch.Receipt(m.From, m.ID), nil
 }
 
-// Post carries a message of one of the core's own components; see [message.Bus]. Where ctx has ended the error is ctx's.
+// Post carries a message of one of the core's own components; see [message.Bus]. ctx bounds how long Post waits.
 func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	r, err := b.enter(&m)
 	if err != nil {
 		return err
@@ -112,9 +109,6 @@ func (e forgedError) Unwrap() []error { return []error{e.response, ErrForged} }
 // From carries a message of the component owner: a stub or an application. A `from` that is not owner's is refused by
 // [ErrForged].
 func (b *MessageBus) From(ctx context.Context, owner message.URL, m message.Message) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	r, err := b.enter(&m)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ type Deliverer struct {
 
 	door     atomic.Pointer[message.URL] // by which the last frame came
 	received atomic.Uint64               // messages, before a listener has them
-	backlog  backlog
+	backlog  atomic.Pointer[backlog]     // nil: no destination is behind
 }
 
 // New makes the deliverer of a remote runtime, which is called source in receipts. life is the context of all deliveries.
@@ -65,6 +65,9 @@ func (w *Deliverer) Received() uint64 { return w.received.Load() }
 // Rest gives back the memory of what is not needed now. Nobody delivers.
 func (w *Deliverer) Rest() {
 	w.parser, w.run, w.to, w.count = message.Parser{}, nil, wire.Key{}, 0
+	if h := w.backlog.Load(); h != nil && !h.queue.Busy() {
+		w.backlog.Store(nil)
+	}
 }
 
 // step is how delivering went.
@@ -174,15 +177,12 @@ func (w *Deliverer) hand(p *receiver.Batch) step {
 	run := w.run
 	w.come(run, w.again)
 	key := wire.KeyOf(&run[0].Message)
-	if w.backlog.n.Load() > 0 && w.backlog.behind(key, run, pinned(p)) {
+	if w.behind(key) && w.holdUp(key, run, pinned(p)) {
 		return on
 	}
 	w.keep(key, p)
 	for {
-		if run = run[w.o.Acceptor.TryAccept(w.remote, run):]; len(run) == 0 {
-			return on
-		}
-		if w.holdUp(key, run, kept(p)) {
+		if run = run[w.o.Acceptor.TryAccept(w.remote, run):]; len(run) == 0 || w.holdUp(key, run, kept(p)) {
 			return on
 		}
 		if p.Here {
@@ -195,7 +195,7 @@ func (w *Deliverer) hand(p *receiver.Batch) step {
 	}
 }
 
-// come counts messages on their way to a listener, and says that they have come; again: the first has been counted.
+// come counts messages on their way to a listener, and says that they have come; again: that was done for the first.
 func (w *Deliverer) come(run []minibus.Delivery, again bool) {
 	if again {
 		run = run[1:]
@@ -230,76 +230,5 @@ func (w *Deliverer) keep(key wire.Key, p *receiver.Batch) {
 			w.count += len(w.run) - i - 1
 			return
 		}
-	}
-}
-
-// pinned is the memory that a body in p keeps.
-func pinned(p *receiver.Batch) int {
-	if p.Lent {
-		return lentMemory
-	}
-	return p.Memory
-}
-
-// kept is pinned for bodies that keep has seen.
-func kept(p *receiver.Batch) int {
-	if p.Lent {
-		return 0
-	}
-	return p.Memory
-}
-
-// holdUp begins a queue with the messages, as behind takes them. It is false where there are too many.
-func (w *Deliverer) holdUp(key wire.Key, run []minibus.Delivery, memory int) bool {
-	h := &w.backlog
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.by) >= MaxBehind {
-		return false
-	}
-	if h.by == nil {
-		h.by = make(map[wire.Key]*queue)
-	}
-	q := &queue{}
-	q.add(run, memory)
-	h.by[key] = q
-	h.n.Store(int32(len(h.by)))
-	w.host.Go(func() { w.work(key, q) })
-	return true
-}
-
-// work delivers what waits for one destination, and ends when nothing does.
-func (w *Deliverer) work(key wire.Key, q *queue) {
-	h := &w.backlog
-	var batch []minibus.Delivery
-	for {
-		h.mu.Lock()
-		batch, q.waiting = q.waiting, batch[:0]
-		if len(batch) == 0 {
-			delete(h.by, key)
-			h.n.Store(int32(len(h.by)))
-			h.mu.Unlock()
-			return
-		}
-		h.mu.Unlock()
-		for i := range batch {
-			if w.life.Err() != nil {
-				return
-			}
-			w.o.Acceptor.Accept(w.life, w.remote, &batch[i])
-			q.cost.Add(-int64(batch[i].Receipt.Cost))
-			q.all.Add(-1)
-			batch[i] = minibus.Delivery{}
-		}
-	}
-}
-
-// Behind calls f for each destination that is behind, with what waits for it here.
-func (w *Deliverer) Behind(f func(to message.URL, messages, bytes int)) {
-	h := &w.backlog
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for key, q := range h.by {
-		f(key.URL, int(q.all.Load()), int(q.cost.Load()))
 	}
 }
