@@ -74,9 +74,9 @@
 //	core/session  Line.Post           checks, numbers and keeps the message; seals it into a frame
 //	core/doors    FramesOut.TrySend   addresses the frame
 //	core/stubhost Host.TrySend        finds the stub's process and the door's lane
-//	sdk/link      Lane.TrySend        takes from the door's window
-//	sdk/link      Conn.depart         writes, since nothing is queued before
-//	sdk/link      writeNow            into the pipe to the plug-in
+//	internal/link Lane.TrySend        takes from the door's window
+//	internal/link Conn.depart         writes, since nothing is queued before
+//	internal/link writeNow            into the pipe to the plug-in
 //
 // The first message to an address goes step by step instead of Handle.Post's shortcut: MessageBus.From refuses a `from` that
 // is not the application's; MessageBus.Post delivers to whoever listens to the address in this runtime, and there the walk
@@ -88,8 +88,8 @@
 //
 // In, to a hyperty in this process. The link's goroutine brings a message as far as the hyperty's inbox:
 //
-//	sdk/link          Conn.read            reads the pipe from the plug-in
-//	sdk/link          Lane.push            gives a door's frames to its stub
+//	internal/link     Conn.read            reads the pipe from the plug-in
+//	internal/link     Lane.push            gives a door's frames to its stub
 //	core/stubhost/stub run.pumpDoor        knows the door's URL
 //	core/doors        FramesIn.Take        knows which runtime is behind the door
 //	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order

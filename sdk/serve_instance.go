@@ -6,8 +6,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/link/linkpb"
+	"github.com/protofly/protofly/internal/link"
+	"github.com/protofly/protofly/internal/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )

@@ -15,9 +15,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/protofly/protofly/internal/link"
+	"github.com/protofly/protofly/internal/link/linkpb"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/minibus"
 )
