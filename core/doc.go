@@ -18,8 +18,9 @@
 //	core/api         the local application API on a Unix socket
 //	core/trace       what the core tells about what it does
 //
-//	sdk              what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
-//	internal         tools of the house, for all of the others: work queues by key, back-off, buffers, logs and more
+//	sdk              what authors of plug-ins and applications import: message, p2p, hyperty, syncher, proof, udp, conformance tests
+//	internal         what the others share and nobody outside imports: the link to plug-ins, the MiniBus, the wire of the local
+//	                 API, work queues by key, back-off, buffers, logs and more
 //	plugins          the transports and the Message Node's stub, each a process of its own
 //
 // sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd, bench and examples import core.
@@ -95,13 +96,13 @@
 //	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order
 //	core/doors        Entrance.Deliver     refuses an invitation in another runtime's name
 //	core/bus          MessageBus.Accept    refuses a `from` that is not the remote runtime's
-//	sdk/minibus       Listeners.HandNow    finds who listens to the address
+//	internal/minibus  Listeners.HandNow    finds who listens to the address
 //	sdk/hyperty       localBus.HandNow     is there once the hyperty is registered
-//	sdk/minibus       inbox.add            queues the message for another goroutine
+//	internal/minibus  inbox.add            queues the message for another goroutine
 //
 // The inbox's goroutine, which runs while there are messages, goes on:
 //
-//	sdk/minibus       inbox.run            takes the next message
+//	internal/minibus  inbox.run            takes the next message
 //	sdk/hyperty       Hyperty.take         calls the application's handler, then settles the receipt
 //
 // Where the listener is behind, the message waits in the session, and a goroutine of its destination's delivers it later:

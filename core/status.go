@@ -8,9 +8,9 @@ import (
 	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 var (

@@ -28,7 +28,7 @@
 //
 // # What others choose is bounded
 //
-// Every map in the packages below sdk whose keys a peer, a node, a plug-in or an application chooses, with its bound, and what
+// Every map in the packages below sdk, and in internal/link and internal/minibus, whose keys a peer, a node, a plug-in or an application chooses, with its bound, and what
 // happens there. What the program itself chooses (the instances and listeners of a stub, a client's hyperties) is bounded by
 // its own doing. What only lives while one text is read (the members of a JSON object) is bounded by the text's length.
 //

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/syncher"
 )
 

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/syncher"
 )
 

@@ -17,9 +17,9 @@ import (
 
 	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/internal/link/linkpb"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Options are how a stub is run. The zero value works.

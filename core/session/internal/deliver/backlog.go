@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/protofly/protofly/core/session/internal/wire"
-	"github.com/protofly/protofly/sdk/minibus"
+	"github.com/protofly/protofly/internal/minibus"
 )
 
 // MaxBehind is how many destinations of one remote runtime may be held up at the same time without holding up others.
