@@ -29,7 +29,7 @@ func (s locked) adopted(before uint64, now time.Duration) {
 		return
 	case before == 0:
 		s.event(Event{Kind: Opened, Path: s.paths.Used()})
-	case sameLife(before, s.pair.Peer()):
+	case handshake.SameLife(before, s.pair.Peer()):
 		s.forgetClaims()
 		s.newLedger(now)
 		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and has dropped the session")

@@ -161,7 +161,7 @@ func (s locked) arrive(a *arrival, now time.Duration) {
 	if newer {
 		s.newest()
 	}
-	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.memory.full(), now)
+	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.memory.Full(), now)
 	switch verdict {
 	case receiver.Gap, receiver.Duplicate, receiver.Overrun: // the peer has to be told
 		s.poke()
@@ -202,7 +202,7 @@ func (s locked) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
 	}
 	b.By = s.ledger
 	cost, here := s.recv.Put(b, e, !s.closed)
-	s.all.memory.came(cost)
+	s.all.memory.Came(cost)
 	if here {
 		s.here = *b
 		s.all.wg.Add(1)

@@ -33,7 +33,7 @@ type Sessions struct {
 func New(o Options) *Sessions {
 	s := &Sessions{byURL: make(map[message.URL]*session)}
 	s.o, s.self, s.epoch, s.seed = o.withDefaults(), o.Self.Canonical(), time.Now(), maphash.MakeSeed()
-	s.memory.most = int64(s.o.Totals.Bytes)
+	s.memory.Limit(s.o.Totals.Bytes)
 	l, err := handshake.NewLocal(s.o.Self, s.o.Incarnation, s.o.Key)
 	if err != nil {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/memory"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -22,7 +23,7 @@ type shared struct {
 	endMu   sync.RWMutex
 	closing bool // no goroutine starts any more, but those of others that run
 
-	memory   memory
+	memory   memory.Total
 	large    large // the buffers of large frames
 	visitors visitors
 	desks    desks

@@ -1,4 +1,4 @@
-package core
+package admin
 
 import (
 	"context"
@@ -12,19 +12,19 @@ import (
 )
 
 // Reload replaces the running process of a plug-in by one of the executable that is installed now, while it is in use;
-// see api.Backend. What moves, and how, is described in package stubhost; which connections move the Registry knows,
-// and the sessions see to it that no message is lost or repeated on the way.
-func (rt *Runtime) Reload(ctx context.Context, plugin string, restart bool) (api.Reloaded, error) {
-	entry, err := rt.catalogue.Find(plugin)
+// see [api.Backend]. Package stubhost describes what moves to the new process, and how. The Registry knows which P2P
+// connections move, and the sessions see to it that no message is lost or repeated meanwhile.
+func (a *Admin) Reload(ctx context.Context, plugin string, restart bool) (api.Reloaded, error) {
+	entry, err := a.Catalogue.Find(plugin)
 	if err != nil {
 		return api.Reloaded{}, err
 	}
-	if plugin != rt.config.NodeStub && entry.Kind == sdk.KindNode {
-		return api.Reloaded{}, fmt.Errorf("reload %s: this runtime does not use it: the stub of its Message Nodes is %s", plugin, rt.config.NodeStub)
+	if plugin != a.About.NodeStub && entry.Kind == sdk.KindNode {
+		return api.Reloaded{}, fmt.Errorf("reload %s: this runtime does not use it: the stub of its Message Nodes is %s", plugin, a.About.NodeStub)
 	}
-	done, err := rt.host.Reload(ctx, rt.stubs.Plugin(entry), stubhost.ReloadOptions{
+	done, err := a.Host.Reload(ctx, a.Stubs.Plugin(entry), stubhost.ReloadOptions{
 		Break: restart,
-		Moved: func(stubs []message.URL) { rt.moved(plugin, stubs) },
+		Moved: func(stubs []message.URL) { a.moved(plugin, stubs) },
 	})
 	if err != nil {
 		return api.Reloaded{}, err
@@ -40,11 +40,11 @@ func (rt *Runtime) Reload(ctx context.Context, plugin string, restart bool) (api
 }
 
 // moved is told that stubs run in the new process of a plug-in.
-func (rt *Runtime) moved(plugin string, stubs []message.URL) {
+func (a *Admin) moved(plugin string, stubs []message.URL) {
 	for _, url := range stubs {
-		if rt.stubs.Has(url, sdk.RoleNode) { // the address is the same, what was under way is lost
-			rt.sessions.Again(session.Path{Door: url, Stub: url})
+		if a.Stubs.Has(url, sdk.RoleNode) { // the address is the same, what was under way is lost
+			a.Sessions.Again(session.Path{Door: url, Stub: url})
 		}
 	}
-	rt.registry.Renew(plugin)
+	a.Registry.Renew(plugin)
 }
