@@ -7,7 +7,7 @@
 // decides what the runtime runs. A plug-in that is in no descriptor is not run.
 //
 // A domain publishes its Message Node's stub at https://DOMAIN/.well-known/protocolstub/default; [NodeAddress] reads it, over
-// TLS, from addresses that the operator allows (package sdk/networks).
+// TLS, from addresses that the operator allows (package internal/networks).
 //
 // What is read is bounded: a descriptor of either kind to 64 KiB, a plug-in's description of itself to that and to
 // 10 seconds.
