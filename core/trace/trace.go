@@ -20,15 +20,15 @@ const (
 	Resolve    Kind = "resolve"    // the MessageBus asks the Registry for the route to To
 	Resolved   Kind = "resolved"   // the Registry answered: the route's stub or door is Via, the reason is Value
 	Forward    Kind = "forward"    // the MessageBus gave a message to the stub or door Via
-	Frame      Kind = "frame"      // a frame for the runtime Peer was given to the door Via; its hash is Value; one event for each message in it
+	Frame      Kind = "frame"      // a frame for Peer was given to the door Via; its hash is Value; one event for each message in it
 	FrameIn    Kind = "frame-in"   // a frame of the runtime Peer came in by the door Via; its hash is Value
-	Connecting Kind = "connecting" // a connection with Peer, the runtime of To, is being set up: this message does not wait for it
-	Deploy     Kind = "deploy"     // the message to To needs the stub Via; Value says whether the Registry has deployed it or found it registered
-	Status     Kind = "status"     // a stub has told the Registry the status Value of its connection with the runtime Peer
+	Connecting Kind = "connecting" // the set-up with Peer, the runtime of To, is in the state Value: this message does not wait for it
+	Deploy     Kind = "deploy"     // To needs the stub Via: it was deployed, or found registered (Value)
+	Status     Kind = "status"     // the stub Via has told the Registry the status Value of the connection with the runtime Peer
 	Connection Kind = "connection" // the P2P connection with the runtime Peer is in the state Value; its door is Via
 	Door       Kind = "door"       // the Registry generated the p2p-connectionUrl Via for the runtime Peer
-	Listener   Kind = "listener"   // a listener for To was added to the MessageBus, for the door Via
-	Learned    Kind = "learned"    // the address To is known to be at the runtime Peer; Via, where there is one, is the door of their connection
+	Listener   Kind = "listener"   // a listener for To was added to the MessageBus; it passes messages on to the runtime or stub Via
+	Learned    Kind = "learned"    // the address To is known to be at the runtime Peer; Via is the door of the connection with it
 	Untrusted  Kind = "untrusted"  // the runtime Peer was refused, or was refused as the owner of To; the reason is Value
 	Listed     Kind = "listed"     // the registry of the runtime Peer lists the address To; the door of the connection with it is Via
 )
