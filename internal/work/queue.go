@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// Queue is work that must not hold up whoever brings it: in order for each key, side by side for different keys, bounded. A
-// key's goroutine lives as long as there is work. Begin and Run are set before the first Do.
+// Queue is a bounded work queue by key. Work of one key is done in order, work of different keys in parallel. A
+// key has a goroutine while it has work. Begin and Run are set before the first Do.
 type Queue[K comparable, V any] struct {
-	Begin  func(func(ctx context.Context)) // runs a goroutine that somebody waits for; its ctx ends when they are to end
+	Begin  func(func(ctx context.Context)) // runs the function in a goroutine that the owner waits for; ctx ends when it has to end
 	Run    func(ctx context.Context, v V)
 	Limits Limits
 
@@ -16,7 +16,7 @@ type Queue[K comparable, V any] struct {
 	lanes Lanes[K, V]
 }
 
-// Do has v worked on after what was brought before for the key. It does not wait; false: there is no room, it was not taken.
+// Do queues v after the other work of the key. It does not block. It returns false if the queue is full; then v is not queued.
 func (q *Queue[K, V]) Do(key K, size int, v V) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -33,7 +33,7 @@ func (q *Queue[K, V]) Do(key K, size int, v V) bool {
 	return ok
 }
 
-// work does what waits in a lane until there is nothing more.
+// work does the work of a lane until there is no more.
 func (q *Queue[K, V]) work(ctx context.Context, in *KeyLane[K, V]) {
 	for {
 		q.mu.Lock()
@@ -60,7 +60,7 @@ type Jobs[K comparable] struct {
 	once  sync.Once
 }
 
-// Do has f run after what was brought before for the key. It does not wait; false: there is no room, f does not run.
+// Do queues f after the other work of the key. It does not block. It returns false if the queue is full; then f does not run.
 func (j *Jobs[K]) Do(key K, size int, f func(ctx context.Context)) bool {
 	j.once.Do(func() {
 		j.queue.Begin, j.queue.Limits = j.Begin, j.Limits
