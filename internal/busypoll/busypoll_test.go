@@ -86,23 +86,23 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 	now := time.Now()
 	s := newSource(t, Usual)
 	s.yield = func() {} // nobody keeps the processor
-	if s.looks(now) {
+	if s.shouldPoll(now) {
 		t.Fatal("looks before anything came")
 	}
 	s.soon = true
-	if !s.looks(now) {
+	if !s.shouldPoll(now) {
 		t.Fatal("does not look though the last input came soon")
 	}
 	for _, want := range []int{1, 3, 7, 15, 31, 63, 63} {
 		s.tries = 0
-		if s.look(s.fd, time.Now(), s.try) {
+		if s.poll(s.fd, time.Now(), s.try) {
 			t.Fatal("found what nobody has written")
 		}
 		if s.tries == 0 {
 			t.Fatal("has not looked")
 		}
 		slept := 0
-		for !s.looks(now) {
+		for !s.shouldPoll(now) {
 			slept++
 		}
 		if slept != want {
@@ -112,10 +112,10 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 	if _, err := s.write.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}
-	if !s.look(s.fd, time.Now(), s.try) {
+	if !s.poll(s.fd, time.Now(), s.try) {
 		t.Fatal("has not found what was there")
 	}
-	if s.skipped != 0 || !s.looks(now) {
+	if s.skipped != 0 || !s.shouldPoll(now) {
 		t.Fatal("does not look after it has found something")
 	}
 }
@@ -130,19 +130,19 @@ func TestSleepsWhereOthersNeedTheProcessor(t *testing.T) {
 	}
 	pause := time.Duration(0)
 	for range 12 {
-		if s.look(s.fd, time.Now(), s.try) {
+		if s.poll(s.fd, time.Now(), s.try) {
 			t.Fatal("found what nobody has written")
 		}
 		pause = min(max(2*pause, minPause), maxPause)
 		if s.pause != pause {
 			t.Fatalf("sleeps for %v, want %v", s.pause, pause)
 		}
-		if canYield && (s.looks(s.until.Add(-1)) || !s.looks(s.until)) {
+		if canYield && (s.shouldPoll(s.until.Add(-1)) || !s.shouldPoll(s.until)) {
 			t.Fatal("does not look again just when it has slept long enough")
 		}
 	}
 	s.until = s.until.Add(-3 * maxPause)
-	if s.look(s.fd, time.Now(), s.try); s.pause != minPause {
+	if s.poll(s.fd, time.Now(), s.try); s.pause != minPause {
 		t.Errorf("sleeps for %v long after the last time, want %v", s.pause, minPause)
 	}
 }
@@ -182,7 +182,7 @@ func TestLooksForOthers(t *testing.T) {
 	if _, err := b.write.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}
-	if a.look(a.fd, time.Now(), a.try) {
+	if a.poll(a.fd, time.Now(), a.try) {
 		t.Fatal("found what nobody has written")
 	}
 	if a.tries != 1 || a.skip != 0 {
@@ -191,7 +191,7 @@ func TestLooksForOthers(t *testing.T) {
 	if _, ok := process.begin(a.Waiter); !ok {
 		t.Fatal("may not look though nobody does")
 	}
-	if b.look(b.fd, time.Now(), b.try); b.tries != 0 {
+	if b.poll(b.fd, time.Now(), b.try); b.tries != 0 {
 		t.Error("two look at a time")
 	}
 	process.end()
