@@ -51,12 +51,7 @@ type Waiter struct {
 	fd    uintptr
 	limit time.Duration
 	yield func()
-
-	soon    bool          // the last wait was short
-	skipped int           // how many waits are slept through after one that was looked through in vain
-	skip    int           // and are left of them
-	until   time.Time     // others need the processor: sleep till then
-	pause   time.Duration // for how long that was
+	pace  pace
 }
 
 // For makes one. limit is how long it looks at most; 0: never. The caller closes it when c is closed, or before. The error
@@ -86,7 +81,7 @@ func (w *Waiter) Read(try func(fd uintptr) (done bool)) error {
 		switch {
 		case try(fd):
 			if !began.IsZero() {
-				w.soon = time.Since(began) < 2*w.limit
+				w.pace.came(time.Since(began), w.limit)
 			}
 			return true
 		case !began.IsZero(): // woken for nothing
@@ -99,14 +94,7 @@ func (w *Waiter) Read(try func(fd uintptr) (done bool)) error {
 
 // looks says whether to look before sleeping.
 func (w *Waiter) looks(now time.Time) bool {
-	if !canYield || !w.soon || now.Before(w.until) || process.busy(now) {
-		return false
-	}
-	if w.skip > 0 {
-		w.skip--
-		return false
-	}
-	return true
+	return canYield && !w.pace.rests(now) && !process.busy(now) && !w.pace.skips()
 }
 
 // look looks for input until there is some, the limit has passed, or another Waiter has input.
@@ -122,23 +110,8 @@ func (w *Waiter) look(fd uintptr, began time.Time, try func(fd uintptr) bool) (d
 		w.yield()
 		now := time.Now()
 		done = try(fd)
-		switch took := now.Sub(before); {
-		case took > busy: // whoever had the processor did not give it back soon
-			if now.Sub(w.until) > maxPause { // that was long ago
-				w.pause = 0
-			}
-			w.pause = min(max(2*w.pause, minPause), maxPause)
-			w.until = now.Add(w.pause)
+		if w.pace.yielded(began, before, now, w.limit, done) || ready(others) {
 			return done
-		case done:
-			w.skipped = 0
-			return true
-		case now.Sub(began) >= w.limit:
-			w.skipped = min(2*w.skipped+1, maxSkipped)
-			w.skip = w.skipped
-			return false
-		case ready(others):
-			return false
 		}
 	}
 }
