@@ -5,8 +5,8 @@ import (
 	"errors"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Arrive takes a message that the runtime remote sent without a session, through the door; see [MessageBus.Accept].

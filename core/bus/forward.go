@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Forward has every message for the address at also sent to the runtime remote: a subscription from outside. Each remote

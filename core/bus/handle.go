@@ -6,8 +6,8 @@ import (
 	"hash/maphash"
 	"sync/atomic"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Handle is how a component outside of the core, such as an application, posts on the MessageBus. Of the addresses that it

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // enter is what every message that is posted here passes, once: it gets an ID where it has none, is validated, and it is asked

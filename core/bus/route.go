@@ -3,8 +3,8 @@ package bus
 import (
 	"context"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Route is the Registry's answer to "which way does this message go?".

@@ -10,9 +10,9 @@ import (
 
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/registry/directory"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // nowhere is a deployer whose stubs always run.

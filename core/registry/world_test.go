@@ -16,9 +16,9 @@ import (
 
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/proof"
 )
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // house is a runtime as far as messages pass through it: its bus and its sessions.

@@ -13,8 +13,8 @@ import (
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // arrivals is a runtime that a test gives frames of bob's.

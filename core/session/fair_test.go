@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // One runtime that sends a listener more than it can handle does not have the message of another wait for all of that.

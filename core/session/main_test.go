@@ -12,8 +12,8 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/sender"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

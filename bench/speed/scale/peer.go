@@ -13,9 +13,9 @@ import (
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/proof"
 )
 

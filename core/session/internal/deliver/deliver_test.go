@@ -11,8 +11,8 @@ import (
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // owner is a host that waits for what it starts.

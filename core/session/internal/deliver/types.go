@@ -3,8 +3,8 @@ package deliver
 import (
 	"context"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Acceptor takes the messages of remote runtimes to their listeners, each exactly once. A delivery that it takes is settled by
