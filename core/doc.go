@@ -23,8 +23,9 @@
 //	core/admin       what the operator asks: status, path, reload, profile
 //	core/trace       what the core tells about what it does
 //
-//	sdk              what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
-//	internal         tools for all of the others: work queues by key, back-off, buffers, logs and more
+//	sdk              what authors of plug-ins and applications import: message, p2p, hyperty, syncher, proof, udp, conformance tests
+//	internal         what the others share and nobody outside imports: the link to plug-ins, the MiniBus, the wire of the local
+//	                 API, work queues by key, back-off, buffers, logs and more
 //	plugins          the transports and the Message Node's stub, each a process of its own
 //
 // sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd, bench and examples import core.
@@ -81,9 +82,9 @@
 //	core/session  Line.Post           checks, numbers and keeps the message; seals it into a frame
 //	core/doors    FramesOut.TrySend   addresses the frame
 //	core/stubhost Host.TrySend        finds the stub's process and the door's lane
-//	sdk/link      Lane.TrySend        takes from the door's window
-//	sdk/link      Conn.depart         writes, since nothing is queued before
-//	sdk/link      writeNow            into the pipe to the plug-in
+//	internal/link Lane.TrySend        takes from the door's window
+//	internal/link Conn.depart         writes, since nothing is queued before
+//	internal/link writeNow            into the pipe to the plug-in
 //
 // The first message to an address goes step by step instead of Handle.Post's shortcut: MessageBus.From refuses a `from` that
 // is not the application's; MessageBus.Post delivers to whoever listens to the address in this runtime, and there the walk
@@ -95,20 +96,20 @@
 //
 // In, to a hyperty in this process. The link's goroutine brings a message as far as the hyperty's inbox:
 //
-//	sdk/link          Conn.read            reads the pipe from the plug-in
-//	sdk/link          Lane.push            gives a door's frames to its stub
+//	internal/link     Conn.read            reads the pipe from the plug-in
+//	internal/link     Lane.push            gives a door's frames to its stub
 //	core/stubhost/stub run.pumpDoor        knows the door's URL
 //	core/doors        FramesIn.Take        knows which runtime is behind the door
 //	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order
 //	core/doors        Entrance.Deliver     refuses an invitation in another runtime's name
 //	core/bus          MessageBus.Accept    refuses a `from` that is not the remote runtime's
-//	sdk/minibus       Listeners.HandNow    finds who listens to the address
+//	internal/minibus  Listeners.HandNow    finds who listens to the address
 //	sdk/hyperty       localBus.HandNow     is there once the hyperty is registered
-//	sdk/minibus       inbox.add            queues the message for another goroutine
+//	internal/minibus  inbox.add            queues the message for another goroutine
 //
 // The inbox's goroutine, which runs while there are messages, goes on:
 //
-//	sdk/minibus       inbox.run            takes the next message
+//	internal/minibus  inbox.run            takes the next message
 //	sdk/hyperty       Hyperty.take         calls the application's handler, then settles the receipt
 //
 // Where the listener is behind, the message waits in the session, and a goroutine of its destination's delivers it later:

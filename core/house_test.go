@@ -17,11 +17,11 @@ import (
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
 // house is a runtime without processes: no plug-ins and no Message Node. Its bus answers as the node's functions would,

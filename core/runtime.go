@@ -23,10 +23,10 @@ import (
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/folderlock"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // What applications and the operator use of a runtime, inside the process and over the local socket.

@@ -17,10 +17,10 @@ import (
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/internal/logs"
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
 // Start starts a runtime. It returns when the runtime can be used: its plug-ins run and the application API is

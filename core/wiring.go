@@ -15,9 +15,9 @@ import (
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubs"
 	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 	"github.com/protofly/protofly/sdk/proof"
 )
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	wire "github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // refuse tells the application that the runtime did not take m.

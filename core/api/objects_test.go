@@ -8,9 +8,9 @@ import (
 
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/syncher"
 )
 

@@ -7,7 +7,7 @@
 // runtime runs. A program without a descriptor is not run.
 //
 // A domain publishes the descriptor of its Message Node's stub at https://DOMAIN/.well-known/protocolstub/default. [NodeAddress]
-// reads it, over TLS, from addresses that the operator allows (package sdk/networks).
+// reads it, over TLS, from addresses that the operator allows (package internal/networks).
 //
 // A descriptor of either kind, and a plug-in's description of itself, may have 64 KiB. A plug-in has 10 seconds to describe itself.
 package catalogue

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/protofly/protofly/sdk/networks"
+	"github.com/protofly/protofly/internal/networks"
 )
 
 // Limits of reading a domain's descriptor.

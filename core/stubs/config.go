@@ -7,8 +7,8 @@ import (
 	"maps"
 
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
 // Config is the operator's configuration of stubs. Domain, NodeStub and DataDir are required.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // The life of an attached hyperty: asked → registered → asked (after each break) …; → closing → ended.

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // intake is what has come for a hyperty and waits for its listeners. Its goroutine runs only while there is something.

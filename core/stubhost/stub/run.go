@@ -9,9 +9,9 @@ import (
 	"github.com/protofly/protofly/core/stubhost/failure"
 	"github.com/protofly/protofly/core/stubhost/process"
 	"github.com/protofly/protofly/core/stubhost/status"
+	"github.com/protofly/protofly/internal/link"
+	"github.com/protofly/protofly/internal/link/linkpb"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
 )
 

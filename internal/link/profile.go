@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/protofly/protofly/internal/link/linkpb"
 	"github.com/protofly/protofly/internal/profile"
-	"github.com/protofly/protofly/sdk/link/linkpb"
 )
 
 // ErrNoProfiles is the error of a profile of a plug-in that takes none.

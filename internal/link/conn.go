@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/protofly/protofly/sdk/link/linkpb"
+	"github.com/protofly/protofly/internal/link/linkpb"
 )
 
 // Stream is the side of a gRPC stream that a [Conn] needs; its codec must be that of [ServerOptions] or [Open].

@@ -4,7 +4,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/protofly/protofly/sdk/link/linkpb"
+	"github.com/protofly/protofly/internal/link/linkpb"
 )
 
 // Field numbers of link.proto. Data and messages are written and read here by hand, without an allocation for each;

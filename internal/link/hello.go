@@ -3,7 +3,7 @@ package link
 import (
 	"google.golang.org/protobuf/proto"
 
-	"github.com/protofly/protofly/sdk/link/linkpb"
+	"github.com/protofly/protofly/internal/link/linkpb"
 )
 
 // Greet sends a plug-in's first frame. It always goes over the gRPC stream, and says whether the rest does.

@@ -6,7 +6,7 @@ import (
 
 	"code.dny.dev/ssrf"
 
-	"github.com/protofly/protofly/sdk/networks"
+	"github.com/protofly/protofly/internal/networks"
 )
 
 // The table has every range that a maintained one has, which is made of the registries themselves.

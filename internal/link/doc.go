@@ -1,7 +1,7 @@
 // Package link is the wire between a runtime's core (the host) and a plug-in's process: one bidirectional gRPC stream
 // a process, made and authenticated by go-plugin, and beside it pipes that the plug-in inherits, which carry the
-// frames where the plug-in can use them: see [Pipes]. PROTOCOL.md, beside this file, is the protocol; link.proto is its
-// schema. Authors of plug-ins in Go do not need this package: sdk.Serve does all of it.
+// frames where the plug-in can use them: see [Pipes]. sdk/link/PROTOCOL.md is the protocol and
+// sdk/link/link.proto its schema, for plug-ins in every language; those in Go use sdk.Serve, which does all of it.
 //
 // [Conn] is one end of the link and is the same for both sides. It carries control frames, given to a [Handler], and
 // [Lane]s: flow-controlled, ordered ways for payloads in both directions. Each instance of a stub has lane 0 for the

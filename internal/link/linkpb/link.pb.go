@@ -1068,7 +1068,7 @@ const file_link_proto_rawDesc = "" +
 	"\x03p2p\x18\t \x01(\rR\x03p2p2\x95\x01\n" +
 	"\x06Plugin\x12<\n" +
 	"\x04Link\x12\x17.protofly.link.v1.Batch\x1a\x17.protofly.link.v1.Batch(\x010\x01\x12M\n" +
-	"\aProfile\x12 .protofly.link.v1.ProfileRequest\x1a\x1e.protofly.link.v1.ProfileChunk0\x01B.Z,github.com/protofly/protofly/sdk/link/linkpbb\x06proto3"
+	"\aProfile\x12 .protofly.link.v1.ProfileRequest\x1a\x1e.protofly.link.v1.ProfileChunk0\x01B3Z1github.com/protofly/protofly/internal/link/linkpbb\x06proto3"
 
 var (
 	file_link_proto_rawDescOnce sync.Once

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/protofly/protofly/internal/busypoll"
-	"github.com/protofly/protofly/sdk/link/linkpb"
+	"github.com/protofly/protofly/internal/link/linkpb"
 )
 
 // piped is two ends of a link on pipes.
