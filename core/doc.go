@@ -112,13 +112,13 @@
 //	internal/minibus  inbox.run            takes the next message
 //	sdk/hyperty       Hyperty.take         calls the application's handler, then settles the receipt
 //
-// Where the listener is behind, the message waits in the session, and a goroutine of its destination's delivers it later:
-// so it holds up what comes for others neither here nor in the plug-in.
+// Where the listener is behind, the message waits in the session, and a goroutine for its destination delivers it later. So
+// messages to other destinations wait for it neither here nor in the plug-in.
 //
-// And back: with the message goes a receipt, which its receiver settles when it has taken the message. The session
-// there tells the session here, which has kept a record until then: that is the destination's credit, and what is in
-// doubt when the remote runtime restarts. Where an application has asked what becomes of a message it is told; a message
-// that nobody takes is answered. See core/delivery.
+// The outcome comes back. A receipt goes with the message, and its receiver settles it when it has taken the message. Then the
+// remote session tells the session here, which has kept a record of the message until then. The records count against the
+// destination's credit; where the remote runtime restarts, the messages that still have one are in doubt. An application that
+// tracks the message is told the outcome, and a message that nobody takes is answered. See core/delivery.
 //
 // An application in another process has the same API, and two goroutines and a socket more. The application's goroutine
 // queues a message:
@@ -145,7 +145,6 @@
 //
 // # Who owns what
 //
-// [Runtime] owns every component and ends them in the reverse order of their start. Each component owns its
-// goroutines and waits for them in its Close; what belongs to none of them is the runtime's own, and has a context that
-// ends with it.
+// [Runtime] owns every component and ends them in the reverse order of their start. Each component owns its goroutines and
+// waits for them in its Close. Goroutines that belong to no component are in a [work.Group] of the runtime.
 package core
