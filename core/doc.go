@@ -67,11 +67,11 @@
 //
 // # A message's walk
 //
-// A test compares these lists with the stacks of a running message: between two functions that are named it passes others
-// of the same packages only.
+// Tests compare these lists with the stacks of a running message. Between two functions of a list there may be others of the same
+// two packages, which the list leaves out.
 //
-// Out, from a hyperty in this process to a P2P connection that is live, when the one before went there too. All of it is
-// one goroutine, the application's:
+// Out, from a hyperty in this process to a live P2P connection, where the message before went to the same address. All of it runs
+// in one goroutine, the application's:
 //
 //	sdk/hyperty   Hyperty.Send        encodes the body
 //	sdk/hyperty   Hyperty.Post        names the sender
@@ -86,19 +86,20 @@
 //	internal/link Conn.depart         writes, since nothing is queued before
 //	internal/link writeNow            into the pipe to the plug-in
 //
-// The first message to an address goes step by step instead of Handle.Post's shortcut: MessageBus.From refuses a `from` that
-// is not the application's; MessageBus.Post delivers to whoever listens to the address in this runtime, and there the walk
-// is over; Registry.Resolve names the way; doors.Exit.Forward takes the message to a function of a Message Node, to a runtime
-// without a session, or to Sessions.Post. So does each message that is traced or tracked, or that is not the usual one.
+// For the first message to an address Handle.Post has no way yet. The message takes more steps: MessageBus.From refuses a `from`
+// that is not the application's. MessageBus.Post delivers to a listener of this runtime; then the walk is over. Else
+// Registry.Resolve chooses the way, and doors.Exit.Forward takes the message to a function of a Message Node, to a runtime
+// without a session, or to Sessions.Post. A response, a subscription, and a message that is traced or tracked takes these
+// steps each time.
 //
 // Where messages come quickly, or the path is full, the session does not send in the application's goroutine: the session's
-// own one packs what has come meanwhile, and calls FramesOut.Send. Where the pipe is full, the link's own goroutine writes.
+// own goroutine packs the messages that wait, and calls FramesOut.Send. Where the pipe is full, the link's own goroutine writes.
 //
 // In, to a hyperty in this process. The link's goroutine brings a message as far as the hyperty's inbox:
 //
 //	internal/link     Conn.read            reads the pipe from the plug-in
 //	internal/link     Lane.push            gives a door's frames to its stub
-//	core/stubhost/stub run.pumpDoor        knows the door's URL
+//	core/stubhost/stub intake.prompt       knows the door's URL; holds back a stub whose frames nobody wants
 //	core/doors        FramesIn.Take        knows which runtime is behind the door
 //	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order
 //	core/doors        Entrance.Deliver     refuses an invitation in another runtime's name
