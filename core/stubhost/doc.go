@@ -39,7 +39,7 @@
 // if its executable has the checksum that it was installed with. The host runs a private copy, so that the file
 // cannot change between the check and the start. A plug-in gets a minimal environment, no standard input, and one Unix
 // socket in a private directory, on which both sides authenticate each other with certificates made for that start.
-// Its output is logged at a limited rate, its link's memory is bounded (package sdk/link), and a start that fails
+// Its output is logged at a limited rate, its link's memory is bounded (package internal/link), and a start that fails
 // gives a [*StartError], which says why and what to do.
 //
 // On Linux the process is confined (package sandbox), where the kernel can: it reads and writes its own directory, reads

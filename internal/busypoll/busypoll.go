@@ -51,12 +51,7 @@ type Waiter struct {
 	fd    uintptr
 	limit time.Duration
 	yield func()
-
-	soon    bool          // the last wait was short
-	skipped int           // how many waits sleep at once after a poll without success
-	skip    int           // how many of these are left
-	until   time.Time     // do not poll before, since others need the processor
-	pause   time.Duration // how long that pause was
+	pace  pace
 }
 
 // For makes a Waiter for the input of c. limit is how long it polls at most; 0: it never polls. The caller closes it when c is
@@ -86,7 +81,7 @@ func (w *Waiter) Read(try func(fd uintptr) (done bool)) error {
 		switch {
 		case try(fd):
 			if !began.IsZero() {
-				w.soon = time.Since(began) < 2*w.limit
+				w.pace.came(time.Since(began), w.limit)
 			}
 			return true
 		case !began.IsZero(): // woken without input
@@ -97,16 +92,9 @@ func (w *Waiter) Read(try func(fd uintptr) (done bool)) error {
 	})
 }
 
-// shouldPoll tells whether to poll before sleeping.
+// shouldPoll says whether to poll before sleeping.
 func (w *Waiter) shouldPoll(now time.Time) bool {
-	if !canYield || !w.soon || now.Before(w.until) || process.busy(now) {
-		return false
-	}
-	if w.skip > 0 {
-		w.skip--
-		return false
-	}
-	return true
+	return canYield && !w.pace.rests(now) && !process.busy(now) && !w.pace.skips()
 }
 
 // poll polls for input until there is some, the limit has passed, or another Waiter has input.
@@ -122,23 +110,8 @@ func (w *Waiter) poll(fd uintptr, began time.Time, try func(fd uintptr) bool) (d
 		w.yield()
 		now := time.Now()
 		done = try(fd)
-		switch took := now.Sub(before); {
-		case took > busy: // others need the processor
-			if now.Sub(w.until) > maxPause { // the last such pause is long over
-				w.pause = 0
-			}
-			w.pause = min(max(2*w.pause, minPause), maxPause)
-			w.until = now.Add(w.pause)
+		if w.pace.yielded(began, before, now, w.limit, done) || ready(others) {
 			return done
-		case done:
-			w.skipped = 0
-			return true
-		case now.Sub(began) >= w.limit:
-			w.skipped = min(2*w.skipped+1, maxSkipped)
-			w.skip = w.skipped
-			return false
-		case ready(others):
-			return false
 		}
 	}
 }

@@ -5,4 +5,6 @@
 // lock guards them. A Lane is the queue of one worker, in which the sources of the work take turns. Lanes has a Lane for each
 // key. [Queue] is Lanes with a lock and goroutines, and [Jobs] is a Queue of functions. All of them store items in blocks
 // of a shared pool, and use no memory while they are empty.
+//
+// [Group] is goroutines that belong to no key: they are told to end together, and are waited for.
 package work

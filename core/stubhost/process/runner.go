@@ -23,7 +23,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/output"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/core/stubhost/users"
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 )
 
 // runner runs one process for go-plugin. Unlike go-plugin's own runner it ends the process with the host, never

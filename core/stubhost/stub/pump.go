@@ -36,33 +36,46 @@ func (s *Stub) pumpInBackground(r *run) {
 
 // pump passes the messages of a run to the core, until the run has ended and all are passed.
 func (s *Stub) pump(ctx context.Context, r *run) {
-	killed, turns := false, throttle.Throttle{}
+	p := posting{stub: s, run: r}
 	for {
 		frames, err := r.lane.Recv(s.ctx)
 		if err != nil {
 			return
 		}
 		for _, f := range frames {
-			began, violation := time.Now(), ""
-			m, err := message.ParseBinary(f.Payload)
-			if err != nil && killed {
-				continue // it was on its way when the process was killed
-			} else if err != nil {
-				s.o.Log.Error("a stub's message is dropped", "stub", s.URL, "plugin", s.plugin, "error", failure.Text(err.Error(), failure.MaxText))
-				violation = "a message that cannot be read"
-			} else if s.deliver(ctx, r, m) != nil {
-				violation = "a message that it may not send"
-			}
-			if !s.isNode() { // a Message Node's stub brings what others send, and the node limits that
-				turns.Pause(ctx, began, 1, throttle.MessageCost)
-			}
-			if violation == "" || killed {
-				continue
-			}
-			if err := r.proc.CountViolation(violation); err != nil {
-				killed = true
-				r.proc.KillFor(err.Error())
-			}
+			p.take(ctx, f.Payload)
 		}
+	}
+}
+
+// posting passes the messages of one run to the core, one by one.
+type posting struct {
+	stub   *Stub
+	run    *run
+	killed bool // its process is killed: what was on its way is dropped
+	turns  throttle.Throttle
+}
+
+// take passes a message to the core, waits if the stub has used its share of time, and counts violations.
+func (p *posting) take(ctx context.Context, payload []byte) {
+	s, began, violation := p.stub, time.Now(), ""
+	m, err := message.ParseBinary(payload)
+	if err != nil && p.killed {
+		return
+	} else if err != nil {
+		s.o.Log.Error("a stub's message is dropped", "stub", s.URL, "plugin", s.plugin, "error", failure.Text(err.Error(), failure.MaxText))
+		violation = "a message that cannot be read"
+	} else if s.deliver(ctx, p.run, m) != nil {
+		violation = "a message that it may not send"
+	}
+	if !s.isNode() { // a Message Node's stub brings what others send, and the node limits that
+		p.turns.Pause(ctx, began, 1, throttle.MessageCost)
+	}
+	if violation == "" || p.killed {
+		return
+	}
+	if err := p.run.proc.CountViolation(violation); err != nil {
+		p.killed = true
+		p.run.proc.KillFor(err.Error())
 	}
 }
