@@ -74,17 +74,6 @@ func (c *Conn) Runtime() message.URL {
 // Unproved tells whether the connection has proved nothing of who it is.
 func (c *Conn) Unproved() bool { return c.Dialect != Binary }
 
-// Start gives the connection its WebSocket, and has its client pinged from now on. False: it was kicked before it had one.
-func (c *Conn) Start(ws *websocket.Conn) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ws = ws
-	if !c.closed {
-		c.pinger = time.AfterFunc(c.all.o.Ping, c.ping)
-	}
-	return !c.closed
-}
-
 // Remember counts n bytes more, or fewer, that are kept for as long as the connection lives.
 func (c *Conn) Remember(n int) {
 	c.remembered.Add(int64(n))
@@ -93,3 +82,9 @@ func (c *Conn) Remember(n int) {
 
 // Remembered is how many bytes are kept for as long as the connection lives.
 func (c *Conn) Remembered() int64 { return c.remembered.Load() }
+
+// reading is the packet that a connection reads, or has read and works on.
+type reading struct {
+	buf     *[]byte // nil: none
+	counted int     // bytes of it that count as kept
+}

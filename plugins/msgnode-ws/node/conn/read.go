@@ -24,12 +24,6 @@ func (c *Conn) ReadPacket() (websocket.MessageType, []byte, error) {
 	return kind, b, err
 }
 
-// reading is the packet that a connection reads, or has read and works on.
-type reading struct {
-	buf     *[]byte // nil: none
-	counted int     // bytes of it that count as kept
-}
-
 // A packet is read into a buffer of smallPacket bytes, which is not counted; then into one of four times as much, up to
 // largestPacket.
 const (

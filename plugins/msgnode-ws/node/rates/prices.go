@@ -40,19 +40,6 @@ const membersPerUnit = 32
 // routesPerHandshake is how many addresses that lead to a runtime cost as much as a handshake when it connects.
 const routesPerHandshake = 64
 
-// PassingPrice is what it costs to pass m on to so many connections: a publication goes to everybody who listens, of whom there
-// may be thousands.
-func (r *Rates) PassingPrice(m *message.Message, receivers int) int {
-	cost := (1 + len(m.Body)/(16<<10)) * (1 + receivers/membersPerUnit)
-	return min(cost, r.limits.Requests) // else it would never be allowed
-}
-
-// RowsPrice is what it costs to write so many rows beyond the first one, which the price of the request has in it.
-func (r *Rates) RowsPrice(rows int) int {
-	largest := burst * min(r.limits.Requests, r.limits.AddressRequests) / 2 // half of what may be asked for at once
-	return min(RowPrice*(rows-1), largest)
-}
-
 // What an address may ask for at once is ten seconds' worth, for a runtime that connects with all that it has. Computed as fast
 // as it can be read that takes all processors for most of a second, of the node and of the runtime that messages are for. So
 // an address gets it at a pace: connections that have asked for more are not read from for a while. Nothing is refused for that.

@@ -93,3 +93,16 @@ func (r *Rates) PaceHandshake(ctx context.Context, from quota.Source) {
 		backoff.Sleep(ctx, min(d, mostWait))
 	}
 }
+
+// PassingPrice is what it costs to pass m on to so many connections: a publication goes to everybody who listens, of whom there
+// may be thousands.
+func (r *Rates) PassingPrice(m *message.Message, receivers int) int {
+	cost := (1 + len(m.Body)/(16<<10)) * (1 + receivers/membersPerUnit)
+	return min(cost, r.limits.Requests) // else it would never be allowed
+}
+
+// RowsPrice is what it costs to write so many rows beyond the first one, which the price of the request has in it.
+func (r *Rates) RowsPrice(rows int) int {
+	largest := burst * min(r.limits.Requests, r.limits.AddressRequests) / 2 // half of what may be asked for at once
+	return min(RowPrice*(rows-1), largest)
+}

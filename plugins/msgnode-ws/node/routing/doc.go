@@ -6,7 +6,7 @@
 //
 //   - client.go: [Client] is a connection with whose it is, what it may do, and whom it speaks with.
 //   - roster.go: [Roster] is which runtimes are connected here, and since when others are missing.
-//   - routes.go: which addresses lead to a connection, and why.
+//   - routes.go: which addresses lead to a connection, and why; want.go adds and ends routes.
 //   - publish.go: where a frame goes to another connection or node.
 //   - dispatch.go: where it comes from there.
 //   - attach.go: a connection becomes its runtime's, or ends.

@@ -46,3 +46,11 @@ type Server struct{ o Options }
 
 // New makes a server.
 func New(o Options) *Server { return &Server{o} }
+
+// Paths of the HTTP server, besides [wire.Path].
+const (
+	PathPlain      = "/stub/connect"
+	PathSession    = "/ws"
+	PathDescriptor = "/.well-known/protocolstub/default"
+	PathHealth     = "/healthz"
+)

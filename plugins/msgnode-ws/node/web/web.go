@@ -57,14 +57,6 @@ func (s *Server) run(server *http.Server) error {
 	return server.ServeTLS(s.o.Listener, "", "")
 }
 
-// Paths of the HTTP server, besides [wire.Path].
-const (
-	PathPlain      = "/stub/connect"
-	PathSession    = "/ws"
-	PathDescriptor = "/.well-known/protocolstub/default"
-	PathHealth     = "/healthz"
-)
-
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+wire.Path, s.acceptBinary)
