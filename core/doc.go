@@ -91,7 +91,7 @@
 //
 //	internal/link     Conn.read            reads the pipe from the plug-in
 //	internal/link     Lane.push            gives a door's frames to its stub
-//	core/stubhost/stub run.pumpDoor        knows the door's URL
+//	core/stubhost/stub intake.prompt       knows the door's URL
 //	core/doors        FramesIn.Take        knows which runtime is behind the door
 //	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order
 //	core/doors        Entrance.Deliver     refuses an invitation in another runtime's name
