@@ -236,11 +236,11 @@ func (s locked) takeRecords(b *receiver.Batch) {
 func (s locked) greeted(path Path, h wire.Head, body []byte, now time.Duration) {
 	var earlier []*handshake.Answer
 	if len(body) > 0 && body[0] == handshake.StepThird {
-		earlier = s.all.visitors.answered(s.remote, h.To, now)
+		earlier = s.all.strangers.Answered(s.remote, h.To, now)
 	}
-	c := s.pair.Greeted(path.Stub, h, body, earlier, &s.all.visitors, now)
+	c := s.pair.Greeted(path.Stub, h, body, earlier, &s.all.strangers, now)
 	if c.Adopted {
-		s.all.visitors.forget(s.remote)
+		s.all.strangers.Forget(s.remote)
 	}
 	s.disturbed(c, now)
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
@@ -54,11 +55,11 @@ func TestDeskLeavesTimeToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, Options{}, nil)
 		defer p.close(t)
-		const each, count = spell / 4, maxReplies
+		const each, count = answers.Spell / 4, answers.MaxOf
 		began := time.Now()
 		computed := make(chan time.Duration, count)
 		for range count {
-			p.b.queue(relay, reply{make: func() { time.Sleep(each); computed <- time.Since(began) }})
+			p.b.answers.Compute(relay, alice, func() []byte { time.Sleep(each); computed <- time.Since(began); return nil })
 		}
 		var all time.Duration
 		for n := range time.Duration(count) {
@@ -66,12 +67,12 @@ func TestDeskLeavesTimeToOthers(t *testing.T) {
 			if n == 0 && at != each {
 				t.Errorf("the first waited until %v", at)
 			}
-			if busy := (n + 1) * each; busy > at/2+2*spell {
+			if busy := (n + 1) * each; busy > at/2+2*answers.Spell {
 				t.Errorf("%v of the first %v were computed", busy, at)
 			}
 			all = at
 		}
-		if most := 2*count*each + spell; all > most {
+		if most := 2*count*each + answers.Spell; all > most {
 			t.Errorf("%d took %v, at most %v", count, all, most)
 		}
 	})
@@ -92,21 +93,21 @@ func TestStuckDesksLeaveRoom(t *testing.T) {
 		}
 		return nil
 	}
-	for n := range 2 * maxDesks {
+	for n := range 4 * answers.MaxPaths {
 		door := message.URL(fmt.Sprintf("hyperty-runtime://b.example/b/p2phandler/x/%d", n))
-		p.b.hand("hyperty-runtime://a.example/mallory", Path{Door: door, Stub: direct.Stub, Direct: true}, make([]byte, 100))
+		p.b.answers.Send(Path{Door: door, Stub: direct.Stub, Direct: true}, "hyperty-runtime://a.example/mallory", make([]byte, 100))
 	}
-	p.b.hand("hyperty-runtime://a.example/alice", relay, make([]byte, 100))
+	p.b.answers.Send(relay, "hyperty-runtime://a.example/alice", make([]byte, 100))
 	select {
 	case <-answered:
-	case <-time.After(replyTime / 2):
+	case <-time.After(answers.SendTime / 2):
 		t.Error("nobody is answered by the relay")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	p.a.Close(ctx)
 	p.b.Close(ctx)
-	if n := p.b.desks.direct; n != 0 || len(p.b.desks.by) != 0 {
-		t.Errorf("%d desks are left, %d counted", len(p.b.desks.by), n)
+	if p.b.answers.Busy() {
+		t.Error("something is left to be answered")
 	}
 }
