@@ -296,12 +296,12 @@ func TestPacked(t *testing.T) {
 }
 
 // The document of a Connection object is packed when it rests, and no other.
-func TestRest(t *testing.T) {
+func TestPacker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex // the owner's
 		packed := map[message.URL]int{}
 		for _, url := range []message.URL{"connection://example.com/1", "comm://example.com/1"} {
-			var r Rest
+			var r Packer
 			changed := func() {
 				mu.Lock()
 				defer mu.Unlock()
@@ -314,16 +314,16 @@ func TestRest(t *testing.T) {
 			}
 			for range 5 {
 				changed()
-				time.Sleep(restTime / 2)
+				time.Sleep(packAfter / 2)
 			}
 			mu.Lock()
 			if packed[url] > 0 {
 				t.Errorf("%s is packed between its changes", url)
 			}
 			mu.Unlock()
-			time.Sleep(restTime)
+			time.Sleep(packAfter)
 			changed()
-			time.Sleep(2 * restTime)
+			time.Sleep(2 * packAfter)
 		}
 		mu.Lock()
 		defer mu.Unlock()
