@@ -116,6 +116,26 @@ func TestGateKeepsWhoHasNoMoreThanTheOther(t *testing.T) {
 	}
 }
 
+// A connection that has gone before its turn takes no place, and one that has entered takes no second one.
+func TestGateLetsNobodyInTwiceOrLate(t *testing.T) {
+	g := NewGate(10, 10, 10)
+	late, twice := &Ticket{From: sourceOf(1)}, &Ticket{From: sourceOf(2)}
+	g.Arrive(late)
+	g.Arrive(twice)
+	g.Leave(late)
+	if ok, evicted := g.Enter(late, false); ok || evicted != nil {
+		t.Errorf("one that has gone: %v, %v", ok, evicted)
+	}
+	for range 2 {
+		if ok, evicted := g.Enter(twice, true); !ok || evicted != nil {
+			t.Errorf("one that enters: %v, %v", ok, evicted)
+		}
+	}
+	if waiting, attached := g.Held(); waiting != 0 || attached != 1 {
+		t.Errorf("%d wait and %d are attached, want none and one", waiting, attached)
+	}
+}
+
 func TestGateCounts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	g := NewGate(20, 5, 10)

@@ -331,3 +331,17 @@ func TestRowsThatComeAreTold(t *testing.T) {
 		}
 	})
 }
+
+// Growth says of which runtime a row is, and of which source.
+func TestGrowthIsSomebodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []Growth
+		table := followsWith(t, &bucket{rows: map[string]*entry{}}, Options[thing]{Name: "things",
+			Terms: func(x *thing) []string { return []string{"user:u", ofSource + x.User, ofRuntime + x.Owner} }})
+		table.Bound(func(g Growth) error { asked = append(asked, g); return nil })
+		put(t, table, "1", &thing{Owner: "a", User: "192.0.2.1"})
+		if len(asked) != 1 || asked[0].Runtime != ofRuntime+"a" || asked[0].Source != ofSource+"192.0.2.1" {
+			t.Errorf("%+v", asked)
+		}
+	})
+}
