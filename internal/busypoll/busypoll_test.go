@@ -94,20 +94,20 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 		t.Skip("nobody looks on this system")
 	}
 	s := newSource(t, time.Hour) // which no machine takes for nothing to come
-	if s.looks(time.Now()) {
+	if s.shouldPoll(time.Now()) {
 		t.Fatal("looks before anything came")
 	}
 	s.read(t, "soon")
 	s.pace.until = time.Time{}
-	if !s.looks(time.Now()) {
+	if !s.shouldPoll(time.Now()) {
 		t.Fatal("does not look though the last input came soon")
 	}
 	s.pace.skip = 1
-	if s.looks(time.Now()) || !s.looks(time.Now()) {
+	if s.shouldPoll(time.Now()) || !s.shouldPoll(time.Now()) {
 		t.Fatal("does not sleep for just one wait after it has looked in vain")
 	}
 	streaming(true)
-	if s.looks(time.Now()) {
+	if s.shouldPoll(time.Now()) {
 		t.Error("looks while the process carries a stream")
 	}
 	streaming(false)
@@ -118,7 +118,7 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 		}
 	}
 	s.tries = 0
-	for !s.look(s.fd, time.Now(), s.try) { // where others had the processor it ends
+	for !s.poll(s.fd, time.Now(), s.try) { // where others had the processor it ends
 	}
 	if s.tries < 3 || turns != s.tries || string(s.b[:s.n]) != "x" {
 		t.Errorf("looked %d times, yielded %d times, and found %q", s.tries, turns, s.b[:s.n])
@@ -165,7 +165,7 @@ func TestLooksForOthers(t *testing.T) {
 	if _, err := b.write.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}
-	if a.look(a.fd, time.Now(), a.try) {
+	if a.poll(a.fd, time.Now(), a.try) {
 		t.Fatal("found what nobody has written")
 	}
 	if a.tries != 1 || a.pace.skip != 0 {
@@ -174,7 +174,7 @@ func TestLooksForOthers(t *testing.T) {
 	if _, ok := process.begin(a.Waiter); !ok {
 		t.Fatal("may not look though nobody does")
 	}
-	if b.look(b.fd, time.Now(), b.try); b.tries != 0 {
+	if b.poll(b.fd, time.Now(), b.try); b.tries != 0 {
 		t.Error("two look at a time")
 	}
 	process.end()
