@@ -113,6 +113,32 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// Without waiting a message leaves through a session alone: what leaves as it is would have to wait for a plug-in, and is not lost
+// where that is busy.
+func TestTryForward(t *testing.T) {
+	m := message.Message{ID: message.NumberID(1), Type: message.Update, From: "hyperty://a.example/alice", To: "hyperty://b.example/bob"}
+	for _, c := range []struct {
+		what    string
+		route   bus.Route
+		watched minibus.Taker
+		want    string // "": nothing is done
+	}{
+		{"by a door", bus.Route{Remote: carls, Stub: handler, Door: "door", Direct: true}, nil, "try post " + string(carls) + " door"},
+		{"to a runtime alone", bus.Route{Remote: bobs}, nil, "try post " + string(bobs+" "+theirs)},
+		{"tracked", bus.Route{Remote: carls, Stub: handler, Door: "door"}, &failure{}, "try watch " + string(carls) + " door"},
+		{"to a node", bus.Route{Stub: theirs}, nil, ""},
+		{"without a session", bus.Route{Remote: "hyperty-runtime://b.example/old", Stub: theirs}, nil, ""},
+	} {
+		r := &rooms{}
+		e := &Exit{Self: self, Sessions: sessions{r}, Routes: r, Plain: plain{r},
+			Stub: func(_ context.Context, stub message.URL, _ message.Message) error { return r.note("stub", stub) }}
+		err := e.TryForward(c.route, m, minibus.Receipt{By: c.watched})
+		if c.want == "" && (!errors.Is(err, message.ErrWouldBlock) || len(r.did) > 0) || c.want != "" && (err != nil || len(r.did) != 1 || r.did[0] != c.want) {
+			t.Errorf("%s: %q %v, want %q", c.what, r.did, err, c.want)
+		}
+	}
+}
+
 // accepted is a bus and a registry in which each component is bob's runtime's.
 type accepted struct {
 	arrived   []message.ID

@@ -14,13 +14,10 @@ type Node struct {
 	Domain string      // that it serves
 }
 
-// Receive takes a message that came through a Message Node's stub and is not the node's own. It does not wait: the answer
+// Receive takes a message that came through a Message Node's stub and is not the node's own. The MessageBus validates it. Receive
+// does not wait: the answer
 // of a Domain Registry, for which it may have to, comes by the same stub.
 func (p *Peers) Receive(node Node, m message.Message) {
-	if err := m.Check(); err != nil {
-		p.say(m.From, "malformed message without a session dropped", "stub", node.Stub, "error", err)
-		return
-	}
 	size := len(m.Body) + len(m.From) + len(m.To)
 	if m.Type == message.Response {
 		remote, ok := p.asked.answers(node.Stub, &m)

@@ -3,7 +3,6 @@ package stubs
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/plainpeers"
@@ -30,7 +29,7 @@ func (s *Stubs) Receive(ctx context.Context, stub message.URL, m message.Message
 		return nil
 	}
 	s.o.Log.Warn("stub's message refused", "stub", stub, "from", m.From, "to", m.To, "error", err)
-	if m.Type != message.Response && !strings.HasSuffix(string(m.To), "/status") {
+	if m.Type != message.Response && !m.Publication() {
 		s.o.MiniBuses.TryPost(stub, m.Refuse(message.CodeForbidden, "%v", err))
 	}
 	if errors.Is(err, bus.ErrForged) {
