@@ -68,7 +68,7 @@ func (p *probes) ask(ctx context.Context, name string) {
 	app.Handle(func(ctx context.Context, m hyperty.Received) {
 		var body struct{ Question string }
 		if m.Decode(&body) == nil && strings.HasPrefix(body.Question, p.marker) {
-			_ = m.Answer(ctx, p.answerTo(body.Question)) // who asks notices that none comes
+			_ = m.Answer(ctx, p.answerTo(body.Question)) // after an error the asker's request times out
 		}
 	})
 	question := p.marker + randomText()

@@ -11,7 +11,7 @@ import (
 )
 
 // Queue is records that wait for the writer of a stream, in buffers that all streams share: one that has nothing to send
-// keeps none. The zero value is empty. Whoever uses it has a lock.
+// keeps none. The zero value is empty. The lock of its owner guards it.
 type Queue struct {
 	buffers []*[]byte
 	size    int

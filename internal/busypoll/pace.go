@@ -2,22 +2,22 @@ package busypoll
 
 import "time"
 
-// pace decides when a Waiter looks for input, and when it sleeps. The zero value has seen no input yet, and sleeps.
+// pace decides when a Waiter polls for input, and when it sleeps. The zero value has seen no input yet, and sleeps.
 type pace struct {
 	soon    bool          // the last wait was short
-	skipped int           // how many waits are slept through after one that was looked through in vain
-	skip    int           // and are left of them
-	until   time.Time     // others need the processor: sleep till then
-	pause   time.Duration // for how long that was
+	skipped int           // how many waits sleep at once after a poll without success
+	skip    int           // how many of these are left
+	until   time.Time     // do not poll before, since others need the processor
+	pause   time.Duration // how long that pause was
 }
 
-// came notes how long the wait for an input was, of one that looks for no longer than limit.
+// came notes how long the wait for an input was. limit is the limit of the Waiter.
 func (p *pace) came(waited, limit time.Duration) { p.soon = waited < 2*limit }
 
-// rests tells whether to sleep at this time because the last input was long in coming, or others need the processor.
+// rests tells whether to sleep because the last wait was long, or others need the processor.
 func (p *pace) rests(now time.Time) bool { return !p.soon || now.Before(p.until) }
 
-// skips tells whether this wait is one of those that are slept through.
+// skips tells whether this wait sleeps at once because earlier polls had no success.
 func (p *pace) skips() bool {
 	if p.skip == 0 {
 		return false
@@ -26,12 +26,12 @@ func (p *pace) skips() bool {
 	return true
 }
 
-// yielded notes one look: looking began then, with a limit, the processor was given to others before it and was back now, and input
-// was found or not. It is true where the looking ends.
+// yielded notes one try of a poll: when the poll began, when the processor was yielded (before) and was back (now), the limit, and
+// whether input was found. It tells whether the poll is over.
 func (p *pace) yielded(began, before, now time.Time, limit time.Duration, found bool) (over bool) {
 	switch {
-	case now.Sub(before) > busy: // whoever had the processor did not give it back soon
-		if now.Sub(p.until) > maxPause { // that was long ago
+	case now.Sub(before) > busy: // others need the processor
+		if now.Sub(p.until) > maxPause { // the last such pause is long over
 			p.pause = 0
 		}
 		p.pause = min(max(2*p.pause, minPause), maxPause)

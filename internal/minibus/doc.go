@@ -13,7 +13,7 @@
 // listener with a queue of its own, such as another bus in the same process, gets them without a second one between: see
 // [Listeners.ListenThrough]. A listener costs memory and a goroutine only while messages wait for it.
 //
-// Receipts: whoever delivers may hand a [Receipt] over with a message, and is told when it was taken: when its handler
+// Receipts: the deliverer of a message may add a [Receipt], by which it is told when the message was taken: when its handler
 // has returned, or, of a [TakingHandler], when that says so; or that nobody will take it, because its listener has gone.
 //
 // Limits: an inbox holds 256 messages unless told otherwise; then whoever delivers waits. It holds 64 times as many of

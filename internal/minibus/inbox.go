@@ -14,7 +14,7 @@ import (
 // ErrClosed is the error of a bus, or a listener, that has ended.
 var ErrClosed = errors.New("the bus is closed")
 
-// DefaultInbox is how many messages wait for one listener before whoever delivers has to wait.
+// DefaultInbox is how many messages wait for one listener before a delivery blocks.
 const DefaultInbox = 256
 
 // inbox is a bounded queue with one consumer, whose goroutine runs only while there is something to consume. Messages of

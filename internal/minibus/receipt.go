@@ -40,7 +40,7 @@ func (r Receipt) Refused(code int) {
 	}
 }
 
-// Failed says that m will not be taken; its sender is told why by who asks.
+// Failed says that m will not be taken. The receipt's owner tells the sender why.
 func (r Receipt) Failed(m message.Message, why error) {
 	if r.By != nil {
 		r.By.Failed(r.Number, r.Cost, m, why)

@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 )
 
-// Queue is work that must not hold up whoever brings it: in order for each key, side by side for different keys, bounded. A
-// key's goroutine, its worker, lives as long as there is work. Begin, and Run or Worker, are set before the first Do.
+// Queue is a bounded work queue by key. Work of one key is done in order, work of different keys in parallel. A
+// key has a goroutine, its worker, while it has work. Begin, and Run or Worker, are set before the first Do.
 type Queue[K comparable, V any] struct {
-	// Begin runs a goroutine that somebody waits for; its ctx ends when they are to end. Where none may begin any more it calls
-	// the function itself, with a ctx that has ended: what waits is dropped then.
+	// Begin runs the function in a goroutine that the owner waits for; ctx ends when it has to end. If the owner starts no more
+	// goroutines, Begin calls the function itself with a ctx that has ended; then the work that waits is dropped.
 	Begin func(func(ctx context.Context))
 	Run   func(ctx context.Context, v V)
-	// Worker is Run for work that has something to keep between two items of a key: it calls next for each item, until that is
-	// false, and returns.
+	// Worker is used in place of Run for work that keeps a state between two items of a key. It calls next for each item, and
+	// returns when ok is false.
 	Worker func(ctx context.Context, key K, next func() (v V, ok bool))
 	Limits Limits
 

@@ -135,7 +135,7 @@ func attempts(c config, own string) map[string]func() error {
 			}
 			defer func() { _ = conn.Close() }()
 			_ = conn.SetDeadline(time.Now().Add(time.Second))
-			_, err = conn.Read(make([]byte, 1)) // who is refused is closed
+			_, err = conn.Read(make([]byte, 1)) // a refused connection is closed
 			return err
 		},
 	}
