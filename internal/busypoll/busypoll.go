@@ -17,11 +17,6 @@ const (
 
 	// Longest is the largest limit.
 	Longest = 10 * time.Millisecond
-
-	busy = 500 * time.Microsecond // a yield that takes longer means that others need the processor
-
-	minPause, maxPause = time.Millisecond, time.Second
-	maxSkipped         = 63 // waits that sleep at once after a poll without success
 )
 
 // Parse reads a limit. "" is [Usual]; with 0 a Waiter never polls.

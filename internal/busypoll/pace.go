@@ -2,6 +2,13 @@ package busypoll
 
 import "time"
 
+const (
+	busy = 500 * time.Microsecond // a yield that takes longer means that others need the processor
+
+	minPause, maxPause = time.Millisecond, time.Second
+	maxSkipped         = 63 // waits that sleep at once after a poll without success
+)
+
 // pace decides when a Waiter polls for input, and when it sleeps. The zero value has seen no input yet, and sleeps.
 type pace struct {
 	soon    bool          // the last wait was short

@@ -263,7 +263,7 @@ func TestChangesWaitForTheCopy(t *testing.T) {
 					t.Fatal(err)
 				}
 				if before != nil {
-					if revision, err = b.write("x", nil, revision); err != nil {
+					if _, err = b.write("x", nil, revision); err != nil {
 						t.Fatal(err)
 					}
 				}
