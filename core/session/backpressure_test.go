@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/deliver"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // TestBackpressure: a full ring makes Post wait, and refuse when ctx ends; waiting posters keep their order.

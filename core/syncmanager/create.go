@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 
+	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher/object"
 )
@@ -108,7 +109,7 @@ func (m *Manager) register(ctx context.Context, msg message.Message, body reques
 	if left != nil { // an application that is back at once
 		<-left // ends with the sync manager, too
 	}
-	url, err := m.o.Objects.Register(ctx, Object{
+	url, err := m.o.Objects.RegisterObject(ctx, registry.Object{
 		URL: body.Resource, Scheme: body.Scheme, Name: body.Value.Name, Schema: body.Schema, Reporter: msg.From,
 		Resources: body.Value.Resources, Private: body.Private,
 	})
@@ -126,7 +127,7 @@ func (m *Manager) register(ctx context.Context, msg message.Message, body reques
 		twice := m.reported[url.Canonical()] != nil
 		m.mu.Unlock()
 		if !twice { // else it stays registered for the one who has it
-			_ = m.o.Objects.Unregister(ctx, url)
+			_ = m.o.Objects.UnregisterObject(ctx, url)
 		}
 		return nil, err
 	}

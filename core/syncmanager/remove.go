@@ -63,7 +63,7 @@ func (m *Manager) withdraw(r *reported) func() {
 		for _, stop := range stops {
 			stop()
 		}
-		if err := m.o.Objects.Unregister(ctx, r.url); err != nil && ctx.Err() == nil {
+		if err := m.o.Objects.UnregisterObject(ctx, r.url); err != nil && ctx.Err() == nil {
 			m.log.Warn("cannot unregister an object", "object", r.url, "error", err)
 		}
 	})

@@ -6,9 +6,9 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // MaxBehind is how many destinations of one remote runtime may be held up at the same time without holding up others.

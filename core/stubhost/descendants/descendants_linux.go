@@ -1,0 +1,178 @@
+package descendants
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// BecomeReaper makes this process the parent of every descendant whose own parent ends.
+func BecomeReaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// procStat is a process as /proc shows it.
+type procStat struct {
+	pid, parent int
+	ended       bool // it has exited and was not reaped yet
+}
+
+// readStat reads /proc/PID/stat.
+func readStat(pid int) (procStat, bool) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return procStat{}, false
+	}
+	return parseStat(pid, string(text))
+}
+
+// parseStat reads "PID (name) state parent …". The name may have anything in it.
+func parseStat(pid int, text string) (procStat, bool) {
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 2 {
+		return procStat{}, false
+	}
+	parent, err := strconv.Atoi(fields[1])
+	return procStat{pid: pid, parent: parent, ended: fields[0] == "Z" || fields[0] == "X"}, err == nil
+}
+
+// processes is every process that can be seen.
+func processes() (all []procStat) {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			if s, ok := readStat(pid); ok {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// sweep kills all orphans. It returns how many it has found.
+func (f *Tracker) sweep() (found int) {
+	f.mu.Lock() // no process is being started
+	defer f.mu.Unlock()
+	return f.sweepOf(processes())
+}
+
+// sweepChildren kills the orphans among this process's children. These are few, so that it costs less than sweep.
+func (f *Tracker) sweepChildren() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if all, ok := children(); ok {
+		f.sweepOf(all)
+	} else {
+		f.sweepOf(processes())
+	}
+}
+
+// children returns this process's children, where the kernel lists them (CONFIG_PROC_CHILDREN).
+func children() (all []procStat, ok bool) {
+	lists, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			continue // that thread has ended
+		}
+		for _, name := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(name); err == nil {
+				if s, ok := readStat(pid); ok {
+					all = append(all, s)
+				}
+			}
+		}
+	}
+	return all, len(lists) > 0
+}
+
+// sweepOf kills the orphans among some processes. The caller holds f.mu.
+func (f *Tracker) sweepOf(some []procStat) (found int) {
+	self := os.Getpid()
+	for _, s := range some {
+		ours := s.parent == self && f.Reaper && !f.known(s.pid)
+		switch {
+		case s.ended && ours:
+			_, _ = unix.Wait4(s.pid, nil, unix.WNOHANG, nil)
+			found++ // its children have become this process's
+		case !s.ended && s.pid != self && f.end(s.pid, ours):
+			found++
+		}
+	}
+	return found
+}
+
+// end kills a process if it is an orphan of the host's. ours says that it is a child of this process that the host has not
+// started.
+func (f *Tracker) end(pid int, ours bool) bool {
+	fd, err := unix.PidfdOpen(pid, 0) // the signal reaches this process, even if its ID is given to another one below
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	dir, tells := f.tmpdirOf(pid)
+	if tells && f.running(dir) {
+		return false // its plug-in runs
+	}
+	if !tells && !ours || ours && f.known(pid) {
+		return false
+	}
+	err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	return err == nil || errors.Is(err, unix.EPERM)
+}
+
+// tmpdirOf returns TMPDIR in the environment of a process. tells says that this is the folder of a plug-in's process.
+func (f *Tracker) tmpdirOf(pid int) (dir string, tells bool) {
+	if f.Root == "" {
+		return "", false
+	}
+	file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return "", false
+	}
+	defer file.Close()
+	text := make([]byte, 64<<10)
+	n, _ := file.Read(text)
+	for entry := range bytes.SplitSeq(text[:n], []byte{0}) {
+		if value, ok := bytes.CutPrefix(entry, []byte("TMPDIR=")); ok {
+			parent := filepath.Dir(string(value))
+			return string(value), parent == f.Root || parent == f.OldRoot
+		}
+	}
+	return "", false
+}
+
+// maxDepth bounds how many parents owns looks up.
+const maxDepth = 256
+
+func (f *Tracker) owns(pid int) bool {
+	if pid <= 0 {
+		return false // a process of another PID namespace, in which no plug-in runs
+	}
+	self := os.Getpid()
+	for at, depth := pid, 0; ; depth++ {
+		if f.known(at) {
+			return true
+		}
+		if at == self && depth > 0 {
+			return f.Reaper
+		}
+		if at <= 1 || at == self {
+			_, tells := f.tmpdirOf(pid)
+			return tells
+		}
+		s, ok := readStat(at)
+		if !ok || depth == maxDepth {
+			return true
+		}
+		at = s.parent
+	}
+}
