@@ -58,7 +58,8 @@
 //	link         between the host and one plug-in's process: control frames and data frames, on two pipes or a gRPC stream
 //	lane         a door's part of the link, with a window of its own
 //	Message Node the server of a domain; it relays frames that it cannot read, and has the domain's functions
-//	arrival      a message that has come out of a session, on its way to the MessageBus
+//	delivery     a message on its way to its listener, with its receipt: out of a session, through the MessageBus, to the inbox
+//	Try          begins the names of calls that never wait: where they would have to they do nothing, and say ErrWouldBlock
 //	receipt      goes with a message to its listener, which settles it when it has taken the message
 //	credit       how much may be sent to a destination at the remote runtime before it has taken some
 //	refused      of a message: nobody takes it, and its sender is answered with a code
@@ -75,11 +76,11 @@
 //
 //	sdk/hyperty   Hyperty.Send        encodes the body
 //	sdk/hyperty   Hyperty.Post        names the sender
-//	sdk/hyperty   localBus.Post       numbers the message and checks it
-//	core/apps     attachment.Post     looks for what the runtime follows for its hyperties
-//	core/bus      Handle.Post         knows the way: nobody here listens, and the connection is the same
+//	sdk/hyperty   localBus.Post       numbers the message
+//	core/apps     Attachment.Post     looks for what the runtime follows for its hyperties
+//	core/bus      Handle.Post         validates the message, and knows the way: nobody here listens, the connection is the same
 //	core/doors    way.Post            goes on into the session
-//	core/session  Line.Post           checks, numbers and keeps the message; seals it into a frame
+//	core/session  Line.Post           numbers and keeps the message; seals it into a frame
 //	core/doors    FramesOut.TrySend   addresses the frame
 //	core/stubhost Host.TrySend        finds the stub's process and the door's lane
 //	internal/link Lane.TrySend        takes from the door's window
@@ -96,16 +97,16 @@
 //
 // In, to a hyperty in this process. The link's goroutine brings a message as far as the hyperty's inbox:
 //
-//	internal/link     Conn.read            reads the pipe from the plug-in
-//	internal/link     Lane.push            gives a door's frames to its stub
-//	core/stubhost/stub run.pumpDoor        knows the door's URL
-//	core/doors        FramesIn.Take        knows which runtime is behind the door
-//	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order
-//	core/doors        Entrance.Deliver     refuses an invitation in another runtime's name
-//	core/bus          MessageBus.Accept    refuses a `from` that is not the remote runtime's
-//	internal/minibus  Listeners.HandNow    finds who listens to the address
-//	sdk/hyperty       localBus.HandNow     is there once the hyperty is registered
-//	internal/minibus  inbox.add            queues the message for another goroutine
+//	internal/link      Conn.read             reads the pipe from the plug-in
+//	internal/link      Lane.push             gives a door's frames to its stub
+//	core/stubhost/stub run.pumpDoor          knows the door's URL
+//	core/doors         FramesIn.Take         knows which runtime is behind the door
+//	core/session       Sessions.Receive      opens the frame, drops what has come before, puts in order
+//	core/doors         Entrance.TryAccept    refuses an invitation in another runtime's name
+//	core/bus           MessageBus.TryAccept  validates the message, refuses a `from` that is not the remote runtime's
+//	internal/minibus   Listeners.TryHandRun  finds who listens to the address
+//	sdk/hyperty        localBus.TryHandRun   is there once the hyperty is registered
+//	internal/minibus   inbox.add             queues the message for another goroutine
 //
 // The inbox's goroutine, which runs while there are messages, goes on:
 //
@@ -137,8 +138,8 @@
 //
 //	core/api      application.read      reads the socket
 //	core/api      application.post      holds the application to its window
-//	core/api      attachment.put        posts where nothing waits before it; else its goroutine does
-//	core/apps     attachment.Post       as above
+//	core/api      attachment.tryPut     posts where nothing waits before it; else its goroutine does
+//	core/apps     Attachment.TryPost    as above, but leaves to Post what would have to wait
 //
 // What is for such an application is queued for its connection by core/api in place of the inbox, written to the socket by
 // a goroutine, and given to the handler by one of sdk/hyperty.

@@ -77,8 +77,12 @@ func (rt *Runtime) Register(ctx context.Context, r hyperty.Registration) (*hyper
 }
 
 // Attach registers a hyperty of the application API; see [api.Backend].
-func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
-	return rt.apps.Attach(ctx, r, deliver)
+func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (api.Attachment, error) {
+	a, err := rt.apps.Attach(ctx, r, deliver)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // Status says what runs here; see [api.Backend]. It fails while the runtime ends.

@@ -94,7 +94,7 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happen
 		Self: rt.URL(), Key: rt.key, Trust: rt.policy.Runtime,
 		TTL: rt.config.waits.unacked, IdleTimeout: rt.config.SessionIdle,
 		Send: frames.Send, TrySend: frames.TrySend, Route: paths.To,
-		Deliver: in.Deliver, DeliverRun: in.DeliverRun,
+		Acceptor: in,
 		Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Announced(ctx, remote, list)
 		},
@@ -146,7 +146,7 @@ func (rt *Runtime) wireExit() {
 		Self: rt.URL(), Domain: rt.config.Domain, Policy: rt.policy, Directory: rt.registry, Routes: rt.registry,
 		Bus: rt.bus, Post: rt.host.Post, Go: rt.background.Go, Log: rt.log, Trace: &rt.trace,
 	})
-	exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain, Stub: rt.host.Post, Tracker: &rt.tracker}
+	exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain, Stub: rt.host.Post}
 	rt.bus.Connect(bus.Outside{Resolver: rt.registry, Forwarder: exit, Authority: rt.registry, Ways: exit})
 	rt.identity.Serve(rt.bus, rt.stubs.Signs) // until the bus is closed
 }
