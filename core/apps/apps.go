@@ -71,7 +71,7 @@ func (all *Apps) Register(ctx context.Context, r hyperty.Registration) (*hyperty
 	})
 }
 
-// Attach registers a hyperty of the application API, which is given its messages by deliver; see [api.Backend].
+// Attach registers a hyperty of the application API; deliver gives it its messages. See [api.Backend].
 func (all *Apps) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (*Attachment, error) {
 	return all.attach(ctx, r, &Attachment{
 		listen: func(at message.URL) (stop func()) { return all.o.Bus.ListenApart(at, deliver) },
@@ -95,7 +95,7 @@ func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *Attachme
 // made again.
 func (all *Apps) NodeLive(domain string) { all.registrations.renew(domain) }
 
-// Attachment is one hyperty's place on the MessageBus.
+// Attachment connects one hyperty with the MessageBus.
 type Attachment struct {
 	all    *Apps
 	url    message.URL

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // authorise asks the reporter whether an observer may subscribe to its object, or read it (specification,

@@ -5,8 +5,8 @@ import (
 	"regexp"
 
 	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 var schemeForm = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)

@@ -1,8 +1,8 @@
 package syncmanager
 
 import (
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // reported is an object whose reporter runs here. Manager.mu guards it.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // watch enters an object of another runtime and listens at U/changes. m.mu is held.

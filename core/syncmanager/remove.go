@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // linger is how long the forwarding of U/changes stays after the deletion was published there: what still waits on

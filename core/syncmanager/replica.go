@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // What waits on one way, or for the answer to a subscribe, before it is given up for the whole value.
@@ -20,7 +20,7 @@ type replica struct {
 	url       message.URL
 	meta      object.Metadata // without data
 	doc       object.Document
-	rest      object.Rest
+	packer    object.Packer
 	followers map[message.URL]*feed // components of this runtime that observe the object
 }
 
@@ -179,10 +179,10 @@ func (m *Manager) become(r *replica, meta object.Metadata, doc object.Document) 
 	m.bytes += grown
 	meta.Data = nil
 	r.meta, r.doc = meta, doc
-	r.rest.Changed(r.url, func() {
+	r.packer.Changed(r.url, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		r.doc = r.rest.Packed(r.doc)
+		r.doc = r.packer.Packed(r.doc)
 	})
 	return nil
 }

@@ -3,8 +3,8 @@ package syncmanager
 import (
 	"context"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // subscribe serves an observer of this runtime (specification, "Subscribe").

@@ -8,9 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 func obj(data string) syncher.Object {

@@ -1,8 +1,8 @@
 package syncmanager
 
 import (
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // update serves a reporter's change: the replica takes it, and it is published in the background. The listener waits
