@@ -65,23 +65,33 @@
 //
 // # Where that is
 //
-// The rules are in parts that own their state, below internal. A part takes no lock, starts nothing and sends nothing; it is
-// told what happened and what time it is, and says what it wants. None of them knows another's fields.
+// The rules are in parts that own their state, below internal. A part starts nothing and sends nothing; it is told what happened
+// and what time it is, and says what it wants. None of them knows another's fields. Each session has its own of these, which take
+// no lock, except where listeners and their goroutines meet them (outcomes.Ledger, the queues of deliver):
 //
-//	wire       the form of frames: heads, fields, messages and records
-//	handshake  what two runtimes prove to each other, and the keys of a pair
-//	sender     numbers, what is not acknowledged, credit, expiry
+//	sender     numbers, what is not acknowledged, credit, expiry, reports of the peer
 //	receiver   the expected number, duplicates, the inbox, when to acknowledge
 //	pairing    which incarnation is the peer, and how another one becomes it
 //	paths      which path is used, when it is left, probes
 //	outcomes   what the peer is told of its messages, and when it is asked about ours
-//	strangers  what is kept of runtimes that there is no session with, and what they may cost
+//	turn       who sends, and when the goroutine that sends looks for work
 //	deliver    from batches to listeners, and the queues of destinations that are behind
 //
-// This package coordinates. session.go has what a session consists of and its lock; what needs the lock is a method of
-// locked. From there upwards: path.go (a path's life), admit.go (messages enter), deliver.go and settle.go (messages leave, and
-// are taken), pair.go (another peer), pump.go and inline.go (frames are sent), receive.go (frames come), post.go; idle.go and
-// sessions.go (the table), strangers.go and desk.go (whoever has no session).
+// All sessions of a runtime share these, which therefore have a lock of their own:
+//
+//	table      where a session is found, which ones make room, when idle ones are looked for
+//	strangers  what is kept of runtimes that there is no session with, what they are answered, and what they may cost
+//	answers    computes and sends what strangers are answered, a path at a time
+//	memory     what the messages of all sessions take together
+//
+// wire is the form of frames; handshake is what two runtimes prove to each other, the keys of a pair, and incarnations.
+//
+// This package coordinates. session.go has what a session consists of, and its lock; what needs the lock is a method of
+// locked. A message that is posted passes post.go (it enters), send.go (frames are made) and pump.go (they are handed to a path).
+// A frame that comes passes receive.go, and then deliver.go (to listeners) and settle.go (the peer is told that they have taken
+// it). path.go is a path's life, pair.go another peer. sessions.go finds the session, idle.go drops it, and strangers.go makes it.
+//
+// [Path], [Key] and [Acceptor] are aliases, because the parts below use these types and cannot import this package.
 //
 // # What it does not do
 //

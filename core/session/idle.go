@@ -5,6 +5,8 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/outcomes"
+	"github.com/protofly/protofly/core/session/internal/strangers"
+	"github.com/protofly/protofly/core/session/internal/table"
 )
 
 // An idle session is dropped when nothing was heard of the peer for Options.IdleTimeout, provided that it is clean: all
@@ -13,20 +15,15 @@ import (
 // session before and has no word of was ever accepted here, and sends it again; and keys, numbers and reports of the
 // session before count for nothing.
 
-const (
-	evictIdle = time.Minute // a clean session that was idle for so long makes room for another one, where the table is full
-	evictPart = 64          // of the table makes room at once
-	sweepMin  = time.Second // between two looks for idle sessions
-	sweepMax  = 10 * time.Minute
-	fullPause = time.Second // before room is sought again where there was none
-)
+// evictIdle is how long a clean session was idle that makes room for another one, where the table is full.
+const evictIdle = time.Minute
 
 // clean tells whether nothing would be lost or told wrongly if the session were dropped.
 func (s locked) clean() bool { return s.still() && s.ledger.Empty() }
 
 // still is clean where the peer may not know of everything that was taken here.
 func (s locked) still() bool {
-	return !(s.gone || s.pair.Peer() == 0 || s.turn.pumping || s.turn.inline || s.delivering || s.recv.Busy() || s.turn.on != nil ||
+	return !(s.gone || s.pair.Peer() == 0 || s.turn.Running() || s.turn.Sending() || s.delivering || s.recv.Busy() ||
 		s.send.Waiting() > 0 || !s.send.Empty() || s.send.Outstanding() > 0 || s.recv.Cost() != 0 || s.recv.Backlog() > 0 ||
 		s.pair.Opening() || s.recv.Owes() || s.tell.Owes() || s.settled != nil)
 }
@@ -36,6 +33,13 @@ func (s locked) still() bool {
 func (s locked) forsaken(now time.Duration) bool {
 	most := outcomes.Silence(s.o.TTL)
 	return most > 0 && now-s.usedAt() >= most && s.still()
+}
+
+// idle is when the peer was heard of last, and whether the session is clean, or forsaken.
+func (s *session) idle() (used time.Duration, clean, forsaken bool) {
+	l := s.lock()
+	defer l.unlock()
+	return l.usedAt(), l.clean(), l.forsaken(s.all.now())
 }
 
 // dropIdle drops the session if it is clean and nothing was heard for so long.
@@ -63,9 +67,74 @@ func (s *session) dropForsaken() {
 func (s locked) drop(next func(incarnation uint64) uint64) {
 	s.event(Event{Kind: Idle, Path: s.paths.Used(), Why: "nothing was said for long"})
 	s.leavePath()
-	s.table.forget(s.session)
-	s.table.renew(next)
+	s.forget()
+	s.owner.renew(next)
+}
+
+// forget takes the session out of the table: whoever has it looks it up again.
+func (s locked) forget() {
+	s.gone = true
+	s.owner.forget(s.session)
 }
 
 // usedAt is when the peer was heard of last.
 func (s locked) usedAt() time.Duration { return max(s.tell.HeardAt(), s.pair.PairedAt()) }
+
+// sweepSoon has idle sessions and unfinished handshakes looked for from now on.
+func (s *Sessions) sweepSoon() {
+	if s.life.Err() == nil && !s.isClosing() {
+		handshakes := time.Duration(0)
+		if s.strangers.Kept() > 0 {
+			handshakes = strangers.PendingTime
+		}
+		s.sweeping.Soon(table.Pause(s.o.IdleTimeout, handshakes), s.now(), s.sweep)
+	}
+}
+
+// sweep drops what was idle for too long.
+func (s *Sessions) sweep() {
+	if !s.begin() {
+		return
+	}
+	defer s.wg.Done()
+	s.sweeping.Began()
+	left := s.strangers.Expire(s.now())
+	list := s.existing()
+	left += len(list)
+	if s.o.IdleTimeout > 0 {
+		for _, one := range list {
+			one.dropIdle(s.o.IdleTimeout)
+		}
+	}
+	if left > 0 {
+		s.sweepSoon()
+	}
+}
+
+// evict drops sessions that are clean, those first that were idle for longest. Where there are none it drops those that
+// are kept for peers that have gone.
+func (s *Sessions) evict() {
+	now := s.now()
+	if s.sweeping.Vain(now) {
+		return
+	}
+	var list, forsaken []table.Candidate[*session]
+	for _, one := range s.existing() {
+		switch used, clean, gone := one.idle(); {
+		case clean && now-used >= evictIdle:
+			list = append(list, table.Candidate[*session]{One: one, Used: used})
+		case gone:
+			forsaken = append(forsaken, table.Candidate[*session]{One: one, Used: used})
+		}
+	}
+	drop := func(one *session) { one.dropIdle(evictIdle) }
+	if len(list) == 0 {
+		list, drop = forsaken, (*session).dropForsaken
+	}
+	for _, c := range s.table.Oldest(list) {
+		drop(c.One)
+	}
+	if len(list) > 0 {
+		s.sweeping.Room()
+	}
+}

@@ -111,7 +111,7 @@ func TestExpiryOfWhatIsPostedWhileThePumpSends(t *testing.T) {
 		time.Sleep(time.Second)
 		one := p.end(true)
 		one.mu.Lock()
-		if one.turn.on == nil {
+		if !one.turn.Sending() {
 			t.Error("the pump does not send")
 		}
 		one.mu.Unlock()

@@ -1,12 +1,9 @@
 package session
 
 import (
-	"crypto/cipher"
 	"time"
 
-	"github.com/protofly/protofly/core/session/internal/outcomes"
 	"github.com/protofly/protofly/core/session/internal/wire"
-	"github.com/protofly/protofly/sdk/message"
 )
 
 // pump is the goroutine that sends, one batch after the other, what posters do not send themselves, and keeps the
@@ -17,34 +14,25 @@ func (s *session) pump() {
 	defer timer.Stop()
 	watch := s.watchdog()
 	defer watch.Stop()
-	var idle time.Duration // since when
 	for s.all.life.Err() == nil {
 		l := s.lock()
-		s.turn.sleepsTo = 0
+		s.turn.Look()
 		now := l.look()
-		n := 0
-		if s.turn.inline {
-			s.turn.poked = true
-		} else {
-			n = l.pack(now)
-		}
-		if n > 0 {
-			idle = 0
-			l.sendBatch(n, watch, now)
-			continue
+		if s.turn.Look() { // nobody else sends
+			if n := l.pack(now); n > 0 {
+				l.sendBatch(n, watch, now)
+				continue
+			}
 		}
 		s.send.Date(now) // what was put in while the Route was asked for
-		due := l.due()
-		if due != 0 {
-			idle = 0
-		} else if due = l.restDue(&idle, now); now >= due {
+		until, end := s.turn.Sleep(l.due(), s.o.Linger, now)
+		if end {
 			l.rest()
 			l.unlock()
 			return
 		}
-		s.turn.sleepsTo = due
 		l.unlock()
-		timer.Reset(max(1, due-now))
+		timer.Reset(max(1, until-now))
 		select {
 		case <-s.signals.wake:
 		case <-timer.C:
@@ -84,40 +72,23 @@ func (s locked) look() (now time.Duration) {
 
 // sendBatch sends the n frames of the batch. It gives the lock back.
 func (s locked) sendBatch(n int, watch *time.Timer, now time.Duration) {
-	path, life := s.paths.Used(), s.way.life
-	s.turn.on, s.turn.at = life, now
-	patience := s.stuckDue() - now
+	path, life, number := s.paths.Used(), s.way.life, s.way.number
+	s.turn.Begin(number, now)
+	patience := s.turn.StuckDue(s.o.Paths.Stall, s.paths.StallDue()) - now
+	out := s.batch
 	s.unlock()
-	s.batch.seal(n)
-	s.batch.trace(s.o.Trace, path, s.remote, n, s.o.Trace.Now())
+	out.seal(n)
+	out.trace(s.o.Trace, path, s.remote, n, s.o.Trace.Now())
 	watch.Reset(patience)
-	err := s.o.Send(life, path, s.remote, s.batch.frames[:n]...)
+	err := s.o.Send(life, path, s.remote, out.frames[:n]...)
 	watch.Stop()
-	s.handed(path, err)
-}
-
-// restDue is when the pump ends unless there is something to do before. idle is since when there is nothing; 0: since now.
-func (s locked) restDue(idle *time.Duration, now time.Duration) time.Duration {
-	if *idle == 0 {
-		*idle = now
-	}
-	*idle = max(*idle, s.turn.at)
-	if s.turn.inline {
-		return now + s.o.Linger
-	}
-	return *idle + s.o.Linger
-}
-
-// handed ends a Send.
-func (s *session) handed(path Path, err error) {
-	s.batch.shrink(2*(s.o.FrameBytes+wire.FrameOverhead), &s.all.large)
-	l := s.lock()
-	defer l.unlock()
-	life := s.turn.on
-	s.turn.on = nil
-	s.turn.at = s.all.now()
-	if err != nil && s.way.life == life { // else path was left, and what was not acknowledged goes elsewhere
-		l.lose(path, err.Error(), s.all.now())
+	out.shrink(2 * (s.o.FrameBytes + wire.FrameOverhead))
+	s.mu.Lock()
+	defer s.unlock()
+	now = s.all.now()
+	s.turn.End(now)
+	if err != nil && s.way.number == number { // else path was left, and what was not acknowledged goes elsewhere
+		s.lose(path, err.Error(), now)
 	}
 }
 
@@ -126,10 +97,10 @@ func (s *session) stuck() time.Duration {
 	l := s.lock()
 	defer l.unlock()
 	now := s.all.now()
-	if s.turn.on == nil || s.turn.on != s.way.life {
+	if !s.turn.On(s.way.number) {
 		return 0
 	}
-	if due := l.stuckDue(); now < due {
+	if due := s.turn.StuckDue(s.o.Paths.Stall, s.paths.StallDue()); now < due {
 		return due - now
 	}
 	path := s.paths.Used()
@@ -138,149 +109,37 @@ func (s *session) stuck() time.Duration {
 	return 0
 }
 
-// stuckDue is when the batch that is being sent has taken too long: Options.Paths.Stall after it began, or, since the pump cannot
-// look while it sends, when the path counts as stalled.
-func (s locked) stuckDue() time.Duration {
-	due := s.turn.at + s.o.Paths.Stall
-	if stalled := s.paths.StallDue(); stalled != 0 {
-		due = min(due, stalled)
+// sendNow sends the last message, where the path takes it at once; else the pump does that. It gives the lock back.
+func (s locked) sendNow() {
+	now := s.all.now()
+	path, position := s.paths.Used(), s.send.Position()
+	owed := s.recv.Owes()
+	out := s.outgoing()
+	s.turn.BeginPoster(s.way.number, now)
+	s.all.wg.Add(1)
+	defer s.all.wg.Done()
+	s.frame(0, true, now)
+	s.unlock()
+	out.seal(1)
+	at := s.o.Trace.Now()
+	sent := s.o.TrySend(path, s.remote, out.frames[0])
+	if sent {
+		out.trace(s.o.Trace, path, s.remote, 1, at)
 	}
-	return due
-}
-
-// rest ends the pump's part: the memory of an idle session goes.
-func (s locked) rest() {
-	s.turn.pumping = false
-	s.batch = outgoing{}
-	if !s.recv.Busy() {
-		s.out.Rest()
-	}
-	s.send.Rest()
-	s.pair.Rest()
-	if s.pair.Peer() == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.recv.Cost() == 0 && s.send.Outstanding() == 0 {
-		s.leavePath()
-		s.table.forget(s.session)
-	}
-}
-
-// tick does what is due by time.
-func (s locked) tick(now time.Duration) {
-	s.send.Date(now)
-	if d, any := s.send.DropExpired(now); any {
-		s.tellAgain(d.Records)
-		s.given(d, Expired, "not acknowledged in time")
-	}
-	if s.tell.Tells(now) {
-		s.collect(now)
-	}
-	s.changed(s.pair.Tick(!s.send.Empty(), now), now)
-	s.recv.Tick(now)
-	switch s.tell.Tick(s.pair.Peer() != 0 && s.send.Untaken(), now) {
-	case outcomes.Ask:
-		s.paths.Probe()
-	case outcomes.GiveUp:
-		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and does not answer any more")
-	}
-	if s.paths.Tick(s.waits(), now) {
-		s.event(Event{Kind: Stalled, Path: s.paths.Used(), Why: "nothing is acknowledged"})
-	}
-}
-
-// hasWork tells whether there is something to send.
-func (s locked) hasWork() bool {
-	return s.pair.WantsHello() || s.recv.WantsAck() || s.recv.WantsResume() || s.paths.WantsProbe() || !s.send.Empty()
-}
-
-// due is when something has to be done by time, 0: never.
-func (s locked) due() time.Duration {
-	var first time.Duration
-	at := func(t time.Duration) {
-		if t != 0 && (first == 0 || t < first) {
-			first = t
+	out.carried[0] = nil
+	out.shrink(2 * (s.o.FrameBytes + wire.FrameOverhead))
+	s.mu.Lock()
+	defer s.unlock()
+	look := s.turn.EndPoster()
+	if !sent {
+		if owed {
+			s.recv.Acknowledge()
 		}
+		s.send.GoBack(position)
 	}
-	s.pair.Due(at)
-	at(s.recv.AckDue())
-	s.tell.Due(at)
-	at(s.paths.ProbeDue())
-	at(s.paths.StallDue())
-	if s.hasWork() {
-		at(s.paths.RouteDue())
+	if !sent || look {
+		s.poke()
+	} else if due := s.due(); due != 0 {
+		s.pokeAt(due)
 	}
-	at(s.send.Due())
-	return first
-}
-
-// pack fills frames with what there is to send, as many as a batch takes, and says how many.
-func (s locked) pack(now time.Duration) int {
-	if s.paths.None() {
-		return 0
-	}
-	n := 0
-	for n < maxBatch {
-		b, ok := s.pair.AppendHello(s.batch.frames[n][:0])
-		if !ok {
-			break
-		}
-		s.batch.frames[n], s.batch.carried[n], s.batch.seals[n] = b, nil, nil
-		n++
-	}
-	if s.pair.Peer() == 0 {
-		s.recv.Told()
-		s.paths.Probed()
-		return n
-	}
-	for n < maxBatch {
-		more := s.mayMore()
-		if !more && !s.recv.WantsResume() && !s.paths.WantsProbe() && !s.recv.WantsAck() {
-			break
-		}
-		s.batch.frames[n], s.batch.carried[n], s.batch.seals[n] = s.frame(s.batch.frames[n][:0], more, now)
-		n++
-	}
-	return n
-}
-
-// mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
-// peer has a new life: what is sent to the old one would be in doubt.
-func (s locked) mayMore() bool {
-	return !s.pair.Holding() && s.send.MaySend()
-}
-
-// frame makes the next frame, with messages where more says that there are some to send, and says what closes it: that is
-// done without mu. packed lists the messages while somebody watches.
-func (s locked) frame(b []byte, more bool, now time.Duration) (frame []byte, packed []message.Message, aead cipher.AEAD) {
-	k := wire.Ack
-	switch {
-	case s.recv.WantsResume():
-		k = wire.Resume
-	case s.paths.WantsProbe():
-		k = wire.Probe
-	case more:
-		k = wire.Data
-	}
-	size := wire.FrameOverhead
-	if more {
-		size += s.send.PackSize()
-		if cap(b) < size && size > s.o.FrameBytes+wire.FrameOverhead {
-			b = s.all.large.get(size)
-		}
-	}
-	h, aead := s.pair.Stamp(k, size)
-	b = wire.AppendHead(b, h)
-	var f wire.Fields
-	s.pair.Fields(&f)
-	s.send.Fields(&f)
-	s.recv.Fields(&f, s.all.memory.Full())
-	b = f.Append(b)
-	if more {
-		start := len(b)
-		b = s.send.Pack(b)
-		if s.o.Trace.Watched() {
-			packed = wire.Messages(b[start:])
-		}
-		s.paths.Sent(now)
-	}
-	s.paths.Probed()
-	return b, packed, aead
 }

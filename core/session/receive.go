@@ -74,10 +74,9 @@ func open(aead cipher.AEAD, h wire.Head, frame []byte) (a arrival, err error) {
 
 // receive is false where the session was forgotten meanwhile.
 func (s *session) receive(path Path, h wire.Head, frame []byte) bool {
+	var here receiver.Batch // what the caller is to deliver when it has given the lock back
 	l := s.lock()
-	known := l.met(path, h, frame)
-	here := s.here
-	s.here = receiver.Batch{}
+	known := l.met(path, h, frame, &here)
 	l.unlock()
 	if here.Items != nil {
 		s.deliverHere(&here)
@@ -86,7 +85,7 @@ func (s *session) receive(path Path, h wire.Head, frame []byte) bool {
 }
 
 // met takes a frame. It is false where the session was forgotten meanwhile.
-func (s locked) met(path Path, h wire.Head, frame []byte) bool {
+func (s locked) met(path Path, h wire.Head, frame []byte, here *receiver.Batch) bool {
 	now := s.all.now()
 	switch {
 	case s.gone:
@@ -103,13 +102,13 @@ func (s locked) met(path Path, h wire.Head, frame []byte) bool {
 	case h.From != s.pair.Peer() || h.To != s.pair.Own():
 		s.disturbed(s.pair.Strange(path.Stub, h.From, now), now)
 	default:
-		s.sealed(path, h, frame)
+		s.sealed(path, h, frame, here)
 	}
 	return true
 }
 
 // sealed takes a frame that pretends to be of the pair. It gives the lock back while the frame is opened.
-func (s locked) sealed(path Path, h wire.Head, frame []byte) {
+func (s locked) sealed(path Path, h wire.Head, frame []byte, here *receiver.Batch) {
 	keys := s.pair.Keys()
 	aead := keys.In.Of(h.Epoch)
 	if aead == nil {
@@ -130,7 +129,7 @@ func (s locked) sealed(path Path, h wire.Head, frame []byte) {
 	default:
 		s.cameBy(path)
 		s.pair.Heard()
-		s.arrive(&a, now)
+		s.arrive(&a, here, now)
 		if s.paths.Aside(path, h.Kind != wire.Ack, len(frame), now) {
 			s.acknowledgeBy(path)
 		}
@@ -138,7 +137,7 @@ func (s locked) sealed(path Path, h wire.Head, frame []byte) {
 }
 
 // arrive takes a frame of the pair.
-func (s locked) arrive(a *arrival, now time.Duration) {
+func (s locked) arrive(a *arrival, here *receiver.Batch, now time.Duration) {
 	if !s.acknowledged(&a.Fields, now) {
 		s.count.dropped++
 		return
@@ -167,7 +166,7 @@ func (s locked) arrive(a *arrival, now time.Duration) {
 		s.poke()
 	case receiver.Fresh:
 		b.Lent, b.Memory = a.memory == 0, a.memory
-		s.accept(&b, left, now)
+		s.accept(&b, left, here, now)
 	}
 }
 
@@ -196,15 +195,18 @@ func (s locked) acknowledged(f *wire.Fields, now time.Duration) bool {
 }
 
 // accept puts what is new in a frame into the inbox, and takes the records among it.
-func (s locked) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
+func (s locked) accept(b *receiver.Batch, e wire.Extent, here *receiver.Batch, now time.Duration) {
 	if e.Records > 0 {
-		s.takeRecords(b)
+		wire.EachRecord(b.Items, len(b.Routing), func(record []byte) {
+			s.reported(record)
+			s.recv.Claim(record)
+		})
 	}
 	b.By = s.ledger
-	cost, here := s.recv.Put(b, e, !s.closed)
+	cost, atOnce := s.recv.Put(b, e, !s.closed)
 	s.all.memory.Came(cost)
-	if here {
-		s.here = *b
+	if atOnce {
+		*here = *b
 		s.all.wg.Add(1)
 	} else {
 		s.handOver()
@@ -213,22 +215,6 @@ func (s locked) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
 		s.poke()
 	} else if first {
 		s.pokeAt(s.recv.AckDue())
-	}
-}
-
-// takeRecords takes the records in a batch.
-func (s locked) takeRecords(b *receiver.Batch) {
-	routing := len(b.Routing)
-	for left := b.Items; len(left) > 0; {
-		one, rest, ok := wire.Cut(left, routing)
-		if !ok {
-			return // cannot be: it was measured
-		}
-		if one.Size == 0 {
-			s.reportedBy(one.Own)
-			s.recv.Claim(one.Own)
-		}
-		left, routing = rest, one.After(routing)
 	}
 }
 

@@ -318,19 +318,19 @@ func TestImpossibleReports(t *testing.T) {
 		} {
 			one.mu.Lock()
 			dropped := one.count.dropped
-			locked{one}.reportedBy(r)
+			locked{one}.reported(r)
 			if one.send.Outstanding() != 10 || one.count.dropped != dropped+1 {
 				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.send.Outstanding(), one.count.dropped-dropped)
 			}
 			locked{one}.unlock()
 		}
 		one.mu.Lock()
-		locked{one}.reportedBy([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
+		locked{one}.reported([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
 		if one.send.Outstanding() != 10 {
 			t.Error("an unknown record did something")
 		}
-		locked{one}.reportedBy(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
-		locked{one}.reportedBy(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
+		locked{one}.reported(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
+		locked{one}.reported(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
 		if one.send.Outstanding() != 6 {
 			t.Errorf("%d outstanding, want 6", one.send.Outstanding())
 		}

@@ -1,20 +1,65 @@
 package session
 
 import (
+	"context"
+	"hash/maphash"
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/deliver"
+	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/memory"
 	"github.com/protofly/protofly/core/session/internal/outcomes"
 	"github.com/protofly/protofly/core/session/internal/pairing"
 	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/sender"
+	"github.com/protofly/protofly/core/session/internal/strangers"
+	"github.com/protofly/protofly/core/session/internal/turn"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// table is where a session is found.
-type table interface {
+// shared is what all sessions of a runtime have together.
+type shared struct {
+	o     Options
+	self  message.URL // o.Self in canonical form
+	epoch time.Time
+	seed  maphash.Seed    // of what remote runtimes are called in minibus.Receipt.Source
+	life  context.Context // of all goroutines
+	end   context.CancelFunc
+	wg    sync.WaitGroup
+
+	endMu   sync.RWMutex
+	closing bool // no goroutine starts any more, but those of others that run
+
+	memory    memory.Total
+	strangers strangers.Strangers
+	answers   *answers.Answers // to strangers, and by paths that are not in use
+}
+
+// now is the time since the sessions were made; it is never 0, which stands for "not set".
+func (s *shared) now() time.Duration { return time.Since(s.epoch) + 1 }
+
+// begin counts a goroutine that Close has to wait for. It is false where the runtime ends.
+func (s *shared) begin() bool {
+	s.endMu.RLock()
+	defer s.endMu.RUnlock()
+	if s.closing {
+		return false
+	}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *shared) isClosing() bool {
+	s.endMu.RLock()
+	defer s.endMu.RUnlock()
+	return s.closing
+}
+
+// owner is who has the session in a table.
+type owner interface {
 	// forget drops a session that has nothing to do.
 	forget(one *session)
 	// renew gives the sessions that are made from now on another incarnation.
@@ -24,11 +69,11 @@ type table interface {
 // session is what one runtime keeps of another. Times are of Sessions.now; 0 is "not set".
 type session struct {
 	all    *shared
-	table  table
+	owner  owner
 	o      *Options
 	remote message.URL
 
-	batch   outgoing // of whoever sends: see turn
+	batch   *outgoing // of whoever has the turn to send; nil while nothing is sent
 	signals signals
 
 	mu     sync.Mutex
@@ -40,7 +85,7 @@ type session struct {
 	closed     bool          // no goroutine starts any more
 	delivering bool          // the goroutine that delivers runs
 	settled    chan struct{} // Close waits here
-	turn       turn
+	turn       turn.Turn
 
 	pair pairing.Pairing // see pair.go
 
@@ -52,7 +97,6 @@ type session struct {
 	// Receiving.
 	recv receiver.Receiver
 	out  *deliver.Deliverer
-	here receiver.Batch // what Receive's caller is to deliver when it has given mu back
 
 	// Outcomes: see settle.go.
 	tell   outcomes.Outcomes
@@ -99,32 +143,122 @@ func (s locked) event(e Event) {
 }
 
 // poke has the pump look for work.
-func (s locked) poke() {
-	switch {
-	case s.turn.inline:
-		s.turn.poked = true
-	case s.turn.pumping:
-		notify(s.signals.wake)
-	case !s.closed:
-		s.turn.pumping = true
-		s.all.wg.Add(1)
-		go s.turn.run()
-	}
-}
+func (s locked) poke() { s.wanted(s.turn.Poke(!s.closed)) }
 
-// pokeAt has the pump look when it is due. It is woken only where it would look later: most of what is due in a moment is
-// done by what is sent before.
-func (s locked) pokeAt(due time.Duration) {
-	if !s.turn.pumping || s.turn.sleepsTo > due {
-		s.turn.sleepsTo = 0
-		s.poke()
+// pokeAt has the pump look when it is due.
+func (s locked) pokeAt(due time.Duration) { s.wanted(s.turn.PokeAt(due, !s.closed)) }
+
+// wanted does what the turn wants of the pump.
+func (s locked) wanted(w turn.Want) {
+	switch w {
+	case turn.Wake:
+		notify(s.signals.wake)
+	case turn.Start:
+		s.all.wg.Add(1)
+		go s.pump()
 	}
 }
 
 // quiet tells whether nothing is under way in either direction.
 func (s locked) quiet() bool {
 	owes := (s.recv.Owes() || s.tell.Owes() || s.send.Unsent()) && !s.paths.None() && s.pair.Peer() != 0
-	return s.send.Unacked() == 0 && s.recv.Cost() == 0 && !owes && s.turn.on == nil
+	return s.send.Unacked() == 0 && s.recv.Cost() == 0 && !owes && !s.turn.Sending()
+}
+
+func newSession(all *shared, in owner, remote message.URL, l *handshake.Local) *session {
+	s := &session{
+		all: all, owner: in, o: &all.o, remote: remote,
+		signals: newSignals(),
+		send:    sender.New(sender.Options{RingBytes: all.o.RingBytes, FrameBytes: all.o.FrameBytes, InboxBytes: all.o.InboxBytes, TTL: all.o.TTL}),
+		recv:    receiver.New(receiver.Options{InboxBytes: all.o.InboxBytes, AckFrames: all.o.Acks.Frames, AckDelay: all.o.Acks.Delay, Claims: all.o.Announced != nil}),
+		paths: paths.New(paths.Options{
+			ProbeMin: all.o.Paths.ProbeMin, ProbeMax: all.o.Paths.ProbeMax, Stall: all.o.Paths.Stall,
+			AsidePause: all.o.Acks.Delay, AsideCount: all.o.Acks.Frames, AsideBytes: all.o.InboxBytes / 8,
+		}),
+		tell: outcomes.New(outcomes.Options{TTL: all.o.TTL, Delay: all.o.Acks.Delay, Forgiven: all.o.Linger}),
+		pair: pairing.New(pairing.Options{ProbeMin: all.o.Paths.ProbeMin, ProbeMax: all.o.Paths.ProbeMax, Keys: all.o.keyLimits()}, all.self, remote, l),
+	}
+	s.ledger = outcomes.NewLedger(host{s}, all.o.InboxBytes)
+	s.out = deliver.New(all.life, deliver.Options{Acceptor: all.o.Acceptor, Trace: all.o.Trace}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
+	return s
+}
+
+// settle waits until the session is quiet, or ctx ends.
+func (s *session) settle(ctx context.Context) {
+	l := s.lock()
+	s.closing = true
+	s.recv.AcknowledgeOwed()
+	s.tell.HurryOwed()
+	done := make(chan struct{})
+	s.settled = done
+	l.poke()
+	l.unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-s.all.life.Done():
+	}
+}
+
+// stop keeps goroutines from starting.
+func (s *session) stop() {
+	l := s.lock()
+	s.closed = true
+	l.unlock()
+}
+
+// abandon reports and drops what was not taken when everything has ended. It returns how many messages were not even
+// acknowledged.
+func (s *session) abandon() int {
+	l := s.lock()
+	defer l.unlock()
+	s.way.quit()
+	n := s.send.Unacked()
+	l.given(s.send.DropAll(), Closed, "this runtime ends")
+	s.send.Rest()
+	return n
+}
+
+// way is what the session holds of the path in use.
+type way struct {
+	number uint64          // of the path in use, among all that were; 0: there is none
+	taken  uint64          // how many were
+	life   context.Context // ends when the path in use is left
+	leave  context.CancelFunc
+	left   *time.Timer // calls follow: the peer has left the path in use; nil: it has not
+}
+
+// take begins with a path.
+func (w *way) take(life context.Context) {
+	w.taken++
+	w.number = w.taken
+	w.life, w.leave = context.WithCancel(life)
+}
+
+// quit ends what is being sent by the path in use.
+func (w *way) quit() {
+	if w.leave != nil {
+		w.leave()
+	}
+	w.number, w.life, w.leave = 0, nil, nil
+}
+
+// signals wake others.
+type signals struct {
+	wake  chan struct{} // the pump
+	came  chan struct{} // the goroutine that delivers: there is something to deliver
+	space chan struct{} // a poster that waits: there may be room in the total
+}
+
+func newSignals() signals {
+	return signals{make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)}
+}
+
+// counters are for people.
+type counters struct {
+	resets  uint64    // how often the peer has begun another life
+	dropped uint64    // frames that were refused
+	posted  [2]uint64 // messages, by whether the path that they were posted with is direct
 }
 
 // notify wakes whoever waits on c, or will next.

@@ -101,8 +101,8 @@ func TestIdle(t *testing.T) {
 		for _, s := range []*Sessions{p.a, p.b} {
 			for _, one := range s.existing() {
 				one.mu.Lock()
-				if one.turn.pumping || one.delivering || one.send.Memory() != 0 || !one.recv.Resting() {
-					t.Errorf("idle session: pumping %v, delivering %v, ring %d", one.turn.pumping, one.delivering, one.send.Memory())
+				if one.turn.Running() || one.delivering || one.send.Memory() != 0 || !one.recv.Resting() {
+					t.Errorf("idle session: pumping %v, delivering %v, ring %d", one.turn.Running(), one.delivering, one.send.Memory())
 				}
 				one.mu.Unlock()
 			}
@@ -154,7 +154,7 @@ func TestLineOfAForgottenSession(t *testing.T) {
 		}
 		old := p.a.lookup(bob)
 		old.mu.Lock()
-		p.a.forget(old)
+		locked{old}.forget()
 		old.mu.Unlock()
 		var m message.Message
 		for n := uint64(1); n <= 3; n++ {

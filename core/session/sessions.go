@@ -1,18 +1,16 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/strangers"
+	"github.com/protofly/protofly/core/session/internal/table"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -20,21 +18,20 @@ import (
 type Sessions struct {
 	shared
 
-	mu    sync.RWMutex
-	byURL map[message.URL]*session // by canonical URL of the remote runtime; Options.Totals.Sessions, see enter
-
+	table *table.Table[*session]
 	local atomic.Pointer[handshake.Local] // what new handshakes are made with
 
-	sweeping sweeping // see idle.go
+	sweeping table.Sweep
 	refusals strangers.Refusals
 }
 
 // New makes the sessions of the runtime o.Self. It starts nothing. [Sessions.Close] ends them. Where o.Key is not that
 // runtime's, that is logged and nobody will make a session with it.
 func New(o Options) *Sessions {
-	s := &Sessions{byURL: make(map[message.URL]*session)}
+	s := &Sessions{}
 	s.o, s.self, s.epoch, s.seed = o.withDefaults(), o.Self.Canonical(), time.Now(), maphash.MakeSeed()
 	s.memory.Limit(s.o.Totals.Bytes)
+	s.table = table.New[*session](s.o.Totals.Sessions)
 	l, err := handshake.NewLocal(s.o.Self, s.o.Incarnation, s.o.Key)
 	if err != nil {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
@@ -64,11 +61,7 @@ func (s *Sessions) renew(next func(incarnation uint64) uint64) {
 }
 
 // find is the session with remote, which is canonical; nil: there is none.
-func (s *Sessions) find(remote message.URL) *session {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.byURL[remote]
-}
+func (s *Sessions) find(remote message.URL) *session { return s.table.Find(remote) }
 
 // trusts says why there may be no session with remote, which is canonical.
 func (s *Sessions) trusts(remote message.URL) error {
@@ -92,77 +85,40 @@ func (s *Sessions) session(remote message.URL) (*session, error) {
 			return nil, err
 		}
 		made := newSession(&s.shared, s, remote, s.current())
-		switch {
-		case s.enter(made, false):
+		switch s.enter(made, false) {
+		case table.Entered:
 			return made, nil
-		case s.life.Err() != nil || s.isClosing():
+		case table.Closed:
 			return nil, ErrClosed
-		case s.find(remote) == nil:
+		case table.Full:
 			return nil, ErrTooMany
 		}
 	}
 }
 
-// enter puts a session into the table. Where that is full, idle ones make room. Of the table an eighth is left for the
-// runtimes that this one has something to say to; stranger: the other side has begun. It is false where there is no room,
-// or a session with that runtime already, or everything ends.
-func (s *Sessions) enter(one *session, stranger bool) bool {
-	limit := s.o.Totals.Sessions
-	if stranger {
-		limit -= limit / 8
-	}
-	put := func() (done, full bool) {
-		s.endMu.RLock() // Close lists what is in the table when closing is set
-		defer s.endMu.RUnlock()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.closing || s.byURL[one.remote] != nil {
-			return false, false
-		}
-		if len(s.byURL) >= limit {
-			return false, true
-		}
-		s.byURL[one.remote] = one
-		return true, false
-	}
-	done, full := put()
-	if full {
+// enter puts a session into the table. Where that is full, idle ones make room. stranger: the other side has begun.
+func (s *Sessions) enter(one *session, stranger bool) table.Put {
+	put := s.table.Enter(one.remote, one, stranger)
+	if put == table.Full {
 		s.evict()
-		done, _ = put()
+		put = s.table.Enter(one.remote, one, stranger)
 	}
-	if done {
+	if put == table.Entered {
 		s.sweepSoon()
 	}
-	return done
+	return put
 }
 
 // existing is a copy of the list of sessions.
-func (s *Sessions) existing() []*session {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	list := make([]*session, 0, len(s.byURL))
-	for _, one := range s.byURL {
-		list = append(list, one)
-	}
-	return list
-}
+func (s *Sessions) existing() []*session { return s.table.All() }
 
 // forget drops a session that has nothing to do. Its lock is held.
-func (s *Sessions) forget(one *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	one.gone = true
-	if s.byURL[one.remote] == one {
-		delete(s.byURL, one.remote)
-	}
-}
+func (s *Sessions) forget(one *session) { s.table.Forget(one.remote, one) }
 
 // UsePath moves the session with remote to path at once, without a message: what is not acknowledged is sent again
 // there. Where there is no session yet, nothing happens: the first message brings its path along.
 func (s *Sessions) UsePath(remote message.URL, path Path) {
-	s.mu.RLock()
-	one := s.byURL[remote.Canonical()]
-	s.mu.RUnlock()
+	one := s.find(remote.Canonical())
 	if one == nil || path.IsZero() {
 		return
 	}
@@ -220,7 +176,8 @@ func (s *Sessions) Close(ctx context.Context) error {
 	s.endMu.Lock()
 	s.closing = true
 	s.endMu.Unlock()
-	s.sweeping.stop()
+	s.table.Close()
+	s.sweeping.Stop()
 	list := s.existing()
 	for _, one := range list {
 		one.settle(ctx)
@@ -243,76 +200,46 @@ func (s *Sessions) Close(ctx context.Context) error {
 	return nil
 }
 
-// sweepSoon has idle sessions and unfinished handshakes looked for from now on.
-func (s *Sessions) sweepSoon() {
-	if s.life.Err() == nil && !s.isClosing() {
-		s.sweeping.soon(s.sweepPause(), s.now(), s.sweep)
+// Came is the path by which the last frame of a remote runtime came that has proven who it is; false where there is no
+// such runtime.
+func (s *Sessions) Came(remote message.URL) (Path, bool) {
+	one := s.find(remote.Canonical())
+	if one == nil {
+		return Path{}, false
 	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return one.paths.LastIn(), one.pair.Peer() != 0 && !one.paths.LastIn().IsZero()
 }
 
-// sweepPause is how long nothing need be looked for.
-func (s *Sessions) sweepPause() time.Duration {
-	pause := sweepMax
-	if s.o.IdleTimeout > 0 {
-		pause = min(pause, max(s.o.IdleTimeout/4, sweepMin))
-	}
-	if s.strangers.Kept() > 0 {
-		pause = min(pause, 2*strangers.PendingTime)
-	}
-	return pause
-}
-
-// sweep drops what was idle for too long.
-func (s *Sessions) sweep() {
-	if !s.begin() {
-		return
-	}
-	defer s.wg.Done()
-	s.sweeping.began()
-	left := s.strangers.Expire(s.now())
-	list := s.existing()
-	left += len(list)
-	if s.o.IdleTimeout > 0 {
-		for _, one := range list {
-			one.dropIdle(s.o.IdleTimeout)
+// Uses tells whether any session has something to send over the stub, or has heard of its runtime over it within a time.
+func (s *Sessions) Uses(stub message.URL, within time.Duration) bool {
+	for _, one := range s.existing() {
+		one.mu.Lock()
+		sends := one.paths.Used().Stub == stub
+		used := sends && !one.send.Empty() ||
+			(sends || one.paths.LastIn().Stub == stub) && one.tell.HeardAt() != 0 && s.now()-one.tell.HeardAt() < within
+		one.mu.Unlock()
+		if used {
+			return true
 		}
 	}
-	if left > 0 {
-		s.sweepSoon()
-	}
+	return false
 }
 
-// evict drops sessions that are clean, those first that were idle for longest. Where there are none it drops those that
-// are kept for peers that have gone.
-func (s *Sessions) evict() {
-	now := s.now()
-	if s.sweeping.vain(now) {
-		return
-	}
-	type candidate struct {
-		one  *session
-		used time.Duration
-	}
-	var list, forsaken []candidate
+// Again has the sessions on path send again what is not acknowledged, and ask for what they are missing, although path
+// stays the same: what carries it was replaced, and frames that were under way may be lost.
+func (s *Sessions) Again(path Path) {
 	for _, one := range s.existing() {
 		l := one.lock()
-		switch used := l.usedAt(); {
-		case now-used >= evictIdle && l.clean():
-			list = append(list, candidate{one, used})
-		case l.forsaken(now):
-			forsaken = append(forsaken, candidate{one, used})
+		if one.paths.Uses(path) && !path.IsZero() && !one.gone {
+			one.send.Rewind()
+			if one.pair.Peer() != 0 {
+				one.recv.Resume()
+			}
+			l.restartProbe(s.now())
+			l.poke()
 		}
 		l.unlock()
-	}
-	drop := func(one *session) { one.dropIdle(evictIdle) }
-	if len(list) == 0 {
-		list, drop = forsaken, (*session).dropForsaken
-	}
-	slices.SortFunc(list, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
-	for _, c := range list[:min(len(list), max(1, s.o.Totals.Sessions/evictPart))] {
-		drop(c.one)
-	}
-	if len(list) > 0 {
-		s.sweeping.room()
 	}
 }

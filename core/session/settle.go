@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/outcomes"
-	"github.com/protofly/protofly/core/session/internal/wire"
-	"github.com/protofly/protofly/sdk/message"
 )
 
 // collect takes what was settled off what waits here, and makes reports of it as far as they may be sent now.
@@ -23,35 +21,17 @@ func (s locked) collect(now time.Duration) {
 	s.taken(cost)
 }
 
-// reportedBy takes a record of the peer.
-func (s locked) reportedBy(text []byte) {
-	incarnation, code, spans, ok, err := wire.ParseReport(text)
-	if !ok { // of a kind that we do not know
+// reported takes a record of the peer that may say what became of our messages.
+func (s locked) reported(record []byte) {
+	r, ok := s.send.Reported(record, s.pair.Own())
+	if !ok {
 		return
 	}
-	if err != nil || incarnation != s.pair.Own() {
+	if r.Impossible {
 		s.count.dropped++
-		return
 	}
-	e := Event{Kind: Settled, Code: code}
-	var watched []message.Message
-	cost := 0
-	for last := uint64(0); len(spans) > 0; {
-		var sp wire.Span
-		if sp, spans, err = wire.NextSpan(spans, last); err != nil {
-			s.count.dropped++
-			break
-		}
-		last = sp.B
-		freed, ok := s.send.Taken(sp, func(m message.Message) { watched = append(watched, m) })
-		if !ok {
-			s.count.dropped++
-			break
-		}
-		cost += freed
-	}
-	s.lost(watched, e)
-	s.freed(cost, false)
+	s.lost(r.Watched, Event{Kind: Settled, Code: r.Code})
+	s.freed(r.Freed, false)
 }
 
 // tellAgain takes reports that were given up back: they are made again when the peer is heard of.

@@ -2,6 +2,8 @@ package session
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -37,4 +39,10 @@ func (s *session) state() State {
 		*list = (*list)[:min(len(*list), maxHeldUp)]
 	}
 	return st
+}
+
+// FrameName names a frame in traces: the same wherever it is seen, sealed or not.
+func FrameName(frame []byte) string {
+	sum := sha256.Sum256(frame)
+	return hex.EncodeToString(sum[:8])
 }

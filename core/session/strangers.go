@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/protofly/protofly/core/session/internal/strangers"
+	"github.com/protofly/protofly/core/session/internal/table"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -46,7 +47,7 @@ func (s *Sessions) admitted(c strangers.Caller, a *strangers.Answer) {
 	}
 	held := one.lock()
 	defer held.unlock()
-	if !s.enter(one, true) {
+	if s.enter(one, true) != table.Entered {
 		one.gone = true
 		return
 	}

@@ -213,21 +213,6 @@ func (s *Sender) release(n uint64) (freed int, reports bool) {
 	return freed, reports
 }
 
-// Taken takes the messages in a span off the account: the peer says that they are settled. each gets those that are
-// watched. It is false where that is impossible: nobody takes what was not acknowledged.
-func (s *Sender) Taken(sp wire.Span, each func(m message.Message)) (freed int, ok bool) {
-	if sp.B > s.ring.base {
-		return 0, false
-	}
-	before := s.out.live
-	s.out.done(sp.A, sp.B, func(r *record) {
-		if r.watched {
-			each(r.message())
-		}
-	})
-	return (before - s.out.live) * recordCost, true
-}
-
 // Dropped is messages that a sender has given up, without their bodies.
 type Dropped struct {
 	Sent, Unsent []message.Message // by whether the peer may have them

@@ -166,12 +166,25 @@ func TestCredit(t *testing.T) {
 	if !s.Untaken() {
 		t.Error("nothing is acknowledged and not taken")
 	}
-	told := 0
-	freed, ok := s.Taken(wire.Span{A: 1, B: uint64(slow) + 1}, func(message.Message) { told++ })
-	if !ok || told != slow || freed != slow*recordCost || push(&s, "hyperty://b.example/slow", 1, 1000, 1) != 1 {
-		t.Errorf("taken: %v, %d told, %d freed", ok, told, freed)
+	report := func(incarnation, a, b uint64) Report {
+		record, _ := wire.AppendReport(nil, incarnation, message.CodeOK, []wire.Span{{A: a, B: b}})
+		r, ok := s.Reported(record, 7)
+		if !ok {
+			t.Fatal("no report")
+		}
+		return r
 	}
-	if _, ok := s.Taken(wire.Span{A: s.sent, B: s.sent + 1}, nil); ok {
+	if r := report(8, 1, uint64(slow)+1); !r.Impossible || r.Freed != 0 {
+		t.Errorf("a report to another incarnation: %+v", r)
+	}
+	if _, ok := s.Reported(wire.Claim{Address: "hyperty://b.example/1"}.Record(), 7); ok {
+		t.Error("a claim is taken for a report")
+	}
+	r := report(7, 1, uint64(slow)+1)
+	if told, freed := len(r.Watched), r.Freed; r.Impossible || told != slow || freed != slow*recordCost || push(&s, "hyperty://b.example/slow", 1, 1000, 1) != 1 {
+		t.Errorf("taken: %+v", r)
+	}
+	if r := report(7, s.sent, s.sent+1); !r.Impossible {
 		t.Error("what is not acknowledged can be taken")
 	}
 }
