@@ -5,8 +5,9 @@
 //
 // where stub implements [Stub]. A stub for a P2P transport is made by package sdk/p2p from a p2p.Transport.
 //
-// Two things cross the link for each instance of a stub: the messages of its MiniBus (status events, signalling,
-// subscriptions: specification, "Protostub lifecycle"), and opaque frames by its [Doors]. They go over the
+// Two things cross the link for each instance of a stub. One is the messages of its MiniBus, the bus that [Stub].Run is given
+// (status events, signalling, subscriptions: specification, "Protostub lifecycle"). The other is opaque frames, by its
+// [Doors]: a door is a URL at which the runtime's frames leave and others' frames come in. They go over the
 // wire that sdk/link/PROTOCOL.md describes; package sdk/sdktest/stubtest runs a stub through the real one, in a test.
 //
 // # Guarantees
@@ -17,38 +18,12 @@
 //
 // # Life
 //
-// A plug-in's process ends when the host asks it to, when the host dies however it dies, and when no host opens the
-// link within 15 s. A panic ends it with the stack in the host's log; the host then starts it again, with
-// Start.Restarted set for its instances.
+// A plug-in's process ends when the host asks it to, when the host dies, even if it is killed, and when no host opens the link
+// within 15 s. A panic ends the process and leaves the stack in the host's log; the host then starts the plug-in again, and
+// its instances have Start.Restarted set.
 //
 // # Limits
 //
 // A frame has at most [MaxFrame] bytes, a door's window is 1 MiB in each direction, an instance has at most 16384
 // doors. Standard output belongs to the handshake: a plug-in writes nothing there. Standard error is the host's log.
-//
-// # What others choose is bounded
-//
-// Every map in the packages below sdk, and in internal/link, internal/minibus and internal/object, whose keys a peer, a node, a
-// plug-in or an application chooses, with its bound, and what happens there. What the program itself chooses (the instances and listeners of a stub, a client's hyperties) is bounded by
-// its own doing. What only lives while one text is read (the members of a JSON object) is bounded by the text's length.
-//
-//	minibus    Requests.waiting       the requester's     65,536 requests; a further one fails. Each until its answer, 15 s at most
-//	minibus    Listeners.at           who listens         the caller's: core takes 256 hyperties of an application, and listens
-//	                                                      otherwise at its own addresses and at those of its data objects
-//	link       Conn.lanes             the plug-in's       16,384 doors an instance; a further one is refused. Until they are closed
-//	sdk        doors.byURL            the host's          the same
-//	p2p        handler.peers          peers'              4,096 connections, 256 of them in set-up; a further invitation is answered 429
-//	p2p        handler.consents       peers'              one for each set-up; until the registry has answered
-//	p2p        handler.refused        peers'              1,024 runtimes; the one that is free first makes room
-//	syncher    Syncher.observers      reporters'          16,384 objects; Observe is refused with 429. Until they end or are closed
-//	syncher    Syncher.reporters      the application's   what the runtime allows, 16,384; until they are deleted
-//	syncher    Reporter.invited       observers'          4,096 of an object; Invite fails. As long as the object
-//	object     Document               reporters'          512 KiB of text, 64 levels; the change is refused
-//	hyperty    attached.usedBy        receivers'          what is on the way, a window of 1,024 units, and 64 more; the rest is forgotten
-//	hyperty    attached.waiting       the application's   as minibus' Requests
-//	hyperty    attached.tracked       the application's   1,024 messages of a hyperty; a further one is refused. Until their outcome
-//	hyperty    sent.apart             the runtime's       the posts of a window; until they are confirmed
-//	udp/reach  Candidates             peers'              64 addresses, 4 ports of an IP address; until the set-up ends
-//	udp/reach  Budget.hosts, .remotes peers'              two entries for each datagram of Limits.All; until it has come back, a minute
-//	udp/reach  Budget.answered, .proven peers'            4,096 each; the older half goes
 package sdk

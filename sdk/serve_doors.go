@@ -76,7 +76,7 @@ func (d *doors) close() {
 	}
 }
 
-// Recv is the lane's.
+// Recv implements [Door].
 func (o *door) Recv(ctx context.Context) ([]Frame, error) { return o.Lane.Recv(ctx) }
 
 // Close closes the door; see [Door].

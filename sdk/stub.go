@@ -83,13 +83,13 @@ type Door interface {
 	Close() error
 }
 
-// Pumped is a [Door] that calls whoever wants its frames, which is quicker than [Door.Recv] where little comes at a time.
-// The doors of a plug-in are.
+// Pumped is a [Door] that calls a function with its frames, which takes less time than [Door.Recv] where few frames come at a
+// time. The doors that a plug-in opens implement it.
 type Pumped interface {
 	// Pump gives the frames that the core wants sent to handle, in order and one call at a time, until ctx or the door
-	// ends; the error is as Recv's. The frames are handle's until it returns. prompt is asked first where little came
-	// and nothing waits: it is called by the goroutine that reads the link, so it must not wait for anybody; where it
-	// returns false handle gets the frames.
+	// ends; the error is as Recv's. The frames must not be used after handle has returned. Where few frames have come and
+	// none wait, prompt gets them first, unless it is nil. It is called by the goroutine that reads the link, so it must not
+	// block. It returns whether it took the frames; where it did not, handle gets them.
 	Pump(ctx context.Context, prompt func([]Frame) bool, handle func([]Frame)) error
 }
 

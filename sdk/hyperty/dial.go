@@ -126,7 +126,7 @@ func (c *Client) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// wake lets everybody look again who waits for a change. mu is held.
+// wake has everyone that waits for a change look again. The caller holds mu.
 func (c *Client) wake() {
 	if c.waiters == 0 {
 		return

@@ -1,5 +1,6 @@
-// Package hyperty is the application's side of Protofly: register a hyperty, send, request, receive, share data
-// objects.
+// Package hyperty is what an application uses of Protofly. A hyperty is an application, or a part of one, that has an address
+// of its own. An application registers it, then sends and receives messages, asks others and answers them, and shares data
+// objects in its name.
 //
 // A [Hyperty] is the same type in the runtime's own process and in another one; it is made of a [message.Bus] and an
 // address. A [Runtime] makes them: the runtime itself where it is embedded, or a [Client], which reaches a running one
@@ -22,21 +23,21 @@
 // response says so (see [Hyperty.HandleResponses]). [Hyperty.Track] and [Hyperty.SendTracked] return a [Delivery], which
 // also tells that the message was delivered, and why not: the same from another process and inside the runtime's.
 //
-// A receiver that is behind holds up who posts to it: Post waits, and when its ctx ends returns an error that is
+// A sender to a receiver that is behind has to wait: Post blocks, and when its ctx ends returns an error that is
 // [message.ErrBackpressure] and names the receiver. Posts to others go on.
 //
 // # When the runtime restarts
 //
 // A [Client] connects again by itself and registers its hyperties again at the addresses that they had. Meanwhile
-// [Hyperty.Post] waits, at most [Options.Wait]. A request whose answer the restart has swallowed gets a response with
-// code 504; so does every message that the runtime had been given and not confirmed (see
-// [Hyperty.HandleResponses]): it may have been sent on or not, and is not sent twice. [Options.OnState] tells when
+// [Hyperty.Post] waits, at most [Options.Wait]. A request whose answer was lost in the restart gets a response with
+// code 504. So does every message that the runtime had been given and had not confirmed (see [Hyperty.HandleResponses]): it
+// may have been sent on or not, and is not sent twice. [Options.OnState] tells when
 // the connection goes and comes. Data objects live in the runtime: their reporter creates them again.
 //
 // # Limits
 //
-// What a hyperty has posted and the runtime has not worked off is at most 1024 small messages or 4 MiB, and a third of
-// that to one receiver; then Post waits. Toward the application it is 1024 small messages or 4 MiB. A hyperty tracks at
+// Of a hyperty in another process than the runtime's, at most 1024 small messages or 4 MiB may be posted and not yet passed on
+// by the runtime, and a third of that to one receiver; then Post waits. As much may be on the way to the application. A hyperty tracks at
 // most [MaxTracked] messages at a time. A message's body is at most 1 MiB ([message.MaxBody]). One client has
 // at most 256 hyperties.
 package hyperty

@@ -38,8 +38,8 @@ func Local(ctx context.Context, runtime message.URL, attach func(ctx context.Con
 // localInbox is how many messages wait for a hyperty in the runtime's process: it is the only queue before its handler.
 const localInbox = 2 * minibus.DefaultInbox
 
-// localBus is the bus of a hyperty in the runtime's own process. Messages come into its inboxes from who delivers in the
-// runtime, without another goroutine between.
+// localBus is the bus of a hyperty in the runtime's own process. The goroutine that delivers a message in the runtime puts it
+// into an inbox of this bus itself.
 type localBus struct {
 	*minibus.MiniBus
 	attachment Attachment

@@ -21,7 +21,7 @@ type Registration struct {
 	// Name is the wished identifier: hyperty://<domain>/<Name>. Letters, digits and "-._~". It is granted once, to
 	// this runtime, and stays its own over restarts. Empty: the Message Node chooses.
 	Name        string
-	User        message.URL // who it acts for
+	User        message.URL // for whom it acts: a URL of the user
 	Descriptor  message.URL // of the hyperty, in the catalogue
 	Resources   []string    // what it handles: "chat", "file", …; others find it by them
 	DataSchemes []string    // schemes of the data objects that it takes

@@ -52,7 +52,7 @@ func ParseID(text []byte) (ID, error) {
 // IsZero tells whether there is no ID.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// Exact tells whether also those give the ID back as it is who read numbers of JSON as floating-point ones, as JavaScript
+// Exact tells whether the ID also survives programs that read numbers of JSON as floating-point ones, as JavaScript
 // does: it is a text, or a number of at most 53 bits.
 func (id ID) Exact() bool { return id.raw != "" || id.n <= 1<<53 }
 

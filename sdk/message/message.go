@@ -24,7 +24,7 @@ type Message struct {
 
 	// Routing fields, which the JSON form keeps inside the body.
 	Via    []URL    // the stubs that the message crossed: breaks loops
-	Source URL      // its original creator, or who subscribes
+	Source URL      // its original creator, or the subscriber
 	P2P    Tristate // the sender asks for, forbids or leaves open that a direct path is set up
 }
 

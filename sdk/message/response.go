@@ -82,7 +82,7 @@ type Result struct {
 	Code        int
 	Description string
 	Value       json.RawMessage
-	From        URL // who answered; of a local time-out, who did not
+	From        URL // who answered; after a local time-out, who should have answered
 }
 
 // Result reads the body of a response. A code may be a number or a numeric string.
@@ -127,7 +127,7 @@ func (m *Message) Provisional() bool {
 type ResponseError struct {
 	Code        int
 	Description string
-	From        URL // who answered; of a local time-out, who did not
+	From        URL // who answered; after a local time-out, who should have answered
 }
 
 func (e *ResponseError) Error() string {

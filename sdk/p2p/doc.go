@@ -37,15 +37,15 @@
 //	                                                  registry: subscribe the p2p-connectionUrl; that door is opened
 //	                   frames, both ways, untouched
 //
-// C2 names C1 in a member "offer", beside those of the specification: a late answer to an earlier set-up is not taken
-// for one to this. After live neither object changes any more (specification, "Echo hazard"). Both are deleted when
+// C2 names C1 in a member "offer", which the specification does not have: so a late answer to an earlier set-up is recognised
+// and dropped. After live neither object changes any more (specification, "Echo hazard"). Both are deleted when
 // the connection has ended.
 //
 // # Proofs
 //
-// A description has what the transport authenticates its channel by: a certificate's hash, a fingerprint. So that nobody
-// who carries the signalling can put his own in its place, each description is signed with the key from which its
-// runtime's address is derived. The core signs (execute sign at <runtime>/identity, params ["p2p", other runtime, "offer",
+// A description has what the transport authenticates its channel by: a certificate's hash, a fingerprint. Each description is
+// signed with the key from which its runtime's address is derived, so that nobody that carries the signalling can replace
+// it. The core signs (execute sign at <runtime>/identity, params ["p2p", other runtime, "offer",
 // "answer" or "channel", digest in base64]); the key never leaves it. What is signed is the text of proof.P2P: the part,
 // both runtimes, the side and a digest. A Connection object has a member beside those of the specification:
 //
@@ -60,15 +60,15 @@
 //	the description: JSON without white space, the members of objects in the order of their names' bytes, numbers as
 //	they were written, and in strings nothing escaped but what must be, U+2028 and U+2029
 //
-// So an answer is to one offer, and its digest names the set-up. A side that sees a description without the right proof
-// fails, before the transport is given it; the transport is given the bytes that were signed. Candidates are not signed:
-// they say where, not who.
+// So an answer belongs to one offer, and its digest identifies the set-up. The set-up fails at a side that reads a description
+// without the right proof; the transport is not given such a description. It is given the bytes that were signed. Candidates
+// are not signed: they say where a runtime may be reached, not which runtime it is.
 //
-// Then both sides prove in the channel that they are who was signalled with. The first frame of each is
+// When there is a channel, each side proves in it that it is the runtime that has signed. The first frame of each is
 //
 //	"protofly p2p proof" 0x00 0x01, and the signature of "channel" with the answer's digest
 //
-// and nothing else is sent or taken before both are good: within 5 s, or the set-up fails. The core is asked for this
+// and nothing else is sent or taken before both have been verified: within 5 s, or the set-up fails. The core is asked for this
 // signature while the transport connects.
 //
 // Runtimes whose address is not derived from a key cannot prove anything: they are refused.

@@ -7,7 +7,7 @@ import (
 )
 
 // watch makes the end of a context the end of one direction's blocking calls, through a deadline. It stays on a context
-// from call to call, so that callers who keep using the same one pay for it once.
+// from call to call, so that callers that keep using the same context pay for it once.
 type watch struct {
 	expire func(time.Time) error
 

@@ -118,7 +118,7 @@ func (i *instance) onInvite(f func(context.Context, syncher.Invitation)) {
 	close(i.ready)
 }
 
-// invite waits until there is who takes invitations: one may come as soon as anything listens.
+// invite waits until the handler is ready to take invitations: one may come as soon as anything listens.
 func (i *instance) invite(ctx context.Context, inv syncher.Invitation) {
 	select {
 	case <-i.ready:

@@ -21,7 +21,7 @@ const (
 // Signal is one step of a transport's signalling. Its Value is the transport's own JSON object; everybody else passes
 // on what it says. The first signal of each side is its description: it is signed by that side's runtime, and checked
 // before the other side's transport is given it. What authenticates the channel belongs there and nowhere else.
-// Candidates are not signed: who carries them may change them, so they say where a side may be reached, never who it is.
+// Candidates are not signed: whoever carries them may change them, so they say where a side may be reached, never who it is.
 type Signal struct {
 	Kind  SignalKind
 	Value json.RawMessage

@@ -17,7 +17,7 @@ import (
 // node's. Its JSON form is part of the entry's.
 type Entry struct {
 	URL         message.URL `json:"url"`     // of the hyperty, data object or runtime
-	Runtime     message.URL `json:"runtime"` // where it is, and who signs
+	Runtime     message.URL `json:"runtime"` // the runtime at which it is, and which signs
 	Descriptor  message.URL `json:"descriptor,omitempty"`
 	User        message.URL `json:"user,omitempty"`
 	Name        string      `json:"name,omitempty"`

@@ -1,5 +1,7 @@
-// Package proof is what a runtime's address proves, and the texts that a runtime signs with its key: the one place
-// that both sides of each proof read.
+// Package proof makes and verifies what a runtime proves with its Ed25519 key, from which its address is derived: that it is
+// the one that connects to a Message Node, that an entry of a Domain Registry is its own, that it takes part in the set-up of
+// a P2P connection, and that a session's key is its own. The texts that are signed are defined here, byte for byte; none of
+// them can be taken for another.
 package proof
 
 import (
@@ -22,7 +24,8 @@ func RuntimeID(key ed25519.PublicKey) string {
 	return encoding.EncodeToString(sum[:20])
 }
 
-// KeyDerived tells whether runtime's id has the form of [RuntimeID]: such an address belongs to whoever has the key.
+// KeyDerived tells whether runtime's id has the form of [RuntimeID]: such an address belongs to the owner of the key from
+// which it is derived.
 func KeyDerived(runtime message.URL) bool {
 	id := strings.TrimPrefix(runtime.Base().Path(), "/")
 	if len(id) != 32 {
@@ -45,7 +48,7 @@ func MessageNode(domain string, runtime message.URL, challenge []byte) []byte {
 // CertificateSize is the size of a certificate of [Certify].
 const CertificateSize = ed25519.PublicKeySize + ed25519.SignatureSize
 
-// ErrCertificate: a certificate does not prove that a key belongs to a runtime.
+// ErrCertificate is the error of a certificate that does not prove that a session key belongs to a runtime.
 var ErrCertificate = errors.New("wrong certificate")
 
 // Certify makes the certificate that session, the public half of an X25519 key, is the key with which runtime makes

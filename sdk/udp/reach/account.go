@@ -34,7 +34,7 @@ func (a *account) giveBack(spent Amount) {
 
 func (a *account) whole() bool { return a.datagrams == 0 && a.bytes == 0 }
 
-// memory remembers for answerHolds who has answered, and of more than maxAnswered some of the oldest no more. The zero value
+// memory remembers for answerHolds which addresses have answered; of more than maxAnswered it forgets the oldest. The zero value
 // is empty.
 type memory[K comparable] struct{ young, old map[K]time.Time }
 

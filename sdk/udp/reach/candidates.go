@@ -27,7 +27,7 @@ type Candidates struct {
 }
 
 // Add takes an address, and says whether it is new; at counts as the IPv4 address that it is where it is written as one
-// of IPv6. The error is a *[Refusal] of the policy, or wraps [ErrTooMany]. What is refused takes no place.
+// of IPv6. The error is a *[Refusal] of the policy, or wraps [ErrTooMany]. An address that is refused does not count.
 func (c *Candidates) Add(at netip.AddrPort) (bool, error) {
 	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	if _, ok := c.known[at]; ok {
