@@ -123,7 +123,9 @@ func (g *Connections) Move(t *Ticket, from Source) Verdict {
 }
 
 // Full tells whether no connection of a source can be attached.
-func (g *Connections) Full(from Source) bool { return g.inside >= g.attached && g.greatest(from) == nil }
+func (g *Connections) Full(from Source) bool {
+	return g.inside >= g.attached && g.greatest(from) == nil
+}
 
 // greatest is the last that was attached of the source that has the most attached, where another one with one more would
 // still have fewer. Nobody in particular makes room for nobody.
