@@ -13,32 +13,48 @@
 //
 //   - A subject is the hash of a domain and an address, never text from outside (backbone.Subjects).
 //   - A node subscribes a subject once however many of its connections want it (backbone.Interests). All its subscriptions share
-//     one channel, and one goroutine (dispatch.go) moves what comes to the connections' queues without ever
+//     one channel, and one goroutine (routing.Router.Run) moves what comes to the connections' queues without ever
 //     blocking. So what one sender published reaches one receiver in order, whatever addresses it was for.
 //   - A destination that nobody wants is answered by NATS itself ("no responders"), and the node makes a 404 response or
 //     an Unreachable frame of it (peers.Questions).
-//   - Who looks for a user or a name gets a bounded answer, chosen fairly among all who entered something for it
+//   - A runtime that looks for a user or a name gets a bounded answer, chosen fairly among all that entered something for it
 //     (package shelves): nobody keeps others from being found.
 //   - State is a table.Table: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
 //     (the embedded server syncs every write), so what was acknowledged survives a kill and a power cut.
 //
 // # Where what is
 //
-// What has a state of its own is a package, and knows nothing of the node:
+// This package makes the parts of a node, joins them and ends them; it has no rules. A message meets the parts in this order:
 //
-//	quota      addresses, the gate that counts connections, token buckets, turns
-//	outbox     what waits to be written to one connection, and the count of what the node keeps in memory
-//	peers      whom one connection speaks with, what it may send them, what it has asked
-//	refjson    the reference's JSON, read
-//	admission  who may use the node: rules, tokens, keys
-//	backbone   NATS: the server or the cluster, subjects, interests, the seal of what nodes send each other
-//	table      rows in a KV bucket with a copy in memory; shelves is a fair order of those that strangers may make many of
-//	state      the tables, and how much may be in them
+//	web            the listener and the HTTP server: connections are counted, and become WebSockets
+//	conn           one WebSocket: read, written, pinged, closed; and the memory that is kept for all of them
+//	protofly       the dialect protofly.v1: a runtime's key is proved, frames are read
+//	reference      the reference's two JSON dialects
+//	invites        who is let in, by the rules of admission
+//	relay          a message's from is checked; it is answered by a function of the node, or passed on
+//	allocation     function: addresses are given out
+//	subscriptions  function: who listens where
+//	registry       function: the Domain Registry
+//	routing        what leads to which connection; what is sent to others, and what comes from them
+//	expiry         what ends by time
 //
-// Here is what joins them, from the bottom up: a connection ([conn], write.go, closing.go), what it pays (charge.go), whose an
-// address is (rights.go), what leads to it (routes.go, attach.go, dispatch.go), the functions (allocate.go, subscribe.go,
-// registry.go) and their way (handle.go), the dialects (protofly.go, json.go, session.go), HTTP (accept.go, http.go), and the
-// node's life (run.go, sweep.go).
+// Each uses those below, which know nothing of a connection's life:
+//
+//	limits         the numbers that an operator sets, with their defaults
+//	rates          what a request costs, and what a connection has left
+//	rights         whose an address is
+//	writes         whether the state may be written now
+//	refusal        how the node says no
+//	address        what an address says
+//	trace          what crosses the node, for whoever asks
+//	quota          network addresses, the count of connections, token buckets, turns
+//	outbox         what waits to be written to one connection
+//	peers          whom one connection speaks with, what it may send them, what it has asked
+//	refjson        the reference's JSON, read
+//	admission      who may use the node: rules, tokens, keys
+//	backbone       NATS: the server or the cluster, subjects, interests, the seal of what nodes send each other
+//	table          rows in a KV bucket with a copy in memory; shelves is a fair order of those that strangers may make many of
+//	state          the tables, and how much may be in them
 //
 // # Who may do what
 //
@@ -57,28 +73,28 @@
 //
 // [Admit] says who may use the node: anyone, runtimes on a list, runtimes with a token of the operator (package admission).
 //
-// Connections are counted from the moment that TCP has made them (quota.Gate, listener.go). One that has not shown whose it is has
+// Connections are counted from the moment that TCP has made them (quota.Connections, web.Listener). One that has not shown whose it is has
 // a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
-// prove a runtime. What requests cost is taken from token buckets before they are computed (charge.go), one connection's at a
-// time, by addresses in turn (quota.Turns), and of an address not faster than at a pace (charge.go). What waits for
+// prove a runtime. What requests cost is taken from token buckets before they are computed (rates.Spending), one connection's at a
+// time, by addresses in turn (quota.Turns), and of an address not faster than at a pace (rates). What waits for
 // connections is bounded for each and for all together: of the address that the most is kept for, the largest one is closed
-// (memory.go, outbox.Memory). What the
+// (conn.Set, outbox.Memory). What the
 // state has is bounded for a runtime, for an address and in all (state.State). An address is an IPv4 address or an IPv6 /64
 // network (quota.Source).
 //
 // Every map that is keyed by what strangers choose, and its bound:
 //
-//   - quota.Gate.sources: at most as many as there are connections, which are counted; an entry goes with its last one.
-//   - the buckets of rates: 16,384 each; the least recently used one makes room.
-//   - Node.conns, runtimes, byID: Limits.Connections and Limits.Unproven.
-//   - Node.missing: runtimes that have something in the state; an hour.
+//   - quota.Connections.sources: at most as many as there are connections, which are counted; an entry goes with its last one.
+//   - the buckets of rates.Rates: 16,384 each; the least recently used one makes room.
+//   - conn.Set, routing.Roster.runtimes, byID: Limits.Connections and Limits.Unproven.
+//   - routing.Roster.missing: runtimes that have something in the state; an hour.
 //   - the copies of the tables, their indexes, shelves and weights: Limits.State and Limits.Rows, and for each runtime and address.
-//   - backbone.Interests.bySubject, routes.why: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
+//   - backbone.Interests.bySubject, a routing.Client's routes: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
 //   - peers.Peers: 16,384 and 8 MiB a connection, then half is forgotten; peers.Questions: a ring of 512; both count for Limits.Memory.
 //   - outbox.Outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
 //   - quota.Turns.of: addresses with a connection that waits; an entry goes with its last one.
 //   - backbone.Seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, Seal.unknown: 256.
-//   - tables.redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
+//   - state.State.Redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
 //
 // # Guarantees and limits
 //

@@ -9,9 +9,7 @@ import (
 )
 
 // Buckets are token buckets, one for each key. There are at most maxBuckets of them: the one that was not used for longest makes
-// room. Whoever gets a bucket anew starts with a full one, so being forgotten harms nobody. (The allowances of core/session
-// never forget a bucket that is not full again, and have what is over their number share one: there a fresh bucket would be a
-// way round the limit.)
+// room. Whoever gets a bucket anew starts with a full one, so being forgotten harms nobody.
 type Buckets[K comparable] struct {
 	per   rate.Limit
 	burst int

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/table"
@@ -96,9 +97,6 @@ func BucketOptions(replicas int, ttl time.Duration) backbone.BucketOptions {
 	return backbone.BucketOptions{Replicas: replicas, MaxValue: table.MaxRow + 4096, TTL: ttl}
 }
 
-// followAgain is how long it takes until a copy that has lost its source looks for it again.
-const followAgain = time.Second
-
 func openTable[T any](ctx context.Context, s *State, ttl time.Duration, o table.Options[T]) (*table.Table[T], error) {
 	kv, err := s.bounds.NATS.Bucket(ctx, o.Name, BucketOptions(s.bounds.Replicas, ttl))
 	if err != nil {
@@ -106,13 +104,13 @@ func openTable[T any](ctx context.Context, s *State, ttl time.Duration, o table.
 	}
 	t := table.New(kv, o)
 	s.wg.Go(func() {
+		again := backoff.Backoff{Min: 500 * time.Millisecond, Max: 2 * time.Second}
 		for s.ctx.Err() == nil {
 			if err := t.Follow(s.ctx, s.bounds.NATS.Life()); s.ctx.Err() == nil && err != nil {
 				s.bounds.Log.Warn("the state's copy lost its source, trying again", "error", err)
-				select {
-				case <-s.ctx.Done():
-				case <-time.After(followAgain):
-				}
+				again.Wait(s.ctx)
+			} else {
+				again.Reset()
 			}
 		}
 	})

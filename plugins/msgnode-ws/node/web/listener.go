@@ -26,12 +26,12 @@ type Listener struct {
 	refusing atomic.Int32 // connections over a bound that are being told
 
 	mu   sync.Mutex
-	gate *quota.Gate
+	gate *quota.Connections
 }
 
 // NewListener counts the connections of a listener; tls says that nothing can be said on one before a handshake.
 func NewListener(l net.Listener, s quota.Sources, r *rates.Rates, most limits.Limits, tls bool) *Listener {
-	return &Listener{Listener: l, sources: s, rates: r, tls: tls, gate: quota.NewGate(most.Unproven, most.PerAddress, most.Connections)}
+	return &Listener{Listener: l, sources: s, rates: r, tls: tls, gate: quota.NewConnections(most.Unproven, most.PerAddress, most.Connections)}
 }
 
 // Held is how many connections wait to show whose they are, and how many are attached.

@@ -14,9 +14,9 @@ func sourceOf(n int) Source {
 }
 
 // Whoever holds many places loses them to others; those that have one keep it until they have had time enough.
-func TestGate(t *testing.T) {
+func TestConnections(t *testing.T) {
 	now := time.Unix(1000, 0)
-	g := NewGate(4, 10, 2)
+	g := NewConnections(4, 10, 2)
 	arrive := func(from int) (*Ticket, Verdict, *Ticket) {
 		now = now.Add(time.Millisecond)
 		tk := &Ticket{From: sourceOf(from), Since: now}
@@ -63,8 +63,8 @@ func TestGate(t *testing.T) {
 	}
 }
 
-func TestGatePerSource(t *testing.T) {
-	g := NewGate(100, 2, 100)
+func TestConnectionsPerSource(t *testing.T) {
+	g := NewConnections(100, 2, 100)
 	a, b := &Ticket{From: sourceOf(1)}, &Ticket{From: sourceOf(1)}
 	g.Arrive(a)
 	g.Arrive(b)
@@ -91,10 +91,9 @@ func TestGatePerSource(t *testing.T) {
 	}
 }
 
-// Whatever happens in whatever order, the gate's numbers are those of the connections that are there.
 // Nobody makes room for a source that would then have as many attached, or more.
-func TestGateKeepsWhoHasNoMoreThanTheOther(t *testing.T) {
-	g := NewGate(10, 10, 3)
+func TestConnectionsKeepsWhoHasNoMoreThanTheOther(t *testing.T) {
+	g := NewConnections(10, 10, 3)
 	attach := func(from int) (ok bool, evicted *Ticket) {
 		tk := &Ticket{From: sourceOf(from)}
 		g.Arrive(tk)
@@ -117,8 +116,8 @@ func TestGateKeepsWhoHasNoMoreThanTheOther(t *testing.T) {
 }
 
 // A connection that has gone before its turn takes no place, and one that has entered takes no second one.
-func TestGateLetsNobodyInTwiceOrLate(t *testing.T) {
-	g := NewGate(10, 10, 10)
+func TestConnectionsLetsNobodyInTwiceOrLate(t *testing.T) {
+	g := NewConnections(10, 10, 10)
 	late, twice := &Ticket{From: sourceOf(1)}, &Ticket{From: sourceOf(2)}
 	g.Arrive(late)
 	g.Arrive(twice)
@@ -136,9 +135,10 @@ func TestGateLetsNobodyInTwiceOrLate(t *testing.T) {
 	}
 }
 
-func TestGateCounts(t *testing.T) {
+// Whatever happens in whatever order, the gate's numbers are those of the connections that are there.
+func TestConnectionsCounts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	g := NewGate(20, 5, 10)
+	g := NewConnections(20, 5, 10)
 	now := time.Unix(0, 0)
 	live := map[*Ticket]bool{}
 	for step := range 20_000 {
@@ -262,8 +262,8 @@ func FuzzForwarded(f *testing.F) {
 }
 
 // Where all places are taken, the source that has the most makes room for others, and for itself not.
-func TestGateIsShared(t *testing.T) {
-	g := NewGate(100, 100, 4)
+func TestConnectionsIsShared(t *testing.T) {
+	g := NewConnections(100, 100, 4)
 	enter := func(from Source) (*Ticket, bool, *Ticket) {
 		tk := &Ticket{From: from}
 		g.Arrive(tk)
@@ -286,7 +286,7 @@ func TestGateIsShared(t *testing.T) {
 	if _, ok, _ := enter(sourceOf(2)); ok {
 		t.Error("its third")
 	}
-	nobody := NewGate(100, 100, 2)
+	nobody := NewConnections(100, 100, 2)
 	for range 2 {
 		tk := &Ticket{}
 		nobody.Arrive(tk)

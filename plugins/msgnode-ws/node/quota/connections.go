@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Gate counts the node's connections, from the moment that TCP has made them. One that has not shown who it is waits: it
+// Connections counts the node's connections, from the moment that TCP has made them. One that has not shown who it is waits: it
 // has a place in a small pool, where those of the address that has the most make room for others. One that is attached has
 // left the pool, so that those who wait cannot keep it out; where no more may be attached, the address that has the most
 // makes room there as well. It is told what happens and when, does no I/O and has no lock.
-type Gate struct {
+type Connections struct {
 	unproven  int // at most this many wait
 	perSource int // connections of one source, waiting or not
 	attached  int // at most this many are attached
@@ -49,15 +49,15 @@ const (
 	Hasty            // its source makes them too fast
 )
 
-func NewGate(unproven, perSource, attached int) *Gate {
-	return &Gate{unproven: unproven, perSource: perSource, attached: attached, sources: map[Source]*sourceConns{}}
+func NewConnections(unproven, perSource, attached int) *Connections {
+	return &Connections{unproven: unproven, perSource: perSource, attached: attached, sources: map[Source]*sourceConns{}}
 }
 
 // Held is how many connections wait, and how many are attached.
-func (g *Gate) Held() (waiting, attached int) { return g.waiting, g.inside }
+func (g *Connections) Held() (waiting, attached int) { return g.waiting, g.inside }
 
 // Arrive gives a new connection a place among those that wait. evicted is the one that makes room for it, to be closed.
-func (g *Gate) Arrive(t *Ticket) (v Verdict, evicted *Ticket) {
+func (g *Connections) Arrive(t *Ticket) (v Verdict, evicted *Ticket) {
 	c := g.sources[t.From]
 	if c != nil && t.From.IsValid() && c.all >= g.perSource {
 		return Crowded, nil
@@ -84,7 +84,7 @@ func (g *Gate) Arrive(t *Ticket) (v Verdict, evicted *Ticket) {
 
 // victim is the oldest that waits of the source of which most wait: where that is more than one of the newcomer's own
 // would be, or where it has had time enough.
-func (g *Gate) victim(own int, now time.Time) *Ticket {
+func (g *Connections) victim(own int, now time.Time) *Ticket {
 	most, oldest := 0, (*Ticket)(nil)
 	for _, c := range g.sources {
 		if n := c.waiting.Len(); n > most {
@@ -102,7 +102,7 @@ func (g *Gate) victim(own int, now time.Time) *Ticket {
 }
 
 // Move counts t for another source: the one that a proxy has named.
-func (g *Gate) Move(t *Ticket, from Source) Verdict {
+func (g *Connections) Move(t *Ticket, from Source) Verdict {
 	if t.gone || t.in || t.From == from {
 		return Welcome
 	}
@@ -123,11 +123,13 @@ func (g *Gate) Move(t *Ticket, from Source) Verdict {
 }
 
 // Full tells whether no connection of a source can be attached.
-func (g *Gate) Full(from Source) bool { return g.inside >= g.attached && g.greatest(from) == nil }
+func (g *Connections) Full(from Source) bool {
+	return g.inside >= g.attached && g.greatest(from) == nil
+}
 
 // greatest is the last that was attached of the source that has the most attached, where another one with one more would
 // still have fewer. Nobody in particular makes room for nobody.
-func (g *Gate) greatest(other Source) *Ticket {
+func (g *Connections) greatest(other Source) *Ticket {
 	own := 0
 	if c := g.sources[other]; c != nil {
 		own = c.attached.Len()
@@ -143,7 +145,7 @@ func (g *Gate) greatest(other Source) *Ticket {
 
 // Enter takes t out of those that wait: it is attached. replaces says that it takes the place of another one, which is
 // about to leave; evicted is one that makes room for it, to be kicked.
-func (g *Gate) Enter(t *Ticket, replaces bool) (ok bool, evicted *Ticket) {
+func (g *Connections) Enter(t *Ticket, replaces bool) (ok bool, evicted *Ticket) {
 	if t.gone || t.in {
 		return t.in && !t.gone, nil
 	}
@@ -167,7 +169,7 @@ func (g *Gate) Enter(t *Ticket, replaces bool) (ok bool, evicted *Ticket) {
 }
 
 // Leave forgets a connection that has ended. It may be called more than once.
-func (g *Gate) Leave(t *Ticket) {
+func (g *Connections) Leave(t *Ticket) {
 	if t.gone {
 		return
 	}
@@ -176,7 +178,7 @@ func (g *Gate) Leave(t *Ticket) {
 }
 
 // drop takes t out of its source's sourceConns.
-func (g *Gate) drop(t *Ticket) {
+func (g *Connections) drop(t *Ticket) {
 	c := g.sources[t.From]
 	if c == nil {
 		return
