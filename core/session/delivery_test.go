@@ -68,7 +68,7 @@ func TestBodiesStay(t *testing.T) {
 				var got []message.Message
 				runs := 0
 				a := newArrivals(Options{
-					Acceptor: inRuns{taking(func(_ context.Context, _ message.URL, m message.Message) { got = append(got, m) }).(each), func(_ message.URL, run []minibus.Delivery) int {
+					Acceptor: inRuns{each(func(_ context.Context, d *came) bool { got = append(got, d.Message); d.Receipt.Taken(); return true }), func(_ message.URL, run []minibus.Delivery) int {
 						runs++
 						for i := range run {
 							got = append(got, run[i].Message)

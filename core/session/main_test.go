@@ -248,12 +248,18 @@ func (f each) Accept(ctx context.Context, remote message.URL, d *minibus.Deliver
 }
 
 // taking is an Acceptor that takes every message at once.
-func taking(f func(ctx context.Context, remote message.URL, m message.Message)) Acceptor {
-	return each(func(ctx context.Context, d *came) bool {
-		f(ctx, d.Remote, d.Message)
-		d.Receipt.Taken()
-		return true
-	})
+type taking func(ctx context.Context, remote message.URL, m message.Message)
+
+func (f taking) TryAccept(remote message.URL, run []minibus.Delivery) (taken int) {
+	for i := range run {
+		f.Accept(context.Background(), remote, &run[i])
+	}
+	return len(run)
+}
+
+func (f taking) Accept(ctx context.Context, remote message.URL, d *minibus.Delivery) {
+	f(ctx, remote, d.Message)
+	d.Receipt.Taken()
 }
 
 // inRuns is an Acceptor that takes messages one by one, and the first of several by another function.

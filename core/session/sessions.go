@@ -243,3 +243,62 @@ func (s *Sessions) Again(path Path) {
 		l.unlock()
 	}
 }
+
+// sweepSoon has idle sessions and unfinished handshakes looked for from now on.
+func (s *Sessions) sweepSoon() {
+	if s.life.Err() == nil && !s.isClosing() {
+		handshakes := time.Duration(0)
+		if s.strangers.Kept() > 0 {
+			handshakes = strangers.PendingTime
+		}
+		s.sweeping.Soon(table.Pause(s.o.IdleTimeout, handshakes), s.now(), s.sweep)
+	}
+}
+
+// sweep drops what was idle for too long.
+func (s *Sessions) sweep() {
+	if !s.begin() {
+		return
+	}
+	defer s.wg.Done()
+	s.sweeping.Began()
+	left := s.strangers.Expire(s.now())
+	list := s.existing()
+	left += len(list)
+	if s.o.IdleTimeout > 0 {
+		for _, one := range list {
+			one.dropIdle(s.o.IdleTimeout)
+		}
+	}
+	if left > 0 {
+		s.sweepSoon()
+	}
+}
+
+// evict drops sessions that are clean, those first that were idle for longest. Where there are none it drops those that
+// are kept for peers that have gone.
+func (s *Sessions) evict() {
+	now := s.now()
+	if s.sweeping.Vain(now) {
+		return
+	}
+	var list, forsaken []table.Candidate[*session]
+	for _, one := range s.existing() {
+		switch used, clean, gone := one.idle(); {
+		case clean && now-used >= evictIdle:
+			list = append(list, table.Candidate[*session]{One: one, Used: used})
+		case gone:
+			forsaken = append(forsaken, table.Candidate[*session]{One: one, Used: used})
+		}
+	}
+	drop := func(one *session) { one.dropIdle(evictIdle) }
+	if len(list) == 0 {
+		list, drop = forsaken, (*session).dropForsaken
+	}
+	for _, c := range s.table.Oldest(list) {
+		drop(c.One)
+	}
+	if len(list) > 0 {
+		s.sweeping.Room()
+	}
+}

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"context"
-
 	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/table"
 	"github.com/protofly/protofly/core/session/internal/wire"
@@ -74,18 +72,4 @@ func (s *Sessions) onceInAWhile(e Event) {
 	if s.refusals.Due(e.Remote, s.now()) {
 		s.o.Events(e)
 	}
-}
-
-// spawn runs f in a goroutine that Close waits for. Where the runtime ends it runs at once, with a context that has ended.
-func (s *Sessions) spawn(f func(ctx context.Context)) {
-	if s.begin() {
-		go func() {
-			defer s.wg.Done()
-			f(s.life)
-		}()
-		return
-	}
-	ended, end := context.WithCancel(s.life)
-	end()
-	f(ended)
 }

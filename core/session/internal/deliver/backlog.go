@@ -4,11 +4,9 @@ import (
 	"context"
 	"math"
 
-	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
-	"github.com/protofly/protofly/sdk/message"
 )
 
 // MaxBehind is how many destinations of one remote runtime may be held up at the same time without holding up others.
@@ -28,29 +26,12 @@ type backlog struct {
 	block []byte   // what the next bodies to it are copied to, to stay there for good
 }
 
-// newBacklog is for the messages of w.
-func newBacklog(w *Deliverer) *backlog {
+// newBacklog is an empty one: begin starts goroutines, and work is what they do; see work.Queue.
+func newBacklog(begin func(func(context.Context)), worker func(context.Context, wire.Key, func() (minibus.Delivery, bool))) *backlog {
 	h := &backlog{}
 	h.queue.Limits = work.Limits{Keys: MaxBehind, Items: math.MaxInt, Bytes: math.MaxInt, AllBytes: math.MaxInt, Overhead: wire.MessageCost}
-	h.queue.Begin = func(f func(context.Context)) { w.host.Go(func() { f(w.life) }) }
-	h.queue.Worker = w.work
+	h.queue.Begin, h.queue.Worker = begin, worker
 	return h
-}
-
-// behind tells whether messages wait for that destination.
-func (w *Deliverer) behind(key wire.Key) bool {
-	h := w.backlog.Load()
-	return h != nil && h.queue.Has(key)
-}
-
-// holdUp queues messages to one destination, as add does.
-func (w *Deliverer) holdUp(key wire.Key, run []minibus.Delivery, memory int) bool {
-	h := w.backlog.Load()
-	if h == nil {
-		h = newBacklog(w)
-		w.backlog.Store(h)
-	}
-	return h.add(key, run, memory)
 }
 
 // add queues messages to one destination. Each of their bodies keeps so many bytes of memory. It is false where there are too many destinations that are behind; then none was queued.
@@ -78,39 +59,4 @@ func (h *backlog) keep(body []byte) []byte {
 	start := len(h.block)
 	h.block = append(h.block, body...)
 	return h.block[start:len(h.block):len(h.block)]
-}
-
-// work delivers what waits for one destination.
-func (w *Deliverer) work(ctx context.Context, _ wire.Key, next func() (minibus.Delivery, bool)) {
-	var d minibus.Delivery
-	var ok bool
-	for d, ok = next(); ok; d, ok = next() {
-		w.o.Acceptor.Accept(ctx, w.remote, &d)
-	}
-}
-
-// Behind calls f for each destination that is behind, with what waits for it here. f must not use the deliverer.
-func (w *Deliverer) Behind(f func(to message.URL, messages, bytes int)) {
-	if h := w.backlog.Load(); h != nil {
-		h.queue.Each(func(key wire.Key, messages, bytes int) { f(key.URL, messages, bytes) })
-	}
-}
-
-// lentMemory is what is said of bodies in memory that is somebody else's.
-const lentMemory = math.MaxInt
-
-// pinned is the memory that a body in p keeps.
-func pinned(p *receiver.Batch) int {
-	if p.Lent {
-		return lentMemory
-	}
-	return p.Memory
-}
-
-// kept is pinned for bodies that Deliverer.keep has seen.
-func kept(p *receiver.Batch) int {
-	if p.Lent {
-		return 0
-	}
-	return p.Memory
 }

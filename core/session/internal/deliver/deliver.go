@@ -3,6 +3,7 @@ package deliver
 import (
 	"bytes"
 	"context"
+	"math"
 	"sync/atomic"
 
 	"github.com/protofly/protofly/core/session/internal/receiver"
@@ -231,4 +232,55 @@ func (w *Deliverer) keep(key wire.Key, p *receiver.Batch) {
 			return
 		}
 	}
+}
+
+// behind tells whether messages wait for that destination.
+func (w *Deliverer) behind(key wire.Key) bool {
+	h := w.backlog.Load()
+	return h != nil && h.queue.Has(key)
+}
+
+// holdUp queues messages to one destination, as add does.
+func (w *Deliverer) holdUp(key wire.Key, run []minibus.Delivery, memory int) bool {
+	h := w.backlog.Load()
+	if h == nil {
+		h = newBacklog(func(f func(context.Context)) { w.host.Go(func() { f(w.life) }) }, w.work)
+		w.backlog.Store(h)
+	}
+	return h.add(key, run, memory)
+}
+
+// work delivers what waits for one destination.
+func (w *Deliverer) work(ctx context.Context, _ wire.Key, next func() (minibus.Delivery, bool)) {
+	var d minibus.Delivery
+	var ok bool
+	for d, ok = next(); ok; d, ok = next() {
+		w.o.Acceptor.Accept(ctx, w.remote, &d)
+	}
+}
+
+// Behind calls f for each destination that is behind, with what waits for it here. f must not use the deliverer.
+func (w *Deliverer) Behind(f func(to message.URL, messages, bytes int)) {
+	if h := w.backlog.Load(); h != nil {
+		h.queue.Each(func(key wire.Key, messages, bytes int) { f(key.URL, messages, bytes) })
+	}
+}
+
+// lentMemory is what is said of bodies in memory that is somebody else's.
+const lentMemory = math.MaxInt
+
+// pinned is the memory that a body in p keeps.
+func pinned(p *receiver.Batch) int {
+	if p.Lent {
+		return lentMemory
+	}
+	return p.Memory
+}
+
+// kept is pinned for bodies that Deliverer.keep has seen.
+func kept(p *receiver.Batch) int {
+	if p.Lent {
+		return 0
+	}
+	return p.Memory
 }

@@ -107,6 +107,21 @@ func Skip(items []byte, n uint64) (routing, rest []byte) {
 	return routing, items
 }
 
+// EachRecord calls f for each record among items, which were measured. routing is the size of the routing of the message before
+// them, 0: there is none.
+func EachRecord(items []byte, routing int, f func(record []byte)) {
+	for len(items) > 0 {
+		one, rest, ok := Cut(items, routing)
+		if !ok {
+			return // cannot be
+		}
+		if one.Size == 0 {
+			f(one.Own)
+		}
+		items, routing = rest, one.After(routing)
+	}
+}
+
 // MessageCost is what one message takes in a ring or an inbox besides its bytes.
 const MessageCost = 64
 

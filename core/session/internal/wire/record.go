@@ -18,21 +18,6 @@ const (
 	reportBytes = 2 << 10  // bytes of spans that a report is filled with
 )
 
-// EachRecord calls f for each record among items, which were measured. routing is the size of the routing of the message before
-// them, 0: there is none.
-func EachRecord(items []byte, routing int, f func(record []byte)) {
-	for len(items) > 0 {
-		one, rest, ok := Cut(items, routing)
-		if !ok {
-			return // cannot be
-		}
-		if one.Size == 0 {
-			f(one.Own)
-		}
-		items, routing = rest, one.After(routing)
-	}
-}
-
 // Span is the numbers from a up to b, b not included.
 type Span struct{ A, B uint64 }
 
