@@ -8,6 +8,5 @@ func exceptions() map[string]int {
 		"variable internal/busypoll.process": 6,
 
 		"upward core/api":         9,
-		"upward core/syncmanager": 3,
 	}
 }
