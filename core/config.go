@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Domain string            // the runtime's own domain, as in hyperty://<domain>/…
 	Nodes  map[string]string // the Message Node of each domain, as a ws:// or wss:// URL; other domains: their well-known URL
-	// Networks is where descriptors and Message Nodes of domains that Nodes does not name may be, as sdk/networks reads
+	// Networks is where descriptors and Message Nodes of domains that Nodes does not name may be, as internal/networks reads
 	// it; nil: [networks.Public]; empty: nowhere. The own domain and what Nodes names may be anywhere.
 	Networks  []string
 	DataDir   string // made 0700: the key, and files of the running plug-ins

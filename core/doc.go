@@ -1,25 +1,31 @@
-// Package core is the runtime, as a library: [Start] gives a running one. This page is the map of the house.
+// Package core is the runtime, as a library: [Start] gives a running one. This page is the map of the code. docs/map.md says in
+// which function something is done.
 //
 // # The rooms
 //
-//	core             wires the rooms and ends them (start.go, wiring.go, events.go), and what people ask (status.go, reload.go)
+//	core             makes the components, connects them and ends them (start.go, wiring.go); what embedders use (config.go, runtime.go)
 //	core/apps        the hyperties of this runtime, and what each is attached by
 //	core/bus         MessageBus: a local listener, or resolve and leave; an application's handle remembers its way
 //	core/registry    who runs what and where, Resolve, P2P connections, /registry/changes
 //	core/doors       where messages and frames leave and come in, and which runtime is behind a door
 //	core/session     one for each remote runtime: order, exactly once, whatever path frames take
-//	core/plainpeers  what is said with runtimes that can have no session
+//	core/plainpeers  messages with runtimes that can have no session
 //	core/delivery    what becomes of a message, and who is told
+//	core/events      what happens to sessions, told to the other components, the log and the trace
 //	core/stubs       the stubs that are deployed, and what they say
 //	core/stubhost    plug-in processes: start, supervise, restart, reload, drain
 //	core/catalogue   which plug-ins are installed, where a domain's Message Node is
 //	core/identity    the runtime's key, the URL derived from it, the trust policy
+//	core/safefile    the data folder: files that are whole or not there, and that nobody else can change
 //	core/syncmanager the sync manager of Reporter–Observer data objects
+//	core/admission   bounds for what others cause: how much at once, and how fast
 //	core/api         the local application API on a Unix socket
+//	core/admin       what the operator asks: status, path, reload, profile
 //	core/trace       what the core tells about what it does
 //
-//	sdk              what authors of plug-ins and applications import: message, minibus, link, syncher, p2p, hyperty, proof
-//	internal         tools of the house, for all of the others: work queues by key, back-off, buffers, logs and more
+//	sdk              what authors of plug-ins and applications import: message, p2p, hyperty, syncher, proof, udp, conformance tests
+//	internal         what the others share and nobody outside imports: the link to plug-ins, the MiniBus, the wire of the local
+//	                 API, work queues by key, back-off, buffers, logs and more
 //	plugins          the transports and the Message Node's stub, each a process of its own
 //
 // sdk and internal import nobody above; core and plugins import only sdk and internal; only cmd, bench and examples import core.
@@ -28,22 +34,24 @@
 //
 // In the order in which a message meets them.
 //
+//	runtime      a process of this program; it has an address and a key, and connects its hyperties with those of other runtimes
 //	hyperty      an application, or a part of one, with an address of its own; it posts messages and is given those for it
 //	message      a type, a `from`, a `to`, an ID and a JSON object; a response has the ID of what it answers
-//	attachment   a hyperty's place in the runtime, whether its application is in this process or behind the socket
-//	MessageBus   where all messages of the runtime come by; a component listens on it to an address
-//	handle       how an attachment posts on the MessageBus; it remembers the ways of its last addresses
-//	publication  a message to subscribers (…/changes, …/status, …/registration): nobody has to listen to it
+//	attachment   a hyperty's connection to its runtime, whether its application is in this process or in another one
+//	component    what posts and listens in a runtime: a hyperty, a stub, the Registry, the sync manager
+//	MessageBus   takes every message of the runtime to its listener, or to the way out; a component listens on it to an address
+//	handle       what an attachment posts with; it remembers the routes of the last addresses
+//	publication  a message to subscribers (…/changes, …/status, …/registration); it is no error when nobody listens to it
 //	tracked      of a message: its sender is told what becomes of it, by its receipt, its session or its answer
 //	route        the Registry's answer to "which way does this message go?": a runtime, a door, a stub
 //	Registry     knows the hyperties of this runtime, the remote runtimes, and which addresses are at which
 //	Domain Registry  a function of a Message Node: it knows at which runtime an address of its domain is
 //	runtime URL  hyperty-runtime://<domain>/<id>; the id is derived from the runtime's key, so that it can be proven
-//	session      what two runtimes have with each other whatever way frames take; it numbers, keeps, seals and acknowledges
+//	session      what two runtimes keep about the messages between them; it numbers, keeps, seals and acknowledges, over any path
 //	incarnation  one life of a runtime's process; a session is between two of them
-//	path         of a session: the door that its frames go by now. It changes, the session stays
-//	frame        what a session gives to a door: bytes that nobody on the way can read, of one message or several
-//	door         the URL at which something leaves the house: a Message Node's stub, a Requester, or a Handler's p2p-connectionUrl
+//	path         the door that a session's frames go by now; it changes, and the session stays
+//	frame        what a session gives to a door: one message or several, encrypted
+//	door         the URL at which a frame leaves: a Message Node's stub, a Requester, or a Handler's p2p-connectionUrl
 //	stub         an instance of a protostub in a plug-in's process: a Message Node's, a P2P Requester or a P2P Handler
 //	plug-in      the program, and the process, of all stubs of one kind
 //	host         starts the processes of plug-ins, supervises them and starts them again
@@ -52,7 +60,7 @@
 //	Message Node the server of a domain; it relays frames that it cannot read, and has the domain's functions
 //	arrival      a message that has come out of a session, on its way to the MessageBus
 //	receipt      goes with a message to its listener, which settles it when it has taken the message
-//	credit       how much a destination at the remote runtime may be sent before it has taken some
+//	credit       how much may be sent to a destination at the remote runtime before it has taken some
 //	refused      of a message: nobody takes it, and its sender is answered with a code
 //	in doubt     of a message: it left, and nobody will ever say whether it arrived
 //	backpressure the receiver, or the way to it, is behind: whoever posts waits, or gets message.ErrBackpressure
@@ -74,9 +82,9 @@
 //	core/session  Line.Post           checks, numbers and keeps the message; seals it into a frame
 //	core/doors    FramesOut.TrySend   addresses the frame
 //	core/stubhost Host.TrySend        finds the stub's process and the door's lane
-//	sdk/link      Lane.TrySend        takes from the door's window
-//	sdk/link      Conn.depart         writes, since nothing is queued before
-//	sdk/link      writeNow            into the pipe to the plug-in
+//	internal/link Lane.TrySend        takes from the door's window
+//	internal/link Conn.depart         writes, since nothing is queued before
+//	internal/link writeNow            into the pipe to the plug-in
 //
 // The first message to an address goes step by step instead of Handle.Post's shortcut: MessageBus.From refuses a `from` that
 // is not the application's; MessageBus.Post delivers to whoever listens to the address in this runtime, and there the walk
@@ -88,20 +96,20 @@
 //
 // In, to a hyperty in this process. The link's goroutine brings a message as far as the hyperty's inbox:
 //
-//	sdk/link          Conn.read            reads the pipe from the plug-in
-//	sdk/link          Lane.push            gives a door's frames to its stub
+//	internal/link     Conn.read            reads the pipe from the plug-in
+//	internal/link     Lane.push            gives a door's frames to its stub
 //	core/stubhost/stub run.pumpDoor        knows the door's URL
 //	core/doors        FramesIn.Take        knows which runtime is behind the door
 //	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order
 //	core/doors        Entrance.Deliver     refuses an invitation in another runtime's name
 //	core/bus          MessageBus.Accept    refuses a `from` that is not the remote runtime's
-//	sdk/minibus       Listeners.HandNow    finds who listens to the address
+//	internal/minibus  Listeners.HandNow    finds who listens to the address
 //	sdk/hyperty       localBus.HandNow     is there once the hyperty is registered
-//	sdk/minibus       inbox.add            queues the message for another goroutine
+//	internal/minibus  inbox.add            queues the message for another goroutine
 //
 // The inbox's goroutine, which runs while there are messages, goes on:
 //
-//	sdk/minibus       inbox.run            takes the next message
+//	internal/minibus  inbox.run            takes the next message
 //	sdk/hyperty       Hyperty.take         calls the application's handler, then settles the receipt
 //
 // Where the listener is behind, the message waits in the session, and a goroutine of its destination's delivers it later:
@@ -123,7 +131,7 @@
 // The goroutine of the application's connection writes what is queued to the socket:
 //
 //	sdk/hyperty     connection.write    takes the records of all hyperties of the application
-//	sdk/hyperty/api Queue.Write         into the socket
+//	internal/apiwire Queue.Write        into the socket
 //
 // The runtime's goroutine of that connection reads it, and goes on as above:
 //

@@ -16,7 +16,7 @@ func SetUnacked(c *Config, d time.Duration) { c.waits.unacked = d }
 
 // FromStub has a stub post what its node may have made up.
 func FromStub(rt *Runtime, stub message.URL, m message.Message) {
-	_ = rt.stubs.Receive(rt.background.ctx, stub, m)
+	_ = rt.stubs.Receive(context.Background(), stub, m)
 }
 
 // Deploy has a stub deployed as the Registry would.

@@ -17,10 +17,11 @@ import (
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/internal/networks"
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
 // house is a runtime without processes: no plug-ins and no Message Node. Its bus answers as the node's functions would,
@@ -80,9 +81,9 @@ func newNeighbours(tb testing.TB, counted bool) (x, y *house) {
 		cancel()
 		links.Wait()
 		for _, h := range []*house{x, y} {
-			h.background.end()
+			h.background.End()
 			h.sync.Close()
-			h.background.wait()
+			h.background.Wait()
 			h.bus.Close()
 		}
 	})
@@ -102,7 +103,7 @@ func newHouse(tb testing.TB, seed byte, counted bool) *house {
 	policy, err := identity.Trust{}.Policy(tb.TempDir())
 	must(err)
 	rt := &Runtime{config: Config{Domain: "example.com"}, log: hclog.NewNullLogger(), identity: who, policy: policy,
-		key: session.Key{Private: private, Certificate: certificate}, background: newBackground()}
+		key: session.Key{Private: private, Certificate: certificate}, background: work.NewGroup()}
 	h := &house{Runtime: rt, tb: tb, handler: who.URL().Join("p2phandler", "alpha"), frames: make(chan frame, 64), free: make(chan []byte, 64),
 		changed: make(chan struct{}, 1)}
 	for range cap(h.free) {
@@ -186,7 +187,7 @@ func (h *house) send(_ context.Context, p session.Path, remote message.URL, text
 }
 
 func (h *house) pathChanged(remote message.URL, r bus.Route) {
-	h.Runtime.pathChanged(remote, r)
+	h.sessions.UsePath(remote, doors.Path(r))
 	select {
 	case h.changed <- struct{}{}:
 	default:

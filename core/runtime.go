@@ -1,12 +1,13 @@
 package core
 
 import (
+	"context"
+	"errors"
 	"sync"
-	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/admin"
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/apps"
 	"github.com/protofly/protofly/core/bus"
@@ -21,24 +22,33 @@ import (
 	"github.com/protofly/protofly/core/stubs"
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/folderlock"
+	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/internal/work"
+	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
+)
+
+// What applications and the operator use of a runtime, inside the process and over the local socket.
+var (
+	_ api.Backend     = (*Runtime)(nil)
+	_ hyperty.Runtime = (*Runtime)(nil)
 )
 
 // Runtime is a running runtime. It is made by [Start] and must be closed.
 type Runtime struct {
-	config  Config
-	log     hclog.Logger
-	started time.Time
-	trace   trace.Hub
+	config Config
+	log    hclog.Logger
+	trace  trace.Hub
 
-	lock      *flock.Flock
+	lock      *folderlock.Lock
 	identity  *identity.Identity
 	key       session.Key
 	policy    *identity.Policy
 	catalogue *catalogue.Catalogue
 
 	// Components, in the order in which they are made; see wire.
-	background *background
+	background *work.Group // goroutines that belong to no component
 	host       *stubhost.Host
 	bus        *bus.MessageBus
 	tracker    delivery.Tracker
@@ -51,6 +61,7 @@ type Runtime struct {
 	plain      *plainpeers.Peers
 	apps       *apps.Apps
 	sync       *syncmanager.Manager
+	admin      admin.Admin
 	api        *api.Server
 
 	closeOnce sync.Once
@@ -59,3 +70,43 @@ type Runtime struct {
 
 // URL is the runtime's own address.
 func (rt *Runtime) URL() message.URL { return rt.identity.URL() }
+
+// Register makes a hyperty of an application in this process; see [hyperty.Runtime].
+func (rt *Runtime) Register(ctx context.Context, r hyperty.Registration) (*hyperty.Hyperty, error) {
+	return rt.apps.Register(ctx, r)
+}
+
+// Attach registers a hyperty of the application API; see [api.Backend].
+func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
+	return rt.apps.Attach(ctx, r, deliver)
+}
+
+// Status says what runs here; see [api.Backend]. It fails while the runtime ends.
+func (rt *Runtime) Status(context.Context) (api.Status, error) {
+	if rt.background.Ended() {
+		return api.Status{}, errors.New("the runtime is ending")
+	}
+	return rt.admin.Status(), nil
+}
+
+// Path says which way a message would go now; see [api.Backend].
+func (rt *Runtime) Path(ctx context.Context, to message.URL) (api.Path, error) {
+	return rt.admin.Path(ctx, to)
+}
+
+// Watch has f told of everything that the core does; see [api.Backend].
+func (rt *Runtime) Watch(f trace.Func, bodies bool) (stop func()) { return rt.trace.Watch(f, bodies) }
+
+// Reload replaces the running process of a plug-in, while it is in use, by one of the executable that is installed now; see
+// [api.Backend].
+func (rt *Runtime) Reload(ctx context.Context, plugin string, restart bool) (api.Reloaded, error) {
+	return rt.admin.Reload(ctx, plugin, restart)
+}
+
+// Profile measures where CPU time or memory goes, in the process of a plug-in, or, where plugin is "", in the runtime's
+// own: which is the application's too where the runtime is a library of it. It returns a file in the format of pprof.
+// kind is "cpu", over so many seconds, 1 to 60, "allocs" or "heap". See internal/profile for what they are; a process takes
+// one CPU profile at a time. A plug-in that runs but was not made with sdk may have none to give: the error says so.
+func (rt *Runtime) Profile(ctx context.Context, plugin, kind string, seconds int) ([]byte, error) {
+	return rt.admin.Profile(ctx, plugin, kind, seconds)
+}

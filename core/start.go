@@ -8,15 +8,19 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/admin"
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/safefile"
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/internal/logs"
+	"github.com/protofly/protofly/internal/networks"
+	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/networks"
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // Start starts a runtime. It returns when the runtime can be used: its plug-ins run and the application API is
@@ -36,7 +40,8 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if len(c.P2P.Prefer) == 0 {
 		c.P2P.Prefer = c.P2P.Use
 	}
-	rt := &Runtime{config: c, log: c.Log, started: time.Now(), background: newBackground()}
+	rt := &Runtime{config: c, log: c.Log, background: work.NewGroup()}
+	rt.admin.About = admin.About{Domain: c.Domain, Version: c.Version, Started: time.Now(), NodeStub: c.NodeStub}
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace, c.TraceBodies)
 	}
@@ -83,15 +88,24 @@ func (rt *Runtime) start(ctx context.Context) error {
 	return err
 }
 
+// joinNode has the own Message Node's stub deployed before anybody needs it, so that others reach this runtime.
+func (rt *Runtime) joinNode(ctx context.Context) {
+	domain := rt.config.Domain
+	if _, err := rt.registry.Explain(ctx, message.DomainRegistryAddress(domain)); err != nil && ctx.Err() == nil {
+		rt.log.Warn("the own Message Node cannot be reached; it is tried again when it is needed", "domain", domain, "error", err)
+	}
+}
+
 // open reads what is kept in the data folder and which plug-ins are installed.
 func (rt *Runtime) open() (err error) {
 	c := rt.config
-	if rt.lock, err = lock(c.DataDir, rt.log); err != nil {
+	if rt.lock, err = safefile.Take(c.DataDir, rt.log); err != nil {
 		return err
 	}
 	if rt.identity, err = identity.Open(c.DataDir, c.Domain); err != nil {
 		return err
 	}
+	rt.admin.About.Runtime = rt.URL()
 	if rt.policy, err = c.Trust.Policy(c.DataDir); err != nil {
 		return err
 	}
@@ -135,7 +149,7 @@ func (rt *Runtime) close(ctx context.Context) error {
 		done()
 		note("the registry", <-left)
 	}
-	rt.background.end()
+	rt.background.End()
 	if rt.sync != nil {
 		rt.sync.Close()
 	}
@@ -145,9 +159,7 @@ func (rt *Runtime) close(ctx context.Context) error {
 	if rt.bus != nil {
 		rt.bus.Close()
 	}
-	rt.background.wait()
-	if rt.lock != nil {
-		note("the lock of the data folder", rt.lock.Close())
-	}
+	rt.background.Wait()
+	note("the lock of the data folder", rt.lock.Close())
 	return errors.Join(errs...)
 }

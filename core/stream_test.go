@@ -11,9 +11,9 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // talk is a hyperty of one house of whose messages to an address at the other one the way is remembered: a stream.

@@ -23,9 +23,9 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/gobuild"
 	"github.com/protofly/protofly/internal/longtest"
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
 // The system tests run the real thing: the Message Node and the plug-ins as processes of their own, built once, and

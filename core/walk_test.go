@@ -15,9 +15,9 @@ import (
 	"github.com/protofly/protofly/core"
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // step is a function of this project: its package's folder, and its name without the marks of pointers and closures.

@@ -8,57 +8,52 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/doors"
+	"github.com/protofly/protofly/core/events"
 	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubs"
 	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 	"github.com/protofly/protofly/sdk/proof"
 )
 
 // wire makes the components and connects them; nothing runs before that but the host. tune may change what sessions and
 // the Registry are made with; nil: nothing.
 //
-// Components that need each other are made in the order in which messages go out; the first of two has functions that look
-// the second up when they are called, which is not before wire has returned.
+// Components that need each other are made in the order in which messages go out; the first of two has functions, or a
+// struct, that look the second up when they are called, which is not before wire has returned.
 func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *registry.Options)) {
 	rt.wireBus()
 	rt.wireStubs(allowed)
-	entrance := &doors.Entrance{
-		Bus:     rt.bus,
-		Handler: func(u message.URL) bool { return rt.stubs.Has(u, sdk.RoleHandler) },
-		Log:     rt.log,
-	}
-	so, ro := rt.sessionOptions(entrance), rt.registryOptions()
+	entrance := &doors.Entrance{Bus: rt.bus, Handler: rt.isHandler, Log: rt.log}
+	happened := &events.Sessions{Tracker: &rt.tracker, Refusals: rt.refusals, Log: rt.log, Trace: &rt.trace}
+	paths := &doors.Paths{Stubs: rt.stubs}
+
+	so, ro := rt.sessionOptions(entrance, paths, happened.Event), rt.registryOptions(paths)
 	if tune != nil {
 		tune(&so, &ro)
 	}
 	rt.sessions = session.New(so)
 	ro.Nodes.InUse, ro.Nodes.Back, ro.Own.GivenUp = rt.sessions.Uses, rt.sessions.Returned, rt.sessions.Ended
 	rt.registry = registry.New(ro)
-	entrance.Owners = rt.registry
+
 	rt.framesIn = doors.FramesIn{Self: rt.URL(), Table: rt.doors, Sessions: rt.sessions, Log: rt.log, Trace: &rt.trace}
 	rt.wireExit()
 	rt.wireApps(entrance)
+	entrance.Owners, happened.Connections, happened.Observers = rt.registry, rt.registry, rt.sync
+	paths.Best, paths.Sessions = rt.registry, rt.sessions
+	rt.admin.Bus, rt.admin.Registry, rt.admin.Sessions, rt.admin.Plain = rt.bus, rt.registry, rt.sessions, rt.plain
+	rt.admin.Catalogue, rt.admin.Stubs, rt.admin.Host = rt.catalogue, rt.stubs, rt.host
 }
 
 // wireBus makes the MessageBus and what is told of the messages on it.
 func (rt *Runtime) wireBus() {
-	rt.bus = bus.New(bus.Options{
-		Runtime: rt.URL(),
-		Log:     rt.log.Named("bus"),
-		Trace:   &rt.trace,
-		Watch:   &rt.tracker,
-	})
-	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{
-		Bus: rt.bus,
-		Go:  rt.background.Go,
-		Log: rt.log,
-	})
+	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Log: rt.log.Named("bus"), Trace: &rt.trace, Watch: &rt.tracker})
+	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{Bus: rt.bus, Go: rt.background.Go, Log: rt.log})
 	rt.tracker.Self, rt.tracker.Refuse = rt.URL(), rt.refusals.Own
 }
 
@@ -66,21 +61,14 @@ func (rt *Runtime) wireBus() {
 func (rt *Runtime) hostOptions() stubhost.Options {
 	c := rt.config
 	return stubhost.Options{
-		Dir:     filepath.Join(c.DataDir, "plugins"),
-		Log:     rt.log.Named("plugin"),
-		Prompt:  true,
-		Poll:    c.Poll,
-		Sandbox: c.Sandbox,
-		Users:   c.PluginUsers,
-		Secret:  []string{c.DataDir},
-		Reaper:  c.OwnProcess,
-
-		StartTimeout: c.waits.pluginStart,
-
+		Dir: filepath.Join(c.DataDir, "plugins"), Secret: []string{c.DataDir},
+		Sandbox: c.Sandbox, Users: c.PluginUsers, Reaper: c.OwnProcess,
+		Prompt: true, Poll: c.Poll, StartTimeout: c.waits.pluginStart,
 		Message: func(ctx context.Context, stub message.URL, m message.Message) error {
 			return rt.stubs.Receive(ctx, stub, m)
 		},
 		Frames: rt.framesIn.Take,
+		Log:    rt.log.Named("plugin"),
 	}
 }
 
@@ -89,90 +77,51 @@ func (rt *Runtime) wireStubs(allowed networks.Allowed) {
 	c := rt.config
 	rt.doors = doors.NewTable(c.Domain)
 	rt.stubs = stubs.New(stubs.Options{
-		Self: rt.URL(),
-		Config: stubs.Config{
-			Domain:      c.Domain,
-			Nodes:       c.Nodes,
-			Networks:    allowed,
-			NodeStub:    c.NodeStub,
-			DataDir:     c.DataDir,
-			StubConfig:  c.StubConfig,
-			PluginPaths: c.PluginPaths,
-		},
-		Catalogue: rt.catalogue,
-		Host:      rt.host,
-		MiniBuses: rt.host,
-		Bus:       rt.bus,
-		Doors:     rt.doors,
-		Plain:     func(node plainpeers.Node, m message.Message) { rt.plain.Receive(node, m) },
-		NodeLive:  func(domain string) { rt.apps.NodeLive(domain) },
-		Gone:      rt.gone,
-		Log:       rt.log,
+		Self: rt.URL(), Catalogue: rt.catalogue, Host: rt.host, MiniBuses: rt.host, Bus: rt.bus, Doors: rt.doors,
+		Config: stubs.Config{Domain: c.Domain, Nodes: c.Nodes, Networks: allowed, NodeStub: c.NodeStub,
+			DataDir: c.DataDir, StubConfig: c.StubConfig, PluginPaths: c.PluginPaths},
+		Plain:    func(node plainpeers.Node, m message.Message) { rt.plain.Receive(node, m) },
+		NodeLive: func(domain string) { rt.apps.NodeLive(domain) },
+		Gone:     rt.gone,
+		Log:      rt.log,
 	})
 }
 
 // sessionOptions are those of the sessions with remote runtimes.
-func (rt *Runtime) sessionOptions(in *doors.Entrance) session.Options {
+func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happened func(session.Event)) session.Options {
 	frames := &doors.FramesOut{Host: rt.host}
 	return session.Options{
-		Self:        rt.URL(),
-		Key:         rt.key,
-		Trust:       rt.policy.Runtime,
-		TTL:         rt.config.waits.unacked,
-		IdleTimeout: rt.config.SessionIdle,
-
-		Send:       frames.Send,
-		TrySend:    frames.TrySend,
-		Route:      rt.route,
-		Deliver:    in.Deliver,
-		DeliverRun: in.DeliverRun,
-		Announced: func(ctx context.Context, remote message.URL, addresses []message.URL) {
-			rt.registry.Announced(ctx, remote, addresses)
+		Self: rt.URL(), Key: rt.key, Trust: rt.policy.Runtime,
+		TTL: rt.config.waits.unacked, IdleTimeout: rt.config.SessionIdle,
+		Send: frames.Send, TrySend: frames.TrySend, Route: paths.To,
+		Deliver: in.Deliver, DeliverRun: in.DeliverRun,
+		Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
+			rt.registry.Announced(ctx, remote, list)
 		},
-		Ended: func(ctx context.Context, remote message.URL, addresses []message.URL) {
-			rt.registry.Ended(ctx, remote, addresses)
+		Ended: func(ctx context.Context, remote message.URL, list []message.URL) {
+			rt.registry.Ended(ctx, remote, list)
 		},
-		Refuse: rt.refusals.Add,
-		Events: rt.sessionEvent,
-		Log:    rt.log.Named("session"),
-		Trace:  &rt.trace,
+		Refuse: rt.refusals.Add, Events: happened,
+		Log: rt.log.Named("session"), Trace: &rt.trace,
 	}
 }
 
 // registryOptions are those of the Registry but for what the sessions know.
-func (rt *Runtime) registryOptions() registry.Options {
+func (rt *Runtime) registryOptions(paths *doors.Paths) registry.Options {
 	c := rt.config
+	named := func(domain string) bool {
+		_, ok := c.Nodes[domain]
+		return ok
+	}
+	unsigned := func(u message.URL) bool { return rt.policy.WithoutSession(u) == nil }
 	return registry.Options{
-		Runtime:  rt.URL(),
-		Domain:   c.Domain,
-		Bus:      rt.bus,
-		Deployer: rt.stubs,
-		Handlers: rt.handlers(),
-		Policy:   registry.Policy(c.P2P.Policy),
-
-		P2P: registry.P2POptions{
-			Prefer:   c.P2P.Prefer,
-			Connects: proof.KeyDerived,
-		},
-		Trust: registry.Trust{
-			Owner:     rt.policy.Name,
-			Unsigned:  func(u message.URL) bool { return rt.policy.WithoutSession(u) == nil },
-			SignEntry: rt.identity.SignEntry,
-		},
-		Nodes: registry.NodeOptions{
-			Came: rt.came,
-			Named: func(domain string) bool {
-				_, ok := c.Nodes[domain]
-				return ok
-			},
-		},
+		Runtime: rt.URL(), Domain: c.Domain, Bus: rt.bus, Deployer: rt.stubs, Handlers: rt.handlers(), Policy: registry.Policy(c.P2P.Policy),
+		P2P:     registry.P2POptions{Prefer: c.P2P.Prefer, Connects: proof.KeyDerived},
+		Trust:   registry.Trust{Owner: rt.policy.Name, Unsigned: unsigned, SignEntry: rt.identity.SignEntry},
+		Nodes:   registry.NodeOptions{Came: paths.Came, Named: named},
 		Changes: registry.ChangesOptions{Off: c.P2P.NoChanges},
-
-		Sandbox:     rt.host.Post,
-		PathChanged: rt.pathChanged,
-
-		Log:   rt.log.Named("registry"),
-		Trace: &rt.trace,
+		Sandbox: rt.host.Post, PathChanged: paths.Changed,
+		Log: rt.log.Named("registry"), Trace: &rt.trace,
 	}
 }
 
@@ -185,57 +134,31 @@ func (rt *Runtime) handlers() []registry.Handler {
 	return list
 }
 
+// isHandler tells whether it is the address of a P2P Handler of this runtime.
+func (rt *Runtime) isHandler(u message.URL) bool { return rt.stubs.Has(u, sdk.RoleHandler) }
+
+// gone is told that a hyperty, or a stub, of this runtime has gone.
+func (rt *Runtime) gone(component message.URL) { rt.sync.ComponentGone(component) }
+
 // wireExit connects the MessageBus with the ways out.
 func (rt *Runtime) wireExit() {
 	rt.plain = plainpeers.New(plainpeers.Options{
-		Self:      rt.URL(),
-		Domain:    rt.config.Domain,
-		Policy:    rt.policy,
-		Directory: rt.registry,
-		Routes:    rt.registry,
-		Bus:       rt.bus,
-		Post:      rt.host.Post,
-		Go:        rt.background.Go,
-		Log:       rt.log,
-		Trace:     &rt.trace,
+		Self: rt.URL(), Domain: rt.config.Domain, Policy: rt.policy, Directory: rt.registry, Routes: rt.registry,
+		Bus: rt.bus, Post: rt.host.Post, Go: rt.background.Go, Log: rt.log, Trace: &rt.trace,
 	})
-	exit := &doors.Exit{
-		Self:     rt.URL(),
-		Sessions: rt.sessions,
-		Routes:   rt.registry,
-		Plain:    rt.plain,
-		Stub:     rt.host.Post,
-		Tracker:  &rt.tracker,
-	}
-	rt.bus.Connect(bus.Outside{
-		Resolver:  rt.registry,
-		Forwarder: exit,
-		Authority: rt.registry,
-		Ways:      exit,
-	})
+	exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain, Stub: rt.host.Post, Tracker: &rt.tracker}
+	rt.bus.Connect(bus.Outside{Resolver: rt.registry, Forwarder: exit, Authority: rt.registry, Ways: exit})
 	rt.identity.Serve(rt.bus, rt.stubs.Signs) // until the bus is closed
 }
 
 // wireApps makes what applications use.
 func (rt *Runtime) wireApps(in *doors.Entrance) {
 	rt.apps = apps.New(apps.Options{
-		Self:     rt.URL(),
-		Bus:      rt.bus,
-		Request:  rt.bus.Request,
-		Registry: rt.registry,
-		Tracker:  &rt.tracker,
-		Gone:     rt.gone,
-		Go:       rt.background.Go,
-		Log:      rt.log,
+		Self: rt.URL(), Bus: rt.bus, Request: rt.bus.Request, Registry: rt.registry, Tracker: &rt.tracker,
+		Gone: rt.gone, Go: rt.background.Go, Log: rt.log,
 	})
 	rt.sync = syncmanager.New(syncmanager.Options{
-		Runtime: rt.URL(),
-		Domain:  rt.config.Domain,
-		Bus:     plainpeers.NewObservers(rt.bus),
-		Objects: objects{rt.registry},
-		Local:   rt.registry.Local,
-		Remote:  rt.registry.Remote,
-		Verify:  in.OwnedBy,
-		Log:     rt.log.Named("sm"),
+		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: rt.registry,
+		Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: in.OwnedBy, Log: rt.log.Named("sm"),
 	})
 }

@@ -6,8 +6,8 @@
 // where stub implements [Stub]. A stub for a P2P transport is made by package sdk/p2p from a p2p.Transport.
 //
 // Two things cross the link for each instance of a stub: the messages of its MiniBus (status events, signalling,
-// subscriptions: specification, "Protostub lifecycle"), and opaque frames by its [Doors]. Package sdk/link is the
-// wire; package sdk/sdktest/stubtest runs a stub through the real one, in a test.
+// subscriptions: specification, "Protostub lifecycle"), and opaque frames by its [Doors]. They go over the
+// wire that sdk/link/PROTOCOL.md describes; package sdk/sdktest/stubtest runs a stub through the real one, in a test.
 //
 // # Guarantees
 //
@@ -28,7 +28,7 @@
 //
 // # What others choose is bounded
 //
-// Every map in the packages below sdk whose keys a peer, a node, a plug-in or an application chooses, with its bound, and what
+// Every map in the packages below sdk, and in internal/link and internal/minibus, whose keys a peer, a node, a plug-in or an application chooses, with its bound, and what
 // happens there. What the program itself chooses (the instances and listeners of a stub, a client's hyperties) is bounded by
 // its own doing. What only lives while one text is read (the members of a JSON object) is bounded by the text's length.
 //

@@ -16,8 +16,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/protofly/protofly/internal/gcpace"
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/internal/logs"
-	"github.com/protofly/protofly/sdk/link"
 )
 
 // How long the parts of a plug-in's life may take.

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/protofly/protofly/internal/link/linkpb"
 	"github.com/protofly/protofly/internal/profile"
-	"github.com/protofly/protofly/sdk/link/linkpb"
 )
 
 // Profile measures this process for the host; see linkpb.PluginServer.

@@ -13,9 +13,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/message"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/sdk/message"
 )
 

@@ -14,8 +14,8 @@ import (
 
 	"github.com/protofly/protofly/bench/rig"
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 const (

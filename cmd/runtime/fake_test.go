@@ -9,9 +9,9 @@ import (
 
 	"github.com/protofly/protofly/core/api"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // evil is text that a stranger or a plug-in wrote: it clears the screen and pretends to be another line.

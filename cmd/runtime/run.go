@@ -16,17 +16,7 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/gcpace"
 	"github.com/protofly/protofly/internal/logs"
-	"github.com/protofly/protofly/sdk/message"
 )
-
-// engine is a running runtime, as far as "run" needs it.
-type engine interface {
-	URL() message.URL
-	Close(ctx context.Context) error
-}
-
-// starter starts a runtime.
-type starter func(ctx context.Context, l *config.Loaded, log hclog.Logger, t trace.Func) (engine, error)
 
 // stopTime is how long a runtime may take to end in good order.
 const stopTime = 15 * time.Second

@@ -12,8 +12,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/hyperty"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
 

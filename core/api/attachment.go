@@ -8,11 +8,11 @@ import (
 	"strings"
 	"sync"
 
+	wire "github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/hyperty"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // attachment is one hyperty of an application. Its fields are guarded by the application's mu.

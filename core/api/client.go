@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/protofly/protofly/core/trace"
+	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/internal/profile"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
 

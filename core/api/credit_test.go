@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	wire "github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // A receiver that takes nothing holds up what a hyperty posts to it, and neither what it posts to others nor other

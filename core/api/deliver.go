@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
+	wire "github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // refuse tells the application that the runtime did not take m.

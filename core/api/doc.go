@@ -1,4 +1,4 @@
-// Package api serves the local application API (sdk/hyperty/api) on a Unix socket: applications in other processes
+// Package api serves the local application API (internal/apiwire) on a Unix socket: applications in other processes
 // register hyperties and exchange messages; the command line asks how things are.
 //
 // It knows the runtime only as a [Backend]. What it adds is the wall between processes: the socket (its own user only:
@@ -14,7 +14,7 @@
 // that the runtime refuses (a forged from, a body that is too large) is answered with a response. Nothing that an
 // application does ends another's stream.
 //
-// A message is taken when the application says so, not when it was written on the socket: see Credit in sdk/hyperty/api. What an
+// A message is taken when the application says so, not when it was written on the socket: see Credit in internal/apiwire. What an
 // application was given and has not taken when it goes is in doubt, and its senders are told.
 //
 // When an application's stream ends, its hyperties are unregistered; a registration of the same name waits for that.

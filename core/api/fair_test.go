@@ -5,10 +5,10 @@ import (
 	"sync"
 	"testing"
 
+	wire "github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // A remote runtime that sends an application more than it handles does not have another one's message wait for all of that:

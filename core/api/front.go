@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
+	wire "github.com/protofly/protofly/internal/apiwire"
 
 	"github.com/protofly/protofly/internal/backoff"
 )

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
+	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/message"
 )
 

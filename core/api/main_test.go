@@ -16,9 +16,9 @@ import (
 
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/longtest"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 func TestMain(m *testing.M) {

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
@@ -44,14 +45,14 @@ func (l *loop) Request(ctx context.Context, m message.Message) (message.Message,
 // table grants every address that is wished for.
 type table struct{}
 
-func (table) Register(_ context.Context, o syncmanager.Object) (message.URL, error) {
+func (table) RegisterObject(_ context.Context, o registry.Object) (message.URL, error) {
 	if o.URL != "" {
 		return o.URL, nil
 	}
 	return "comm://example.com/talk", nil
 }
 
-func (table) Unregister(context.Context, message.URL) error { return nil }
+func (table) UnregisterObject(context.Context, message.URL) error { return nil }
 
 // houseWithObjects is a house with a sync manager.
 func houseWithObjects(t *testing.T) *house {

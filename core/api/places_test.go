@@ -11,8 +11,8 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/protofly/protofly/core/trace"
+	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/hyperty"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
 

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
+	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/hyperty"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
 

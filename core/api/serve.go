@@ -16,9 +16,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/protofly/protofly/core/trace"
+	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/internal/profile"
 	"github.com/protofly/protofly/internal/work"
-	wire "github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
 

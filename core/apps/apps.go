@@ -8,12 +8,12 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
-// Bus is where hyperties post and listen. [bus.MessageBus] implements it.
+// Bus takes what hyperties post, and has their listeners. [bus.MessageBus] implements it.
 type Bus interface {
 	Handle(owner message.URL) *bus.Handle
 	ListenThrough(at message.URL, to minibus.Receiver) (stop func())
@@ -30,11 +30,11 @@ type Registry interface {
 type Options struct {
 	Self     message.URL // this runtime
 	Bus      Bus
-	Request  func(ctx context.Context, m message.Message) (message.Message, error) // posts on the bus in the runtime's own name
+	Request  func(ctx context.Context, m message.Message) (message.Message, error) // posts a request on the bus in the runtime's own name
 	Registry Registry
 	Tracker  *delivery.Tracker
 	Gone     func(hyperty message.URL)       // is told that a hyperty has gone
-	Go       func(func(ctx context.Context)) // runs a goroutine that somebody waits for; its ctx ends when it is to end
+	Go       func(func(ctx context.Context)) // runs a function in a goroutine that the runtime waits for; its ctx is cancelled when it has to end
 	Log      hclog.Logger                    // nil: none
 }
 
@@ -44,7 +44,7 @@ type Apps struct {
 	registrations registrations
 }
 
-// New makes it, without any.
+// New makes an Apps without hyperties.
 func New(o Options) *Apps {
 	if o.Gone == nil {
 		o.Gone = func(message.URL) {}
@@ -67,7 +67,7 @@ func (all *Apps) Register(ctx context.Context, r hyperty.Registration) (*hyperty
 	})
 }
 
-// Attach registers a hyperty of the application API, which is given its messages by deliver; see [api.Backend].
+// Attach registers a hyperty of the application API; deliver gives it its messages. See [api.Backend].
 func (all *Apps) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
 	return all.attach(ctx, r, &attachment{
 		listen: func(at message.URL) (stop func()) { return all.o.Bus.ListenApart(at, deliver) },
@@ -87,16 +87,17 @@ func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *attachme
 	return a, nil
 }
 
-// NodeLive is told that the Message Node of a domain is connected again: it may have forgotten what it was asked to tell.
+// NodeLive is told that the Message Node of a domain is connected again. The node may have forgotten its subscriptions, so they are
+// made again.
 func (all *Apps) NodeLive(domain string) { all.registrations.renew(domain) }
 
-// attachment is one hyperty's place on the MessageBus.
+// attachment connects one hyperty with the MessageBus.
 type attachment struct {
 	all    *Apps
 	url    message.URL
 	bus    *bus.Handle
-	listen func(at message.URL) (stop func())           // has what is sent there given to the hyperty
-	give   func(ctx context.Context, m message.Message) // gives it a message
+	listen func(at message.URL) (stop func())           // adds a listener that gives the hyperty the messages to an address
+	give   func(ctx context.Context, m message.Message) // gives the hyperty a message
 	stop   func()
 }
 

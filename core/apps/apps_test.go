@@ -12,9 +12,9 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 const (

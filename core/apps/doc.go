@@ -1,9 +1,9 @@
-// Package apps is the hyperties of this runtime: how one is registered, and what it is attached to the MessageBus by.
+// Package apps has the hyperties of this runtime, and attaches each to the MessageBus.
 //
-// An application is in the runtime's process ([Apps.Register]) or behind the local application API ([Apps.Attach]). Either
-// way a hyperty has an attachment, which posts in its name and has what is sent to its address given to it, tracks the
-// messages of which it wants to know what becomes of them, and ends everything that was kept for it with its Close.
+// An application is in the runtime's process ([Apps.Register]), or in another process that uses the local application API
+// ([Apps.Attach]). Either way a hyperty has an attachment. It posts in the hyperty's name, gives it the messages to its address,
+// and tracks messages if the hyperty wants to know what becomes of them. Its Close drops everything that was kept for the hyperty.
 //
-// What a hyperty subscribes to at a Domain Registry it is told as long as it or another one of this runtime follows it,
-// though the Message Node, which knows runtimes and no hyperties, may have forgotten it.
+// A hyperty can follow the registrations of addresses at a Domain Registry. The Message Node knows only that this runtime follows
+// them, and forgets that when it restarts. So this package keeps which hyperty follows what, and subscribes again.
 package apps

@@ -10,10 +10,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// registrations are what this runtime's hyperties follow of Domain Registries: they subscribe to <address>/registration at
-// the address's Message Node, and get an update there with each change of its status (specification, "Domain
-// registry": notification). The node knows runtimes, not hyperties: so the listeners are here, and the runtime
-// subscribes again where a node may have forgotten it.
+// registrations are the registrations at Domain Registries that this runtime's hyperties follow. A hyperty subscribes to
+// <address>/registration at the address's Message Node, and gets an update with each change of the address's status
+// (specification, "Domain registry": notification). The node knows runtimes, not hyperties. So the listeners are here, and the
+// runtime subscribes again where a node may have forgotten it.
 type registrations struct {
 	self    message.URL
 	request func(ctx context.Context, m message.Message) (message.Message, error)
@@ -21,7 +21,7 @@ type registrations struct {
 	log     hclog.Logger
 
 	mu        sync.Mutex
-	followers map[message.URL]map[message.URL]func() // address, hyperty: ends the listener; maxRegistrations of a hyperty
+	followers map[message.URL]map[message.URL]func() // by address and hyperty: ends the listener; at most maxRegistrations for each hyperty
 }
 
 // maxRegistrations is how many addresses one hyperty may follow.
@@ -35,7 +35,7 @@ func followed(m *message.Message) (list message.URLs) {
 	}
 	var body struct{ Resources, Subscribe, Unsubscribe message.URLs }
 	if m.Decode(&body) != nil {
-		return nil // the node says what is wrong with it
+		return nil // the node refuses it and says why
 	}
 	list = append(append(body.Resources, body.Subscribe...), body.Unsubscribe...)
 	for _, u := range list {
@@ -46,8 +46,8 @@ func followed(m *message.Message) (list message.URLs) {
 	return list
 }
 
-// post looks at what a hyperty posts; listen makes a listener of its. It tells whether the message is done: an unsubscribe
-// of what another hyperty of this runtime still follows does not go to the node.
+// post takes a message that the hyperty who posts: it adds or ends the listeners of a subscription; listen makes one. done: the
+// message does not go to the node, because another hyperty of this runtime still follows one of the addresses.
 func (r *registrations) post(who message.URL, listen func(at message.URL) (stop func()), m message.Message) (done bool, err error) {
 	list := followed(&m)
 	if len(list) == 0 {
@@ -80,8 +80,8 @@ func (r *registrations) post(who message.URL, listen func(at message.URL) (stop 
 	return false, nil
 }
 
-// drop ends a hyperty's listeners at the addresses, at all of them where list is nil. It returns those that nobody
-// follows any more.
+// drop ends the listeners of the hyperty who at the addresses, at all of them where list is nil. It returns the addresses that no
+// hyperty follows any more.
 func (r *registrations) drop(who message.URL, list message.URLs) (last message.URLs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,12 +106,12 @@ func (r *registrations) drop(who message.URL, list message.URLs) (last message.U
 	return last
 }
 
-// end is drop for a hyperty that has gone; the nodes are told in the background.
+// end drops all listeners of a hyperty that has ended, and tells the nodes in the background.
 func (r *registrations) end(who message.URL) {
 	r.tell(message.Unsubscribe, r.drop(who, nil))
 }
 
-// renew subscribes again at a domain's node, to which there is a connection again.
+// renew subscribes again at a domain's node, which is connected again.
 func (r *registrations) renew(domain string) {
 	r.mu.Lock()
 	var list message.URLs
@@ -124,7 +124,7 @@ func (r *registrations) renew(domain string) {
 	r.tell(message.Subscribe, list)
 }
 
-// tell subscribes or unsubscribes in the runtime's own name.
+// tell subscribes to the addresses, or unsubscribes from them, in the runtime's own name and in the background.
 func (r *registrations) tell(t message.Type, list message.URLs) {
 	byDomain := map[string]message.URLs{}
 	for _, u := range list {

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // benchSizes are the sizes of bodies, in bytes. To post a message moves none of them.

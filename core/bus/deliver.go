@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // deliver gives m to everybody who listens to its address: components here, remote runtimes that subscribed.

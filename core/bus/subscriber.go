@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 const (

@@ -43,11 +43,11 @@ func (e *NotFoundError) Error() string {
 	return s + "; did you mean " + strings.Join(e.Nearest, " or ") + "?"
 }
 
-// Catalogue is a directory of installed plug-ins. What is installed later is seen too.
+// Catalogue is a directory of installed plug-ins. It is read again for each question, so plug-ins that are installed later count.
 type Catalogue struct{ dir string }
 
-// Open opens the catalogue in dir. A directory that does not exist is an empty catalogue; one that others may write in is
-// an error that says what to do.
+// Open opens the catalogue in dir. A directory that does not exist is an empty catalogue. It fails where others may write in the
+// directory; the error says what to do.
 func Open(dir string) (*Catalogue, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -65,7 +65,7 @@ func Open(dir string) (*Catalogue, error) {
 	return &Catalogue{dir: dir}, nil
 }
 
-// checkFolder refuses a directory that others may write in: they would decide what the runtime runs.
+// checkFolder refuses a directory in which others may write: they would decide which programs the runtime runs.
 func checkFolder(dir string) error {
 	_, err := safefile.CheckFolder(dir)
 	return err
@@ -156,7 +156,7 @@ func parse(text []byte) (Descriptor, error) {
 	return d, nil
 }
 
-// checkDescription checks what a plug-in says of itself.
+// checkDescription checks a plug-in's description of itself.
 func checkDescription(d sdk.Descriptor) error {
 	if err := checkName(d.Name); err != nil {
 		return err
@@ -178,7 +178,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// nearest is the names that are alike enough to be meant, at most three.
+// nearest is the names that are most like name, at most three.
 func nearest(name string, names []string) []string {
 	var out []string
 	far := func(n string) int { return distance(name[:min(len(name), maxName)], n) }
@@ -191,7 +191,7 @@ func nearest(name string, names []string) []string {
 	return out[:min(len(out), 3)]
 }
 
-// distance is how many letters must change to make a into b.
+// distance is how many letters must change to turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -24,10 +24,10 @@ import (
 
 const describeTimeout = 10 * time.Second
 
-// Installer is how plug-ins are installed. The zero value confines them where the kernel can.
+// Installer says how plug-ins are installed. The zero value confines them where the kernel can.
 type Installer struct {
-	Sandbox sandbox.Mode // whether the program is confined while it is asked what it is; "": [sandbox.Auto]
-	Paths   []string     // files and folders that it may read then, beside the system's programs and libraries
+	Sandbox sandbox.Mode // whether the program is confined while it describes itself; "": [sandbox.Auto]
+	Paths   []string     // files and folders that it may read meanwhile, beside the system's programs and libraries
 }
 
 // Install is [Installer.Install] of the zero value.
@@ -35,13 +35,13 @@ func Install(ctx context.Context, binary, dir string) (Descriptor, error) {
 	return Installer{}.Install(ctx, binary, dir)
 }
 
-// Install puts the plug-in whose program is the file binary into the catalogue in dir: it copies the program, asks
-// the copy what it is (--describe), and writes the descriptor. A plug-in of that name that was installed before is
-// replaced. Where it returns an error nothing has changed.
+// Install puts the plug-in whose program is the file binary into the catalogue in dir: it copies the program, runs the copy so
+// that it describes itself (--describe), and writes the descriptor. It replaces an installed plug-in of the same name. Where it
+// returns an error nothing has changed.
 //
-// The program is run once for that, by the caller's user. Where it is confined (package sandbox) it writes to a folder
-// that is removed afterwards and nowhere else, reads nothing of the user's, and opens no sockets; elsewhere it may do what
-// the user may. The processes of its group end with it, and after 10 seconds it is killed.
+// The program runs once, under the caller's user. Where it is confined (package sandbox) it can write only to a folder that is
+// removed afterwards, can read no files of the user, and can open no sockets; elsewhere it may do what the user may. The processes
+// of its group end with it. After 10 seconds it is killed.
 func (i Installer) Install(ctx context.Context, binary, dir string) (Descriptor, error) {
 	d, err := i.install(ctx, binary, dir)
 	if err != nil {
@@ -64,7 +64,7 @@ func (i Installer) install(ctx context.Context, binary, dir string) (d Descripto
 	if err != nil {
 		return d, err
 	}
-	defer os.Remove(copied) // it has its final name by then, if all went well
+	defer os.Remove(copied) // no error: it has its final name by then
 	if d.Descriptor, err = i.describe(ctx, copied); err != nil {
 		return d, err
 	}
@@ -91,7 +91,7 @@ func programSuffix() string {
 	return ""
 }
 
-// copyProgram copies the program into dir under a name of no meaning, and returns its checksum.
+// copyProgram copies the program into dir under a random name, and returns its checksum.
 func copyProgram(binary, dir string) (path string, sum []byte, err error) {
 	in, err := os.Open(binary)
 	if err != nil {
@@ -117,7 +117,7 @@ func copyProgram(binary, dir string) (path string, sum []byte, err error) {
 	return out.Name(), h.Sum(nil), nil
 }
 
-// describe asks a program what plug-in it is.
+// describe runs a program so that it describes the plug-in.
 func (i Installer) describe(ctx context.Context, program string) (sdk.Descriptor, error) {
 	confined, err := i.confines()
 	if err != nil {
@@ -154,13 +154,13 @@ func (i Installer) describe(ctx context.Context, program string) (sdk.Descriptor
 	return parseDescription(out.Bytes())
 }
 
-// What a program may use while it is asked what it is.
+// Limits of a program while it describes itself.
 const (
 	describeFile  = 16 << 20 // bytes of a file
 	describeFiles = 1024     // that are open
 )
 
-// confines tells whether programs are confined while they are asked.
+// confines tells whether programs are confined while they describe themselves.
 func (i Installer) confines() (bool, error) {
 	_, err := sandbox.Available()
 	if i.Sandbox == sandbox.Required && err != nil {
@@ -200,7 +200,7 @@ func parseDescription(text []byte) (sdk.Descriptor, error) {
 	return d, checkDescription(d)
 }
 
-// bounded keeps a little more than what may be read, and drops the rest.
+// bounded keeps one byte more than what may be read, and drops the rest.
 type bounded struct{ bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {
@@ -208,7 +208,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// writeDescriptor writes NAME.json so that a reader sees the old one or the new one, also after a crash.
+// writeDescriptor writes NAME.json. A reader sees the old one or the new one, also after a crash.
 func writeDescriptor(dir string, d Descriptor) error {
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/protofly/protofly/sdk/networks"
+	"github.com/protofly/protofly/internal/networks"
 )
 
-// What reading a domain's descriptor may take.
+// Limits of reading a domain's descriptor.
 const (
 	nodeTimeout   = 10 * time.Second
 	maxHeaders    = 16 << 10 // bytes
@@ -24,12 +24,12 @@ const (
 	maxDomainName = 255 + len(":65535")
 )
 
-// NodeAddress reads where the Message Node of domain is: the URL in the stub descriptor that the domain publishes. It
-// connects, over TLS, only to addresses that are within the allowed networks, whatever name, redirection or proxy
-// stands before them; nil allows all, for a domain that the operator has named. A domain on this machine's loopback
-// ("localhost:8080"), where that is allowed, may publish by plain HTTP and name a plain WebSocket.
+// NodeAddress reads the address of a domain's Message Node: the URL in the stub descriptor that the domain publishes. It connects,
+// over TLS, only to addresses within the allowed networks, also after a redirection and through a proxy; nil allows all, for a
+// domain that the operator has named. A domain on this machine's loopback ("localhost:8080"), where that is allowed, may publish by
+// plain HTTP and name a plain WebSocket.
 //
-// Who connects to the URL has to apply the same rule: it is the domain's word.
+// The domain chooses the URL. So whoever connects to it has to apply the same rule to its address.
 func NodeAddress(ctx context.Context, domain string, within *networks.Allowed) (string, error) {
 	at, err := descriptors{within}.nodeAddress(ctx, domain)
 	switch {
@@ -41,10 +41,10 @@ func NodeAddress(ctx context.Context, domain string, within *networks.Allowed) (
 	return at, nil
 }
 
-// descriptors reads what domains publish.
+// descriptors reads the descriptors that domains publish.
 type descriptors struct{ within *networks.Allowed }
 
-// local tells whether host is this machine and may be spoken to without TLS.
+// local tells whether host is this machine and may be connected to without TLS.
 func (d descriptors) local(host string) bool {
 	return loopback(host) && (d.within == nil || d.within.Loopback())
 }
@@ -84,7 +84,7 @@ func (d descriptors) client(from *url.URL) *http.Client {
 	if d.within == nil {
 		t.Proxy = http.ProxyFromEnvironment
 	} else {
-		dialer.Control = d.within.Control // a proxy would connect to where it pleases
+		dialer.Control = d.within.Control // without a proxy, which could connect to any address
 	}
 	return &http.Client{Transport: t, Timeout: nodeTimeout,
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {

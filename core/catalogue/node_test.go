@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/protofly/protofly/sdk/networks"
+	"github.com/protofly/protofly/internal/networks"
 )
 
 func allowed(t testing.TB, names ...string) *networks.Allowed {

@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// Limits of what a plug-in says of its options.
+// Limits of a plug-in's description of its options.
 const (
 	maxOptions    = 200 // with those of groups
 	maxLevels     = 4
@@ -15,7 +15,7 @@ const (
 	maxText       = 1000 // bytes
 )
 
-// checkOptions checks what a plug-in says of its options.
+// checkOptions checks a plug-in's description of its options.
 func checkOptions(options []sdk.Option) error {
 	left := maxOptions
 	return checkLevel(options, 1, &left)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Tracker is the messages of this runtime's applications whose senders want to know what becomes of them, each until its

@@ -11,8 +11,8 @@ import (
 
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/proof"
 )
 

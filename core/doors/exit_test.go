@@ -13,9 +13,9 @@ import (
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // rooms are those around an Exit; each notes what it is given.

@@ -1,6 +1,6 @@
-// Package identity is who a runtime is: an Ed25519 key, made at the first start and kept in the data folder, and the
-// runtime's URL, whose id is derived from the key, so that the address certifies the key and nobody else can prove to
-// own it.
+// Package identity has the identity of a runtime: an Ed25519 key, which is made at the first start and kept in the data folder,
+// and the runtime's URL. The id in the URL is derived from the key. So the address certifies the key, and nobody else can prove
+// to own the address.
 //
 // The key never leaves this package. Components that must prove something about the runtime to the outside ask for a
 // signature at <runtime>/identity, with an execute message, method "sign". The first parameter is the purpose; every
@@ -17,10 +17,11 @@
 //
 // The key of the runtime's sessions is derived from it ([Identity.SessionKey]) and certified by it.
 //
-// Runtimes whose address is derived from no key, those of the reference implementation, can prove nothing and have no
-// sessions. With them this runtime speaks only where [WithoutSessions] allows it.
+// The address of a runtime of the reference implementation is derived from no key. Such a runtime can prove nothing and has no
+// sessions. This runtime exchanges messages with it only where [WithoutSessions] allows it.
 //
-// [Trust] is the configuration of whom this runtime speaks with: everybody who proves its address, or only the
-// runtimes of an allow-list; and what is believed about who owns the name of a hyperty: the runtime that signed for it last, of what
-// the Domain Registry has, or the one that was found first ([Pinned]). A [Policy] decides by it, and keeps what was said first in [KnownFile] in the data folder.
+// [Trust] is the configured trust policy. It says which remote runtimes may exchange messages with this one: all that prove their
+// address, or those of an allow-list. It also says which runtime is believed to own the name of a hyperty: the last one that
+// signed for it at the Domain Registry ([Any]), or the first one that was found ([Pinned]). A [Policy] decides by it, and keeps
+// in [KnownFile] in the data folder which owner was found first.
 package identity

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// Examine tells whether [Open] and [Trust.Policy] take what is in the data folder dir, as their errors do. It changes nothing: what
-// they would make, or write anew, is well.
+// Examine checks what is in the data folder dir, and returns the errors that [Open] and [Trust.Policy] would return. It changes
+// nothing. A file that these would make, or write again in the new form, is no error.
 func Examine(dir string, trust Trust) error {
 	_, err := readKey(filepath.Join(dir, KeyFile))
 	if errors.Is(err, fs.ErrNotExist) {

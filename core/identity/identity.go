@@ -25,15 +25,15 @@ type Identity struct {
 	url message.URL
 }
 
-// keyKind is what the key's file is, for package safefile; keySize is the most that is read of it, in bytes.
+// keyKind is the kind of the key's file, for package safefile; keySize is its greatest size, in bytes.
 const (
 	keyKind = "runtime-key"
 	keySize = 64 << 10
 )
 
-// Open reads the key in the folder dir, which it makes (0700) with a new key (0600) where there is none. domain is the
-// runtime's domain. A folder or a key that others could have changed, a key that they may read, or one that is damaged
-// is an error that says what to do.
+// Open reads the key in the folder dir. Where there is none it makes the folder (mode 0700) and a new key (mode 0600). domain is
+// the runtime's domain. It fails where others could have changed the folder or the key, where others may read the key, and where
+// the key is damaged; the error says what to do.
 func Open(dir, domain string) (*Identity, error) {
 	if err := safefile.MakeFolder(dir); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
@@ -44,7 +44,7 @@ func Open(dir, domain string) (*Identity, error) {
 	path := filepath.Join(dir, KeyFile)
 	key, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) { // else somebody was quicker: theirs stays
+		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) { // else another process was quicker: its key stays
 			return nil, fmt.Errorf("new runtime key %s: %w", path, err)
 		}
 		key, err = readKey(path)
@@ -91,7 +91,7 @@ func readKey(path string) (key keyText, err error) {
 	return key, nil
 }
 
-// create writes a new key to path; where somebody else was quicker the error is [fs.ErrExist].
+// create writes a new key to path. The error is [fs.ErrExist] where another process was quicker.
 func create(path string) error {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

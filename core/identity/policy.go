@@ -17,25 +17,26 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// Policy decides by a [Trust] who is spoken with. It is safe for any number of goroutines.
+// Policy decides by a [Trust] which remote runtimes may exchange messages with this one. Its methods may be called from many
+// goroutines.
 type Policy struct {
 	trust   Trust
 	file    string
 	peers   map[message.URL]bool
 	without without
 
-	writing sync.Mutex // who has it writes the file
+	writing sync.Mutex // held while the file is written
 
 	mu    sync.Mutex
-	known map[message.URL]message.URL // canonical: names and the runtimes that they belong to: found, and Pins
-	found map[message.URL]message.URL // … that they were found at first: what is in the file; replaced, never changed
+	known map[message.URL]message.URL // by canonical name: the runtime that owns it; those found and the Pins
+	found map[message.URL]message.URL // by canonical name: the runtime where it was found first, as in the file; replaced, never changed
 }
 
 func newPolicy(t Trust, dir string) *Policy {
 	return &Policy{trust: t, file: filepath.Join(dir, KnownFile), peers: map[message.URL]bool{}, known: map[message.URL]message.URL{}, found: map[message.URL]message.URL{}}
 }
 
-// Policy reads what is known from the data folder dir.
+// Policy makes the policy of t, with the owners that the file in the data folder dir has.
 func (t Trust) Policy(dir string) (*Policy, error) {
 	if err := t.Check(); err != nil {
 		return nil, fmt.Errorf("trust: %w", err)
@@ -70,8 +71,8 @@ type knownText struct {
 	sealed  bool // with a checksum
 }
 
-// read reads what was found first. A file that is not as it was written is an error: an empty one would let everybody
-// take every name anew. It writes nothing.
+// read reads the file of known names. It fails where the file is not as it was written: if it counted as empty, any runtime could
+// take any name. It writes nothing.
 func (p *Policy) read() (known knownText, err error) {
 	text, err := safefile.Read(p.file, maxKnownFile, false)
 	switch {
@@ -112,8 +113,8 @@ func (p *Policy) damaged(why error) error {
 	return fmt.Errorf("known names: %s: %w; restore it from a backup, or remove it to forget where names were found first", p.file, why)
 }
 
-// wholeLines is what an earlier version, which added line after line, has written whole. A crash may have cut the last
-// line off, and nothing else.
+// wholeLines is the whole lines of a file of an earlier version, which appended to it. A crash may have cut off the last line, and
+// nothing else.
 func wholeLines(text []byte) ([]byte, error) {
 	whole := bytes.LastIndexByte(text, '\n') + 1
 	rest := string(text[whole:])
@@ -124,7 +125,7 @@ func wholeLines(text []byte) ([]byte, error) {
 	return text[:whole], nil
 }
 
-// Runtime says whether there may be a session with that runtime. The error wraps [ErrNotListed].
+// Runtime returns nil where there may be a session with the runtime remote. The error wraps [ErrNotListed].
 func (p *Policy) Runtime(remote message.URL) error {
 	if len(p.peers) == 0 || p.peers[remote.Canonical()] {
 		return nil
@@ -132,9 +133,9 @@ func (p *Policy) Runtime(remote message.URL) error {
 	return fmt.Errorf("%s is %w: if this runtime shall speak with it, add it to trust.peers", remote, ErrNotListed)
 }
 
-// Name says whether a hyperty may be at that runtime. With certain the Domain Registry says so, in an entry
-// that the runtime has signed: in the mode Pinned the first such runtime is remembered; else a name of which nothing is
-// known yet is no one's in that mode. The error wraps [ErrOtherOwner].
+// Name returns nil where the hyperty name may be at the runtime. certain: the Domain Registry has an entry that says so, which the
+// runtime has signed. In the mode [Pinned] the first such runtime is remembered as the owner, and a name without a known owner is
+// refused where certain is false. The error wraps [ErrOtherOwner].
 func (p *Policy) Name(name, runtime message.URL, certain bool) error {
 	if name.Scheme() != message.SchemeHyperty {
 		return nil
@@ -166,8 +167,8 @@ func (p *Policy) changed(name, owner, runtime message.URL) error {
 	return fmt.Errorf("%w: %s belongs to %s, and is said to be at %s now: somebody may pretend to be it. If its owner says that it has moved, %s", ErrOtherOwner, name, owner, runtime, fix)
 }
 
-// remember writes what was found, with one name more; what is not written is not believed. It waits for the disk, and
-// whoever asks about names that are known does not.
+// remember adds the owner of a name to the file. An owner that could not be written is not believed. It waits for the disk;
+// questions about known names do not wait for it.
 func (p *Policy) remember(name, runtime message.URL) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -176,7 +177,7 @@ func (p *Policy) remember(name, runtime message.URL) error {
 	all := maps.Clone(p.found)
 	p.mu.Unlock()
 	switch {
-	case known && owner == runtime: // just now
+	case known && owner == runtime: // another goroutine has just found it
 		return nil
 	case known:
 		return p.changed(name, owner, runtime)
@@ -197,7 +198,8 @@ func (p *Policy) remember(name, runtime message.URL) error {
 	return nil
 }
 
-// WithoutSession says whether that runtime may be spoken with without a session. The error wraps [ErrNoSession].
+// WithoutSession returns nil where messages may be exchanged with the runtime remote without a session. The error wraps
+// [ErrNoSession].
 func (p *Policy) WithoutSession(remote message.URL) error {
 	remote = remote.Runtime()
 	switch {
@@ -212,6 +214,6 @@ func (p *Policy) WithoutSession(remote message.URL) error {
 		remote, ErrNoSession)
 }
 
-// HomeWithoutSessions tells whether any runtime of that domain may be spoken with without a session: elsewhere nobody
-// need be looked up.
+// HomeWithoutSessions tells whether messages may be exchanged with any runtime of the domain without a session. Where it is false no
+// address of the domain need be looked up for that.
 func (p *Policy) HomeWithoutSessions(domain string) bool { return p.without.homes[domain] }

@@ -13,11 +13,11 @@ import (
 
 const maxChallenge = 64
 
-// Stub is what decides about the signatures that a stub gets.
+// Stub is what a stub's signatures depend on.
 type Stub struct {
 	Role   sdk.Role
-	Domain string      // RoleNode: whose Message Node it reaches
-	Remote message.URL // RoleRequester: the remote runtime
+	Domain string      // of a RoleNode: the domain of its Message Node
+	Remote message.URL // of a RoleRequester: the remote runtime
 }
 
 // Bus is what [Identity.Serve] needs of the MessageBus.
@@ -26,8 +26,8 @@ type Bus interface {
 	Reply(m message.Message) // does not wait
 }
 
-// Serve answers requests for signatures at <runtime>/identity until stop is called. stub tells of the stub with that
-// address, false where none is deployed there: nobody else gets a signature.
+// Serve answers requests for signatures at <runtime>/identity until stop is called. stub looks up the stub with an address; it is
+// false where none is deployed there. Only a stub gets a signature.
 func (i *Identity) Serve(bus Bus, stub func(url message.URL) (Stub, bool)) (stop func()) {
 	return bus.Listen(i.url.Join("identity"), func(_ context.Context, m message.Message) {
 		if m.Type == message.Response {

@@ -8,29 +8,29 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Mode is what is believed about who owns a name.
+// Mode says which runtime is believed to own the name of a hyperty.
 type Mode string
 
 // The modes.
 const (
-	Any    Mode = "any"    // where it was signed for last, of what the Domain Registry has
-	Pinned Mode = "pinned" // what it said first: a name stays with the first runtime that it was found at
+	Any    Mode = "any"    // the last one that signed for it at the Domain Registry
+	Pinned Mode = "pinned" // the first one that was found at the Domain Registry
 )
 
-// Trust is with whom this runtime speaks. The zero value is everybody. A runtime's address is derived from its key, so
-// a list of addresses is a list of keys.
+// Trust is the trust policy: which remote runtimes may exchange messages with this one. The zero value allows all that prove
+// their address. A runtime's address is derived from its key, so a list of addresses is a list of keys.
 type Trust struct {
 	Mode Mode // "": Any
-	// Peers is the allow-list: where it is empty every runtime may. There is none of domains: any Message Node lets any
-	// key connect under any domain, so that a runtime's domain says nothing of who it is.
+	// Peers is the allow-list; empty: every runtime is allowed. There is no allow-list of domains, because a runtime's domain
+	// proves nothing: any Message Node lets any key connect under any domain.
 	Peers []message.URL
-	// Pins says at which runtime each of these hyperties must be, in every mode.
+	// Pins is the owner of each of these hyperties, in every mode.
 	Pins map[message.URL]message.URL
-	// WithoutSessions is who may be spoken with without a session. The zero value is nobody.
+	// WithoutSessions is the runtimes that need no session. The zero value is none.
 	WithoutSessions WithoutSessions
 }
 
-// Check says what is wrong with the configuration.
+// Check returns what is wrong with the configuration.
 func (t Trust) Check() error {
 	var errs []error
 	if t.Mode != "" && t.Mode != Any && t.Mode != Pinned {
@@ -52,11 +52,11 @@ func (t Trust) Check() error {
 	return errors.Join(append(errs, t.WithoutSessions.check()...)...)
 }
 
-// KnownFile is the name of the file in the data folder that keeps where names were found first: behind the first line,
-// which package safefile has written, a name and a runtime on each line.
+// KnownFile is the name of the file in the data folder that keeps which runtime was found first as the owner of a name. The first
+// line is that of package safefile; each other line has a name and a runtime.
 const KnownFile = "known-names"
 
-// knownKind is what it is, for package safefile.
+// knownKind is the kind of that file, for package safefile.
 const knownKind = "known-names"
 
 const (
@@ -64,7 +64,7 @@ const (
 	maxKnownFile = 64 << 20
 )
 
-// Errors of [Policy]; they come with what to do.
+// Errors of [Policy]. They are wrapped in an error that says what to do.
 var (
 	ErrNotListed  = errors.New("not in the allow-list")
 	ErrOtherOwner = errors.New("name has changed its owner")

@@ -7,16 +7,16 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// WithoutSessions is which runtimes this one speaks with without a session: those of the reference implementation, whose
-// addresses are derived from no key. Such a runtime proves nothing. Who it is, its own Message Node and this runtime's
-// say, and they and the plug-ins that reach them can read, alter, repeat and drop what is said. A runtime whose address
-// is derived from a key is never spoken with in this way.
+// WithoutSessions is the runtimes with which messages are exchanged without a session: runtimes of the reference implementation,
+// whose addresses are derived from no key. Such a runtime proves nothing. Its own Message Node and this runtime's say which
+// runtime a message is from; these nodes, and the plug-ins that reach them, can read, alter, repeat and drop messages. A runtime
+// whose address is derived from a key always needs a session.
 type WithoutSessions struct {
-	Domains []string      // all such runtimes of these domains: their Message Nodes alone say who is of them
+	Domains []string      // all such runtimes of these domains; the domains' Message Nodes say which runtimes these are
 	Peers   []message.URL // these
 }
 
-// check says what is wrong with the lists.
+// check returns what is wrong with the lists.
 func (w WithoutSessions) check() (errs []error) {
 	for _, d := range w.Domains {
 		if err := checkDomain(d); err != nil {
@@ -34,10 +34,10 @@ func (w WithoutSessions) check() (errs []error) {
 	return errs
 }
 
-// without is a WithoutSessions to look things up in.
+// without is a WithoutSessions by canonical address.
 type without struct {
 	domains, peers map[string]bool
-	homes          map[string]bool // the domains that anybody allowed is of
+	homes          map[string]bool // the domains of all runtimes that are allowed
 }
 
 func (w WithoutSessions) lists() without {

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // asked is what went out without a session and may be answered: of the last messages the headers. The zero value works.

@@ -7,17 +7,17 @@ import (
 	"os"
 )
 
-// What protects files where they have no mode bits is the user profile that they are in.
+// Where files have no mode bits, the user's profile folder protects them.
 
 func open(path string) (*os.File, error) { return os.Open(path) }
 
 func checkFile(string, fs.FileInfo, bool) error { return nil }
 
-// CheckFolder says whether anybody else could put something into a folder; here the system does not tell.
+// CheckFolder fails where another user could put a file into the folder; here the system does not tell, and it never fails.
 func CheckFolder(string) (warnings []string, err error) { return nil, nil }
 
-// CheckPlace is CheckFolder for what holds one's own beside others'.
+// CheckPlace is CheckFolder for a folder that several users share.
 func CheckPlace(string) (warnings []string, err error) { return nil, nil }
 
-// SyncFolder does nothing where folders cannot be synced: the system keeps them by itself.
+// SyncFolder does nothing: here folders cannot be synced, and the system keeps their names by itself.
 func SyncFolder(string) error { return nil }

@@ -11,12 +11,12 @@ import (
 	"syscall"
 )
 
-// open does not wait for the other end of a pipe that somebody has put there.
+// open opens a file to read it. Where the path is a pipe it does not wait for the other end.
 func open(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 }
 
-// owner is who owns a file; -1 where the system does not tell.
+// owner is the user and the group of a file, -1 where the system does not tell, and its device.
 func owner(info fs.FileInfo) (uid, gid int, device uint64) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(st.Uid), int(st.Gid), uint64(st.Dev) //nolint:unconvert // its type is another on other systems
@@ -24,11 +24,10 @@ func owner(info fs.FileInfo) (uid, gid int, device uint64) {
 	return -1, -1, 0
 }
 
-// mine tells whether what uid owns is nobody's else to change: root may change everything anyhow. Where root is this
-// process's user, its folders may be another's: a volume that a container's operator has mounted.
+// mine tells whether uid is this process's user, or root, who can change everything anyhow.
 func mine(uid int) bool { return uid == os.Geteuid() || uid == 0 }
 
-// unmapped is whom folders of the system seem to belong to inside a user namespace that has no such user.
+// unmapped is the owner of the system's folders as a user namespace shows it that does not have their user.
 const unmapped = 65534
 
 func checkFile(path string, info fs.FileInfo, secret bool) error {
@@ -48,7 +47,7 @@ func checkFile(path string, info fs.FileInfo, secret bool) error {
 	return nil
 }
 
-// exposed is an error that is [ErrExposed] and says it in its own words.
+// exposed is an [ErrExposed] with a text of its own.
 func exposed(format string, args ...any) error {
 	return exposedError(fmt.Sprintf(format, args...))
 }
@@ -64,13 +63,12 @@ func sameOwner(info fs.FileInfo, uid int) bool {
 	return of == uid
 }
 
-// CheckFolder says whether anybody else could put something into the folder, or another one in its place. The folder
-// itself must belong to this process's user or root, and only its owner may write in it. Those above it may be written
-// in by their owner, by this process's own group, and where they are sticky. The error says what to do and wraps
-// [ErrExposed].
+// CheckFolder fails where another user could put a file into the folder, or another folder in its place. The folder must belong to
+// this process's user or to root, and only its owner may write in it. In the folders above it their owner and this process's group
+// may write, and others too where they are sticky. The error says what to do and wraps [ErrExposed].
 //
-// Where the answer depends on what the operator has in mind there are warnings: a folder of somebody else that root has
-// been given, and a mounted volume that everybody may write in, as containers get them.
+// There are warnings instead where it may be what the operator wants: root uses another user's folder, or everybody may write in a
+// mounted volume, as in containers.
 func CheckFolder(dir string) (warnings []string, err error) {
 	if dir, err = resolved(dir); err != nil {
 		return nil, err
@@ -94,8 +92,8 @@ func CheckFolder(dir string) (warnings []string, err error) {
 	return append(warnings, above...), err
 }
 
-// CheckPlace is CheckFolder for what holds one's own beside others': the folder may be sticky, as /tmp is, so that
-// everybody may put something there and nobody may change what is another's.
+// CheckPlace is CheckFolder for a folder that several users share. It may be sticky, as /tmp is: everybody may put files there, and
+// nobody can change another user's.
 func CheckPlace(dir string) (warnings []string, err error) {
 	if dir, err = resolved(dir); err != nil {
 		return nil, err
@@ -132,7 +130,7 @@ func checkAllAbove(dir string) (warnings []string, err error) {
 	return warnings, nil
 }
 
-// checkAbove looks at a folder that another one is in: whoever may write there may move that one away.
+// checkAbove checks a folder above the one that counts: whoever may write in it can replace that one.
 func checkAbove(dir string) (warning string, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -161,7 +159,8 @@ func checkAbove(dir string) (warning string, err error) {
 	return "", exposed("%s: run chmod go-w on it", what)
 }
 
-// SyncFolder has the names in a folder outlive a crash of the machine. File systems that cannot do that are left alone.
+// SyncFolder writes the names in a folder to the disk, so that they outlive a crash of the machine. It is no error where the file
+// system cannot do that.
 func SyncFolder(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package safefile keeps the few files that a runtime must not lose, and must not take from somebody else: its key and
-// what it has pinned.
+// Package safefile reads and writes the few files that a runtime must not lose, and that nobody else may have written: its key and
+// the names that it has pinned.
 //
-// A file is written whole: to a temporary one, which is synced, renamed over the old one, and its folder synced; so
-// after a crash there is the old one or the new one. It begins with a line that has its kind, its length and its
-// checksum, so that a file that was cut off, overwritten or mixed up is noticed and never taken for an empty one. Files
-// of earlier versions have no such line: [Unseal] says so, and whoever reads one writes it again.
+// A file is written to a temporary one, which is synced and renamed over the old one; then the folder is synced. So after a crash
+// there is the old file or the new one, whole. The first line of a file has its kind, its length and its checksum: a file that was
+// cut off, overwritten or mixed up is an error, and never counts as empty. Files of earlier versions have no such line: [Unseal]
+// says so, and the reader writes them again ([Renew]).
 //
-// What is read must belong to this process's user and be nobody else's to change, and so must its folder: see
-// [CheckFolder].
+// A file must belong to this process's user, and nobody else may be able to change it or to put another one in its place: see
+// [Read] and [CheckFolder]. [Take] prepares, checks and locks the data folder of a runtime.
 package safefile

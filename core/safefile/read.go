@@ -5,16 +5,16 @@ import (
 	"io"
 )
 
-// Read is the whole of a file of at most limit bytes, which must belong to this process's user (or to root, or to the
-// owner of its folder where root is this process's user), and which nobody else may change. secret: nobody else may
-// read it either. The error says what to do; it wraps [fs.ErrNotExist] where there is no such file, and [ErrExposed].
+// Read reads a file of at most limit bytes. The file must belong to this process's user or to root, or, where root is this process's
+// user, to the owner of its folder; and nobody else may be able to change it. secret: nobody else may be able to read it either.
+// The error says what to do. It wraps [fs.ErrNotExist], [ErrExposed], or [ErrDamaged] where the file is too large.
 func Read(path string, limit int64, secret bool) ([]byte, error) {
 	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat() // of what is read, whatever stands at the path by now
+	info, err := f.Stat() // of the open file: the path may lead to another one by now
 	if err != nil {
 		return nil, err
 	}

@@ -16,14 +16,14 @@ const magic = "protofly-file-1"
 // ErrDamaged is the error of a file that is not as it was written.
 var ErrDamaged = errors.New("damaged")
 
-// Seal is payload behind the line that says what it is. kind is a word.
+// Seal is payload with a first line that has its kind, its length and its checksum. kind is a word.
 func Seal(kind string, payload []byte) []byte {
 	sum := sha256.Sum256(payload)
 	return append(fmt.Appendf(nil, "%s %s %d %s\n", magic, kind, len(payload), hex.EncodeToString(sum[:])), payload...)
 }
 
-// Unseal is what was sealed as that kind. sealed: it has the line; else it is a file of an earlier version, and payload
-// is the whole of it. The error wraps [ErrDamaged].
+// Unseal returns the payload of a text that [Seal] has made with that kind. sealed is false where the first line is missing: then it
+// is a file of an earlier version, and payload is the whole of it. The error wraps [ErrDamaged].
 func Unseal(kind string, text []byte) (payload []byte, sealed bool, err error) {
 	damaged := func(format string, args ...any) ([]byte, bool, error) {
 		return nil, true, fmt.Errorf("%w: %s", ErrDamaged, fmt.Sprintf(format, args...))

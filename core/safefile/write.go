@@ -9,20 +9,19 @@ import (
 	"path/filepath"
 )
 
-// Write replaces the file by data, or makes it, readable for its owner alone. When it returns nil the new one outlives
-// a crash of the machine; else the old one is there as before.
+// Write replaces the file by one with data, or makes it. Only its owner may read it. When Write returns nil the new file outlives a
+// crash of the machine; else the old one is there as before.
 func Write(path string, data []byte) error { return write(system(os.Rename), path, data, 0o600) }
 
-// WriteShared is Write for a file that others may read: nobody but its owner may change it.
+// WriteShared is Write for a file that everybody may read.
 func WriteShared(path string, data []byte) error { return write(system(os.Rename), path, data, 0o644) }
 
-// Create is Write for a file that must not be there yet: where somebody else was quicker theirs stays, and the error
-// wraps [fs.ErrExist].
+// Create is Write for a file that must not be there yet. A file that is there stays, and the error wraps [fs.ErrExist].
 func Create(path string, data []byte) error {
 	return write(system(placeNew), path, data, 0o600)
 }
 
-// placeNew gives a file a name that no other has.
+// placeNew renames a file, and fails where another one has that name.
 func placeNew(from, to string) error {
 	err := os.Link(from, to)
 	if err == nil || errors.Is(err, fs.ErrExist) {
@@ -34,7 +33,7 @@ func placeNew(from, to string) error {
 	return os.Rename(from, to)
 }
 
-// disk is what files are written to.
+// disk is where files are written.
 type disk interface {
 	temporary(dir, pattern string) (temporary, error) // of mode 0600
 	place(from, to string) error                      // gives a file another name
@@ -49,7 +48,7 @@ type temporary interface {
 	Sync() error
 }
 
-// system is the operating system's disk, with how it gives a file another name.
+// system is the operating system's disk, with the function that renames a file.
 type system func(from, to string) error
 
 func (system) temporary(dir, pattern string) (temporary, error) { return os.CreateTemp(dir, pattern) }
@@ -79,8 +78,8 @@ func write(d disk, path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// MakeFolder makes a folder that only its owner may enter, with those above it, and has them outlive a crash. One that
-// is there stays as it is.
+// MakeFolder makes a folder that only its owner may enter, and those above it that are missing; they outlive a crash of the machine.
+// A folder that is there stays as it is.
 func MakeFolder(dir string) error { return makeFolder(dir, SyncFolder) }
 
 func makeFolder(dir string, sync func(dir string) error) error {
@@ -102,8 +101,8 @@ func makeFolder(dir string, sync func(dir string) error) error {
 	return sync(filepath.Dir(dir))
 }
 
-// Renew writes a file of an earlier version, which was not sealed, again as what it is. What the path leads to by a
-// link is left to whoever has made that.
+// Renew seals a file of an earlier version, which has no first line yet, with the payload that was read from it. A path that is a
+// symbolic link stays as it is.
 func Renew(path, kind string, payload []byte, sealed bool) error {
 	if info, err := os.Lstat(path); sealed || err != nil || !info.Mode().IsRegular() {
 		return err

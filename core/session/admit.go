@@ -103,12 +103,12 @@ func (s locked) admit() {
 func (s locked) hunger(on bool) {
 	if s.hungry != on {
 		s.hungry = on
-		s.all.memory.starve(s.signals.space, on)
+		s.all.memory.Starve(s.signals.space, on)
 	}
 }
 
 // fits tells whether a message of that cost may enter the ring. A single message always may.
-func (s locked) fits(cost int) bool { return s.send.Fits(cost) && s.all.memory.fits(cost) }
+func (s locked) fits(cost int) bool { return s.send.Fits(cost) && s.all.memory.Fits(cost) }
 
 // take puts the message into the ring; the caller has it sent. Where the pump is awake it says when the message expires: to
 // look at the clock takes as long as much of the rest.
@@ -127,7 +127,7 @@ func (s locked) take(d *sender.Destination, path Path, m *message.Message, p pos
 			s.claim(c, due)
 		}
 	}
-	s.all.memory.sent(s.send.Push(d, m, p.cost, p.watched, due))
+	s.all.memory.Sent(s.send.Push(d, m, p.cost, p.watched, due))
 	if switches && s.paths.MayUse(path, now) {
 		s.moveTo(path, now)
 	}
@@ -168,11 +168,11 @@ func (s locked) freed(cost int, reports bool) {
 	if reports {
 		s.tell.Hurry()
 	}
-	s.all.memory.freed(cost)
+	s.all.memory.Freed(cost)
 	s.admit()
 }
 
 // claim tells the peer what is behind the messages that were posted so far.
 func (s locked) claim(c wire.Claim, due time.Duration) {
-	s.all.memory.sent(s.send.PushRecord(c.Record(), due))
+	s.all.memory.Sent(s.send.PushRecord(c.Record(), due))
 }

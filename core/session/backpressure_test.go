@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/deliver"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // TestBackpressure: a full ring makes Post wait, and refuse when ctx ends; waiting posters keep their order.
@@ -94,7 +94,7 @@ func TestTotal(t *testing.T) {
 			}
 			return [][]byte{f}
 		}
-		for n := uint64(1); p.a.memory.sending.Load() < 1800; n++ {
+		for n := uint64(1); p.a.memory.Sending() < 1800; n++ {
 			p.post(t, relay, n, n)
 		}
 		const carol message.URL = "hyperty-runtime://c.example/carol"
@@ -203,7 +203,7 @@ func TestFullReceiver(t *testing.T) {
 			o := Options{FrameBytes: 1 << 10, TTL: time.Hour,
 				Deliver: closedUntil(gate, &got)}
 			p := newPair(t, o, nil)
-			p.b.memory.most = 8 << 10 // less than it says: others fill it
+			p.b.memory.Limit(8 << 10) // less than it says: others fill it
 			const posted = 1000
 			p.post(t, relay, 1, posted)
 			time.Sleep(30 * time.Second)

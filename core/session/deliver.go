@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// host is what the deliverer needs of its session.
+// host is what a session's parts may ask of it while nobody holds its lock.
 type host struct{ s *session }
 
 // Refused tells that the peer has sent something that is no message.
@@ -19,6 +19,28 @@ func (h host) Refused(why error) {
 
 // Go runs f in a goroutine that Close waits for. It is called by somebody whom Close waits for as well.
 func (h host) Go(f func()) { h.s.all.wg.Go(f) }
+
+// Owes has the session look at what listeners have settled: at once where it is much.
+func (h host) Owes(much bool) {
+	l := h.s.lock()
+	defer l.unlock()
+	if much || l.closing {
+		l.tell.Hurry()
+		l.poke()
+	} else if due := l.tell.Owe(l.all.now()); due != 0 {
+		l.pokeAt(due)
+	}
+}
+
+// SettledLate takes a message of an incarnation that is gone off what waits here.
+func (h host) SettledLate(cost int) {
+	l := h.s.lock()
+	defer l.unlock()
+	l.taken(cost)
+}
+
+// Refuse has the sender of m told why nobody takes it.
+func (h host) Refuse(m message.Message, why error) { h.s.o.Refuse(h.s.remote, m, why) }
 
 // handOver has a goroutine deliver where there is something to deliver and nobody does.
 func (s locked) handOver() {
@@ -57,8 +79,8 @@ func (s *session) deliverBatch(b *receiver.Batch) (left receiver.Batch, ended bo
 
 // taken takes what was settled off what waits here, and tells the peer when much room has come back.
 func (s locked) taken(cost int) {
-	s.all.memory.came(-cost)
-	if s.recv.Settled(cost, s.all.memory.full()) {
+	s.all.memory.Came(-cost)
+	if s.recv.Settled(cost, s.all.memory.Full()) {
 		s.poke()
 	}
 }
@@ -128,7 +150,7 @@ func (s *session) takeClaims() {
 	}
 	l = s.lock()
 	defer l.unlock()
-	if s.recv.ClaimsTaken(s.all.memory.full()) {
+	if s.recv.ClaimsTaken(s.all.memory.Full()) {
 		l.poke()
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // arrives has what sessions deliver go to the listeners of a bus.

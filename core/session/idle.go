@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/outcomes"
 )
 
@@ -21,14 +22,7 @@ const (
 )
 
 // clean tells whether nothing would be lost or told wrongly if the session were dropped.
-func (s locked) clean() bool {
-	if !s.still() {
-		return false
-	}
-	s.ledger.mu.Lock()
-	defer s.ledger.mu.Unlock()
-	return s.ledger.owed.Empty()
-}
+func (s locked) clean() bool { return s.still() && s.ledger.Empty() }
 
 // still is clean where the peer may not know of everything that was taken here.
 func (s locked) still() bool {
@@ -51,7 +45,7 @@ func (s *session) dropIdle(idle time.Duration) bool {
 	if s.all.now()-l.usedAt() < idle || !l.clean() {
 		return false
 	}
-	l.drop(afterDrop)
+	l.drop(handshake.AfterDrop)
 	return true
 }
 
@@ -61,7 +55,7 @@ func (s *session) dropForsaken() {
 	l := s.lock()
 	defer l.unlock()
 	if l.forsaken(s.all.now()) {
-		l.drop(afterLoss)
+		l.drop(handshake.AfterLoss)
 	}
 }
 

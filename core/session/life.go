@@ -28,7 +28,7 @@ func newSession(all *shared, in table, remote message.URL, l *handshake.Local) *
 		pair: pairing.New(pairing.Options{ProbeMin: all.o.Paths.ProbeMin, ProbeMax: all.o.Paths.ProbeMax, Keys: all.o.keyLimits()}, all.self, remote, l),
 	}
 	s.turn.run = s.pump
-	s.ledger = &ledger{owner: s, owed: outcomes.NewOwed(all.o.InboxBytes)}
+	s.ledger = outcomes.NewLedger(host{s}, all.o.InboxBytes)
 	s.out = deliver.New(all.life, deliver.Options{Deliver: all.o.Deliver, DeliverRun: all.o.DeliverRun}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
 	return s
 }

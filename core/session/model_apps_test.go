@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // fate is what is known of one message of the model.

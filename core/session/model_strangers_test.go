@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
-	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -139,12 +138,9 @@ func (m *model) alone() {
 				m.t.Errorf("%s has a session with %s", sd.url, st.Remote)
 			}
 		}
-		sd.s.visitors.mu.Lock()
-		kept, count := sd.s.visitors.all.Kept(), sd.s.visitors.all.Count()
-		if kept != count || count > strangers.MaxPending {
-			m.t.Errorf("%s keeps %d handshakes, and counts %d", sd.url, kept, count)
+		if err := sd.s.strangers.Check(); err != nil {
+			m.t.Errorf("%s: %v", sd.url, err)
 		}
-		sd.s.visitors.mu.Unlock()
 	}
 	m.mu.Lock()
 	resets := m.crowd.told[Reset]

@@ -280,7 +280,7 @@ func (m *model) settle() {
 // balanced checks that what was counted of messages that came was given back when they were taken, in whatever session.
 func (m *model) balanced() {
 	for _, sd := range m.sides {
-		if n := sd.s.memory.waiting.Load(); n != 0 {
+		if n := sd.s.memory.Waiting(); n != 0 {
 			m.t.Errorf("%s counts %d bytes of messages that wait, and none does", sd.url, n)
 		}
 	}
@@ -343,7 +343,7 @@ func (m *model) kill(i int) {
 	a.mu.Unlock()
 	a.work.Wait()
 	m.sides[i].s.Close(ctx)
-	if n := m.sides[i].s.memory.sending.Load(); n != 0 {
+	if n := m.sides[i].s.memory.Sending(); n != 0 {
 		m.t.Errorf("%s counts %d bytes of messages to others after its end", m.sides[i].url, n)
 	}
 }

@@ -157,8 +157,8 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	for uint32(o.Incarnation) == 0 { // see incarnation.go
-		o.Incarnation = random()
+	if uint32(o.Incarnation) == 0 { // its lower half is the life of the process
+		o.Incarnation = handshake.NewIncarnation()
 	}
 	return o
 }

@@ -9,11 +9,6 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// adopt makes the incarnation of a handshake that has ended the peer.
-func (s locked) adopt(got handshake.Agreed, confirmed bool, now time.Duration) {
-	s.adopted(s.pair.Adopt(got, confirmed, now), now)
-}
-
 // adopted begins with another peer than before, or with other keys of the same. Messages that were sent to the one before
 // are in doubt; those that never were stay in the ring and go to the new one. Numbers go on, so that none is ever used
 // twice. Where the peer is in the same life it has dropped the session before, and has accepted nothing that it has not
@@ -29,7 +24,7 @@ func (s locked) adopted(before uint64, now time.Duration) {
 		return
 	case before == 0:
 		s.event(Event{Kind: Opened, Path: s.paths.Used()})
-	case sameLife(before, s.pair.Peer()):
+	case handshake.SameLife(before, s.pair.Peer()):
 		s.forgetClaims()
 		s.newLedger(now)
 		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and has dropped the session")

@@ -90,7 +90,7 @@ func (s locked) acknowledgeBy(path Path) {
 	s.pair.Fields(&f)
 	s.send.Fields(&f)
 	s.recv.FieldsAside(&f)
-	s.all.hand(s.remote, path, handshake.Seal(aead, f.Append(wire.AppendHead(make([]byte, 0, wire.FrameOverhead), h))))
+	s.all.answers.Send(path, s.remote, handshake.Seal(aead, f.Append(wire.AppendHead(make([]byte, 0, wire.FrameOverhead), h))))
 }
 
 // waits tells whether the peer has to acknowledge something.

@@ -118,7 +118,7 @@ func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.
 		return false, ErrClosed
 	}
 	d := s.send.To(key)
-	if s.send.MayEnter(d, p.cost) && s.all.memory.fits(p.cost) {
+	if s.send.MayEnter(d, p.cost) && s.all.memory.Fits(p.cost) {
 		s.count.posted[s.byDirect(path)]++
 		l.take(d, path, m, p)
 		switch {

@@ -271,7 +271,7 @@ func (s locked) frame(b []byte, more bool, now time.Duration) (frame []byte, pac
 	var f wire.Fields
 	s.pair.Fields(&f)
 	s.send.Fields(&f)
-	s.recv.Fields(&f, s.all.memory.full())
+	s.recv.Fields(&f, s.all.memory.Full())
 	b = f.Append(b)
 	if more {
 		start := len(b)

@@ -161,7 +161,7 @@ func (s locked) arrive(a *arrival, now time.Duration) {
 	if newer {
 		s.newest()
 	}
-	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.memory.full(), now)
+	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.memory.Full(), now)
 	switch verdict {
 	case receiver.Gap, receiver.Duplicate, receiver.Overrun: // the peer has to be told
 		s.poke()
@@ -202,7 +202,7 @@ func (s locked) accept(b *receiver.Batch, e wire.Extent, now time.Duration) {
 	}
 	b.By = s.ledger
 	cost, here := s.recv.Put(b, e, !s.closed)
-	s.all.memory.came(cost)
+	s.all.memory.Came(cost)
 	if here {
 		s.here = *b
 		s.all.wg.Add(1)
@@ -236,11 +236,11 @@ func (s locked) takeRecords(b *receiver.Batch) {
 func (s locked) greeted(path Path, h wire.Head, body []byte, now time.Duration) {
 	var earlier []*handshake.Answer
 	if len(body) > 0 && body[0] == handshake.StepThird {
-		earlier = s.all.visitors.answered(s.remote, h.To, now)
+		earlier = s.all.strangers.Answered(s.remote, h.To, now)
 	}
-	c := s.pair.Greeted(path.Stub, h, body, earlier, &s.all.visitors, now)
+	c := s.pair.Greeted(path.Stub, h, body, earlier, &s.all.strangers, now)
 	if c.Adopted {
-		s.all.visitors.forget(s.remote)
+		s.all.strangers.Forget(s.remote)
 	}
 	s.disturbed(c, now)
 }

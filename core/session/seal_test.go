@@ -73,7 +73,8 @@ func (s *session) marry(incarnation uint64) *handshake.Keys {
 	}
 	s.mu.Lock()
 	defer locked{s}.unlock()
-	locked{s}.adopt(handshake.Agreed{Incarnation: incarnation, Keys: handshake.NewKeys(state(out), state(in))}, true, s.all.now())
+	got := handshake.Agreed{Incarnation: incarnation, Keys: handshake.NewKeys(state(out), state(in))}
+	locked{s}.adopted(s.pair.Adopt(got, true, s.all.now()), s.all.now())
 	return handshake.NewKeys(state(in), state(out))
 }
 

@@ -56,7 +56,7 @@ type session struct {
 
 	// Outcomes: see settle.go.
 	tell   outcomes.Outcomes
-	ledger *ledger // of the peer
+	ledger *outcomes.Ledger // of the peer
 
 	// Path: see path.go.
 	paths paths.Paths
@@ -125,4 +125,12 @@ func (s locked) pokeAt(due time.Duration) {
 func (s locked) quiet() bool {
 	owes := (s.recv.Owes() || s.tell.Owes() || s.send.Unsent()) && !s.paths.None() && s.pair.Peer() != 0
 	return s.send.Unacked() == 0 && s.recv.Cost() == 0 && !owes && s.turn.on == nil
+}
+
+// notify wakes whoever waits on c, or will next.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/sdk/message"
@@ -25,7 +26,7 @@ type Sessions struct {
 	local atomic.Pointer[handshake.Local] // what new handshakes are made with
 
 	sweeping sweeping // see idle.go
-	refusals refusals // see trust.go
+	refusals strangers.Refusals
 }
 
 // New makes the sessions of the runtime o.Self. It starts nothing. [Sessions.Close] ends them. Where o.Key is not that
@@ -33,13 +34,16 @@ type Sessions struct {
 func New(o Options) *Sessions {
 	s := &Sessions{byURL: make(map[message.URL]*session)}
 	s.o, s.self, s.epoch, s.seed = o.withDefaults(), o.Self.Canonical(), time.Now(), maphash.MakeSeed()
-	s.memory.most = int64(s.o.Totals.Bytes)
+	s.memory.Limit(s.o.Totals.Bytes)
 	l, err := handshake.NewLocal(s.o.Self, s.o.Incarnation, s.o.Key)
 	if err != nil {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
 	}
 	s.local.Store(&l)
 	s.life, s.end = context.WithCancel(context.Background())
+	s.answers = answers.New(answers.Options{Begin: s.spawn, Send: func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
+		return s.o.Send(ctx, path, remote, frames...)
+	}})
 	return s
 }
 
@@ -252,7 +256,7 @@ func (s *Sessions) sweepPause() time.Duration {
 	if s.o.IdleTimeout > 0 {
 		pause = min(pause, max(s.o.IdleTimeout/4, sweepMin))
 	}
-	if s.visitors.count() > 0 {
+	if s.strangers.Kept() > 0 {
 		pause = min(pause, 2*strangers.PendingTime)
 	}
 	return pause
@@ -265,7 +269,7 @@ func (s *Sessions) sweep() {
 	}
 	defer s.wg.Done()
 	s.sweeping.began()
-	left := s.visitors.expire(s.now())
+	left := s.strangers.Expire(s.now())
 	list := s.existing()
 	left += len(list)
 	if s.o.IdleTimeout > 0 {

@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/answers"
+	"github.com/protofly/protofly/core/session/internal/memory"
+	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -22,10 +25,10 @@ type shared struct {
 	endMu   sync.RWMutex
 	closing bool // no goroutine starts any more, but those of others that run
 
-	memory   memory
-	large    large // the buffers of large frames
-	visitors visitors
-	desks    desks
+	memory    memory.Total
+	large     large // the buffers of large frames
+	strangers strangers.Strangers
+	answers   *answers.Answers // to strangers, and by paths that are not in use
 }
 
 // now is the time since the sessions were made; it is never 0, which stands for "not set".
@@ -46,24 +49,4 @@ func (s *shared) isClosing() bool {
 	s.endMu.RLock()
 	defer s.endMu.RUnlock()
 	return s.closing
-}
-
-// desk computes and sends what strangers, and peers that came by another path than the session's, are answered by one path,
-// in a goroutine that ends when there is nothing more: who brings their frames waits for nobody, and others' frames behind
-// them neither.
-type desk struct {
-	queue []reply // at most maxReplies; what is more is dropped: a stranger asks again
-}
-
-// desks are all of them. The zero value works.
-type desks struct {
-	mu     sync.Mutex
-	by     map[Path]*desk // at most maxDesks
-	direct int            // of them, those of direct paths: at most half, since their peers may read nothing
-}
-
-type reply struct {
-	remote message.URL
-	frame  []byte
-	make   func() // computes what may be answered, instead of frame
 }

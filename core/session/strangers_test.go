@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/wire"
@@ -53,16 +54,12 @@ func TestStrangersTakeNoPlace(t *testing.T) {
 		wantRun(t, p.delivered(), 1, 3)
 		time.Sleep(time.Minute)
 		for _, s := range []*Sessions{p.a, p.b} {
-			s.visitors.mu.Lock()
-			if s.visitors.all.Count() != 0 || s.visitors.all.Kept() != 0 {
-				t.Errorf("%d handshakes are left", s.visitors.all.Count())
+			if err := s.strangers.Check(); s.strangers.Kept() != 0 || err != nil {
+				t.Errorf("%d handshakes are left, %v", s.strangers.Kept(), err)
 			}
-			s.visitors.mu.Unlock()
-			s.desks.mu.Lock()
-			if len(s.desks.by) != 0 {
-				t.Errorf("%d desks are left", len(s.desks.by))
+			if s.answers.Busy() {
+				t.Error("something is left to be answered")
 			}
-			s.desks.mu.Unlock()
 		}
 	})
 }
@@ -203,10 +200,9 @@ func TestAnsweredBeforeTheSession(t *testing.T) {
 		p.a.Receive(t.Context(), bob, relay, bytes.Clone(second))
 		synctest.Wait()
 		wantRun(t, p.delivered(), 1, 1)
-		if p.b.visitors.mu.Lock(); p.b.visitors.all.Count() != 0 {
-			t.Errorf("%d handshakes with strangers are left", p.b.visitors.all.Count())
+		if n := p.b.strangers.Kept(); n != 0 {
+			t.Errorf("%d handshakes with strangers are left", n)
 		}
-		p.b.visitors.mu.Unlock()
 	})
 }
 
@@ -233,12 +229,10 @@ func FuzzStranger(f *testing.F) {
 		var desks sync.WaitGroup // do what waits in order, and this last
 		for _, path := range []Path{relay, direct} {
 			desks.Add(1)
-			s.queue(path, reply{make: desks.Done})
+			s.answers.Compute(path, alice, func() []byte { desks.Done(); return nil })
 		}
 		desks.Wait()
-		s.visitors.mu.Lock()
-		kept := s.visitors.all.Count()
-		s.visitors.mu.Unlock()
+		kept := s.strangers.Kept()
 		if len(s.Snapshot()) != 0 || kept > 3*2*strangers.MaxPendingOf {
 			t.Errorf("%d sessions, %d handshakes", len(s.Snapshot()), kept)
 		}
@@ -267,11 +261,7 @@ func TestReadersDoNotCompute(t *testing.T) {
 					<-free
 					return send(ctx, path, remote, frames...)
 				}
-				kept := func() int {
-					p.b.visitors.mu.Lock()
-					defer p.b.visitors.mu.Unlock()
-					return p.b.visitors.all.Count()
-				}
+				kept := p.b.strangers.Kept
 				for n := range uint64(strangers.OpenHandshakes) {
 					p.b.Receive(t.Context(), message.URL(fmt.Sprintf(stranger.url, n)), relay, forgedHello(n+1, stranger.step))
 					synctest.Wait()
@@ -281,8 +271,8 @@ func TestReadersDoNotCompute(t *testing.T) {
 				}
 				close(free)
 				synctest.Wait()
-				if n := kept(); n < maxReplies/2 || n > maxReplies+1 {
-					t.Errorf("%d were computed on, with room for %d", n, maxReplies)
+				if n := kept(); n < answers.MaxOf/2 || n > answers.MaxOf+1 {
+					t.Errorf("%d were computed on, with room for %d", n, answers.MaxOf)
 				}
 			})
 		})

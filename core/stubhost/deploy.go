@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/protofly/protofly/core/stubhost/stub"
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/sdk/message"
 )
 

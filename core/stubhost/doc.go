@@ -28,7 +28,7 @@
 // if its executable has the checksum that it was installed with; what runs is a private copy, so that the file
 // cannot change between the check and the start. It gets a minimal environment, no standard input, and one Unix
 // socket in a private directory, on which both sides authenticate each other with certificates made for that start.
-// Its output is logged at a bounded rate, its link's memory is bounded (package sdk/link), and each way to
+// Its output is logged at a bounded rate, its link's memory is bounded (package internal/link), and each way to
 // misbehave at the start is a [*StartError] that says which one and what to do.
 //
 // On Linux the process is confined (package sandbox), where the kernel can: it reads and writes its own directory, reads

@@ -25,9 +25,9 @@ import (
 
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 const runtimeURL message.URL = "hyperty-runtime://example.com/r1"

@@ -21,7 +21,7 @@ import (
 
 	goplugin "github.com/hashicorp/go-plugin"
 
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 )
 
 // targets is what a hostile plug-in is told to attack.

@@ -17,7 +17,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/core/stubhost/users"
 	"github.com/protofly/protofly/internal/busypoll"
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 )
 
 // launcher starts the processes of every plug-in of a host. It has what they share.

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/protofly/protofly/core/stubhost"
-	"github.com/protofly/protofly/sdk/link/linkpb"
+	"github.com/protofly/protofly/internal/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
 )
 

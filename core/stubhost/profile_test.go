@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/stubhost"
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/internal/profile"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/link"
 )
 
 func deployed(t *testing.T, name string) *stubhost.Host {

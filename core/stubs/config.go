@@ -7,23 +7,23 @@ import (
 	"maps"
 
 	"github.com/protofly/protofly/core/catalogue"
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
-// Config is the operator's. Domain, NodeStub and DataDir are required.
+// Config is the operator's configuration of stubs. Domain, NodeStub and DataDir are required.
 type Config struct {
 	Domain      string                     // the runtime's own
-	Nodes       map[string]string          // the Message Node of each domain, as a URL; other domains: their well-known one
-	Networks    networks.Allowed           // where Message Nodes of other domains may be that Nodes does not name
+	Nodes       map[string]string          // the URL of each domain's Message Node; other domains: the one that the domain publishes
+	Networks    networks.Allowed           // where the Message Nodes of domains may be that Nodes does not name
 	NodeStub    string                     // the plug-in that reaches Message Nodes
-	DataDir     string                     // no plug-in may read what is in there
+	DataDir     string                     // no plug-in may read the files in it
 	StubConfig  map[string]json.RawMessage // by plug-in
-	PluginPaths map[string][]string        // by plug-in: what it may read beside what its StubConfig names
+	PluginPaths map[string][]string        // by plug-in: files and folders that it may read, beside those that its StubConfig names
 }
 
-// node is the configuration of a Message Node's stub: the operator's, with the node's address, and with where
-// that may be if the operator has not named it.
+// node is the configuration of a Message Node's stub: the operator's, with the node's URL. Where the operator has not named the
+// URL, it also has the networks in which the node may be.
 func (c *Config) node(ctx context.Context, domain string, config json.RawMessage) (json.RawMessage, error) {
 	url, known := c.Nodes[domain]
 	var within *networks.Allowed

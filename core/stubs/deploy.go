@@ -39,7 +39,7 @@ func (s *Stubs) Deploy(ctx context.Context, d registry.Deployment) error {
 	return err
 }
 
-// DeployAll starts instances side by side. The error is that of one of them.
+// DeployAll starts instances side by side, and returns the first error.
 func (s *Stubs) DeployAll(ctx context.Context, list []registry.Deployment) (first error) {
 	errs := make(chan error, len(list))
 	for _, d := range list {
@@ -53,8 +53,8 @@ func (s *Stubs) DeployAll(ctx context.Context, list []registry.Deployment) (firs
 	return first
 }
 
-// Add has a stub listened for on the MessageBus and its door known, without starting it: it comes before its start, since a
-// stub may speak at once.
+// Add adds the listeners for a stub to the MessageBus, and its door to the table, without starting the stub. It is called before the
+// start, because a stub may post at once.
 func (s *Stubs) Add(d registry.Deployment) {
 	stops := []func(){s.o.Bus.Listen(d.URL, func(ctx context.Context, m message.Message) { s.post(ctx, d, m) })}
 	switch d.Role {
@@ -81,7 +81,7 @@ func (s *Stubs) Undeploy(ctx context.Context, stub message.URL) error {
 	return err
 }
 
-// gone forgets a stub that has ended.
+// gone drops what is kept for a stub that has ended.
 func (s *Stubs) gone(stub message.URL) {
 	s.mu.Lock()
 	d, ok := s.stubs[stub]

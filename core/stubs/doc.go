@@ -1,10 +1,9 @@
-// Package stubs is the protostubs that this runtime has deployed: how one is started and ended for the Registry, what its
-// plug-in is configured with and may read, and what is said with it.
+// Package stubs has the protostubs that this runtime has deployed. It starts and ends them for the Registry, makes the
+// configuration of their plug-ins and the list of files that these may read, and exchanges messages with the stubs.
 //
-// A message that is addressed to a stub goes to its MiniBus. A message that a stub posts counts as the stub's own, unless
-// it is the stub of a Message Node: that also carries what the node's functions say, which no other stub may, and what
-// runtimes without sessions say, which is for core/plainpeers to judge. A stub that speaks for anybody else is refused, and
-// its host is told.
+// A message to a stub's address goes to the stub's MiniBus. A message from a stub must have the stub's own address as its `from`.
+// Only the stub of a Message Node brings other messages as well: those of the node's functions, and those of runtimes without
+// sessions, which core/plainpeers checks. Any other message is refused, and the host of the plug-ins is told.
 //
-// Nothing here waits for a stub that posts: what it posts next waits behind it.
+// Nothing here waits while it takes a stub's message, because the stub's next message waits for it.
 package stubs

@@ -12,12 +12,12 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Receive takes a control message from a stub: what it posts itself, or, from a Message Node's stub, what its node
-// sent, or carries from a runtime without a session. The error says that the plug-in spoke for somebody else. It never waits
-// for the stub: what the stub posts next waits behind it, and the stub's restart too.
+// Receive takes a control message from a stub: the stub's own, or, from a Message Node's stub, one that its node sent or relays from
+// a runtime without a session. The error says that the plug-in has used another's address as `from`. Receive never waits for the
+// stub, because the stub's next message and its restart wait for it.
 func (s *Stubs) Receive(ctx context.Context, stub message.URL, m message.Message) error {
 	d, ok := s.find(stub)
-	if !ok { // its last words, which came after its end
+	if !ok { // it was under way when the stub ended
 		s.o.Log.Debug("message of a stub that is gone", "stub", stub, "type", m.Type, "to", m.To)
 		return nil
 	}
@@ -39,14 +39,14 @@ func (s *Stubs) Receive(ctx context.Context, stub message.URL, m message.Message
 	return nil
 }
 
-// fromNode takes what a Message Node has sent.
+// fromNode takes a message that a Message Node has sent or relayed.
 func (s *Stubs) fromNode(ctx context.Context, d registry.Deployment, m message.Message) {
 	if !m.From.IsBackEnd() {
 		s.o.Plain(plainpeers.Node{Stub: d.URL, Domain: d.Domain}, m)
 		return
 	}
 	of := m.From.NodeDomain()
-	if of == "" { // of the scheme global, which the own domain's node serves
+	if of == "" { // an address of the scheme global is the own domain's node's
 		of = s.o.Config.Domain
 	}
 	if of != d.Domain {
@@ -69,8 +69,8 @@ func (s *Stubs) post(ctx context.Context, d registry.Deployment, m message.Messa
 	}
 }
 
-// noteDoor notes which runtime is behind the p2p-connectionUrl that the Registry subscribes at a Handler, before the first
-// frame comes in through it.
+// noteDoor notes which runtime is behind the p2p-connectionUrl that the Registry subscribes to at a Handler. It does so before the
+// first frame comes in by that door.
 func (s *Stubs) noteDoor(handler message.URL, m message.Message) {
 	var body struct {
 		Subscribe message.URLs `json:"subscribe"`
@@ -81,8 +81,8 @@ func (s *Stubs) noteDoor(handler message.URL, m message.Message) {
 	}
 }
 
-// unreachable is told by a Message Node's stub that the node has no connection of a runtime. The session keeps what is
-// for it and tries again; people who look at the log should know.
+// unreachable is told by a Message Node's stub that a remote runtime is not connected to the node. The session keeps the messages to
+// it and tries again, so this only goes to the log.
 func (s *Stubs) unreachable(d registry.Deployment, m message.Message) {
 	var body struct {
 		Value message.URL `json:"value"`
@@ -92,7 +92,7 @@ func (s *Stubs) unreachable(d registry.Deployment, m message.Message) {
 	}
 }
 
-// status is told what a Message Node's stub says of itself. Anybody may post there; only the stub is believed.
+// status takes the status of a Message Node's stub. Any component may post to this address; only the stub's messages count.
 func (s *Stubs) status(d registry.Deployment, m message.Message) {
 	var body struct {
 		Value message.Status `json:"value"`

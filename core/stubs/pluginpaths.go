@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost"
 )
 
-// plugin is an installed plug-in as the host runs it, with what it may read.
+// plugin is an installed plug-in as the host runs it, with the files that it may read.
 func (c *Config) plugin(entry catalogue.Descriptor) stubhost.Plugin {
 	config, secret := c.StubConfig[entry.Name], c.DataDir
 	paths := slices.Concat(c.PluginPaths[entry.Name], named(config, func(path string) bool { return isFileOutside(path, secret) }))
@@ -22,10 +22,10 @@ func (c *Config) plugin(entry catalogue.Descriptor) stubhost.Plugin {
 // maxNamed bounds how many files a configuration can name.
 const maxNamed = 64
 
-// named is every whole path that a plug-in's configuration names, as one with certificates, and that is wanted.
+// named is the absolute paths in a plug-in's configuration, such as that of a certificate, for which wanted is true.
 //
-// A plug-in may read the files among them that are outside of the runtime's own folder, since the operator wants it to.
-// Folders are none of these, since a text such as "/" may mean something else.
+// The operator names a file in the configuration so that the plug-in reads it. So the plug-in may read these files, unless they
+// are in the runtime's data folder. It may not read folders that are named, because a text such as "/" may mean something else.
 func named(config json.RawMessage, wanted func(path string) bool) (paths []string) {
 	var all any
 	if json.Unmarshal(config, &all) != nil {
@@ -53,13 +53,13 @@ func named(config json.RawMessage, wanted func(path string) bool) (paths []strin
 	return paths
 }
 
-// isThere tells whether something is at a path that is not the root folder.
+// isThere tells whether there is a file or folder at path. It is false for the root folder.
 func isThere(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil && filepath.Clean(path) != string(filepath.Separator)
 }
 
-// isFileOutside tells whether a regular file is at path, and not in dir.
+// isFileOutside tells whether there is a regular file at path that is not in dir.
 func isFileOutside(path, dir string) bool {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {

@@ -41,13 +41,13 @@ type Bus interface {
 	Receiver
 }
 
-// Receiver takes what stubs post, and what the functions of their Message Nodes do. [bus.MessageBus] implements it.
+// Receiver takes the messages of stubs, and those of the functions of their Message Nodes. [bus.MessageBus] implements it.
 type Receiver interface {
 	From(ctx context.Context, owner message.URL, m message.Message) error
 	ArriveFromNode(ctx context.Context, stub message.URL, m message.Message)
 }
 
-// Doors notes what is behind the doors of stubs. [doors.Table] implements it.
+// Doors notes which runtime or node is behind the doors of stubs. [doors.Table] implements it.
 type Doors interface {
 	AddNode(stub message.URL, domain string)
 	AddDirect(stub, door, remote message.URL)
@@ -63,7 +63,7 @@ type Options struct {
 	MiniBuses MiniBuses
 	Bus       Bus
 	Doors     Doors
-	Plain     func(node plainpeers.Node, m message.Message) // takes what came without a session; it must not wait
+	Plain     func(node plainpeers.Node, m message.Message) // takes a message that came without a session; it must not wait
 	NodeLive  func(domain string)                           // is told that the Message Node of a domain is connected again
 	Gone      func(stub message.URL)                        // is told that a stub has ended
 	Log       hclog.Logger                                  // nil: none
@@ -75,16 +75,16 @@ type Stubs struct {
 	o Options
 
 	mu    sync.RWMutex
-	stubs map[message.URL]deployed // what the Registry has deployed: its limits
+	stubs map[message.URL]deployed // as many as the Registry deploys
 }
 
-// deployed is a stub, with the end of its listeners on the MessageBus.
+// deployed is a stub; stop ends its listeners on the MessageBus.
 type deployed struct {
 	registry.Deployment
 	stop func()
 }
 
-// New makes them, without any.
+// New makes a Stubs without stubs.
 func New(o Options) *Stubs {
 	if o.NodeLive == nil {
 		o.NodeLive = func(string) {}
@@ -104,7 +104,7 @@ func (s *Stubs) Has(stub message.URL, role sdk.Role) bool {
 	return ok && d.Role == role
 }
 
-// Signs is what the runtime's key is used for at the request of a stub; see [identity.Identity.Serve].
+// Signs looks up what a stub's signatures depend on; see [identity.Identity.Serve].
 func (s *Stubs) Signs(stub message.URL) (identity.Stub, bool) {
 	d, ok := s.find(stub)
 	return identity.Stub{Role: d.Role, Domain: d.Domain, Remote: d.Remote}, ok
@@ -117,5 +117,5 @@ func (s *Stubs) find(stub message.URL) (registry.Deployment, bool) {
 	return d.Deployment, ok
 }
 
-// Plugin is an installed plug-in as the host runs it, with what it may read.
+// Plugin is an installed plug-in as the host runs it, with the files that it may read.
 func (s *Stubs) Plugin(entry catalogue.Descriptor) stubhost.Plugin { return s.o.Config.plugin(entry) }

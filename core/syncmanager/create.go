@@ -3,6 +3,7 @@ package syncmanager
 import (
 	"context"
 
+	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
 	"github.com/protofly/protofly/sdk/message"
@@ -81,7 +82,7 @@ func (m *Manager) register(ctx context.Context, msg message.Message, body protoc
 	if left != nil { // an application that is back at once
 		<-left // ends with the sync manager, too
 	}
-	url, err := m.o.Objects.Register(ctx, Object{
+	url, err := m.o.Objects.RegisterObject(ctx, registry.Object{
 		URL: body.Resource, Scheme: body.Scheme, Name: body.Value.Name, Schema: body.Schema, Reporter: msg.From,
 		Resources: body.Value.Resources, Private: body.Private,
 	})
@@ -96,7 +97,7 @@ func (m *Manager) register(ctx context.Context, msg message.Message, body protoc
 	twice, err := m.enter(r, meta, doc)
 	if err != nil {
 		if !twice { // else it stays registered for the one who has it
-			_ = m.o.Objects.Unregister(ctx, url)
+			_ = m.o.Objects.UnregisterObject(ctx, url)
 		}
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func (m locked) withdraw(r *reported) {
 		for _, stop := range r.listens {
 			stop()
 		}
-		if err := m.o.Objects.Unregister(ctx, r.URL()); err != nil && ctx.Err() == nil {
+		if err := m.o.Objects.UnregisterObject(ctx, r.URL()); err != nil && ctx.Err() == nil {
 			m.log.Warn("cannot unregister an object", "object", r.URL(), "error", err)
 		}
 	})

@@ -15,8 +15,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
@@ -44,7 +45,7 @@ type runtime struct {
 
 	mu       sync.Mutex
 	next     int
-	objects  map[message.URL]Object
+	objects  map[message.URL]registry.Object
 	nodeGot  []message.Message
 	nodeSays int
 	out      map[string]chan flight // the links, by domain
@@ -57,7 +58,7 @@ func run(t *testing.T, f func(w *world), domains ...string) {
 		w := &world{t: t, ctx: ctx, by: make(map[string]*runtime)}
 		for _, d := range domains {
 			w.by[d] = &runtime{
-				w: w, domain: d, url: message.URL("hyperty-runtime://" + d + "/r"), objects: make(map[message.URL]Object),
+				w: w, domain: d, url: message.URL("hyperty-runtime://" + d + "/r"), objects: make(map[message.URL]registry.Object),
 				nodeSays: 200, out: make(map[string]chan flight),
 			}
 		}
@@ -156,7 +157,7 @@ func (r *runtime) Forward(ctx context.Context, route bus.Route, m message.Messag
 	}
 }
 
-func (r *runtime) Register(_ context.Context, o Object) (message.URL, error) {
+func (r *runtime) RegisterObject(_ context.Context, o registry.Object) (message.URL, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if o.URL == "" {
@@ -170,7 +171,7 @@ func (r *runtime) Register(_ context.Context, o Object) (message.URL, error) {
 	return o.URL, nil
 }
 
-func (r *runtime) Unregister(_ context.Context, url message.URL) error {
+func (r *runtime) UnregisterObject(_ context.Context, url message.URL) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.objects, url)

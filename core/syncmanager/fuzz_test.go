@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher/object"
 )
@@ -24,7 +25,7 @@ func FuzzRequests(f *testing.F) {
 			return
 		}
 		w := &world{ctx: t.Context(), by: make(map[string]*runtime)}
-		r := &runtime{w: w, domain: "a.example", url: "hyperty-runtime://a.example/r", objects: make(map[message.URL]Object), nodeSays: 200}
+		r := &runtime{w: w, domain: "a.example", url: "hyperty-runtime://a.example/r", objects: make(map[message.URL]registry.Object), nodeSays: 200}
 		r.start()
 		alice := r.component("alice")
 		rep, err := alice.Create(w.ctx, obj(`{"n":0}`))

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
@@ -241,7 +242,7 @@ func TestNobodyWaitsForAnother(t *testing.T) {
 
 func BenchmarkUpdate(b *testing.B) {
 	w := &world{ctx: b.Context(), by: make(map[string]*runtime)}
-	r := &runtime{w: w, domain: "a.example", url: "hyperty-runtime://a.example/r", objects: make(map[message.URL]Object), nodeSays: 200}
+	r := &runtime{w: w, domain: "a.example", url: "hyperty-runtime://a.example/r", objects: make(map[message.URL]registry.Object), nodeSays: 200}
 	r.start()
 	defer r.stop()
 	alice := r.component("alice")

@@ -5,29 +5,19 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/syncmanager/internal/limits"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Object is what the Registry is told of a reported object.
-type Object struct {
-	URL       message.URL // the wished address; empty: one is to be allocated
-	Scheme    string      // of the address
-	Name      string
-	Schema    message.URL
-	Reporter  message.URL // a component of this runtime
-	Resources []string
-	Private   bool // not for the Domain Registry
-}
-
-// Objects is what the sync manager needs of the Registry.
+// Objects is what the sync manager needs of the Registry. [registry.Registry] implements it.
 type Objects interface {
-	// Register gives the object its address and enters it in the tables and, unless it is private, in the Domain
+	// RegisterObject gives the object its address and enters it in the tables and, unless it is private, in the Domain
 	// Registry. The wished address of an object that its reporter had before is granted again. A refusal is a
 	// *message.ResponseError.
-	Register(ctx context.Context, o Object) (message.URL, error)
-	// Unregister removes the object from the tables and the Domain Registry.
-	Unregister(ctx context.Context, url message.URL) error
+	RegisterObject(ctx context.Context, o registry.Object) (message.URL, error)
+	// UnregisterObject removes the object from the tables and the Domain Registry.
+	UnregisterObject(ctx context.Context, url message.URL) error
 }
 
 // Bus is what the sync manager needs of the MessageBus.

@@ -9,16 +9,16 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Hub gives events to whoever watches. While nobody does, an event costs one load. A nil Hub is valid: nobody ever
-// watches it. The zero value works.
+// Hub gives events to all watchers. Without one an event costs one atomic load. The zero value works. A nil Hub is valid and has no
+// watchers. Its methods may be called from many goroutines.
 type Hub struct {
 	mu   sync.Mutex
 	next int
 	by   map[int]watcher
-	all  atomic.Pointer[watchers] // nil while nobody watches; never changed in place
+	all  atomic.Pointer[watchers] // nil without a watcher; replaced, never changed
 }
 
-// watcher is who watches, and whether with bodies.
+// watcher is one that is told of events; bodies: with the bodies of messages.
 type watcher struct {
 	tell   Func
 	bodies bool
@@ -29,8 +29,8 @@ type watchers struct {
 	bodies bool // one of them wants them
 }
 
-// Watch has f told of every event until stop is called. bodies: with what messages say, else no byte of that is in an
-// event.
+// Watch has f called for every event until stop is called. bodies: with the beginnings of messages' bodies; else no byte of a body is
+// in an event.
 func (h *Hub) Watch(f Func, bodies bool) (stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -49,7 +49,7 @@ func (h *Hub) Watch(f Func, bodies bool) (stop func()) {
 	}
 }
 
-// publish makes a change visible. mu is held.
+// publish makes the present watchers those that are told. mu is held.
 func (h *Hub) publish() {
 	if len(h.by) == 0 {
 		h.all.Store(nil)
@@ -62,10 +62,10 @@ func (h *Hub) publish() {
 	h.all.Store(all)
 }
 
-// Watched tells whether anybody watches: whether it is worth making an event.
+// Watched tells whether there is a watcher, so that an event has to be made.
 func (h *Hub) Watched() bool { return h != nil && h.all.Load() != nil }
 
-// Now is the time for an event that is made later than it happens: zero while nobody watches.
+// Now is the present time, for an event that is made later than it happens; zero without a watcher.
 func (h *Hub) Now() (at time.Time) {
 	if h.Watched() {
 		at = time.Now()
@@ -73,7 +73,7 @@ func (h *Hub) Now() (at time.Time) {
 	return at
 }
 
-// Emit gives e to everybody who watches, with the time set where e has none.
+// Emit gives e to all watchers, with the present time where e has none.
 func (h *Hub) Emit(e Event) {
 	if !h.Watched() {
 		return

@@ -1,7 +1,6 @@
-// Package trace is how the core tells what it does, step by step, to whoever watches: the quickstart's trace, tests,
-// an operator. Events are made from what has happened, where it happens. Without a watcher an event costs one nil
-// check. What messages say is in an event only where the watcher has asked for it: it is as secret as the session that
-// it came through.
+// Package trace tells watchers what the core does, step by step. Watchers are the command `protofly trace`, the quickstart, and
+// tests. An event is made where it happens, after it has happened. Without a watcher an event costs one atomic load. An event has
+// the body of its message only where the watcher asks for it, because a body is as secret as the session that carries it.
 package trace
 
 import (
@@ -13,25 +12,25 @@ import (
 // Kind is what happened.
 type Kind string
 
-// The kinds of events. From, To and Type are the message's where there is one.
+// The kinds of events. From, To, Type and ID are those of the message, in events about one.
 const (
 	Post       Kind = "post"       // a component of this runtime posted a message on the MessageBus
-	Arrive     Kind = "arrive"     // a message came in from Peer, whose last frame came through the door Via
-	Deliver    Kind = "deliver"    // the MessageBus gave a message to a local listener
-	Resolve    Kind = "resolve"    // the MessageBus asks the Registry for the way to To
-	Resolved   Kind = "resolved"   // the Registry answered: Via is the stub or door, Value is why
+	Arrive     Kind = "arrive"     // a message came in from the runtime Peer, whose last frame came by the door Via
+	Deliver    Kind = "deliver"    // the MessageBus gave a message to a listener of this runtime
+	Resolve    Kind = "resolve"    // the MessageBus asks the Registry for the route to To
+	Resolved   Kind = "resolved"   // the Registry answered: the route's stub or door is Via, the reason is Value
 	Forward    Kind = "forward"    // the MessageBus gave a message to the stub or door Via
-	Frame      Kind = "frame"      // a frame for Peer was handed to the door Via; Value is its hash; one event for each message in it
-	FrameIn    Kind = "frame-in"   // a frame of Peer came in through the door Via; Value is its hash
-	Connecting Kind = "connecting" // the Registry found a set-up with To's runtime Peer ongoing: no direct way for this message
-	Deploy     Kind = "deploy"     // the Registry had the stub Via, which To needs, deployed or found it registered (Value)
-	Status     Kind = "status"     // a stub's status event reached the Registry; Value is the status, Peer the remote runtime
-	Connection Kind = "connection" // the Registry's entry for Peer changed; Value is its state, Via its door
-	Door       Kind = "door"       // the Registry generated the p2p-connectionUrl Via for Peer
-	Listener   Kind = "listener"   // a listener for To was added to the MessageBus; Via is where it leads
-	Learned    Kind = "learned"    // the address To is known to be Peer's; Via: it entered the entry of the connection with that door
-	Untrusted  Kind = "untrusted"  // the runtime Peer was refused, as itself or as the owner of To; Value is why
-	Listed     Kind = "listed"     // Peer's registry lists the address To: it is in the entry of the connection with the door Via
+	Frame      Kind = "frame"      // a frame for Peer was given to the door Via; its hash is Value; one event for each message in it
+	FrameIn    Kind = "frame-in"   // a frame of the runtime Peer came in by the door Via; its hash is Value
+	Connecting Kind = "connecting" // the set-up with Peer, the runtime of To, is in the state Value: this message does not wait for it
+	Deploy     Kind = "deploy"     // To needs the stub Via: it was deployed, or found registered (Value)
+	Status     Kind = "status"     // the stub Via has told the Registry the status Value of the connection with the runtime Peer
+	Connection Kind = "connection" // the P2P connection with the runtime Peer is in the state Value; its door is Via
+	Door       Kind = "door"       // the Registry generated the p2p-connectionUrl Via for the runtime Peer
+	Listener   Kind = "listener"   // a listener for To was added to the MessageBus; it passes messages on to the runtime or stub Via
+	Learned    Kind = "learned"    // the address To is known to be at the runtime Peer; Via is the door of the connection with it
+	Untrusted  Kind = "untrusted"  // the runtime Peer was refused, or was refused as the owner of To; the reason is Value
+	Listed     Kind = "listed"     // the registry of the runtime Peer lists the address To; the door of the connection with it is Via
 )
 
 // Event is one thing that happened.
@@ -45,13 +44,14 @@ type Event struct {
 	Via   message.URL  `json:"via,omitempty"`
 	Peer  message.URL  `json:"peer,omitempty"`
 	Value string       `json:"value,omitempty"`
-	Body  string       `json:"body,omitempty"` // the message's body, cut to 512 bytes; only for who has asked for bodies
+	Body  string       `json:"body,omitempty"` // the first 512 bytes of the message's body, for watchers that ask for bodies
 }
 
-// Func receives events. It must be quick and may be called from many goroutines. A nil Func is valid.
+// Func receives events. It is called in the goroutine that does what the event tells, so it must be quick. It may be called from
+// many goroutines at once. A nil Func is valid.
 type Func func(Event)
 
-// Emit gives e to f, with the time set; nothing happens where f is nil.
+// Emit gives e to f, with the present time. A nil f does nothing.
 func (f Func) Emit(e Event) {
 	if f == nil {
 		return

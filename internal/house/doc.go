@@ -4,7 +4,7 @@
 //   - a function has at most [MaxFunction] lines;
 //   - a struct has at most [MaxFields] fields;
 //   - a package-level variable is not changed outside its declaration;
-//   - of the references between the files of a package below core, at most [MaxUpward] percent run upward.
+//   - of the references between the files of a package of core, or of cmd/runtime, at most [MaxUpward] percent run upward.
 //
 // The last one says how much of a package can be read from its first file to its last. A file refers to another one where
 // it uses a name that is declared there: a function, a type, a method, a field, a variable or a constant. Two files count once

@@ -36,9 +36,13 @@ const maxSpare = 16
 type KeyLane[K comparable, V any] struct {
 	key   K
 	lane  Lane[sized[V]]
-	bytes int                       // of what waits and of the item that is being worked on
-	now   int                       // bytes of that one
-	run   func(ctx context.Context) // of Queue: the worker
+	bytes int // of what waits and of the item that is being worked on
+	now   int // bytes of that one; 0: none is
+
+	// Of Queue: the worker, and how it gets its items.
+	ctx  context.Context
+	run  func(ctx context.Context)
+	next func() (V, bool)
 }
 
 type sized[V any] struct {
@@ -51,6 +55,17 @@ func (l *Lanes[K, V]) Len() int { return len(l.by) }
 
 // Has tells whether there is work for a key.
 func (l *Lanes[K, V]) Has(key K) bool { return l.by[key] != nil }
+
+// Each calls f for each key that has work, with how many items and bytes that is, what is being worked on included.
+func (l *Lanes[K, V]) Each(f func(key K, items, bytes int)) {
+	for key, in := range l.by {
+		n := in.lane.Len()
+		if in.now > 0 {
+			n++
+		}
+		f(key, n, in.bytes)
+	}
+}
 
 // Add adds work for a key. It is not ok where a limit is reached: the work is not taken. Where begin is not nil the caller
 // starts a worker for it, which calls Next until there is nothing.
@@ -118,7 +133,7 @@ func (l *Lanes[K, V]) leave(in *KeyLane[K, V]) {
 	delete(l.by, in.key)
 	if len(l.spare) < maxSpare {
 		var none K
-		in.key = none
+		in.key, in.ctx = none, nil
 		l.spare = append(l.spare, in)
 	}
 }

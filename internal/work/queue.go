@@ -3,52 +3,98 @@ package work
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // Queue is work that must not hold up whoever brings it: in order for each key, side by side for different keys, bounded. A
-// key's goroutine lives as long as there is work. Begin and Run are set before the first Do.
+// key's goroutine, its worker, lives as long as there is work. Begin, and Run or Worker, are set before the first Do.
 type Queue[K comparable, V any] struct {
-	Begin  func(func(ctx context.Context)) // runs a goroutine that somebody waits for; its ctx ends when they are to end
-	Run    func(ctx context.Context, v V)
+	// Begin runs a goroutine that somebody waits for; its ctx ends when they are to end. Where none may begin any more it calls
+	// the function itself, with a ctx that has ended: what waits is dropped then.
+	Begin func(func(ctx context.Context))
+	Run   func(ctx context.Context, v V)
+	// Worker is Run for work that has something to keep between two items of a key: it calls next for each item, until that is
+	// false, and returns.
+	Worker func(ctx context.Context, key K, next func() (v V, ok bool))
 	Limits Limits
 
+	busy  atomic.Int32 // keys that have work
 	mu    sync.Mutex
 	lanes Lanes[K, V]
 }
 
 // Do has v worked on after what was brought before for the key. It does not wait; false: there is no room, it was not taken.
 func (q *Queue[K, V]) Do(key K, size int, v V) bool {
+	run, ok := q.add(key, size, &v)
+	if run != nil {
+		q.Begin(run)
+	}
+	return ok
+}
+
+// add adds an item, and returns the worker that has to begin; nil: none.
+func (q *Queue[K, V]) add(key K, size int, v *V) (run func(context.Context), ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.lanes.ready {
 		q.lanes.Limits = q.Limits
 	}
-	lane, ok := q.lanes.Add(key, size, v)
-	if lane != nil {
-		if lane.run == nil {
-			lane.run = func(ctx context.Context) { q.work(ctx, lane) }
-		}
-		q.Begin(lane.run)
+	lane, ok := q.lanes.Add(key, size, *v)
+	if lane == nil {
+		return nil, ok
 	}
-	return ok
+	q.busy.Store(int32(q.lanes.Len()))
+	if lane.run == nil {
+		lane.next = func() (V, bool) { return q.next(lane) }
+		lane.run = func(ctx context.Context) { q.work(ctx, lane) }
+	}
+	return lane.run, ok
+}
+
+// Busy tells whether there is work for any key. It takes no lock.
+func (q *Queue[K, V]) Busy() bool { return q.busy.Load() > 0 }
+
+// Has tells whether there is work for a key, what is being worked on included. Where there is none for any it takes no lock.
+func (q *Queue[K, V]) Has(key K) bool {
+	if !q.Busy() {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lanes.Has(key)
+}
+
+// Each calls f for each key that has work, with how many items and bytes that is, what is being worked on included. f must not
+// use the queue.
+func (q *Queue[K, V]) Each(f func(key K, items, bytes int)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lanes.Each(f)
 }
 
 // work does what waits in a lane until there is nothing more.
 func (q *Queue[K, V]) work(ctx context.Context, in *KeyLane[K, V]) {
-	for {
-		q.mu.Lock()
-		if ctx.Err() != nil {
-			q.lanes.Drop(in)
-			q.mu.Unlock()
-			return
-		}
-		v, ok := q.lanes.Next(in)
-		q.mu.Unlock()
-		if !ok {
-			return
-		}
+	in.ctx = ctx
+	if q.Worker != nil {
+		q.Worker(ctx, in.key, in.next)
+		return
+	}
+	for v, ok := q.next(in); ok; v, ok = q.next(in) {
 		q.Run(ctx, v)
 	}
+}
+
+// next is the next item of a lane; not ok: there is none, or its worker is to end.
+func (q *Queue[K, V]) next(in *KeyLane[K, V]) (v V, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if in.ctx.Err() != nil {
+		q.lanes.Drop(in)
+	} else if v, ok = q.lanes.Next(in); ok {
+		return v, true
+	}
+	q.busy.Store(int32(q.lanes.Len()))
+	return v, false
 }
 
 // Jobs is a [Queue] of functions. Begin is set before the first Do.

@@ -196,3 +196,59 @@ func BenchmarkLane(b *testing.B) {
 		})
 	}
 }
+
+// A worker has all that comes for its key while it works, and what it keeps is its own; what is said of a key counts the item
+// that is being worked on.
+func TestWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var wg sync.WaitGroup
+		gate := make(chan struct{})
+		sums := make(chan int, 2)
+		q := Queue[string, int]{
+			Begin:  func(f func(context.Context)) { wg.Go(func() { f(t.Context()) }) },
+			Limits: Limits{Overhead: 10},
+			Worker: func(_ context.Context, key string, next func() (int, bool)) {
+				sum := 0
+				for v, ok := next(); ok; v, ok = next() {
+					<-gate
+					sum += v
+				}
+				sums <- sum
+			},
+		}
+		if q.Busy() || q.Has("one") {
+			t.Error("there is work before any was brought")
+		}
+		for n := range 3 {
+			q.Do("one", 5, n+1)
+		}
+		q.Do("other", 1, 10)
+		synctest.Wait()
+		seen := map[string][2]int{}
+		q.Each(func(key string, items, bytes int) { seen[key] = [2]int{items, bytes} })
+		if len(seen) != 2 || seen["one"] != [2]int{3, 45} || seen["other"] != [2]int{1, 11} || !q.Has("one") || q.Has("none") || !q.Busy() {
+			t.Errorf("seen: %v", seen)
+		}
+		close(gate)
+		wg.Wait()
+		if a, b := <-sums, <-sums; a+b != 16 || a != 6 && a != 10 {
+			t.Errorf("the workers have %d and %d", a, b)
+		}
+		if q.Busy() || q.Has("one") {
+			t.Error("there is work when all is done")
+		}
+	})
+}
+
+// Where no goroutine may begin any more, Begin ends the worker at once and nothing is left.
+func TestBeginAtTheEnd(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	q := Queue[int, int]{Begin: func(f func(context.Context)) { f(ended) }, Run: func(context.Context, int) { t.Error("it ran after the end") }}
+	for n := range 3 {
+		q.Do(1, 1, n)
+	}
+	if q.Busy() || q.lanes.bytes != 0 {
+		t.Errorf("%d bytes are left", q.lanes.bytes)
+	}
+}

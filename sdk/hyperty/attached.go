@@ -6,9 +6,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/protofly/protofly/sdk/hyperty/api"
+	"github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // The life of an attached hyperty: asked → registered → asked (after each break) …; → closing → ended.
@@ -37,15 +37,15 @@ type attached struct {
 	lastID  uint64
 	waiting map[message.ID]*request // without an answer, by the ID's key
 
-	queue   []receipt // taken, not yet sent
-	records api.Queue // of queue
-	sent    sent      // sent on this connection, not yet confirmed
-	posts   uint64    // how many were sent on this connection
-	window  window    // what queue and sent take
-	dirty   bool      // in the connection's list
-	heard   int       // responses that came and that the runtime does not know of yet
-	taken   int       // units of messages that were taken and that the runtime does not know of yet
-	owing   bool      // in the connection's list
+	queue   []receipt     // taken, not yet sent
+	records apiwire.Queue // of queue
+	sent    sent          // sent on this connection, not yet confirmed
+	posts   uint64        // how many were sent on this connection
+	window  window        // what queue and sent take
+	dirty   bool          // in the connection's list
+	heard   int           // responses that came and that the runtime does not know of yet
+	taken   int           // units of messages that were taken and that the runtime does not know of yet
+	owing   bool          // in the connection's list
 	tracked map[message.ID]*tracked
 
 	intake intake
@@ -100,7 +100,7 @@ func (a *attached) register(conn *connection) {
 	if a.url != "" {
 		name = identifier(a.url)
 	}
-	conn.send(&api.ApplicationFrame{Frame: &api.ApplicationFrame_Register{Register: &api.Register{
+	conn.send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Register{Register: &apiwire.Register{
 		Ref: a.ref, Name: name, User: string(a.wish.User), Descriptor_: string(a.wish.Descriptor),
 		Resources: a.wish.Resources, DataSchemes: a.wish.DataSchemes,
 	}}})
@@ -203,7 +203,7 @@ func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) 
 	}
 	to := destination{m.To, m.Type == message.Response}
 	for {
-		cost, by := api.Cost(a.records.Message(a.ref, track, m)), a.window.by(to)
+		cost, by := apiwire.Cost(a.records.Message(a.ref, track, m)), a.window.by(to)
 		if a.state == registered && c.conn != nil && a.window.room(by, cost) {
 			a.window.take(by, cost)
 			a.queue = append(a.queue, receipt{m.ID, m.Type, m.From, m.To, cost, by, track})
@@ -258,7 +258,7 @@ func (a *attached) markDirty(conn *connection) {
 }
 
 // confirm takes the runtime's word that posts have been worked off. mu is held.
-func (a *attached) confirm(posts []api.Span) error {
+func (a *attached) confirm(posts []apiwire.Span) error {
 	for _, s := range posts {
 		if s.N > uint64(a.sent.count) {
 			return fmt.Errorf("the runtime has worked off %d posts of %s, only %d were sent", s.N, a.url, a.sent.count)
@@ -273,7 +273,7 @@ func (a *attached) confirm(posts []api.Span) error {
 }
 
 // settled takes the runtime's word of what became of a tracked message.
-func (a *attached) settled(f *api.Outcome) {
+func (a *attached) settled(f *apiwire.Outcome) {
 	id, err := message.ParseID([]byte(f.Id))
 	if err != nil {
 		return

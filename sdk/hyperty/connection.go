@@ -12,8 +12,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/internal/backoff"
-	"github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -21,8 +21,8 @@ import (
 type connection struct {
 	client  *Client
 	conn    net.Conn
-	reader  *api.Reader
-	credit  api.Credit      // that the reader has read last
+	reader  *apiwire.Reader
+	credit  apiwire.Credit  // that the reader has read last
 	ctx     context.Context // ends with the stream
 	cancel  context.CancelFunc
 	runtime message.URL
@@ -32,10 +32,10 @@ type connection struct {
 
 	// Guarded by client.mu.
 	epoch     uint64
-	control   api.Queue   // records that are no messages
-	dirty     []*attached // whose queue is not empty
-	owing     []*attached // that have taken messages or responses of which the runtime does not know
-	hesitates bool        // late is running
+	control   apiwire.Queue // records that are no messages
+	dirty     []*attached   // whose queue is not empty
+	owing     []*attached   // that have taken messages or responses of which the runtime does not know
+	hesitates bool          // late is running
 }
 
 // hesitation is how long the runtime may not know of responses that were taken; they go with something else.
@@ -48,11 +48,11 @@ const handshakeTime = 5 * time.Second
 func (c *Client) connect(ctx context.Context) (*connection, error) {
 	ctx, stop := context.WithTimeout(ctx, handshakeTime)
 	defer stop()
-	raw, err := api.Open(ctx, c.o.Socket)
+	raw, err := apiwire.Open(ctx, c.o.Socket)
 	if err != nil {
 		return nil, err
 	}
-	conn := &connection{client: c, conn: raw, reader: api.NewReader(raw), kick: make(chan struct{}, 1)}
+	conn := &connection{client: c, conn: raw, reader: apiwire.NewReader(raw), kick: make(chan struct{}, 1)}
 	// The stream outlives ctx; until it is welcome, ctx ends it.
 	release := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	err = conn.hello()
@@ -72,22 +72,22 @@ func (c *Client) connect(ctx context.Context) (*connection, error) {
 }
 
 func (conn *connection) hello() error {
-	hello := &api.ApplicationFrame{Frame: &api.ApplicationFrame_Hello{Hello: &api.Hello{Protocol: api.Protocol}}}
-	if _, err := conn.conn.Write(api.AppendControl([]byte(api.Preamble), hello)); err != nil {
+	hello := &apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Hello{Hello: &apiwire.Hello{Protocol: apiwire.Protocol}}}
+	if _, err := conn.conn.Write(apiwire.AppendControl([]byte(apiwire.Preamble), hello)); err != nil {
 		return err
 	}
 	if known, err := conn.reader.Preamble(); err != nil {
 		return fmt.Errorf("it has ended the connection without a welcome: it is older than this library, which speaks version %d of the "+
-			"application API, or serves too many applications already: %w", api.Protocol, err)
+			"application API, or serves too many applications already: %w", apiwire.Protocol, err)
 	} else if !known {
-		return fmt.Errorf("it is older than this library, which speaks version %d of the application API, or is no runtime: run a newer one", api.Protocol)
+		return fmt.Errorf("it is older than this library, which speaks version %d of the application API, or is no runtime: run a newer one", apiwire.Protocol)
 	}
 	rec, err := conn.reader.Next()
 	if err != nil {
 		return fmt.Errorf("its welcome: %w", err)
 	}
-	var f api.RuntimeFrame
-	if rec.Kind != api.Control || proto.Unmarshal(rec.Data, &f) != nil {
+	var f apiwire.RuntimeFrame
+	if rec.Kind != apiwire.Control || proto.Unmarshal(rec.Data, &f) != nil {
 		return errors.New("it did not begin with a welcome: it is no runtime of this version")
 	}
 	if bye := f.GetFarewell(); bye != nil {
@@ -97,8 +97,8 @@ func (conn *connection) hello() error {
 	if w == nil {
 		return errors.New("it did not begin with a welcome: it is no runtime of this version")
 	}
-	if w.Protocol != api.Protocol {
-		return fmt.Errorf("it speaks version %d of the application API, this library version %d", w.Protocol, api.Protocol)
+	if w.Protocol != apiwire.Protocol {
+		return fmt.Errorf("it speaks version %d of the application API, this library version %d", w.Protocol, apiwire.Protocol)
 	}
 	if conn.runtime, err = message.ParseURL(w.Runtime); err != nil {
 		return fmt.Errorf("its welcome: %w", err)
@@ -163,11 +163,11 @@ func (conn *connection) read() error {
 			return err
 		}
 		switch rec.Kind {
-		case api.Carried:
+		case apiwire.Carried:
 			err = conn.deliver(rec.Ref, rec.Data)
-		case api.Credits:
+		case apiwire.Credits:
 			err = conn.confirmed(rec.Data)
-		case api.Control:
+		case apiwire.Control:
 			err = conn.frame(rec.Data)
 		}
 		if err != nil {
@@ -182,7 +182,7 @@ func (conn *connection) read() error {
 // write sends whatever is queued, together, and never waits for more.
 func (conn *connection) write() {
 	defer conn.late.Stop()
-	var out api.Queue
+	var out apiwire.Queue
 	for {
 		select {
 		case <-conn.kick:
@@ -239,14 +239,14 @@ func (conn *connection) settle() {
 }
 
 // collect takes what goes out next: first what is short, then messages.
-func (conn *connection) collect(out *api.Queue) {
+func (conn *connection) collect(out *apiwire.Queue) {
 	c := conn.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out.Move(&conn.control)
 	for _, a := range conn.owing {
 		if a.owing { // else it was registered again
-			credit := api.Credit{Ref: a.ref, Units: uint32(a.taken), Responses: uint32(a.heard)}
+			credit := apiwire.Credit{Ref: a.ref, Units: uint32(a.taken), Responses: uint32(a.heard)}
 			out.Credit(&credit)
 			a.taken, a.heard, a.owing = 0, 0, false
 		}
@@ -274,7 +274,7 @@ func (conn *connection) collect(out *api.Queue) {
 }
 
 // send queues a control frame. mu is held.
-func (conn *connection) send(f *api.ApplicationFrame) {
+func (conn *connection) send(f *apiwire.ApplicationFrame) {
 	conn.control.Control(f)
 	conn.poke()
 }

@@ -9,16 +9,16 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Options are a Client's settings. The zero value works.
 type Options struct {
 	Socket  string        // the runtime's; empty: [DefaultSocket]
 	Wait    time.Duration // for the runtime to come back: how long Post and Register wait for it; 0: 30 s
-	Timeout time.Duration // of a request; 0: minibus.DefaultTimeout
+	Timeout time.Duration // of a request; 0: 15 s
 	// OnState is called when the connection has come or gone, one call at a time and in order. It must not block.
 	OnState func(State)
 	Log     hclog.Logger // nil: none

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
-	"github.com/protofly/protofly/sdk/hyperty/api"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // intake is what has come for a hyperty and waits for its listeners. Its goroutine runs only while there is something.
@@ -29,7 +29,7 @@ type incoming struct {
 // Limits of an intake. A runtime that exceeds the first breaks the protocol; beyond the second, responses that nobody
 // waits for are dropped.
 const (
-	maxIntake    = api.Window + message.MaxJSON/api.Unit + 1
+	maxIntake    = apiwire.Window + message.MaxJSON/apiwire.Unit + 1
 	maxResponses = 4096
 )
 
@@ -49,7 +49,7 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("from the runtime: %w", err)
 	}
-	cost := api.Cost(len(data))
+	cost := apiwire.Cost(len(data))
 	if m.Type != message.Response {
 		return a.came(conn, incoming{m, cost, 0})
 	}
@@ -229,7 +229,7 @@ func (a *attached) close(ctx context.Context) error {
 		a.state = closing
 		if c.conn != nil {
 			conn := c.conn
-			conn.send(&api.ApplicationFrame{Frame: &api.ApplicationFrame_Unregister{Unregister: &api.Unregister{Ref: a.ref}}})
+			conn.send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Unregister{Unregister: &apiwire.Unregister{Ref: a.ref}}})
 			_ = c.await(ctx, 0, func() bool { return a.state == ended || c.conn != conn })
 		}
 		a.state, a.err = ended, ErrClosed

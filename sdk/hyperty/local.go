@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Local makes a Hyperty in the runtime's own process. attach registers it there and has every message that comes for it

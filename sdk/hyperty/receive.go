@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Received is a message that came for a hyperty, and the way to answer it.

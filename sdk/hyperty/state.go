@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/protofly/protofly/sdk/hyperty/api"
+	"github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -114,7 +114,7 @@ func (c *Client) ask(ctx context.Context, r Registration) (*attached, error) {
 		err = ErrClientClosed
 	}
 	if c.conn != nil && a.state != ended {
-		c.conn.send(&api.ApplicationFrame{Frame: &api.ApplicationFrame_Unregister{Unregister: &api.Unregister{Ref: a.ref}}})
+		c.conn.send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Unregister{Unregister: &apiwire.Unregister{Ref: a.ref}}})
 	}
 	a.state = ended
 	delete(c.attached, a.ref)
@@ -125,23 +125,23 @@ func (c *Client) ask(ctx context.Context, r Registration) (*attached, error) {
 // frame takes one frame from the runtime. An error ends the connection.
 func (conn *connection) frame(data []byte) error {
 	c := conn.client
-	var f api.RuntimeFrame
+	var f apiwire.RuntimeFrame
 	if err := proto.Unmarshal(data, &f); err != nil {
 		return fmt.Errorf("from the runtime: %w", err)
 	}
 	switch f := f.Frame.(type) {
-	case *api.RuntimeFrame_Registered:
+	case *apiwire.RuntimeFrame_Registered:
 		c.registered(conn, f.Registered)
-	case *api.RuntimeFrame_Ended:
+	case *apiwire.RuntimeFrame_Ended:
 		c.ended(conn, f.Ended)
-	case *api.RuntimeFrame_Outcome:
+	case *apiwire.RuntimeFrame_Outcome:
 		c.mu.Lock()
 		a := c.attached[f.Outcome.Ref]
 		c.mu.Unlock()
 		if a != nil {
 			a.settled(f.Outcome)
 		}
-	case *api.RuntimeFrame_Farewell:
+	case *apiwire.RuntimeFrame_Farewell:
 		return errors.New(f.Farewell.Reason)
 	}
 	return nil
@@ -164,7 +164,7 @@ func (conn *connection) confirmed(data []byte) error {
 	return err
 }
 
-func (c *Client) registered(conn *connection, f *api.Registered) {
+func (c *Client) registered(conn *connection, f *apiwire.Registered) {
 	c.mu.Lock()
 	a := c.attached[f.Ref]
 	if a == nil || a.state != asked {
@@ -189,13 +189,13 @@ func (c *Client) registered(conn *connection, f *api.Registered) {
 	default:
 		err = fmt.Errorf("the address %s was lost: the runtime gave %s instead", a.url, url)
 	}
-	conn.send(&api.ApplicationFrame{Frame: &api.ApplicationFrame_Unregister{Unregister: &api.Unregister{Ref: f.Ref}}})
+	conn.send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Unregister{Unregister: &apiwire.Unregister{Ref: f.Ref}}})
 	c.mu.Unlock()
 	a.fail(err)
 }
 
 // ended takes the runtime's word that a hyperty is not registered, or no longer.
-func (c *Client) ended(conn *connection, f *api.Ended) {
+func (c *Client) ended(conn *connection, f *apiwire.Ended) {
 	c.mu.Lock()
 	a := c.attached[f.Ref]
 	if a == nil {

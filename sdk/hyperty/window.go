@@ -3,11 +3,11 @@ package hyperty
 import (
 	"maps"
 
-	"github.com/protofly/protofly/sdk/hyperty/api"
+	"github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// window is how much of what a hyperty has posted is on the way to the runtime or waits there, in units of [api.Cost]: in all
+// window is how much of what a hyperty has posted is on the way to the runtime or waits there, in units of [apiwire.Cost]: in all
 // and to each destination. The zero value has nothing on the way.
 type window struct {
 	used   int
@@ -46,7 +46,7 @@ func (w *window) by(to destination) *int {
 }
 
 // room tells whether a message of so many units may be posted to the destination that by is of.
-func (w *window) room(by *int, cost int) bool { return api.Room(w.used, *by, cost) }
+func (w *window) room(by *int, cost int) bool { return apiwire.Room(w.used, *by, cost) }
 
 // take notes a message that is on the way.
 func (w *window) take(by *int, cost int) {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/protofly/protofly/sdk/hyperty/api"
+	"github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -24,7 +24,7 @@ func TestWindow(t *testing.T) {
 	if !w.room(w.by(other), cost) || !w.room(w.by(destination{url: slow.url, response: true}), cost) {
 		t.Error("one destination takes the room of others")
 	}
-	if !api.Room(w.used, 0, cost) || *w.by(slow) != cost*len(out) {
+	if !apiwire.Room(w.used, 0, cost) || *w.by(slow) != cost*len(out) {
 		t.Errorf("%d units in all, %d to the slow one, and %d were taken", w.used, *w.by(slow), cost*len(out))
 	}
 	for n := range 10 * maxIdle { // those with nothing on the way are forgotten, the others are not

@@ -18,8 +18,9 @@ type Bus interface {
 	// Post hands m over. It returns when the bus has taken m, not when it has arrived; it blocks while the way is
 	// full, until ctx ends: see [ErrBackpressure]. A zero ID is replaced.
 	Post(ctx context.Context, m Message) error
-	// Request posts m and returns its final response, which counts from nobody but whom m is to (minibus.Answers has the
-	// whole rule). A zero ID is replaced by a random one. A response with an error code is not an error of Request
+	// Request posts m and returns its final response. A response counts only if it comes from the address that m is to, in
+	// either spelling; a data object also answers for its subscription handler, and one function of a Message Node for
+	// another of the same node. A zero ID is replaced by a random one. A response with an error code is not an error of Request
 	// (see [Message.OK]). Where none comes in the bus's time (15 s unless it was told otherwise; provisional
 	// responses start it again) it returns a response with code 408. An error means that m was not posted, or ctx
 	// ended.

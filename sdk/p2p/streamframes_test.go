@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/protofly/protofly/sdk"
@@ -130,21 +131,34 @@ func TestRoomFollowsTraffic(t *testing.T) {
 	}
 }
 
-// A frame's length takes no memory before the frame comes.
+// A frame's length takes no memory before the frame comes: what is allocated meanwhile is the first buffer, or little more.
 func TestAnnouncedFrameTakesNoMemory(t *testing.T) {
+	const readers = 10
 	for _, l := range []Lengths{FixedLengths, VarintLengths} {
-		in := frameReader{source: &chunks{left: append(l.append(nil, sdk.MaxFrame), 1, 2, 3), random: rand.New(rand.NewPCG(1, 0))}, lengths: l, busy: usualSize}
-		var err error
-		for err == nil {
-			if _, _, err = in.next(); err == nil {
-				err = in.fill()
+		var sources [readers]*chunks
+		for i := range sources {
+			sources[i] = &chunks{left: append(l.append(nil, sdk.MaxFrame), 1, 2, 3), random: rand.New(rand.NewPCG(1, 0))}
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for _, s := range sources {
+			in := frameReader{source: s, lengths: l, busy: usualSize}
+			var err error
+			for err == nil {
+				if _, _, err = in.next(); err == nil {
+					err = in.fill()
+				}
+			}
+			if !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Error(err)
+			}
+			if len(in.buf) > firstSpace {
+				t.Errorf("the announcement of a frame costs %d bytes", len(in.buf))
 			}
 		}
-		if !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Error(err)
-		}
-		if len(in.buf) > firstSpace {
-			t.Errorf("the announcement of a frame costs %d bytes", len(in.buf))
+		runtime.ReadMemStats(&after)
+		if each := (after.TotalAlloc - before.TotalAlloc) / readers; each > 2*firstSpace {
+			t.Errorf("for the announcement of a frame %d bytes are allocated", each)
 		}
 	}
 }

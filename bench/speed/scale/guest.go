@@ -11,9 +11,9 @@ import (
 
 	"github.com/protofly/protofly/bench/speed/load"
 	"github.com/protofly/protofly/core/identity"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // guest is a member that a Message Node takes for a runtime: it has proved its key and talks with the node's functions.

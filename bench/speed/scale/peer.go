@@ -58,7 +58,7 @@ func (c *crowd) newPeer(plugin string) (*peer, error) {
 		Trust: registry.Trust{SignEntry: id.SignEntry}, Nodes: registry.NodeOptions{Back: p.sessions.Returned}})
 	p.bus.Connect(bus.Outside{Resolver: p.registry, Forwarder: p, Authority: p.registry})
 	id.Serve(p.bus, p.signs)
-	p.sync = syncmanager.New(syncmanager.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Objects: objects{p.registry}, Local: p.registry.Local})
+	p.sync = syncmanager.New(syncmanager.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Objects: p.registry, Local: p.registry.Local})
 	p.registry.Start()
 	return p, nil
 }
@@ -210,17 +210,4 @@ func (p *peer) close(ctx context.Context) {
 	_ = p.registry.Close(ctx)
 	p.sync.Close()
 	p.bus.Close()
-}
-
-// objects lets the sync manager register data objects at the Registry.
-type objects struct{ r *registry.Registry }
-
-func (o objects) Register(ctx context.Context, s syncmanager.Object) (message.URL, error) {
-	return o.r.RegisterObject(ctx, registry.Object{
-		URL: s.URL, Scheme: s.Scheme, Name: s.Name, Schema: s.Schema, Reporter: s.Reporter, Resources: s.Resources, Private: s.Private,
-	})
-}
-
-func (o objects) Unregister(ctx context.Context, url message.URL) error {
-	return o.r.UnregisterObject(ctx, url)
 }

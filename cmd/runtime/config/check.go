@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
 func checkDomain(domain string) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/internal/busypoll"
 	"github.com/protofly/protofly/internal/config"
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/sdk/hyperty"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
 // prefix is what the runtime's environment variables begin with.

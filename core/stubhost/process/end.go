@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/stubhost/failure"
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 )
 
 // Watch waits for the end of the link and puts everything away. It calls ended when the process is gone and [Process.Err]

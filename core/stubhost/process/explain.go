@@ -13,7 +13,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 
 	"github.com/protofly/protofly/core/stubhost/failure"
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 )
 
 // explain makes the error of a failed start from what was seen of the process, which is gone. timeout is

@@ -11,8 +11,8 @@ import (
 
 	"github.com/protofly/protofly/core/stubhost/failure"
 	"github.com/protofly/protofly/core/stubhost/users"
-	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/link/linkpb"
+	"github.com/protofly/protofly/internal/link"
+	"github.com/protofly/protofly/internal/link/linkpb"
 )
 
 // Run is one run of a stub in a process, as the plug-in speaks of it over the link. The calls come from the link's one reader.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/internal/profile"
-	"github.com/protofly/protofly/sdk/link"
 )
 
 // ErrNoProcess is the error where something is asked of a process that has ended.

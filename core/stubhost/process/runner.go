@@ -23,7 +23,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/output"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/core/stubhost/users"
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 )
 
 // runner is one process, for go-plugin and for us. Unlike go-plugin's own it ties the process to the host's life, never

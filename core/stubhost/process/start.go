@@ -17,7 +17,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/failure"
 	"github.com/protofly/protofly/core/stubhost/quota"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 )
 
 // openFiles is how many files a process may have open.

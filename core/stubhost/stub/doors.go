@@ -3,7 +3,7 @@ package stub
 import (
 	"fmt"
 
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/sdk/message"
 )
 

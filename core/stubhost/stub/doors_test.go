@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/protofly/protofly/sdk/link"
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/sdk/message"
 )
 

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/message"
 )
 

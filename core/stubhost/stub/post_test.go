@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/stubhost/status"
+	"github.com/protofly/protofly/internal/link"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/link"
 	"github.com/protofly/protofly/sdk/message"
 )
 

@@ -35,33 +35,46 @@ func (s *Stub) pumpInBackground(r *run) {
 
 // pump gives the core what the run posts, until it has ended and everything was given.
 func (s *Stub) pump(ctx context.Context, r *run) {
-	condemned, turns := false, throttle.Throttle{}
+	p := posting{stub: s, run: r}
 	for {
 		frames, err := r.lane.Recv(s.ctx)
 		if err != nil {
 			return
 		}
 		for _, f := range frames {
-			began, offence := time.Now(), ""
-			m, err := message.ParseBinary(f.Payload)
-			if err != nil && condemned {
-				continue // what was on its way
-			} else if err != nil {
-				s.o.Log.Error("a stub's message is dropped", "stub", s.URL, "plugin", s.plugin, "error", failure.Text(err.Error(), failure.MaxText))
-				offence = "a message that cannot be read"
-			} else if s.tell(ctx, r, m) != nil {
-				offence = "a message that it may not send"
-			}
-			if !s.isNode() { // that brings what others send, which the node holds back
-				turns.Pause(ctx, began, 1, throttle.MessageCost)
-			}
-			if offence == "" || condemned {
-				continue
-			}
-			if err := r.proc.Offend(offence); err != nil {
-				condemned = true
-				r.proc.Condemn(err.Error())
-			}
+			p.take(ctx, f.Payload)
 		}
+	}
+}
+
+// posting gives the core the messages of one run, each in its turn.
+type posting struct {
+	stub      *Stub
+	run       *run
+	condemned bool // the process is to end: what was on its way is dropped
+	turns     throttle.Throttle
+}
+
+// take gives the core a message, waits where the stub has had its share, and counts what it may not post.
+func (p *posting) take(ctx context.Context, payload []byte) {
+	s, began, offence := p.stub, time.Now(), ""
+	m, err := message.ParseBinary(payload)
+	if err != nil && p.condemned {
+		return
+	} else if err != nil {
+		s.o.Log.Error("a stub's message is dropped", "stub", s.URL, "plugin", s.plugin, "error", failure.Text(err.Error(), failure.MaxText))
+		offence = "a message that cannot be read"
+	} else if s.tell(ctx, p.run, m) != nil {
+		offence = "a message that it may not send"
+	}
+	if !s.isNode() { // that brings what others send, which the node holds back
+		p.turns.Pause(ctx, began, 1, throttle.MessageCost)
+	}
+	if offence == "" || p.condemned {
+		return
+	}
+	if err := p.run.proc.Offend(offence); err != nil {
+		p.condemned = true
+		p.run.proc.Condemn(err.Error())
 	}
 }

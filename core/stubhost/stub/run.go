@@ -9,10 +9,9 @@ import (
 	"github.com/protofly/protofly/core/stubhost/failure"
 	"github.com/protofly/protofly/core/stubhost/process"
 	"github.com/protofly/protofly/core/stubhost/status"
-	"github.com/protofly/protofly/core/stubhost/throttle"
+	"github.com/protofly/protofly/internal/link"
+	"github.com/protofly/protofly/internal/link/linkpb"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -176,26 +175,19 @@ func (r *run) door(url message.URL) *link.Lane {
 // pumpDoor hands on the frames of one door.
 func (r *run) pumpDoor(url message.URL, lane *link.Lane) {
 	defer lane.Close() // what was not handed on counts no more
-	throttled := r.spec.Role != sdk.RoleNode
-	var useless throttle.Throttle // of one call at a time
-	handle := func(frames []link.Frame) {
-		if began := time.Now(); !r.o.Frames(r.ctx, r.spec.URL, url, frames) && throttled {
-			useless.Pause(r.ctx, began, len(frames), throttle.FrameCost)
-		}
-	}
+	in := r.intake(url)
 	var prompt func([]link.Frame) bool
 	if r.o.Prompt {
-		prompt = func(frames []link.Frame) bool {
-			if useless.Due(time.Now()) > 0 {
-				return false
-			}
-			if began := time.Now(); !r.o.Frames(r.ctx, r.spec.URL, url, frames) && throttled {
-				useless.Add(began, len(frames), throttle.FrameCost)
-			}
-			return true
-		}
+		prompt = in.prompt
 	}
-	_ = lane.Pump(r.ctx, prompt, handle)
+	_ = lane.Pump(r.ctx, prompt, func(frames []link.Frame) { in.handle(r.ctx, frames) })
+}
+
+// intake is what gives the core the frames of a door, one call at a time.
+func (r *run) intake(door message.URL) *intake {
+	return &intake{throttled: r.spec.Role != sdk.RoleNode, give: func(frames []sdk.Frame) bool {
+		return r.o.Frames(r.ctx, r.spec.URL, door, frames)
+	}}
 }
 
 // askToEnd asks the stub to end.

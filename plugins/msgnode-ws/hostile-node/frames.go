@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 // data appends what the stub gets instead of a Data frame.

@@ -15,10 +15,10 @@ import (
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -22,9 +22,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 func main() {

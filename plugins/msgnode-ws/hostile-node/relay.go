@@ -9,9 +9,9 @@ import (
 	"github.com/coder/websocket"
 	"github.com/flynn/noise"
 
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 // relay is the man in the middle. It implements http.Handler.

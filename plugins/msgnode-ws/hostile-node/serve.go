@@ -7,9 +7,9 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 // ServeHTTP serves one stub.

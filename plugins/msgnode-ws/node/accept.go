@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/address"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 )
@@ -139,14 +140,14 @@ func (n *Node) acceptPlain(w http.ResponseWriter, r *http.Request) {
 	if !n.legacyAllowed(w) {
 		return
 	}
-	runtime, refused := legacyRuntime(r.URL.Query().Get("runtimeURL"))
+	runtime, refused := address.Unproved(r.URL.Query().Get("runtimeURL"))
 	if refused != nil {
-		http.Error(w, "runtimeURL: "+refused.text, http.StatusForbidden)
+		http.Error(w, "runtimeURL: "+refused.Text, http.StatusForbidden)
 		return
 	}
 	guest, refused := n.admitLegacy(r.Context(), runtime, r.URL.Query().Get("token"))
 	if refused != nil {
-		http.Error(w, refused.text, http.StatusForbidden)
+		http.Error(w, refused.Text, http.StatusForbidden)
 		return
 	}
 	n.accept(w, r, plainJSON, func(c *conn) func() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -19,19 +20,19 @@ func Invite(o Options, t Token) (text string, made Token, err error) {
 }
 
 // admit decides whether a runtime, which has proved its key, may use the node. token may be empty.
-func (n *Node) admit(ctx context.Context, runtime message.URL, token string) (admission.Guest, *refusal) {
+func (n *Node) admit(ctx context.Context, runtime message.URL, token string) (admission.Guest, *refusal.Refusal) {
 	v, err := n.admission.Admit(runtime, token, time.Now())
 	return n.admitted(ctx, runtime, v, err)
 }
 
 // admitLegacy decides it for a runtime of the reference's dialects, which has proved nothing.
-func (n *Node) admitLegacy(ctx context.Context, runtime message.URL, token string) (admission.Guest, *refusal) {
+func (n *Node) admitLegacy(ctx context.Context, runtime message.URL, token string) (admission.Guest, *refusal.Refusal) {
 	v, err := n.admission.AdmitUnproved(runtime, token, time.Now())
 	return n.admitted(ctx, runtime, v, err)
 }
 
 // admitted does what was decided: it uses up a token that is for a number of runtimes.
-func (n *Node) admitted(ctx context.Context, runtime message.URL, v admission.Verdict, err error) (admission.Guest, *refusal) {
+func (n *Node) admitted(ctx context.Context, runtime message.URL, v admission.Verdict, err error) (admission.Guest, *refusal.Refusal) {
 	problem := v.Problem
 	if err != nil && !errors.As(err, new(*admission.Refused)) {
 		problem = err
@@ -40,10 +41,10 @@ func (n *Node) admitted(ctx context.Context, runtime message.URL, v admission.Ve
 		n.log.Error("the key of admission cannot be read", "error", problem)
 	}
 	if err != nil && problem == err {
-		return admission.Guest{}, refuse(message.CodeError, "the node cannot check tokens now; its operator's log says why")
+		return admission.Guest{}, refusal.New(message.CodeError, "the node cannot check tokens now; its operator's log says why")
 	}
 	if err != nil {
-		return admission.Guest{}, refuse(message.CodeForbidden, "%s", err)
+		return admission.Guest{}, refusal.New(message.CodeForbidden, "%s", err)
 	}
 	if v.Counted == nil {
 		return v.Guest, nil
@@ -56,7 +57,7 @@ func (n *Node) admitted(ctx context.Context, runtime message.URL, v admission.Ve
 }
 
 // redeem counts a runtime among those that have used a token.
-func (n *Node) redeem(ctx context.Context, runtime message.URL, t *Token) *refusal {
+func (n *Node) redeem(ctx context.Context, runtime message.URL, t *Token) *refusal.Refusal {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.Times.State)
 	defer cancel()
 	err := n.state.Redeemed.Change(ctx, backbone.Hash(t.ID), func(old *state.Redemption) (*state.Redemption, error) {
@@ -74,7 +75,7 @@ func (n *Node) redeem(ctx context.Context, runtime message.URL, t *Token) *refus
 		return used, nil
 	})
 	if errors.Is(err, errUsedUp) {
-		return refuse(message.CodeForbidden, "%s", n.admission.UsedUp(runtime, t))
+		return refusal.New(message.CodeForbidden, "%s", n.admission.UsedUp(runtime, t))
 	}
 	return n.stateRefusal(err)
 }

@@ -9,22 +9,23 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // addressAllocation is the node's function domain://msg-node.<domain>/address-allocation.
-func (n *Node) addressAllocation(c *conn, m message.Message) (message.Message, *refusal) {
+func (n *Node) addressAllocation(c *conn, m message.Message) (message.Message, *refusal.Refusal) {
 	switch m.Type {
 	case message.Create:
 		return n.allocate(c, m)
 	case message.Delete:
 		return n.deallocate(c, m)
 	}
-	return message.Message{}, refuse(message.CodeBadRequest, "address allocation: %s is not one of create, delete", m.Type)
+	return message.Message{}, refusal.New(message.CodeBadRequest, "address allocation: %s is not one of create, delete", m.Type)
 }
 
-func (n *Node) allocate(c *conn, m message.Message) (message.Message, *refusal) {
+func (n *Node) allocate(c *conn, m message.Message) (message.Message, *refusal.Refusal) {
 	var body struct {
 		Scheme string `json:"scheme"`
 		Value  struct {
@@ -34,7 +35,7 @@ func (n *Node) allocate(c *conn, m message.Message) (message.Message, *refusal) 
 		} `json:"value"`
 	}
 	if err := m.Decode(&body); err != nil {
-		return message.Message{}, refuse(message.CodeBadRequest, "address allocation: %v", err)
+		return message.Message{}, refusal.New(message.CodeBadRequest, "address allocation: %v", err)
 	}
 	scheme, number := body.Scheme, 1
 	if scheme == "" {
@@ -52,14 +53,14 @@ func (n *Node) allocate(c *conn, m message.Message) (message.Message, *refusal) 
 	}
 	for _, u := range list {
 		if err := n.want(c, u, allocated); err != nil {
-			return message.Message{}, refuse(message.CodeUnavailable, "allocated, but not routed yet: %v; connect again", err)
+			return message.Message{}, refusal.New(message.CodeUnavailable, "allocated, but not routed yet: %v; connect again", err)
 		}
 	}
 	return m.Respond(message.CodeOK, map[string]any{"allocated": list}), nil
 }
 
 // grantAll gives c's runtime a wished address, or a block of new ones: all of it or nothing.
-func (n *Node) grantAll(c *conn, scheme string, number int, identifier, key string) ([]message.URL, *refusal) {
+func (n *Node) grantAll(c *conn, scheme string, number int, identifier, key string) ([]message.URL, *refusal.Refusal) {
 	if r := n.writable(c, c.runtime, number); r != nil {
 		return nil, r
 	}
@@ -78,7 +79,7 @@ func (n *Node) grantAll(c *conn, scheme string, number int, identifier, key stri
 		if err != nil {
 			n.releaseAll(c.ctx, list, c.runtime) // of a block that is not whole nobody is told
 			if errors.Is(err, errConflict) {
-				return nil, refuse(message.CodeConflict, "%s belongs to another runtime; wish for another identifier", a.Address)
+				return nil, refusal.New(message.CodeConflict, "%s belongs to another runtime; wish for another identifier", a.Address)
 			}
 			return nil, n.stateRefusal(err)
 		}
@@ -135,38 +136,38 @@ func (n *Node) release(ctx context.Context, u, runtime message.URL) error {
 
 var errConflict = errors.New("belongs to another runtime")
 
-func (n *Node) checkAllocation(c *conn, scheme string, number int, key, identifier string) *refusal {
+func (n *Node) checkAllocation(c *conn, scheme string, number int, key, identifier string) *refusal.Refusal {
 	l := n.opts.Limits
 	switch scheme {
 	case message.SchemeRuntime, message.SchemeRuntimeAlt, message.SchemeDomain, message.SchemeGlobal, "domain-idp", "domain-csp",
 		"domain-broker", "mn", "user", "user-guid", "acct", "hyperty-catalogue":
-		return refuse(message.CodeBadRequest, "address allocation: addresses with the scheme %s are not given out", scheme)
+		return refusal.New(message.CodeBadRequest, "address allocation: addresses with the scheme %s are not given out", scheme)
 	}
 	if _, err := message.ParseURL(scheme + "://x/x"); err != nil || len(scheme) > 32 {
-		return refuse(message.CodeBadRequest, "address allocation: scheme %.40q: want up to 32 lower-case letters and hyphens", scheme)
+		return refusal.New(message.CodeBadRequest, "address allocation: scheme %.40q: want up to 32 lower-case letters and hyphens", scheme)
 	}
 	if number < 1 {
-		return refuse(message.CodeBadRequest, "address allocation: number %d: want 1 or more", number)
+		return refusal.New(message.CodeBadRequest, "address allocation: number %d: want 1 or more", number)
 	}
 	if number > l.Block {
-		return refuse(message.CodeTooLarge, "address allocation: number %d: at most %d at once", number, l.Block)
+		return refusal.New(message.CodeTooLarge, "address allocation: number %d: at most %d at once", number, l.Block)
 	}
 	if len(key) > 256 {
-		return refuse(message.CodeTooLarge, "address allocation: an allocation key of %d bytes, at most 256", len(key))
+		return refusal.New(message.CodeTooLarge, "address allocation: an allocation key of %d bytes, at most 256", len(key))
 	}
 	if identifier != "" {
 		if number != 1 {
-			return refuse(message.CodeBadRequest, "address allocation: an identifier is one address, number is %d", number)
+			return refusal.New(message.CodeBadRequest, "address allocation: an identifier is one address, number is %d", number)
 		}
 		if !goodIdentifier(identifier) {
-			return refuse(message.CodeBadRequest, "address allocation: identifier %.80q: want up to 64 of a–z, 0–9, '.', '_', '-', starting with a letter or digit", identifier)
+			return refusal.New(message.CodeBadRequest, "address allocation: identifier %.80q: want up to 64 of a–z, 0–9, '.', '_', '-', starting with a letter or digit", identifier)
 		}
 		if n.state.Owner(message.URL(scheme+"://"+n.opts.Domain+"/"+identifier)) == c.runtime {
 			return nil // it has it already, that counts once
 		}
 	}
 	if have := n.state.Allocations.Count("r:" + string(c.runtime)); have+number > l.Addresses {
-		return refuse(message.CodeTooMany, "address allocation: the runtime has %d addresses, at most %d are given out; free some", have, l.Addresses)
+		return refusal.New(message.CodeTooMany, "address allocation: the runtime has %d addresses, at most %d are given out; free some", have, l.Addresses)
 	}
 	return nil
 }
@@ -186,17 +187,17 @@ func goodIdentifier(s string) bool {
 
 // deallocate frees addresses, or blocks by their key. Both fields may have addresses and keys, one or a list of
 // them, nested or not; what the node does not know is ignored.
-func (n *Node) deallocate(c *conn, m message.Message) (message.Message, *refusal) {
+func (n *Node) deallocate(c *conn, m message.Message) (message.Message, *refusal.Refusal) {
 	var body struct {
 		Resource          refjson.Names `json:"resource"`
 		ChildrenResources refjson.Names `json:"childrenResources"`
 	}
 	if err := m.Decode(&body); err != nil {
-		return message.Message{}, refuse(message.CodeBadRequest, "address allocation: %v", err)
+		return message.Message{}, refusal.New(message.CodeBadRequest, "address allocation: %v", err)
 	}
 	which := append(body.Resource, body.ChildrenResources...)
 	if len(which) == 0 {
-		return message.Message{}, refuse(message.CodeBadRequest, "address allocation: delete needs resource (an allocation key) or childrenResources (addresses)")
+		return message.Message{}, refusal.New(message.CodeBadRequest, "address allocation: delete needs resource (an allocation key) or childrenResources (addresses)")
 	}
 	gone, r := n.freed(c, which)
 	if r != nil {
@@ -210,7 +211,7 @@ func (n *Node) deallocate(c *conn, m message.Message) (message.Message, *refusal
 	for _, u := range gone {
 		err := n.release(c.ctx, u, c.runtime)
 		if errors.Is(err, errConflict) { // freed and given away meanwhile, at another node
-			return message.Message{}, refuse(message.CodeForbidden, "%s belongs to another runtime", u)
+			return message.Message{}, refusal.New(message.CodeForbidden, "%s belongs to another runtime", u)
 		}
 		if r := n.stateRefusal(err); r != nil {
 			return message.Message{}, r
@@ -222,7 +223,7 @@ func (n *Node) deallocate(c *conn, m message.Message) (message.Message, *refusal
 
 // freed lists the runtime's addresses that which names, themselves or by their allocation key. It refuses where an
 // address is another runtime's.
-func (n *Node) freed(c *conn, which refjson.Names) ([]message.URL, *refusal) {
+func (n *Node) freed(c *conn, which refjson.Names) ([]message.URL, *refusal.Refusal) {
 	keys, listed := map[string]bool{}, map[message.URL]bool{}
 	for _, name := range which {
 		u, err := message.ParseURL(name)
@@ -232,7 +233,7 @@ func (n *Node) freed(c *conn, which refjson.Names) ([]message.URL, *refusal) {
 		}
 		owner := n.state.Owner(u)
 		if owner != "" && owner != c.runtime {
-			return nil, refuse(message.CodeForbidden, "%s belongs to another runtime; nothing was freed", u)
+			return nil, refusal.New(message.CodeForbidden, "%s belongs to another runtime; nothing was freed", u)
 		}
 		if u = u.Canonical(); owner != "" && u == u.Base() {
 			listed[u] = true

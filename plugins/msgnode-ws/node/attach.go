@@ -8,6 +8,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -71,7 +72,7 @@ func (n *Node) attach(c *conn) error {
 func (n *Node) enter(c *conn, replaces bool) error {
 	l := n.opts.Limits
 	if c.legacy() && n.legacies >= l.Legacy || !n.listener.enter(c.ticket, replaces, c.makeRoom) {
-		return &wire.Refused{Code: codeFull, Reason: "the node has as many connections as it may", Retry: seconds(comeAgain)}
+		return &wire.Refused{Code: codeFull, Reason: "the node has as many connections as it may", Retry: refusal.Seconds(comeAgain)}
 	}
 	if c.legacy() {
 		n.legacies++

@@ -13,6 +13,7 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -144,12 +145,12 @@ func TestLargeAnswersAreNotComputed(t *testing.T) {
 	put(500, "resources")
 	for _, body := range []string{`{"resource":"user://example.com/more"}`, `{"criteria":{"scheme":"hyperty"}}`,
 		`{"resource":"user://example.com/resources","criteria":{"resources":["y"]}}`} {
-		var r *refusal
+		var r *refusal.Refusal
 		var answer message.Message
 		used := spent(func() {
 			answer, r = n.look(c, message.Message{ID: message.NumberID(1), Type: message.Read, From: c.runtime, To: registry, Body: []byte(body)})
 		})
-		if (r == nil) != strings.Contains(string(answer.Body), `"more":true`) || r != nil && r.code != 413 || used > 16<<20 {
+		if (r == nil) != strings.Contains(string(answer.Body), `"more":true`) || r != nil && r.Code != 413 || used > 16<<20 {
 			t.Errorf("%s: %v, %.80s for %d bytes", body, r, answer.Body, used)
 		}
 	}

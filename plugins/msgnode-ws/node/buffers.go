@@ -1,6 +1,8 @@
 package node
 
-import "sync"
+import (
+	"sync"
+)
 
 // buffers are what packets are read into. They are shared by all connections: one that is silent has none.
 type buffers struct{ classes [5]sync.Pool } // of *[]byte with 16, 64, 256 KiB, 1 and 4 MiB

@@ -4,25 +4,26 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // charge takes what a request to a function of the node costs from its connection and from its address. The refusal says
 // when to try again; then nothing has been done, and nothing taken.
-func (n *Node) charge(c *conn, cost int) *refusal {
+func (n *Node) charge(c *conn, cost int) *refusal.Refusal {
 	now := time.Now()
 	own := c.budget.ReserveN(now, min(cost, c.budget.Burst()))
 	if wait := own.DelayFrom(now); wait > 0 {
 		own.CancelAt(now)
-		return tryAgain(wait, "too many requests: this connection may ask for %d units of work a second", n.opts.Limits.Requests)
+		return refusal.TryAgain(wait, "too many requests: this connection may ask for %d units of work a second", n.opts.Limits.Requests)
 	}
 	if !c.from.IsValid() {
 		return nil
 	}
 	if wait, ok := n.rates.requests.Take(c.from, cost, now); !ok {
 		own.CancelAt(now)
-		r := tryAgain(wait, "too many requests from your address: %d units of work a second", n.opts.Limits.AddressRequests)
-		r.pause = crowdPause
+		r := refusal.TryAgain(wait, "too many requests from your address: %d units of work a second", n.opts.Limits.AddressRequests)
+		r.Pause = refusal.CrowdPause
 		return r
 	}
 	c.holdUp(n.rates.paces.Reserve(c.from, cost, now), now)
@@ -35,7 +36,7 @@ const strikeCost = 5
 // strike is called by the connection's reader for what should not have been sent: a flood of it is read slowly.
 func (c *conn) strike() {
 	if r := c.node.charge(c, strikeCost); r != nil {
-		c.pause(r.pause)
+		c.pause(r.Pause)
 	}
 }
 
@@ -106,10 +107,10 @@ func (c *conn) finish() {
 
 // refuse answers m with an error, unless it is a response. The reader's turn to compute ends with it: others do not wait
 // while this connection is read slowly.
-func (n *Node) refuse(c *conn, m message.Message, r *refusal) {
+func (n *Node) refuse(c *conn, m message.Message, r *refusal.Refusal) {
 	c.finish()
 	if m.Type != message.Response {
-		c.sendMessage(r.response(&m))
+		c.sendMessage(r.Response(&m))
 	}
-	c.pause(r.pause)
+	c.pause(r.Pause)
 }

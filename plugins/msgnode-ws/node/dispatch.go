@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/address"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/outbox"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
@@ -82,7 +83,7 @@ func (c *conn) uninvited(data []byte) bool {
 	if err != nil {
 		return true
 	}
-	mine := runtimeOf(m.To) == c.whose() || !publication(m.To) && c.node.state.Owner(m.To) == c.whose()
+	mine := address.Runtime(m.To) == c.whose() || !address.Publication(m.To) && c.node.state.Owner(m.To) == c.whose()
 	return mine && !(m.Type == message.Response && c.asked.Answered(&m))
 }
 

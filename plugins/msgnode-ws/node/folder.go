@@ -3,24 +3,19 @@ package node
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
-	"github.com/gofrs/flock"
+	"github.com/protofly/protofly/internal/folderlock"
 )
 
 // lockFolder makes the data folder, if it is not there, and takes it for this node alone: two embedded servers would destroy
-// each other's files. The system frees the lock when the process ends, however it ends.
+// each other's files.
 func lockFolder(folder string) (release func(), err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("message node: data folder: %w", err)
 	}
-	l := flock.New(filepath.Join(folder, "lock"))
-	got, err := l.TryLock()
+	l, err := folderlock.Take(folder, "node")
 	if err != nil {
-		return nil, fmt.Errorf("message node: data folder %s: lock: %w", folder, err)
-	}
-	if !got {
-		return nil, fmt.Errorf("message node: data folder %s is in use by another node: end that one, or give this one a folder of its own", folder)
+		return nil, fmt.Errorf("message node: %w", err)
 	}
 	return func() { _ = l.Close() }, nil
 }

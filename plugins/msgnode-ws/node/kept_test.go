@@ -38,7 +38,7 @@ func TestAddressesDoNotKeepTheirList(t *testing.T) {
 			m := message.Message{Body: fmt.Appendf(nil, `{"resources":["hyperty://example.com/%d/changes"%s]}`, i, padding)}
 			list, r := (&Node{opts: Options{}.withDefaults()}).subscribedAddresses(&conn{}, m)
 			if r != nil {
-				return nil, fmt.Errorf("%d %s", r.code, r.text)
+				return nil, fmt.Errorf("%d %s", r.Code, r.Text)
 			}
 			return list, nil
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 )
 
 // listener is the node's listener: it counts connections from the moment that they are made until they are closed, whatever
@@ -148,7 +149,7 @@ func netConnOf(r *http.Request) *netConn {
 
 // later answers that a request may be made again after a while.
 func later(w http.ResponseWriter, status int, wait time.Duration, text string) {
-	w.Header().Set("Retry-After", strconv.Itoa(seconds(wait)))
+	w.Header().Set("Retry-After", strconv.Itoa(refusal.Seconds(wait)))
 	w.Header().Set("Connection", "close")
 	http.Error(w, text, status)
 }

@@ -78,7 +78,7 @@ func TestFewRequestsAreNotPaced(t *testing.T) {
 		many := n.pacedConn(quota.Source{})
 		for range 5000 {
 			if r := n.charge(many, 1); r != nil {
-				t.Fatal(r.text)
+				t.Fatal(r.Text)
 			}
 			many.keepPace()
 		}
@@ -87,7 +87,7 @@ func TestFewRequestsAreNotPaced(t *testing.T) {
 		few := n.pacedConn(from)
 		for range 40 {
 			if r := n.charge(few, rowPrice); r != nil {
-				t.Fatal(r.text)
+				t.Fatal(r.Text)
 			}
 			few.keepPace()
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -123,7 +124,7 @@ func (n *Node) prove(ctx context.Context, c *conn, p *wire.Proof, challenge wire
 		refused = n.returning(c.from, p.Runtime)
 	}
 	if refused != nil {
-		return refused.handshake()
+		return refused.Handshake()
 	}
 	c.guest = guest
 	c.setRuntime(p.Runtime)
@@ -135,14 +136,14 @@ const routesPerHandshake = 64
 
 // returning bounds how much it costs that runtimes of an address connect: of those that the node knows, the addresses that
 // are to lead to them; of the others, how many there are, since keys cost nothing.
-func (n *Node) returning(from quota.Source, runtime message.URL) *refusal {
+func (n *Node) returning(from quota.Source, runtime message.URL) *refusal.Refusal {
 	if !from.IsValid() {
 		return nil
 	}
 	term := "r:" + string(runtime)
 	if routes := n.state.Allocations.Count(term) + n.state.Subscriptions.Count(term); routes > routesPerHandshake {
 		if wait, ok := n.rates.handshakes.Take(from, routes/routesPerHandshake, time.Now()); !ok {
-			return tryAgain(wait, "too many connections from your address, one after the other")
+			return refusal.TryAgain(wait, "too many connections from your address, one after the other")
 		}
 	}
 	if n.connected(runtime) || n.state.Known(runtime) {
@@ -150,7 +151,7 @@ func (n *Node) returning(from quota.Source, runtime message.URL) *refusal {
 	}
 	if wait, ok := n.rates.newcomers.Take(from, 1, time.Now()); !ok {
 		n.rates.handshakes.Fine(from, refusedPrice, time.Now())
-		return tryAgain(wait, "too many new runtimes from your address: at most %d in an hour", n.opts.Limits.Newcomers)
+		return refusal.TryAgain(wait, "too many new runtimes from your address: at most %d in an hour", n.opts.Limits.Newcomers)
 	}
 	return nil
 }
@@ -211,7 +212,7 @@ func (n *Node) packet(r *run, packet []byte) error {
 				continue
 			}
 			if !utf8.Valid(m.Body) { // its receiver may get it as text
-				n.refuse(r.c, m, refuse(message.CodeBadRequest, "the body is JSON, which is UTF-8; this one is not"))
+				n.refuse(r.c, m, refusal.New(message.CodeBadRequest, "the body is JSON, which is UTF-8; this one is not"))
 				continue
 			}
 			n.handle(r.c, m)
@@ -243,7 +244,7 @@ func (n *Node) data(r *run, body []byte) error {
 		r.c.unanswered(to)
 		return nil
 	}
-	n.traceData("in", r.c.runtime, to.URL, payloads)
+	n.opts.trace().DataCameIn(r.c.runtime, to.URL, payloads)
 	if r.to != to || len(r.data) >= wire.PacketGoal {
 		_ = r.publish() // its error has been told to the stub
 		r.to = to

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/address"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -10,7 +12,7 @@ func (n *Node) route(c *conn, m message.Message) {
 	subject := n.subjectOf(m.To)
 	frame := n.seal.Sign(subject, wire.AppendMessage(nil, &m))
 	var err error
-	if m.Type == message.Response || publication(m.To) {
+	if m.Type == message.Response || address.Publication(m.To) {
 		err = n.backbone.Messages.Publish(subject, frame)
 	} else {
 		number, grown := c.asked.Put(&m)
@@ -19,7 +21,7 @@ func (n *Node) route(c *conn, m message.Message) {
 	}
 	if err != nil {
 		n.log.Warn("message not passed on", "from", m.From, "to", m.To, "error", err)
-		n.refuse(c, m, refuse(message.CodeUnavailable, "the node cannot pass messages on now: %v", err))
+		n.refuse(c, m, refusal.New(message.CodeUnavailable, "the node cannot pass messages on now: %v", err))
 	}
 }
 
@@ -33,7 +35,7 @@ func (n *Node) publish(m message.Message) {
 
 // subjectOf is where messages for an address are published: everything under a runtime's URL goes to the runtime.
 func (n *Node) subjectOf(to message.URL) string {
-	if r := runtimeOf(to); r != "" {
+	if r := address.Runtime(to); r != "" {
 		return n.subjects.Address(r)
 	}
 	return n.subjects.Address(to)

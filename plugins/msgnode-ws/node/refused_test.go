@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -22,8 +23,8 @@ func TestRefusedHaveNoTurn(t *testing.T) {
 	if err := mallory.begin(); err != nil {
 		t.Fatal(err)
 	}
-	r := tryAgain(time.Second, "too many")
-	r.pause = time.Hour
+	r := refusal.TryAgain(time.Second, "too many")
+	r.Pause = time.Hour
 	read := make(chan struct{})
 	go func() {
 		defer close(read)

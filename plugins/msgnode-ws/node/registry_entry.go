@@ -8,25 +8,26 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // checkTerms bounds what an entry can be found by: the node keeps that in several forms.
-func checkTerms(r *state.Registration) *refusal {
+func checkTerms(r *state.Registration) *refusal.Refusal {
 	if name, size := r.LongTerm(); name != "" {
-		return refuse(message.CodeTooLarge, "Domain Registry: %s: %d bytes, at most %d are allowed", name, size, message.MaxURL)
+		return refusal.New(message.CodeTooLarge, "Domain Registry: %s: %d bytes, at most %d are allowed", name, size, message.MaxURL)
 	}
 	return nil
 }
 
 // newRegistration checks an entry from outside.
-func newRegistration(c *conn, value map[string]json.RawMessage) (*state.Registration, *refusal) {
+func newRegistration(c *conn, value map[string]json.RawMessage) (*state.Registration, *refusal.Refusal) {
 	e := &state.Registration{Owner: c.runtime, Fields: maps.Clone(value), Started: time.Now().UTC()}
 	e.Modified = e.Started
 	u, err := message.ParseURL(e.Field("url"))
 	if err != nil {
-		return nil, refuse(message.CodeBadRequest, "Domain Registry: url: %v", err)
+		return nil, refusal.New(message.CodeBadRequest, "Domain Registry: url: %v", err)
 	}
 	e.URL = u
 	if r := checkTerms(e); r != nil {
@@ -34,18 +35,18 @@ func newRegistration(c *conn, value map[string]json.RawMessage) (*state.Registra
 	}
 	for _, name := range mandatory(u) {
 		if _, ok := value[name]; !ok {
-			return nil, refuse(message.CodeBadRequest, "Domain Registry: the entry of %s has no %s", u, name)
+			return nil, refusal.New(message.CodeBadRequest, "Domain Registry: the entry of %s has no %s", u, name)
 		}
 	}
 	if runtime := message.URL(e.Field("runtime")); runtime.Canonical() != c.runtime {
-		return nil, refuse(message.CodeForbidden, "Domain Registry: runtime is %.200q, but %s registers", string(runtime), c.runtime)
+		return nil, refusal.New(message.CodeForbidden, "Domain Registry: runtime is %.200q, but %s registers", string(runtime), c.runtime)
 	}
 	if e.Status = strings.ToLower(e.Field("status")); e.Status != state.Live && e.Status != state.Disconnected {
-		return nil, refuse(message.CodeBadRequest, "Domain Registry: status %.40q: want live or disconnected", e.Status)
+		return nil, refusal.New(message.CodeBadRequest, "Domain Registry: status %.40q: want live or disconnected", e.Status)
 	}
 	var expires float64
 	if err := json.Unmarshal(value["expires"], &expires); err != nil || expires <= 0 {
-		return nil, refuse(message.CodeBadRequest, "Domain Registry: expires: want the seconds until a keep-alive is due")
+		return nil, refusal.New(message.CodeBadRequest, "Domain Registry: expires: want the seconds until a keep-alive is due")
 	}
 	e.Expires = max(1, int(min(expires, maxExpires)))
 	for _, name := range []string{"url", "hypertyID", "userID", "status", "expires", "startingTime", "lastModified"} {
@@ -67,7 +68,7 @@ func mandatory(u message.URL) []string {
 }
 
 // changeRegistration changes an entry that must be the runtime's own; f says errConflict where it is not.
-func (n *Node) changeRegistration(c *conn, key string, f func(*state.Registration) (*state.Registration, error)) *refusal {
+func (n *Node) changeRegistration(c *conn, key string, f func(*state.Registration) (*state.Registration, error)) *refusal.Refusal {
 	if r := n.writable(c, c.runtime, 1); r != nil {
 		return r
 	}
@@ -76,11 +77,11 @@ func (n *Node) changeRegistration(c *conn, key string, f func(*state.Registratio
 	err := n.state.Registrations.Change(ctx, key, f)
 	switch {
 	case errors.Is(err, errConflict):
-		return refuse(message.CodeForbidden, "Domain Registry: the entry belongs to another runtime")
+		return refusal.New(message.CodeForbidden, "Domain Registry: the entry belongs to another runtime")
 	case errors.As(err, new(*entrySize)):
-		return refuse(message.CodeTooLarge, "Domain Registry: the entry would have more than %d bytes", n.opts.Limits.Entry)
+		return refusal.New(message.CodeTooLarge, "Domain Registry: the entry would have more than %d bytes", n.opts.Limits.Entry)
 	case errors.Is(err, errUnknown):
-		return refuse(message.CodeNotFound, "Domain Registry: there is no such entry")
+		return refusal.New(message.CodeNotFound, "Domain Registry: there is no such entry")
 	}
 	return n.stateRefusal(err)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
@@ -18,19 +19,19 @@ type criteria struct {
 }
 
 // look is read: by URL, by user, GUID or identity provider's identifier, by a data object's name, or by scheme.
-func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
+func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal.Refusal) {
 	var body struct {
 		Resource string   `json:"resource"`
 		Criteria criteria `json:"criteria"`
 	}
 	if err := m.Decode(&body); err != nil {
-		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: %v", err)
+		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: %v", err)
 	}
 	now := time.Now()
 	if u, ok := resourceURL(body.Resource); ok {
 		r := n.state.Registrations.Get(state.RegistrationKey(u))
 		if !n.state.Valid(r) || !body.Criteria.match(r) {
-			return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
+			return message.Message{}, refusal.New(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 		}
 		code := message.CodeOK
 		if r.StatusAt(now) == state.Disconnected {
@@ -43,7 +44,7 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 		term = "scheme:" + body.Criteria.Scheme
 	}
 	if term == "" {
-		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: read needs a resource (an address, a user, a GUID) or criteria with a scheme")
+		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: read needs a resource (an address, a user, a GUID) or criteria with a scheme")
 	}
 	if r := n.afford(c, term, body.Criteria.all(term)); r != nil {
 		return message.Message{}, r
@@ -53,7 +54,7 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 		return message.Message{}, tooMany()
 	}
 	if len(found) == 0 {
-		return message.Message{}, refuse(message.CodeNotFound, "Domain Registry: nothing is registered for %.200q", body.Resource+body.Criteria.Scheme)
+		return message.Message{}, refusal.New(message.CodeNotFound, "Domain Registry: nothing is registered for %.200q", body.Resource+body.Criteria.Scheme)
 	}
 	return found.answer(m, now, more)
 }
@@ -62,7 +63,7 @@ func (n *Node) look(c *conn, m message.Message) (message.Message, *refusal) {
 type entries []*state.Registration
 
 // answer is the answer to a read that found them; more says that there may be others.
-func (found entries) answer(m message.Message, now time.Time, more bool) (message.Message, *refusal) {
+func (found entries) answer(m message.Message, now time.Time, more bool) (message.Message, *refusal.Refusal) {
 	value, code := make(map[message.URL]any, len(found)), message.CodeTimeout
 	for _, r := range found {
 		value[r.URL] = r.Entry(now)
@@ -98,8 +99,8 @@ const (
 	ordinary  = 4 << 10
 )
 
-func tooMany() *refusal {
-	return refuse(message.CodeTooLarge, "Domain Registry: too many entries for one answer; ask with narrower criteria")
+func tooMany() *refusal.Refusal {
+	return refusal.New(message.CodeTooLarge, "Domain Registry: too many entries for one answer; ask with narrower criteria")
 }
 
 // entries are the entries with a term that match. Where they are too many for one answer, or too large, they are chosen
@@ -216,7 +217,7 @@ func resourceTerm(resource string) string {
 
 // afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
 // spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
-func (n *Node) afford(c *conn, term string, all bool) *refusal {
+func (n *Node) afford(c *conn, term string, all bool) *refusal.Refusal {
 	count, bytes, results := n.state.Registrations.Count(term), int(n.state.Registrations.Weighs(term)), n.opts.Limits.Results
 	if all {
 		return n.charge(c, min(count, 2*results)/16+min(bytes, message.MaxBody)/1024) // all of it is encoded

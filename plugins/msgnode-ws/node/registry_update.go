@@ -6,14 +6,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // reregister is update: keep alive (no value), new values, or unregister in each of its forms.
-func (n *Node) reregister(c *conn, m message.Message) (message.Message, *refusal) {
+func (n *Node) reregister(c *conn, m message.Message) (message.Message, *refusal.Refusal) {
 	if len(m.Body) > n.opts.Limits.Entry { // before memory is spent on it
-		return message.Message{}, refuse(message.CodeTooLarge, "Domain Registry: an update of %d bytes, at most %d are allowed", len(m.Body), n.opts.Limits.Entry)
+		return message.Message{}, refusal.New(message.CodeTooLarge, "Domain Registry: an update of %d bytes, at most %d are allowed", len(m.Body), n.opts.Limits.Entry)
 	}
 	var body struct {
 		Resource  string          `json:"resource"`
@@ -21,7 +22,7 @@ func (n *Node) reregister(c *conn, m message.Message) (message.Message, *refusal
 		Value     json.RawMessage `json:"value"`
 	}
 	if err := m.Decode(&body); err != nil {
-		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: %v", err)
+		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: %v", err)
 	}
 	u, r := n.registered(body.Resource)
 	if r != nil {
@@ -36,7 +37,7 @@ func (n *Node) reregister(c *conn, m message.Message) (message.Message, *refusal
 	case json.Unmarshal(body.Value, &word) == nil:
 		changes["status"] = body.Value
 	case json.Unmarshal(body.Value, &changes) != nil:
-		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: value: want an object with the fields to change")
+		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: value: want an object with the fields to change")
 	}
 	if r := n.updateRegistration(c, u, changes); r != nil {
 		return message.Message{}, r
@@ -45,12 +46,12 @@ func (n *Node) reregister(c *conn, m message.Message) (message.Message, *refusal
 }
 
 // unregister is delete: an entry that says disconnected, as after the other forms.
-func (n *Node) unregister(c *conn, m message.Message) (message.Message, *refusal) {
+func (n *Node) unregister(c *conn, m message.Message) (message.Message, *refusal.Refusal) {
 	var body struct {
 		Resource string `json:"resource"`
 	}
 	if err := m.Decode(&body); err != nil {
-		return message.Message{}, refuse(message.CodeBadRequest, "Domain Registry: %v", err)
+		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: %v", err)
 	}
 	u, r := n.registered(body.Resource)
 	if r != nil {
@@ -63,7 +64,7 @@ func (n *Node) unregister(c *conn, m message.Message) (message.Message, *refusal
 }
 
 // registered finds the entry that a resource means: an address, /<type>/<address>, or /<type>/<id> in this domain.
-func (n *Node) registered(resource string) (message.URL, *refusal) {
+func (n *Node) registered(resource string) (message.URL, *refusal.Refusal) {
 	u, ok := resourceURL(resource)
 	if rest, slash := strings.CutPrefix(resource, "/"); !ok && slash {
 		scheme, id, _ := strings.Cut(rest, "/")
@@ -72,31 +73,31 @@ func (n *Node) registered(resource string) (message.URL, *refusal) {
 		ok = err == nil && id != ""
 	}
 	if !ok {
-		return "", refuse(message.CodeBadRequest, "Domain Registry: resource %.200q: want the address of an entry", resource)
+		return "", refusal.New(message.CodeBadRequest, "Domain Registry: resource %.200q: want the address of an entry", resource)
 	}
 	if !n.state.Valid(n.state.Registrations.Get(state.RegistrationKey(u))) {
-		return "", refuse(message.CodeNotFound, "Domain Registry: %s is not registered", u)
+		return "", refusal.New(message.CodeNotFound, "Domain Registry: %s is not registered", u)
 	}
 	return u, nil
 }
 
 // updateRegistration changes fields of an entry and keeps it alive.
-func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]json.RawMessage) *refusal {
+func (n *Node) updateRegistration(c *conn, u message.URL, changes map[string]json.RawMessage) *refusal.Refusal {
 	status := state.Live // an update without a status is a sign of life
 	if raw, ok := changes["status"]; ok {
 		var word string
 		if err := json.Unmarshal(raw, &word); err != nil {
-			return refuse(message.CodeBadRequest, "Domain Registry: status: want live or disconnected")
+			return refusal.New(message.CodeBadRequest, "Domain Registry: status: want live or disconnected")
 		}
 		if status = strings.ToLower(word); status != state.Live && status != state.Disconnected {
-			return refuse(message.CodeBadRequest, "Domain Registry: status %.40q: want live or disconnected", word)
+			return refusal.New(message.CodeBadRequest, "Domain Registry: status %.40q: want live or disconnected", word)
 		}
 	}
 	expires := 0
 	if raw, ok := changes["expires"]; ok {
 		var given float64
 		if err := json.Unmarshal(raw, &given); err != nil || given <= 0 {
-			return refuse(message.CodeBadRequest, "Domain Registry: expires: want the seconds until a keep-alive is due")
+			return refusal.New(message.CodeBadRequest, "Domain Registry: expires: want the seconds until a keep-alive is due")
 		}
 		expires = max(1, int(min(given, maxExpires)))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/address"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -14,7 +15,7 @@ func (n *Node) mayUse(c *conn, u message.URL) bool {
 	if u == message.SessionAddress || u.IsBackEnd() {
 		return false
 	}
-	if r := runtimeOf(u); r != "" {
+	if r := address.Runtime(u); r != "" {
 		return r == c.runtime || c.legacy() && !proof.KeyDerived(r) && !n.connected(r)
 	}
 	if owner := n.state.Owner(u); owner != "" {
@@ -46,7 +47,7 @@ func (n *Node) mayListen(c *conn, u message.URL) bool {
 	if u == message.SessionAddress || u.IsBackEnd() {
 		return false
 	}
-	if r := runtimeOf(u); r != "" {
+	if r := address.Runtime(u); r != "" {
 		return r == c.runtime
 	}
 	tail := strings.TrimPrefix(string(u.Canonical()), string(u.Base().Canonical()))

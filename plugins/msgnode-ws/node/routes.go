@@ -3,6 +3,7 @@ package node
 import (
 	"sync"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/address"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -24,7 +25,7 @@ const (
 
 // want has messages for u lead to c. It returns when they do.
 func (n *Node) want(c *conn, u message.URL, why reason) error {
-	if runtimeOf(u) == c.runtime {
+	if address.Runtime(u) == c.runtime {
 		return nil // all of them do
 	}
 	u = u.Canonical()
@@ -71,7 +72,7 @@ const maxLearned = 512
 // runtimes do not ask for every address. Nobody else's address is learned.
 func (n *Node) learn(c *conn, from message.URL) {
 	u := from.Canonical()
-	if runtimeOf(u) != "" {
+	if address.Runtime(u) != "" {
 		return
 	}
 	c.routes.mu.Lock()

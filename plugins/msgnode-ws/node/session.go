@@ -6,8 +6,10 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/address"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -60,21 +62,21 @@ func (n *Node) sessionMessage(c *conn, text []byte, token string) {
 }
 
 func (n *Node) openSession(c *conn, m message.Message, token string) message.Message {
-	runtime, refused := legacyRuntime(string(m.From))
+	runtime, refused := address.Unproved(string(m.From))
 	if refused != nil {
-		return refused.response(&m)
+		return refused.Response(&m)
 	}
 	if runtime != m.From.Canonical() {
 		return m.Refuse(message.CodeBadRequest, "open comes from the runtime's URL, not from %s", m.From)
 	}
 	if refused := n.admitSession(c, runtime, token); refused != nil {
-		return refused.response(&m)
+		return refused.Response(&m)
 	}
 	key := backbone.Hash(string(runtime))
 	s := n.state.Sessions.Get(key)
 	if s == nil {
 		if r := n.writable(c, runtime, 1); r != nil {
-			return r.response(&m)
+			return r.Response(&m)
 		}
 		ctx, cancel := context.WithTimeout(c.ctx, n.opts.Times.State)
 		defer cancel()
@@ -86,7 +88,7 @@ func (n *Node) openSession(c *conn, m message.Message, token string) message.Mes
 			return s, nil
 		})
 		if r := n.stateRefusal(err); r != nil {
-			return r.response(&m)
+			return r.Response(&m)
 		}
 	}
 	return n.beginSession(c, m, s)
@@ -100,13 +102,13 @@ func (n *Node) reopenSession(c *conn, m message.Message, token string) message.M
 		return m.Refuse(message.CodeError, "no such session; open a new one")
 	}
 	if refused := n.admitSession(c, runtime, token); refused != nil {
-		return refused.response(&m)
+		return refused.Response(&m)
 	}
 	return n.beginSession(c, m, s)
 }
 
 // admitSession decides whether a session stub's runtime may use the node.
-func (n *Node) admitSession(c *conn, runtime message.URL, token string) *refusal {
+func (n *Node) admitSession(c *conn, runtime message.URL, token string) *refusal.Refusal {
 	if c.runtime != "" {
 		return nil
 	}

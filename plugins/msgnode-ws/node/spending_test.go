@@ -109,8 +109,8 @@ func TestExpensiveReads(t *testing.T) {
 			if answered++; spent > 16<<20 {
 				t.Errorf("it took %d bytes to answer", spent)
 			}
-		case r.code != 429 || spent > 256<<10:
-			t.Errorf("%d: it took %d bytes to refuse", r.code, spent)
+		case r.Code != 429 || spent > 256<<10:
+			t.Errorf("%d: it took %d bytes to refuse", r.Code, spent)
 		}
 	}
 	if answered == 0 || answered > 15 {

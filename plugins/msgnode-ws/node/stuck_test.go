@@ -68,7 +68,7 @@ func TestBlockOnAStuckDisk(t *testing.T) {
 		go n.state.Allocations.Follow(ctx, nil)
 		began := time.Now()
 		_, r := n.grantAll(c, "hyperty", 200, "", "key")
-		if r == nil || r.code != 504 || disk.written != disk.good {
+		if r == nil || r.Code != 504 || disk.written != disk.good {
 			t.Fatalf("%+v after %d writes", r, disk.written)
 		}
 		if took := time.Since(began); took > 2*n.opts.Times.State {

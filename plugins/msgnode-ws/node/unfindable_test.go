@@ -89,7 +89,7 @@ func lookForBob(t *testing.T, n *Node, c *conn) (found map[message.URL]json.RawM
 	t.Helper()
 	answer, r := n.look(c, message.Message{ID: message.NumberID(1), Type: message.Read, From: c.runtime, To: registry, Body: []byte(`{"resource":"user://example.com/bob"}`)})
 	if r != nil {
-		t.Fatalf("%d %s", r.code, r.text)
+		t.Fatalf("%d %s", r.Code, r.Text)
 	}
 	if err := answer.Check(); err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestOthersThatDoNotFit(t *testing.T) {
 			Body: []byte(`{"resource":"user://example.com/bob","criteria":{"resources":["chat"]}}`)})
 		code := 200
 		if r != nil {
-			code = r.code
+			code = r.Code
 		}
 		if code != want || code == 200 && !strings.Contains(string(answer.Body), string(mine)) {
 			t.Errorf("%d addresses: %d %.200s", addresses, code, answer.Body)

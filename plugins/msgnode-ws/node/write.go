@@ -118,7 +118,7 @@ func (c *conn) write() {
 				for _, p := range packets {
 					joined = append(joined, p.Data...)
 				}
-				c.node.tracePacket(c, joined) // before: its receiver may be quicker than this goroutine
+				c.node.opts.trace().PacketWentOut(c.whose(), joined) // before: its receiver may be quicker than this goroutine
 				err = c.writePacket(websocket.MessageBinary, joined)
 			}
 			if err != nil {
@@ -195,7 +195,7 @@ func (c *conn) writeJSON(packet []byte) error {
 		if err != nil {
 			return err
 		}
-		c.node.traceMessage("out", m.From, c.whose(), &m)
+		c.node.opts.trace().WentOut(c.whose(), &m)
 		if err := c.writePacket(websocket.MessageText, asText(text)); err != nil {
 			return err
 		}

@@ -15,9 +15,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/networks"
 )
 
 // Config is the stub's configuration, the "config" of an operator's or a descriptor's Message Node.

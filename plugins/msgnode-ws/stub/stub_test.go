@@ -21,10 +21,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/internal/longtest"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/proof"
 )
 

@@ -19,9 +19,9 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/protofly/protofly/plugins/internal/hostilepeer"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/sdktest/hostilepeer"
 )
 
 const alpn = "protofly-p2p/1"

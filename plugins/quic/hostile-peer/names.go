@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/protofly/protofly/plugins/internal/hostilepeer"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/sdktest/hostilepeer"
 )
 
 // namer is a transport that names others' addresses.

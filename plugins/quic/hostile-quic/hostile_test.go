@@ -11,8 +11,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

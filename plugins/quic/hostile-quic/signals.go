@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"regexp"
 
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 // In how many of a hundred messages with something to substitute that is done. A set-up has several. What was never

@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/plugins/quic/transport"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 // stub is the honest one, in bad company. One process serves any number of instances.

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 
+	"github.com/protofly/protofly/internal/cheat"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/sdktest/cheat"
 )
 
 // hostile is a transport whose channels cheat.

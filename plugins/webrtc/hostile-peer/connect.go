@@ -13,9 +13,9 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/webrtc/v3"
 
+	"github.com/protofly/protofly/plugins/internal/hostilepeer"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/sdktest/hostilepeer"
 )
 
 // flooder is a transport that connects as Requester, by the library as it is, and whose connections attack, one kind

@@ -10,9 +10,9 @@
 package main
 
 import (
+	"github.com/protofly/protofly/plugins/internal/hostilepeer"
 	"github.com/protofly/protofly/plugins/webrtc/transport"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/sdktest/hostilepeer"
 )
 
 func main() {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/protofly/protofly/plugins/internal/hostilepeer"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
-	"github.com/protofly/protofly/sdk/sdktest/hostilepeer"
 )
 
 // namer is a transport that names others' addresses.

@@ -15,11 +15,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/protofly/protofly/internal/link"
+	"github.com/protofly/protofly/internal/link/linkpb"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Options are how a stub is run. The zero value works.

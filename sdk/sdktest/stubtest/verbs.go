@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/protofly/protofly/internal/link"
+	"github.com/protofly/protofly/internal/link/linkpb"
 	"github.com/protofly/protofly/sdk"
-	"github.com/protofly/protofly/sdk/link"
-	"github.com/protofly/protofly/sdk/link/linkpb"
 	"github.com/protofly/protofly/sdk/message"
 )
 

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 	"github.com/protofly/protofly/sdk/p2p"
 	"github.com/protofly/protofly/sdk/proof"
 	"github.com/protofly/protofly/sdk/syncher/object"

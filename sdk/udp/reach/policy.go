@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/protofly/protofly/sdk/networks"
+	"github.com/protofly/protofly/internal/networks"
 )
 
 // Policy says which addresses a peer may name. The zero value takes only public addresses.

@@ -1,78 +1,124 @@
 package deliver
 
 import (
+	"context"
 	"math"
-	"sync"
-	"sync/atomic"
 
+	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
-	"github.com/protofly/protofly/sdk/minibus"
+	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/internal/work"
+	"github.com/protofly/protofly/sdk/message"
 )
 
 // MaxBehind is how many destinations of one remote runtime may be held up at the same time without holding up others.
 const MaxBehind = 256
 
-// backlog is the destinations here whose listeners are behind: each has a queue, and a goroutine that waits for it.
-type backlog struct {
-	n atomic.Int32 // of the queues
-
-	mu sync.Mutex
-	by map[wire.Key]*queue // MaxBehind
-}
-
-// queue is what waits for one destination. The bodies are the queue's own, or have their memory nearly to themselves.
-// Under load a destination is behind most of the time, so nearly every message comes through here.
-type queue struct {
-	waiting []queued
-	block   []byte // what the next bodies are copied to, to stay there for good
-
-	// Of the messages that wait, the ones under delivery included.
-	cost atomic.Int64
-	all  atomic.Int64
-}
-
-// maxBlock is the most that is kept in memory by who keeps a single message that was held up: those beside it are to the
+// maxBlock is the most memory that is kept by whoever keeps a single message that was held up: those beside it are to the
 // same destination.
 const maxBlock = 16 << 10
+
+// backlog is the messages for destinations here whose listeners are behind. Each destination has a queue, and a goroutine that
+// waits for its listener. How many messages wait is bounded by the inbox of the remote runtime. Under load a destination is
+// behind most of the time, so nearly every message comes through here.
+type backlog struct {
+	queue work.Queue[wire.Key, queued]
+
+	to    wire.Key // of the messages that were queued last
+	block []byte   // what the next bodies to it are copied to, to stay there for good
+}
+
+// queued is a message that waits. Its body is its own, or has the memory that it is in nearly to itself.
+type queued struct {
+	minibus.Handed
+	again bool // it has been tried before
+}
+
+// newBacklog is for the messages of w.
+func newBacklog(w *Deliverer) *backlog {
+	h := &backlog{}
+	h.queue.Limits = work.Limits{Keys: MaxBehind, Items: math.MaxInt, Bytes: math.MaxInt, AllBytes: math.MaxInt, Overhead: wire.MessageCost}
+	h.queue.Begin = func(f func(context.Context)) { w.host.Go(func() { f(w.life) }) }
+	h.queue.Worker = w.work
+	return h
+}
+
+// behind tells whether messages wait for that destination.
+func (w *Deliverer) behind(key wire.Key) bool {
+	h := w.backlog.Load()
+	return h != nil && h.queue.Has(key)
+}
+
+// holdUp queues messages to one destination, as add does.
+func (w *Deliverer) holdUp(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
+	h := w.backlog.Load()
+	if h == nil {
+		h = newBacklog(w)
+		w.backlog.Store(h)
+	}
+	return h.add(key, run, again, memory)
+}
+
+// add queues messages to one destination. again: the first has been tried before. Each of their bodies keeps so many bytes of
+// memory. It is false where there are too many destinations that are behind; then none was queued.
+func (h *backlog) add(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
+	if key != h.to {
+		h.to, h.block = key, nil
+	}
+	for i := range run {
+		in := &run[i]
+		one := queued{minibus.Handed{Message: in.Message, Receipt: in.Receipt}, again && i == 0}
+		if body := in.Message.Body; len(body) > 0 && len(body) < memory-memory/4 {
+			one.Message.Body = h.keep(body)
+		}
+		if !h.queue.Do(key, int(in.Receipt.Cost)-wire.MessageCost, one) {
+			return false // the first, where no queue may begin: what has one takes all that comes
+		}
+	}
+	return true
+}
+
+// keep copies a body to a block. The first gets what it needs, and later ones share.
+func (h *backlog) keep(body []byte) []byte {
+	if len(body) > cap(h.block)-len(h.block) {
+		h.block = make([]byte, 0, max(len(body), min(2*cap(h.block), maxBlock)))
+	}
+	start := len(h.block)
+	h.block = append(h.block, body...)
+	return h.block[start:len(h.block):len(h.block)]
+}
+
+// work delivers what waits for one destination.
+func (w *Deliverer) work(ctx context.Context, _ wire.Key, next func() (queued, bool)) {
+	var d Delivery
+	for one, ok := next(); ok; one, ok = next() {
+		d = Delivery{Remote: w.remote, Door: w.cameIn(), Message: one.Message, Receipt: one.Receipt, Wait: true, Again: one.again}
+		w.o.Deliver(ctx, &d)
+	}
+}
+
+// Behind calls f for each destination that is behind, with what waits for it here. f must not use the deliverer.
+func (w *Deliverer) Behind(f func(to message.URL, messages, bytes int)) {
+	if h := w.backlog.Load(); h != nil {
+		h.queue.Each(func(key wire.Key, messages, bytes int) { f(key.URL, messages, bytes) })
+	}
+}
 
 // lentMemory is what is said of bodies in memory that is somebody else's.
 const lentMemory = math.MaxInt
 
-type queued struct {
-	minibus.Handed
-	again bool
+// pinned is the memory that a body in p keeps.
+func pinned(p *receiver.Batch) int {
+	if p.Lent {
+		return lentMemory
+	}
+	return p.Memory
 }
 
-// behind queues the messages, all to one destination, where that is held up. again: the first has been tried before. Each
-// of their bodies keeps so many bytes of memory.
-func (h *backlog) behind(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	q := h.by[key]
-	if q == nil {
-		return false
+// kept is pinned for bodies that Deliverer.keep has seen.
+func kept(p *receiver.Batch) int {
+	if p.Lent {
+		return 0
 	}
-	q.add(run, again, memory)
-	return true
-}
-
-func (q *queue) add(run []minibus.Handed, again bool, memory int) {
-	for i := range run {
-		q.addOne(&run[i], again && i == 0, memory)
-	}
-}
-
-func (q *queue) addOne(in *minibus.Handed, again bool, memory int) {
-	m := in.Message
-	if body := m.Body; len(body) > 0 && len(body) < memory-memory/4 {
-		if len(body) > cap(q.block)-len(q.block) { // the first gets what it needs, later ones share
-			q.block = make([]byte, 0, max(len(body), min(2*cap(q.block), maxBlock)))
-		}
-		start := len(q.block)
-		q.block = append(q.block, body...)
-		m.Body = q.block[start:len(q.block):len(q.block)]
-	}
-	q.waiting = append(q.waiting, queued{minibus.Handed{Message: m, Receipt: in.Receipt}, again})
-	q.cost.Add(int64(in.Receipt.Cost))
-	q.all.Add(1)
+	return p.Memory
 }

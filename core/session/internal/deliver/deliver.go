@@ -7,8 +7,8 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Options are where messages go. DeliverRun may be nil.
@@ -43,7 +43,7 @@ type Deliverer struct {
 
 	door     atomic.Pointer[message.URL] // by which the last frame came
 	received atomic.Uint64               // messages, before a listener has them
-	backlog  backlog
+	backlog  atomic.Pointer[backlog]     // nil: no destination is behind
 }
 
 // New makes the deliverer of a remote runtime, which is called source in receipts. life is the context of all deliveries.
@@ -65,6 +65,9 @@ func (w *Deliverer) Received() uint64 { return w.received.Load() }
 // Rest gives back the memory of what is not needed now. Nobody delivers.
 func (w *Deliverer) Rest() {
 	w.parser, w.run, w.d, w.to, w.count = message.Parser{}, Run{}, Delivery{}, wire.Key{}, 0
+	if h := w.backlog.Load(); h != nil && !h.queue.Busy() {
+		w.backlog.Store(nil)
+	}
 }
 
 // step is how delivering went.
@@ -177,7 +180,7 @@ func (w *Deliverer) hand(p *receiver.Batch) step {
 	run := w.run.Messages
 	w.counted(len(run), w.again)
 	key := wire.KeyOf(&run[0].Message)
-	if w.backlog.n.Load() > 0 && w.backlog.behind(key, run, w.again, pinned(p)) {
+	if w.behind(key) && w.holdUp(key, run, w.again, pinned(p)) {
 		return on
 	}
 	w.keep(key, p)
@@ -232,79 +235,5 @@ func (w *Deliverer) keep(key wire.Key, p *receiver.Batch) {
 			w.count += len(w.run.Messages) - i - 1
 			return
 		}
-	}
-}
-
-// pinned is the memory that a body in p keeps.
-func pinned(p *receiver.Batch) int {
-	if p.Lent {
-		return lentMemory
-	}
-	return p.Memory
-}
-
-// kept is pinned for bodies that keep has seen.
-func kept(p *receiver.Batch) int {
-	if p.Lent {
-		return 0
-	}
-	return p.Memory
-}
-
-// holdUp begins a queue with the messages, as behind takes them. It is false where there are too many.
-func (w *Deliverer) holdUp(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
-	h := &w.backlog
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.by) >= MaxBehind {
-		return false
-	}
-	if h.by == nil {
-		h.by = make(map[wire.Key]*queue)
-	}
-	q := &queue{}
-	q.add(run, again, memory)
-	h.by[key] = q
-	h.n.Store(int32(len(h.by)))
-	w.host.Go(func() { w.work(key, q) })
-	return true
-}
-
-// work delivers what waits for one destination, and ends when nothing does.
-func (w *Deliverer) work(key wire.Key, q *queue) {
-	h := &w.backlog
-	var batch []queued
-	var d Delivery
-	for {
-		h.mu.Lock()
-		batch, q.waiting = q.waiting, batch[:0]
-		if len(batch) == 0 {
-			delete(h.by, key)
-			h.n.Store(int32(len(h.by)))
-			h.mu.Unlock()
-			return
-		}
-		h.mu.Unlock()
-		for i := range batch {
-			if w.life.Err() != nil {
-				return
-			}
-			one := &batch[i]
-			d = Delivery{Remote: w.remote, Door: w.cameIn(), Message: one.Message, Receipt: one.Receipt, Wait: true, Again: one.again}
-			w.o.Deliver(w.life, &d)
-			q.cost.Add(-int64(batch[i].Receipt.Cost))
-			q.all.Add(-1)
-			batch[i] = queued{}
-		}
-	}
-}
-
-// Behind calls f for each destination that is behind, with what waits for it here.
-func (w *Deliverer) Behind(f func(to message.URL, messages, bytes int)) {
-	h := &w.backlog
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for key, q := range h.by {
-		f(key.URL, int(q.all.Load()), int(q.cost.Load()))
 	}
 }

@@ -1,8 +1,8 @@
 package deliver
 
 import (
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/minibus"
 )
 
 // Delivery is a message of a remote runtime on its way to its listener; see Options.Deliver.

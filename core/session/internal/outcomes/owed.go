@@ -23,6 +23,7 @@ func (t *told) follows(code int, number uint64) bool {
 // Owed is what this side owes one incarnation of the remote runtime word of. A report of it is a record of the session: it has
 // a number among the messages, is acknowledged like them and sent again, and is not counted as one.
 type Owed struct {
+	inbox  int // bytes that the messages may have here
 	cost   int // of what was settled since it was collected
 	much   int // from what cost on it is to be collected at once
 	list   []told
@@ -35,7 +36,7 @@ type Owed struct {
 
 // NewOwed is for a peer whose messages have an inbox of so many bytes here.
 func NewOwed(inbox int) Owed {
-	return Owed{much: inbox / 64, most: max(minSpans, inbox/wire.MessageCost)}
+	return Owed{inbox: inbox, much: inbox / 64, most: max(minSpans, inbox/wire.MessageCost)}
 }
 
 // Settle notes what became of a message. first: nothing was owed before; much: it is to be collected at once from now on.
@@ -60,8 +61,9 @@ func (a *Owed) Collect() (cost int) {
 	return cost
 }
 
-// Much has what is settled collected at once when it counts for so much.
-func (a *Owed) Much(cost int) { a.much = cost }
+// Room notes how many bytes the inbox has room for. What is settled is collected at once when it counts for a quarter of what
+// one destination may have on the way then, at the least: the sender may be waiting for that.
+func (a *Owed) Room(bytes int) { a.much = min(a.inbox/64, max(0, bytes)/256) }
 
 // Report is the next report to an incarnation, as a record, and what it says is owed no more; false: nothing is owed. The
 // record is overwritten by the next.

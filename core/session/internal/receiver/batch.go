@@ -3,7 +3,7 @@ package receiver
 import (
 	"bytes"
 
-	"github.com/protofly/protofly/sdk/minibus"
+	"github.com/protofly/protofly/internal/minibus"
 )
 
 // ShortRun is how many messages a frame may bring so that whoever brings it delivers them.

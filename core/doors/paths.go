@@ -1,0 +1,50 @@
+package doors
+
+import (
+	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/sdk"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// BestRoute says which way to a runtime is the best. The Registry implements it.
+type BestRoute interface {
+	RouteTo(remote message.URL) (bus.Route, error)
+}
+
+// PathUser has the paths of sessions. [session.Sessions] implements it.
+type PathUser interface {
+	// UsePath moves the session with a runtime to a path at once.
+	UsePath(remote message.URL, path session.Path)
+	// Came is the path by which the last frame came of a runtime that has proven who it is.
+	Came(remote message.URL) (session.Path, bool)
+}
+
+// Deployed are the stubs of this runtime. [stubs.Stubs] implements it.
+type Deployed interface {
+	Has(stub message.URL, role sdk.Role) bool
+}
+
+// Paths connects the Registry, which knows routes to runtimes, with the sessions, which have a path each. All fields are
+// required.
+type Paths struct {
+	Best     BestRoute
+	Sessions PathUser
+	Stubs    Deployed
+}
+
+// To is the best path to a runtime, for a session's own frames; false: there is none now. See [session.Options].
+func (p *Paths) To(remote message.URL) (session.Path, bool) {
+	r, err := p.Best.RouteTo(remote)
+	return Path(r), err == nil
+}
+
+// Changed is told by the Registry that the best way to a runtime is another one now; see [registry.Options].
+func (p *Paths) Changed(remote message.URL, r bus.Route) { p.Sessions.UsePath(remote, Path(r)) }
+
+// Came is the Message Node's stub by which a remote runtime has come; false: it came by none that is deployed. See
+// [registry.NodeOptions].
+func (p *Paths) Came(remote message.URL) (stub message.URL, ok bool) {
+	path, ok := p.Sessions.Came(remote)
+	return path.Stub, ok && !path.Direct && p.Stubs.Has(path.Stub, sdk.RoleNode)
+}

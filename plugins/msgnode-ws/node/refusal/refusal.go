@@ -1,0 +1,61 @@
+// Package refusal is how the node says no: an error code, a text that says what to do, and when it is worth trying again.
+package refusal
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Refusal is a response with an error code, before it is known to what.
+type Refusal struct {
+	Code  int
+	Text  string
+	Again int           // seconds until it is worth trying again; 0: not known
+	Pause time.Duration // how long the connection is not read from: saying no to a flood must not cost more than it
+}
+
+// Response is the refusal as the answer to m. A time to try again is in the text for people, and in retry for programs.
+func (r *Refusal) Response(m *message.Message) message.Message {
+	if r.Again <= 0 {
+		return m.Refuse(r.Code, "%s", r.Text)
+	}
+	text := fmt.Sprintf("%s; try again in %d s", r.Text, r.Again)
+	return m.RespondBody(message.Encode(map[string]any{"code": r.Code, "desc": text, "description": text, "retry": r.Again}))
+}
+
+func New(code int, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+// How long a connection is not read from after it has asked for too much; and where its address has, which may have many.
+const (
+	FloodPause = 20 * time.Millisecond
+	CrowdPause = 200 * time.Millisecond
+)
+
+// TryAgain is a refusal 429 that ends after a while.
+func TryAgain(wait time.Duration, format string, args ...any) *Refusal {
+	r := New(message.CodeTooMany, format, args...)
+	r.Again, r.Pause = Seconds(wait), FloodPause
+	return r
+}
+
+// refusedAgain is how long a runtime that is not admitted should wait: somebody has to do something first.
+const refusedAgain = time.Minute
+
+// Handshake is the refusal as a Refused frame.
+func (r *Refusal) Handshake() *wire.Refused {
+	again := r.Again
+	if r.Code == message.CodeForbidden {
+		again = Seconds(refusedAgain)
+	}
+	return &wire.Refused{Code: r.Code, Reason: r.Text, Retry: again}
+}
+
+// Seconds is a time to wait in whole seconds, one at least.
+func Seconds(wait time.Duration) int {
+	return max(1, int((wait+time.Second-1)/time.Second))
+}
