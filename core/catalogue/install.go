@@ -137,7 +137,7 @@ func (i Installer) describe(ctx context.Context, program string) (sdk.Descriptor
 	cmd.WaitDelay = time.Second // a child of it may hold its output open
 	out, errs := &bounded{}, &bounded{}
 	cmd.Stdout, cmd.Stderr = out, errs
-	err = run(cmd, confined, sandbox.Policy{Dir: own, Program: program, Paths: i.Paths, Alone: true,
+	err = run(cmd, confined, sandbox.Policy{Dir: own, Program: program, Paths: i.Paths, NoSockets: true,
 		Search: os.Getenv("PATH"), Keep: []string{filepath.Dir(program)}})
 	hint := ""
 	if confined {

@@ -73,6 +73,33 @@ func TestRegistrationForHandlerInTheSpecifiedOrder(t *testing.T) {
 	})
 }
 
+// Whoever hears that a connection is live, or no more, finds the way to its runtime changed already: a message that is sent because
+// of it goes directly, or does not.
+func TestStateIsShownOnceTheWayIsChanged(t *testing.T) {
+	inWorld(t, func(w *world) {
+		shown := map[bool]int{}
+		a, b, _, _, _, _ := w.pair(func(o *Options) {
+			o.Trace.Watch(func(e trace.Event) {
+				if e.Kind != trace.Connection {
+					return
+				}
+				live := e.Value == message.Live.String()
+				if route, err := w.sides[o.Runtime].reg.RouteTo(e.Peer); err != nil || route.Direct != live {
+					t.Errorf("%s: at %q the way is %+v, %v", o.Runtime, e.Value, route, err)
+				}
+				shown[live]++
+			}, false)
+		})
+		before := shown[false]
+		a.status(a.requesters()[0].URL, message.Disconnected, b.url)
+		b.status(b.url.Join("p2phandler", "alpha"), message.Disconnected, a.url)
+		settle(time.Second)
+		if shown[true] < 4 || shown[false] < before+2 {
+			t.Errorf("states that were shown, live or not: %v", shown)
+		}
+	})
+}
+
 func TestBothSidesRequestAtOnce(t *testing.T) {
 	rounds := 200
 	if testing.Short() {

@@ -12,11 +12,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Deploy starts an instance of p, and p's process if it is not running. It returns when the instance has started;
-// that its set-up has worked the stub says by its status. Where it returns an error the instance is gone:
-// [ErrDeployed], [ErrClosed], ctx's, or a [*StartError]. After a failure the next start of the plug-in waits out its
-// delay. A later Deploy of a plug-in whose path or checksum differ uses the running process if there is one: what moves
-// everything to another executable is [Host.Reload].
+// Deploy starts an instance of p, and p's process if it is not running. It returns when the instance has started; the stub's
+// status says later whether its set-up has worked. Where Deploy returns an error, no instance is left:
+// the error is [ErrDeployed], [ErrClosed], ctx's, or a [*StartError]. After a failure the next start of the plug-in waits for
+// the back-off. A later Deploy of a plug-in whose path or checksum differ uses the running process if there is one;
+// [Host.Reload] moves instances to another executable.
 func (h *Host) Deploy(ctx context.Context, p Plugin, in Instance) error {
 	if err := check(p, in); err != nil {
 		return err
@@ -36,10 +36,10 @@ func (h *Host) Deploy(ctx context.Context, p Plugin, in Instance) error {
 		pl = h.launcher.plugin(p.Name)
 		h.plugins[p.Name] = pl
 	}
-	pl.adopt(p)
+	pl.setSpec(p)
 	d := &deployed{Stub: stub.New(h.launcher.ctx, h.stubs, pl.name, pl, in), plugin: pl, gone: make(chan struct{})}
 	h.instances[key] = d
-	pl.hold()
+	pl.acquire()
 	h.launcher.wg.Go(func() { h.run(d) })
 	h.mu.Unlock()
 	select {
@@ -54,7 +54,7 @@ func (h *Host) Deploy(ctx context.Context, p Plugin, in Instance) error {
 	}
 }
 
-// run is an instance's goroutine.
+// run runs an instance until it ends. It is the instance's goroutine.
 func (h *Host) run(d *deployed) {
 	defer close(d.gone)
 	defer d.plugin.release()

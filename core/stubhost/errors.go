@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/stub"
 )
 
-// Errors that a caller decides by. They come wrapped with what they are about.
+// Errors that a caller may tell apart with errors.Is. They come wrapped with the stub or plug-in that they are about.
 var (
 	ErrClosed      = errors.New("the stub host is closed")
 	ErrDeployed    = errors.New("the stub is deployed already")

@@ -12,5 +12,5 @@ func (h *Host) Wait(d time.Duration) { h.launcher.waits = process.Waits{Exit: d,
 
 // Impossible gives a plug-in a user ID that no process can have.
 func (h *Host) Impossible(plugin string) {
-	h.launcher.users.First += math.MaxUint32 - h.launcher.users.Usual(plugin).Tenant.User.ID
+	h.launcher.users.First += math.MaxUint32 - h.launcher.users.Usual(plugin).Dedicated.User.ID
 }

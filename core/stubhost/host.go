@@ -14,10 +14,10 @@ import (
 
 // Host runs plug-ins. It is made by [New].
 type Host struct {
-	launcher *launcher
-	stubs    *stub.Options
-	cancel   context.CancelFunc // of the launcher's ctx
-	hurry    context.CancelFunc // of the launcher's late
+	launcher    *launcher
+	stubs       *stub.Options
+	cancel      context.CancelFunc // ends launcher.ctx
+	expireClose context.CancelFunc // ends launcher.closeDeadline
 
 	mu        sync.RWMutex
 	closing   bool
@@ -29,10 +29,10 @@ type Host struct {
 type deployed struct {
 	*stub.Stub
 	plugin *plugin
-	gone   chan struct{} // closed when it is over and not in the table any more
+	gone   chan struct{} // closed when it has ended and is out of the table
 }
 
-// New makes a host. It starts nothing yet. It must be closed.
+// New makes a host. It starts no plug-in yet. The caller closes it with [Host.Close].
 func New(o Options) (*Host, error) {
 	if o.Dir == "" || o.Message == nil || o.Frames == nil {
 		return nil, errors.New("stub host: Dir, Message and Frames are required")
@@ -40,19 +40,19 @@ func New(o Options) (*Host, error) {
 	o.defaults()
 	h := &Host{plugins: map[string]*plugin{}, instances: map[message.URL]*deployed{}}
 	ctx, cancel := context.WithCancel(context.Background())
-	late, hurry := context.WithCancel(context.Background())
-	h.cancel, h.hurry = cancel, hurry
+	closeDeadline, expireClose := context.WithCancel(context.Background())
+	h.cancel, h.expireClose = cancel, expireClose
 	var err error
-	if h.launcher, err = newLauncher(ctx, late, o); err != nil {
+	if h.launcher, err = newLauncher(ctx, closeDeadline, o); err != nil {
 		cancel()
-		hurry()
+		expireClose()
 		return nil, fmt.Errorf("stub host: %w", err)
 	}
 	h.stubs = h.launcher.o.stubs(&h.launcher.wg)
 	return h, nil
 }
 
-// Sandbox says what confines the plug-ins' processes; confined is false where nothing does, and how says why.
+// Sandbox tells whether the plug-ins' processes are confined. how says by what, or why not.
 func (h *Host) Sandbox() (how string, confined bool) {
 	if h.launcher.confined == "" {
 		return h.launcher.unconfined, false
@@ -60,10 +60,10 @@ func (h *Host) Sandbox() (how string, confined bool) {
 	return h.launcher.confined, true
 }
 
-// Owns tells whether a process of this system is a plug-in's, or was started by one. It is true also for a process that
-// is gone, of which nobody can tell; and never where the system does not tell who a process's parent is. A process that
-// has left its parents and hides where it comes from is known only with Options.Reaper.
-func (h *Host) Owns(pid int) bool { return h.launcher.family.Owns(pid) }
+// Owns tells whether a process of this machine is a plug-in or was started by one. It is true for a process that has ended,
+// since its parents are not known any more. It is false for every process on systems that do not tell a process's parent. A
+// process that has left its parent and has changed its environment is found only with Options.Reaper.
+func (h *Host) Owns(pid int) bool { return h.launcher.descendants.Owns(pid) }
 
 func (h *Host) instance(stub message.URL) *deployed {
 	h.mu.RLock()
@@ -71,8 +71,8 @@ func (h *Host) instance(stub message.URL) *deployed {
 	return h.instances[stub.Canonical()]
 }
 
-// Post gives m to the stub's MiniBus. It blocks while the stub is behind, and for a short while where it is being
-// started again. The error is ctx's or wraps [ErrNotDeployed], [ErrNotRunning] or link.ErrTooLarge.
+// Post sends m to the stub's MiniBus. It blocks while the window of the stub's messages is full, and for Options.PostTimeout
+// while the stub is being started again. The error is ctx's or wraps [ErrNotDeployed], [ErrNotRunning] or link.ErrTooLarge.
 func (h *Host) Post(ctx context.Context, stub message.URL, m message.Message) error {
 	i := h.instance(stub)
 	if i == nil {
@@ -84,7 +84,7 @@ func (h *Host) Post(ctx context.Context, stub message.URL, m message.Message) er
 	return nil
 }
 
-// TryPost is [Host.Post] where that need not wait; else it is false, and the stub does not get m.
+// TryPost is [Host.Post] if that does not block. Otherwise it returns false and sends nothing.
 func (h *Host) TryPost(stub message.URL, m message.Message) bool {
 	i := h.instance(stub)
 	if i == nil {
@@ -93,9 +93,9 @@ func (h *Host) TryPost(stub message.URL, m message.Message) bool {
 	return i.TryPost(m)
 }
 
-// Send sends frames by a door of the stub, in order. It blocks while the door's window is full. The payloads may be
-// reused when it has returned. The error is ctx's or wraps [ErrNotDeployed], [ErrNoDoor] or link.ErrTooLarge; how
-// many frames were sent before it is not known.
+// Send sends frames by a door of the stub, in order. It blocks while the door's window is full. The caller may reuse the
+// payloads when Send has returned. The error is ctx's or wraps [ErrNotDeployed], [ErrNoDoor] or link.ErrTooLarge. Where it
+// fails, any number of the frames may have been sent.
 func (h *Host) Send(ctx context.Context, stub, door message.URL, frames ...sdk.Frame) error {
 	i := h.instance(stub)
 	if i == nil {
@@ -115,7 +115,7 @@ func (h *Host) Send(ctx context.Context, stub, door message.URL, frames ...sdk.F
 	return nil
 }
 
-// TrySend is [Host.Send] where that need not wait; else it is false, and nothing was sent.
+// TrySend is [Host.Send] if that does not block. Otherwise it returns false and sends nothing.
 func (h *Host) TrySend(stub, door message.URL, frames ...sdk.Frame) bool {
 	i := h.instance(stub)
 	if i == nil {
@@ -129,14 +129,14 @@ func (h *Host) TrySend(stub, door message.URL, frames ...sdk.Frame) bool {
 	return sent && err == nil
 }
 
-// Close ends everything: each process is asked to end and killed after the grace, or when ctx ends. When it returns
-// no process, socket or goroutine of the host is left. Options' functions must return when their ctx ends.
+// Close ends everything. It asks each process to end, and kills it after Options.StopGrace or when ctx ends. When it returns
+// no process, socket or goroutine of the host is left. The functions in Options must return when their ctx ends.
 //
-// It keeps its time whatever a plug-in does: it returns within a second after ctx has ended. Where ctx does not end, that
-// is the grace and 6 s at most: for what a process has written to be read, and for what it has left behind to be killed.
+// Whatever a plug-in does, Close returns within a second after ctx has ended, and at the latest 6 s after Options.StopGrace.
+// Within these 6 s it reads what a process has written and kills what it has left behind.
 func (h *Host) Close(ctx context.Context) error {
-	defer h.hurry()
-	defer context.AfterFunc(ctx, h.hurry)()
+	defer h.expireClose()
+	defer context.AfterFunc(ctx, h.expireClose)()
 	h.mu.Lock()
 	if h.closing {
 		h.mu.Unlock()
@@ -156,8 +156,8 @@ func (h *Host) Close(ctx context.Context) error {
 	wg.Wait()
 	h.cancel()
 	h.launcher.wg.Wait()
-	if !h.launcher.family.Clear(h.launcher.late, h.launcher.waits.Clear) {
-		h.launcher.o.Log.Error("a plug-in has left processes behind that do not end")
+	if !h.launcher.descendants.Clear(h.launcher.closeDeadline, h.launcher.waits.Clear) {
+		h.launcher.o.Log.Error("processes that a plug-in has started do not end: kill them by hand", "TMPDIR_in_their_environment", h.launcher.folders.processes)
 	}
 	return h.launcher.folders.clear()
 }

@@ -25,32 +25,32 @@ type Options struct {
 	Dir string
 	Log hclog.Logger // nil: no log
 
-	// Message is given the messages that stubs post, in order for each stub, one at a time for each stub. Status
-	// events that stand in for a stub that has crashed come by it too. An error says that the stub may not say that,
-	// which is counted as whatever a plug-in does wrong. ctx ends with the instance, and a little after the run that has
-	// posted the message.
+	// Message is called with each message that a stub posts, and with the status events that the host sends for a stub that has
+	// crashed: for each stub in order and one at a time. An error says that the stub may not send this message, which counts as
+	// a violation. ctx ends with the instance, and a second after the end of the run that has posted the message.
 	Message func(ctx context.Context, stub message.URL, m message.Message) error
-	// Frames is given what came in by a door, in order for each door, from one goroutine for each door: while it
-	// blocks, that door is held back and nothing else. The frames are the callee's until it returns. It is false where
-	// none of them was for anybody: a P2P stub that brings more of these has to wait. ctx ends with the instance.
+	// Frames is called with the frames that came in by a door, in order, from one goroutine for each door: while it
+	// blocks, only that door waits. The frames are valid until it returns. It returns false where none of the frames was of
+	// use; a P2P stub that brings more of these is throttled. ctx ends with the instance.
 	Frames func(ctx context.Context, stub, door message.URL, frames []sdk.Frame) bool
-	// Prompt says that Frames never waits for anybody. Then the goroutine that reads a plug-in's link calls it too, for
-	// small amounts, which spares them a goroutine's start; still one call at a time for each door.
+	// Prompt says that Frames never blocks. Then the goroutine that reads a plug-in's link calls it itself for
+	// small amounts of data, which saves a switch of goroutines; still one call at a time for each door.
 	Prompt bool
 
-	// Poll is how long this process and the plug-ins look for more, where messages come in quick succession, before they
-	// sleep: see internal/busypoll. 0: [busypoll.Usual]; less: never.
+	// Poll is how long this process and the plug-ins poll for the next message before they sleep, while messages come in quick
+	// succession: see internal/busypoll. 0: [busypoll.Usual]; less: they do not poll.
 	Poll time.Duration
 
 	// Sandbox is whether the processes are confined: see package sandbox. "" is [sandbox.Auto].
 	Sandbox sandbox.Mode
-	// Users is whether plug-ins run under user IDs of their own, where this process is root's and may start such processes
-	// (Linux): each under one that owns the process's folders and nothing else. With it this process makes no core dumps.
+	// Users is whether plug-ins run under dedicated user IDs, where this process runs as root and may start such processes
+	// (Linux). Each ID owns the folders of its process and nothing else. With it this process makes no core dumps.
 	Users sandbox.Users
-	// Secret is folders that no plug-in may read by the way, beside Dir: where the runtime's key is.
+	// Secret are folders, beside Dir, that are never opened to a plug-in together with a folder that it needs: the one of the
+	// runtime's key.
 	Secret []string
-	// Reaper says that this process runs nothing but this host: it becomes the parent of what plug-ins leave behind, and
-	// every child of it that the host has not started is one of those. Only one host of a process may have it (Linux).
+	// Reaper says that this process starts no processes but this host's. Then it becomes the parent of the processes that
+	// plug-ins leave behind, and kills every child that the host has not started. Only one host of a process may set it (Linux).
 	Reaper bool
 	Quota  int64 // bytes that a process may keep in its folder; 0: [DefaultQuota]
 
@@ -63,9 +63,9 @@ type Options struct {
 	Drain        time.Duration // how long the old process of a plug-in that is reloaded may go on; 0: 10 s
 	Idle         time.Duration // how long a process without instances is kept; 0: 1 s
 	BackoffMin   time.Duration // the first delay before a process is started again; 0: 100 ms
-	BackoffMax   time.Duration // the longest; 0: 3 s
+	BackoffMax   time.Duration // the longest delay; 0: 3 s
 	Healthy      time.Duration // the delays begin anew after a process ran this long; 0: 10 s
-	Health       time.Duration // how often a process is asked whether it is alive, and may take to answer; 0: 5 s
+	Health       time.Duration // the interval of health checks, and the time that a process has to answer one; 0: 5 s
 }
 
 func (o *Options) defaults() {
@@ -105,13 +105,13 @@ type Plugin struct {
 	Path   string // of its executable
 	SHA256 string // of its executable, in hexadecimal
 	Paths  string // files and folders that it may read beside its own, separated as in PATH
-	Named  string // the same of what it is told of otherwise, which it can read only where nothing confines it
+	Named  string // the same for files that its configuration names otherwise; it can read them only where it is not confined
 }
 
-// Instance is what is to be deployed; see sdk.Start for the fields.
+// Instance is one stub to deploy; see sdk.Start for the fields.
 type Instance = stub.Spec
 
-// stubs is what of the options is each stub's. group is what Close waits for.
+// stubs returns the options that concern each stub. Close waits for group.
 func (o *Options) stubs(group *sync.WaitGroup) *stub.Options {
 	return &stub.Options{Message: o.Message, Frames: o.Frames, Prompt: o.Prompt, Log: o.Log, Group: group,
 		StartTimeout: o.StartTimeout, StopGrace: o.StopGrace, PostTimeout: o.PostTimeout,

@@ -9,28 +9,29 @@ import (
 	"github.com/protofly/protofly/internal/backoff"
 )
 
-// plugin is one installed plug-in: its process, or what will be started next.
+// plugin is one installed plug-in. It keeps the plug-in's process running while an instance of a stub needs it, starts it
+// again after a crash, and has the back-off between starts.
 type plugin struct {
 	launcher *launcher
 	name     string
 
-	mu        sync.Mutex
-	spec      Plugin
-	proc      *process.Process // nil while none runs
-	leaving   *process.Process // one that is ending because nobody needs it; the next starts after it
-	reload    *reload          // the one that is under way
-	try       *attempt         // the start that is under way
-	refs      int              // instances
-	idle      *time.Timer
-	closing   bool
-	pauses    backoff.Backoff // between starts
-	notBefore time.Time
-	crashes   int
-	lastErr   error
-	told      string // why it has no user of its own, as the log says
+	mu         sync.Mutex
+	spec       Plugin
+	proc       *process.Process // nil while none runs
+	leaving    *process.Process // ends because no instance needs it; the next process starts after it
+	reload     *reload          // in progress; nil: none is
+	try        *attempt         // start in progress; nil: none is
+	refs       int              // instances that need the process
+	idle       *time.Timer
+	closing    bool
+	pauses     backoff.Backoff // between starts: see failed
+	notBefore  time.Time
+	crashes    int
+	lastErr    error
+	loggedUser string // the user that it runs under, as the log said last
 }
 
-// attempt is one start of the process, that any number of instances wait for.
+// attempt is one start of the process. Any number of instances may wait for it.
 type attempt struct {
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -38,14 +39,14 @@ type attempt struct {
 	err    error
 }
 
-// reload is a reload that is under way.
+// reload is a reload in progress.
 type reload struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
-// adopt takes over the newest word about where the plug-in is.
-func (p *plugin) adopt(s Plugin) {
+// setSpec sets where the plug-in is. If that is new, the next start does not wait for the back-off.
+func (p *plugin) setSpec(s Plugin) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.spec != s {
@@ -55,8 +56,8 @@ func (p *plugin) adopt(s Plugin) {
 	}
 }
 
-// hold says that one more instance needs the process.
-func (p *plugin) hold() {
+// acquire notes that one more instance needs the process.
+func (p *plugin) acquire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refs++
@@ -66,7 +67,8 @@ func (p *plugin) hold() {
 	}
 }
 
-// release ends an instance's need. The process ends a little later, unless another instance comes.
+// release notes that one instance less needs the process. After the last one the process ends, once Options.Idle has passed
+// without another instance.
 func (p *plugin) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,10 +92,10 @@ func (p *plugin) retire() {
 	}
 	old := p.proc
 	p.proc, p.leaving = nil, old
-	p.launcher.wg.Go(func() { old.End(p.launcher.ctx) }) // old's own goroutine is in wg, so wg is not at zero
+	p.launcher.wg.Go(func() { old.End(p.launcher.ctx) }) // Go after Wait has begun is right: watch's goroutine is still in wg
 }
 
-// Process returns the running process; it starts one where none runs, after the delay that earlier failures ask for.
+// Process returns the running process. Where none runs it starts one, after the back-off of earlier failures.
 func (p *plugin) Process(ctx context.Context) (*process.Process, error) {
 	p.mu.Lock()
 	for p.proc != nil && p.proc.Dying() {
@@ -159,7 +161,7 @@ func (p *plugin) start(ctx context.Context, t *attempt) {
 	p.try, p.leaving = nil, nil
 	if err != nil {
 		if ctx.Err() != nil {
-			err = ErrClosed // nobody wants it any more
+			err = ErrClosed // no instance waits for it any more
 		} else {
 			p.failed(err)
 		}
@@ -173,12 +175,12 @@ func (p *plugin) start(ctx context.Context, t *attempt) {
 	}
 }
 
-// plugin is one that has no process yet.
+// plugin makes a plugin that has no process yet.
 func (l *launcher) plugin(name string) *plugin {
 	return &plugin{launcher: l, name: name, pauses: backoff.Backoff{Min: l.o.BackoffMin, Max: l.o.BackoffMax}}
 }
 
-// failed puts the next start off. mu is held.
+// failed puts off the next start by the back-off's next delay. The caller holds mu.
 func (p *plugin) failed(err error) {
 	p.lastErr = err
 	d := p.pauses.Next()
@@ -186,14 +188,15 @@ func (p *plugin) failed(err error) {
 	p.launcher.o.Log.Error("plug-in failed", "plugin", p.name, "error", err, "next_start_in", d.Round(time.Millisecond))
 }
 
-// Troubled notes that a stub ended unasked while its process goes on.
-func (p *plugin) Troubled(err error) {
+// StubFailed notes that a stub ended unexpectedly while its process goes on.
+func (p *plugin) StubFailed(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lastErr = err
 }
 
-// launch starts a process, and says once why the plug-in has no user of its own where others have, or what that cannot read.
+// launch starts a process. Where other plug-ins have dedicated users and this one has none, or its user cannot read what the
+// configuration names, it logs that once.
 func (p *plugin) launch(ctx context.Context, spec Plugin) (*process.Process, error) {
 	proc, err := p.launcher.launch(ctx, spec)
 	if err != nil {
@@ -201,28 +204,28 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process.Process, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	told := proc.As().String()
-	if told != p.told && p.launcher.users.Noteworthy(proc.As()) {
-		p.launcher.o.Log.Warn("the plug-in's user", "plugin", p.name, "user", told)
+	loggedUser := proc.As().String()
+	if loggedUser != p.loggedUser && p.launcher.users.Noteworthy(proc.As()) {
+		p.launcher.o.Log.Warn("the plug-in's user", "plugin", p.name, "user", loggedUser)
 	}
-	p.told = told
+	p.loggedUser = loggedUser
 	return proc, nil
 }
 
-// watch has a process be put away when it ends. It is called by a goroutine in wg.
+// watch cleans up after the process when it ends. The caller is a goroutine in wg.
 func (p *plugin) watch(proc *process.Process) {
-	p.launcher.wg.Go(func() { proc.Watch(func(unasked bool) { p.ended(proc, unasked) }) })
+	p.launcher.wg.Go(func() { proc.Watch(func(unexpected bool) { p.ended(proc, unexpected) }) })
 }
 
-// ended is called when a process is gone.
-func (p *plugin) ended(proc *process.Process, unasked bool) {
+// ended is called when a process is gone. After a crash it puts off the next start; the instances then ask for it (Process).
+func (p *plugin) ended(proc *process.Process, unexpected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	current := p.proc == proc
 	if current {
 		p.proc = nil
 	}
-	if !unasked || !current { // another one has its place: a reload sees to it
+	if !unexpected || !current { // a reload has replaced it
 		return
 	}
 	p.crashes++
@@ -232,7 +235,7 @@ func (p *plugin) ended(proc *process.Process, unasked bool) {
 	p.failed(proc.Err())
 }
 
-// close ends the process for good, or the attempt to start one.
+// close ends the process, or the attempt to start one, and allows no further starts.
 func (p *plugin) close(ctx context.Context) {
 	p.mu.Lock()
 	p.closing = true

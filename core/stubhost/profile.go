@@ -8,9 +8,9 @@ import (
 	"github.com/protofly/protofly/internal/profile"
 )
 
-// Profile has the process of a plug-in measure itself, and returns a file in the format of pprof; see profile.Take. What
-// the plug-in sends is bounded, and so is its time; nobody looks at what is in it. The error is ctx's, or wraps
-// [ErrNoProcess], or link.ErrNoProfiles where the plug-in cannot, or says why it did not.
+// Profile asks the process of a plug-in for a profile of itself, and returns a file in the format of pprof; see profile.Take.
+// The size of the file and the time are limited; its content is not checked. The error is ctx's, or wraps
+// [ErrNoProcess], or link.ErrNoProfiles where the plug-in has no profiles, or says why it sent none.
 func (h *Host) Profile(ctx context.Context, plugin string, kind profile.Kind, seconds int) ([]byte, error) {
 	fail := func(err error) ([]byte, error) { return nil, fmt.Errorf("profile of the plug-in %s: %w", plugin, err) }
 	if err := profile.Check(kind, seconds); err != nil {

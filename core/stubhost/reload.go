@@ -13,30 +13,30 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// drainLook is how often is looked whether an old process is needed.
+// drainLook is the interval at which drain checks whether the old process is still needed.
 const drainLook = 20 * time.Millisecond
 
 // Reloaded is how a reload went.
 type Reloaded struct {
-	// Running says that there was a process to be replaced. Without one, the executable is used from the next start on.
+	// Running says that a process was replaced. Where none ran, the executable is used from the next start on.
 	Running            bool
 	OldVersion         string // as the processes say
 	NewVersion         string
 	OldPID, NewPID     int
 	Moved              []message.URL // the stubs whose new run has taken over from the old one, by URL
-	Cut                int           // instances that were still in the old process when its time was over
+	Cut                int           // instances that still ran in the old process when Options.Drain was over
 	Started, HandedOff time.Time     // when the new process was started, and when the stubs had moved
 	Ended              time.Time     // when the old process was gone
 }
 
-// ReloadOptions say how a plug-in is reloaded.
+// ReloadOptions are the settings of one reload.
 type ReloadOptions struct {
-	// Moved is called when the stubs in the new process have taken over: from now on new instances start there. The
-	// old process goes on until its connections are closed, or Options.Drain is over: whoever knows of the connections
-	// moves them. It must not wait for the reload.
+	// Moved is called when the runs in the new process have taken over these stubs. From then on new instances start there. The
+	// old process goes on until its connections are closed, or Options.Drain is over: the callee replaces
+	// the connections that it knows of. It must not wait for the reload.
 	Moved func(stubs []message.URL)
-	// Break ends the old process before the stubs are started in the new one. It is for plug-ins of which no two can
-	// run at a time.
+	// Break ends the old process before the stubs start in the new one. It is for plug-ins that cannot run
+	// twice at a time.
 	Break bool
 }
 
@@ -85,7 +85,7 @@ func (h *Host) Reload(ctx context.Context, s Plugin, o ReloadOptions) (Reloaded,
 	select {
 	case <-rl.done:
 	case <-ctx.Done():
-		return Reloaded{}, fmt.Errorf("reload %s: it goes on: %w", s.Name, ctx.Err())
+		return Reloaded{}, fmt.Errorf("reload %s: nobody waits for it any more, but it goes on: %w", s.Name, ctx.Err())
 	}
 	if err != nil {
 		return Reloaded{}, fmt.Errorf("reload %s: %w; the process that ran before goes on", s.Name, err)
@@ -93,7 +93,7 @@ func (h *Host) Reload(ctx context.Context, s Plugin, o ReloadOptions) (Reloaded,
 	return out, nil
 }
 
-// replace is the reload itself.
+// replace starts the new process, moves the stubs there, and ends the old process.
 func (h *Host) replace(ctx context.Context, p *plugin, s Plugin, o ReloadOptions) (Reloaded, error) {
 	p.mu.Lock()
 	old, unused := p.proc, p.refs == 0
@@ -102,8 +102,8 @@ func (h *Host) replace(ctx context.Context, p *plugin, s Plugin, o ReloadOptions
 		if _, err := p.launcher.executable(s); err != nil {
 			return Reloaded{}, err
 		}
-		p.adopt(s)
-		p.retire() // a process that nobody needs would be used once more
+		p.setSpec(s)
+		p.retire() // else a process without instances would be used once more
 		return Reloaded{}, nil
 	}
 	out := Reloaded{Running: true, OldVersion: old.Version(), OldPID: old.PID(), Started: time.Now()}
@@ -133,7 +133,7 @@ func (h *Host) replace(ctx context.Context, p *plugin, s Plugin, o ReloadOptions
 		h.drain(ctx, p, old)
 	}
 	out.Cut = old.Runs()
-	old.End(h.launcher.ctx) // what is left in it is started again in the new one, as after a crash
+	old.End(h.launcher.ctx) // instances that still run in it are started again in the new one, as after a crash
 	out.Ended = time.Now()
 	return out, nil
 }
@@ -148,7 +148,7 @@ func (p *plugin) commit(s Plugin, old, proc *process.Process) error {
 	case proc.Dying():
 		return &StartError{Plugin: p.name, Reason: Exited, Detail: "the new process ended while it took over: " + proc.ExitText()}
 	case p.proc != old:
-		return errors.New("the old process ended by itself meanwhile")
+		return errors.New("the old process ended by itself during the reload")
 	}
 	p.proc, p.spec = proc, s
 	p.pauses.Reset()
@@ -156,9 +156,9 @@ func (p *plugin) commit(s Plugin, old, proc *process.Process) error {
 	return nil
 }
 
-// handOver has the stubs that others reach by a fixed address, Handlers and Message Node stubs, taken over by runs in
-// proc. Requesters stay where they are: each has one connection, and is replaced with it. The error is of a stub that
-// does not start, unless another has: then it is started again when the old process is gone.
+// handOver starts runs in proc that take over the stubs which others reach by a fixed address: Handlers and Message Node
+// stubs. Requesters stay in the old process: each has one connection, and is replaced with it. If no stub starts in proc, it
+// returns the error of one. If some do, those that do not are started again when the old process is gone.
 func (h *Host) handOver(ctx context.Context, p *plugin, old, proc *process.Process) (moved []message.URL, err error) {
 	for _, i := range h.of(p) {
 		if i.Role == sdk.RoleRequester {
@@ -185,8 +185,8 @@ func (h *Host) handOver(ctx context.Context, p *plugin, old, proc *process.Proce
 	return moved, err
 }
 
-// drain waits until nothing runs in the old process any more: Requesters are undeployed when they have been replaced,
-// and Handlers are ended here when their last connection is closed.
+// drain waits until nothing runs in the old process any more, or Options.Drain is over. Others undeploy Requesters that they
+// have replaced; drain ends a Handler when its last connection is closed.
 func (h *Host) drain(ctx context.Context, p *plugin, old *process.Process) {
 	late := time.NewTimer(p.launcher.o.Drain)
 	defer late.Stop()
@@ -210,7 +210,7 @@ func (h *Host) drain(ctx context.Context, p *plugin, old *process.Process) {
 	}
 }
 
-// of is the plug-in's instances, by URL.
+// of returns the plug-in's instances, ordered by URL.
 func (h *Host) of(p *plugin) []*deployed {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

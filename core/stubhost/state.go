@@ -20,7 +20,7 @@ const (
 	Running  State = "running"
 )
 
-// PluginState is one plug-in, for people.
+// PluginState is the state of one plug-in, for the status.
 type PluginState struct {
 	Name      string        `json:"name"`
 	Version   string        `json:"version,omitempty"` // as the running process says
@@ -29,12 +29,12 @@ type PluginState struct {
 	Restarts  int           `json:"restarts"`
 	Since     time.Time     `json:"since,omitzero"` // the running process's start
 	LastError string        `json:"lastError,omitempty"`
-	Sandbox   string        `json:"sandbox"` // what confines it; "off: …": nothing does
-	User      string        `json:"user"`    // the user ID it runs under, and what that cannot read; "root: …": why it has none of its own
+	Sandbox   string        `json:"sandbox"` // what confines it; "off: …": not confined, and why
+	User      string        `json:"user"`    // the user ID it runs under, and what that cannot read; "root: …": why it has no dedicated one
 	Instances []message.URL `json:"instances"`
 }
 
-// Plugins is every plug-in that was ever deployed, by name.
+// Plugins returns the state of every plug-in that was ever deployed, ordered by name.
 func (h *Host) Plugins() []PluginState {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

@@ -1,5 +1,4 @@
-// Package buffers keeps byte slices that are used for a moment, by size. The whole process shares them: what one user has given
-// back is taken by the next, whoever that is.
+// Package buffers pools byte slices for short use, by size. The whole process shares the pools.
 package buffers
 
 import (
@@ -7,18 +6,18 @@ import (
 	"sync"
 )
 
-// Sizes of the slices that are kept: powers of two from 1 << smallest to 1 << largest. A smaller one costs the allocator less
-// than a pool does, and a larger one is rare.
+// Sizes of the slices that are pooled: powers of two from 1 << smallest to 1 << largest. To allocate a smaller one costs less than
+// a pool does, and larger ones are rare.
 const (
 	smallest = 10 // 1 KiB
 	largest  = 22 // 4 MiB
 )
 
-// sizes are the process' buffers of each size, until the collector wants their memory.
+// sizes has the pooled slices of each size, until the garbage collector frees them.
 var sizes [largest - smallest + 1]sync.Pool
 
-// Get returns a slice with room for size bytes or more and no content. Its user may append to it and replace it. One of more
-// than 4 MiB is made for the caller and not kept.
+// Get returns an empty slice with a capacity of at least size bytes. The caller may append to it and replace it. A slice of more
+// than 4 MiB is allocated and not pooled.
 func Get(size int) *[]byte {
 	class := max(bits.Len(uint(max(size, 1)-1)), smallest)
 	if class <= largest {
@@ -31,9 +30,9 @@ func Get(size int) *[]byte {
 	return &b
 }
 
-// Put gives a slice back. It, and what it held, must not be used any more. One that has grown is kept by its new size.
+// Put gives a slice back. The caller must not use it or its memory any more. A slice that has grown is pooled by its new size.
 func Put(b *[]byte) {
-	class := bits.Len(uint(cap(*b))) - 1 // the size that it has room for in any case
+	class := bits.Len(uint(cap(*b))) - 1 // the largest pooled size that fits into it
 	if class < smallest || class > largest {
 		return
 	}

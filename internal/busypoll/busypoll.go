@@ -12,19 +12,19 @@ const (
 	// Variable is the environment variable that tells a plug-in its runtime's limit: a duration such as "100us".
 	Variable = "PROTOFLY_POLL"
 
-	// Usual is the limit where nothing else is said. It is longer than a round trip takes on one machine.
+	// Usual is the default limit. It is longer than a round trip takes on one machine.
 	Usual = 250 * time.Microsecond
 
 	// Longest is the largest limit.
 	Longest = 10 * time.Millisecond
 
-	busy = 500 * time.Microsecond // a yield that takes longer went to somebody who has much to do
+	busy = 500 * time.Microsecond // a yield that takes longer means that others need the processor
 
 	minPause, maxPause = time.Millisecond, time.Second
-	maxSkipped         = 63 // waits
+	maxSkipped         = 63 // waits that sleep at once after a poll without success
 )
 
-// Parse reads a limit. "" is [Usual], 0 never to look.
+// Parse reads a limit. "" is [Usual]; with 0 a Waiter never polls.
 func Parse(text string) (time.Duration, error) {
 	if text == "" {
 		return Usual, nil
@@ -36,7 +36,7 @@ func Parse(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// Inherited is the limit of a plug-in: what its runtime has told it, else [Usual].
+// Inherited returns the limit of a plug-in: the one that its runtime has set in [Variable], else [Usual].
 func Inherited() time.Duration {
 	d, err := Parse(os.Getenv(Variable))
 	if err != nil {
@@ -45,22 +45,17 @@ func Inherited() time.Duration {
 	return d
 }
 
-// Waiter waits for the input of one file or socket. One goroutine at a time may use it, but for Close.
+// Waiter waits for the input of one file or socket. Only one goroutine at a time may call Read; Close may be called by others.
 type Waiter struct {
 	raw   syscall.RawConn
 	fd    uintptr
 	limit time.Duration
 	yield func()
-
-	soon    bool          // the last wait was short
-	skipped int           // how many waits are slept through after one that was looked through in vain
-	skip    int           // and are left of them
-	until   time.Time     // others need the processor: sleep till then
-	pause   time.Duration // for how long that was
+	pace  pace
 }
 
-// For makes one. limit is how long it looks at most; 0: never. The caller closes it when c is closed, or before. The error
-// is the connection's.
+// For makes a Waiter for the input of c. limit is how long it polls at most; 0: it never polls. The caller closes it when c is
+// closed, or before. The error is the connection's.
 func For(c syscall.Conn, limit time.Duration) (*Waiter, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -74,43 +69,36 @@ func For(c syscall.Conn, limit time.Duration) (*Waiter, error) {
 	return w, nil
 }
 
-// Close has other Waiters look for its descriptor no more. It may be called again, and while Read is under way.
+// Close removes the descriptor from those that other Waiters watch. It may be called more than once, and during Read.
 func (w *Waiter) Close() { process.leave(w) }
 
-// Read calls try until it returns true. try reads from the descriptor, which must not block, and returns false where there
-// is nothing yet. The error is of a connection that was closed or whose deadline has passed; a deadline is noticed late by
-// the limit at most.
+// Read calls try until it returns true. try reads from the descriptor, which must not block, and returns false if there
+// is no input yet. The error says that the connection was closed or its deadline has passed; Read notices a deadline up to
+// the limit late.
 func (w *Waiter) Read(try func(fd uintptr) (done bool)) error {
 	var began time.Time
 	return w.raw.Read(func(fd uintptr) bool {
 		switch {
 		case try(fd):
 			if !began.IsZero() {
-				w.soon = time.Since(began) < 2*w.limit
+				w.pace.came(time.Since(began), w.limit)
 			}
 			return true
-		case !began.IsZero(): // woken for nothing
+		case !began.IsZero(): // woken without input
 			return false
 		}
 		began = time.Now()
-		return w.looks(began) && w.look(fd, began, try)
+		return w.shouldPoll(began) && w.poll(fd, began, try)
 	})
 }
 
-// looks says whether to look before sleeping.
-func (w *Waiter) looks(now time.Time) bool {
-	if !canYield || !w.soon || now.Before(w.until) || process.busy(now) {
-		return false
-	}
-	if w.skip > 0 {
-		w.skip--
-		return false
-	}
-	return true
+// shouldPoll says whether to poll before sleeping.
+func (w *Waiter) shouldPoll(now time.Time) bool {
+	return canYield && !w.pace.rests(now) && !process.busy(now) && !w.pace.skips()
 }
 
-// look looks for input until there is some, the limit has passed, or another Waiter has input.
-func (w *Waiter) look(fd uintptr, began time.Time, try func(fd uintptr) bool) (done bool) {
+// poll polls for input until there is some, the limit has passed, or another Waiter has input.
+func (w *Waiter) poll(fd uintptr, began time.Time, try func(fd uintptr) bool) (done bool) {
 	others, ok := process.begin(w)
 	if !ok {
 		return false
@@ -122,23 +110,8 @@ func (w *Waiter) look(fd uintptr, began time.Time, try func(fd uintptr) bool) (d
 		w.yield()
 		now := time.Now()
 		done = try(fd)
-		switch took := now.Sub(before); {
-		case took > busy: // whoever had the processor did not give it back soon
-			if now.Sub(w.until) > maxPause { // that was long ago
-				w.pause = 0
-			}
-			w.pause = min(max(2*w.pause, minPause), maxPause)
-			w.until = now.Add(w.pause)
+		if w.pace.yielded(began, before, now, w.limit, done) || ready(others) {
 			return done
-		case done:
-			w.skipped = 0
-			return true
-		case now.Sub(began) >= w.limit:
-			w.skipped = min(2*w.skipped+1, maxSkipped)
-			w.skip = w.skipped
-			return false
-		case ready(others):
-			return false
 		}
 	}
 }

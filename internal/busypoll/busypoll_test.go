@@ -78,72 +78,50 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// Who has waited for a short time looks, within the limit; who has looked in vain sleeps, the next times too, and looks again.
+// streaming has the process carry a stream from now on, or none, for an hour.
+func streaming(is bool) {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	process.streams, process.began = is, time.Now().Add(time.Hour)
+	if !is {
+		process.began = time.Time{}
+	}
+}
+
+// A Waiter looks for what came soon, also the next time, and for nothing before anything came.
 func TestLooksWhereInputComesSoon(t *testing.T) {
 	if !canYield {
 		t.Skip("nobody looks on this system")
 	}
-	now := time.Now()
-	s := newSource(t, Usual)
-	s.yield = func() {} // nobody keeps the processor
-	if s.looks(now) {
+	s := newSource(t, time.Hour) // which no machine takes for nothing to come
+	if s.shouldPoll(time.Now()) {
 		t.Fatal("looks before anything came")
 	}
-	s.soon = true
-	if !s.looks(now) {
+	s.read(t, "soon")
+	s.pace.until = time.Time{}
+	if !s.shouldPoll(time.Now()) {
 		t.Fatal("does not look though the last input came soon")
 	}
-	for _, want := range []int{1, 3, 7, 15, 31, 63, 63} {
-		s.tries = 0
-		if s.look(s.fd, time.Now(), s.try) {
-			t.Fatal("found what nobody has written")
-		}
-		if s.tries == 0 {
-			t.Fatal("has not looked")
-		}
-		slept := 0
-		for !s.looks(now) {
-			slept++
-		}
-		if slept != want {
-			t.Fatalf("slept %d times, want %d", slept, want)
-		}
+	s.pace.skip = 1
+	if s.shouldPoll(time.Now()) || !s.shouldPoll(time.Now()) {
+		t.Fatal("does not sleep for just one wait after it has looked in vain")
 	}
-	if _, err := s.write.WriteString("x"); err != nil {
-		t.Fatal(err)
+	streaming(true)
+	if s.shouldPoll(time.Now()) {
+		t.Error("looks while the process carries a stream")
 	}
-	if !s.look(s.fd, time.Now(), s.try) {
-		t.Fatal("has not found what was there")
-	}
-	if s.skipped != 0 || !s.looks(now) {
-		t.Fatal("does not look after it has found something")
-	}
-}
-
-// Who does not get the processor back soon sleeps for a while, then looks again.
-func TestSleepsWhereOthersNeedTheProcessor(t *testing.T) {
-	s := newSource(t, Usual)
-	s.soon = true
+	streaming(false)
+	turns := 0
 	s.yield = func() {
-		for began := time.Now(); time.Since(began) <= busy; { // somebody else works
+		if turns++; turns == 3 {
+			_, _ = s.write.WriteString("x")
 		}
 	}
-	pause := time.Duration(0)
-	for range 12 {
-		if s.look(s.fd, time.Now(), s.try) {
-			t.Fatal("found what nobody has written")
-		}
-		pause = min(max(2*pause, minPause), maxPause)
-		if s.pause != pause {
-			t.Fatalf("sleeps for %v, want %v", s.pause, pause)
-		}
-		if canYield && (s.looks(s.until.Add(-1)) || !s.looks(s.until)) {
-			t.Fatal("does not look again just when it has slept long enough")
-		}
+	s.tries = 0
+	for !s.poll(s.fd, time.Now(), s.try) { // where others had the processor it ends
 	}
-	s.until = s.until.Add(-3 * maxPause)
-	if s.look(s.fd, time.Now(), s.try); s.pause != minPause {
-		t.Errorf("sleeps for %v long after the last time, want %v", s.pause, minPause)
+	if s.tries < 3 || turns != s.tries || string(s.b[:s.n]) != "x" {
+		t.Errorf("looked %d times, yielded %d times, and found %q", s.tries, turns, s.b[:s.n])
 	}
 }
 
@@ -178,20 +156,25 @@ func TestLooksForOthers(t *testing.T) {
 	if !canYield {
 		t.Skip("nobody looks on this system")
 	}
-	a, b := newSource(t, Longest), newSource(t, Longest)
+	a, b := newSource(t, time.Hour), newSource(t, time.Hour)
+	a.yield = func() {
+		if a.tries > 1000 { // it would look for an hour
+			_, _ = a.write.WriteString("x")
+		}
+	}
 	if _, err := b.write.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}
-	if a.look(a.fd, time.Now(), a.try) {
+	if a.poll(a.fd, time.Now(), a.try) {
 		t.Fatal("found what nobody has written")
 	}
-	if a.tries != 1 || a.skip != 0 {
-		t.Errorf("looked %d times and sleeps for %d, want once: the other has input", a.tries, a.skip)
+	if a.tries != 1 || a.pace.skip != 0 {
+		t.Errorf("looked %d times and sleeps for %d, want once: the other has input", a.tries, a.pace.skip)
 	}
 	if _, ok := process.begin(a.Waiter); !ok {
 		t.Fatal("may not look though nobody does")
 	}
-	if b.look(b.fd, time.Now(), b.try); b.tries != 0 {
+	if b.poll(b.fd, time.Now(), b.try); b.tries != 0 {
 		t.Error("two look at a time")
 	}
 	process.end()
@@ -202,11 +185,11 @@ func TestLooksForOthers(t *testing.T) {
 	process.end()
 }
 
-// With one processor for goroutines, a reader that looks keeps no other descriptor of the process from being noticed.
+// With one processor for goroutines, a reader that looks keeps no other descriptor of the process from being noticed: then it would
+// look in vain, up to the limit, each time.
 func TestOneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	a, b := newSource(t, Longest), newSource(t, Longest)
-	began := time.Now()
 	const rounds = 200
 	done := make(chan error)
 	go func() { // a's reader passes it on to b
@@ -222,20 +205,24 @@ func TestOneProcessor(t *testing.T) {
 		}
 		done <- nil
 	}()
+	vain := 0
 	for range rounds {
-		b.soon, b.skip, b.until = true, 0, time.Time{} // it looks each time
+		b.pace = pace{soon: true} // it looks each time
 		if _, err := a.write.WriteString("x"); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.Read(b.try); err != nil {
 			t.Fatal(err)
 		}
+		if b.pace.skipped > 0 {
+			vain++
+		}
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > rounds*Longest/2 {
-		t.Errorf("%d round trips took %v: a reader that looks keeps others waiting", rounds, took)
+	if vain > rounds/10 {
+		t.Errorf("in %d of %d round trips it looked in vain for %v: a reader that looks keeps others waiting", vain, rounds, Longest)
 	}
 }
 

@@ -1,30 +1,31 @@
-// Package busypoll waits for input: awake for a moment where the last input came soon, asleep otherwise.
+// Package busypoll waits for input. It polls for a moment where the last input came soon after the one before, and sleeps in the
+// kernel otherwise.
 //
-// Whoever sleeps in the kernel has to be woken. On a processor that had nothing else to do that takes far longer than what
-// a message needs of it: it has been halted, in a virtual machine by the hypervisor, and to wake it costs some 40 µs, which
-// the one that wakes pays too. A message and its answer go through four processes, each of which is woken for it and has
-// the others woken. So a process that is in the middle of a conversation looks for more for a while before it sleeps: on
-// two processors of a virtual machine that makes a round trip three times as quick.
+// A process that sleeps in the kernel has to be woken. If its processor has nothing else to do, the processor has been halted (in
+// a virtual machine by the hypervisor), and waking it takes some 40 µs, far longer than the work for one message. The process
+// that wakes it spends time too. A message and its answer go through four processes, each of which has to be woken. So a process
+// in the middle of a conversation polls for the next message for a while before it sleeps. On a virtual machine with two
+// processors a round trip then takes a third of the time.
 //
-// # When
+// # When a Waiter polls
 //
-// A [Waiter] looks for its limit at most, [Usual] if nothing else is said, and only where its last wait was shorter than
-// twice that. So what is idle, or gets a message now and then, spends nothing. Where it has looked in vain it sleeps the
-// next time, then the next three times, and so on up to [maxSkipped]: a steady stream whose messages are just too far apart
-// costs a percent of a processor.
+// A [Waiter] polls for its limit at most ([Usual] by default), and only if its last wait was shorter than twice the limit. So an
+// idle connection, or one with a message now and then, costs nothing. After a poll without success it sleeps the
+// next time, then the next three times, and so on up to [maxSkipped]. So a steady stream whose messages come just too seldom
+// costs one percent of a processor.
 //
-// While it looks it gives the processor to whoever has use for it, goroutines and other processes. Where others do keep
-// it, no processor is halted that would have to be woken, and who asks again and again falls behind all others: then it
-// sleeps at once for some time, each time for twice as long, up to [maxPause], until that has not happened for as long.
+// While it polls, it yields the processor to other goroutines and processes. If a yield takes long, others need the processor,
+// and polling is of no use, since no processor is halted. Then it does not poll for some time: twice as long each time, up to
+// [maxPause], until no yield has taken long for that time.
 //
-// Nor does it look while the process carries a stream, more than 16 MiB a second: then there is enough to do, and what
-// comes while it sleeps is read at once. Whoever uses a Waiter says with [Carried] how much came and went.
+// It does not poll either while the process carries a stream of more than 16 MiB a second: then the process has enough to do,
+// and hardly sleeps. The users of Waiters report with [Carried] how much they have read and written.
 //
 // # One at a time
 //
-// Go's scheduler asks the kernel for input when no goroutine can run, and one that looks can always run: with one processor
-// for goroutines, all other descriptors of the process would go unnoticed meanwhile. So one Waiter of a process looks at a
-// time, for all of them, and goes to sleep as soon as another's descriptor has something, which the scheduler then finds.
+// Go's scheduler asks the kernel for input when no goroutine can run, but a goroutine that polls can always run. With one processor
+// for goroutines, the input of all other descriptors would not be noticed. So only one Waiter of a process polls at a
+// time. It watches the descriptors of all Waiters, and stops as soon as another one has input, which the scheduler then finds.
 //
-// Only Linux gives the processor away so that this is of use; elsewhere a Waiter sleeps.
+// Polling is only of use with Linux's sched_yield; on other systems a Waiter always sleeps.
 package busypoll

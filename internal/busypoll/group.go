@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// process is all Waiters of this process, of which one looks for input at a time. It is one for the process because the
-// scheduler is, from which that keeps the processor.
+// process has all Waiters of this process. One of them polls at a time. There is one group for the process, as there is one
+// scheduler.
 var process group
 
-// maxWatched is how many descriptors are looked at: with more, nobody looks.
+// maxWatched is the largest number of descriptors to watch. With more of them no Waiter polls.
 const maxWatched = 64
 
 const (
-	window = time.Millisecond // over which the load is seen, at least
-	stream = 16 << 20         // bytes a second: with more, nobody looks
+	window = time.Millisecond // the shortest time over which the rate is measured
+	stream = 16 << 20         // bytes a second; with more no Waiter polls
 )
 
 type group struct {
@@ -24,18 +24,18 @@ type group struct {
 
 	mu      sync.Mutex
 	all     []*Waiter
-	looking bool
-	others  []descriptor // of who looks, whose they are
+	polling bool
+	others  []descriptor // watched by the Waiter that polls
 
-	streams bool      // there was more than stream in the last window
-	began   time.Time // the window
-	before  uint64    // bytes that had been carried then
+	streams bool      // the rate in the last window was more than stream
+	began   time.Time // the begin of the window
+	before  uint64    // carried at that time
 }
 
-// Carried counts what this process has read from, and written to, what its Waiters belong to: n bytes more.
+// Carried counts n more bytes that this process has read from, or written to, the files of its Waiters.
 func Carried(n int) { process.carried.Add(uint64(max(n, 0))) }
 
-// busy says whether the process carries a stream.
+// busy tells whether the process carries a stream.
 func (g *group) busy(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -59,15 +59,15 @@ func (g *group) leave(w *Waiter) {
 	g.all = slices.DeleteFunc(g.all, func(o *Waiter) bool { return o == w })
 }
 
-// begin lets w look, unless another does, and tells what is looked at besides its own. A descriptor that is closed
-// meanwhile, or is another file by then, ends the looking at most.
+// begin lets w poll, unless another Waiter does, and returns the descriptors that w has to watch. If one of them is closed during
+// the poll, or becomes another file, the worst that happens is that the poll ends.
 func (g *group) begin(w *Waiter) (others []descriptor, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.looking || len(g.all) > maxWatched {
+	if g.polling || len(g.all) > maxWatched {
 		return nil, false
 	}
-	g.looking = true
+	g.polling = true
 	g.others = g.others[:0]
 	for _, o := range g.all {
 		if o != w {
@@ -80,5 +80,5 @@ func (g *group) begin(w *Waiter) (others []descriptor, ok bool) {
 func (g *group) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.looking = false
+	g.polling = false
 }

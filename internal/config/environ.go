@@ -19,7 +19,7 @@ func (l *loading) environ(environ []string) {
 	}
 	read := func(name, value string) (string, any) {
 		if name == s.ConfigVariable() || s.Ignore != nil && s.Ignore(name) || strings.TrimSpace(value) == "" {
-			return "", nil // an empty variable is as if it was not set, whatever its name
+			return "", nil // an empty variable counts as not set, even if there is no such key
 		}
 		parts := s.variableParts(name)
 		if key, ok := old[name]; ok {
@@ -63,7 +63,7 @@ func (l *loading) environ(environ []string) {
 	})
 }
 
-// variableParts is the key that an environment variable sets.
+// variableParts returns the key that an environment variable sets.
 func (s *Schema) variableParts(name string) []string {
 	if key, ok := s.Variables[name]; ok {
 		return strings.Split(key, ".")
@@ -75,7 +75,7 @@ func (s *Schema) variableParts(name string) []string {
 	return parts
 }
 
-// oldVariables is the variables of earlier versions that set a key, and are no longer its own.
+// oldVariables returns the names that variables had in earlier versions, with their keys.
 func (s *Schema) oldVariables() map[string][]string {
 	all := map[string][]string{}
 	s.root().walk(nil, func(parts []string, k *Key) {
@@ -94,7 +94,7 @@ func (s *Schema) oldVariables() map[string][]string {
 	return all
 }
 
-// rightVariable is what to add about a variable of no key: the one that was probably meant.
+// rightVariable returns a hint for a variable of no key: the variable that was probably meant.
 func (l *loading) rightVariable(parts []string) string {
 	if l.root.find(parts) != nil {
 		return ""
@@ -106,7 +106,7 @@ func (l *loading) rightVariable(parts []string) string {
 	return " It is " + l.schema.Variable(strings.Split(near, ".")...)
 }
 
-// Variable is the value of a variable in an environment; "" where it is not set. The last one counts.
+// Variable returns the value of a variable in an environment; "" if it is not set. Of several the last one counts.
 func Variable(environ []string, name string) (value string) {
 	for _, entry := range environ {
 		if v, ok := strings.CutPrefix(entry, name+"="); ok {

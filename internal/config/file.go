@@ -21,7 +21,7 @@ import (
 // MaxFile is the largest file that is read, in bytes.
 const MaxFile = 1 << 20
 
-// How much a file may have: the YAML library compares each key of a group with each other.
+// Limits of a file. They bound the time to read it, since the YAML library compares the keys of a group with each other.
 const (
 	maxDepth = 64   // levels
 	maxKeys  = 4096 // in one group
@@ -79,7 +79,7 @@ func (l *loading) file(name string) {
 	l.merge(layer, where)
 }
 
-// oldNames is the lines of keys that are there by an old name, for the name that they get.
+// oldNames returns the lines of keys that have an old name, by their new name.
 func (l *loading) oldNames(lines map[string]int) map[string]int {
 	renamed := map[string]int{}
 	l.root.walk(nil, func(parts []string, k *Key) {
@@ -93,7 +93,7 @@ func (l *loading) oldNames(lines map[string]int) map[string]int {
 	return renamed
 }
 
-// byLine orders errors as the file that they are about is read.
+// byLine orders errors by their line in the file.
 func byLine(name string) func(a, b error) int {
 	line := func(err error) (n int) {
 		if rest, ok := strings.CutPrefix(err.Error(), name+":"); ok {
@@ -106,7 +106,7 @@ func byLine(name string) func(a, b error) int {
 	}
 }
 
-// readBounded reads a file that may be anything.
+// readBounded reads a file of at most MaxFile bytes. The file may be a folder, a device or a pipe.
 func readBounded(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -123,12 +123,12 @@ func readBounded(name string) ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > MaxFile {
-		return nil, fmt.Errorf("%s is too large: at most %d bytes are read", name, MaxFile)
+		return nil, fmt.Errorf("%s is too large: a configuration has at most %d bytes", name, MaxFile)
 	}
 	return text, nil
 }
 
-// notUTF8 is the line where a text stops being UTF-8; 0 where it does not.
+// notUTF8 returns the first line of a text that is not UTF-8; 0: all are.
 func notUTF8(text []byte) int {
 	if utf8.Valid(text) {
 		return 0
@@ -145,7 +145,7 @@ func notUTF8(text []byte) int {
 	return line
 }
 
-// tooMuch is the line where a document has more than it may, and why; 0 where it has not.
+// tooMuch returns the line where a document exceeds a limit, and which limit; 0: nowhere.
 func tooMuch(n *yamlv3.Node, depth int) (line int, why string) {
 	switch {
 	case depth > maxDepth:
@@ -201,8 +201,8 @@ func (l *loading) resolvePaths(k *Key, parts []string, layer map[string]any, dir
 	}
 }
 
-// resolve is a path of the file. Where the schema asks for it, a path that only exists in the current folder is taken from
-// there, as earlier versions did.
+// resolve returns a path of the file as an absolute one. If the schema says so, a path that only exists in the current folder is
+// relative to that, as in earlier versions.
 func (l *loading) resolve(path, dir, key, where string) string {
 	now, before := absolute(path, dir), absolute(path, ".")
 	if !l.schema.WorkingFolder || now == before {

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// width is how long a line of a comment may be.
+// width is the longest line of a comment.
 const width = 100
 
-// Init is a commented file with every key at its default, behind a "#". Keys that are given, dotted → value, and those that
-// are required are set.
+// Init returns a commented file that has every key with its default, behind a "#". Keys that are given (dotted → value), and
+// those that are required, are set.
 func (s *Schema) Init(given map[string]string) (string, error) {
 	w := &initial{schema: s, given: map[string]any{}}
 	for key, value := range given {
@@ -108,7 +108,7 @@ func (w *initial) comment(indent, text string) {
 	}
 }
 
-// sentence is what there is to say of a key beside its default.
+// sentence returns the comment of a key, without its default.
 func (k *Key) sentence() string {
 	text := k.About
 	if words := k.takes(); len(k.Words) > 0 || strings.Contains(words, "; ") || k.Type == Size || k.Type == Duration {
@@ -120,7 +120,7 @@ func (k *Key) sentence() string {
 	return text
 }
 
-// takes is the type, unit, words and range of a key; "" for a group.
+// takes describes the type, unit, words and range of a key; "" for a group.
 func (k *Key) takes() string {
 	var parts []string
 	switch {
@@ -146,7 +146,7 @@ func (k *Key) takes() string {
 		parts = append(parts, k.Unit)
 	}
 	switch {
-	case k.Most == math.MaxInt32 && k.Least == 0: // the largest that any machine has
+	case k.Most == math.MaxInt32 && k.Least == 0: // the largest int on any machine: no limit to mention
 	case k.Most != 0:
 		parts = append(parts, "from "+k.readable(k.Least)+" to "+k.readable(k.Most))
 	case k.Least != 0:
@@ -158,7 +158,7 @@ func (k *Key) takes() string {
 	return strings.Join(parts, "; ")
 }
 
-// readable is a number as people write it.
+// readable returns a number with its unit, as people write it.
 func (k *Key) readable(n int64) string {
 	if k.Type == Duration {
 		return FormatDuration(time.Duration(n))
@@ -166,7 +166,7 @@ func (k *Key) readable(n int64) string {
 	return k.number(n)
 }
 
-// written is a value as a file has it.
+// written returns a value as it is written in a file.
 func (k *Key) written(v any) string {
 	if n, ok := whole(v); ok && k.Type == Size {
 		return FormatSize(n)
@@ -174,7 +174,7 @@ func (k *Key) written(v any) string {
 	return literal(v)
 }
 
-// example is a value that the key takes.
+// example returns a value that the key takes.
 func (k *Key) example() string {
 	if k.Example != "" {
 		return k.Example

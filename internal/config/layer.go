@@ -11,10 +11,10 @@ import (
 	"github.com/knadh/koanf/v2"
 )
 
-// slash separates the parts of a key inside koanf: the names of domains have dots.
+// slash separates the parts of a key inside koanf, since names of domains have dots.
 const slash = "/"
 
-// fromDefault is where a value that nobody gave comes from.
+// fromDefault is the origin of a value that no source has set.
 const fromDefault = "default"
 
 // loading is the state of one Load.
@@ -24,7 +24,7 @@ type loading struct {
 	k        *koanf.Koanf
 	origin   map[string]string
 	errs     []error
-	more     int // mistakes that errs leaves out
+	more     int // number of mistakes beyond those in errs
 	warnings []string
 }
 
@@ -32,7 +32,7 @@ func (l *loading) fail(where, format string, args ...any) {
 	l.errs = append(l.errs, fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...)))
 }
 
-// merge checks a layer and puts it over those before it.
+// merge checks a layer and overlays the earlier layers with it.
 func (l *loading) merge(layer map[string]any, where func(parts []string) string) {
 	c := &checker{root: l.root,
 		fail: func(parts []string, why string) { l.fail(where(parts), "%s", why) },
@@ -49,7 +49,7 @@ func (l *loading) merge(layer map[string]any, where func(parts []string) string)
 	}
 }
 
-// leafPaths is the paths of all values in a map, sorted.
+// leafPaths returns the paths of all values in a map, sorted.
 func leafPaths(parts []string, m map[string]any) [][]string {
 	var all [][]string
 	for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -63,7 +63,7 @@ func leafPaths(parts []string, m map[string]any) [][]string {
 	return all
 }
 
-// flags puts the given flags over the rest.
+// flags merges the values of the given flags, over all other sources.
 func (l *loading) flags(flags map[string]string) {
 	layer := map[string]any{}
 	for key, value := range flags {
@@ -78,7 +78,7 @@ func (l *loading) flags(flags map[string]string) {
 	l.merge(layer, func([]string) string { return "flag" })
 }
 
-// parse reads a value that came as a text, as the key at the path takes it.
+// parse converts a text to a value of the key at the path.
 func (l *loading) parse(parts []string, value string) (any, error) {
 	k := l.root.find(parts)
 	if k == nil {

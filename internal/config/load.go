@@ -13,27 +13,27 @@ import (
 	"github.com/knadh/koanf/v2"
 )
 
-// Sources is where a configuration comes from.
+// Sources are the sources of a configuration.
 type Sources struct {
 	File    string            // empty: none
 	Environ []string          // as os.Environ gives it
 	Flags   map[string]string // key, dotted → value, of the flags that were given
 }
 
-// Values is a configuration: what each key has, and where it comes from.
+// Values is a configuration: the value of each key, and its origin.
 type Values struct {
-	// Origin is where each key comes from: key, dotted → "default", "FILE:LINE", the variable, or "flag".
+	// Origin is the origin of each key's value: dotted key → "default", "FILE:LINE", the variable, or "flag".
 	Origin map[string]string
-	// Warnings are old spellings that were accepted, each with its place and what to write now.
+	// Warnings are about old spellings that were accepted. Each has the place and what to write instead.
 	Warnings []string
 
 	schema *Schema
 	k      *koanf.Koanf
 }
 
-// Load reads and checks a configuration. The error is every mistake that was found, joined; each names where it is. What a
-// value means is looked at where all have the right type. Load looks at nothing on the machine but the file, and whether
-// paths in it exist where the schema asks for that.
+// Load reads and checks a configuration. The error joins all mistakes that were found; each has its place. Ranges and the
+// schema's own checks are applied only if all values have the right type. Load reads nothing on the machine but the file, and
+// checks whether paths in it exist if the schema says so.
 func (s *Schema) Load(from Sources) (*Values, error) {
 	l := s.layers(from)
 	if l.more > 0 {
@@ -46,7 +46,7 @@ func (s *Schema) Load(from Sources) (*Values, error) {
 	return v, v.meanings()
 }
 
-// Peek is the texts that keys have, as far as the sources can be read: what is wrong with them is for [Schema.Load] to say.
+// Peek returns the texts of some keys, as far as the sources can be read. It ignores mistakes, which [Schema.Load] reports.
 func (s *Schema) Peek(from Sources, keys ...string) []string {
 	v := &Values{k: s.layers(from).k}
 	texts := make([]string, len(keys))
@@ -56,10 +56,10 @@ func (s *Schema) Peek(from Sources, keys ...string) []string {
 	return texts
 }
 
-// Peek is the text that a key has; "" where it has none.
+// Peek returns the text of a key; "" if it has none.
 func (v *Values) Peek(key string) string { return v.k.String(strings.ReplaceAll(key, ".", slash)) }
 
-// layers puts the sources one over the other.
+// layers merges all sources.
 func (s *Schema) layers(from Sources) *loading {
 	l := &loading{schema: s, root: s.root(), origin: map[string]string{}, k: koanf.New(slash)}
 	l.merge(copies.Copy(l.root.defaults()), func([]string) string { return fromDefault })
@@ -71,7 +71,7 @@ func (s *Schema) layers(from Sources) *loading {
 	return l
 }
 
-// meanings looks at what the values mean.
+// meanings checks ranges and runs the keys' own checks.
 func (v *Values) meanings() error {
 	var errs []error
 	var look func(k *Key, parts []string, value any)
@@ -113,12 +113,12 @@ func (v *Values) meanings() error {
 	return errors.Join(errs...)
 }
 
-// Errorf is an error about a key: where its value comes from, the key, and what is wrong.
+// Errorf makes an error about a key: the origin of its value, the key, and what is wrong.
 func (v *Values) Errorf(key, format string, args ...any) error {
 	return fmt.Errorf("%s: %s: %w", v.Place(key), key, fmt.Errorf(format, args...))
 }
 
-// Place is where a key's value comes from, for errors: FILE:LINE, the variable, flag, or config where nobody gave it.
+// Place returns the origin of a key's value, for errors: FILE:LINE, the variable, "flag", or "config" if no source has set it.
 func (v *Values) Place(key string) string {
 	where := v.Origin[key]
 	for at := key; where == "" && strings.Contains(at, "."); where = v.Origin[at] {
@@ -133,9 +133,9 @@ func (v *Values) Place(key string) string {
 // Given tells whether a source has set the key.
 func (v *Values) Given(key string) bool { return v.Origin[key] != "" && v.Origin[key] != fromDefault }
 
-// Set gives a key a default that follows from other keys.
+// Set sets a key to a default that depends on other keys.
 func (v *Values) Set(key string, value any) {
-	_ = v.k.Set(strings.ReplaceAll(key, ".", slash), value) // the only error is one of maps of other types
+	_ = v.k.Set(strings.ReplaceAll(key, ".", slash), value) // it fails only for maps of other types
 }
 
 // Decode fills a struct whose fields have "koanf" tags: texts and paths are strings, sizes int64 or int, durations
@@ -150,7 +150,7 @@ func (v *Values) Decode(into any) error {
 	})
 }
 
-// normalBelow is the members of a group or map in the form that programs use.
+// normalBelow returns the members of a group or map in the form that programs use.
 func (k *Key) normalBelow(below map[string]any) map[string]any {
 	out := make(map[string]any, len(below))
 	for name, value := range below {

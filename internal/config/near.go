@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// unknown is the error of a key that does not exist, with the nearest one that does.
+// unknown returns the error text for an unknown key. It names the most similar known key.
 func (k *Key) unknown(parts []string) string {
 	key := strings.Join(parts, ".")
 	if near := k.near(parts); near != "" {
@@ -17,7 +17,7 @@ func (k *Key) unknown(parts []string) string {
 	return fmt.Sprintf("unknown key %.100q: there are %s", key, strings.Join(k.leaves("", false), ", "))
 }
 
-// near is the key with a fixed name that is nearest to one that does not exist; "" where none is.
+// near returns the known key with a fixed name that is most similar to an unknown one; "" if none is similar.
 func (k *Key) near(parts []string) string {
 	if parent := k.find(parts[:len(parts)-1]); parent != nil && parent.Type == Group && len(parts) > 1 {
 		var beside []string
@@ -33,8 +33,8 @@ func (k *Key) near(parts []string) string {
 	return nearest(strings.Join(parts, "."), parts[len(parts)-1], k.leaves("", true))
 }
 
-// nearest is the known key that key was meant to be, as far as one can tell: by the whole of it, or by its last part,
-// which may have been put in the wrong group.
+// nearest returns the known key that was probably meant: one that is similar as a whole, or one with the same last part in another
+// group.
 func nearest(key, last string, known []string) string {
 	best, distance := "", len(key)+1
 	consider := func(candidate string, d, length int) {
@@ -51,7 +51,7 @@ func nearest(key, last string, known []string) string {
 	return best
 }
 
-// edits is how many letters have to be put in, taken out, changed or swapped with their neighbour to make b of a.
+// edits returns the Damerau–Levenshtein distance of a and b.
 func edits(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return max(len(a), len(b))

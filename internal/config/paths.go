@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// absolute is p from dir; "~/" is the home folder.
+// absolute returns p as an absolute path, relative to dir; "~/" is the home folder.
 func absolute(p, dir string) string {
 	if rest, ok := strings.CutPrefix(p, "~/"); ok {
 		if home, err := os.UserHomeDir(); err == nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Reference is the tables of a reference page, in Markdown: one for the keys at the top, and one for each group.
+// Reference returns the tables of the reference page in Markdown: one for the keys at the top, and one for each group.
 func (s *Schema) Reference() string {
 	w := &reference{schema: s}
 	w.group("Keys at the top", "", s.root(), nil)
@@ -78,7 +78,7 @@ func (w *reference) table(k *Key, parts []string) {
 	}
 }
 
-// byDefault is the default for people.
+// byDefault returns the default as the table has it.
 func (k *Key) byDefault() string {
 	switch {
 	case k.Shown != "":

@@ -29,68 +29,68 @@ const (
 type Key struct {
 	Name    string
 	Type    Type
-	Default any    // as the file has it; nil where the key is not there by default
-	Shown   string // how the default reads where it depends on the machine or on other keys
-	Unit    string // of a number, for people
+	Default any    // as a file has it; nil: the key has no default
+	Shown   string // text for a default that depends on the machine or on other keys
+	Unit    string // of a number, for texts
 	About   string // what it means, in a sentence or two
 	Example string // YAML, of a key without a default
 
 	Words []string // a text or list: the texts that it takes
 	Least int64    // the least number, size in bytes or duration in nanoseconds
 	Most  int64    // the largest; 0: no limit
-	Zero  string   // what 0 means where it is outside of that range
-	// Check looks at a value beyond its type and range; its errors do not name the key. The value has the form that
+	Zero  string   // what 0 means, if it is allowed outside of that range
+	// Check checks a value beyond its type and range; its errors do not name the key. The value has the type that
 	// [Values.Decode] gives it: string, bool, int64, time.Duration, []string.
 	Check func(value any) error
 	Names func(name string) error // Map: what a name must look like
 
-	Required  string // what to say where it is missing or empty; "": it may be
-	NoDefault error  // why a required key has no default on this machine; nil: it has one, or has none anywhere
-	Empty     string // what to write instead of nothing, where an empty value or list is an error
-	Nothing   string // the same, where only a value that is not there ("key:") is one
-	Gone      string // what to do instead: the key is not there any more
+	Required  string // the error if the key is missing or empty; "": it is not required
+	NoDefault error  // why a required key has no default on this machine; nil: it has one, or has none on any machine
+	Empty     string // if not "", an empty value or list is an error; this says what to write instead
+	Nothing   string // the same if only a missing value ("key:") is an error
+	Gone      string // if not "", the key was removed; this says what to do instead
 
-	Was    []string            // earlier names, beside it
+	Was    []string            // earlier names, in the same group
 	Flag   string              // the command line's flag that sets it
 	Secret bool                // never shown
-	Hide   func(string) string // what may be shown of it
+	Hide   func(string) string // returns the part of a value that may be shown
 
 	Keys  []Key           // Group, Groups
 	Each  *Key            // Map
-	Named map[string]*Key // Map: what some names take instead of Each
+	Named map[string]*Key // Map: names that have another key than Each
 }
 
-// Schema is all keys of a program.
+// Schema has all keys of a program.
 type Schema struct {
-	Program string // as people call it: protofly
+	Program string // the program's name, such as protofly
 	Prefix  string // of its variables: PROTOFLY_
-	// DefaultFile says, behind the variable, which file is read where none is named: ", else …"; "" for none.
+	// DefaultFile is the end of a sentence in the help: which file is read if none is named (", else …"); "" if there is none.
 	DefaultFile string
-	// Ignore tells that a variable with the prefix is somebody else's.
+	// Ignore tells whether a variable with the prefix belongs to something else than the configuration.
 	Ignore func(variable string) bool
-	// Variables are further variables that set a key: variable → key.
+	// Variables has further variables that set a key: variable → key.
 	Variables map[string]string
 	// SingleUnderscores accepts the variables of keys with one underscore between the levels for one version, with a warning.
 	SingleUnderscores bool
-	// FoldNames says which names below a key, as "stubs", have hyphens where variables have underscores.
+	// FoldNames is a key, such as "stubs", whose names may have hyphens; in variables they have underscores instead.
 	FoldNames string
 	// WorkingFolder accepts relative paths in the file that only exist in the current folder for one version, with a warning.
 	WorkingFolder bool
 	Keys          []Key
 }
 
-// root is the group of all keys.
+// root returns the group of all keys.
 func (s *Schema) root() *Key { return &Key{Keys: s.Keys} }
 
-// ConfigVariable is the variable that names the file.
+// ConfigVariable returns the environment variable that names the file.
 func (s *Schema) ConfigVariable() string { return s.Prefix + "CONFIG" }
 
-// Variable is the environment variable that sets a key.
+// Variable returns the environment variable that sets a key.
 func (s *Schema) Variable(parts ...string) string {
 	return s.Prefix + strings.ToUpper(strings.ReplaceAll(strings.Join(parts, "__"), "-", "_"))
 }
 
-// child is the key below k with the name, or nil.
+// child returns the key below k with the name, or nil.
 func (k *Key) child(name string) *Key {
 	switch k.Type {
 	case Group:
@@ -104,7 +104,7 @@ func (k *Key) child(name string) *Key {
 			return named
 		}
 		return k.Each
-	case Groups: // the name is an item's number
+	case Groups: // the name is the number of an item
 		return &Key{Keys: k.Keys}
 	case Any:
 		return k
@@ -112,7 +112,7 @@ func (k *Key) child(name string) *Key {
 	return nil
 }
 
-// find is the key at the path, or nil.
+// find returns the key at the path, or nil.
 func (k *Key) find(parts []string) *Key {
 	for _, part := range parts {
 		if k == nil {
@@ -123,7 +123,7 @@ func (k *Key) find(parts []string) *Key {
 	return k
 }
 
-// walk visits every key below k that has a fixed name, groups before what is in them.
+// walk visits every key below k that has a fixed name; a group comes before its members.
 func (k *Key) walk(at []string, visit func(parts []string, k *Key)) {
 	for i := range k.Keys {
 		below := append(at[:len(at):len(at)], k.Keys[i].Name)
@@ -137,10 +137,10 @@ func (k *Key) walk(at []string, visit func(parts []string, k *Key)) {
 	}
 }
 
-// Leaves is every key that takes a value and has a fixed name, dotted and sorted.
+// Leaves returns every key that takes a value and has a fixed name, dotted and sorted.
 func (s *Schema) Leaves() []string { return s.root().leaves("", false) }
 
-// leaves is every key below k that takes a value and has a fixed name; with groups, also the groups.
+// leaves returns every key below k that takes a value and has a fixed name; if groups is set, also the groups.
 func (k *Key) leaves(prefix string, groups bool) []string {
 	var all []string
 	k.walk(nil, func(parts []string, k *Key) {
@@ -152,7 +152,7 @@ func (k *Key) leaves(prefix string, groups bool) []string {
 	return all
 }
 
-// defaults is the first layer.
+// defaults returns the first layer.
 func (k *Key) defaults() map[string]any {
 	layer := map[string]any{}
 	for i := range k.Keys {
@@ -171,10 +171,10 @@ func (k *Key) defaults() map[string]any {
 type Flag struct {
 	Flag, Key string
 	Type      Type
-	About     string // on one line
+	About     string // the help text, one line
 }
 
-// Flags is the flags that set keys.
+// Flags returns the flags that set keys.
 func (s *Schema) Flags() (all []Flag) {
 	s.root().walk(nil, func(parts []string, k *Key) {
 		if k.Flag == "" {

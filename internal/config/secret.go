@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// hidden stands where a secret is.
+// hidden is shown instead of a secret.
 const hidden = "(hidden)"
 
-// concealURL is v without a password, and without parameters that are secrets, where v is a URL.
+// concealURL returns v; if v is a URL, without its password and without parameters that are secrets.
 func concealURL(v string) string {
 	u, err := url.Parse(v)
 	if scheme, rest, ok := strings.Cut(v, "://"); err != nil && ok {
@@ -35,11 +35,11 @@ func concealURL(v string) string {
 	return before + "?" + strings.Join(parameters, "&")
 }
 
-// LooksSecret tells whether a key of this name holds a secret, as far as a name can say.
+// LooksSecret tells whether a key's name suggests that it holds a secret.
 func LooksSecret(key string) bool {
 	key = strings.ToLower(key)
 	if strings.HasSuffix(key, "_file") {
-		return false // where the secret is, as token_file
+		return false // the place of a secret, such as token_file
 	}
 	for _, word := range []string{"secret", "password", "passwd", "passphrase", "token", "credential", "private", "authorization", "cookie", "psk"} {
 		if strings.Contains(key, word) {

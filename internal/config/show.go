@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Show is the effective configuration as YAML that could be a file, with secrets hidden; with origin, each line says
-// where its value comes from. Defaults of the names below a map are shown for the given ones: map → names.
+// Show returns the effective configuration as YAML in the form of a file, with secrets hidden. If origin is set, each line says
+// where its value comes from. For the given names below a map (map → names), it shows defaults too.
 func (v *Values) Show(origin bool, names map[string][]string) (string, error) {
 	raw := v.k.Raw()
 	for key, list := range names {
@@ -49,7 +49,7 @@ func (v *Values) fill(raw map[string]any, key string, names []string) {
 	}
 }
 
-// overlay puts what is given over a group.
+// overlay overlays a group with given values.
 func overlay(under, given map[string]any) {
 	for name, value := range given {
 		below, isMap := value.(map[string]any)
@@ -61,7 +61,7 @@ func overlay(under, given map[string]any) {
 	}
 }
 
-// annotate writes behind each value where it came from.
+// annotate adds a comment with the origin to each value.
 func (v *Values) annotate(n *yaml.Node, parts []string) {
 	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -84,8 +84,7 @@ func (v *Values) annotate(n *yaml.Node, parts []string) {
 // isLeaf tells whether the key takes a value.
 func (k *Key) isLeaf() bool { return k != nil && k.Type != Group && k.Type != Map && k.Type != Any }
 
-// conceal is v without its secrets: values whose key says that they are one, and passwords in URLs. k is v's key, nil where
-// none is known.
+// conceal returns v without secrets: values of secret keys, and passwords in URLs. k is v's key; nil: the schema has none.
 func conceal(k *Key, name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -130,8 +129,7 @@ func conceal(k *Key, name string, v any) any {
 	return v
 }
 
-// holdsSecret tells whether what is at k, which may be nil, is not to be shown: the schema says so, or the name where there
-// is none.
+// holdsSecret tells whether the value of k is secret: by the schema, or by the name if k is nil.
 func (k *Key) holdsSecret(name string) bool {
 	if k.isLeaf() {
 		return k.Secret
@@ -139,7 +137,7 @@ func (k *Key) holdsSecret(name string) bool {
 	return LooksSecret(name)
 }
 
-// literal is a value as YAML on one line.
+// literal returns a value as YAML on one line.
 func literal(v any) string {
 	var n yaml.Node
 	if n.Encode(v) != nil {

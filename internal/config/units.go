@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// units of sizes, the largest first.
+// units returns the units of sizes, the largest first.
 func units() []struct {
 	name  string
 	bytes int64
@@ -19,7 +19,7 @@ func units() []struct {
 	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
 }
 
-// ParseSize reads a size: a whole number of bytes, or of KiB, MiB or GiB, as 4MiB.
+// ParseSize reads a size: a whole number of bytes, or of KiB, MiB or GiB, such as 4MiB.
 func ParseSize(text string) (int64, error) {
 	digits, factor := text, int64(1)
 	for _, u := range units() {
@@ -34,7 +34,7 @@ func ParseSize(text string) (int64, error) {
 	return n * factor, nil
 }
 
-// FormatSize is a size as people write it.
+// FormatSize returns a size in its largest unit that gives a whole number.
 func FormatSize(n int64) string {
 	for _, u := range units() {
 		if n != 0 && n%u.bytes == 0 {
@@ -44,7 +44,7 @@ func FormatSize(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// FormatDuration is a duration as people write it: 24h, not 24h0m0s.
+// FormatDuration returns a duration without zero parts at its end: 24h, not 24h0m0s.
 func FormatDuration(d time.Duration) string {
 	text := d.String()
 	if rest, ok := strings.CutSuffix(text, "m0s"); ok {

@@ -13,10 +13,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxMistakes is how many mistakes of a layer are said; of more there is a number.
+// maxMistakes is how many mistakes of a layer are reported; of the others only their number.
 const maxMistakes = 100
 
-// checker looks at the types of a layer's values.
+// checker checks the types of a layer's values.
 type checker struct {
 	root     *Key
 	fail     func(parts []string, why string)
@@ -24,15 +24,15 @@ type checker struct {
 	mistakes int
 }
 
-// mistake says what is wrong, if not too much is.
+// mistake reports a mistake, up to maxMistakes.
 func (c *checker) mistake(parts []string, why func() string) {
 	if c.mistakes++; c.mistakes <= maxMistakes {
 		c.fail(parts, why())
 	}
 }
 
-// check looks at the value at a path: its keys exist and have what they take. A value of nothing ("node:" with nothing
-// behind it) counts as not there. What is wrong is taken out.
+// check checks the value at a path: its keys exist, and their values have the right types. A missing value ("node:" with nothing
+// behind it) counts as not set. keep is false for a value that is wrong or not set.
 func (c *checker) check(k *Key, parts []string, value any) (keep bool) {
 	failed := func(format string, args ...any) bool {
 		c.mistake(parts, func() string { return strings.Join(parts, ".") + ": " + fmt.Sprintf(format, args...) })
@@ -110,7 +110,7 @@ func (c *checker) checkBelow(k *Key, parts []string, below map[string]any) {
 	}
 }
 
-// normal is a value in the form that programs use. The error says what the key takes.
+// normal returns a value in the form that programs use. The error says what the key takes.
 func (k *Key) normal(value any) (any, error) {
 	number, isNumber := whole(value)
 	text, isText := value.(string)
@@ -176,7 +176,7 @@ func (k *Key) normalList(value any) (any, error) {
 	return list, nil
 }
 
-// whole is a value that is a whole number.
+// whole returns a value that is a whole number.
 func whole(value any) (int64, bool) {
 	switch v := value.(type) {
 	case int:
@@ -187,7 +187,7 @@ func whole(value any) (int64, bool) {
 	return 0, false
 }
 
-// printable refuses texts that no key can mean, as one with a NUL byte.
+// printable refuses texts that are not UTF-8 or have control characters.
 func printable(text string) error {
 	if !utf8.ValidString(text) {
 		return errors.New("the text is not UTF-8")
@@ -200,7 +200,7 @@ func printable(text string) error {
 	return nil
 }
 
-// meaning looks at a value that has the right type: its range, its words, and what the key's own check says.
+// meaning checks a value of the right type: its range, its words, and the key's own check.
 func (k *Key) meaning(value any) error {
 	v, err := k.normal(value)
 	if err != nil {
@@ -232,14 +232,14 @@ func (k *Key) meaning(value any) error {
 	return nil
 }
 
-// Takes tells whether the key takes the value, which is as a file has it.
+// Takes tells whether the key takes the value, in the form of a file.
 func (k *Key) Takes(value any) bool {
 	ok := true
 	c := &checker{root: k, fail: func([]string, string) { ok = false }, warn: func([]string, string) {}}
 	return c.check(k, []string{k.Name}, value) && ok && (k.Type == Any || k.Type == Groups || k.meaning(value) == nil)
 }
 
-// inRange says what the range is where n is not in it.
+// inRange returns nil if n is in the key's range, else an error that says what the range is.
 func (k *Key) inRange(n int64) error {
 	if n >= k.Least && (k.Most == 0 || n <= k.Most) || n == 0 && k.Zero != "" {
 		return nil
@@ -254,7 +254,7 @@ func (k *Key) inRange(n int64) error {
 	return fmt.Errorf("from %s to %s%s", k.number(k.Least), k.number(k.Most), zero)
 }
 
-// number is n as the key's values are written.
+// number returns n in the way that the key's values are written.
 func (k *Key) number(n int64) string {
 	switch k.Type {
 	case Duration:
@@ -265,7 +265,7 @@ func (k *Key) number(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// describe says what a value is, for people, without what is secret.
+// describe describes a value for an error, without secrets.
 func (k *Key) describe(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -298,10 +298,10 @@ func (k *Key) describe(v any) string {
 	return fmt.Sprintf("%.60v", v)
 }
 
-// hides tells whether the key's values are not to be printed.
+// hides tells whether the key's values are secret.
 func (k *Key) hides() bool { return k.Secret || k.Hide != nil }
 
-// parse reads a value that came as a text. The error does not name the key.
+// parse converts a text to a value. The error does not name the key.
 func (k *Key) parse(value string) (any, error) {
 	quoted := fmt.Sprintf("%.60q", value)
 	if k.hides() {
@@ -342,8 +342,8 @@ func (k *Key) parse(value string) (any, error) {
 	return value, nil
 }
 
-// parseList reads items that are separated by commas, or [] for none. A list of nothing but commas is what a template had
-// nothing to fill in for.
+// parseList reads items that are separated by commas, or [] for none. A list of nothing but commas is an error: it comes from a
+// template whose values were empty.
 func (k *Key) parseList(value string) (any, error) {
 	items := []any{}
 	if flow := strings.TrimSpace(value); strings.HasPrefix(flow, "[") && strings.HasSuffix(flow, "]") {
@@ -367,8 +367,7 @@ func (k *Key) parseList(value string) (any, error) {
 	return items, nil
 }
 
-// notYAML is what the YAML library says of a text, without what it repeats of it: a password that begins with * is not quoted,
-// perhaps.
+// notYAML returns the YAML library's error about a text, without the parts of the text that it quotes: the text may be a password.
 func notYAML(err error) string {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if before, _, found := strings.Cut(text, "unknown anchor '"); found {

@@ -7,13 +7,13 @@ import (
 	"path/filepath"
 )
 
-// Writable tells whether files can be made in dir, or dir itself where it is not there yet. It leaves nothing behind.
+// Writable returns nil if files can be made in dir, or if dir does not exist and can be made. It leaves nothing behind.
 func Writable(dir string) error {
 	for {
 		info, err := os.Stat(dir)
 		switch {
 		case err == nil && !info.IsDir():
-			return fmt.Errorf("%s is no folder", dir)
+			return fmt.Errorf("%s is not a folder", dir)
 		case err == nil:
 			f, err := os.CreateTemp(dir, ".protofly-*")
 			if err != nil {

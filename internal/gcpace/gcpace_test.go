@@ -18,7 +18,7 @@ func TestLook(t *testing.T) {
 	const mib = 1 << 20
 	for _, c := range []struct {
 		name string
-		seen []uint64 // allocated in all, MiB, at each look; the heap has 40
+		seen []uint64 // allocated in all, MiB, at each check; the heap has 40
 		want int
 	}{
 		{"never busy", []uint64{1, 1, 1, 1}, 0},
@@ -30,9 +30,9 @@ func TestLook(t *testing.T) {
 		{"busy for enough in the end", []uint64{100, 100, 103, 103, 106, 106, 110, 110}, 2},
 	} {
 		collected := 0
-		r := resting{collect: func() { collected++ }, percent: usual, grant: func(int) {}}
+		r := pacer{collect: func() { collected++ }, percent: usual, grant: func(int) {}}
 		for _, n := range c.seen {
-			r.look(n*mib, 40*mib, 20*mib)
+			r.check(n*mib, 40*mib, 20*mib)
 		}
 		if collected != c.want {
 			t.Errorf("%s: collected %d times, want %d", c.name, collected, c.want)
@@ -44,17 +44,17 @@ func TestLook(t *testing.T) {
 func TestRoom(t *testing.T) {
 	const mib = 1 << 20
 	var granted []int
-	r := resting{collect: func() {}, room: Room, percent: usual, grant: func(p int) { granted = append(granted, p) }}
+	r := pacer{collect: func() {}, room: Room, percent: usual, grant: func(p int) { granted = append(granted, p) }}
 	for _, seen := range []struct{ allocated, used uint64 }{{1, 4}, {101, 4}, {201, 4}, {301, 5}, {401, 16}, {501, 100}, {601, 4}, {602, 4}, {603, 4}} {
-		r.look(seen.allocated*mib, 20*mib, seen.used*mib)
+		r.check(seen.allocated*mib, 20*mib, seen.used*mib)
 	}
 	if want := []int{800, 200, 100, 800, 100}; !slices.Equal(granted, want) {
 		t.Errorf("%v, want %v", granted, want)
 	}
 	granted = nil
-	r.glance(610*mib, 4*mib) // not yet much since the last look
-	r.glance(619*mib, 4*mib)
-	r.glance(620*mib, 4*mib)
+	r.checkRate(610*mib, 4*mib) // not yet much since the last check
+	r.checkRate(619*mib, 4*mib)
+	r.checkRate(620*mib, 4*mib)
 	if want := []int{800}; !slices.Equal(granted, want) {
 		t.Errorf("between two looks: %v, want %v", granted, want)
 	}
@@ -62,7 +62,7 @@ func TestRoom(t *testing.T) {
 
 func TestRunEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*look+time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*interval+time.Millisecond)
 		defer cancel()
 		Run(ctx, Room)
 		if ctx.Err() == nil {

@@ -2,7 +2,7 @@ package gcpace
 
 import "runtime/metrics"
 
-// Live is how many bytes of this process's heap were in use when the collector has looked last. It costs about a microsecond.
+// Live returns how many bytes of this process's heap were in use after the last collection. It takes about a microsecond.
 func Live() uint64 {
 	sample := [1]metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample[:])

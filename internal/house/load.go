@@ -11,17 +11,17 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// Package is one package as the type checker sees it, for the system that this runs on and without its tests.
+// Package is one type-checked package, for this operating system and without its tests.
 type Package struct {
 	Path  string
 	fset  *token.FileSet
-	files []*ast.File // generated ones left out
+	files []*ast.File // without generated ones
 	types *types.Package
 	info  *types.Info
 }
 
-// Load reads the packages that match the patterns, as the go command in the folder dir understands them. What they import
-// from elsewhere comes from the build cache.
+// Load reads the packages that match the go command's patterns in the folder dir. It takes what they import from the build
+// cache.
 func Load(dir string, patterns ...string) ([]*Package, error) {
 	loaded, err := packages.Load(&packages.Config{Dir: dir,
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
@@ -47,5 +47,5 @@ func Load(dir string, patterns ...string) ([]*Package, error) {
 	return list, errors.Join(errs...)
 }
 
-// file is the name of the file that has the position.
+// file returns the name of the file of a position.
 func (p *Package) file(at token.Pos) string { return filepath.Base(p.fset.Position(at).Filename) }

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// order puts names so that the fewest uses run from one to another that stands before it. uses says which others each one
-// uses. The same uses give the same order. Circles are broken by a search from many beginnings, which finds the best order of
-// circles as long as those of this project, though that is not proven for each.
+// order sorts names so that the fewest uses run from a name to an earlier one. uses has the names that each name uses. The same
+// uses give the same order. The order within a circle comes from a local search with many starts. It finds the best order for
+// circles of this project's size, but that is not proven.
 func order(uses map[string][]string) (sorted []string) {
 	g := newGraph(uses)
 	for _, circle := range g.circles() {
@@ -19,7 +19,7 @@ func order(uses map[string][]string) (sorted []string) {
 	return sorted
 }
 
-// graph is who uses whom, by number.
+// graph says which name uses which, by number.
 type graph struct {
 	names []string
 	uses  [][]bool
@@ -47,8 +47,8 @@ func newGraph(uses map[string][]string) *graph {
 	return g
 }
 
-// circles groups those that use each other, directly or by others; who is in no circle is a group of one. A group
-// stands before those that it uses. (Tarjan's algorithm for strongly connected components, which finds them the other way round.)
+// circles returns the strongly connected components: the names of one group use each other, directly or through others. A group
+// comes before those that it uses. (Tarjan's algorithm finds them in the reverse order.)
 func (g *graph) circles() (groups [][]int) {
 	const unseen = 0
 	seen, low := make([]int, len(g.names)), make([]int, len(g.names))
@@ -90,10 +90,10 @@ func (g *graph) circles() (groups [][]int) {
 	return groups
 }
 
-// beginnings is from how many orders of a circle the search for the best one begins.
+// beginnings is the number of starts of the search for the best order of a circle.
 const beginnings = 60
 
-// untangle is the best order of one group.
+// untangle returns the best order of one group.
 func (g *graph) untangle(group []int) []int {
 	if len(group) < 2 {
 		return group
@@ -113,7 +113,7 @@ func (g *graph) untangle(group []int) []int {
 	return best
 }
 
-// improve moves each one to where it costs least. It tells whether anything has become better.
+// improve moves each name to where it costs least. It tells whether the order has become better.
 func (g *graph) improve(o []int) (better bool) {
 	for i := range o {
 		n, to, least := o[i], i, 0
@@ -140,7 +140,7 @@ func (g *graph) improve(o []int) (better bool) {
 	return better
 }
 
-// cost is 1 where n uses m, which costs that if n stands behind m.
+// cost returns 1 if n uses m: the cost of n coming after m.
 func (g *graph) cost(n, m int) int {
 	if g.uses[n][m] {
 		return 1
@@ -148,7 +148,7 @@ func (g *graph) cost(n, m int) int {
 	return 0
 }
 
-// upward is how many uses run upward in an order.
+// upward returns how many uses run upward in an order.
 func (g *graph) upward(o []int) (count int) {
 	for i := range o {
 		for j := range i {

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// MaxUpward is how many of a hundred references between the files of a package may run upward.
+// MaxUpward is how many percent of the references between the files of a package may run upward.
 const MaxUpward = 5
 
-// Reference is that one file of a package uses what another one declares.
+// Reference says that one file of a package uses names that another one declares.
 type Reference struct {
 	From, To string   // files' names
 	Names    []string // what is used, sorted
 }
 
-// References is the references between a package's files: the best order of the files, all references, and those of them
-// that run upward in that order.
+// References has the references between a package's files: the best order of the files, all references, and those that run upward
+// in that order.
 type References struct {
 	Order  []string
 	All    []Reference
@@ -29,7 +29,7 @@ type References struct {
 // TooMany tells whether more run upward than [MaxUpward] allows.
 func (r References) TooMany() bool { return len(r.Upward)*100 > len(r.All)*MaxUpward }
 
-// String is the figures and each upward reference, for people.
+// String returns the figures and each upward reference as text.
 func (r References) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d of %d run upward in the best order: %s", len(r.Upward), len(r.All), strings.Join(r.Order, " "))
@@ -39,7 +39,7 @@ func (r References) String() string {
 	return b.String()
 }
 
-// References finds the references between the package's files, and the best order of those.
+// References finds the references between the package's files, and the best order of the files.
 func (p *Package) References() References {
 	used := map[[2]string]map[string]bool{}
 	counts := map[string]bool{}
@@ -70,7 +70,7 @@ func (p *Package) References() References {
 	return refer(used)
 }
 
-// declares tells whether the object is one that the package's files can refer to: of its scope, or a method or field.
+// declares tells whether the package declares the object, in its scope or as a method or field.
 func (p *Package) declares(obj types.Object) bool {
 	if obj == nil || obj.Pkg() != p.types {
 		return false

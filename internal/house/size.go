@@ -12,22 +12,22 @@ import (
 	"strings"
 )
 
-// What a file, a function and a struct may have.
+// The limits of a file, a function and a struct.
 const (
 	MaxLines    = 400 // of a file
 	MaxFunction = 60  // lines of a function, from its first to its last; tests may be longer
 	MaxFields   = 25  // of a struct, those of a struct within it not counted
 )
 
-// Finding is one thing that does not hold.
+// Finding is one place that exceeds a limit.
 type Finding struct {
-	What   string // the demand and the place: "function core/bus.route"
-	Figure int    // how much it is
-	Detail string // where to look
+	What   string // the limit and the place: "function core/bus.route"
+	Figure int    // the present figure
+	Detail string // the file and line, or further text
 }
 
-// Sizes finds what is too large in the Go files below root: for every system, tests included. Folders that the go tool does
-// not look into are left out. It also returns how many files there are.
+// Sizes finds what exceeds the limits in the Go files below root, for every system and with tests. It leaves out folders that
+// the go tool ignores. It also returns the number of files.
 func Sizes(root string) (found []Finding, files int, err error) {
 	fset := token.NewFileSet()
 	err = filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
@@ -62,7 +62,7 @@ func Sizes(root string) (found []Finding, files int, err error) {
 	return found, files, err
 }
 
-// sizes finds what is too large in one file, of which the name is its path below the root.
+// sizes finds what exceeds the limits in one file. The file's name is its path below the root.
 func sizes(fset *token.FileSet, f *ast.File) (found []Finding) {
 	if ast.IsGenerated(f) {
 		return nil
@@ -101,7 +101,7 @@ func sizes(fset *token.FileSet, f *ast.File) (found []Finding) {
 	return found
 }
 
-// receiver is the type of a method with a dot, "" of a function.
+// receiver returns the type of a method and a dot, or "" for a function.
 func receiver(fn *ast.FuncDecl) string {
 	if fn.Recv == nil || len(fn.Recv.List) == 0 {
 		return ""

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Variables finds the package-level variables of the packages that are changed outside their declarations: by an assignment to
-// them or to a part of them, by taking their address, by a method that has a pointer to them, or by delete, clear and copy.
-// Pools are left out (sync.Pool, alone or in structs and arrays): they keep values for reuse, which changes nothing that
-// anybody sees. The figure is the number of places.
+// Variables finds the package-level variables that are changed outside their declarations: by an assignment to
+// them or to a part of them, by taking their address, by a method with a pointer receiver, or by delete, clear and copy.
+// It leaves out pools (sync.Pool, alone or in structs and arrays), whose content has no effect on results. The figure is the
+// number of places.
 func Variables(list []*Package) []Finding {
 	places := map[string][]string{}
 	own := map[string]bool{}
@@ -23,7 +23,7 @@ func Variables(list []*Package) []Finding {
 		for _, f := range p.files {
 			c := changes{info: p.info, note: func(v *types.Var, at token.Pos) {
 				if !own[v.Pkg().Path()] {
-					return // such as the locks of package syscall
+					return // of another package, such as the locks of package syscall
 				}
 				what := v.Pkg().Path() + "." + v.Name()
 				places[what] = append(places[what], fmt.Sprintf("%s/%s:%d", p.Path, p.file(at), p.fset.Position(at).Line))
@@ -40,7 +40,7 @@ func Variables(list []*Package) []Finding {
 	return found
 }
 
-// changes looks for what changes variables.
+// changes finds changes of variables.
 type changes struct {
 	info *types.Info
 	note func(v *types.Var, at token.Pos)
@@ -71,8 +71,7 @@ func (c changes) see(n ast.Node) bool {
 	return true
 }
 
-// called looks at a call: of a method by a pointer that is made of a variable, or of a function of the language that changes
-// what it is given first.
+// called checks a call: of a method with a pointer receiver, or of a built-in function that changes its first argument.
 func (c changes) called(call *ast.CallExpr) {
 	switch fn := ast.Unparen(call.Fun).(type) {
 	case *ast.SelectorExpr:
@@ -93,8 +92,8 @@ func (c changes) called(call *ast.CallExpr) {
 	}
 }
 
-// changed notes the package-level variable of which an expression is a part, if it is one. What is behind a pointer is no part
-// of a variable.
+// changed notes the package-level variable that an expression is, or is a part of, if any. What a pointer points to is not part of
+// a variable.
 func (c changes) changed(e ast.Expr) {
 	for {
 		switch of := e.(type) {
@@ -133,7 +132,7 @@ func isPointer(t types.Type) bool {
 	return is
 }
 
-// isPool tells whether a type is sync.Pool, or has only such in it.
+// isPool tells whether a type is sync.Pool, or consists of sync.Pools.
 func isPool(t types.Type) bool {
 	if named, ok := types.Unalias(t).(*types.Named); ok {
 		if name := named.Obj(); name.Pkg() != nil && name.Pkg().Path() == "sync" {

@@ -8,26 +8,26 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// line is a kind of lines of one logger: what they have in common.
+// line identifies one kind of lines of a logger: lines with the same level and text.
 type line struct {
 	level hclog.Level
 	text  string
 }
 
-// allowance is how many lines of a kind may be logged now, and how many were not.
+// allowance says how many lines of a kind may be logged now, and counts those that were not.
 type allowance struct {
 	limit *rate.Limiter
-	left  uint64 // out, since it was told last
+	left  uint64 // lines left out since the last report
 }
 
-// allowances are those of one program, by the logger's name. A name has at most maxTexts texts with an allowance of their
-// own, and the others of a level share one: whoever chooses texts for one logger does not use up another's.
+// allowances has the allowances of one program, by the logger's name. At most maxTexts texts of a name have an allowance of their
+// own; all others of a level share one. So a stranger who chooses the texts of one logger does not use up another's allowances.
 type allowances struct {
 	mu sync.Mutex
 	by map[string]map[line]*allowance
 }
 
-// allow tells whether a line may be logged. Where it may not, that is counted, and told to l later.
+// allow tells whether a line may be logged. If not, it counts the line, and logs the count to l later.
 func (a *allowances) allow(l hclog.Logger, level hclog.Level, text string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -41,12 +41,12 @@ func (a *allowances) allow(l hclog.Logger, level hclog.Level, text string) bool 
 	return false
 }
 
-// of is the allowance that a line counts for, and the kind that this is the allowance of.
+// of returns the allowance that a line counts for, and the kind of lines that this allowance is for.
 func (a *allowances) of(name string, kind line) (line, *allowance) {
 	texts := a.by[name]
 	if texts == nil {
 		if len(a.by) >= maxNames {
-			name = "" // that of loggers without a name
+			name = "" // shares the allowances of loggers without a name
 			texts = a.by[name]
 		}
 		if texts == nil {
@@ -66,7 +66,7 @@ func (a *allowances) of(name string, kind line) (line, *allowance) {
 	return kind, one
 }
 
-// tell logs how many lines of a kind were left out.
+// tell logs how many lines of a kind were left out since the last report.
 func (a *allowances) tell(l hclog.Logger, kind line, one *allowance) {
 	a.mu.Lock()
 	left := one.left

@@ -1,13 +1,13 @@
-// Package logs makes the loggers of all programs of the house. Whatever a stranger or a plug-in can cause to be logged
-// is limited here, by one mechanism, and what they wrote is made printable here:
+// Package logs makes the loggers of all programs of this project. It limits what strangers and plug-ins can cause to be logged,
+// and makes their text printable:
 //
-//   - Lines are counted by the logger's name and the message's text. Of each text a burst is logged and then a few lines a
-//     second; what is left out is counted, and told in a line of its own, [Told] after the first one was left out. So a
-//     flood of one kind costs that kind's lines and no other's, and nothing goes unmentioned.
-//   - The text of a message is a constant of the code. Where it is not (a plug-in's own words), the table of that logger's
-//     name is full at some time; its texts beyond that share one allowance, and other names' are not touched.
-//   - Text and values are on one line, cut, with what is not printable as its escape. So a value cannot pretend to be
-//     another line, nor steer a terminal.
+//   - Lines are counted by the logger's name and the message's text. Of each text a burst is logged, and then a few lines a
+//     second. The others are counted, and the count is logged [Told] after the first one was left out. So a
+//     flood of one kind of lines suppresses no other kind, and the log says what it left out.
+//   - The text of a message usually is a constant in the code. If it is not (a plug-in's own text), the table of that logger's
+//     name becomes full; its further texts share one allowance. Loggers with other names are not affected.
+//   - Text and values are on one line, cut to a limit, with escapes for runes that are not printable. So a value cannot look like
+//     another line, and cannot control a terminal.
 //
-// What is below the logger's level costs one comparison. The times are the clock's, so tests run it in testing/synctest.
+// A line below the logger's level costs one comparison. Time comes from package time, so that tests use testing/synctest.
 package logs

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// The allowance of each message's text.
+// The limits of lines with the same text.
 const (
 	Burst = 100 // lines at once
 	Rate  = 10  // lines a second after that
 
-	// At the levels debug and trace somebody looks for something: more is let through.
+	// The levels debug and trace are for finding a fault, and have more lines.
 	DebugBurst = 1000
 	DebugRate  = 100
 
-	// Told is how long after a line was left out that is told.
+	// Told is how long after the first line was left out the number of such lines is logged.
 	Told = 10 * time.Second
 
-	maxTexts = 256 // of a logger, whose lines are counted one by one
+	maxTexts = 256 // texts of a logger that have an allowance of their own
 	maxNames = 1024
 )
 
@@ -33,14 +33,14 @@ type Options struct {
 	JSON   bool
 }
 
-// New makes a logger that limits its lines and makes them printable. It and those that are derived from it (Named, With)
-// share the allowances. It starts no goroutine; a timer runs while something that was left out has not been told.
+// New makes a logger that limits its lines and makes them printable. It and loggers that are derived from it (Named, With)
+// share the allowances. It starts no goroutine. A timer runs while there are lines that were left out and not reported yet.
 func New(o Options) hclog.Logger {
 	return Limit(hclog.New(&hclog.LoggerOptions{Name: o.Name, Output: o.Output, Level: o.Level, JSONFormat: o.JSON}))
 }
 
-// Limit is [New] for a logger that exists: l limits its lines and makes them printable, and hands them to it. A logger
-// that does that already is returned as it is.
+// Limit returns a logger that limits lines, makes them printable, and passes them to l. If l is such a logger already, it returns
+// l.
 func Limit(l hclog.Logger) hclog.Logger {
 	if done, ok := l.(*logger); ok {
 		return done
@@ -82,8 +82,8 @@ func (l *logger) ResetNamed(name string) hclog.Logger {
 	return &logger{l.Logger.ResetNamed(shownKey(name)), l.allowances}
 }
 
-// StandardLogger is for libraries that log through the standard library. Their texts are not constant: all of one logger
-// share an allowance, and the text is a value.
+// StandardLogger is for libraries that log with package log. Their texts are not constant. So all lines of one such logger
+// share an allowance, and their text is logged as a value.
 func (l *logger) StandardLogger(o *hclog.StandardLoggerOptions) *log.Logger {
 	return log.New(l.StandardWriter(o), "", 0)
 }

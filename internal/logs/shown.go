@@ -10,7 +10,7 @@ import (
 	"github.com/protofly/protofly/internal/printable"
 )
 
-// What of a line is logged.
+// The limits of one line.
 const (
 	maxText  = 1 << 10 // bytes of the message
 	maxKey   = 64
@@ -21,7 +21,7 @@ const (
 func shownText(s string) string { return printable.Cut(s, maxText) }
 func shownKey(s string) string  { return printable.Cut(s, maxKey) }
 
-// shownArgs are keys and values as they may be logged. The caller's list stays as it is.
+// shownArgs returns keys and values in printable form. It does not change the caller's list.
 func shownArgs(args []any) []any {
 	if len(args) == 0 {
 		return nil
@@ -41,7 +41,7 @@ func shownArgs(args []any) []any {
 	return shown
 }
 
-// shownValue is a value: what is text, or becomes text by a stranger's doing, is printable.
+// shownValue returns a value in printable form, if it is text or has a text that a stranger may have written.
 func shownValue(v any) any {
 	switch v := v.(type) {
 	case nil, bool, int, int64, uint64, uint32, int32, uint16, float64, time.Duration, time.Time, hclog.Hex, hclog.Octal, hclog.Binary, hclog.CapturedStacktrace:

@@ -1,8 +1,8 @@
-// Package longtest keeps go test ./... quick: tests that take long on purpose run only where they are asked for.
+// Package longtest keeps go test ./... quick: tests that take long on purpose run only on request.
 //
-// Tests that only wait run side by side ([Parallel]). A test that takes long whatever is done is named TestLong..., so that
-// -run ^TestLong picks them all, and its first statement is [Skip]. What it proves over a long time or for every transport, a
-// quicker test proves over a short one or for one transport.
+// Tests that only wait run in parallel ([Parallel]). A test that takes long in any case is named TestLong..., so that
+// -run ^TestLong picks them all, and its first statement is [Skip]. For each of them there is a quicker test of the same
+// property, over a shorter time or for one transport.
 package longtest
 
 import (
@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// Variable is the environment variable that asks for the long tests. Any value but an empty one does. It does not begin with
-// PROTOFLY_: runtimes that a test starts would take it for a key of their configuration, and refuse it.
+// Variable is the environment variable that requests the long tests, with any value that is not empty. It does not begin with
+// PROTOFLY_, since runtimes that a test starts would refuse it as an unknown key of their configuration.
 const Variable = "LONG_TESTS"
 
-// Skip ends a test that takes long, unless the long ones were asked for.
+// Skip skips a test that takes long, unless [Variable] is set.
 func Skip(t testing.TB) {
 	t.Helper()
 	if os.Getenv(Variable) == "" {

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Parallel has n tests of a package run side by side, where the command line does not say how many: tests that wait for
-// processes and times need no processor each. TestMain calls it before it runs the tests.
+// Parallel sets how many tests of a package run in parallel, unless the command line does. It is for packages whose tests mostly
+// wait for processes and time-outs. TestMain calls it before it runs the tests.
 func Parallel(n int) {
 	flag.Parse()
 	said := false

@@ -1,5 +1,5 @@
-// Package peercred tells which user and which process are at the other end of a Unix socket, where the system can tell. It
-// is how the runtime and its applications make sure that they talk to their own user only.
+// Package peercred tells which user and which process are at the other end of a Unix socket, where the system can tell. The
+// runtime and its applications use it to talk only to processes of their own user.
 package peercred
 
 import (
@@ -9,7 +9,8 @@ import (
 	"os"
 )
 
-// ErrUnknown says that this system cannot tell; then the socket's folder, which only its owner may enter, is the guard.
+// ErrUnknown says that this system cannot tell. There only the mode of the socket's folder, which its owner alone may enter,
+// protects the socket.
 var ErrUnknown = errors.New("this system does not tell who is at the other end of a Unix socket")
 
 // Check refuses a connection whose other end is neither this process's user nor root. It returns nil where the system
@@ -27,15 +28,15 @@ func Check(conn net.Conn) error {
 	return nil
 }
 
-// UID is the user that has made the other end of conn. The error is [ErrUnknown] where the system cannot tell, or conn is no
-// Unix socket.
+// UID returns the user ID of the process that has made the other end of conn. The error is [ErrUnknown] if the system cannot
+// tell, or conn is no Unix socket.
 func UID(conn net.Conn) (uid int, err error) { return ask(conn, socketUID) }
 
-// PID is the process that has made the other end of conn, 0 where that is in a namespace from which it cannot be seen. The
-// error is [ErrUnknown] where the system cannot tell, or conn is no Unix socket.
+// PID returns the ID of the process that has made the other end of conn, 0 if it is in another PID namespace and has no ID here.
+// The error is [ErrUnknown] if the system cannot tell, or conn is no Unix socket.
 func PID(conn net.Conn) (pid int, err error) { return ask(conn, socketPID) }
 
-// ask has one of the system's answers about the socket of conn.
+// ask calls question with the descriptor of conn.
 func ask(conn net.Conn, question func(fd int) (int, error)) (answer int, err error) {
 	c, ok := conn.(*net.UnixConn)
 	if !ok {

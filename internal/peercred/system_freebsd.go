@@ -1,4 +1,4 @@
 package peercred
 
-// socketPID: the system tells the user alone.
+// socketPID returns [ErrUnknown]: FreeBSD tells only the user.
 func socketPID(int) (int, error) { return 0, ErrUnknown }

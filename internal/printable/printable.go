@@ -1,6 +1,6 @@
 // Package printable makes text that strangers wrote safe to show: on a terminal, which obeys escape sequences, and in a
-// log, of which each line is to have one author. What is not printable is shown as its escape, such as \u001b, so that a
-// reader sees what was sent and the text within a JSON string keeps its meaning.
+// log, where such text must not look like a line of its own. It replaces each rune that is not printable by its escape, such as
+// \u001b, so that a reader sees what was sent, and text within a JSON string keeps its meaning.
 package printable
 
 import (
@@ -11,13 +11,13 @@ import (
 	"unicode/utf8"
 )
 
-// Line is s on one line: line breaks and tabs become spaces, and every other rune that is not printable (controls, the
-// C1 range, bidirectional overrides, invalid UTF-8) its escape. Printable text is returned as it is.
+// Line returns s on one line: line breaks and tabs become spaces, and every other rune that is not printable (controls, the
+// C1 range, bidirectional overrides, invalid UTF-8) becomes its escape. It returns printable text as it is.
 func Line(s string) string {
 	return line(s, -1)
 }
 
-// Cut is [Line] of at most limit bytes of s, with "…" behind what was cut.
+// Cut returns [Line] of the first limit bytes of s, with "…" at the end if s was cut.
 func Cut(s string, limit int) string {
 	return line(s, limit)
 }
@@ -30,7 +30,7 @@ func line(s string, limit int) string {
 		}
 		s = s[:limit]
 	}
-	if !cut && plain(s) {
+	if !cut && isPrintable(s) {
 		return s
 	}
 	var b strings.Builder
@@ -49,8 +49,8 @@ func line(s string, limit int) string {
 	return b.String()
 }
 
-// plain tells whether s needs no change: the common case is printable ASCII.
-func plain(s string) bool {
+// isPrintable tells whether s needs no change. Its fast path is printable ASCII.
+func isPrintable(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] >= 0x7f {
 			return false
@@ -59,7 +59,7 @@ func plain(s string) bool {
 	return true
 }
 
-// shown is r if it is printable, else its escape.
+// shown returns r if it is printable, else its escape.
 func shown(r rune) string {
 	if unicode.IsPrint(r) {
 		return string(r)
@@ -79,10 +79,9 @@ func escape16(r rune) string {
 	return string([]byte{'\\', 'u', digits[r>>12&0xf], digits[r>>8&0xf], digits[r>>4&0xf], digits[r&0xf]})
 }
 
-// NewWriter returns a writer that passes text on to w with every rune that is not printable, but for line feeds and
-// tabs, as its escape. It is for a program's own standard output and error: what strangers wrote into a cell or an
-// error stands between the program's own line breaks, for which [Line] is. It is not for binary data. Like most
-// writers it is for one goroutine at a time.
+// NewWriter returns a writer that passes text on to w, with escapes for all runes that are not printable, except line feeds and
+// tabs. It is for a program's standard output and standard error. Line feeds pass, since they are the program's own: texts of
+// strangers within a line go through [Line] first. It is not for binary data, and for one goroutine at a time.
 func NewWriter(w io.Writer) io.Writer { return &writer{w: w} }
 
 type writer struct {

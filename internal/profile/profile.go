@@ -1,5 +1,5 @@
-// Package profile tells where the CPU time and the memory of the own process go, in the format of pprof, which
-// "go tool pprof" reads. A profile has names of functions, addresses and counts; no contents of messages.
+// Package profile takes profiles of the CPU time and the memory of this process, in the format that
+// "go tool pprof" reads. A profile has names of functions, addresses and counts, and no contents of messages.
 package profile
 
 import (
@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Kind is what is measured.
+// Kind is what a profile measures.
 type Kind string
 
 // The kinds.
 const (
-	CPU    Kind = "cpu"    // where CPU time is spent, over so many seconds from now on
+	CPU    Kind = "cpu"    // where CPU time is spent during the next seconds
 	Allocs Kind = "allocs" // what was allocated since the process started
 	Heap   Kind = "heap"   // what is in use now
 )
@@ -26,7 +26,7 @@ const (
 const (
 	MaxSeconds = 60       // of a CPU profile; it has at least one
 	MaxSize    = 16 << 20 // bytes
-	ChunkSize  = 1 << 20  // bytes that travel in one piece
+	ChunkSize  = 1 << 20  // bytes that a plug-in sends in one piece
 )
 
 // ErrBusy says that a CPU profile of the process is being taken: there can be one at a time.
@@ -35,8 +35,8 @@ var ErrBusy = errors.New("a CPU profile of this process is being taken already: 
 // ErrTooLarge says that a profile has more than [MaxSize] bytes.
 var ErrTooLarge = fmt.Errorf("the profile is larger than %d bytes", MaxSize)
 
-// Check tells whether such a profile can be asked for. seconds are those of a CPU profile, 1 to [MaxSeconds]; the other
-// kinds are of one moment, and do not look at them.
+// Check returns nil if a profile can be taken with these arguments. seconds is the length of a CPU profile, 1 to [MaxSeconds]; the
+// other kinds ignore it.
 func Check(kind Kind, seconds int) error {
 	switch kind {
 	case CPU:
@@ -50,9 +50,9 @@ func Check(kind Kind, seconds int) error {
 	return nil
 }
 
-// Take takes a profile of this process. One of CPU time is over when the seconds are; where ctx ends before, the error is
-// ctx's. The other kinds collect garbage first, so that they are of now. Other errors are [ErrBusy], [ErrTooLarge],
-// and [Check]'s.
+// Take takes a profile of this process. A CPU profile takes the given seconds; if ctx ends before, the error is
+// ctx's. The other kinds collect garbage first, so that they are up to date. Other errors are [ErrBusy], [ErrTooLarge],
+// and those of [Check].
 func Take(ctx context.Context, kind Kind, seconds int) ([]byte, error) {
 	if err := Check(kind, seconds); err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func Take(ctx context.Context, kind Kind, seconds int) ([]byte, error) {
 }
 
 func cpu(ctx context.Context, out *bytes.Buffer, length time.Duration) error {
-	if pprof.StartCPUProfile(out) != nil { // its one reason
+	if pprof.StartCPUProfile(out) != nil { // it fails only if a CPU profile is being taken
 		return ErrBusy
 	}
 	defer pprof.StopCPUProfile()

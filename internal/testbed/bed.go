@@ -17,7 +17,7 @@ const Domain = "example.com"
 
 // Bed is a Message Node and the runtimes that use it.
 type Bed struct {
-	Dir     string            // holds all there is
+	Dir     string            // the folder with all files of the bed
 	Node    string            // the URL of the Message Node
 	Plugins string            // the folder of the installed plug-ins
 	Sockets map[string]string // the socket of each runtime's application API, by the runtime's name
@@ -25,7 +25,7 @@ type Bed struct {
 	processes []*Process
 }
 
-// Options say what is in a bed.
+// Options are the settings of a bed.
 type Options struct {
 	Runtimes  []string // the names of its runtimes
 	Transport string   // the program of a P2P plug-in for them; "": quic
@@ -33,7 +33,7 @@ type Options struct {
 
 // Open compiles the programs, and starts a Message Node and the runtimes. Where that fails nothing is left.
 func Open(ctx context.Context, o Options) (*Bed, error) {
-	dir, err := os.MkdirTemp("", "pf-") // short: paths of sockets hold about 100 bytes
+	dir, err := os.MkdirTemp("", "pf-") // short, since a socket's path has about 100 bytes
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (b *Bed) Command(ctx context.Context, words ...string) (string, error) {
 	return string(out), nil
 }
 
-// Program is the compiled program of a package of this project, of those that the bed has.
+// Program returns the path of a compiled program of the bed, by its package in this project.
 func (b *Bed) Program(pkg string) string { return filepath.Join(b.Dir, "bin", gobuild.Name(pkg)) }
 
 func (b *Bed) start(ctx context.Context, name string, args ...string) (line string, err error) {
@@ -103,7 +103,7 @@ func (b *Bed) start(ctx context.Context, name string, args ...string) (line stri
 	return p.Line, nil
 }
 
-// Logs is the end of what each process has written to its log.
+// Logs returns the end of each process's log.
 func (b *Bed) Logs() string {
 	all := ""
 	for _, p := range b.processes {
@@ -114,7 +114,7 @@ func (b *Bed) Logs() string {
 
 // Close ends the runtimes, then the node, and removes the folder.
 func (b *Bed) Close() {
-	var ending sync.WaitGroup // at once: each waits a moment for the others' last acknowledgements
+	var ending sync.WaitGroup // all at once, since each waits a moment for the others' last acknowledgements
 	for i, p := range b.processes {
 		if i > 0 {
 			ending.Go(p.Stop)

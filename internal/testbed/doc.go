@@ -1,8 +1,8 @@
-// Package testbed runs Protofly's programs for tests and examples: processes of their own, on this machine alone.
+// Package testbed runs Protofly's programs for tests and examples, as processes on this machine.
 //
-// [Open] gives a Message Node and one or more runtimes with the plug-ins quic and msgnode-ws. Everything that it makes is in one
-// folder, which [Bed.Close] removes. Processes are bound to the life of the one that started them, where the system allows that.
-// It has to be called in a folder of the project's checkout, whose programs it compiles.
+// [Open] starts a Message Node and one or more runtimes with the plug-ins quic and msgnode-ws. All files are in one
+// folder, which [Bed.Close] removes. On Linux the processes end with the process that started them.
+// Open compiles the programs, so the current folder has to be in the project's checkout.
 //
-// The benchmarks, which need more control, use bench/rig, which starts processes by [Command] as well.
+// The benchmarks need more control and use bench/rig, which starts processes by [Command] too.
 package testbed

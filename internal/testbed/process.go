@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Process is a child process that says on its first line of output that it is ready.
+// Process is a child process that has said on its first line of output that it is ready.
 type Process struct {
 	Line string // its first line of output
 	name string
 	cmd  *exec.Cmd
-	log  string // the file with what it wrote to stderr
+	log  string // the file with its standard error
 	done chan struct{}
 	err  error // after done
 }
@@ -27,18 +27,18 @@ const (
 	stopTimeout  = 15 * time.Second
 )
 
-// Command is a program that says on its first line of output that it is ready. Name, Log and Args are required.
+// Command starts a program that says on its first line of output that it is ready. Name, Log and Args are required.
 type Command struct {
 	Name string   // for errors
-	Log  string   // the file for what it writes to stderr; one that is there is added to
+	Log  string   // the file for its standard error, which is appended to
 	Free bool     // it may outlive this process
-	In   []string // a command to put in front, which becomes the process: it says where it runs, as "ip netns exec NAME"
+	In   []string // a command to put in front that executes the program, such as "ip netns exec NAME"
 	Args []string // the program and its arguments
 }
 
-// Start starts the program and waits until it is ready, for at most 20 s. Where it ends before, or is not ready in time, the
-// error has the end of its log, and nothing is left running. On Linux the program ends with the goroutine that has called Start, unless
-// c.Free: so a test starts what its subtests use, and not a subtest.
+// Start starts the program and waits until it is ready, for at most 20 s. If it ends before, or is not ready in time, the
+// error has the end of its log, and the program does not run any more. On Linux the program ends with the goroutine that has
+// called Start, unless c.Free is set. So a program that several subtests use is started by the test and not by a subtest.
 func (c Command) Start(ctx context.Context) (*Process, error) {
 	stderr, err := os.OpenFile(c.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -82,10 +82,10 @@ func (c Command) Start(ctx context.Context) (*Process, error) {
 	}
 }
 
-// PID is the process's number.
+// PID returns the process's ID.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Tail is the end of the process's log.
+// Tail returns the end of the process's log.
 func (p *Process) Tail() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
@@ -104,13 +104,13 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// Kill ends the process at once and without a warning, and waits until it is gone.
+// Kill kills the process, and waits until it is gone.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
-// Stop ends the process: first kindly, then not.
+// Stop asks the process to end, kills it if it does not, and waits until it is gone.
 func (p *Process) Stop() {
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		_ = p.cmd.Process.Kill()

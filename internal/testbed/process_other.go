@@ -4,5 +4,5 @@ package testbed
 
 import "os/exec"
 
-// dieWithParent does nothing here: a program that is killed leaves its children to be ended by hand.
+// dieWithParent does nothing on this system: if this process is killed, its children have to be ended by hand.
 func dieWithParent(*exec.Cmd) {}

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Shared is one bed for the runnable examples of a package. It is opened where it is first needed.
+// Shared is one bed for the runnable examples of a package. It is opened when it is first used.
 //
 //	var runtimes = testbed.Shared{Options: testbed.Options{Runtimes: []string{"alice", "bob"}}}
 //
@@ -19,7 +19,7 @@ type Shared struct {
 	err  error
 }
 
-// Bed is the bed. It panics where that cannot be opened: an example has no other way to fail.
+// Bed returns the bed. It panics if that cannot be opened, since an example has no other way to fail.
 func (s *Shared) Bed() *Bed {
 	s.once.Do(func() { s.bed, s.err = Open(context.Background(), s.Options) })
 	if s.err != nil {
@@ -28,7 +28,7 @@ func (s *Shared) Bed() *Bed {
 	return s.bed
 }
 
-// Socket is the socket of the runtime of that name.
+// Socket returns the socket of the runtime of that name.
 func (s *Shared) Socket(name string) string {
 	socket, ok := s.Bed().Sockets[name]
 	if !ok {
@@ -37,7 +37,7 @@ func (s *Shared) Socket(name string) string {
 	return socket
 }
 
-// Around is m, and then the end of the bed.
+// Around returns a runner for TestMain that runs m and then closes the bed.
 func (s *Shared) Around(m interface{ Run() int }) interface{ Run() int } { return &around{s, m} }
 
 type around struct {

@@ -1,4 +1,4 @@
-// Package unitfile lets tests hold a unit of systemd against the program that it starts.
+// Package unitfile is for tests that check a systemd unit against the program that it starts.
 package unitfile
 
 import (
@@ -15,11 +15,11 @@ import (
 
 // Unit is a service.
 type Unit struct {
-	Settings map[string][]string // each line's values by its key, in order; of all sections
+	Settings map[string][]string // the values of each key in all sections, in order
 	text     string
 }
 
-// maxExposure is the most that systemd-analyze may find, from 0 (nothing) to 10, for a service that is confined.
+// maxExposure is the highest exposure level that systemd-analyze may find, on its scale from 0 (best) to 10.
 const maxExposure = 2.0
 
 // Read reads the unit in a file.
@@ -38,7 +38,7 @@ func Read(t *testing.T, path string) Unit {
 	return u
 }
 
-// Value is a key's last value; "" if there is none.
+// Value returns the last value of a key; "" if there is none.
 func (u Unit) Value(key string) string {
 	if values := u.Settings[key]; len(values) > 0 {
 		return values[len(values)-1]
@@ -46,13 +46,13 @@ func (u Unit) Value(key string) string {
 	return ""
 }
 
-// Command is what the service runs, with the paths put in that a system's service has.
+// Command returns the command line of the service, with systemd's specifiers replaced by the paths of a system service.
 func (u Unit) Command() []string {
 	return strings.Fields(strings.NewReplacer("%S", "/var/lib", "%t", "/run").Replace(u.Value("ExecStart")))
 }
 
-// Fits checks that every path which the command names is one that the unit makes, or that its first lines say how to make; and
-// that help, which is what the program says of the command, knows every flag.
+// Fits checks that the unit makes every path in its command, or its first lines say how to make it, and that the program has every
+// flag. help is the program's help text for the command.
 func (u Unit) Fits(t *testing.T, help string) {
 	t.Helper()
 	folders := []string{"/etc/" + u.Value("ConfigurationDirectory") + "/", "/var/lib/" + u.Value("StateDirectory"), "/run/" + u.Value("RuntimeDirectory") + "/"}
@@ -74,7 +74,8 @@ func (u Unit) Fits(t *testing.T, help string) {
 	}
 }
 
-// Verify has systemd look for mistakes in the unit, and for what it leaves open. It skips where there is no systemd-analyze.
+// Verify runs systemd-analyze, which finds mistakes in the unit and measures its exposure. It skips the test if there is no
+// systemd-analyze.
 func (u Unit) Verify(t *testing.T, name string) {
 	t.Helper()
 	program, err := exec.LookPath("systemd-analyze")
@@ -86,7 +87,7 @@ func (u Unit) Verify(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(u.text, u.Command()[0], self)), 0o600); err != nil { // it has to be there
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(u.text, u.Command()[0], self)), 0o600); err != nil { // the program of a unit has to exist
 		t.Fatal(err)
 	}
 	if out, err := exec.Command(program, "verify", "--man=no", path).CombinedOutput(); err != nil || strings.Contains(string(out), name) {

@@ -1,10 +1,10 @@
-// Package work is work that waits: in order for each key, side by side for different keys, bounded, with a goroutine only while
-// there is something to do.
+// Package work has keyed work queues: work of one key runs in order, work of different keys runs in parallel. A queue is bounded,
+// and has a goroutine only while there is work.
 //
-// [Lane] and [Lanes] are states: they take no lock and start no goroutine, but say when one is to start, and the lock of their
-// owner guards them. A Lane is what waits for one worker, in turns of the sources that it comes from; Lanes are one for each
-// key. [Queue] is Lanes with a lock and goroutines, and [Jobs] a Queue of functions. The memory of all of them is blocks, which
-// are used again and take nothing while nothing waits.
+// [Lane] and [Lanes] are states: they take no lock and start no goroutine, but say when the owner has to start one. The owner's
+// lock guards them. A Lane is the queue of one worker, in which the sources of the work take turns. Lanes has a Lane for each
+// key. [Queue] is Lanes with a lock and goroutines, and [Jobs] is a Queue of functions. All of them store items in blocks
+// of a shared pool, and use no memory while they are empty.
 //
 // [Group] is goroutines that belong to no key: they are told to end together, and are waited for.
 package work

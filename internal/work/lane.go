@@ -1,44 +1,44 @@
 package work
 
-// Lane is what waits for one worker. Items come from sources. Those of one source keep their order; the sources have turns, of
-// a few items at a time, so that nobody waits for all that another one has brought. Who needs no turns says 0 for each.
+// Lane is the queue of one worker. Items come from sources. Items of one source keep their order; the sources take turns of
+// a few items each, so that no source waits for all items of another one. A user without sources uses 0 for all items.
 //
-// Where all items are of one source, as they mostly are, there is only the first list. The others, which are made when a
-// second source comes, are shared by the sources that have the same number modulo 64. A source stays in its list while
-// anything waits; so none has items in two.
+// Mostly all items are from one source, and there is only the first list. The other lists are made when a second source
+// has an item; sources with the same number modulo 64 share one. A source stays in its list while
+// the list has items, so that none has items in two lists.
 //
-// The zero value is an empty lane that is open. Its owner's lock guards it.
+// The zero value is an empty lane that is open. The owner's lock guards it.
 type Lane[T any] struct {
-	Memory *Memory[T] // nil: of its own
+	Memory *Memory[T] // the pool of blocks; nil: the lane makes its own
 
 	n       int    // items in all
-	source  uint32 // whose the first list is; another's only when nothing waits
+	source  uint32 // the source of the first list; it changes only while the lane is empty
 	first   list[T]
-	others  *[numOthers]list[T] // nil: not needed yet
-	head    *list[T]            // of those that are not empty, in the order of their turns
+	others  *[numOthers]list[T] // the lists of other sources; nil: not needed yet
+	head    *list[T]            // the first of the lists that are not empty, in the order of their turns
 	tail    *list[T]
-	running bool // somebody works, or has been told to
+	running bool // there is a worker, or the owner has been told to start one
 	held    bool
 }
 
 const (
-	numOthers  = 64 // lists beside the first. Sources may be more, where strangers choose how many they are
-	turnBlocks = 4  // of a list that are taken at once: enough that what a turn costs is little for each item
+	numOthers  = 64 // lists beside the first; there may be more sources, since strangers may choose their number
+	turnBlocks = 4  // blocks of one turn: enough to make the cost of a turn small for each item
 )
 
-// Len is how many items wait.
+// Len returns how many items wait.
 func (l *Lane[T]) Len() int { return l.n }
 
-// LenOf is how many items wait in the list of a source.
+// LenOf returns how many items wait in the list of a source.
 func (l *Lane[T]) LenOf(source uint32) int { return l.of(source).n }
 
-// Busy tells whether somebody works or something waits.
+// Busy tells whether there is a worker or an item.
 func (l *Lane[T]) Busy() bool { return l.running || l.n > 0 }
 
-// Running tells whether somebody works.
+// Running tells whether there is a worker.
 func (l *Lane[T]) Running() bool { return l.running }
 
-// Add adds an item. Where begin is true the caller starts the worker, which calls Next or Take until there is nothing.
+// Add adds an item. If begin is true the caller starts the worker, which calls Next or Take until the lane is empty.
 func (l *Lane[T]) Add(source uint32, v *T) (begin bool) {
 	list := l.of(source)
 	if !list.push(v) && list.grow(l.Memory.block(), v) {
@@ -52,7 +52,7 @@ func (l *Lane[T]) Add(source uint32, v *T) (begin bool) {
 	return true
 }
 
-// Claim makes the caller the worker, where nobody works, nothing waits and the lane is not held. It calls Leave or Next then.
+// Claim makes the caller the worker if there is none, the lane is empty and it is not held. Then the caller calls Leave or Next.
 func (l *Lane[T]) Claim() bool {
 	if l.Busy() || l.held {
 		return false
@@ -61,16 +61,16 @@ func (l *Lane[T]) Claim() bool {
 	return true
 }
 
-// Leave is the end of a worker. Where begin is true something waits, and the caller starts another.
+// Leave ends the worker. If begin is true an item waits, and the caller starts another worker.
 func (l *Lane[T]) Leave() (begin bool) {
 	l.running = false
 	return l.resume()
 }
 
-// Hold has the lane keep what comes until it is opened.
+// Hold makes the lane keep its items until Open is called.
 func (l *Lane[T]) Hold() { l.held = true }
 
-// Open ends Hold. Where begin is true something waits, and the caller starts the worker.
+// Open ends Hold. If begin is true an item waits, and the caller starts the worker.
 func (l *Lane[T]) Open() (begin bool) {
 	l.held = false
 	return l.resume()
@@ -82,7 +82,7 @@ func (l *Lane[T]) resume() (begin bool) {
 	return begin
 }
 
-// Next removes the item that is next, for the worker. Where it is not ok there is none, and the worker has ended.
+// Next removes the next item, for the worker. If ok is false there is none, and the worker has ended.
 func (l *Lane[T]) Next() (v T, ok bool) {
 	q := l.turn()
 	if q == nil {
@@ -96,8 +96,8 @@ func (l *Lane[T]) Next() (v T, ok bool) {
 	return v, true
 }
 
-// Take removes the items of one turn, for the worker, who gives each block back to Memory.Done. Where it is nil there are none,
-// and the worker has ended.
+// Take removes the items of one turn, for the worker, which gives each block back with Memory.Done. It returns nil if the lane is
+// empty; then the worker has ended.
 func (l *Lane[T]) Take() *Block[T] {
 	q := l.turn()
 	if q == nil {
@@ -111,7 +111,7 @@ func (l *Lane[T]) Take() *Block[T] {
 	return batch
 }
 
-// turn is the list whose turn it is; nil: nothing waits.
+// turn returns the list whose turn it is; nil: the lane is empty.
 func (l *Lane[T]) turn() *list[T] {
 	q := l.head
 	if q == nil {
@@ -125,7 +125,7 @@ func (l *Lane[T]) turn() *list[T] {
 	return q
 }
 
-// of is the list of a source.
+// of returns the list of a source.
 func (l *Lane[T]) of(source uint32) *list[T] {
 	if source == l.source {
 		return &l.first
@@ -133,7 +133,7 @@ func (l *Lane[T]) of(source uint32) *list[T] {
 	return l.other(source)
 }
 
-// other is of for a source that the first list is not the one of.
+// other returns the list of a source that is not the first list's.
 func (l *Lane[T]) other(source uint32) *list[T] {
 	if l.n == 0 {
 		l.source = source
@@ -160,7 +160,7 @@ func (l *Lane[T]) append(q *list[T]) {
 	l.tail = q
 }
 
-// drop gives the memory of lists back that are all empty.
+// drop gives the memory of the other lists back. They are all empty.
 func (l *Lane[T]) drop() {
 	if l.others != nil && l.Memory != nil {
 		l.Memory.others.Put(l.others)

@@ -5,28 +5,28 @@ import (
 	"context"
 )
 
-// Limits bound [Lanes]. A zero is the usual value.
+// Limits are the limits of [Lanes]. A zero is the default.
 type Limits struct {
-	Keys     int // that have work at once; 1,024
-	Items    int // that wait for one key; 256
-	Bytes    int // of one key, with the item that is being worked on; 4 MiB
-	AllBytes int // 64 MiB
-	Overhead int // bytes that an item counts for beside its size; 512
+	Keys     int // keys that have work at one time; default 1,024
+	Items    int // items that wait for one key; default 256
+	Bytes    int // bytes of one key, with the item that is being worked on; default 4 MiB
+	AllBytes int // bytes of all keys; default 64 MiB
+	Overhead int // bytes that an item counts beside its size; default 512
 }
 
 func (l Limits) usual() Limits {
 	return Limits{cmp.Or(l.Keys, 1024), cmp.Or(l.Items, 256), cmp.Or(l.Bytes, 4<<20), cmp.Or(l.AllBytes, 64<<20), cmp.Or(l.Overhead, 512)}
 }
 
-// Lanes are a [Lane] for each key that has work. The zero value works, with the usual limits. Its owner's lock guards it.
+// Lanes has a [Lane] for each key that has work. The zero value works, with the default limits. The owner's lock guards it.
 type Lanes[K comparable, V any] struct {
 	Limits Limits
 
-	ready  bool // Limits have been made the usual ones
+	ready  bool // the defaults have been set
 	by     map[K]*KeyLane[K, V]
 	bytes  int
 	memory Memory[sized[V]]
-	spare  []*KeyLane[K, V] // some that have no work
+	spare  []*KeyLane[K, V] // lanes without work, for reuse
 }
 
 // maxSpare is how many lanes without work are kept.
@@ -50,7 +50,7 @@ type sized[V any] struct {
 	size int
 }
 
-// Len is how many keys have work.
+// Len returns how many keys have work.
 func (l *Lanes[K, V]) Len() int { return len(l.by) }
 
 // Has tells whether there is work for a key.
@@ -105,8 +105,8 @@ func (l *Lanes[K, V]) lane(key K) (in *KeyLane[K, V]) {
 	return in
 }
 
-// Next ends the item that the worker of in has worked on, and gives it the next. Where it is not ok there is none: the key has
-// no work any more, and the worker has ended.
+// Next ends the item that the worker of in has worked on, and returns the next one. If ok is false the key has
+// no more work, and the worker has ended.
 func (l *Lanes[K, V]) Next(in *KeyLane[K, V]) (v V, ok bool) {
 	in.bytes -= in.now
 	l.bytes -= in.now
@@ -120,7 +120,7 @@ func (l *Lanes[K, V]) Next(in *KeyLane[K, V]) (v V, ok bool) {
 	return next.v, true
 }
 
-// Drop is Next for a worker that works no more: what waits for the key is dropped.
+// Drop ends the worker of in, and drops the work that waits for the key.
 func (l *Lanes[K, V]) Drop(in *KeyLane[K, V]) {
 	for {
 		if _, ok := l.Next(in); !ok {

@@ -5,18 +5,18 @@ import "sync"
 // blockSize is how many items a block holds.
 const blockSize = 32
 
-// Block is some items in their order, and the blocks that come after.
+// Block has some items in their order, and the next block.
 type Block[T any] struct {
 	items [blockSize]T
-	from  int // items before it have been taken
-	n     int // items in use, from those before
+	from  int // index of the first item; those before were taken
+	n     int // index after the last item
 	next  *Block[T]
 }
 
-// Items are those of the block. They may be changed until it is given back.
+// Items returns the items of the block. The caller may change them until it gives the block back.
 func (b *Block[T]) Items() []T { return b.items[b.from:b.n] }
 
-// Memory is the blocks that lanes of one kind share. The zero value works; it is safe for use by many goroutines.
+// Memory is the pool of blocks that lanes of one type share. The zero value works. It is safe for use by many goroutines.
 type Memory[T any] struct {
 	blocks sync.Pool // of *Block[T], empty
 	others sync.Pool // of *[numOthers]list[T], all empty
@@ -31,7 +31,7 @@ func (m *Memory[T]) block() *Block[T] {
 	return &Block[T]{}
 }
 
-// Done gives a block back whose items have been dealt with, and returns the next; nil: it was the last.
+// Done gives back a block whose items were processed, and returns the next block; nil: it was the last one.
 func (m *Memory[T]) Done(b *Block[T]) (next *Block[T]) {
 	clear(b.Items())
 	next = b.next
@@ -46,10 +46,10 @@ func (m *Memory[T]) Done(b *Block[T]) (next *Block[T]) {
 type list[T any] struct {
 	first, last *Block[T]
 	n           int      // items
-	next        *list[T] // whose turn comes after this one's
+	next        *list[T] // the list that has the next turn
 }
 
-// push adds an item where the last block has room.
+// push adds an item if the last block has room, and tells whether it has.
 func (l *list[T]) push(v *T) bool {
 	b := l.last
 	if b == nil || b.n == blockSize {
@@ -61,7 +61,7 @@ func (l *list[T]) push(v *T) bool {
 	return true
 }
 
-// grow adds an item in a block of its own; first tells that the list was empty.
+// grow adds an item in the new block b. first tells whether the list was empty.
 func (l *list[T]) grow(b *Block[T], v *T) (first bool) {
 	if first = l.last == nil; first {
 		l.first = b
@@ -88,7 +88,7 @@ func (l *list[T]) pop(m *Memory[T]) (v T) {
 	return v
 }
 
-// take removes the first blocks, so many at most.
+// take removes the first blocks, at most the given number.
 func (l *list[T]) take(blocks int) *Block[T] {
 	first := l.first
 	last := first

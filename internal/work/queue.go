@@ -23,7 +23,7 @@ type Queue[K comparable, V any] struct {
 	lanes Lanes[K, V]
 }
 
-// Do has v worked on after what was brought before for the key. It does not wait; false: there is no room, it was not taken.
+// Do queues v after the other work of the key. It does not block. It returns false if the queue is full; then v is not queued.
 func (q *Queue[K, V]) Do(key K, size int, v V) bool {
 	run, ok := q.add(key, size, &v)
 	if run != nil {
@@ -72,7 +72,7 @@ func (q *Queue[K, V]) Each(f func(key K, items, bytes int)) {
 	q.lanes.Each(f)
 }
 
-// work does what waits in a lane until there is nothing more.
+// work does the work of a lane until there is no more.
 func (q *Queue[K, V]) work(ctx context.Context, in *KeyLane[K, V]) {
 	in.ctx = ctx
 	if q.Worker != nil {
@@ -106,7 +106,7 @@ type Jobs[K comparable] struct {
 	once  sync.Once
 }
 
-// Do has f run after what was brought before for the key. It does not wait; false: there is no room, f does not run.
+// Do queues f after the other work of the key. It does not block. It returns false if the queue is full; then f does not run.
 func (j *Jobs[K]) Do(key K, size int, f func(ctx context.Context)) bool {
 	j.once.Do(func() {
 		j.queue.Begin, j.queue.Limits = j.Begin, j.Limits

@@ -72,12 +72,12 @@ func (p *Peers) promote(c *Connection) {
 	}
 }
 
-// show has everybody see c's state.
+// show has everybody see c's state, once the way is what it says: whoever sees that the connection is live sends by it.
 func (p *Peers) show(c *Connection, desc string) {
-	p.wantWith(ShowState, c, desc)
 	if c.peer.conn == c {
 		p.refreshWay(c.peer)
 	}
+	p.wantWith(ShowState, c, desc)
 }
 
 // move is the one place where a connection changes its state. A repeated state changes nothing; an illegal move is refused and

@@ -1,5 +1,5 @@
 // Package executable keeps private copies of plug-ins' executables. A copy has the checksum that the plug-in was installed
-// with, and it is what runs: nobody else can change it between the check and the start.
+// with. The host runs the copy, so that nobody can change the program between the check and the start.
 package executable
 
 import (
@@ -25,28 +25,28 @@ type Store struct {
 	dir string
 
 	mu      sync.Mutex
-	checked map[string]check // by the plug-in's name: what it had last
+	checked map[string]check // by the plug-in's name: the file that was checked last
 }
 
-// check is a file that had a checksum when it was last read.
+// check is a file whose checksum was verified.
 type check struct {
 	path, sum string
 	state     fileState
 }
 
-// fileState is how a file is known to be the same as when it was last read.
+// fileState tells whether a file is the same as when it was last read.
 type fileState struct {
 	size  int64
 	mtime time.Time
 	inode uint64
 }
 
-// NewStore is a store of copies in dir, which exists and which nobody else writes to.
+// NewStore makes a store of copies in dir, which exists and which nobody else writes to.
 func NewStore(dir string) *Store { return &Store{dir: dir, checked: map[string]check{}} }
 
-// Get returns the path of a copy of a plug-in's executable, which is at path, if that has the checksum: SHA-256 in
-// hexadecimal. The file is read only where it is not the one that was read last. Where it is gone a copy that is there goes on.
-// The error is a [*failure.StartError].
+// Get returns the path of a copy of a plug-in's executable. path is the executable, checksum its SHA-256 in
+// hexadecimal. Get reads the file only if it has changed since it was last read. Where the file was removed, Get returns an
+// existing copy. The error is a [*failure.StartError].
 func (s *Store) Get(name, path, checksum string) (copied string, err error) {
 	refuse := func(reason failure.Reason, err error, format string, args ...any) (string, error) {
 		return "", &failure.StartError{Plugin: name, Reason: reason, Detail: fmt.Sprintf(format, args...), Err: err}
@@ -58,7 +58,7 @@ func (s *Store) Get(name, path, checksum string) (copied string, err error) {
 	target := filepath.Join(s.dir, strings.ToLower(checksum))
 	now, err := stat(path)
 	if err != nil {
-		if matches(target, want) { // it was upgraded meanwhile; what was installed goes on until the host is told
+		if matches(target, want) { // the file was replaced; the installed version runs until the host gets the new checksum
 			return target, nil
 		}
 		return refuse(failure.Missing, err, "its executable cannot be read; install it again")
@@ -94,21 +94,21 @@ func stat(path string) (fileState, error) {
 	return fileState{size: info.Size(), mtime: info.ModTime(), inode: inode(info)}, nil
 }
 
-// matches tells whether the file has the checksum. A hash is used once: go-plugin does not reset it.
+// matches tells whether the file has the checksum. It makes a new hash each time, since go-plugin does not reset it.
 func matches(path string, want []byte) bool {
 	ok, err := (&goplugin.SecureConfig{Checksum: want, Hash: sha256.New()}).Check(path)
 	return err == nil && ok
 }
 
-// Copy copies from to target while it hashes it; target appears only if the checksum is right. One that is there
-// and right stays: a process that runs it may start it again, which its sandbox allows for that very file.
+// Copy copies from to target while it hashes it; target appears only if the checksum is right. A target that exists with the
+// right checksum stays: the sandbox of a process that runs it allows that very file.
 func Copy(from, target string, want []byte) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	// A process that is started meanwhile would hold the copy open for writing, and then nobody could run it.
+	// A process that is started during the copy would inherit the file open for writing, and then the copy could not be run.
 	syscall.ForkLock.RLock()
 	sum, temp, err := hashCopy(in, filepath.Dir(target))
 	syscall.ForkLock.RUnlock()
@@ -127,7 +127,7 @@ func Copy(from, target string, want []byte) error {
 	return err
 }
 
-// Mode is a copy's: where plug-ins have users of their own these run it, else nobody else reaches its folder.
+// Mode is the file mode of a copy. Dedicated users of plug-ins run it; where there are none, its folder is closed to others.
 const Mode = 0o555
 
 func hashCopy(in io.Reader, dir string) (sum []byte, path string, err error) {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// inode is what tells a file from another of the same size and time.
+// inode returns the file's number, which tells it from another file of the same size and time.
 func inode(info fs.FileInfo) uint64 {
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(sys.Ino)

@@ -1,5 +1,5 @@
-// Package failure says why a plug-in could not be started, or how its process ended, in texts of bounded length. A plug-in
-// may be written by a stranger, so each text that comes from one is cut before it is kept.
+// Package failure has the errors of plug-ins that do not start or have ended. A plug-in may be written by a stranger, so each
+// text that comes from one is cut to a bounded length before it is kept.
 package failure
 
 import (
@@ -22,15 +22,15 @@ const (
 	Impostor   Reason = "impostor" // it says that it is another plug-in than it was installed as
 	LinkFailed Reason = "link"     // the handshake was good, the link was not
 
-	Unseparated Reason = "unseparated" // it has to run under a user ID of its own, and would lose what it needs
+	Unseparated Reason = "unseparated" // it must run under a dedicated user ID, which cannot read what it needs
 )
 
 // StartError says why a plug-in could not be started, and what to do.
 type StartError struct {
 	Plugin string
 	Reason Reason
-	Detail string // for people
-	Err    error  // what is behind it; may be nil
+	Detail string // what happened and what to do, for the operator
+	Err    error  // the cause; may be nil
 }
 
 func (e *StartError) Error() string {
@@ -43,7 +43,7 @@ func (e *StartError) Error() string {
 
 func (e *StartError) Unwrap() error { return e.Err }
 
-// ExitError says how a plug-in's process, or one instance in it, ended unasked.
+// ExitError says how a plug-in's process, or one instance in it, ended unexpectedly.
 type ExitError struct {
 	Plugin string
 	Detail string // "exit status 2: panic: …"

@@ -2,13 +2,13 @@ package failure
 
 import "strings"
 
-// How long the texts of a plug-in may be, in bytes. They are cut where they come in.
+// The longest texts of a plug-in, in bytes. Longer ones are cut where they come in.
 const (
 	MaxText    = 1024 // of an error or a status's description
 	MaxVersion = 100
 )
 
-// Text is text as it may be kept: at most n bytes and what says that it was cut, in UTF-8.
+// Text returns text cut to n bytes, as valid UTF-8. A text that was cut says so at its end.
 func Text(text string, n int) string {
 	if len(text) <= n {
 		return strings.ToValidUTF8(text, "?")

@@ -1,5 +1,5 @@
-// Package output takes what plug-ins write on their standard output and error, and logs it: at a bounded rate, in lines of
-// bounded length, with the level and the fields that hclog's JSON lines have.
+// Package output reads what plug-ins write to their standard output and standard error, and logs it: at a limited rate, in lines
+// of limited length, with the level and the fields that hclog's JSON lines have.
 package output
 
 import (
@@ -18,7 +18,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What a plug-in may log.
+// The limits of what is logged of a plug-in's output. What is beyond is dropped and counted.
 const (
 	MaxLine   = 8 << 10 // bytes of a line; longer ones are cut
 	logRate   = 200     // lines a second
@@ -27,41 +27,41 @@ const (
 	byteBurst = 512 << 10
 	maxFields = 32 // of one line
 
-	maxWords = 300 // bytes of what it said last
+	maxLast = 300 // bytes of LastLine
 )
 
-// What is read of it, and looked at, whatever is logged. A plug-in that writes more waits, as it would for a terminal: its
-// own processor is its own, but reading costs the host's.
+// The limits of what is read and parsed, since that costs the host's processor time even if it is not logged. A plug-in that
+// writes more blocks.
 const (
-	readRate  = 8 << 20 // bytes a second
-	readBurst = 8 << 20
-	workRate  = 1 << 20 // bytes a second that are parsed
-	workBurst = 4 << 20
-	workLine  = 256 // bytes that a line counts at least
+	readRate   = 8 << 20 // bytes a second
+	readBurst  = 8 << 20
+	parseRate  = 1 << 20 // bytes a second
+	parseBurst = 4 << 20
+	leastLine  = 256 // the least that a line counts, in bytes
 )
 
-// Output takes what a plug-in writes: JSON lines of hclog, or any text.
+// Output logs what a plug-in writes: JSON lines of hclog, or any text.
 type Output struct {
-	log   hclog.Logger
-	limit *rate.Limiter // of lines
-	bytes *rate.Limiter
-	pace  *rate.Limiter // of what is read
-	work  *rate.Limiter // of what is parsed
+	log     hclog.Logger
+	limit   *rate.Limiter // of lines
+	bytes   *rate.Limiter
+	reading *rate.Limiter // bytes that are read
+	parsing *rate.Limiter // bytes that are parsed
 
 	mu      sync.Mutex
-	dropped int    // lines since the last that was logged,
-	size    int    // and their bytes
-	last    string // the last line, or the last that a dying Go program begins its stack with
+	dropped int    // lines that were dropped since the last one that was logged
+	size    int    // bytes of the dropped lines
+	last    string // the last line, or the line before the stack of a Go program that crashes
 	fatal   bool
 }
 
-// New logs by log.
+// New makes an Output that logs to log.
 func New(log hclog.Logger) *Output {
 	return &Output{log: log, limit: rate.NewLimiter(logRate, logBurst), bytes: rate.NewLimiter(byteRate, byteBurst),
-		pace: rate.NewLimiter(readRate, readBurst), work: rate.NewLimiter(workRate, workBurst)}
+		reading: rate.NewLimiter(readRate, readBurst), parsing: rate.NewLimiter(parseRate, parseBurst)}
 }
 
-// Read logs every line of in until it ends. errors says whether in is the standard error.
+// Read logs the lines of in until it ends. errors says whether in is the standard error.
 func (l *Output) Read(in io.Reader, errors bool) {
 	b := bufio.NewReaderSize(in, MaxLine)
 	for {
@@ -80,7 +80,7 @@ func (l *Output) Read(in io.Reader, errors bool) {
 	}
 }
 
-// Write logs what a plug-in printed through its own os.Stdout and os.Stderr, which go-plugin carries.
+// Write logs what a plug-in printed to os.Stdout and os.Stderr inside its process, which go-plugin carries over gRPC.
 func (l *Output) Write(b []byte) (int, error) {
 	l.wait(len(b))
 	for line := range bytes.Lines(b) {
@@ -89,11 +89,11 @@ func (l *Output) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// wait waits until so much more may be read: not long, for it is told of each piece.
+// wait waits until size more bytes may be read.
 func (l *Output) wait(size int) {
 	for size > 0 {
 		piece := min(size, readBurst)
-		time.Sleep(l.pace.ReserveN(time.Now(), piece).Delay())
+		time.Sleep(l.reading.ReserveN(time.Now(), piece).Delay())
 		size -= piece
 	}
 }
@@ -103,7 +103,7 @@ func (l *Output) line(line []byte, errors bool) {
 	if len(line) == 0 {
 		return
 	}
-	if line[0] == '{' && !l.work.AllowN(time.Now(), max(len(line), workLine)) {
+	if line[0] == '{' && !l.parsing.AllowN(time.Now(), max(len(line), leastLine)) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.drop(len(line))
@@ -115,7 +115,7 @@ func (l *Output) line(line []byte, errors bool) {
 	if errors && !l.fatal {
 		l.fatal = strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
 		if l.fatal || level >= hclog.Warn || level == hclog.NoLevel {
-			l.last = text[:min(len(text), maxWords)]
+			l.last = text[:min(len(text), maxLast)]
 		}
 	}
 	if level == hclog.NoLevel {
@@ -135,20 +135,20 @@ func (l *Output) line(line []byte, errors bool) {
 	l.log.Log(level, text, fields...)
 }
 
-// drop counts a line that is not logged. mu is held.
+// drop counts a line that is not logged. The caller holds mu.
 func (l *Output) drop(size int) {
 	l.dropped++
 	l.size += size
 }
 
-// Flush says how much was not logged since the last line that was, if any. It is for the end of the output.
+// Flush logs how much was dropped since the last line that was logged, if any. It is called at the end of the output.
 func (l *Output) Flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tellDropped()
 }
 
-// tellDropped says how much was not logged, if any. mu is held.
+// tellDropped logs how much was dropped, if any. The caller holds mu.
 func (l *Output) tellDropped() {
 	if l.dropped > 0 {
 		l.log.Warn("the plug-in logs too much: lines were dropped", "lines", l.dropped, "bytes", l.size)
@@ -182,8 +182,8 @@ func parseLine(line []byte) (level hclog.Level, text string, fields []any) {
 	return level, text, fields
 }
 
-// LastWords is what a process that has exited said last, on its standard error, that may explain it.
-func (l *Output) LastWords() string {
+// LastLine returns the last line on the standard error of a process that has exited, which may explain why.
+func (l *Output) LastLine() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.last

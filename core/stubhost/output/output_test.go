@@ -32,8 +32,8 @@ func TestLogs(t *testing.T) {
 			t.Errorf("%q in:\n%.2000s", not, out.String())
 		}
 	}
-	if l.LastWords() != "panic: it is broken" {
-		t.Errorf("last words: %q", l.LastWords())
+	if l.LastLine() != "panic: it is broken" {
+		t.Errorf("last words: %q", l.LastLine())
 	}
 }
 
@@ -71,7 +71,7 @@ func TestFloodOfLogsCostsLittle(t *testing.T) {
 		})
 	}
 	l := New(hclog.New(&hclog.LoggerOptions{Output: io.Discard, Level: hclog.Info}))
-	for range workBurst / len(text) * 2 {
+	for range parseBurst / len(text) * 2 {
 		l.line(text, true)
 	}
 	if n := testing.AllocsPerRun(100, func() { l.line(text, true) }); n > 1 {
@@ -86,7 +86,7 @@ func FuzzLogLine(f *testing.F) {
 	l := New(hclog.NewNullLogger())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l.line(b, true)
-		if len(l.LastWords()) > 300 {
+		if len(l.LastLine()) > 300 {
 			t.Error("last words are too many")
 		}
 	})

@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attributes has the kernel kill the process when the host dies, however it does, and puts it into a group of its
-// own: a terminal's interrupt is the host's to handle, and what the process starts can be killed with it.
+// attributes returns the attributes that a process is started with. The kernel kills it when the host dies. It has a process
+// group of its own, so that a terminal's interrupt reaches only the host, and what the process starts can be killed with it.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
-// awaitExit waits until the child pid has exited, and returns what kills the rest of its group. The child is not
-// reaped: so the group's number stays its own.
+// awaitExit waits until the child pid has exited, and returns a function that kills the rest of its group. It does not reap the
+// child, so that the group's ID is not given to other processes.
 func awaitExit(pid int) (killRest func()) {
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}

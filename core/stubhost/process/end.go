@@ -11,21 +11,21 @@ import (
 	"github.com/protofly/protofly/internal/link"
 )
 
-// Watch waits for the end of the link and puts everything away. It calls ended when the process is gone and [Process.Err]
-// says why, just before [Process.Done] is closed; unasked says that nobody has called [Process.End]. Whoever has started a
-// process calls it, once.
-func (pr *Process) Watch(ended func(unasked bool)) {
+// Watch waits for the end of the link, and cleans up. It calls ended when the process is gone and [Process.Err]
+// is set, just before [Process.Done] is closed; unexpected says that [Process.End] was not called. The caller of [Start] calls
+// Watch once.
+func (pr *Process) Watch(ended func(unexpected bool)) {
 	pr.awaitEnd()
 	pr.mu.Lock()
 	stopping := pr.stopping
 	pr.mu.Unlock()
 	if stopping {
-		pr.client.Kill() // asks it to exit, and kills it where it does not
+		pr.client.Kill() // asks it to exit, and kills it if it does not
 	} else {
 		select {
 		case <-pr.run.exited:
 		case <-time.After(pr.o.Waits.Exit):
-		case <-pr.o.Late.Done():
+		case <-pr.o.CloseDeadline.Done():
 		}
 	}
 	killed := pr.run.kill()
@@ -35,7 +35,7 @@ func (pr *Process) Watch(ended func(unasked bool)) {
 	close(pr.done)
 }
 
-// why says how the process has ended; killed, that it had to be killed when its link had ended.
+// why says how the process has ended. killed says that it did not exit after its link had ended, and was killed.
 func (pr *Process) why(killed bool) string {
 	if broken := new(link.ProtocolError); errors.As(pr.conn.Err(), &broken) {
 		return broken.Error()
@@ -43,38 +43,38 @@ func (pr *Process) why(killed bool) string {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	switch {
-	case pr.guilt != "":
-		return pr.guilt
+	case pr.killedFor != "":
+		return pr.killedFor
 	case pr.frozen:
-		return fmt.Sprintf("it did not answer for %s and was killed", misses*pr.o.Health)
+		return fmt.Sprintf("it did not answer for %s and was killed", maxUnanswered*pr.o.Health)
 	case killed:
 		return "its link ended and it did not exit: " + pr.run.describeExit()
 	}
 	return pr.run.describeExit()
 }
 
-// awaitEnd returns when the link has ended. That of a process which has exited is ended where it does not by itself: then
-// somebody else holds its other end, a process that the plug-in has left behind.
+// awaitEnd returns when the link has ended. Where the process has exited and its link has not ended, an orphan of the plug-in
+// holds the link's other end; awaitEnd then ends the link.
 func (pr *Process) awaitEnd() {
 	select {
 	case <-pr.conn.Done():
 		return
 	case <-pr.run.exited:
 	}
-	late := time.NewTimer(pr.o.Waits.Exit) // what it has sent before is read
+	late := time.NewTimer(pr.o.Waits.Exit) // time to read what the process has sent
 	defer late.Stop()
 	select {
 	case <-pr.conn.Done():
 	case <-late.C:
 		pr.conn.End()
-	case <-pr.o.Late.Done():
+	case <-pr.o.CloseDeadline.Done():
 		pr.conn.End()
 	}
 }
 
-// cleanUp waits for everything that belongs to a process that has exited.
+// cleanUp removes what belongs to a process that has exited, and waits for its goroutines.
 func (pr *Process) cleanUp() {
-	defer context.AfterFunc(pr.o.Late, pr.run.readNoMore)()
+	defer context.AfterFunc(pr.o.CloseDeadline, pr.run.readNoMore)()
 	pr.cancel()
 	pr.client.Kill()
 	if pr.run.pipes != nil {
@@ -85,13 +85,13 @@ func (pr *Process) cleanUp() {
 	}
 	pr.wg.Wait()
 	pr.run.wait()
-	if !pr.o.Family.Clear(pr.o.Late, pr.o.Waits.Clear) {
-		pr.run.log.Error("the plug-in has left processes behind that do not end")
+	if !pr.o.Descendants.Clear(pr.o.CloseDeadline, pr.o.Waits.Clear) {
+		pr.run.log.Error("processes that the plug-in has started do not end", "TMPDIR_in_their_environment", pr.run.dir)
 	}
 	_ = os.RemoveAll(pr.run.dir)
 }
 
-// End asks the process to end, and kills it after the grace or when ctx ends. It returns when it is gone.
+// End asks the process to end, and kills it after Options.StopGrace or when ctx ends. It returns when the process is gone.
 func (pr *Process) End(ctx context.Context) {
 	pr.mu.Lock()
 	pr.stopping = true

@@ -16,8 +16,8 @@ import (
 	"github.com/protofly/protofly/internal/link"
 )
 
-// explain makes the error of a failed start from what was seen of the process, which is gone. timeout is
-// how long it had to start.
+// explain makes the error of a failed start from what was seen of the process. The process is gone when it is called.
+// timeout is the time that the process had to start.
 func explain(r *runner, timeout time.Duration, err error) error {
 	var known *failure.StartError
 	if errors.As(err, &known) {
@@ -34,7 +34,7 @@ func explain(r *runner, timeout time.Duration, err error) error {
 		return say(failure.NotRunning, err, "it could not be started")
 	}
 	advice := ""
-	if r.policy != nil && strings.Contains(strings.ToLower(r.logs.LastWords()), "permission denied") {
+	if r.policy != nil && strings.Contains(strings.ToLower(r.logs.LastLine()), "permission denied") {
 		advice = "; it is confined: name the files and folders that it needs in plugins.paths"
 	}
 	line := bytes.TrimSpace(r.first)

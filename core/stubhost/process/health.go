@@ -11,17 +11,17 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// misses is how many questions in a row a process leaves unanswered before it is given up. The second one is for a
-// machine that was asleep: both sides wake up, and the host's time is over before the plug-in can answer.
-const misses = 2
+// maxUnanswered is how many health checks in a row a process leaves unanswered before it is killed. One is not enough: when a
+// machine wakes up from sleep, the host's time may be over before the plug-in can answer.
+const maxUnanswered = 2
 
-// examine asks a running process over and over whether it is alive, by the health check that every go-plugin plug-in
-// serves. It returns when the link has ended, or with true when the process does not answer.
-func examine(ctx context.Context, linkEnded <-chan struct{}, conn grpc.ClientConnInterface, every time.Duration) (frozen bool) {
+// checkHealth calls the health check, which every go-plugin plug-in serves, once in each interval. It returns when the link has
+// ended, or with true when the process does not answer.
+func checkHealth(ctx context.Context, linkEnded <-chan struct{}, conn grpc.ClientConnInterface, every time.Duration) (frozen bool) {
 	health := grpc_health_v1.NewHealthClient(conn)
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for missed := 0; missed < misses; {
+	for missed := 0; missed < maxUnanswered; {
 		select {
 		case <-linkEnded:
 			return false
@@ -30,7 +30,7 @@ func examine(ctx context.Context, linkEnded <-chan struct{}, conn grpc.ClientCon
 		asked, cancel := context.WithTimeout(ctx, every)
 		_, err := health.Check(asked, &grpc_health_v1.HealthCheckRequest{Service: goplugin.GRPCServiceName})
 		cancel()
-		if status.Code(err) == codes.DeadlineExceeded { // any other answer is one
+		if status.Code(err) == codes.DeadlineExceeded { // any other error is an answer
 			missed++
 		} else {
 			missed = 0

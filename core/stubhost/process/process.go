@@ -15,7 +15,8 @@ import (
 	"github.com/protofly/protofly/internal/link/linkpb"
 )
 
-// Run is one run of a stub in a process, as the plug-in speaks of it over the link. The calls come from the link's one reader.
+// Run is one run of a stub in a process. The process calls it with what the plug-in says of the stub, from the goroutine that
+// reads the link.
 type Run interface {
 	Started()
 	Ended(reason string)               // the stub's own reason, "" if it has none
@@ -29,37 +30,37 @@ type Process struct {
 	run    *runner
 	client *goplugin.Client
 	conn   *link.Conn
-	rpc    grpc.ClientConnInterface // what conn's stream is one of the calls of
+	rpc    grpc.ClientConnInterface // the gRPC connection that conn's stream belongs to
 	ctx    context.Context          // of the link's stream
 	cancel context.CancelFunc
 	since  time.Time
-	done   chan struct{} // closed when the process is gone; err says why
+	done   chan struct{} // closed when the process is gone; then err is set
 	err    error
 	wg     sync.WaitGroup
 
-	mu       sync.Mutex
-	version  string // of the plug-in
-	runs     map[uint32]Run
-	last     uint32 // run's number
-	stopping bool
-	frozen   bool   // it was killed because it did not answer
-	guilt    string // what it was killed for; "": nothing
-	offences offences
+	mu         sync.Mutex
+	version    string // of the plug-in
+	runs       map[uint32]Run
+	last       uint32 // number of the last run
+	stopping   bool
+	frozen     bool   // it was killed because it did not answer
+	killedFor  string // the reason it was killed for; "": it was not
+	violations violations
 }
 
-// As is whom it runs under.
+// As returns the user that it runs under.
 func (pr *Process) As() users.Identity { return pr.o.As }
 
-// Version is what the plug-in says that it is.
+// Version returns the plug-in's version, as it says itself.
 func (pr *Process) Version() string { return pr.version }
 
-// PID is the number of the process.
+// PID returns the process's ID.
 func (pr *Process) PID() int { return int(pr.run.pid.Load()) }
 
-// Since is when it was started.
+// Since returns when it was started.
 func (pr *Process) Since() time.Time { return pr.since }
 
-// Dying tells whether the link has ended; the process follows it.
+// Dying tells whether the link has ended. The process then ends too.
 func (pr *Process) Dying() bool {
 	select {
 	case <-pr.conn.Done():
@@ -72,20 +73,20 @@ func (pr *Process) Dying() bool {
 // LinkDone is closed when the link has ended.
 func (pr *Process) LinkDone() <-chan struct{} { return pr.conn.Done() }
 
-// Exited tells whether the process has ended. What it has left behind may not be put away yet.
+// Exited tells whether the process has exited. Its cleanup may still go on.
 func (pr *Process) Exited() bool { return pr.run.gone() }
 
-// ExitText is how it ended, and what it said last.
+// ExitText says how it exited, with the last line of its standard error.
 func (pr *Process) ExitText() string { return pr.run.describeExit() }
 
-// Done is closed when the process is gone, with everything that was its.
+// Done is closed when the process has exited and is cleaned up.
 func (pr *Process) Done() <-chan struct{} { return pr.done }
 
-// Err is why it has ended: an [*failure.ExitError]. It is there when [Process.Done] is closed, and for the function that
-// [Process.Watch] calls.
+// Err returns why it has ended: an [*failure.ExitError]. It is set when [Process.Done] is closed, and when the function given to
+// [Process.Watch] is called.
 func (pr *Process) Err() error { return pr.err }
 
-// Start has the plug-in start a stub. run makes the run from its number, before the plug-in says anything of it.
+// Start asks the plug-in to start a stub. It calls run with the number of the new run before the plug-in can say anything of it.
 func (pr *Process) Start(stub *linkpb.Start, run func(number uint32) Run) {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
@@ -99,29 +100,29 @@ func (pr *Process) Stop(number uint32) {
 	pr.conn.Control(&linkpb.Frame{Instance: number, Kind: &linkpb.Frame_Stop{Stop: &linkpb.Stop{}}})
 }
 
-// Drop forgets a run that does not end.
+// Drop forgets a run without waiting for its end.
 func (pr *Process) Drop(number uint32) {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	delete(pr.runs, number)
 }
 
-// Runs is how many runs it has.
+// Runs returns how many runs it has.
 func (pr *Process) Runs() int {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	return len(pr.runs)
 }
 
-// Lane is the lane of one door of a run; door 0 is for the stub's messages.
+// Lane returns the lane of one door of a run. Door 0 is the lane of the stub's messages.
 func (pr *Process) Lane(number, door uint32) *link.Lane { return pr.conn.Lane(number, door) }
 
-// RefuseDoor tells the plug-in that a door is not opened.
+// RefuseDoor tells the plug-in that a door is refused.
 func (pr *Process) RefuseDoor(number, door uint32) {
 	pr.conn.Control(&linkpb.Frame{Instance: number, Kind: &linkpb.Frame_CloseDoor{CloseDoor: &linkpb.CloseDoor{Door: door}}})
 }
 
-// Control takes the link's control frames; see link.Handler. Kinds that only a host sends are ignored.
+// Control handles the link's control frames; see link.Handler. It ignores the kinds that only a host sends.
 func (pr *Process) Control(f *linkpb.Frame) error {
 	pr.mu.Lock()
 	r := pr.runs[f.Instance]
@@ -145,23 +146,22 @@ func (pr *Process) Control(f *linkpb.Frame) error {
 	return nil
 }
 
-// Offend counts what the process has done wrong and what does not end it by itself. It returns the reason to end it where
-// that is too often.
-func (pr *Process) Offend(what string) error {
+// CountViolation counts one violation by the process. Where these are too many it returns the reason to kill the process.
+func (pr *Process) CountViolation(what string) error {
 	pr.mu.Lock()
-	tooOften := pr.offences.add(time.Now())
+	tooOften := pr.violations.add(time.Now())
 	pr.mu.Unlock()
 	if !tooOften {
 		return nil
 	}
-	return &link.ProtocolError{What: fmt.Sprintf("more than %d times within a short time: %s", maxOffences, what)}
+	return &link.ProtocolError{What: fmt.Sprintf("more than %d times within a short time: %s", maxViolations, what)}
 }
 
-// Condemn kills the process for what it has done, and notes that as the reason of its end.
-func (pr *Process) Condemn(detail string) {
+// KillFor kills the process, and sets the reason of its end.
+func (pr *Process) KillFor(detail string) {
 	pr.mu.Lock()
-	if pr.guilt == "" {
-		pr.guilt = detail
+	if pr.killedFor == "" {
+		pr.killedFor = detail
 	}
 	pr.mu.Unlock()
 	pr.run.kill()

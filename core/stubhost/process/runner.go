@@ -19,43 +19,43 @@ import (
 	"github.com/hashicorp/go-hclog"
 	pluginrunner "github.com/hashicorp/go-plugin/runner"
 
-	"github.com/protofly/protofly/core/stubhost/family"
+	"github.com/protofly/protofly/core/stubhost/descendants"
 	"github.com/protofly/protofly/core/stubhost/output"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 	"github.com/protofly/protofly/core/stubhost/users"
 	"github.com/protofly/protofly/internal/link"
 )
 
-// runner is one process, for go-plugin and for us. Unlike go-plugin's own it ties the process to the host's life, never
-// waits for a pipe that somebody else holds open, looks at what the plug-in prints before the library does, and
-// checks where it wants to be called.
+// runner runs one process for go-plugin. Unlike go-plugin's own runner it ends the process with the host, never
+// waits for a pipe that an orphan holds open, reads the plug-in's output before the library does, and
+// checks the address at which the plug-in listens.
 type runner struct {
-	name, path string
-	dir        string // the process's private directory, and its working directory
-	socketDir  string // where its socket has to be
-	env        []string
-	poll       time.Duration
-	log        hclog.Logger
-	logs       *output.Output
-	family     *family.Family
-	policy     *sandbox.Policy // nil: it is not confined
-	tenant     *users.Tenant   // nil: it runs under this process's user
-	limits     sandbox.Limits
-	readTime   time.Duration // see waits
-	pipes      *link.Pipes   // the host's ends of the link's, until the link has them; nil: the process has none
+	name, path  string
+	dir         string // the process's private directory, and its working directory
+	socketDir   string // the folder that its socket has to be in
+	env         []string
+	poll        time.Duration
+	log         hclog.Logger
+	logs        *output.Output
+	descendants *descendants.Tracker
+	policy      *sandbox.Policy  // nil: it is not confined
+	dedicated   *users.Dedicated // nil: it runs under this process's user
+	limits      sandbox.Limits
+	readTime    time.Duration // see Waits.Read
+	pipes       *link.Pipes   // the host's ends of the link's pipes, until the link has them; nil: the process has none
 
 	pid     atomic.Int64
 	exited  chan struct{} // closed when the process is gone, or could not be started
 	state   *os.ProcessState
 	late    atomic.Bool   // it took too long to start
-	line    chan struct{} // closed when the first line of its output is there, or will not come
+	line    chan struct{} // closed when the first line of its output was read, or will not come
 	first   []byte        // that line
 	wg      sync.WaitGroup
 	killing atomic.Bool
 
-	mu   sync.Mutex // guards proc against a signal after the process was reaped
+	mu   sync.Mutex // guards proc, so that no signal is sent after the process was reaped
 	proc *os.Process
-	outs []*os.File // what its output is read from
+	outs []*os.File // the pipes that its output is read from
 }
 
 var _ pluginrunner.Runner = (*runner)(nil)
@@ -109,7 +109,8 @@ func (r *runner) Start(context.Context) error {
 	return nil
 }
 
-// keep starts the process and stays on its thread until it exits: Linux kills a child whose parent's thread ends.
+// keep starts the process, and stays on the thread until the process exits: Linux kills a child when the thread that has started
+// it ends.
 func (r *runner) keep(cmd *exec.Cmd, started chan<- error) {
 	defer close(r.exited)
 	sandbox.OnThread(func() {
@@ -122,12 +123,12 @@ func (r *runner) keep(cmd *exec.Cmd, started chan<- error) {
 		r.mu.Lock()
 		r.state, r.proc = state, nil
 		r.mu.Unlock()
-		r.family.Reaped(cmd.Process.Pid)
+		r.descendants.Reaped(cmd.Process.Pid)
 	})
 	r.readUntil(time.Now().Add(r.readTime))
 }
 
-// readUntil bounds how long its output is read.
+// readUntil sets the deadline for reading its output.
 func (r *runner) readUntil(late time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,18 +137,19 @@ func (r *runner) readUntil(late time.Time) {
 	}
 }
 
-// readNoMore ends the reading of what the process, which is gone, has written.
+// readNoMore ends the reading of the output.
 func (r *runner) readNoMore() { r.readUntil(time.Now()) }
 
-// begin starts the process. The thread is confined by it, as the process is: it is of no use for anything else.
+// begin confines the calling thread and starts the process, which inherits that. The thread cannot be used for anything else
+// afterwards.
 func (r *runner) begin(cmd *exec.Cmd) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.killing.Load() {
-		return errors.New("it was not wanted any more")
+		return errors.New("the start was given up")
 	}
-	if r.tenant != nil {
-		if err := r.tenant.Prepare(cmd, r.socketDir, r.dir); err != nil {
+	if r.dedicated != nil {
+		if err := r.dedicated.Prepare(cmd, r.socketDir, r.dir); err != nil {
 			return err
 		}
 	}
@@ -156,7 +158,7 @@ func (r *runner) begin(cmd *exec.Cmd) error {
 			return err
 		}
 	}
-	err := r.family.Start(r.dir, func() (int, error) {
+	err := r.descendants.Start(r.dir, func() (int, error) {
 		if err := cmd.Start(); err != nil {
 			return 0, err
 		}
@@ -173,7 +175,7 @@ func (r *runner) begin(cmd *exec.Cmd) error {
 	return nil
 }
 
-// readOutput takes the handshake's line, and logs whatever else comes: a plug-in should not write there.
+// readOutput reads the standard output: the first line is the handshake, all others are logged.
 func (r *runner) readOutput(out io.Reader) {
 	b := bufio.NewReaderSize(out, output.MaxLine)
 	line, err := b.ReadSlice('\n')
@@ -184,7 +186,7 @@ func (r *runner) readOutput(out io.Reader) {
 	}
 }
 
-// firstLine is the stdout that go-plugin sees: one line, and the end when the process ends.
+// firstLine is the standard output that go-plugin reads: the first line, and the end of file when the process ends.
 type firstLine struct {
 	r    *runner
 	rest io.Reader
@@ -202,16 +204,16 @@ func (f *firstLine) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Stdout, Stderr, Name, ID, Diagnose, Wait and Kill: see go-plugin's Runner. It gets no standard error: we log it.
+// Stdout returns the first line of the standard output; see go-plugin's Runner for this method and those below.
 func (r *runner) Stdout() io.ReadCloser { return io.NopCloser(&firstLine{r: r}) }
 
-// Stderr is empty.
+// Stderr returns nothing: the host logs the standard error itself.
 func (r *runner) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
 
-// Name is the plug-in's.
+// Name returns the plug-in's name.
 func (r *runner) Name() string { return r.name }
 
-// ID is the process's, "" before it has one.
+// ID returns the process's ID, "" before it has one.
 func (r *runner) ID() string {
 	if pid := r.pid.Load(); pid != 0 {
 		return strconv.FormatInt(pid, 10)
@@ -219,7 +221,7 @@ func (r *runner) ID() string {
 	return ""
 }
 
-// Diagnose says nothing: the host explains failures itself.
+// Diagnose returns nothing: the host explains failures itself.
 func (r *runner) Diagnose(context.Context) string { return "" }
 
 // Wait waits until the process is gone.
@@ -234,7 +236,7 @@ func (r *runner) Kill(context.Context) error {
 	return nil
 }
 
-// PluginToHost checks the address that a plug-in wants to be called at: a Unix socket in its own directory.
+// PluginToHost checks the address at which a plug-in listens: it is a Unix socket in the plug-in's own directory.
 func (r *runner) PluginToHost(network, addr string) (string, string, error) {
 	if network != "unix" || filepath.Dir(filepath.Clean(addr)) != filepath.Clean(r.socketDir) {
 		return "", "", fmt.Errorf("it listens at %.80q %.200q and not in the directory that it was given", network, addr)
@@ -247,13 +249,13 @@ func (r *runner) HostToPlugin(network, addr string) (string, string, error) {
 	return network, addr, nil
 }
 
-// kill kills the process and those it has started, and waits until it is gone. It tells whether it was there.
+// kill kills the process and those it has started, and waits until it is gone. It tells whether there was one.
 func (r *runner) kill() bool {
 	r.killing.Store(true)
 	r.mu.Lock()
 	was := r.proc != nil
 	if was {
-		_ = r.proc.Kill() // its group follows when it is reaped
+		_ = r.proc.Kill() // its process group is killed when it is reaped
 	}
 	r.mu.Unlock()
 	if was {
@@ -262,7 +264,7 @@ func (r *runner) kill() bool {
 	return was
 }
 
-// askToEnd sends the process the signal to end, if it is there and the system has one.
+// askToEnd sends the process SIGTERM, if it runs and the system has signals.
 func (r *runner) askToEnd() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -287,7 +289,7 @@ func (r *runner) gone() bool {
 	}
 }
 
-// wait returns when the process is gone and its output was read.
+// wait waits until the process is gone and its output was read.
 func (r *runner) wait() {
 	r.wg.Wait()
 	r.logs.Flush()
@@ -303,7 +305,7 @@ func (r *runner) describeExit() string {
 	if r.state != nil {
 		s = r.state.String()
 	}
-	if last := r.logs.LastWords(); last != "" {
+	if last := r.logs.LastLine(); last != "" {
 		s += ": " + last
 	}
 	return s

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// waitExit waits until the process is gone, and kills what it has left in its group.
+// waitExit waits until the process has exited, and kills the other processes of its group.
 func waitExit(cmd *exec.Cmd) *os.ProcessState {
 	killRest := awaitExit(cmd.Process.Pid)
 	killRest()

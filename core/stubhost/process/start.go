@@ -24,8 +24,8 @@ import (
 const openFiles = 32 << 10
 
 // Start starts a process of a plug-in and opens its link. It kills the process when ctx ends before the link works. Where it
-// returns an error nothing is left of the process; the error is a [*failure.StartError], or of the system. Else
-// [Process.Watch] has to be called.
+// returns an error nothing is left of the process; the error is a [*failure.StartError], or the system's. Otherwise the caller
+// calls [Process.Watch].
 func Start(ctx context.Context, o Options) (*Process, error) {
 	dir, err := os.MkdirTemp(o.Folder, "p")
 	if err != nil {
@@ -39,7 +39,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     o.StartTimeout,
-		Logger:           hclog.NewNullLogger(), // what is worth saying the errors say
+		Logger:           hclog.NewNullLogger(), // the errors say what matters
 		SyncStdout:       pr.run.logs, SyncStderr: pr.run.logs,
 		GRPCDialOptions:  link.DialOptions(),
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir},
@@ -50,7 +50,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		},
 	})
 	pr.ctx, pr.cancel = context.WithCancel(context.Background())
-	pr.wg.Go(func() { quota.Watch(pr.ctx, dir, o.Quota, pr.Condemn) })
+	pr.wg.Go(func() { quota.Watch(pr.ctx, dir, o.Quota, pr.KillFor) })
 	late := time.AfterFunc(o.StartTimeout, pr.run.expire)
 	stop := context.AfterFunc(ctx, func() { pr.run.kill() })
 	err = pr.open(ctx)
@@ -64,18 +64,18 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	return pr, nil
 }
 
-// prepare makes the runner of a process that has the folder dir.
+// prepare makes the runner of a process. dir is the process's folder.
 func prepare(o *Options, dir string) *runner {
 	env := append([]string{"HOME=" + dir, "TMPDIR=" + dir}, o.Env...)
 	r := newRunner(o.Name, o.As.Path, dir, env, o.Poll, o.Log.Named(o.Name))
-	r.readTime, r.family, r.tenant = o.Waits.Read, o.Family, o.As.Tenant
+	r.readTime, r.descendants, r.dedicated = o.Waits.Read, o.Descendants, o.As.Dedicated
 	r.limits = sandbox.Limits{FileSize: uint64(o.Quota), OpenFiles: openFiles}
-	if r.tenant != nil {
-		r.limits.Of = &r.tenant.User
+	if r.dedicated != nil {
+		r.limits.Of = &r.dedicated.User
 	}
 	if o.Policy != nil {
 		policy := *o.Policy
-		policy.Dir, policy.Program, policy.Separate = dir, o.As.Path, r.tenant != nil
+		policy.Dir, policy.Program, policy.Separate = dir, o.As.Path, r.dedicated != nil
 		r.policy = &policy
 	}
 	return r
@@ -106,11 +106,11 @@ func (pr *Process) open(ctx context.Context) error {
 	}
 	pr.version = failure.Text(hello.Version, failure.MaxVersion)
 	if hello.Pipes && pr.run.pipes == nil {
-		return errors.New("it wants to use pipes that it was not given")
+		return errors.New("it says that it uses pipes, but it was given none")
 	} else if hello.Pipes {
 		pr.conn = link.NewOnPipes(pr.run.pipes, pr)
 		pr.run.pipes = nil
-		pr.wg.Go(func() { pr.overhear(stream) })
+		pr.wg.Go(func() { pr.watchStream(stream) })
 	} else {
 		pr.conn = link.New(stream, pr)
 	}
@@ -119,11 +119,11 @@ func (pr *Process) open(ctx context.Context) error {
 	return nil
 }
 
-// overhear waits for the end of the stream of a link that goes over pipes. It is the link's end too, once what the
-// plug-in has sent before was read.
-func (pr *Process) overhear(stream link.Stream) {
+// watchStream waits for the end of the gRPC stream of a link that goes over pipes. Then the link ends too, after what
+// the plug-in had sent before was read.
+func (pr *Process) watchStream(stream link.Stream) {
 	for {
-		if _, err := link.Greeting(stream); err != nil { // nothing comes by it any more
+		if _, err := link.Greeting(stream); err != nil { // after the greeting, a link over pipes receives nothing here but the end
 			break
 		}
 	}
@@ -138,13 +138,14 @@ func (pr *Process) overhear(stream link.Stream) {
 	}
 }
 
-// killFrozen kills the process when it does not answer: what follows is what follows a crash. It ends with the link.
+// killFrozen kills the process when it does not answer its health checks, so that the host handles it as a crash. It returns
+// when the link has ended.
 func (pr *Process) killFrozen() {
-	if !examine(pr.ctx, pr.conn.Done(), pr.rpc, pr.o.Health) {
+	if !checkHealth(pr.ctx, pr.conn.Done(), pr.rpc, pr.o.Health) {
 		return
 	}
 	pr.mu.Lock()
-	stopping := pr.stopping // then its grace is running
+	stopping := pr.stopping // then it is killed after Options.StopGrace
 	pr.frozen = !stopping
 	pr.mu.Unlock()
 	if !stopping {

@@ -1,4 +1,4 @@
-// Package quota bounds what a plug-in's process keeps in its folder: bytes, files, and how deep folders are in folders.
+// Package quota limits what a plug-in's process keeps in its folder: bytes, files, and the depth of folders.
 package quota
 
 import (
@@ -16,11 +16,11 @@ const Default = 64 << 20
 const (
 	every     = time.Second
 	maxFiles  = 4096 // in a process's folder
-	maxNested = 32   // folders in folders
-	fileCost  = 4096 // what a file takes beside its bytes
+	maxNested = 32   // depth of folders in folders
+	fileCost  = 4096 // what a file or folder counts beside its bytes
 )
 
-// usage adds up what is in a folder. It stops where that is more than limit, or more files than maxFiles.
+// usage adds up what is in a folder. It stops when that is more than limit, or more files than maxFiles.
 type usage struct {
 	limit int64
 	bytes int64
@@ -33,7 +33,7 @@ func (u *usage) over() bool { return u.bytes > u.limit || u.files > maxFiles }
 func (u *usage) add(dir string, depth int) {
 	d, err := os.Open(dir)
 	if err != nil {
-		return // it is gone meanwhile
+		return // it was removed in the meantime
 	}
 	defer d.Close()
 	if depth > maxNested {
@@ -56,7 +56,7 @@ func (u *usage) add(dir string, depth int) {
 	}
 }
 
-// full says what is wrong with a process's folder, "" if nothing is.
+// full says which limit a process's folder exceeds, "" if none.
 func full(dir string, quota int64) string {
 	u := usage{limit: quota}
 	u.add(dir, 0)
@@ -66,7 +66,8 @@ func full(dir string, quota int64) string {
 	return fmt.Sprintf("it keeps more in its folder than it may: %d bytes and %d files, or folders %d deep", quota, maxFiles, maxNested)
 }
 
-// Watch looks at a folder until ctx ends, and calls exceeded once with what is wrong with it, when something is.
+// Watch checks a folder at intervals until ctx ends. When it exceeds a limit, Watch calls exceeded once with which limit, and
+// returns.
 func Watch(ctx context.Context, dir string, quota int64, exceeded func(detail string)) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

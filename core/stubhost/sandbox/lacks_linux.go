@@ -16,14 +16,14 @@ const (
 	maxLinks  = 40 // that lead to one another, as the kernel has it
 )
 
-// Lacks finds out what a user cannot read or run of what a process needs: lost is what this process's user could in its place,
-// missing what that could not either. It does so by reaching as that user for a moment, on a thread of its own: so modes, owners,
-// access lists, security modules and network file systems all have their say. The error says that it cannot be that user.
+// Lacks finds out which of the files that a process needs a user cannot read or run. lost are those that this process's user can,
+// missing those that it cannot either. It tries to open them as that user, on a new thread, so that modes, owners,
+// access lists, security modules and network file systems all count. The error says that the thread cannot act as that user.
 func Lacks(u User, n Needs) (lost, missing []Lack, err error) {
-	l := looker{user: u, most: maxLooked}
-	programs := append([]string{n.Program}, interpreters(n.Program, n.Search)...) // as this process's user finds them
+	l := checker{user: u, most: maxLooked}
+	programs := append([]string{n.Program}, interpreters(n.Program, n.Search)...) // read as this process's user
 	OnThread(func() {
-		if err = pose(u); err == nil {
+		if err = assumeAccess(u); err == nil {
 			l.look(programs, n.Paths)
 		}
 	})
@@ -47,21 +47,21 @@ func Lacks(u User, n Needs) (lost, missing []Lack, err error) {
 	return lost, missing, err
 }
 
-// access asks whether the calling thread may do with a path what the kind is about.
+// access tells whether the calling thread may use a path in the way of the kind.
 func access(path string, kind LackKind) error {
 	mode := map[LackKind]uint32{LackFile: unix.R_OK, LackFolder: unix.R_OK | unix.X_OK, LackSocket: unix.W_OK, LackRun: unix.X_OK}[kind]
 	return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
 }
 
-// looker looks at what the calling thread may read.
-type looker struct {
+// checker checks what the calling thread may read.
+type checker struct {
 	user   User
-	most   int // that are looked at in one folder that is named
+	most   int // the largest number of files to check in one folder
 	looked int
 	lacks  []Lack
 }
 
-func (l *looker) look(programs, paths []string) {
+func (l *checker) look(programs, paths []string) {
 	for _, path := range programs {
 		l.see(path, LackRun)
 	}
@@ -81,8 +81,9 @@ func (l *looker) look(programs, paths []string) {
 	}
 }
 
-// see notes what cannot be used. What does not exist is not missed. It tells whether the path can be used.
-func (l *looker) see(path string, kind LackKind) bool {
+// see checks a path and notes it if it cannot be used. A path that does not exist is no lack. It tells whether the path can be
+// used.
+func (l *checker) see(path string, kind LackKind) bool {
 	err := access(path, kind)
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
 		l.lack(path, kind)
@@ -90,13 +91,13 @@ func (l *looker) see(path string, kind LackKind) bool {
 	return err == nil
 }
 
-func (l *looker) lack(path string, kind LackKind) {
+func (l *checker) lack(path string, kind LackKind) {
 	if len(l.lacks) < maxLacks {
 		l.lacks = append(l.lacks, Lack{User: l.user, Path: path, At: closed(path, maxLinks), Kind: kind})
 	}
 }
 
-// kindOf is how a path is used.
+// kindOf returns how a path is used.
 func kindOf(path string) LackKind {
 	switch info, err := os.Stat(path); {
 	case err == nil && info.IsDir():
@@ -107,16 +108,16 @@ func kindOf(path string) LackKind {
 	return LackFile
 }
 
-// walk sees what is at a path and, if that is a folder, all that is in it. Links in folders are followed to what they lead to,
-// and not into it.
-func (l *looker) walk(path string, depth int) {
+// walk checks a path and, if that is a folder, all that is in it. It checks the target of a link in a folder, but does not enter
+// it.
+func (l *checker) walk(path string, depth int) {
 	kind := kindOf(path)
 	if !l.see(path, kind) || kind != LackFolder {
 		return
 	}
 	d, err := os.Open(path)
 	if err != nil {
-		return // it is gone meanwhile
+		return // it was removed in the meantime
 	}
 	defer d.Close()
 	for {
@@ -139,7 +140,7 @@ func (l *looker) walk(path string, depth int) {
 	}
 }
 
-// closed is the first folder on the way to a path that the calling thread cannot enter; "" if there is none.
+// closed returns the first parent folder of a path that the calling thread cannot enter; "" if there is none.
 func closed(path string, links int) string {
 	for i, c := range path {
 		if c != filepath.Separator {

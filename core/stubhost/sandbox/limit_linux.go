@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limit bounds a process that runs. What it has started already keeps what it has. It is done by another thread than the
-// caller's: who is confined cannot limit others.
+// Limit sets the limits of a running process. Processes that it has started already keep theirs. Limit uses another thread than
+// the caller's, since a confined thread cannot limit other processes.
 func Limit(pid int, l Limits) (err error) {
 	var other sync.WaitGroup
 	other.Go(func() { err = limit(pid, l) })

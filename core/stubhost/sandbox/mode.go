@@ -5,10 +5,10 @@ type Mode string
 
 // The modes.
 const (
-	Auto     Mode = "auto"     // where the kernel can; also ""
-	Required Mode = "required" // or not started
-	Off      Mode = "off"      // never
+	Auto     Mode = "auto"     // confined where the kernel can; also ""
+	Required Mode = "required" // confined, or not started
+	Off      Mode = "off"      // not confined
 )
 
-// Modes is every mode there is.
+// Modes lists the modes.
 func Modes() []string { return []string{string(Auto), string(Off), string(Required)} }

@@ -10,30 +10,30 @@ import (
 	"strings"
 )
 
-// Policy is what one process may use beside what the system offers everybody.
+// Policy says what one process may use beside the system's programs and libraries.
 type Policy struct {
-	Dir     string   // its own folder, to read and write
-	Program string   // its executable
-	Paths   []string // files and folders to read, as the configuration names them; those that do not exist are left out
-	Search  string   // where an interpreter is looked for, as PATH; only for programs that are scripts
-	Alone   bool     // it opens no sockets (amd64 and arm64)
+	Dir       string   // its own folder, to read and write
+	Program   string   // its executable
+	Paths     []string // files and folders to read, as the configuration names them; those that do not exist are left out
+	Search    string   // where an interpreter is looked for, as PATH; only for programs that are scripts
+	NoSockets bool     // it may open no sockets (amd64 and arm64)
 	// Separate says that the thread starts its process under another user: [Separate] comes before.
 	Separate bool
-	Keep     []string // folders of which no interpreter's folder may be a part, or the other way round
+	Keep     []string // secret folders: an interpreter's folder that is in one, or contains one, is not opened to the process
 }
 
-// Limits bound a process. Zero leaves a limit as it is.
+// Limits are the resource limits of a process. Zero leaves a limit as it is.
 type Limits struct {
 	FileSize  uint64 // of each file that it writes, in bytes
 	OpenFiles uint64 // at one time
-	Of        *User  // whom the process runs under; nil: this process's user
+	Of        *User  // the user of the process; nil: this process's user
 }
 
 // maxInterpreter bounds a script's first line.
 const maxInterpreter = 256
 
-// interpreters is the programs that run a script: what its first line names, and what env looks for. It is empty for
-// any other program.
+// interpreters returns the programs that run a script: the one that its first line names, and the one that env looks for. It is
+// empty for any other program.
 func interpreters(program, search string) (found []string) {
 	f, err := os.Open(program)
 	if err != nil {
@@ -73,8 +73,8 @@ func parseInterpreters(line []byte, search string) (found []string) {
 	return found
 }
 
-// homes is the folders that the interpreters are installed in: those above their folders of programs. One that is a
-// home folder, or that has to do with what is to be kept, is left out.
+// homes returns the folders that the interpreters are installed in, which are the parents of their bin folders. It leaves out
+// home folders, and folders that are in a secret folder or contain one.
 func homes(programs, keep []string) (dirs []string) {
 	for _, program := range programs {
 		real, err := filepath.EvalSymlinks(program)
@@ -90,7 +90,7 @@ func homes(programs, keep []string) (dirs []string) {
 	return dirs
 }
 
-// mayRead tells whether a folder may be read as a whole.
+// mayRead tells whether a folder may be opened to the process as a whole.
 func mayRead(dir string, keep []string) bool {
 	if home, err := os.UserHomeDir(); err == nil {
 		keep = append([]string{home, filepath.Join(home, ".local")}, keep...)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What every process may read: folders of programs and libraries, certificates, and what names are resolved with. What
-// is secret to the system's administrator (/etc/shadow, /etc/ssl/private) is not among it.
+// What every process may read: programs and libraries, certificates, and files and sockets for resolving names; but no secrets
+// of the system (/etc/shadow, /etc/ssl/private).
 const (
 	systemDirs = "/usr /bin /sbin /lib /lib32 /lib64 /libx32 /nix/store /gnu/store " +
 		"/etc/ssl/certs /etc/pki/tls/certs /etc/pki/ca-trust/extracted /etc/ca-certificates /etc/ld.so.conf.d /etc/alternatives " +
@@ -24,10 +24,10 @@ const (
 		"/etc/ssl/cert.pem /etc/ssl/ca-bundle.pem /etc/ssl/openssl.cnf /etc/pki/tls/cert.pem /etc/pki/tls/openssl.cnf " +
 		"/dev/random /dev/urandom /proc/cpuinfo /proc/meminfo"
 	devices   = "/dev/null /dev/zero /dev/full"
-	resolvers = "/run/systemd/resolve /run/nscd /var/run/nscd" // sockets that names are resolved by
+	resolvers = "/run/systemd/resolve /run/nscd /var/run/nscd" // sockets of name services
 )
 
-// Available says what confines processes on this system, as "landlock 7, seccomp". The error is an [*UnavailableError].
+// Available says what confines processes on this machine, such as "landlock 7, seccomp". The error is an [*UnavailableError].
 func Available() (string, error) {
 	abi, err := ll.LandlockGetABIVersion()
 	switch {
@@ -45,9 +45,9 @@ func Available() (string, error) {
 	return what, nil
 }
 
-// Confine confines the calling thread, and so every process that is started from it. It cannot be undone: the caller has
-// locked its goroutine to the thread and never unlocks it, so that the thread ends with the goroutine. It must not be
-// the process's first thread.
+// Confine confines the calling thread, and so every process that it starts. It cannot be undone: the caller has
+// locked its goroutine to the thread and never unlocks it, so that the thread ends with the goroutine. The thread must not be
+// the process's first one.
 func Confine(p Policy) error {
 	rules, err := p.rules()
 	if err != nil {
@@ -65,7 +65,7 @@ func Confine(p Policy) error {
 	defer unix.Close(fd)
 	kept := uint32(keptForPorts)
 	if p.Separate {
-		kept = keptForUsers // what [Separate] has left
+		kept = keptForUsers // the capabilities that [Separate] has left
 	}
 	if err := dropBounding(); err != nil {
 		return fmt.Errorf("sandbox: capabilities: %w", err)
@@ -79,13 +79,13 @@ func Confine(p Policy) error {
 	if err := ll.LandlockRestrictSelf(fd, flags); err != nil {
 		return fmt.Errorf("sandbox: Landlock: %w", err)
 	}
-	if err := filter(p.Alone); err != nil {
+	if err := filter(p.NoSockets); err != nil {
 		return fmt.Errorf("sandbox: seccomp: %w", err)
 	}
 	return nil
 }
 
-// rules is what the policy allows.
+// rules returns the Landlock rules of the policy.
 func (p Policy) rules() ([]landlock.Rule, error) {
 	own := landlock.RWDirs(p.Dir).WithResolveUnix()
 	if abi, err := ll.LandlockGetABIVersion(); err == nil && abi > 1 {
@@ -122,7 +122,7 @@ func (p Policy) rules() ([]landlock.Rule, error) {
 	return rules, nil
 }
 
-// readable is the rule to read what is at a path, if there is something.
+// readable returns the rule to read a path, if it exists.
 func readable(path string) (landlock.FSRule, bool) {
 	info, err := os.Stat(path)
 	if path == "" || err != nil {
@@ -134,14 +134,15 @@ func readable(path string) (landlock.FSRule, bool) {
 	return landlock.ROFiles(path).IgnoreIfMissing(), true
 }
 
-// What a thread keeps: the capability to listen at ports below 1024, which its processes have too; and those to start
-// processes under other users and to end them with the thread, which its processes lose by it.
+// The capabilities that a thread keeps: the one to listen at ports below 1024, which its processes have too; and those to start
+// processes under other users and to kill them, which these processes lose when they change users.
 const (
 	keptForPorts = 1 << unix.CAP_NET_BIND_SERVICE
 	keptForUsers = keptForPorts | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_KILL
 )
 
-// keepCapabilities leaves the thread no capabilities but those, all of which are among the first 32, and says which of them it has.
+// keepCapabilities removes all capabilities of the thread but those, which are among the first 32. It returns which of them the
+// thread has.
 func keepCapabilities(those uint32) (has uint32, err error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData
@@ -154,7 +155,7 @@ func keepCapabilities(those uint32) (has uint32, err error) {
 	return has, unix.Capset(&header, &sets[0])
 }
 
-// dropBounding leaves the thread, and what it starts, no capability to get but the one of dropCapabilities.
+// dropBounding removes from the bounding set what the thread does not keep, so that what it starts cannot get it.
 func dropBounding() error {
 	for c := uintptr(0); c <= 63; c++ {
 		if c == unix.CAP_NET_BIND_SERVICE {
@@ -162,15 +163,15 @@ func dropBounding() error {
 		}
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); errors.Is(err, unix.EINVAL) {
 			break // the kernel has no more
-		} else if err != nil && !errors.Is(err, unix.EPERM) { // who may not has no more than it can keep
+		} else if err != nil && !errors.Is(err, unix.EPERM) { // a thread without CAP_SETPCAP has no more capabilities to lose
 			return err
 		}
 	}
 	return nil
 }
 
-// Conceal keeps processes of the same user from looking into this one: into its memory, its environment, its open files.
-// It makes no core dumps either.
+// Conceal prevents processes of the same user from reading this process's memory, environment and open files. This process makes
+// no core dumps then.
 func Conceal() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("conceal this process: %w", err)

@@ -12,8 +12,8 @@ import (
 // filterable says that there is a filter for this architecture.
 const filterable = true
 
-// refused is the calls that no plug-in makes in earnest: those that look into other processes, change what the system
-// mounts, loads, keeps or tells as time, make namespaces, or make calls that no filter sees.
+// refused returns the system calls that no plug-in needs: those that read other processes, that change mounts, modules, keys or
+// the time, that make namespaces, or that make calls which no filter sees (io_uring).
 func refused() []uint32 {
 	return append([]uint32{
 		unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PROCESS_MADVISE, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP,
@@ -28,20 +28,20 @@ func refused() []uint32 {
 	}, refusedHere()...)
 }
 
-// namespaces are the flags of clone that make some.
+// namespaces are the flags of clone that make namespaces.
 const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID |
 	unix.CLONE_NEWNET
 
-// Where a call's number, the architecture that it is made by, and the low half of its first argument are in what a
-// filter sees (struct seccomp_data). Both architectures are little-endian.
+// Offsets in the data that a filter sees (struct seccomp_data): a call's number, its architecture, and the low half of its first
+// argument. Both architectures are little-endian.
 const (
 	atNumber       = 0
 	atArchitecture = 4
 	atFirst        = 16
 )
 
-// program is the filter. clone3, whose flags no filter sees, is answered as by a kernel that does not have it: then
-// clone is used. Calls by another architecture's numbers are refused, else they would go around the filter.
+// program returns the filter. It answers clone3, whose flags no filter sees, as a kernel without clone3 does, so that programs
+// use clone instead. It refuses calls by another architecture's numbers, which would evade the filter.
 func program(alone bool) []bpf.Instruction {
 	refuse := bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}
 	p := []bpf.Instruction{
@@ -61,7 +61,7 @@ func program(alone bool) []bpf.Instruction {
 	for _, number := range numbers {
 		p = append(p, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: number, SkipTrue: 1}, refuse)
 	}
-	p = append(p, spare()...)
+	p = append(p, protectThread()...)
 	return append(p,
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CLONE, SkipTrue: 3},
 		bpf.LoadAbsolute{Off: atFirst, Size: 4},
@@ -70,10 +70,10 @@ func program(alone bool) []bpf.Instruction {
 		bpf.RetConstant{Val: seccompAllow})
 }
 
-// spare keeps the calls of a process from the one that this thread is of. The thread is in the sandbox itself, so that
-// nothing else keeps signals from it; one that ends it ends its process. Limits are the own process's to set, since no rule
-// says whose a thread is.
-func spare() (p []bpf.Instruction) {
+// protectThread refuses calls that signal the process of this thread, which starts the plug-in. The thread is inside the sandbox
+// itself, so that Landlock does not keep signals from it. A process may set limits only of itself, since no filter knows which
+// process a thread belongs to.
+func protectThread() (p []bpf.Instruction) {
 	refuse := bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}
 	process, thread := uint32(unix.Getpid()), uint32(unix.Gettid())
 	for _, number := range []uint32{unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_TGKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO, unix.SYS_PIDFD_OPEN} {
@@ -93,14 +93,14 @@ func spare() (p []bpf.Instruction) {
 		bpf.LoadAbsolute{Off: atNumber, Size: 4})
 }
 
-// Numbers of <linux/seccomp.h>. A process with a filter runs slower on kernels before 5.16 unless it says that it needs no
-// protection from itself.
+// Numbers of <linux/seccomp.h>. On kernels before 5.16 a process with a filter runs slower, unless the filter switches off the
+// mitigation of speculative store bypass.
 const (
 	seccompAllow     = 0x7fff0000
 	allowSpeculation = 1 << 2
 )
 
-// filter puts the filter on the calling thread, which may get no new privileges. alone: without sockets.
+// filter applies the filter to the calling thread, which has no-new-privileges set. alone: it may open no sockets.
 func filter(alone bool) error {
 	raw, err := bpf.Assemble(program(alone))
 	if err != nil {

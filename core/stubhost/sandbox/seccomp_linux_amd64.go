@@ -4,7 +4,7 @@ import "golang.org/x/sys/unix"
 
 const (
 	architecture = unix.AUDIT_ARCH_X86_64
-	firstForeign = 0x40000000 // calls of the x32 ABI, which go by this architecture's name too
+	firstForeign = 0x40000000 // calls of the x32 ABI, which have the same architecture number
 )
 
 func refusedHere() []uint32 {

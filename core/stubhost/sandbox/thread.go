@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// OnThread runs f on a thread of its own, which ends with it, as [Confine] needs one. It is not the process's first one, which
-// cannot end. It returns when f has.
+// OnThread runs f on a new thread that ends with it, as [Confine] needs. That is never the process's first thread, which
+// cannot end. OnThread returns when f has returned.
 func OnThread(f func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -21,7 +21,7 @@ func OnThread(f func()) {
 			close(locked)
 			f()
 		})
-		<-locked // this one keeps the first thread until then
+		<-locked // keeps the first thread busy until another goroutine has locked another thread
 		runtime.UnlockOSThread()
 	})
 	wg.Wait()

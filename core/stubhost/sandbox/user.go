@@ -12,32 +12,31 @@ const FirstUID = 2_100_000_000
 // UIDs is how many user IDs there are for plug-ins, from the first one on.
 const UIDs = 1 << 16
 
-// Users is whether plug-ins' processes run under user IDs of their own, and which.
+// Users says whether plug-ins' processes run under dedicated user IDs, and which.
 //
-// Auto is where this process may start such processes, and for each plug-in that loses nothing by it: one whose
-// configuration names a file that its user cannot read runs under this process's user. Required is always: what cannot be
-// so is refused. Off is never.
+// Auto: they do where this process may start such processes; but a plug-in whose configuration names a file that its dedicated
+// user cannot read runs under this process's user. Required: all do; a plug-in that cannot is refused. Off: none does.
 type Users struct {
 	Mode  Mode   // "": Auto
 	First uint32 // of the [UIDs] IDs; 0: [FirstUID]
 }
 
-// User is whom a process runs under: a user ID, and a group of the same number.
+// User is the user that a process runs under: a user ID, and a group ID of the same number.
 type User struct{ ID uint32 }
 
-// UserError says why processes cannot run under user IDs of their own here.
+// UserError says why processes cannot run under dedicated user IDs on this machine.
 type UserError struct{ Why string }
 
 func (e *UserError) Error() string {
 	return fmt.Sprintf("plug-ins cannot run under user IDs of their own here: %s", e.Why)
 }
 
-// Needs is what a process needs of the file system, beside its own folder.
+// Needs are the files that a process needs, beside its own folder.
 type Needs struct {
 	Program string   // its executable, and whatever runs that, where it is a script
 	Search  string   // as that of [Policy]
 	Paths   []string // files and folders to read, with all that is in them; those that do not exist are left out
-	// Confined says that it needs no more than it gets in the sandbox, where root has no capability to read what others own.
+	// Confined says that the process is confined. There root has no capability to read files that others own.
 	Confined bool
 }
 
@@ -45,9 +44,9 @@ type Needs struct {
 type Lack struct {
 	User User
 	Path string
-	At   string // the folder on the way to it that the user cannot enter; "": it is the path itself
+	At   string // the parent folder that the user cannot enter; "": the path itself cannot be used
 	Kind LackKind
-	// Shared says that it belongs to a group that is not root's: who is in that would lose it with another group.
+	// Shared says that it belongs to a group other than root's, whose members can read it; the dedicated user is not one.
 	Shared bool
 }
 
@@ -60,10 +59,10 @@ const (
 	LackFolder LackKind = "list"
 	LackSocket LackKind = "connect to"
 	LackRun    LackKind = "run"
-	LackMany   LackKind = "look through" // there is more in it than is looked at
+	LackMany   LackKind = "look through" // it has more files than are checked
 )
 
-// String says what the user lacks, and what to do.
+// String says what the user cannot do, and what the operator can do about it.
 func (l Lack) String() string {
 	id := l.User.ID
 	what := fmt.Sprintf("user %d cannot %s %s: ", id, l.Kind, l.Path)
@@ -82,7 +81,7 @@ func (l Lack) String() string {
 	return what + fmt.Sprintf("chgrp %d %s && chmod g+%s %[2]s", id, l.Path, mode)
 }
 
-// Describe says what a user lacks in one line: the first of it, and how much more there is.
+// Describe says in one line what a user cannot do: the first lack, and the number of others.
 func Describe(lacks []Lack) string {
 	if len(lacks) == 0 {
 		return ""

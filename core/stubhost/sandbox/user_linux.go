@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// neededForUsers is what a process has to be capable of that starts others under other users' IDs, looks after them and
-// ends them.
+// neededForUsers are the capabilities that a process needs to start, supervise and kill processes under other users' IDs.
 var neededForUsers = []struct {
 	capability int
 	name       string
@@ -21,11 +20,11 @@ var neededForUsers = []struct {
 	{unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, // ptrace: to read /proc/PID/environ
 }
 
-// fewProcesses is fewer processes and threads than a plug-in may need. Root has no such limit, each other user has.
+// fewProcesses is a limit of processes and threads that is too low for a plug-in. Every user but root has such a limit.
 const fewProcesses = 1024
 
-// MayBecome tells whether this process may start others under any of the user IDs from first on, which have to be able to
-// reach and to run what is in dir. The error is a [*UserError].
+// MayBecome returns nil if this process may start others under any of the user IDs from first on, and these can open and run
+// what is in dir. The error is a [*UserError].
 func MayBecome(first uint32, dir string) error {
 	if os.Geteuid() != 0 {
 		return &UserError{Why: "the runtime does not run as root"}
@@ -59,15 +58,15 @@ func MayBecome(first uint32, dir string) error {
 	if err := usable(dir); err != nil {
 		return err
 	}
-	if err := rehearse(User{ID: first}, sets[0].Permitted&(1<<unix.CAP_NET_BIND_SERVICE) != 0); err != nil {
+	if err := tryUser(User{ID: first}, sets[0].Permitted&(1<<unix.CAP_NET_BIND_SERVICE) != 0); err != nil {
 		return &UserError{Why: err.Error()}
 	}
 	return nil
 }
 
-// rehearse becomes a user for a moment: what a user namespace, a filter of calls or a security module forbids is known
-// by nothing else. ports: this process may listen at ports below 1024, so the user has to.
-func rehearse(u User, ports bool) (err error) {
+// tryUser changes a thread to the user, since nothing else tells what a user namespace, a seccomp filter or a security module
+// forbids. ports: this process may listen at ports below 1024, so the user has to be able to.
+func tryUser(u User, ports bool) (err error) {
 	OnThread(func() {
 		if err = become(u); err != nil || !ports {
 			return
@@ -80,7 +79,7 @@ func rehearse(u User, ports bool) (err error) {
 	return err
 }
 
-// usable says why other users could not reach, or run, what is in dir.
+// usable returns why other users could not open or run what is in dir.
 func usable(dir string) error {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -105,12 +104,13 @@ func usable(dir string) error {
 	return nil
 }
 
-// Separate has the calling thread, which has root's capabilities, start processes under the user with the attributes: in no
-// further groups, with no capability but to listen at ports below 1024, where this process has that, and without a way to
-// get others. It is for a thread as [Confine] is, and comes before that. This process makes no core dumps from then on.
+// Separate sets the calling thread, which has root's capabilities, and the attributes so that the thread starts processes under
+// the user: without further groups, with no capability but to listen at ports below 1024, where this process has that, and
+// without a way to get others. The thread is as [Confine] needs it; Separate is called first. This process makes no core dumps
+// from then on.
 //
-// The thread stays root's, with no more capabilities than it needs to start such processes and to end them: who runs under
-// the user could signal a thread that does too.
+// The thread stays root's, since a process of the user could signal a thread of the same user. It keeps only the capabilities
+// that it needs to start such processes and to kill them.
 func Separate(attributes *syscall.SysProcAttr, u User) error {
 	if err := dropBounding(); err != nil {
 		return fmt.Errorf("start as user %d: capabilities: %w", u.ID, err)
@@ -129,7 +129,8 @@ func Separate(attributes *syscall.SysProcAttr, u User) error {
 	return nil
 }
 
-// become has the calling thread be the user as [Separate] has processes be. It is for a thread that ends.
+// become changes the calling thread to the user, with the rights of a process that [Separate] is for. The thread has to end
+// afterwards.
 func become(u User) error {
 	for _, step := range []struct {
 		what string
@@ -138,7 +139,7 @@ func become(u User) error {
 		{"bounding capabilities", dropBounding},
 		{"no new privileges", func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }},
 		{"keep capabilities", func() error { return unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0) }},
-		// The calls of package unix are for all threads of a process; these are the kernel's, for one.
+		// The functions of package unix change all threads of a process; these system calls change one.
 		{"groups", func() error { return thread(setGroups, 0, 0, 0) }},
 		{"group", func() error { return thread(setGroup, uintptr(u.ID), uintptr(u.ID), uintptr(u.ID)) }},
 		{"user", func() error { return thread(setUser, uintptr(u.ID), uintptr(u.ID), uintptr(u.ID)) }},
@@ -154,9 +155,9 @@ func become(u User) error {
 	return nil
 }
 
-// pose has the calling thread reach what the user reaches, and no more. It stays root's for who runs under the user and would
-// signal it.
-func pose(u User) error {
+// assumeAccess gives the calling thread the user's access to files, and no more. Its real user stays root, so that processes of
+// the user cannot signal it.
+func assumeAccess(u User) error {
 	const same = ^uintptr(0)
 	for _, step := range []func() error{
 		func() error { return thread(setGroups, 0, 0, 0) },
@@ -177,15 +178,15 @@ func thread(call, a, b, c uintptr) error {
 	return nil
 }
 
-// keepPorts takes every capability from the thread but the one to listen at ports below 1024, and has that one stay when it
-// starts a program, which a user that is not root needs.
+// keepPorts removes every capability of the thread but the one to listen at ports below 1024. It makes that one ambient: a
+// program that a user other than root starts loses its capabilities otherwise.
 func keepPorts() error {
 	if has, err := keepCapabilities(keptForPorts); err != nil || has == 0 {
 		return err
 	}
 	err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_NET_BIND_SERVICE, 0, 0)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
-		return nil // the kernel, or what runs it, does without
+		return nil // the kernel or the container does not allow it
 	}
 	return err
 }

@@ -107,13 +107,13 @@ func TestLooksAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, most := range map[string]int{dir: 19, filepath.Dir(strings.TrimSuffix(deep, strings.Repeat("/d", maxDepth+1))): maxLooked} {
-		l := looker{most: most}
+		l := checker{most: most}
 		l.look(nil, []string{path})
 		if !slices.ContainsFunc(l.lacks, func(l Lack) bool { return l.Kind == LackMany && l.Path == path }) {
 			t.Errorf("%s: %v", path, l.lacks)
 		}
 	}
-	enough := looker{most: 20}
+	enough := checker{most: 20}
 	enough.look(nil, []string{dir})
 	if len(enough.lacks) > 0 {
 		t.Errorf("%v", enough.lacks)
@@ -140,7 +140,7 @@ func TestMayNotBecome(t *testing.T) {
 			t.Errorf("without %s: %v", n.name, err)
 		}
 	}
-	if err := rehearse(User{math.MaxUint32}, false); err == nil {
+	if err := tryUser(User{math.MaxUint32}, false); err == nil {
 		t.Error("a user that nobody can be is taken for one")
 	}
 }

@@ -4,13 +4,13 @@ package sandbox
 
 import "syscall"
 
-// MayBecome says that it cannot be done here.
+// MayBecome returns a [*UserError]: dedicated users exist only on Linux.
 func MayBecome(uint32, string) error {
 	return &UserError{Why: "it is not done on this system"}
 }
 
-// Separate fails: see [MayBecome].
+// Separate returns the error of [MayBecome].
 func Separate(*syscall.SysProcAttr, User) error { return MayBecome(0, "") }
 
-// Lacks is nothing here.
+// Lacks returns nothing on this system.
 func Lacks(User, Needs) (lost, missing []Lack, err error) { return nil, nil, nil }

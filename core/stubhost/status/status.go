@@ -1,5 +1,5 @@
-// Package status remembers what a stub has said of itself and of its peers by status events (specification, "Status"), so
-// that the host can say in its place what it no longer can.
+// Package status keeps the last status that a stub has reported of itself and of each of its peers (specification, "Status"),
+// so that the host can report their end when the stub cannot.
 package status
 
 import (
@@ -10,13 +10,13 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Table is what one run of a stub has last said of itself and of its peers. It is made by [New].
+// Table has the last statuses that one run of a stub has reported, of itself and of its peers. It is made by [New].
 type Table struct {
-	own message.URL // canonical: where they are posted
+	own message.URL // the canonical URL that status events are posted to
 
 	mu   sync.Mutex
-	last map[message.URL]message.Status // by resource; "": the stub itself. Only what is not over.
-	asks map[message.ID]message.URL     // the resource of a status that was a request, as a Handler's created is
+	last map[message.URL]message.Status // by resource, which is "" for the stub itself; without those that have ended
+	asks map[message.ID]message.URL     // by ID, the resource of each status that is a request, such as a Handler's "created"
 }
 
 // maxResources bounds how many peers of one stub are remembered.
@@ -25,8 +25,8 @@ const maxResources = 1 << 16
 // maxAsked bounds how many requests of one stub are remembered.
 const maxAsked = 1 << 12
 
-// New is the table of a run of the stub. settingUp is the peer whose set-up begins with the run, whether the stub says so
-// or not; "": none does.
+// New makes the table of a run of the stub. settingUp is a peer whose set-up begins with the run, even if the stub does not
+// report it; "": there is none.
 func New(stub, settingUp message.URL) *Table {
 	t := &Table{own: stub.Canonical().Join("status"), last: map[message.URL]message.Status{}, asks: map[message.ID]message.URL{}}
 	if settingUp != "" {
@@ -35,14 +35,14 @@ func New(stub, settingUp message.URL) *Table {
 	return t
 }
 
-// Body is a status event's body.
+// Body is the body of a status event.
 type Body struct {
 	Value    message.Status `json:"value"`
 	Resource message.URL    `json:"resource,omitempty"`
 	Desc     string         `json:"desc,omitempty"`
 }
 
-// Shorten cuts what a status says for people, and tells whether it had to.
+// Shorten cuts the description in a status event to its longest length. It tells whether it has.
 func Shorten(m *message.Message) bool {
 	var members map[string]json.RawMessage
 	var desc string
@@ -54,7 +54,7 @@ func Shorten(m *message.Message) bool {
 	return true
 }
 
-// See notes m and says what is in it, if it is a status event.
+// See notes m if it is a status event, and returns its body. is tells whether it is one.
 func (t *Table) See(m *message.Message) (b Body, is bool) {
 	if m.To.Canonical() != t.own {
 		return Body{}, false
@@ -78,7 +78,7 @@ func (t *Table) See(m *message.Message) (b Body, is bool) {
 	return b, true
 }
 
-// Answer notes a response to the stub: a set-up that is refused is over without a further status.
+// Answer notes a response to the stub. Where it refuses a set-up, that has ended, and no further status follows.
 func (t *Table) Answer(m *message.Message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,14 +92,14 @@ func (t *Table) Answer(m *message.Message) {
 	}
 }
 
-// Of is what was last said of a resource; 0: nothing, or that it is over.
+// Of returns the last status of a resource; 0: there is none, or the resource has ended.
 func (t *Table) Of(resource message.URL) message.Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.last[resource]
 }
 
-// Peers is how many resources are not over, and how many of them are being set up.
+// Peers returns how many peers have not ended, and how many of them are being set up.
 func (t *Table) Peers() (all, pending int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,7 +115,7 @@ func (t *Table) Peers() (all, pending int) {
 	return all, pending
 }
 
-// Take empties the table and returns what was in it.
+// Take empties the table and returns its statuses by resource.
 func (t *Table) Take() map[message.URL]message.Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,13 +7,13 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// maxPumping bounds the doors of a run that are open, or were and have frames left.
+// maxPumping bounds the doors of a run that are open, or are closed and have frames left.
 const maxPumping = 2 * link.MaxDoors
 
-// doors is the doors of one run. The zero value has none.
+// doors has the doors of one run. The zero value has none.
 type doors struct {
-	last     uint32 // number
-	pumping  int    // doors whose frames are handed on, closed ones among them
+	last     uint32 // the highest number of a door
+	pumping  int    // doors whose frames are being passed on, also closed ones
 	byNumber map[uint32]door
 	byURL    map[message.URL]door // by canonical URL
 }
@@ -23,7 +23,7 @@ type door struct {
 	lane *link.Lane
 }
 
-// next notes the number of a door that is to be opened. Numbers grow; the error is a [*link.ProtocolError].
+// next notes the number of a door that the plug-in wants to open. Numbers grow; the error is a [*link.ProtocolError].
 func (d *doors) next(number uint32, stub message.URL) error {
 	if number <= d.last {
 		return &link.ProtocolError{What: fmt.Sprintf("door number %d of stub %s is not a new one", number, stub)}
@@ -32,13 +32,13 @@ func (d *doors) next(number uint32, stub message.URL) error {
 	return nil
 }
 
-// mayOpen tells whether there may be one more, with this URL.
+// mayOpen tells whether one more door may be opened, with this URL.
 func (d *doors) mayOpen(url message.URL) bool {
 	_, isOpen := d.byURL[url.Canonical()]
 	return !isOpen && len(d.byURL) < link.MaxDoors && d.pumping < maxPumping
 }
 
-// open adds a door. [doors.pumped] has to be called when its last frame was handed on.
+// open adds a door. The caller calls [doors.pumped] when its last frame was passed on.
 func (d *doors) open(number uint32, url message.URL, lane *link.Lane) {
 	if d.byNumber == nil {
 		d.byNumber, d.byURL = map[uint32]door{}, map[message.URL]door{}
@@ -48,10 +48,10 @@ func (d *doors) open(number uint32, url message.URL, lane *link.Lane) {
 	d.pumping++
 }
 
-// pumped notes that the frames of one door are all handed on.
+// pumped notes that all frames of one door are passed on.
 func (d *doors) pumped() { d.pumping-- }
 
-// close removes a door. What has arrived by it can still be received.
+// close removes a door. Its frames that have arrived can still be received.
 func (d *doors) close(number uint32) {
 	if closed, ok := d.byNumber[number]; ok {
 		delete(d.byNumber, number)
@@ -60,14 +60,14 @@ func (d *doors) close(number uint32) {
 	}
 }
 
-// end ends all lanes: nothing more arrives by them.
+// end ends the lanes of all doors: nothing more arrives by them.
 func (d *doors) end() {
 	for _, open := range d.byNumber {
 		open.lane.End()
 	}
 }
 
-// lane is an open door's, or nil.
+// lane returns the lane of an open door, or nil.
 func (d *doors) lane(url message.URL) *link.Lane { return d.byURL[url.Canonical()].lane }
 
 // doorURL checks a door's address: a stub opens its own URL, or one below it.

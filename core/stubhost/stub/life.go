@@ -10,7 +10,8 @@ import (
 	"github.com/protofly/protofly/internal/backoff"
 )
 
-// Run runs the stub until it is to end. It is called once.
+// Run runs the stub, and starts it again when it has failed, until it is undeployed or dropped, or its first start fails. It
+// is called once.
 func (s *Stub) Run() {
 	defer close(s.over)
 	defer s.drop()
@@ -24,18 +25,18 @@ func (s *Stub) Run() {
 			}
 			s.pumpInBackground(r)
 			r = s.serve(r)
-			err = r.putAway()
+			err = r.cleanUp()
 			if s.ending() {
 				return
 			}
-			s.standIn(r, err)
+			s.reportLost(r, err)
 			restarted = true
 		} else if !restarted || s.ending() {
 			s.fail(err)
 			return
 		}
 		if ofProcess(err) {
-			continue // the process's own delay is enough
+			continue // Processes.Process waits for the back-off of the process
 		}
 		if time.Since(began) >= s.o.Healthy {
 			pauses.Reset()
@@ -44,21 +45,21 @@ func (s *Stub) Run() {
 	}
 }
 
-// pause puts off starting a stub again that ended while its process goes on.
+// pause waits before the stub is started again in a process that goes on.
 func (s *Stub) pause(d time.Duration, err error) {
-	s.processes.Troubled(fmt.Errorf("%s: %w", s.URL, err))
-	s.o.Log.Error("stub ended unasked", "stub", s.URL, "plugin", s.plugin, "error", err, "next_start_in", d.Round(time.Millisecond))
+	s.processes.StubFailed(fmt.Errorf("%s: %w", s.URL, err))
+	s.o.Log.Error("stub ended unexpectedly", "stub", s.URL, "plugin", s.plugin, "error", err, "next_start_in", d.Round(time.Millisecond))
 	backoff.Sleep(s.ctx, d)
 }
 
-// ofProcess tells whether err is about a whole process.
+// ofProcess tells whether err is the failure of a process, and not of one stub in it.
 func ofProcess(err error) bool {
 	var start *failure.StartError
 	var exit *failure.ExitError
 	return errors.As(err, &start) || errors.As(err, &exit)
 }
 
-// begin starts a run and waits until the plug-in says that it runs.
+// begin starts a run and waits until the plug-in says that the stub has started.
 func (s *Stub) begin(restarted bool) (*run, error) {
 	proc, err := s.processes.Process(s.ctx)
 	if err != nil {
@@ -72,7 +73,7 @@ func (s *Stub) begin(restarted bool) (*run, error) {
 	case <-r.started:
 		return r, nil
 	case <-r.ended:
-		if r.hasStarted() { // and may have been taken over from
+		if r.hasStarted() { // both channels were closed
 			return r, nil
 		}
 		err = s.finish(r)
@@ -86,44 +87,44 @@ func (s *Stub) begin(restarted bool) (*run, error) {
 	return nil, err
 }
 
-// finish puts a run away that has not started and says why it ended: for the whole process a [*failure.ExitError].
+// finish cleans up after a run that has not started, and returns why it ended: a [*failure.ExitError] where its process did.
 func (s *Stub) finish(r *run) error {
-	s.vacate(nil)
-	return r.putAway()
+	s.clearCurrent(nil)
+	return r.cleanUp()
 }
 
-// serve waits until the run has ended that is the current one then, and returns it.
+// serve waits until the current run, r or one that has taken over from it, has ended, and returns that.
 func (s *Stub) serve(r *run) *run {
 	for {
-		var younger *run
+		var newer *run
 		select {
 		case <-r.pumped:
-			if s.vacate(r) {
+			if s.clearCurrent(r) {
 				return r
 			}
-			younger = <-s.moved // it was taken over from at that moment
-		case younger = <-s.moved:
+			newer = <-s.moved // another run took over just before
+		case newer = <-s.moved:
 		}
 		old := r
 		s.o.Group.Go(func() { s.drain(old) })
-		r = younger
+		r = newer
 	}
 }
 
-// drain waits until a run has ended that was taken over from, and says what it no longer can.
+// drain waits until an older run has ended, and posts the status events that it can no longer post.
 func (s *Stub) drain(r *run) {
 	<-r.pumped
-	err := r.putAway()
-	s.standIn(r, err)
+	err := r.cleanUp()
+	s.reportLost(r, err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runs.ended(r)
 }
 
-// Leave has the stub not be started again. What runs goes on, unless it is one of two runs.
+// Leave prevents further starts of the stub. The current run goes on; during a takeover the other run is asked to end.
 func (s *Stub) Leave() { _ = s.leave() }
 
-// leave is [Stub.Leave]; it returns the run that goes on, nil if there is none.
+// leave is [Stub.Leave], and returns the run that goes on, or nil.
 func (s *Stub) leave() *run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,12 +140,12 @@ func (s *Stub) leave() *run {
 	return s.runs.current
 }
 
-// Stop ends the stub. It returns when the stub has ended; what it posted last may still be on its way to Options.Message. The
-// error is [ErrHangs] (it is dropped all the same) or ctx's.
+// Stop ends the stub. It returns when the stub has ended; its last messages may still be on their way to Options.Message. Where
+// it returns an error, [ErrHangs] or ctx's, the stub is dropped.
 func (s *Stub) Stop(ctx context.Context) error {
 	r := s.leave()
 	if r == nil {
-		<-s.over // it has nothing to wait for but a function of Options
+		<-s.over // Run waits for nothing but a function of Options
 		return nil
 	}
 	r.askToEnd()

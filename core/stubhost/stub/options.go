@@ -1,9 +1,9 @@
-// Package stub runs one deployed stub over any number of processes: it has a process start the stub, starts it again when it
-// fails, lets a new process take the stub over from an old one, and says what a run that has ended no longer can.
+// Package stub runs one deployed stub in one process after another. It starts the stub in a process, starts it again when it
+// fails, lets a new process take it over from an old one, and sends the status events that a run which has ended cannot send.
 //
-// A [Stub] coordinates: it has the lock and the goroutines. Each start of the stub in a process is a run, with its doors and
-// with what it has last said (package status). Which of two runs a message is for, and which of them speaks for the stub,
-// a succession decides, which has no lock and no goroutine.
+// A run is one start of the stub in a process, with its doors and its last statuses (package status). A [Stub] coordinates
+// the runs: it has the lock and the goroutines. Its part runs decides which of two runs gets a message, and which of them
+// reports the stub's status; it has no lock and no goroutine.
 package stub
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Errors that a caller decides by.
+// Errors that a caller may tell apart with errors.Is.
 var (
 	ErrNotDeployed = errors.New("no such stub is deployed")
 	ErrNotRunning  = errors.New("the stub is not running at present: its plug-in is being started again")
 	ErrHangs       = errors.New("the stub did not end in time when it was asked to")
 )
 
-// Spec is what is to be deployed; see sdk.Start for the fields.
+// Spec is one stub to deploy; see sdk.Start for the fields.
 type Spec struct {
 	URL, Runtime    message.URL
 	Role            sdk.Role
@@ -36,13 +36,13 @@ type Spec struct {
 	Config          json.RawMessage
 }
 
-// Processes is where a stub's processes come from.
+// Processes gives a stub the processes that it runs in.
 type Processes interface {
-	// Process is the process that the stub is to be started in. It may wait for one. The error is ctx's or is told to whoever
-	// has deployed the stub.
+	// Process returns the process to start the stub in. It may wait for one. The error is ctx's or is returned to the caller
+	// of Deploy.
 	Process(ctx context.Context) (*process.Process, error)
-	// Troubled is told that the stub has ended unasked while its process goes on.
-	Troubled(err error)
+	// StubFailed is called when the stub has ended unexpectedly while its process goes on.
+	StubFailed(err error)
 }
 
 // Options are the settings of every stub of a host. All but Prompt are required; see stubhost.Options.
@@ -51,12 +51,12 @@ type Options struct {
 	Frames  func(ctx context.Context, stub, door message.URL, frames []sdk.Frame) bool
 	Prompt  bool
 	Log     hclog.Logger
-	Group   *sync.WaitGroup // whoever closes the host waits for it
+	Group   *sync.WaitGroup // the host's Close waits for it
 
-	StartTimeout time.Duration // from having the plug-in start the stub until it says that it runs
-	StopGrace    time.Duration // from asking the stub to end until it is given up
+	StartTimeout time.Duration // from asking the plug-in to start the stub until the plug-in says that it has
+	StopGrace    time.Duration // from asking the stub to end until it is dropped
 	PostTimeout  time.Duration // how long Post waits for a stub that is being started again
-	BackoffMin   time.Duration // the first delay before a stub is started again whose process goes on
-	BackoffMax   time.Duration // the longest
+	BackoffMin   time.Duration // the first delay before a stub is started again in the same process
+	BackoffMax   time.Duration // the longest delay
 	Healthy      time.Duration // the delays begin anew after a stub ran this long
 }

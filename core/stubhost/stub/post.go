@@ -10,8 +10,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Post sends a message to the stub, and waits a little for one that is being started again. The error is ctx's, or wraps
-// [ErrNotDeployed], [ErrNotRunning] or link.ErrTooLarge.
+// Post sends a message to the stub. If the stub is being started again, it waits for Options.PostTimeout at most. The error is
+// ctx's, or wraps [ErrNotDeployed], [ErrNotRunning] or link.ErrTooLarge.
 func (s *Stub) Post(ctx context.Context, m message.Message) error {
 	f := sdk.Frame{Payload: m.AppendBinary(nil)}
 	late := time.NewTimer(s.o.PostTimeout)
@@ -47,7 +47,7 @@ func (s *Stub) Post(ctx context.Context, m message.Message) error {
 	}
 }
 
-// TryPost is [Stub.Post] where that need not wait; else it is false, and the stub does not get m.
+// TryPost is [Stub.Post] if that does not block. Otherwise it returns false and sends nothing.
 func (s *Stub) TryPost(m message.Message) bool {
 	s.mu.Lock()
 	to := s.runs.current
@@ -66,7 +66,7 @@ func (s *Stub) TryPost(m message.Message) bool {
 	return sent && err == nil
 }
 
-// Door is an open door's lane, or nil.
+// Door returns the lane of an open door, or nil.
 func (s *Stub) Door(url message.URL) *link.Lane {
 	s.mu.Lock()
 	current, older := s.runs.current, s.runs.older

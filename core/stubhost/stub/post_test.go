@@ -27,20 +27,20 @@ func TestTryPostDuringATakeover(t *testing.T) {
 	if s.TryPost(answer) {
 		t.Error("a stub without a run takes a message")
 	}
-	younger := linked(!ended)
+	newer := linked(!ended)
 	s.runs.current = linked(ended)
-	s.runs.begin(younger)
-	_, _ = s.runs.hear(younger, &message.Message{ID: message.NumberID(3), Type: message.Read}, status.Body{}, false)
+	s.runs.begin(newer)
+	_, _ = s.runs.observe(newer, &message.Message{ID: message.NumberID(3), Type: message.Read}, status.Body{}, false)
 	if !s.TryPost(answer) {
-		t.Error("the answer to the younger run does not go to it")
+		t.Error("the answer to the newer run does not go to it")
 	}
 	answer.ID = message.NumberID(4)
 	if s.TryPost(answer) {
-		t.Error("another answer goes to the younger run")
+		t.Error("another answer goes to the newer run")
 	}
-	s.runs.current.lane, younger.lane = younger.lane, s.runs.current.lane
+	s.runs.current.lane, newer.lane = newer.lane, s.runs.current.lane
 	if !s.TryPost(answer) {
-		t.Error("another answer does not go to the elder run")
+		t.Error("another answer does not go to the older run")
 	}
 	if s.TryPost(message.Message{ID: message.NumberID(5), Type: message.Update}) {
 		t.Error("what is for both runs goes to one")

@@ -9,7 +9,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// pumpInBackground has the core given what the run posts, until r.pumped is closed. The group has somebody in it already.
+// pumpInBackground passes the messages of a run to the core in a goroutine, and closes r.pumped at the end. Options.Group is
+// not at zero when it is called.
 func (s *Stub) pumpInBackground(r *run) {
 	s.o.Group.Go(func() {
 		defer close(r.pumped)
@@ -25,7 +26,7 @@ func (s *Stub) pumpInBackground(r *run) {
 			defer late.Stop()
 			select {
 			case <-r.pumped:
-			case <-late.C: // the core may be waiting for the stub itself, to be started again
+			case <-late.C: // Options.Message may be waiting until this stub has been started again
 				cancel()
 			}
 		})
@@ -33,7 +34,7 @@ func (s *Stub) pumpInBackground(r *run) {
 	})
 }
 
-// pump gives the core what the run posts, until it has ended and everything was given.
+// pump passes the messages of a run to the core, until the run has ended and all are passed.
 func (s *Stub) pump(ctx context.Context, r *run) {
 	p := posting{stub: s, run: r}
 	for {
@@ -47,34 +48,34 @@ func (s *Stub) pump(ctx context.Context, r *run) {
 	}
 }
 
-// posting gives the core the messages of one run, each in its turn.
+// posting passes the messages of one run to the core, one by one.
 type posting struct {
-	stub      *Stub
-	run       *run
-	condemned bool // the process is to end: what was on its way is dropped
-	turns     throttle.Throttle
+	stub   *Stub
+	run    *run
+	killed bool // its process is killed: what was on its way is dropped
+	turns  throttle.Throttle
 }
 
-// take gives the core a message, waits where the stub has had its share, and counts what it may not post.
+// take passes a message to the core, waits if the stub has used its share of time, and counts violations.
 func (p *posting) take(ctx context.Context, payload []byte) {
-	s, began, offence := p.stub, time.Now(), ""
+	s, began, violation := p.stub, time.Now(), ""
 	m, err := message.ParseBinary(payload)
-	if err != nil && p.condemned {
+	if err != nil && p.killed {
 		return
 	} else if err != nil {
 		s.o.Log.Error("a stub's message is dropped", "stub", s.URL, "plugin", s.plugin, "error", failure.Text(err.Error(), failure.MaxText))
-		offence = "a message that cannot be read"
-	} else if s.tell(ctx, p.run, m) != nil {
-		offence = "a message that it may not send"
+		violation = "a message that cannot be read"
+	} else if s.deliver(ctx, p.run, m) != nil {
+		violation = "a message that it may not send"
 	}
-	if !s.isNode() { // that brings what others send, which the node holds back
+	if !s.isNode() { // a Message Node's stub brings what others send, and the node limits that
 		p.turns.Pause(ctx, began, 1, throttle.MessageCost)
 	}
-	if offence == "" || p.condemned {
+	if violation == "" || p.killed {
 		return
 	}
-	if err := p.run.proc.Offend(offence); err != nil {
-		p.condemned = true
-		p.run.proc.Condemn(err.Error())
+	if err := p.run.proc.CountViolation(violation); err != nil {
+		p.killed = true
+		p.run.proc.KillFor(err.Error())
 	}
 }

@@ -15,17 +15,17 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// run is one run of a stub, in one process. It is what the process tells of the stub: see [process.Run].
+// run is one run of a stub, in one process, which calls it about the stub: see [process.Run].
 type run struct {
 	o       *Options
 	spec    *Spec
 	proc    *process.Process
 	number  uint32
 	lane    *link.Lane    // its messages
-	started chan struct{} // closed when the plug-in says that it runs
-	ended   chan struct{} // closed when it has ended, or its link has
-	pumped  chan struct{} // closed when everything that it has posted was given to the core
-	ready   chan struct{} // closed when it has answered a probe, or is live
+	started chan struct{} // closed when the plug-in says that the stub has started
+	ended   chan struct{} // closed when the stub has ended, or its link has
+	pumped  chan struct{} // closed when all that it has posted was passed to the core
+	ready   chan struct{} // closed when it has answered the probe, or is live
 	status  *status.Table
 
 	ctx    context.Context // of its doors' frames
@@ -42,10 +42,10 @@ type run struct {
 
 var _ process.Run = (*run)(nil)
 
-// drainGrace is how long the data that a run has left may take to be handed on when it has ended.
+// drainGrace is how long data and messages of a run that has ended may take to be passed to the core.
 const drainGrace = time.Second
 
-// startIn has the process start the stub. ctx is the stub's.
+// startIn starts the stub in the process. ctx is the stub's.
 func startIn(ctx context.Context, proc *process.Process, o *Options, spec *Spec, restarted bool) (r *run) {
 	proc.Start(&linkpb.Start{
 		Url: string(spec.URL), Runtime: string(spec.Runtime), Role: string(spec.Role), Domain: spec.Domain,
@@ -60,7 +60,7 @@ func startIn(ctx context.Context, proc *process.Process, o *Options, spec *Spec,
 func newRun(ctx context.Context, proc *process.Process, o *Options, spec *Spec, number uint32, restarted bool) *run {
 	var settingUp message.URL
 	if spec.Role == sdk.RoleRequester && !restarted {
-		settingUp = spec.Remote // it sets up at once
+		settingUp = spec.Remote // a Requester sets up its connection as soon as it starts
 	}
 	r := &run{o: o, spec: spec, proc: proc, number: number, lane: proc.Lane(number, 0), started: make(chan struct{}),
 		ended: make(chan struct{}), pumped: make(chan struct{}), ready: make(chan struct{}), status: status.New(spec.URL, settingUp)}
@@ -75,7 +75,7 @@ func newRun(ctx context.Context, proc *process.Process, o *Options, spec *Spec, 
 	return r
 }
 
-// Started notes that the stub runs.
+// Started notes that the stub has started.
 func (r *run) Started() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,7 +85,7 @@ func (r *run) Started() {
 	}
 }
 
-// hasStarted tells whether the plug-in has said that the run has begun.
+// hasStarted tells whether the plug-in has said that the stub has started.
 func (r *run) hasStarted() bool {
 	select {
 	case <-r.started:
@@ -95,7 +95,7 @@ func (r *run) hasStarted() bool {
 	}
 }
 
-// becomeReady notes that a run is fit to take over.
+// becomeReady notes that the run can take over.
 func (r *run) becomeReady() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,7 +105,7 @@ func (r *run) becomeReady() {
 	}
 }
 
-// Ended is the run's end. What has arrived can still be received.
+// Ended notes the end of the stub. What has arrived can still be received.
 func (r *run) Ended(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,7 +118,7 @@ func (r *run) Ended(reason string) {
 	close(r.ended)
 }
 
-// reason is why a run has ended.
+// reason returns why the run has ended.
 func (r *run) reason() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,7 +128,7 @@ func (r *run) reason() error {
 	return errors.New(r.err)
 }
 
-// OpenDoor adds a door that the stub opens, and a goroutine that hands on its frames.
+// OpenDoor adds a door that the stub opens, and a goroutine that passes its frames to the core.
 func (r *run) OpenDoor(f *linkpb.OpenDoor) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +140,7 @@ func (r *run) OpenDoor(f *linkpb.OpenDoor) error {
 	}
 	url, ok := doorURL(f.Url, r.spec.URL)
 	if !ok || !r.doors.mayOpen(url) {
-		if err := r.proc.Offend("it opens a door that is not its own, is open, or is one too many"); err != nil {
+		if err := r.proc.CountViolation("it opens a door that is not its own, is open already, or is one too many"); err != nil {
 			return err
 		}
 		r.o.Log.Warn("a door is refused", "stub", r.spec.URL, "door", failure.Text(f.Url, failure.MaxText))
@@ -165,14 +165,14 @@ func (r *run) CloseDoor(number uint32) {
 	r.doors.close(number)
 }
 
-// door is an open door's lane, or nil.
+// door returns the lane of an open door, or nil.
 func (r *run) door(url message.URL) *link.Lane {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.doors.lane(url)
 }
 
-// pumpDoor hands on the frames of one door.
+// pumpDoor passes the frames of one door to the core.
 func (r *run) pumpDoor(url message.URL, lane *link.Lane) {
 	defer lane.Close() // what was not handed on counts no more
 	in := r.intake(url)
@@ -193,7 +193,7 @@ func (r *run) intake(door message.URL) *intake {
 // askToEnd asks the stub to end.
 func (r *run) askToEnd() { r.proc.Stop(r.number) }
 
-// end asks the stub to end and waits for it, but not for longer than the grace.
+// end asks the stub to end, and waits for that for Options.StopGrace at most.
 func (r *run) end() {
 	r.askToEnd()
 	late := time.NewTimer(r.o.StopGrace)
@@ -204,13 +204,13 @@ func (r *run) end() {
 	}
 }
 
-// putAway waits until the doors' frames are handed on, frees everything, and says why the run has ended.
-func (r *run) putAway() error {
+// cleanUp waits until the doors' frames are passed on, frees everything, and returns why the run has ended.
+func (r *run) cleanUp() error {
 	select {
 	case <-r.ended:
 		drained := time.AfterFunc(drainGrace, r.cancel)
 		defer drained.Stop()
-	default: // it is dropped while it runs
+	default: // dropped before its end
 		r.proc.Drop(r.number)
 		r.Ended("")
 		r.cancel()

@@ -10,29 +10,29 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Stub is a deployed stub. It outlives the processes that run it. It is made by [New], and lives while [Stub.Run] goes on.
+// Stub is a deployed stub. It outlives the processes that run it. [New] makes it, and [Stub.Run] runs it.
 type Stub struct {
 	Spec
 	o         *Options
 	plugin    string // the plug-in's name
 	processes Processes
 
-	ctx      context.Context // ends when the stub is to be dropped
+	ctx      context.Context // ends when the stub is dropped
 	drop     context.CancelFunc
 	deployed chan struct{} // closed when it has started for the first time
-	over     chan struct{} // closed when Run is over
+	over     chan struct{} // closed when Run has returned
 
-	telling sync.Mutex // held around Options.Message: two runs may have something to say
+	delivering sync.Mutex // held around Options.Message, since two runs may post at the same time
 
 	mu      sync.Mutex
-	runs    succession
+	runs    runs
 	changed chan struct{} // closed when runs.current changes
-	moved   chan *run     // has room for the one that has taken over
-	leaving bool          // it is not started again
+	moved   chan *run     // the run that has taken over; has room for one
+	leaving bool          // the stub is not started again
 	err     error         // why it never started
 }
 
-// New makes a stub of the plug-in. ctx ends with the host. The options are not copied.
+// New makes a stub of the plug-in. ctx ends with the host. New keeps o and does not copy it.
 func New(ctx context.Context, o *Options, plugin string, processes Processes, spec Spec) *Stub {
 	s := &Stub{Spec: spec, o: o, plugin: plugin, processes: processes, deployed: make(chan struct{}), over: make(chan struct{}),
 		changed: make(chan struct{}), moved: make(chan *run, 1)}
@@ -43,10 +43,10 @@ func New(ctx context.Context, o *Options, plugin string, processes Processes, sp
 // Deployed is closed when the stub has started for the first time.
 func (s *Stub) Deployed() <-chan struct{} { return s.deployed }
 
-// Drop has the stub end at once. Its run is not asked to.
+// Drop ends the stub at once, without asking the plug-in to end it first.
 func (s *Stub) Drop() { s.drop() }
 
-// Err is why the stub has never started, when [Stub.Run] has returned. It is [ErrNotDeployed] where it was ended.
+// Err returns why the stub has never started, once [Stub.Run] has returned. It is [ErrNotDeployed] where the stub was ended.
 func (s *Stub) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,14 +62,14 @@ func (s *Stub) fail(err error) {
 	s.err = err
 }
 
-// ending tells whether the stub is not to be started again.
+// ending tells whether the stub ends, so that it is not started again.
 func (s *Stub) ending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.leaving || s.ctx.Err() != nil
 }
 
-// start has proc start the stub and makes that the current run, unless the stub is ending: then it is nil.
+// start starts the stub in proc and makes that the current run. It returns nil if the stub is ending.
 func (s *Stub) start(proc *process.Process, restarted bool) *run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,8 +81,8 @@ func (s *Stub) start(proc *process.Process, restarted bool) *run {
 	return s.runs.current
 }
 
-// vacate has no run be the current one, if that is r, or whichever it is where r is nil.
-func (s *Stub) vacate(r *run) bool {
+// clearCurrent leaves the stub without a current run, if r is nil or the current run. It tells whether it has.
+func (s *Stub) clearCurrent(r *run) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r != nil && s.runs.current != r {
@@ -93,30 +93,30 @@ func (s *Stub) vacate(r *run) bool {
 	return true
 }
 
-// wake wakes those who wait for another current run. It is called by who changes it.
+// wake wakes the goroutines that wait for another current run. The caller holds mu.
 func (s *Stub) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// tell gives the core a message of a run.
-func (s *Stub) tell(ctx context.Context, r *run, m message.Message) error {
-	s.telling.Lock()
-	defer s.telling.Unlock()
-	if !s.hear(r, &m) {
+// deliver passes a message of a run to the core, if it is for the core.
+func (s *Stub) deliver(ctx context.Context, r *run, m message.Message) error {
+	s.delivering.Lock()
+	defer s.delivering.Unlock()
+	if !s.observe(r, &m) {
 		return nil
 	}
 	return s.o.Message(ctx, s.URL, m)
 }
 
-// hear notes what a run posts, and tells whether it is for the core.
-func (s *Stub) hear(r *run, m *message.Message) (pass bool) {
+// observe notes a message that a run posts, and tells whether it is for the core.
+func (s *Stub) observe(r *run, m *message.Message) (pass bool) {
 	b, isStatus := r.status.See(m)
 	if isStatus {
 		status.Shorten(m)
 	}
 	s.mu.Lock()
-	pass, ready := s.runs.hear(r, m, b, isStatus)
+	pass, ready := s.runs.observe(r, m, b, isStatus)
 	s.mu.Unlock()
 	if ready {
 		r.becomeReady()
@@ -124,19 +124,19 @@ func (s *Stub) hear(r *run, m *message.Message) (pass bool) {
 	return pass
 }
 
-// say posts a status event in the name of a run.
-func (s *Stub) say(r *run, b status.Body) {
-	_ = s.tell(s.ctx, r, message.Message{Type: message.Update, From: s.URL, To: s.URL.Join("status"), Body: message.Encode(b)})
+// postStatus posts a status event in the name of a run.
+func (s *Stub) postStatus(r *run, b status.Body) {
+	_ = s.deliver(s.ctx, r, message.Message{Type: message.Update, From: s.URL, To: s.URL.Join("status"), Body: message.Encode(b)})
 }
 
-// standIn posts in the stub's name that everything which was not over in a run is.
-func (s *Stub) standIn(r *run, cause error) {
+// reportLost posts, in the stub's name, the end of everything that a run had live or was setting up.
+func (s *Stub) reportLost(r *run, cause error) {
 	for resource, last := range r.status.Take() {
 		b := status.Body{Value: message.Disconnected, Resource: resource, Desc: cause.Error()}
 		if resource != "" && last != message.Live {
 			b.Value = message.Failed
 		}
-		s.say(r, b)
+		s.postStatus(r, b)
 	}
 }
 

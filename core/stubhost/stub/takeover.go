@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	settleTime = 2 * time.Second // for the set-ups of a Handler to end before it is taken over from
-	quietTime  = time.Second     // a stub that answers no probe and has run so long counts as started
+	settleTime = 2 * time.Second // how long a takeover waits for the set-ups of the old run to end
+	quietTime  = time.Second     // a run that has not answered the probe after this time counts as ready
 	lookPause  = 20 * time.Millisecond
 )
 
-// TakeOver starts a run of the stub in proc and lets it take over from the one that runs elsewhere, which goes on
-// beside it: a Handler's with the connections that it has, a Message Node stub's until it has been told to end. Where
-// it returns an error nothing has changed. ok is false without one where there is nothing to take over from.
+// TakeOver starts a run of the stub in proc, which takes over from the current run. That one goes on beside the new one: a
+// Handler keeps its connections, a Message Node's stub runs until [Stub.EndOlder]. Where TakeOver returns an error nothing has
+// changed. ok is false, without an error, where no run can be taken over from.
 func (s *Stub) TakeOver(ctx context.Context, proc *process.Process) (ok bool, err error) {
 	s.settle(ctx)
 	s.mu.Lock()
@@ -39,7 +39,7 @@ func (s *Stub) TakeOver(ctx context.Context, proc *process.Process) (ok bool, er
 		s.runs.takeOver()
 		s.wake()
 		s.moved <- r
-		s.o.Group.Go(func() { s.introduce(r) })
+		s.o.Group.Go(func() { s.announce(r) })
 		return true, nil
 	}
 	s.runs.giveUp()
@@ -47,8 +47,8 @@ func (s *Stub) TakeOver(ctx context.Context, proc *process.Process) (ok bool, er
 	return false, err
 }
 
-// settle waits, for a while, until nothing is left of an earlier takeover, and for a moment without set-ups of a
-// Handler: those that go on when the next run takes over may fail.
+// settle waits, for settleTime at most, until an earlier takeover is over and a Handler has no set-up in progress: a set-up
+// that is in progress during a takeover may fail.
 func (s *Stub) settle(ctx context.Context) {
 	late := time.NewTimer(settleTime)
 	defer late.Stop()
@@ -74,8 +74,8 @@ func (s *Stub) settle(ctx context.Context) {
 	}
 }
 
-// awaitReady waits until a run that is to take over is fit to: it listens, and a Message Node's stub is connected, if
-// the one that it is to replace is.
+// awaitReady waits until the run r can take over from old: it answers the probe. A Message Node's stub has to be connected
+// instead, if old is.
 func (s *Stub) awaitReady(ctx context.Context, r, old *run) error {
 	bounded, cancel := context.WithTimeout(ctx, s.o.StartTimeout)
 	defer cancel()
@@ -92,7 +92,7 @@ func (s *Stub) awaitReady(ctx context.Context, r, old *run) error {
 			defer timer.Stop()
 			quiet = timer.C
 			probe := message.Message{ID: message.NumberID(probeNumber), Type: message.Read, From: s.Runtime.Join("registry"), To: s.URL.Join("ready")}
-			_ = r.lane.Send(bounded, sdk.Frame{Payload: probe.AppendBinary(nil)}) // an error has its own case here
+			_ = r.lane.Send(bounded, sdk.Frame{Payload: probe.AppendBinary(nil)}) // where it fails, r.ended or bounded follows
 		case <-r.ready:
 			return nil
 		case <-quiet:
@@ -101,28 +101,28 @@ func (s *Stub) awaitReady(ctx context.Context, r, old *run) error {
 			return fmt.Errorf("stub %s does not start in the new process: %w", s.URL, r.reason())
 		case <-bounded.Done():
 			if s.isNode() && old.status.Of("") != message.Live {
-				return nil // neither of them reaches the node
+				return nil // neither of them reaches the node, so nothing is lost by the takeover
 			}
 			return fmt.Errorf("stub %s is not ready in the new process: %w", s.URL, bounded.Err())
 		}
 	}
 }
 
-// introduce tells the core what a run that has taken over has said of itself, which was held back until then.
-func (s *Stub) introduce(r *run) {
+// announce posts the own status of a run that has taken over; until then it was held back.
+func (s *Stub) announce(r *run) {
 	if own := r.status.Of(""); own != 0 {
-		s.say(r, status.Body{Value: own})
+		s.postStatus(r, status.Body{Value: own})
 	}
 }
 
-// discard ends a run that does not take over.
+// discard ends a run that has not taken over.
 func (s *Stub) discard(r *run) {
 	r.end()
-	_ = r.putAway()
+	_ = r.cleanUp()
 	<-r.pumped
 }
 
-// Drained tells whether the run in proc that was taken over from has no peers any more.
+// Drained tells whether the older run, if it is in proc, has no peers any more.
 func (s *Stub) Drained(proc *process.Process) bool {
 	s.mu.Lock()
 	r := s.runs.older
@@ -134,7 +134,7 @@ func (s *Stub) Drained(proc *process.Process) bool {
 	return peers == 0
 }
 
-// EndOlder asks the run in proc that was taken over from to end.
+// EndOlder asks the older run to end, if it is in proc.
 func (s *Stub) EndOlder(proc *process.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

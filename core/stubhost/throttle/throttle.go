@@ -1,4 +1,5 @@
-// Package throttle bounds how much of a processor one stub takes for what is not the data that it carries.
+// Package throttle limits how much processor time the host spends on one stub's messages, and on its frames that are for nobody.
+// Data that a stub carries for applications are not throttled.
 package throttle
 
 import (
@@ -6,41 +7,41 @@ import (
 	"time"
 )
 
-// What a stub may take of a processor that is not for the data that it carries: so much at once, and one part in so many.
+// What a stub may cost: so much at once, and one part in so many of a processor.
 const (
 	burst       = 200 * time.Millisecond
 	share       = 8
-	maxCost     = time.Millisecond      // that one message or frame counts; what takes longer has waited for somebody
-	MessageCost = 40 * time.Microsecond // that a message counts at least: it is answered elsewhere
-	FrameCost   = 4 * time.Microsecond  // that a frame does: it is read elsewhere
+	maxCost     = time.Millisecond      // the most that one message or frame counts; a longer time is time spent waiting
+	MessageCost = 40 * time.Microsecond // the least that a message counts: others spend time on its answer
+	FrameCost   = 4 * time.Microsecond  // the least that a frame counts: another goroutine has read it
 )
 
-// Throttle leaves the processors to others where a stub posts without end: it has its turn again once it has taken no more
-// than its share. The zero value has taken nothing. It is used by one goroutine at a time.
+// Throttle says how long a stub that posts without end has to wait for its next turn, so that it takes no more than its share of
+// a processor. The zero value is ready for use, by one goroutine at a time.
 type Throttle struct {
-	taken time.Duration // that is not made up for
+	taken time.Duration // used beyond the share
 	last  time.Time
 }
 
-// Due is how long the next turn has to wait.
+// Due returns how long the next turn has to wait.
 func (t *Throttle) Due(now time.Time) time.Duration {
 	t.taken = max(0, t.taken-now.Sub(t.last)/share)
 	t.last = now
 	return max(0, t.taken-burst) * share
 }
 
-// Add counts a turn that began then and ends now: n messages or frames, each of which counts that much at least.
+// Add counts a turn that began at began and ends now, with n messages or frames. Each counts least at least.
 func (t *Throttle) Add(began time.Time, n int, least time.Duration) (now time.Time) {
 	now = time.Now()
 	t.taken += max(least*time.Duration(n), min(now.Sub(began), maxCost*time.Duration(n)))
 	return now
 }
 
-// Pause counts a turn, and waits until the next may begin or ctx ends.
+// Pause counts a turn as Add does, and waits until the next may begin or ctx ends.
 func (t *Throttle) Pause(ctx context.Context, began time.Time, n int, least time.Duration) {
 	d := t.Due(t.Add(began, n, least))
 	if d < maxCost {
-		return // it adds up
+		return // too short to sleep for; it adds up
 	}
 	late := time.NewTimer(d)
 	defer late.Stop()

@@ -4,5 +4,5 @@ package users
 
 import "io/fs"
 
-// isRoots is not asked here: no process has a user of its own.
+// isRoots is not used on this system, which has no dedicated users.
 func isRoots(fs.FileInfo) bool { return false }

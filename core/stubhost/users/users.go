@@ -1,6 +1,6 @@
-// Package users gives plug-ins' processes user IDs of their own, where this process is root's and may start such processes:
-// each plug-in one that owns its processes' folders and nothing else. Where a plug-in would lose by that what it needs,
-// it runs under this process's user, or is refused.
+// Package users gives each plug-in a dedicated user ID, which owns the folders of the plug-in's processes and nothing else. That
+// is possible where this process runs as root and may start processes under other users. Where the dedicated user cannot read
+// what the plug-in needs, the plug-in runs under this process's user, or is refused.
 package users
 
 import (
@@ -18,28 +18,28 @@ import (
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 )
 
-// MaxFolder is how long the path of a folder of processes' folders may be: it leaves room for what go-plugin appends, below
-// the 104 bytes that every system allows a socket's path.
+// MaxFolder is the longest path, in bytes, of the folder that has the folders of processes. With what is appended to it, the
+// path of a process's socket stays within the 104 bytes that every system allows.
 const MaxFolder = 104 - len("/p1234567890/plugin-dir1234567890/plugin1234567890")
 
-// FolderPrefix begins the names of such folders that are in that for temporary files.
+// FolderPrefix begins the name of such a folder in the folder for temporary files.
 const FolderPrefix = "protofly-"
 
-// Users is which user each plug-in's processes run under. The IDs are derived from the host's folder and the plug-in's name:
-// plug-ins of several runtimes on a machine have others too. The exported fields are set before its first use.
+// Users knows the user of each plug-in's processes. Dedicated IDs are derived from the host's folder and the plug-in's name, so
+// that plug-ins of several runtimes on a machine have different ones. The exported fields are set before its first use.
 type Users struct {
 	Dir      string // the host's folder
-	Shared   string // the folder of the processes' folders, where there are such IDs
+	Shared   string // the folder of the processes' folders, where plug-ins have dedicated users
 	Confined bool   // the processes are confined: see package sandbox
-	First    uint32 // of the range of IDs; 0: all processes run under this process's own
-	Why      string // why they do
+	First    uint32 // the first of the range of IDs; 0: all processes run under this process's user
+	Why      string // why all processes do
 	Strict   bool   // none of them may
 
 	mu    sync.Mutex
-	taken map[uint32]string // plug-ins' names; as many as there are plug-ins
+	taken map[uint32]string // plug-ins' names by ID; bounded by the number of plug-ins
 }
 
-// of is the user of a plug-in; separate is false where it is this process's own.
+// of returns the dedicated user of a plug-in. separate is false where it has none.
 func (u *Users) of(name string) (user sandbox.User, separate bool) {
 	if u.First == 0 {
 		return sandbox.User{}, false
@@ -58,9 +58,9 @@ func (u *Users) of(name string) (user sandbox.User, separate bool) {
 	}
 }
 
-// Separate finds out whether plug-ins run under user IDs of their own, and makes the folder of their folders where they do: in
-// that for temporary files, since nobody else reaches the host's. Where they do not, done is false and [Users.Why] says why;
-// that is an error where the options require such IDs.
+// Separate finds out whether plug-ins run under dedicated user IDs. Where they do, it makes the folder of the processes' folders
+// in the folder for temporary files, since other users cannot reach the host's folder. Where they do not, done is false and
+// [Users.Why] says why; that is an error where the options require dedicated IDs.
 func (u *Users) Separate(o sandbox.Users, confined sandbox.Mode) (done bool, err error) {
 	dir, first, err := usersFolder(o, confined)
 	if err == nil {
@@ -77,7 +77,8 @@ func (u *Users) Separate(o sandbox.Users, confined sandbox.Mode) (done bool, err
 	return false, nil
 }
 
-// Separable tells whether a host with these options would run plug-ins under user IDs of their own. It leaves nothing behind.
+// Separable returns nil if a host with these options would run plug-ins under dedicated user IDs, else why not. It leaves no
+// files behind.
 func Separable(u sandbox.Users, confined sandbox.Mode) error {
 	dir, _, err := usersFolder(u, confined)
 	if err != nil {
@@ -86,7 +87,7 @@ func Separable(u sandbox.Users, confined sandbox.Mode) error {
 	return os.Remove(dir)
 }
 
-// usersFolder makes the folder for the folders of plug-ins that have users of their own, and says which of those is the first.
+// usersFolder makes the folder of the processes' folders for dedicated users, and returns the first of the range of IDs.
 func usersFolder(u sandbox.Users, confined sandbox.Mode) (dir string, first uint32, err error) {
 	switch {
 	case u.Mode != sandbox.Off && os.Geteuid() != 0:
@@ -94,7 +95,7 @@ func usersFolder(u sandbox.Users, confined sandbox.Mode) (dir string, first uint
 	case u.Mode == sandbox.Off:
 		return "", 0, &sandbox.UserError{Why: "plugins.uids is off"}
 	case u.Mode != sandbox.Required && u.First == 0 && confined == sandbox.Off:
-		// Whoever has switched it off may have plug-ins that need more than anybody can know.
+		// Without a sandbox it is not known what plug-ins read.
 		return "", 0, &sandbox.UserError{Why: "plugins.sandbox is off; with plugins.uids: on they run under IDs of their own all the same"}
 	}
 	first = cmp.Or(u.First, sandbox.FirstUID)
@@ -102,7 +103,8 @@ func usersFolder(u sandbox.Users, confined sandbox.Mode) (dir string, first uint
 	return dir, first, err
 }
 
-// sharedFolder makes a folder that others may reach into but not list, if processes can run there as users from first on.
+// sharedFolder makes a folder whose files other users can open but not list, if processes under the IDs from first on can run
+// there.
 func sharedFolder(first uint32) (string, error) {
 	dir, err := os.MkdirTemp("", FolderPrefix)
 	if err != nil {
@@ -123,11 +125,11 @@ func sharedFolder(first uint32) (string, error) {
 
 const sharedMode = 0o711
 
-// checkFolders makes sure that the folders which are in that for temporary files are there, and this host's.
+// checkFolders makes sure that the folders in the folder for temporary files exist and belong to this host.
 func (u *Users) checkFolders() error {
-	for _, dir := range []string{u.Shared, filepath.Join(u.Shared, "bin")} { // something may have cleared it
+	for _, dir := range []string{u.Shared, filepath.Join(u.Shared, "bin")} { // a cleaner of temporary files may have removed them
 		if err := os.Mkdir(dir, sharedMode); err == nil {
-			err = os.Chmod(dir, sharedMode) // whatever the umask is
+			err = os.Chmod(dir, sharedMode) // Mkdir's mode is subject to the umask
 			if err != nil {
 				return err
 			}
@@ -141,15 +143,15 @@ func (u *Users) checkFolders() error {
 	return nil
 }
 
-// lend puts a copy of an executable where plug-ins' users reach it.
-func (u *Users) lend(program, sum string) (string, error) {
+// shareCopy copies an executable to a folder that dedicated users can reach.
+func (u *Users) shareCopy(program, sum string) (string, error) {
 	want, err := hex.DecodeString(sum)
 	if err != nil {
 		return "", err
 	}
 	target := filepath.Join(u.Shared, "bin", filepath.Base(program))
 	if _, err := os.Stat(target); err == nil {
-		return target, nil // nobody but root can have put it there
+		return target, nil // only root can have written it
 	}
 	if err := os.Chmod(program, executable.Mode); err != nil { // one of an earlier version had another mode
 		return "", err

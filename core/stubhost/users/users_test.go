@@ -37,7 +37,7 @@ func TestUsersOfPlugins(t *testing.T) {
 func TestNoUsers(t *testing.T) {
 	u := &Users{Dir: "/a", Why: "there are none"}
 	as, err := u.Identify(Program{Name: "a", Path: "/copies/a"})
-	if err != nil || as.Tenant != nil || as.Path != "/copies/a" || u.Noteworthy(as) {
+	if err != nil || as.Dedicated != nil || as.Path != "/copies/a" || u.Noteworthy(as) {
 		t.Errorf("%+v, %v", as, err)
 	}
 	if text := u.Usual("a").String(); os.Geteuid() == 0 && !strings.Contains(text, "there are none") || os.Geteuid() > 0 && text != fmt.Sprint(os.Geteuid()) {

@@ -1,5 +1,5 @@
-// Package command is the commands of a configuration, the same for every program: config check, config show and config init,
-// and the flags that set keys.
+// Package command has the commands of a configuration, which every program has: config check, config show and config init.
+// It also has the flags that set keys.
 package command
 
 import (
@@ -14,29 +14,29 @@ import (
 
 // Loaded is a configuration that was read.
 type Loaded interface {
-	// Show is the effective configuration; see [config.Values.Show].
+	// Show returns the effective configuration; see [config.Values.Show].
 	Show(origin bool) (string, error)
-	// Ready tells whether a program can start with it on this machine.
+	// Ready returns nil if the program can start with it on this machine.
 	Ready() error
 }
 
-// Program is whose configuration it is.
+// Program is the program whose configuration it is.
 type Program struct {
-	// Schema is the keys that have flags.
+	// Schema has the keys that have flags.
 	Schema *config.Schema
-	// Initial is the keys that init writes, for what the flags give; nil: Schema.
+	// Initial returns the keys that "config init" writes, given the flags; nil: it writes those of Schema.
 	Initial func(config.Sources) *config.Schema
 	// Load reads the configuration that a command's flags and the environment name.
 	Load func(cmd *cobra.Command) (Loaded, error)
-	// Usage marks an error as a mistake in the command or the configuration.
+	// Usage marks an error as a mistake in the command line or the configuration.
 	Usage func(error) error
-	// Valid is what check says of a configuration that is.
+	// Valid is what "config check" prints for a valid configuration.
 	Valid string
-	// Args makes what counts arguments report a mistake as the program does.
+	// Args wraps a check of the number of arguments, so that its error is reported as the program's other usage errors.
 	Args func(cobra.PositionalArgs) cobra.PositionalArgs
 }
 
-// New is the command "config" with its three.
+// New makes the command "config" with its three subcommands.
 func New(p Program) *cobra.Command {
 	parent := &cobra.Command{Use: "config", Short: "Check, show and begin a configuration", Args: p.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
@@ -104,7 +104,7 @@ func (p Program) init() *cobra.Command {
 	return cmd
 }
 
-// write makes a new file that only its owner may read: passwords may be put into it.
+// write makes a new file that only its owner may read, since it may get passwords.
 func write(name, text string) error {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -136,7 +136,7 @@ func addKeyFlags(flags *pflag.FlagSet, s *config.Schema) {
 	}
 }
 
-// Given is the flags that were given, by key.
+// Given returns the values of the flags that were given, by key.
 func Given(flags *pflag.FlagSet, s *config.Schema) map[string]string {
 	given := map[string]string{}
 	for _, f := range s.Flags() {
@@ -147,7 +147,7 @@ func Given(flags *pflag.FlagSet, s *config.Schema) map[string]string {
 	return given
 }
 
-// File is the file that --config or the variable of environ names; "" where neither does.
+// File returns the file that --config or the variable in environ names; "" if neither does.
 func File(flags *pflag.FlagSet, s *config.Schema, environ []string) string {
 	if f := flags.Lookup("config"); f != nil && f.Changed {
 		return f.Value.String()

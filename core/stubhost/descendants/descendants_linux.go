@@ -1,4 +1,4 @@
-package family
+package descendants
 
 import (
 	"bytes"
@@ -11,36 +11,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BecomeReaper makes this process the parent of every process below it whose own parent ends.
+// BecomeReaper makes this process the parent of every descendant whose own parent ends.
 func BecomeReaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// stranger is a process as /proc shows it.
-type stranger struct {
+// procStat is a process as /proc shows it.
+type procStat struct {
 	pid, parent int
-	ended       bool // nobody has reaped it yet
+	ended       bool // it has exited and was not reaped yet
 }
 
 // readStat reads /proc/PID/stat.
-func readStat(pid int) (stranger, bool) {
+func readStat(pid int) (procStat, bool) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return stranger{}, false
+		return procStat{}, false
 	}
 	return parseStat(pid, string(text))
 }
 
 // parseStat reads "PID (name) state parent …". The name may have anything in it.
-func parseStat(pid int, text string) (stranger, bool) {
+func parseStat(pid int, text string) (procStat, bool) {
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	if len(fields) < 2 {
-		return stranger{}, false
+		return procStat{}, false
 	}
 	parent, err := strconv.Atoi(fields[1])
-	return stranger{pid: pid, parent: parent, ended: fields[0] == "Z" || fields[0] == "X"}, err == nil
+	return procStat{pid: pid, parent: parent, ended: fields[0] == "Z" || fields[0] == "X"}, err == nil
 }
 
 // processes is every process that can be seen.
-func processes() (all []stranger) {
+func processes() (all []procStat) {
 	d, err := os.Open("/proc")
 	if err != nil {
 		return nil
@@ -57,16 +57,15 @@ func processes() (all []stranger) {
 	return all
 }
 
-// sweep kills every process that belongs to none of the host's that live, and is a plug-in's. It returns how many it
-// has found.
-func (f *Family) sweep() (found int) {
+// sweep kills all orphans. It returns how many it has found.
+func (f *Tracker) sweep() (found int) {
 	f.mu.Lock() // no process is being started
 	defer f.mu.Unlock()
 	return f.sweepOf(processes())
 }
 
-// sweepChildren is sweep for this process's own children, which are few: nobody else's are looked at.
-func (f *Family) sweepChildren() {
+// sweepChildren kills the orphans among this process's children. These are few, so that it costs less than sweep.
+func (f *Tracker) sweepChildren() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if all, ok := children(); ok {
@@ -76,8 +75,8 @@ func (f *Family) sweepChildren() {
 	}
 }
 
-// children is this process's own, where the kernel tells (CONFIG_PROC_CHILDREN).
-func children() (all []stranger, ok bool) {
+// children returns this process's children, where the kernel lists them (CONFIG_PROC_CHILDREN).
+func children() (all []procStat, ok bool) {
 	lists, _ := filepath.Glob("/proc/self/task/*/children")
 	for _, list := range lists {
 		text, err := os.ReadFile(list)
@@ -95,15 +94,15 @@ func children() (all []stranger, ok bool) {
 	return all, len(lists) > 0
 }
 
-// sweepOf is sweep among some. f.mu is held.
-func (f *Family) sweepOf(some []stranger) (found int) {
+// sweepOf kills the orphans among some processes. The caller holds f.mu.
+func (f *Tracker) sweepOf(some []procStat) (found int) {
 	self := os.Getpid()
 	for _, s := range some {
 		ours := s.parent == self && f.Reaper && !f.known(s.pid)
 		switch {
 		case s.ended && ours:
 			_, _ = unix.Wait4(s.pid, nil, unix.WNOHANG, nil)
-			found++ // its own children are this process's now
+			found++ // its children have become this process's
 		case !s.ended && s.pid != self && f.end(s.pid, ours):
 			found++
 		}
@@ -111,16 +110,16 @@ func (f *Family) sweepOf(some []stranger) (found int) {
 	return found
 }
 
-// end kills a process if it is one of those that the host's have left behind. ours says that it is a child of this
-// process that the host has not started.
-func (f *Family) end(pid int, ours bool) bool {
-	fd, err := unix.PidfdOpen(pid, 0) // from now on the number is this one's, or what is read is nobody's
+// end kills a process if it is an orphan of the host's. ours says that it is a child of this process that the host has not
+// started.
+func (f *Tracker) end(pid int, ours bool) bool {
+	fd, err := unix.PidfdOpen(pid, 0) // the signal reaches this process, even if its ID is given to another one below
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd)
-	dir, tells := f.birthplace(pid)
-	if tells && f.lives(dir) {
+	dir, tells := f.tmpdirOf(pid)
+	if tells && f.running(dir) {
 		return false // its plug-in runs
 	}
 	if !tells && !ours || ours && f.known(pid) {
@@ -130,9 +129,9 @@ func (f *Family) end(pid int, ours bool) bool {
 	return err == nil || errors.Is(err, unix.EPERM)
 }
 
-// birthplace is the folder of the plug-in's process that a process descends from, as its environment says.
-func (f *Family) birthplace(pid int) (dir string, tells bool) {
-	if f.Below == "" {
+// tmpdirOf returns TMPDIR in the environment of a process. tells says that this is the folder of a plug-in's process.
+func (f *Tracker) tmpdirOf(pid int) (dir string, tells bool) {
+	if f.Root == "" {
 		return "", false
 	}
 	file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
@@ -145,18 +144,18 @@ func (f *Family) birthplace(pid int) (dir string, tells bool) {
 	for entry := range bytes.SplitSeq(text[:n], []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte("TMPDIR=")); ok {
 			parent := filepath.Dir(string(value))
-			return string(value), parent == f.Below || parent == f.Before
+			return string(value), parent == f.Root || parent == f.OldRoot
 		}
 	}
 	return "", false
 }
 
-// maxDepth bounds how many parents are asked for.
+// maxDepth bounds how many parents owns looks up.
 const maxDepth = 256
 
-func (f *Family) owns(pid int) bool {
+func (f *Tracker) owns(pid int) bool {
 	if pid <= 0 {
-		return false // of another namespace, where no plug-in is
+		return false // a process of another PID namespace, in which no plug-in runs
 	}
 	self := os.Getpid()
 	for at, depth := pid, 0; ; depth++ {
@@ -167,7 +166,7 @@ func (f *Family) owns(pid int) bool {
 			return f.Reaper
 		}
 		if at <= 1 || at == self {
-			_, tells := f.birthplace(pid)
+			_, tells := f.tmpdirOf(pid)
 			return tells
 		}
 		s, ok := readStat(at)

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package descendants
+
+// BecomeReaper does nothing: only Linux has subreapers.
+func BecomeReaper() error { return nil }
+
+// sweep finds nothing: this system does not tell what processes have started.
+func (f *Tracker) sweep() int { return 0 }
+
+func (f *Tracker) sweepChildren() {}
+
+func (f *Tracker) owns(int) bool { return false }
