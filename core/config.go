@@ -24,37 +24,37 @@ type Config struct {
 	Socket    string // of the local application API; "": none
 	NodeStub  string // the plug-in that reaches Message Nodes; "": DefaultNodeStub
 	P2P       P2P
-	Trust     identity.Trust // with whom this runtime speaks; the zero value: everybody who proves its address
-	// StubConfig is each plug-in's configuration by its name: an object that only the plug-in reads.
+	Trust     identity.Trust // the trust policy; the zero value: all runtimes that prove their address
+	// StubConfig is each plug-in's configuration, by its name: a JSON object that the runtime passes on.
 	StubConfig map[string]json.RawMessage
-	// Sandbox is whether plug-ins' processes are confined; "": where the system can.
+	// Sandbox says whether plug-ins' processes are confined; "": where the system can.
 	Sandbox sandbox.Mode
-	// PluginUsers is whether plug-ins run under user IDs of their own, each under another, where the process is root's
-	// (Linux). The zero value: where it can be, and for those that lose nothing that the configuration names.
+	// PluginUsers says whether each plug-in runs under a user ID of its own, where the runtime's process is root's (Linux). The
+	// zero value: where the system can, and for each plug-in that can read the files that its configuration names under its ID.
 	PluginUsers sandbox.Users
-	// PluginPaths is files and folders that a plug-in may read besides, by its name, when it is confined; and those that
-	// its StubConfig names by their whole paths, if they are files outside of DataDir.
+	// PluginPaths is files and folders that a confined plug-in may read, by its name. It may also read the files outside of
+	// DataDir that its StubConfig names by their absolute paths.
 	PluginPaths map[string][]string
-	// OwnProcess says that the process has no other purpose than this runtime. Then nobody of the same user can look into
-	// it, and whatever plug-ins leave behind is ended (Linux).
+	// OwnProcess says that the process has no other purpose than this runtime. Then other processes of the same user cannot
+	// read its memory, and processes that plug-ins leave behind are ended (Linux).
 	OwnProcess bool
-	// Poll is how long the runtime and its plug-ins look for more, where messages come in quick succession, before they
-	// sleep: see internal/busypoll. 0: [busypoll.Usual]; less: never.
+	// Poll is how long the runtime and its plug-ins poll for the next message before they sleep, where messages come in quick
+	// succession: see internal/busypoll. 0: [busypoll.Usual]; negative: never.
 	Poll    time.Duration
 	Version string
 	Log     hclog.Logger // nil: none
 	Trace   trace.Func
-	// TraceBodies has the events of Trace show the beginnings of messages, which are secrets of who exchanges them.
+	// TraceBodies adds the beginnings of messages' bodies to the events of Trace. They are secrets of the applications.
 	TraceBodies bool
 
-	// SessionIdle is how long nothing is said with a remote runtime before what is kept of it is dropped, unless
-	// something is under way. 0: core/session.DefaultIdleTimeout; less: never.
+	// SessionIdle is after how long without messages the state that is kept of a remote runtime is dropped, unless messages are
+	// under way. 0: core/session.DefaultIdleTimeout; negative: never.
 	SessionIdle time.Duration
 
 	waits waits
 }
 
-// waits are times that only tests set, which do not want to wait so long. 0: the default of the option that is named.
+// waits are times that only tests set, so that they take less long. 0: the default of the option that is named.
 type waits struct {
 	pluginStart time.Duration // stubhost.Options.StartTimeout
 	unacked     time.Duration // session.Options.TTL

@@ -58,7 +58,8 @@
 //	link         between the host and one plug-in's process: control frames and data frames, on two pipes or a gRPC stream
 //	lane         a door's part of the link, with a window of its own
 //	Message Node the server of a domain; it relays frames that it cannot read, and has the domain's functions
-//	arrival      a message that has come out of a session, on its way to the MessageBus
+//	delivery     a message on its way to its listener, with its receipt: out of a session, through the MessageBus, to the inbox
+//	Try          begins the names of calls that never wait: where they would have to they do nothing, and say ErrWouldBlock
 //	receipt      goes with a message to its listener, which settles it when it has taken the message
 //	credit       how much may be sent to a destination at the remote runtime before it has taken some
 //	refused      of a message: nobody takes it, and its sender is answered with a code
@@ -67,58 +68,59 @@
 //
 // # A message's walk
 //
-// A test compares these lists with the stacks of a running message: between two functions that are named it passes others
-// of the same packages only.
+// Tests compare these lists with the stacks of a running message. Between two functions of a list there may be others of the same
+// two packages, which the list leaves out.
 //
-// Out, from a hyperty in this process to a P2P connection that is live, when the one before went there too. All of it is
-// one goroutine, the application's:
+// Out, from a hyperty in this process to a live P2P connection, where the message before went to the same address. All of it runs
+// in one goroutine, the application's:
 //
 //	sdk/hyperty   Hyperty.Send        encodes the body
 //	sdk/hyperty   Hyperty.Post        names the sender
-//	sdk/hyperty   localBus.Post       numbers the message and checks it
-//	core/apps     attachment.Post     looks for what the runtime follows for its hyperties
-//	core/bus      Handle.Post         knows the way: nobody here listens, and the connection is the same
+//	sdk/hyperty   localBus.Post       numbers the message
+//	core/apps     Attachment.Post     looks for what the runtime follows for its hyperties
+//	core/bus      Handle.Post         validates the message, and knows the way: nobody here listens, the connection is the same
 //	core/doors    way.Post            goes on into the session
-//	core/session  Line.Post           checks, numbers and keeps the message; seals it into a frame
+//	core/session  Line.Post           numbers and keeps the message; seals it into a frame
 //	core/doors    FramesOut.TrySend   addresses the frame
 //	core/stubhost Host.TrySend        finds the stub's process and the door's lane
 //	internal/link Lane.TrySend        takes from the door's window
 //	internal/link Conn.depart         writes, since nothing is queued before
 //	internal/link writeNow            into the pipe to the plug-in
 //
-// The first message to an address goes step by step instead of Handle.Post's shortcut: MessageBus.From refuses a `from` that
-// is not the application's; MessageBus.Post delivers to whoever listens to the address in this runtime, and there the walk
-// is over; Registry.Resolve names the way; doors.Exit.Forward takes the message to a function of a Message Node, to a runtime
-// without a session, or to Sessions.Post. So does each message that is traced or tracked, or that is not the usual one.
+// For the first message to an address Handle.Post has no way yet. The message takes more steps: MessageBus.From refuses a `from`
+// that is not the application's. MessageBus.Post delivers to a listener of this runtime; then the walk is over. Else
+// Registry.Resolve chooses the way, and doors.Exit.Forward takes the message to a function of a Message Node, to a runtime
+// without a session, or to Sessions.Post. A response, a subscription, and a message that is traced or tracked takes these
+// steps each time.
 //
 // Where messages come quickly, or the path is full, the session does not send in the application's goroutine: the session's
-// own one packs what has come meanwhile, and calls FramesOut.Send. Where the pipe is full, the link's own goroutine writes.
+// own goroutine packs the messages that wait, and calls FramesOut.Send. Where the pipe is full, the link's own goroutine writes.
 //
 // In, to a hyperty in this process. The link's goroutine brings a message as far as the hyperty's inbox:
 //
-//	internal/link     Conn.read            reads the pipe from the plug-in
-//	internal/link     Lane.push            gives a door's frames to its stub
-//	core/stubhost/stub run.pumpDoor        knows the door's URL
-//	core/doors        FramesIn.Take        knows which runtime is behind the door
-//	core/session      Sessions.Receive     opens the frame, drops what has come before, puts in order
-//	core/doors        Entrance.Deliver     refuses an invitation in another runtime's name
-//	core/bus          MessageBus.Accept    refuses a `from` that is not the remote runtime's
-//	internal/minibus  Listeners.HandNow    finds who listens to the address
-//	sdk/hyperty       localBus.HandNow     is there once the hyperty is registered
-//	internal/minibus  inbox.add            queues the message for another goroutine
+//	internal/link      Conn.read             reads the pipe from the plug-in
+//	internal/link      Lane.push             gives a door's frames to its stub
+//	core/stubhost/stub intake.prompt         knows the door's URL; holds back a stub whose frames nobody wants
+//	core/doors         FramesIn.Take         knows which runtime is behind the door
+//	core/session       Sessions.Receive      opens the frame, drops what has come before, puts in order
+//	core/doors         Entrance.TryAccept    refuses an invitation in another runtime's name
+//	core/bus           MessageBus.TryAccept  validates the message, refuses a `from` that is not the remote runtime's
+//	internal/minibus   Listeners.TryHandRun  finds who listens to the address
+//	sdk/hyperty        localBus.TryHandRun   is there once the hyperty is registered
+//	internal/minibus   inbox.add             queues the message for another goroutine
 //
 // The inbox's goroutine, which runs while there are messages, goes on:
 //
 //	internal/minibus  inbox.run            takes the next message
 //	sdk/hyperty       Hyperty.take         calls the application's handler, then settles the receipt
 //
-// Where the listener is behind, the message waits in the session, and a goroutine of its destination's delivers it later:
-// so it holds up what comes for others neither here nor in the plug-in.
+// Where the listener is behind, the message waits in the session, and a goroutine for its destination delivers it later. So
+// messages to other destinations wait for it neither here nor in the plug-in.
 //
-// And back: with the message goes a receipt, which its receiver settles when it has taken the message. The session
-// there tells the session here, which has kept a record until then: that is the destination's credit, and what is in
-// doubt when the remote runtime restarts. Where an application has asked what becomes of a message it is told; a message
-// that nobody takes is answered. See core/delivery.
+// The outcome comes back. A receipt goes with the message, and its receiver settles it when it has taken the message. Then the
+// remote session tells the session here, which has kept a record of the message until then. The records count against the
+// destination's credit; where the remote runtime restarts, the messages that still have one are in doubt. An application that
+// tracks the message is told the outcome, and a message that nobody takes is answered. See core/delivery.
 //
 // An application in another process has the same API, and two goroutines and a socket more. The application's goroutine
 // queues a message:
@@ -137,15 +139,14 @@
 //
 //	core/api      application.read      reads the socket
 //	core/api      application.post      holds the application to its window
-//	core/api      attachment.put        posts where nothing waits before it; else its goroutine does
-//	core/apps     attachment.Post       as above
+//	core/api      attachment.tryPut     posts where nothing waits before it; else its goroutine does
+//	core/apps     Attachment.TryPost    as above, but leaves to Post what would have to wait
 //
 // What is for such an application is queued for its connection by core/api in place of the inbox, written to the socket by
 // a goroutine, and given to the handler by one of sdk/hyperty.
 //
 // # Who owns what
 //
-// [Runtime] owns every component and ends them in the reverse order of their start. Each component owns its
-// goroutines and waits for them in its Close; what belongs to none of them is the runtime's own, and has a context that
-// ends with it.
+// [Runtime] owns every component and ends them in the reverse order of their start. Each component owns its goroutines and
+// waits for them in its Close. Goroutines that belong to no component are in a [work.Group] of the runtime.
 package core

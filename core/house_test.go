@@ -116,7 +116,7 @@ func newHouse(tb testing.TB, seed byte, counted bool) *house {
 		r.Sandbox, r.Trust.SignEntry, r.Nodes.Came = nil, nil, nil
 	})
 	if counted {
-		exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain, Tracker: &rt.tracker}
+		exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain}
 		h.ways = &countedWays{Ways: exit}
 		rt.bus.Connect(bus.Outside{Resolver: rt.registry, Forwarder: exit, Authority: rt.registry, Ways: h.ways})
 	}

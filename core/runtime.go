@@ -47,7 +47,7 @@ type Runtime struct {
 	policy    *identity.Policy
 	catalogue *catalogue.Catalogue
 
-	// Components, in the order in which they are made; see wire.
+	// Components, in the order in which they are made; see [Runtime.wire].
 	background *work.Group // goroutines that belong to no component
 	host       *stubhost.Host
 	bus        *bus.MessageBus
@@ -77,8 +77,12 @@ func (rt *Runtime) Register(ctx context.Context, r hyperty.Registration) (*hyper
 }
 
 // Attach registers a hyperty of the application API; see [api.Backend].
-func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
-	return rt.apps.Attach(ctx, r, deliver)
+func (rt *Runtime) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (api.Attachment, error) {
+	a, err := rt.apps.Attach(ctx, r, deliver)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // Status says what runs here; see [api.Backend]. It fails while the runtime ends.
@@ -94,7 +98,7 @@ func (rt *Runtime) Path(ctx context.Context, to message.URL) (api.Path, error) {
 	return rt.admin.Path(ctx, to)
 }
 
-// Watch has f told of everything that the core does; see [api.Backend].
+// Watch has f called for everything that the core does, until stop is called; see [api.Backend].
 func (rt *Runtime) Watch(f trace.Func, bodies bool) (stop func()) { return rt.trace.Watch(f, bodies) }
 
 // Reload replaces the running process of a plug-in, while it is in use, by one of the executable that is installed now; see

@@ -23,9 +23,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Start starts a runtime. It returns when the runtime can be used: its plug-ins run and the application API is
-// served. It does not wait for the Message Node, which may come later. The error says which part failed and what to
-// do; nothing is left behind then.
+// Start starts a runtime. It returns when the plug-ins run and the application API is served. It does not wait for a connection to
+// the Message Node. The error says which part failed and what to do; then no process, file or goroutine is left.
 func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if c.Log == nil {
 		c.Log = hclog.NewNullLogger()
@@ -88,7 +87,7 @@ func (rt *Runtime) start(ctx context.Context) error {
 	return err
 }
 
-// joinNode has the own Message Node's stub deployed before anybody needs it, so that others reach this runtime.
+// joinNode has the stub of the own Message Node deployed before a message needs it, so that remote runtimes can reach this one.
 func (rt *Runtime) joinNode(ctx context.Context) {
 	domain := rt.config.Domain
 	if _, err := rt.registry.Explain(ctx, message.DomainRegistryAddress(domain)); err != nil && ctx.Err() == nil {
@@ -96,7 +95,7 @@ func (rt *Runtime) joinNode(ctx context.Context) {
 	}
 }
 
-// open reads what is kept in the data folder and which plug-ins are installed.
+// open locks the data folder, reads the key and the pinned names in it, and checks that the plug-ins are installed.
 func (rt *Runtime) open() (err error) {
 	c := rt.config
 	if rt.lock, err = safefile.Take(c.DataDir, rt.log); err != nil {
@@ -123,9 +122,9 @@ func (rt *Runtime) open() (err error) {
 	return nil
 }
 
-// Close ends the runtime: applications first, then connections, plug-ins and the rest. It returns when nothing is
-// left: no process, no socket file, no goroutine. ctx bounds how long the parts may take to end in good order; they
-// are ended in any case, within a second after that, whatever a plug-in does. It may be called more than once.
+// Close ends the runtime: applications first, then connections, plug-ins and the rest. When it returns no process, socket file or
+// goroutine is left. ctx bounds how long the components may take to end in good order. Within a second after that they are ended
+// in any case, whatever a plug-in does. Close may be called more than once.
 func (rt *Runtime) Close(ctx context.Context) error {
 	rt.closeOnce.Do(func() { rt.closeErr = rt.close(ctx) })
 	return rt.closeErr
@@ -141,7 +140,7 @@ func (rt *Runtime) close(ctx context.Context) error {
 	if rt.api != nil {
 		note("the application API", rt.api.Close(ctx))
 	}
-	if rt.registry != nil { // both wait for others, who may be gone: side by side
+	if rt.registry != nil { // both wait for remote runtimes, which may be gone: side by side
 		left := make(chan error, 1)
 		go func() { left <- rt.registry.Close(ctx) }()
 		settle, done := context.WithTimeout(ctx, settleTime)

@@ -302,7 +302,7 @@ func walkInbox(t *testing.T) (stack []step) {
 	defer b.Close()
 	h, err := hyperty.Local(t.Context(), self, func(_ context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
 		of := reflect.TypeOf(to).Elem()
-		inner, _ := stepOf(of.PkgPath() + "." + of.Name() + ".HandNow")
+		inner, _ := stepOf(of.PkgPath() + "." + of.Name() + ".TryHandRun")
 		b.ListenThrough(url, receiver{to, func() {
 			stack, _ = here()
 			stack = append(stack, inner)
@@ -313,8 +313,8 @@ func walkInbox(t *testing.T) (stack []step) {
 		t.Fatal(err)
 	}
 	defer h.Close(t.Context())
-	b.Accept(t.Context(), &bus.Arrival{Remote: "hyperty-runtime://example.com/other", Message: message.Message{ID: message.NumberID(1),
-		Type: message.Update, From: "hyperty://example.com/alice", To: url}})
+	b.TryAccept("hyperty-runtime://example.com/other", []minibus.Delivery{{Message: message.Message{ID: message.NumberID(1),
+		Type: message.Update, From: "hyperty://example.com/alice", To: url}}})
 	return stack
 }
 
@@ -324,9 +324,9 @@ type receiver struct {
 	note func()
 }
 
-func (r receiver) HandNow(m message.Message, receipt minibus.Receipt) bool {
+func (r receiver) TryHandRun(run []minibus.Delivery) int {
 	r.note()
-	return r.Receiver.HandNow(m, receipt)
+	return r.Receiver.TryHandRun(run)
 }
 
 // attached is a hyperty's address and nothing else.

@@ -21,11 +21,11 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// wire makes the components and connects them; nothing runs before that but the host. tune may change what sessions and
-// the Registry are made with; nil: nothing.
+// wire makes the components and connects them. Before it only the host runs. tune may change the options of the sessions and of the
+// Registry; nil: nothing.
 //
-// Components that need each other are made in the order in which messages go out; the first of two has functions, or a
-// struct, that look the second up when they are called, which is not before wire has returned.
+// Components are made in the order in which a message that leaves meets them. Where a component needs one that is made later, it
+// gets a function, or a struct that is filled in at the end of wire, and uses that one only after wire has returned.
 func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *registry.Options)) {
 	rt.wireBus()
 	rt.wireStubs(allowed)
@@ -50,14 +50,14 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.admin.Catalogue, rt.admin.Stubs, rt.admin.Host = rt.catalogue, rt.stubs, rt.host
 }
 
-// wireBus makes the MessageBus and what is told of the messages on it.
+// wireBus makes the MessageBus, and what tells senders of messages that are not delivered.
 func (rt *Runtime) wireBus() {
 	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Log: rt.log.Named("bus"), Trace: &rt.trace, Watch: &rt.tracker})
 	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{Bus: rt.bus, Go: rt.background.Go, Log: rt.log})
 	rt.tracker.Self, rt.tracker.Refuse = rt.URL(), rt.refusals.Own
 }
 
-// hostOptions are those of the plug-ins' processes.
+// hostOptions are the options of the host of plug-ins.
 func (rt *Runtime) hostOptions() stubhost.Options {
 	c := rt.config
 	return stubhost.Options{
@@ -72,7 +72,7 @@ func (rt *Runtime) hostOptions() stubhost.Options {
 	}
 }
 
-// wireStubs makes what is deployed in the host, and the doors.
+// wireStubs makes the table of doors, and the stubs that the host runs.
 func (rt *Runtime) wireStubs(allowed networks.Allowed) {
 	c := rt.config
 	rt.doors = doors.NewTable(c.Domain)
@@ -87,14 +87,14 @@ func (rt *Runtime) wireStubs(allowed networks.Allowed) {
 	})
 }
 
-// sessionOptions are those of the sessions with remote runtimes.
+// sessionOptions are the options of the sessions; happened is told their events.
 func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happened func(session.Event)) session.Options {
 	frames := &doors.FramesOut{Host: rt.host}
 	return session.Options{
 		Self: rt.URL(), Key: rt.key, Trust: rt.policy.Runtime,
 		TTL: rt.config.waits.unacked, IdleTimeout: rt.config.SessionIdle,
 		Send: frames.Send, TrySend: frames.TrySend, Route: paths.To,
-		Deliver: in.Deliver, DeliverRun: in.DeliverRun,
+		Acceptor: in,
 		Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Announced(ctx, remote, list)
 		},
@@ -106,7 +106,7 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happen
 	}
 }
 
-// registryOptions are those of the Registry but for what the sessions know.
+// registryOptions are the options of the Registry, without those that need the sessions.
 func (rt *Runtime) registryOptions(paths *doors.Paths) registry.Options {
 	c := rt.config
 	named := func(domain string) bool {
@@ -134,24 +134,24 @@ func (rt *Runtime) handlers() []registry.Handler {
 	return list
 }
 
-// isHandler tells whether it is the address of a P2P Handler of this runtime.
+// isHandler tells whether u is a P2P Handler of this runtime.
 func (rt *Runtime) isHandler(u message.URL) bool { return rt.stubs.Has(u, sdk.RoleHandler) }
 
 // gone is told that a hyperty, or a stub, of this runtime has gone.
 func (rt *Runtime) gone(component message.URL) { rt.sync.ComponentGone(component) }
 
-// wireExit connects the MessageBus with the ways out.
+// wireExit connects the MessageBus with the ways out of this runtime.
 func (rt *Runtime) wireExit() {
 	rt.plain = plainpeers.New(plainpeers.Options{
 		Self: rt.URL(), Domain: rt.config.Domain, Policy: rt.policy, Directory: rt.registry, Routes: rt.registry,
 		Bus: rt.bus, Post: rt.host.Post, Go: rt.background.Go, Log: rt.log, Trace: &rt.trace,
 	})
-	exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain, Stub: rt.host.Post, Tracker: &rt.tracker}
+	exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain, Stub: rt.host.Post}
 	rt.bus.Connect(bus.Outside{Resolver: rt.registry, Forwarder: exit, Authority: rt.registry, Ways: exit})
 	rt.identity.Serve(rt.bus, rt.stubs.Signs) // until the bus is closed
 }
 
-// wireApps makes what applications use.
+// wireApps makes the components that applications use.
 func (rt *Runtime) wireApps(in *doors.Entrance) {
 	rt.apps = apps.New(apps.Options{
 		Self: rt.URL(), Bus: rt.bus, Request: rt.bus.Request, Registry: rt.registry, Tracker: &rt.tracker,

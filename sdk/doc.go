@@ -28,8 +28,8 @@
 //
 // # What others choose is bounded
 //
-// Every map in the packages below sdk, and in internal/link and internal/minibus, whose keys a peer, a node, a plug-in or an application chooses, with its bound, and what
-// happens there. What the program itself chooses (the instances and listeners of a stub, a client's hyperties) is bounded by
+// Every map in the packages below sdk, and in internal/link, internal/minibus and internal/object, whose keys a peer, a node, a
+// plug-in or an application chooses, with its bound, and what happens there. What the program itself chooses (the instances and listeners of a stub, a client's hyperties) is bounded by
 // its own doing. What only lives while one text is read (the members of a JSON object) is bounded by the text's length.
 //
 //	minibus    Requests.waiting       the requester's     65,536 requests; a further one fails. Each until its answer, 15 s at most
@@ -43,7 +43,7 @@
 //	syncher    Syncher.observers      reporters'          16,384 objects; Observe is refused with 429. Until they end or are closed
 //	syncher    Syncher.reporters      the application's   what the runtime allows, 16,384; until they are deleted
 //	syncher    Reporter.invited       observers'          4,096 of an object; Invite fails. As long as the object
-//	syncher    object.Document        reporters'          512 KiB of text, 64 levels; the change is refused
+//	object     Document               reporters'          512 KiB of text, 64 levels; the change is refused
 //	hyperty    attached.usedBy        receivers'          what is on the way, a window of 1,024 units, and 64 more; the rest is forgotten
 //	hyperty    attached.waiting       the application's   as minibus' Requests
 //	hyperty    attached.tracked       the application's   1,024 messages of a hyperty; a further one is refused. Until their outcome

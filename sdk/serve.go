@@ -65,7 +65,7 @@ func share() {
 func serve(d Descriptor, stub Stub, log hclog.Logger) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	links := NewLinkServer(d, stub, log)
+	links := newLinkServer(d, stub, log)
 	if pipes, err := link.InheritedPipes(); err != nil {
 		log.Warn("the link goes over gRPC", "error", err)
 	} else {
@@ -109,7 +109,7 @@ type listener struct {
 
 // serve listens until the host has closed the plug-in or [listener.end] ends it. It prints the handshake, the only line that
 // standard output ever gets, and then turns os.Stdout and os.Stderr into streams to the host.
-func (l *listener) serve(links *LinkServer, log hclog.Logger) {
+func (l *listener) serve(links *linkServer, log hclog.Logger) {
 	defer close(l.served)
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig:  link.Handshake(),
@@ -124,7 +124,7 @@ func (l *listener) serve(links *LinkServer, log hclog.Logger) {
 }
 
 // end ends the instances, and then the listening. The process ends some time later whatever hangs.
-func (l *listener) end(links *LinkServer, log hclog.Logger) {
+func (l *listener) end(links *linkServer, log hclog.Logger) {
 	time.AfterFunc(2*stopGrace, func() { os.Exit(1) })
 	grace, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
@@ -143,7 +143,7 @@ func (l *listener) end(links *LinkServer, log hclog.Logger) {
 }
 
 // awaitEnd returns why the process is to end, and whether that is in order.
-func awaitEnd(ctx context.Context, links *LinkServer, signals <-chan os.Signal, parent int) (reason string, ok bool) {
+func awaitEnd(ctx context.Context, links *linkServer, signals <-chan os.Signal, parent int) (reason string, ok bool) {
 	look := time.NewTicker(parentCheck)
 	defer look.Stop()
 	late := time.NewTimer(linkTimeout)

@@ -15,7 +15,7 @@ import (
 func TestEndsWithoutLink(t *testing.T) {
 	for _, opens := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			links := NewLinkServer(Descriptor{Name: "idler", Version: "1.0", Kind: KindP2P}, nil, hclog.NewNullLogger())
+			links := newLinkServer(Descriptor{Name: "idler", Version: "1.0", Kind: KindP2P}, nil, hclog.NewNullLogger())
 			signals := make(chan os.Signal, 1)
 			began := time.Now()
 			if opens {

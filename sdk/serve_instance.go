@@ -14,7 +14,7 @@ import (
 
 // instance is one running instance of the stub.
 type instance struct {
-	server *LinkServer
+	server *linkServer
 	number uint32
 	start  Start
 	lane   *link.Lane // its messages
@@ -26,7 +26,7 @@ type instance struct {
 }
 
 // newInstance makes an instance; its lane exists from now on, so that no message is lost.
-func newInstance(s *LinkServer, number uint32, f *linkpb.Start) (*instance, error) {
+func newInstance(s *linkServer, number uint32, f *linkpb.Start) (*instance, error) {
 	start, err := startOf(f)
 	if err != nil {
 		return nil, err

@@ -16,9 +16,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// LinkServer is the plug-in's end of the link: it runs instances of a stub as the host asks. [Serve] uses it; so do
-// tests that run a stub without a process.
-type LinkServer struct {
+// linkServer is the plug-in's end of the link: it runs instances of a stub as the host asks.
+type linkServer struct {
 	linkpb.UnimplementedPluginServer
 	descriptor Descriptor
 	stub       Stub
@@ -38,19 +37,19 @@ type LinkServer struct {
 	wg        sync.WaitGroup // instances
 }
 
-// NewLinkServer makes the plug-in's end of one link. It must be stopped.
-func NewLinkServer(d Descriptor, stub Stub, log hclog.Logger) *LinkServer {
+// newLinkServer makes the plug-in's end of one link. It must be stopped.
+func newLinkServer(d Descriptor, stub Stub, log hclog.Logger) *linkServer {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &LinkServer{descriptor: d, stub: stub, log: log, ctx: ctx, cancel: cancel,
+	return &linkServer{descriptor: d, stub: stub, log: log, ctx: ctx, cancel: cancel,
 		opened: make(chan struct{}), ended: make(chan struct{}), instances: map[uint32]*instance{}}
 }
 
 // UsePipes has the link go over pipes of which the host has the other ends; nil changes nothing. It is called before
 // the host opens the link.
-func (s *LinkServer) UsePipes(pipes *link.Pipes) { s.pipes = pipes }
+func (s *linkServer) UsePipes(pipes *link.Pipes) { s.pipes = pipes }
 
 // Link serves the link; see linkpb.PluginServer. There is one in the life of a plug-in.
-func (s *LinkServer) Link(stream grpc.BidiStreamingServer[linkpb.Batch, linkpb.Batch]) error {
+func (s *linkServer) Link(stream grpc.BidiStreamingServer[linkpb.Batch, linkpb.Batch]) error {
 	s.mu.Lock()
 	if s.conn != nil || s.stopping {
 		s.mu.Unlock()
@@ -84,7 +83,7 @@ func (s *LinkServer) Link(stream grpc.BidiStreamingServer[linkpb.Batch, linkpb.B
 }
 
 // Control is the link's control frames; see link.Handler. Kinds that only a plug-in sends are ignored.
-func (s *LinkServer) Control(f *linkpb.Frame) error {
+func (s *linkServer) Control(f *linkpb.Frame) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.instances[f.Instance]
@@ -116,20 +115,20 @@ func (s *LinkServer) Control(f *linkpb.Frame) error {
 }
 
 // forget takes an instance that has ended out of the table and tells the host.
-func (s *LinkServer) forget(number uint32, err error) {
+func (s *linkServer) forget(number uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.instances, number)
 	s.sendEnded(number, err)
 }
 
-func (s *LinkServer) sendEnded(number uint32, err error) {
+func (s *linkServer) sendEnded(number uint32, err error) {
 	s.conn.Control(&linkpb.Frame{Instance: number, Kind: &linkpb.Frame_Ended{Ended: &linkpb.Ended{Error: errorText(err)}}})
 }
 
 // Stop ends every instance and waits until they have, or ctx ends; then it says so. What they sent reaches the host,
 // and then the link ends.
-func (s *LinkServer) Stop(ctx context.Context) error {
+func (s *linkServer) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopping = true
 	conn, hangUp := s.conn, s.hangUp
@@ -153,7 +152,7 @@ func (s *LinkServer) Stop(ctx context.Context) error {
 }
 
 // Wait returns when the link's goroutines have ended, which they do after the server that carries it has.
-func (s *LinkServer) Wait() {
+func (s *linkServer) Wait() {
 	s.mu.Lock()
 	conn := s.conn
 	s.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 )
 
 // Profile measures this process for the host; see linkpb.PluginServer.
-func (s *LinkServer) Profile(r *linkpb.ProfileRequest, stream grpc.ServerStreamingServer[linkpb.ProfileChunk]) error {
+func (s *linkServer) Profile(r *linkpb.ProfileRequest, stream grpc.ServerStreamingServer[linkpb.ProfileChunk]) error {
 	seconds := int(min(r.Seconds, profile.MaxSeconds+1)) // an int may be as small as r's
 	if err := profile.Check(profile.Kind(r.Kind), seconds); err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())

@@ -16,17 +16,17 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// The attacks of strangers, at the rate that the attacker's processes reach, beside honest messages.
+// This file runs the attacks, at the rate that the attacker's processes reach, beside honest messages.
 const (
 	attackRate   = 500              // honest messages a second, both ways together
-	attackRounds = 23               // windows: 4 before, 15 of the attack (30 s), 4 after
+	attackRounds = 23               // windows: 4 before, 15 during the attack (30 s), 4 after
 	calmRounds   = 4                // windows before, and after
 	attackBound  = 96 << 20         // bytes that a node, a runtime or a plug-in may grow by
-	coolTime     = 20 * time.Second // until all is as before
-	quicPort     = 47_443           // where alice's QUIC plug-in listens, so that a stranger knows
+	coolTime     = 20 * time.Second // the longest time until all is as before
+	quicPort     = 47_443           // the port of alice's QUIC plug-in, which an attacker has to know
 )
 
-// attack is one kind of attack: what starts it, and what it goes through.
+// attack is one kind of attack: how it is started, and over which transport it goes.
 type attack struct {
 	name, about string
 	transports  []string
@@ -35,7 +35,7 @@ type attack struct {
 	end         func(ctx context.Context, b *bed) error // after all; nil: nothing
 }
 
-// attacks are all kinds.
+// attacks returns all kinds of attacks.
 func attacks() []attack {
 	client := func(name string) func(context.Context, *bed) (func(), error) {
 		return func(ctx context.Context, b *bed) (func(), error) { return b.hostileClient(ctx, name) }
@@ -60,7 +60,7 @@ func attacks() []attack {
 	}, append(pluginAttacks(), peerAttacks()...)...)
 }
 
-// attackFaults are the attacks as cases.
+// attackFaults returns the attacks as cases.
 func attackFaults() (list []fault) {
 	for _, a := range attacks() {
 		list = append(list, fault{"hostile/" + a.name, a.about + "; nothing lost, the honest messages' p99 at most doubles while it goes on for 30 s, node, runtimes and plug-ins grow by at most 96 MiB, and afterwards all is as before; a round is 2 s",
@@ -69,14 +69,14 @@ func attackFaults() (list []fault) {
 	return list
 }
 
-// attacked has an attack go on beside honest messages.
+// attacked runs an attack beside honest messages.
 func (b *bed) attacked(ctx context.Context, a attack) error {
 	if a.prepare != nil {
 		if err := a.prepare(ctx, b); err != nil {
 			return err
 		}
 	}
-	b.nodeConfig = "exempt: [127.0.0.1/32]\n" // the attacker has another address, as everywhere else
+	b.nodeConfig = "exempt: [127.0.0.1/32]\n" // for the honest runtimes; the attacker uses another address
 	if err := b.start(ctx, b.use()...); err != nil {
 		return err
 	}
@@ -119,19 +119,19 @@ func (b *bed) attacked(ctx context.Context, a attack) error {
 	return nil
 }
 
-// quiet is how many windows are measured before an attack, and after it.
+// quiet returns how many windows are measured before an attack, and after it.
 func (b *bed) quiet() int { return min(calmRounds, max(1, b.rounds/4)) }
 
-// attacking is how many windows are measured during it.
+// attacking returns how many windows are measured during an attack.
 func (b *bed) attacking() int { return max(1, b.rounds-2*b.quiet()) }
 
-// attackTime is how long that takes.
+// attackTime returns how long an attack takes.
 func (b *bed) attackTime() time.Duration { return time.Duration(b.attacking()) * slowWindow }
 
-// observation is what was measured in some windows.
+// observation has the measurements of some windows.
 type observation struct {
-	p99    []time.Duration  // of the honest messages, one a window
-	memory map[string]int64 // bytes, at most, of each process
+	p99    []time.Duration  // of the honest messages, one for each window
+	memory map[string]int64 // the peak of each process, in bytes
 }
 
 // observe measures for n windows.
@@ -159,7 +159,7 @@ func (b *bed) observe(ctx context.Context, n int) (o observation, err error) {
 	return o, nil
 }
 
-// weighProcesses notes what the node, the runtimes and their plug-ins use, where it is more than before.
+// weighProcesses updates the peaks of the memory of the node, the runtimes and their plug-ins.
 func (b *bed) weighProcesses(ctx context.Context, most map[string]int64) error {
 	pids := map[string]int{"node": b.node.PID()}
 	for _, s := range b.sides {
@@ -167,7 +167,7 @@ func (b *bed) weighProcesses(ctx context.Context, most map[string]int64) error {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		st, err := s.ask(ctx)
 		cancel()
-		if err != nil { // the local API is one of what is attacked
+		if err != nil { // some attacks are on the local API
 			b.unanswered++
 			continue
 		}
@@ -182,7 +182,7 @@ func (b *bed) weighProcesses(ctx context.Context, most map[string]int64) error {
 	for name, pid := range pids {
 		used, err := resident(pid)
 		if err != nil {
-			continue // it is started again, which is the plug-in's trouble
+			continue // it was started again
 		}
 		most[name] = max(most[name], used)
 	}
@@ -197,7 +197,7 @@ func shownMemory(most map[string]int64) string {
 	return strings.Join(list, ", ") + " MiB"
 }
 
-// weigh compares what was measured with what is promised.
+// weigh compares the measurements with the bounds.
 func (b *bed) weigh(before, during, after observation) {
 	was, is, then := quantile(before.p99, 0.5), quantile(during.p99, 0.5), quantile(after.p99, 0.5)
 	b.result.figure("honest_p99_before_ms", milliseconds(was))
@@ -211,7 +211,7 @@ func (b *bed) weigh(before, during, after observation) {
 	for name, used := range during.memory {
 		grown := used - before.memory[name]
 		if before.memory[name] == 0 || b.harmful != "" && strings.HasSuffix(name, b.harmful) {
-			continue // it was not there, or harms itself
+			continue // it did not run before, or it is the attacker's own
 		}
 		b.result.figure("grown_"+strings.NewReplacer("'s ", "_", " ", "_", "-", "_").Replace(name)+"_mib", mebibytes(grown))
 		if grown > attackBound {
@@ -224,8 +224,8 @@ func (b *bed) weigh(before, during, after observation) {
 	}
 }
 
-// recovered has a new application at each side, and a question from one to the other, once the attack is over: nothing that
-// it used up stays used up.
+// recovered registers a new application at each side after the attack, and sends a request from one to the other: what the attack
+// used up must be free again.
 func (b *bed) recovered(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, coolTime)
 	defer cancel()
@@ -259,7 +259,7 @@ func (b *bed) question(ctx context.Context, name string) error {
 	return err
 }
 
-// Programs that attack are compiled before anything is measured.
+// The attacking programs are compiled before the measurements.
 func (b *bed) client() string { return filepath.Join(b.house.Dir, "hostile-client") }
 func (b *bed) dialer() string { return filepath.Join(b.house.Dir, "hostile-dialer") }
 
@@ -267,13 +267,13 @@ func compileClient(ctx context.Context, b *bed) error {
 	return rig.Compile(ctx, b.client(), "plugins/msgnode-ws/hostile-client", "")
 }
 
-// hostileClient starts the program that attacks the node, or alice's runtime over it.
+// hostileClient starts the program that attacks the node, or alice's runtime through the node.
 func (b *bed) hostileClient(ctx context.Context, name string) (func(), error) {
 	return b.attacker(ctx, b.client(), "-attack", name, "-node", b.node.URL, "-domain", domain, "-victim", string(b.sides[0].URL))
 }
 
-// behind is a command that goes in front of an attacker's. It gets what the processors have left, as an attacker elsewhere
-// would leave them to the attacked: what it costs to be attacked is measured, not what it costs to attack.
+// behind returns a command to put in front of an attacker's, which gives it the lowest priority. A real attacker has processors of
+// its own, and the cost of the attack to others is measured, not the cost of attacking.
 func behind() []string {
 	if chrt, err := exec.LookPath("chrt"); err == nil {
 		return []string{chrt, "--idle", "0"}
@@ -293,7 +293,7 @@ func (b *bed) attacker(ctx context.Context, args ...string) (func(), error) {
 	return p.Stop, nil
 }
 
-// prepareHalfOpen has alice's QUIC plug-in listen where a stranger finds it.
+// prepareHalfOpen makes alice's QUIC plug-in listen at a port that the attacker knows.
 func prepareHalfOpen(ctx context.Context, b *bed) error {
 	if err := rig.Compile(ctx, b.dialer(), "plugins/quic/hostile-dialer", ""); err != nil {
 		return err
@@ -306,10 +306,10 @@ func halfOpen(ctx context.Context, b *bed) (func(), error) {
 	return b.attacker(ctx, b.dialer(), "-target", fmt.Sprintf("127.0.0.1:%d", quicPort))
 }
 
-// harmAfter is when a plug-in that does harm to its own runtime begins: by then the windows before it are over.
+// harmAfter returns when a plug-in that attacks its own runtime begins: after the windows before the attack.
 func (b *bed) harmAfter() time.Duration { return 8*time.Second + time.Duration(b.quiet())*slowWindow }
 
-// strangeClients connects to the local API again and again and says what it does not know.
+// strangeClients connects to the local API again and again, and sends unknown bytes.
 func strangeClients(ctx context.Context, b *bed) (func(), error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

@@ -18,38 +18,38 @@ import (
 const (
 	domain      = "example.com"
 	paddingSize = 64               // bytes that each message carries besides the rest
-	settleTime  = 40 * time.Second // for the last messages: a time to live and more
-	directTime  = 20 * time.Second // for the first direct connection
+	settleTime  = 40 * time.Second // the longest wait for the last messages, more than a message's time to live
+	directTime  = 20 * time.Second // the longest wait for the first direct connection
 )
 
-// bed is where one trial runs: a Message Node, two runtimes, and messages between two applications.
+// bed has the processes of one trial: a Message Node, two runtimes, and messages between two applications.
 type bed struct {
 	trial
 	say    func(format string, args ...any)
 	result *result
 	house  rig.House
-	net    *network // nil: none of its own
+	net    *network // nil: the machine's network
 	node   *rig.Node
 	sides  [2]*side
 	flows  [2]*flow // from each side to the other
 	more   []*flow  // of further applications
 	pids   map[process]string
 	uneasy time.Duration  // the longest pause without a fault
-	others []*rig.Process // besides the node and the runtimes
+	others []*rig.Process // processes besides the node and the runtimes
 
 	nodeConfig        string // lines of the node's configuration
 	nodeTrace         bool
-	peer              malice // of the attacks of a peer
-	asked, unanswered int    // looks at a runtime's status
+	peer              malice // the preparation of attacks by a peer
+	asked, unanswered int    // requests for a runtime's status, and those without an answer
 
-	// What the runtimes are started with besides the usual; "": the default.
-	policies [2]string   // on P2P connections
+	// Settings of the runtimes; "": the default.
+	policies [2]string   // the policy for P2P connections
 	plugins  [2]string   // folders of their plug-ins
-	harmful  string      // a plug-in of alice's runtime that does it harm; "": there is none
-	harm     time.Time   // when that begins
+	harmful  string      // a plug-in of alice's runtime that attacks it; "": there is none
+	harm     time.Time   // when that attack begins
 	config   [2]string   // lines of their configuration
 	before   [2][]string // a command to put in front of each runtime's
-	nodeURL  string      // where they find the Message Node, instead of where it is
+	nodeURL  string      // a URL of the Message Node other than its own
 }
 
 // side is a runtime with its application.
@@ -60,7 +60,7 @@ type side struct {
 	status *api.Client // nil: not connected
 }
 
-// try runs the trial and returns what the ledger says.
+// try runs the trial and returns its result.
 func (b *bed) try(ctx context.Context) *result {
 	b.pids = map[process]string{}
 	err := os.MkdirAll(b.house.Dir, 0o700)
@@ -95,12 +95,12 @@ type cannotError struct{ why string }
 
 func (e *cannotError) Error() string { return e.why }
 
-// all is every flow that was made.
+// all returns every flow that was made.
 func (b *bed) all() []*flow {
 	return slices.DeleteFunc(append(b.flows[:len(b.flows):len(b.flows)], b.more...), func(f *flow) bool { return f == nil })
 }
 
-// start starts the node, the runtimes and the applications. Where the trial goes over the relay no P2P plug-in runs.
+// start starts the node, the runtimes and the applications. In a trial over the relay no P2P plug-in runs.
 func (b *bed) start(ctx context.Context, use ...string) error {
 	if err := b.startNode(ctx); err != nil {
 		return err
@@ -146,14 +146,14 @@ func (b *bed) startSide(ctx context.Context, s *side, o rig.RuntimeOptions) (err
 	return err
 }
 
-// flow has both applications send, until the trial ends.
+// flow makes both applications send until the trial ends.
 func (b *bed) flow(ctx context.Context) {
 	for _, f := range b.flows {
 		f.start(context.WithoutCancel(ctx))
 	}
 }
 
-// use is the plug-ins for the trial's way.
+// use returns the plug-ins for the trial's transport.
 func (b *bed) use() []string {
 	if b.transport == relay {
 		return nil
@@ -177,8 +177,8 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// calm is wait while nothing is broken. The longest pause in that is a figure of the result: what the machine does to
-// messages by itself.
+// calm waits while nothing is broken. The longest pause in that time is a figure of the result: it shows pauses that the machine
+// itself causes.
 func (b *bed) calm(ctx context.Context, d time.Duration) error {
 	pause := b.watch()
 	err := wait(ctx, d)
@@ -199,7 +199,7 @@ func (b *bed) next(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
-// ask asks a side's runtime how it is.
+// ask returns the status of a side's runtime.
 func (s *side) ask(ctx context.Context) (api.Status, error) {
 	if s.status == nil {
 		client, err := api.Dial(ctx, s.Socket)
@@ -218,7 +218,7 @@ func (s *side) ask(ctx context.Context) (api.Status, error) {
 
 const lookPause = 10 * time.Millisecond
 
-// until waits until both runtimes' states are as wanted. It notes the plug-ins' processes that it sees.
+// until waits until the status of both runtimes is as wanted. It notes the plug-ins' processes in it.
 func (b *bed) until(ctx context.Context, what string, limit time.Duration, wanted func(self int, s api.Status) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -256,7 +256,7 @@ func describe(st api.Status) (text string) {
 	return text
 }
 
-// direct waits until both sides have a live connection over the plug-in that is younger than since, and use it.
+// direct waits until both sides use a live connection over the plug-in that began after since.
 func (b *bed) direct(ctx context.Context, plugin string, since time.Time, limit time.Duration) error {
 	return b.until(ctx, "direct over "+plugin, limit, func(self int, st api.Status) bool {
 		return isDirect(st, b.sides[1-self].URL, plugin, since)
@@ -276,7 +276,7 @@ func isDirect(st api.Status, remote message.URL, plugin string, since time.Time)
 	return false
 }
 
-// plugin is the process of a side's plug-in.
+// plugin returns the process of a side's plug-in.
 func (b *bed) plugin(ctx context.Context, s *side, name string) (api.Plugin, error) {
 	st, err := s.ask(ctx)
 	if err != nil {
@@ -299,7 +299,7 @@ func (b *bed) notePlugins(side string, st api.Status) {
 	}
 }
 
-// gone waits a little until a process that has no reason to live any more has ended.
+// gone waits a little for the end of a process that should end. It tells whether it has ended.
 func gone(ctx context.Context, p process) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

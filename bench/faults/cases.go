@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// The ways that are not the name of one plug-in.
+// The values of -transport that are not the name of a plug-in.
 const (
 	relay  = "relay" // over the Message Node alone
 	anyWay = "all"   // one after the other
 )
 
-// fault is a case: something that is broken again and again.
+// fault is a case: one kind of fault, which is caused again and again.
 type fault struct {
 	name, about string
 	transports  []string
-	rounds      int // by default
-	rate        int // by default: messages a second, both ways together
+	rounds      int // the default
+	rate        int // the default: messages a second, in both directions together
 	run         func(ctx context.Context, b *bed) error
 }
 
-// faults are all cases, in the order in which they run.
+// faults returns all cases, in the order in which they run.
 func faults() []fault {
 	p2p := []string{"quic", "webrtc"}
 	every := append(p2p, relay)

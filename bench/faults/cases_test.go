@@ -10,14 +10,29 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/bench/rig"
+	"github.com/protofly/protofly/internal/longtest"
 )
 
-// Every case, briefly, with real processes: what must be zero is zero. The bounds of time and memory are for machines
-// that do nothing else, and are not looked at here.
+// Every case, as briefly as it can be, with real processes: what must be zero is zero. The bounds of time and memory are for
+// machines that do nothing else, and are not looked at here.
 func TestCases(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real processes")
 	}
+	tryAll(t, amounts{hostile: 40, plugin: 20, switches: 3, rounds: 1, rate: 300})
+}
+
+// The same, with more of what tells by numbers.
+func TestLongCases(t *testing.T) {
+	longtest.Skip(t)
+	tryAll(t, amounts{hostile: 150, plugin: 50, switches: 9, rounds: 3, rate: 1000})
+}
+
+// amounts are the rounds of the cases of which more rounds tell more, and the messages a second of those that have many.
+type amounts struct{ hostile, plugin, switches, rounds, rate int }
+
+func tryAll(t *testing.T, n amounts) {
+	t.Helper()
 	dir, remove, err := rig.WorkDir()
 	if err != nil {
 		t.Fatal(err)
@@ -31,21 +46,21 @@ func TestCases(t *testing.T) {
 		transport    string
 		rounds, rate int
 	}{
-		"kill-plugin":  {"webrtc", 2, 1000},
+		"kill-plugin":  {"webrtc", 2, n.rate},
 		"kill-node":    {relay, 1, 500},
-		"switch":       {anyWay, 9, 500},
-		"upgrade":      {"quic", 2, 1000},
+		"switch":       {anyWay, n.switches, 500},
+		"upgrade":      {"quic", 2, n.rate},
 		"blackhole":    {"quic", 1, 200},
 		"loss":         {"quic", 1, 200},
 		"kill-runtime": {relay, 1, 500},
-		"slow-reader":  {relay, 3, slowRate},
-		"hostile":      {relay, 150, 300},
+		"slow-reader":  {relay, n.rounds, slowRate},
+		"hostile":      {relay, n.hostile, 300},
 	}
 	for _, a := range []string{"strangers", "products", "api"} { // -case hostile has them all
 		brief["hostile/"+a] = struct {
 			transport    string
 			rounds, rate int
-		}{relay, 3, 300}
+		}{relay, n.rounds, 300}
 	}
 	var planned []trial
 	for _, f := range faults() {
@@ -59,7 +74,7 @@ func TestCases(t *testing.T) {
 		}
 		planned = append(planned, trial{fault: f, transport: short.transport, rounds: short.rounds, rate: short.rate})
 		if f.name == "hostile" { // the plug-in too
-			planned = append(planned, trial{fault: f, transport: "quic", rounds: 50, rate: 300})
+			planned = append(planned, trial{fault: f, transport: "quic", rounds: n.plugin, rate: 300})
 		}
 	}
 	long := []string{"hostile", "loss", "blackhole", "slow-reader"} // those begin first

@@ -8,12 +8,11 @@
 // it measures the pause, which is the longest time in which nothing came in either direction, and how long it took
 // until all was as before (recovered).
 //
-// Each message is accounted for: it came (delivered), or its sender was told that it may have come (in doubt), or that
-// it did not (refused, which few cases allow). What is nothing of these is lost.
+// Each message has an outcome: it came (delivered), or its sender was told that it may have come (in doubt), or that
+// it did not (refused, which few cases allow). A message without an outcome is lost.
 //
-// -list says what each case does and what has to hold. The exit code is 0 only if everything that was asked for holds;
-// a case that this machine cannot run (the ones that need network namespaces want root, ip and nft) does not hold, and
-// says why. -json prints a list of
+// -list says what each case does and what has to hold. The exit code is 0 only if all cases hold. A case that
+// this machine cannot run does not hold, and says why (cases with network namespaces need root, ip and nft). -json prints a list of
 //
 //	{case, transport, rounds, sent, delivered, lost, duplicated, out_of_order, corrupt, in_doubt,
 //	 pause_ms: {p50, p95, max}, recovered_ms: {p50, p95, max}, ok, why}
@@ -23,27 +22,28 @@
 //
 // # Some cases more closely
 //
-// slow-reader: one application sends as fast as it may to one that takes a message a second; two others at the same
-// runtimes measure how long their messages take, those that are stuck included. Half of the rounds, of 2 s each, are
-// without the slow reader, some before and some after: what holds is a comparison of medians within one run. Each
+// slow-reader: one application sends as fast as it can to one that reads a message a second. Two others at the same
+// runtimes measure how long their messages take, with those that have not arrived yet. Half of the rounds, of 2 s each, are
+// without the slow reader, some before and some after, and medians within one run are compared. Each
 // runtime may grow by 20 MiB, which is the ring and the inbox of one session (package core/session, Options).
 //
-// hostile: over the relay all frames and messages pass a Message Node that cheats, while names come and go that have to
-// be looked up at it; over quic alice's runtime has a plug-in that cheats, and connections over it are made and ended
-// all the time. They say in a file what they have tried, and every kind must have been. They keep all bytes that they
-// saw: the marker that is in the body of each message may not be in them, and the other runtime's address must be.
+// hostile: over the relay all frames and messages pass a Message Node that cheats, while applications come and go whose names
+// have to be looked up at it. Over quic alice's runtime has a plug-in that cheats, and connections over it are made and ended
+// all the time. The cheating programs write to a file what they have tried, and must have tried every kind. They record all bytes
+// that they saw: the marker in the body of each message must not be among them, and the other runtime's address must be.
 //
 // hostile/…: what a stranger, a plug-in or a local client can do without cheating in anything that is carried: floods of
 // connections, of frames in the name of nobody, of requests. Each goes on for 30 s at the rate that the attacker's
-// processes reach, beside honest messages, some of whose windows are before it and some after. The attacker runs with the
-// lowest priority: elsewhere it would have processors of its own. Afterwards a new application has to be reached.
-// -case hostile plays them all.
+// processes reach, beside honest messages, which are also measured before and after it. The attacker runs with the
+// lowest priority, since a real one would have processors of its own. Afterwards it must be possible to reach a new application.
+// -case hostile runs them all.
 //
-// hostile/peer, claims and candidates: a third runtime, mallory, is paired with alice's and bob's, and its plug-in for the
-// direct path in use was written to do harm to its peers (plugins/webrtc/hostile-peer, plugins/quic/hostile-peer). Her
-// set-ups follow each other all the time. Her application, and those that answer her, are processes of their own
-// (bench/faults/mallory), so that this program measures what she costs others and not what it costs to be her. What comes to third parties is counted at sockets of this program, on other
-// addresses of the loopback network; bob's runtime may not send there. hostile/thief: alice's runtime runs a plug-in that
-// tries to read what is not its own and starts processes that outlive it; alice's runtime ends at the end of the case, in
-// time and with all of them.
+// hostile/peer, claims and candidates: a third runtime, mallory, is paired with alice's and bob's. Its plug-in for the
+// direct path attacks its peers (plugins/webrtc/hostile-peer, plugins/quic/hostile-peer), in one set-up after the other. Mallory's
+// application, and those that answer it, are processes of their own (bench/faults/mallory), so that their cost is not in the
+// measuring process. Sockets of this program on other addresses of the loopback network count what third parties get; bob's runtime
+// must not send there.
+//
+// hostile/thief: alice's runtime has a plug-in that tries to read what is not its own, and starts processes that outlive it. At
+// the end of the case alice's runtime must end in time, and all these processes with it.
 package main

@@ -19,33 +19,33 @@ type flow struct {
 	*ledger
 	from        *hyperty.Hyperty
 	to          message.URL
-	rate        int // a second
+	rate        int // messages a second
 	padding     string
-	patience    time.Duration // with one message, which may have to wait for room; 0: sendTimeout, and an error ends the flow
+	patience    time.Duration // how long the post of one message may wait for room; 0: sendTimeout, and an error ends the flow
 	incarnation atomic.Uint64
-	tracked     bool // the sender asks what becomes of its messages
+	tracked     bool // messages are tracked
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 	err  error // after wg
 
-	outcomes sync.WaitGroup // who waits for one each
+	outcomes sync.WaitGroup // goroutines that wait for an outcome
 }
 
 const (
 	sendTick    = 2 * time.Millisecond
-	sendTimeout = time.Minute // of one message
+	sendTimeout = time.Minute // time-out of one post
 	maxDebt     = 100 * time.Millisecond
-	longPost    = 100 * time.Millisecond // a message that is taken only after this has had to wait
+	longPost    = 100 * time.Millisecond // a post that takes longer counts as one that had to wait
 )
 
-// newFlow makes the stream; the receiver's messages and the sender's responses go to its ledger.
+// newFlow makes the stream. The receiver's messages and the responses to the sender go to its ledger.
 func newFlow(from, to *hyperty.Hyperty, rate, padding int) *flow {
 	f := &flow{ledger: &ledger{sender: string(from.URL()), arrived: time.Now()}, from: from, to: to.URL(), rate: rate, padding: strings.Repeat("p", padding)}
 	f.incarnation.Store(1)
 	to.Handle(f.take)
 	from.HandleResponses(func(ctx context.Context, m message.Message) {
-		if m.From.Canonical() == f.to.Canonical() { // others are late answers to what the application has asked besides
+		if m.From.Canonical() == f.to.Canonical() { // others are late answers to other requests of the application
 			f.reported(ctx, m)
 		}
 	})
@@ -58,7 +58,7 @@ func (f *flow) start(ctx context.Context) {
 	f.wg.Go(func() { f.err = f.send(ctx) })
 }
 
-// send sends at the rate. What a wait for room has held up for long is not made up for: that would be another rate.
+// send sends at the rate. After a long wait for room it does not catch up, which would be another rate.
 func (f *flow) send(ctx context.Context) error {
 	tick := time.NewTicker(sendTick)
 	defer tick.Stop()
@@ -80,12 +80,12 @@ func (f *flow) send(ctx context.Context) error {
 	}
 }
 
-// over is the time that n messages take at the rate.
+// over returns the time that n messages take at the rate.
 func (f *flow) over(n int) time.Duration {
 	return time.Duration(n) * time.Second / time.Duration(f.rate)
 }
 
-// post sends the next message. One that was begun is sent in any case: its number would be missing.
+// post sends the next message. It does not give up a message that it has begun, since its number would be missing.
 func (f *flow) post(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(f.patience, sendTimeout))
 	defer cancel()
@@ -102,7 +102,7 @@ func (f *flow) post(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil || time.Since(began) > longPost {
-		f.held++
+		f.waited++
 	}
 	switch {
 	case err == nil:
@@ -117,7 +117,8 @@ func (f *flow) post(ctx context.Context) error {
 	return nil
 }
 
-// give posts a message. Where the flow is tracked its outcome is entered; only so many can be at a time.
+// give posts a message. If the flow is tracked, its outcome goes to the ledger; the number of messages that are tracked at one time is
+// limited.
 func (f *flow) give(ctx context.Context, m message.Message, n uint64) error {
 	if !f.tracked {
 		return f.from.Post(ctx, m)
@@ -137,14 +138,14 @@ func (f *flow) give(ctx context.Context, m message.Message, n uint64) error {
 	return nil
 }
 
-// heldUp is how many messages had to wait for room, those that found none included.
+// heldUp returns how many messages had to wait for room, with those that got none.
 func (f *flow) heldUp() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.held
+	return f.waited
 }
 
-// end stops sending and waits until everything has come or is in doubt, for a while.
+// end stops sending, and waits for patience until every message has come or is in doubt.
 func (f *flow) end(ctx context.Context, patience time.Duration) error {
 	f.stop()
 	f.wg.Wait()
@@ -158,7 +159,7 @@ func (f *flow) end(ctx context.Context, patience time.Duration) error {
 		}
 	}
 	f.outcomes.Wait()
-	// What would come twice comes now.
+	// Time for duplicates to come.
 	select {
 	case <-time.After(300 * time.Millisecond):
 	case <-ctx.Done():
@@ -166,7 +167,7 @@ func (f *flow) end(ctx context.Context, patience time.Duration) error {
 	return f.err
 }
 
-// enter adds the flow's ledger to a result.
+// enter adds the ledger of the flow to a result.
 func (f *flow) enter(r *result) {
 	r.Lost += f.lost()
 	f.mu.Lock()

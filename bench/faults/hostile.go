@@ -19,17 +19,17 @@ import (
 )
 
 const (
-	cheatPercent = 6               // of the chances are used
-	cheatWindow  = 2 * time.Second // between two looks at the pauses
-	cheatStall   = time.Minute     // without a try
-	progress     = 0.9             // of what was sent is to be delivered, at least
-	wayTime      = 3 * time.Second // that a direct path is kept
+	cheatPercent = 6               // percent of the chances at which the program cheats
+	cheatWindow  = 2 * time.Second // over which a pause is measured
+	cheatStall   = time.Minute     // the longest time without a new attempt
+	progress     = 0.9             // the least part of the messages that has to be delivered
+	wayTime      = 3 * time.Second // how long a direct path is kept
 )
 
-// foe is the cheating program of a trial, as the ledger sees it.
+// foe is the cheating program of a trial.
 type foe struct {
 	cheat.Options
-	marker string // is in the body of every message
+	marker string // the text in the body of every message
 }
 
 func (b *bed) foe() foe {
@@ -40,7 +40,7 @@ func (b *bed) foe() foe {
 	}, "body-" + randomText()}
 }
 
-// hostile has everything go through a program that was written to cheat.
+// hostile makes all messages go through a program that cheats.
 func hostile(ctx context.Context, b *bed) error {
 	f := b.foe()
 	b.say("  the cheat's seed is %d", f.Seed)
@@ -49,11 +49,11 @@ func hostile(ctx context.Context, b *bed) error {
 		run = b.hostilePlugin
 	}
 	err := run(ctx, f)
-	return errors.Join(err, b.judge(f))
+	return errors.Join(err, b.checkCheat(f))
 }
 
-// hostileNode puts the cheating node between the stubs and the honest one. An accomplice, a runtime with a key of its
-// own, waits for messages that are not for it.
+// hostileNode puts the cheating node between the stubs and the honest node. An accomplice, a runtime with a key of its
+// own, waits for messages that are for others.
 func (b *bed) hostileNode(ctx context.Context, f foe) error {
 	program := filepath.Join(b.house.Dir, "hostile-node")
 	if err := rig.Compile(ctx, program, "plugins/msgnode-ws/hostile-node", ""); err != nil {
@@ -75,7 +75,7 @@ func (b *bed) hostileNode(ctx context.Context, f foe) error {
 	b.others = append(b.others, between)
 	b.nodeURL = strings.TrimPrefix(between.Line, "listening on ")
 	for i := range b.config {
-		b.config[i] = "p2p: {changes: false}\n" // each address is looked up at the Domain Registry
+		b.config[i] = "p2p: {changes: false}\n" // so that each address is looked up at the Domain Registry
 	}
 	if err := b.startSides(ctx); err != nil {
 		return err
@@ -93,8 +93,7 @@ func (b *bed) hostileNode(ctx context.Context, f foe) error {
 	return errors.Join(err, b.reached(accomplice))
 }
 
-// hostilePlugin has alice's runtime use the cheating plug-in. One side and then the other asks for a connection over
-// it, again and again.
+// hostilePlugin makes alice's runtime use the cheating plug-in. The sides request connections over it in turns, again and again.
 func (b *bed) hostilePlugin(ctx context.Context, f foe) (err error) {
 	program := filepath.Join(b.house.Dir, "hostile-quic")
 	if err := rig.Compile(ctx, program, "plugins/quic/hostile-quic", ""); err != nil {
@@ -146,16 +145,15 @@ func (b *bed) hostilePlugin(ctx context.Context, f foe) (err error) {
 	return err
 }
 
-// mark puts the marker into every body.
+// mark puts the marker into the body of every message.
 func (b *bed) mark(f foe) {
 	for _, flow := range b.flows {
-		flow.padding, flow.mayRefuse = f.marker, true // a cheat can have a name not found
+		flow.padding, flow.mayRefuse = f.marker, true // the cheat may make a look-up fail
 	}
 }
 
-// cheated repeats step until the cheat has tried often enough, and everything. A spoiled look-up refuses what is sent in the next
-// second: in a short trial two of them are more than may be missing, so it goes on until as much has come as has to, for some
-// time.
+// cheated repeats step until the cheat has tried often enough, and every kind. After a spoiled look-up the messages of the next
+// second are refused. In a short trial two of these are too many, so cheated goes on for some time until enough messages have come.
 func (b *bed) cheated(ctx context.Context, f foe, step func() error) error {
 	last, at := uint64(0), time.Now()
 	for {
@@ -183,13 +181,13 @@ func (b *bed) cheated(ctx context.Context, f foe, step func() error) error {
 	}
 }
 
-// command has the side's runtime use a way to the other.
+// command makes the side's runtime use a way to the other side.
 func (s *side) command(ctx context.Context, to *side, way string) error {
 	_, err := s.app.Request(ctx, s.app.Runtime().Join("registry"), message.Execute, map[string]any{"method": "use", "params": []string{string(to.URL), way}})
 	return err
 }
 
-// untried are the kinds of cheats that must have been tried and were not.
+// untried returns the kinds of cheats that should have been tried and were not.
 func (b *bed) untried(r cheat.Report) []string {
 	kinds := []string{"alter", "drop", "replay", "reorder", "truncate", "stitch", "inject", "forge frame", "forge from"}
 	if b.transport == relay {
@@ -200,7 +198,7 @@ func (b *bed) untried(r cheat.Report) []string {
 	return slices.DeleteFunc(kinds, func(kind string) bool { return r.Cheats[kind] > 0 })
 }
 
-// setUp waits until a set-up that began then is live (true), or has failed.
+// setUp waits until a set-up that began at began is live (true) or has failed.
 func (s *side) setUp(ctx context.Context, to *side, plugin string, began time.Time) (live bool, err error) {
 	for end := time.Now().Add(directTime); time.Now().Before(end); {
 		st, err := s.ask(ctx)
@@ -222,8 +220,8 @@ func (s *side) setUp(ctx context.Context, to *side, plugin string, began time.Ti
 	return false, nil
 }
 
-// judge looks at what the cheat says of itself, and for the bodies in what it saw.
-func (b *bed) judge(f foe) error {
+// checkCheat checks the cheat's report, and searches what it saw for bodies of messages.
+func (b *bed) checkCheat(f foe) error {
 	report, err := cheat.ReadReport(f.Report)
 	if err != nil {
 		return err
@@ -253,7 +251,7 @@ func (b *bed) judge(f foe) error {
 	return nil
 }
 
-// reached looks for messages that came to the accomplice instead of whom they were for.
+// reached checks whether messages for others came to the accomplice.
 func (b *bed) reached(accomplice *rig.Runtime) error {
 	text, err := os.ReadFile(accomplice.TraceFile)
 	if err != nil {
@@ -271,10 +269,10 @@ func (b *bed) reached(accomplice *rig.Runtime) error {
 	return nil
 }
 
-// progressed tells whether as much has come of what was sent as has to.
+// progressed tells whether enough of the messages have come.
 func (b *bed) progressed() bool { return float64(b.delivered()) >= progress*float64(b.sentSoFar()) }
 
-// sentSoFar is how many messages have been sent, both ways.
+// sentSoFar returns how many messages have been sent, in both directions.
 func (b *bed) sentSoFar() (n uint64) {
 	for _, f := range b.all() {
 		n += f.posts()
@@ -301,7 +299,7 @@ func contains(file, text string) (bool, error) {
 		} else if err != nil {
 			return false, err
 		}
-		keep := min(len(piece), len(text)-1) // it may be cut in two
+		keep := min(len(piece), len(text)-1) // the text may be in two pieces
 		piece = piece[:copy(piece, piece[len(piece)-keep:])]
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// entry is the body of a message: what it takes to tell whether it is the one that was sent.
+// entry is the body of a message. With it the receiver can tell whether it is the one that was sent.
 type entry struct {
 	Sender      string `json:"sender"`
 	Incarnation uint64 `json:"incarnation"` // of the sender
@@ -38,17 +38,17 @@ func (e *entry) seal() json.RawMessage {
 	return message.Encode(e)
 }
 
-// ledger is what is known of the messages from one application to another. The sender's numbers are entered by flow,
-// what the receiver gets by take, what is reported back to the sender by reported.
+// ledger records the messages from one application to another: flow enters what is sent, take what the receiver gets, and reported
+// what the sender is told.
 type ledger struct {
 	sender    string
-	mayRefuse bool // a receiver may be gone for a while
+	mayRefuse bool // refusals are no fault, since the receiver may be away
 
 	mu          sync.Mutex
 	sent        uint64 // numbers 1 to sent were posted
 	seen        set
 	last        uint64 // the highest number that came
-	incarnation uint64 // and whose it was
+	incarnation uint64 // the sender's incarnation in that message
 	delivered   uint64
 	duplicated  uint64
 	outOfOrder  uint64
@@ -57,16 +57,16 @@ type ledger struct {
 	doubts      uint64
 	refused     set // reported not to have come
 	refusals    uint64
-	claimed     set      // said to be delivered
-	held        uint64   // had to wait for room before they were taken
-	notes       []string // the first few things that should not have come
+	claimed     set      // reported as delivered
+	waited      uint64   // messages that had to wait for room
+	notes       []string // the first few wrong messages
 
 	arrived time.Time     // when the last message came
-	longest time.Duration // without a message, since watch
-	changed chan struct{} // closed and replaced with every message while somebody waits
+	longest time.Duration // the longest time without a message since watch
+	changed chan struct{} // closed and replaced with every message while a goroutine waits
 
-	posted map[uint64]time.Time // when each number was; nil: nobody measures
-	took   []time.Duration      // to come, since latencies
+	posted map[uint64]time.Time // when each number was posted; nil: latencies are not measured
+	took   []time.Duration      // latencies of the messages that came since the last call of latencies
 }
 
 // set is a set of numbers.
@@ -76,7 +76,7 @@ func (s *set) has(n uint64) bool {
 	return n/64 < uint64(len(s.bits)) && s.bits[n/64]&(1<<(n%64)) != 0
 }
 
-// add is false where n was in already.
+// add adds n. It returns false if n was in the set.
 func (s *set) add(n uint64) bool {
 	if s.has(n) {
 		return false
@@ -125,8 +125,8 @@ func (l *ledger) take(_ context.Context, m hyperty.Received) {
 	}
 }
 
-// reported enters a response to a message. The time-outs of the ways leave open whether the message came (in doubt);
-// every other refusal says that it did not, which few cases allow.
+// reported enters a response to a message. After a time-out on the way it is open whether the message came (in doubt).
+// Every other refusal says that it did not come, which few cases allow.
 func (l *ledger) reported(_ context.Context, m message.Message) {
 	r, err := m.Result()
 	n, err2 := strconv.ParseUint(m.ID.String(), 10, 64)
@@ -152,7 +152,7 @@ func (l *ledger) reported(_ context.Context, m message.Message) {
 	}
 }
 
-// learn enters what the sender was told of the message n that it asked about.
+// learn enters the outcome of the tracked message n.
 func (l *ledger) learn(n uint64, o hyperty.Outcome, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -175,7 +175,7 @@ func (l *ledger) learn(n uint64, o hyperty.Outcome, err error) {
 	}
 }
 
-// claims is how many messages were said to be delivered. Those that did not come are noted. mu is held.
+// claims returns how many messages were reported as delivered, and notes those that did not come. The caller holds mu.
 func (l *ledger) claims() (count uint64) {
 	for n := uint64(1); n <= l.sent; n++ {
 		if l.claimed.has(n) {
@@ -188,14 +188,14 @@ func (l *ledger) claims() (count uint64) {
 	return count
 }
 
-// note keeps the first few things that should not have come. mu is held.
+// note notes a wrong message, up to a limit. The caller holds mu.
 func (l *ledger) note(format string, args ...any) {
 	if len(l.notes) < maxWrong {
 		l.notes = append(l.notes, fmt.Sprintf(format, args...))
 	}
 }
 
-// watch begins to measure: the function that it returns says for how long nothing has come since, at the longest.
+// watch begins to measure pauses. The function that it returns returns the longest time without a message since then.
 func (l *ledger) watch() (pause func() time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -207,15 +207,15 @@ func (l *ledger) watch() (pause func() time.Duration) {
 	}
 }
 
-// measure begins to measure how long each message takes.
+// measure begins to measure latencies.
 func (l *ledger) measure() {
 	l.mu.Lock()
 	l.posted = map[uint64]time.Time{}
 	l.mu.Unlock()
 }
 
-// latencies is how long the messages took that came since the last call, and for how long those have been on their way
-// that have not come yet: one that is stuck is not quick.
+// latencies returns the latencies of the messages that came since the last call, and the times that messages which have not come
+// have been on their way, so that a stuck message counts.
 func (l *ledger) latencies() []time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -227,7 +227,7 @@ func (l *ledger) latencies() []time.Duration {
 	return took
 }
 
-// read is how many messages have come.
+// read returns how many messages have come.
 func (l *ledger) read() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -250,17 +250,17 @@ func (l *ledger) next(ctx context.Context) error {
 	}
 }
 
-// lost is how many messages did not come although nobody has told their sender.
+// lost returns how many messages did not come without their sender being told.
 func (l *ledger) lost() uint64 { return l.missing(l.posts()) }
 
-// posts is how many messages were posted.
+// posts returns how many messages were posted.
 func (l *ledger) posts() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.sent
 }
 
-// missing is how many of the first messages have not come without their sender having been told.
+// missing returns how many of the first messages have not come and were not reported to their sender.
 func (l *ledger) missing(first uint64) (n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -272,7 +272,7 @@ func (l *ledger) missing(first uint64) (n uint64) {
 	return n
 }
 
-// settled tells whether every message has come or is in doubt, as far as counting tells.
+// settled tells whether every message has come or is in doubt, by their numbers.
 func (l *ledger) settled() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

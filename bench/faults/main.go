@@ -16,7 +16,7 @@ import (
 	"github.com/protofly/protofly/bench/rig"
 )
 
-// options are the command line's.
+// options are the options of the command line.
 type options struct {
 	list      bool
 	name      string
@@ -57,14 +57,14 @@ func main() {
 	}
 }
 
-// trial is one case over one way.
+// trial is one case over one transport.
 type trial struct {
 	fault
 	transport    string
 	rounds, rate int
 }
 
-// plan is what the options ask for.
+// plan returns the trials that the options ask for.
 func (o *options) plan() ([]trial, error) {
 	switch {
 	case flag.NArg() > 0:
@@ -104,7 +104,7 @@ func (o *options) plan() ([]trial, error) {
 	return planned, nil
 }
 
-// run runs the trials. The result is true only if all hold.
+// run runs the trials. ok is true only if all hold.
 func run(ctx context.Context, o options, planned []trial, build rig.Builder, out io.Writer) (ok bool, err error) {
 	dir, remove, err := rig.WorkDir()
 	if err != nil {
@@ -141,10 +141,10 @@ func run(ctx context.Context, o options, planned []trial, build rig.Builder, out
 	return ok, nil
 }
 
-// play runs the trial in a house of its own.
+// play runs the trial with a folder and processes of its own.
 func (t trial) play(ctx context.Context, house rig.House, say func(format string, args ...any)) *result {
 	return (&bed{trial: t, say: say, result: newResult(t), house: house}).try(ctx)
 }
 
-// milliseconds is d as the ledger prints it.
+// milliseconds returns d in the unit of the report.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// result is what the ledger has to say about one trial.
+// result is the result of one trial.
 type result struct {
 	Case       string `json:"case"`
 	Transport  string `json:"transport"`
@@ -27,23 +27,23 @@ type result struct {
 	Recovered  spread `json:"recovered_ms"`
 	Claimed    uint64 `json:"claimed,omitempty"` // said to be delivered, of those that the sender asked about
 	OK         bool   `json:"ok"`
-	Why        string `json:"why"` // it is not
+	Why        string `json:"why"` // why OK is false
 
 	Cheats  map[string]uint64  `json:"cheats,omitempty"`  // how often each was tried
 	Figures map[string]float64 `json:"figures,omitempty"` // what else was measured
 
-	pauses, recoveries []time.Duration // one a round
+	pauses, recoveries []time.Duration // one for each round
 	wrong              []string
 	skipped            bool
-	slow               []string // what did not keep to a bound of time or memory
+	slow               []string // bounds of time or memory that were not met
 }
 
-// spread is how long something took over all rounds, in milliseconds.
+// spread has quantiles of a time over all rounds, in milliseconds.
 type spread struct {
 	P50 float64 `json:"p50"`
 	P95 float64 `json:"p95"`
 	Max float64 `json:"max"`
-	P99 float64 `json:"p99,omitempty"` // where a bound is on it
+	P99 float64 `json:"p99,omitempty"` // only if it has a bound
 }
 
 func newResult(t trial) *result { return &result{Case: t.name, Transport: t.transport} }
@@ -58,12 +58,12 @@ func (r *result) fail(format string, args ...any) {
 	}
 }
 
-// late notes that a bound of time or memory was not kept, which may be the machine's fault.
+// late notes that a bound of time or memory was not met, which may be caused by the machine.
 func (r *result) late(format string, args ...any) {
 	r.slow = append(r.slow, fmt.Sprintf(format, args...))
 }
 
-// figure notes something that was measured besides.
+// figure notes a further measurement.
 func (r *result) figure(name string, value float64) {
 	if r.Figures == nil {
 		r.Figures = map[string]float64{}
@@ -71,27 +71,27 @@ func (r *result) figure(name string, value float64) {
 	r.Figures[name] = math.Round(value*1000) / 1000
 }
 
-// pauseP99 checks the pauses' p99, which is in the report then.
+// pauseP99 checks the 99th percentile of the pauses, and adds it to the report.
 func (r *result) pauseP99(bound time.Duration) {
 	r.Pause.P99 = milliseconds(quantile(r.pauses, 0.99))
 	r.atMost("pause p99", r.pauses, 0.99, bound)
 }
 
-// atMost checks a quantile of times against its bound.
+// atMost checks that a quantile of times is within its bound.
 func (r *result) atMost(what string, times []time.Duration, q float64, bound time.Duration) {
 	if got := quantile(times, q); got > bound {
 		r.late("%s is %.0f ms, at most %d ms is promised", what, milliseconds(got), bound.Milliseconds())
 	}
 }
 
-// round notes the times of a round that is over.
+// round notes the times of a round.
 func (r *result) round(pause, recovered time.Duration) {
 	r.Rounds++
 	r.pauses = append(r.pauses, pause)
 	r.recoveries = append(r.recoveries, recovered)
 }
 
-// close works out what the rounds' notes come to. Nothing may be lost, duplicated, out of order or corrupt in any case.
+// close evaluates all rounds. In no case a message may be lost, duplicated, out of order or corrupt.
 func (r *result) close(wanted int) {
 	p99 := r.Pause.P99
 	r.Pause, r.Recovered = spreadOf(r.pauses), spreadOf(r.recoveries)
@@ -121,7 +121,7 @@ func spreadOf(times []time.Duration) spread {
 	return spread{P50: milliseconds(quantile(times, 0.5)), P95: milliseconds(quantile(times, 0.95)), Max: milliseconds(quantile(times, 1))}
 }
 
-// quantile is the smallest of times that at least the part q of them does not exceed; 0 where there are none.
+// quantile returns the smallest of times that at least the fraction q of them does not exceed; 0 if there are none.
 func quantile(times []time.Duration, q float64) time.Duration {
 	if len(times) == 0 {
 		return 0
@@ -131,7 +131,7 @@ func quantile(times []time.Duration, q float64) time.Duration {
 	return sorted[min(max(n, 1), len(sorted))-1]
 }
 
-// table prints the results for people.
+// table prints the results as a table.
 func table(out io.Writer, results []*result) {
 	fmt.Fprintf(out, "\n%-18s %-9s %6s %9s %9s %5s %5s %5s %7s %8s %7s  %-22s %-24s\n", "case", "over", "rounds", "sent", "delivered",
 		"lost", "twice", "order", "corrupt", "in doubt", "refused", "pause ms p50/p95/max", "recovered ms p50/p95/max")
@@ -150,7 +150,7 @@ func table(out io.Writer, results []*result) {
 	}
 }
 
-// counted is a map for people, in the order of its names.
+// counted formats a map, in the order of its names.
 func counted[N uint64 | float64](m map[string]N) (list []string) {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		list = append(list, fmt.Sprintf("%s %v", strings.ReplaceAll(name, "_", " "), m[name]))

@@ -1,4 +1,4 @@
-// Peers measures Protofly beside systems that people would use in its place: go-libp2p over QUIC, and NATS core through
+// Peers measures Protofly beside systems that could be used instead: go-libp2p over QUIC, and NATS core through
 // its server with TLS. All of them do the work of package load, in processes of their own, in turns, in one run.
 //
 //	cd bench/peers && go run . [-quick] [-only REGEX] [-json] [-svg FILE]
@@ -9,7 +9,7 @@
 // # What is compared
 //
 // quic: two runtimes with a direct connection, each with its plug-ins in processes of their own and an application within,
-// beside two go-libp2p hosts with one stream between them, on which messages are records behind their length, gathered
+// beside two go-libp2p hosts with one stream between them, on which messages are records after their length, batched
 // into large writes while more follow.
 //
 // relay: the same runtimes without a direct connection, through a Message Node, beside two NATS clients through a

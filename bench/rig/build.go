@@ -13,7 +13,7 @@ import (
 // NodePlugin is the plug-in that reaches Message Nodes: every runtime needs it.
 const NodePlugin = "msgnode-ws"
 
-// Binaries are what an example runs.
+// Binaries are the programs that a [House] runs.
 type Binaries struct {
 	Runtime, Node string // executables
 	Plugins       string // the folder where the plug-ins are installed
@@ -50,7 +50,7 @@ func Build(ctx context.Context, dir string, plugins []string) (Binaries, error) 
 }
 
 // Compile compiles one package of this project, which is named from its root ("plugins/quic"), into the file out.
-// Where version is not "" it is what the program says as its version: the package's variable main.version.
+// If version is not "", it becomes the program's version (the variable main.version).
 func Compile(ctx context.Context, out, pkg, version string) error {
 	if version != "" {
 		return gobuild.Program(ctx, out, pkg, "-ldflags=-X main.version="+version)
@@ -58,8 +58,8 @@ func Compile(ctx context.Context, out, pkg, version string) error {
 	return gobuild.Program(ctx, out, pkg)
 }
 
-// WorkDir makes the folder for everything that an example makes; remove deletes it.
+// WorkDir makes a folder for a [House]; remove deletes it.
 func WorkDir() (dir string, remove func(), err error) {
-	dir, err = os.MkdirTemp("", "protofly-") // short: Unix socket paths hold about 100 bytes
+	dir, err = os.MkdirTemp("", "protofly-") // short, since the path of a Unix socket has about 100 bytes
 	return dir, func() { _ = os.RemoveAll(dir) }, err
 }

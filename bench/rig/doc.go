@@ -1,6 +1,6 @@
-// Package rig runs the real thing for the examples: it builds the binaries and starts Message Nodes and runtimes as
-// processes of their own, ends them, kills them and starts them again.
+// Package rig runs Protofly's programs for benchmarks and for the quickstart: it builds the binaries, starts Message Nodes and
+// runtimes as processes, ends them, kills them and starts them again.
 //
-// Everything that it makes is in one folder, [House.Dir]. Processes are bound to the life of this one unless
-// House.Free says otherwise, so that an example that is killed leaves nothing running where the system allows that.
+// All files are in one folder, [House.Dir]. Unless House.Free is set, the processes end with this process, even if it is
+// killed (on Linux).
 package rig

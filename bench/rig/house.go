@@ -18,7 +18,7 @@ import (
 // Process is a process that was started here.
 type Process = testbed.Process
 
-// House is where an example's processes live. Dir and Bin are required.
+// House starts processes that have their files in one folder. Dir and Bin are required.
 type House struct {
 	Dir  string
 	Bin  Binaries
@@ -29,16 +29,16 @@ type House struct {
 type Node struct {
 	*Process
 	Domain, URL string
-	TraceFile   string // with everything that it routes, where that was asked for
+	TraceFile   string // the file with everything that it routes, if the options ask for one
 	again       testbed.Command
 }
 
-// NodeOptions are what a Message Node is started with. Domain is required.
+// NodeOptions are the settings of a Message Node. Domain is required.
 type NodeOptions struct {
 	Domain string
 	Listen string   // "": a free port of 127.0.0.1
-	In     []string // a command to put in front that becomes the process, as "ip netns exec NAME"
-	Plain  bool     // without TLS also where Listen is no loopback address: for networks within this machine
+	In     []string // a command to put in front that executes the program, such as "ip netns exec NAME"
+	Plain  bool     // without TLS even if Listen is not a loopback address: for networks within this machine
 	Trace  bool
 	More   string // lines of its configuration
 }
@@ -79,7 +79,7 @@ func (h *House) Node(ctx context.Context, o NodeOptions) (*Node, error) {
 	return n, nil
 }
 
-// Start starts the node again when it has ended: at the same address and with its data.
+// Start starts the node again after it has ended, at the same address and with its data.
 func (n *Node) Start(ctx context.Context) error {
 	p, err := n.again.Start(ctx)
 	if err != nil {
@@ -101,13 +101,13 @@ type Runtime struct {
 	URL       message.URL
 	Socket    string // of its application API
 	Plugins   string // the folder of its installed plug-ins
-	TraceFile string // with everything that it does, where that was asked for
+	TraceFile string // the file with everything that it does, if the options ask for one
 	binary    string
 	config    string // its configuration file
 	again     testbed.Command
 }
 
-// RuntimeOptions are what a runtime is started with. Name, which is unique in the house, and Domain are required.
+// RuntimeOptions are the settings of a runtime. Name, which is unique in the house, and Domain are required.
 type RuntimeOptions struct {
 	Name, Domain string
 	Nodes        map[string]string // the URL of each domain's Message Node
@@ -146,7 +146,7 @@ func (h *House) Runtime(ctx context.Context, o RuntimeOptions) (*Runtime, error)
 	return r, r.Start(ctx)
 }
 
-// Start starts the runtime again when it has ended: with its data, and so at its address.
+// Start starts the runtime again after it has ended, with its data and so with its address.
 func (r *Runtime) Start(ctx context.Context) error {
 	p, err := r.again.Start(ctx)
 	if err != nil {
@@ -160,8 +160,8 @@ func (r *Runtime) Start(ctx context.Context) error {
 	return nil
 }
 
-// Command runs a command of the runtime's binary with the runtime's configuration, as an operator does. It returns what
-// the command printed; where it failed the error has what it printed on stderr.
+// Command runs a command of the runtime's binary with the runtime's configuration, as an operator does. It returns the
+// command's output; if the command fails, the error has its standard error.
 func (r *Runtime) Command(ctx context.Context, words ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, r.binary, append(words, "--config", r.config)...)
 	var said strings.Builder
@@ -173,13 +173,13 @@ func (r *Runtime) Command(ctx context.Context, words ...string) (string, error) 
 	return string(out), nil
 }
 
-// Program starts a program that is neither: one that says on its first line of output that it is ready. name is unique
+// Program starts any other program that says on its first line of output that it is ready. name is unique
 // in the house.
 func (h *House) Program(ctx context.Context, name string, args ...string) (*Process, error) {
 	return testbed.Command{Name: name, Log: filepath.Join(h.Dir, name+".log"), Free: h.Free, Args: args}.Start(ctx)
 }
 
-// Status asks the runtime what runs in it.
+// Status returns the runtime's status.
 func (r *Runtime) Status(ctx context.Context) (api.Status, error) {
 	client, err := api.Dial(ctx, r.Socket)
 	if err != nil {

@@ -62,8 +62,8 @@ func natsAlone() contest.Starter {
 	}}
 }
 
-// protofly is two runtimes that use the plug-ins named, none: the relay. The applications are in the runtimes'
-// processes, or where socket is true in two more.
+// protofly starts two runtimes that use the named plug-ins; without any they use the relay. The applications are in the runtimes'
+// processes, or, if socket is set, in two more.
 func (b *bench) protofly(socket bool, use ...string) contest.Starter {
 	name := ours
 	if socket {
@@ -112,7 +112,7 @@ func (b *bench) startApart(ctx context.Context, p *contest.Pair, use []string) e
 	return err
 }
 
-// newRuntime are the options of one more.
+// newRuntime returns the options of one more runtime.
 func (b *bench) newRuntime(use []string) ourOptions {
 	return ourOptions{Domain: domain, Node: b.node.URL, Dir: filepath.Join(b.dir, "rt"+strconv.FormatInt(b.made.Add(1), 10)), Plugins: b.bin.Plugins, Use: use}
 }

@@ -5,7 +5,7 @@ import (
 	"github.com/protofly/protofly/bench/speed/figures"
 )
 
-// contests are what is measured between two processes, and what has to hold.
+// contests returns the measurements between two processes, and their demands.
 func (b *bench) contests() []contest.Contest {
 	type bounds = map[string][]figures.Bound
 	near := []figures.Bound{figures.RatioAtLeast(0.65).Wish(0.75)}

@@ -51,7 +51,7 @@ type bench struct {
 	made atomic.Int64 // runtimes
 }
 
-// run measures, and prints what it has found. ok: every demand is met.
+// run measures, and prints the results. ok says that every demand is met.
 func run(ctx context.Context, o contest.Options, rest []string, build rig.Builder, out io.Writer) (ok bool, err error) {
 	if len(rest) > 0 {
 		return false, fmt.Errorf("unknown argument %q", rest[0])
@@ -99,14 +99,14 @@ func run(ctx context.Context, o contest.Options, rest []string, build rig.Builde
 	return ok, errors.Join(err, ctx.Err())
 }
 
-// scale measures what many peers, connections and subscribers come to. -only knows the groups by their names.
+// scale measures the cost of many peers, connections and subscribers. -only selects the groups by their names.
 func (b *bench) scale(ctx context.Context) (rows []figures.Row, err error) {
 	e := scale.Env{Bin: b.bin, Dir: b.dir, Quick: b.Quick, Say: func(format string, args ...any) { b.Say("  "+format, args...) }}
 	groups := slices.DeleteFunc(scale.Groups(), func(g scale.Group) bool { return !b.Wants(g.Name, "scale", 0) })
 	for len(groups) > 0 {
 		together := 1
 		for b.Quick && together < len(groups) && !groups[together-1].Alone && !groups[together].Alone {
-			together++ // in a hurry: what they measure is not time
+			together++ // with -quick, groups that do not measure time run in parallel
 		}
 		more, err := measure(ctx, groups[:together], e)
 		if err != nil {
@@ -120,7 +120,7 @@ func (b *bench) scale(ctx context.Context) (rows []figures.Row, err error) {
 	return rows, nil
 }
 
-// measure measures groups side by side.
+// measure measures groups in parallel.
 func measure(ctx context.Context, groups []scale.Group, e scale.Env) (rows []figures.Row, err error) {
 	found, errs := make([][]figures.Row, len(groups)), make([]error, len(groups))
 	var wg sync.WaitGroup

@@ -19,10 +19,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Ours: a runtime in each of two processes, with the plug-ins in processes of their own. The application is in the
-// runtime's process, or reaches it over the local API from another.
+// This file has the roles of Protofly: a runtime in each of two processes, with the plug-ins in processes of their own. The
+// application is in the runtime's process, or in another one that uses the local API.
 
-// ourOptions are a runtime's; they are the role's argument in JSON.
+// ourOptions are the options of a runtime. They are the role's argument, as JSON.
 type ourOptions struct {
 	Domain, Node string
 	Dir, Plugins string
@@ -107,7 +107,7 @@ func (a *application) Request(ctx context.Context, b []byte) error {
 	return err
 }
 
-// receive makes h answer everybody who drives it.
+// receive makes h the receiver of any number of senders.
 func receive(h *hyperty.Hyperty) {
 	var mu sync.Mutex
 	replies := map[message.URL]load.Reply{}

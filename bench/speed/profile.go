@@ -13,9 +13,9 @@ import (
 	"github.com/protofly/protofly/core"
 )
 
-// Two commands of a runtime's process have it profile itself and its plug-ins while it works: "profile" begins, for a
-// time, and "profiles" waits for the end and gives out what was found. They are two because a child does one thing after
-// the other, and the work that is profiled comes between.
+// With two commands a runtime's process profiles itself and its plug-ins while it works: "profile" starts that for a
+// time, "profiles" waits for the end and returns the profiles. They are two since a child carries out one command after
+// the other, and the work that is profiled comes between them.
 
 // profileOf is one process's profiles, in the format of pprof.
 type profileOf struct {
@@ -24,7 +24,7 @@ type profileOf struct {
 	Err         string
 }
 
-// profiler is these commands.
+// profiler has these commands.
 func profiler(rt *core.Runtime) own {
 	var wg sync.WaitGroup
 	var found []*profileOf

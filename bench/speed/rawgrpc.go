@@ -15,8 +15,8 @@ import (
 	"github.com/protofly/protofly/bench/speed/load"
 )
 
-// The baseline of the link to plug-ins: a stream of go-plugin's gRPC alone, as its documentation shows it, a message of
-// the stream for each of ours. The sender is the host, the receiver is the plug-in.
+// This file has the baseline of the link to plug-ins: a gRPC stream of go-plugin alone, as its documentation shows it, with one
+// gRPC message for each message. The sender is the host, the receiver is the plug-in.
 
 func grpcHandshake() plugin.HandshakeConfig {
 	return plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "PROTOFLY_BENCH", MagicCookieValue: "grpc"}
@@ -102,7 +102,7 @@ func grpcSender(ctx context.Context, _ []string) error {
 	return serveSender(ctx, endless{conn}, load.Child{PIDs: func() []int { return []int{client.ReattachConfig().Pid} }})
 }
 
-// endless is a connection that its process's end ends.
+// endless is a connection that ends with its process.
 type endless struct{ load.Conn }
 
 func (e endless) Run(ctx context.Context, take func(b []byte)) error {

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/bench/speed/load"
 )
 
-// The baseline of the relay: NATS core, published and subscribed through its own server over TLS. It promises no
+// This file has the baseline of the relay: NATS core through its own server over TLS. NATS core does not promise
 // delivery; with the buffers that it has here it loses nothing, which is checked.
 
 const (

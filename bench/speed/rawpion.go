@@ -16,9 +16,9 @@ import (
 	"github.com/protofly/protofly/bench/speed/load"
 )
 
-// The baseline of WebRTC: pion alone, one ordered and reliable data channel, a message of the data channel for each of
-// ours, with the version of SCTP and the socket buffers that our plug-in has. What is larger than a message of SCTP goes
-// as several.
+// This file has the baseline of WebRTC: pion alone, with one ordered and reliable data channel, one message of the channel for each
+// message, and the version of SCTP and the socket buffers of our plug-in. A message that is too large for SCTP is sent as
+// several.
 
 const (
 	pionMessage   = 60 << 10

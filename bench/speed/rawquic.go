@@ -15,8 +15,8 @@ import (
 	"github.com/protofly/protofly/bench/speed/load"
 )
 
-// The baseline of QUIC: quic-go alone, one stream, no process between, with the windows and socket buffers that our
-// plug-in has.
+// This file has the baseline of QUIC: quic-go alone, with one stream, no process between, and the windows and socket buffers of our
+// plug-in.
 
 const protocol = "bench"
 

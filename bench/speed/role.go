@@ -22,7 +22,7 @@ import (
 	"github.com/protofly/protofly/internal/gcpace"
 )
 
-// roles are what this program is as a child: its command line is then "role", one of these names, and the role's own
+// roles are the functions of this program as a child process. Its command line is then "role", one of these names, and the role's
 // arguments.
 func roles() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(ctx context.Context, args []string) error{
@@ -54,7 +54,7 @@ func play(ctx context.Context, args []string) error {
 	if !ok {
 		return fmt.Errorf("role %q: there is none", args[1])
 	}
-	if rests(args[1]) {
+	if pacesCollector(args[1]) {
 		resting, stop := context.WithCancel(ctx)
 		var wg sync.WaitGroup
 		defer wg.Wait()
@@ -64,21 +64,21 @@ func play(ctx context.Context, args []string) error {
 	return role(ctx, args[2:])
 }
 
-// rests says whether a role is an application in a runtime of its own, which rests as cmd/runtime does. A baseline is the
-// library in a plain program, as anybody would write it: with Go's defaults.
-func rests(role string) bool { return strings.HasPrefix(role, "ours-") }
+// pacesCollector tells whether a role paces its garbage collector (package gcpace) as cmd/runtime does. Roles that have a runtime
+// do. A baseline is a plain program with Go's defaults.
+func pacesCollector(role string) bool { return strings.HasPrefix(role, "ours-") }
 
-// answer is a receiver on a connection that is there.
+// answer is the receiver of a connection.
 func answer(ctx context.Context, c load.Conn, failed func(error)) {
 	if err := load.Answer(ctx, c); err != nil && ctx.Err() == nil {
 		failed(err)
 	}
 }
 
-// say notes on stderr what a child cannot say otherwise: its parent shows it where something fails.
+// say writes an error of a child to its standard error, which the parent shows if something fails.
 func say(err error) { fmt.Fprintln(os.Stderr, err) }
 
-// serveSender runs the driver of a connection until the parent has had enough.
+// serveSender runs the driver of a connection until the parent ends it.
 func serveSender(ctx context.Context, c load.Conn, child load.Child) error {
 	ctx, cancel := context.WithCancel(ctx)
 	driver, run := load.Drive(c)
@@ -96,7 +96,7 @@ func serveSender(ctx context.Context, c load.Conn, child load.Child) error {
 	return err
 }
 
-// certificate makes one for a server of this machine; whoever reaches it checks nothing but that it is this one.
+// certificate makes a certificate for a server on this machine. Clients trust exactly this one.
 func certificate() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -113,7 +113,7 @@ func certificate() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
-// trusts is a client's configuration that trusts one certificate, given in DER.
+// trusts returns a client's configuration that trusts one certificate, given in DER form.
 func trusts(der []byte) (*tls.Config, error) {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {

@@ -17,9 +17,8 @@ import (
 	"github.com/protofly/protofly/bench/speed/load"
 )
 
-// What follows the table says where CPU time and memory go while messages stream over a direct connection, process by
-// process: for whoever wants to make it quicker. Others than the usual one are there for who asks for them, with
-// -only profile/webrtc/100.
+// The summary after the table says where CPU time and memory go while messages stream over a direct connection, process by
+// process. Other profiles than the default are made on request, such as -only profile/webrtc/100.
 
 const (
 	profiledPlugin = "quic" // and webrtc
@@ -28,7 +27,7 @@ const (
 	profileTop     = 10 // functions of each list
 )
 
-// profiles makes the summary; "" where nobody wants it.
+// profiles makes the summary; "" if -only excludes it.
 func (b *bench) profiles(ctx context.Context) (summary string, err error) {
 	for _, plugin := range []string{profiledPlugin, "webrtc"} {
 		for _, size := range contest.Sizes() {
@@ -79,7 +78,7 @@ func (b *bench) profile(ctx context.Context, plugin string, size int) (summary s
 	return text.String(), nil
 }
 
-// profilesOf adds what a runtime and its plug-in have found.
+// profilesOf writes the profiles of a runtime and its plug-in.
 func (b *bench) profilesOf(ctx context.Context, to io.Writer, c *load.Process, side string) error {
 	r, err := c.Do(ctx, load.Command{Do: "profiles"})
 	if err != nil {
@@ -99,7 +98,7 @@ func (b *bench) profilesOf(ctx context.Context, to io.Writer, c *load.Process, s
 		}
 		for _, list := range []struct{ kind, data, index string }{{"CPU", f.CPU, "cpu"}, {"allocations since the start", f.Allocs, "alloc_space"}} {
 			if b.Quick && list.index != "cpu" {
-				continue // to look at each takes its time
+				continue // each profile takes time to analyse
 			}
 			text, err := b.top(ctx, list.data, list.index)
 			if err != nil {
@@ -111,7 +110,7 @@ func (b *bench) profilesOf(ctx context.Context, to io.Writer, c *load.Process, s
 	return nil
 }
 
-// top is the functions that are first in a profile, with those that they call counted in on the right.
+// top returns the first functions of a profile, each with its own and its cumulative cost.
 func (b *bench) top(ctx context.Context, data, index string) (string, error) {
 	raw, err := base64.StdEncoding.DecodeString(data)
 	if err != nil {

@@ -17,15 +17,15 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// askTime is how long a running runtime may take to say how it is.
+// askTime is how long a running runtime may take to answer.
 const askTime = 10 * time.Second
 
-// ask connects to the running runtime for one question.
+// ask connects to the running runtime for one request.
 func (c *cli) ask(cmd *cobra.Command, question func(ctx context.Context, client *api.Client) error) error {
 	return c.askFor(cmd, askTime, question)
 }
 
-// askFor is ask with a time of its own.
+// askFor is ask with another time limit.
 func (c *cli) askFor(cmd *cobra.Command, limit time.Duration, question func(ctx context.Context, client *api.Client) error) error {
 	socket, err := c.socket(cmd)
 	if err != nil {
@@ -42,8 +42,8 @@ func (c *cli) askFor(cmd *cobra.Command, limit time.Duration, question func(ctx 
 }
 
 func (c *cli) statusCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Say what runs in the runtime", Args: usageArgs(cobra.NoArgs)}
-	asJSON := cmd.Flags().Bool("json", false, "one JSON object on stdout")
+	cmd := &cobra.Command{Use: "status", Short: "Show the state of the running runtime: hyperties, connections, sessions, plug-ins", Args: usageArgs(cobra.NoArgs)}
+	asJSON := cmd.Flags().Bool("json", false, "print one JSON object")
 	addSocketFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return c.ask(cmd, func(ctx context.Context, client *api.Client) error {
@@ -61,9 +61,9 @@ func (c *cli) statusCommand() *cobra.Command {
 }
 
 func (c *cli) pathCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "path URL", Short: "Say which way a message would go now, and why",
+	cmd := &cobra.Command{Use: "path URL", Short: "Show which way a message would go now, and why",
 		Example: "  protofly path hyperty://example.com/bob", Args: usageArgs(cobra.ExactArgs(1))}
-	asJSON := cmd.Flags().Bool("json", false, "one JSON object on stdout")
+	asJSON := cmd.Flags().Bool("json", false, "print one JSON object")
 	addSocketFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		to, err := message.ParseURL(args[0])
@@ -92,10 +92,10 @@ func (c *cli) pathCommand() *cobra.Command {
 }
 
 func (c *cli) traceCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "trace", Short: "Print what the core does, as JSON lines, until it is interrupted",
+	cmd := &cobra.Command{Use: "trace", Short: "Print what the runtime does, as JSON lines, until interrupted",
 		Args: usageArgs(cobra.NoArgs)}
 	addSocketFlags(cmd.Flags())
-	bodies := cmd.Flags().Bool("bodies", false, "show the first 512 bytes of what messages say, in clear")
+	bodies := cmd.Flags().Bool("bodies", false, "show the first 512 bytes of each message's body, unencrypted")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		socket, err := c.socket(cmd)
 		if err != nil {
@@ -141,7 +141,7 @@ func printStatus(out io.Writer, st api.Status, now time.Time) error {
 	return r.w.Flush()
 }
 
-// addresses prints what has an address here.
+// addresses prints the hyperties and data objects of this runtime.
 func (r report) addresses(st api.Status) {
 	r.table(len(st.Hyperties), "HYPERTY", "AGE", "USER")
 	for _, h := range st.Hyperties {
@@ -153,7 +153,7 @@ func (r report) addresses(st api.Status) {
 	}
 }
 
-// remotes prints how it stands with other runtimes.
+// remotes prints the connections and sessions with other runtimes.
 func (r report) remotes(st api.Status) {
 	r.table(len(st.Connections), "P2P CONNECTION WITH", "PLUG-IN", "STATE", "AGE", "MESSAGES GO", "ADDRESSES", "DOOR", "WHY")
 	for _, p := range st.Connections {
@@ -219,7 +219,7 @@ func (r report) row(cells ...any) {
 	fmt.Fprintln(r.w, strings.Join(texts, "\t"))
 }
 
-// specialUsers is the plug-ins whose user there is something to say about.
+// specialUsers is the plug-ins for which the runtime explains their user.
 func specialUsers(st api.Status) (list []api.Plugin) {
 	for _, p := range st.Plugins {
 		if strings.Contains(p.User, ": ") {
@@ -229,13 +229,13 @@ func specialUsers(st api.Status) (list []api.Plugin) {
 	return list
 }
 
-// held is an address that is behind, and where it is.
+// held is an address whose messages wait, and the runtime where it is.
 type held struct {
 	api.HeldUp
 	where string
 }
 
-// heldUp is every address that is behind, of all sessions.
+// heldUp is every address whose messages wait, of all sessions.
 func heldUp(st api.Status) (list []held) {
 	for _, s := range st.Sessions {
 		for _, h := range s.HeldUp {
@@ -248,7 +248,7 @@ func heldUp(st api.Status) (list []held) {
 	return list
 }
 
-// wayTo is how messages to a remote runtime go; "" where none have gone.
+// wayTo is the way of the messages to a remote runtime; "" where there is no session with it.
 func wayTo(st api.Status, remote message.URL) api.Way {
 	for _, s := range st.Sessions {
 		switch {

@@ -31,8 +31,8 @@ type checked struct{ *config.Loaded }
 
 func (l checked) Ready() error { return ready(l.Loaded) }
 
-// ready looks at what a configuration needs on this machine: plug-ins that are installed and whole, folders that can
-// be written, a key and pins that are whole.
+// ready checks what a configuration needs on this machine: that the plug-ins are installed and unchanged, that the folders can be
+// written, and that the key and the pinned names can be read.
 func ready(l *config.Loaded) error {
 	errs := []error{installed(l)}
 	for key, dir := range map[string]string{"data": l.Data, "api.socket": filepath.Dir(l.API.Socket)} {
@@ -42,7 +42,7 @@ func ready(l *config.Loaded) error {
 	}
 	if _, err := safefile.CheckFolder(l.Data); err != nil && !errors.Is(err, os.ErrNotExist) {
 		errs = append(errs, fmt.Errorf("data: %w", err))
-	} else if trust, err := l.Trusted(); err == nil { // else it was said before
+	} else if trust, err := l.Trusted(); err == nil { // else it was reported before
 		if err := identity.Examine(l.Data, trust); err != nil {
 			errs = append(errs, fmt.Errorf("data: %w", err))
 		}
@@ -56,14 +56,15 @@ func ready(l *config.Loaded) error {
 	return errors.Join(errs...)
 }
 
-// confinable tells whether plug-ins can be confined, and have user IDs of their own, where the configuration requires it.
+// confinable fails where the configuration requires that plug-ins are confined, or have user IDs of their own, and this system
+// cannot do it.
 func confinable(l *config.Loaded) error {
 	var errs []error
 	mode := sandbox.Mode(l.Plugins.Sandbox)
 	if _, err := sandbox.Available(); err != nil && mode == sandbox.Required {
 		errs = append(errs, fmt.Errorf("plugins.sandbox: %w", err))
 	}
-	if users, err := l.PluginUIDs(); err == nil && users.Mode == sandbox.Required { // else it was said before
+	if users, err := l.PluginUIDs(); err == nil && users.Mode == sandbox.Required { // else it was reported before
 		if err := stubhost.Separable(users, mode); err != nil {
 			errs = append(errs, fmt.Errorf("plugins.uids: %w", err))
 		}

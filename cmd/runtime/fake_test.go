@@ -62,6 +62,10 @@ func (p *place) Post(ctx context.Context, m message.Message) error {
 	return err
 }
 
+// TryPost leaves everything to Post.
+func (p *place) TryPost(message.Message) error                         { return message.ErrWouldBlock }
+func (p *place) TryWatch(message.Message, func(hyperty.Outcome)) error { return message.ErrWouldBlock }
+
 func (p *place) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
 	if err := p.Post(ctx, m); err != nil {
 		return err
@@ -70,7 +74,7 @@ func (p *place) Watch(ctx context.Context, m message.Message, tell func(hyperty.
 	return nil
 }
 
-func (f *fake) Attach(_ context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
+func (f *fake) Attach(_ context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (api.Attachment, error) {
 	if r.Name == "" {
 		r.Name = "somebody"
 	}

@@ -49,7 +49,7 @@ func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "protofly",
 		Short: "A peer-to-peer messaging runtime whose transports are plug-ins",
-		Long: "Applications address each other by URL and never by machine; protofly finds the best path for every\n" +
+		Long: "Applications address each other by URL and never by machine. protofly finds the best path for every\n" +
 			"message: a direct connection where one is live, else the Message Node.",
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -27,9 +27,9 @@ import (
 func (c *cli) pluginsCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "plugins", Short: "List, install and reload protostubs", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	list := &cobra.Command{Use: "list", Short: "List the installed plug-ins, and whether they are whole",
+	list := &cobra.Command{Use: "list", Short: "List the installed plug-ins, and check their files",
 		Args: usageArgs(cobra.NoArgs)}
-	asJSON := list.Flags().Bool("json", false, "one JSON array on stdout")
+	asJSON := list.Flags().Bool("json", false, "print one JSON array")
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
 		all, err := c.installed(cmd)
 		if err != nil && all == nil {
@@ -45,7 +45,7 @@ func (c *cli) pluginsCommand() *cobra.Command {
 		}
 		return errors.Join(w.Flush(), err)
 	}
-	install := &cobra.Command{Use: "install FILE...", Short: "Install plug-ins: each is run once to ask what it is",
+	install := &cobra.Command{Use: "install FILE...", Short: "Install plug-ins; each program is run once, to describe itself",
 		Example: "  protofly plugins install bin/quic bin/webrtc bin/msgnode-ws", Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := c.pluginSettings(cmd)
@@ -53,7 +53,7 @@ func (c *cli) pluginsCommand() *cobra.Command {
 				return err
 			}
 			dir, installer := l.Dir, catalogue.Installer{Sandbox: sandbox.Mode(l.Sandbox)}
-			for _, paths := range l.Paths { // whose it is is not known before it was asked
+			for _, paths := range l.Paths { // the program has not said yet which plug-in it is
 				installer.Paths = append(installer.Paths, paths...)
 			}
 			for _, file := range args {
@@ -72,18 +72,18 @@ func (c *cli) pluginsCommand() *cobra.Command {
 	return parent
 }
 
-// reloadTime is how long a reload may take: to start the new process, and to drain the old one.
+// reloadTime is how long a reload may take, to start the new process and to drain the old one.
 const reloadTime = time.Minute
 
 func (c *cli) reloadCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "reload NAME", Short: "Have the running runtime use the plug-in as it is installed now",
-		Long: `Have the running runtime use the plug-in as it is installed now.
+	cmd := &cobra.Command{Use: "reload NAME", Short: "Replace a running plug-in by the one that is installed now",
+		Long: `Replace a running plug-in by the one that is installed now.
 
-The new process is started beside the old one and takes over its connections one by one; messages go on. Where the new
+The new process is started beside the old one and takes over its connections one by one, while messages flow. If the new
 program has the wrong checksum, or does not start, the old process goes on and the error says why.`,
 		Example: "  protofly plugins install bin/quic && protofly plugins reload quic", Args: usageArgs(cobra.ExactArgs(1))}
-	asJSON := cmd.Flags().Bool("json", false, "one JSON object on stdout")
-	restart := cmd.Flags().Bool("restart", false, "end the old process first: for a plug-in that is configured to listen at a fixed port")
+	asJSON := cmd.Flags().Bool("json", false, "print one JSON object")
+	restart := cmd.Flags().Bool("restart", false, "end the old process first; needed for a plug-in that is configured to listen at a fixed port")
 	addSocketFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.askFor(cmd, reloadTime, func(ctx context.Context, client *api.Client) error {
@@ -108,15 +108,15 @@ program has the wrong checksum, or does not start, the old process goes on and t
 	return cmd
 }
 
-// pluginFolder is where plug-ins are installed. It needs no configuration that could start.
+// pluginFolder is where plug-ins are installed. The configuration need not be one that a runtime could start with.
 func (c *cli) pluginFolder(cmd *cobra.Command) (string, error) {
 	l, err := c.pluginSettings(cmd)
 	return l.Dir, err
 }
 
-// pluginSettings is what the configuration says of plug-ins.
+// pluginSettings is the part of the configuration about plug-ins.
 func (c *cli) pluginSettings(cmd *cobra.Command) (config.Plugins, error) {
-	if c.file(cmd) == "" { // without one, the domain that it would have to name does not matter
+	if c.file(cmd) == "" { // without a file there is no domain, and none is needed here
 		if err := cmd.Flags().Set("domain", "localhost"); err != nil {
 			return config.Plugins{}, err
 		}
@@ -131,7 +131,7 @@ func (c *cli) pluginSettings(cmd *cobra.Command) (config.Plugins, error) {
 // plugin is an installed plug-in as "plugins list" prints it.
 type plugin struct {
 	catalogue.Descriptor
-	State string `json:"state"` // ok, or what is wrong
+	State string `json:"state"` // "ok", or what is wrong
 }
 
 func (c *cli) installed(cmd *cobra.Command) ([]plugin, error) {
@@ -155,7 +155,7 @@ func (c *cli) installed(cmd *cobra.Command) ([]plugin, error) {
 	return all, err
 }
 
-// whole tells whether a plug-in's program is the one that was installed.
+// whole fails where a plug-in's program is not the one that was installed.
 func whole(d catalogue.Descriptor) error {
 	f, err := os.Open(d.Path)
 	if err != nil {
@@ -172,7 +172,7 @@ func whole(d catalogue.Descriptor) error {
 	return nil
 }
 
-// installed tells whether every plug-in that a configuration uses is there, whole, and of the right kind.
+// installed fails where a plug-in that a configuration uses is not installed, has changed, or is of the wrong kind.
 func installed(l *config.Loaded) error {
 	cat, err := catalogue.Open(l.Plugins.Dir)
 	if err != nil {
@@ -206,7 +206,7 @@ func installed(l *config.Loaded) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.Stubs)) {
-		if l.UseAll && name != l.Plugins.Node && !slices.Contains(use, name) { // else it was said before
+		if l.UseAll && name != l.Plugins.Node && !slices.Contains(use, name) { // else it was reported before
 			errs = append(errs, fmt.Errorf("stubs.%s: no plug-in of that name is used: those are %s", name, strings.Join(append([]string{l.Plugins.Node}, use...), ", ")))
 		}
 	}

@@ -13,15 +13,15 @@ import (
 )
 
 func (c *cli) profileCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "profile [PLUGIN]", Short: "Measure where the CPU time or the memory of a plug-in goes",
-		Long: `Measure where the CPU time or the memory of a plug-in's process goes, or of the runtime's own where none is named.
+	cmd := &cobra.Command{Use: "profile [PLUGIN]", Short: "Measure where a plug-in spends CPU time or memory",
+		Long: `Measure where the process of a plug-in, or, where none is named, the runtime's own, spends CPU time or memory.
 
-What is written to stdout is a file for "go tool pprof". The kinds: cpu, over so many seconds; allocs, what was allocated
-since the process started; heap, what is in use.`,
+The output is a file for "go tool pprof". The kinds are: cpu, over --seconds; allocs, what was allocated
+since the process started; heap, what is in use now.`,
 		Example: "  protofly profile quic --seconds 10 > quic.pprof && go tool pprof -top quic.pprof",
 		Args:    usageArgs(cobra.MaximumNArgs(1))}
 	kind := cmd.Flags().String("kind", string(profile.CPU), "cpu, allocs or heap")
-	seconds := cmd.Flags().Int("seconds", 5, "of a CPU profile, 1 to 60")
+	seconds := cmd.Flags().Int("seconds", 5, "the length of a CPU profile, 1 to 60")
 	addSocketFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := profile.Check(profile.Kind(*kind), *seconds); err != nil {
@@ -46,7 +46,7 @@ since the process started; heap, what is in use.`,
 	return cmd
 }
 
-// isTerminal tells whether w is something that people look at.
+// isTerminal tells whether w is a terminal.
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {

@@ -25,8 +25,8 @@ func (c *cli) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [--config FILE]",
 		Short: "Run a runtime until SIGINT or SIGTERM",
-		Long: "Run a runtime until SIGINT or SIGTERM. Flags win over the environment (PROTOFLY_…), that over the file.\n" +
-			"The smallest file has one line: domain: example.com",
+		Long: "Run a runtime until SIGINT or SIGTERM. Flags override environment variables (PROTOFLY_…), and these override\n" +
+			"the configuration file. The smallest file has one line: domain: example.com",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := c.read(cmd)
@@ -106,7 +106,7 @@ func openTrace(name string) (*traceFile, error) {
 	return t, nil
 }
 
-// write is the core's trace.Func.
+// write is a [trace.Func].
 func (t *traceFile) write(e trace.Event) {
 	line, err := json.Marshal(e)
 	if err != nil {
@@ -119,7 +119,7 @@ func (t *traceFile) write(e trace.Event) {
 	}
 }
 
-// flushing lets a reader of the file see what happens.
+// flushing writes to the file at least every 100 ms, for whoever reads it meanwhile.
 func (t *traceFile) flushing() {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()

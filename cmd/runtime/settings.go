@@ -17,7 +17,7 @@ import (
 
 func addConfigFlags(flags *pflag.FlagSet) { command.AddFlags(flags, config.Schema(nil)) }
 
-// load reads the configuration that a command's flags and the environment name, and says on stderr which old spellings are in it.
+// load reads the configuration that a command's flags and the environment name, and warns on stderr of old spellings in it.
 func (c *cli) load(cmd *cobra.Command) (*config.Loaded, error) {
 	l, err := c.read(cmd)
 	if err != nil {
@@ -55,13 +55,13 @@ func (c *cli) file(cmd *cobra.Command) string {
 	return name
 }
 
-// addSocketFlags adds what says where a running runtime is.
+// addSocketFlags adds the flags that name the socket of the running runtime.
 func addSocketFlags(flags *pflag.FlagSet) {
-	flags.String("socket", "", "the runtime's socket (default: $"+hyperty.SocketVariable+", else the configuration's, else the user's own)")
-	flags.StringP("config", "c", "", "take the socket from this configuration")
+	flags.String("socket", "", "the runtime's socket (default: $"+hyperty.SocketVariable+", else that of the configuration, else the user's standard one)")
+	flags.StringP("config", "c", "", "the configuration file that names the socket")
 }
 
-// socket is where the running runtime is.
+// socket is the path of the running runtime's socket.
 func (c *cli) socket(cmd *cobra.Command) (string, error) {
 	if f := cmd.Flags().Lookup("socket"); f.Changed {
 		return f.Value.String(), nil

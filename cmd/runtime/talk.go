@@ -15,8 +15,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// outcomeTime is how long "send" waits to learn what became of the message, unless told otherwise: a message that
-// nobody acknowledges expires before.
+// outcomeTime is how long "send" waits by default for what becomes of the message. It is longer than a message may stay
+// unacknowledged before it expires.
 const outcomeTime = 40 * time.Second
 
 // join registers a hyperty at the running runtime.
@@ -51,18 +51,19 @@ func (c *cli) sendCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send URL [TEXT|-]",
 		Short: "Send a message",
-		Long: "Send a message. TEXT that is a JSON object is the message's body, any other is its value; - reads it from\n" +
-			"stdin. Without --wait it ends when it is known what became of the message, and prints that: delivered, or an error that\n" +
-			"says why not. With --wait it ends with the answer, whose value is printed. With --no-wait it ends when the runtime\n" +
-			"has the message.",
+		Long: "Send a message. If TEXT is a JSON object it is the message's body, else it is the body's value; - reads it\n" +
+			"from stdin.\n\n" +
+			"By default the command waits until it is known what became of the message, and prints it: delivered, or an error\n" +
+			"that says why not. With --wait it waits for the answer, and prints the answer's value. With --no-wait it ends when\n" +
+			"the runtime has the message.",
 		Example: "  protofly send hyperty://example.com/bob hello\n" +
 			"  protofly send --wait --type read hyperty://example.com/clock",
 		Args: usageArgs(cobra.RangeArgs(1, 2)),
 	}
-	from := cmd.Flags().String("from", "", "the sender's name, as bob in hyperty://example.com/bob (default: any)")
+	from := cmd.Flags().String("from", "", "the sender's name, as bob in hyperty://example.com/bob (default: a new one)")
 	typ := cmd.Flags().String("type", "update", "the message's type")
 	wait := cmd.Flags().Bool("wait", false, "wait for the answer and print its value")
-	noWait := cmd.Flags().Bool("no-wait", false, "do not wait to learn what becomes of the message")
+	noWait := cmd.Flags().Bool("no-wait", false, "do not wait for what becomes of the message")
 	timeout := cmd.Flags().Duration("timeout", 0, "how long to wait (default for the answer 15s, for the outcome 40s)")
 	addSocketFlags(cmd.Flags())
 	cmd.MarkFlagsMutuallyExclusive("wait", "no-wait")
@@ -99,7 +100,7 @@ func (c *cli) sendCommand() *cobra.Command {
 	return cmd
 }
 
-// body is what the arguments of "send" say is to be sent.
+// body is the message's body, from the arguments of "send".
 func (c *cli) body(args []string) (any, error) {
 	if len(args) == 0 {
 		return nil, nil
@@ -159,13 +160,13 @@ func track(cmd *cobra.Command, h *hyperty.Hyperty, to message.URL, t message.Typ
 func (c *cli) listenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "listen NAME",
-		Short:   "Print the messages that come for a name, one a line: from, type, text",
+		Short:   "Register a name and print its messages, one per line: from, type, text",
 		Example: "  protofly listen bob",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print each message as JSON")
 	echo := cmd.Flags().Bool("echo", false, "answer each message with its own value")
-	count := cmd.Flags().Int("count", 0, "end after so many messages (default: when interrupted)")
+	count := cmd.Flags().Int("count", 0, "end after this many messages (default: when interrupted)")
 	addSocketFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		client, h, err := c.join(cmd, args[0], 0)

@@ -23,9 +23,9 @@ type attachment struct {
 	ref  uint32
 	name string
 
-	inner   hyperty.Attachment // nil until it is registered
-	gone    bool               // nothing is delivered any more
-	leaving bool               // the application wants it to end
+	inner   Attachment // nil until it is registered
+	gone    bool       // nothing is delivered any more
+	leaving bool       // the application wants it to end
 
 	posts  work.Lane[posted]               // worked off by a goroutine, or the reader; held until inner is there
 	behind work.Lanes[destination, posted] // posts to receivers that are behind: each has a goroutine that waits for it
@@ -85,7 +85,7 @@ func (a *attachment) begin(r hyperty.Registration) {
 }
 
 // attach registers at the backend. A name whose registration is being ended is waited for.
-func (s *Server) attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
+func (s *Server) attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (Attachment, error) {
 	for r.Name != "" {
 		s.mu.Lock()
 		ended := s.ending[r.Name]
@@ -103,7 +103,7 @@ func (s *Server) attach(ctx context.Context, r hyperty.Registration, deliver min
 }
 
 // closing ends a registration in a goroutine of wg.
-func (s *Server) closing(inner hyperty.Attachment, wg *sync.WaitGroup) {
+func (s *Server) closing(inner Attachment, wg *sync.WaitGroup) {
 	ended := make(chan struct{})
 	name := strings.TrimPrefix(inner.URL().Path(), "/")
 	s.mu.Lock()

@@ -20,7 +20,7 @@ type Backend interface {
 	// Backend which hands responses past the messages that wait keeps a busy handler's own requests going. deliver
 	// returns when the attachment is being closed. The error is a *message.ResponseError where the application is to
 	// see a certain code: 409 for a name that is taken.
-	Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error)
+	Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (Attachment, error)
 	// Status says what runs.
 	Status(ctx context.Context) (Status, error)
 	// Path says which way a message to an address would go now, and changes nothing. The error is a
@@ -35,6 +35,15 @@ type Backend interface {
 	Profile(ctx context.Context, plugin, kind string, seconds int) ([]byte, error)
 	// Watch has f told of everything that the core does, until stop is called. bodies: with the beginnings of messages.
 	Watch(f trace.Func, bodies bool) (stop func())
+}
+
+// Attachment is a hyperty of an application behind the API, as the runtime gives it out.
+type Attachment interface {
+	hyperty.Attachment
+	// TryPost is Post without waiting; [message.ErrWouldBlock].
+	TryPost(m message.Message) error
+	// TryWatch is Watch without waiting; [message.ErrWouldBlock].
+	TryWatch(m message.Message, tell func(hyperty.Outcome)) error
 }
 
 // Status is what runs in a runtime, for people and for scripts: the JSON of "protofly status --json".

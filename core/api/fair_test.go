@@ -34,7 +34,7 @@ func TestRemoteRuntimesTakeTurnsAtAnApplication(t *testing.T) {
 	hand := func(from message.URL, source uint32) bool {
 		number++
 		m := message.Message{ID: message.NumberID(number), Type: message.Update, From: from, To: alice.URL()}
-		_, full := h.listeners.HandNow(alice.URL(), m, minibus.Receipt{By: by, Number: number, Cost: 100, Source: source}, nil)
+		_, full := h.listeners.TryHand(alice.URL(), m, minibus.Receipt{By: by, Number: number, Cost: 100, Source: source}, nil)
 		return !full
 	}
 	for hand(mallory, 1) {

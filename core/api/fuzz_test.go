@@ -35,9 +35,6 @@ func FuzzStream(f *testing.F) {
 		s.grace, s.hurry = context.WithTimeout(context.Background(), 10*time.Second)
 		defer s.hurry()
 		defer s.cancel()
-		ended, end := context.WithCancel(context.Background())
-		end()
-		s.ended = ended
 		ours, theirs := net.Pipe()
 		said := make(chan struct{})
 		go func() {

@@ -52,7 +52,7 @@ func newHouse(t testing.TB) *house {
 
 func (h *house) URL() message.URL { return houseURL }
 
-func (h *house) Attach(_ context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
+func (h *house) Attach(_ context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (Attachment, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if r.Name == "" {
@@ -80,9 +80,6 @@ func (r *room) Post(ctx context.Context, m message.Message) error {
 	hold := r.house.hold
 	r.house.mu.Unlock()
 	if hold != nil {
-		if ctx.Err() != nil { // it would have to wait
-			return ctx.Err()
-		}
 		r.house.held.Add(1)
 		select {
 		case <-hold:
@@ -102,6 +99,25 @@ func (r *room) Post(ctx context.Context, m message.Message) error {
 		_, err = r.house.listeners.Deliver(ctx, m.From, m.Refuse(message.CodeNotFound, "nobody listens to %s", m.To))
 	}
 	return err
+}
+
+// TryPost leaves to Post what is not for a listener, or refused.
+func (r *room) TryPost(m message.Message) error { return r.try(m, minibus.Receipt{}) }
+
+func (r *room) TryWatch(m message.Message, tell func(hyperty.Outcome)) error {
+	return r.try(m, minibus.Receipt{By: watching(tell)})
+}
+
+func (r *room) try(m message.Message, receipt minibus.Receipt) error {
+	r.house.mu.Lock()
+	hold := r.house.hold
+	r.house.mu.Unlock()
+	if hold == nil && r.house.bus == nil && m.From.Within(r.url) {
+		if n, _ := r.house.listeners.TryHand(m.To, m, receipt, nil); n > 0 {
+			return nil
+		}
+	}
+	return message.ErrWouldBlock
 }
 
 func (r *room) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {

@@ -46,7 +46,7 @@ func (app *application) post(rec wire.Record) error {
 		return nil
 	}
 	app.mu.Unlock()
-	err = a.put(app.server.ended, p)
+	err = a.tryPut(p)
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	a.posts.Leave() // nothing has come: only this goroutine adds to them
@@ -54,7 +54,7 @@ func (app *application) post(rec wire.Record) error {
 		a.worked(p)
 		return nil
 	}
-	if !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, message.ErrWouldBlock) {
 		p.err = err
 	}
 	a.add(p)
@@ -105,9 +105,9 @@ func (a *attachment) run() {
 		}
 		err := p.err
 		if err == nil {
-			err = a.put(app.server.ended, p)
+			err = a.tryPut(p)
 		}
-		if errors.Is(err, context.Canceled) {
+		if errors.Is(err, message.ErrWouldBlock) {
 			if a.wait(p) {
 				continue
 			}
@@ -117,16 +117,25 @@ func (a *attachment) run() {
 	}
 }
 
-// put hands a post to the runtime.
+// put hands a post to the runtime, and waits as long as that does.
 func (a *attachment) put(ctx context.Context, p posted) error {
-	if p.m.To.IsBackEnd() && ctx == a.app.server.ended { // what it does here on the way is done once
-		return ctx.Err()
-	}
 	if !p.track {
 		return a.inner.Post(ctx, p.m)
 	}
-	id := p.m.ID
-	return a.inner.Watch(ctx, p.m, func(o hyperty.Outcome) { a.outcome(id, o) })
+	return a.inner.Watch(ctx, p.m, a.telling(p.m.ID))
+}
+
+// tryPut is put without waiting; [message.ErrWouldBlock].
+func (a *attachment) tryPut(p posted) error {
+	if !p.track {
+		return a.inner.TryPost(p.m)
+	}
+	return a.inner.TryWatch(p.m, a.telling(p.m.ID))
+}
+
+// telling tells the application what became of a post.
+func (a *attachment) telling(id message.ID) func(hyperty.Outcome) {
+	return func(o hyperty.Outcome) { a.outcome(id, o) }
 }
 
 // finish notes a post that is worked off. It is false where the application has gone: the post is in doubt then.

@@ -142,7 +142,7 @@ func TestAddressIsLost(t *testing.T) {
 // thief is a runtime whose Message Node gives no address back.
 type thief struct{ *house }
 
-func (*thief) Attach(context.Context, hyperty.Registration, minibus.TakingHandler) (hyperty.Attachment, error) {
+func (*thief) Attach(context.Context, hyperty.Registration, minibus.TakingHandler) (Attachment, error) {
 	return nil, &message.ResponseError{Code: message.CodeForbidden, From: houseURL, Description: "not yours any more"}
 }
 

@@ -58,7 +58,6 @@ type Server struct {
 	log    hclog.Logger
 	grpc   *grpc.Server
 	front  *front
-	ended  context.Context // has ended: for posts that may not wait
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
 	grace  context.Context // of what Close has to wait for; ends with its ctx
@@ -81,9 +80,6 @@ func Serve(o Options) (*Server, error) {
 		return nil, fmt.Errorf("application API: %w", err)
 	}
 	s := &Server{o: o, log: o.Log, done: make(chan struct{}), ending: map[string]chan struct{}{}}
-	ended, end := context.WithCancel(context.Background())
-	end()
-	s.ended = ended
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.grace, s.hurry = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(

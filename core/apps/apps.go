@@ -60,23 +60,27 @@ func New(o Options) *Apps {
 // Register makes a hyperty of an application in this process; see [hyperty.Runtime].
 func (all *Apps) Register(ctx context.Context, r hyperty.Registration) (*hyperty.Hyperty, error) {
 	return hyperty.Local(ctx, all.o.Self, func(ctx context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
-		return all.attach(ctx, r, &attachment{
+		a, err := all.attach(ctx, r, &Attachment{
 			listen: func(at message.URL) (stop func()) { return all.o.Bus.ListenThrough(at, to) },
 			give:   func(ctx context.Context, m message.Message) { to.Hand(ctx, m, minibus.Receipt{}) },
 		})
+		if err != nil {
+			return nil, err
+		}
+		return a, nil
 	})
 }
 
 // Attach registers a hyperty of the application API; deliver gives it its messages. See [api.Backend].
-func (all *Apps) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (hyperty.Attachment, error) {
-	return all.attach(ctx, r, &attachment{
+func (all *Apps) Attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (*Attachment, error) {
+	return all.attach(ctx, r, &Attachment{
 		listen: func(at message.URL) (stop func()) { return all.o.Bus.ListenApart(at, deliver) },
 		give:   func(ctx context.Context, m message.Message) { deliver(ctx, m, minibus.Receipt{}) },
 	})
 }
 
 // attach registers a hyperty and completes its attachment.
-func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *attachment) (hyperty.Attachment, error) {
+func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *Attachment) (*Attachment, error) {
 	url, err := all.o.Registry.RegisterHyperty(ctx, registry.Hyperty{
 		Name: r.Name, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
 	})
@@ -91,8 +95,8 @@ func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *attachme
 // made again.
 func (all *Apps) NodeLive(domain string) { all.registrations.renew(domain) }
 
-// attachment connects one hyperty with the MessageBus.
-type attachment struct {
+// Attachment connects one hyperty with the MessageBus.
+type Attachment struct {
 	all    *Apps
 	url    message.URL
 	bus    *bus.Handle
@@ -101,10 +105,11 @@ type attachment struct {
 	stop   func()
 }
 
-func (a *attachment) URL() message.URL { return a.url }
+// URL is the hyperty's address.
+func (a *Attachment) URL() message.URL { return a.url }
 
 // Post posts a message of the hyperty; see [hyperty.Attachment].
-func (a *attachment) Post(ctx context.Context, m message.Message) error {
+func (a *Attachment) Post(ctx context.Context, m message.Message) error {
 	if m.Type == message.Subscribe || m.Type == message.Unsubscribe {
 		done, err := a.all.registrations.post(a.url, a.listen, m)
 		if done {
@@ -118,12 +123,30 @@ func (a *attachment) Post(ctx context.Context, m message.Message) error {
 	return a.bus.Post(ctx, &m)
 }
 
+// TryPost is Post without waiting; see [api.Attachment].
+func (a *Attachment) TryPost(m message.Message) error {
+	if m.To.IsBackEnd() { // Post may have something to do on the way, and a plug-in may be busy
+		return message.ErrWouldBlock
+	}
+	return a.bus.TryPost(&m)
+}
+
 // Watch is Post for a message whose sender wants to know what becomes of it; see [hyperty.Attachment].
-func (a *attachment) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
-	if err := a.all.o.Tracker.Add(&m, tell); err != nil {
+func (a *Attachment) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+	return a.watch(&m, tell, func() error { return a.Post(ctx, m) })
+}
+
+// TryWatch is Watch without waiting; see [api.Attachment].
+func (a *Attachment) TryWatch(m message.Message, tell func(hyperty.Outcome)) error {
+	return a.watch(&m, tell, func() error { return a.TryPost(m) })
+}
+
+// watch tracks a message that post posts.
+func (a *Attachment) watch(m *message.Message, tell func(hyperty.Outcome), post func() error) error {
+	if err := a.all.o.Tracker.Add(m, tell); err != nil {
 		return err
 	}
-	err := a.Post(ctx, m)
+	err := post()
 	if err != nil {
 		a.all.o.Tracker.Drop(m.From, m.ID)
 	}
@@ -131,7 +154,7 @@ func (a *attachment) Watch(ctx context.Context, m message.Message, tell func(hyp
 }
 
 // Close ends the hyperty and what is kept for it.
-func (a *attachment) Close(ctx context.Context) error {
+func (a *Attachment) Close(ctx context.Context) error {
 	a.stop()
 	a.all.o.Tracker.End(a.url)
 	a.all.registrations.end(a.url)

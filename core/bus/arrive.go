@@ -9,99 +9,117 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Arrival is a message that a remote runtime sent.
-type Arrival struct {
-	Remote, Door message.URL // the runtime, and the door that the message came in by
-	Message      message.Message
-	Receipt      minibus.Receipt
-	Wait         bool // Accept may wait
-	Again        bool // it has been tried before without waiting
-}
-
-// Arrive takes a message that the runtime remote sent, through the door; see [MessageBus.Accept]. It waits while the
-// inbox of the receiver is full.
+// Arrive takes a message that the runtime remote sent without a session, through the door; see [MessageBus.Accept].
 func (b *MessageBus) Arrive(ctx context.Context, remote, door message.URL, m message.Message) {
-	b.Accept(ctx, &Arrival{Remote: remote, Door: door, Message: m, Wait: true})
+	b.trace.Message(trace.Arrive, m, trace.Event{Peer: remote, Via: door})
+	b.Accept(ctx, remote, &minibus.Delivery{Message: m})
 }
 
-// Accept takes a message that a remote runtime sent. It is delivered here or answered with 404; it is never sent on. A
-// `from` that is not the remote runtime's gets a 403 response. The receipt is settled when its receiver has taken it, or
-// it was answered. Where something would have to be waited for, such as room in the receiver's inbox, and a.Wait does not
-// allow that, Accept returns false and has done nothing.
-func (b *MessageBus) Accept(ctx context.Context, a *Arrival) bool {
-	m := a.Message
-	if !a.Again {
-		b.trace.Message(trace.Arrive, m, trace.Event{Peer: a.Remote, Via: a.Door})
-	}
-	now := ctx
-	if !a.Wait {
-		now = b.ended
-	}
+// Accept takes a message that the runtime remote sent. It is delivered here or answered with 404; it is never sent on. A
+// malformed message is answered with 400, one with a `from` that is not the remote runtime's with 403. The receipt is settled
+// when the receiver has taken the message, or the message was answered. Accept waits while the inbox of the receiver is full,
+// until ctx ends. d is the caller's again when it has returned.
+func (b *MessageBus) Accept(ctx context.Context, remote message.URL, d *minibus.Delivery) {
+	m := &d.Message
 	if err := m.Check(); err != nil {
-		return b.reject(now, a, &message.ResponseError{Code: message.CodeBadRequest, From: b.runtime, Description: err.Error()})
+		b.reject(ctx, remote, d, b.malformed(err))
+		return
 	}
 	if b.authority != nil {
-		if err := b.authority.Verify(now, a.Remote, m.From); err != nil {
-			if ctx.Err() != nil {
-				return true
+		if err := b.authority.Verify(ctx, remote, m.From); err != nil {
+			if ctx.Err() == nil {
+				b.sayForged(remote, m, err)
+				b.reject(ctx, remote, d, forbidden(b.runtime, err))
 			}
-			if !a.Wait && errors.Is(err, context.Canceled) { // it has to be asked for
-				return false
-			}
-			b.log.Warn("forged from refused", "runtime", a.Remote, "from", m.From, "to", m.To, "error", err)
-			return b.reject(now, a, forbidden(b.runtime, err))
+			return
 		}
 	}
-	if b.requests.Answer(m) {
-		a.Receipt.Taken()
-		return true
+	if b.requests.Answer(*m) {
+		d.Receipt.Taken()
+		return
 	}
-	var n int
-	var err error
-	if a.Wait {
-		n, err = b.listeners.Hand(ctx, m.To, m, a.Receipt)
-	} else {
-		var full bool
-		if n, full = b.listeners.HandNow(m.To, m, a.Receipt, nil); full {
-			return false
-		}
-	}
+	n, err := b.listeners.Hand(ctx, m.To, *m, d.Receipt)
 	switch {
 	case n > 0:
-		b.trace.Message(trace.Deliver, m, trace.Event{})
+		b.trace.Message(trace.Deliver, *m, trace.Event{})
 	case err == nil:
-		return b.reject(now, a, unknown(m.To))
+		b.reject(ctx, remote, d, unknown(m.To))
 	}
-	return true
 }
 
-// AcceptRun is Accept without waiting for messages that have all the same but their IDs and bodies. It returns how many of
-// them, from the first, have been delivered; with the others nothing was done, and they are for Accept, which also says
-// what is wrong with them. The caller may use run again when AcceptRun has returned.
-func (b *MessageBus) AcceptRun(remote message.URL, run []minibus.Handed) int {
-	if len(run) == 0 || run[0].Message.Type == message.Response || b.trace.Watched() {
-		return 0
-	}
-	m := &run[0].Message
-	for i := range run {
-		if run[i].Message.Check() != nil {
-			run = run[:i]
+// TryAccept is Accept without waiting, for messages that have all the same but their IDs and bodies. It returns how many of
+// them, from the first, it has taken as Accept does. With the next one it would have to wait, and has done nothing; nor has
+// it with those behind that one. The deliveries are the caller's again when it has returned.
+func (b *MessageBus) TryAccept(remote message.URL, run []minibus.Delivery) (taken int) {
+	for taken < len(run) {
+		n, more := b.tryAccept(remote, run[taken:])
+		if taken += n; !more {
 			break
 		}
 	}
-	if b.authority != nil && b.authority.Verify(b.ended, remote, m.From) != nil {
-		return 0
-	}
-	return b.listeners.HandRun(m.To, run)
+	return taken
 }
 
-// reject answers a message that is not delivered. It is false where the answer has to wait and may not.
-func (b *MessageBus) reject(ctx context.Context, a *Arrival, err error) bool {
-	if !b.Answer(ctx, a.Remote, a.Message, err) && !a.Wait {
-		return false
+// tryAccept is TryAccept for the first messages of run: for as many as can be treated alike. more: the rest may be tried.
+func (b *MessageBus) tryAccept(remote message.URL, run []minibus.Delivery) (taken int, more bool) {
+	m := &run[0].Message
+	valid := 0
+	var wrong error
+	for valid < len(run) && wrong == nil {
+		if wrong = run[valid].Message.Check(); wrong == nil {
+			valid++
+		}
 	}
-	a.Receipt.Refused(code(err))
-	return true
+	if valid == 0 {
+		return b.tryReject(remote, &run[0], b.malformed(wrong))
+	}
+	if b.authority != nil {
+		if err := b.authority.TryVerify(remote, m.From); err != nil {
+			if errors.Is(err, message.ErrWouldBlock) { // it has to be asked for
+				return 0, false
+			}
+			if taken, more = b.tryReject(remote, &run[0], forbidden(b.runtime, err)); more {
+				b.sayForged(remote, m, err)
+			}
+			return taken, more
+		}
+	}
+	if b.requests.Answer(*m) {
+		run[0].Receipt.Taken()
+		return 1, true
+	}
+	if m.Type == message.Response { // each may be the answer to a request
+		valid = 1
+	}
+	taken = b.listeners.TryHandRun(m.To, run[:valid])
+	if b.trace.Watched() {
+		for i := range run[:taken] {
+			b.trace.Message(trace.Deliver, run[i].Message, trace.Event{})
+		}
+	}
+	if taken == 0 && !b.listeners.Has(m.To) {
+		return b.tryReject(remote, &run[0], unknown(m.To))
+	}
+	return taken, taken == valid
+}
+
+// reject answers a message that is not delivered.
+func (b *MessageBus) reject(ctx context.Context, remote message.URL, d *minibus.Delivery, err error) {
+	b.Answer(ctx, remote, d.Message, err)
+	d.Receipt.Refused(code(err))
+}
+
+// tryReject is reject without waiting. It takes one message, or none where its answer would have to wait.
+func (b *MessageBus) tryReject(remote message.URL, d *minibus.Delivery, err error) (taken int, more bool) {
+	if b.answers(&d.Message) {
+		sent := b.out.TryForward(answerRoute(remote), refusal(d.Message, err), minibus.Receipt{})
+		if errors.Is(sent, message.ErrWouldBlock) {
+			return 0, false
+		}
+		b.sayUnanswered(remote, &d.Message, sent)
+	}
+	d.Receipt.Refused(code(err))
+	return 1, true
 }
 
 // ArriveFromNode takes a message that a Message Node itself sent, through its stub: a response, or a notice. The
@@ -120,12 +138,20 @@ func (b *MessageBus) ArriveFromNode(ctx context.Context, stub message.URL, m mes
 	}
 }
 
+func (b *MessageBus) malformed(err error) error {
+	return &message.ResponseError{Code: message.CodeBadRequest, From: b.runtime, Description: err.Error()}
+}
+
 func forbidden(from message.URL, err error) error {
 	var known *message.ResponseError
 	if errors.As(err, &known) {
 		return err
 	}
 	return &message.ResponseError{Code: message.CodeForbidden, From: from, Description: err.Error()}
+}
+
+func (b *MessageBus) sayForged(remote message.URL, m *message.Message, err error) {
+	b.log.Warn("forged from refused", "runtime", remote, "from", m.From, "to", m.To, "error", err)
 }
 
 // code is the code of the response that err becomes.
@@ -137,15 +163,25 @@ func code(err error) int {
 	return message.CodeError
 }
 
-// Answer tells the runtime remote why its message m was not done. A response is never answered, nor is a publication.
-// It is false where there was no way for the answer until ctx ended.
-func (b *MessageBus) Answer(ctx context.Context, remote message.URL, m message.Message, err error) bool {
-	if m.Type == message.Response || m.Publication() || b.out == nil {
-		return true
+// Answer tells the runtime remote why its message m was not done. A response is never answered, nor is a publication. Where
+// there is no way for the answer until ctx ends it is dropped.
+func (b *MessageBus) Answer(ctx context.Context, remote message.URL, m message.Message, err error) {
+	if b.answers(&m) {
+		b.sayUnanswered(remote, &m, b.out.Forward(ctx, answerRoute(remote), refusal(m, err), minibus.Receipt{}))
 	}
-	if err := b.out.Forward(ctx, Route{Remote: remote, Why: "the answer to its message"}, refusal(m, err)); err != nil {
+}
+
+// answers tells whether the sender of m, at a remote runtime, is told why it was not done.
+func (b *MessageBus) answers(m *message.Message) bool {
+	return m.Type != message.Response && !m.Publication() && b.out != nil
+}
+
+func (b *MessageBus) sayUnanswered(remote message.URL, m *message.Message, err error) {
+	if err != nil {
 		b.log.Debug("answer not sent", "runtime", remote, "to", m.From, "error", err)
-		return !errors.Is(err, message.ErrBackpressure)
 	}
-	return true
+}
+
+func answerRoute(remote message.URL) Route {
+	return Route{Remote: remote, Why: "the answer to its message"}
 }

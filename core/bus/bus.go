@@ -20,6 +20,8 @@ type Authority interface {
 	VerifyLocal(owner, from message.URL) error
 	// Verify refuses where the runtime remote may not post under from. It may ask the Domain Registry.
 	Verify(ctx context.Context, remote, from message.URL) error
+	// TryVerify is Verify without waiting; [message.ErrWouldBlock].
+	TryVerify(remote, from message.URL) error
 }
 
 // Options are a MessageBus's settings. Runtime is required; Connect gives the rest.
@@ -50,7 +52,6 @@ type MessageBus struct {
 	log       hclog.Logger
 	trace     *trace.Hub
 	watch     Watcher
-	ended     context.Context // has ended: for what may not wait
 	listeners *minibus.Listeners
 	requests  minibus.Requests
 	replies   replies
@@ -78,12 +79,9 @@ func New(o Options) *MessageBus {
 	if o.Watch == nil {
 		o.Watch = nobody{}
 	}
-	ended, end := context.WithCancel(context.Background())
-	end()
 	b := &MessageBus{
 		seed:      maphash.MakeSeed(),
 		watch:     o.Watch,
-		ended:     ended,
 		runtime:   o.Runtime.Canonical(),
 		log:       o.Log,
 		trace:     o.Trace,

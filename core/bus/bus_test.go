@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,7 +44,22 @@ func (o *outside) Resolve(_ context.Context, m message.Message) (bus.Route, erro
 	return bus.Route{Stub: home + "/protostub/1", Door: home + "/protostub/1", Remote: away, Why: "test"}, nil
 }
 
-func (o *outside) Forward(_ context.Context, r bus.Route, m message.Message) error {
+func (o *outside) TryResolve(m message.Message) (bus.Route, error) {
+	return o.Resolve(context.Background(), m)
+}
+
+func (o *outside) TryForward(r bus.Route, m message.Message, receipt minibus.Receipt) error {
+	if o.block != nil {
+		return message.ErrWouldBlock
+	}
+	return o.Forward(context.Background(), r, m, receipt)
+}
+
+func (o *outside) TryVerify(remote, from message.URL) error {
+	return o.Verify(context.Background(), remote, from)
+}
+
+func (o *outside) Forward(_ context.Context, r bus.Route, m message.Message, _ minibus.Receipt) error {
 	if o.block != nil {
 		<-o.block
 	}
@@ -227,6 +243,10 @@ type picky struct {
 	asked atomic.Int32
 }
 
+func (p *picky) TryVerify(remote, from message.URL) error {
+	return p.Verify(context.Background(), remote, from)
+}
+
 func (p *picky) Verify(_ context.Context, remote, from message.URL) error {
 	p.asked.Add(1)
 	if remote != away {
@@ -235,49 +255,58 @@ func (p *picky) Verify(_ context.Context, remote, from message.URL) error {
 	return nil
 }
 
-// A run is delivered as its messages would be one by one; what cannot be is left for Accept, and nothing is done with it.
-func TestAcceptRun(t *testing.T) {
+// Messages that are tried together are taken as each would be by itself, as far as that waits for nobody.
+func TestTryAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hub trace.Hub
 		b, out := bus.New(bus.Options{Runtime: home, Inbox: 100, Trace: &hub}), &picky{}
 		defer b.Close()
 		b.Connect(bus.Outside{Resolver: out, Forwarder: out, Authority: out})
 		got := 0
-		run := func(kind message.Type, n int) (list []minibus.Handed) {
+		run := func(kind message.Type, n int) (list []minibus.Delivery) {
 			for i := range n {
-				list = append(list, minibus.Handed{Message: message.Message{ID: message.NumberID(uint64(i) + 1), Type: kind, From: bob, To: alice, Body: []byte(`{}`)}})
+				list = append(list, minibus.Delivery{Message: message.Message{ID: message.NumberID(uint64(i) + 1), Type: kind, From: bob, To: alice, Body: []byte(`{}`)}})
 			}
 			return list
 		}
-		if n := b.AcceptRun(away, run(message.Update, 3)); n != 0 {
-			t.Errorf("%d delivered where nobody listens", n)
-		}
-		stop := b.Listen(alice, func(context.Context, message.Message) { got++ })
-		want := func(what string, n, wanted int) {
+		want := func(what string, n, taken, came int, codes ...int) {
 			t.Helper()
 			synctest.Wait()
-			if n != wanted || got != wanted {
-				t.Errorf("%s: %d delivered, %d came, want %d", what, n, got, wanted)
+			answers := []int{}
+			for _, m := range out.sent {
+				answers = append(answers, code(t, m))
 			}
-			got = 0
+			if n != taken || got != came || !slices.Equal(answers, codes) {
+				t.Errorf("%s: %d taken, %d came, answers %v; want %d, %d and %v", what, n, got, answers, taken, came, codes)
+			}
+			got, out.sent = 0, nil
 		}
+		want("where nobody listens", b.TryAccept(away, run(message.Update, 3)), 3, 0, 404, 404, 404)
+		stop := b.Listen(alice, func(context.Context, message.Message) { got++ })
 		out.asked.Store(0)
-		want("a run", b.AcceptRun(away, run(message.Update, 30)), 30)
+		want("a run", b.TryAccept(away, run(message.Update, 30)), 30, 30)
 		if n := out.asked.Load(); n != 1 {
 			t.Errorf("asked %d times whose the address is", n)
 		}
-		want("more than there is room for", b.AcceptRun(away, run(message.Update, 130)), 100)
-		want("a runtime whose address it is not", b.AcceptRun(home+"2", run(message.Update, 3)), 0)
-		want("responses", b.AcceptRun(away, run(message.Response, 3)), 0)
+		want("more than there is room for", b.TryAccept(away, run(message.Update, 130)), 100, 100)
+		want("a runtime whose address it is not", b.TryAccept(home+"2", run(message.Update, 2)), 2, 0, 403, 403)
+		want("responses", b.TryAccept(away, run(message.Response, 3)), 3, 3)
 		bad := run(message.Update, 30)
 		bad[20].Message.Body = []byte(`[]`)
-		want("what is no message", b.AcceptRun(away, bad), 20)
-		end := hub.Watch(func(trace.Event) {}, true)
-		want("while somebody watches", b.AcceptRun(away, run(message.Update, 3)), 0)
+		want("what is no message", b.TryAccept(away, bad), 30, 29, 400)
+		out.block = make(chan struct{})
+		want("what is no message, while nobody can be told", b.TryAccept(away, bad), 20, 20)
+		close(out.block)
+		out.block = nil
+		var seen []string
+		end := hub.Watch(func(e trace.Event) { seen = append(seen, fmt.Sprint(e.Kind, e.ID)) }, true)
+		want("while somebody watches", b.TryAccept(away, run(message.Update, 3)), 3, 3)
 		end()
-		want("when nobody does any more", b.AcceptRun(away, run(message.Update, 3)), 3)
+		if !slices.Equal(seen, []string{"deliver1", "deliver2", "deliver3"}) {
+			t.Errorf("seen: %v", seen)
+		}
 		stop()
-		want("when the listener has gone", b.AcceptRun(away, run(message.Update, 3)), 0)
+		want("when the listener has gone", b.TryAccept(away, run(message.Update, 1)), 1, 0, 404)
 	})
 }
 

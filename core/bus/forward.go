@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -15,7 +16,7 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 	at, remote = at.Canonical(), remote.Canonical()
 	f := &forward{remote: remote, box: "forward:" + at + ">" + remote, space: make(chan struct{}, 1)}
 	f.stop = b.listeners.Listen(f.box, func(ctx context.Context, m message.Message) {
-		_ = b.leave(ctx, Route{Remote: remote, Why: "subscribed"}, m) // its context ends with the bus
+		_ = b.leave(ctx, Route{Remote: remote, Why: "subscribed"}, m, minibus.Receipt{}) // its context ends with the bus
 		f.left(b.listeners, &m)
 	})
 	b.trace.Emit(trace.Event{Kind: trace.Listener, To: at, Via: remote})

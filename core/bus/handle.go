@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"sync/atomic"
 
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -39,14 +40,19 @@ type knownRoute struct {
 // Handle is that of the component owner.
 func (b *MessageBus) Handle(owner message.URL) *Handle { return &Handle{bus: b, owner: owner} }
 
-// Post is [MessageBus.From] for the component of the handle. m is not kept.
+// Post is [MessageBus.From] for the component of the handle. m gets an ID where it has none, and is not kept.
 func (h *Handle) Post(ctx context.Context, m *message.Message) error {
-	if !h.usual(m) {
-		return h.bus.From(ctx, h.owner, *m)
+	named := !m.ID.IsZero()
+	r, err := h.bus.enter(m)
+	if err != nil {
+		return err
+	}
+	if !named || !h.usual(m, r) {
+		return h.bus.from(ctx, h.owner, *m, r)
 	}
 	k := h.place(m.To)
-	if r := k.route.Load(); r != nil && r.holds(h.bus, m.To) {
-		err := r.way.Post(ctx, *m)
+	if way := k.way(h.bus, m.To); way != nil {
+		err := way.Post(ctx, *m)
 		if err == nil {
 			k.stays()
 		}
@@ -54,11 +60,47 @@ func (h *Handle) Post(ctx context.Context, m *message.Message) error {
 			return err
 		}
 	}
-	err := h.bus.From(ctx, h.owner, *m)
-	if err == nil {
+	if err = h.bus.from(ctx, h.owner, *m, r); err == nil {
 		h.remember(k, m.To)
 	}
 	return err
+}
+
+// TryPost is Post without waiting for anybody. Where it would have to, the error is [message.ErrWouldBlock].
+func (h *Handle) TryPost(m *message.Message) error {
+	named := !m.ID.IsZero()
+	r, err := h.bus.enter(m)
+	if err != nil {
+		return err
+	}
+	usual := named && h.usual(m, r)
+	k := h.place(m.To)
+	if usual {
+		if way := k.way(h.bus, m.To); way != nil {
+			err := way.TryPost(*m)
+			if err == nil {
+				k.stays()
+			}
+			if err == nil || errors.Is(err, message.ErrWouldBlock) {
+				return err
+			}
+		}
+	}
+	if err = h.bus.verifyLocal(h.owner, m); err != nil {
+		return err
+	}
+	if err = h.bus.tryPost(*m, r); err == nil && usual {
+		h.remember(k, m.To)
+	}
+	return err
+}
+
+// way is the way to an address that is remembered here and holds; nil: there is none.
+func (k *known) way(b *MessageBus, to message.URL) Way {
+	if r := k.route.Load(); r != nil && r.holds(b, to) {
+		return r.way
+	}
+	return nil
 }
 
 // holds tells whether the bus would have a message to the address go the way that is remembered.
@@ -74,14 +116,13 @@ func (k *known) stays() {
 }
 
 // usual tells whether a message is one whose way may be known: from the component itself to its destination alone, and
-// nobody asks about it. The types that it leaves out may end in this runtime.
-func (h *Handle) usual(m *message.Message) bool {
+// nobody watches it. The types that it leaves out may end in this runtime.
+func (h *Handle) usual(m *message.Message, r minibus.Receipt) bool {
 	switch m.Type {
 	case message.Response, message.Subscribe, message.Unsubscribe:
 		return false
 	}
-	return m.From == h.owner && len(m.Via) == 0 && !m.ID.IsZero() && !h.bus.trace.Watched() &&
-		h.bus.watch.Receipt(m.From, m.ID).By == nil
+	return m.From == h.owner && len(m.Via) == 0 && r.By == nil && !h.bus.trace.Watched()
 }
 
 // place is where an address is remembered, if it is: near ones, as of numbered hyperties, differ in their ends.

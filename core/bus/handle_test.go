@@ -35,6 +35,8 @@ func (w *ways) Way(_, to message.URL) bus.Way {
 
 func (w *ways) Holds() bool { return !w.broken.Load() }
 
+func (w *ways) TryPost(m message.Message) error { return w.Post(context.Background(), m) }
+
 func (w *ways) Post(_ context.Context, m message.Message) error {
 	if w.err == nil {
 		w.posted = append(w.posted, m)

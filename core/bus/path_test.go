@@ -47,10 +47,8 @@ func newHouse(tb testing.TB, name string, seed byte) *house {
 			}
 			return nil
 		},
-		Deliver: func(ctx context.Context, d *session.Delivery) bool {
-			return h.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
-		},
-		Refuse: func(message.URL, message.Message, error) {},
+		Acceptor: h.bus,
+		Refuse:   func(message.URL, message.Message, error) {},
 	})
 	h.app, err = hyperty.Local(tb.Context(), h.url, func(_ context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
 		url := message.URL("hyperty://example.com/" + name)
@@ -64,8 +62,14 @@ func newHouse(tb testing.TB, name string, seed byte) *house {
 
 func (h *house) Resolve(context.Context, message.Message) (bus.Route, error) { return h.route, nil }
 
-func (h *house) Forward(ctx context.Context, r bus.Route, m message.Message) error {
+func (h *house) TryResolve(message.Message) (bus.Route, error) { return h.route, nil }
+
+func (h *house) Forward(ctx context.Context, r bus.Route, m message.Message, _ minibus.Receipt) error {
 	return h.sessions.Post(ctx, r.Remote, session.Path{Door: r.Door, Stub: r.Stub, Direct: r.Direct}, m)
+}
+
+func (h *house) TryForward(r bus.Route, m message.Message, _ minibus.Receipt) error {
+	return h.sessions.TryPost(r.Remote, session.Path{Door: r.Door, Stub: r.Stub, Direct: r.Direct}, m)
 }
 
 func (h *house) VerifyLocal(owner, from message.URL) error {
@@ -76,6 +80,8 @@ func (h *house) VerifyLocal(owner, from message.URL) error {
 }
 
 func (h *house) Verify(context.Context, message.URL, message.URL) error { return nil }
+
+func (h *house) TryVerify(message.URL, message.URL) error { return nil }
 
 // seat is the application's place in its house.
 type seat struct {

@@ -6,21 +6,41 @@ import (
 	"fmt"
 
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Post carries a message of one of the core's own components; see [message.Bus]. With a ctx that has ended Post does
-// what can be done without waiting for anybody; where that is not enough it does nothing, and the error is ctx's.
-func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
-	b.requests.Number(&m)
+// enter is what every message that is posted here passes, once: it gets an ID where it has none, is validated, and it is asked
+// whether somebody watches it.
+func (b *MessageBus) enter(m *message.Message) (minibus.Receipt, error) {
+	b.requests.Number(m)
 	if err := m.Check(); err != nil {
+		return minibus.Receipt{}, err
+	}
+	return b.watch.Receipt(m.From, m.ID), nil
+}
+
+// Post carries a message of one of the core's own components; see [message.Bus]. ctx bounds how long Post waits.
+func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
+	r, err := b.enter(&m)
+	if err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return b.postNow(ctx, m)
+	return b.post(ctx, m, r)
+}
+
+// TryPost is Post without waiting for anybody. Where it would have to, the error is [message.ErrWouldBlock].
+func (b *MessageBus) TryPost(m message.Message) error {
+	r, err := b.enter(&m)
+	if err != nil {
+		return err
 	}
+	return b.tryPost(m, r)
+}
+
+// post is Post for a message that has entered.
+func (b *MessageBus) post(ctx context.Context, m message.Message, r minibus.Receipt) error {
 	b.trace.Message(trace.Post, m, trace.Event{})
-	r := b.watch.Receipt(m.From, m.ID)
 	if b.requests.Answer(m) {
 		r.Taken()
 		return nil
@@ -40,32 +60,36 @@ func (b *MessageBus) Post(ctx context.Context, m message.Message) error {
 		b.refuse(ctx, m, unknown(m.To))
 		return nil
 	}
-	return b.resolve(ctx, m)
+	return b.resolve(ctx, m, r)
 }
 
-// postNow is Post for a ctx that has ended.
-func (b *MessageBus) postNow(ctx context.Context, m message.Message) error {
+// tryPost is TryPost for a message that has entered. Where its sender would have to be told that it was refused, that is left
+// to post: the sender may be slow to hear it.
+func (b *MessageBus) tryPost(m message.Message, r minibus.Receipt) error {
 	b.mu.RLock()
 	forwarded := len(b.forwards[m.To.Canonical()]) > 0
 	b.mu.RUnlock()
 	if forwarded {
-		return ctx.Err() // to several, each of which may be behind
+		return message.ErrWouldBlock // to several, each of which may be behind
 	}
-	r := b.watch.Receipt(m.From, m.ID)
 	if b.requests.Answer(m) {
 		b.trace.Message(trace.Post, m, trace.Event{})
 		r.Taken()
 		return nil
 	}
-	n, full := b.listeners.HandNow(m.To, m, r, func() { b.trace.Message(trace.Post, m, trace.Event{}) })
+	var before func()
+	if b.trace.Watched() {
+		before = func() { b.trace.Message(trace.Post, m, trace.Event{}) }
+	}
+	n, full := b.listeners.TryHand(m.To, m, r, before)
 	switch {
 	case full, n == 0 && (m.To.Within(b.runtime) || m.Publication() && m.From.Within(b.runtime)):
-		return ctx.Err()
+		return message.ErrWouldBlock
 	case n > 0:
 		b.trace.Message(trace.Deliver, m, trace.Event{})
 		return nil
 	}
-	return b.resolve(ctx, m)
+	return b.tryResolve(m, r)
 }
 
 // Request posts m and waits for its response; see [message.Bus].
@@ -85,27 +109,40 @@ func (e forgedError) Unwrap() []error { return []error{e.response, ErrForged} }
 // From carries a message of the component owner: a stub or an application. A `from` that is not owner's is refused by
 // [ErrForged].
 func (b *MessageBus) From(ctx context.Context, owner message.URL, m message.Message) error {
-	if err := m.Check(); err != nil {
+	r, err := b.enter(&m)
+	if err != nil {
 		return err
 	}
-	if b.authority != nil {
-		if err := b.authority.VerifyLocal(owner, m.From); err != nil {
-			err = forgedError{&message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: err.Error()}}
-			b.log.Warn("forged from refused", "owner", owner, "from", m.From, "to", m.To, "error", err)
-			return err
-		}
+	return b.from(ctx, owner, m, r)
+}
+
+// from is From for a message that has entered.
+func (b *MessageBus) from(ctx context.Context, owner message.URL, m message.Message, r minibus.Receipt) error {
+	if err := b.verifyLocal(owner, &m); err != nil {
+		return err
 	}
-	return b.Post(ctx, m)
+	return b.post(ctx, m, r)
+}
+
+// verifyLocal refuses a `from` that is not owner's.
+func (b *MessageBus) verifyLocal(owner message.URL, m *message.Message) error {
+	if b.authority == nil {
+		return nil
+	}
+	err := b.authority.VerifyLocal(owner, m.From)
+	if err == nil {
+		return nil
+	}
+	b.log.Warn("forged from refused", "owner", owner, "from", m.From, "to", m.To, "error", err)
+	return forgedError{&message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: err.Error()}}
 }
 
 // resolve sends m out of the house.
-func (b *MessageBus) resolve(ctx context.Context, m message.Message) error {
+func (b *MessageBus) resolve(ctx context.Context, m message.Message, r minibus.Receipt) error {
 	if b.resolver == nil {
 		return fmt.Errorf("no way out for %s: the bus is not connected", m.To)
 	}
-	if ctx.Err() == nil {
-		b.trace.Message(trace.Resolve, m, trace.Event{})
-	}
+	b.trace.Message(trace.Resolve, m, trace.Event{})
 	route, err := b.resolver.Resolve(ctx, m)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -114,41 +151,50 @@ func (b *MessageBus) resolve(ctx context.Context, m message.Message) error {
 		b.refuse(ctx, m, err)
 		return nil
 	}
-	if ctx.Err() != nil {
-		if route.Remote == "" {
-			return ctx.Err() // a plug-in may be busy
-		}
-		b.trace.Message(trace.Post, m, trace.Event{})
-		b.trace.Message(trace.Resolve, m, trace.Event{})
-	}
 	b.trace.Message(trace.Resolved, m, trace.Event{Via: route.Door, Peer: route.Remote, Value: route.Why})
-	if m.Crossed(route.Stub) || m.Crossed(route.Door) {
+	if route.crossedBy(&m) {
 		b.log.Debug("message would go round in a circle", "to", m.To, "via", m.Via)
 		b.refuse(ctx, m, &message.ResponseError{Code: message.CodeError, From: b.runtime,
 			Description: fmt.Sprintf("%s: the message has crossed %s already", m.To, route.Stub)})
 		return nil
 	}
-	now := ctx.Err() != nil
-	err = b.leave(ctx, route, m)
-	if err == nil && !now {
-		err = ctx.Err()
-	}
-	return err
+	return b.leave(ctx, route, m, r)
 }
 
-// leave hands m to the way out and tells its sender where that fails. The error is ErrBackpressure: the caller is who is
+// tryResolve is resolve without waiting. What the Resolver or the Forwarder refuses is left to resolve: its sender is to be
 // told.
-func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message) error {
+func (b *MessageBus) tryResolve(m message.Message, r minibus.Receipt) error {
+	if b.resolver == nil {
+		return message.ErrWouldBlock
+	}
+	route, err := b.resolver.TryResolve(m)
+	if err != nil || route.Remote == "" || route.crossedBy(&m) { // "": a plug-in, which may be busy
+		return message.ErrWouldBlock
+	}
+	b.trace.Message(trace.Post, m, trace.Event{})
+	b.trace.Message(trace.Resolve, m, trace.Event{})
+	b.trace.Message(trace.Resolved, m, trace.Event{Via: route.Door, Peer: route.Remote, Value: route.Why})
 	b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
-	err := b.out.Forward(ctx, route, m)
+	if b.out.TryForward(route, m, r) != nil {
+		return message.ErrWouldBlock
+	}
+	return nil
+}
+
+// leave hands m to the way out and tells its sender where that fails. It tells the caller instead, by its error, where the way
+// is full ([message.ErrBackpressure]) or ctx has ended: then m has not left.
+func (b *MessageBus) leave(ctx context.Context, route Route, m message.Message, r minibus.Receipt) error {
+	b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
+	err := b.out.Forward(ctx, route, m, r)
 	switch {
 	case err == nil:
+		return nil
 	case errors.Is(err, message.ErrBackpressure):
 		return err
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // the runtime ends, or the sender gave up
-	default:
-		b.log.Debug("message not sent", "to", m.To, "type", m.Type, "way", route.Door, "error", err)
-		b.refuse(ctx, m, err)
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // the runtime ends, or the sender gave up
+		return ctx.Err()
 	}
+	b.log.Debug("message not sent", "to", m.To, "type", m.Type, "way", route.Door, "error", err)
+	b.refuse(ctx, m, err)
 	return nil
 }

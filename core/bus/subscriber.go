@@ -46,7 +46,7 @@ func (f *forward) put(l *minibus.Listeners, m *message.Message) bool {
 	if f.n > 0 && f.bytes+len(m.Body) > maxForwardBytes {
 		return false
 	}
-	n, full := l.HandNow(f.box, *m, minibus.Receipt{}, nil)
+	n, full := l.TryHand(f.box, *m, minibus.Receipt{}, nil)
 	if full {
 		return false
 	}

@@ -16,7 +16,7 @@ type Bus interface {
 	// Undelivered tells the sender of m, a component of this runtime.
 	Undelivered(ctx context.Context, m message.Message, err error)
 	// Answer tells the sender of m at the runtime remote.
-	Answer(ctx context.Context, remote message.URL, m message.Message, err error) bool
+	Answer(ctx context.Context, remote message.URL, m message.Message, err error)
 }
 
 // RefusalOptions are a [Refusals]'s settings. Bus and Go are required.

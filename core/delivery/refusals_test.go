@@ -18,9 +18,8 @@ func (b *told) Undelivered(_ context.Context, m message.Message, err error) {
 	*b = append(*b, fmt.Sprint(m.ID, " here: ", err))
 }
 
-func (b *told) Answer(_ context.Context, remote message.URL, m message.Message, err error) bool {
+func (b *told) Answer(_ context.Context, remote message.URL, m message.Message, err error) {
 	*b = append(*b, fmt.Sprint(m.ID, " at ", remote, ": ", err))
-	return true
 }
 
 // later keeps goroutines until they are run.

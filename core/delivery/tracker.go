@@ -138,6 +138,12 @@ func (t *Tracker) Receipt(from message.URL, id message.ID) minibus.Receipt {
 	return minibus.Receipt{}
 }
 
+// Tracked is the tracked message that a receipt of [Tracker.Receipt] is of; nil: nobody asks about it.
+func Tracked(r minibus.Receipt) *Message {
+	m, _ := r.By.(*Message)
+	return m
+}
+
 // Refused is told of every response that this runtime gives to one of its own messages; see [bus.Watcher].
 func (t *Tracker) Refused(m *message.Message, err error) { t.Settle(m.From, m.ID, refusedWith(err)) }
 

@@ -12,5 +12,7 @@
 // in whose name is only claimed there, and proven in the session. [Entrance] takes a session's messages to the MessageBus;
 // it refuses an invitation that a runtime sends in another one's name.
 //
+// [Paths] translates between the Registry's routes to remote runtimes and the paths of their sessions.
+//
 // Nothing here has a goroutine. The table has a lock of its own; the rest has no state.
 package doors

@@ -8,6 +8,7 @@ import (
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -17,6 +18,10 @@ type Sessions interface {
 	Post(ctx context.Context, remote message.URL, path session.Path, m message.Message) error
 	// Watch is Post for a tracked message.
 	Watch(ctx context.Context, remote message.URL, path session.Path, m message.Message) error
+	// TryPost is Post without waiting; [message.ErrWouldBlock].
+	TryPost(remote message.URL, path session.Path, m message.Message) error
+	// TryWatch is Watch without waiting; [message.ErrWouldBlock].
+	TryWatch(remote message.URL, path session.Path, m message.Message) error
 	// Line is where messages to one runtime are posted again and again.
 	Line(remote message.URL, path session.Path) (*session.Line, error)
 }
@@ -42,7 +47,6 @@ type Exit struct {
 	Routes   Routes
 	Plain    Sessionless
 	Stub     func(ctx context.Context, stub message.URL, m message.Message) error // gives a message to a stub as it is
-	Tracker  *delivery.Tracker
 }
 
 // Path is a route as a session takes it.
@@ -51,23 +55,54 @@ func Path(r bus.Route) session.Path {
 }
 
 // Forward takes a message out of the house; see [bus.Forwarder].
-func (e *Exit) Forward(ctx context.Context, r bus.Route, m message.Message) error {
-	tracked := e.Tracker.Find(m.From, m.ID)
-	if r.Remote == "" || !proof.KeyDerived(r.Remote) {
-		return e.withoutSession(ctx, r, m, tracked)
+func (e *Exit) Forward(ctx context.Context, r bus.Route, m message.Message, receipt minibus.Receipt) error {
+	if sessionless(&r) {
+		return e.withoutSession(ctx, r, m, delivery.Tracked(receipt))
 	}
-	if r.Stub == "" { // only the runtime is given: its best way
-		var err error
-		if r, err = e.Routes.RouteTo(r.Remote); err != nil {
-			return err
-		}
+	r, err := e.best(r)
+	if err != nil {
+		return err
 	}
-	var err error
-	if tracked == nil {
+	if receipt.By == nil {
 		err = e.Sessions.Post(ctx, r.Remote, Path(r), m)
 	} else {
 		err = e.Sessions.Watch(ctx, r.Remote, Path(r), m)
 	}
+	return e.refused(err)
+}
+
+// TryForward is Forward without waiting; [message.ErrWouldBlock]. What leaves without a session is left to Forward: a plug-in
+// may be busy.
+func (e *Exit) TryForward(r bus.Route, m message.Message, receipt minibus.Receipt) error {
+	if sessionless(&r) {
+		return message.ErrWouldBlock
+	}
+	r, err := e.best(r)
+	if err != nil {
+		return err
+	}
+	if receipt.By == nil {
+		err = e.Sessions.TryPost(r.Remote, Path(r), m)
+	} else {
+		err = e.Sessions.TryWatch(r.Remote, Path(r), m)
+	}
+	return e.refused(err)
+}
+
+// sessionless tells whether what goes that way leaves as it is: to a function of a Message Node, or to a runtime without a
+// session.
+func sessionless(r *bus.Route) bool { return r.Remote == "" || !proof.KeyDerived(r.Remote) }
+
+// best is r, or, where that says only for which runtime it is, the best way to it.
+func (e *Exit) best(r bus.Route) (bus.Route, error) {
+	if r.Stub != "" {
+		return r, nil
+	}
+	return e.Routes.RouteTo(r.Remote)
+}
+
+// refused is a session's error as the sender of a message is to get it.
+func (e *Exit) refused(err error) error {
 	if errors.Is(err, session.ErrUntrusted) {
 		return &message.ResponseError{Code: message.CodeForbidden, From: e.Self, Description: err.Error()}
 	}
@@ -122,3 +157,5 @@ type way struct {
 func (w *way) Holds() bool { return w.standing.Holds() }
 
 func (w *way) Post(ctx context.Context, m message.Message) error { return w.line.Post(ctx, &m) }
+
+func (w *way) TryPost(m message.Message) error { return w.line.TryPost(&m) }

@@ -44,6 +44,12 @@ func (s sessions) Post(_ context.Context, remote message.URL, p session.Path, _ 
 func (s sessions) Watch(_ context.Context, remote message.URL, p session.Path, _ message.Message) error {
 	return s.note("watch", remote, p.Door)
 }
+func (s sessions) TryPost(remote message.URL, p session.Path, _ message.Message) error {
+	return s.note("try post", remote, p.Door)
+}
+func (s sessions) TryWatch(remote message.URL, p session.Path, _ message.Message) error {
+	return s.note("try watch", remote, p.Door)
+}
 func (s sessions) Line(message.URL, session.Path) (*session.Line, error) { return nil, s.err }
 
 type plain struct{ *rooms }
@@ -76,7 +82,7 @@ func TestForward(t *testing.T) {
 	} {
 		r := &rooms{}
 		var tracker delivery.Tracker
-		e := &Exit{Self: self, Sessions: sessions{r}, Routes: r, Plain: plain{r}, Tracker: &tracker,
+		e := &Exit{Self: self, Sessions: sessions{r}, Routes: r, Plain: plain{r},
 			Stub: func(_ context.Context, stub message.URL, _ message.Message) error { return r.note("stub", stub) }}
 		var outcomes []hyperty.Outcome
 		if c.tracked {
@@ -84,7 +90,7 @@ func TestForward(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := e.Forward(t.Context(), c.route, m); err != nil || len(r.did) != 1 || r.did[0] != c.want {
+		if err := e.Forward(t.Context(), c.route, m, tracker.Receipt(m.From, m.ID)); err != nil || len(r.did) != 1 || r.did[0] != c.want {
 			t.Errorf("%s: %q %v, want %q", c.what, r.did, err, c.want)
 		}
 		if tracker.Answered(theirs, &answer); (len(outcomes) == 1) != c.answers {
@@ -92,14 +98,14 @@ func TestForward(t *testing.T) {
 		}
 		tracker.Drop(m.From, m.ID)
 		r.err = errors.New("gone")
-		if err := e.Forward(t.Context(), c.route, m); !errors.Is(err, r.err) {
+		if err := e.Forward(t.Context(), c.route, m, minibus.Receipt{}); !errors.Is(err, r.err) {
 			t.Errorf("%s: %v", c.what, err)
 		}
 	}
 	r := &rooms{err: fmt.Errorf("post: %w", session.ErrUntrusted)}
-	e := &Exit{Self: self, Sessions: sessions{r}, Routes: r, Tracker: &delivery.Tracker{}}
+	e := &Exit{Self: self, Sessions: sessions{r}, Routes: r}
 	var refused *message.ResponseError
-	if err := e.Forward(t.Context(), bus.Route{Remote: bobs, Stub: theirs}, m); !errors.As(err, &refused) || refused.Code != message.CodeForbidden {
+	if err := e.Forward(t.Context(), bus.Route{Remote: bobs, Stub: theirs}, m, minibus.Receipt{}); !errors.As(err, &refused) || refused.Code != message.CodeForbidden {
 		t.Errorf("a runtime that is not trusted: %v", err)
 	}
 	if w := e.Way(m.From, m.To); w != nil {
@@ -113,18 +119,25 @@ type accepted struct {
 	announced []message.URL
 }
 
-func (a *accepted) Accept(_ context.Context, in *bus.Arrival) bool {
-	a.arrived = append(a.arrived, in.Message.ID)
-	return true
+func (a *accepted) Accept(_ context.Context, _ message.URL, d *minibus.Delivery) {
+	a.arrived = append(a.arrived, d.Message.ID)
 }
-func (a *accepted) AcceptRun(_ message.URL, run []minibus.Handed) int { return len(run) }
+func (a *accepted) TryAccept(_ message.URL, run []minibus.Delivery) int {
+	for i := range run {
+		a.arrived = append(a.arrived, run[i].Message.ID)
+	}
+	return len(run)
+}
 func (a *accepted) Announced(_ context.Context, _ message.URL, list []message.URL) {
 	a.announced = append(a.announced, list...)
 }
-func (a *accepted) Verify(ctx context.Context, remote, from message.URL) error {
+func (a *accepted) TryVerify(remote, from message.URL) error {
 	if from.NodeDomain() == "slow.example" {
-		return ctx.Err()
+		return message.ErrWouldBlock
 	}
+	return a.Verify(context.Background(), remote, from)
+}
+func (a *accepted) Verify(_ context.Context, remote, from message.URL) error {
 	if from.NodeDomain() != remote.NodeDomain() {
 		return &message.ResponseError{Code: message.CodeNotFound, From: from, Description: "not there"}
 	}
@@ -167,16 +180,18 @@ func TestDeliver(t *testing.T) {
 		var a accepted
 		var f failure
 		in := &Entrance{Bus: &a, Owners: &a, Handler: func(u message.URL) bool { return u == handler }, Log: hclog.NewNullLogger()}
-		done := in.Deliver(t.Context(), &session.Delivery{Remote: bobs, Message: c.m, Receipt: minibus.Receipt{By: &f}, Wait: c.wait})
+		run := []minibus.Delivery{{Message: c.m, Receipt: minibus.Receipt{By: &f}}}
+		done := true
+		if c.wait {
+			in.Accept(t.Context(), bobs, &run[0])
+		} else {
+			done = in.TryAccept(bobs, run) == 1
+		}
 		if done == c.busy || f.code != c.code || (len(a.arrived) == 1) != (c.code == 0 && !c.busy) {
 			t.Errorf("%s: done %v, code %d, arrived %d", c.what, done, f.code, len(a.arrived))
 		}
 		if announced := len(a.announced) > 0; announced != (c.wait && c.m.From == object) {
 			t.Errorf("%s: announced %v", c.what, a.announced)
-		}
-		n := in.DeliverRun(&session.Run{Remote: bobs, Messages: []minibus.Handed{{Message: c.m}}})
-		if (n == 0) != (c.m.Type == message.Create) {
-			t.Errorf("%s: %d in a run", c.what, n)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/registry/directory"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -17,9 +18,12 @@ import (
 // nowhere is a deployer whose stubs always run.
 type nowhere struct{}
 
-func (nowhere) Deploy(context.Context, Deployment) error                  { return nil }
-func (nowhere) Undeploy(context.Context, message.URL) error               { return nil }
-func (nowhere) Forward(context.Context, bus.Route, message.Message) error { return nil }
+func (nowhere) Deploy(context.Context, Deployment) error    { return nil }
+func (nowhere) Undeploy(context.Context, message.URL) error { return nil }
+func (nowhere) Forward(context.Context, bus.Route, message.Message, minibus.Receipt) error {
+	return nil
+}
+func (nowhere) TryForward(bus.Route, message.Message, minibus.Receipt) error { return nil }
 
 // perRuntime is how many addresses of the crowd live at one runtime.
 const perRuntime = 100

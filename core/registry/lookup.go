@@ -13,14 +13,18 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// find returns the runtime that the address lives at: from the cache, else from the Domain Registry.
-func (r *Registry) find(ctx context.Context, to message.URL, c nodes.Cause) (*directory.Runtime, error) {
+// find returns the runtime that the address lives at: from the cache, else from the Domain Registry. try: where that would have
+// to be asked, the error is [message.ErrWouldBlock].
+func (r *Registry) find(ctx context.Context, to message.URL, c nodes.Cause, try bool) (*directory.Runtime, error) {
 	key := directory.Key(to)
 	if a, ok := r.directory.Find(key); ok && a.Leads() {
 		return a.Runtime, nil
 	}
 	if key.Scheme() == message.SchemeConnection {
 		return nil, r.refuse(message.CodeNotFound, "nobody here has heard of %s", key)
+	}
+	if try {
+		return nil, message.ErrWouldBlock
 	}
 	// For whom it is has to be said here: the look-up itself is the Registry's own message. Why a node cannot be reached
 	// the look-up says.
@@ -156,7 +160,7 @@ func (r *Registry) Where(ctx context.Context, u message.URL) (message.URL, error
 	case u.IsBackEnd() || u.NodeDomain() == "":
 		return "", r.refuse(message.CodeNotFound, "%s is at no runtime", u)
 	}
-	rt, err := r.find(ctx, u, nodes.Theirs)
+	rt, err := r.find(ctx, u, nodes.Theirs, false)
 	if err != nil {
 		return "", err
 	}

@@ -62,11 +62,15 @@ func (r *Registry) reserve(ctx context.Context, domain string, c nodes.Cause) er
 	return no
 }
 
-// node is the stub of domain's Message Node, deployed if need be: once for all who wait, for Nodes.Timeout at most.
-func (r *Registry) node(ctx context.Context, domain string, c nodes.Cause) (url message.URL, deployed bool, err error) {
+// node is the stub of domain's Message Node, deployed if need be: once for all who wait, for Nodes.Timeout at most. try:
+// where that has to be waited for, the error is [message.ErrWouldBlock].
+func (r *Registry) node(ctx context.Context, domain string, c nodes.Cause, try bool) (url message.URL, deployed bool, err error) {
 	c = r.nodes.At(domain, c)
 	if url, ok := r.nodes.Now(domain, c); ok {
 		return url, false, nil
+	}
+	if try {
+		return "", false, message.ErrWouldBlock
 	}
 	if err := r.awaitTurn(ctx, domain, c); err != nil {
 		return "", false, err

@@ -22,7 +22,21 @@ func (r *Registry) Resolve(ctx context.Context, m message.Message) (bus.Route, e
 	if way := r.direct(m.To); way != nil {
 		return way.Direct, nil
 	}
-	return r.resolve(ctx, &m, true)
+	return r.resolve(ctx, &m, search{setUp: true})
+}
+
+// TryResolve is Resolve without waiting; [message.ErrWouldBlock].
+func (r *Registry) TryResolve(m message.Message) (bus.Route, error) {
+	if way := r.direct(m.To); way != nil {
+		return way.Direct, nil
+	}
+	return r.resolve(r.loop.Context(), &m, search{setUp: true, try: true})
+}
+
+// search is what may be done to find a way.
+type search struct {
+	setUp bool // a P2P set-up may start
+	try   bool // nobody may be waited for
 }
 
 // Explain is Resolve for a message to the address to, but starts no set-up. It may read at the Domain Registry and
@@ -31,7 +45,7 @@ func (r *Registry) Explain(ctx context.Context, to message.URL) (bus.Route, erro
 	if way := r.direct(to); way != nil {
 		return way.Direct, nil
 	}
-	return r.resolve(ctx, &message.Message{Type: message.Read, To: to}, false)
+	return r.resolve(ctx, &message.Message{Type: message.Read, To: to}, search{})
 }
 
 // direct is the way of the live P2P connection that covers the address; nil: there is none. (No back-end function is in the directory, so
@@ -45,63 +59,63 @@ func (r *Registry) direct(to message.URL) *directory.Way {
 }
 
 // resolve is every other way. It reads downwards in the specification's order.
-func (r *Registry) resolve(ctx context.Context, m *message.Message, setUp bool) (bus.Route, error) {
+func (r *Registry) resolve(ctx context.Context, m *message.Message, s search) (bus.Route, error) {
 	to := m.To
 	switch {
 	case to == message.SessionAddress || to == message.Default:
 		return bus.Route{}, r.refuse(message.CodeNotFound, "%s is not an address of a runtime", to)
 	case to.IsBackEnd():
-		return r.backEnd(ctx, m)
+		return r.backEnd(ctx, m, s)
 	case r.locals.has(to):
 		return bus.Route{}, r.refuse(message.CodeNotFound, "%s belongs to this runtime and nobody listens to it", to)
 	case to.IsRuntime():
 		rt, ok := r.directory.Runtime(to.Runtime())
 		if !ok { // never met: only its node can know
-			return r.relay(ctx, m, to.Runtime(), 0)
+			return r.relay(ctx, m, to.Runtime(), 0, s)
 		}
-		return r.toward(ctx, m, rt, setUp)
+		return r.toward(ctx, m, rt, s)
 	}
-	rt, err := r.find(ctx, to, r.causeOf(m))
+	rt, err := r.find(ctx, to, r.causeOf(m), s.try)
 	if err != nil {
 		if to.Scheme() == message.SchemeConnection && isCode(err, message.CodeNotFound) {
-			return r.objectAtNode(ctx, m)
+			return r.objectAtNode(ctx, m, s)
 		}
 		return bus.Route{}, err
 	}
-	return r.toward(ctx, m, rt, setUp)
+	return r.toward(ctx, m, rt, s)
 }
 
-func (r *Registry) backEnd(ctx context.Context, m *message.Message) (bus.Route, error) {
+func (r *Registry) backEnd(ctx context.Context, m *message.Message, s search) (bus.Route, error) {
 	domain := m.To.NodeDomain()
 	if domain == "" {
 		domain = r.opts.Domain
 	}
-	stub, _, err := r.node(ctx, domain, r.causeOf(m))
+	stub, _, err := r.node(ctx, domain, r.causeOf(m), s.try)
 	return bus.Route{Stub: stub, Door: stub, Why: "a function of the Message Node of " + domain}, err
 }
 
 // objectAtNode is the way to a Connection object that this runtime has not heard of: it is never in the Domain
 // Registry, and the node that allocated its address knows whose it is.
-func (r *Registry) objectAtNode(ctx context.Context, m *message.Message) (bus.Route, error) {
-	stub, _, err := r.node(ctx, m.To.NodeDomain(), r.causeOf(m))
+func (r *Registry) objectAtNode(ctx context.Context, m *message.Message, s search) (bus.Route, error) {
+	stub, _, err := r.node(ctx, m.To.NodeDomain(), r.causeOf(m), s.try)
 	return bus.Route{Stub: stub, Door: stub, Why: "a Connection object: the Message Node of its domain knows whose it is"}, err
 }
 
-// toward is the way to an address of a remote runtime; setUp allows a P2P set-up to start.
-func (r *Registry) toward(ctx context.Context, m *message.Message, rt *directory.Runtime, setUp bool) (bus.Route, error) {
+// toward is the way to an address of a remote runtime.
+func (r *Registry) toward(ctx context.Context, m *message.Message, rt *directory.Runtime, s search) (bus.Route, error) {
 	w := rt.Way()
 	if w.Live() {
 		return w.Direct, nil
 	}
-	if setUp && w.Wake && r.wantsP2P(m) && !time.Now().Before(w.RetryAt) {
+	if s.setUp && w.Wake && r.wantsP2P(m) && !time.Now().Before(w.RetryAt) {
 		r.wake(rt, m.To)
 	}
-	return r.relay(ctx, m, rt.URL(), w.State)
+	return r.relay(ctx, m, rt.URL(), w.State, s)
 }
 
 // relay is the way over the Message Node of the remote runtime's domain. Where that stub does not run, what the remote
 // runtime has caused goes back the way that it has come.
-func (r *Registry) relay(ctx context.Context, m *message.Message, remote message.URL, state message.Status) (bus.Route, error) {
+func (r *Registry) relay(ctx context.Context, m *message.Message, remote message.URL, state message.Status, s search) (bus.Route, error) {
 	if connections.Pending(state) {
 		r.opts.Trace.Message(trace.Connecting, *m, trace.Event{Peer: remote, Value: state.String()})
 	}
@@ -111,7 +125,7 @@ func (r *Registry) relay(ctx context.Context, m *message.Message, remote message
 			return bus.Route{Stub: stub, Door: stub, Remote: remote, Why: "the Message Node by which it has come"}, nil
 		}
 	}
-	stub, deployed, err := r.node(ctx, domain, c)
+	stub, deployed, err := r.node(ctx, domain, c, s.try)
 	if err != nil {
 		return bus.Route{}, err
 	}

@@ -20,37 +20,21 @@ import (
 // have waited here. Connection objects are in no Domain Registry, nor are data objects that are
 // private: those belong to the first runtime that uses them. The error is a *message.ResponseError, or ctx's.
 func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) error {
+	if err := r.TryVerify(remoteURL, from); err != message.ErrWouldBlock {
+		return err
+	}
 	remoteURL = remoteURL.Canonical()
-	if from.IsRuntime() {
-		if from.Runtime() == remoteURL {
-			return nil
-		}
-		return r.forged(remoteURL, from, "another runtime's component")
-	}
-	if from.IsBackEnd() || from == message.SessionAddress {
-		return r.forged(remoteURL, from, "a Message Node's function")
-	}
 	key := directory.Key(from)
 	a, known := r.directory.Find(key)
-	its := known && a.Runtime.URL() == remoteURL
-	if its && (a.Leads() || r.nodeAway(ctx, key.NodeDomain())) {
+	its := known && a.Runtime.URL() == remoteURL || r.lately(remoteURL, from, key, known)
+	if its && r.nodeAway(ctx, key.NodeDomain()) {
 		return nil
 	}
-	if !known && !r.locals.has(from) && r.directory.Lately(key, remoteURL, time.Now()) {
-		if rt, ok := r.directory.Runtime(remoteURL); ok && rt.Way().Live() || r.nodeAway(ctx, key.NodeDomain()) {
-			return nil
-		}
-		its = true
+	if err := r.another(remoteURL, from, key, a, known); err != nil {
+		return err
 	}
-	switch {
-	case r.locals.has(from):
-		return r.forged(remoteURL, from, "of this runtime")
-	case key.Scheme() == message.SchemeConnection && known:
-		return r.forged(remoteURL, from, "another runtime's")
-	case key.Scheme() == message.SchemeConnection:
+	if key.Scheme() == message.SchemeConnection {
 		return r.claim(ctx, remoteURL, key, directory.Used)
-	case known && a.Source == directory.Registered && r.beliefs.ReadLately(time.Now(), key):
-		return r.forged(remoteURL, from, "another runtime's")
 	}
 	rt, err := r.lookUpFor(ctx, remoteURL, key, its)
 	switch owner := disconnectedOwner(err); {
@@ -68,6 +52,56 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 		return r.forged(remoteURL, from, "not shown to be its own: "+err.Error())
 	}
 	return r.claim(ctx, remoteURL, key, directory.Used)
+}
+
+// TryVerify is Verify without waiting: where the loop or the Domain Registry would have to be asked, the error is
+// [message.ErrWouldBlock].
+func (r *Registry) TryVerify(remoteURL, from message.URL) error {
+	remoteURL = remoteURL.Canonical()
+	if from.IsRuntime() {
+		if from.Runtime() == remoteURL {
+			return nil
+		}
+		return r.forged(remoteURL, from, "another runtime's component")
+	}
+	if from.IsBackEnd() || from == message.SessionAddress {
+		return r.forged(remoteURL, from, "a Message Node's function")
+	}
+	key := directory.Key(from)
+	a, known := r.directory.Find(key)
+	if known && a.Runtime.URL() == remoteURL {
+		if a.Leads() {
+			return nil
+		}
+		return message.ErrWouldBlock
+	}
+	if r.lately(remoteURL, from, key, known) {
+		if rt, ok := r.directory.Runtime(remoteURL); ok && rt.Way().Live() {
+			return nil
+		}
+		return message.ErrWouldBlock
+	}
+	if err := r.another(remoteURL, from, key, a, known); err != nil {
+		return err
+	}
+	return message.ErrWouldBlock
+}
+
+// lately tells whether the runtime remote has given up the address lately, and nobody has it now.
+func (r *Registry) lately(remoteURL, from, key message.URL, known bool) bool {
+	return !known && !r.locals.has(from) && r.directory.Lately(key, remoteURL, time.Now())
+}
+
+// another refuses an address that is known to be another's than the runtime remote's.
+func (r *Registry) another(remoteURL, from, key message.URL, a directory.Address, known bool) error {
+	switch {
+	case r.locals.has(from):
+		return r.forged(remoteURL, from, "of this runtime")
+	case key.Scheme() == message.SchemeConnection && known,
+		known && a.Source == directory.Registered && r.beliefs.ReadLately(time.Now(), key):
+		return r.forged(remoteURL, from, "another runtime's")
+	}
+	return nil
 }
 
 // lookUpFor asks whose an address is that the runtime remote uses, and has announced or not.

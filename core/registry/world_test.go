@@ -16,6 +16,7 @@ import (
 
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -145,7 +146,7 @@ func (w *world) join(id, domain string, key ed25519.PrivateKey, change func(*Opt
 }
 
 // Forward is the way out of the house.
-func (s *side) Forward(ctx context.Context, route bus.Route, m message.Message) error {
+func (s *side) Forward(ctx context.Context, route bus.Route, m message.Message, _ minibus.Receipt) error {
 	if route.Remote == "" {
 		s.w.wait.Go(func() { s.w.node(s, route, m) })
 		return nil
@@ -302,4 +303,9 @@ func (w *world) pair(change func(*Options)) (a, b *side, alice, bob message.URL,
 	a.mustBe(b, message.Live, sdk.RoleRequester)
 	b.mustBe(a, message.Live, sdk.RoleHandler)
 	return
+}
+
+// TryForward leaves everything to Forward.
+func (s *side) TryForward(bus.Route, message.Message, minibus.Receipt) error {
+	return message.ErrWouldBlock
 }

@@ -20,7 +20,7 @@ func TestTwoRelays(t *testing.T) {
 		}
 		left, lost, acks := map[way]int{}, 0, map[way]int{}
 		got := 0
-		o := Options{Acks: Acks{Delay: 20 * time.Millisecond}, FrameBytes: 256, Deliver: taking(func(context.Context, message.URL, message.Message) { got++ })}
+		o := Options{Acks: Acks{Delay: 20 * time.Millisecond}, FrameBytes: 256, Acceptor: taking(func(context.Context, message.URL, message.Message) { got++ })}
 		p := newPair(t, o, func(fromA bool, path Path, f []byte) [][]byte {
 			there, back := way{fromA, path}, way{!fromA, path}
 			if _, known := left[there]; !known {

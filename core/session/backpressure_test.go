@@ -122,7 +122,7 @@ func TestSlowListener(t *testing.T) {
 		var got atomic.Int64
 		gate := make(chan struct{})
 		o := Options{InboxBytes: 8 << 10, RingBytes: 8 << 10, FrameBytes: 1 << 10, TTL: time.Hour,
-			Deliver: closedUntil(gate, &got)}
+			Acceptor: closedUntil(gate, &got)}
 		p := newPair(t, o, nil)
 		posted := p.fill(t, "")
 		st := p.b.Snapshot()[0]
@@ -160,9 +160,9 @@ func (p *pairOf) fill(t *testing.T, to message.URL) (posted int) {
 	}
 }
 
-// closedUntil is a Deliver whose listener takes nothing until gate is closed, and counts what it takes then.
-func closedUntil(gate <-chan struct{}, got *atomic.Int64) func(context.Context, *Delivery) bool {
-	return func(ctx context.Context, d *Delivery) bool {
+// closedUntil is an Acceptor whose listener takes nothing until gate is closed, and counts what it takes then.
+func closedUntil(gate <-chan struct{}, got *atomic.Int64) Acceptor {
+	return each(func(ctx context.Context, d *came) bool {
 		select {
 		case <-gate:
 		default:
@@ -178,7 +178,7 @@ func closedUntil(gate <-chan struct{}, got *atomic.Int64) func(context.Context, 
 		got.Add(1)
 		d.Receipt.Taken()
 		return true
-	}
+	})
 }
 
 // awaitCount waits until n is want, and fails where that takes longer than limit.
@@ -193,7 +193,7 @@ func awaitCount(t *testing.T, n *atomic.Int64, want int, limit time.Duration) {
 	}
 }
 
-// TestFullReceiver: a receiver that has no room at all drops what comes, and asks for it as soon as there is room again,
+// TestFullAcceptor: a receiver that has no room at all drops what comes, and asks for it as soon as there is room again,
 // whatever it has told meanwhile.
 func TestFullReceiver(t *testing.T) {
 	for _, probes := range []bool{false, true} {
@@ -201,7 +201,7 @@ func TestFullReceiver(t *testing.T) {
 			var got atomic.Int64
 			gate := make(chan struct{})
 			o := Options{FrameBytes: 1 << 10, TTL: time.Hour,
-				Deliver: closedUntil(gate, &got)}
+				Acceptor: closedUntil(gate, &got)}
 			p := newPair(t, o, nil)
 			p.b.memory.Limit(8 << 10) // less than it says: others fill it
 			const posted = 1000
@@ -233,8 +233,8 @@ func newSlowFolk(limit int) *slowFolk {
 	return &slowFolk{got: map[message.URL][]uint64{}, stuck: map[message.URL][]minibus.Receipt{}, limit: limit, free: make(chan struct{})}
 }
 
-// deliver is their Options.Deliver.
-func (f *slowFolk) deliver(ctx context.Context, d *Delivery) bool {
+// deliver is their Options.Acceptor.
+func (f *slowFolk) deliver(ctx context.Context, d *came) bool {
 	to := d.Message.To
 	slow := strings.Contains(string(to), "slow")
 	f.mu.Lock()
@@ -293,7 +293,7 @@ func TestSlowAmongFast(t *testing.T) {
 	for _, slow := range []int{1, 10, 100} {
 		synctest.Test(t, func(t *testing.T) {
 			folk := newSlowFolk(3)
-			p := newPair(t, Options{InboxBytes: 256 << 10, RingBytes: 64 << 10, Deliver: folk.deliver}, nil)
+			p := newPair(t, Options{InboxBytes: 256 << 10, RingBytes: 64 << 10, Acceptor: each(folk.deliver)}, nil)
 			posted := map[message.URL]int{}
 			for n := range slow {
 				posted[citizen("slow", n)] = p.fill(t, citizen("slow", n))
@@ -350,7 +350,7 @@ func TestSlowAmongFast(t *testing.T) {
 func TestTooManyHeldUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folk := newSlowFolk(0)
-		p := newPair(t, Options{TTL: time.Hour, Deliver: folk.deliver}, nil)
+		p := newPair(t, Options{TTL: time.Hour, Acceptor: each(folk.deliver)}, nil)
 		for n := range 2 * deliver.MaxBehind {
 			for i := range 3 {
 				m := letter(uint64(i)+1, 40)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -21,21 +22,27 @@ func (h *house) Resolve(context.Context, message.Message) (bus.Route, error) {
 	return bus.Route{Stub: relay.Stub, Door: relay.Door, Remote: h.other}, nil
 }
 
-func (h *house) Forward(ctx context.Context, r bus.Route, m message.Message) error {
+func (h *house) TryResolve(m message.Message) (bus.Route, error) {
+	return h.Resolve(context.Background(), m)
+}
+
+func (h *house) Forward(ctx context.Context, r bus.Route, m message.Message, _ minibus.Receipt) error {
 	return h.sessions.Post(ctx, r.Remote, Path{Door: r.Door, Stub: r.Stub}, m)
+}
+
+func (h *house) TryForward(r bus.Route, m message.Message, _ minibus.Receipt) error {
+	return h.sessions.TryPost(r.Remote, Path{Door: r.Door, Stub: r.Stub}, m)
 }
 
 func (h *house) VerifyLocal(_, _ message.URL) error                     { return nil }
 func (h *house) Verify(context.Context, message.URL, message.URL) error { return nil }
+func (h *house) TryVerify(message.URL, message.URL) error               { return nil }
 
 func newHouse(self, other person, o Options) *house {
 	h := &house{bus: bus.New(bus.Options{Runtime: self.url}), other: other.url}
 	h.bus.Connect(bus.Outside{Resolver: h, Forwarder: h, Authority: h})
 	o.Self, o.Key = self.url, self.key
-	o.Deliver = func(ctx context.Context, d *Delivery) bool {
-		return h.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
-	}
-	o.DeliverRun = func(r *Run) int { return h.bus.AcceptRun(r.Remote, r.Messages) }
+	o.Acceptor = h.bus
 	h.sessions = New(o)
 	return h
 }

@@ -31,7 +31,7 @@ func BenchmarkPost(b *testing.B) {
 	var peer *handshake.Keys
 	o := Options{}.withDefaults()
 	s = New(Options{
-		Self: alice, Key: aliceSelf.key, Incarnation: 1, Deliver: taking(func(context.Context, message.URL, message.Message) {}),
+		Self: alice, Key: aliceSelf.key, Incarnation: 1, Acceptor: taking(func(context.Context, message.URL, message.Message) {}),
 		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
 			for _, f := range frames { // acknowledge everything at once, without allocating
 				h, _ := wire.ParseHead(f)
@@ -76,7 +76,7 @@ func BenchmarkPost(b *testing.B) {
 	s.Close(ctx)
 }
 
-// BenchmarkReceive is the receiving side alone, 300 messages a frame, up to Options.Deliver.
+// BenchmarkReceive is the receiving side alone, 300 messages a frame, up to Options.Acceptor.
 func BenchmarkReceive(b *testing.B) {
 	const perFrame = 300
 	var got atomic.Int64
@@ -84,7 +84,7 @@ func BenchmarkReceive(b *testing.B) {
 	s := New(Options{
 		Self: alice, Key: aliceSelf.key, Incarnation: 1,
 		Send: func(context.Context, Path, message.URL, ...[]byte) error { return nil },
-		Deliver: taking(func(context.Context, message.URL, message.Message) {
+		Acceptor: taking(func(context.Context, message.URL, message.Message) {
 			if got.Add(1)%perFrame == 0 {
 				notify(room)
 			}
@@ -147,8 +147,8 @@ func benchmarkBoth(b *testing.B, m message.Message) {
 		}
 	}
 	nothing := taking(func(context.Context, message.URL, message.Message) {})
-	x = New(Options{Self: alice, Key: aliceSelf.key, Send: to(&y, alice), Deliver: nothing})
-	y = New(Options{Self: bob, Key: bobSelf.key, Send: to(&x, bob), Deliver: taking(func(context.Context, message.URL, message.Message) { got.Add(1) })})
+	x = New(Options{Self: alice, Key: aliceSelf.key, Send: to(&y, alice), Acceptor: nothing})
+	y = New(Options{Self: bob, Key: bobSelf.key, Send: to(&x, bob), Acceptor: taking(func(context.Context, message.URL, message.Message) { got.Add(1) })})
 	ctx := context.Background()
 	b.ReportAllocs()
 	n := int64(0)
@@ -212,8 +212,8 @@ func benchmarkRoundTrip(b *testing.B, tries bool) {
 	back := make(chan struct{}, 1)
 	m := small()
 	ox, oy := Options{Self: alice, Key: aliceSelf.key}, Options{Self: bob, Key: bobSelf.key}
-	ox.Deliver = taking(func(context.Context, message.URL, message.Message) { back <- struct{}{} })
-	oy.Deliver = taking(func(ctx context.Context, _ message.URL, _ message.Message) { y.Post(ctx, alice, relay, m) })
+	ox.Acceptor = taking(func(context.Context, message.URL, message.Message) { back <- struct{}{} })
+	oy.Acceptor = taking(func(ctx context.Context, _ message.URL, _ message.Message) { y.Post(ctx, alice, relay, m) })
 	link(&ox, &y, alice)
 	link(&oy, &x, bob)
 	x, y = New(ox), New(oy)

@@ -258,7 +258,7 @@ func TestReflection(t *testing.T) {
 				}
 				return nil
 			},
-			Deliver: taking(func(context.Context, message.URL, message.Message) { t.Error("delivered our own message") }),
+			Acceptor: taking(func(context.Context, message.URL, message.Message) { t.Error("delivered our own message") }),
 		})
 		if err := a.Post(t.Context(), bob, relay, letter(1, 20)); err != nil {
 			t.Fatal(err)

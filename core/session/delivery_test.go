@@ -13,6 +13,7 @@ import (
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -67,15 +68,14 @@ func TestBodiesStay(t *testing.T) {
 				var got []message.Message
 				runs := 0
 				a := newArrivals(Options{
-					Deliver: taking(func(_ context.Context, _ message.URL, m message.Message) { got = append(got, m) }),
-					DeliverRun: func(r *Run) int {
+					Acceptor: inRuns{taking(func(_ context.Context, _ message.URL, m message.Message) { got = append(got, m) }).(each), func(_ message.URL, run []minibus.Delivery) int {
 						runs++
-						for i := range r.Messages {
-							got = append(got, r.Messages[i].Message)
-							r.Messages[i].Receipt.Taken()
+						for i := range run {
+							got = append(got, run[i].Message)
+							run[i].Receipt.Taken()
 						}
-						return len(r.Messages)
-					},
+						return len(run)
+					}},
 				})
 				defer a.close()
 				sent := letters(c.count, c.size)
@@ -114,7 +114,7 @@ func TestWhoseMemory(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []message.Message
-			a := newArrivals(Options{Deliver: taking(func(_ context.Context, _ message.URL, m message.Message) { got = append(got, m) })})
+			a := newArrivals(Options{Acceptor: taking(func(_ context.Context, _ message.URL, m message.Message) { got = append(got, m) })})
 			defer a.close()
 			s := a.all.lookup(bob)
 			parts := items(c.frame...)
@@ -148,7 +148,7 @@ func TestRunsStopAnywhere(t *testing.T) {
 				got[m.To] = append(got[m.To], number(*m))
 			}
 			a := newArrivals(Options{
-				Deliver: func(ctx context.Context, d *Delivery) bool {
+				Acceptor: inRuns{func(ctx context.Context, d *came) bool {
 					if d.Message.To == slow {
 						if !d.Wait {
 							return false
@@ -158,18 +158,22 @@ func TestRunsStopAnywhere(t *testing.T) {
 					note(&d.Message)
 					d.Receipt.Taken()
 					return true
-				},
-				DeliverRun: func(r *Run) int {
-					n := min(takes, len(r.Messages))
-					for i := range n {
-						if one := &r.Messages[i].Message; one.To != r.Messages[0].Message.To || one.From != r.Messages[0].Message.From {
-							t.Errorf("%+v in a run of %+v", one, r.Messages[0].Message)
+				}, func(_ message.URL, run []minibus.Delivery) int {
+					n := min(takes, len(run))
+					if run[0].Message.To == slow {
+						n = 0
+					}
+					for i := range run {
+						if one := &run[i].Message; one.To != run[0].Message.To || one.From != run[0].Message.From {
+							t.Errorf("%+v in a run of %+v", one, run[0].Message)
 						}
-						note(&r.Messages[i].Message)
-						r.Messages[i].Receipt.Taken()
+						if i < n {
+							note(&run[i].Message)
+							run[i].Receipt.Taken()
+						}
 					}
 					return n
-				},
+				}},
 			})
 			defer a.close()
 			list := letters(200, 40)
@@ -205,8 +209,7 @@ func TestMalformedInARun(t *testing.T) {
 		var got []uint64
 		refused := 0
 		a := newArrivals(Options{
-			Deliver:    taking(func(_ context.Context, _ message.URL, m message.Message) { got = append(got, number(m)) }),
-			DeliverRun: func(*Run) int { return 0 },
+			Acceptor: taking(func(_ context.Context, _ message.URL, m message.Message) { got = append(got, number(m)) }),
 			Events: func(e Event) {
 				if e.Kind == Refused {
 					refused++
@@ -229,11 +232,11 @@ func TestMalformedInARun(t *testing.T) {
 func TestSourceStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sources []uint32
-		a := newArrivals(Options{Deliver: func(_ context.Context, d *Delivery) bool {
+		a := newArrivals(Options{Acceptor: each(func(_ context.Context, d *came) bool {
 			sources = append(sources, d.Receipt.Source)
 			d.Receipt.Taken()
 			return true
-		}})
+		})})
 		defer a.close()
 		a.bring(letters(1, 40)...)
 		time.Sleep(time.Minute)

@@ -19,13 +19,13 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &hearing{known: map[message.URL]int{}, gone: map[message.URL]int{}}
 		release := make(chan struct{})
-		p := newPair(t, Options{Announced: h.announced, Ended: h.ended, Deliver: func(_ context.Context, d *Delivery) bool {
+		p := newPair(t, Options{Announced: h.announced, Ended: h.ended, Acceptor: each(func(_ context.Context, d *came) bool {
 			if d.Wait {
 				<-release
 				d.Receipt.Taken()
 			}
 			return d.Wait
-		}}, nil)
+		})}, nil)
 		for n := range 2 * deliver.MaxBehind {
 			m := letter(uint64(n+1), 20)
 			m.To = message.URL(fmt.Sprintf("hyperty://b.example/%d", n))

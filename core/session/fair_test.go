@@ -13,14 +13,6 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// arrives has what sessions deliver go to the listeners of a bus.
-func arrives(o *Options, to *bus.MessageBus) {
-	o.Deliver = func(ctx context.Context, d *Delivery) bool {
-		return to.Accept(ctx, &bus.Arrival{Remote: d.Remote, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
-	}
-	o.DeliverRun = func(r *Run) int { return to.AcceptRun(r.Remote, r.Messages) }
-}
-
 // One runtime that sends a listener more than it can handle does not have the message of another wait for all of that.
 func TestSessionsTakeTurnsAtAListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -28,7 +20,7 @@ func TestSessionsTakeTurnsAtAListener(t *testing.T) {
 		home := bus.New(bus.Options{Runtime: alice})
 		defer home.Close()
 		defer st.close()
-		arrives(&st.hub.o, home)
+		st.hub.o.Acceptor = home
 		const to, bob message.URL = "hyperty://a.example/inbox", "hyperty://tips.example/bob"
 		handled := 0
 		var places []int
@@ -73,7 +65,7 @@ func TestOrderOverARestart(t *testing.T) {
 		home := bus.New(bus.Options{Runtime: bob})
 		defer home.Close()
 		o := Options{TTL: time.Hour}
-		arrives(&o, home)
+		o.Acceptor = home
 		p := newPair(t, o, nil)
 		defer p.close(t)
 		var got []uint64

@@ -32,8 +32,8 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, k byte, stranger bool, body []byte) {
 		s := New(Options{
 			Self: alice, Key: aliceSelf.key, Incarnation: 1, Linger: time.Nanosecond,
-			Send:    func(context.Context, Path, message.URL, ...[]byte) error { return nil },
-			Deliver: taking(func(context.Context, message.URL, message.Message) {}),
+			Send:     func(context.Context, Path, message.URL, ...[]byte) error { return nil },
+			Acceptor: taking(func(context.Context, message.URL, message.Message) {}),
 		})
 		one, err := s.session(bob)
 		if err != nil {

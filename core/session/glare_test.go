@@ -28,7 +28,7 @@ func TestBothBeginAtOnce(t *testing.T) {
 					return [][]byte{f}
 				})
 				toA := make(chan uint64, 10)
-				p.a.o.Deliver = taking(func(_ context.Context, _ message.URL, m message.Message) { toA <- number(m) })
+				p.a.o.Acceptor = taking(func(_ context.Context, _ message.URL, m message.Message) { toA <- number(m) })
 				fromBob := letter(1, 20)
 				fromBob.From, fromBob.To = "hyperty://b.example/y", "hyperty://a.example/x"
 				post := func(first bool) {

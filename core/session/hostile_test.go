@@ -170,7 +170,7 @@ func meet(t *testing.T, a, b Options) (paired bool, delivered int, told []Event)
 		defer mu.Unlock()
 		delivered++
 	}
-	a.Deliver, b.Deliver = taking(got), taking(got)
+	a.Acceptor, b.Acceptor = taking(got), taking(got)
 	a.Send, b.Send = to(&y, a.Self), to(&x, b.Self)
 	a.Events = func(e Event) {
 		mu.Lock()

@@ -76,12 +76,12 @@ func TestIdleKeeps(t *testing.T) {
 				var mu sync.Mutex
 				var receipts []minibus.Receipt
 				deaf := map[bool]bool{} // by who sends
-				o := Options{IdleTimeout: time.Minute, TTL: -1, Deliver: func(_ context.Context, d *Delivery) bool {
+				o := Options{IdleTimeout: time.Minute, TTL: -1, Acceptor: each(func(_ context.Context, d *came) bool {
 					mu.Lock()
 					defer mu.Unlock()
 					receipts = append(receipts, d.Receipt)
 					return true
-				}}
+				})}
 				p := newPair(t, o, func(fromA bool, _ Path, frame []byte) [][]byte {
 					if deaf[fromA] {
 						return nil
@@ -190,7 +190,7 @@ type star struct {
 
 func newStar(t *testing.T, o Options) *star {
 	st := &star{t: t, tips: map[message.URL]*Sessions{}}
-	o.Self, o.Key, o.Deliver = alice, aliceSelf.key, taking(func(context.Context, message.URL, message.Message) {})
+	o.Self, o.Key, o.Acceptor = alice, aliceSelf.key, taking(func(context.Context, message.URL, message.Message) {})
 	o.Send = func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
 		st.mu.Lock()
 		to := st.tips[remote]
@@ -210,7 +210,7 @@ func newStar(t *testing.T, o Options) *star {
 func (st *star) tip() *Sessions {
 	st.count++
 	who := someone("tips.example", 100+st.count)
-	s := New(Options{Self: who.url, Key: who.key, TTL: 3 * time.Second, Deliver: taking(func(context.Context, message.URL, message.Message) {}),
+	s := New(Options{Self: who.url, Key: who.key, TTL: 3 * time.Second, Acceptor: taking(func(context.Context, message.URL, message.Message) {}),
 		Send: func(ctx context.Context, path Path, _ message.URL, frames ...[]byte) error {
 			for _, f := range frames {
 				st.hub.Receive(ctx, who.url, path, append([]byte(nil), f...))
@@ -256,7 +256,7 @@ func TestForsaken(t *testing.T) {
 		st := newStar(t, Options{Totals: Totals{Sessions: 1}, IdleTimeout: time.Minute})
 		defer st.close()
 		taken := 0
-		st.hub.o.Deliver = taking(func(context.Context, message.URL, message.Message) { taken++ })
+		st.hub.o.Acceptor = taking(func(context.Context, message.URL, message.Message) { taken++ })
 		gone := st.tip()
 		told := 0
 		gone.o.Events = func(e Event) {

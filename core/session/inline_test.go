@@ -23,7 +23,7 @@ type talkers struct {
 	full  bool     // a's path takes nothing at once
 }
 
-func newTalkers(t *testing.T, o Options, deliver func(context.Context, *Delivery) bool) *talkers {
+func newTalkers(t *testing.T, o Options, to Acceptor) *talkers {
 	w := &talkers{}
 	oa, ob := o, o
 	oa.Self, oa.Key, ob.Self, ob.Key = alice, aliceSelf.key, bob, bobSelf.key
@@ -56,11 +56,11 @@ func newTalkers(t *testing.T, o Options, deliver func(context.Context, *Delivery
 		w.a.Receive(t.Context(), bob, path, f)
 		return true
 	}
-	if oa.Deliver == nil {
-		oa.Deliver = taking(func(context.Context, message.URL, message.Message) {})
+	if oa.Acceptor == nil {
+		oa.Acceptor = taking(func(context.Context, message.URL, message.Message) {})
 	}
-	if ob.Deliver = deliver; deliver == nil {
-		ob.Deliver = taking(func(_ context.Context, _ message.URL, m message.Message) {
+	if ob.Acceptor = to; to == nil {
+		ob.Acceptor = taking(func(_ context.Context, _ message.URL, m message.Message) {
 			w.mu.Lock()
 			w.got = append(w.got, number(m))
 			w.mu.Unlock()
@@ -178,7 +178,7 @@ func TestAnswerAtOnce(t *testing.T) {
 		var w *talkers
 		var last uint64
 		done := make(chan struct{})
-		answer := func(from func() *Sessions, to message.URL, in bool) func(context.Context, *Delivery) bool {
+		answer := func(from func() *Sessions, to message.URL, in bool) Acceptor {
 			return taking(func(ctx context.Context, _ message.URL, m message.Message) {
 				n := number(m)
 				if in {
@@ -196,7 +196,7 @@ func TestAnswerAtOnce(t *testing.T) {
 				}
 			})
 		}
-		w = newTalkers(t, Options{Deliver: answer(func() *Sessions { return w.a }, bob, true)},
+		w = newTalkers(t, Options{Acceptor: answer(func() *Sessions { return w.a }, bob, true)},
 			answer(func() *Sessions { return w.b }, alice, false))
 		w.post(t, 1)
 		<-done
@@ -210,7 +210,7 @@ func TestReceiveDoesNotWait(t *testing.T) {
 		gate := make(chan struct{})
 		var mu sync.Mutex
 		got := map[message.URL][]uint64{}
-		w := newTalkers(t, Options{}, func(ctx context.Context, d *Delivery) bool {
+		w := newTalkers(t, Options{}, each(func(ctx context.Context, d *came) bool {
 			select {
 			case <-gate:
 			default:
@@ -227,7 +227,7 @@ func TestReceiveDoesNotWait(t *testing.T) {
 			mu.Unlock()
 			d.Receipt.Taken()
 			return true
-		})
+		}))
 		n := uint64(0)
 		for range 3 {
 			for to := range deliver.MaxBehind + 20 {

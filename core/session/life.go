@@ -29,7 +29,7 @@ func newSession(all *shared, in table, remote message.URL, l *handshake.Local) *
 	}
 	s.turn.run = s.pump
 	s.ledger = outcomes.NewLedger(host{s}, all.o.InboxBytes)
-	s.out = deliver.New(all.life, deliver.Options{Deliver: all.o.Deliver, DeliverRun: all.o.DeliverRun}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
+	s.out = deliver.New(all.life, deliver.Options{Acceptor: all.o.Acceptor, Trace: all.o.Trace}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
 	return s
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/sender"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -94,9 +95,9 @@ func newPair(t *testing.T, o Options, hook func(fromA bool, path Path, frame []b
 		}
 		return nil
 	}
-	oa.Deliver = taking(func(context.Context, message.URL, message.Message) {})
-	if ob.Deliver == nil {
-		ob.Deliver = taking(func(_ context.Context, _ message.URL, m message.Message) {
+	oa.Acceptor = taking(func(context.Context, message.URL, message.Message) {})
+	if ob.Acceptor == nil {
+		ob.Acceptor = taking(func(_ context.Context, _ message.URL, m message.Message) {
 			p.mu.Lock()
 			p.got = append(p.got, number(m))
 			p.mu.Unlock()
@@ -225,13 +226,47 @@ func (s *Sessions) lookup(remote message.URL) *session {
 	return one
 }
 
-// taking is a Deliver that takes every message at once.
-func taking(f func(ctx context.Context, remote message.URL, m message.Message)) func(context.Context, *Delivery) bool {
-	return func(ctx context.Context, d *Delivery) bool {
+// came is a message that has come to an each.
+type came struct {
+	minibus.Delivery
+	Remote message.URL
+	Wait   bool // the each may wait
+}
+
+// each is an Acceptor that takes messages one by one. It is false where it would have to wait.
+type each func(ctx context.Context, d *came) bool
+
+func (f each) TryAccept(remote message.URL, run []minibus.Delivery) (taken int) {
+	for taken < len(run) && f(context.Background(), &came{run[taken], remote, false}) {
+		taken++
+	}
+	return taken
+}
+
+func (f each) Accept(ctx context.Context, remote message.URL, d *minibus.Delivery) {
+	f(ctx, &came{*d, remote, true})
+}
+
+// taking is an Acceptor that takes every message at once.
+func taking(f func(ctx context.Context, remote message.URL, m message.Message)) Acceptor {
+	return each(func(ctx context.Context, d *came) bool {
 		f(ctx, d.Remote, d.Message)
 		d.Receipt.Taken()
 		return true
+	})
+}
+
+// inRuns is an Acceptor that takes messages one by one, and the first of several by another function.
+type inRuns struct {
+	each
+	run func(remote message.URL, run []minibus.Delivery) int
+}
+
+func (r inRuns) TryAccept(remote message.URL, run []minibus.Delivery) (taken int) {
+	if len(run) > 1 {
+		taken = r.run(remote, run)
 	}
+	return taken + r.each.TryAccept(remote, run[taken:])
 }
 
 // items are messages as they are in a frame.

@@ -59,14 +59,27 @@ func newApps(m *model, sd *side) *apps {
 	return a
 }
 
-// deliver is the side's Options.Deliver.
-func (a *apps) deliver(ctx context.Context, d *Delivery) bool {
+// Accept takes a message, and waits for a place.
+func (a *apps) Accept(ctx context.Context, _ message.URL, d *minibus.Delivery) {
+	a.deliver(ctx, d, true)
+}
+
+// TryAccept takes messages while there are places. It stops anywhere.
+func (a *apps) TryAccept(_ message.URL, run []minibus.Delivery) (taken int) {
+	for taken < len(run) && (taken == 0 || !a.m.chance(0.05)) && a.deliver(a.ctx, &run[taken], false) {
+		taken++
+	}
+	return taken
+}
+
+// deliver takes a message. It is false where there is no place and it may not wait for one.
+func (a *apps) deliver(ctx context.Context, d *minibus.Delivery, waits bool) bool {
 	var to int
 	fmt.Sscanf(d.Message.To.Path(), "/d%d", &to)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for len(a.queues[to]) >= inboxOfApp {
-		if !d.Wait {
+		if !waits {
 			return false
 		}
 		changed := a.changed
@@ -86,18 +99,6 @@ func (a *apps) deliver(ctx context.Context, d *Delivery) bool {
 		a.work.Go(func() { a.run(to) })
 	}
 	return true
-}
-
-// deliverRun is the side's Options.DeliverRun. It stops anywhere: what it leaves is for deliver.
-func (a *apps) deliverRun(r *Run) (n int) {
-	for n < len(r.Messages) && !a.m.chance(0.05) {
-		one := &r.Messages[n]
-		if !a.deliver(a.ctx, &Delivery{Remote: r.Remote, Message: one.Message, Receipt: one.Receipt}) {
-			break
-		}
-		n++
-	}
-	return n
 }
 
 // run is one application at work.

@@ -307,7 +307,7 @@ func (m *model) start(i int) {
 			}
 			return m.send(ctx, i, path, frames)
 		},
-		Deliver: a.deliver, DeliverRun: a.deliverRun, Events: m.event,
+		Acceptor: a, Events: m.event,
 		Refuse: func(message.URL, message.Message, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()

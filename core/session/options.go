@@ -22,7 +22,7 @@ type Path = paths.Path
 // Key is what a runtime proves in its sessions that it is who its URL says.
 type Key = handshake.Key
 
-// Options are what [New] needs. Self, Key, Send and Deliver must be set; every other zero value stands for the default
+// Options are what [New] needs. Self, Key, Send and Acceptor must be set; every other zero value stands for the default
 // named beside it. No callback is called with a lock held: all may call back into the Sessions.
 type Options struct {
 	Self        message.URL   // this runtime
@@ -37,24 +37,18 @@ type Options struct {
 	// it a message that nothing is queued before is sent by the goroutine that posts it, without it by another one that
 	// has to be woken. It must be quick; it is not called while Send or itself is at work for that remote runtime.
 	TrySend func(path Path, remote message.URL, frame []byte) bool
-	// Deliver is given the messages of a remote runtime, exactly once; those to one destination in order. It is called
-	// without Wait, for one message of a session at a time: by Receive, where few have come, or by a goroutine of the
-	// session's. Where the destination's listener is behind it returns false and has done nothing. Then the message, and
-	// those to that destination behind it, are given to it from a goroutine of the destination's own, with Wait: it
-	// returns when the listener has them, or ctx ends, which is with Close. Others go on. d is the session's again when
-	// it has returned. d.Receipt has to be settled in the end: until then the message counts as waiting here.
-	Deliver func(ctx context.Context, d *Delivery) bool
-	// DeliverRun is Deliver without Wait for several messages at once. It returns how many of them, from the first, it has
-	// taken as Deliver does; the others are given to Deliver. The messages are the session's again when it has returned.
-	// Without it each is given to Deliver.
-	DeliverRun func(r *Run) int
+	// Acceptor is given the messages of remote runtimes, exactly once; those to one destination in order. TryAccept is
+	// called for some messages of a session at a time: by Receive, where few have come, or by a goroutine of the
+	// session's. What it does not take, because the destination's listener is behind, and what comes for that destination
+	// after it, is given to Accept in a goroutine of the destination's own; its ctx ends with Close. Others go on.
+	Acceptor Acceptor
 	// Announced is told which addresses the runtime remote says are its own, before the messages from there that follow
 	// are delivered; it must not wait for listeners. With it this side announces its own addresses as well.
 	Announced func(ctx context.Context, remote message.URL, addresses []message.URL)
 	// Ended is told which of them the runtime has given up. Messages from there that came before may still wait for their
 	// listeners.
 	Ended func(ctx context.Context, remote message.URL, addresses []message.URL)
-	// Refuse is told that nobody will take m, a message of remote that Deliver has accepted: m's sender is to be told
+	// Refuse is told that nobody will take m, a message of remote that Acceptor has taken: m's sender is to be told
 	// why. It must not wait.
 	Refuse func(remote message.URL, m message.Message, why error)
 	// Route is the best path now. It is asked when no path is known, when a path failed, and with every probe. It
@@ -80,7 +74,7 @@ type Options struct {
 	// something is under way; 24 h; negative: never. What comes later makes a new session.
 	IdleTimeout time.Duration
 	Log         hclog.Logger
-	Trace       *trace.Hub // told of every frame that is sent; nil: nobody
+	Trace       *trace.Hub // told of every frame that is sent, and of every message that comes; nil: nobody
 }
 
 // Acks are when what was received is acknowledged.
@@ -251,9 +245,5 @@ type Held struct {
 	Posters  int // that wait, at the sender
 }
 
-// Delivery is a message of a remote runtime on its way to its listener; see Options.Deliver.
-type Delivery = deliver.Delivery
-
-// Run is messages of a remote runtime, one behind the other, that have all the same but their IDs and bodies, on their way
-// to their listener; see Options.DeliverRun.
-type Run = deliver.Run
+// Acceptor takes the messages of remote runtimes to their listeners.
+type Acceptor = deliver.Acceptor

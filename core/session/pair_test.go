@@ -33,7 +33,7 @@ func newPuppet(t *testing.T) *puppet {
 			}
 			return nil
 		},
-		Deliver: taking(func(context.Context, message.URL, message.Message) {}),
+		Acceptor: taking(func(context.Context, message.URL, message.Message) {}),
 	})
 	return p
 }

@@ -9,17 +9,21 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Post takes m for remote: it gives it the next number, keeps it until it is acknowledged, and has it sent on path. It
-// returns when m is taken, which says nothing about its arrival; see [Event] for what is told later. Messages to one
-// destination (m.To, responses apart) are delivered in the order in which calls of Post returned, or were made by one
+// Post takes m, which has been validated, for remote: it gives it the next number, keeps it until it is acknowledged, and has it
+// sent on path. It returns when m is taken, which says nothing about its arrival; see [Event] for what is told later. Messages
+// to one destination (m.To, responses apart) are delivered in the order in which calls of Post returned, or were made by one
 // goroutine.
 //
 // A path other than the one in use switches to it; the zero Path is the one in use, or Options.Route's. While the ring
 // is full, or the destination is behind and has its share of the peer's inbox, Post waits; when ctx ends before, the
-// error is [ErrBackpressure] and says which. Others who post to other destinations do not wait for that. With a ctx that
-// has ended Post does not wait at all.
+// error is [ErrBackpressure] and says which. Others who post to other destinations do not wait for that.
 func (s *Sessions) Post(ctx context.Context, remote message.URL, path Path, m message.Message) error {
-	return s.send(ctx, remote, path, &m, false)
+	return s.send(ctx, true, remote, path, &m, false)
+}
+
+// TryPost is Post without waiting; [message.ErrWouldBlock].
+func (s *Sessions) TryPost(remote message.URL, path Path, m message.Message) error {
+	return s.send(context.Background(), false, remote, path, &m, false)
 }
 
 // Line is where messages to one remote runtime are posted, by one path, again and again. Its methods may be called from
@@ -43,16 +47,18 @@ func (s *Sessions) Line(remote message.URL, path Path) (*Line, error) {
 }
 
 // Post is [Sessions.Post], by the path of the line. m is not kept.
-func (l *Line) Post(ctx context.Context, m *message.Message) error {
-	if err := m.Check(); err != nil {
-		return err
-	}
+func (l *Line) Post(ctx context.Context, m *message.Message) error { return l.post(ctx, true, m) }
+
+// TryPost is Post without waiting; [message.ErrWouldBlock].
+func (l *Line) TryPost(m *message.Message) error { return l.post(context.Background(), false, m) }
+
+func (l *Line) post(ctx context.Context, waits bool, m *message.Message) error {
 	key, p, err := weigh(m)
 	if err != nil {
 		return err
 	}
 	for {
-		again, err := l.one.Load().post(ctx, l.path, key, m, p)
+		again, err := l.one.Load().post(ctx, waits, l.path, key, m, p)
 		if again {
 			var one *session
 			if one, err = l.all.session(l.remote); err == nil {
@@ -60,23 +66,22 @@ func (l *Line) Post(ctx context.Context, m *message.Message) error {
 				continue
 			}
 		}
-		if err != nil {
-			return fmt.Errorf("post to %s: %w", l.remote, err)
-		}
-		return nil
+		return failed(l.remote, err)
 	}
 }
 
 // Watch is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
 // is told anyway.
 func (s *Sessions) Watch(ctx context.Context, remote message.URL, path Path, m message.Message) error {
-	return s.send(ctx, remote, path, &m, true)
+	return s.send(ctx, true, remote, path, &m, true)
 }
 
-func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *message.Message, watched bool) error {
-	if err := m.Check(); err != nil {
-		return err
-	}
+// TryWatch is Watch without waiting; [message.ErrWouldBlock].
+func (s *Sessions) TryWatch(remote message.URL, path Path, m message.Message) error {
+	return s.send(context.Background(), false, remote, path, &m, true)
+}
+
+func (s *Sessions) send(ctx context.Context, waits bool, remote message.URL, path Path, m *message.Message, watched bool) error {
 	key, p, err := weigh(m)
 	if err != nil {
 		return err
@@ -86,15 +91,20 @@ func (s *Sessions) send(ctx context.Context, remote message.URL, path Path, m *m
 		one, err := s.session(remote)
 		if err == nil {
 			var again bool
-			if again, err = one.post(ctx, path, key, m, p); again {
+			if again, err = one.post(ctx, waits, path, key, m, p); again {
 				continue
 			}
 		}
-		if err != nil {
-			return fmt.Errorf("post to %s: %w", remote, err)
-		}
-		return nil
+		return failed(remote, err)
 	}
+}
+
+// failed is the error of a post.
+func failed(remote message.URL, err error) error {
+	if err == nil || err == message.ErrWouldBlock {
+		return err
+	}
+	return fmt.Errorf("post to %s: %w", remote, err)
 }
 
 // weigh is what a session wants to know of a message before it takes it.
@@ -106,8 +116,8 @@ func weigh(m *message.Message) (key wire.Key, p posted, err error) {
 	return wire.KeyOf(m), posted{cost: wire.Cost(uint64(size), 1)}, nil
 }
 
-// post is Post for the session. again: the session was forgotten meanwhile.
-func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.Message, p posted) (again bool, err error) {
+// post is Post for the session, or TryPost where it may not wait. again: the session was forgotten meanwhile.
+func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key, m *message.Message, p posted) (again bool, err error) {
 	l := s.lock()
 	if s.gone {
 		s.mu.Unlock()
@@ -135,8 +145,11 @@ func (s *session) post(ctx context.Context, path Path, key wire.Key, m *message.
 		l.unlock()
 		return false, nil
 	}
-	if ctx.Err() != nil {
-		err = fmt.Errorf("%w: %s: %w", ErrBackpressure, s.send.Behind(d), context.Cause(ctx))
+	if !waits || ctx.Err() != nil {
+		err = message.ErrWouldBlock
+		if waits {
+			err = fmt.Errorf("%w: %s: %w", ErrBackpressure, s.send.Behind(d), context.Cause(ctx))
+		}
 		s.send.Forget(d)
 		s.mu.Unlock()
 		return false, err

@@ -19,7 +19,7 @@ func TestSettled(t *testing.T) {
 		codes := map[uint64]int{3: 404, 5: 403, 6: 404}
 		var refused []uint64
 		p := newPair(t, Options{
-			Deliver: func(_ context.Context, d *Delivery) bool {
+			Acceptor: each(func(_ context.Context, d *came) bool {
 				n := number(d.Message)
 				switch code := codes[n]; {
 				case n == 6:
@@ -30,7 +30,7 @@ func TestSettled(t *testing.T) {
 					d.Receipt.Taken()
 				}
 				return true
-			},
+			}),
 			Refuse: func(remote message.URL, m message.Message, _ error) { refused = append(refused, number(m)) },
 		}, nil)
 		for n := uint64(1); n <= 8; n++ {
@@ -71,7 +71,7 @@ func TestSettled(t *testing.T) {
 func TestInDoubtAfterAcknowledgement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folk := newSlowFolk(2)
-		p := newPair(t, Options{Deliver: folk.deliver}, nil)
+		p := newPair(t, Options{Acceptor: each(folk.deliver)}, nil)
 		for n := uint64(1); n <= 10; n++ {
 			m := letter(n, 40)
 			if m.To = citizen("fast", 0); n%2 == 0 {
@@ -109,7 +109,7 @@ func TestInDoubtAfterAcknowledgement(t *testing.T) {
 func TestSendersNewLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folk := newSlowFolk(2)
-		p := newPair(t, Options{Deliver: folk.deliver}, nil)
+		p := newPair(t, Options{Acceptor: each(folk.deliver)}, nil)
 		for n := uint64(1); n <= 10; n++ {
 			m := letter(n, 40)
 			m.To = citizen("slow", 0)
@@ -232,7 +232,7 @@ func TestSilentPeer(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			folk := newSlowFolk(100)
 			deaf, frames := false, 0
-			p := newPair(t, Options{TTL: 3 * time.Second, Deliver: folk.deliver}, nil)
+			p := newPair(t, Options{TTL: 3 * time.Second, Acceptor: each(folk.deliver)}, nil)
 			p.hook = func(fromA bool, _ Path, f []byte) [][]byte {
 				frames++
 				if deaf {
@@ -283,7 +283,7 @@ func TestSilentPeer(t *testing.T) {
 func TestImpossibleReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folk := newSlowFolk(100)
-		p := newPair(t, Options{Deliver: folk.deliver}, nil)
+		p := newPair(t, Options{Acceptor: each(folk.deliver)}, nil)
 		for n := uint64(1); n <= 10; n++ {
 			m := letter(n, 40)
 			m.To = citizen("slow", 0)

@@ -217,8 +217,8 @@ func FuzzStranger(f *testing.F) {
 	f.Fuzz(func(t *testing.T, who uint8, frame []byte) {
 		s := New(Options{
 			Self: bob, Key: bobSelf.key, Incarnation: 1,
-			Send:    func(context.Context, Path, message.URL, ...[]byte) error { return nil },
-			Deliver: taking(func(context.Context, message.URL, message.Message) { t.Error("delivered something of nobody's") }),
+			Send:     func(context.Context, Path, message.URL, ...[]byte) error { return nil },
+			Acceptor: taking(func(context.Context, message.URL, message.Message) { t.Error("delivered something of nobody's") }),
 		})
 		for n := range 8 {
 			name := []message.URL{alice, "hyperty-runtime://a.example/1", "hyperty-runtime://z.example/1", ""}[(int(who)+n)%4]

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // listenForChildren has what comes to U/children/<name> of each name, and to U/children, served. It returns the ends

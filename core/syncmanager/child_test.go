@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 func room(names ...string) syncher.Object {
@@ -17,7 +17,7 @@ func room(names ...string) syncher.Object {
 }
 
 // same checks that a side has the one child with the value.
-func same(t *testing.T, who string, children map[string]object.Child, id, name string, reporter message.URL, value string) {
+func same(t *testing.T, who string, children map[string]syncher.Child, id, name string, reporter message.URL, value string) {
 	t.Helper()
 	c, ok := children[id]
 	if !ok || len(children) != 1 || c.Name != name || c.Reporter != reporter || c.Created == "" || string(c.Value) != value {
@@ -37,7 +37,7 @@ func TestChildren(t *testing.T) {
 		r.OnChild(func(c syncher.ChildChange) { told <- c })
 		atBob := must[*syncher.Observer](t)(bob.Observe(w.ctx, r.URL()))
 		atCarol := must[*syncher.Observer](t)(carol.Observe(w.ctx, r.URL()))
-		if names := atBob.Metadata().Childrens; len(names) != 2 || names[0] != "chat" {
+		if names := atBob.Metadata().Children; len(names) != 2 || names[0] != "chat" {
 			t.Errorf("names at bob: %q", names)
 		}
 

@@ -6,8 +6,8 @@ import (
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // create serves a create: of an object, or an invitation to one.
@@ -62,7 +62,7 @@ func (m *Manager) resume(msg message.Message, body protocol.Request, doc object.
 	if err := r.Resume(body.Value, doc); err != nil {
 		return false, err
 	}
-	l.settle(r.Replica, &r.rest)
+	l.settle(r.Replica, &r.packer)
 	l.answer(protocol.Created(msg, r.URL(), r.Children()))
 	return true, nil
 }
@@ -125,7 +125,7 @@ func (m *Manager) enter(r *reported, meta object.Metadata, doc object.Document) 
 		m.bus.Listen(object.Subscription(url), func(_ context.Context, msg message.Message) { m.remoteRequest(r, msg) }),
 		m.bus.Listen(url, func(_ context.Context, msg message.Message) { m.remoteRequest(r, msg) }),
 	)
-	l.settle(r.Replica, &r.rest)
+	l.settle(r.Replica, &r.packer)
 	l.announce(message.Subscribe, m.o.Domain, meta.Reporter, url, object.Subscription(url))
 	return false, nil
 }

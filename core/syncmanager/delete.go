@@ -6,8 +6,8 @@ import (
 
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/internal/backoff"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // linger is how long the forwarding of U/changes stays after the deletion was published there: what still waits on
@@ -36,7 +36,7 @@ func (m locked) withdraw(r *reported) {
 	key := r.URL().Canonical()
 	delete(m.reported, key)
 	r.Withdraw()
-	m.settle(r.Replica, &r.rest)
+	m.settle(r.Replica, &r.packer)
 	left := make(chan struct{})
 	m.leaving[key] = left
 	m.spawn(func(ctx context.Context) {

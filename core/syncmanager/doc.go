@@ -27,5 +27,5 @@
 //
 // # Limits
 //
-// Those of package object; see also [Limits].
+// Those of package internal/object; see also [Limits].
 package syncmanager

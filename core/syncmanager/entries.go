@@ -3,14 +3,14 @@ package syncmanager
 import (
 	"github.com/protofly/protofly/core/syncmanager/internal/observing"
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // reported is an object whose reporter runs here, and what runs for it.
 type reported struct {
 	*reporting.Object
-	rest     object.Rest
+	packer   object.Packer
 	listens  []func()               // end its listeners
 	forwards map[message.URL]func() // end the forwarding of U/changes to a remote runtime
 }
@@ -18,6 +18,6 @@ type reported struct {
 // observed is an object of another runtime that components of this one observe, and what runs for it.
 type observed struct {
 	*observing.Object
-	rest object.Rest
-	stop func() // ends listening at U/changes
+	packer object.Packer
+	stop   func() // ends listening at U/changes
 }

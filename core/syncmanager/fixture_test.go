@@ -140,7 +140,17 @@ func (r *runtime) Resolve(_ context.Context, m message.Message) (bus.Route, erro
 	return bus.Route{Remote: r.w.by[m.To.Domain()].url}, nil
 }
 
-func (r *runtime) Forward(ctx context.Context, route bus.Route, m message.Message) error {
+// TryResolve leaves everything to Resolve.
+func (r *runtime) TryResolve(message.Message) (bus.Route, error) {
+	return bus.Route{}, message.ErrWouldBlock
+}
+
+// TryForward leaves everything to Forward.
+func (r *runtime) TryForward(bus.Route, message.Message, minibus.Receipt) error {
+	return message.ErrWouldBlock
+}
+
+func (r *runtime) Forward(ctx context.Context, route bus.Route, m message.Message, _ minibus.Receipt) error {
 	if route.Remote == "" {
 		r.mu.Lock()
 		r.nodeGot = append(r.nodeGot, m)

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Whatever is asked, of the sync manager or at an object's addresses, it is answered or ignored.

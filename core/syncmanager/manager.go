@@ -9,8 +9,8 @@ import (
 	"github.com/protofly/protofly/core/syncmanager/internal/limits"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Manager is a runtime's sync manager. It is made by [New] and must be closed. It has the lock, the goroutines and the
@@ -81,15 +81,15 @@ func (m locked) follows(o *observed) bool { return m.observed[o.URL().Canonical(
 
 // settle does what an object wants after something happened to it: its queues are sent, and it is packed a while after its
 // last change.
-func (m locked) settle(r *replica.Replica, rest *object.Rest) {
+func (m locked) settle(r *replica.Replica, packer *object.Packer) {
 	for _, q := range r.Ready() {
 		m.send(q)
 	}
 	if r.Changed() {
-		rest.Changed(r.URL(), func() {
+		packer.Changed(r.URL(), func() {
 			m := m.lock()
 			defer m.unlock()
-			r.Pack(rest.Packed)
+			r.Pack(packer.Packed)
 		})
 	}
 }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // A reporter whose confirmation is lost sends the whole object next; observers here and elsewhere end up right.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/protofly/protofly/core/syncmanager/internal/observing"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // watch enters an object of another runtime and listens at U/changes.
@@ -30,7 +30,7 @@ func (m locked) dropIfIdle(o *observed) {
 func (m locked) forget(o *observed) {
 	delete(m.observed, o.URL().Canonical())
 	o.Forget()
-	m.settle(o.Replica, &o.rest)
+	m.settle(o.Replica, &o.packer)
 	m.afterwards(o.stop)
 	m.announce(message.Unsubscribe, o.URL().NodeDomain(), m.self, object.Changes(o.URL()))
 }
@@ -86,7 +86,7 @@ func (m locked) fetched(o *observed, meta object.Metadata, doc object.Document) 
 
 // keepUp does what an observed object wants after something happened to it.
 func (m locked) keepUp(o *observed) {
-	m.settle(o.Replica, &o.rest)
+	m.settle(o.Replica, &o.packer)
 	if o.StartsRenewal() {
 		m.spawn(func(ctx context.Context) { m.renew(ctx, o) })
 	}

@@ -5,8 +5,8 @@ import (
 
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/internal/backoff"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 const maxRenewals = 64 // that ask at the same time
@@ -81,7 +81,7 @@ func (m *Manager) lose(o *observed, observer message.URL) {
 	l := m.lock()
 	defer l.unlock()
 	o.Lose(observer)
-	l.settle(o.Replica, &o.rest)
+	l.settle(o.Replica, &o.packer)
 }
 
 // tried ends a try and, where there is to be another one, waits for it.

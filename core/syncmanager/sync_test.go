@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 func obj(data string) syncher.Object {

@@ -2,8 +2,8 @@ package syncmanager
 
 import (
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // update serves a reporter's change: the object takes it, and it is published in the background. The listener waits
@@ -26,7 +26,7 @@ func (m *Manager) update(msg message.Message) error {
 	if err := r.Change(change); err != nil {
 		return err
 	}
-	l.settle(r.Replica, &r.rest)
+	l.settle(r.Replica, &r.packer)
 	l.answer(msg.Respond(message.CodeOK, nil))
 	return nil
 }

@@ -1,5 +1,5 @@
-// Chat is two terminals and one chat: every line that you type goes to the other one's address, and what comes for
-// yours is printed. Where the other one is, and over which way the lines go, is the runtime's business.
+// Chat connects two terminals: every line that you type is sent to the other one's address, and messages to your address are
+// printed. The runtime finds the other one, and the way for the lines.
 //
 // In the project's folder, once:
 //
@@ -9,13 +9,13 @@
 //	bin/protofly plugins install --data /tmp/chat/alice bin/msgnode-ws bin/quic
 //	bin/protofly plugins install --data /tmp/chat/bob bin/msgnode-ws bin/quic
 //
-// A Message Node and two runtimes, which here are on one machine; each of the three in a terminal of its own:
+// Start a Message Node and two runtimes, here on one machine, each in a terminal of its own:
 //
 //	bin/protofly-node run --domain example.com --data /tmp/chat/node
 //	bin/protofly run --domain example.com --node ws://127.0.0.1:4433/protofly --data /tmp/chat/alice --socket /tmp/chat/alice.sock
 //	bin/protofly run --domain example.com --node ws://127.0.0.1:4433/protofly --data /tmp/chat/bob --socket /tmp/chat/bob.sock
 //
-// And the two who chat:
+// Then start the two sides of the chat:
 //
 //	go run ./examples/chat -name alice -to hyperty://example.com/bob -socket /tmp/chat/alice.sock
 //	go run ./examples/chat -name bob -to hyperty://example.com/alice -socket /tmp/chat/bob.sock
@@ -62,7 +62,7 @@ func chat(ctx context.Context, name, to, socket string, in io.Reader, out io.Wri
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, runtime.Close(ctx)) }() // what was sent is on its way then
+	defer func() { err = errors.Join(err, runtime.Close(ctx)) }() // Close waits until the runtime has all messages
 	me, err := runtime.Register(ctx, hyperty.Registration{Name: name, Resources: []string{"chat"}})
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func chat(ctx context.Context, name, to, socket string, in io.Reader, out io.Wri
 	return lines.Err()
 }
 
-// printable is s without what a terminal would obey: strangers wrote it.
+// printable returns s without control characters, since strangers wrote it and a terminal would obey them.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

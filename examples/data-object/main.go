@@ -1,11 +1,12 @@
-// Data-object is a board that one reports and any number observe: every line "key value" that the reporter types sets a value
-// on it, and the observers' copies follow, wherever they are.
+// Data-object is a board with one reporter and any number of observers: every line "key value" that the reporter types sets a value
+// on it, and the observers' copies follow, at any runtime.
 //
-// To try it, have a Message Node and two runtimes run, with their sockets ALICE.sock and BOB.sock; this prints where they are:
+// To try it, you need a Message Node and two runtimes. This starts them and prints the paths of their sockets, which are called
+// ALICE.sock and BOB.sock below:
 //
 //	go run ./examples/quickstart -keep
 //
-// Then, each in a terminal of its own; the first prints the address that the second is given:
+// Then, each in a terminal of its own; the first prints the address that the second needs:
 //
 //	go run ./examples/data-object -socket ALICE.sock
 //	go run ./examples/data-object -socket BOB.sock -observe comm://example.com/…
@@ -93,7 +94,7 @@ func observe(ctx context.Context, objects *syncher.Syncher, url message.URL, out
 			return err
 		case change.Deleted:
 			return nil
-		case change.Resync: // some changes were missed: the copy is right all the same
+		case change.Resync: // changes were missed, and the whole value was fetched again
 			fmt.Fprintf(out, "%s\n", board.Value())
 		default:
 			fmt.Fprintf(out, "%s = %s\n", change.Attribute, change.Value)

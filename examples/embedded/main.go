@@ -1,5 +1,5 @@
-// Embedded has the runtime inside its own process: package core is a library, and its applications need no socket. Plug-ins are
-// processes of their own here too.
+// Embedded runs the runtime inside its own process: package core is a library, and applications in the same process need no
+// socket. Plug-ins are processes of their own here too.
 //
 // In the project's folder, once:
 //
@@ -50,7 +50,7 @@ func main() {
 	}
 }
 
-// run has a runtime, and an application in it.
+// run starts a runtime and an application in it.
 func run(ctx context.Context, c core.Config, name, clock string, out io.Writer) error {
 	runtime, err := core.Start(ctx, c)
 	if err != nil {

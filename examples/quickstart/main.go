@@ -18,7 +18,7 @@ import (
 	"github.com/protofly/protofly/bench/rig"
 )
 
-// options are the command line's.
+// options are the options of the command line.
 type options struct {
 	transport string
 	domains   int
@@ -70,7 +70,7 @@ func (o *options) check() error {
 	return nil
 }
 
-// run does it all. The result is true only if every message arrived, once and in order, over the ways asked for.
+// run runs the quickstart. ok is true only if every message arrived, once and in order, over the ways that o asks for.
 func run(ctx context.Context, o options, build rig.Builder, out io.Writer) (ok bool, err error) {
 	var mu sync.Mutex
 	say := func(format string, args ...any) {
@@ -124,7 +124,7 @@ func run(ctx context.Context, o options, build rig.Builder, out io.Writer) (ok b
 // relay is the -transport without a direct connection.
 const relay = "relay"
 
-// result is what the quickstart saw.
+// result is the result of the quickstart.
 type result struct {
 	Transport  string   `json:"transport"`
 	Domains    int      `json:"domains"`
@@ -146,8 +146,8 @@ func (r *result) fail(format string, args ...any) {
 	r.Errors = append(r.Errors, fmt.Sprintf(format, args...))
 }
 
-// judge adds an error for everything that is not as promised.
-func (r *result) judge(o options) {
+// check adds an error for everything that is not as promised.
+func (r *result) check(o options) {
 	if r.Lost+r.Duplicated+r.OutOfOrder > 0 {
 		r.fail("%d messages lost, %d duplicated, %d out of order", r.Lost, r.Duplicated, r.OutOfOrder)
 	}

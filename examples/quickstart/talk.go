@@ -19,7 +19,7 @@ import (
 // settleTime is how long the last messages may take to arrive after they were sent.
 const settleTime = 10 * time.Second
 
-// talk has both applications send to each other and says what was seen.
+// talk makes both applications send to each other, and returns the result.
 func (w *world) talk(ctx context.Context) (*result, error) {
 	r := &result{Transport: w.transport, Domains: w.domains, LiveMS: -1, Errors: []string{}, PluginPIDs: []int{}}
 	for _, s := range w.sides {
@@ -67,7 +67,7 @@ func (w *world) talk(ctx context.Context) (*result, error) {
 	if err := w.read(ctx, r, began); err != nil {
 		return nil, err
 	}
-	r.judge(w.options)
+	r.check(w.options)
 	return r, nil
 }
 
@@ -82,8 +82,8 @@ func (r *result) count(l *ledger) {
 	r.Errors = append(r.Errors, l.refused...)
 }
 
-// read takes the ways and the steps from the events that the runtimes and nodes have written. They write with a short
-// delay, so it looks again until every message that was sent is there.
+// read reads the ways and the steps from the events that the runtimes and nodes have written. They write with a short
+// delay, so it reads again until every message that was sent is there.
 func (w *world) read(ctx context.Context, r *result, began time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()

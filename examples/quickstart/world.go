@@ -94,7 +94,7 @@ func (w *world) close() error {
 			errs = append(errs, s.client.Close(ctx))
 		}
 	}
-	var sides sync.WaitGroup // at once: each waits a moment for the other to acknowledge its last words
+	var sides sync.WaitGroup // both at once, since each waits a moment for the other's last acknowledgements
 	for _, s := range w.sides {
 		if s != nil && s.Runtime != nil && s.Process != nil {
 			sides.Go(s.Stop)
@@ -107,8 +107,8 @@ func (w *world) close() error {
 	return errors.Join(errs...)
 }
 
-// leave puts an application that echoes into each place of the quickstart's own, which end with it, and says how to
-// look at what is left running.
+// leave starts an application that echoes at each runtime, in place of the quickstart's own applications, which end with it. It
+// prints how to use what is left running.
 func (w *world) leave(ctx context.Context) error {
 	pids := ""
 	for _, s := range w.sides {

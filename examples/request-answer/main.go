@@ -1,7 +1,8 @@
-// Request-answer is a service and those who ask it: the service answers every request with the text in capital letters, and
+// Request-answer is a service and its client: the service answers every request with the text in capital letters, and
 // refuses one that has no text.
 //
-// To try it, have a Message Node and two runtimes run, with their sockets ALICE.sock and BOB.sock; this prints where they are:
+// To try it, you need a Message Node and two runtimes. This starts them and prints the paths of their sockets, which are called
+// ALICE.sock and BOB.sock below:
 //
 //	go run ./examples/quickstart -keep
 //

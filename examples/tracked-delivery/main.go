@@ -1,12 +1,13 @@
 // Tracked-delivery sends a message for each line that is typed, and prints what became of it: delivered to the receiver's
 // handler, refused (and why), expired, or in doubt.
 //
-// To try it, have a Message Node and two runtimes run, with their sockets ALICE.sock and BOB.sock; this prints where they are:
+// To try it, you need a Message Node and two runtimes. This starts them and prints the paths of their sockets; one is called
+// ALICE.sock below:
 //
 //	go run ./examples/quickstart -keep
 //
-// An application listens at hyperty://example.com/bob there. So this tells about each line that bob has it, and about the lines
-// of the second that nobody is there:
+// An application listens at hyperty://example.com/bob there, so that lines of the first command are delivered. Nobody has the
+// address of the second one, so that its lines are refused:
 //
 //	go run ./examples/tracked-delivery -socket ALICE.sock -to hyperty://example.com/bob
 //	go run ./examples/tracked-delivery -socket ALICE.sock -to hyperty://example.com/nobody
@@ -68,7 +69,7 @@ func send(ctx context.Context, socket, to string, in io.Reader, out io.Writer) e
 			fmt.Fprintln(out, "delivered")
 		case hyperty.Refused:
 			fmt.Fprintf(out, "refused with code %d\n", outcome.Code)
-		default: // Expired or InDoubt: it may have arrived all the same
+		default: // Expired or InDoubt: it may have arrived
 			fmt.Fprintf(out, "%s: %s\n", outcome.State, outcome.Reason)
 		}
 	}

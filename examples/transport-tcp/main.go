@@ -1,6 +1,6 @@
-// Transport-tcp is a P2P transport plug-in over TCP, as an example of how little a new transport takes: how it listens, how it
-// dials, and where it may be reached; sdk/p2p/streams does the rest. Nothing in the runtime knows of it but the operator's
-// configuration:
+// Transport-tcp is a P2P transport plug-in over TCP. It is an example of how little a new transport needs: how to listen, how to
+// dial, and the addresses where it can be reached. Package sdk/p2p/streams does the rest, and the runtime needs no change but
+// in the operator's configuration:
 //
 //	protofly plugins install ./transport-tcp
 //	plugins: {use: [tcp]}
@@ -38,7 +38,7 @@ func main() {
 	}, p2p.Stub(New))
 }
 
-// options are the operator's.
+// options are the operator's configuration.
 type options struct {
 	Listen    string   `json:"listen"`
 	Advertise []string `json:"advertise"`
@@ -49,7 +49,7 @@ type options struct {
 // New is the plug-in's p2p.New.
 func New(c p2p.Config) (p2p.Transport, error) { return open(c, 0) }
 
-// open is New with another silence after which a peer is dead; 0 is the usual one.
+// open is New with another time of silence after which a peer counts as dead; 0 is the default.
 func open(c p2p.Config, silence time.Duration) (p2p.Transport, error) {
 	o, advertised, err := parse(c.Options)
 	if err != nil {
@@ -96,14 +96,14 @@ func parse(text json.RawMessage) (o options, advertised []netip.AddrPort, err er
 	return o, advertised, nil
 }
 
-// addresses are where the listener may be reached: what the operator says, then this machine's own.
+// addresses returns the addresses of the listener: those that the operator advertises, then this machine's own.
 func addresses(listener net.Listener, advertised []netip.AddrPort) []netip.AddrPort {
 	own := listener.Addr().(*net.TCPAddr).AddrPort()
 	list := append([]netip.AddrPort(nil), advertised...)
 	if !own.Addr().IsUnspecified() {
 		return append(list, own)
 	}
-	all, _ := net.InterfaceAddrs() // without them peers have the advertised ones
+	all, _ := net.InterfaceAddrs() // after an error only the advertised addresses are left
 	for _, a := range all {
 		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
 			if addr := netip.AddrPortFrom(prefix.Addr(), own.Port()); streams.Usable(addr) {

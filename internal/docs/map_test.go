@@ -58,7 +58,7 @@ func TestMap(t *testing.T) {
 			t.Errorf("%s: the link that says %s leads to %s", name, shown, path)
 		}
 		if names := declared(t, filepath.Join(root, path)); !slices.Contains(names, function) {
-			t.Errorf("%s: %s has no function %s", name, path, function)
+			t.Errorf("%s: %s has no function %s: name the one that does it now, as Function or Type.Method, and its file", name, path, function)
 		}
 	}
 	if lines, heads := strings.Count(p.prose, "\n| "), strings.Count(p.prose, "\n| where"); len(rows) != lines-heads || len(rows) < 50 {

@@ -114,7 +114,7 @@ func TestNobodyElseAnswers(t *testing.T) {
 		for range 10 {
 			time.Sleep(minibus.DefaultTimeout / 20)
 			b.Deliver(t.Context(), later)
-			if b.HandNow(later, minibus.Receipt{}); b.HandRun([]minibus.Handed{{Message: later}}) != 1 {
+			if b.TryHand(later, minibus.Receipt{}); b.TryHandRun([]minibus.Delivery{{Message: later}}) != 1 {
 				t.Error("it is not even a message to the address")
 			}
 		}

@@ -9,7 +9,7 @@
 // belongs to a request only if it is from whom that asked: see [Answers].
 //
 // Order: the messages that one goroutine posts reach a listener in the order of posting. A listener's handler is
-// called for one message at a time. Several messages to one address can be handed over at once, with [Listeners.HandRun]. A
+// called for one message at a time. Several messages to one address can be handed over at once, with [Listeners.TryHandRun]. A
 // listener with a queue of its own, such as another bus in the same process, gets them without a second one between: see
 // [Listeners.ListenThrough]. A listener costs memory and a goroutine only while messages wait for it.
 //

@@ -39,7 +39,7 @@ func TestInboxIsFair(t *testing.T) {
 				r.Taken()
 			})
 			hand := func(from message.URL, r minibus.Receipt) bool {
-				_, full := l.HandNow(alice, message.Message{Type: message.Update, From: from, To: alice}, r, nil)
+				_, full := l.TryHand(alice, message.Message{Type: message.Update, From: from, To: alice}, r, nil)
 				return !full
 			}
 			filled := 0
@@ -83,12 +83,12 @@ func TestInboxIsBoundedInAll(t *testing.T) {
 		gate := make(chan struct{})
 		stop := l.ListenTaking(alice, func(_ context.Context, _ message.Message, r minibus.Receipt) { <-gate; r.Taken() })
 		n, given := newNotary(), uint64(1)
-		l.HandNow(alice, message.Message{Type: message.Update, From: bob, To: alice}, counted(1, n), nil)
+		l.TryHand(alice, message.Message{Type: message.Update, From: bob, To: alice}, counted(1, n), nil)
 		synctest.Wait() // it is being handled
 		for source := range uint32(1000) {
 			for taken := 1; taken > 0; {
 				r := minibus.Receipt{By: n, Number: given, Source: source, Cost: min(source, 1)}
-				if taken, _ = l.HandNow(alice, message.Message{Type: message.Update, From: bob, To: alice}, r, nil); taken > 0 {
+				if taken, _ = l.TryHand(alice, message.Message{Type: message.Update, From: bob, To: alice}, r, nil); taken > 0 {
 					given++
 				}
 			}
@@ -190,9 +190,9 @@ func sendAnyhow(t *testing.T, l *minibus.Listeners, source uint32, by minibus.Ta
 	r := rand.New(rand.NewPCG(uint64(source), 1))
 	body := make([]byte, source)
 	for next := uint64(1); next <= n; {
-		var run []minibus.Handed
+		var run []minibus.Delivery
 		for number := next; number <= min(n, next+r.Uint64N(40)); number++ {
-			one := minibus.Handed{Receipt: counted(source, by),
+			one := minibus.Delivery{Receipt: counted(source, by),
 				Message: message.Message{ID: message.NumberID(number), Type: message.Update, From: bob, To: alice, Body: body}}
 			one.Receipt.Number = number
 			run = append(run, one)
@@ -200,9 +200,9 @@ func sendAnyhow(t *testing.T, l *minibus.Listeners, source uint32, by minibus.Ta
 		taken := 0
 		switch one := &run[0]; r.IntN(3) {
 		case 0:
-			taken = l.HandRun(alice, run)
+			taken = l.TryHandRun(alice, run)
 		case 1:
-			if listeners, _ := l.HandNow(alice, one.Message, one.Receipt, nil); listeners > 0 {
+			if listeners, _ := l.TryHand(alice, one.Message, one.Receipt, nil); listeners > 0 {
 				taken = 1
 			}
 		default:
@@ -226,7 +226,7 @@ func BenchmarkSessions(b *testing.B) {
 			b.ReportAllocs()
 			for source := uint32(0); b.Loop(); source = (source + 1) % sessions {
 				r := minibus.Receipt{Cost: 100, Source: source}
-				if _, full := l.HandNow(alice, m, r, nil); full {
+				if _, full := l.TryHand(alice, m, r, nil); full {
 					_, _ = l.Hand(context.Background(), alice, m, r)
 				}
 			}

@@ -25,7 +25,7 @@ type inbox struct {
 	group  *group
 
 	mu      sync.Mutex
-	lane    work.Lane[Handed]
+	lane    work.Lane[Delivery]
 	limits  [2]int        // how many messages fill it for one without a cost, and for one that has a cost
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
 	waiters int           // who wait for a place, or were woken and have not got it yet
@@ -53,17 +53,17 @@ type group struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	memory work.Memory[Handed]
+	memory work.Memory[Delivery]
 }
 
 // full tells whether there is no place for the message. It is small enough to be compiled into its callers. mu is held.
-func (i *inbox) full(in *Handed) bool {
+func (i *inbox) full(in *Delivery) bool {
 	return i.lane.Len() >= i.limits[min(in.Receipt.Cost, 1)] && i.crowded(in)
 }
 
 // crowded is full where the inbox as a whole is: each source keeps places in it that no other can take. They are half of
 // limit where its messages have a cost, since then there may be many sources. mu is held.
-func (i *inbox) crowded(in *Handed) bool {
+func (i *inbox) crowded(in *Delivery) bool {
 	keeps := i.limit
 	if in.Receipt.Cost > 0 {
 		keeps = (keeps + 1) / 2
@@ -72,7 +72,7 @@ func (i *inbox) crowded(in *Handed) bool {
 }
 
 // push queues a message. It waits for a place, unless at once has it go over the limit instead.
-func (i *inbox) push(ctx context.Context, in *Handed, atOnce bool) error {
+func (i *inbox) push(ctx context.Context, in *Delivery, atOnce bool) error {
 	i.mu.Lock()
 	if !i.ended() && (atOnce || !i.full(in)) {
 		i.add(in)
@@ -109,7 +109,7 @@ func (i *inbox) push(ctx context.Context, in *Handed, atOnce bool) error {
 }
 
 // try is push without waiting: where there is no place it does nothing, and full is true.
-func (i *inbox) try(in *Handed) (full bool, err error) {
+func (i *inbox) try(in *Delivery) (full bool, err error) {
 	i.mu.Lock()
 	switch {
 	case i.ended():
@@ -124,7 +124,7 @@ func (i *inbox) try(in *Handed) (full bool, err error) {
 }
 
 // tryRun queues as many of the first messages of run as there are places for, and returns how many.
-func (i *inbox) tryRun(run []Handed) (n int) {
+func (i *inbox) tryRun(run []Delivery) (n int) {
 	i.mu.Lock()
 	if !i.ended() {
 		for n < len(run) && !i.full(&run[n]) {
@@ -137,7 +137,7 @@ func (i *inbox) tryRun(run []Handed) (n int) {
 }
 
 // add queues a message and has it handled. mu is held.
-func (i *inbox) add(in *Handed) {
+func (i *inbox) add(in *Delivery) {
 	if i.lane.Add(in.Receipt.Source, in) {
 		i.group.wg.Add(1)
 		go i.run()
@@ -145,7 +145,7 @@ func (i *inbox) add(in *Handed) {
 }
 
 // room tells whether a message would find a place.
-func (i *inbox) room(in *Handed) bool {
+func (i *inbox) room(in *Delivery) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return !i.full(in) || i.stopped.Load()
@@ -169,7 +169,7 @@ func (i *inbox) run() {
 }
 
 // next is what is to be handled next, some messages of one source; nil: nothing, and the goroutine has to end.
-func (i *inbox) next() *work.Block[Handed] {
+func (i *inbox) next() *work.Block[Delivery] {
 	i.mu.Lock()
 	batch := i.lane.Take()
 	i.release()
@@ -190,7 +190,7 @@ func (i *inbox) release() {
 func (i *inbox) stop() {
 	i.mu.Lock()
 	i.stopped.Store(true)
-	var left []*work.Block[Handed] // nothing is added any more, so that the worker, if there is one, ends
+	var left []*work.Block[Delivery] // nothing is added any more, so that the worker, if there is one, ends
 	for b := i.lane.Take(); b != nil; b = i.lane.Take() {
 		left = append(left, b)
 	}
@@ -207,7 +207,7 @@ func (i *inbox) stop() {
 }
 
 // fail tells who asks about a message that nobody will handle.
-func (in *Handed) fail() {
+func (in *Delivery) fail() {
 	if in.Receipt.By != nil {
 		in.Receipt.Failed(in.Message, &message.ResponseError{Code: message.CodeNotFound, From: in.Message.To,
 			Description: fmt.Sprintf("%s has gone; it did not take the message", in.Message.To)})

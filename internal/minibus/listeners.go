@@ -20,8 +20,8 @@ type Listeners struct {
 	joined atomic.Uint64 // how often one was added
 }
 
-// Handed is a message and the receipt that goes with it.
-type Handed struct {
+// Delivery is a message on its way to its listener, and the receipt that goes with it.
+type Delivery struct {
 	Message message.Message
 	Receipt Receipt
 }
@@ -32,11 +32,11 @@ type Receiver interface {
 	// Hand takes m, and waits while there is no room. It is false where nobody is there to take it, or ctx has ended
 	// before there was room: then the receipt stays the caller's.
 	Hand(ctx context.Context, m message.Message, r Receipt) (taken bool)
-	// HandNow is Hand without waiting. Where it is false it has done nothing, and Hand is to be asked.
-	HandNow(m message.Message, r Receipt) (taken bool)
-	// HandRun is HandNow of messages one behind the other, all to one address, and all responses or none. It returns how
+	// TryHand is Hand without waiting. Where it is false it has done nothing, and Hand is to be asked.
+	TryHand(m message.Message, r Receipt) (taken bool)
+	// TryHandRun is TryHand of messages one behind the other, all to one address, and all responses or none. It returns how
 	// many of them, from the first, were taken.
-	HandRun(run []Handed) (n int)
+	TryHandRun(run []Delivery) (n int)
 }
 
 // listener is one listener's inbox; where it has two, responses go to the second. Where it is somebody's who has a queue of
@@ -54,11 +54,11 @@ func (in *listener) box(m *message.Message) *inbox {
 }
 
 // push puts a message into the listener's inbox. It waits for a place, unless at once has it go over the limit instead.
-func (in *listener) push(ctx context.Context, g *group, one *Handed, atOnce bool) error {
+func (in *listener) push(ctx context.Context, g *group, one *Delivery, atOnce bool) error {
 	if in.through == nil {
 		return in.box(&one.Message).push(ctx, one, atOnce)
 	}
-	if in.through.HandNow(one.Message, one.Receipt) {
+	if in.through.TryHand(one.Message, one.Receipt) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -74,15 +74,15 @@ func (in *listener) push(ctx context.Context, g *group, one *Handed, atOnce bool
 }
 
 // try is push without waiting: where there is no place it does nothing, and full is true.
-func (in *listener) try(one *Handed) (full bool, err error) {
+func (in *listener) try(one *Delivery) (full bool, err error) {
 	if in.through == nil {
 		return in.box(&one.Message).try(one)
 	}
-	return !in.through.HandNow(one.Message, one.Receipt), nil
+	return !in.through.TryHand(one.Message, one.Receipt), nil
 }
 
 // room tells whether a message would find a place. Who has a queue of his own does not say: there may be none.
-func (in *listener) room(one *Handed) bool {
+func (in *listener) room(one *Delivery) bool {
 	return in.through == nil && in.box(&one.Message).room(one)
 }
 
@@ -173,20 +173,20 @@ func (l *Listeners) Hand(ctx context.Context, at message.URL, m message.Message,
 	return l.give(ctx, l.boxes(at), m, r, false)
 }
 
-// HandNow is Hand without waiting: where an inbox of at is full, nothing is done and full is true. Where there are
+// TryHand is Hand without waiting: where an inbox of at is full, nothing is done and full is true. Where there are
 // several, messages that come at the same moment may make one a little fuller than its limit. before, which may be nil,
 // is called when it is certain that there is a listener with room, before it gets m.
-func (l *Listeners) HandNow(at message.URL, m message.Message, r Receipt, before func()) (n int, full bool) {
+func (l *Listeners) TryHand(at message.URL, m message.Message, r Receipt, before func()) (n int, full bool) {
 	boxes := l.boxes(at)
 	if len(boxes) == 1 && before == nil {
-		full, err := boxes[0].try(&Handed{m, r})
+		full, err := boxes[0].try(&Delivery{m, r})
 		if full || err != nil { // an error: it stopped listening meanwhile
 			return 0, full
 		}
 		return 1, false
 	}
 	for _, in := range boxes {
-		if !in.room(&Handed{m, r}) {
+		if !in.room(&Delivery{m, r}) {
 			return 0, true
 		}
 	}
@@ -200,18 +200,18 @@ func (l *Listeners) HandNow(at message.URL, m message.Message, r Receipt, before
 	return n, false
 }
 
-// HandRun is HandNow of messages one behind the other, all to at, and all responses or none. It returns how many of them,
-// from the first, were taken; the others are as if HandRun had not been called. 0 may also say that nobody listens.
-func (l *Listeners) HandRun(at message.URL, run []Handed) (n int) {
+// TryHandRun is TryHand of messages one behind the other, all to at, and all responses or none. It returns how many of them,
+// from the first, were taken; the others are as if TryHandRun had not been called. 0 may also say that nobody listens.
+func (l *Listeners) TryHandRun(at message.URL, run []Delivery) (n int) {
 	boxes := l.boxes(at)
 	if len(run) > 0 && len(boxes) == 1 {
 		if to := boxes[0].through; to != nil {
-			return to.HandRun(run)
+			return to.TryHandRun(run)
 		}
 		return boxes[0].box(&run[0].Message).tryRun(run)
 	}
 	for n < len(run) {
-		if taken, full := l.HandNow(at, run[n].Message, run[n].Receipt, nil); taken == 0 || full {
+		if taken, full := l.TryHand(at, run[n].Message, run[n].Receipt, nil); taken == 0 || full {
 			break
 		}
 		n++
@@ -231,7 +231,7 @@ func (l *Listeners) boxes(at message.URL) []*listener {
 func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Message, r Receipt, atOnce bool) (n int, err error) {
 	if r.By == nil || len(boxes) == 1 {
 		for _, in := range boxes {
-			switch err := in.push(ctx, l.group, &Handed{m, r}, atOnce); err {
+			switch err := in.push(ctx, l.group, &Delivery{m, r}, atOnce); err {
 			case nil:
 				n++
 			case ErrClosed: // it stopped listening meanwhile
@@ -246,7 +246,7 @@ func (l *Listeners) give(ctx context.Context, boxes []*listener, m message.Messa
 		all.mu.Lock()
 		all.left++
 		all.mu.Unlock()
-		if err = in.push(ctx, l.group, &Handed{m, Receipt{By: all, Source: r.Source}}, atOnce); err == nil {
+		if err = in.push(ctx, l.group, &Delivery{m, Receipt{By: all, Source: r.Source}}, atOnce); err == nil {
 			n++
 			continue
 		}

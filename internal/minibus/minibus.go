@@ -89,34 +89,34 @@ func (b *MiniBus) Hand(ctx context.Context, m message.Message, r Receipt) (taken
 	return n > 0
 }
 
-// HandNow is Hand without waiting. Where it is false, nothing was done: an inbox is full, or only the default listener
+// TryHand is Hand without waiting. Where it is false, nothing was done: an inbox is full, or only the default listener
 // may take m.
-func (b *MiniBus) HandNow(m message.Message, r Receipt) (taken bool) {
+func (b *MiniBus) TryHand(m message.Message, r Receipt) (taken bool) {
 	if b.requests.Answer(m) {
 		r.Taken()
 		return true
 	}
-	n, full := b.listeners.HandNow(m.To, m, r, nil)
+	n, full := b.listeners.TryHand(m.To, m, r, nil)
 	return n > 0 && !full
 }
 
-// HandRun is HandNow of messages one behind the other, all to one address, and all responses or none. It returns how many
+// TryHandRun is TryHand of messages one behind the other, all to one address, and all responses or none. It returns how many
 // of them, from the first, were taken.
-func (b *MiniBus) HandRun(run []Handed) (n int) {
+func (b *MiniBus) TryHandRun(run []Delivery) (n int) {
 	if len(run) > 0 && run[0].Message.Type != message.Response {
-		return b.listeners.HandRun(run[0].Message.To, run)
+		return b.listeners.TryHandRun(run[0].Message.To, run)
 	}
-	for n < len(run) && b.HandNow(run[n].Message, run[n].Receipt) {
+	for n < len(run) && b.TryHand(run[n].Message, run[n].Receipt) {
 		n++
 	}
 	return n
 }
 
-// DeliverNow is Deliver without waiting, for a message that is no response. n is how many listen; where an inbox is full,
+// TryDeliver is Deliver without waiting, for a message that is no response. n is how many listen; where an inbox is full,
 // nothing is done and full is true.
-func (b *MiniBus) DeliverNow(m message.Message) (n int, full bool) {
-	if n, full = b.listeners.HandNow(m.To, m, Receipt{}, nil); n == 0 && !full {
-		n, full = b.listeners.HandNow(message.Default, m, Receipt{}, nil)
+func (b *MiniBus) TryDeliver(m message.Message) (n int, full bool) {
+	if n, full = b.listeners.TryHand(m.To, m, Receipt{}, nil); n == 0 && !full {
+		n, full = b.listeners.TryHand(message.Default, m, Receipt{}, nil)
 	}
 	return n, full
 }

@@ -119,7 +119,7 @@ func TestReceiptForSeveral(t *testing.T) {
 	})
 }
 
-// HandNow never waits, and does nothing where there is no room.
+// TryHand never waits, and does nothing where there is no room.
 func TestHandNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)
@@ -128,7 +128,7 @@ func TestHandNow(t *testing.T) {
 		n := newNotary()
 		called, given := 0, uint64(0)
 		for range 100 {
-			taken, full := l.HandNow(alice, message.Message{To: alice}, minibus.Receipt{By: n, Number: given}, func() { called++ })
+			taken, full := l.TryHand(alice, message.Message{To: alice}, minibus.Receipt{By: n, Number: given}, func() { called++ })
 			if full != (taken == 0) {
 				t.Fatal(taken, full)
 			}
@@ -140,7 +140,7 @@ func TestHandNow(t *testing.T) {
 		if given != 3 || called != 3 { // one is being handled, two wait
 			t.Errorf("%d were taken, %d times it was said before", given, called)
 		}
-		if taken, full := l.HandNow(bob, message.Message{To: bob}, minibus.Receipt{}, nil); taken != 0 || full {
+		if taken, full := l.TryHand(bob, message.Message{To: bob}, minibus.Receipt{}, nil); taken != 0 || full {
 			t.Error("nobody listens there")
 		}
 		close(gate)
@@ -165,12 +165,12 @@ func TestMessagesWithACostComeInBursts(t *testing.T) {
 		m := message.Message{Type: message.Update, From: bob, To: alice}
 		var ledger settled
 		hand := func(r minibus.Receipt) (taken int) {
-			for n, full := l.HandNow(alice, m, r, nil); !full && taken < 1000; n, full = l.HandNow(alice, m, r, nil) {
+			for n, full := l.TryHand(alice, m, r, nil); !full && taken < 1000; n, full = l.TryHand(alice, m, r, nil) {
 				taken += n
 			}
 			return taken
 		}
-		l.HandNow(alice, m, minibus.Receipt{}, nil)
+		l.TryHand(alice, m, minibus.Receipt{}, nil)
 		synctest.Wait() // it is being handled
 		if n := hand(minibus.Receipt{}); n != 2 {
 			t.Errorf("%d messages without a receipt were queued, want 2", n)
@@ -201,12 +201,12 @@ func TestBurstsEndWhereSomebodyWaits(t *testing.T) {
 		})
 		m := message.Message{Type: message.Update, From: bob, To: alice}
 		for range 3 { // one is being handled, two fill the inbox
-			l.HandNow(alice, m, minibus.Receipt{}, nil)
+			l.TryHand(alice, m, minibus.Receipt{}, nil)
 			synctest.Wait()
 		}
 		var ledger settled
 		counted := minibus.Receipt{By: &ledger, Cost: 1}
-		if n, full := l.HandNow(alice, m, counted, nil); n != 1 || full {
+		if n, full := l.TryHand(alice, m, counted, nil); n != 1 || full {
 			t.Fatal("there is no room for one that is counted elsewhere", n, full)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -216,14 +216,14 @@ func TestBurstsEndWhereSomebodyWaits(t *testing.T) {
 			gone <- err
 		}()
 		synctest.Wait()
-		if n, full := l.HandNow(alice, m, counted, nil); n != 0 || !full {
+		if n, full := l.TryHand(alice, m, counted, nil); n != 0 || !full {
 			t.Error("it passed one that waits", n, full)
 		}
 		cancel()
 		if err := <-gone; err != context.Canceled {
 			t.Error(err)
 		}
-		if n, full := l.HandNow(alice, m, counted, nil); n != 1 || full {
+		if n, full := l.TryHand(alice, m, counted, nil); n != 1 || full {
 			t.Error("nobody waits any more, and there is no room", n, full)
 		}
 		close(hold)

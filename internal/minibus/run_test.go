@@ -12,9 +12,9 @@ import (
 )
 
 // runOf is messages number first to first+n-1, all to alice.
-func runOf(by minibus.Taker, kind message.Type, first, n uint64) (run []minibus.Handed) {
+func runOf(by minibus.Taker, kind message.Type, first, n uint64) (run []minibus.Delivery) {
 	for i := range n {
-		run = append(run, minibus.Handed{
+		run = append(run, minibus.Delivery{
 			Message: message.Message{ID: message.NumberID(first + i), Type: kind, From: bob, To: alice},
 			Receipt: minibus.Receipt{By: by, Number: first + i},
 		})
@@ -22,13 +22,13 @@ func runOf(by minibus.Taker, kind message.Type, first, n uint64) (run []minibus.
 	return run
 }
 
-// HandRun takes as many as there is room for, in order; what it leaves it has not touched.
+// TryHandRun takes as many as there is room for, in order; what it leaves it has not touched.
 func TestHandRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(100)
 		defer l.Close()
 		n := newNotary()
-		if taken := l.HandRun(alice, runOf(n, message.Update, 1, 5)); taken != 0 {
+		if taken := l.TryHandRun(alice, runOf(n, message.Update, 1, 5)); taken != 0 {
 			t.Errorf("%d taken where nobody listens", taken)
 		}
 		gate := make(chan struct{})
@@ -37,17 +37,17 @@ func TestHandRun(t *testing.T) {
 			<-gate
 			got = append(got, m.ID)
 		})
-		if taken := l.HandRun(alice, nil); taken != 0 {
+		if taken := l.TryHandRun(alice, nil); taken != 0 {
 			t.Errorf("%d of none taken", taken)
 		}
 		run := runOf(n, message.Update, 1, 150)
-		if taken := l.HandRun(alice, run); taken != 100 {
+		if taken := l.TryHandRun(alice, run); taken != 100 {
 			t.Fatalf("%d taken, there is room for 100", taken)
 		}
 		clear(run) // it is the caller's
 		synctest.Wait()
 		run = runOf(n, message.Update, 101, 50)
-		if taken := l.HandRun(alice, run); taken != 50 {
+		if taken := l.TryHandRun(alice, run); taken != 50 {
 			t.Errorf("%d of 50 taken while the others are being handled", taken)
 		}
 		close(gate)
@@ -62,7 +62,7 @@ func TestHandRun(t *testing.T) {
 		}
 		var second int
 		l.Listen(alice, func(context.Context, message.Message) { second++ })
-		if taken := l.HandRun(alice, runOf(n, message.Update, 151, 20)); taken != 20 {
+		if taken := l.TryHandRun(alice, runOf(n, message.Update, 151, 20)); taken != 20 {
 			t.Errorf("%d of 20 taken by two listeners", taken)
 		}
 		synctest.Wait()
@@ -70,7 +70,7 @@ func TestHandRun(t *testing.T) {
 			t.Errorf("%d and %d handled, %d settled, twice %v", len(got), second, settled, twice)
 		}
 		stop()
-		if taken := l.HandRun(alice, runOf(n, message.Update, 171, 20)); taken != 20 || len(got) != 170 {
+		if taken := l.TryHandRun(alice, runOf(n, message.Update, 171, 20)); taken != 20 || len(got) != 170 {
 			t.Errorf("%d of 20 taken by the other listener, %d by the one that has stopped", taken, len(got)-170)
 		}
 	})
@@ -86,7 +86,7 @@ func TestListenThrough(t *testing.T) {
 		inner.Listen(alice, func(context.Context, message.Message) { <-gate; handled++ })
 		stop := l.ListenThrough(alice, inner)
 		n := newNotary()
-		if taken := l.HandRun(alice, runOf(n, message.Update, 1, 5)); taken != 2 {
+		if taken := l.TryHandRun(alice, runOf(n, message.Update, 1, 5)); taken != 2 {
 			t.Errorf("%d taken, there is room for 2", taken)
 		}
 		synctest.Wait() // they are being handled
@@ -96,12 +96,12 @@ func TestListenThrough(t *testing.T) {
 		}
 		for number := uint64(3); number < 5; number++ {
 			m, r := one(number)
-			if taken, full := l.HandNow(alice, m, r, nil); taken != 1 || full {
+			if taken, full := l.TryHand(alice, m, r, nil); taken != 1 || full {
 				t.Errorf("message %d: %d taken, full %v", number, taken, full)
 			}
 		}
 		m, r := one(5)
-		if taken, full := l.HandNow(alice, m, r, nil); taken != 0 || !full {
+		if taken, full := l.TryHand(alice, m, r, nil); taken != 0 || !full {
 			t.Errorf("%d taken where there is no room, full %v", taken, full)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -123,7 +123,7 @@ func TestListenThrough(t *testing.T) {
 			t.Errorf("who waited for room: %d taken", taken)
 		}
 		answer := runOf(n, message.Response, 7, 1)
-		if taken := l.HandRun(alice, answer); taken != 1 { // its place is behind the others: nobody has asked
+		if taken := l.TryHandRun(alice, answer); taken != 1 { // its place is behind the others: nobody has asked
 			t.Errorf("a response that nobody waits for: %d taken", taken)
 		}
 		go hand(8)

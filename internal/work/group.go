@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Group is goroutines that end together. It is made by [NewGroup]; its methods may be called from many goroutines.
+// Group is a group of goroutines that end together. It is made by [NewGroup]; its methods may be called from many goroutines.
 type Group struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -15,7 +15,7 @@ type Group struct {
 	wg    sync.WaitGroup
 }
 
-// NewGroup is a group without goroutines. Whoever makes one calls End and Wait.
+// NewGroup makes a group without goroutines. The owner calls End and Wait.
 func NewGroup() *Group {
 	g := &Group{}
 	g.ctx, g.cancel = context.WithCancel(context.Background())

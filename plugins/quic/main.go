@@ -1,4 +1,4 @@
-// Protofly's QUIC plug-in: P2P connections over one UDP socket. See the package transport.
+// Command quic is the plug-in for direct connections over QUIC, on one UDP socket. Package transport has all of it.
 package main
 
 import (

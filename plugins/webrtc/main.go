@@ -1,4 +1,4 @@
-// Command webrtc is the plug-in that connects runtimes by WebRTC data channels; package transport says how.
+// Command webrtc is the plug-in for direct connections over WebRTC data channels. Package transport has all of it.
 package main
 
 import (

@@ -37,6 +37,9 @@ type seat struct {
 func (s *seat) URL() message.URL            { return s.url }
 func (s *seat) Close(context.Context) error { s.stop(); return nil }
 func (s *seat) Post(ctx context.Context, m message.Message) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
 	_, err := s.hall.listeners.Deliver(ctx, m.To, m)
 	return err
 }

@@ -84,7 +84,7 @@ func (a *attached) came(conn *connection, in incoming) error {
 	}
 	c.mu.Unlock()
 	// Only this goroutine adds to the queue.
-	n, full := a.bus.DeliverNow(in.m)
+	n, full := a.bus.TryDeliver(in.m)
 	if n == 0 && !full {
 		c.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
 	}

@@ -58,17 +58,17 @@ func (b *localBus) Hand(ctx context.Context, m message.Message, r minibus.Receip
 	}
 }
 
-// HandNow takes nothing before the hyperty listens.
-func (b *localBus) HandNow(m message.Message, r minibus.Receipt) (taken bool) {
-	return b.listens() && b.MiniBus.HandNow(m, r)
+// TryHand takes nothing before the hyperty listens.
+func (b *localBus) TryHand(m message.Message, r minibus.Receipt) (taken bool) {
+	return b.listens() && b.MiniBus.TryHand(m, r)
 }
 
-// HandRun takes nothing before the hyperty listens.
-func (b *localBus) HandRun(run []minibus.Handed) int {
+// TryHandRun takes nothing before the hyperty listens.
+func (b *localBus) TryHandRun(run []minibus.Delivery) int {
 	if !b.listens() {
 		return 0
 	}
-	return b.MiniBus.HandRun(run)
+	return b.MiniBus.TryHandRun(run)
 }
 
 func (b *localBus) listens() bool {
@@ -82,17 +82,11 @@ func (b *localBus) listens() bool {
 
 func (b *localBus) track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
 	b.Number(m)
-	if err := m.Check(); err != nil {
-		return err
-	}
 	return b.attachment.Watch(ctx, *m, tell)
 }
 
-// Post is the MiniBus's, without its way to Out: every message of the hyperty takes it.
+// Post is the MiniBus's, without its way to Out: every message of the hyperty takes it. The runtime validates it.
 func (b *localBus) Post(ctx context.Context, m message.Message) error {
 	b.Number(&m)
-	if err := m.Check(); err != nil {
-		return err
-	}
 	return b.attachment.Post(ctx, m)
 }

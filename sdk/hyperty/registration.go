@@ -71,8 +71,7 @@ type Runtime interface {
 // the handler that was given at the registration.
 type Attachment interface {
 	URL() message.URL
-	// Post carries a message of the hyperty; see [message.Bus]. A from that is not the hyperty's is refused. With a ctx
-	// that has ended it does what can be done without waiting; else it has done nothing, and the error is ctx's.
+	// Post validates a message of the hyperty and carries it; see [message.Bus]. A from that is not the hyperty's is refused.
 	Post(ctx context.Context, m message.Message) error
 	// Watch is Post for a message with an ID whose sender wants to know what becomes of it: tell is called once, with a
 	// final state. It must not wait, and may be called before Watch returns. Where Watch returns an error it is not

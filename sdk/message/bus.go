@@ -9,6 +9,10 @@ import (
 // was not posted: try again later, or slow down. The error names the receiver.
 var ErrBackpressure = errors.New("backpressure")
 
+// ErrWouldBlock is the error of a call that must not wait, one of those whose names begin with Try, where it would have to. It has
+// done nothing: the same call without Try does what is to be done, and waits.
+var ErrWouldBlock = errors.New("it would have to wait")
+
 // Handler is given the messages of an address, one at a time and in the order in which each sender posted them. It
 // may block: then the address's inbox fills, and in the end its senders wait.
 type Handler func(ctx context.Context, m Message)

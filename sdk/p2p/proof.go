@@ -10,9 +10,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 const (

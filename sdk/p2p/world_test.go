@@ -15,10 +15,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 const (

@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Child is the id of the child object that the change is about; "" where it is about another attribute. A child that
-// was made is set as a whole: its value is an object.Child.
+// was made is set as a whole: its value is a [Child].
 func (c Change) Child() string { return object.ChildOf(c.Attribute) }
 
 // childBody is a request about a child object (specification, "Children"), and what of it is forwarded to the
@@ -49,11 +49,11 @@ func (o *Observer) RemoveChild(ctx context.Context, id string) error {
 }
 
 // Children is the child objects as far as they are known here, by their ids.
-func (o *Observer) Children() map[string]object.Child {
+func (o *Observer) Children() map[string]Child {
 	o.mu.Lock()
 	doc := o.doc
 	o.mu.Unlock()
-	return doc.Children()
+	return childrenOf(doc)
 }
 
 func (o *Observer) nameOf(id string) string {
@@ -99,11 +99,11 @@ func (r *Reporter) RemoveChild(ctx context.Context, id string) error {
 }
 
 // Children is the child objects, by their ids.
-func (r *Reporter) Children() map[string]object.Child {
+func (r *Reporter) Children() map[string]Child {
 	r.mu.Lock()
 	doc := r.doc
 	r.mu.Unlock()
-	return doc.Children()
+	return childrenOf(doc)
 }
 
 // OnChild has f called after observers have made, changed or removed a child object. f must be quick.
@@ -217,7 +217,7 @@ func (s *Syncher) observersChild(m message.Message, r *Reporter, t message.Type,
 		}
 		r.mu.Unlock()
 		if f != nil {
-			f(ChildChange{ID: body.Resource, Child: child, Removed: t == message.Delete})
+			f(ChildChange{ID: body.Resource, Child: Child(child), Removed: t == message.Delete})
 		}
 	})
 }

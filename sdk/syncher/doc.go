@@ -1,11 +1,23 @@
 // Package syncher gives a component Reporter–Observer data objects (specification, "Reporter-observer protocol"): one
 // [Reporter] owns an object and changes it; observers in any runtime have a copy that follows.
 //
-// A [Syncher] works over any message.Bus, inside a stub or an application. It speaks only to the sync manager of its
-// own runtime, at <runtime>/sm, which speaks to the other runtimes:
+// A [Syncher] works over any message.Bus, inside a stub or an application; an application gets its own from
+// hyperty.Hyperty.Objects. [Syncher.Create] makes an object and [Reporter.Set] changes it; [Syncher.Observe] gives a copy,
+// whose changes [Observer.Next] returns.
+//
+// # Attribute paths
+//
+// An attribute of the data is named by a path of elements with dots between them: "connectionDescription.sdp",
+// "iceCandidates.2". An element for an array is an index. An element that begins with <scheme>:// is an address: it is the
+// longest key with which the object there agrees, and where there is no such key, all of the rest of the path. Objects
+// that the path leads through and that do not exist are made.
+//
+// # Messages
+//
+// A syncher speaks only to the sync manager of its own runtime, at <runtime>/sm, which speaks to the other runtimes:
 //
 //	create       an object, or with "authorise" an invitation to one
-//	update       of an attribute (package object), answered when the runtime has it
+//	update       of an attribute, answered when the runtime has it
 //	delete       the object
 //	subscribe    answered with the object as it is then
 //	unsubscribe
@@ -39,6 +51,8 @@
 //
 // # Limits
 //
-// Those of package object, and: 256 changes or 1 MiB of their values wait for an [Observer.Next]; 64 invitations are
-// handled at the same time; 4,096 observers may be invited to one object, and a component observes 16,384.
+// An object's data is at most 512 KiB of JSON and 64 levels deep, an attribute path 2,048 bytes, an object's name 256 bytes;
+// it has at most 32 resources and 32 names for children. A change that would break a limit changes nothing. 256 changes, or
+// changes with 1 MiB of values, wait for an [Observer.Next]. 64 invitations are handled at the same time. 4,096 observers may
+// be invited to one object, and a component observes 16,384.
 package syncher

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Invite invites observers to the object (specification, "Invite") and waits for their answers: "received", not yet

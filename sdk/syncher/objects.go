@@ -5,18 +5,18 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Change is one step of an observed object. Several additions in one update come as one change each.
 type Change struct {
-	Attribute string           // the path; empty with Deleted and Resync
-	Operation object.Operation // OpSet, OpAdd (an element of an array, inserted at the path's index) or OpRemove
-	Value     json.RawMessage  // what was set or added; with Resync all of the data
-	Version   uint64           // of the object, with this change in it
-	Deleted   bool             // the object is gone; the last change
-	Resync    bool             // the data was replaced: changes before may have been missed
+	Attribute string          // the path; empty with Deleted and Resync
+	Operation Operation       // OpSet, OpAdd (an element of an array, inserted at the path's index) or OpRemove
+	Value     json.RawMessage // what was set or added; with Resync all of the data
+	Version   uint64          // of the object, with this change in it
+	Deleted   bool            // the object is gone; the last change
+	Resync    bool            // the data was replaced: changes before may have been missed
 }
 
 // Observer is a copy of an object that follows its reporter.
@@ -27,7 +27,7 @@ type Observer struct {
 	mu         sync.Mutex
 	meta       object.Metadata // without data
 	doc        object.Document
-	rest       object.Rest
+	packer     object.Packer
 	joining    bool            // the object is being fetched: updates wait in early
 	early      []object.Update //
 	earlyBytes int
@@ -50,7 +50,7 @@ type Reporter struct {
 	mu      sync.Mutex
 	meta    object.Metadata // without data
 	doc     object.Document
-	rest    object.Rest
+	packer  object.Packer
 	unsure  bool // an answer was lost: the next change carries the whole object
 	gone    bool
 	allow   func(message.URL) bool
@@ -61,7 +61,7 @@ type Reporter struct {
 // ChildChange is what a reporter is told of a child object.
 type ChildChange struct {
 	ID      string
-	Child   object.Child // as it is now; where it was removed, as it was
+	Child   Child // as it is now; where it was removed, as it was
 	Removed bool
 }
 

@@ -7,15 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
-)
-
-// The operations of a [Change].
-const (
-	OpSet    = object.Set
-	OpAdd    = object.Add
-	OpRemove = object.Remove
 )
 
 type subscribeBody struct {
@@ -125,11 +118,11 @@ func (o *Observer) Version() uint64 {
 	return o.meta.Version
 }
 
-// Metadata describes the object; the reporter and its runtime are in it. Its data is left out.
-func (o *Observer) Metadata() object.Metadata {
+// Metadata describes the object as it is known here.
+func (o *Observer) Metadata() Metadata {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.meta
+	return metadataOf(o.meta)
 }
 
 // Next returns the next change, and waits for it. The error is ctx's, or io.EOF after the change that says Deleted,
@@ -215,10 +208,10 @@ func (o *Observer) replace(meta object.Metadata, doc object.Document) {
 // keep makes the object what it is now. o.mu is held.
 func (o *Observer) keep(doc object.Document, meta object.Metadata) {
 	o.doc, o.meta = doc, meta
-	o.rest.Changed(o.url, func() {
+	o.packer.Changed(o.url, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.doc = o.rest.Packed(o.doc)
+		o.doc = o.packer.Packed(o.doc)
 	})
 }
 
@@ -264,7 +257,7 @@ func (o *Observer) apply(u *object.Update) {
 	}
 	o.keep(doc, meta)
 	for _, c := range u.Change().Items() {
-		o.queue(Change{Attribute: c.Attribute, Operation: c.Operation, Value: c.Value, Version: version})
+		o.queue(Change{Attribute: c.Attribute, Operation: Operation(c.Operation), Value: c.Value, Version: version})
 	}
 }
 

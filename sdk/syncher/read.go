@@ -5,19 +5,19 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Read returns an object as it is now, its metadata and its data, without observing it (specification, "Read"). It
 // asks the sync manager of the reporter's runtime. The error is a *message.ResponseError: 401 where the reporter would
 // not let this component observe the object, 404 where there is none, 408 where nobody answered.
-func (s *Syncher) Read(ctx context.Context, url message.URL) (object.Metadata, json.RawMessage, error) {
+func (s *Syncher) Read(ctx context.Context, url message.URL) (Metadata, json.RawMessage, error) {
 	meta, doc, err := s.read(ctx, url)
 	if err != nil {
-		return object.Metadata{}, nil, fmt.Errorf("read %s: %w", url, err)
+		return Metadata{}, nil, fmt.Errorf("read %s: %w", url, err)
 	}
-	return meta, doc.JSON(), nil
+	return metadataOf(meta), doc.JSON(), nil
 }
 
 func (s *Syncher) read(ctx context.Context, url message.URL) (meta object.Metadata, doc object.Document, err error) {

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Object describes an object that is to be created.
@@ -176,10 +176,10 @@ func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.C
 	defer r.mu.Unlock()
 	if err == nil {
 		r.doc, r.meta, r.unsure = next, meta, false
-		r.rest.Changed(r.url, func() {
+		r.packer.Changed(r.url, func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.doc = r.rest.Packed(r.doc)
+			r.doc = r.packer.Packed(r.doc)
 		})
 		return nil
 	}

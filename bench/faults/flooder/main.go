@@ -1,6 +1,6 @@
-// Flooder is a P2P plug-in that does harm to the runtime that runs it, for tests. It speaks the link by hand, as a program
-// may that is not made with the SDK, which would refuse much of it before it leaves the process. What it does its
-// configuration says (see harms); it carries nothing. It keeps count of what it has done in a file.
+// Flooder is a P2P plug-in that floods its own runtime. It is for tests alone. It implements the link itself, since the SDK would
+// refuse most of what it does. Its configuration names the kind of flood (see harms). It carries no data, and writes to a file how
+// much it has done.
 package main
 
 import (

@@ -1,11 +1,11 @@
-// Mallory is the applications of an attack by a paired runtime, for the cases hostile/peer, claims and candidates of
-// bench/faults. They are processes of their own: what they cost must not be in the process that measures.
+// Mallory has the applications of an attack by a paired runtime, for the cases hostile/peer, claims and candidates of
+// bench/faults. They are processes of their own, so that their cost is not in the measuring process.
 //
 //	mallory -socket S -name N              the application at an attacked runtime: it answers everybody with 48 KiB
 //	mallory -socket S -victims V,… …       the attacker's: it has its runtime set up connections with the victims for ever
 //
-// The first says its address on its first line, the second "paired" when all that it is to ask have answered once. When it
-// is interrupted, it gives its connections up and writes what it did to the file -report.
+// The first prints its address on its first line, the second "paired" when all applications that it asks have answered once. When
+// the second is interrupted, it gives up its connections and writes what it did to the file -report.
 package main
 
 import (

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Thief is a P2P plug-in that was written to do harm to the runtime that runs it, for tests: it tries to read what is not
+// Thief is a P2P plug-in that attacks its own runtime. It is for tests alone. It tries to read what is not
 // its own, leaves processes behind that ignore every signal that can be ignored, and does not end when it is told to. It
-// carries nothing. In its own folder it writes what it tried, and what it got. Nobody should run it for anything else.
+// carries no data. It writes to its own folder what it tried, and what it got.
 package main
 
 import (
@@ -97,7 +97,7 @@ func (stub) Run(ctx context.Context, _ message.Bus, start sdk.Start) error {
 				s.Got = append(s.Got, what)
 			}
 		}
-		whole := filepath.Join(own, report) // whoever reads it meanwhile reads all of it
+		whole := filepath.Join(own, report) // renamed into place, so that a reader never sees a part of it
 		if err := errors.Join(os.WriteFile(whole+".new", message.Encode(s), 0o600), os.Rename(whole+".new", whole)); err != nil {
 			return err
 		}

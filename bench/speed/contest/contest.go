@@ -14,13 +14,13 @@ import (
 // Contest is contenders over one transport.
 type Contest struct {
 	Transport string
-	Starters  []Starter                  // ours, the baseline, and others, which are shown beside the baseline too
-	Sizes     []int                      // of streamed messages, in bytes; none: [Sizes]
-	Rate      int                        // of the paced round trips a second; 0: none
-	Bounds    map[string][]figures.Bound // what has to hold of ours, by [Name]
+	Starters  []Starter                  // ours, the baseline, and others, which are compared with the baseline too
+	Sizes     []int                      // bytes of streamed messages; none: [Sizes]
+	Rate      int                        // paced round trips a second; 0: none
+	Bounds    map[string][]figures.Bound // the demands on our figures, by [Name]
 }
 
-// Sizes are the usual ones.
+// Sizes returns the default sizes.
 func Sizes() []int { return []int{Smallest, 1 << 10, 16 << 10, 256 << 10} }
 
 // Smallest is the size of the messages of round trips, and of the smallest that are streamed, in bytes.
@@ -37,12 +37,12 @@ const (
 	Peak      = "peak memory"
 )
 
-// Name is what -only and bounds call a row.
+// Name returns the name of a row for -only and bounds.
 func Name(row, transport string, size int) string {
 	return fmt.Sprintf("%s/%s/%d", row, transport, size)
 }
 
-// task is one kind of work at one size, and the rows that come of it.
+// task is one kind of work at one size, and its rows.
 type task struct {
 	command load.Command
 	rows    []row
@@ -53,7 +53,7 @@ type row struct {
 	of           func(sample) float64
 }
 
-// tasks are those that bring a wanted row, with no other row. The peak of memory is that of all of them.
+// tasks returns the tasks that have a wanted row, with these rows alone. The memory's peak is that of all tasks.
 func (c *Contest) tasks(r *Run) (list []task) {
 	add := func(o load.Command, rows ...row) {
 		t := task{command: o}
@@ -122,7 +122,7 @@ func (c *Contest) Run(ctx context.Context, r *Run) (rows []figures.Row, err erro
 	return rows, nil
 }
 
-// begin starts all contenders, side by side. Those that run have to be stopped, also where it fails.
+// begin starts all contenders in parallel. The caller stops those that it returns, also after an error.
 func (c *Contest) begin(ctx context.Context) (pairs []*Pair, err error) {
 	all, errs := make([]*Pair, len(c.Starters)), make([]error, len(c.Starters))
 	var wg sync.WaitGroup
@@ -133,13 +133,13 @@ func (c *Contest) begin(ctx context.Context) (pairs []*Pair, err error) {
 	return slices.DeleteFunc(all, func(p *Pair) bool { return p == nil }), errors.Join(errs...)
 }
 
-// rounds has all do a task in turns.
+// rounds makes all contenders do a task in turns.
 func (r *Run) rounds(ctx context.Context, pairs []*Pair, o load.Command) ([][]sample, error) {
 	all := make([][]sample, len(pairs))
 	for round := range r.count + 1 {
 		o := o
 		if round == 0 {
-			o.For /= 2 // it is to warm up
+			o.For /= 2 // the warm-up
 		}
 		for turn := range pairs {
 			i := (round + turn) % len(pairs)
@@ -155,18 +155,18 @@ func (r *Run) rounds(ctx context.Context, pairs []*Pair, o load.Command) ([][]sa
 	return all, nil
 }
 
-// rows are a figure of ours beside the baseline's, then the others' beside it. They are shown at once.
+// rows returns our figure beside the baseline's, then those of the others beside it. It prints them at once.
 func (c *Contest) rows(r *Run, of row, size int, pairs []*Pair, all [][]sample) (rows []figures.Row) {
 	for i, p := range pairs {
 		f := figures.Row{Row: of.name, Transport: c.Transport, Size: size, Metric: of.metric, Ours: median(all[i], of.of), Baseline: pairs[1].Name, BaselineValue: median(all[1], of.of)}
 		switch i {
 		case 0:
-			f = f.Judge(c.Bounds[Name(of.name, c.Transport, size)]...)
+			f = f.Evaluate(c.Bounds[Name(of.name, c.Transport, size)]...)
 		case 1:
 			continue
 		default:
 			f.Row += " (" + p.Name + ")"
-			f = f.Judge()
+			f = f.Evaluate()
 		}
 		r.Progress(f)
 		rows = append(rows, f)

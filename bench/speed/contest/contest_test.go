@@ -127,8 +127,8 @@ func TestReport(t *testing.T) {
 	if _, err := testRun(t, Options{Only: "none"}, &out).Report(nil); err == nil {
 		t.Error("a report of nothing")
 	}
-	met := figures.Row{Row: OneWay, Ours: 2}.Judge(figures.AtLeast(1))
-	failed := figures.Row{Row: OneWay, Ours: 2}.Judge(figures.AtMost(1))
+	met := figures.Row{Row: OneWay, Ours: 2}.Evaluate(figures.AtLeast(1))
+	failed := figures.Row{Row: OneWay, Ours: 2}.Evaluate(figures.AtMost(1))
 	file := t.TempDir() + "/plot.svg"
 	if ok, err := testRun(t, Options{JSON: true, SVG: file}, &out).Report([]figures.Row{met}); !ok || err != nil {
 		t.Error(ok, err)

@@ -11,19 +11,19 @@ import (
 // Starter starts a contender.
 type Starter struct {
 	Name  string
-	Start func(ctx context.Context, p *Pair) error // what it has put into p is ended also where it fails
+	Start func(ctx context.Context, p *Pair) error // the processes that it has put into p are ended also if it fails
 }
 
-// Pair is a contender that runs: who drives, who answers, and whom else they need.
+// Pair is a running contender: the sender, the receiver, and other processes that they need.
 type Pair struct {
 	Name             string
-	Sender, Receiver *load.Process   // Receiver is nil where it is a process of the sender's
-	Runtimes         []*load.Process // where the applications are processes of their own: the receiver's, then the sender's
+	Sender, Receiver *load.Process   // Receiver is nil if it is a child process of the sender
+	Runtimes         []*load.Process // if the applications are processes of their own: the receiver's, then the sender's
 	Others           []*load.Process // ended last
-	More             []int           // further processes that count, which are somebody else's to end
+	More             []int           // further processes that count; others end them
 }
 
-// Begin starts the contender. Where that fails nothing is left.
+// Begin starts the contender. If that fails no process is left.
 func (s Starter) Begin(ctx context.Context) (*Pair, error) {
 	p := &Pair{Name: s.Name}
 	if err := s.Start(ctx, p); err != nil {
@@ -33,7 +33,7 @@ func (s Starter) Begin(ctx context.Context) (*Pair, error) {
 	return p, nil
 }
 
-// Roles is a contender of two roles of this program; the sender is given the receiver's address.
+// Roles makes a contender of two roles of this program. The sender gets the receiver's address.
 func Roles(name, receiver, sender string) Starter {
 	return Starter{name, func(ctx context.Context, p *Pair) (err error) {
 		if p.Receiver, err = load.Start(ctx, receiver, "role", receiver); err != nil {
@@ -53,8 +53,7 @@ func (p *Pair) processes() (list []*load.Process) {
 	return list
 }
 
-// Cores are the two processes whose allocations count: those with the runtimes, the sender's first; of others the two
-// ends.
+// Cores returns the two processes whose allocations count, the sender's first: those with the runtimes, or else both ends.
 func (p *Pair) Cores() [2]*load.Process {
 	if len(p.Runtimes) == 2 {
 		return [2]*load.Process{p.Runtimes[1], p.Runtimes[0]}
@@ -112,7 +111,7 @@ type sample struct{ rate, p50, p99, cpu, sendAllocs, receiveAllocs, peak float64
 // answerTime is how much longer than the work itself a command may take.
 const answerTime = time.Minute
 
-// do has the pair do a piece of work once.
+// do makes the pair do a piece of work once.
 func (p *Pair) do(ctx context.Context, c load.Command) (s sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.For+answerTime)
 	defer cancel()

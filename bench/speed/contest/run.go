@@ -13,7 +13,7 @@ import (
 	"github.com/protofly/protofly/bench/speed/figures"
 )
 
-// Options are a command line's.
+// Options are the options of the command line.
 type Options struct {
 	Quick bool   // fewer and shorter rounds
 	Only  string // a regular expression of the rows' names; "": all
@@ -43,7 +43,7 @@ const (
 	quickLength, length = 100 * time.Millisecond, time.Second
 )
 
-// New prepares a run. The error is one of the options.
+// New prepares a run. The error is about the options.
 func New(o Options, out io.Writer) (r *Run, err error) {
 	r = &Run{Options: o, Out: out, count: rounds, length: length}
 	if o.Quick {
@@ -57,14 +57,14 @@ func New(o Options, out io.Writer) (r *Run, err error) {
 	return r, nil
 }
 
-// Say is what a person reads while the run goes on.
+// Say prints progress for people.
 func (r *Run) Say(format string, args ...any) {
 	if !r.JSON {
 		fmt.Fprintf(r.Out, format+"\n", args...)
 	}
 }
 
-// Progress shows a row while others are still to be measured.
+// Progress prints a row before the others are measured.
 func (r *Run) Progress(f figures.Row) {
 	text := fmt.Sprintf("%s %s", figures.Short(f.Ours), f.Metric)
 	if f.Baseline != "" {
@@ -78,7 +78,7 @@ func (r *Run) Wants(row, transport string, size int) bool {
 	return r.filter == nil || r.filter.MatchString(Name(row, transport, size))
 }
 
-// Report prints the rows and, where one is wanted, writes the plot. ok: every demand is met.
+// Report prints the rows and, if the options ask for one, writes the plot. ok says that every demand is met.
 func (r *Run) Report(rows []figures.Row) (ok bool, err error) {
 	if len(rows) == 0 {
 		return false, fmt.Errorf("-only %s: there is no such row", r.Only)

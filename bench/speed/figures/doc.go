@@ -1,3 +1,3 @@
-// Package figures holds what a benchmark has found: rows of figures, each beside what it is compared with and what is
-// demanded of it; a table, JSON and a plot of them.
+// Package figures has the results of a benchmark: rows of figures, each with its baseline and its demand, and a table, JSON and a
+// plot of them.
 package figures

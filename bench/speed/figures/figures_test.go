@@ -42,18 +42,18 @@ func TestJudge(t *testing.T) {
 		{"no figure, upper bound", nan, []Bound{AtMost(1)}, false, "≤ 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := c.row.Judge(c.bounds...); got.OK != c.ok || got.Demand != c.demand {
+			if got := c.row.Evaluate(c.bounds...); got.OK != c.ok || got.Demand != c.demand {
 				t.Errorf("%v, demand %q", got.OK, got.Demand)
 			}
 		})
 	}
-	if r := base.Judge(); r.Ratio != 0.5 {
+	if r := base.Evaluate(); r.Ratio != 0.5 {
 		t.Errorf("ratio %v", r.Ratio)
 	}
-	if r := (Row{Ours: 1, Baseline: "nothing"}).Judge(); r.Ratio != 0 {
+	if r := (Row{Ours: 1, Baseline: "nothing"}).Evaluate(); r.Ratio != 0 {
 		t.Errorf("ratio to zero: %v", r.Ratio)
 	}
-	rows := []Row{base.Judge(), base.Judge(AtLeast(51))}
+	rows := []Row{base.Evaluate(), base.Evaluate(AtLeast(51))}
 	if f := Failed(rows); len(f) != 1 || f[0].Demand != "≥ 51" || len(rows) != 2 || rows[0].Demand != "" {
 		t.Errorf("failed: %+v", f)
 	}
@@ -103,12 +103,12 @@ func TestShort(t *testing.T) {
 // some are rows of every kind.
 func some() []Row {
 	return []Row{
-		Row{Row: "one-way", Transport: "quic", Size: 100, Metric: "messages/s", Ours: 600_000, Baseline: "quic-go", BaselineValue: 1_500_000}.Judge(RatioAtLeast(0.3), AtLeast(500_000).Wish(1_000_000)),
-		Row{Row: "CPU", Transport: "quic", Size: 100, Metric: "s a million messages", Ours: 2.5, Baseline: "quic-go", BaselineValue: 1}.Judge(),
-		Row{Row: "one-way", Transport: "quic", Size: 1024, Metric: "messages/s", Ours: 100_000, Baseline: "quic-go", BaselineValue: 200_000}.Judge(RatioAtLeast(0.65)),
-		Row{Row: "one-way", Transport: "relay", Size: 1024, Metric: "messages/s", Ours: 100_001, Baseline: `<N> & "A"`, BaselineValue: 200_000}.Judge(),
-		Row{Row: "idle <peer>", Metric: "KiB", Ours: 120}.Judge(AtMost(150)),
-		Row{Row: "nothing\x00", Transport: "webrtc", Metric: "µs", Ours: math.NaN(), Baseline: "pion", BaselineValue: math.Inf(1)}.Judge(AtMost(5)),
+		Row{Row: "one-way", Transport: "quic", Size: 100, Metric: "messages/s", Ours: 600_000, Baseline: "quic-go", BaselineValue: 1_500_000}.Evaluate(RatioAtLeast(0.3), AtLeast(500_000).Wish(1_000_000)),
+		Row{Row: "CPU", Transport: "quic", Size: 100, Metric: "s a million messages", Ours: 2.5, Baseline: "quic-go", BaselineValue: 1}.Evaluate(),
+		Row{Row: "one-way", Transport: "quic", Size: 1024, Metric: "messages/s", Ours: 100_000, Baseline: "quic-go", BaselineValue: 200_000}.Evaluate(RatioAtLeast(0.65)),
+		Row{Row: "one-way", Transport: "relay", Size: 1024, Metric: "messages/s", Ours: 100_001, Baseline: `<N> & "A"`, BaselineValue: 200_000}.Evaluate(),
+		Row{Row: "idle <peer>", Metric: "KiB", Ours: 120}.Evaluate(AtMost(150)),
+		Row{Row: "nothing\x00", Transport: "webrtc", Metric: "µs", Ours: math.NaN(), Baseline: "pion", BaselineValue: math.Inf(1)}.Evaluate(AtMost(5)),
 		Row{Row: "empty"},
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Plot writes the rows as one SVG image that needs nothing else: throughput by transport and size first, then everything
-// of which less is better.
+// Plot writes the rows as one self-contained SVG image: throughput by transport and size first, then all figures that are better if
+// they are lower.
 //
-// A row is a pair of bars, ours above what it is compared with, at a scale of its own that begins at zero: sizes differ by
-// thousands, and what matters within a pair is how one bar stands to the other, which no common scale would show. The
-// figures are beside the bars, the ratio beside the pair, and a line stands where the demand is.
+// A row is a pair of bars, ours above the baseline, with a scale of its own that begins at zero. The rows differ by factors of
+// thousands, so that a common scale would not show how the bars of a pair compare. The
+// figures are beside the bars, the ratio is beside the pair, and a line marks the demand.
 func Plot(w io.Writer, rows []Row) error {
 	var p plot
 	for _, s := range sections(rows) {
@@ -47,7 +47,7 @@ const (
 	headHeight   = 34
 )
 
-// Colours are the page's scheme's, and the page is painted: a viewer whose own background is another changes nothing.
+// The colours follow the viewer's colour scheme, and the image has a background of its own.
 const plotStyle = `<style>
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .page { fill: #ffffff }
@@ -85,7 +85,7 @@ func legend(out *bytes.Buffer) {
 	line("stretch", 530, "stretch goal")
 }
 
-// section is what has one heading.
+// section is a group of rows with one heading.
 type section struct {
 	title string
 	rows  []Row
@@ -111,7 +111,7 @@ func sections(rows []Row) (list []section) {
 			list[i].rows = append(list[i].rows, r)
 		}
 	}
-	// What was measured together at each size comes together; a reader wants all sizes of one thing.
+	// The rows come in the order of measuring, by size; a reader wants all sizes of one row together.
 	first := func(r Row) int { return slices.IndexFunc(rows, func(o Row) bool { return o.Row == r.Row }) }
 	for _, s := range list {
 		slices.SortStableFunc(s.rows, func(a, b Row) int { return first(a) - first(b) })
@@ -119,7 +119,7 @@ func sections(rows []Row) (list []section) {
 	return list
 }
 
-// moreIsBetter: what comes a second. Times, costs and memory are better when they are less.
+// moreIsBetter tells whether a higher figure is better: rates are, times, costs and memory are not.
 func moreIsBetter(r Row) bool { return strings.HasSuffix(r.Metric, "/s") }
 
 // plot is the image in the making.
@@ -173,13 +173,13 @@ func (p *plot) bar(class string, y int, value, scale float64, name string) {
 	p.text("small", barsAt+int(n)+6, y+barHeight-1, Short(value)+name)
 }
 
-// bound is a line where the demand, or the stretch goal, is.
+// bound draws a line at the demand or the stretch goal.
 func (p *plot) bound(value float64, class string, r Row, b Bound, scale float64) {
 	x := barsAt + length(b.at(value, r), scale)
 	fmt.Fprintf(&p.body, `<line class="%s" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n", class, x, x, p.y-1, p.y+2*barHeight+4)
 }
 
-// at is where a demand of this value is on the figure's own scale.
+// at returns the demand on the scale of our figure.
 func (b Bound) at(value float64, r Row) float64 {
 	if b.Ratio {
 		return value * r.BaselineValue
@@ -187,7 +187,7 @@ func (b Bound) at(value float64, r Row) float64 {
 	return value
 }
 
-// scaleOf is the largest of what a row shows.
+// scaleOf returns the largest value in a row.
 func scaleOf(r Row) float64 {
 	all := []float64{r.Ours, r.BaselineValue}
 	for _, b := range r.bounds {
@@ -209,7 +209,7 @@ func length(value, scale float64) float64 {
 	return min(1, value/scale) * barsLength
 }
 
-// sentence is a row for who points at it, or has it read out.
+// sentence describes a row as text, for tool tips and screen readers.
 func sentence(r Row) string {
 	s := strings.Join(slices.DeleteFunc([]string{r.Row, r.Transport, Size(r.Size)}, func(s string) bool { return s == "" }), " ")
 	s += fmt.Sprintf(": %s %s", Short(r.Ours), r.Metric)
@@ -222,7 +222,7 @@ func sentence(r Row) string {
 	return s
 }
 
-// escaped is text as XML has it. What XML has no form for becomes U+FFFD.
+// escaped returns text escaped for XML. Characters that XML cannot represent become U+FFFD.
 func escaped(text string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(text)) // a Builder takes everything

@@ -13,14 +13,14 @@ import (
 type Row struct {
 	Row           string  `json:"row"`       // what was done, such as one-way
 	Transport     string  `json:"transport"` // quic, webrtc, relay, …
-	Size          int     `json:"size"`      // of a message, in bytes; 0: it does not matter
+	Size          int     `json:"size"`      // bytes of a message; 0: the figure does not depend on it
 	Metric        string  `json:"metric"`    // with its unit, such as "messages/s"
 	Ours          float64 `json:"ours"`
-	Baseline      string  `json:"baseline"`       // what it is compared with; "": nothing
+	Baseline      string  `json:"baseline"`       // the name of the baseline; "": there is none
 	BaselineValue float64 `json:"baseline_value"` // in the same run
 	Ratio         float64 `json:"ratio"`          // ours / baseline; 0: no baseline
-	Demand        string  `json:"demand"`         // what has to hold; "": nothing
-	OK            bool    `json:"ok"`             // it holds
+	Demand        string  `json:"demand"`         // the demand as text; "": there is none
+	OK            bool    `json:"ok"`             // the demand is met
 
 	bounds []Bound // the demand, to be drawn
 }
@@ -30,7 +30,7 @@ type Bound struct {
 	Ratio   bool
 	Least   bool // else at most
 	Value   float64
-	Stretch float64 // shown only; 0: none
+	Stretch float64 // a stretch goal, which is only shown; 0: none
 }
 
 // AtLeast and AtMost are bounds on the figure itself; the others on its ratio to the baseline's.
@@ -41,7 +41,7 @@ func AtMost(v float64) Bound  { return Bound{Value: v} }
 func RatioAtLeast(v float64) Bound { return Bound{Ratio: true, Least: true, Value: v} }
 func RatioAtMost(v float64) Bound  { return Bound{Ratio: true, Value: v} }
 
-// Wish is b with a stretch goal beside it.
+// Wish returns b with a stretch goal.
 func (b Bound) Wish(v float64) Bound { b.Stretch = v; return b }
 
 func (b Bound) String() string {
@@ -73,8 +73,8 @@ func (b Bound) holds(r *Row) bool {
 	return v <= b.Value
 }
 
-// Judge completes r: its ratio, and whether all bounds hold.
-func (r Row) Judge(bounds ...Bound) Row {
+// Evaluate completes r: its ratio, its demand, and whether all bounds are met.
+func (r Row) Evaluate(bounds ...Bound) Row {
 	if r.Baseline != "" && r.BaselineValue != 0 {
 		r.Ratio = r.Ours / r.BaselineValue
 	}
@@ -89,7 +89,7 @@ func (r Row) Judge(bounds ...Bound) Row {
 	return r
 }
 
-// Median is the middle of the figures, the mean of both middles where they are even in number. None have none.
+// Median returns the median of the figures: the mean of the two middle ones if their number is even. Without figures it is NaN.
 func Median(of []float64) float64 {
 	if len(of) == 0 {
 		return math.NaN()
@@ -98,7 +98,7 @@ func Median(of []float64) float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-// Failed lists the rows whose demand does not hold.
+// Failed returns the rows whose demand is not met.
 func Failed(rows []Row) []Row {
 	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.OK })
 }
@@ -113,7 +113,7 @@ func JSON(w io.Writer, rows []Row) error {
 	return e.Encode(rows)
 }
 
-// MarshalJSON has null for a figure that there is none of, which JSON has no number for.
+// MarshalJSON writes null for figures that are not finite, since JSON has no such numbers.
 func (r Row) MarshalJSON() ([]byte, error) {
 	number := func(v float64) *float64 {
 		if !finite(v) {
@@ -130,7 +130,7 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	}{row(r), number(r.Ours), number(r.BaselineValue), number(r.Ratio)})
 }
 
-// Short is v with three significant digits or so, and thousands in groups.
+// Short formats v with about three significant digits, and with thousands in groups.
 func Short(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v):
@@ -160,7 +160,7 @@ func grouped(n int64) string {
 	return grouped(n/1000) + fmt.Sprintf(",%03d", n%1000)
 }
 
-// Size is a message's size for people.
+// Size formats a message's size.
 func Size(n int) string {
 	switch {
 	case n == 0:

@@ -12,7 +12,7 @@ import (
 
 // Ready is a child's first line.
 type Ready struct {
-	Addr string `json:"addr"` // what the other side is given to reach it
+	Addr string `json:"addr"` // the address for the other side
 	Err  string `json:"err,omitempty"`
 }
 
@@ -39,7 +39,7 @@ type Result struct {
 // maxSize is the size of the largest message that any contender carries.
 const maxSize = 1 << 20
 
-// Usage is what a child has used since it began.
+// Usage says what a child has used since its start.
 type Usage struct {
 	Mallocs uint64 `json:"mallocs"`
 	Bytes   uint64 `json:"bytes"` // allocated
@@ -54,7 +54,7 @@ type Child struct {
 	Own    func(ctx context.Context, c Command) (r Result, ok bool, err error) // further commands; may be nil
 }
 
-// Serve says that the child is ready, then does what its parent asks for until in ends.
+// Serve says that the child is ready, and then carries out its parent's commands until in ends.
 func (c *Child) Serve(ctx context.Context, addr string, in io.Reader, out io.Writer) error {
 	write := json.NewEncoder(out)
 	if err := write.Encode(Ready{Addr: addr}); err != nil {

@@ -7,10 +7,11 @@ import (
 
 // Conn is a contender's connection: ordered and reliable, for whole messages.
 type Conn interface {
-	// Send sends a message. Where more follow at once it may be gathered with them. b may be kept and is not changed.
+	// Send sends a message. more says that others follow at once, so that it may be batched with them. Send may keep b, and does not
+	// change it.
 	Send(ctx context.Context, b []byte, more bool) error
-	// Run calls take for every message that comes, one at a time, until ctx or the connection ends. What take is given is
-	// valid while it runs.
+	// Run calls take for every message that comes, one at a time, until ctx or the connection ends. b is
+	// valid until take returns.
 	Run(ctx context.Context, take func(b []byte)) error
 }
 
@@ -24,7 +25,7 @@ func Answer(ctx context.Context, c Conn) error {
 	t := tally{}
 	return c.Run(ctx, func(b []byte) {
 		if reply := t.take(b); reply != nil {
-			_ = c.Send(ctx, reply, false) // where it fails the driver waits in vain, and says so
+			_ = c.Send(ctx, reply, false) // after an error the sender's wait times out
 		}
 	})
 }
@@ -32,7 +33,7 @@ func Answer(ctx context.Context, c Conn) error {
 // tally checks and counts what comes.
 type tally struct {
 	count  uint64
-	next   uint64 // the number that a Data is expected to have, if it does not begin a new cycle
+	next   uint64 // the number of the next Data, unless that begins a new cycle
 	broken bool
 }
 
@@ -68,7 +69,7 @@ func (t *tally) take(b []byte) []byte {
 	return nil
 }
 
-// errLost is what a driver makes of a Broken.
+// errLost is a sender's error after a Broken.
 func errLost(sent, came uint64) error {
 	return fmt.Errorf("of %d messages %d came as they were sent", sent, came)
 }

@@ -1,9 +1,8 @@
-// Package load is the work that the benchmark gives to everything that it measures: the same for ours and for what it is
-// compared with.
+// Package load has the work that the benchmark gives to all contenders, ours and the baselines alike.
 //
-// A contender is a [Conn] between two processes: one [Answer]s, the other drives ([Drive]) as its parent says. Both are
-// child processes of the benchmark ([Start]), which takes turns between contenders. Messages are JSON objects of an exact
-// size, see [Text]; a contender may carry them in any way as long as they come out as they went in, each one once and in
+// A contender is a [Conn] between two processes: one answers ([Answer]), the other sends ([Drive]) as its parent says. Both are
+// child processes of the benchmark ([Start]), in which the contenders take turns. Messages are JSON objects of an exact
+// size, see [Text]. A contender may carry them in any way, but they have to arrive unchanged, once and in
 // order. The receiver checks their number and their order.
 //
 // # Work
@@ -13,8 +12,8 @@
 //
 // trips sends a message and waits for its answer, one after the other.
 //
-// paced sends so many messages a second, whether or not earlier ones were answered, and takes the time from when each
-// should have been sent until its answer: a sender that is held up does not make the figure better.
+// paced sends a number of messages a second, whether or not earlier ones were answered, and measures the time from when each
+// should have been sent until its answer. So a sender that is blocked does not make the figure better.
 //
 // # Children
 //

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// patience is how long a driver waits for any one answer.
+// patience is how long a driver waits for an answer.
 const patience = 30 * time.Second
 
 // Driver is the sender's part on a connection.
@@ -25,7 +25,7 @@ type answer struct {
 	number uint64
 }
 
-// Drive makes the sender's part of c. run is what takes its messages: the caller has it end, and waits for it.
+// Drive makes the sender's part of c. run receives its messages: the caller runs it in a goroutine, ends it, and waits for it.
 func Drive(c Conn) (d *Driver, run func(ctx context.Context) error) {
 	d = &Driver{conn: c, answers: make(chan answer, 16)}
 	return d, func(ctx context.Context) error { return c.Run(ctx, d.take) }
@@ -45,7 +45,7 @@ func (d *Driver) take(b []byte) {
 	}
 	select {
 	case d.answers <- answer{kind, number}:
-	default: // nobody asked
+	default: // no goroutine waits for it
 	}
 }
 
@@ -56,7 +56,7 @@ func (d *Driver) await(ctx context.Context, kind byte, number uint64) (answer, e
 		select {
 		case a := <-d.answers:
 			if a.kind == Echo && (kind != Echo || a.number != number) {
-				continue // of a ping that was given up
+				continue // the answer to a ping that was given up
 			}
 			return a, nil
 		case <-late.C:
@@ -67,16 +67,16 @@ func (d *Driver) await(ctx context.Context, kind byte, number uint64) (answer, e
 	}
 }
 
-// checkEvery is how many bytes are sent between two looks at the clock.
+// checkEvery is how many bytes are sent between two reads of the clock.
 const checkEvery = 64 << 10
 
-// minCycle is how many different messages are sent, at least, before the first of them again.
+// minCycle is the least number of different messages before they repeat.
 const minCycle = 16
 
 // Stream sends messages of size bytes for a while.
 func (d *Driver) Stream(ctx context.Context, size int, length time.Duration) (r Result, err error) {
 	batch := max(1, checkEvery/size)
-	texts := make([][]byte, max(minCycle, batch)) // made before: what is measured is the contender
+	texts := make([][]byte, max(minCycle, batch)) // made before, so that only the contender is measured
 	for i := range texts {
 		texts[i] = Text(Data, uint64(i), size)
 	}
@@ -166,7 +166,7 @@ func (d *Driver) Paced(ctx context.Context, size, rate int, length time.Duration
 	}()
 	for n := range p.want {
 		if due := time.Until(p.began.Add(time.Duration(n) * p.every)); due > 0 {
-			time.Sleep(due) // it is the pace itself
+			time.Sleep(due) // the pace
 		}
 		if err := d.conn.Send(ctx, Text(Ping, uint64(n), size), false); err != nil {
 			return r, fmt.Errorf("paced message %d: %w", n, err)

@@ -28,8 +28,7 @@ type Process struct {
 // stopTimeout is how long a child may take to end.
 const stopTimeout = 15 * time.Second
 
-// Start starts this program again as a child: args is its command line, which its main gives to the child's part. It
-// returns when the child is ready. name is for errors.
+// Start starts this program again as a child, with the command line args. It returns when the child is ready. name is for errors.
 func Start(ctx context.Context, name string, args ...string) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -67,7 +66,7 @@ func StartProgram(ctx context.Context, name string, environment []string, progra
 	return p, nil
 }
 
-// read reads a line of JSON. Where ctx ends first the child is killed: nothing else can be done with it.
+// read reads a line of JSON. If ctx ends first it kills the child.
 func (p *Process) read(ctx context.Context, v any) error {
 	stop := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() })
 	defer stop()
@@ -80,7 +79,7 @@ func (p *Process) read(ctx context.Context, v any) error {
 	return json.Unmarshal(line, v)
 }
 
-// Do has the child carry out a command.
+// Do makes the child carry out a command.
 func (p *Process) Do(ctx context.Context, c Command) (r Result, err error) {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -98,7 +97,7 @@ func (p *Process) Do(ctx context.Context, c Command) (r Result, err error) {
 	return r, nil
 }
 
-// Usage asks the child what it has used; its own process is the first of the list.
+// Usage asks the child what it has used. The child's own process is the first of the list.
 func (p *Process) Usage(ctx context.Context) (Usage, error) {
 	r, err := p.Do(ctx, Command{Do: "usage"})
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Records carries messages on a byte stream, each behind its length: what a good program without a framework does. What is
-// followed by more is gathered into writes of 64 KiB.
+// Records carries messages on a byte stream, each after its length, as a good program without a framework does. Messages that
+// follow each other at once are batched into writes of 64 KiB.
 type Records struct {
 	in  *bufio.Reader
 	end func()
@@ -25,14 +25,14 @@ const (
 	headSize     = 4
 )
 
-// NewRecords makes them of a stream. end has reads fail; it is called when the context of [Records.Run] ends.
+// NewRecords makes Records on a stream. end makes reads fail; it is called when the context of [Records.Run] ends.
 func NewRecords(stream io.ReadWriter, end func()) *Records {
 	return &Records{in: bufio.NewReaderSize(stream, recordBuffer), out: bufio.NewWriterSize(stream, recordBuffer), end: end}
 }
 
 var _ Conn = (*Records)(nil)
 
-// Send is [Conn]'s.
+// Send implements [Conn].
 func (r *Records) Send(_ context.Context, b []byte, more bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -45,7 +45,7 @@ func (r *Records) Send(_ context.Context, b []byte, more bool) error {
 	return r.out.Flush()
 }
 
-// Run is [Conn]'s.
+// Run implements [Conn].
 func (r *Records) Run(ctx context.Context, take func(b []byte)) error {
 	stop := context.AfterFunc(ctx, r.end)
 	defer stop()
@@ -59,7 +59,7 @@ func (r *Records) Run(ctx context.Context, take func(b []byte)) error {
 		if n > maxRecord {
 			return fmt.Errorf("a record of %d bytes", n)
 		}
-		_, _ = r.in.Discard(headSize) // they are there
+		_, _ = r.in.Discard(headSize) // cannot fail after Peek
 		if n > cap(buffer) {
 			buffer = make([]byte, n)
 		}

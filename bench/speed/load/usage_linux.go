@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// clockTick is what /proc counts CPU time in: USER_HZ, which is 100 on every system that Go runs on.
+// clockTick is the unit of CPU time in /proc: 1/USER_HZ, which is 1/100 s on every system that Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// CPU is the CPU time that a process has used, in user and in system mode.
+// CPU returns the CPU time that a process has used, in user and in system mode.
 func CPU(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -34,7 +34,7 @@ func CPU(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * clockTick, nil
 }
 
-// Memory is how much memory a process has resident now, and had at most, in bytes.
+// Memory returns the resident memory of a process now, and its peak, in bytes.
 func Memory(pid int) (now, peak uint64, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -17,13 +17,13 @@ import (
 // Plugins lists the plug-ins that have to be installed in Env.Bin.
 func Plugins() []string { return []string{rig.NodePlugin, "quic", "webrtc"} }
 
-// Env is what the rows are measured with. Bin and Dir are required.
+// Env is the environment of the measurements. Bin and Dir are required.
 type Env struct {
 	Bin   rig.Binaries
 	Dir   string                           // for files; short, for Unix sockets are in it
 	Quick bool                             // fewer of everything
-	Rest  time.Duration                    // that processes are left alone before it is measured what they use; 0: 20 s, quick 2 s
-	Say   func(format string, args ...any) // told of progress, a line at a time; nil: nobody
+	Rest  time.Duration                    // how long processes are idle before their usage is measured; 0: 20 s, quick 2 s
+	Say   func(format string, args ...any) // prints progress, a line at a time; nil: none is printed
 
 	Sizes Sizes // those that are 0 are the defaults
 }
@@ -51,15 +51,15 @@ func (e *Env) defaults() {
 	}
 }
 
-// Group is some rows that are measured together.
+// Group is a group of rows that are measured together.
 type Group struct {
 	Name    string
-	Alone   bool // it is about times: nothing else is to run
+	Alone   bool // it measures times, so that no other group may run
 	Measure func(ctx context.Context, e Env) ([]figures.Row, error)
 }
 
-// Groups lists all, in the order in which they are best measured. Each has folders, processes and a Message Node of its own,
-// so that some may be measured side by side.
+// Groups returns all groups, in the best order for measuring. Each has folders, processes and a Message Node of its own,
+// so that some may be measured in parallel.
 func Groups() []Group {
 	return []Group{
 		{"idle runtime", false, func(ctx context.Context, e Env) ([]figures.Row, error) { return measure(ctx, e, "idle", idle) }},
@@ -70,17 +70,17 @@ func Groups() []Group {
 	}
 }
 
-// scene is where a group of rows is measured: a folder and a Message Node.
+// scene has the folder and the Message Node of a group.
 type scene struct {
 	Env
 	house *rig.House
 	node  *rig.Node
 }
 
-// domain is the one that everybody is in.
+// domain is the domain of all runtimes.
 const domain = "scale.example"
 
-// measure makes the scene for a group, and clears it away.
+// measure makes the scene of a group, measures, and removes the scene.
 func measure(ctx context.Context, e Env, name string, group func(context.Context, *scene) ([]figures.Row, error)) (rows []figures.Row, err error) {
 	e.defaults()
 	dir := filepath.Join(e.Dir, name)

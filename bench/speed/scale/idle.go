@@ -36,8 +36,8 @@ func idle(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 			return nil, err
 		}
 		rows = append(rows,
-			figures.Row{Row: "idle runtime", Transport: p.name, Metric: "MiB resident", Ours: float64(has) / mib}.Judge(figures.AtMost(40)),
-			figures.Row{Row: "idle runtime", Transport: p.name, Metric: "% of a core", Ours: used[i]}.Judge(s.atLeisure(figures.AtMost(0.2))...))
+			figures.Row{Row: "idle runtime", Transport: p.name, Metric: "MiB resident", Ours: float64(has) / mib}.Evaluate(figures.AtMost(40)),
+			figures.Row{Row: "idle runtime", Transport: p.name, Metric: "% of a core", Ours: used[i]}.Evaluate(s.atLeisure(figures.AtMost(0.2))...))
 	}
 	return rows, nil
 }

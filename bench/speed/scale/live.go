@@ -28,9 +28,9 @@ func timeToLive(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 		}
 		row := figures.Row{Row: fmt.Sprintf("first message to live, %d pairs", len(times)), Transport: way.plugin}
 		row.Metric, row.Ours = "ms median", figures.Median(times)
-		rows = append(rows, row.Judge(figures.AtMost(way.most)))
+		rows = append(rows, row.Evaluate(figures.AtMost(way.most)))
 		row.Metric, row.Ours = "ms most", slices.Max(times)
-		rows = append(rows, row.Judge())
+		rows = append(rows, row.Evaluate())
 	}
 	return rows, nil
 }

@@ -37,9 +37,9 @@ func connections(ctx context.Context, s *scene) (rows []figures.Row, err error) 
 	}
 	name := fmt.Sprintf("%d connections", n)
 	return []figures.Row{
-		figures.Row{Row: name, Transport: "node", Metric: "connections/s", Ours: float64(n) / came.Seconds}.Judge(),
-		figures.Row{Row: name, Transport: "node", Metric: "KiB/connection", Ours: (float64(after) - float64(before)) / kib / float64(n)}.Judge(figures.AtMost(30)),
-		figures.Row{Row: name + ", idle", Transport: "node", Metric: "% of a core", Ours: used[0]}.Judge(),
+		figures.Row{Row: name, Transport: "node", Metric: "connections/s", Ours: float64(n) / came.Seconds}.Evaluate(),
+		figures.Row{Row: name, Transport: "node", Metric: "KiB/connection", Ours: (float64(after) - float64(before)) / kib / float64(n)}.Evaluate(figures.AtMost(30)),
+		figures.Row{Row: name + ", idle", Transport: "node", Metric: "% of a core", Ours: used[0]}.Evaluate(),
 	}, nil
 }
 
@@ -78,13 +78,13 @@ func fanOut(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 		if do == doPublish {
 			for metric, v := range map[string]float64{"ms p50": r.P50, "ms p99": r.P99} {
 				row.Metric, row.Ours = metric, v/1000
-				rows = append(rows, row.Judge())
+				rows = append(rows, row.Evaluate())
 			}
 		} else {
 			row.Metric, row.Ours = "copies/s", float64(r.Messages)/r.Seconds
-			rows = append(rows, row.Judge())
+			rows = append(rows, row.Evaluate())
 		}
 	}
 	return append(rows, figures.Row{Row: name, Transport: "node", Size: published, Metric: wrongMetric,
-		Ours: float64(wrong)}.Judge(figures.AtMost(0))), nil
+		Ours: float64(wrong)}.Evaluate(figures.AtMost(0))), nil
 }

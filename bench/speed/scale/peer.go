@@ -13,6 +13,7 @@ import (
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/syncmanager"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -52,7 +53,7 @@ func (c *crowd) newPeer(plugin string) (*peer, error) {
 		ready: make(chan struct{}), direct: make(chan struct{})}
 	p.bus = bus.New(bus.Options{Runtime: self})
 	p.sessions = session.New(session.Options{Self: self, Key: session.Key{Private: private, Certificate: certificate},
-		Send: p.send, Deliver: p.deliver, Route: p.route})
+		Send: p.send, Acceptor: p.bus, Route: p.route})
 	p.registry = registry.New(registry.Options{Runtime: self, Domain: c.Domain, Bus: p.bus, Deployer: p, PathChanged: p.pathChanged,
 		P2P:   registry.P2POptions{Prefer: []string{plugin}, Connects: proof.KeyDerived},
 		Trust: registry.Trust{SignEntry: id.SignEntry}, Nodes: registry.NodeOptions{Back: p.sessions.Returned}})
@@ -137,7 +138,7 @@ func (p *peer) frames(ctx context.Context, stub, door message.URL, frames []sdk.
 }
 
 // Forward takes a message to a Message Node's function or into a session; see bus.Forwarder.
-func (p *peer) Forward(ctx context.Context, r bus.Route, m message.Message) error {
+func (p *peer) Forward(ctx context.Context, r bus.Route, m message.Message, _ minibus.Receipt) error {
 	if r.Remote == "" {
 		return p.crowd.host.Post(ctx, r.Stub, m)
 	}
@@ -148,6 +149,11 @@ func (p *peer) Forward(ctx context.Context, r bus.Route, m message.Message) erro
 		}
 	}
 	return p.sessions.Post(ctx, r.Remote, path(r), m)
+}
+
+// TryForward leaves everything to Forward.
+func (p *peer) TryForward(bus.Route, message.Message, minibus.Receipt) error {
+	return message.ErrWouldBlock
 }
 
 func path(r bus.Route) session.Path {
@@ -168,10 +174,6 @@ func (p *peer) send(ctx context.Context, by session.Path, remote message.URL, pa
 		}
 	}
 	return p.crowd.host.Send(ctx, by.Stub, by.Door, frames...)
-}
-
-func (p *peer) deliver(ctx context.Context, d *session.Delivery) bool {
-	return p.bus.Accept(ctx, &bus.Arrival{Remote: d.Remote, Message: d.Message, Receipt: d.Receipt, Wait: d.Wait, Again: d.Again})
 }
 
 func (p *peer) pathChanged(remote message.URL, r bus.Route) {

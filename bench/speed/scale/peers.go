@@ -102,10 +102,10 @@ func peers(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 	}
 	name := fmt.Sprintf("%d peers", n)
 	rows = append(rows,
-		figures.Row{Row: name, Transport: plugin, Metric: "set-ups/s", Ours: float64(n) / met.Seconds}.Judge(),
-		figures.Row{Row: name, Transport: plugin, Metric: "KiB/peer", Ours: (float64(after) - float64(before)) / kib / float64(n)}.Judge(s.atLeisure(figures.AtMost(150))...))
+		figures.Row{Row: name, Transport: plugin, Metric: "set-ups/s", Ours: float64(n) / met.Seconds}.Evaluate(),
+		figures.Row{Row: name, Transport: plugin, Metric: "KiB/peer", Ours: (float64(after) - float64(before)) / kib / float64(n)}.Evaluate(s.atLeisure(figures.AtMost(150))...))
 	for i, p := range list {
-		rows = append(rows, figures.Row{Row: name + ", idle", Transport: p.name, Metric: "% of a core", Ours: used[i]}.Judge())
+		rows = append(rows, figures.Row{Row: name + ", idle", Transport: p.name, Metric: "% of a core", Ours: used[i]}.Evaluate())
 	}
 	return rows, nil
 }

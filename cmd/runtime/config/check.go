@@ -47,7 +47,7 @@ func checkPluginName(name string) error {
 	return nil
 }
 
-// checkPluginPath checks what a plug-in may read: not what the runtime's key is in.
+// checkPluginPath checks a path that a plug-in may read: it must not contain the runtime's key.
 func checkPluginPath(path, data string) error {
 	if !filepath.IsAbs(path) || strings.ContainsRune(path, filepath.ListSeparator) {
 		return fmt.Errorf("%q is no whole path of a file or folder", path)

@@ -32,7 +32,7 @@ type Config struct {
 	UseAll bool `koanf:"-"`
 }
 
-// Plugins is which plug-ins run.
+// Plugins is the section plugins.
 type Plugins struct {
 	Dir     string              `koanf:"dir"`
 	Use     []string            `koanf:"use"`
@@ -43,35 +43,35 @@ type Plugins struct {
 	Poll    time.Duration       `koanf:"poll"`
 }
 
-// P2P is the policy on direct connections.
+// P2P is the section p2p: direct connections.
 type P2P struct {
 	Policy  string   `koanf:"policy"`
 	Prefer  []string `koanf:"prefer"` // empty: plugins.use
 	Changes bool     `koanf:"changes"`
 }
 
-// Catalogue is how the Message Nodes of domains that nodes does not name are found.
+// Catalogue is the section catalogue: how the Message Nodes of domains are found that nodes does not name.
 type Catalogue struct {
 	Networks []string `koanf:"networks"`
 }
 
-// Sessions is what is kept of remote runtimes.
+// Sessions is the section sessions: how long the state of a remote runtime is kept.
 type Sessions struct {
 	Idle time.Duration `koanf:"idle"` // 0: for ever
 }
 
-// API is the local application API.
+// API is the section api: the local application API.
 type API struct {
 	Socket string `koanf:"socket"`
 }
 
-// Log is the log on stderr.
+// Log is the section log: the log on stderr.
 type Log struct {
 	Level  string `koanf:"level"`
 	Format string `koanf:"format"`
 }
 
-// AllNodes is the Message Node of each domain: nodes, and node for the own one.
+// AllNodes is the URL of each domain's Message Node: nodes, and node for the own domain.
 func (c *Config) AllNodes() map[string]string {
 	all := maps.Clone(c.Nodes)
 	if all == nil {
@@ -96,7 +96,7 @@ func (c *Config) StubConfig() (map[string]json.RawMessage, error) {
 	return all, nil
 }
 
-// plain is a value as JSON should have it: durations are texts.
+// plain is a value for JSON: durations as texts.
 func plain(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -117,13 +117,13 @@ func plain(v any) any {
 	return v
 }
 
-// Poll is plugins.poll as the core wants it.
+// Poll is plugins.poll as the core takes it.
 func (c *Config) Poll() time.Duration { return negativeForZero(c.Plugins.Poll) }
 
-// SessionIdle is sessions.idle as the core wants it.
+// SessionIdle is sessions.idle as the core takes it.
 func (c *Config) SessionIdle() time.Duration { return negativeForZero(c.Sessions.Idle) }
 
-// negativeForZero is d for the core, whose 0 is the default.
+// negativeForZero is d for the core: there 0 means the default, and a negative duration means none.
 func negativeForZero(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
@@ -131,8 +131,8 @@ func negativeForZero(d time.Duration) time.Duration {
 	return d
 }
 
-// PluginUIDs is plugins.uids as the core wants it.
+// PluginUIDs is plugins.uids as the core takes it.
 func (c *Config) PluginUIDs() (sandbox.Users, error) { return parseUIDs(c.Plugins.UIDs) }
 
-// Trusted is the trust section for the core.
+// Trusted is the section trust as the core takes it.
 func (c *Config) Trusted() (identity.Trust, error) { return c.Trust.forCore() }

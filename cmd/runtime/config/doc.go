@@ -5,10 +5,10 @@
 //	plugins:
 //	  use: [quic, webrtc]
 //
-// Package internal/config has the dialect, which is the Message Node's too. PROTOFLY_SOCKET, which applications read as well, is
+// Package internal/config has the rules of files and variables, which the Message Node shares. PROTOFLY_SOCKET, which applications read as well, is
 // api.socket, and PROTOFLY_CONFIG names the file. Variables that begin with PROTOFLY_NODE_ are the Message Node's and are
 // left alone. In a plug-in's name "_" stands for "-": PROTOFLY_STUBS__MSGNODE_WS__CA.
 //
-// What stands under stubs.<plug-in> is the plug-in's own. Where the installed plug-in says which options it has
-// (sdk.Descriptor), they are checked as every other key is; else they are passed on as they are.
+// The keys below stubs.<plug-in> are the plug-in's own. If the installed plug-in describes its options (sdk.Descriptor) they are
+// checked like every other key, else they are passed on unchecked.
 package config

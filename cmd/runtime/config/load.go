@@ -15,7 +15,7 @@ import (
 // Sources is where a configuration comes from.
 type Sources = config.Sources
 
-// Loaded is a configuration and where each of its keys came from.
+// Loaded is a configuration, with the origin of each key.
 type Loaded struct {
 	Config
 	*config.Values
@@ -23,8 +23,8 @@ type Loaded struct {
 	inUse []string // the plug-ins whose options are shown
 }
 
-// Load reads and checks a configuration. The error is every mistake that was found, joined; each names where it is. The
-// options of plug-ins are checked as the installed ones describe them; whether they are installed is not looked at.
+// Load reads and checks a configuration. The error joins all mistakes; each names its place. The options of plug-ins are checked
+// against the descriptions of the installed ones. Load does not check whether the plug-ins are installed.
 func Load(s Sources) (*Loaded, error) {
 	installed := installedIn(s)
 	v, err := Schema(Options(installed)).Load(s)
@@ -47,13 +47,13 @@ func Load(s Sources) (*Loaded, error) {
 	return out, errors.Join(err, out.check())
 }
 
-// Show is the effective configuration as YAML that could be a file, with secrets hidden; with origin, each line says
-// where its value came from. The options of the plug-ins in use are there with their defaults.
+// Show is the effective configuration as YAML, with secrets hidden and with the defaults of the options of the plug-ins in use. It
+// could be used as a file. origin: each line has a comment that says where its value came from.
 func (l *Loaded) Show(origin bool) (string, error) {
 	return l.Values.Show(origin, map[string][]string{"stubs": l.inUse})
 }
 
-// check looks at what keys mean together. What each takes by itself is in the schema.
+// check checks keys that depend on each other. The schema checks each key by itself.
 func (l *Loaded) check() error {
 	var errs []error
 	if _, twice := l.Nodes[l.Domain]; twice && l.Node != "" {
@@ -79,7 +79,7 @@ func (l *Loaded) check() error {
 	return errors.Join(errs...)
 }
 
-// checkNamed looks whether the plug-ins that other keys name are used.
+// checkNamed checks that the plug-ins that other keys name are in use.
 func (l *Loaded) checkNamed() error {
 	if l.UseAll { // it depends on what is installed
 		return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// installedIn is the installed plug-ins, as far as they can be found: what is wrong with them is for whoever starts them to say.
+// installedIn is the installed plug-ins that can be read. Faults of the others are reported when they are to be started.
 func installedIn(s config.Sources) []sdk.Descriptor {
 	places := Schema(nil).Peek(s, "plugins.dir", "data")
 	dir := places[0]
@@ -45,7 +45,7 @@ func Options(plugins []sdk.Descriptor) map[string]*config.Key {
 	return all
 }
 
-// keysOf is a plug-in's options as keys. What it says of them may be anything.
+// keysOf is a plug-in's options as keys. The plug-in describes them, so nothing about them is certain.
 func keysOf(options []sdk.Option) []config.Key {
 	types := map[sdk.OptionType]config.Type{sdk.OptionText: config.Text, sdk.OptionPath: config.Path, sdk.OptionBool: config.Bool, sdk.OptionInt: config.Int,
 		sdk.OptionSize: config.Size, sdk.OptionDuration: config.Duration, sdk.OptionList: config.List, sdk.OptionGroup: config.Group, sdk.OptionGroups: config.Groups}
@@ -74,7 +74,7 @@ func keysOf(options []sdk.Option) []config.Key {
 	return keys
 }
 
-// whole is a value of JSON, whose numbers have fractions, as a file would have it.
+// whole is a value of JSON as a YAML file would have it: with integers where numbers have no fraction.
 func whole(v any) any {
 	if f, ok := v.(float64); ok && f == float64(int64(f)) {
 		return int64(f)
@@ -85,8 +85,8 @@ func whole(v any) any {
 //go:embed bundled/*.json
 var bundled embed.FS
 
-// Bundled is the schema with the options of the plug-ins that come with the runtime, and of those that are installed. What the
-// bundled ones say of themselves is kept in the folder bundled, which go generate ./cmd/configdoc renews.
+// Bundled is the schema with the options of the plug-ins that come with the runtime, and of those that are installed. The
+// descriptions of the bundled ones are in the folder bundled; go generate ./cmd/configdoc writes them.
 func Bundled(s config.Sources) *config.Schema {
 	var all []sdk.Descriptor
 	files, _ := bundled.ReadDir("bundled")

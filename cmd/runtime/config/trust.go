@@ -12,8 +12,8 @@ import (
 // anyPeer in trust.peers stands for every runtime.
 const anyPeer = "any"
 
-// What the keys of trust that may not be empty ask for, and why there are no domains among them. An empty list would be
-// the widest of all: somebody's template had nothing to fill in.
+// What the errors of the trust keys say. An empty list is an error, because it would allow all: a template may have had nothing to
+// fill in.
 const (
 	wantPeers = "name the runtimes that this one speaks with, or write [any] for every runtime"
 	wantPins  = "name what is pinned, or leave the key out"
@@ -21,7 +21,7 @@ const (
 		"List the runtimes in trust.peers, by their addresses, which are derived from their keys; or pin names to runtimes with trust.pins"
 )
 
-// Trust is with whom the runtime speaks.
+// Trust is the trust policy.
 type Trust struct {
 	Mode            string          `koanf:"mode"`
 	Peers           []string        `koanf:"peers"`
@@ -29,13 +29,13 @@ type Trust struct {
 	WithoutSessions WithoutSessions `koanf:"without_sessions"`
 }
 
-// WithoutSessions is which runtimes that cannot prove their address the runtime speaks with.
+// WithoutSessions is the runtimes that are allowed although they cannot prove their address.
 type WithoutSessions struct {
 	Domains []string `koanf:"domains"`
 	Peers   []string `koanf:"peers"`
 }
 
-// forCore is the section for the core.
+// forCore is the trust policy as the core takes it.
 func (c Trust) forCore() (identity.Trust, error) {
 	t := identity.Trust{Mode: identity.Mode(c.Mode), Pins: map[message.URL]message.URL{}}
 	switch every := slices.Contains(c.Peers, anyPeer); {

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/core/stubhost/sandbox"
 )
 
-// The user IDs that the range of plugins.uids may have: none that systems give to people and services in earnest.
+// The limits of the first user ID in plugins.uids: systems give IDs below to people and services.
 const (
 	leastUID = 1 << 16
 	mostUID  = math.MaxUint32 - sandbox.UIDs

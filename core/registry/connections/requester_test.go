@@ -54,9 +54,10 @@ func TestAllTransportsAndThenAPause(t *testing.T) {
 	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second} {
 		b.Consider(b.now, high, to)
 		c := b.must(AddRequester, Deploy)[1].Connection
+		b.now = b.now.Add(time.Second) // it took some time
 		b.NotDeployed(b.now, high, c.Number, errors.New("no process"))
 		next := b.must(Ended, EndRequester, AddRequester, Deploy)[3].Connection
-		if next.Plugin != "beta" || next.Attempts != c.Attempts+1 {
+		if next.Plugin != "beta" || next.Attempts != c.Attempts+1 || !next.Since.Equal(b.now) {
 			t.Errorf("%+v after %+v", next, c)
 		}
 		b.later(DefaultSetup - 1)

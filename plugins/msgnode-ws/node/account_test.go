@@ -16,6 +16,8 @@ import (
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/conn"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/routing"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
@@ -86,9 +88,9 @@ func TestLeastPermissions(t *testing.T) {
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
 	block := bob.allocate(`{"scheme":"comm","value":{"number":3}}`)
 	alice.must(message.Subscribe, manager, fmt.Sprintf(`{"resources":["%s/registration"]}`, u))
-	bob.must(message.Create, registry, entryOf(bob.runtime, u, ""))
+	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
 	eventually(t, "the entry is found", func() bool {
-		code, _ := alice.ask(message.Read, registry, fmt.Sprintf(`{"resource":"%s"}`, u))
+		code, _ := alice.ask(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 		return code == 200
 	})
 	bob.must(message.Delete, allocator, free(block[0]))
@@ -101,7 +103,7 @@ func TestLeastPermissions(t *testing.T) {
 	}
 	carol.ask(404, `{"id":1,"type":"create","from":"runtime://example.com/r-bob/sm","to":"runtime://example.com/nobody/sm"}`)
 	one.join(t, 2) // replaces the connection at the other node
-	if code, _ := bob.closed(); code != closeReplaced {
+	if code, _ := bob.closed(); code != conn.CodeReplaced {
 		t.Errorf("closed with %d", code)
 	}
 	alice.ws.CloseNow()
@@ -154,14 +156,14 @@ func TestOthersOfTheAccount(t *testing.T) {
 	}
 	for _, subject := range []string{"$KV." + bucket + "." + key, "$JS.API.STREAM.PURGE." + stream, "$JS.API.STREAM.MSG.GET." + stream,
 		"$JS.API.STREAM.MSG.DELETE." + stream, "$JS.API.DIRECT.GET." + stream + ".$KV." + bucket + "." + key,
-		n.subjects.Presence(bob.runtime), n.subjects.Frames(bob.runtime), n.subjects.Address(bob.runtime), n.subjects.Unanswered(n.id) + ".1.m1"} {
+		backbone.NewSubjects(domain).Presence(bob.runtime), backbone.NewSubjects(domain).Frames(bob.runtime), backbone.NewSubjects(domain).Address(bob.runtime), backbone.NewSubjects(domain).Unanswered(n.number) + ".1.m1"} {
 		before := refused()
 		if err := eve.PublishRequest(subject, "app.answer", []byte(`{"last_by_subj":">"}`)); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "refused: "+subject, func() bool { return refused() > before })
 	}
-	for _, subject := range []string{n.subjects.All(), ">", "$KV.>", n.subjects.Inboxes() + ".>"} {
+	for _, subject := range []string{backbone.NewSubjects(domain).All(), ">", "$KV.>", backbone.NewSubjects(domain).Inboxes() + ".>"} {
 		before := refused()
 		if _, err := eve.Subscribe(subject, func(*nats.Msg) { t.Error("heard something at " + subject) }); err != nil {
 			t.Fatal(err)
@@ -183,7 +185,7 @@ func TestForgedAtNATS(t *testing.T) {
 	alice, bob, carol := one.join(t, 1), two.join(t, 2), two.plain(t, rBob)
 	mallory, _ := refusals(t, s, "admin")
 	heard := make(chan *nats.Msg, 100)
-	if _, err := mallory.ChanSubscribe(one.subjects.All(), heard); err != nil {
+	if _, err := mallory.ChanSubscribe(backbone.NewSubjects(domain).All(), heard); err != nil {
 		t.Fatal(err)
 	}
 	if err := mallory.Flush(); err != nil {
@@ -205,13 +207,13 @@ func TestForgedAtNATS(t *testing.T) {
 			}
 		}
 	}
-	send(two.subjects.Presence(bob.runtime), []byte("99999999999999999999.x.1"))
-	send(two.subjects.Address(bob.runtime), wire.AppendMessage(nil, &forged))
-	send(two.subjects.Address(bob.runtime), wire.Append(nil, kindGranted, []byte(alice.runtime)))
-	send(two.subjects.Frames(bob.runtime), wire.AppendData(nil, alice.runtime, []byte("forged")))
-	send(two.subjects.Address("hyperty-runtime://example.com/r-bob"), wire.AppendMessage(nil, &forged))
+	send(backbone.NewSubjects(domain).Presence(bob.runtime), []byte("99999999999999999999.x.1"))
+	send(backbone.NewSubjects(domain).Address(bob.runtime), wire.AppendMessage(nil, &forged))
+	send(backbone.NewSubjects(domain).Address(bob.runtime), wire.Append(nil, routing.KindGranted, []byte(alice.runtime)))
+	send(backbone.NewSubjects(domain).Frames(bob.runtime), wire.AppendData(nil, alice.runtime, []byte("forged")))
+	send(backbone.NewSubjects(domain).Address("hyperty-runtime://example.com/r-bob"), wire.AppendMessage(nil, &forged))
 	for number := range 5 { // "nobody is there", for whatever bob asked
-		send(two.subjects.Unanswered(two.id)+fmt.Sprintf(".%d.m%d", 1, number), nil)
+		send(backbone.NewSubjects(domain).Unanswered(two.number)+fmt.Sprintf(".%d.m%d", 1, number), nil)
 	}
 	// What alice's node sent, again and elsewhere.
 	var m *nats.Msg
@@ -220,14 +222,14 @@ func TestForgedAtNATS(t *testing.T) {
 		case m = <-heard:
 		default:
 		}
-		return m != nil && m.Subject == two.subjects.Address(bob.runtime)
+		return m != nil && m.Subject == backbone.NewSubjects(domain).Address(bob.runtime)
 	})
-	if err := errors.Join(mallory.Publish(m.Subject, m.Data), mallory.Publish(two.subjects.Address("hyperty-runtime://example.com/r-bob"), m.Data),
+	if err := errors.Join(mallory.Publish(m.Subject, m.Data), mallory.Publish(backbone.NewSubjects(domain).Address("hyperty-runtime://example.com/r-bob"), m.Data),
 		mallory.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	const dropped = 2*5 + 2
-	eventually(t, "all of it is seen and dropped", func() bool { return two.strange.Load() >= dropped })
+	eventually(t, "all of it is seen and dropped", func() bool { return two.router.Strange() >= dropped })
 	honest.ID = message.NumberID(2)
 	alice.send(honest)
 	if m := bob.message(); m.ID != honest.ID {
@@ -264,11 +266,15 @@ func TestOthersAreToldOfAllocations(t *testing.T) {
 	eve, bob := one.plain(t, rEve), two.join(t, 2)
 	const u, other message.URL = "hyperty://example.com/bob", "hyperty://example.com/other"
 	eve.ask(200, subscribeAs(rEve, u, u.Join("subscription"), u.Join("changes"), other))
-	heard := func(u message.URL) int { return len(one.interests.Of(one.subjects.Address(u))) }
-	two.tellOthers(&state.Allocation{Address: u, Runtime: bob.runtime, Wished: true}) // and nothing is in the state
+	heard := func(u message.URL) int { return one.router.Receivers(u) }
+	two.router.TellOthers(&state.Allocation{Address: u, Runtime: bob.runtime, Wished: true}) // and nothing is in the state
 	eventually(t, "eve hears nothing at bob's address any more", func() bool { return heard(u)+heard(u.Join("subscription")) == 0 })
 	if heard(u.Join("changes")) != 1 || heard(other) != 1 {
 		t.Error("she hears less than she may")
+	}
+	seal, err := backbone.NewSeal(testSecret, domain)
+	if err != nil {
+		t.Fatal(err)
 	}
 	said := make(chan *nats.Msg, 10) // what two tells the others of an allocation of its own
 	nc, err := nats.Connect(url)
@@ -277,8 +283,8 @@ func TestOthersAreToldOfAllocations(t *testing.T) {
 	}
 	defer nc.Close()
 	const bobs message.URL = "hyperty://example.com/bobs"
-	for _, u := range ownersAlone(bobs) {
-		if _, err := nc.ChanSubscribe(two.subjects.Address(u), said); err != nil {
+	for _, u := range routing.OwnersAlone(bobs) {
+		if _, err := nc.ChanSubscribe(backbone.NewSubjects(domain).Address(u), said); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -289,11 +295,11 @@ func TestOthersAreToldOfAllocations(t *testing.T) {
 	if err := nc.Flush(); err != nil { // what came before has come
 		t.Fatal(err)
 	}
-	for _, u := range ownersAlone(bobs) {
+	for _, u := range routing.OwnersAlone(bobs) {
 		select {
 		case m := <-said:
-			data, err := one.seal.Open(m.Subject, m.Data)
-			if kind, owner, _, no := wire.Next(data); err != nil || no != nil || m.Subject != two.subjects.Address(u) || kind != kindGranted || message.URL(owner) != bob.runtime {
+			data, err := seal.Open(m.Subject, m.Data)
+			if kind, owner, _, no := wire.Next(data); err != nil || no != nil || m.Subject != backbone.NewSubjects(domain).Address(u) || kind != routing.KindGranted || message.URL(owner) != bob.runtime {
 				t.Errorf("at %s: %v, %v, %q; %v", m.Subject, err, kind, owner, no)
 			}
 		default:
@@ -317,7 +323,7 @@ func TestStateThatComesAfterItsRuntime(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, to := range []message.URL{u, s.Address} {
-		eventually(t, "a route to "+string(to), func() bool { return len(n.interests.Of(n.subjects.Address(to))) == 1 })
+		eventually(t, "a route to "+string(to), func() bool { return n.router.Receivers(to) == 1 })
 	}
 	alice.send(message.Message{ID: message.NumberID(1), Type: message.Create, From: alice.runtime, To: u})
 	if m := bob.message(); m.To != u {

@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/web"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -52,7 +53,7 @@ func TestAdmitListed(t *testing.T) {
 	refusedBy(t, refused, "not admitted (admit.members: listed): ", "admit.runtimes")
 	_, refused = n.tryJoin(t, "other.org", 1, "")
 	refusedBy(t, refused, "not admitted (admit.visitors: listed): ")
-	r, err := http.Get("http://" + n.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r1")
+	r, err := http.Get("http://" + n.Addr().String() + web.PathPlain + "?runtimeURL=runtime://example.com/r1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func (r *running) legacyToken(t *testing.T, token string) {
 	t.Helper()
 	defer http.DefaultClient.CloseIdleConnections()
 	for query, want := range map[string]int{"": 403, "&token=nonsense": 403, "&token=" + token: 426} {
-		answer, err := http.Get("http://" + r.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r1" + query)
+		answer, err := http.Get("http://" + r.Addr().String() + web.PathPlain + "?runtimeURL=runtime://example.com/r1" + query)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,9 +167,9 @@ func (r *running) legacyToken(t *testing.T, token string) {
 			t.Errorf("%.20s: %s, want %d", query, answer.Status, want)
 		}
 	}
-	s := &js{t, dial(t, r.url+pathSession, nil)}
+	s := &js{t, dial(t, r.url+web.PathSession, nil)}
 	s.ask(403, `{"id":1,"type":"open","from":"runtime://example.com/r2","to":"mn:/session"}`)
-	s = &js{t, dial(t, r.url+pathSession+"?token="+token, nil)}
+	s = &js{t, dial(t, r.url+web.PathSession+"?token="+token, nil)}
 	s.ask(200, `{"id":1,"type":"open","from":"runtime://example.com/r2","to":"mn:/session"}`)
 }
 
@@ -186,14 +187,14 @@ func TestVisitors(t *testing.T) {
 		t.Fatal(refused)
 	}
 	address := member.allocate(`{"value":{"number":1}}`)[0]
-	member.must(message.Create, registry, entryOf(member.runtime, address, ""))
-	if code, text := visitor.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, address)); code != 200 {
+	member.must(message.Create, lookups, entryOf(member.runtime, address, ""))
+	if code, text := visitor.ask(message.Read, lookups, fmt.Sprintf(`{"resource":%q}`, address)); code != 200 {
 		t.Errorf("a look-up: %d %s", code, text)
 	}
 	if code, text := visitor.ask(message.Subscribe, manager, `{"resources":["comm://example.com/x/changes"]}`); code != 200 {
 		t.Errorf("a subscription: %d %s", code, text)
 	}
-	for to, body := range map[message.URL]string{allocator: `{"value":{"number":1}}`, registry: entryOf(visitor.runtime, visitor.runtime, "")} {
+	for to, body := range map[message.URL]string{allocator: `{"value":{"number":1}}`, lookups: entryOf(visitor.runtime, visitor.runtime, "")} {
 		if code, text := visitor.ask(message.Create, to, body); code != 403 {
 			t.Errorf("%s: %d %s", to, code, text)
 		}

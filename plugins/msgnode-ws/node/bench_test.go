@@ -15,7 +15,7 @@ func BenchmarkRelay(b *testing.B) {
 	for _, size := range []int{100, 1024} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			n := start(b, Options{})
-			relay(b, n.join(b, 1), n.join(b, 2), size)
+			carry(b, n.join(b, 1), n.join(b, 2), size)
 		})
 	}
 }
@@ -24,12 +24,12 @@ func BenchmarkRelay(b *testing.B) {
 func BenchmarkRelayBetweenNodes(b *testing.B) {
 	url := cluster(b, b.TempDir(), 0).ClientURL()
 	one, two := start(b, Options{NATS: url, NATSKey: testSecret}), start(b, Options{NATS: url, NATSKey: testSecret})
-	relay(b, one.join(b, 1), two.join(b, 2), 1024)
+	carry(b, one.join(b, 1), two.join(b, 2), 1024)
 }
 
-// relay measures Data from alice to bob. At most 8 packets are on the way, so that no queue fills, and bob answers now and
+// carry measures Data from alice to bob. At most 8 packets are on the way, so that no queue fills, and bob answers now and
 // then, as sessions do all the time.
-func relay(b *testing.B, alice, bob *client, size int) {
+func carry(b *testing.B, alice, bob *client, size int) {
 	const batch, answer = 64, 4
 	payloads := make([][]byte, batch)
 	for i := range payloads {

@@ -9,12 +9,18 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/time/rate"
-
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/allocation"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/conn"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/rates"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/registry"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/rights"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/routing"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/subscriptions"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/writes"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -28,46 +34,55 @@ func spent(f func()) uint64 {
 	return sample[0].Value.Uint64() - before
 }
 
-// still is a node with state in memory alone, for what only reads it, and a connection of the dialect.
-func still(d dialect) (*Node, *conn) {
-	o := Options{Domain: domain, Data: "none"}.withDefaults()
-	n := &Node{opts: o, log: o.Log, subjects: backbone.NewSubjects(domain), state: state.InMemory(domain)}
+// still is the functions of a node whose state is in memory alone and cannot be written, and a connection of the dialect.
+func still(d conn.Dialect) (*Node, *routing.Client) {
+	o := Options{Domain: domain, Data: "none", Limits: Limits{Requests: 1 << 28}}.withDefaults()
+	n := &Node{opts: o, rates: rates.New(o.Limits), state: state.InMemory(domain)}
+	n.parts.writes = &writes.Writes{Rates: n.rates, NATS: fault{}, Log: o.Log}
+	n.parts.rights = &rights.Rights{Domain: domain, State: n.state, Connected: func(message.URL) bool { return false }}
+	n.parts.allocation = allocation.New(domain, o.Limits, n.state, n.parts.writes, nil, o.Log)
+	n.parts.subscriptions = subscriptions.New(o.Limits, n.state, n.parts.writes, n.parts.rights, noRouter{}, o.Log)
+	n.parts.registry = registry.New(domain, o.Limits, n.state, n.parts.writes, n.parts.rights, nil)
+	c := conn.NewSet(context.Background(), conn.Options{}).New(quota.Source{}, d)
 	alice, _ := identity(1)
-	return n, &conn{node: n, dialect: d, runtime: alice, ctx: context.Background(), account: account{budget: rate.NewLimiter(rate.Inf, 1<<30)}}
+	c.SetRuntime(alice)
+	return n, routing.NewClient(c, rates.NewSpending(context.Background(), n.rates, quota.Source{}, c.ID), nil)
 }
+
+// fault has nothing written.
+type fault struct{}
+
+func (fault) Fault() string { return "the test writes nothing" }
+
+// noRouter is a router of a node that has no others, which is asked for nothing else.
+type noRouter struct{ subscriptions.Router }
+
+func (noRouter) Cluster() bool                                       { return false }
+func (noRouter) Unwant(*routing.Client, message.URL, routing.Reason) {}
 
 // perByte is how many bytes of memory a byte of a request may cost at the most, for all the time that it is worked on,
 // besides a fixed amount. Lists of very short strings cost most.
 const perByte, fixed = 200, 8 << 20
 
-// readAll has every function of the node read a body, as far as that needs no NATS.
-func readAll(n *Node, c *conn, body []byte) {
+// readAll has every function of the node read a body, as far as that writes nothing.
+func readAll(n *Node, c *routing.Client, body []byte) {
 	for _, kind := range []message.Type{message.Create, message.Read, message.Update, message.Delete, message.Subscribe, message.Unsubscribe} {
-		m := message.Message{ID: message.NumberID(1), Type: kind, From: c.runtime, To: manager, Body: body}
+		m := message.Message{ID: message.NumberID(1), Type: kind, From: c.Runtime(), To: manager, Body: body}
 		switch kind {
 		case message.Subscribe, message.Unsubscribe:
-			n.subscribedAddresses(c, m)
-		case message.Read:
-			n.look(c, m)
-		case message.Create:
-			var value struct {
-				Value map[string]json.RawMessage `json:"value"`
-			}
-			if len(body) <= n.opts.Limits.Entry && m.Decode(&value) == nil {
-				newRegistration(c, value.Value)
-			}
-		case message.Update:
-			n.reregister(c, m)
+			n.parts.subscriptions.Answer(c, m)
+		case message.Read, message.Update, message.Create:
+			n.parts.registry.Answer(c, m)
 		case message.Delete:
-			n.unregister(c, m)
-			n.deallocate(c, m)
+			n.parts.registry.Answer(c, m)
+			n.parts.allocation.Answer(c, m)
 		}
 	}
 }
 
 // What a request lists and multiplies is bounded before memory is spent on it.
 func TestRequestsAreBounded(t *testing.T) {
-	n, c := still(binary)
+	n, c := still(conn.Binary)
 	list := func(format string, count int) string {
 		texts := make([]string, count)
 		for i := range texts {
@@ -133,11 +148,11 @@ func TestProductOfListsIsRefused(t *testing.T) {
 
 // A short read that would have a large answer costs no more than the part of it that is sent.
 func TestLargeAnswersAreNotComputed(t *testing.T) {
-	n, c := still(binary)
+	n, c := still(conn.Binary)
 	put := func(count int, field string) {
 		for i := range count {
 			u := message.URL(fmt.Sprintf("hyperty://example.com/%s%d", field, i))
-			n.state.Registrations.Set(state.RegistrationKey(u), &state.Registration{URL: u, Owner: c.runtime, Status: state.Live, Expires: 3600, Modified: time.Now(),
+			n.state.Registrations.Set(state.RegistrationKey(u), &state.Registration{URL: u, Owner: c.Runtime(), Status: state.Live, Expires: 3600, Modified: time.Now(),
 				Fields: map[string]json.RawMessage{field: message.Encode(strings.Repeat("x", 60_000)), "user": message.Encode("user://example.com/" + field)}}, 60_000, uint64(i+1))
 		}
 	}
@@ -148,7 +163,7 @@ func TestLargeAnswersAreNotComputed(t *testing.T) {
 		var r *refusal.Refusal
 		var answer message.Message
 		used := spent(func() {
-			answer, r = n.look(c, message.Message{ID: message.NumberID(1), Type: message.Read, From: c.runtime, To: registry, Body: []byte(body)})
+			answer, r = n.parts.registry.Answer(c, message.Message{ID: message.NumberID(1), Type: message.Read, From: c.Runtime(), To: lookups, Body: []byte(body)})
 		})
 		if (r == nil) != strings.Contains(string(answer.Body), `"more":true`) || r != nil && r.Code != 413 || used > 16<<20 {
 			t.Errorf("%s: %v, %.80s for %d bytes", body, r, answer.Body, used)
@@ -162,8 +177,8 @@ func FuzzRequest(f *testing.F) {
 		`{"value":{"url":"hyperty://example.com/bob","status":"live","expires":1,"runtime":"r"}}`, `{"subscribe":[[[["a://b/c"]]]],"Unsubscribe":null}`} {
 		f.Add([]byte(body))
 	}
-	n, c := still(binary)
-	_, legacy := still(plainJSON)
+	n, c := still(conn.Binary)
+	_, legacy := still(conn.PlainJSON)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if len(body) > message.MaxBody {
 			return
@@ -177,10 +192,10 @@ func FuzzRequest(f *testing.F) {
 
 // What is made of a long name is refused before it is made.
 func TestLongNamesAreNotMultiplied(t *testing.T) {
-	n, c := still(binary)
+	n, c := still(conn.Binary)
 	body := `{"resource":["comm://example.com/a","comm://example.com/b"],"childrenResources":"` + strings.Repeat("x", 500_000) + `"}`
 	// Four copies, each of which the allocator rounds up.
-	if used := spent(func() { n.subscribedAddresses(c, message.Message{Type: message.Subscribe, Body: []byte(body)}) }); used > 5*500_000 {
+	if used := spent(func() { n.parts.subscriptions.Answer(c, message.Message{Type: message.Subscribe, Body: []byte(body)}) }); used > 5*500_000 {
 		t.Errorf("a long name cost %d", used)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/backbone"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/conn"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/peers"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
@@ -50,16 +51,16 @@ func TestNodesAtOneCluster(t *testing.T) {
 	}
 	// What is registered at one node is found at the other, and a change of status is published at both.
 	alice.must(message.Subscribe, manager, fmt.Sprintf(`{"subscribe":["%s/registration","%s/changes"]}`, u, u))
-	bob.must(message.Create, registry, entryOf(bob.runtime, u, ""))
+	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
 	eventually(t, "the entry is found at the other node", func() bool {
-		code, _ := alice.ask(message.Read, registry, fmt.Sprintf(`{"resource":"%s"}`, u))
+		code, _ := alice.ask(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 		return code == 200
 	})
-	bob.must(message.Update, registry, fmt.Sprintf(`{"resource":"%s","value":{"status":"disconnected"}}`, u))
+	bob.must(message.Update, lookups, fmt.Sprintf(`{"resource":"%s","value":{"status":"disconnected"}}`, u))
 	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Disconnected) {
 		t.Errorf("notice %+v", m)
 	}
-	bob.must(message.Update, registry, fmt.Sprintf(`{"resource":"%s"}`, u))
+	bob.must(message.Update, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 	alice.message() // live again
 
 	// Messages, publications and Data cross; in order, and with an answer where nobody is.
@@ -91,7 +92,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 
 	// A runtime that comes back at the other node keeps what it has, and its old connection ends.
 	again := two.join(t, 1)
-	if code, reason := alice.closed(); code != closeReplaced {
+	if code, reason := alice.closed(); code != conn.CodeReplaced {
 		t.Errorf("the older connection: %d %s", code, reason)
 	}
 	time.Sleep(2 * times.Grace) // the first node must not take what is connected elsewhere for gone
@@ -117,7 +118,7 @@ func TestClusterGoesAndComes(t *testing.T) {
 	port := nats.Addr().String()[strings.LastIndex(nats.Addr().String(), ":")+1:]
 	nats.Shutdown()
 	nats.WaitForShutdown()
-	eventually(t, "the node notices", func() bool { return !n.backbone.Connected() })
+	eventually(t, "the node notices", func() bool { return !n.nats.Connected() })
 	if code, text := alice.ask(message.Create, allocator, `{}`); code != 504 && code != 500 {
 		t.Errorf("an allocation without a cluster: %d %s", code, text)
 	}

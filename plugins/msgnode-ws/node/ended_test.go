@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/routing"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -41,7 +42,7 @@ func TestAllocationEndsOthersSubscriptions(t *testing.T) {
 	eve.ask(403, fmt.Sprintf(`{"id":3,"type":"create","from":"%s","to":"hyperty://example.com/nobody"}`, alice.runtime))
 	bob.allocate(wish(bobs))
 	bob.must(message.Subscribe, manager, string(message.Encode(map[string]any{"resources": []message.URL{bobs, bobs.Join("subscription")}})))
-	for _, u := range ownersAlone(bobs) {
+	for _, u := range routing.OwnersAlone(bobs) {
 		for _, s := range n.state.Subscriptions.Find("a:" + string(u)) {
 			if s.Runtime != bob.runtime {
 				t.Errorf("the state has a subscription of %s to %s", s.Runtime, u)
@@ -104,10 +105,10 @@ func TestAllocationEndsOthersRegistrations(t *testing.T) {
 	eve, alice, bob := n.plain(t, rEve), n.join(t, 1), n.join(t, 2)
 	const bobs message.URL = "hyperty://example.com/bob"
 	request := func(kind, body string) string {
-		return fmt.Sprintf(`{"id":4,"type":"%s","from":"%s/registry","to":"%s","body":%s}`, kind, rEve, registry, body)
+		return fmt.Sprintf(`{"id":4,"type":"%s","from":"%s/registry","to":"%s","body":%s}`, kind, rEve, lookups, body)
 	}
 	eve.ask(200, request("create", entryOf(rEve, bobs, "")))
-	look := func(body string) int { code, _ := alice.ask(message.Read, registry, body); return code }
+	look := func(body string) int { code, _ := alice.ask(message.Read, lookups, body); return code }
 	byURL, byUser := fmt.Sprintf(`{"resource":"%s"}`, bobs), `{"resource":"user://example.com/bob"}`
 	if look(byURL) != 200 || look(byUser) != 200 {
 		t.Error("not registered")
@@ -117,7 +118,7 @@ func TestAllocationEndsOthersRegistrations(t *testing.T) {
 		t.Errorf("eve is found at bob's address: %d %d", look(byURL), look(byUser))
 	}
 	eve.ask(404, request("update", fmt.Sprintf(`{"resource":"%s"}`, bobs)))
-	bob.must(message.Create, registry, entryOf(bob.runtime, bobs, ""))
+	bob.must(message.Create, lookups, entryOf(bob.runtime, bobs, ""))
 	if look(byURL) != 200 || look(byUser) != 200 {
 		t.Error("bob is not found")
 	}

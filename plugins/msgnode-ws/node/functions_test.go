@@ -97,7 +97,7 @@ func TestSubscriptions(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 	// Own addresses are a runtime's alone.
-	for _, u := range []message.URL{alice.runtime, alice.runtime.Join("registry", "changes"), object, object.Join("subscription"), manager, registry} {
+	for _, u := range []message.URL{alice.runtime, alice.runtime.Join("registry", "changes"), object, object.Join("subscription"), manager, lookups} {
 		if code, text := bob.ask(message.Subscribe, manager, fmt.Sprintf(`{"resources":["%s"]}`, u)); code != 403 {
 			t.Errorf("subscribe %s: %d %s", u, code, text)
 		}
@@ -154,10 +154,10 @@ func TestDomainRegistry(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Registrations: 2}})
 	alice, bob := n.join(t, 1), n.join(t, 2)
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
-	bob.must(message.Create, registry, entryOf(bob.runtime, u, `,"p2pHandlers":[{"name":"quic"}]`))
+	bob.must(message.Create, lookups, entryOf(bob.runtime, u, `,"p2pHandlers":[{"name":"quic"}]`))
 	read := func(body string, want int) map[string]any {
 		t.Helper()
-		code, text := alice.ask(message.Read, registry, body)
+		code, text := alice.ask(message.Read, lookups, body)
 		if code != want {
 			t.Fatalf("read %s: %d %s, want %d", body, code, text, want)
 		}
@@ -181,7 +181,7 @@ func TestDomainRegistry(t *testing.T) {
 	read(`{"resource":"user://example.com/bob","criteria":{"resources":["video"]}}`, 404)
 	read(`{"resource":"user://example.com/eve"}`, 404)
 	read(`{"resource":"hyperty://example.com/eve"}`, 404)
-	if code, _ := alice.ask(message.Read, registry, `{}`); code != 400 {
+	if code, _ := alice.ask(message.Read, lookups, `{}`); code != 400 {
 		t.Error("read without what:", code)
 	}
 	if code, _ := alice.ask(message.Read, "global://registry", `{"resource":"hyperty://example.com/bob"}`); code != 200 {
@@ -193,11 +193,11 @@ func TestDomainRegistry(t *testing.T) {
 		"nobody's URL":      entryOf(alice.runtime, "hyperty://example.com/free", ""),
 		"another's runtime": entryOf(bob.runtime, alice.runtime.Join("h"), ""),
 	} {
-		if code, text := alice.ask(message.Create, registry, body); code != 403 {
+		if code, text := alice.ask(message.Create, lookups, body); code != 403 {
 			t.Errorf("%s: %d %s", name, code, text)
 		}
 	}
-	if code, text := alice.ask(message.Update, registry, `{"resource":"hyperty://example.com/bob","value":{"status":"disconnected"}}`); code != 403 {
+	if code, text := alice.ask(message.Update, lookups, `{"resource":"hyperty://example.com/bob","value":{"status":"disconnected"}}`); code != 403 {
 		t.Errorf("another's update: %d %s", code, text)
 	}
 	for body, want := range map[string]int{
@@ -208,17 +208,17 @@ func TestDomainRegistry(t *testing.T) {
 		`{}`:                                                                           400,
 		entryOf(bob.runtime, u, `,"name":"`+strings.Repeat("x", 70_000)+`"`):           413,
 	} {
-		if code, text := bob.ask(message.Create, registry, body); code != want {
+		if code, text := bob.ask(message.Create, lookups, body); code != want {
 			t.Errorf("%.60s: %d %s, want %d", body, code, text, want)
 		}
 	}
 	second := bob.allocate(`{"scheme":"comm","value":{"number":2}}`)
 	object := `{"value":{"url":"%s","schema":"s","name":"room","reporter":"r","resources":[],"dataSchemes":[],"status":"live","expires":10,"runtime":"%s"}}`
-	bob.must(message.Create, registry, fmt.Sprintf(object, second[0], bob.runtime))
+	bob.must(message.Create, lookups, fmt.Sprintf(object, second[0], bob.runtime))
 	if v := read(`{"resource":"room"}`, 200); v[string(second[0])] == nil {
 		t.Errorf("by name: %v", v)
 	}
-	if code, text := bob.ask(message.Create, registry, fmt.Sprintf(object, second[1], bob.runtime)); code != 429 {
+	if code, text := bob.ask(message.Create, lookups, fmt.Sprintf(object, second[1], bob.runtime)); code != 429 {
 		t.Errorf("a third entry: %d %s", code, text)
 	}
 
@@ -230,28 +230,28 @@ func TestDomainRegistry(t *testing.T) {
 		`{"resource":"hyperty://example.com/bob","value":{"status":"disconnected"}}`,
 		`{"resource":"hyperty://example.com/bob","value":"disconnected"}`,
 	} {
-		bob.must(message.Update, registry, form)
+		bob.must(message.Update, lookups, form)
 		notice := alice.message()
-		if notice.From != registry || notice.To != u.Join("registration") || !strings.Contains(string(notice.Body), state.Disconnected) {
+		if notice.From != lookups || notice.To != u.Join("registration") || !strings.Contains(string(notice.Body), state.Disconnected) {
 			t.Errorf("%s: notice %+v", form, notice)
 		}
 		if e := read(`{"resource":"hyperty://example.com/bob"}`, 408); e["status"] != state.Disconnected {
 			t.Errorf("%v", e)
 		}
 		read(`{"resource":"user://example.com/bob"}`, 408)
-		bob.must(message.Update, registry, `{"resource":"hyperty://example.com/bob"}`) // keep alive
+		bob.must(message.Update, lookups, `{"resource":"hyperty://example.com/bob"}`) // keep alive
 		alice.message()
 	}
-	bob.must(message.Delete, registry, `{"resource":"hyperty://example.com/bob"}`)
+	bob.must(message.Delete, lookups, `{"resource":"hyperty://example.com/bob"}`)
 	alice.message()
-	bob.must(message.Update, registry, `{"resource":"hyperty://example.com/bob","value":{"status":"live","p2pHandler":"x"},"method":"refresh"}`)
+	bob.must(message.Update, lookups, `{"resource":"hyperty://example.com/bob","value":{"status":"live","p2pHandler":"x"},"method":"refresh"}`)
 	alice.message()
 	if e := read(`{"resource":"hyperty://example.com/bob"}`, 200); e["p2pHandler"] != "x" || e["runtime"] != string(bob.runtime) {
 		t.Errorf("%v", e)
 	}
 	for body, want := range map[string]int{`{"resource":"hyperty://example.com/nobody"}`: 404, `{}`: 400, `{"resource":"hyperty://example.com/bob","value":{"status":"x"}}`: 400,
 		`{"resource":"hyperty://example.com/bob","value":[1]}`: 400} {
-		if code, text := bob.ask(message.Update, registry, body); code != want {
+		if code, text := bob.ask(message.Update, lookups, body); code != want {
 			t.Errorf("update %s: %d %s, want %d", body, code, text, want)
 		}
 	}
@@ -263,22 +263,22 @@ func TestExpiry(t *testing.T) {
 	alice, bob := n.join(t, 1), n.join(t, 2)
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
 	alice.must(message.Subscribe, manager, `{"subscribe":["hyperty://example.com/bob/registration"]}`)
-	bob.must(message.Create, registry, strings.Replace(entryOf(bob.runtime, u, ""), "3600", "1", 1))
+	bob.must(message.Create, lookups, strings.Replace(entryOf(bob.runtime, u, ""), "3600", "1", 1))
 	if notice := alice.message(); !strings.Contains(string(notice.Body), state.Disconnected) {
 		t.Errorf("notice %+v", notice)
 	}
-	if code, _ := alice.ask(message.Read, registry, `{"resource":"hyperty://example.com/bob"}`); code != 408 {
+	if code, _ := alice.ask(message.Read, lookups, `{"resource":"hyperty://example.com/bob"}`); code != 408 {
 		t.Error(code)
 	}
 	// A runtime that has lost its connection is not to be reached, whatever its entry's time; back, it says so.
-	bob.must(message.Create, registry, entryOf(bob.runtime, u, ""))
+	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
 	alice.message() // live again
 	bob.ws.CloseNow()
 	if notice := alice.message(); !strings.Contains(string(notice.Body), state.Disconnected) {
 		t.Errorf("notice %+v", notice)
 	}
 	bob = n.join(t, 2)
-	bob.must(message.Update, registry, `{"resource":"hyperty://example.com/bob","value":{"status":"live"}}`)
+	bob.must(message.Update, lookups, `{"resource":"hyperty://example.com/bob","value":{"status":"live"}}`)
 	if notice := alice.message(); !strings.Contains(string(notice.Body), state.Live) {
 		t.Errorf("notice %+v", notice)
 	}
@@ -310,7 +310,7 @@ func TestStateOutlivesTheNode(t *testing.T) {
 	alice, bob := n.join(t, 1), n.join(t, 2)
 	u := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
 	block := bob.allocate(`{"scheme":"comm","value":{"number":3}}`)
-	bob.must(message.Create, registry, entryOf(bob.runtime, u, ""))
+	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
 	alice.must(message.Subscribe, manager, fmt.Sprintf(`{"subscribe":["%s/changes"]}`, block[0]))
 	n.stop()
 	if code, reason := alice.closed(); code != 1001 {
@@ -318,7 +318,7 @@ func TestStateOutlivesTheNode(t *testing.T) {
 	}
 	n = start(t, Options{Data: data})
 	alice, bob = n.join(t, 1), n.join(t, 2)
-	if code, _ := alice.ask(message.Read, registry, `{"resource":"hyperty://example.com/bob"}`); code != 200 {
+	if code, _ := alice.ask(message.Read, lookups, `{"resource":"hyperty://example.com/bob"}`); code != 200 {
 		t.Error("registration:", code)
 	}
 	if code, _ := alice.ask(message.Create, allocator, `{"value":{"identifier":"bob"}}`); code != 409 {

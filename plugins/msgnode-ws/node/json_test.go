@@ -7,6 +7,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/conn"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -75,10 +76,10 @@ func TestPlainStub(t *testing.T) {
 	}
 	alice.ask(404, `{"id":15,"type":"create","from":"hyperty://example.com/a1","to":"hyperty://example.com/nobody"}`)
 	bob.send(`{"cmd":"disconnect","body":{"runtimeURL":"runtime://example.com/r-bob"}}`)
-	if _, err := bob.read(); websocket.CloseStatus(err) != closeDropped {
+	if _, err := bob.read(); websocket.CloseStatus(err) != conn.CodeLeft {
 		t.Error(err)
 	}
-	eventually(t, "bob is gone", func() bool { return !n.connected("hyperty-runtime://example.com/r-bob") })
+	eventually(t, "bob is gone", func() bool { return !n.router.Roster.Connected("hyperty-runtime://example.com/r-bob") })
 	alice.ask(404, `{"id":16,"type":"create","from":"hyperty://example.com/a1","to":"runtime://example.com/r-bob/sm"}`)
 }
 
@@ -115,7 +116,7 @@ func TestSessionStub(t *testing.T) {
 		t.Errorf("subscriptions did not survive: %+v", m)
 	}
 	alice.send(`{"id":3,"type":"close","to":"mn:/session"}`)
-	if _, err := alice.read(); websocket.CloseStatus(err) != closeDropped {
+	if _, err := alice.read(); websocket.CloseStatus(err) != conn.CodeLeft {
 		t.Error(err)
 	}
 	alice = n.session(t)
@@ -176,31 +177,31 @@ func TestLongTextsHaveTurns(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Legacy: true})
 	alice, bob := n.plain(t, "runtime://example.com/r-alice"), n.plain(t, rBob)
-	if err := n.turns.Take(t.Context(), quota.Asker{Conn: 1 << 60}); err != nil {
+	if err := n.rates.Turns.Take(t.Context(), quota.Asker{Conn: 1 << 60}); err != nil {
 		t.Fatal(err)
 	}
 	alice.send(fmt.Sprintf(`{"id":1,"type":"create","from":"runtime://example.com/r-alice/sm","to":%q,"body":{"x":%q}}`, rBob+"/sm", strings.Repeat("x", 64<<10)))
 	bob.ask(404, `{"id":2,"type":"create","from":"runtime://example.com/r-bob/sm","to":"hyperty://example.com/nobody"}`)
 	eventually(t, "the long text waits for its turn", func() bool {
-		_, askers := n.turns.State()
+		_, askers := n.rates.Turns.State()
 		return askers == 1
 	})
-	n.turns.Give()
+	n.rates.Turns.Give()
 	if m := bob.message(); string(m.ID) != "1" {
 		t.Errorf("%+v", m)
 	}
 	// Whatever a long text says, the turn is given back.
 	for i, text := range []string{`[`, `{"id":9,"type":"read","from":"runtime://example.com/r-alice/sm","to":"domain://registry.example.com","body":{"resource":"x"}}`,
 		`{"id":9,"type":"create","from":"runtime://example.com/r-alice/sm","to":"domain://msg-node.example.com/address-allocation","body":{}}`} {
-		alice.send(text + strings.Repeat(" ", 2*shortText))
+		alice.send(text + strings.Repeat(" ", 8<<10))
 		alice.message()
 		eventually(t, fmt.Sprint("text ", i, " gives the turn back"), func() bool {
-			taken, _ := n.turns.State()
+			taken, _ := n.rates.Turns.State()
 			return !taken
 		})
 	}
-	alice.send(`{"cmd":"disconnect","body":{"runtimeURL":"runtime://example.com/r-alice"}}` + strings.Repeat(" ", 2*shortText))
-	if _, err := alice.read(); websocket.CloseStatus(err) != closeDropped {
+	alice.send(`{"cmd":"disconnect","body":{"runtimeURL":"runtime://example.com/r-alice"}}` + strings.Repeat(" ", 8<<10))
+	if _, err := alice.read(); websocket.CloseStatus(err) != conn.CodeLeft {
 		t.Error(err)
 	}
 	bob.ask(200, `{"id":3,"type":"create","from":"runtime://example.com/r-bob/sm","to":"domain://msg-node.example.com/address-allocation","body":{}}`)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/web"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -78,9 +80,7 @@ func TestSilentConnectionsAreBounded(t *testing.T) {
 	eventually(t, "all but 8 are closed", func() bool { return ended.Load() >= 292 })
 	n.joinAt(t, "127.0.0.3", 2)
 	alice.sync()
-	n.listener.mu.Lock()
-	defer n.listener.mu.Unlock()
-	if waiting, attached := n.listener.gate.Held(); waiting > 8 || attached != 2 {
+	if waiting, attached := n.listener.Held(); waiting > 8 || attached != 2 {
 		t.Errorf("%d wait, %d are attached", waiting, attached)
 	}
 }
@@ -91,9 +91,7 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 	alice := n.join(t, 1)
 	rawConns(t, n, 2)
 	eventually(t, "counted", func() bool {
-		n.listener.mu.Lock()
-		defer n.listener.mu.Unlock()
-		waiting, _ := n.listener.gate.Held()
+		waiting, _ := n.listener.Held()
 		return waiting == 2
 	})
 	_, r, err := websocket.Dial(t.Context(), n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}, HTTPClient: at(t, "127.0.0.1")})
@@ -145,7 +143,7 @@ func TestConnectionsThatWaitAreClosed(t *testing.T) {
 		"a request, then nothing":   "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
 		"a body that does not come": "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
 		"no proof":                  fmt.Sprintf(upgrade, wire.Path),
-		"no session":                fmt.Sprintf(upgrade, pathSession),
+		"no session":                fmt.Sprintf(upgrade, web.PathSession),
 	} {
 		c := dialNode()
 		if _, err := io.WriteString(c, say); err != nil {
@@ -290,7 +288,7 @@ func TestArrivalsOfOneAddress(t *testing.T) {
 		}
 		c.Close()
 	}
-	r, err := at(t, "127.0.0.1").Get("http://" + n.Addr().String() + pathHealth)
+	r, err := at(t, "127.0.0.1").Get("http://" + n.Addr().String() + web.PathHealth)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +306,7 @@ func TestReturnsOfOneAddress(t *testing.T) {
 	for range 300 / 50 {
 		var list []string
 		for range 50 {
-			list = append(list, fmt.Sprintf("%q", "comm://example.com/"+newSecret()+"/changes"))
+			list = append(list, fmt.Sprintf("%q", "comm://example.com/"+rand.Text()+"/changes"))
 		}
 		alice.must(message.Subscribe, manager, `{"resources":[`+strings.Join(list, ",")+`]}`)
 	}

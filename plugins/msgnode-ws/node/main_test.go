@@ -40,7 +40,7 @@ const (
 	domain    = "example.com"
 	allocator = message.URL("domain://msg-node.example.com/address-allocation")
 	manager   = message.URL("domain://msg-node.example.com/sm")
-	registry  = message.URL("domain://registry.example.com")
+	lookups   = message.URL("domain://registry.example.com")
 	patience  = 30 * time.Second
 )
 
@@ -85,7 +85,7 @@ func start(t testing.TB, o Options) *running {
 // bucket is where the state has a table, for what another node would write there.
 func (r *running) bucket(t testing.TB, name string) jetstream.KeyValue {
 	t.Helper()
-	kv, err := r.backbone.Bucket(t.Context(), backbone.BucketPrefix(domain)+name, state.BucketOptions(r.opts.Replicas, 0))
+	kv, err := r.nats.Bucket(t.Context(), backbone.BucketPrefix(domain)+name, state.BucketOptions(r.opts.Replicas, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,25 +67,20 @@ func TestAllMemoryComesBack(t *testing.T) {
 		defer tick.Stop()
 		for range 60 {
 			<-tick.C
-			n.mu.Lock()
-			var some []*conn
-			for c := range n.conns {
-				some = append(some, c)
-			}
-			n.mu.Unlock()
+			some := n.conns.List()
 			if len(some) == 0 {
 				return
 			}
 			switch c := some[r.IntN(len(some))]; r.IntN(8) {
 			case 0:
-				c.kick(websocket.StatusTryAgainLater, "test")
+				c.Kick(websocket.StatusTryAgainLater, "test")
 			case 1:
-				c.kick(websocket.StatusTryAgainLater, "test")
-				c.forfeit()
+				c.Kick(websocket.StatusTryAgainLater, "test")
+				c.Forfeit()
 			case 2:
-				c.lost(fmt.Errorf("test"))
+				c.Lost(fmt.Errorf("test"))
 			case 3:
-				n.relieve()
+				n.conns.Relieve()
 			}
 		}
 	})
@@ -95,6 +90,6 @@ func TestAllMemoryComesBack(t *testing.T) {
 	}
 	plain.ws.CloseNow()
 	readers.Wait()
-	eventually(t, "all connections end", func() bool { return n.connections() == 0 })
-	eventually(t, "nothing is kept", func() bool { return n.memory.Kept() == 0 })
+	eventually(t, "all connections end", func() bool { return n.conns.Len() == 0 })
+	eventually(t, "nothing is kept", func() bool { return n.conns.Memory.Kept() == 0 })
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/conn"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -106,21 +107,21 @@ func TestForgedFrom(t *testing.T) {
 	alice, bob := n.join(t, 1), n.join(t, 2)
 	address := bob.allocate(`{"value":{"number":1}}`)[0]
 	for _, from := range []message.URL{bob.runtime, bob.runtime.Join("sm"), address, "hyperty://example.com/free", "hyperty://other.org/x",
-		registry, "hyperty-runtime://example.com/p2phandler/x"} {
+		lookups, "hyperty-runtime://example.com/p2phandler/x"} {
 		if code, text := alice.askFrom(from, message.Create, bob.runtime, `{}`); code != 403 {
 			t.Errorf("from %s: %d %s", from, code, text)
 		}
 	}
 	// An address of another domain may ask the node, for its own runtime's rights, and send to nobody else.
 	foreign := message.URL("hyperty://other.org/x")
-	if code, text := alice.askFrom(foreign, message.Read, registry, `{"resource":"hyperty://example.com/none"}`); code != 404 {
+	if code, text := alice.askFrom(foreign, message.Read, lookups, `{"resource":"hyperty://example.com/none"}`); code != 404 {
 		t.Errorf("a look-up from another domain: %d %s", code, text)
 	}
-	if code, text := alice.askFrom(foreign, message.Create, registry, entryOf(alice.runtime, address, "")); code != 403 {
+	if code, text := alice.askFrom(foreign, message.Create, lookups, entryOf(alice.runtime, address, "")); code != 403 {
 		t.Errorf("another's address registered from another domain: %d %s", code, text)
 	}
-	for _, from := range []message.URL{address, "hyperty://example.com/free", bob.runtime, registry} {
-		if code, text := alice.askFrom(from, message.Read, registry, `{"resource":"hyperty://example.com/none"}`); code != 403 {
+	for _, from := range []message.URL{address, "hyperty://example.com/free", bob.runtime, lookups} {
+		if code, text := alice.askFrom(from, message.Read, lookups, `{"resource":"hyperty://example.com/none"}`); code != 403 {
 			t.Errorf("a look-up from %s: %d %s", from, code, text)
 		}
 	}
@@ -201,10 +202,10 @@ func TestNewestConnectionWins(t *testing.T) {
 	old, bob := n.join(t, 1), n.join(t, 2)
 	address := old.allocate(`{"value":{"identifier":"alice"}}`)[0]
 	young := n.join(t, 1)
-	if code, reason := old.closed(); code != closeReplaced {
+	if code, reason := old.closed(); code != conn.CodeReplaced {
 		t.Fatalf("closed with %d %s", code, reason)
 	}
-	eventually(t, "the old connection is gone", func() bool { return n.connections() == 2 })
+	eventually(t, "the old connection is gone", func() bool { return n.conns.Len() == 2 })
 	bob.send(message.Message{ID: message.NumberID(1), Type: message.Create, From: bob.runtime, To: address})
 	if m := young.message(); m.To != address {
 		t.Errorf("got %+v", m)
@@ -226,11 +227,11 @@ func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
 		if kind, _ := bob.frame(); kind != wire.KindData {
 			t.Fatal("bob did not get his")
 		}
-		if used := n.memory.Kept(); used > 4<<20 {
+		if used := n.conns.Memory.Kept(); used > 4<<20 {
 			t.Fatalf("%d bytes are kept", used)
 		}
 	}
-	eventually(t, "the slow one is closed", func() bool { return n.connections() == 2 })
+	eventually(t, "the slow one is closed", func() bool { return n.conns.Len() == 2 })
 }
 
 // Messages are not dropped without a word: a subscriber that does not keep up is closed.
@@ -263,8 +264,8 @@ func TestFloodOfMessages(t *testing.T) {
 	if from != bob.runtime || data[0] != "hello" {
 		t.Fatalf("%s %q", from, data)
 	}
-	if n.connections() != 3 {
-		t.Errorf("%d connections", n.connections())
+	if n.conns.Len() != 3 {
+		t.Errorf("%d connections", n.conns.Len())
 	}
 }
 
@@ -361,14 +362,7 @@ func TestIdleConnectionHasNoWriter(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{})
 	alice, bob := n.join(t, 1), n.join(t, 2)
-	n.mu.Lock()
-	c := n.runtimes[bob.runtime]
-	n.mu.Unlock()
-	writes := func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.writes
-	}
+	writes := n.router.Roster.Of(bob.runtime).Writing
 	for i := range 3 {
 		eventually(t, "the writer has ended", func() bool { return !writes() })
 		for range 1 + 20*i {

@@ -158,9 +158,6 @@ func (o Options) sources() quota.Sources {
 	return s
 }
 
-// trace tells Trace what crosses the node.
-func (o *Options) trace() trace.Trace { return o.Trace }
-
 // admissionKey is where the key is that tokens are signed with.
 func (o Options) admissionKey() admission.KeyFile {
 	if o.Admit.Key != "" || o.Data == "" {
@@ -175,4 +172,10 @@ func loopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// Invite makes the text of a token for the node that o describes. ID is chosen where it is empty. It works while the node
+// runs; the nodes of a domain that have the same key all take the token.
+func Invite(o Options, t Token) (text string, made Token, err error) {
+	return admission.Invite(o.Domain, o.admissionKey(), t)
 }

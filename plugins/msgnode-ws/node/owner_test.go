@@ -252,7 +252,7 @@ func TestAllocationsExpire(t *testing.T) {
 		"comm://example.com/new":  {Runtime: bob, Seen: old.Add(48 * time.Hour)},
 	} {
 		a.Address = u
-		if err := n.grant(t.Context(), a); err != nil {
+		if err := n.parts.allocation.Grant(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 	}

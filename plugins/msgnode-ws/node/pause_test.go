@@ -22,16 +22,16 @@ func TestNobodyPausesInATurn(t *testing.T) {
 	big := strings.Repeat("x", 60<<10)
 	for i := range 3 {
 		u := alice.allocate(`{"value":{"number":1}}`)[0]
-		alice.must(message.Create, registry, entryOf(alice.runtime, u, fmt.Sprintf(`,"user":"user://example.com/u%d","more":%q`, i, big)))
+		alice.must(message.Create, lookups, entryOf(alice.runtime, u, fmt.Sprintf(`,"user":"user://example.com/u%d","more":%q`, i, big)))
 	}
 	refused := 0
 	for range 20 {
-		code, _ := alice.ask(message.Read, registry, `{"criteria":{"scheme":"hyperty"}}`)
+		code, _ := alice.ask(message.Read, lookups, `{"criteria":{"scheme":"hyperty"}}`)
 		if code != 429 {
 			continue
 		}
 		refused++
-		taken, _ := n.turns.State() // alice is not read from now
+		taken, _ := n.rates.Turns.State() // alice is not read from now
 		if taken {
 			t.Fatal("the one that was refused has the turn still")
 		}

@@ -33,14 +33,14 @@ func TestProofsAreKept(t *testing.T) {
 			Proof   *proof.EntryProof `json:"proof"`
 		}{e, state.Live, 3600, p}}))
 	}
-	bob.must(message.Create, registry, body(e, first))
+	bob.must(message.Create, lookups, body(e, first))
 	proved := func(want *proof.EntryProof) {
 		t.Helper()
 		var byUser map[message.URL]json.RawMessage
-		if err := json.Unmarshal([]byte(alice.must(message.Read, registry, `{"resource":"user://example.com/bob"}`)), &byUser); err != nil {
+		if err := json.Unmarshal([]byte(alice.must(message.Read, lookups, `{"resource":"user://example.com/bob"}`)), &byUser); err != nil {
 			t.Fatal(err)
 		}
-		byURL := alice.must(message.Read, registry, fmt.Sprintf(`{"resource":"%s"}`, u))
+		byURL := alice.must(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 		for _, text := range []json.RawMessage{json.RawMessage(byURL), byUser[u]} {
 			got, p, err := proof.ParseEntry(text)
 			if err != nil || p == nil || p.Issued != want.Issued {
@@ -52,26 +52,26 @@ func TestProofsAreKept(t *testing.T) {
 		}
 	}
 	proved(first)
-	bob.must(message.Update, registry, fmt.Sprintf(`{"resource":"%s","value":{"status":"live"}}`, u))
+	bob.must(message.Update, lookups, fmt.Sprintf(`{"resource":"%s","value":{"status":"live"}}`, u))
 	proved(first)
 	renewal := string(message.Encode(map[string]any{"resource": u, "value": map[string]any{"status": state.Live, "proof": second}}))
-	if code, text := alice.ask(message.Update, registry, renewal); code != 403 {
+	if code, text := alice.ask(message.Update, lookups, renewal); code != 403 {
 		t.Errorf("another's new proof: %d %s", code, text)
 	}
 	proved(first)
-	bob.must(message.Update, registry, renewal)
+	bob.must(message.Update, lookups, renewal)
 	proved(second)
 	mine := e
 	mine.Runtime = alice.runtime
 	for name, body := range map[string]string{"an entry for another's address": body(mine, first), "an entry that names another": body(e, first)} {
-		if code, text := alice.ask(message.Create, registry, body); code != 403 {
+		if code, text := alice.ask(message.Create, lookups, body); code != 403 {
 			t.Errorf("%s: %d %s", name, code, text)
 		}
 	}
-	if code, text := bob.ask(message.Create, registry, body(mine, first)); code != 403 {
+	if code, text := bob.ask(message.Create, lookups, body(mine, first)); code != 403 {
 		t.Errorf("one's own address at another runtime: %d %s", code, text)
 	}
-	bob.must(message.Update, registry, fmt.Sprintf(`{"resource":"%s","value":{"status":"live","runtime":"%s","url":"hyperty://example.com/x"}}`, u, alice.runtime))
+	bob.must(message.Update, lookups, fmt.Sprintf(`{"resource":"%s","value":{"status":"live","runtime":"%s","url":"hyperty://example.com/x"}}`, u, alice.runtime))
 	proved(second)
 	n.stop()
 	n = start(t, Options{Data: data})

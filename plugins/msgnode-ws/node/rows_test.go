@@ -36,7 +36,7 @@ func TestDefaultsHoldWhatARuntimeMayHave(t *testing.T) {
 		t.Errorf("%d bytes of %d", state, l.RuntimeState)
 	}
 	u := alice.runtime.Join("x")
-	alice.must(message.Create, registry, entryOf(alice.runtime, u, fmt.Sprintf(`,"more":%q`, strings.Repeat("x", l.Entry-2000))))
+	alice.must(message.Create, lookups, entryOf(alice.runtime, u, fmt.Sprintf(`,"more":%q`, strings.Repeat("x", l.Entry-2000))))
 	alice.must(message.Delete, allocator, `{"resource":"an allocation key"}`)
 	if have := n.state.Allocations.Count("r:" + string(alice.runtime)); have != 0 {
 		t.Errorf("%d addresses are left", have)
@@ -68,7 +68,7 @@ func TestFullStateKeepsAddresses(t *testing.T) {
 	alice, _ := identity(1)
 	yesterday := time.Now().UTC().Add(-24 * time.Hour).Truncate(24 * time.Hour)
 	u := message.URL("comm://example.com/a")
-	if err := n.grant(t.Context(), state.Allocation{Runtime: alice, Address: u, Seen: yesterday, Source: "x"}); err != nil {
+	if err := n.parts.allocation.Grant(t.Context(), state.Allocation{Runtime: alice, Address: u, Seen: yesterday, Source: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	n.stop()

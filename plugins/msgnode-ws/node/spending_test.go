@@ -11,6 +11,8 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/routing"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/web"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -22,7 +24,7 @@ func TestRequestsOfOneConnection(t *testing.T) {
 	mallory, alice := n.join(t, 1), n.join(t, 2)
 	refused := 0
 	for i := range 200 {
-		mallory.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Read, From: mallory.runtime, To: registry, Body: json.RawMessage(`{"resource":"hyperty://example.com/none"}`)})
+		mallory.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Read, From: mallory.runtime, To: lookups, Body: json.RawMessage(`{"resource":"hyperty://example.com/none"}`)})
 	}
 	for range 200 {
 		m := mallory.message()
@@ -50,7 +52,7 @@ func TestFloodsAreReadSlowly(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Limits: Limits{Requests: 10}})
 	for name, m := range map[string]message.Message{
-		"requests": {ID: message.NumberID(1), Type: message.Read, To: registry, Body: json.RawMessage(`{"resource":"hyperty://example.com/none"}`)},
+		"requests": {ID: message.NumberID(1), Type: message.Read, To: lookups, Body: json.RawMessage(`{"resource":"hyperty://example.com/none"}`)},
 		"forgery":  {ID: message.NumberID(1), Type: message.Response, From: "hyperty://example.com/x", To: "hyperty://example.com/y", Body: json.RawMessage(`{"code":200}`)},
 	} {
 		c := n.join(t, len(name))
@@ -96,14 +98,14 @@ func TestExpensiveReads(t *testing.T) {
 	big := strings.Repeat("x", 60<<10)
 	for i := range 60 {
 		u := alice.allocate(`{"value":{"number":1}}`)[0]
-		alice.must(message.Create, registry, entryOf(alice.runtime, u, fmt.Sprintf(`,"user":"user://example.com/u%d","more":%q`, i, big)))
+		alice.must(message.Create, lookups, entryOf(alice.runtime, u, fmt.Sprintf(`,"user":"user://example.com/u%d","more":%q`, i, big)))
 	}
 	c, other := n.connOf(t, alice), n.join(t, 2)
-	m := message.Message{ID: message.NumberID(1), Type: message.Read, From: alice.runtime, To: registry, Body: json.RawMessage(`{"criteria":{"scheme":"hyperty"}}`)}
+	m := message.Message{ID: message.NumberID(1), Type: message.Read, From: alice.runtime, To: lookups, Body: json.RawMessage(`{"criteria":{"scheme":"hyperty"}}`)}
 	answered := 0
 	for range 30 {
 		before := spentBytes()
-		_, r := n.domainRegistry(c, m)
+		_, r := n.parts.registry.Answer(c, m)
 		switch spent := spentBytes() - before; {
 		case r == nil:
 			if answered++; spent > 16<<20 {
@@ -116,7 +118,7 @@ func TestExpensiveReads(t *testing.T) {
 	if answered == 0 || answered > 15 {
 		t.Errorf("%d of 30 were answered at once", answered)
 	}
-	if code, _ := other.ask(message.Read, registry, `{"resource":"user://example.com/u1"}`); code != 200 {
+	if code, _ := other.ask(message.Read, lookups, `{"resource":"user://example.com/u1"}`); code != 200 {
 		t.Errorf("a narrow one: %d", code)
 	}
 }
@@ -128,14 +130,13 @@ func spentBytes() uint64 {
 }
 
 // connOf is the node's side of a client.
-func (r *running) connOf(t *testing.T, c *client) *conn {
+func (r *running) connOf(t *testing.T, c *client) *routing.Client {
 	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.runtimes[c.runtime] == nil {
+	found := r.router.Roster.Of(c.runtime)
+	if found == nil {
 		t.Fatal("not attached")
 	}
-	return r.runtimes[c.runtime]
+	return found
 }
 
 // What one runtime, one address and all together keep is bounded in bytes; what is there is kept alive all the same.
@@ -156,7 +157,7 @@ func TestStateIsBounded(t *testing.T) {
 			mallory, honest := n.join(t, 1), n.joinAt(t, "127.0.0.2", 2)
 			first := mallory.allocate(`{"value":{"number":1}}`)[0]
 			mine := honest.allocate(`{"value":{"number":1}}`)[0]
-			mallory.must(message.Create, registry, entryOf(mallory.runtime, first, ""))
+			mallory.must(message.Create, lookups, entryOf(mallory.runtime, first, ""))
 			code, text := 200, ""
 			for range 20 {
 				var u []message.URL
@@ -164,7 +165,7 @@ func TestStateIsBounded(t *testing.T) {
 				var v struct{ Allocated []message.URL }
 				if code == 200 && json.Unmarshal([]byte(text), &v) == nil {
 					u = v.Allocated
-					code, text = mallory.ask(message.Create, registry, entryOf(mallory.runtime, u[0], fmt.Sprintf(`,"more":%q`, big)))
+					code, text = mallory.ask(message.Create, lookups, entryOf(mallory.runtime, u[0], fmt.Sprintf(`,"more":%q`, big)))
 				}
 				if code != 200 {
 					break
@@ -173,10 +174,10 @@ func TestStateIsBounded(t *testing.T) {
 			if code != c.code {
 				t.Errorf("the attack ended with %d %s, want %d", code, text, c.code)
 			}
-			if code, text := mallory.ask(message.Update, registry, fmt.Sprintf(`{"resource":%q}`, first)); code != 200 {
+			if code, text := mallory.ask(message.Update, lookups, fmt.Sprintf(`{"resource":%q}`, first)); code != 200 {
 				t.Errorf("a keep-alive: %d %s", code, text)
 			}
-			if code, text := honest.ask(message.Create, registry, entryOf(honest.runtime, mine, fmt.Sprintf(`,"more":%q`, big))); code != c.other {
+			if code, text := honest.ask(message.Create, lookups, entryOf(honest.runtime, mine, fmt.Sprintf(`,"more":%q`, big))); code != c.other {
 				t.Errorf("another address: %d %s", code, text)
 			}
 		})
@@ -190,12 +191,12 @@ func TestStateOverItsBoundIsKeptAlive(t *testing.T) {
 	n := start(t, Options{Data: data})
 	alice := n.join(t, 1)
 	u := alice.allocate(`{"value":{"number":1}}`)[0]
-	alice.must(message.Create, registry, entryOf(alice.runtime, u, ""))
+	alice.must(message.Create, lookups, entryOf(alice.runtime, u, ""))
 	n.stop()
 	n = start(t, Options{Data: data, Limits: Limits{RuntimeState: 10, State: 10, Rows: 1}})
 	alice = n.join(t, 1)
-	alice.must(message.Update, registry, fmt.Sprintf(`{"resource":%q}`, u))
-	alice.must(message.Delete, registry, fmt.Sprintf(`{"resource":%q}`, u))
+	alice.must(message.Update, lookups, fmt.Sprintf(`{"resource":%q}`, u))
+	alice.must(message.Delete, lookups, fmt.Sprintf(`{"resource":%q}`, u))
 	alice.must(message.Delete, allocator, fmt.Sprintf(`{"childrenResources":[%q]}`, u))
 	if code, text := alice.ask(message.Create, allocator, `{"value":{"number":1}}`); code != 429 {
 		t.Errorf("a new address: %d %s", code, text)
@@ -227,14 +228,12 @@ func TestMemoryIsBounded(t *testing.T) {
 		if kind, _ := bob.frame(); kind != wire.KindData {
 			t.Fatalf("honest traffic: frame %d", kind)
 		}
-		if used := n.memory.Kept(); used > 18<<20 {
+		if used := n.conns.Memory.Kept(); used > 18<<20 {
 			t.Fatalf("%d bytes are kept", used)
 		}
 	}
 	eventually(t, "some of those that do not read are gone", func() bool {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		return len(n.runtimes) < 11
+		return n.router.Roster.Len() < 11
 	})
 	for _, c := range slow {
 		c.ws.CloseNow()
@@ -242,7 +241,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	sender.ws.CloseNow()
 	alice.ws.CloseNow()
 	bob.ws.CloseNow()
-	eventually(t, "nothing is kept for nobody", func() bool { return n.connections() == 0 && n.memory.Kept() == 0 })
+	eventually(t, "nothing is kept for nobody", func() bool { return n.conns.Len() == 0 && n.conns.Memory.Kept() == 0 })
 }
 
 // A runtime that comes with ever new keys and goes leaves nothing behind.
@@ -252,11 +251,9 @@ func TestNothingIsKeptOfStrangers(t *testing.T) {
 		c := n.join(t, i)
 		c.ws.CloseNow()
 	}
-	eventually(t, "they are gone", func() bool { return n.connections() == 0 })
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.missing)+len(n.runtimes)+len(n.byID) != 0 {
-		t.Errorf("%d are missed, %d are there", len(n.missing), len(n.runtimes))
+	eventually(t, "they are gone", func() bool { return n.conns.Len() == 0 })
+	if kept := n.router.Roster.Kept(); kept != 0 {
+		t.Errorf("%d are remembered, %d are there", kept, n.router.Roster.Len())
 	}
 }
 
@@ -266,7 +263,7 @@ func TestLegacyConnectionsAreBounded(t *testing.T) {
 	for i := range 2 {
 		n.plain(t, fmt.Sprintf("runtime://example.com/r%d", i))
 	}
-	r, err := http.Get("http://" + n.Addr().String() + pathPlain + "?runtimeURL=runtime://example.com/r3")
+	r, err := http.Get("http://" + n.Addr().String() + web.PathPlain + "?runtimeURL=runtime://example.com/r3")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,11 +291,9 @@ func TestUnfinishedPacketsAreBounded(t *testing.T) {
 		_, _ = w.Write(make([]byte, 1<<20)) // fails where the node has closed it already
 	}
 	eventually(t, "some of them are gone", func() bool {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		return len(n.runtimes) < 10
+		return n.router.Roster.Len() < 10
 	})
-	if used := n.memory.Kept(); used > 6<<20 {
+	if used := n.conns.Memory.Kept(); used > 6<<20 {
 		t.Errorf("%d bytes are kept", used)
 	}
 	alice.write(wire.AppendData(nil, bob.runtime, make([]byte, 100<<10)))
@@ -313,22 +308,22 @@ func TestStrangersEntriesMakeRoom(t *testing.T) {
 	honest, mallory := n.joinAt(t, "127.0.0.2", 1), n.join(t, 2)
 	mine := honest.allocate(`{"value":{"number":1}}`)[0]
 	gone := strings.Replace(entryOf(honest.runtime, mine, ""), `"live"`, `"disconnected"`, 1)
-	honest.must(message.Create, registry, gone)
+	honest.must(message.Create, lookups, gone)
 	first := mallory.allocate(`{"value":{"number":1}}`)[0]
-	mallory.must(message.Create, registry, entryOf(mallory.runtime, first, ""))
+	mallory.must(message.Create, lookups, entryOf(mallory.runtime, first, ""))
 	big := strings.Repeat("x", 30<<10)
 	for range 30 { // of which the state would hold 12
 		u := mallory.allocate(`{"value":{"number":1}}`)[0]
 		body := strings.Replace(entryOf(mallory.runtime, u, fmt.Sprintf(`,"more":%q`, big)), `"live"`, `"disconnected"`, 1)
 		eventually(t, "there is room", func() bool {
-			code, _ := mallory.ask(message.Create, registry, body)
+			code, _ := mallory.ask(message.Create, lookups, body)
 			return code == 200
 		})
 	}
-	if code, _ := honest.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, mine)); code != 408 {
+	if code, _ := honest.ask(message.Read, lookups, fmt.Sprintf(`{"resource":%q}`, mine)); code != 408 {
 		t.Errorf("the honest runtime's entry: %d", code)
 	}
-	if code, _ := honest.ask(message.Read, registry, fmt.Sprintf(`{"resource":%q}`, first)); code != 200 {
+	if code, _ := honest.ask(message.Read, lookups, fmt.Sprintf(`{"resource":%q}`, first)); code != 200 {
 		t.Errorf("a live entry: %d", code)
 	}
 }

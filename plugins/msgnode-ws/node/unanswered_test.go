@@ -154,7 +154,7 @@ func TestManyPayloadsOfAStranger(t *testing.T) {
 	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)
 	mallory.write(wire.AppendData(nil, alice.runtime, make([][]byte, 100_000)...))
 	for kind := wire.KindRefused; kind == wire.KindRefused; { // the node has handled it when it answers what is behind it
-		mallory.send(message.Message{ID: message.NumberID(1), Type: message.Read, From: mallory.runtime, To: registry, Body: []byte(`{"resource":"hyperty://example.com/none"}`)})
+		mallory.send(message.Message{ID: message.NumberID(1), Type: message.Read, From: mallory.runtime, To: lookups, Body: []byte(`{"resource":"hyperty://example.com/none"}`)})
 		kind, _ = mallory.frame()
 	}
 	bob.write(wire.AppendData(nil, alice.runtime, []byte("hello")))

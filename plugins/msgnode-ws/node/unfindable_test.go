@@ -3,12 +3,9 @@ package node
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/protofly/protofly/plugins/msgnode-ws/node/quota"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -25,7 +22,7 @@ var bobsFields = map[string][2]string{
 
 func (c *client) enter(u message.URL, fields string) {
 	c.t.Helper()
-	c.must(message.Create, registry, fmt.Sprintf(`{"value":{"url":%q,"descriptor":"d","expires":3600,"status":"live","resources":["chat"],"dataSchemes":[],"runtime":%q,%s}}`,
+	c.must(message.Create, lookups, fmt.Sprintf(`{"value":{"url":%q,"descriptor":"d","expires":3600,"status":"live","resources":["chat"],"dataSchemes":[],"runtime":%q,%s}}`,
 		u, c.runtime, fields))
 }
 
@@ -45,7 +42,7 @@ func TestStrangersHideNobody(t *testing.T) {
 			}
 			mine := bob.allocate(`{"value":{"identifier":"bob"}}`)[0]
 			bob.enter(mine, fields[0])
-			code, text := reader.ask(message.Read, registry, fields[1])
+			code, text := reader.ask(message.Read, lookups, fields[1])
 			var found map[message.URL]struct{ Runtime message.URL }
 			if code != 200 || json.Unmarshal([]byte(text), &found) != nil {
 				t.Fatalf("%d %.200s", code, text)
@@ -60,163 +57,6 @@ func TestStrangersHideNobody(t *testing.T) {
 				t.Errorf("in JSON: %.200s", m.Body.Value)
 			}
 		})
-	}
-}
-
-// crowd enters so many entries for bob, of so many owners at each of so many addresses.
-func crowd(n *Node, addresses, owners, each int, began time.Time) {
-	number := 0
-	for a := range addresses {
-		for o := range owners {
-			for range each {
-				number++
-				put(n, fmt.Sprintf("address%d", a), fmt.Sprintf("runtime://example.com/a%d-o%d", a, o), number, began, "")
-			}
-		}
-	}
-}
-
-func put(n *Node, source, owner string, number int, began time.Time, more string) message.URL {
-	u := message.URL(fmt.Sprintf("hyperty://example.com/%s-%d", source, number))
-	at := began.Add(time.Duration(number) * time.Millisecond)
-	rows, _ := n.state.Registrations.Size()
-	n.state.Registrations.Set(state.RegistrationKey(u), &state.Registration{URL: u, Owner: message.URL(owner), Source: source, Status: state.Live, Expires: 3600, Started: at, Modified: time.Now(),
-		Fields: map[string]json.RawMessage{"user": json.RawMessage(`"user://example.com/bob"`), "more": message.Encode(more)}}, 300+len(more), uint64(rows+1))
-	return u
-}
-
-func lookForBob(t *testing.T, n *Node, c *conn) (found map[message.URL]json.RawMessage, more bool) {
-	t.Helper()
-	answer, r := n.look(c, message.Message{ID: message.NumberID(1), Type: message.Read, From: c.runtime, To: registry, Body: []byte(`{"resource":"user://example.com/bob"}`)})
-	if r != nil {
-		t.Fatalf("%d %s", r.Code, r.Text)
-	}
-	if err := answer.Check(); err != nil {
-		t.Fatal(err)
-	}
-	var body struct {
-		Value map[message.URL]json.RawMessage
-		More  bool
-	}
-	if err := answer.Decode(&body); err != nil {
-		t.Fatal(err)
-	}
-	return body.Value, body.More
-}
-
-// Whose entries are in an answer that has not room for all: each address's, there each runtime's, and who was there first.
-func TestFairAnswers(t *testing.T) {
-	began := time.Now().Add(-time.Hour)
-	big, sizes := strings.Repeat("x", 60<<10), []int{5 << 10, 200}
-	for name, c := range map[string]struct {
-		crowd func(n *Node) // before bob's entry, which is the 1,000,000th
-		found bool
-	}{
-		"one runtime":                      {func(n *Node) { crowd(n, 1, 1, 1024, began) }, true},
-		"many runtimes of one address":     {func(n *Node) { crowd(n, 1, 20_000, 1, began) }, true},
-		"999 addresses":                    {func(n *Node) { crowd(n, 999, 10, 2, began) }, true},
-		"1,000 addresses that were first":  {func(n *Node) { crowd(n, 1000, 1, 2, began) }, false},
-		"20,000 addresses that came later": {func(n *Node) { crowd(n, 20_000, 1, 1, began.Add(time.Hour)) }, true},
-		"20,000 addresses of one IPv6 site": {func(n *Node) {
-			n.opts.Domain = domain
-			for i := range 20_000 {
-				from := n.state.SourceTerm((&quota.Sources{}).Of(netip.MustParseAddr(fmt.Sprintf("2001:db8:7:%x::1", i))))
-				put(n, from, fmt.Sprintf("runtime://example.com/%d", i), i, began, "")
-			}
-		}, true},
-		"large entries of 200 addresses": {func(n *Node) {
-			for i := range 200 {
-				put(n, fmt.Sprintf("address%d", i), fmt.Sprintf("runtime://example.com/%d", i), i, began, big)
-			}
-		}, true},
-		"large entries, and small ones that fill what is left": {func(n *Node) {
-			for i := range 300 {
-				put(n, fmt.Sprintf("address%d", i), fmt.Sprintf("runtime://example.com/%d", i), i, began, big[:sizes[min(i/250, 1)]])
-			}
-		}, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			n, reader := still(binary)
-			c.crowd(n)
-			mine := put(n, "home", "runtime://example.com/bob", 1_000_000, began, "")
-			found, more := lookForBob(t, n, reader)
-			if (found[mine] != nil) != c.found || !more || len(found) > n.opts.Limits.Results {
-				t.Errorf("found %v, more %v, of %d", found[mine] != nil, more, len(found))
-			}
-		})
-	}
-}
-
-// Behind one address with a stranger of many runtimes, bob is found with the others that were there before the most of them.
-func TestFairAtOneAddress(t *testing.T) {
-	began := time.Now().Add(-time.Hour)
-	for name, crowds := range map[string]time.Time{"before": began, "behind": began.Add(time.Hour)} {
-		n, reader := still(binary)
-		crowd(n, 1, 500, 3, crowds)
-		mine := put(n, "address0", "runtime://example.com/bob", 1_000_000, began, "")
-		if found, _ := lookForBob(t, n, reader); found[mine] == nil {
-			t.Errorf("bob is not found with 500 runtimes with 3 entries each that came %s his", name)
-		}
-	}
-}
-
-// Entries that do not fit what is asked for hide none that does, also where there are more of them than an answer may have; how
-// many are looked at is bounded.
-func TestOthersThatDoNotFit(t *testing.T) {
-	began := time.Now().Add(-time.Hour)
-	for addresses, want := range map[int]int{1500: 200, maxLooked*1000 + 1: 413} {
-		n, reader := still(binary)
-		crowd(n, addresses, 1, 1, began)
-		mine := put(n, "home", "runtime://example.com/bob", 1_000_000, began, "")
-		n.state.Registrations.Get(state.RegistrationKey(mine)).Fields["resources"] = json.RawMessage(`["chat"]`)
-		answer, r := n.look(reader, message.Message{ID: message.NumberID(1), Type: message.Read, From: reader.runtime, To: registry,
-			Body: []byte(`{"resource":"user://example.com/bob","criteria":{"resources":["chat"]}}`)})
-		code := 200
-		if r != nil {
-			code = r.Code
-		}
-		if code != want || code == 200 && !strings.Contains(string(answer.Body), string(mine)) {
-			t.Errorf("%d addresses: %d %.200s", addresses, code, answer.Body)
-		}
-	}
-}
-
-// What is removed, replaced, moved or entered twice is found as often as it is there.
-func TestShelvesFollowTheTable(t *testing.T) {
-	n, reader := still(binary)
-	began := time.Now().Add(-time.Hour)
-	var all []message.URL
-	for i := range 3000 { // in no order, and so many that there are several chunks
-		all = append(all, put(n, fmt.Sprintf("address%d", i*7919%1500), fmt.Sprintf("runtime://example.com/%d", i%400), i*7919%3000, began, ""))
-	}
-	user := "user:user://example.com/bob"
-	if got := n.state.Registrations.Count(user); got != 3000 {
-		t.Fatalf("%d are counted", got)
-	}
-	again := put(n, "address0", "runtime://example.com/0", 0, began, "changed")
-	if got := n.state.Registrations.Count(user); got != 3000 {
-		t.Errorf("%d are counted after a change of %s", got, again)
-	}
-	for i, u := range all[:2990] {
-		n.state.Registrations.Set(state.RegistrationKey(u), nil, 0, uint64(10_000+i))
-	}
-	if found, more := lookForBob(t, n, reader); len(found) != 10 || more || n.state.Registrations.Count(user) != 10 {
-		t.Errorf("%d are found, %d counted, more: %v", len(found), n.state.Registrations.Count(user), more)
-	}
-	for i, u := range all[2990:] {
-		n.state.Registrations.Set(state.RegistrationKey(u), nil, 0, uint64(20_000+i))
-	}
-	if n.state.Registrations.Count(user) != 0 || n.state.Registrations.Shelves.Terms() != 0 {
-		t.Errorf("%d shelves are left", n.state.Registrations.Shelves.Terms())
-	}
-}
-
-// An answer that has room for all says so by saying nothing: it is what it was.
-func TestSmallAnswersAreWhole(t *testing.T) {
-	n, reader := still(binary)
-	crowd(n, 10, 10, 10, time.Now().Add(-time.Hour))
-	if found, more := lookForBob(t, n, reader); len(found) != 1000 || more {
-		t.Errorf("%d, more %v", len(found), more)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/conn"
 	"github.com/protofly/protofly/plugins/msgnode-ws/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -79,7 +80,7 @@ func TestBinaryBecomesText(t *testing.T) {
 		}
 	}
 	// From another node of the domain, which may be of an earlier version.
-	n.route(&conn{node: n.Node}, bad)
+	n.router.Publish(bad)
 	if m := bob.text(); !strings.Contains(m, "a\uFFFDb") {
 		t.Error(m)
 	}
@@ -93,34 +94,11 @@ func TestBinaryBecomesText(t *testing.T) {
 func TestCloseReasonIsUTF8(t *testing.T) {
 	n := start(t, Options{Legacy: true})
 	bob := n.plain(t, rBob)
-	eventually(t, "bob is known", func() bool { return n.connected("hyperty-runtime://example.com/r-bob") })
-	n.mu.Lock()
-	c := n.runtimes["hyperty-runtime://example.com/r-bob"]
-	n.mu.Unlock()
-	c.kick(closeDropped, "x"+strings.Repeat("é", 100))
+	eventually(t, "bob is known", func() bool { return n.router.Roster.Connected("hyperty-runtime://example.com/r-bob") })
+	n.router.Roster.Of("hyperty-runtime://example.com/r-bob").Kick(conn.CodeLeft, "x"+strings.Repeat("é", 100))
 	_, err := bob.read()
 	var e websocket.CloseError
 	if !asClose(err, &e) || !utf8.ValidString(e.Reason) || e.Reason == "" {
 		t.Errorf("%q", e.Reason)
 	}
-}
-
-func FuzzAsText(f *testing.F) {
-	f.Add([]byte("{\"value\":\"a\xffb\"}"), "\"\xff\"")
-	f.Add([]byte("{\"value\":\"\xed\xa0\x80\"}"), "1")
-	f.Fuzz(func(t *testing.T, body []byte, id string) {
-		m := message.Message{Type: message.Create, From: rAlice, To: rBob, Body: body}
-		m.ID, _ = message.ParseID([]byte(id))
-		got, err := message.ParseBinary(m.AppendBinary(nil))
-		if err != nil {
-			return
-		}
-		text, err := got.MarshalJSON()
-		if err != nil {
-			return
-		}
-		if text = asText(text); !utf8.Valid(text) || !json.Valid(text) {
-			t.Fatalf("a browser cannot read %q", text)
-		}
-	})
 }

@@ -1,6 +1,6 @@
-// Hostile-dialer begins QUIC handshakes with a runtime's QUIC plug-in and ends none of them, as fast as it can, for tests.
-// It says on its first line of output that it attacks, and on its last one how often it tried. It attacks loopback
-// addresses alone. Nobody should run it for anything else.
+// Hostile-dialer begins QUIC handshakes with a runtime's QUIC plug-in as fast as it can, and completes none of them. It is for
+// tests alone, and attacks only loopback addresses. Its first line of output says that it attacks, its last one how
+// many handshakes it began.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 const (
 	limit   = 10 * time.Minute
 	workers = 64
-	patient = 200 * time.Millisecond // with one handshake
+	patient = 200 * time.Millisecond // how long one handshake is kept open
 )
 
 func main() {
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-// deaf is a socket that sends and hears nothing: each handshake stays half open at the other end.
+// deaf is a socket that sends but receives nothing: each handshake stays half open at the other end.
 type deaf struct{ net.PacketConn }
 
 func (d deaf) ReadFrom(p []byte) (int, net.Addr, error) {

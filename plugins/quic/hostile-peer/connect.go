@@ -26,15 +26,15 @@ import (
 
 const alpn = "protofly-p2p/1"
 
-// flooder is a transport that connects as Requester, by the library as it is, and whose connections attack, one kind
-// after the other.
+// flooder is a transport that connects as Requester, with the unchanged library. Its connections attack, each with the next kind
+// of attack.
 type flooder struct {
 	p2p.Transport
 	hostilepeer.Options
-	live atomic.Uint64 // connections that were
+	live atomic.Uint64 // number of connections that were live
 }
 
-// description is what one side tells of itself.
+// description is one side's description.
 type description struct {
 	Transport   string `json:"transport"`
 	Version     int    `json:"version"`
@@ -45,7 +45,7 @@ type description struct {
 	} `json:"candidates"`
 }
 
-// Connect sets up one connection, of which all is as it should be.
+// Connect sets up one connection as an honest peer does.
 func (f *flooder) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2p.Channel, error) {
 	if peer.Role != p2p.Requester {
 		return nil, errors.New("hostile-peer: it attacks, and is not attacked")
@@ -95,7 +95,7 @@ func newCertificate() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, err
 }
 
-// dial makes the connection and is let in.
+// dial makes the connection and waits until the Handler has accepted it.
 func (f *flooder) dial(ctx context.Context, at netip.AddrPort, certificate tls.Certificate, token []byte) (*channel, error) {
 	knock := sha256.Sum256(append([]byte("protofly quic knock"), token...))
 	conn, err := quic.DialAddr(ctx, at.String(), &tls.Config{

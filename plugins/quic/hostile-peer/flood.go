@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	floodTime = time.Second // of one attack, where the peer does not end it
+	floodTime = time.Second // length of one attack, if the peer does not end it
 	bulk      = 64 << 10
 )
 
-// attack goes on until c has ended or ctx does, and returns how often it has tried.
+// attack is one kind of attack. run goes on until c or ctx has ended, and returns the number of attempts.
 type attack struct {
 	name string
 	run  func(ctx context.Context, c *channel) uint64
@@ -42,7 +42,7 @@ func attacks() []attack {
 	}
 }
 
-// permit has the library open as many streams of a kind as it is asked to, whatever the peer has allowed.
+// permit makes the library open any number of streams of a kind, beyond what the peer has allowed.
 func (c *channel) permit(kind string) {
 	inside := func(v reflect.Value, name string) reflect.Value {
 		f := v.Elem().FieldByName(name)
@@ -69,7 +69,7 @@ func (c *channel) opens(ctx context.Context, open func() (io.Writer, error)) (n 
 	return n
 }
 
-// oneByOne sends frames of one byte, each byte in a frame of QUIC's of its own.
+// oneByOne sends frames of one byte, each byte in a STREAM frame of its own.
 func oneByOne(ctx context.Context, c *channel) (n uint64) {
 	for ctx.Err() == nil {
 		c.mu.Lock()
@@ -87,7 +87,7 @@ func oneByOne(ctx context.Context, c *channel) (n uint64) {
 	return n
 }
 
-// nothing sends frames that are empty, each of which takes one byte.
+// nothing sends empty frames, each of which takes one byte.
 func nothing(ctx context.Context, c *channel) (n uint64) {
 	empty := make([]byte, bulk)
 	_ = c.stream.SetWriteDeadline(time.Now().Add(floodTime))
@@ -105,12 +105,12 @@ type channel struct {
 	f      *flooder
 	conn   *quic.Conn
 	stream *quic.Stream
-	begun  bool // the other side has shown its proof
+	begun  bool // the other side's proof has arrived
 
-	mu sync.Mutex // a frame is written
+	mu sync.Mutex // held while a frame is written
 }
 
-// Send sends the core's frames as they are.
+// Send sends the core's frames unchanged.
 func (c *channel) Send(_ context.Context, frames ...[]byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,7 +122,7 @@ func (c *channel) Send(_ context.Context, frames ...[]byte) error {
 	return nil
 }
 
-// Recv gives the proof. Then it attacks, and reads nothing any more.
+// Recv returns the proof. After that it attacks, and reads no more.
 func (c *channel) Recv(ctx context.Context) ([]byte, error) {
 	if !c.begun {
 		c.begun = true

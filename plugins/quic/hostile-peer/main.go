@@ -1,13 +1,12 @@
-// Hostile-peer is a P2P plug-in that was written to do harm to the runtimes at the other end, for tests: the QUIC plug-in,
-// under its name, whose member "hostile" of the configuration says what it does.
+// Hostile-peer is a P2P plug-in that attacks the runtimes at the other end. It is for tests alone, and connects only to loopback
+// addresses. It has the name of the QUIC plug-in. The member "hostile" of its configuration says what it does:
 //
-//   - With "names" its set-ups name these addresses as its own, as often as there is room, and none of its own
+//   - With "names" its set-ups name these addresses as its own, as many as there is room for, and none of its own
 //     (names.go).
-//   - With "flood" its connections go live as honest ones do (connect.go). Each then plays the next of the attacks in
-//     flood.go: it opens streams that it may not, sends one byte at a time or frames of nothing, or does not read.
+//   - With "flood" its connections become live as honest ones do (connect.go). Each then runs the next of the attacks in
+//     flood.go: it opens streams that it may not open, sends one byte at a time or empty frames, or does not read.
 //
-// It writes what it did to the file "report", a line of JSON each. It goes to loopback addresses alone. Nobody should run
-// it for anything else.
+// It writes what it did to the file "report", as lines of JSON.
 package main
 
 import (

@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// namer is a transport that names others' addresses.
+// namer is a transport whose set-ups name addresses of others.
 type namer struct {
 	p2p.Transport
 	o hostilepeer.Options
@@ -19,16 +19,16 @@ func (n namer) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2p.C
 	return n.Transport.Connect(ctx, peer, signals{s, &n.o})
 }
 
-// signals are a set-up's, altered.
+// signals alters the signals of a set-up.
 type signals struct {
 	p2p.Signals
 	o *hostilepeer.Options
 }
 
-// inDescription is how many candidates stand in the description.
+// inDescription is how many candidates are in the description.
 const inDescription = 100
 
-// Send names the addresses in the description and after it. Where this side can be reached is not told.
+// Send puts the addresses into the description and into candidates after it, and leaves out this side's own addresses.
 func (s signals) Send(ctx context.Context, one p2p.Signal) error {
 	if one.Kind != p2p.Description {
 		return nil
@@ -53,12 +53,12 @@ func (s signals) Send(ctx context.Context, one p2p.Signal) error {
 	return s.o.Note("names", inDescription+p2p.MaxCandidates)
 }
 
-// candidate is the candidate of a number.
+// candidate returns the candidate with a number.
 func (s signals) candidate(i int) map[string]string {
 	return map[string]string{"type": "host", "address": s.o.Names[i%len(s.o.Names)]}
 }
 
-// Recv leaves out where the peer is: so that it is not asked, and asks for as long as the set-up takes.
+// Recv leaves out the peer's addresses. So this side does not dial, and the peer goes on trying for as long as the set-up takes.
 func (s signals) Recv(ctx context.Context) (p2p.Signal, error) {
 	for {
 		one, err := s.Signals.Recv(ctx)

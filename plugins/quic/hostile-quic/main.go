@@ -1,13 +1,12 @@
-// Hostile-quic is a P2P plug-in that was written to cheat, for tests: the QUIC plug-in, under its name, which
+// Hostile-quic is a P2P plug-in that attacks its own runtime. It is for tests alone. It has the name of the QUIC plug-in, and
 //
-//   - alters, cuts, drops, repeats, reorders, stitches together and invents the frames of its channels (package cheat,
-//     transport.go);
-//   - puts other certificates' hashes, and other proofs, into the signalling, in both directions: before the runtime
+//   - alters, cuts, drops, repeats, reorders, joins and invents the frames of its channels (package cheat, transport.go);
+//   - puts other certificates' hashes, and other proofs, into the signalling, in both directions, before the runtime
 //     and its peer see it and after (signals.go);
-//   - posts messages in others' names, and has the runtime sign what is none of its business (stub.go).
+//   - posts messages in others' names, and asks the runtime for signatures that a plug-in must not get (stub.go).
 //
-// It keeps all bytes that it saw. Its configuration is that of the QUIC plug-in and a member "hostile", which is
-// cheat.Options. Nobody should run it for anything else.
+// It records all bytes that it saw. Its configuration is that of the QUIC plug-in with a member "hostile", which is
+// cheat.Options.
 package main
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// In how many of a hundred messages with something to substitute that is done. A set-up has several. What was never
-// tried is tried at once.
+// substitutes is in how many percent of the messages with something to substitute that is done. A set-up has several such
+// messages. A kind that was not tried yet is tried at the first chance.
 const substitutes = 6
 
 var (
@@ -20,7 +20,7 @@ var (
 	secretive   = regexp.MustCompile(`[0-9A-Za-z+=_-]{36,}`) // keys, signatures, hashes, tokens
 )
 
-// substitute alters what proves something in a text, now and then. The text is not changed; it may be given back.
+// substitute sometimes alters a key, signature, hash or token in a text. It returns the altered text, or text itself.
 func substitute(c *cheat.Cheat, text json.RawMessage) json.RawMessage {
 	if at := certificate.FindSubmatchIndex(text); at != nil && (c.First("certificate") || c.IntN(200) < substitutes) {
 		c.Count("certificate")
@@ -46,13 +46,13 @@ func substitute(c *cheat.Cheat, text json.RawMessage) json.RawMessage {
 	return out
 }
 
-// tapped is the instance's MiniBus, with somebody who listens and writes between it and the stub.
+// tapped is the instance's MiniBus, with an attacker between it and the stub.
 type tapped struct {
 	message.Bus
 	c *cheat.Cheat
 }
 
-// tap records a message and returns what is passed on.
+// tap records a message and returns the one to pass on.
 func (b tapped) tap(m message.Message) message.Message {
 	if text, err := m.AppendJSON(nil); err == nil {
 		b.c.Saw(text)
@@ -77,7 +77,7 @@ func (b tapped) Listen(at message.URL, h message.Handler) (stop func()) {
 	return b.Bus.Listen(at, func(ctx context.Context, m message.Message) { h(ctx, b.tap(m)) })
 }
 
-// signals are a set-up's, likewise.
+// signals does the same with the signals of a set-up.
 type signals struct {
 	p2p.Signals
 	c *cheat.Cheat

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// stub is the honest one, in bad company. One process serves any number of instances.
+// stub is the honest stub with an attacker beside it. One process serves any number of instances.
 type stub struct {
 	mu     sync.Mutex
 	cheat  *cheat.Cheat
@@ -44,7 +44,7 @@ func (s *stub) Run(ctx context.Context, bus message.Bus, start sdk.Start) error 
 	return err
 }
 
-// parseOptions takes what is for the cheat from the configuration.
+// parseOptions separates the attacker's options from the plug-in's configuration.
 func parseOptions(config json.RawMessage) (o cheat.Options, rest json.RawMessage, err error) {
 	members := map[string]json.RawMessage{}
 	if len(config) > 0 {
@@ -84,11 +84,11 @@ func (s *stub) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.users--; s.users == 0 {
-		_ = s.cheat.Close() // the test sees what is missing
+		_ = s.cheat.Close() // where it fails the test misses what was not written
 	}
 }
 
-// forge posts what an honest stub never would, until ctx ends.
+// forge posts messages that an honest stub never posts, until ctx ends.
 func forge(ctx context.Context, c *cheat.Cheat, bus message.Bus, start sdk.Start) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -103,7 +103,7 @@ func forge(ctx context.Context, c *cheat.Cheat, bus message.Bus, start sdk.Start
 		}
 		m := c.Forgery()
 		switch c.IntN(5) {
-		case 0: // an application to another
+		case 0: // from one application to another
 		case 1: // the runtime's own components
 			m.From = start.Runtime.Join("sm")
 		case 2:
@@ -115,11 +115,11 @@ func forge(ctx context.Context, c *cheat.Cheat, bus message.Bus, start sdk.Start
 			continue
 		}
 		c.Count("forge from")
-		_ = bus.Post(ctx, m) // to be refused
+		_ = bus.Post(ctx, m) // the runtime refuses it
 	}
 }
 
-// steal asks the runtime for the signature with which a Message Node would take this plug-in for the runtime.
+// steal asks the runtime for the signature with which this plug-in could connect to a Message Node as the runtime.
 func steal(ctx context.Context, c *cheat.Cheat, bus message.Bus, start sdk.Start) {
 	c.Count("steal a signature")
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)

@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// hostile is a transport whose channels cheat.
+// hostile is a transport whose channels alter frames.
 type hostile struct {
 	p2p.Transport
 	c *cheat.Cheat
@@ -21,12 +21,12 @@ func (t hostile) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2p
 	return &channel{Channel: honest, c: t.c, out: t.c.Way(), in: t.c.Way()}, nil
 }
 
-// channel carries other frames than it was given, both ways.
+// channel alters frames in both directions.
 type channel struct {
 	p2p.Channel
 	c       *cheat.Cheat
 	out, in *cheat.Way
-	late    [][]byte // came instead of one frame: Recv's own
+	late    [][]byte // further frames in place of one that arrived; used by Recv alone
 }
 
 func (c *channel) Send(ctx context.Context, frames ...[]byte) error {

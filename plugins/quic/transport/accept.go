@@ -14,14 +14,15 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// The Handler punches after 100 ms again, after 100 more, and then after twice as long as before: most set-ups are decided in
-// the first second. A NAT that a punch has opened stays open for longer than punchSlow.
+// The pauses between punches, datagrams by which the Handler opens its NAT. The Handler punches again after 100 ms, after 100 ms
+// more, and then after twice the pause before, since most set-ups take less than a second. A NAT stays open for longer than
+// punchSlow.
 const (
 	punchFast = 100 * time.Millisecond
 	punchSlow = 3200 * time.Millisecond
 )
 
-// handle is the Handler's side of a set-up. The caller ends ctx and waits for the talk.
+// handle is the Handler's side of a set-up. The caller ends ctx and waits for the signalling's goroutines.
 func (t *Transport) handle(ctx context.Context, talk *talk) (arrival, error) {
 	talk.aims.awaited = true
 	talk.listen(ctx)
@@ -53,7 +54,7 @@ func (t *Transport) handle(ctx context.Context, talk *talk) (arrival, error) {
 	return won, err
 }
 
-// attend punches until a connection has come that matches.
+// attend punches until a connection for this set-up has come.
 func (t *Transport) attend(ctx context.Context, talk *talk, self *setup, peer description) (arrival, error) {
 	packet := encodePunch(peer.token)
 	var targets []netip.AddrPort
@@ -93,12 +94,12 @@ func (t *Transport) attend(ctx context.Context, talk *talk, self *setup, peer de
 	}
 }
 
-// punch sends one datagram. Whether it can be sent does not matter: another address may do.
+// punch sends one datagram. It ignores errors, since other addresses may work.
 func (t *Transport) punch(packet []byte, to netip.AddrPort) {
 	_, _ = t.quic.WriteTo(packet, net.UDPAddrFromAddrPort(to))
 }
 
-// accept takes in connections whose handshake is done, until the transport is closed.
+// accept accepts connections whose handshake is done, until the transport is closed.
 func (t *Transport) accept() {
 	for {
 		conn, err := t.listener.Accept(t.life)
@@ -130,7 +131,7 @@ func (t *Transport) match(conn *quic.Conn) {
 	}
 }
 
-// claim gives the connection to the set-up called name, if that waits for this peer and has none yet.
+// claim gives the connection to the set-up with the token, if that waits for this peer and has none yet.
 func (t *Transport) claim(name token, peer hash, a arrival) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -142,6 +143,6 @@ func (t *Transport) claim(name token, peer hash, a arrival) bool {
 	if p, ok := a.conn.Context().Value(placeKey{}).(*place); ok {
 		t.admission.leave(p)
 	}
-	s.won <- a // has room for one
+	s.won <- a // does not block: it has room for one, and s.taken was false
 	return true
 }

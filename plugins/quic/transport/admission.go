@@ -8,40 +8,40 @@ import (
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
-// Places of connections that come in and have not been matched with a set-up. A stranger is who has not shown yet the
-// name of a set-up that waits.
+// Limits of incoming connections that are not assigned to a set-up yet. Each takes a place. A stranger is a connection that has
+// not named a waiting set-up.
 const (
 	maxStrangers = 768 // in all
-	strangerHost = 32  // of one host, fewer where few are free
-	hostsShare   = 8   // a host may have this part of the places that are free
-	networkHosts = 4   // a site of IPv6 (/48) may have what so many hosts may
+	strangerHost = 32  // of one host, fewer if few are free
+	hostsShare   = 8   // a host may have this fraction of the free places
+	networkHosts = 4   // an IPv6 site (/48) may have the places of so many hosts
 
-	// Who comes from an address that a waiting set-up's peer has named has places apart: so strangers keep out nobody
-	// whom a set-up expects.
+	// Connections from addresses that the peer of a waiting set-up has named have places of their own, so that strangers
+	// cannot keep them out.
 	maxExpected  = 256
 	expectedHost = 8
 
-	// Who has shown a set-up's name has one of the set-up's places.
+	// A connection that has named a waiting set-up has one of that set-up's places.
 	setupPlaces = 16
 
-	// From so many strangers on addresses are validated first, and handshakes have to be quick; from so many of one host
-	// on for that one.
+	// With so many strangers, in all or from one host, addresses are validated before the handshake, and the handshake has less
+	// time.
 	crowdStrangers = 64
 	crowdHost      = 4
 )
 
 // errCrowded is why a connection is refused before its handshake; quic-go only logs it.
-var errCrowded = errors.New("too many connections wait for their match")
+var errCrowded = errors.New("too many connections are not assigned to a set-up yet")
 
-// admission decides who may have a place. It does no I/O; its owner holds a lock. The zero value is not usable.
+// admission decides which connections get a place. It does no I/O; its owner's lock guards it. The zero value is not usable.
 type admission struct {
 	strangers int
 	expected  int
 	hosts     map[netip.Addr]int // places of strangers, by host
-	networks  map[netip.Addr]int // and by network of IPv6
-	guests    map[netip.Addr]int // places of those who were expected, by host
-	awaited   map[netip.Addr]int // hosts where peers of waiting set-ups may be, and of how many
-	setups    map[token]int      // places of set-ups
+	networks  map[netip.Addr]int // places of strangers, by IPv6 site
+	guests    map[netip.Addr]int // places of expected connections, by host
+	awaited   map[netip.Addr]int // number of waiting set-ups whose peers may come from a host
+	setups    map[token]int      // places taken, by set-up
 }
 
 func newAdmission() admission {
@@ -51,41 +51,41 @@ func newAdmission() admission {
 	}
 }
 
-// place is one connection's; it is given back with leave.
+// place is the place of one connection. It is given back with leave.
 type place struct {
 	host, network netip.Addr
 	kind          placeKind
 	setup         token
 }
 
-// placeKind says whose places it is of.
+// placeKind says which limit a place counts for.
 type placeKind int
 
 const (
-	ofNobody placeKind = iota // it has been given back
+	ofNobody placeKind = iota // none: it was given back
 	ofStrangers
 	ofExpected
 	ofSetup
 )
 
-// await says that a peer may come from the address; the returned function says that it need not come any more.
+// await notes that a peer is expected from the address; the returned function ends that.
 func (a *admission) await(ip netip.Addr) (forget func()) {
 	host := reach.Host(ip)
 	a.awaited[host]++
 	return func() { less(a.awaited, host) }
 }
 
-// retry says whether a connection from the address has to show first that it is its own.
+// retry tells whether the address of a new connection has to be validated first.
 func (a *admission) retry(ip netip.Addr) bool {
 	return a.strangers >= crowdStrangers || a.hosts[reach.Host(ip)] >= crowdHost
 }
 
-// patient says whether a handshake from the address may take its time.
+// patient tells whether a handshake from the address gets the full time.
 func (a *admission) patient(ip netip.Addr) bool {
 	return a.strangers < crowdStrangers || a.awaited[reach.Host(ip)] > 0
 }
 
-// admit gives a place, or an error that wraps errCrowded.
+// admit returns a place, or an error that wraps errCrowded.
 func (a *admission) admit(ip netip.Addr) (*place, error) {
 	p := &place{host: reach.Host(ip), network: reach.Site(ip)}
 	if a.awaited[p.host] > 0 && a.expected < maxExpected && a.guests[p.host] < expectedHost {
@@ -111,7 +111,7 @@ func (a *admission) admit(ip netip.Addr) (*place, error) {
 	return p, nil
 }
 
-// known says that the connection has shown the name of a set-up that waits: it has one of that set-up's places from now on.
+// known notes that the connection has named a waiting set-up. Its place is one of that set-up's from now on.
 func (a *admission) known(p *place, setup token) error {
 	if p.kind == ofNobody || p.kind == ofSetup {
 		return nil
@@ -141,7 +141,7 @@ func (a *admission) leave(p *place) {
 	p.kind = ofNobody
 }
 
-// waiting is how many places are taken.
+// waiting returns how many places are taken.
 func (a *admission) waiting() int {
 	n := a.strangers + a.expected
 	for _, k := range a.setups {
@@ -150,7 +150,7 @@ func (a *admission) waiting() int {
 	return n
 }
 
-// less counts one down and forgets who has none left.
+// less counts one down, and removes a count of zero.
 func less[K comparable](counts map[K]int, k K) {
 	if counts[k]--; counts[k] <= 0 {
 		delete(counts, k)

@@ -10,17 +10,17 @@ import (
 	"github.com/protofly/protofly/sdk/udp"
 )
 
-// bursts is a socket that is read as [udp.Reader] does, and written as its gate lets. quic-go sends in bursts by itself, and
-// reads with ReadBatch where the system has it.
+// bursts is quic-go's socket. It reads with a [udp.Reader], several packets at once, and writes only what its gate allows. quic-go
+// writes several packets at once by itself, and reads with ReadBatch where the system has it.
 type bursts struct {
 	*net.UDPConn
 	gate   *gate
 	reader *udp.Reader
-	burst  udp.Burst    // what was read and not asked for yet
-	from   *net.UDPAddr // its sender
+	burst  udp.Burst    // packets that were read and not returned yet
+	from   *net.UDPAddr // their sender
 }
 
-// inBursts is the socket, read in bursts, behind the gate.
+// inBursts makes a bursts of the socket.
 func inBursts(socket *net.UDPConn, g *gate) (net.PacketConn, error) {
 	reader, err := udp.NewReader(socket, busypoll.Inherited())
 	if err != nil {
@@ -29,8 +29,8 @@ func inBursts(socket *net.UDPConn, g *gate) (net.PacketConn, error) {
 	return &bursts{UDPConn: socket, gate: g, reader: reader, from: &net.UDPAddr{}}, nil
 }
 
-// ReadBatch gives each packet a message of its own, and reads only where nothing is left of the last burst. As quic-go does,
-// it must be called by one goroutine.
+// ReadBatch returns one packet for each message. It reads from the socket only if no packet of the last burst is left. Only one
+// goroutine may call it, as quic-go does.
 func (b *bursts) ReadBatch(messages []ipv4.Message, _ int) (int, error) {
 	for len(b.burst.Packets) == 0 {
 		last := b.burst.From
@@ -46,7 +46,7 @@ func (b *bursts) ReadBatch(messages []ipv4.Message, _ int) (int, error) {
 	n := 0
 	for n < len(messages) && len(b.burst.Packets) > 0 {
 		m := &messages[n]
-		m.N = copy(m.Buffers[0], b.burst.Next()) // what is too long for quic-go is none of its packets
+		m.N = copy(m.Buffers[0], b.burst.Next()) // a packet that is too long for the buffer is not QUIC's
 		m.NN = copy(m.OOB, b.burst.Control)
 		m.Addr, m.Flags = b.from, 0
 		n++
@@ -54,8 +54,8 @@ func (b *bursts) ReadBatch(messages []ipv4.Message, _ int) (int, error) {
 	return n, nil
 }
 
-// WriteMsgUDP is the socket's, without an allocation for the address. What the gate does not let out counts as lost on its
-// way.
+// WriteMsgUDP writes a packet without allocating its address. A packet that the gate does not allow is dropped, as if it was lost
+// in the network.
 func (b *bursts) WriteMsgUDP(packet, control []byte, to *net.UDPAddr) (n, oobn int, err error) {
 	at := to.AddrPort()
 	if !b.gate.lets(packet, at) {
@@ -65,7 +65,7 @@ func (b *bursts) WriteMsgUDP(packet, control []byte, to *net.UDPAddr) (n, oobn i
 	return b.WriteMsgUDPAddrPort(packet, control, at)
 }
 
-// WriteTo is what quic-go writes with where the system has no control messages.
+// WriteTo is used by quic-go on systems without control messages.
 func (b *bursts) WriteTo(packet []byte, to net.Addr) (int, error) {
 	if u, ok := to.(*net.UDPAddr); ok && !b.gate.lets(packet, u.AddrPort()) {
 		return len(packet), nil
@@ -73,7 +73,7 @@ func (b *bursts) WriteTo(packet []byte, to net.Addr) (int, error) {
 	return b.UDPConn.WriteTo(packet, to)
 }
 
-// ReadFrom is what it reads with there.
+// ReadFrom is used by quic-go on systems without control messages.
 func (b *bursts) ReadFrom(packet []byte) (int, net.Addr, error) {
 	n, from, err := b.UDPConn.ReadFromUDPAddrPort(packet)
 	if err != nil {

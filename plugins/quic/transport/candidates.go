@@ -8,21 +8,21 @@ import (
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
-// usable says whether a datagram to at can reach one single host, in whatever network.
+// usable tells whether at is the address of a single host and a port, in any network.
 func usable(at netip.AddrPort) bool { return at.Port() != 0 && usableIP(at.Addr()) }
 
 func usableIP(ip netip.Addr) bool {
 	return reach.Policy{Loopback: true, Private: true}.CheckAddr(ip) == nil
 }
 
-// network is what this machine's interfaces say at the moment of a set-up.
+// network has the addresses of this machine's interfaces at the time of a set-up.
 type network struct {
-	hosts  []candidate  // ours, in the order in which a peer should try them
-	policy reach.Policy // which addresses of a peer's may be sent to; Go's sockets would broadcast where they can
+	hosts  []candidate  // this machine's, in the order in which a peer should try them
+	policy reach.Policy // which of a peer's addresses may be sent to; it excludes broadcast addresses, to which Go's sockets can send
 }
 
-// survey reads the interfaces. Addresses of the kind that the socket cannot serve are left out. An error of the
-// operating system leaves only what the operator advertises.
+// survey reads the interfaces. It leaves out addresses of a kind (IPv4, IPv6) that the socket does not have. If the operating system
+// returns an error, only the addresses that the operator advertises are left.
 func (t *Transport) survey() network {
 	found := network{policy: reach.Policy{Loopback: t.set.loopback, Private: t.set.private}}
 	var hosts, loopbacks []netip.AddrPort
@@ -40,7 +40,7 @@ func (t *Transport) survey() network {
 		if i.Flags&net.FlagUp == 0 {
 			continue
 		}
-		addresses, _ := i.Addrs() // an interface that has just gone has none
+		addresses, _ := i.Addrs() // an interface that was removed in the meantime has none
 		for _, a := range addresses {
 			prefix, ok := prefixOf(a)
 			if !ok {
@@ -69,7 +69,7 @@ func (t *Transport) survey() network {
 	return found
 }
 
-// serves says whether the socket can receive at ip and send from it.
+// serves tells whether the socket can receive at ip and send from it.
 func (t *Transport) serves(ip netip.Addr) bool {
 	at := t.local.Addr()
 	switch {
@@ -82,7 +82,7 @@ func (t *Transport) serves(ip netip.Addr) bool {
 	}
 }
 
-// speaks says whether the socket is of ip's kind.
+// speaks tells whether the socket can send to addresses of ip's kind (IPv4 or IPv6).
 func (t *Transport) speaks(ip netip.Addr) bool {
 	at := t.local.Addr()
 	return at.Is4() == ip.Is4() || at.Is6() && at.IsUnspecified()
@@ -92,8 +92,8 @@ func (t *Transport) speaks(ip netip.Addr) bool {
 type aims struct {
 	t     *Transport
 	peer  string
-	named reach.Candidates // by the peer
-	// awaited says that the peer will come from one of them.
+	named reach.Candidates // addresses that the peer has named
+	// awaited says that the peer is expected to come from one of them.
 	awaited bool
 	leaves  []func()
 }
@@ -102,7 +102,7 @@ func newAims(t *Transport, peer string, here network) *aims {
 	return &aims{t: t, peer: peer, named: reach.Candidates{Policy: here.policy, Max: maxCandidates}}
 }
 
-// add takes an address of the peer, and says whether it is new and may be sent to.
+// add adds an address of the peer, and tells whether it is new and may be sent to.
 func (a *aims) add(at netip.AddrPort) bool {
 	if !a.t.speaks(at.Addr().Unmap()) {
 		return false
@@ -127,7 +127,7 @@ func (a *aims) add(at netip.AddrPort) bool {
 	return fresh
 }
 
-// leave says that nothing more will be sent.
+// leave notes that the set-up sends no more.
 func (a *aims) leave() {
 	for _, leave := range a.leaves {
 		leave()

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// alpn is the application protocol; its number changes when what runs on the stream does.
+// alpn is the application protocol. Its number changes when the protocol on the stream changes.
 const alpn = "protofly-p2p/1"
 
-// maxProtocols is how many application protocols a client may name: alpn, and the set-up.
+// maxProtocols is how many application protocols a client may name. Ours names two: alpn, and one that names the set-up.
 const maxProtocols = 4
 
-// knock is the token as a client names the set-up that it comes for in its first packet, which anybody on the way can read:
-// it does not show the token itself.
+// knock returns the application protocol with which a client names its set-up in its first packet. Anybody on the way can read that
+// packet, so it is a digest of the token.
 func (t token) knock() string {
 	sum := sha256.Sum256(append([]byte("protofly quic knock"), t[:]...))
 	return "protofly-p2p/" + hex.EncodeToString(sum[:16])
@@ -35,8 +35,7 @@ func (h hash) String() string { return hex.EncodeToString(h[:]) }
 // errCertificate is why a peer whose certificate was not the signalled one is refused.
 var errCertificate = errors.New("the certificate is not the one that was signalled")
 
-// newCertificate makes the certificate of this process. It is only ever recognised by its hash, so its names and dates
-// mean nothing.
+// newCertificate makes the certificate of this process. Peers compare only its hash, so its names and dates have no meaning.
 func newCertificate() (tls.Certificate, hash, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -59,7 +58,7 @@ func newCertificate() (tls.Certificate, hash, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, sha256.Sum256(der), nil
 }
 
-// peerHash is the hash of the one certificate that the other side showed.
+// peerHash returns the hash of the other side's certificate. It must have sent exactly one.
 func peerHash(state tls.ConnectionState) (hash, error) {
 	if len(state.PeerCertificates) != 1 {
 		return hash{}, fmt.Errorf("%d certificates instead of one", len(state.PeerCertificates))
@@ -67,14 +66,14 @@ func peerHash(state tls.ConnectionState) (hash, error) {
 	return sha256.Sum256(state.PeerCertificates[0].Raw), nil
 }
 
-// serverTLS is for connections that come in: any Requester that a set-up waits for.
+// serverTLS is the configuration for incoming connections, from any Requester that a set-up waits for.
 func (t *Transport) serverTLS() *tls.Config {
 	config := t.tlsConfig(t.expects)
 	config.GetConfigForClient = t.greet
 	return config
 }
 
-// clientTLS is for a dial to the peer with exactly this certificate, for the set-up that it has called by the token.
+// clientTLS is the configuration for a dial to the peer with this certificate, for the set-up to which the peer gave this token.
 func (t *Transport) clientTLS(peer hash, setup token) *tls.Config {
 	config := t.tlsConfig(func(h hash) bool { return h == peer })
 	config.NextProtos = append(config.NextProtos, setup.knock())
@@ -88,7 +87,7 @@ func (t *Transport) tlsConfig(known func(hash) bool) *tls.Config {
 		NextProtos:             []string{alpn},
 		ClientAuth:             tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true,
-		// The chain proves nothing here; VerifyConnection, which runs in every handshake, replaces it.
+		// There is no certificate chain to verify. VerifyConnection, which runs in every handshake, compares the hash.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
 			h, err := peerHash(state)

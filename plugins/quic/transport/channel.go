@@ -19,7 +19,7 @@ type channel struct {
 	*p2p.PromptStreamChannel
 	arrival
 	on     *streamConn
-	ledger ledger // of Transport.watch
+	ledger ledger // used by Transport.watch
 }
 
 func newChannel(a arrival, silence time.Duration) *channel {
@@ -27,7 +27,7 @@ func newChannel(a arrival, silence time.Duration) *channel {
 	return &channel{PromptStreamChannel: p2p.NewPromptStreamChannel(w, p2p.StreamOptions{Name: "quic", Lengths: p2p.VarintLengths}), arrival: a, on: w}
 }
 
-// streamConn is the stream as a p2p.PromptConn.
+// streamConn implements p2p.PromptConn on the stream.
 type streamConn struct {
 	arrival
 	silence time.Duration // after which the peer is dead
@@ -45,13 +45,13 @@ func (w *streamConn) Write(b []byte) (int, error) {
 	return n, w.why(err)
 }
 
-// TryWrite is true where the stream has taken a copy of all of b.
+// TryWrite returns true if the stream has copied all of b.
 func (w *streamConn) TryWrite(b []byte) bool { return w.stream.TryWriteAll(b) == nil }
 
 func (w *streamConn) SetReadDeadline(t time.Time) error  { return w.stream.SetReadDeadline(t) }
 func (w *streamConn) SetWriteDeadline(t time.Time) error { return w.stream.SetWriteDeadline(t) }
 
-// Close ends the connection at once. What was sent and has not left is lost.
+// Close ends the connection at once. Data that was not sent yet is lost.
 func (w *streamConn) Close() error {
 	w.close(codeClosed, "")
 	return nil
@@ -63,7 +63,7 @@ func (w *streamConn) Abort(error) { w.close(codeBroken, "a frame breaks the prot
 // errPeerClosed is the end of a connection that the other side has closed, maybe in the middle of a frame.
 var errPeerClosed = fmt.Errorf("quic: the other side has closed the channel: %w", io.EOF)
 
-// why makes an error of the stream one of the channel: one that is io.EOF where the other side closed it.
+// why converts an error of the stream to one of the channel. It wraps io.EOF if the other side closed the channel.
 func (w *streamConn) why(err error) error {
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -87,7 +87,7 @@ func (w *streamConn) why(err error) error {
 	}
 }
 
-// violation tells whether only a peer that breaks QUIC causes an error of this side.
+// violation tells whether an error that this side has raised is caused only by a peer that breaks the QUIC protocol.
 func violation(code quic.TransportErrorCode) bool {
 	switch code {
 	case quic.FlowControlError, quic.StreamLimitError, quic.StreamStateError, quic.FinalSizeError, quic.FrameEncodingError,

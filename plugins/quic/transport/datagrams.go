@@ -9,17 +9,16 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// A punch begins with a byte whose two highest bits are 0, as STUN's messages do; QUIC's packets never do.
+// The two highest bits of a punch's first byte are 0, as in STUN's messages; in QUIC's packets they never are.
 const punchSize = 4 + len(token{})
 
-// encodePunch writes the punch for the set-up that its Requester has called by the token.
+// encodePunch returns the punch for the set-up to which the Requester gave this token.
 func encodePunch(of token) []byte {
 	to := of.punched()
 	return append([]byte{0x3f, 'P', 'F', 'Q'}, to[:]...)
 }
 
-// punched is what the token is in punches: no byte of a datagram to an address that may not be the peer's is the peer's
-// choice.
+// punched returns the token's form in punches, a digest: so a peer cannot choose what is sent to an address that may be another's.
 func (t token) punched() (to token) {
 	sum := sha256.Sum256(append([]byte("protofly quic punch"), t[:]...))
 	copy(to[:], sum[:])
@@ -34,7 +33,7 @@ func parsePunch(b []byte) (to token, ok bool) {
 	return to, true
 }
 
-// read takes in what is not QUIC from the socket: punches and STUN servers' answers. Anything else is dropped.
+// read reads from the socket what is not QUIC: punches and STUN servers' answers. It drops everything else.
 func (t *Transport) read() {
 	b := make([]byte, 2048)
 	for {
@@ -48,7 +47,7 @@ func (t *Transport) read() {
 	}
 }
 
-// take hands one datagram to whom it is for. It never blocks: both kinds are repeated by their senders.
+// take passes one datagram to the set-up or query that it is for. It never blocks, since the senders repeat both kinds.
 func (t *Transport) take(b []byte, from netip.AddrPort) {
 	if to, ok := parsePunch(b); ok {
 		t.mu.Lock()

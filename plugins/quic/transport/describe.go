@@ -9,7 +9,7 @@ import (
 	"net/netip"
 )
 
-// Bounds of what a peer signals.
+// Limits of a peer's signals.
 const (
 	maxDescription = 64 << 10
 	maxCandidate   = 4 << 10
@@ -31,7 +31,7 @@ func newToken() (t token) {
 	return t
 }
 
-// description is what one side tells of itself.
+// description is one side's description.
 type description struct {
 	certificate hash
 	token       token
@@ -44,7 +44,7 @@ type candidate struct {
 	address netip.AddrPort
 }
 
-// The JSON forms. Members that this version does not know are ignored, so that a later one may add some.
+// The JSON forms. Unknown members are ignored, so that a later version may add some.
 type descriptionForm struct {
 	Transport   string          `json:"transport"`
 	Version     int             `json:"version"`
@@ -83,8 +83,8 @@ func (c candidate) encode() json.RawMessage {
 	return raw
 }
 
-// parseDescription reads a peer's description. Candidates that make no sense are left out: one bad address must not
-// cost the connection.
+// parseDescription reads a peer's description. It leaves out invalid candidates, so that one bad address does not prevent the
+// connection.
 func parseDescription(raw json.RawMessage) (description, error) {
 	var d description
 	if len(raw) > maxDescription {

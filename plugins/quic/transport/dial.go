@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	dialPace    = 20 * time.Millisecond  // between the starts of two dials, where handshakes are quick
-	dialPaceMax = 250 * time.Millisecond // where they are slow
-	dialAgain   = 150 * time.Millisecond // until an address is dialed again, then twice that, and so on
-	dialsEach   = 5                      // to one address
-	maxLearned  = 8                      // addresses that only a punch showed
-	dialGrace   = 3 * time.Second        // after the last candidate failed a punch may still show a way
-	maxFailures = 8                      // that an error tells
+	dialPace    = 20 * time.Millisecond  // pause between the starts of two dials, if handshakes are quick
+	dialPaceMax = 250 * time.Millisecond // the same if they are slow
+	dialAgain   = 150 * time.Millisecond // pause until an address is dialed again; it doubles each time
+	dialsEach   = 5                      // dials to one address
+	maxLearned  = 8                      // addresses that were learned from punches only
+	dialGrace   = 3 * time.Second        // how long to wait for a punch after the last candidate has failed
+	maxFailures = 8                      // failures that an error lists
 )
 
 // accepted is the Handler's answer to the token.
@@ -33,12 +33,12 @@ type requester struct {
 	talk    *talk
 	self    *setup
 	peer    description
-	waiting []netip.AddrPort             // to be dialed, one each dialPace
-	dials   map[netip.AddrPort]*attempts // every address that is known
+	waiting []netip.AddrPort             // addresses to dial, one in each pause
+	dials   map[netip.AddrPort]*attempts // by address, all that are known
 	next    time.Time                    // the earliest start of the next dial
 	running int
 	learned int
-	ended   bool // the peer has no more candidates
+	ended   bool // the peer sends no more candidates
 	giveUp  time.Time
 	results chan result
 	failure failures
@@ -49,18 +49,18 @@ type attempts struct {
 	count   int
 	running int
 	last    time.Time
-	punched bool // a punch has come from there
-	urgent  bool // and has put it in front of those that wait
+	punched bool // a punch has come from this address
+	urgent  bool // that punch has moved it to the front of waiting
 }
 
-// result is how a dial ended.
+// result is the result of a dial.
 type result struct {
 	at  netip.AddrPort
 	won arrival
 	err error
 }
 
-// failures are what happened at each address.
+// failures are the errors of the addresses.
 type failures []error
 
 func (f failures) Error() string {
@@ -76,7 +76,7 @@ func (f failures) Error() string {
 
 func (f failures) Unwrap() []error { return f }
 
-// request is the Requester's side of a set-up. The caller ends ctx and waits for the talk.
+// request is the Requester's side of a set-up. The caller ends ctx and waits for the signalling's goroutines.
 func (t *Transport) request(ctx context.Context, talk *talk) (arrival, error) {
 	r := &requester{
 		t: t, talk: talk,
@@ -99,7 +99,7 @@ func (t *Transport) request(ctx context.Context, talk *talk) (arrival, error) {
 	return won, err
 }
 
-// run goes on until a dial has won or none can.
+// run dials until a dial has succeeded or none can succeed any more.
 func (r *requester) run(ctx context.Context) (arrival, error) {
 	for {
 		wake := r.advance(ctx, time.Now())
@@ -130,12 +130,12 @@ func (r *requester) run(ctx context.Context) (arrival, error) {
 	}
 }
 
-// advance starts the next dial if it is time, and says when to come again.
+// advance starts the next dial if it is due, and returns a channel that says when to call it again.
 func (r *requester) advance(ctx context.Context, now time.Time) <-chan time.Time {
 	for len(r.waiting) > 0 && !now.Before(r.next) {
 		at := r.waiting[0]
 		r.waiting = r.waiting[1:]
-		if known := r.dials[at]; known.count == 0 || known.urgent { // else a punch has had it dialed before its turn
+		if known := r.dials[at]; known.count == 0 || known.urgent { // else it was dialed before its turn, because of a punch
 			r.dial(ctx, at, now)
 		}
 	}
@@ -152,7 +152,7 @@ func (r *requester) advance(ctx context.Context, now time.Time) <-chan time.Time
 	return time.After(r.giveUp.Sub(now))
 }
 
-// heard takes in what the peer said. Addresses beyond the limit, and those that no datagram may go to, are left out.
+// heard handles a signal of the peer. It leaves out addresses beyond the limit, and those that may not be sent to.
 func (r *requester) heard(n news) {
 	found := []candidate{n.candidate}
 	if n.description != nil {
@@ -171,10 +171,10 @@ func (r *requester) heard(n news) {
 	}
 }
 
-// punch makes the address that a Handler's punch came from the next to be dialed: its NAT is open for us there. The
-// first punch from an address starts another dial beside one that is under way, which may have lost its first packets
-// at that NAT and now wait long; later ones only after a dial that has failed. More would help nobody and cost a busy
-// machine the handshake that it is about to finish.
+// punch makes the address that a Handler's punch came from the next one to dial: the Handler's NAT is open for us there. The
+// first punch from an address starts another dial even if one is in progress: that one may have lost its first packets
+// at the NAT, and now waits long for its retransmission. Later punches only start a dial after a failed one, since more dials
+// would only slow down a handshake that is in progress on a busy machine.
 func (r *requester) punch(at netip.AddrPort, now time.Time) {
 	if r.peer.certificate == (hash{}) {
 		return
@@ -199,7 +199,7 @@ func (r *requester) punch(at netip.AddrPort, now time.Time) {
 	}
 }
 
-// dial starts one dial. Its result is always read, by run or by request.
+// dial starts one dial. run or request always reads its result.
 func (r *requester) dial(ctx context.Context, at netip.AddrPort, now time.Time) {
 	known := r.dials[at]
 	known.count++
@@ -220,18 +220,18 @@ func (r *requester) dial(ctx context.Context, at netip.AddrPort, now time.Time) 
 	}()
 }
 
-// pace is the time between two dials of a set-up: about what a successful one has taken lately. So a quick network or
-// machine is asked for no more than it needs, and a slow one is not buried under handshakes that only compete.
+// pace returns the pause between two dials of a set-up: about the time that successful dials have taken lately. So a
+// slow machine or network is not loaded with handshakes that slow down each other.
 func (t *Transport) pace() time.Duration {
 	return min(max(time.Duration(t.dialTime.Load()), dialPace), dialPaceMax)
 }
 
-// timed takes the time of a successful dial into the running average.
+// timed adds the time of a successful dial to the running average.
 func (t *Transport) timed(d time.Duration) {
-	t.dialTime.Store((3*t.dialTime.Load() + int64(d)) / 4) // two at once may lose one: it is only a hint
+	t.dialTime.Store((3*t.dialTime.Load() + int64(d)) / 4) // not atomic as a whole: a lost update does not matter
 }
 
-// knock makes a connection to the address and waits to be let in. It leaves nothing behind where it fails.
+// knock makes a connection to the address and waits until the Handler accepts it. If it fails it leaves nothing behind.
 func (t *Transport) knock(ctx context.Context, at netip.AddrPort, peer description) (arrival, error) {
 	conn, err := t.quic.Dial(ctx, net.UDPAddrFromAddrPort(at), t.clientTLS(peer.certificate, peer.token), t.alive.connectionConfig(dialTimeout, -1))
 	if err != nil {
@@ -255,7 +255,7 @@ func (t *Transport) knock(ctx context.Context, at netip.AddrPort, peer descripti
 	return won, nil
 }
 
-// present shows the token and reads the answer.
+// present sends the token and reads the answer.
 func (t *Transport) present(a arrival, name token) error {
 	if _, err := a.stream.Write(name[:]); err != nil {
 		return fmt.Errorf("send the token: %w", err)

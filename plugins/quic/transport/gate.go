@@ -10,23 +10,23 @@ import (
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
-// errBudget is why a dial failed whose packets were not sent any more.
+// errBudget is why a dial failed whose packets the gate has dropped.
 var errBudget = errors.New("no answer, and no more is sent for now to an address that has not answered")
 
 const (
-	// creditEach is how many bytes may be sent for each that came from an address, whoever it is: QUIC's own rule.
+	// creditEach is how many bytes may be sent to an address for each byte that came from it (RFC 9000, section 8.1).
 	creditEach = 3
-	// creditMax bounds what is saved up of that.
+	// creditMax bounds the unused credit.
 	creditMax = 64 << 10
-	// payersAsked is how many peers are asked at most to pay for one packet.
+	// payersAsked is the largest number of peers whose budgets are tried for one packet.
 	payersAsked = 8
-	// datagramSize is about what each packet of a burst has.
+	// datagramSize is the approximate size of each packet of a burst.
 	datagramSize = 1200
 )
 
-// gate stands between quic-go and the socket. What set-ups send to addresses that their peers have named, and that have not
-// answered, is bounded by a [reach.Budget], retransmissions included. It does not look at what goes elsewhere, nor at
-// packets of connections whose handshake is done: those cost nothing.
+// gate is between quic-go and the socket. It limits, by a [reach.Budget], what set-ups send to addresses that their peers have
+// named and that have not answered, with retransmissions. It passes packets to other addresses, and packets of
+// connections whose handshake is done, at no cost.
 type gate struct {
 	aimed atomic.Int32 // len(targets)
 
@@ -37,16 +37,16 @@ type gate struct {
 
 // target is an address that set-ups send to.
 type target struct {
-	peers   map[string]int // whose set-ups those are, and how many of each
-	credit  int            // bytes that may be sent because some have come from there
-	starved bool           // a packet was held back
+	peers   map[string]int // number of set-ups, by peer
+	credit  int            // bytes that may be sent for bytes that came from there
+	starved bool           // a packet was dropped
 }
 
 func newGate() *gate {
 	return &gate{budget: reach.NewBudget(reach.Limits{}), targets: make(map[netip.AddrPort]*target)}
 }
 
-// aim says that a set-up with the peer will send to the address, until leave is called.
+// aim notes that a set-up with the peer sends to the address, until leave is called.
 func (g *gate) aim(peer string, at netip.AddrPort) (leave func()) {
 	at = unmapped(at)
 	g.mu.Lock()
@@ -71,7 +71,7 @@ func (g *gate) aim(peer string, at netip.AddrPort) (leave func()) {
 	}
 }
 
-// lets says whether the packet may be sent now.
+// lets tells whether the packet may be sent now.
 func (g *gate) lets(packet []byte, to netip.AddrPort) bool {
 	if g.aimed.Load() == 0 || len(packet) == 0 || established(packet[0]) {
 		return true
@@ -104,8 +104,7 @@ func (g *gate) lets(packet []byte, to netip.AddrPort) bool {
 	return false
 }
 
-// heard takes in that n bytes have come from an address. That it is a real one is not known yet, but three times as much
-// may be sent there.
+// heard notes that n bytes have come from an address. The address may be forged, but three times as much may be sent there.
 func (g *gate) heard(n int, from netip.AddrPort) {
 	if g.aimed.Load() == 0 {
 		return
@@ -117,7 +116,7 @@ func (g *gate) heard(n int, from netip.AddrPort) {
 	}
 }
 
-// answered says that a handshake with the peer has succeeded at the address.
+// answered notes that a handshake with the peer has succeeded at the address.
 func (g *gate) answered(peer string, at netip.AddrPort) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -126,7 +125,7 @@ func (g *gate) answered(peer string, at netip.AddrPort) {
 	g.budget.Proven(peer, now)
 }
 
-// starved says whether something for the address was held back since it is aimed at.
+// starved tells whether a packet to the address was dropped since the first set-up that sends there.
 func (g *gate) starved(at netip.AddrPort) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,8 +133,7 @@ func (g *gate) starved(at netip.AddrPort) bool {
 	return a != nil && a.starved
 }
 
-// established says whether a packet that begins with first is QUIC's with the short header, which is sent only with keys
-// that a handshake has brought.
+// established tells whether a packet with this first byte has QUIC's short header, which is sent only after the handshake.
 func established(first byte) bool { return first&0xc0 == 0x40 }
 
 func unmapped(at netip.AddrPort) netip.AddrPort {

@@ -35,16 +35,16 @@ type Options struct {
 	Interfaces []string `json:"interfaces"`
 	// ExcludeInterfaces names those whose addresses are not told.
 	ExcludeInterfaces []string `json:"exclude_interfaces"`
-	// Loopback says whether loopback addresses are told to peers and dialed; null means true. They let two runtimes
-	// on one machine connect that has no network.
+	// Loopback says whether loopback addresses are told to peers and dialed; null means true. With them two runtimes
+	// on one machine connect even if it has no network.
 	Loopback *bool `json:"loopback"`
 	// Private says the same of addresses of private networks (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10,
-	// fc00::/7); null means true. They let two runtimes in one network connect without leaving it; a peer can have this
+	// fc00::/7); null means true. With them two runtimes in one network connect within it; but a peer can make this
 	// machine send a few packets to any address there.
 	Private *bool `json:"private"`
 }
 
-// Described is what operators are told of the options.
+// Described describes the options for operators.
 func Described() []sdk.Option {
 	return []sdk.Option{
 		{Name: "listen", Type: sdk.OptionText, Default: ":0", About: "Where the one UDP socket listens: IP:port, or :port for all addresses; port 0 is any free one."},
@@ -69,7 +69,7 @@ type settings struct {
 	private   bool
 }
 
-// parseOptions reads the configuration from outside. An error names the member and what it should be.
+// parseOptions reads the operator's configuration. An error names the member and says what it should be.
 func parseOptions(raw json.RawMessage) (settings, error) {
 	var o Options
 	if len(raw) > maxOptions {
@@ -131,7 +131,7 @@ func (o Options) check() (settings, error) {
 	return s, nil
 }
 
-// parseListen gives the network as well: an IPv4 address asks for an IPv4 socket.
+// parseListen returns the network too: an IPv4 address needs an IPv4 socket.
 func parseListen(text string) (network string, at *net.UDPAddr, err error) {
 	if text == "" {
 		text = ":0"
@@ -157,7 +157,7 @@ func parseListen(text string) (network string, at *net.UDPAddr, err error) {
 	return "udp", at, nil
 }
 
-// tells says whether the addresses of the interface called name are told to peers.
+// tells tells whether the addresses of the interface are told to peers.
 func (s settings) tells(name string) bool {
 	match := func(patterns []string) bool {
 		for _, p := range patterns {

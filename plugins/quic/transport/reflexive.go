@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// How often a STUN server is asked: again after 250, 500 and 1000 ms, given up 2 s later.
+// A STUN server is asked again after 250, 500 and 1000 ms, and given up 2 s later.
 const (
 	stunFirstWait = 250 * time.Millisecond
 	stunLastWait  = 2 * time.Second
 )
 
-// query is one question to a STUN server.
+// query is one request to a STUN server.
 type query struct {
 	server netip.AddrPort
 	answer chan netip.AddrPort // room for one
 }
 
-// reflexive asks all STUN servers side by side, over IPv4 and IPv6, and gives each address they see. The channel is
-// closed when all have answered or been given up, or ctx has ended; the caller reads it to its end.
+// reflexive asks all STUN servers in parallel, over IPv4 and IPv6, and sends each address that they return. The channel is
+// closed when all have answered or were given up, or ctx has ended. The caller reads it to its end.
 func (t *Transport) reflexive(ctx context.Context) <-chan netip.AddrPort {
 	found := make(chan netip.AddrPort)
 	var work sync.WaitGroup
@@ -60,7 +60,7 @@ func (t *Transport) askInto(ctx context.Context, server netip.AddrPort, found ch
 	}
 }
 
-// resolve looks "host:port" up and gives one IPv4 and one IPv6 address at most, of those that the socket can reach.
+// resolve looks up "host:port" and returns at most one IPv4 and one IPv6 address that the socket can reach.
 func (t *Transport) resolve(ctx context.Context, name string) ([]netip.AddrPort, error) {
 	host, service, err := net.SplitHostPort(name)
 	if err != nil {

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What the connections are tuned to.
+// Settings of the connections.
 const (
-	dialTimeout     = 8 * time.Second         // without any answer: NATs may open late
-	knockTimeout    = 4 * time.Second         // without the next packet: dials that lost end silently
-	crowdTimeout    = 1500 * time.Millisecond // the same of strangers, where many hang; a handshake takes twice that at most
+	dialTimeout     = 8 * time.Second         // without any answer; NATs may open late
+	knockTimeout    = 4 * time.Second         // without the next packet of an incoming handshake; given-up dials send no end
+	crowdTimeout    = 1500 * time.Millisecond // the same with many strangers; a handshake takes twice that at most
 	socketBuffer    = 8 << 20
 	streamWindow    = 1 << 20 // to begin with
 	streamWindowMax = 4 << 20
@@ -26,7 +26,7 @@ const (
 	linkWindowMax   = 6 << 20
 	connectionID    = 8 // bytes
 
-	// The rate of incoming connections from which on addresses are validated first.
+	// With a higher rate of incoming connections addresses are validated first.
 	verifyRate   = 64
 	verifyBurst  = 256
 	matchTimeout = 5 * time.Second
@@ -39,18 +39,19 @@ const (
 	codeUnknown    quic.ApplicationErrorCode = 2 // no set-up waits for it
 	codeAbandoned  quic.ApplicationErrorCode = 3 // the set-up was given up
 	codeBroken     quic.ApplicationErrorCode = 4 // what came on the stream breaks the protocol
-	codeMemory     quic.ApplicationErrorCode = 5 // so much waits to be read that there is no memory for it
+	codeMemory     quic.ApplicationErrorCode = 5 // unread data takes too much memory
 )
 
 // errStranger is why a connection is refused before its handshake; quic-go only logs it.
 var errStranger = errors.New("no set-up waits for the connection")
 
-// liveness is how a connection notices that its peer is dead: after keepAlive + silence at most.
+// liveness has the times by which a connection notices that its peer is dead: after keepAlive + silence at most.
 type liveness struct{ keepAlive, silence time.Duration }
 
 func usualLiveness() liveness { return liveness{keepAlive: 3 * time.Second, silence: 10 * time.Second} }
 
-// connectionConfig is for one direction: how long its handshake may hang, and how many streams the peer may open.
+// connectionConfig is the configuration of outgoing or incoming connections. handshake is the longest time without a packet during
+// the handshake, streams is how many streams the peer may open.
 func (l liveness) connectionConfig(handshake time.Duration, streams int64) *quic.Config {
 	return &quic.Config{
 		HandshakeIdleTimeout:           handshake,
@@ -65,7 +66,7 @@ func (l liveness) connectionConfig(handshake time.Duration, streams int64) *quic
 	}
 }
 
-// open opens the socket and everything on it. Nothing is left behind where it fails.
+// open opens the socket and everything on it. If it fails it leaves nothing behind.
 func (t *Transport) open() error {
 	socket, err := net.ListenUDP(t.set.network, t.set.listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -74,7 +75,7 @@ func (t *Transport) open() error {
 	if err != nil {
 		return fmt.Errorf("quic: open the UDP socket: %w", err)
 	}
-	// Both are best effort: quic-go asks for 7 MiB with more force where it may.
+	// Errors are ignored: quic-go asks for 7 MiB too, with privileges if it has them.
 	_ = socket.SetReadBuffer(socketBuffer)
 	_ = socket.SetWriteBuffer(socketBuffer)
 
@@ -99,7 +100,7 @@ func (t *Transport) open() error {
 	return nil
 }
 
-// listenerConfig is for connections that come in: where many of strangers hang, theirs have less time.
+// listenerConfig is the configuration of incoming connections. With many strangers, their handshakes have less time.
 func (t *Transport) listenerConfig() *quic.Config {
 	usual, hurried := t.alive.connectionConfig(knockTimeout, 1), t.alive.connectionConfig(crowdTimeout, 1)
 	config := t.alive.connectionConfig(knockTimeout, 1)
@@ -114,7 +115,7 @@ func (t *Transport) listenerConfig() *quic.Config {
 	return config
 }
 
-// doubts says whether who comes from the address has to show first that it is its own.
+// doubts tells whether the address of a new connection has to be validated first.
 func (t *Transport) doubts(from net.Addr) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -124,7 +125,7 @@ func (t *Transport) doubts(from net.Addr) bool {
 // placeKey is the key of a connection's *place in its context.
 type placeKey struct{}
 
-// admit decides on a connection before anything is spent on its handshake. ctx ends with the connection.
+// admit admits or refuses a connection before its handshake. ctx ends with the connection.
 func (t *Transport) admit(ctx context.Context, from *quic.ClientInfo) (context.Context, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,14 +140,14 @@ func (t *Transport) admit(ctx context.Context, from *quic.ClientInfo) (context.C
 	return context.WithValue(ctx, placeKey{}, p), nil
 }
 
-// leave gives a connection's place back: it is over, or has its match.
+// leave gives the place of a connection back: it has ended, or was assigned to a set-up.
 func (t *Transport) leave(p *place) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.admission.leave(p)
 }
 
-// greet looks at a client's first words, before anything is computed for it: they have to name a set-up that waits.
+// greet checks the ClientHello before any cryptography: it has to name a waiting set-up.
 func (t *Transport) greet(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -169,7 +170,7 @@ func ipOf(a net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// expects says whether a set-up of this side waits for a peer with the certificate.
+// expects tells whether a set-up of this side waits for a peer with the certificate.
 func (t *Transport) expects(h hash) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

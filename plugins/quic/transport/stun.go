@@ -8,7 +8,7 @@ import (
 	"net/netip"
 )
 
-// The part of STUN (RFC 8489) that asks "what is my address?": a binding request without attributes, and its answer.
+// The part of STUN (RFC 8489) that finds out a socket's outer address: a binding request without attributes, and its answer.
 const (
 	stunHeader         = 20
 	stunCookie         = 0x2112a442
@@ -23,7 +23,7 @@ const (
 	stunAttributeSpace = 4
 )
 
-// transaction pairs an answer with its request.
+// transaction is the ID by which an answer belongs to its request.
 type transaction [12]byte
 
 func newTransaction() (id transaction) {
@@ -33,7 +33,7 @@ func newTransaction() (id transaction) {
 
 var errSTUN = errors.New("not an answer to a STUN binding request")
 
-// encodeRequest is the binding request.
+// encodeRequest returns the binding request.
 func (id transaction) encodeRequest() []byte {
 	b := make([]byte, stunHeader)
 	binary.BigEndian.PutUint16(b, stunRequest)
@@ -42,8 +42,8 @@ func (id transaction) encodeRequest() []byte {
 	return b
 }
 
-// parseAnswer reads a success response from a datagram. It is strict: the length must be exact, every attribute whole.
-// XOR-MAPPED-ADDRESS is preferred to MAPPED-ADDRESS, which some NATs rewrite.
+// parseAnswer reads a success response from a datagram. It is strict: the length must be exact, and every attribute complete.
+// It prefers XOR-MAPPED-ADDRESS to MAPPED-ADDRESS, which some NATs rewrite.
 func parseAnswer(b []byte) (transaction, netip.AddrPort, error) {
 	var id transaction
 	if len(b) < stunHeader || len(b) > stunMaxMessage ||

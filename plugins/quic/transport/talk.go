@@ -9,20 +9,20 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// talk is one set-up's signalling: one goroutine speaks and one listens, so that the order of each side's signals is
-// kept and neither waits for the other.
+// talk is the signalling of one set-up. One goroutine sends and one receives, so that each side's signals keep their order
+// and neither direction waits for the other.
 type talk struct {
 	t       *Transport
 	peer    string // the runtime at the other end
 	signals p2p.Signals
 	here    network
 	aims    *aims
-	news    chan news  // what the peer said
-	failed  chan error // why signalling cannot go on; room for both goroutines
+	news    chan news  // the peer's signals
+	failed  chan error // why the signalling cannot go on; has room for both goroutines
 	work    sync.WaitGroup
 }
 
-// news is one thing that the peer said: its description, or a candidate.
+// news is one signal of the peer: its description, or a candidate.
 type news struct {
 	description *description
 	candidate   candidate
@@ -33,13 +33,13 @@ func newTalk(t *Transport, peer string, signals p2p.Signals) *talk {
 	return &talk{t: t, peer: peer, signals: signals, here: here, aims: newAims(t, peer, here), news: make(chan news), failed: make(chan error, 2)}
 }
 
-// wait waits for the goroutines, whose context has ended. Nothing is sent to the peer's addresses for this set-up any more.
+// wait waits for the goroutines, whose context has ended. After that this set-up sends no more to the peer's addresses.
 func (k *talk) wait() {
 	k.work.Wait()
 	k.aims.leave()
 }
 
-// listen starts to hear the peer until ctx ends. The first news is its description; at most maxCandidates follow.
+// listen starts to receive the peer's signals, until ctx ends. The first is its description; at most maxCandidates follow.
 func (k *talk) listen(ctx context.Context) {
 	k.work.Go(func() {
 		if err := k.hear(ctx); err != nil {
@@ -48,7 +48,8 @@ func (k *talk) listen(ctx context.Context) {
 	})
 }
 
-// hear returns an error only while there is no description: later a set-up goes on with what it has.
+// hear receives the peer's signals. It returns an error only before the description: after that, a set-up goes on with the
+// candidates that it has.
 func (k *talk) hear(ctx context.Context) error {
 	first, err := k.signals.Recv(ctx)
 	if err != nil {
@@ -93,7 +94,7 @@ func (k *talk) tell(ctx context.Context, n news) {
 	}
 }
 
-// speak starts to describe this side under the token, and goes on with the addresses that STUN servers find.
+// speak starts to send this side's description, with the token, and then the addresses that STUN servers find.
 func (k *talk) speak(ctx context.Context, name token) {
 	k.work.Go(func() {
 		found := k.t.reflexive(ctx)
@@ -124,7 +125,7 @@ func (k *talk) speak(ctx context.Context, name token) {
 	})
 }
 
-// send tells a candidate. A failure does not end the set-up: the addresses already told may do.
+// send sends a candidate. A failure does not end the set-up, since the addresses that were sent may work.
 func (k *talk) send(ctx context.Context, c candidate) bool {
 	err := k.signals.Send(ctx, p2p.Signal{Kind: p2p.Candidate, Value: c.encode()})
 	if err != nil && ctx.Err() == nil {

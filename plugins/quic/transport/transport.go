@@ -18,10 +18,10 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// ErrClosed is why set-ups and channels of a closed Transport end.
+// ErrClosed is the error of set-ups and channels of a closed Transport.
 var ErrClosed = errors.New("the QUIC transport was closed")
 
-// Transport is the process' one UDP socket and what runs on it. [New] makes it; it implements p2p.Transport.
+// Transport has the process's one UDP socket and all connections on it. [New] makes it. It implements p2p.Transport.
 type Transport struct {
 	set         settings
 	alive       liveness
@@ -34,7 +34,7 @@ type Transport struct {
 	listener    *quic.Listener
 	gate        *gate
 
-	dialTime atomic.Int64 // nanoseconds: how long successful dials take
+	dialTime atomic.Int64 // nanoseconds: the average time of successful dials
 
 	life     context.Context // ends with Close
 	end      context.CancelCauseFunc
@@ -44,37 +44,37 @@ type Transport struct {
 	mu       sync.Mutex // guards what follows
 	closed   bool
 	setups   map[token]*setup
-	welcome  map[hash]int // certificates of Requesters that set-ups wait for, and how many do
+	welcome  map[hash]int // number of set-ups that wait for a Requester, by its certificate
 	queries  map[transaction]*query
 	channels map[*channel]struct{}
-	knocks   map[string]token // how clients name the set-ups that wait for them
+	knocks   map[string]token // waiting set-ups, by the application protocol with which clients name them
 
-	admission admission     // of connections that come in
+	admission admission     // of incoming connections
 	maxUnread int64         // of a connection; see watch.go
-	heap      func() uint64 // how many bytes of the heap are in use
+	heap      func() uint64 // returns how many bytes of the heap are in use
 }
 
 // setup is one call of Connect, as the socket's reader and the acceptor see it.
 type setup struct {
 	role    p2p.Role
-	peer    hash                // Handler: whom it lets in
-	taken   bool                // Handler: won has been filled; guarded by Transport.mu
-	won     chan arrival        // Handler: the first connection that matches; room for one
-	punched chan netip.AddrPort // Requester: where punches came from; what finds no room is lost
+	peer    hash                // Handler: the certificate of its Requester
+	taken   bool                // Handler: won has its connection; guarded by Transport.mu
+	won     chan arrival        // Handler: the first connection for this set-up; has room for one
+	punched chan netip.AddrPort // Requester: addresses that punches came from; those that find no room are dropped
 }
 
-// arrival is a connection with the stream that frames will use.
+// arrival is a connection and its stream for frames.
 type arrival struct {
 	conn   *quic.Conn
 	stream *quic.Stream
 }
 
-// close gives the connection up.
+// close closes the connection.
 func (a arrival) close(code quic.ApplicationErrorCode, why string) {
 	_ = a.conn.CloseWithError(code, why)
 }
 
-// New opens the socket. It is a p2p.New. Errors say which option is wrong, or that the port is taken.
+// New opens the socket. It is a p2p.New. The error says which option is wrong, or that the port is taken.
 func New(c p2p.Config) (p2p.Transport, error) { return openTransport(c, usualLiveness()) }
 
 func openTransport(c p2p.Config, alive liveness) (p2p.Transport, error) {
@@ -104,8 +104,8 @@ func openTransport(c p2p.Config, alive liveness) (p2p.Transport, error) {
 	return t, nil
 }
 
-// Connect sets up one channel with the peer. The error names every address that was tried and what happened there; it
-// wraps the context's cause where that ended the set-up.
+// Connect sets up one channel with the peer. The error lists the addresses that were tried, with their errors. It wraps the
+// context's cause if that has ended the set-up.
 func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Signals) (p2p.Channel, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -178,7 +178,7 @@ func (t *Transport) enter() error {
 	return nil
 }
 
-// hold makes a channel of an arrival and keeps it until its connection is over.
+// hold makes a channel of an arrival, and keeps it in the table until its connection has ended.
 func (t *Transport) hold(a arrival) *channel {
 	c := newChannel(a, t.alive.silence)
 	t.mu.Lock()
@@ -192,7 +192,7 @@ func (t *Transport) hold(a arrival) *channel {
 	return c
 }
 
-// register makes a set-up known under the token; the returned function forgets it.
+// register adds a set-up under its token; the returned function removes it.
 func (t *Transport) register(name token, s *setup) (forget func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -5,40 +5,41 @@ import (
 	"time"
 )
 
-// The library keeps what has come on a stream and was not read, and what lies behind a gap, as the peer has cut it up: a frame
-// of one byte costs it about 150. The window counts payload only, so a peer could fill memory with little. What it has cost on
-// the wire shows that: frames of few bytes are mostly overhead.
+// The library stores unread data, and data behind a gap, in the pieces in which the peer has sent it. A piece of one byte takes
+// about 150 bytes. The stream's window counts payload only, so a peer could fill memory with little payload. The bytes on the wire
+// show that, since small pieces are mostly overhead. So the bytes on the wire that are not explained by payload are limited.
 const (
 	watchEvery = 250 * time.Millisecond
-	// overheadFactor is how many bytes may have come for each that was read: sealed frames have 40 bytes at least, in packets
-	// of 80 where each leaves alone.
+	// overheadFactor is how many bytes may have come for each that was read. A sealed frame has at least 40 bytes, and a packet with
+	// one such frame 80.
 	overheadFactor = 3
-	// overheadPacket is what may come for each packet that was sent: its acknowledgement.
+	// overheadPacket is how many bytes may come for each packet that was sent: its acknowledgement.
 	overheadPacket = 128
-	// maxUnread is how many bytes may have come beyond that: a full window of small packets, and some for what is late.
+	// maxUnread is how many bytes may have come beyond that: a full window of small packets, and some for late packets.
 	maxUnread = streamWindowMax*5/2 + 1<<20
 
-	// What all peers together have sent that was not read may be much, where there are many and the runtime is behind, and then
-	// takes little more memory than its bytes. So the memory itself is looked at: heapUsual, and heapEach for each connection,
-	// is more than a process needs for peers that are sound.
+	// All peers together may have much unread data, if there are many and the runtime is behind. Then it takes little more memory
+	// than its bytes. So for all peers the heap itself is measured: heapUsual, and heapEach for each connection, are more than a
+	// process needs for honest peers.
 	heapUsual = 256 << 20
 	heapEach  = 256 << 10
-	// worthUnread is how many unexplained bytes a connection has at least that is closed for that.
+	// worthUnread is the least number of unexplained bytes for which a connection is closed because of the heap.
 	worthUnread = 1 << 20
 )
 
-// ledger counts what has come on a connection and was not explained by what was read and sent. It does no I/O. The
-// WebRTC plug-in's meter follows the same idea and shares no code with it: there each packet is counted as it comes, some of
-// them forged, as its library keeps no such counts that are cheap to ask for.
+// ledger counts the bytes that have come on a connection and are not explained by what was read and sent. It does no I/O. The
+// WebRTC plug-in's meter has the same purpose, but shares no code with it: its library has no such counts that are cheap to read,
+// so it counts each packet as it comes, forged ones too.
 type ledger struct {
 	received, read, sent uint64
 	unread               int64
 }
 
-// note takes in the connection's counts since its begin: bytes received, bytes of the stream read, packets sent.
+// note updates the count. received, read and sent are totals of the connection: bytes received, bytes of the stream read, packets
+// sent.
 func (l *ledger) note(received, read, sent uint64) (unread int64) {
 	l.unread += int64(received-l.received) - overheadFactor*int64(read-l.read) - overheadPacket*int64(sent-l.sent)
-	l.unread = max(l.unread, 0) // what was explained twice is no credit for later
+	l.unread = max(l.unread, 0) // a surplus is no credit for later
 	l.received, l.read, l.sent = received, read, sent
 	return l.unread
 }
@@ -66,7 +67,7 @@ func (t *Transport) watch() {
 	}
 }
 
-// look closes the channels beyond the limit, and the one that is the furthest toward it where the process needs too much memory.
+// look closes the channels beyond the limit. If the process needs too much memory, it closes the one that is nearest to it too.
 func (t *Transport) look(open []*channel, limit int64, heap func() uint64) {
 	var worst *channel
 	most := int64(worthUnread)
@@ -87,7 +88,7 @@ func (t *Transport) look(open []*channel, limit int64, heap func() uint64) {
 	if heap() <= allowed {
 		return
 	}
-	runtime.GC() // it may be that of one that was closed a moment ago
+	runtime.GC() // frees the memory of a connection that was closed just before
 	if live := heap(); live > allowed {
 		t.log.Warn("a connection is closed: the process needs too much memory, and of all peers this one has sent the most that was not read",
 			"address", worst.conn.RemoteAddr(), "bytes", most, "heap", live)

@@ -18,15 +18,15 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// flooder is a transport that connects as Requester, by the library as it is, and whose connections attack, one kind
-// after the other.
+// flooder is a transport that connects as Requester, with the unchanged library. Its connections attack, each with the next kind
+// of attack.
 type flooder struct {
 	p2p.Transport
 	hostilepeer.Options
-	live atomic.Uint64 // connections that were
+	live atomic.Uint64 // number of connections that were live
 }
 
-// Connect sets up one connection, of which all is as it should be.
+// Connect sets up one connection as an honest peer does.
 func (f *flooder) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2p.Channel, error) {
 	if peer.Role != p2p.Requester {
 		return nil, errors.New("hostile-peer: it attacks, and is not attacked")
@@ -63,7 +63,7 @@ func (f *flooder) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2
 	return nil, errors.Join(err, pc.Close())
 }
 
-// signal offers, and takes the answer and the candidates.
+// signal sends the offer, and receives the answer and the candidates.
 func signal(ctx context.Context, pc *webrtc.PeerConnection, s p2p.Signals, opened chan<- *datachannel.DataChannel) error {
 	dc, err := pc.CreateDataChannel(label, nil)
 	if err != nil {

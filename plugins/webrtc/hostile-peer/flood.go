@@ -23,7 +23,7 @@ const (
 	chunks      = 48 // in a packet
 )
 
-// attack goes on until c has ended or ctx does, and returns how often it has tried.
+// attack is one kind of attack. run goes on until c or ctx has ended, and returns the number of attempts.
 type attack struct {
 	name string
 	run  func(ctx context.Context, c *channel) uint64
@@ -56,7 +56,7 @@ func otherChannels(ctx context.Context, c *channel) (n uint64) {
 	return n
 }
 
-// tiny sends frames of one byte, each byte of them in a message of its own.
+// tiny sends frames of one byte, each byte in a message of its own.
 func tiny(ctx context.Context, c *channel) (n uint64) {
 	frame := []byte{0, 0, 0, 1, 'x'}
 	for ctx.Err() == nil {
@@ -71,7 +71,7 @@ func tiny(ctx context.Context, c *channel) (n uint64) {
 	return n
 }
 
-// unreadable writes packets that the library would not.
+// unreadable writes packets that the library never sends.
 func unreadable(ctx context.Context, c *channel, raw rawsctp.Attack) uint64 {
 	c.raw.Store(true)
 	end, err := rawsctp.New(c.pc)
@@ -97,11 +97,11 @@ type channel struct {
 	f      *flooder
 	pc     *webrtc.PeerConnection
 	stream *datachannel.DataChannel
-	begun  bool            // the other side has shown its proof
+	begun  bool            // the other side's proof has arrived
 	over   context.Context // ends with the connection
-	raw    atomic.Bool     // nothing is sent by the library any more
+	raw    atomic.Bool     // the library sends no more
 
-	mu sync.Mutex // a frame is written
+	mu sync.Mutex // held while a frame is written
 }
 
 // put writes one message.
@@ -117,7 +117,7 @@ func (c *channel) put(ctx context.Context, b []byte) error {
 	return err
 }
 
-// Send sends the core's frames as they are.
+// Send sends the core's frames unchanged.
 func (c *channel) Send(ctx context.Context, frames ...[]byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,7 +134,7 @@ func (c *channel) Send(ctx context.Context, frames ...[]byte) error {
 	return nil
 }
 
-// Recv gives the proof. Then it attacks, and reads nothing any more.
+// Recv returns the proof. After that it attacks, and reads no more.
 func (c *channel) Recv(ctx context.Context) ([]byte, error) {
 	if !c.begun {
 		c.begun = true

@@ -1,12 +1,12 @@
-// Hostile-peer is a P2P plug-in that was written to do harm to the runtimes at the other end, for tests: the WebRTC plug-in,
-// under its name, whose member "hostile" of the configuration says what it does.
+// Hostile-peer is a P2P plug-in that attacks the runtimes at the other end. It is for tests alone. It has the name of the WebRTC
+// plug-in. The member "hostile" of its configuration says what it does:
 //
-//   - With "names" its set-ups name these addresses as its own, as often as there is room, and none of its own
+//   - With "names" its set-ups name these addresses as its own, as many as there is room for, and none of its own
 //     (names.go).
-//   - With "flood" its connections go live as honest ones do (connect.go). Each then plays the next of the attacks in
-//     flood.go: it opens other data channels, sends messages of one byte, does not read, or writes what nobody can read.
+//   - With "flood" its connections become live as honest ones do (connect.go). Each then runs the next of the attacks in
+//     flood.go: it opens other data channels, sends messages of one byte, does not read, or writes unreadable packets.
 //
-// It writes what it did to the file "report", a line of JSON each. Nobody should run it for anything else.
+// It writes what it did to the file "report", as lines of JSON.
 package main
 
 import (

@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// namer is a transport that names others' addresses.
+// namer is a transport whose set-ups name addresses of others.
 type namer struct {
 	p2p.Transport
 	o hostilepeer.Options
@@ -21,16 +21,16 @@ func (n namer) Connect(ctx context.Context, peer p2p.Peer, s p2p.Signals) (p2p.C
 	return n.Transport.Connect(ctx, peer, signals{s, &n.o})
 }
 
-// signals are a set-up's, altered.
+// signals alters the signals of a set-up.
 type signals struct {
 	p2p.Signals
 	o *hostilepeer.Options
 }
 
-// inDescription is how many candidates stand in the description.
+// inDescription is how many candidates are in the description.
 const inDescription = 100
 
-// Send names the addresses in the description and after it. The library's own candidates are not told.
+// Send puts the addresses into the description and into candidates after it, and leaves out the library's own candidates.
 func (s signals) Send(ctx context.Context, one p2p.Signal) error {
 	if one.Kind != p2p.Description {
 		return nil
@@ -62,7 +62,7 @@ func (s signals) Send(ctx context.Context, one p2p.Signal) error {
 	return s.o.Note("names", inDescription+p2p.MaxCandidates)
 }
 
-// candidate is the candidate of a number.
+// candidate returns the candidate with a number.
 func (s signals) candidate(i int) string {
 	name := s.o.Names[i%len(s.o.Names)]
 	at := strings.LastIndex(name, ":")
@@ -70,7 +70,7 @@ func (s signals) candidate(i int) string {
 	return fmt.Sprintf("candidate:%d 1 udp %d %s %s typ host", i, 2130706431-i, ip, name[at+1:])
 }
 
-// Recv leaves out where the peer is: so that it is not asked, and asks for as long as the set-up takes.
+// Recv leaves out the peer's addresses. So this side sends no checks, and the peer goes on trying for as long as the set-up takes.
 func (s signals) Recv(ctx context.Context) (p2p.Signal, error) {
 	for {
 		one, err := s.Signals.Recv(ctx)

@@ -1,6 +1,5 @@
-// Hostile-webrtc is a P2P plug-in that breaks the protocol, for tests: it connects as the WebRTC plug-in does, under its
-// name, carries frames for a while, and then opens a second data channel, which no peer does. It needs the library alone.
-// Nobody should run it for anything else.
+// Hostile-webrtc is a P2P plug-in that breaks the protocol. It is for tests alone. It has the name of the WebRTC plug-in, connects
+// as that does, carries frames for a while, and then opens a second data channel, which no honest peer does.
 package main
 
 import (
@@ -51,7 +50,7 @@ func (transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Signals
 	select {
 	case stream := <-e.stream:
 		cancel()
-		<-said // it uses signals no more
+		<-said // signals must not be used after Connect has returned
 		breaks := time.AfterFunc(behaves, func() { _, _ = e.pc.CreateDataChannel("another", nil) })
 		return &channel{e, stream, bufio.NewReaderSize(stream, 2*largest), breaks}, nil
 	case err = <-said:
@@ -105,7 +104,7 @@ func (e *end) await(dc *webrtc.DataChannel) {
 	})
 }
 
-// signal is one side's signalling. Its candidates stand in its description.
+// signal is one side's signalling. Its candidates are in its description.
 func (e *end) signal(ctx context.Context, role p2p.Role, signals p2p.Signals) error {
 	describe := func(d webrtc.SessionDescription, err error) error {
 		gathered := webrtc.GatheringCompletePromise(e.pc)

@@ -9,26 +9,26 @@ import (
 	"github.com/protofly/protofly/internal/busypoll"
 )
 
-// Packets that go to one address in quick succession go with one system call, and those that come so come with one,
-// where the system can: then most of what a packet costs in the system is paid once for all of them. No packet waits for
-// others that may never come: what is gathered is what came while the one before was on its way, and what those that
-// could run at once have written by then.
+// Packets that are sent to one address in quick succession leave with one system call, and packets that arrive so are read with
+// one, where the system can. That saves most of a packet's cost in the system. No packet waits for others that may never
+// come: a batch has the packets that were written while the batch before was being sent, and those that goroutines
+// which are ready to run write at once.
 
 const (
-	maxRun     = 60 << 10  // bytes of packets that go at once
-	maxPackets = 64        // of them
-	maxUnsent  = 512 << 10 // bytes that wait to be sent; who has more waits
-	lookBack   = 8         // runs that are looked at for one of the same address
+	maxRun     = 60 << 10  // bytes of one run
+	maxPackets = 64        // packets of one run
+	maxUnsent  = 512 << 10 // bytes that may wait to be sent; with more put blocks
+	lookBack   = 8         // how many of the last runs are searched for one of the same address
 
-	shortPacket = 128 // bytes: of an acknowledgement, for one
+	shortPacket = 128 // bytes; acknowledgements are shorter
 	hesitations = 3
 )
 
-// hesitate has what has arrived read before a short packet is sent. The library acknowledges every other packet as soon as
-// it has read it; of packets that came at once, it then acknowledges the rest together. That is a tenth of what a stream
-// costs both sides. Where there is nothing to be read it is over at once.
+// hesitate lets goroutines read what has arrived before a short packet is sent. The library acknowledges every other packet as
+// soon as it has read it. If it reads several packets before that, it acknowledges the rest together, which saves a tenth of the
+// cost of a stream on both sides. If there is nothing to read, hesitate returns at once.
 func hesitate() {
-	for range hesitations { // each lets every goroutine have a turn, and what one has read another takes further
+	for range hesitations { // each lets every goroutine run once; a packet passes several goroutines
 		runtime.Gosched()
 	}
 }
@@ -43,7 +43,7 @@ type run struct {
 	closed bool // its last packet is smaller, or it is full
 }
 
-// add appends a packet where it fits.
+// add appends a packet if it fits.
 func (r *run) add(b []byte) bool {
 	if r.closed || len(b) > r.size || len(r.b)+len(b) > maxRun {
 		return false
@@ -54,21 +54,21 @@ func (r *run) add(b []byte) bool {
 	return true
 }
 
-// outbox sends packets, gathered; make it with [newOutbox].
+// outbox sends packets in batches. It is made by [newOutbox].
 type outbox struct {
 	socket *net.UDPConn
-	ask    []byte // room for what the system is told of a run
+	ask    []byte // the control message of a run
 
 	mu     sync.Mutex
-	come   sync.Cond // signalled when there is something to send, or the end
-	gone   sync.Cond // when something has been sent
+	come   sync.Cond // signalled when there is a packet, or the outbox is closed
+	gone   sync.Cond // signalled when a run was sent
 	runs   []*run    // in order
 	bytes  int       // in runs
-	asleep bool      // the sender waits
-	closed bool      // no more is put
+	asleep bool      // the sending goroutine waits
+	closed bool      // no more packets are accepted
 }
 
-// newOutbox returns nil where the system sends packets one by one.
+// newOutbox returns nil if the system can only send packets one by one.
 func newOutbox(socket *net.UDPConn) *outbox {
 	if !sendsMany(socket) {
 		return nil
@@ -78,7 +78,7 @@ func newOutbox(socket *net.UDPConn) *outbox {
 	return o
 }
 
-// put has a packet sent, after those that were put before it for the same address. It waits where too much is unsent.
+// put queues a packet. Packets to the same address keep their order. It blocks while too much is unsent.
 func (o *outbox) put(b []byte, to netip.AddrPort, of *muxConn) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,7 +99,7 @@ func (o *outbox) put(b []byte, to netip.AddrPort, of *muxConn) error {
 	return nil
 }
 
-// join adds the packet to the latest run of its address.
+// join adds the packet to the last run of its address, and tells whether it has.
 func (o *outbox) join(b []byte, to netip.AddrPort) bool {
 	for i := len(o.runs) - 1; i >= 0 && i >= len(o.runs)-lookBack; i-- {
 		if r := o.runs[i]; r.to == to {
@@ -109,17 +109,17 @@ func (o *outbox) join(b []byte, to netip.AddrPort) bool {
 	return false
 }
 
-// rooms are runs that have been sent, for their room: an outbox that sends nothing has none.
-var rooms = sync.Pool{New: func() any { return &run{} }}
+// runPool has runs that were sent, for reuse.
+var runPool = sync.Pool{New: func() any { return &run{} }}
 
-// start is a new run with its first packet.
+// start makes a run with its first packet.
 func start(b []byte, to netip.AddrPort, of *muxConn) *run {
-	r := rooms.Get().(*run)
+	r := runPool.Get().(*run)
 	*r = run{to: to, of: of, size: len(b), count: 1, b: append(r.b[:0], b...)}
 	return r
 }
 
-// work sends until the end, and then what is left.
+// work sends runs until the outbox is closed and empty.
 func (o *outbox) work() {
 	for {
 		r := o.next()
@@ -131,7 +131,7 @@ func (o *outbox) work() {
 	}
 }
 
-// next takes the run that is due, or returns nil at the end.
+// next waits for the next run. It returns nil at the end.
 func (o *outbox) next() *run {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -141,7 +141,7 @@ func (o *outbox) next() *run {
 		}
 		o.asleep = true
 		o.come.Wait()
-		// The library writes its packets one by one, as soon as it has one: let it write the others that it has.
+		// The library writes packets one by one: let it write the others that it has.
 		o.mu.Unlock()
 		runtime.Gosched()
 		o.mu.Lock()
@@ -157,10 +157,10 @@ func (o *outbox) done(r *run) {
 	o.gone.Broadcast()
 	o.mu.Unlock()
 	r.of = nil
-	rooms.Put(r)
+	runPool.Put(r)
 }
 
-// send sends a run. What the network does not take is lost, as any packet may be.
+// send sends a run. A packet that the system refuses is lost, as any packet may be.
 func (o *outbox) send(r *run) {
 	busypoll.Carried(len(r.b))
 	if r.count > 1 && !r.of.single.Load() {
@@ -168,14 +168,14 @@ func (o *outbox) send(r *run) {
 		if err == nil || !oneByOne(err) {
 			return
 		}
-		r.of.single.Store(true) // this way does not take several
+		r.of.single.Store(true) // the path to this peer cannot take several packets at once
 	}
 	for b := r.b; len(b) > 0; b = b[min(r.size, len(b)):] {
 		_, _ = o.socket.WriteToUDPAddrPort(b[:min(r.size, len(b))], r.to)
 	}
 }
 
-// close ends work, when it has sent what was put.
+// close ends work, after it has sent all packets.
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

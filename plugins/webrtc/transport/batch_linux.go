@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// control does something with the socket's descriptor.
+// control calls do with the socket's descriptor.
 func control(socket *net.UDPConn, do func(fd int) error) error {
 	raw, err := socket.SyscallConn()
 	if err != nil {
@@ -22,7 +22,7 @@ func control(socket *net.UDPConn, do func(fd int) error) error {
 	return failed
 }
 
-// sendsMany tells whether the system takes several packets at once (UDP_SEGMENT, Linux 4.18). An older one would send
+// sendsMany tells whether the system can send several packets with one call (UDP_SEGMENT, Linux 4.18). An older kernel would send
 // them as one large packet.
 func sendsMany(socket *net.UDPConn) bool {
 	return control(socket, func(fd int) error {
@@ -31,10 +31,10 @@ func sendsMany(socket *net.UDPConn) bool {
 	}) == nil
 }
 
-// askSize is the room of what askFor says.
+// askSize is the size of askFor's control message.
 var askSize = unix.CmsgSpace(4)
 
-// askFor says in room that the packets are of the size.
+// askFor writes into room the control message with the packets' size.
 func askFor(room []byte, size int) []byte {
 	room = room[:unix.CmsgSpace(2)]
 	clear(room)
@@ -43,7 +43,7 @@ func askFor(room []byte, size int) []byte {
 	return room
 }
 
-// header writes the head of a control message: its length, as wide as the machine's words, its level and its type.
+// header writes the header of a control message: its length (a machine word), level and type.
 func header(room []byte, kind, length int) {
 	binary.NativeEndian.PutUint32(room[unix.SizeofCmsghdr-8:], unix.IPPROTO_UDP)
 	binary.NativeEndian.PutUint32(room[unix.SizeofCmsghdr-4:], uint32(kind))
@@ -54,8 +54,8 @@ func header(room []byte, kind, length int) {
 	}
 }
 
-// oneByOne tells whether the system does not take several packets for this way, but may take them one by one: a device
-// that does not compute checksums, or a way for smaller packets.
+// oneByOne tells whether err says that the path cannot take several packets at once, but may take them one by one: the device
+// does not compute checksums, or the path has a smaller packet size.
 func oneByOne(err error) bool {
 	for _, e := range []error{syscall.EIO, syscall.EINVAL, syscall.EMSGSIZE, syscall.EOPNOTSUPP} {
 		if errors.Is(err, e) {

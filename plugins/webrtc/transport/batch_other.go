@@ -4,7 +4,7 @@ package transport
 
 import "net"
 
-// Here packets go one by one.
+// This system sends packets one by one.
 
 const askSize = 0
 

@@ -10,11 +10,11 @@ import (
 	"github.com/pion/webrtc/v3"
 )
 
-// maxFoundation is what RFC 8839 allows.
+// maxFoundation is the longest foundation that RFC 8839 allows.
 const maxFoundation = 32
 
-// readCandidate reads a peer's candidate, with or without "candidate:" in front. Only UDP and IP addresses are taken: a
-// name would have this machine ask for it, where and whenever a peer wants. What follows the type is left out.
+// readCandidate reads a peer's candidate, with or without "candidate:" in front. It accepts only UDP and IP addresses: with a
+// name a peer could make this machine look it up, at any server and any time. It ignores what follows the type.
 func readCandidate(text string) (netip.AddrPort, string, error) {
 	if len(text) > maxCandidate {
 		return netip.AddrPort{}, "", fmt.Errorf("candidate of %d bytes, at most %d", len(text), maxCandidate)
@@ -51,8 +51,8 @@ func readCandidate(text string) (netip.AddrPort, string, error) {
 	return netip.AddrPortFrom(ip, uint16(port)), fmt.Sprintf("%s 1 udp %d %s %d typ %s", foundation, priority, ip, port, kind), nil
 }
 
-// named takes a candidate that the peer has written, in its description or after it. One that makes no sense, or that the
-// peer may not name, is left out; it must not cost the connection.
+// named handles a candidate of the peer, in its description or after it. It ignores one that is invalid or that the
+// peer may not name, so that it does not prevent the connection.
 func (s *setup) named(text string) {
 	at, form, err := readCandidate(text)
 	if err != nil {

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	maxMessage = 60 << 10  // of one SCTP message
-	lengthSize = 4         // of a frame
-	highWater  = 1 << 20   // bytes waiting in the library at which Send blocks
-	lowWater   = 512 << 10 // and goes on
-	largeRoom  = 64 << 10  // which every message fits in
-	maxPrompt  = 16 << 10  // bytes that TrySend takes: they are one message
+	maxMessage = 60 << 10  // bytes of one SCTP message
+	lengthSize = 4         // bytes of a frame's length
+	highWater  = 1 << 20   // Send blocks when so many bytes wait in the library,
+	lowWater   = 512 << 10 // and goes on when only so many do
+	largeRoom  = 64 << 10  // bytes in which every message fits
+	maxPrompt  = 16 << 10  // the most bytes that TrySend accepts; they are one message
 )
 
 // channel is a data channel used as a stream of frames.
@@ -47,11 +47,11 @@ type conn struct {
 	stream    *datachannel.DataChannel
 	meter     *meter
 
-	drained chan struct{} // has a token when little waits in the library
+	drained chan struct{} // has a token when the library is below lowWater
 
 	once sync.Once
 	done chan struct{} // closed when the channel has ended
-	why  error         // before that
+	why  error         // set before done is closed
 
 	deadlines sync.Mutex
 	expired   chan struct{} // closed while the deadline of Write is in the past
@@ -69,7 +69,7 @@ func newConn(s *setup, stream *datachannel.DataChannel) *conn {
 		default:
 		}
 	})
-	s.pc.OnICECandidate(func(*webrtc.ICECandidate) {}) // the set-up is over: let go of it
+	s.pc.OnICECandidate(func(*webrtc.ICECandidate) {}) // the set-up is over: this releases its memory
 	w := s.watch
 	s.pc.OnDataChannel(func(*webrtc.DataChannel) { w.end(errSecondChannel) })
 	w.pass(c.end)
@@ -105,7 +105,7 @@ func (c *conn) TryWrite(b []byte) bool {
 	if c.stream.BufferedAmount() > highWater {
 		return false
 	}
-	_, err := c.Write(b) // nobody else fills the library: it does not wait
+	_, err := c.Write(b) // does not block, since nobody else writes
 	return err == nil
 }
 
@@ -150,7 +150,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 // Read reads one SCTP message. Where it does not fit in b, the error is io.ErrShortBuffer, and it stays.
 func (c *conn) Read(b []byte) (int, error) {
 	select {
-	case <-c.done: // what is left in the library is not read
+	case <-c.done: // data that is left in the library is not read any more
 		return 0, c.readEnded()
 	default:
 	}
@@ -172,8 +172,8 @@ func (c *conn) Read(b []byte) (int, error) {
 			return 0, err
 		}
 	default:
-		// A peer that died ends the connection, not the stream. So the peer has closed it, whatever the library, which
-		// answers the peer's reset at this point, says about its own answer.
+		// The death of a peer ends the connection and not the stream. So the peer has closed the stream, whatever error the
+		// library returns about its answer to that.
 		c.end(io.EOF)
 	}
 	return 0, c.readEnded()
@@ -182,7 +182,7 @@ func (c *conn) Read(b []byte) (int, error) {
 // errPeerClosed is the end of a channel that was closed, maybe in the middle of a frame.
 var errPeerClosed = fmt.Errorf("webrtc: the channel is closed: %w", io.EOF)
 
-// readEnded is ended for Read.
+// readEnded returns the error of Read after the end.
 func (c *conn) readEnded() error {
 	err := c.ended()
 	if err == io.EOF {
@@ -191,7 +191,7 @@ func (c *conn) readEnded() error {
 	return err
 }
 
-// ended is why the channel has ended; it has.
+// ended returns why the channel has ended. It is called after the end.
 func (c *conn) ended() error {
 	<-c.done
 	if errors.Is(c.why, io.EOF) {
@@ -200,8 +200,8 @@ func (c *conn) ended() error {
 	return fmt.Errorf("webrtc channel: %w", c.why)
 }
 
-// end ends the channel for the reason why, once. It may be called from the library's goroutines, so the connection is
-// closed from one of its own.
+// end ends the channel, once; why is the reason. It may be called from the library's goroutines, so it closes the connection in
+// another goroutine.
 func (c *conn) end(why error) {
 	c.once.Do(func() {
 		c.why = why
@@ -218,7 +218,7 @@ func (c *conn) closeConnection() {
 	_ = c.pc.GracefulClose()
 	c.transport.release(c.claims...)
 	if c.meter.unread.Load() > maxUnread/2 {
-		// Some 25 MiB are garbage, and the collector of a busy process (package rest) would leave those of several peers.
+		// Some 25 MiB are garbage, and a busy process (package gcpace) would not collect that of several peers soon.
 		runtime.GC()
 	}
 }

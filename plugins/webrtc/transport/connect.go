@@ -24,16 +24,16 @@ type setup struct {
 	peer    p2p.Peer
 	signals p2p.Signals
 	claims  []string
-	socket  string // the name of the shared socket, where this connection uses it
+	socket  string // the name of the shared socket, if this connection uses it
 
 	meter *meter
 	watch *watch
 	taken bool             // the peer has opened the data channel
-	reach reach.Candidates // that the peer has named
+	reach reach.Candidates // the addresses that the peer has named
 
-	early      []string                  // candidates of the peer, before its description
-	count      int                       // of them
-	candidates chan *webrtc.ICECandidate // found here
+	early      []string                  // candidates of the peer that came before its description
+	count      int                       // number of the peer's candidates
+	candidates chan *webrtc.ICECandidate // this side's candidates
 	opened     chan *channel
 	failed     chan error
 }
@@ -62,7 +62,7 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	c, err := s.run(ctx)
 	if err == nil {
 		if err = t.keep(c); err == nil {
-			s.signals, s.early = nil, nil // the connection's handlers hold s for as long as it lives
+			s.signals, s.early = nil, nil // the connection's handlers refer to s until its end
 			return c, nil
 		}
 		_ = c.Close() // which releases the claims
@@ -78,7 +78,7 @@ func (t *Transport) Connect(ctx context.Context, peer p2p.Peer, signals p2p.Sign
 	return nil, fmt.Errorf("webrtc: connect to %s: %w", peer.Remote, err)
 }
 
-// open makes the connection; names are what it is with.
+// open makes the connection. names are the names to claim for it: see Transport.claim.
 func (s *setup) open(names ...string) (err error) {
 	s.claims = names
 	shared := s.t.claim(names...)
@@ -90,11 +90,11 @@ func (s *setup) open(names ...string) (err error) {
 		return err
 	}
 	s.meter.measure(s.t, s.pc)
-	s.heed()
+	s.handleEvents()
 	return nil
 }
 
-// run exchanges the signals until the channel is open. No signal is used when it has returned.
+// run exchanges the signals until the channel is open. It does not use signals after it has returned.
 func (s *setup) run(ctx context.Context) (*channel, error) {
 	signalling, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -133,7 +133,7 @@ func (s *setup) run(ctx context.Context) (*channel, error) {
 	}
 }
 
-// report ends the set-up with an error that is not only the end of the signalling.
+// report ends the set-up with an error, unless that only says that the signalling has ended.
 func (s *setup) report(err error) {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return
@@ -147,18 +147,18 @@ func (s *setup) report(err error) {
 	}
 }
 
-// heed has the library tell what happens.
-func (s *setup) heed() {
+// handleEvents sets the library's event handlers.
+func (s *setup) handleEvents() {
 	s.pc.OnICECandidate(func(c *webrtc.ICECandidate) {
 		if c == nil {
 			return
 		}
 		select {
 		case s.candidates <- c:
-		default: // more addresses than a peer would try
+		default: // more candidates than a peer would try
 		}
 	})
-	t, m, w, remote := s.t, s.meter, s.watch, s.peer.Remote // the connection lives longer than s is needed
+	t, m, w, remote := s.t, s.meter, s.watch, s.peer.Remote // so that the handlers do not keep s
 	s.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		switch state {
 		case webrtc.PeerConnectionStateConnected:
@@ -171,18 +171,18 @@ func (s *setup) heed() {
 		}
 	})
 	s.pc.SCTP().OnError(func(err error) {
-		// Not p2p.ErrBroken: a peer that ends in the middle of something may cause it too.
+		// Not p2p.ErrBroken: a peer that ends in the middle of a packet may cause it too.
 		w.end(fmt.Errorf("the peer broke the protocol: it uses a stream that is not the data channel's: %w", err))
 	})
 	s.pc.OnDataChannel(s.takes)
 }
 
-// errUnanswered is the end of a connection, and of the attempt to have one.
+// errUnanswered is why a connection, or the attempt to make one, has ended.
 var errUnanswered = errors.New("no pair of addresses works, or not any more, or the certificate is not the one that was signalled")
 
 var errSecondChannel = fmt.Errorf("%w: it opens a second data channel", p2p.ErrBroken)
 
-// takes has the peer's data channel opened, which must be the one that the specification names, and the only one.
+// takes accepts the peer's data channel. It must be the one that the specification names, and the only one.
 func (s *setup) takes(dc *webrtc.DataChannel) {
 	if err := checkChannel(dc); err != nil {
 		s.watch.end(fmt.Errorf("%w: %w", p2p.ErrBroken, err))
@@ -209,7 +209,7 @@ func checkChannel(dc *webrtc.DataChannel) error {
 	return nil
 }
 
-// await has the channel given over when it is open.
+// await passes the channel to s.opened when it is open.
 func (s *setup) await(dc *webrtc.DataChannel) {
 	dc.OnOpen(func() {
 		raw, err := dc.Detach()
@@ -222,7 +222,7 @@ func (s *setup) await(dc *webrtc.DataChannel) {
 			s.report(fmt.Errorf("data channel of unknown type %T", raw))
 			return
 		}
-		s.opened <- newChannel(s, stream) // there is one
+		s.opened <- newChannel(s, stream) // does not block, since there is only one
 	})
 }
 
@@ -260,7 +260,7 @@ func (s *setup) describe(ctx context.Context, d webrtc.SessionDescription) error
 	return s.signals.Send(ctx, p2p.Signal{Kind: p2p.Description, Value: encodeDescription(d.Type.String(), d.SDP, s.socket)})
 }
 
-// apply sets the other side's description, as far as it was understood, and the candidates that it has or that overtook it.
+// apply sets the other side's description, as parsed, and its candidates, also those that came before it.
 func (s *setup) apply(d remoteDescription) error {
 	if err := s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: d.kind, SDP: d.text()}); err != nil {
 		return fmt.Errorf("the other side's description: %w", err)
@@ -286,7 +286,7 @@ func (s *setup) trickle(ctx context.Context) error {
 	}
 }
 
-// awaitAnswer takes the answer and what follows it.
+// awaitAnswer receives the answer and the candidates after it.
 func (s *setup) awaitAnswer(ctx context.Context) error {
 	answer, err := s.description(ctx, webrtc.SDPTypeAnswer)
 	if err != nil {
@@ -314,7 +314,7 @@ func (s *setup) description(ctx context.Context, due webrtc.SDPType) (remoteDesc
 	}
 }
 
-// follow takes the candidates that come after the description.
+// follow receives the candidates that come after the description.
 func (s *setup) follow(ctx context.Context) error {
 	for {
 		signal, err := s.receive(ctx)
@@ -335,7 +335,7 @@ func (s *setup) receive(ctx context.Context) (p2p.Signal, error) {
 	return signal, err
 }
 
-// candidate reads a candidate of the peer; what makes no sense, or is too many, is left out.
+// candidate reads a candidate of the peer. ok is false if it is invalid or one too many.
 func (s *setup) candidate(signal p2p.Signal) (string, bool) {
 	if signal.Kind != p2p.Candidate || s.count >= maxCandidates {
 		return "", false

@@ -23,14 +23,14 @@ func addressAttribute(t uint16) bool {
 	return false
 }
 
-// wellFormed tells whether a packet may be shown to the library: DTLS, well-formed STUN, or, where relayed is set, data
+// wellFormed tells whether a packet may be passed to the library: DTLS, well-formed STUN, or, if relayed is set, data
 // of a TURN server's channel.
 func wellFormed(b []byte, relayed bool) bool {
 	if len(b) == 0 {
 		return false
 	}
 	switch {
-	case len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) == stunCookie: // the library knows STUN by this alone
+	case len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) == stunCookie: // the library recognises STUN by the cookie alone
 		return wellFormedSTUN(b)
 	case b[0] >= 20 && b[0] <= 63: // DTLS (RFC 7983)
 		return true
@@ -76,8 +76,8 @@ func wellFormedAddress(v []byte) bool {
 	return false
 }
 
-// filteredNet makes the library's own sockets filtered ones: those toward STUN and TURN servers, and those of a connection
-// that does not use the one socket.
+// filteredNet filters the packets of the library's own sockets: those to STUN and TURN servers, and those of a connection
+// that does not use the shared socket.
 type filteredNet struct {
 	transport.Net
 	gate *gate

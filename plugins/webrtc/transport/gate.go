@@ -10,8 +10,8 @@ import (
 	"github.com/pion/stun"
 )
 
-// gate is what may leave by the sockets that the library opens itself, because of one peer. What goes to the operator's STUN
-// and TURN servers is not counted.
+// gate limits what the library's own sockets send because of one peer. Packets to the operator's STUN and TURN servers do not
+// count.
 type gate struct {
 	mux   *mux
 	peer  string
@@ -61,7 +61,8 @@ func (g *gate) leaves(b []byte, to net.Addr) bool {
 	return allowed
 }
 
-// takes tells whether a packet is shown to the library, and notes it. What a TURN server hands on counts as what it is in.
+// takes tells whether a packet is passed to the library, and notes it. A packet that a TURN server relays counts as the packet
+// that it is in.
 func (g *gate) takes(b []byte, from net.Addr) bool {
 	if !wellFormed(b, true) || !g.meter.passes(b) {
 		return false
@@ -73,7 +74,7 @@ func (g *gate) takes(b []byte, from net.Addr) bool {
 	return true
 }
 
-// aboutWays tells whether a packet is a check of a way, or the answer to one, and so has nothing for the connection in it.
+// aboutWays tells whether a packet is a connectivity check or the answer to one, and so has no data.
 func aboutWays(b []byte) bool {
 	asks, answers := kindOf(b)
 	return asks || answers

@@ -7,8 +7,8 @@ import (
 	"github.com/pion/logging"
 )
 
-// logFactory gives the library loggers that write into ours. What the library calls an error is one peer's trouble: it
-// is logged as debug, and what matters comes back as an error.
+// logFactory makes loggers for the library that write to this project's logger. They log errors of the library as debug, since
+// these concern one peer; errors that matter are returned by the library's functions.
 type logFactory struct{ log hclog.Logger }
 
 func (f logFactory) NewLogger(scope string) logging.LeveledLogger {

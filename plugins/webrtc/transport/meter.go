@@ -11,31 +11,31 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// What a peer may have in the memory of the library's DTLS and SCTP. The library bounds the payload that waits for its reader,
-// and nothing else: a message of one byte costs it about 300, and it keeps what is on streams that nobody reads, what lies
-// behind a gap and what is never complete. Whatever it keeps has come by the network, where all of it is counted.
+// Limits of what a peer may store in the memory of the library's DTLS and SCTP. The library itself limits only the payload that
+// waits for its reader. But a message of one byte takes about 300 bytes, and it also stores data on streams that nobody reads, data
+// behind a gap, and incomplete messages. All that it stores has come over the network, and is counted there.
 const (
 	// maxUnread is how many bytes of chunks may have come that are not explained by what was read and sent: a full window of
-	// the smallest frames, and some for what is late and what came twice. In chunks of one byte that is some 90,000, which
+	// the smallest frames, and some for late and repeated packets. In chunks of one byte these are some 90,000, which
 	// take 25 MiB.
 	maxUnread      = receiveBuffer/smallestMessage*(chunkOverhead+smallestMessage) + 512<<10
 	maxUnreadInAll = 32 << 20 // of all peers together
 
-	// Sealed frames have 40 bytes at least. A window of smaller ones, which no runtime sends, is not allowed for.
+	// Sealed frames have at least 40 bytes; no honest runtime sends smaller ones.
 	smallestFrame   = 40
 	smallestMessage = lengthSize + smallestFrame
-	chunkOverhead   = 20                  // of a chunk of data: its header
-	chunkPayload    = 1 << 10             // that a chunk has at least, of a message that has several
-	recordOverhead  = 37                  // of a packet: what DTLS adds
-	packetOverhead  = 12 + recordOverhead // and the header of SCTP: they leave nothing in memory
+	chunkOverhead   = 20                  // header of a chunk of data
+	chunkPayload    = 1 << 10             // the least payload of a chunk, in messages of several chunks
+	recordOverhead  = 37                  // what DTLS adds to a packet
+	packetOverhead  = 12 + recordOverhead // with the SCTP header; both are not stored
 
-	// What was read explains half as much again: packets that were thought lost come twice.
+	// What was read explains half as much again, since packets that were thought to be lost come twice.
 	repeatedNumerator, repeatedDenominator = 3, 2
-	// What was sent explains acknowledgements: one for each packet, and where packets are lost up to some hundred bytes of it.
+	// What was sent explains acknowledgements: one for each packet, each of some hundred bytes where packets are lost.
 	acknowledgement = 64
-	acknowledged    = 4 // and so many bytes of what was sent explain one
+	acknowledged    = 4 // so many bytes that were sent explain one byte of acknowledgements
 
-	maxHandshakeBytes = 256 << 10 // of packets of DTLS that are not only data
+	maxHandshakeBytes = 256 << 10 // bytes of DTLS packets that have more than data
 
 	recordHeader    = 13
 	recordAlert     = 21
@@ -45,28 +45,28 @@ const (
 
 // meter counts what comes from the peer of one connection. A nil one counts nothing.
 type meter struct {
-	fail      func(error)          // is told what the peer has broken; on a goroutine that reads packets
-	suspect   func()               // is told when too much has come, as far as packets tell that nobody has opened yet: see judge
-	weigh     func()               // is told when all peers together have sent too much
-	authentic func() (bytes int64) // how many bytes SCTP has had; they may be fewer than have come
+	fail      func(error)          // called with the reason when the peer exceeds a limit; on a goroutine that reads packets
+	suspect   func()               // called when too much seems to have come; packets are counted before they are authenticated: see verify
+	weigh     func()               // called when all peers together have sent too much
+	authentic func() (bytes int64) // returns how many bytes SCTP has received, all of them authenticated
 
 	settled   atomic.Bool  // the handshake is over
-	explained atomic.Int64 // bytes of what comes, since the last came
-	unread    atomic.Int64 // bytes that were not explained; changed under mu
+	explained atomic.Int64 // bytes that were explained since the last packet came
+	unread    atomic.Int64 // bytes that are not explained; changed under mu
 
 	mu        sync.Mutex
-	plain     int64 // bytes that have come, without what DTLS adds
-	forged    int64 // of them, those that SCTP had not had when that was looked at
+	received  int64 // bytes that have come, without what DTLS adds
+	forged    int64 // those of them that SCTP had not received when that was checked
 	in        *total
 	judging   bool
 	broken    bool
-	handshake int // bytes of packets with records that are no data
+	handshake int // bytes of packets with records other than data
 }
 
-// total is what is unread of all connections that are live.
+// total is the sum of unread of all live connections.
 type total struct {
 	bytes atomic.Int64
-	most  int64 // of which weigh is told
+	most  int64 // weigh is called when there is more
 }
 
 // join counts the connection in the total from now on.
@@ -77,7 +77,7 @@ func (m *meter) join(all *total) {
 	all.bytes.Add(m.unread.Load())
 }
 
-// leave ends that.
+// leave removes the connection from the total.
 func (m *meter) leave() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,49 +87,49 @@ func (m *meter) leave() {
 	}
 }
 
-// put notes what is unread, and tells whether that is too much in all. m.mu is held.
+// put sets what is unread, and tells whether the total is too large. The caller holds m.mu.
 func (m *meter) put(unread int64) (heavy bool) {
 	before := m.unread.Swap(unread)
 	return m.in != nil && m.in.bytes.Add(unread-before) > m.in.most && unread > before
 }
 
-// measure has the meter look at the connection where that is needed, on a goroutine that the transport waits for.
+// measure sets the meter's functions for a connection. They run in goroutines that the transport waits for.
 func (m *meter) measure(t *Transport, pc *webrtc.PeerConnection) {
 	m.authentic = func() int64 {
 		stats, _ := pc.GetStats()["sctpTransport"].(webrtc.SCTPTransportStats)
 		return int64(stats.BytesReceived)
 	}
 	m.suspect = func() {
-		if t.enter() == nil { // else the connection ends
+		if t.enter() == nil { // else the transport is being closed
 			go func() {
 				defer t.wg.Done()
-				m.judge()
+				m.verify()
 			}()
 		}
 	}
 }
 
-// read notes that a message has been read.
+// read notes that a message was read.
 func (m *meter) read(bytes int) {
 	chunks := 1 + bytes/chunkPayload
 	m.explained.Add(int64(bytes+chunks*(chunkOverhead+3)) * repeatedNumerator / repeatedDenominator)
 }
 
-// sent notes that a packet of DTLS has been sent.
+// sent notes that a DTLS packet was sent.
 func (m *meter) sent(bytes int) {
 	if m != nil {
 		m.explained.Add(int64(acknowledgement + bytes/acknowledged))
 	}
 }
 
-// came notes packets that have come, and has it looked at where they are too much. What was explained twice is no credit for
-// later.
+// came notes packets that have come, and calls suspect or weigh if they are too much. A surplus of explained bytes is no credit
+// for later.
 func (m *meter) came(packets, bytes int) {
 	if m == nil || packets == 0 {
 		return
 	}
 	m.mu.Lock()
-	m.plain += int64(bytes - packets*recordOverhead)
+	m.received += int64(bytes - packets*recordOverhead)
 	unread := max(0, m.unread.Load()-m.explained.Swap(0)) + int64(max(0, bytes-packets*packetOverhead))
 	heavy := m.put(unread)
 	suspect := unread > maxUnread && !m.judging && !m.broken
@@ -143,17 +143,17 @@ func (m *meter) came(packets, bytes int) {
 	}
 }
 
-// explain brings what is unread up to date with what was read and sent since the last packet came. come is how much has.
+// explain updates what is unread with what was read and sent since the last packet came. come is how many bytes have come in all.
 func (m *meter) explain() (come, unread int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	unread = max(0, m.unread.Load()-m.explained.Swap(0))
 	m.put(unread)
-	return m.plain, unread
+	return m.received, unread
 }
 
-// settle is explain that leaves out what SCTP has not had of what had come once: that is from others who write the peer's
-// address on their packets, or still on its way here.
+// settle is explain, without bytes that had come but were not received by SCTP: they are from others who forge the peer's
+// address, or still on their way to SCTP.
 func (m *meter) settle(come int64) (unread int64) {
 	had := m.authentic()
 	m.mu.Lock()
@@ -165,8 +165,9 @@ func (m *meter) settle(come int64) (unread int64) {
 	return unread
 }
 
-// judge looks at what SCTP has had, once suspect was told, and tells fail where that is too much. The rest is not the peer's fault.
-func (m *meter) judge() {
+// verify checks, after suspect was called, what SCTP has received, which is authenticated, and calls fail if that is too much. Other
+// packets are not the peer's.
+func (m *meter) verify() {
 	come, _ := m.explain()
 	unread := m.settle(come)
 	m.mu.Lock()
@@ -179,7 +180,7 @@ func (m *meter) judge() {
 	}
 }
 
-// passes tells whether a packet is shown to the library, which keeps the messages of a handshake, also those that come after it.
+// passes tells whether a packet is passed to the library, which stores handshake messages even after the handshake.
 func (m *meter) passes(b []byte) bool {
 	if m == nil || !isDTLS(b) {
 		return true
@@ -198,7 +199,7 @@ func (m *meter) passes(b []byte) bool {
 
 func isDTLS(b []byte) bool { return len(b) > 0 && b[0] >= 20 && b[0] <= 63 && !isSTUN(b) }
 
-// begins counts bytes of a handshake. Those that are too many end the set-up, and once it is over are only left out: anybody can
+// begins counts bytes of a handshake. Too many of them end the set-up. After the handshake they are only dropped, since anybody can
 // send them.
 func (m *meter) begins(bytes int) bool {
 	m.mu.Lock()
@@ -210,20 +211,21 @@ func (m *meter) begins(bytes int) bool {
 	m.broken = m.broken || fail
 	m.mu.Unlock()
 	if fail {
-		// Not p2p.ErrBroken: nothing shows whose these are.
+		// Not p2p.ErrBroken: these packets are not authenticated.
 		m.fail(fmt.Errorf("a handshake of more than %d bytes has come, from the peer or in its name", maxHandshakeBytes))
 	}
 	return pass
 }
 
-// watch tells one of the end of a connection: who sets it up, and then whose it is. The first reason counts.
+// watch calls a function when the connection ends: first the one of the set-up, later the one of the channel. The first reason
+// counts.
 type watch struct {
-	mu   sync.Mutex // not held while one is told
+	mu   sync.Mutex // not held during the call
 	why  error
 	tell func(error)
 }
 
-// end is told why the connection has ended.
+// end notes why the connection has ended.
 func (w *watch) end(why error) {
 	w.mu.Lock()
 	first := w.why == nil
@@ -237,7 +239,7 @@ func (w *watch) end(why error) {
 	}
 }
 
-// pass has another told, at once if the connection has ended.
+// pass sets another function. It is called at once if the connection has ended.
 func (w *watch) pass(tell func(error)) {
 	w.mu.Lock()
 	w.tell = tell

@@ -77,7 +77,7 @@ func TestMeterBounds(t *testing.T) {
 		for range maxUnread/(each-packetOverhead) + 1 {
 			m.came(1, each)
 		}
-		m.judge()
+		m.verify()
 	}
 	if suspected != 3 || why != nil || m.unread.Load() != 0 {
 		t.Fatalf("suspected %d times, %v, %d bytes", suspected, why, m.unread.Load())
@@ -89,7 +89,7 @@ func TestMeterBounds(t *testing.T) {
 		}
 		m.came(1, each)
 		if had += each - recordOverhead; suspected > 3 {
-			m.judge()
+			m.verify()
 			suspected = 3
 		}
 	}

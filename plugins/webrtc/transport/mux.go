@@ -18,24 +18,24 @@ import (
 )
 
 const (
-	largestPacket = 8 << 10 // of what the library takes
-	smallPacket   = 1500    // what nearly all fit in
-	maxAddresses  = 64      // of a peer at once, that packets are sent to
-	maxStrange    = 256     // of a peer in all, that nobody has sent to before they were heard
+	largestPacket = 8 << 10 // bytes of the largest packet that the library reads
+	smallPacket   = 1500    // bytes in which nearly all packets fit
+	maxAddresses  = 64      // addresses of a peer that packets are sent to at one time
+	maxStrange    = 256     // addresses of a peer in all whose packets came before any was sent there
 )
 
-// mux shares the one socket between the connections. The library's own takes packets for any of the addresses of a
-// machine with the readers of all of them, whichever is the first, and so is told every other time that an answer came
-// to an address from which nothing had been asked: then it needs several times 200 ms to agree on a way, or does not.
-// Here one of a connection's readers, for each kind of address, has all packets; the others only send. Nothing is lost
-// by that, because the socket is the same and the system chooses the address that a packet is sent from.
+// mux shares the one socket between the connections. The library's own mux gives a packet to any of the connection's readers, of
+// which it has one for each address of the machine. So every other answer seems to come to an address that has sent no request,
+// and it takes several times 200 ms to agree on a path, if that succeeds.
+// Here one of a connection's readers, for each kind of address, gets all packets; the others only send. Nothing is lost
+// by that, since the socket is the same, and the system chooses the address that a packet is sent from.
 //
-// Peers name the addresses that packets are sent to, and so may name each other's: routes.go says whose packets are whose,
-// and what may be sent where nobody has answered.
+// Peers name the addresses that packets are sent to, and may name each other's. routes.go says which connection a packet belongs
+// to, and what may be sent to addresses that have not answered.
 type mux struct {
 	raw    *net.UDPConn
 	source *udp.Reader
-	out    *outbox // what is sent at once, where the system can
+	out    *outbox // sends in batches; nil: the system cannot
 	uses   func(name string) bool
 	loop   bool // loopback addresses are offered
 	policy reach.Policy
@@ -50,7 +50,7 @@ type mux struct {
 	closed bool
 }
 
-// muxName is how a packet says for whom it is.
+// muxName is the name of a connection in the packets for it.
 type muxName struct {
 	ufrag string // of this side
 	six   bool
@@ -65,7 +65,7 @@ type peersMux struct {
 
 var _ ice.UDPMux = peersMux{}
 
-// GetConn returns what a connection uses the socket with, at one of the addresses. The first for a kind of address
+// GetConn returns a connection's part of the socket for one of the addresses. The first one for a kind of address
 // reads, the others only send.
 func (m peersMux) GetConn(ufrag string, at net.Addr) (net.PacketConn, error) {
 	return m.part(ufrag, m.peer, m.meter, at)
@@ -90,7 +90,7 @@ func newMux(socket *net.UDPConn, s *settings) (*mux, error) {
 	return m, nil
 }
 
-// Close ends every connection's packets, and the socket.
+// Close closes the part of every connection, and the socket.
 func (m *mux) Close() error {
 	m.mu.Lock()
 	m.closed = true
@@ -136,8 +136,8 @@ func (m *mux) GetListenAddresses() []net.Addr {
 	return found
 }
 
-// offered tells whether a peer may be told the address. Of IPv6 only those are that need no zone; the machine itself is
-// reached by 127.0.0.1.
+// offered tells whether the address is offered to peers. IPv6 addresses that need a zone are not; of the loopback addresses only
+// 127.0.0.1 is.
 func offered(ip net.IP, loopback bool) bool {
 	switch {
 	case ip.IsUnspecified() || ip.IsMulticast():
@@ -184,18 +184,18 @@ func routeKey(a *net.UDPAddr) netip.AddrPort {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(a.Port))
 }
 
-// packet is one that waits for its reader.
+// packet is a packet that waits for its reader.
 type packet struct {
 	b    []byte
 	from *net.UDPAddr
 	next *packet
 }
 
-// packets has room for those of usual size.
+// packets is a pool of packets of the usual size.
 var packets = sync.Pool{New: func() any { return &packet{b: make([]byte, 0, smallPacket)} }}
 
-// maxWaiting bounds what waits for one connection's reader, in bytes. The library takes packets at once, so that more
-// than this only comes from a peer that does not heed what it was granted; it is then dropped, as by the network.
+// maxWaiting bounds the packets that wait for one connection's reader, in bytes. The library reads packets at once, so that only a
+// peer that ignores its window causes more. Further packets are dropped, as a network does.
 const maxWaiting = 4 << 20
 
 // muxConn is a connection's part of the socket.
@@ -205,25 +205,26 @@ type muxConn struct {
 	peer    string
 	meter   *meter
 	arrived chan struct{} // holds a token when packets wait, or c is closed
-	single  atomic.Bool   // packets to the peer do not go at once
+	single  atomic.Bool   // the path to the peer takes packets only one by one
 
 	mu          sync.Mutex
 	first, last *packet
 	waiting     int // bytes
 	closed      bool
-	run         int // packets that its reader took without a pause; the reader's own
+	run         int // packets that the reader has taken without a pause; used by the reader alone
 
-	addresses []netip.AddrPort // that it has sent to and routes have, the oldest first; guarded by mux.mu
-	strange   int              // addresses that were heard before; these too are guarded by mux.mu
-	asked     []transaction    // that are in mux.asked, the oldest first
-	creditAt  netip.AddrPort   // where requests have come from,
-	credit    int              // and how many checks may go there for that
+	// guarded by mux.mu
+	addresses []netip.AddrPort // addresses in routes that it has sent to, the oldest first
+	strange   int              // number of addresses whose packets came before any was sent there
+	asked     []transaction    // its transactions in mux.asked, the oldest first
+	creditAt  netip.AddrPort   // the address that requests have come from
+	credit    int              // how many checks may be sent there for these requests
 }
 
-// put adds packets for the reader, all of the size but the last, which may be smaller. Those that are not well-formed
-// are left out.
+// put adds packets for the reader, all of the same size but the last, which may be smaller. It drops those that are not
+// well-formed.
 func (c *muxConn) put(b []byte, size int, from *net.UDPAddr) {
-	count, bytes := 0, 0 // of packets of DTLS
+	count, bytes := 0, 0 // of DTLS packets
 	c.mu.Lock()
 	empty := c.last == nil
 	for len(b) > 0 && !c.closed && c.waiting+min(size, len(b)) <= maxWaiting {
@@ -264,8 +265,8 @@ func (c *muxConn) signal() {
 	}
 }
 
-// maxTurn is how many packets one connection's reader takes before others have their turn. What it takes is computed at once;
-// a peer may put 60 chunks into a packet, and this process has one processor, which a goroutine keeps for up to 10 ms.
+// maxTurn is how many packets one connection's reader takes before it yields. The library processes each packet at once, a peer may
+// put 60 chunks into a packet, and this process has one processor, which a goroutine keeps for up to 10 ms.
 const maxTurn = 8
 
 // ReadFrom returns the next packet.
@@ -320,7 +321,7 @@ func (c *muxConn) write(b []byte, to net.Addr, reads bool) (int, error) {
 			return 0, err
 		}
 		if !send {
-			return len(b), nil // as if the network had lost it
+			return len(b), nil // dropped, as if the network had lost it
 		}
 	}
 	if o := c.mux.out; o != nil {
@@ -357,22 +358,22 @@ func (c *muxConn) Close() error {
 	return nil
 }
 
-// LocalAddr is the socket's.
+// LocalAddr returns the socket's address.
 func (c *muxConn) LocalAddr() net.Addr { return c.mux.raw.LocalAddr() }
 
-// Deadlines are not kept: the library ends a reader by Close.
+// Deadlines are ignored: the library ends a reader with Close.
 func (c *muxConn) SetDeadline(time.Time) error      { return nil }
 func (c *muxConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *muxConn) SetWriteDeadline(time.Time) error { return nil }
 
-// sender is a further address of a connection: it only sends, and has no reader that would cost memory.
+// sender is the part of a connection for a further address. It only sends, so that there is no reader that takes memory.
 type sender struct{ *muxConn }
 
-// WriteTo leaves out checks of an address where nobody has answered yet: they would be what the one that reads sends.
+// WriteTo drops checks of an address that has not answered yet, since the part that reads sends the same.
 func (c sender) WriteTo(b []byte, to net.Addr) (int, error) { return c.write(b, to, false) }
 
-// ReadFrom has nothing, so that the library does not ask again.
+// ReadFrom returns an error, so that the library ends this reader.
 func (sender) ReadFrom([]byte) (int, net.Addr, error) { return 0, nil, net.ErrClosed }
 
-// Close leaves the connection to the one that reads.
+// Close does nothing: the part that reads is closed.
 func (sender) Close() error { return nil }

@@ -39,7 +39,7 @@ type ICEServer struct {
 	Credential string   `json:"credential"`
 }
 
-// Described is what operators are told of the options.
+// Described describes the options for operators.
 func Described() []sdk.Option {
 	return []sdk.Option{
 		{Name: "listen", Type: sdk.OptionText, Default: ":0", About: "Where the one UDP socket listens: IP:port, or :port for all addresses; port 0 is any free one."},
@@ -70,7 +70,7 @@ type settings struct {
 	interfaces []string
 }
 
-// parseOptions reads the configuration from outside.
+// parseOptions reads the operator's configuration.
 func parseOptions(raw json.RawMessage) (settings, error) {
 	var o Options
 	if len(raw) > maxOptions {

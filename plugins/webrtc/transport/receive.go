@@ -8,7 +8,7 @@ import (
 	"github.com/pion/stun"
 )
 
-// read hands out the socket's packets until it is closed.
+// read passes the socket's packets to their connections, until the socket is closed.
 func (m *mux) read() {
 	defer m.source.Close()
 	for {
@@ -16,16 +16,16 @@ func (m *mux) read() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err == nil { // else it is what an earlier packet came upon
+		if err == nil { // else an ICMP error about an earlier packet
 			m.deliver(b.Packets, b.Size, netip.AddrPortFrom(b.From.Addr().Unmap(), b.From.Port()))
 		}
 	}
 }
 
-// deliver hands out packets of one sender: all of the size but the last, which may be smaller.
+// deliver passes on packets of one sender, all of the same size but the last, which may be smaller.
 func (m *mux) deliver(b []byte, size int, from netip.AddrPort) {
 	if size > largestPacket {
-		return // nothing that the library takes
+		return // larger than any packet that the library reads
 	}
 	key := netip.AddrPortFrom(from.Addr().WithZone(""), from.Port())
 	var to *muxConn
@@ -51,7 +51,7 @@ func (m *mux) deliver(b []byte, size int, from netip.AddrPort) {
 	}
 }
 
-// anySTUN tells whether a packet among them is one of STUN.
+// anySTUN tells whether one of the packets is STUN.
 func anySTUN(b []byte, size int) bool {
 	for ; len(b) > size; b = b[size:] {
 		if isSTUN(b[:size]) {
@@ -61,7 +61,7 @@ func anySTUN(b []byte, size int) bool {
 	return isSTUN(b)
 }
 
-// deliverSTUN hands out a packet that says for whom it is.
+// deliverSTUN passes on a STUN packet, which names its connection.
 func (m *mux) deliverSTUN(b []byte, from, key netip.AddrPort) {
 	if !wellFormedSTUN(b) {
 		return

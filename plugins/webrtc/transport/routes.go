@@ -14,23 +14,24 @@ import (
 	"github.com/protofly/protofly/sdk/udp/reach"
 )
 
-// Whose packets are whose. A request of STUN names the connection that it is for. An answer goes to whose question it has
-// the number of, 96 random bits that were sent nowhere else: with it the address is the connection's, and what comes from
-// there otherwise (DTLS) is too. As long as nobody has been answered by an address, the first that has sent there has its
-// packets; whoever names the address of another's peer gets none of them, and takes none away.
+// This file decides which connection a packet belongs to. A STUN request names its connection. A STUN answer belongs to the
+// connection that has sent the request with its transaction ID, 96 random bits that were sent nowhere else. With the answer the
+// address belongs to that connection, and so do all other packets from there (DTLS). As long as an address has not answered, its
+// packets belong to the first connection that has sent there. So a peer that names the address of another's peer gets none of that
+// peer's packets, and takes none away.
 //
-// What may be sent where nobody has answered is limited, per host, peer and in all. So that strangers who use up a limit keep
-// nobody else from being set up, a peer that is heard first is asked back without being counted.
+// What is sent to addresses that have not answered is limited by host, by peer and in all. Strangers who use up a limit must not
+// prevent other set-ups. So a check that answers a peer's own check does not count.
 
 const (
-	maxAsked   = 128 // questions of one connection that are remembered
-	maxClaims  = 8   // connections that have sent to one address and have not been answered
-	maxCredit  = 4   // checks that are not counted, one for each that has come from the address
+	maxAsked   = 128 // requests of one connection that are remembered
+	maxClaims  = 8   // connections that have sent to one address and got no answer
+	maxCredit  = 4   // checks that do not count, one for each that has come from the address
 	ownerQuiet = 3 * time.Second
 )
 
-// limits are what is sent to addresses that have not answered. A check has about 120 bytes, and a set-up tries each pair of
-// addresses seven times; many peers may be behind one address.
+// limits are the limits of what is sent to addresses that have not answered. A check has about 120 bytes, and a set-up tries each
+// pair of addresses seven times. Many peers may be behind one address.
 func limits() reach.Limits {
 	return reach.Limits{
 		Host:   reach.Amount{Datagrams: 512, Bytes: 64 << 10},
@@ -38,24 +39,24 @@ func limits() reach.Limits {
 	}
 }
 
-// route is what is known of an address.
+// route says which connections use an address.
 type route struct {
-	from   *net.UDPAddr // the address, as the library wants it
-	owner  *muxConn     // the connection that was answered by it; may be nil
-	heard  time.Time    // when it was, the last time
-	claims []*muxConn   // others that have sent there, the first of them first
+	from   *net.UDPAddr // the address, in the library's form
+	owner  *muxConn     // the connection that the address has answered; may be nil
+	heard  time.Time    // when it has answered last
+	claims []*muxConn   // other connections that have sent there, the first of them first
 }
 
-// transaction is the number of a request of STUN, and of its answer.
+// transaction is the ID of a STUN request and its answer.
 type transaction [stun.TransactionIDSize]byte
 
-// question is a request that was sent and not answered.
+// question is a STUN request that was sent and not answered yet.
 type question struct {
 	of *muxConn
 	at netip.AddrPort
 }
 
-// target is whose the packets are that do not say it.
+// target returns the connection that packets from the address belong to, if they do not name one.
 func (r *route) target() *muxConn {
 	if r.owner == nil && len(r.claims) > 0 {
 		return r.claims[0]
@@ -66,15 +67,15 @@ func (r *route) target() *muxConn {
 // isSTUN tells whether the library would read a packet as STUN.
 func isSTUN(b []byte) bool { return len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) == stunCookie }
 
-// classOf is the class of a message of STUN, and whether it is one of Binding, the only method between peers.
+// classOf returns the class of a STUN message, and whether its method is Binding, the only one between peers.
 func classOf(b []byte) (stun.MessageClass, bool) {
 	var t stun.MessageType
 	t.ReadValue(binary.BigEndian.Uint16(b))
 	return t.Class, t.Method == stun.MethodBinding
 }
 
-// kindOf tells whether a packet is a check of a way, or the answer to one. An answer is only given to who knows the secret of
-// the connection, is no larger than the question, and so is not counted.
+// kindOf tells whether a packet is a connectivity check, or the answer to one. An answer does not count: the library only answers a
+// peer that knows the connection's secret, and an answer is no larger than its request.
 func kindOf(b []byte) (asks, answers bool) {
 	if !isSTUN(b) || len(b) < stunHeader {
 		return false, false
@@ -83,7 +84,7 @@ func kindOf(b []byte) (asks, answers bool) {
 	return binding && class == stun.ClassRequest, binding && (class == stun.ClassSuccessResponse || class == stun.ClassErrorResponse)
 }
 
-// owned tells whether the connection was answered by the address.
+// owned tells whether the address has answered the connection.
 func (m *mux) owned(key netip.AddrPort, c *muxConn) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -98,8 +99,7 @@ func (m *mux) proven(peer message.URL) {
 	m.budget.Proven(string(peer), time.Now())
 }
 
-// leaves tells whether a packet may be sent, and notes what it asks. reads is that of the connection's addresses which is
-// read.
+// leaves tells whether a packet may be sent, and notes its request. reads says that it is from the connection's part that reads.
 func (m *mux) leaves(b []byte, key netip.AddrPort, to *net.UDPAddr, c *muxConn, reads bool) (bool, error) {
 	now := time.Now()
 	m.mu.Lock()
@@ -120,7 +120,7 @@ func (m *mux) leaves(b []byte, key netip.AddrPort, to *net.UDPAddr, c *muxConn, 
 	return true, nil
 }
 
-// ask remembers a question; m.mu is held.
+// ask remembers a request. The caller holds m.mu.
 func (m *mux) ask(id transaction, q question) {
 	c := q.of
 	if len(c.asked) >= maxAsked {
@@ -131,7 +131,7 @@ func (m *mux) ask(id transaction, q question) {
 	m.asked[id] = q
 }
 
-// spend tells whether a check of the address is one that need not be counted; mux.mu is held.
+// spend tells whether a check of the address does not count. The caller holds mux.mu.
 func (c *muxConn) spend(asks bool, key netip.AddrPort) bool {
 	if !asks || c.credit == 0 || c.creditAt != key {
 		return false
@@ -140,7 +140,7 @@ func (c *muxConn) spend(asks bool, key netip.AddrPort) bool {
 	return true
 }
 
-// heardFrom notes a request that has come from the address; mux.mu is held.
+// heardFrom notes a request that has come from the address. The caller holds mux.mu.
 func (c *muxConn) heardFrom(key netip.AddrPort) {
 	if c.creditAt != key {
 		c.creditAt, c.credit = key, 0
@@ -148,8 +148,8 @@ func (c *muxConn) heardFrom(key netip.AddrPort) {
 	c.credit = min(c.credit+1, maxCredit)
 }
 
-// claim notes that a connection sends to an address; m.mu is held. Where it has sent to too many, the one is forgotten that
-// it has sent to first and that has not answered.
+// claim notes that a connection sends to an address. If the connection has sent to too many, the first of them that has not
+// answered is dropped. The caller holds m.mu.
 func (m *mux) claim(key netip.AddrPort, address *net.UDPAddr, c *muxConn) *route {
 	r := m.routes[key]
 	if r == nil {
@@ -167,12 +167,12 @@ func (m *mux) claim(key netip.AddrPort, address *net.UDPAddr, c *muxConn) *route
 		oldest := slices.IndexFunc(c.addresses, func(a netip.AddrPort) bool { return m.routes[a].owner != c })
 		m.drop(c.addresses[max(oldest, 0)], c)
 	}
-	m.routes[key] = r // where it was the one that was dropped
+	m.routes[key] = r // again, in case it was dropped just now
 	c.addresses = append(c.addresses, key)
 	return r
 }
 
-// drop forgets that a connection has sent to an address; m.mu is held.
+// drop removes an address from those that a connection has sent to. The caller holds m.mu.
 func (m *mux) drop(key netip.AddrPort, c *muxConn) {
 	m.leave(key, c)
 	if i := slices.Index(c.addresses, key); i >= 0 {
@@ -180,7 +180,7 @@ func (m *mux) drop(key netip.AddrPort, c *muxConn) {
 	}
 }
 
-// leave takes a connection out of an address's route; m.mu is held.
+// leave removes a connection from an address's route. The caller holds m.mu.
 func (m *mux) leave(key netip.AddrPort, c *muxConn) {
 	r := m.routes[key]
 	if r == nil {
@@ -195,8 +195,8 @@ func (m *mux) leave(key netip.AddrPort, c *muxConn) {
 	}
 }
 
-// answered returns whose question a message of STUN answers. With a success the address is that connection's: unless it is
-// another's that was answered a moment ago.
+// answered returns the connection whose request a STUN message answers. With a success the address belongs to that connection,
+// unless it has answered another one a moment ago.
 func (m *mux) answered(b []byte, key netip.AddrPort) (*muxConn, *net.UDPAddr) {
 	class, _ := classOf(b)
 	now := time.Now()
@@ -218,7 +218,7 @@ func (m *mux) answered(b []byte, key netip.AddrPort) (*muxConn, *net.UDPAddr) {
 	return c, r.from
 }
 
-// confirm makes the address the connection's, unless it is another's that was answered a moment ago.
+// confirm makes the connection the owner of the address, unless the address has answered another one a moment ago.
 func (r *route) confirm(c *muxConn, now time.Time) {
 	switch {
 	case r.owner == c:
@@ -233,8 +233,8 @@ func (r *route) confirm(c *muxConn, now time.Time) {
 	r.claims = slices.DeleteFunc(r.claims, func(o *muxConn) bool { return o == c })
 }
 
-// named returns whose a request of STUN is by what it says. From how many addresses a connection's requests may come is
-// bounded: the library remembers each.
+// named returns the connection that a STUN request names. A connection's requests may come from a bounded number of addresses, since
+// the library remembers each.
 func (m *mux) named(b []byte, from, key netip.AddrPort) *muxConn {
 	message := stun.Message{Raw: b}
 	if message.Decode() != nil {

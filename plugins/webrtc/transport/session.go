@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Bounds of a session description (SDP). One of a data channel has about 20 lines, and one for each candidate.
+// Limits of a session description (SDP). One of a data channel has about 20 lines, and one more for each candidate.
 const (
 	maxSDP          = 16 << 10
 	maxLines        = 256
@@ -19,13 +19,12 @@ const (
 	maxPassword     = 64
 )
 
-// session is what a session description says of a side of a data channel. Nothing else of it is used, and nothing of it is
-// shown to the library before it has been checked.
+// session has the parts of a session description that are used. All of them are checked before they are passed to the library.
 type session struct {
 	ufrag, password string
 	fingerprint     fingerprint // of the peer's certificate
 	hashes          int         // how many fingerprints there were
-	setup           string      // of DTLS: actpass, active or passive; "" where it is not said
+	setup           string      // DTLS role: actpass, active or passive; "" if there is none
 	mid             string      // names the media section; an answer repeats it
 	candidates      []string    // as they were written, without "candidate:"
 }
@@ -33,13 +32,13 @@ type session struct {
 // fingerprint is a hash of a certificate.
 type fingerprint struct{ hash, value string }
 
-// hashes are those that are taken, the best last, and their sizes in bytes.
+// hashes are the accepted hash functions, the best last, with their sizes in bytes.
 var hashes = []struct {
 	name string
 	size int
 }{{"sha-256", 32}, {"sha-384", 48}, {"sha-512", 64}}
 
-// rank is the place of a fingerprint among those that are taken, -1 if it is none.
+// rank returns the index of a fingerprint's hash function in hashes, -1 if it is not accepted.
 func (f fingerprint) rank() int {
 	for i, h := range hashes {
 		if f.hash == h.name && len(f.value) == 3*h.size-1 && !strings.ContainsFunc(f.value, func(r rune) bool {
@@ -148,8 +147,8 @@ func (s *session) check() error {
 	return errors.New("no fingerprint of a certificate by SHA-256, SHA-384 or SHA-512")
 }
 
-// checkToken checks what names a side of ICE, or is its secret: the first goes into the packets that are sent to the peer's
-// candidates before anybody has answered there, so that its size and its characters are bounded.
+// checkToken checks the name or the secret of a side of ICE. The name is in the packets to the peer's candidates, also to those that
+// have not answered, so its size and its characters are limited.
 func checkToken(name, text string, least, most int) error {
 	if len(text) < least || len(text) > most {
 		return fmt.Errorf("%s of %d characters: want %d to %d", name, len(text), least, most)
@@ -164,7 +163,7 @@ func checkToken(name, text string, least, most int) error {
 	return nil
 }
 
-// text writes the session as a description, for the library: of the fingerprints it has the best, and no candidates.
+// text writes the session as a description for the library, with the best fingerprint and without candidates.
 func (s *session) text() string {
 	var b strings.Builder
 	line := func(parts ...string) {

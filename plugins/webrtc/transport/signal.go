@@ -7,7 +7,7 @@ import (
 	"github.com/pion/webrtc/v3"
 )
 
-// Bounds of what a peer signals.
+// Limits of a peer's signals.
 const (
 	maxDescription = 64 << 10
 	maxCandidate   = 4 << 10
@@ -19,7 +19,7 @@ type description struct {
 	Transport string `json:"transport"`
 	Type      string `json:"type"` // "offer" or "answer"
 	SDP       string `json:"sdp"`
-	Socket    string `json:"socket,omitempty"` // names the sender's socket where it is shared by its connections
+	Socket    string `json:"socket,omitempty"` // the name of the sender's socket, if its connections share one
 }
 
 // remoteDescription is a checked description.
@@ -34,8 +34,8 @@ func encodeDescription(kind, sdp, socket string) json.RawMessage {
 	return raw
 }
 
-// parseDescription reads a peer's description, which must be of the type that is due. The transport's name may be
-// missing: the reference stubs do not write one.
+// parseDescription reads a peer's description, which must have the type due. The transport's name may be
+// missing, since the reference stubs do not write one.
 func parseDescription(raw json.RawMessage, due webrtc.SDPType) (remoteDescription, error) {
 	var d description
 	if len(raw) > maxDescription {

@@ -26,14 +26,14 @@ import (
 )
 
 const (
-	handshakeRetry = 50 * time.Millisecond // the library's second is lost whenever one side is ready before the other
+	handshakeRetry = 50 * time.Millisecond // the library's default, a second, is lost whenever one side is ready before the other
 	socketBuffer   = 8 << 20
-	// receiveBuffer is how many bytes of payload a peer may have sent that were not read. It is as much as Send has on its way, and
-	// it is small because a message of one byte costs the library 300.
+	// receiveBuffer is how many bytes of unread payload a peer may have sent. It is as much as Send keeps in the library, and
+	// small, since a message of one byte takes 300 bytes in the library.
 	receiveBuffer = 1 << 20
 )
 
-// liveness is the times after which a peer is given up, and how often it is asked whether it still wants packets.
+// liveness has the times after which a peer is given up, and the interval of consent checks.
 type liveness struct {
 	disconnected time.Duration
 	failed       time.Duration // after disconnected
@@ -54,12 +54,12 @@ type Transport struct {
 	log      hclog.Logger
 	socket   *net.UDPConn
 	mux      *mux
-	net      transport.Net // this machine's
+	net      transport.Net // this machine's network
 	policy   reach.Policy  // which addresses peers may name
-	id       string        // names the one socket to peers
+	id       string        // the name of the shared socket for peers
 	config   webrtc.Configuration
 	unread   total       // of all channels; see meter
-	weighing atomic.Bool // at this moment
+	weighing atomic.Bool // weigh runs
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -68,7 +68,7 @@ type Transport struct {
 	mu       sync.Mutex
 	channels map[*conn]struct{}
 	claims   map[string]int
-	setUps   int // that have not succeeded or failed
+	setUps   int // set-ups in progress
 	closed   bool
 }
 
@@ -100,7 +100,7 @@ func open(c p2p.Config, alive liveness) (*Transport, error) {
 	return t, nil
 }
 
-// prepare makes what all connections share.
+// prepare makes the parts that all connections share.
 func (t *Transport) prepare() error {
 	inner, err := stdnet.NewNet()
 	if err != nil {
@@ -127,7 +127,7 @@ func (t *Transport) prepare() error {
 // broadcasts are the broadcast addresses of this machine's networks.
 func broadcasts() []netip.Addr {
 	var found []netip.Addr
-	addresses, _ := net.InterfaceAddrs() // none: none
+	addresses, _ := net.InterfaceAddrs() // after an error there are none
 	for _, a := range addresses {
 		if network, err := netip.ParsePrefix(a.String()); err == nil {
 			if b, ok := reach.BroadcastOf(network); ok {
@@ -138,13 +138,12 @@ func broadcasts() []netip.Addr {
 	return found
 }
 
-// connection makes a connection with the peer, which the meter measures: over the one socket, or over sockets of its own, see
-// claim.
+// connection makes a connection with the peer, whose packets m counts. It uses the shared socket, or sockets of its own; see claim.
 func (t *Transport) connection(peer p2p.Peer, shared bool, m *meter) (*webrtc.PeerConnection, error) {
 	var e webrtc.SettingEngine
 	e.LoggerFactory = logFactory{t.log}
 	e.DetachDataChannels()
-	e.DisableMediaEngineCopy(true) // it is this connection's alone, and has nothing in it
+	e.DisableMediaEngineCopy(true) // the media engine is empty and used by this connection alone
 	e.DisableActiveTCP(true)
 	e.SetNet(filteredNet{t.net, &gate{mux: t.mux, peer: string(peer.Remote), meter: m}})
 	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
@@ -152,7 +151,7 @@ func (t *Transport) connection(peer p2p.Peer, shared bool, m *meter) (*webrtc.Pe
 	e.SetIncludeLoopbackCandidate(t.settings.loopback)
 	e.SetInterfaceFilter(t.settings.uses)
 	e.SetDTLSRetransmissionInterval(handshakeRetry)
-	e.SetPrflxAcceptanceMinWait(0) // a peer that was heard before its candidate came is as good as any: the library waits a second
+	e.SetPrflxAcceptanceMinWait(0) // use a path that was learned from a check at once; the library's default is to wait a second
 	e.SetICETimeouts(t.alive.disconnected, t.alive.failed, t.alive.consent)
 	e.SetSCTPMaxReceiveBufferSize(receiveBuffer)
 	e.EnableSCTPZeroChecksum(true) // DTLS leaves nothing for a checksum to find (RFC 9653); used where the peer knows it too
@@ -179,7 +178,7 @@ func (t *Transport) Close() error {
 	return t.mux.Close()
 }
 
-// keep remembers a live channel, so that Close ends it.
+// keep adds a live channel to those that Close ends.
 func (t *Transport) keep(c *channel) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -196,15 +195,15 @@ func (t *Transport) keep(c *channel) error {
 	return nil
 }
 
-// arriveTime is within what a packet that has come is with SCTP.
+// arriveTime is the longest time from a packet's arrival until SCTP has it.
 const arriveTime = 50 * time.Millisecond
 
-// weigh ends channels, those with most that has come and was not read, until it is not too much in all. It does not wait.
+// weigh ends channels, those with most unread bytes first, until the total is within its limit. It does not block.
 func (t *Transport) weigh() {
 	if !t.weighing.CompareAndSwap(false, true) {
 		return
 	}
-	if t.enter() != nil { // it ends
+	if t.enter() != nil { // the transport is being closed
 		return
 	}
 	go func() {
@@ -215,7 +214,7 @@ func (t *Transport) weigh() {
 	}()
 }
 
-// lighten ends one channel, where it is too much in all. What others have sent in peers' names counts for nobody.
+// lighten ends one channel if the total is beyond its limit. Packets that others have forged in peers' names do not count.
 func (t *Transport) lighten() bool {
 	come := make(map[*conn]int64)
 	if t.heaviest(func(c *conn) (unread int64) { come[c], unread = c.meter.explain(); return unread }) == nil {
@@ -235,7 +234,7 @@ func (t *Transport) lighten() bool {
 	return true
 }
 
-// heaviest looks at all channels, and returns the one with most where it is too much in all.
+// heaviest returns the channel with most unread bytes if the total is beyond its limit, else nil.
 func (t *Transport) heaviest(look func(*conn) (unread int64)) (most *conn) {
 	t.mu.Lock()
 	list := slices.Collect(maps.Keys(t.channels))
@@ -253,8 +252,8 @@ func (t *Transport) heaviest(look func(*conn) (unread int64)) (most *conn) {
 	return most
 }
 
-// forget lets go of a channel that has ended, and has Close wait until its connection is closed: it finds either the channel
-// or the wait. Whoever closes the connection says t.wg.Done.
+// forget removes a channel that has ended, and makes Close wait until its connection is closed. Close so either finds the channel or
+// waits. The goroutine that closes the connection calls t.wg.Done.
 func (t *Transport) forget(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -263,7 +262,7 @@ func (t *Transport) forget(c *conn) {
 	t.wg.Add(1)
 }
 
-// enter notes a set-up, which Close waits for; leave it with t.wg.Done.
+// enter notes a set-up, which Close waits for. Its end is t.wg.Done.
 func (t *Transport) enter() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -274,10 +273,10 @@ func (t *Transport) enter() error {
 	return nil
 }
 
-// maxSetUps bounds the set-ups at once: each may have a handshake in memory with somebody who has proven nothing yet.
+// maxSetUps bounds the set-ups in progress: each may keep a handshake with a peer that is not authenticated yet.
 const maxSetUps = 256
 
-// begin counts a set-up, begun its end.
+// begin notes the begin of a set-up, begun its end.
 func (t *Transport) begin() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -294,9 +293,9 @@ func (t *Transport) begun() {
 	t.setUps--
 }
 
-// claim notes a connection with each of the names, and tells whether they were all free: then it may use the one
-// socket. The packets of two connections between the same two sockets cannot be told apart, so a second connection
-// with a runtime, as there is for a moment when both sides ask or one asks again, gets sockets of its own.
+// claim takes the names for a connection, and tells whether all of them were free: then it may use the shared
+// socket. The packets of two connections between the same two sockets cannot be told apart. So a second connection
+// with a runtime, which exists for a moment when both sides request one or one requests again, gets sockets of its own.
 func (t *Transport) claim(names ...string) (free bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

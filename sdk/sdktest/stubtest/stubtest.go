@@ -84,15 +84,14 @@ func (l *Link) Also(o Options) *Link {
 
 // host is the core's end of one link.
 type host struct {
-	t       testing.TB
-	server  *grpc.Server
-	plugin  *sdk.LinkServer
-	client  *grpc.ClientConn
-	conn    *link.Conn
-	cancel  context.CancelFunc
-	dir     string
-	o       Options
-	serving sync.WaitGroup
+	t      testing.TB
+	stop   context.CancelFunc // ends the stub
+	ended  chan error         // how the stub's side of the link has ended
+	client *grpc.ClientConn
+	conn   *link.Conn
+	cancel context.CancelFunc
+	dir    string
+	o      Options
 
 	mu   sync.Mutex
 	runs map[uint32]*running
@@ -111,10 +110,13 @@ func startHost(t testing.TB, stub sdk.Stub, o Options) *host {
 	check(err)
 	listener, err := net.Listen("unix", filepath.Join(dir, "s"))
 	check(err)
-	h := &host{t: t, dir: dir, o: o, runs: map[uint32]*running{}, server: grpc.NewServer(link.ServerOptions()...)}
-	h.plugin = sdk.NewLinkServer(sdk.Descriptor{Name: "under-test", Version: "0"}, stub, o.Log)
-	linkpb.RegisterPluginServer(h.server, h.plugin)
-	h.serving.Go(func() { _ = h.server.Serve(listener) })
+	h := &host{t: t, dir: dir, o: o, runs: map[uint32]*running{}, ended: make(chan error, 1)}
+	serving, stop := context.WithCancel(context.Background())
+	h.stop = stop
+	go func() {
+		h.ended <- sdk.ServeLink(serving, listener, sdk.Descriptor{Name: "under-test", Version: "0"}, stub,
+			sdk.LinkOptions{Log: o.Log, Grace: o.Patience})
+	}()
 	h.client, err = grpc.NewClient("unix:"+filepath.Join(dir, "s"),
 		append(link.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	check(err)
@@ -128,17 +130,13 @@ func startHost(t testing.TB, stub sdk.Stub, o Options) *host {
 }
 
 func (h *host) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), h.o.Patience)
-	defer cancel()
-	if err := h.plugin.Stop(ctx); err != nil {
+	h.stop()
+	if err := <-h.ended; err != nil {
 		h.t.Error("stubtest: the stub does not end when its ctx does:", err)
 	}
 	h.cancel()
 	_ = h.client.Close()
-	h.server.Stop()
-	h.serving.Wait()
 	h.conn.Wait()
-	h.plugin.Wait()
 	h.mu.Lock()
 	runs := h.runs
 	h.mu.Unlock()

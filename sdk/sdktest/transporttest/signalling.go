@@ -11,11 +11,11 @@ import (
 	"testing"
 
 	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/p2p"
 	"github.com/protofly/protofly/sdk/proof"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // signalling is two runtimes as far as a P2P set-up needs them, by role: their buses, joined, and what answers there.

@@ -22,16 +22,10 @@ const maxBlock = 16 << 10
 // waits for its listener. How many messages wait is bounded by the inbox of the remote runtime. Under load a destination is
 // behind most of the time, so nearly every message comes through here.
 type backlog struct {
-	queue work.Queue[wire.Key, queued]
+	queue work.Queue[wire.Key, minibus.Delivery] // their bodies are their own, or have the memory that they are in nearly to themselves
 
 	to    wire.Key // of the messages that were queued last
 	block []byte   // what the next bodies to it are copied to, to stay there for good
-}
-
-// queued is a message that waits. Its body is its own, or has the memory that it is in nearly to itself.
-type queued struct {
-	minibus.Handed
-	again bool // it has been tried before
 }
 
 // newBacklog is for the messages of w.
@@ -50,28 +44,26 @@ func (w *Deliverer) behind(key wire.Key) bool {
 }
 
 // holdUp queues messages to one destination, as add does.
-func (w *Deliverer) holdUp(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
+func (w *Deliverer) holdUp(key wire.Key, run []minibus.Delivery, memory int) bool {
 	h := w.backlog.Load()
 	if h == nil {
 		h = newBacklog(w)
 		w.backlog.Store(h)
 	}
-	return h.add(key, run, again, memory)
+	return h.add(key, run, memory)
 }
 
-// add queues messages to one destination. again: the first has been tried before. Each of their bodies keeps so many bytes of
-// memory. It is false where there are too many destinations that are behind; then none was queued.
-func (h *backlog) add(key wire.Key, run []minibus.Handed, again bool, memory int) bool {
+// add queues messages to one destination. Each of their bodies keeps so many bytes of memory. It is false where there are too many destinations that are behind; then none was queued.
+func (h *backlog) add(key wire.Key, run []minibus.Delivery, memory int) bool {
 	if key != h.to {
 		h.to, h.block = key, nil
 	}
 	for i := range run {
-		in := &run[i]
-		one := queued{minibus.Handed{Message: in.Message, Receipt: in.Receipt}, again && i == 0}
-		if body := in.Message.Body; len(body) > 0 && len(body) < memory-memory/4 {
+		one := run[i]
+		if body := one.Message.Body; len(body) > 0 && len(body) < memory-memory/4 {
 			one.Message.Body = h.keep(body)
 		}
-		if !h.queue.Do(key, int(in.Receipt.Cost)-wire.MessageCost, one) {
+		if !h.queue.Do(key, int(one.Receipt.Cost)-wire.MessageCost, one) {
 			return false // the first, where no queue may begin: what has one takes all that comes
 		}
 	}
@@ -89,11 +81,11 @@ func (h *backlog) keep(body []byte) []byte {
 }
 
 // work delivers what waits for one destination.
-func (w *Deliverer) work(ctx context.Context, _ wire.Key, next func() (queued, bool)) {
-	var d Delivery
-	for one, ok := next(); ok; one, ok = next() {
-		d = Delivery{Remote: w.remote, Door: w.cameIn(), Message: one.Message, Receipt: one.Receipt, Wait: true, Again: one.again}
-		w.o.Deliver(ctx, &d)
+func (w *Deliverer) work(ctx context.Context, _ wire.Key, next func() (minibus.Delivery, bool)) {
+	var d minibus.Delivery
+	var ok bool
+	for d, ok = next(); ok; d, ok = next() {
+		w.o.Acceptor.Accept(ctx, w.remote, &d)
 	}
 }
 

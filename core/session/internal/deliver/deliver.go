@@ -7,14 +7,15 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Options are where messages go. DeliverRun may be nil.
+// Options are where messages go.
 type Options struct {
-	Deliver    func(ctx context.Context, d *Delivery) bool
-	DeliverRun func(r *Run) int
+	Acceptor Acceptor
+	Trace    *trace.Hub // is told of each message that has come; nil: nobody
 }
 
 // Host is the owner of a [Deliverer].
@@ -35,11 +36,10 @@ type Deliverer struct {
 	source uint32 // the remote runtime, in receipts
 
 	parser message.Parser
-	run    Run
-	again  bool     // the first of run has been tried before
-	d      Delivery // of one that is delivered by itself
-	to     wire.Key // of the last message
-	count  int      // how many messages, up to it, have the same
+	run    []minibus.Delivery // messages one behind the other that have all the same but their IDs and bodies
+	again  bool               // the first of run has been tried before
+	to     wire.Key           // of the last message
+	count  int                // how many messages, up to it, have the same
 
 	door     atomic.Pointer[message.URL] // by which the last frame came
 	received atomic.Uint64               // messages, before a listener has them
@@ -64,7 +64,7 @@ func (w *Deliverer) Received() uint64 { return w.received.Load() }
 
 // Rest gives back the memory of what is not needed now. Nobody delivers.
 func (w *Deliverer) Rest() {
-	w.parser, w.run, w.d, w.to, w.count = message.Parser{}, Run{}, Delivery{}, wire.Key{}, 0
+	w.parser, w.run, w.to, w.count = message.Parser{}, nil, wire.Key{}, 0
 	if h := w.backlog.Load(); h != nil && !h.queue.Busy() {
 		w.backlog.Store(nil)
 	}
@@ -82,7 +82,6 @@ const (
 // Deliver delivers the messages of p. over: the runtime ends. Where p is delivered by whoever brought it, it stops where
 // something would have to be waited for; left is what has not been delivered then.
 func (w *Deliverer) Deliver(p *receiver.Batch) (left receiver.Batch, over bool) {
-	defer func() { w.d, w.run.Remote = Delivery{}, "" }()
 	w.room(p)
 	routing := p.Routing
 	if routing != nil {
@@ -114,7 +113,7 @@ func (w *Deliverer) Deliver(p *receiver.Batch) (left receiver.Batch, over bool) 
 		if number == p.First {
 			w.again = p.Again
 		}
-		if !p.Here && len(w.run.Messages) < maxRun {
+		if !p.Here && len(w.run) < maxRun {
 			continue
 		}
 		switch w.flush(p) {
@@ -135,33 +134,31 @@ func (w *Deliverer) room(p *receiver.Batch) {
 	if p.Here {
 		size = 1
 	}
-	if cap(w.run.Messages) < size {
-		w.run.Messages = make([]minibus.Handed, 0, size)
+	if cap(w.run) < size {
+		w.run = make([]minibus.Delivery, 0, size)
 	}
-	w.run.Remote = w.remote
 }
 
 // next is the place of the next message in the run.
-func (w *Deliverer) next() *minibus.Handed {
-	n := len(w.run.Messages)
-	w.run.Messages = w.run.Messages[:n+1]
-	return &w.run.Messages[n]
+func (w *Deliverer) next() *minibus.Delivery {
+	n := len(w.run)
+	w.run = w.run[:n+1]
+	return &w.run[n]
 }
 
 // malformed refuses the last of the run: it is no message.
 func (w *Deliverer) malformed(why error) {
-	last := len(w.run.Messages) - 1
-	receipt := w.run.Messages[last].Receipt
-	w.run.Messages[last] = minibus.Handed{}
-	w.run.Messages = w.run.Messages[:last]
+	last := len(w.run) - 1
+	receipt := w.run[last].Receipt
+	w.run[last] = minibus.Delivery{}
+	w.run = w.run[:last]
 	w.host.Refused(why)
 	receipt.Refused(message.CodeBadRequest)
 }
 
 // flush delivers the run.
 func (w *Deliverer) flush(p *receiver.Batch) (how step) {
-	run := w.run.Messages
-	if len(run) == 0 {
+	if len(w.run) == 0 {
 		return on
 	}
 	if w.life.Err() != nil {
@@ -169,48 +166,46 @@ func (w *Deliverer) flush(p *receiver.Batch) (how step) {
 	} else {
 		how = w.hand(p)
 	}
-	clear(run)
-	w.run.Messages, w.again = run[:0], false
+	clear(w.run)
+	w.run, w.again = w.run[:0], false
 	return how
 }
 
 // hand gives the run to its destination, or to the queue of one that is behind. Where there are too many of these all
 // wait, or, in a batch that is delivered by whoever brought it, it is stuck.
 func (w *Deliverer) hand(p *receiver.Batch) step {
-	run := w.run.Messages
-	w.counted(len(run), w.again)
+	run := w.run
+	w.come(run, w.again)
 	key := wire.KeyOf(&run[0].Message)
-	if w.behind(key) && w.holdUp(key, run, w.again, pinned(p)) {
+	if w.behind(key) && w.holdUp(key, run, pinned(p)) {
 		return on
 	}
 	w.keep(key, p)
-	n := 0
-	if len(run) > 1 && !w.again && w.o.DeliverRun != nil {
-		n = w.o.DeliverRun(&w.run)
-	}
-	for ; n < len(run); n++ {
-		w.d = Delivery{Remote: w.remote, Door: w.cameIn(), Message: run[n].Message, Receipt: run[n].Receipt, Again: w.again && n == 0}
-		if w.o.Deliver(w.life, &w.d) {
-			continue
-		}
-		if w.holdUp(key, run[n:], true, kept(p)) {
+	for {
+		if run = run[w.o.Acceptor.TryAccept(w.remote, run):]; len(run) == 0 || w.holdUp(key, run, kept(p)) {
 			return on
 		}
 		if p.Here {
 			return stuck
 		}
-		w.d.Again, w.d.Wait = true, true
-		w.o.Deliver(w.life, &w.d)
+		w.o.Acceptor.Accept(w.life, w.remote, &run[0])
+		if run = run[1:]; len(run) == 0 {
+			return on
+		}
 	}
-	return on
 }
 
-// counted counts messages on their way to a listener; again: the first has been counted.
-func (w *Deliverer) counted(messages int, again bool) {
+// come counts messages on their way to a listener, and says that they have come; again: that was done for the first.
+func (w *Deliverer) come(run []minibus.Delivery, again bool) {
 	if again {
-		messages--
+		run = run[1:]
 	}
-	w.received.Add(uint64(messages))
+	w.received.Add(uint64(len(run)))
+	if w.o.Trace.Watched() {
+		for i := range run {
+			w.o.Trace.Message(trace.Arrive, run[i].Message, trace.Event{Peer: w.remote, Via: w.cameIn()})
+		}
+	}
 }
 
 // cameIn is the door of the peer's last frame.
@@ -226,13 +221,13 @@ func (w *Deliverer) keep(key wire.Key, p *receiver.Batch) {
 	if key != w.to {
 		w.to, w.count = key, 0
 	}
-	for i := range w.run.Messages {
-		m := &w.run.Messages[i].Message
+	for i := range w.run {
+		m := &w.run[i].Message
 		if w.count++; p.Lent || w.count <= receiver.ShortRun && p.Memory > 4*len(m.Body) {
 			m.Body = bytes.Clone(m.Body)
 		}
 		if !p.Lent && w.count > receiver.ShortRun {
-			w.count += len(w.run.Messages) - i - 1
+			w.count += len(w.run) - i - 1
 			return
 		}
 	}

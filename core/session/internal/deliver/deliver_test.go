@@ -10,6 +10,8 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -35,6 +37,18 @@ func (s *settled) Settled(number uint64, _ uint32, code int) {
 
 func (s *settled) Failed(number uint64, cost uint32, _ message.Message, _ error) {
 	s.Settled(number, cost, 500)
+}
+
+// each is an Acceptor that takes messages one by one; wait: it may wait. It is false where it would have to.
+type each func(d *minibus.Delivery, wait bool) bool
+
+func (f each) Accept(_ context.Context, _ message.URL, d *minibus.Delivery) { f(d, true) }
+
+func (f each) TryAccept(_ message.URL, run []minibus.Delivery) (taken int) {
+	for taken < len(run) && f(&run[taken], false) {
+		taken++
+	}
+	return taken
 }
 
 // batch is messages as they come in a frame, to the addresses, one each.
@@ -66,9 +80,12 @@ func TestBehind(t *testing.T) {
 	var mu sync.Mutex
 	got := map[message.URL][]int{}
 	gate, host, by := make(chan struct{}), &owner{}, &settled{codes: map[uint64]int{}}
-	o := Options{Deliver: func(_ context.Context, d *Delivery) bool {
+	var hub trace.Hub
+	var came []string
+	defer hub.Watch(func(e trace.Event) { came = append(came, fmt.Sprint(e.Kind, " ", e.ID, " ", e.Via)) }, false)()
+	o := Options{Acceptor: each(func(d *minibus.Delivery, wait bool) bool {
 		if d.Message.To == slow {
-			if !d.Wait {
+			if !wait {
 				return false
 			}
 			<-gate
@@ -76,12 +93,12 @@ func TestBehind(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		got[d.Message.To] = append(got[d.Message.To], number(&d.Message))
-		if d.Receipt.Source != 7 || d.Door != "door" {
+		if d.Receipt.Source != 7 {
 			t.Errorf("%+v", d)
 		}
 		d.Receipt.Taken()
 		return true
-	}}
+	}), Trace: &hub}
 	d := New(context.Background(), o, host, "hyperty-runtime://a.example/x", 7)
 	d.CameBy("door")
 	left, over := d.Deliver(batch(by, slow, quick, "", slow, quick))
@@ -101,6 +118,9 @@ func TestBehind(t *testing.T) {
 	})
 	close(gate)
 	host.Wait()
+	if want := []string{"arrive 1 door", "arrive 2 door", "arrive 4 door", "arrive 5 door"}; !slices.Equal(came, want) {
+		t.Errorf("a watcher is told of %q", came)
+	}
 	if !slices.Equal(got[slow], []int{1, 4}) || waits != 1 || len(by.codes) != 5 || by.codes[3] != message.CodeBadRequest || len(host.refused) != 1 || d.Received() != 4 {
 		t.Errorf("delivered %v, settled %v, refused %v, %d counted", got, by.codes, host.refused, d.Received())
 	}
@@ -110,18 +130,18 @@ func TestBehind(t *testing.T) {
 func TestStopsHere(t *testing.T) {
 	gate, host, by := make(chan struct{}), &owner{}, &settled{codes: map[uint64]int{}}
 	tried := 0
-	o := Options{Deliver: func(_ context.Context, d *Delivery) bool {
-		if d.Wait && number(&d.Message) <= MaxBehind {
+	o := Options{Acceptor: each(func(d *minibus.Delivery, wait bool) bool {
+		if wait && number(&d.Message) <= MaxBehind {
 			<-gate
 		}
-		if !d.Wait {
+		if !wait {
 			tried++
 		}
-		if d.Wait {
+		if wait {
 			d.Receipt.Taken()
 		}
-		return d.Wait
-	}}
+		return wait
+	})}
 	d := New(context.Background(), o, host, "hyperty-runtime://a.example/x", 1)
 	var to []message.URL
 	for i := range MaxBehind + 1 {
@@ -148,7 +168,7 @@ func TestEnds(t *testing.T) {
 	life, end := context.WithCancel(context.Background())
 	end()
 	host, by := &owner{}, &settled{codes: map[uint64]int{}}
-	d := New(life, Options{Deliver: func(context.Context, *Delivery) bool { panic("delivered") }}, host, "hyperty-runtime://a.example/x", 1)
+	d := New(life, Options{Acceptor: each(func(*minibus.Delivery, bool) bool { panic("delivered") })}, host, "hyperty-runtime://a.example/x", 1)
 	if _, over := d.Deliver(batch(by, "hyperty://b.example/y")); !over || len(by.codes) != 0 {
 		t.Error("delivered after the end")
 	}

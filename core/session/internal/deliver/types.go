@@ -1,27 +1,22 @@
 package deliver
 
 import (
+	"context"
+
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Delivery is a message of a remote runtime on its way to its listener; see Options.Deliver.
-type Delivery struct {
-	Remote  message.URL
-	Door    message.URL // by which the last frame of the remote runtime came
-	Message message.Message
-	// Receipt is settled when the message is taken, or was refused and its sender has been answered.
-	Receipt minibus.Receipt
-	Wait    bool // Deliver may wait
-	Again   bool // it has been tried before, without waiting
+// Acceptor takes the messages of remote runtimes to their listeners, each exactly once. A delivery that it takes is settled by
+// its receipt in the end: until then the message counts as waiting in the session. Deliveries are the session's again when
+// a method has returned.
+type Acceptor interface {
+	// TryAccept takes what it can without waiting, and returns how many that are, from the first. With the others it has
+	// done nothing. The messages, at least one, have all the same but their IDs and bodies.
+	TryAccept(remote message.URL, run []minibus.Delivery) (taken int)
+	// Accept takes one message, and waits while its listener is behind, until ctx ends.
+	Accept(ctx context.Context, remote message.URL, d *minibus.Delivery)
 }
 
-// Run is messages of a remote runtime, one behind the other, that have all the same but their IDs and bodies, on their way
-// to their listener; see Options.DeliverRun.
-type Run struct {
-	Remote   message.URL
-	Messages []minibus.Handed
-}
-
-// maxRun is the most messages in a Run: enough that what is done once for all of them counts little.
+// maxRun is the most messages that are tried at once: enough that what is done once for all of them counts little.
 const maxRun = 32

@@ -13,8 +13,8 @@ import (
 	"github.com/protofly/protofly/core/syncmanager/internal/limits"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // ErrMissed says that the copy cannot follow an update, because others before it were missed. The object wants to be fetched

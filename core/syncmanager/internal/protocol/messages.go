@@ -1,8 +1,8 @@
 package protocol
 
 import (
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Messages makes the messages of the sync manager at an address, <runtime>/sm.

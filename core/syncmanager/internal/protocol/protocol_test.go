@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 func TestWhatCanBeCreated(t *testing.T) {

@@ -3,8 +3,8 @@ package protocol
 import (
 	"errors"
 
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Refuse is a refusal with a response code.

@@ -1,8 +1,8 @@
 package replica
 
 import (
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // What waits on the way to one address before it is given up for the whole value.

@@ -8,8 +8,8 @@ package replica
 import (
 	"github.com/protofly/protofly/core/syncmanager/internal/limits"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Replica is an object as this runtime knows it. It is used by pointer, made by [New].

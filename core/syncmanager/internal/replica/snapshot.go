@@ -2,8 +2,8 @@ package replica
 
 import (
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Snapshot is an object as it was at one moment. Nothing changes in it.

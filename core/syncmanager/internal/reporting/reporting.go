@@ -11,8 +11,8 @@ import (
 	"github.com/protofly/protofly/core/syncmanager/internal/limits"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
+	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/syncher/object"
 )
 
 // Object is an object whose reporter runs here. It is made by [New].

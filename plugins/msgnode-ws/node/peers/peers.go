@@ -18,6 +18,7 @@ import (
 // The connection's reader alone calls Find, Add and Take; Brought and At may be called by another goroutine.
 type Peers struct {
 	strange *rate.Limiter // frames to all that have not answered
+	told    *rate.Limiter // notices of Data that was dropped; the reader's
 	visits  *rate.Limiter // frames of those that were not sent to; whoever calls Brought has it
 
 	mu       sync.Mutex // the reader writes, the dispatcher reads
@@ -51,7 +52,8 @@ func peerBytes(url int) int { return 2*url + peerSize }
 
 // New remembers nobody yet.
 func New() *Peers {
-	return &Peers{strange: rate.NewLimiter(connectionRate, connectionFrames), visits: rate.NewLimiter(VisitRate, VisitFrames)}
+	return &Peers{strange: rate.NewLimiter(connectionRate, connectionFrames), visits: rate.NewLimiter(VisitRate, VisitFrames),
+		told: rate.NewLimiter(1, 1)}
 }
 
 // Find is the peer with the URL, or nil.
@@ -123,6 +125,9 @@ func (p *Peers) forget() (freed int) {
 func (p *Peers) Take(to *Peer, payloads wire.Payloads) bool {
 	return to.allowance.take(payloads, p.strange)
 }
+
+// Tell tells whether the connection is to be told now that Data for a peer, which does not answer, is dropped: once a second.
+func (p *Peers) Tell() bool { return p.told.Allow() }
 
 // Brought notes what comes for the connection, all of it from one runtime: from. It is an answer where the connection has sent to
 // that one: then known is true. Of strangers the connection takes so many frames and no more: welcome tells whether it takes these.

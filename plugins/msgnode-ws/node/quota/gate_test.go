@@ -92,6 +92,50 @@ func TestGatePerSource(t *testing.T) {
 }
 
 // Whatever happens in whatever order, the gate's numbers are those of the connections that are there.
+// Nobody makes room for a source that would then have as many attached, or more.
+func TestGateKeepsWhoHasNoMoreThanTheOther(t *testing.T) {
+	g := NewGate(10, 10, 3)
+	attach := func(from int) (ok bool, evicted *Ticket) {
+		tk := &Ticket{From: sourceOf(from)}
+		g.Arrive(tk)
+		return g.Enter(tk, false)
+	}
+	for _, from := range []int{1, 1, 2} {
+		if ok, evicted := attach(from); !ok || evicted != nil {
+			t.Fatalf("of source %d: %v, %v made room", from, ok, evicted)
+		}
+	}
+	if !g.Full(sourceOf(2)) || g.Full(sourceOf(3)) {
+		t.Error("it is not full for the source that would then have the most, or it is for the one that has none")
+	}
+	if ok, evicted := attach(2); ok || evicted != nil {
+		t.Errorf("a second of the other source: %v, %v made room", ok, evicted)
+	}
+	if ok, evicted := attach(3); !ok || evicted == nil || evicted.From != sourceOf(1) {
+		t.Errorf("one of a third source: %v, %v made room", ok, evicted)
+	}
+}
+
+// A connection that has gone before its turn takes no place, and one that has entered takes no second one.
+func TestGateLetsNobodyInTwiceOrLate(t *testing.T) {
+	g := NewGate(10, 10, 10)
+	late, twice := &Ticket{From: sourceOf(1)}, &Ticket{From: sourceOf(2)}
+	g.Arrive(late)
+	g.Arrive(twice)
+	g.Leave(late)
+	if ok, evicted := g.Enter(late, false); ok || evicted != nil {
+		t.Errorf("one that has gone: %v, %v", ok, evicted)
+	}
+	for range 2 {
+		if ok, evicted := g.Enter(twice, true); !ok || evicted != nil {
+			t.Errorf("one that enters: %v, %v", ok, evicted)
+		}
+	}
+	if waiting, attached := g.Held(); waiting != 0 || attached != 1 {
+		t.Errorf("%d wait and %d are attached, want none and one", waiting, attached)
+	}
+}
+
 func TestGateCounts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	g := NewGate(20, 5, 10)

@@ -22,6 +22,14 @@ type Asker struct {
 	Conn uint64
 }
 
+// AskerOf is the asker that a connection of an address is.
+func AskerOf(from Source, conn uint64) Asker {
+	if from.IsValid() {
+		return Asker{From: from}
+	}
+	return Asker{Conn: conn}
+}
+
 // queue is who waits of one asker, the first first.
 type queue struct {
 	asker   Asker

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -39,6 +40,8 @@ type Options struct {
 
 	Runtime, Address, All int64 // bytes of one runtime, of one address, and of the whole
 	Rows                  int   // of the whole
+
+	Timeout time.Duration // for one read or write; 0: 5 s
 
 	Granted func(*Allocation)   // told of each allocation that comes into the copy, before a write of it returns
 	Noted   func(*Subscription) // the same of subscriptions
@@ -119,6 +122,18 @@ func openTable[T any](ctx context.Context, s *State, ttl time.Duration, o table.
 	case <-ctx.Done():
 		return nil, fmt.Errorf("message node: state %s: %w", o.Name, ctx.Err())
 	}
+}
+
+// Within is a context for one read or write.
+func (s *State) Within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, cmp.Or(s.bounds.Timeout, 5*time.Second))
+}
+
+// Unsubscribe removes the subscription with the key.
+func (s *State) Unsubscribe(ctx context.Context, key string) error {
+	ctx, cancel := s.Within(ctx)
+	defer cancel()
+	return s.Subscriptions.Change(ctx, key, func(*Subscription) (*Subscription, error) { return nil, nil })
 }
 
 // Bound has writes refused from now on that make the state larger than it may be. It is called before the first write by others.

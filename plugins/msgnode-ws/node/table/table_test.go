@@ -3,10 +3,12 @@ package table
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -20,6 +22,29 @@ type bucket struct {
 	last     uint64
 	rows     map[string]*entry
 	watchers []*watcher
+	lags     bool // those who follow hear nothing of what is written, until lag(false)
+	late     []*entry
+}
+
+// lag has those who follow hear nothing of what is written until the next call.
+func (b *bucket) lag(lags bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lags = lags
+	for _, e := range b.late {
+		b.tell(e)
+	}
+	b.late = nil
+}
+
+func (b *bucket) tell(e *entry) {
+	if b.lags {
+		b.late = append(b.late, e)
+		return
+	}
+	for _, w := range b.watchers {
+		w.updates <- e
+	}
 }
 
 // entry is a row of it; text is nil where it is gone.
@@ -66,9 +91,7 @@ func (b *bucket) write(key string, text []byte, before uint64) (uint64, error) {
 	b.last++
 	e := &entry{key: key, text: text, revision: b.last}
 	b.rows[key] = e
-	for _, w := range b.watchers {
-		w.updates <- e
-	}
+	b.tell(e)
 	return b.last, nil
 }
 
@@ -110,9 +133,14 @@ func (x *thing) terms() []string { return []string{"r:" + x.Owner, "user:" + x.U
 // follows is a table of the bucket that is followed until the test ends.
 func follows(t *testing.T, b *bucket) *Table[thing] {
 	t.Helper()
-	table := New(b, Options[thing]{Name: "things", Terms: (*thing).terms, Shelves: shelves.New(func(x *thing) shelves.Place {
+	return followsWith(t, b, Options[thing]{Name: "things", Terms: (*thing).terms, Shelves: shelves.New(func(x *thing) shelves.Place {
 		return shelves.Place{Terms: x.terms(), Address: x.Owner, Site: x.Owner, Runtime: x.Owner}
 	}, "user")})
+}
+
+func followsWith(t *testing.T, b *bucket, o Options[thing]) *Table[thing] {
+	t.Helper()
+	table := New(b, o)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); table.Follow(ctx, nil) }()
@@ -214,6 +242,105 @@ func TestGrowthIsAskedFor(t *testing.T) {
 		}
 		put(t, table, "1", nil)
 		if len(asked) != 2 || asked[0].Rows != 1 || asked[0].Bytes < 1000 || asked[0].Runtime != "r:a" || asked[1].Rows != 0 {
+			t.Errorf("%+v", asked)
+		}
+	})
+}
+
+// Whoever is overtaken by another node's write waits until it has come, however long that takes, and changes what it has made.
+func TestChangesWaitForTheCopy(t *testing.T) {
+	for name, before := range map[string]*thing{"a new row": nil, "a row that is removed": {Owner: "a", Count: 1}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &bucket{rows: map[string]*entry{}}
+				table := follows(t, b)
+				if before != nil {
+					put(t, table, "x", before)
+				}
+				b.lag(true)
+				revision, err := b.write("x", []byte(`{"owner":"b","count":5}`), b.last)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if before != nil {
+					if revision, err = b.write("x", nil, revision); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.AfterFunc(time.Minute, func() { b.lag(false) })
+				began, seen := time.Now(), []int{}
+				if err := table.Change(t.Context(), "x", func(old *thing) (*thing, error) {
+					count := 0
+					if old != nil {
+						count = old.Count
+					}
+					seen = append(seen, count)
+					return &thing{Owner: "a", Count: count + 10}, nil
+				}); err != nil {
+					t.Fatal(err)
+				}
+				want := []int{0, 5}
+				if before != nil {
+					want = []int{1, 0}
+				}
+				if !slices.Equal(seen, want) || time.Since(began) != time.Minute {
+					t.Errorf("made of %v after %v, want %v", seen, time.Since(began), want)
+				}
+				if x := table.Get("x"); x == nil || x.Count != want[1]+10 {
+					t.Errorf("the row is %+v", x)
+				}
+			})
+		})
+	}
+}
+
+// CatchUp returns a row that the bucket has once the copy has it; what the bucket has not is not waited for.
+func TestCatchUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bucket{rows: map[string]*entry{}}
+		table := follows(t, b)
+		if x, err := table.CatchUp(t.Context(), "x"); x != nil || err != nil {
+			t.Errorf("a row that is not there: %+v, %v", x, err)
+		}
+		b.lag(true)
+		if _, err := b.write("x", []byte(`{"owner":"b","count":5}`), 0); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Minute, func() { b.lag(false) })
+		if x, err := table.CatchUp(t.Context(), "x"); x == nil || x.Count != 5 || err != nil {
+			t.Errorf("a row that another node has written: %+v, %v", x, err)
+		}
+	})
+}
+
+// Whoever wants to know of rows that come is told of each, before its writer goes on, and of none that goes or cannot be read.
+func TestRowsThatComeAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []int
+		b := &bucket{rows: map[string]*entry{}}
+		table := followsWith(t, b, Options[thing]{Name: "things", Terms: (*thing).terms, Put: func(x *thing) { told = append(told, x.Count) }})
+		put(t, table, "1", &thing{Owner: "a", Count: 1})
+		put(t, table, "1", &thing{Owner: "a", Count: 2})
+		put(t, table, "1", nil)
+		if _, err := b.write("2", []byte("no row"), 0); err != nil {
+			t.Fatal(err)
+		}
+		put(t, table, "3", &thing{Owner: "a", Count: 3})
+		if want := []int{1, 2, 3}; !slices.Equal(told, want) {
+			t.Errorf("told of %v, want %v", told, want)
+		}
+	})
+}
+
+// Growth says of which runtime a row is, and of which source.
+func TestGrowthIsSomebodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []Growth
+		table := followsWith(t, &bucket{rows: map[string]*entry{}}, Options[thing]{Name: "things",
+			Terms: func(x *thing) []string { return []string{"user:u", ofSource + x.User, ofRuntime + x.Owner} }})
+		table.Bound(func(g Growth) error { asked = append(asked, g); return nil })
+		put(t, table, "1", &thing{Owner: "a", User: "192.0.2.1"})
+		if len(asked) != 1 || asked[0].Runtime != ofRuntime+"a" || asked[0].Source != ofSource+"192.0.2.1" {
 			t.Errorf("%+v", asked)
 		}
 	})

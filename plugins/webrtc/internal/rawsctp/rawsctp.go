@@ -1,5 +1,5 @@
-// Package rawsctp writes packets of SCTP as a peer that does not keep to what the library would send: for the tests of
-// package transport, and for the program that attacks runtimes. It reaches into the library, and is used nowhere else.
+// Package rawsctp writes SCTP packets that the library never sends. It is for the tests of package transport, and for the program
+// that attacks runtimes. It reads private fields of the library by reflection.
 package rawsctp
 
 import (
@@ -23,21 +23,20 @@ const (
 // Overhead is the size of the header of a chunk of data.
 const Overhead = 20
 
-// End is one side of an association. It is not for several goroutines at once, and the library's own side should send no
-// data any more.
+// End is one side of an association. It is for one goroutine at a time. The library's own side must not send data any more.
 type End struct {
 	conn net.Conn // of DTLS
 	tag  uint32
 	tsn  uint32
 }
 
-// Attack is a way to fill a peer's memory: the chunk of each number.
+// Attack is a way to fill a peer's memory. It says which chunk is sent as the n-th.
 type Attack struct {
 	Name  string
 	Chunk func(e *End, i uint32) []byte
 }
 
-// Attacks are those of what the peer's application never reads.
+// Attacks returns the attacks with data that the peer's application never reads.
 func Attacks() []Attack {
 	const whole = FirstFragment | LastFragment
 	return []Attack{
@@ -51,7 +50,7 @@ func Attacks() []Attack {
 	}
 }
 
-// inside is a field of the library's, which has no other way to it.
+// inside returns a private field of the library, which has no other access to it.
 func inside(v reflect.Value, name string) reflect.Value {
 	f := v.Elem().FieldByName(name)
 	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()
@@ -74,7 +73,7 @@ func New(pc *webrtc.PeerConnection) (*End, error) {
 	}, nil
 }
 
-// Data is a chunk of one byte, with the next number.
+// Data returns a chunk of one byte, with the next number.
 func (e *End) Data(flags byte, stream uint16, message uint32) []byte {
 	b := []byte{64, flags, 0, Overhead + 1}
 	b = binary.BigEndian.AppendUint32(b, e.tsn)
@@ -86,7 +85,7 @@ func (e *End) Data(flags byte, stream uint16, message uint32) []byte {
 	return append(b, 'x', 0, 0, 0)
 }
 
-// Skip is a chunk that says that messages will not come.
+// Skip returns a chunk that says that messages will not come (FORWARD-TSN).
 func (e *End) Skip(stream uint16, message uint32) []byte {
 	b := []byte{194, 0, 0, 16}
 	b = binary.BigEndian.AppendUint32(b, e.tsn)

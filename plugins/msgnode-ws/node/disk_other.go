@@ -1,6 +1,0 @@
-//go:build !unix
-
-package node
-
-// freeBytes is not known here: a full disk shows when a write fails.
-func freeBytes(string) (free int64, ok bool) { return 0, false }

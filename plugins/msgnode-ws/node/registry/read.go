@@ -1,0 +1,227 @@
+package registry
+
+import (
+	"strings"
+	"time"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refjson"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/refusal"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/routing"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/shelves"
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// criteria is what entries must have besides the resource that was asked for.
+type criteria struct {
+	Resources   refjson.Names `json:"resources"`
+	DataSchemes refjson.Names `json:"dataSchemes"`
+	Scheme      string        `json:"scheme"`
+}
+
+// look is read: by URL, by user, GUID or identity provider's identifier, by a data object's name, or by scheme.
+func (d *Registry) look(c *routing.Client, m message.Message) (message.Message, *refusal.Refusal) {
+	var body struct {
+		Resource string   `json:"resource"`
+		Criteria criteria `json:"criteria"`
+	}
+	if err := m.Decode(&body); err != nil {
+		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: %v", err)
+	}
+	now := time.Now()
+	if u, ok := resourceURL(body.Resource); ok {
+		r := d.state.Registrations.Get(state.RegistrationKey(u))
+		if !d.state.Valid(r) || !body.Criteria.match(r) {
+			return message.Message{}, refusal.New(message.CodeNotFound, "Domain Registry: %s is not registered", u)
+		}
+		code := message.CodeOK
+		if r.StatusAt(now) == state.Disconnected {
+			code = message.CodeTimeout
+		}
+		return m.Respond(code, r.Entry(now)), nil
+	}
+	term := resourceTerm(body.Resource)
+	if term == "" && body.Criteria.Scheme != "" {
+		term = "scheme:" + body.Criteria.Scheme
+	}
+	if term == "" {
+		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: read needs a resource (an address, a user, a GUID) or criteria with a scheme")
+	}
+	if r := d.afford(c, term, body.Criteria.all(term)); r != nil {
+		return message.Message{}, r
+	}
+	found, more := d.entries(term, &body.Criteria)
+	if len(found) == 0 && more {
+		return message.Message{}, tooMany()
+	}
+	if len(found) == 0 {
+		return message.Message{}, refusal.New(message.CodeNotFound, "Domain Registry: nothing is registered for %.200q", body.Resource+body.Criteria.Scheme)
+	}
+	return found.answer(m, now, more)
+}
+
+// entries are entries of the Domain Registry.
+type entries []*state.Registration
+
+// answer is the answer to a read that found them; more says that there may be others.
+func (found entries) answer(m message.Message, now time.Time, more bool) (message.Message, *refusal.Refusal) {
+	value, code := make(map[message.URL]any, len(found)), message.CodeTimeout
+	for _, r := range found {
+		value[r.URL] = r.Entry(now)
+		if r.StatusAt(now) != state.Disconnected {
+			code = message.CodeOK
+		}
+	}
+	var answer message.Message
+	if more {
+		answer = m.RespondBody(message.Encode(map[string]any{"code": code, "value": value, "more": true}))
+	} else {
+		answer = m.Respond(code, value)
+	}
+	if err := answer.Check(); err != nil {
+		return message.Message{}, tooMany()
+	}
+	return answer, nil
+}
+
+// all tells whether every entry with the term has what is asked for.
+func (c *criteria) all(term string) bool {
+	return len(c.Resources) == 0 && len(c.DataSchemes) == 0 && (c.Scheme == "" || term == "scheme:"+c.Scheme)
+}
+
+const (
+	// maxLooked is how many entries one read looks at for each that it may return, and maxCompared how many bytes of
+	// resources and data schemes it reads. What is behind that is not found.
+	maxLooked   = 20
+	maxCompared = 2 << 20
+	// maxAnswer is how many bytes the entries of an answer have, and ordinary how many one has that is not put behind those
+	// of others: so large ones keep nobody out.
+	maxAnswer = message.MaxBody - 256
+	ordinary  = 4 << 10
+)
+
+func tooMany() *refusal.Refusal {
+	return refusal.New(message.CodeTooLarge, "Domain Registry: too many entries for one answer; ask with narrower criteria")
+}
+
+// entries are the entries with a term that match. Where they are too many for one answer, or too large, they are chosen
+// in the order of [shelves.Shelves.Pick], in each round the large ones last; more says that others have been left out.
+func (d *Registry) entries(term string, wanted *criteria) (found entries, more bool) {
+	limit := maxLooked * d.limits.Results
+	if wanted.all(term) {
+		limit = 2 * d.limits.Results
+	}
+	list := d.state.Registrations.Pick(term, limit+1)
+	if len(list) > limit {
+		list, more = list[:limit], true
+	}
+	compared, size := 0, 0
+	for _, c := range largeLast(list) {
+		e := c.Value
+		if wanted.Scheme != "" && e.URL.Scheme() != wanted.Scheme || !d.state.Valid(e) {
+			continue
+		}
+		if len(wanted.Resources)+len(wanted.DataSchemes) > 0 {
+			if compared += len(e.Fields["resources"]) + len(e.Fields["dataSchemes"]); compared > maxCompared {
+				return found, true
+			}
+			if !wanted.match(e) {
+				continue
+			}
+		}
+		if len(found) == d.limits.Results {
+			return found, true
+		}
+		if size+c.Size <= maxAnswer {
+			found, size = append(found, e), size+c.Size
+		} else {
+			more = true
+		}
+	}
+	return found, more
+}
+
+// largeLast puts the large entries of each round behind the others of the same round.
+func largeLast(list []shelves.Candidate[state.Registration]) []shelves.Candidate[state.Registration] {
+	out := make([]shelves.Candidate[state.Registration], 0, len(list))
+	var large []shelves.Candidate[state.Registration]
+	for i, e := range list {
+		if e.Size > ordinary {
+			large = append(large, e)
+		} else {
+			out = append(out, e)
+		}
+		if i+1 == len(list) || list[i+1].Round != e.Round {
+			out, large = append(out, large...), large[:0]
+		}
+	}
+	return out
+}
+
+// match tells whether r has all that is asked for.
+func (c *criteria) match(r *state.Registration) bool {
+	if c.Scheme != "" && r.URL.Scheme() != c.Scheme {
+		return false
+	}
+	return has(r, "resources", c.Resources) && has(r, "dataSchemes", c.DataSchemes)
+}
+
+// has tells whether a list of r has all of want; it reads the list only for that.
+func has(r *state.Registration, field string, want refjson.Names) bool {
+	if len(want) == 0 {
+		return true
+	}
+	have := r.List(field)
+	set := make(map[string]bool, len(have))
+	for _, h := range have {
+		set[h] = true
+	}
+	for _, w := range want {
+		if !set[w] {
+			return false
+		}
+	}
+	return true
+}
+
+// resourceURL reads a resource that names one entry: an address, alone or after /<type>/.
+func resourceURL(resource string) (message.URL, bool) {
+	if strings.HasPrefix(resource, "/hyperty/user/") {
+		return "", false
+	}
+	if rest, ok := strings.CutPrefix(resource, "/"); ok {
+		_, resource, _ = strings.Cut(rest, "/")
+	}
+	u, err := message.ParseURL(resource)
+	if err != nil || u.Scheme() == "user" || u.Scheme() == "user-guid" {
+		return "", false
+	}
+	return u, true
+}
+
+// resourceTerm reads a resource that may name several entries, as a term of the table.
+func resourceTerm(resource string) string {
+	if user, ok := strings.CutPrefix(resource, "/hyperty/user/"); ok {
+		return "user:" + user
+	}
+	if _, id, ok := strings.Cut(resource, "/idp-identifier/"); ok && strings.HasPrefix(resource, "/") {
+		return "idp:" + id
+	}
+	if strings.HasPrefix(resource, "user://") || strings.HasPrefix(resource, "user-guid://") {
+		return "user:" + resource
+	}
+	if resource == "" || strings.HasPrefix(resource, "/") {
+		return ""
+	}
+	return "name:" + resource
+}
+
+// afford is called before a read looks through the entries with a term: it refuses what costs more than the connection may
+// spend now. all says that every one of them is wanted. However many there are, a read looks at a bounded number.
+func (d *Registry) afford(c *routing.Client, term string, all bool) *refusal.Refusal {
+	count, bytes, results := d.state.Registrations.Count(term), int(d.state.Registrations.Weighs(term)), d.limits.Results
+	if all {
+		return c.Charge(min(count, 2*results)/16 + min(bytes, message.MaxBody)/1024) // all of it is encoded
+	}
+	return c.Charge(min(count, maxLooked*results)/16 + min(bytes, 2*maxCompared)/4096) // lists in it are looked at
+}
