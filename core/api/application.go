@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/protofly/protofly/core/api/internal/handover"
 	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
@@ -31,7 +32,7 @@ type application struct {
 	// Of the reader.
 	parsers map[uint32]*message.Parser // by reference
 	credits wire.Credit                // that was read last
-	settled []handed                   // by it
+	settled []handover.Message         // by it
 
 	mu        sync.Mutex
 	ended     bool
@@ -154,10 +155,10 @@ func (app *application) farewell(err error) {
 func (app *application) end() {
 	app.mu.Lock()
 	app.ended = true
-	var left []handed
+	var left []handover.Message
 	for _, a := range app.attached {
 		a.gone = true
-		left = append(left, a.forsaken()...)
+		left = append(left, a.given.End()...)
 		if a.inner != nil { // else its begin sees that the stream has ended
 			app.server.closing(a.inner, &app.work)
 		}
@@ -223,14 +224,13 @@ func (app *application) credit(data []byte) error {
 	}
 	app.mu.Lock()
 	if a := app.attached[f.Ref]; a != nil {
-		a.credit = min(a.credit+int(min(f.Units, wire.Window)), wire.Window)
-		app.settled = a.taken(app.settled[:0], int(min(f.Units, wire.Window)), int(min(f.Responses, 1<<20)))
+		app.settled = a.given.Taken(app.settled[:0], int(min(f.Units, wire.Window)), int(min(f.Responses, 1<<20)))
 		app.wake()
 	}
 	app.mu.Unlock()
 	for i, h := range app.settled {
-		h.r.Taken()
-		app.settled[i] = handed{}
+		h.Receipt.Taken()
+		app.settled[i] = handover.Message{}
 	}
 	app.settled = app.settled[:0]
 	return nil
@@ -303,8 +303,7 @@ func (app *application) collect(out *wire.Queue) (last bool) {
 	app.controls = 0
 	out.Move(&app.out)
 	for i, a := range app.owing {
-		out.Credit(&wire.Credit{Ref: a.ref, Posts: a.done})
-		a.done, a.owed = a.done[:0], 0
+		a.window.Owed(func(done []wire.Span) { out.Credit(&wire.Credit{Ref: a.ref, Posts: done}) })
 		app.owing[i] = nil
 	}
 	app.owing, app.hesitates = app.owing[:0], false

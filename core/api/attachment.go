@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/protofly/protofly/core/api/internal/handover"
+	"github.com/protofly/protofly/core/api/internal/window"
 	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
@@ -25,18 +27,10 @@ type attachment struct {
 	gone    bool       // nothing is delivered any more
 	leaving bool       // the application wants it to end
 
-	posts   work.Lane[posted]               // worked off by a goroutine, or the reader; held until inner is there
-	behind  work.Lanes[destination, posted] // posts to receivers that are behind: each has a goroutine that waits for it
-	count   uint64                          // of the posts of the application
-	held    int                             // units that posts take that are not worked off
-	done    []wire.Span                     // posts that were worked off and that the application does not know of yet
-	owed    int                             // units of them
-	watched int                             // posts of which the application is to be told what became of them
-
-	credit   int          // units that may be delivered
-	taking   fifo[handed] // that were handed to the application and are not known to be taken
-	units    int          // that the application has taken of the first of them
-	answered fifo[handed] // the same of responses
+	posts  work.Lane[posted]               // worked off by a goroutine, or the reader; held until inner is there
+	behind work.Lanes[destination, posted] // posts to receivers that are behind: each has a goroutine that waits for it
+	window window.Window                   // what it has posted
+	given  handover.Handover               // what it is given
 }
 
 type posted struct {
@@ -56,16 +50,9 @@ type destination struct {
 // maxBehind is how many receivers may be behind without holding up what a hyperty posts to others.
 const maxBehind = 64
 
-// handed is a message that the application was given, without its body.
-type handed struct {
-	m    message.Message
-	r    minibus.Receipt
-	cost int
-}
-
 // newAttachment is a hyperty that has not been registered yet: what it posts is held.
 func newAttachment(app *application, ref uint32, name string) *attachment {
-	a := &attachment{app: app, ref: ref, name: name, credit: wire.Window}
+	a := &attachment{app: app, ref: ref, name: name, given: handover.New()}
 	a.posts.Memory = &app.server.posts
 	a.posts.Hold()
 	// What waits is bounded by the window.
@@ -144,7 +131,7 @@ func (a *attachment) leave() {
 	_, here := app.attached[a.ref]
 	delete(app.attached, a.ref)
 	a.gone = true
-	left := a.forsaken()
+	left := a.given.End()
 	app.wake()
 	app.mu.Unlock()
 	forsake(left)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/protofly/protofly/core/api/internal/handover"
 	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
@@ -25,18 +26,13 @@ func (a *attachment) deliver(ctx context.Context, m message.Message, r minibus.R
 	app := a.app
 	app.mu.Lock()
 	for !app.ended && !a.gone && ctx.Err() == nil && app.ctx.Err() == nil {
-		free := m.Type == message.Response
-		if app.out.Size() < maxOutgoing && (free || a.credit > 0) {
-			h := handed{r: r, cost: wire.Cost(app.out.Message(a.ref, false, &m))}
+		response := m.Type == message.Response
+		if app.out.Size() < maxOutgoing && a.given.Room(response) {
+			h := handover.Message{Receipt: r, Units: wire.Cost(app.out.Message(a.ref, false, &m))}
 			if r.By != nil {
-				h.m = message.Message{ID: m.ID, Type: m.Type, From: m.From, To: m.To}
+				h.M = message.Message{ID: m.ID, Type: m.Type, From: m.From, To: m.To}
 			}
-			if free {
-				a.answered.push(h)
-			} else {
-				a.credit -= h.cost
-				a.taking.push(h)
-			}
+			a.given.Handed(h, response)
 			app.poke()
 			app.mu.Unlock()
 			return
@@ -56,38 +52,12 @@ func (a *attachment) deliver(ctx context.Context, m message.Message, r minibus.R
 	r.Failed(m, goneError(m.To))
 }
 
-// taken takes the application's word of what it has taken, and adds to settled what somebody asks about. mu is held; the
-// receipts are to be settled without it.
-func (a *attachment) taken(settled []handed, units, responses int) []handed {
-	for a.units += units; a.taking.len() > 0 && a.units >= a.taking.first().cost; {
-		h := a.taking.pop()
-		if a.units -= h.cost; h.r.By != nil {
-			settled = append(settled, h)
-		}
-	}
-	if a.taking.len() == 0 {
-		a.units = 0
-	}
-	for ; responses > 0 && a.answered.len() > 0; responses-- {
-		if h := a.answered.pop(); h.r.By != nil {
-			settled = append(settled, h)
-		}
-	}
-	return settled
-}
-
-// forsaken takes what the application was handed and has not said to have taken. mu is held; the senders are to be told
-// without it.
-func (a *attachment) forsaken() []handed {
-	return append(a.taking.takeAll(), a.answered.takeAll()...)
-}
-
 // forsake tells the senders of what an application was handed that it is in doubt whether it was taken.
-func forsake(left []handed) {
+func forsake(left []handover.Message) {
 	for _, h := range left {
-		if h.r.By != nil {
-			h.r.Failed(h.m, &message.ResponseError{Code: message.CodeUnavailable, From: h.m.To,
-				Description: fmt.Sprintf("in doubt whether it was delivered: %s has gone", h.m.To)})
+		if h.Receipt.By != nil {
+			h.Receipt.Failed(h.M, &message.ResponseError{Code: message.CodeUnavailable, From: h.M.To,
+				Description: fmt.Sprintf("in doubt whether it was delivered: %s has gone", h.M.To)})
 		}
 	}
 }

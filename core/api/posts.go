@@ -12,9 +12,6 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// creditAt is after how many units the application is told, at the latest.
-const creditAt = 64
-
 // post takes a message that the application posts. Where nothing waits before it, and nobody has to be waited for, it is
 // posted at once.
 func (app *application) post(rec wire.Record) error {
@@ -37,20 +34,12 @@ func (app *application) post(rec wire.Record) error {
 		app.mu.Unlock()
 		return nil
 	}
-	if a.held >= wire.Window {
+	number, err := a.window.Take(cost, rec.Track)
+	if err != nil {
 		app.mu.Unlock()
-		return faultf("post: more than the window of %d units for %s allows", wire.Window, a.name)
+		return faultf("post: %s: %v", a.name, err)
 	}
-	if rec.Track {
-		if a.watched >= hyperty.MaxTracked {
-			app.mu.Unlock()
-			return faultf("post: more than %d messages of %s are tracked", hyperty.MaxTracked, a.name)
-		}
-		a.watched++
-	}
-	a.held += cost
-	a.count++
-	p := posted{m: m, cost: cost, number: a.count, track: rec.Track}
+	p := posted{m: m, cost: cost, number: number, track: rec.Track}
 	if a.behind.Len() > 0 || !a.posts.Claim() {
 		a.add(p)
 		app.mu.Unlock()
@@ -172,16 +161,11 @@ func (a *attachment) finish(p posted, err error) bool {
 // a while. mu is held.
 func (a *attachment) worked(p posted) {
 	app := a.app
-	a.held -= p.cost
-	if len(a.done) == 0 {
+	first, due := a.window.Done(p.number, p.cost)
+	if first {
 		app.owing = append(app.owing, a)
 	}
-	if n := len(a.done); n > 0 && a.done[n-1].First+a.done[n-1].N == p.number {
-		a.done[n-1].N++
-	} else {
-		a.done = append(a.done, wire.Span{First: p.number, N: 1})
-	}
-	if a.owed += p.cost; a.owed >= creditAt {
+	if due {
 		app.poke()
 	} else if !app.hesitates {
 		app.hesitates = true
@@ -230,7 +214,7 @@ func (a *attachment) outcome(id message.ID, o hyperty.Outcome) {
 	app := a.app
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	a.watched--
+	a.window.Told()
 	if app.ended || a.gone {
 		return
 	}

@@ -2,8 +2,9 @@ package syncmanager
 
 import (
 	"context"
-	"fmt"
 
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/core/syncmanager/internal/replica"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -11,32 +12,28 @@ import (
 // authorise asks the reporter whether an observer may subscribe to its object, or read it (specification,
 // "Subscribe": forward).
 func (m *Manager) authorise(ctx context.Context, r *reported, observer message.URL, t message.Type) error {
-	_, err := m.ask(ctx, m.forward(r, observer, t))
+	_, err := m.ask(ctx, m.messages.Forward(t, r.Reporter(), r.URL(), observer))
 	return err
-}
-
-func (m *Manager) forward(r *reported, observer message.URL, t message.Type) message.Message {
-	return message.Message{Type: message.Forward, From: m.self, To: r.reporter, Body: message.Encode(map[string]any{
-		"type": t, "from": observer, "to": r.url,
-	})}
 }
 
 // remoteRequest serves what comes to U/subscription, and to U itself.
 func (m *Manager) remoteRequest(r *reported, msg message.Message) {
-	var body request
+	var body protocol.Request
 	err := msg.Decode(&body)
 	if err == nil {
 		switch {
 		case msg.Type == message.Response:
 			return
-		case msg.Type == message.Subscribe && msg.To.Canonical() != r.url.Canonical():
-			err = m.accept(r, msg, observerOf(msg, body))
-		case msg.Type == message.Unsubscribe && msg.To.Canonical() != r.url.Canonical():
-			m.dismiss(r, msg, observerOf(msg, body))
+		case msg.Type == message.Subscribe && msg.To.Canonical() != r.URL().Canonical():
+			err = m.accept(r, msg, protocol.ObserverOf(msg, body))
+		case msg.Type == message.Unsubscribe && msg.To.Canonical() != r.URL().Canonical():
+			m.dismiss(r, msg, protocol.ObserverOf(msg, body))
 		case msg.Type == message.Read:
-			m.readRemote(r, msg)
+			l := m.lock()
+			defer l.unlock()
+			l.readRemote(r, msg)
 		default:
-			err = refuse(message.CodeBadRequest, string(msg.To)+" does not know "+msg.Type.String())
+			err = protocol.Refuse(message.CodeBadRequest, string(msg.To)+" does not know "+msg.Type.String())
 		}
 	}
 	if err != nil {
@@ -44,25 +41,17 @@ func (m *Manager) remoteRequest(r *reported, msg message.Message) {
 	}
 }
 
-// observerOf is the component that a sync manager asks for: the specification and the reference name it differently.
-func observerOf(msg message.Message, body request) message.URL {
-	if body.Subscriber != "" {
-		return body.Subscriber
-	}
-	return msg.Source
-}
-
 // accept serves a remote sync manager's subscribe.
 func (m *Manager) accept(r *reported, msg message.Message, observer message.URL) error {
 	runtime := msg.From.Runtime()
 	if _, err := message.ParseURL(string(observer)); err != nil {
-		return refuse(message.CodeBadRequest, "subscriber: "+err.Error())
+		return protocol.Refuse(message.CodeBadRequest, "subscriber: "+err.Error())
 	}
 	if runtime == "" || runtime == m.o.Runtime.Canonical() || msg.From.Canonical() != runtime.Join("sm") {
-		return refuse(message.CodeForbidden, "a component subscribes through the sync manager of its own runtime")
+		return protocol.Refuse(message.CodeForbidden, "a component subscribes through the sync manager of its own runtime")
 	}
 	if of := observer.Runtime(); of != "" && of != runtime {
-		return refuse(message.CodeForbidden, string(observer)+" is of another runtime")
+		return protocol.Refuse(message.CodeForbidden, string(observer)+" is of another runtime")
 	}
 	m.task(msg.From, func(ctx context.Context) {
 		err := m.verify(ctx, runtime, observer)
@@ -70,13 +59,13 @@ func (m *Manager) accept(r *reported, msg message.Message, observer message.URL)
 			err = m.authorise(ctx, r, observer, message.Subscribe)
 		}
 		if err != nil {
-			m.post(ctx, refusal(msg, err))
+			m.post(ctx, protocol.Refusal(msg, err))
 			return
 		}
 		m.inTurn(ctx, msg.From, func() {
 			answer, err := m.admit(r, msg, runtime, observer)
 			if err != nil {
-				answer = refusal(msg, err)
+				answer = protocol.Refusal(msg, err)
 			}
 			m.post(ctx, answer)
 		})
@@ -94,123 +83,71 @@ func (m *Manager) verify(ctx context.Context, runtime, observer message.URL) err
 
 // admit enters a remote observer and makes the answer, which has the value as it is at that moment: every later
 // update is forwarded.
-func (m *Manager) admit(r *reported, msg message.Message, runtime, observer message.URL) (message.Message, error) {
-	stop := m.bus.Forward(object.Changes(r.url), runtime)
-	m.mu.Lock()
-	known, err := m.enterRemote(r, runtime, observer, stop)
-	now := r.replica
-	m.mu.Unlock()
-	if known || err != nil {
-		stop()
-	}
+func (m *Manager) admit(r *reported, msg message.Message, remote, observer message.URL) (message.Message, error) {
+	stop := m.bus.Forward(object.Changes(r.URL()), remote)
+	now, err := m.enterRemote(r, remote, observer, stop)
 	if err != nil {
 		return message.Message{}, err
 	}
-	return now.value(msg), nil
+	return now.Answer(msg), nil
 }
 
-// enterRemote tells whether the runtime is known already. m.mu is held.
-func (m *Manager) enterRemote(r *reported, runtime, observer message.URL, stop func()) (known bool, err error) {
-	if m.reported[r.url.Canonical()] != r {
-		return false, notYours(r.url, false)
+// enterRemote enters a remote observer. stop ends a forwarding of U/changes to its runtime; it is called where there is one
+// already.
+func (m *Manager) enterRemote(r *reported, remote, observer message.URL, stop func()) (replica.Snapshot, error) {
+	l := m.lock()
+	defer l.unlock()
+	err := protocol.NotYours(r.URL(), false)
+	if l.serves(r) {
+		err = r.Enter(remote, observer)
 	}
-	to := r.remotes[runtime]
-	if known = to != nil; !known {
-		if len(r.remotes) >= m.o.Limits.Remotes {
-			return false, refuse(message.CodeTooMany, "too many runtimes observe "+string(r.url))
-		}
-		to = &remote{observers: make(map[message.URL]struct{}), stop: stop}
-		r.remotes[runtime] = to
+	if err != nil || r.forwards[remote] != nil {
+		l.afterwards(stop)
+	} else {
+		r.forwards[remote] = stop
 	}
-	if err := m.observe(to, runtime, observer.Canonical(), len(to.observers) < m.o.Limits.Observers); err != nil {
-		if !known {
-			delete(r.remotes, runtime)
-		}
-		return known, fmt.Errorf("%s: %w", r.url, err)
-	}
-	return known, nil
+	return r.Snapshot(), err
 }
 
-// What is kept of the components of one remote runtime that observe objects here, and what one of them counts besides its
-// address.
-const (
-	maxWatching  = 4 << 20
-	watchingSize = 64
-)
-
-// observe enters an observer, which may be known. m.mu is held.
-func (m *Manager) observe(to *remote, runtime, observer message.URL, room bool) error {
-	if _, again := to.observers[observer]; again {
-		return nil
-	}
-	size := watchingSize + len(observer)
-	if !room || m.watching[runtime]+size > maxWatching {
-		return refuse(message.CodeTooMany, "too many observers of one runtime")
-	}
-	m.watching[runtime] += size
-	to.observers[observer] = struct{}{}
-	return nil
-}
-
-// unobserve forgets an observer and tells whether it was one. m.mu is held.
-func (m *Manager) unobserve(to *remote, runtime, observer message.URL) bool {
-	_, was := to.observers[observer]
-	if was {
-		delete(to.observers, observer)
-		if m.watching[runtime] -= watchingSize + len(observer); m.watching[runtime] == 0 {
-			delete(m.watching, runtime)
-		}
-	}
-	return was
-}
-
-// unobserveAll forgets all observers of one runtime and object. m.mu is held.
-func (m *Manager) unobserveAll(to *remote, runtime message.URL) {
-	for observer := range to.observers {
-		m.unobserve(to, runtime, observer)
+// unforward ends the forwarding of U/changes to a remote runtime that has no observers any more.
+func (m locked) unforward(r *reported, remote message.URL) {
+	if stop := r.forwards[remote]; stop != nil && !r.ObservedFrom(remote) {
+		delete(r.forwards, remote)
+		m.afterwards(stop)
 	}
 }
 
 // dismiss serves a remote sync manager's unsubscribe. The reporter is told.
 func (m *Manager) dismiss(r *reported, msg message.Message, observer message.URL) {
-	m.mu.Lock()
-	to := r.remotes[msg.From.Runtime()]
-	was := false
-	var stop func()
-	if to != nil {
-		was = m.unobserve(to, msg.From.Runtime(), observer.Canonical())
-		if len(to.observers) == 0 {
-			delete(r.remotes, msg.From.Runtime())
-			stop = to.stop
-		}
-	}
-	m.mu.Unlock()
-	m.task(msg.From, func(ctx context.Context) {
-		if stop != nil {
-			stop()
-		}
+	l := m.lock()
+	defer l.unlock()
+	was := r.Exit(msg.From.Runtime(), observer)
+	l.unforward(r, msg.From.Runtime())
+	l.task(msg.From, func(ctx context.Context) {
 		m.post(ctx, msg.Respond(message.CodeOK, nil))
 		if was {
-			m.post(ctx, m.forward(r, observer, message.Unsubscribe))
+			m.post(ctx, m.messages.Forward(message.Unsubscribe, r.Reporter(), r.URL(), observer))
 		}
 	})
 }
 
 // readRemote serves a read of the object, by whoever the reporter would let subscribe (specification, "Read").
-func (m *Manager) readRemote(r *reported, msg message.Message) {
+func (m locked) readRemote(r *reported, msg message.Message) {
 	m.task(msg.From, func(ctx context.Context) {
 		if err := m.authorise(ctx, r, msg.From, message.Read); err != nil {
-			if codeOf(err) == message.CodeForbidden { // a rejected read has a code of its own
-				err = refuse(message.CodeUnauthorised, string(r.url)+" is not for "+string(msg.From))
+			if protocol.CodeOf(err) == message.CodeForbidden { // a rejected read has a code of its own
+				err = protocol.Refuse(message.CodeUnauthorised, string(r.URL())+" is not for "+string(msg.From))
 			}
-			m.post(ctx, refusal(msg, err))
+			m.post(ctx, protocol.Refusal(msg, err))
 			return
 		}
-		m.inTurn(ctx, msg.From, func() {
-			m.mu.Lock()
-			now := r.replica
-			m.mu.Unlock()
-			m.post(ctx, now.value(msg))
-		})
+		m.inTurn(ctx, msg.From, func() { m.post(ctx, m.now(r).Answer(msg)) })
 	})
+}
+
+// now is an object as it is now.
+func (m *Manager) now(r *reported) replica.Snapshot {
+	l := m.lock()
+	defer l.unlock()
+	return r.Snapshot()
 }

@@ -280,14 +280,28 @@ func wantEnd(t *testing.T, o *syncher.Observer) {
 
 // left is how many objects, subscriptions and bytes the sync manager keeps.
 func (r *runtime) left() string {
-	r.sm.mu.Lock()
-	defer r.sm.mu.Unlock()
+	sm := r.sm.lock()
+	defer sm.unlock()
 	remotes := 0
-	for _, o := range r.sm.reported {
-		remotes += len(o.remotes)
+	for _, o := range sm.reported {
+		n, _ := o.Counts()
+		remotes += n
+		if len(o.forwards) != n {
+			r.w.t.Errorf("%s is forwarded to %d runtimes, and observed from %d", o.URL(), len(o.forwards), n)
+		}
 	}
+	owners, followers, _, bytes := sm.usage.Counts()
 	return fmt.Sprintf("%d reported to %d, %d observed, %d owners, %d followers, %d bytes, %d running",
-		len(r.sm.reported), remotes, len(r.sm.observed), len(r.sm.owned), len(r.sm.follows), r.sm.bytes, r.sm.work.all.Used())
+		len(sm.reported), remotes, len(sm.observed), owners, followers, bytes, sm.work.all.Used())
+}
+
+// limit changes the limits of a sync manager that runs.
+func (r *runtime) limit(change func(*Limits)) {
+	sm := r.sm.lock()
+	defer sm.unlock()
+	l := sm.usage.Limits()
+	change(&l)
+	sm.usage.SetLimits(l)
 }
 
 const nothing = "0 reported to 0, 0 observed, 0 owners, 0 followers, 0 bytes, 0 running"

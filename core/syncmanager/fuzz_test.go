@@ -33,9 +33,9 @@ func FuzzRequests(f *testing.F) {
 			t.Fatal(err)
 		}
 		const far message.URL = "comm://b.example/o"
-		r.sm.mu.Lock()
-		o := r.sm.watch(far)
-		r.sm.mu.Unlock()
+		sm := r.sm.lock()
+		o := sm.watch(far)
+		sm.unlock()
 		m := message.Message{Type: message.Type(kind), From: alice.url, To: r.sm.self, Body: json.RawMessage(body)}
 		switch to % 4 {
 		case 0:
@@ -52,9 +52,9 @@ func FuzzRequests(f *testing.F) {
 				r.sm.remoteRequest(known, m)
 			}
 		}
-		r.sm.mu.Lock()
-		bytes := r.sm.bytes
-		r.sm.mu.Unlock()
+		sm = r.sm.lock()
+		_, _, _, bytes := sm.usage.Counts()
+		sm.unlock()
 		if bytes < 0 || bytes > 2*object.MaxData {
 			t.Errorf("%d bytes are kept", bytes)
 		}

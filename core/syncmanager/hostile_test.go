@@ -153,16 +153,12 @@ func TestObserversOfOneRuntimeAreBounded(t *testing.T) {
 				}
 			}
 			time.Sleep(time.Minute)
-			a.sm.mu.Lock()
-			kept := 0
-			for _, r := range a.sm.reported {
-				for _, to := range r.remotes {
-					for observer := range to.observers {
-						kept += len(observer)
-					}
-				}
+			sm, kept := a.sm.lock(), 0
+			for _, r := range sm.reported {
+				_, bytes := r.Counts()
+				kept += bytes
 			}
-			a.sm.mu.Unlock()
+			sm.unlock()
 			if want := typ == message.Subscribe; want != (kept > 1<<20) || kept > 5<<20 {
 				t.Errorf("after %v: %d bytes of observers' addresses", typ, kept)
 			}
@@ -172,9 +168,9 @@ func TestObserversOfOneRuntimeAreBounded(t *testing.T) {
 			check(t, r.Delete(w.ctx))
 		}
 		time.Sleep(time.Minute)
-		a.sm.mu.Lock()
-		defer a.sm.mu.Unlock()
-		if n := len(a.sm.watching); n > 0 {
+		sm := a.sm.lock()
+		defer sm.unlock()
+		if _, _, n, _ := sm.usage.Counts(); n > 0 {
 			t.Errorf("%d runtimes are counted still", n)
 		}
 	}, "a.example", "b.example", "m.example")

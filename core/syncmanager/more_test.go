@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/registry"
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
@@ -81,7 +82,7 @@ func TestRead(t *testing.T) {
 		}
 		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{"n":7}`)))
 		read := func(c *component) (json.RawMessage, error) {
-			answer := must[message.Message](t)(c.bus.Request(w.ctx, message.Message{Type: message.Read, From: c.url, To: c.r.sm.self, Body: message.Encode(resourceBody{r.URL()})}))
+			answer := must[message.Message](t)(c.bus.Request(w.ctx, message.Message{Type: message.Read, From: c.url, To: c.r.sm.self, Body: message.Encode(protocol.Resource{Resource: r.URL()})}))
 			return answer.OK()
 		}
 		want := func(c *component) {
@@ -128,7 +129,8 @@ func TestLimitsOfObservers(t *testing.T) {
 		for _, c := range []*component{alice, near, bob, bea, cid} {
 			defer c.close()
 		}
-		a.sm.o.Limits.Observers, a.sm.o.Limits.Remotes, b.sm.o.Limits.PerComponent = 1, 1, 1
+		a.limit(func(l *Limits) { l.Observers, l.Remotes = 1, 1 })
+		b.limit(func(l *Limits) { l.PerComponent = 1 })
 		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{}`)))
 		second := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{}`)))
 		o := must[*syncher.Observer](t)(bob.Observe(w.ctx, r.URL()))
@@ -192,7 +194,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 			_, err := answer.OK()
 			var got int
 			if err != nil {
-				got = codeOf(err)
+				got = protocol.CodeOf(err)
 			}
 			if got != c.code {
 				t.Errorf("%s %s %s: %d, want %d", c.m.Type, c.m.To, c.m.Body, got, c.code)

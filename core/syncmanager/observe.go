@@ -2,82 +2,107 @@ package syncmanager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/protofly/protofly/core/syncmanager/internal/observing"
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// watch enters an object of another runtime and listens at U/changes. m.mu is held.
-func (m *Manager) watch(url message.URL) *observed {
-	o := &observed{joining: true}
-	o.replica = replica{url: url, followers: make(map[message.URL]*feed)}
+// watch enters an object of another runtime and listens at U/changes.
+func (m locked) watch(url message.URL) *observed {
+	o := &observed{Object: observing.New(url, m.messages, m.usage)}
 	m.observed[url.Canonical()] = o
 	o.stop = m.bus.Listen(object.Changes(url), func(_ context.Context, msg message.Message) { m.changed(o, msg) })
 	return o
 }
 
-// dropIfIdle forgets an object that nobody follows. m.mu is held; what it returns is called without it.
-func (m *Manager) dropIfIdle(o *observed) func() {
-	if o.waiting > 0 || len(o.followers) > 0 || m.observed[o.url.Canonical()] != o {
-		return func() {}
-	}
-	m.forget(o)
-	return func() {
-		o.stop()
-		m.announce(message.Unsubscribe, o.url.NodeDomain(), m.self, object.Changes(o.url))
+// dropIfIdle forgets an object that nobody observes, or is about to.
+func (m locked) dropIfIdle(o *observed) {
+	if o.Idle() && m.follows(o) {
+		m.forget(o)
 	}
 }
 
-// forget takes an observed object out of the table. m.mu is held.
-func (m *Manager) forget(o *observed) {
-	delete(m.observed, o.url.Canonical())
-	m.end(&o.replica)
-	o.early, o.bytes = nil, 0
+// forget takes an observed object out of the table. Its observers are told that it is gone.
+func (m locked) forget(o *observed) {
+	delete(m.observed, o.URL().Canonical())
+	o.Forget()
+	m.settle(o.Replica, &o.packer)
+	m.afterwards(o.stop)
+	m.announce(message.Unsubscribe, o.URL().NodeDomain(), m.self, object.Changes(o.URL()))
+}
+
+// changed takes what is published at U/changes.
+func (m *Manager) changed(o *observed, msg message.Message) {
+	from, url := msg.From.Canonical(), o.URL().Canonical()
+	switch {
+	case msg.Type == message.Update && from == url:
+		var u object.Update
+		err := msg.Decode(&u)
+		if err == nil {
+			err = u.Check()
+		}
+		if err != nil {
+			m.log.Warn("cannot read an update", "object", o.URL(), "error", err)
+			return
+		}
+		l := m.lock()
+		defer l.unlock()
+		if l.follows(o) {
+			l.take(o, u)
+		}
+	case msg.Type == message.Delete && (from == url || from == object.Subscription(url)):
+		l := m.lock()
+		defer l.unlock()
+		if l.follows(o) {
+			o.Ending()
+			l.forget(o)
+		}
+	default:
+		m.log.Debug("what is not from the object itself is ignored", "object", o.URL(), "type", msg.Type, "from", msg.From)
+	}
+}
+
+// take has an object take an update.
+func (m locked) take(o *observed, u object.Update) {
+	switch err := o.Take(u); {
+	case errors.Is(err, observing.ErrMissed):
+		m.log.Debug("fetching an object anew", "object", o.URL(), "error", err)
+	case err != nil:
+		m.log.Warn("cannot read an object", "object", o.URL(), "error", err)
+	}
+	m.keepUp(o)
+}
+
+// fetched has an object take the value in the answer to a subscribe.
+func (m locked) fetched(o *observed, meta object.Metadata, doc object.Document) error {
+	err := o.Fetched(meta, doc)
+	m.keepUp(o)
+	return err
+}
+
+// keepUp does what an observed object wants after something happened to it.
+func (m locked) keepUp(o *observed) {
+	m.settle(o.Replica, &o.packer)
+	if o.StartsRenewal() {
+		m.spawn(func(ctx context.Context) { m.renew(ctx, o) })
+	}
 }
 
 // fetch subscribes at U/subscription for an observer and reads the value in the answer.
-func (m *Manager) fetch(ctx context.Context, o *observed, observer message.URL) (object.Metadata, object.Document, error) {
-	msg := message.Message{Type: message.Subscribe, From: m.self, To: object.Subscription(o.url), Source: observer}
-	if o.url.Scheme() == message.SchemeConnection {
-		msg.P2P = message.No
-	}
-	msg.Body = message.Encode(map[string]message.URL{"subscriber": observer})
-	r, err := m.ask(ctx, msg)
+func (m *Manager) fetch(ctx context.Context, url, observer message.URL) (object.Metadata, object.Document, error) {
+	r, err := m.ask(ctx, m.messages.Subscribe(url, observer))
 	if err != nil {
 		return object.Metadata{}, object.Document{}, err
 	}
-	value, err := r.OK()
-	if err != nil {
-		return object.Metadata{}, object.Document{}, err
-	}
-	meta, doc, err := object.ParseWhole(value)
-	if err == nil && meta.URL != "" && meta.URL.Canonical() != o.url.Canonical() {
-		err = refuse(message.CodeError, "the answer is about another object")
-	}
+	meta, doc, err := protocol.ReadValue(url, r)
 	if err == nil && meta.Reporter != "" && m.o.Remote != nil {
-		err = m.verifyReporter(ctx, o.url, meta.Reporter)
+		err = m.verifyReporter(ctx, url, meta.Reporter)
 	}
-	meta.URL, meta.Childrens = o.url, names(meta.Childrens)
 	return meta, doc, err
-}
-
-// adopt makes the value in an answer the object's, tells the followers where it is another, and applies the updates
-// that came meanwhile. m.mu is held.
-func (m *Manager) adopt(o *observed, meta object.Metadata, doc object.Document) error {
-	same := meta.Version == o.meta.Version && meta.Created == o.meta.Created
-	if err := m.become(&o.replica, meta, doc); err != nil {
-		return err
-	}
-	if !same {
-		o.tellAll()
-	}
-	early := o.early
-	o.joining, o.early, o.bytes = false, nil, 0
-	for i := range early {
-		m.take(o, early[i])
-	}
-	return nil
 }
 
 // verifyReporter refuses an object that names a component of another runtime than its own as its reporter.
@@ -86,7 +111,7 @@ func (m *Manager) verifyReporter(ctx context.Context, url, reporter message.URL)
 	if remote == "" {
 		return nil // it is not known any more: the next subscribe looks it up
 	}
-	if err := m.verify(ctx, remote, reporter); codeOf(err) == message.CodeForbidden {
+	if err := m.verify(ctx, remote, reporter); protocol.CodeOf(err) == message.CodeForbidden {
 		return fmt.Errorf("%s names %s as its reporter: %w", url, reporter, err)
 	}
 	return nil

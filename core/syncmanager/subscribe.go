@@ -3,113 +3,167 @@ package syncmanager
 import (
 	"context"
 
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/core/syncmanager/internal/replica"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // subscribe serves an observer of this runtime (specification, "Subscribe").
 func (m *Manager) subscribe(msg message.Message) error {
-	var body request
+	var body protocol.Request
 	if err := msg.Decode(&body); err != nil {
 		return err
 	}
-	if !isObject(body.Resource) {
-		return refuse(message.CodeBadRequest, "that is not the address of a data object")
+	if !protocol.IsObject(body.Resource) {
+		return protocol.Refuse(message.CodeBadRequest, "that is not the address of a data object")
 	}
 	key, observer := body.Resource.Canonical(), msg.From
-	m.mu.Lock()
-	if r := m.reported[key]; r != nil {
-		m.mu.Unlock()
-		m.subscribeHere(r, msg)
+	l := m.lock()
+	defer l.unlock()
+	if r := l.reported[key]; r != nil {
+		l.subscribeHere(r, msg)
 		return nil
 	}
-	o := m.observed[key]
-	if o != nil && !o.joining && o.followers[observer.Canonical()] != nil { // again
-		m.give(msg, o.replica)
-		m.mu.Unlock()
+	o := l.observed[key]
+	if o != nil && o.Known() && o.Observes(observer) { // again
+		l.give(msg, o.Snapshot())
 		return nil
 	}
-	if m.follows[observer.Canonical()] >= m.o.Limits.PerComponent || (o == nil && len(m.reported)+len(m.observed) >= m.o.Limits.Objects) {
-		m.mu.Unlock()
-		return refuse(message.CodeTooMany, "too many data objects")
+	err := l.usage.Observer(observer)
+	if err == nil && o == nil {
+		err = l.usage.Objects(l.objects())
 	}
-	if o == nil && !m.closed {
-		o = m.watch(body.Resource)
-		defer m.announce(message.Subscribe, body.Resource.NodeDomain(), observer, object.Changes(body.Resource))
+	if err != nil || l.closed {
+		return err
 	}
 	if o == nil {
-		m.mu.Unlock()
-		return nil
+		o = l.watch(body.Resource)
+		l.announce(message.Subscribe, body.Resource.NodeDomain(), observer, object.Changes(body.Resource))
 	}
-	o.waiting++
-	m.mu.Unlock()
-	started := m.task(observer, func(ctx context.Context) {
-		m.post(ctx, msg.RespondBody(message.Encode(valueBody{Code: message.CodeAccepted, Schema: body.Schema, Resource: body.Resource, Children: []string{}})))
+	o.Subscribing()
+	started := l.task(observer, func(ctx context.Context) {
+		m.post(ctx, protocol.Accepted(msg, body))
 		now, err := m.join(ctx, o, observer)
 		if err != nil {
-			m.post(ctx, refusal(msg, err))
+			m.post(ctx, protocol.Refusal(msg, err))
 			return
 		}
-		m.inTurn(ctx, observer, func() { m.post(ctx, now.value(msg)) })
+		m.inTurn(ctx, observer, func() { m.post(ctx, now.Answer(msg)) })
 	})
 	if !started {
-		m.joined(o)
+		l.subscribed(o)
 	}
 	return nil
 }
 
 // subscribeHere serves an observer of an object that is reported in this runtime.
-func (m *Manager) subscribeHere(r *reported, msg message.Message) {
+func (m locked) subscribeHere(r *reported, msg message.Message) {
 	m.task(msg.From, func(ctx context.Context) {
 		err := m.authorise(ctx, r, msg.From, message.Subscribe)
 		if err == nil {
-			m.mu.Lock()
-			if err = notYours(r.url, false); m.reported[r.url.Canonical()] == r {
-				err = m.follow(&r.replica, msg.From)
-			}
-			now := r.replica
-			m.mu.Unlock()
-			if err == nil {
-				m.inTurn(ctx, msg.From, func() { m.post(ctx, now.value(msg)) })
+			var now replica.Snapshot
+			if now, err = m.observeHere(r, msg.From); err == nil {
+				m.inTurn(ctx, msg.From, func() { m.post(ctx, now.Answer(msg)) })
 				return
 			}
 		}
-		m.post(ctx, refusal(msg, err))
+		m.post(ctx, protocol.Refusal(msg, err))
 	})
+}
+
+// observeHere enters an observer of this runtime of an object that is reported here, and returns the object as it is then.
+func (m *Manager) observeHere(r *reported, observer message.URL) (replica.Snapshot, error) {
+	l := m.lock()
+	defer l.unlock()
+	if !l.serves(r) {
+		return replica.Snapshot{}, protocol.NotYours(r.URL(), false)
+	}
+	err := r.Observe(observer)
+	return r.Snapshot(), err
 }
 
 // join subscribes at the reporter's side for one observer, and returns the object as it is then.
-func (m *Manager) join(ctx context.Context, o *observed, observer message.URL) (replica, error) {
-	defer m.joined(o)
-	meta, doc, err := m.fetch(ctx, o, observer)
+func (m *Manager) join(ctx context.Context, o *observed, observer message.URL) (replica.Snapshot, error) {
+	meta, doc, err := m.fetch(ctx, o.URL(), observer)
+	l := m.lock()
+	defer l.unlock()
+	defer l.subscribed(o)
+	if err == nil && !l.follows(o) {
+		err = protocol.NotYours(o.URL(), false)
+	}
+	if err == nil {
+		err = l.fetched(o, meta, doc)
+	}
 	if err != nil {
-		return replica{}, err
+		return replica.Snapshot{}, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.observed[o.url.Canonical()] != o {
-		return replica{}, notYours(o.url, false)
-	}
-	if o.joining {
-		if err := m.adopt(o, meta, doc); err != nil {
-			return replica{}, err
-		}
-	}
-	return o.replica, m.follow(&o.replica, observer)
+	err = o.Observe(observer)
+	return o.Snapshot(), err
 }
 
-// give answers msg with an object. m.mu is held.
-func (m *Manager) give(msg message.Message, now replica) {
-	m.begin(msg.From, func(ctx context.Context) {
-		m.inTurn(ctx, msg.From, func() { m.post(ctx, now.value(msg)) })
+// subscribed is told that a subscribe for an observer of this runtime has ended. An object that nobody observes is dropped.
+func (m locked) subscribed(o *observed) {
+	o.Subscribed()
+	m.dropIfIdle(o)
+}
+
+// give answers msg with an object.
+func (m locked) give(msg message.Message, now replica.Snapshot) {
+	m.task(msg.From, func(ctx context.Context) {
+		m.inTurn(ctx, msg.From, func() { m.post(ctx, now.Answer(msg)) })
 	})
 }
 
-// joined counts one subscribe less, and drops an object that nobody follows.
-func (m *Manager) joined(o *observed) {
-	m.mu.Lock()
-	o.waiting--
-	drop := m.dropIfIdle(o)
-	m.mu.Unlock()
-	drop()
+// unsubscribe serves an observer of this runtime (specification, "Unsubscribe"). It is answered at once.
+func (m *Manager) unsubscribe(msg message.Message) error {
+	var body protocol.Request
+	if err := msg.Decode(&body); err != nil {
+		return err
+	}
+	l := m.lock()
+	defer l.unlock()
+	l.leave(body.Resource, msg.From)
+	l.answer(msg.Respond(message.CodeOK, nil))
+	return nil
+}
+
+// leave ends an observer's subscription, and has the reporter's side told.
+func (m locked) leave(url, observer message.URL) {
+	tell := m.messages.Unsubscribe(url, observer)
+	if r := m.reported[url.Canonical()]; r != nil {
+		if !r.Leave(observer) {
+			return
+		}
+		tell = m.messages.Forward(message.Unsubscribe, r.Reporter(), r.URL(), observer)
+	} else if o := m.observed[url.Canonical()]; o != nil && o.Leave(observer) {
+		m.dropIfIdle(o)
+	} else {
+		return
+	}
+	m.task(observer, func(ctx context.Context) { m.post(ctx, tell) })
+}
+
+// read serves a component of this runtime: an object that it reports or observes, or one that is reported here and
+// that it may read.
+func (m *Manager) read(msg message.Message) error {
+	var body protocol.Request
+	if err := msg.Decode(&body); err != nil {
+		return err
+	}
+	key := body.Resource.Canonical()
+	l := m.lock()
+	defer l.unlock()
+	r, o := l.reported[key], l.observed[key]
+	switch {
+	case r != nil && (r.ReportedBy(msg.From) || r.Observes(msg.From)):
+		l.give(msg, r.Snapshot())
+	case o != nil && o.Observes(msg.From):
+		l.give(msg, o.Snapshot())
+	case r != nil:
+		l.readRemote(r, msg)
+	default:
+		return protocol.Refuse(message.CodeNotFound, string(body.Resource)+" is neither reported nor observed here")
+	}
+	return nil
 }

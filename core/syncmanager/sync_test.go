@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
@@ -185,11 +186,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 		evil := object.Update{Resource: r.URL(), Version: &version, Attribute: "n", Value: []byte("666")}
 		for _, m := range []message.Message{
 			to(mallory, message.Update, a.sm.self, evil),
-			to(mallory, message.Delete, a.sm.self, resourceBody{r.URL()}),
+			to(mallory, message.Delete, a.sm.self, protocol.Resource{Resource: r.URL()}),
 			to(mallory, message.Create, a.sm.self, map[string]any{"resource": r.URL(), "authorise": mallory.url}),
 			to(mallory, message.Subscribe, object.Subscription(r.URL()), map[string]any{"subscriber": bob.url}),
-			to(bob, message.Subscribe, a.sm.self, resourceBody{r.URL()}), // not from here
-			to(bob, message.Read, r.URL(), resourceBody{}),               // this one may
+			to(bob, message.Subscribe, a.sm.self, protocol.Resource{Resource: r.URL()}), // not from here
+			to(bob, message.Read, r.URL(), protocol.Resource{}),                         // this one may
 		} {
 			c := mallory
 			if m.From == bob.url {
@@ -205,7 +206,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		}
 		// Neither side takes what is published by somebody else.
 		check(t, mallory.bus.Post(w.ctx, to(mallory, message.Update, object.Changes(r.URL()), evil)))
-		check(t, mallory.bus.Post(w.ctx, to(mallory, message.Delete, object.Changes(r.URL()), resourceBody{r.URL()})))
+		check(t, mallory.bus.Post(w.ctx, to(mallory, message.Delete, object.Changes(r.URL()), protocol.Resource{Resource: r.URL()})))
 		time.Sleep(time.Second)
 		wantValue(t, o.Value(), `{"n":0}`)
 		check(t, r.Set(w.ctx, "n", 5))
@@ -235,10 +236,10 @@ func TestCreateIsRefused(t *testing.T) {
 		_ = must[*syncher.Reporter](t)(alice.Create(w.ctx, syncher.Object{URL: "comm://a.example/mine"}))
 		_, err := other.Create(w.ctx, syncher.Object{URL: "comm://a.example/mine"})
 		wantCode(t, err, 409)
-		a.sm.o.Limits.PerComponent = 1
+		a.limit(func(l *Limits) { l.PerComponent = 1 })
 		_, err = alice.Create(w.ctx, obj(`{}`))
 		wantCode(t, err, 429)
-		a.sm.o.Limits.Bytes = 100
+		a.limit(func(l *Limits) { l.Bytes = 100 })
 		r := must[*syncher.Reporter](t)(other.Create(w.ctx, obj(`{}`)))
 		wantCode(t, r.Set(w.ctx, "x", strings.Repeat("x", 200)), 429)
 		check(t, r.Set(w.ctx, "x", "small"))

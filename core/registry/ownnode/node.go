@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -56,19 +57,18 @@ func (n *Node[T]) Ask(ctx context.Context, typ message.Type, to message.URL, bod
 
 const (
 	registerTries = 5
-	registerPause = 200 * time.Millisecond
+	registerPause = 250 * time.Millisecond
 )
 
 // CreateEntry puts an entry into the Domain Registry; a node that is just starting again gets a few tries.
 func (n *Node[T]) CreateEntry(ctx context.Context, entry any) error {
+	pause := backoff.Backoff{Min: registerPause, Max: registerPause}
 	for try := 1; ; try++ {
 		_, err := n.Ask(ctx, message.Create, message.DomainRegistryAddress(n.opts.Domain), map[string]any{"value": entry})
 		if err == nil || try == registerTries || !isCode(err, message.CodeTimeout, message.CodeError, message.CodeUnavailable) {
 			return err
 		}
-		select {
-		case <-time.After(jitter(registerPause)):
-		case <-ctx.Done():
+		if !pause.Wait(ctx) {
 			return errors.Join(err, ctx.Err())
 		}
 	}

@@ -2,10 +2,8 @@ package ownnode
 
 import (
 	"errors"
-	mathrand "math/rand/v2"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -21,6 +19,3 @@ func isCode(err error, codes ...int) bool {
 	var no *message.ResponseError
 	return errors.As(err, &no) && slices.Contains(codes, no.Code)
 }
-
-// jitter is d, a quarter more or less.
-func jitter(d time.Duration) time.Duration { return d*3/4 + mathrand.N(d/2+1) }

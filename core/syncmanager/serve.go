@@ -5,21 +5,23 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/syncmanager/internal/limits"
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // New makes a sync manager, which serves at once.
 func New(o Options) *Manager {
-	o.Limits = o.Limits.withDefaults()
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	self := o.Runtime.Join("sm")
 	m := &Manager{
-		o: o, bus: o.Bus, self: o.Runtime.Join("sm"), log: o.Log, ctx: ctx, cancel: cancel,
-		renewals: make(chan struct{}, maxRenewals),
-		work:     newWork(), reported: make(map[message.URL]*reported), observed: make(map[message.URL]*observed),
-		creating: make(map[message.URL]struct{}), leaving: make(map[message.URL]chan struct{}), watching: make(map[message.URL]int), owned: make(map[message.URL]int), follows: make(map[message.URL]int),
+		o: o, bus: o.Bus, self: self, messages: protocol.Messages{Self: self}, log: o.Log, ctx: ctx, cancel: cancel,
+		renewals: make(chan struct{}, maxRenewals), work: newWork(), usage: limits.New(o.Limits),
+		reported: make(map[message.URL]*reported), observed: make(map[message.URL]*observed),
+		creating: make(map[message.URL]struct{}), leaving: make(map[message.URL]chan struct{}),
 	}
 	m.unhear = m.bus.Listen(m.self, m.serve)
 	return m
@@ -28,25 +30,24 @@ func New(o Options) *Manager {
 // Close ends the sync manager and waits for its goroutines. Nobody is told: remote runtimes come back when this one
 // does.
 func (m *Manager) Close() {
-	m.mu.Lock()
-	m.closed = true
-	var stops []func()
-	for _, r := range m.reported {
-		stops = append(stops, r.stops...)
-		for _, remote := range r.remotes {
-			stops = append(stops, remote.stop)
+	l := m.lock()
+	l.closed = true
+	for _, r := range l.reported {
+		for _, stop := range r.listens {
+			l.afterwards(stop)
+		}
+		for _, stop := range r.forwards {
+			l.afterwards(stop)
 		}
 	}
-	for _, o := range m.observed {
-		stops = append(stops, o.stop)
+	for _, o := range l.observed {
+		l.afterwards(o.stop)
 	}
-	m.reported, m.observed = make(map[message.URL]*reported), make(map[message.URL]*observed)
-	m.mu.Unlock()
+	clear(l.reported)
+	clear(l.observed)
+	l.unlock()
 	m.cancel()
 	m.unhear()
-	for _, stop := range stops {
-		stop()
-	}
 	m.tasks.Wait()
 }
 
@@ -74,7 +75,7 @@ func (m *Manager) serve(_ context.Context, msg message.Message) {
 	case message.Read:
 		err = m.read(msg)
 	default:
-		err = refuse(message.CodeBadRequest, "the sync manager does not know "+msg.Type.String())
+		err = protocol.Refuse(message.CodeBadRequest, "the sync manager does not know "+msg.Type.String())
 	}
 	if err != nil {
 		m.refuse(msg, err)

@@ -1,4 +1,4 @@
-package api
+package handover
 
 // fifo is a queue whose memory is used again.
 type fifo[T any] struct {

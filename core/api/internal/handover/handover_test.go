@@ -1,0 +1,88 @@
+package handover
+
+import (
+	"fmt"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	wire "github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// settler is somebody who asks.
+type settler struct{ minibus.Taker }
+
+// asked is a message that somebody asks about.
+func asked(id uint64, units int) Message {
+	return Message{M: message.Message{ID: message.NumberID(id)}, Receipt: minibus.Receipt{By: settler{}}, Units: units}
+}
+
+func ids(list []Message) (s string) {
+	for _, m := range list {
+		s += m.M.ID.String() + " "
+	}
+	return s
+}
+
+func TestNoMoreThanTheCredit(t *testing.T) {
+	h := New()
+	for n := range uint64(wire.Window) {
+		if !h.Room(false) {
+			t.Fatalf("no room for message %d", n)
+		}
+		h.Handed(asked(n, 1), false)
+	}
+	if h.Room(false) || !h.Room(true) {
+		t.Fatal("over the window there is room for responses only")
+	}
+	if got := len(h.Taken(nil, 2, 0)); got != 2 || !h.Room(false) {
+		t.Errorf("%d are settled", got)
+	}
+	h.Taken(nil, 1<<30, 0) // more than there was
+	for range wire.Window {
+		h.Handed(asked(1, 1), false)
+	}
+	if h.Room(false) {
+		t.Error("credit grew beyond the window")
+	}
+}
+
+// A large message is taken when all its units are; responses are counted apart, and what nobody asks about is left out.
+func TestTaken(t *testing.T) {
+	h := New()
+	h.Handed(asked(1, 3), false)
+	h.Handed(Message{Units: 1}, false)
+	h.Handed(asked(2, 2), false)
+	h.Handed(asked(7, 1), true)
+	h.Handed(asked(8, 1), true)
+	for n, c := range []struct {
+		units, responses int
+		want             string
+	}{{2, 0, ""}, {1, 1, "1 7 "}, {2, 0, ""}, {1, 9, "2 8 "}, {5, 5, ""}} {
+		if got := ids(h.Taken(nil, c.units, c.responses)); got != c.want {
+			t.Errorf("step %d: settled %q, want %q", n, got, c.want)
+		}
+	}
+	h.Handed(asked(3, 2), false)
+	if got := ids(h.Taken(nil, 1, 0)); got != "" {
+		t.Errorf("units that were too many before counted for %q", got)
+	}
+}
+
+func TestEnd(t *testing.T) {
+	h := New()
+	for n := range uint64(3) {
+		h.Handed(asked(n, 1), n == 2)
+	}
+	h.Taken(nil, 1, 0)
+	if got := ids(h.End()); got != "1 2 " {
+		t.Errorf("left are %q", got)
+	}
+	if got := fmt.Sprint(len(h.End())); got != "0" {
+		t.Errorf("%s are left twice", got)
+	}
+}

@@ -1,0 +1,105 @@
+package syncmanager
+
+import (
+	"context"
+	"time"
+
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/backoff"
+	"github.com/protofly/protofly/internal/object"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// linger is how long the forwarding of U/changes stays after the deletion was published there: what still waits on
+// the way to a slow runtime would be lost with it.
+const linger = 15 * time.Second
+
+// delete serves a reporter's delete (specification, "Delete").
+func (m *Manager) delete(msg message.Message) error {
+	var body protocol.Request
+	if err := msg.Decode(&body); err != nil {
+		return err
+	}
+	l := m.lock()
+	defer l.unlock()
+	r, err := l.reports(body.Resource, msg.From)
+	if err != nil {
+		return err
+	}
+	l.withdraw(r)
+	l.answer(msg.Respond(message.CodeOK, nil))
+	return nil
+}
+
+// withdraw takes a reported object away and has everybody told.
+func (m locked) withdraw(r *reported) {
+	key := r.URL().Canonical()
+	delete(m.reported, key)
+	r.Withdraw()
+	m.settle(r.Replica, &r.packer)
+	left := make(chan struct{})
+	m.leaving[key] = left
+	m.spawn(func(ctx context.Context) {
+		defer m.unregistered(key, left)
+		for _, stop := range r.listens {
+			stop()
+		}
+		if err := m.o.Objects.UnregisterObject(ctx, r.URL()); err != nil && ctx.Err() == nil {
+			m.log.Warn("cannot unregister an object", "object", r.URL(), "error", err)
+		}
+	})
+	if forwards := r.forwards; len(forwards) > 0 {
+		r.forwards = nil
+		m.spawn(func(ctx context.Context) {
+			backoff.Sleep(ctx, linger)
+			for _, stop := range forwards {
+				stop()
+			}
+		})
+	}
+	m.announce(message.Unsubscribe, m.o.Domain, m.self, r.URL(), object.Subscription(r.URL()))
+}
+
+// unregistered is told that a deleted object's address is free.
+func (m *Manager) unregistered(key message.URL, left chan struct{}) {
+	l := m.lock()
+	defer l.unlock()
+	delete(l.leaving, key)
+	close(left)
+}
+
+// ComponentGone is told that a component of this runtime has ended: what it reported is deleted, and it observes
+// nothing any more.
+func (m *Manager) ComponentGone(component message.URL) {
+	l := m.lock()
+	defer l.unlock()
+	for _, r := range l.reported {
+		if r.Reporter().Within(component) {
+			l.withdraw(r)
+		}
+	}
+	leave := func(url message.URL, observers []message.URL) {
+		for _, observer := range observers {
+			if observer.Within(component) {
+				l.leave(url, observer)
+			}
+		}
+	}
+	for _, r := range l.reported {
+		leave(r.URL(), r.Observers())
+	}
+	for _, o := range l.observed {
+		leave(o.URL(), o.Observers())
+	}
+}
+
+// RuntimeGone is told that a remote runtime has ended for good, or is unknown: it gets no updates any more. If it
+// comes back it subscribes again.
+func (m *Manager) RuntimeGone(remote message.URL) {
+	l := m.lock()
+	defer l.unlock()
+	for _, r := range l.reported {
+		r.RemoteGone(remote.Canonical())
+		l.unforward(r, remote.Canonical())
+	}
+}

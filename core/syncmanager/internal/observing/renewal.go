@@ -1,0 +1,62 @@
+package observing
+
+import (
+	"time"
+
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/backoff"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// maxRefusals is how many answers 404 a renewal gets before the object counts as gone: its reporter may be coming back.
+const maxRefusals = 5
+
+// renewal is how an object is fetched anew: tries, with pauses between them, until one has succeeded and nothing has asked for
+// another since it began.
+type renewal struct {
+	wanted   bool // since the last try began
+	everyone bool // the next try is for every observer
+	running  bool
+	trying   bool // the try that is under way is for every observer
+	refused  int  // answers 404
+	pause    backoff.Backoff
+}
+
+// want has the object fetched anew, whatever is under way.
+func (r *renewal) want(everyone bool) {
+	r.wanted = true
+	r.everyone = r.everyone || everyone
+}
+
+// starts tells whether tries are to be begun now.
+func (r *renewal) starts() bool {
+	if !r.wanted || r.running {
+		return false
+	}
+	r.running, r.refused = true, 0
+	r.pause = backoff.Backoff{Min: 2 * time.Second, Max: time.Minute} // so the fifth refusal is 15 s after the first, or later
+	return true
+}
+
+// begin begins a try and tells whether it is for every observer.
+func (r *renewal) begin() (everyone bool) {
+	r.trying = r.everyone
+	r.wanted, r.everyone = false, false
+	return r.trying
+}
+
+// end ends a try, with its error. observed tells whether anybody wants the object still.
+func (r *renewal) end(err error, observed bool) (over, gone bool, pause time.Duration) {
+	if err != nil && protocol.CodeOf(err) == message.CodeNotFound {
+		r.refused++
+	}
+	gone = err != nil && r.refused >= maxRefusals
+	if gone || !observed || err == nil && !r.wanted {
+		*r = renewal{}
+		return true, gone, 0
+	}
+	if err != nil {
+		r.everyone = r.everyone || r.trying
+	}
+	return false, false, r.pause.Next()
+}

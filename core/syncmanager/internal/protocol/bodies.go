@@ -1,0 +1,101 @@
+package protocol
+
+import (
+	"encoding/json"
+	"regexp"
+
+	"github.com/protofly/protofly/internal/object"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// Request is the body of everything that is asked at <runtime>/sm and at U/subscription.
+type Request struct {
+	Resume     bool            `json:"resume"`
+	Resource   message.URL     `json:"resource"`
+	Schema     message.URL     `json:"schema"`
+	Scheme     string          `json:"scheme"`
+	Private    bool            `json:"private"`
+	Value      object.Metadata `json:"value"`
+	Authorise  message.URLs    `json:"authorise"`
+	Subscriber message.URL     `json:"subscriber"`
+}
+
+// ObserverOf is the component that a sync manager asks for: the specification and the reference implementation name it
+// differently.
+func ObserverOf(msg message.Message, body Request) message.URL {
+	if body.Subscriber != "" {
+		return body.Subscriber
+	}
+	return msg.Source
+}
+
+// Resource is the body of a message that names an object and says nothing else of it.
+type Resource struct {
+	Resource message.URL `json:"resource"`
+}
+
+// Value is the body of a response that carries an object (specification, "Subscribe").
+type Value struct {
+	Code     int             `json:"code"`
+	Schema   message.URL     `json:"schema,omitempty"`
+	Resource message.URL     `json:"resource,omitempty"`
+	Owner    message.URL     `json:"owner,omitempty"`
+	Children []string        `json:"childrenResources,omitempty"`
+	Value    json.RawMessage `json:"value,omitempty"`
+}
+
+// Child is the body of a request for a child object.
+type Child struct {
+	Name      string          `json:"name,omitempty"`
+	Resource  string          `json:"resource"`
+	Attribute string          `json:"attribute,omitempty"`
+	Value     json.RawMessage `json:"value,omitempty"`
+}
+
+var schemeForm = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)
+
+// CheckCreate reads the object that is to be created, and fills in what the request leaves out. The wished address may be "".
+func (r *Request) CheckCreate() (object.Document, error) {
+	doc, err := object.Parse(r.Value.Data)
+	if err == nil {
+		err = r.Value.Check()
+	}
+	if err == nil {
+		err = object.CheckNames(r.Value.Childrens)
+	}
+	if err != nil {
+		return doc, err
+	}
+	if r.Schema == "" {
+		r.Schema = r.Value.Schema
+	}
+	if r.Scheme == "" {
+		if r.Scheme = "resource"; r.Resource != "" {
+			r.Scheme = r.Resource.Scheme()
+		}
+	}
+	if !schemeForm.MatchString(r.Scheme) || !IsObject(message.URL(r.Scheme+"://d/o")) {
+		return doc, Refuse(message.CodeBadRequest, "a data object's address cannot have the scheme "+r.Scheme)
+	}
+	if r.Resource != "" && (!IsObject(r.Resource) || r.Resource.Scheme() != r.Scheme) {
+		return doc, Refuse(message.CodeBadRequest, "a data object's address is <scheme>://<domain>/<id>")
+	}
+	return doc, nil
+}
+
+// IsObject tells whether an address can be a data object's: two parts, and no runtime, hyperty or back end.
+func IsObject(u message.URL) bool {
+	if _, err := message.ParseURL(string(u)); err != nil || u == message.SessionAddress {
+		return false
+	}
+	path := u.Path()
+	return len(path) > 1 && u.Base() == u && !u.IsRuntime() && !u.IsBackEnd() && u.Scheme() != message.SchemeHyperty && u.Scheme() != "user"
+}
+
+// Names are the names of children, never null in JSON.
+func Names(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
