@@ -171,6 +171,19 @@ func TestMalformedJSON(t *testing.T) {
 	}
 }
 
+// A packet that is no text ends the connection of a reference stub once it is longer than a message: the rest is not waited for.
+func TestLongBinaryPacketEndsAPlainConnection(t *testing.T) {
+	t.Parallel()
+	n := start(t, Options{Legacy: true})
+	alice := n.plain(t, rAlice)
+	w, err := alice.ws.Writer(t.Context(), websocket.MessageBinary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.Write(make([]byte, message.MaxJSON+64<<10)) // fails where the node has closed it already
+	eventually(t, "the connection has ended", func() bool { return n.conns.Len() == 0 })
+}
+
 // Long texts are read in turn, so that many connections with such leave a processor for what is only passed on; short ones, and
 // what others send, do not wait for that.
 func TestLongTextsHaveTurns(t *testing.T) {

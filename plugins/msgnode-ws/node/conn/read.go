@@ -76,8 +76,8 @@ func (c *Conn) ReadDone() {
 	*in = reading{}
 }
 
-// ReadText reads a packet of at most so many bytes, which the caller may keep. What is longer is read away: size is how long it
-// was, and text its beginning.
+// ReadText reads a packet of at most so many bytes, which the caller may keep. A text that is longer is read away: size is how long
+// it was, and text its beginning. A packet of another type is not: the connection cannot be read after a longer one.
 func (c *Conn) ReadText(most int) (t websocket.MessageType, text []byte, size int64, err error) {
 	t, r, err := c.ws.Reader(c.ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Conn) ReadText(most int) (t websocket.MessageType, text []byte, size in
 	text, err = c.readAll(io.LimitReader(r, int64(most)+1))
 	text = bytes.Clone(text) // parts of it may be kept
 	c.ReadDone()
-	if err != nil || len(text) <= most {
+	if err != nil || len(text) <= most || t != websocket.MessageText {
 		return t, text, int64(len(text)), err
 	}
 	rest, err := io.Copy(io.Discard, r)

@@ -49,6 +49,7 @@ const (
 	Hasty            // its source makes them too fast
 )
 
+// NewConnections counts none yet: at most so many may wait, be of one source, and be attached.
 func NewConnections(unproven, perSource, attached int) *Connections {
 	return &Connections{unproven: unproven, perSource: perSource, attached: attached, sources: map[Source]*sourceConns{}}
 }

@@ -26,6 +26,7 @@ func (r *Refusal) Response(m *message.Message) message.Message {
 	return m.RespondBody(message.Encode(map[string]any{"code": r.Code, "desc": text, "description": text, "retry": r.Again}))
 }
 
+// New is a refusal with a code, and a text for people that says what to do.
 func New(code int, format string, args ...any) *Refusal {
 	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
 }

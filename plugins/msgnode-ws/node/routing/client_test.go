@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -55,32 +56,36 @@ func TestPeersAreCounted(t *testing.T) {
 
 // However many messages wait that nobody asked for, the responses to a runtime's own requests are taken: each once.
 func TestOwnAnswersAreInvited(t *testing.T) {
-	r, _, c, cancel := stillUntil(t, conn.PlainJSON)
-	hyperty := c.Runtime().Join("chat")
-	cancel()
-	for !c.Crowded() { // its writer has ended
-		c.Send(make([]byte, 64<<10))
-	}
-	for i := range uint64(10) {
-		c.asked.Put(&message.Message{ID: message.NumberID(i), Type: message.Read, From: hyperty, To: "hyperty://example.com/bob"})
-	}
-	response := func(id uint64, kind message.Type) []byte {
-		return wire.AppendMessage(nil, &message.Message{ID: message.NumberID(id), Type: kind, From: "hyperty://example.com/bob", To: hyperty})
-	}
-	for name, want := range map[string]struct {
-		frame     []byte
-		uninvited []bool
-	}{
-		"an answer":           {response(3, message.Response), []bool{false, true, true}},
-		"to nothing":          {response(10, message.Response), []bool{true}},
-		"a request like that": {response(4, message.Create), []bool{true, true}},
-	} {
-		for i, uninvited := range want.uninvited {
-			if r.uninvited(c, want.frame) != uninvited {
-				t.Errorf("%s, %d: uninvited is %v", name, i, !uninvited)
+	synctest.Test(t, func(t *testing.T) {
+		r, _, c, cancel := stillUntil(t, conn.PlainJSON)
+		hyperty := c.Runtime().Join("chat")
+		cancel()
+		c.Send(nil)
+		synctest.Wait() // its writer, which the first packet has started, has ended: it takes none of the others
+		for !c.Crowded() {
+			c.Send(make([]byte, 64<<10))
+		}
+		for i := range uint64(10) {
+			c.asked.Put(&message.Message{ID: message.NumberID(i), Type: message.Read, From: hyperty, To: "hyperty://example.com/bob"})
+		}
+		response := func(id uint64, kind message.Type) []byte {
+			return wire.AppendMessage(nil, &message.Message{ID: message.NumberID(id), Type: kind, From: "hyperty://example.com/bob", To: hyperty})
+		}
+		for name, want := range map[string]struct {
+			frame     []byte
+			uninvited []bool
+		}{
+			"an answer":           {response(3, message.Response), []bool{false, true, true}},
+			"to nothing":          {response(10, message.Response), []bool{true}},
+			"a request like that": {response(4, message.Create), []bool{true, true}},
+		} {
+			for i, uninvited := range want.uninvited {
+				if r.uninvited(c, want.frame) != uninvited {
+					t.Errorf("%s, %d: uninvited is %v", name, i, !uninvited)
+				}
 			}
 		}
-	}
+	})
 }
 
 // Who is refused, and read slowly for it, does not keep the turn meanwhile.

@@ -104,21 +104,32 @@ func openTable[T any](ctx context.Context, s *State, ttl time.Duration, o table.
 	}
 	t := table.New(kv, o)
 	s.wg.Go(func() {
-		again := backoff.Backoff{Min: 500 * time.Millisecond, Max: 2 * time.Second}
-		for s.ctx.Err() == nil {
-			if err := t.Follow(s.ctx, s.bounds.NATS.Life()); s.ctx.Err() == nil && err != nil {
-				s.bounds.Log.Warn("the state's copy lost its source, trying again", "error", err)
-				again.Wait(s.ctx)
-			} else {
-				again.Reset()
-			}
-		}
+		follow(s.ctx, func() error { return t.Follow(s.ctx, s.bounds.NATS.Life()) }, s.bounds.Log)
 	})
 	select {
 	case <-t.Ready():
 		return t, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("message node: state %s: %w", o.Name, ctx.Err())
+	}
+}
+
+// followed is how long a copy has followed its source where it was there, and is lost anew.
+const followed = time.Minute
+
+// follow has a copy follow its source again whenever it has lost it, until ctx ends: soon at first, then more seldom.
+func follow(ctx context.Context, once func() error, log hclog.Logger) {
+	again := backoff.Backoff{Min: 500 * time.Millisecond, Max: 2 * time.Second}
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := once()
+		if err == nil || time.Since(began) >= followed {
+			again.Reset()
+		}
+		if ctx.Err() == nil && err != nil {
+			log.Warn("the state's copy lost its source, trying again", "error", err)
+			again.Wait(ctx)
+		}
 	}
 }
 
