@@ -111,6 +111,9 @@ func (a *Attachment) URL() message.URL { return a.url }
 // Post posts a message of the hyperty; see [hyperty.Attachment].
 func (a *Attachment) Post(ctx context.Context, m message.Message) error {
 	if m.Type == message.Subscribe || m.Type == message.Unsubscribe {
+		if err := m.Check(); err != nil { // before anything is begun or ended for it
+			return err
+		}
 		done, err := a.all.registrations.post(a.url, a.listen, m)
 		if done {
 			a.all.o.Tracker.Settle(m.From, m.ID, hyperty.Outcome{State: hyperty.Delivered})

@@ -211,6 +211,26 @@ func TestRegistrationsThatAreFollowed(t *testing.T) {
 	}
 }
 
+// A message that is not valid neither begins nor ends that a hyperty follows something.
+func TestInvalidSubscriptions(t *testing.T) {
+	const at message.URL = "hyperty://b.example/bob/registration"
+	all, around := newApps(t)
+	a, got := attach(t, all, "alice")
+	m := message.Message{ID: message.NumberID(1), Type: message.Subscribe, From: alice, To: message.SubscriptionAddress("b.example"),
+		Body: message.Encode(map[string]any{"resources": []message.URL{at}}), Via: make([]message.URL, message.MaxVia+1)}
+	if err := a.Post(t.Context(), m); !errors.Is(err, message.ErrMalformed) || around.bus.Listened(at) {
+		t.Errorf("a subscribe: %v, listened to %v", err, around.bus.Listened(at))
+	}
+	m.Via, m.Type = m.Via[:1], message.Subscribe
+	if err := a.Post(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	m.Via, m.Type = make([]message.URL, message.MaxVia+1), message.Unsubscribe
+	if err := a.Post(t.Context(), m); !errors.Is(err, message.ErrMalformed) || len(got) > 0 || !around.bus.Listened(at) {
+		t.Errorf("an unsubscribe: %v, %d responses, listened to %v", err, len(got), around.bus.Listened(at))
+	}
+}
+
 // A hyperty may follow so many registrations, and no more.
 func TestRegistrationsAreBounded(t *testing.T) {
 	all, _ := newApps(t)

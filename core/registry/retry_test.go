@@ -63,7 +63,7 @@ func TestFailedIsRetriedWithBackoff(t *testing.T) {
 			t.Errorf("first pause %v", gap)
 		}
 		a.change(func() { clear(a.deployErr) })
-		for range 700 {
+		for range 800 { // a pause takes 75 s at most
 			a.resolve(bob)
 			settle(100 * time.Millisecond)
 		}

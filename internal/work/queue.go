@@ -10,7 +10,8 @@ import (
 // key has a goroutine, its worker, while it has work. Begin, and Run or Worker, are set before the first Do.
 type Queue[K comparable, V any] struct {
 	// Begin runs the function in a goroutine that the owner waits for; ctx ends when it has to end. If the owner starts no more
-	// goroutines, Begin calls the function itself with a ctx that has ended; then the work that waits is dropped.
+	// goroutines, Begin calls the function itself with a ctx that has ended; then the work that waits is dropped. An owner that is
+	// dropped with its queue may do nothing instead; then the key stays busy.
 	Begin func(func(ctx context.Context))
 	Run   func(ctx context.Context, v V)
 	// Worker is used in place of Run for work that keeps a state between two items of a key. It calls next for each item, and
