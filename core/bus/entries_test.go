@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/protofly/protofly/core/bus"
+	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -150,7 +151,8 @@ func TestTryPostDoesAllOrNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, waits := range []bool{false, true} {
 			out := &shut{waits: waits}
-			b := bus.New(bus.Options{Runtime: home, Inbox: 1})
+			var hub trace.Hub
+			b := bus.New(bus.Options{Runtime: home, Inbox: 1, Trace: &hub})
 			b.Connect(bus.Outside{Resolver: out, Forwarder: out, Authority: out})
 			gate, heard, published := make(chan struct{}), 0, 0
 			b.Listen(home+"/slow", func(context.Context, message.Message) { <-gate; heard++ })
@@ -173,11 +175,17 @@ func TestTryPostDoesAllOrNothing(t *testing.T) {
 				}
 				synctest.Wait()
 			}
-			for _, to := range []message.URL{home + "/slow", home + "/nobody", bob, nobody} {
-				post(message.Message{Type: message.Create, To: to})
+			tries := func() {
+				for _, to := range []message.URL{home + "/slow", home + "/nobody", bob, nobody} {
+					post(message.Message{Type: message.Create, To: to})
+				}
+				post(message.Message{Type: message.Update, To: home + "/changes"})
+				post(message.Message{Type: message.Response, To: bob, Body: []byte(`{"code":200}`)})
 			}
-			post(message.Message{Type: message.Update, To: home + "/changes"})
-			post(message.Message{Type: message.Response, To: bob, Body: []byte(`{"code":200}`)})
+			tries()
+			end := hub.Watch(func(e trace.Event) { t.Errorf("told of what was not done: %+v", e) }, false)
+			tries()
+			end()
 			close(gate)
 			synctest.Wait()
 			b.Close()

@@ -162,19 +162,15 @@ func (b *MessageBus) resolve(ctx context.Context, m message.Message, r minibus.R
 }
 
 // tryResolve is resolve without waiting. What the Resolver or the Forwarder refuses is left to resolve: its sender is to be
-// told.
+// told. So is everything while somebody watches: the steps are told of as they are taken, and the last may turn out to wait.
 func (b *MessageBus) tryResolve(m message.Message, r minibus.Receipt) error {
-	if b.resolver == nil {
+	if b.resolver == nil || b.trace.Watched() {
 		return message.ErrWouldBlock
 	}
 	route, err := b.resolver.TryResolve(m)
 	if err != nil || route.Remote == "" || route.crossedBy(&m) { // "": a plug-in, which may be busy
 		return message.ErrWouldBlock
 	}
-	b.trace.Message(trace.Post, m, trace.Event{})
-	b.trace.Message(trace.Resolve, m, trace.Event{})
-	b.trace.Message(trace.Resolved, m, trace.Event{Via: route.Door, Peer: route.Remote, Value: route.Why})
-	b.trace.Message(trace.Forward, m, trace.Event{Via: route.Door, Peer: route.Remote})
 	if b.out.TryForward(route, m, r) != nil {
 		return message.ErrWouldBlock
 	}

@@ -221,3 +221,27 @@ func TestDeliver(t *testing.T) {
 		}
 	}
 }
+
+// Of invitations that are tried together each is looked at by itself, up to the first that has to wait.
+func TestTryAcceptInvitations(t *testing.T) {
+	var a accepted
+	in := &Entrance{Bus: &a, Owners: &a, Handler: func(u message.URL) bool { return u == handler }, Log: hclog.NewNullLogger()}
+	var run []minibus.Delivery
+	refused := make([]failure, 4)
+	for i, reporter := range []message.URL{"hyperty://b.example/bob", "hyperty://c.example/carl", "hyperty://slow.example/s", "hyperty://b.example/bob"} {
+		run = append(run, minibus.Delivery{Receipt: minibus.Receipt{By: &refused[i]}, Message: message.Message{
+			ID: message.NumberID(uint64(i) + 1), Type: message.Create, From: "comm://b.example/1/subscription", To: "hyperty://a.example/alice",
+			Body: message.Encode(map[string]any{"value": map[string]message.URL{"reporter": reporter}})}})
+	}
+	if n := in.TryAccept(bobs, run); n != 2 || len(a.arrived) != 1 || a.arrived[0] != message.NumberID(1) {
+		t.Errorf("%d taken, %v arrived", n, a.arrived)
+	}
+	for i, code := range []int{0, message.CodeNotFound, 0, 0} {
+		if refused[i].code != code {
+			t.Errorf("invitation %d: refused with %d, want %d", i+1, refused[i].code, code)
+		}
+	}
+	if n := in.TryAccept(bobs, run[3:]); n != 1 || len(a.arrived) != 2 {
+		t.Errorf("%d taken, %v arrived", n, a.arrived)
+	}
+}

@@ -15,8 +15,7 @@ type Node struct {
 }
 
 // Receive takes a message that came through a Message Node's stub and is not the node's own. The MessageBus validates it. Receive
-// does not wait: the answer
-// of a Domain Registry, for which it may have to, comes by the same stub.
+// does not wait: the answer of a Domain Registry, for which it may have to, comes by the same stub.
 func (p *Peers) Receive(node Node, m message.Message) {
 	size := len(m.Body) + len(m.From) + len(m.To)
 	if m.Type == message.Response {

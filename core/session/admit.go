@@ -57,7 +57,16 @@ func (s locked) wait(ctx context.Context, d *sender.Destination, w *poster) erro
 	}
 	s.send.StopWaiting(d, w)
 	s.admit()
+	s.unused()
 	return err
+}
+
+// unused has the pump run once more in a session that was made for a message which has not entered it: a session that has never
+// had a peer is forgotten where the pump ends, and nowhere else.
+func (s locked) unused() {
+	if s.pair.Peer() == 0 && !s.turn.Running() {
+		s.poke()
+	}
 }
 
 // admitAgain is admit for who does not hold mu.

@@ -145,6 +145,7 @@ func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key,
 			err = fmt.Errorf("%w: %s: %w", ErrBackpressure, s.send.Behind(d), context.Cause(ctx))
 		}
 		s.send.Forget(d)
+		l.unused()
 		s.mu.Unlock()
 		return false, err
 	}

@@ -34,7 +34,8 @@ func newBacklog(begin func(func(context.Context)), worker func(context.Context, 
 	return h
 }
 
-// add queues messages to one destination. Each of their bodies keeps so many bytes of memory. It is false where there are too many destinations that are behind; then none was queued.
+// add queues messages to one destination. Each of their bodies keeps so many bytes of memory. It is false where there are too
+// many destinations that are behind; then none was queued.
 func (h *backlog) add(key wire.Key, run []minibus.Delivery, memory int) bool {
 	if key != h.to {
 		h.to, h.block = key, nil
