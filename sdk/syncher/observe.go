@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -268,7 +269,8 @@ func (o *Observer) refetch() {
 	}
 	o.joining = o.s.spawn(func() {
 		refused := 0
-		for wait := time.Second; !o.isEnded() && o.s.ctx.Err() == nil; wait = min(2*wait, time.Minute) {
+		pauses := backoff.Backoff{Min: 2 * time.Second, Max: time.Minute} // so the fifth refusal is 15 s after the first, or later
+		for !o.isEnded() && o.s.ctx.Err() == nil {
 			err := o.join(o.s.ctx)
 			if err == nil {
 				return
@@ -280,10 +282,7 @@ func (o *Observer) refetch() {
 					return
 				}
 			}
-			select {
-			case <-time.After(wait):
-			case <-o.s.ctx.Done():
-			}
+			_ = pauses.Wait(o.s.ctx)
 		}
 	})
 }
