@@ -5,16 +5,17 @@
 //
 // where stub implements [Stub]. A stub for a P2P transport is made by package sdk/p2p from a p2p.Transport.
 //
-// Two things cross the link for each instance of a stub. One is the messages of its MiniBus, the bus that [Stub].Run is given
-// (status events, signalling, subscriptions: specification, "Protostub lifecycle"). The other is opaque frames, by its
-// [Doors]: a door is a URL at which the runtime's frames leave and others' frames come in. They go over the
-// wire that sdk/link/PROTOCOL.md describes; package sdk/sdktest/stubtest runs a stub through the real one, in a test.
+// One process runs several instances of a stub, such as one for each Message Node. Messages and frames cross the link for each
+// instance. Messages are those of its MiniBus, the bus that [Stub].Run is given (status events, signalling, subscriptions:
+// specification, "Protostub lifecycle"). Frames are bytes that only runtimes can read. They go through [Doors]: a door is a URL
+// at which the runtime's frames leave and frames of other runtimes come in. sdk/link/PROTOCOL.md describes the link; package
+// sdk/sdktest/stubtest runs a stub through a real one, in a test.
 //
 // # Guarantees
 //
-// Messages and frames keep their order, and order between them is kept too: a door that was opened before a message
-// was posted is open when the message arrives. Messages that come before an instance first listens wait for it. A
-// stub that does not empty a door holds back that door only.
+// Messages keep their order, and the frames of a door keep theirs. If a stub opens a door and then posts a message, the door is
+// open when the runtime gets the message. Messages for an instance that listens to nothing yet wait until it does. A
+// stub that takes no frames from a door holds back the frames of that door only.
 //
 // # Life
 //

@@ -46,7 +46,7 @@ func followed(m *message.Message) (list message.URLs) {
 	return list
 }
 
-// post takes a message that the hyperty who posts: it adds or ends the listeners of a subscription; listen makes one. done: the
+// post takes a message that the hyperty at the address who has posted: it adds or ends the listeners of a subscription; listen makes one. done: the
 // message does not go to the node, because another hyperty of this runtime still follows one of the addresses.
 func (r *registrations) post(who message.URL, listen func(at message.URL) (stop func()), m message.Message) (done bool, err error) {
 	list := followed(&m)

@@ -8,21 +8,21 @@
 //   - Messages to one destination (an address; its responses apart) are delivered in the order in which they were
 //     posted, each at most once; a message is never given to two incarnations of the receiver either.
 //   - A message that was posted is taken by its destination, or answered there, or its sender is told: Expired (not
-//     acknowledged within its time to live), Reset (the remote runtime lives again, and its last life may or may not have
-//     given the messages to their destinations: they are in doubt), Closed (this runtime ends). Nothing is dropped
-//     silently. Who wants to know what becomes of a message posts it with [Sessions.Watch] and is told that it was taken
-//     (Settled), too; never before that is so.
-//   - An acknowledgement means: in the inbox of the remote core. Taken means: the listener's handler has returned, or
-//     the application's process has it. What was acknowledged and not taken waits at the remote runtime, as long as
-//     that lives and somebody listens there; it does not expire.
+//     acknowledged within its time to live), Reset (the remote runtime has restarted; nobody knows whether its incarnation
+//     before gave the messages to their destinations: they are in doubt), Closed (this runtime ends). Nothing is dropped
+//     silently. A message that is posted with [Sessions.Watch] is also reported when it was taken (Settled), and never before.
+//   - Acknowledged means: the message is in the inbox of the remote session, in the remote runtime's memory. Taken means: the
+//     listener's handler has returned, or the application's process has the message. A message that was acknowledged and not
+//     taken waits at the remote runtime, while that runs and somebody listens there; it does not expire.
 //   - A destination that is behind holds up whoever posts to it, and nobody else: not other posters, not other
-//     destinations. Beyond its share of the peer's inbox Post waits, in the end for ErrBackpressure.
+//     destinations. When the destination has its share of the remote inbox in use, Post waits; if its context ends before
+//     there is room, the error is ErrBackpressure.
 //   - Nothing that was not sealed by the runtime of that URL is delivered, and nobody on the way can read or alter a
-//     message. An address is derived from its runtime's key, so it certifies itself: see [Key] and sdk/proof. Whom to
-//     speak with at all is Options.Trust's word.
-//   - Nothing is kept for a runtime that has not proven itself, but a handshake under way, for some seconds, in a pool
-//     with a bound of its own; where there is much to do not even that, see internal/strangers. What comes by one path uses
-//     up nothing of what is computed for others. An idle session is dropped when nothing is under way: see idle.go.
+//     message. An address is derived from its runtime's key, so whoever has the address can check the key: see [Key] and
+//     sdk/proof. Options.Trust decides with which runtimes there is a session at all.
+//   - Of a runtime that has not proven its address only a handshake under way is kept, for some seconds, in a pool with a bound
+//     of its own; under load not even that, see internal/strangers. Each stub has an allowance of handshakes, besides one for
+//     all: a flood by one stub leaves the others theirs. An idle session is dropped when nothing is under way: see idle.go.
 //   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.Totals.Bytes in all; messages
 //     that wait at the receiver by Options.InboxBytes a peer and Options.Totals.Bytes in all. The sender keeps 64 bytes of
 //     each message until it is taken. When something is full, Post waits.
@@ -38,28 +38,32 @@
 //
 // Before data flows the two incarnations pair: a Noise handshake in which each proves its address and that it lives.
 // Therefore no frame of an earlier life, however long a relay kept it, is ever taken for one of this life, without
-// anything stored on disk. It costs one round trip in the life of a pair (two where the runtime with the higher URL is
-// the first to speak), not one per path. From there on every frame is sealed, with a counter that is taken once.
+// anything stored on disk. It costs one round trip for each two incarnations (two where the runtime with the higher URL is
+// the first to speak), not one per path. From there on every frame is sealed, and has a number: a frame whose number has been
+// seen before is dropped.
 //
-// Messages one behind the other mostly have the same addresses: in a frame they are said once, see wire.Item, and neither
-// encoded, sent nor parsed again. A frame needs no other one to be read. Costs are counted as if everything were said of
-// each message.
+// Consecutive messages mostly have the same addresses. A frame has these once, before the first of the messages, see wire.Item:
+// they are not encoded, sent or parsed again. A frame can be read without any other frame. Limits count each message as if its
+// addresses were there.
 //
-// An address of this runtime is announced to the peer before the first message from there, as a record too.
+// Besides messages a frame has records: what one session tells the other. Records are numbered, acknowledged and sent again like
+// messages. One kind says which messages were taken. Another announces an address of this runtime: it goes before the
+// first message from that address.
 //
-// Credit is computed by the sender, from what was posted and not taken yet, and the size of the peer's inbox. The
-// receiver says what was taken in records that are numbered, acknowledged and sent again like messages. A listener that is
-// full gets a queue and a goroutine, as long as it is.
+// The sender computes how much it may post to a destination (its credit) from what was posted and not taken yet, and from the
+// size of the peer's inbox. While a listener's inbox is full, the session has a queue and a goroutine for it.
 //
-// Such messages are also delivered together, in runs of up to 32: who they are from and who listens is asked once for all
-// of them. What a listener leaves of a run is delivered one by one. A frame of some size is opened into memory of its own,
-// which the bodies of its messages stay in, unless one to a destination would keep much more memory alive than it has
-// bytes: then it is copied. Of smaller frames each body is copied, or the whole.
+// Up to 32 consecutive messages with the same addresses are delivered together, as a run: their `from` is checked once, and the
+// listener is looked up once. Messages of a run that the listener does not take at once are delivered one by one. A frame of 4
+// KiB or more is decrypted into memory of its own, and the bodies of its messages stay there; of the first 8 messages in a row
+// to a destination a body is copied if it would keep more than four times its size alive. Bodies of smaller frames are always
+// copied, because their memory is the caller's.
 //
-// A message that comes alone wakes nobody: whoever posts it sends it, where the path takes it without waiting, and the
-// goroutine that hands a frame to Receive delivers its message. Where messages come in a row the pump sends, and packs
-// what has come while it was busy; a frame with many messages is left to the deliverer, while the next one is opened.
-// One goroutine at a time sends, and one delivers, whoever it is; that is what keeps the order.
+// Two goroutines belong to a session while it has work: the pump sends, and the deliverer gives messages to listeners. A single
+// message needs neither: the goroutine that posts it sends it, if the path takes it without waiting, and at the other side
+// the goroutine that calls Receive delivers it. Where messages follow each other quickly the pump sends, and packs
+// those together that were posted while it was busy; the deliverer takes frames with many messages, while the next one is opened.
+// At any time only one goroutine sends and only one delivers, which keeps the order.
 //
 // PROTOCOL.md beside this file has every frame.
 //
@@ -86,24 +90,27 @@
 //
 // wire is the form of frames; handshake is what two runtimes prove to each other, the keys of a pair, and incarnations.
 //
-// This package coordinates. session.go has what a session consists of, and its lock; what needs the lock is a method of
-// locked. A message that is posted passes post.go (it enters), send.go (frames are made) and pump.go (they are handed to a path).
-// A frame that comes passes receive.go, and then deliver.go (to listeners) and settle.go (the peer is told that they have taken
-// it). path.go is a path's life, pair.go another peer. sessions.go finds the session, idle.go drops it, and strangers.go makes it.
+// This package coordinates. session.go has what a session consists of, and its lock; methods of the type locked are called with
+// the lock held. A message that is posted passes post.go (it enters), send.go (frames are made) and pump.go (they are handed to
+// a path). A frame that comes passes receive.go, and then deliver.go (to listeners) and settle.go (the peer is told that they
+// have taken it). path.go changes the path, pair.go the incarnation that is the peer. sessions.go finds a session, strangers.go
+// makes one when a handshake has ended, and idle.go drops it.
 //
 // [Path], [Key] and [Acceptor] are aliases, because the parts below use these types and cannot import this package.
 //
 // # What it does not do
 //
-// Whether a message's From belongs to the remote runtime is checked by who gets it. Which path is best is
-// Options.Route's answer; the session only says which path carries nothing (Stalled). A path can always refuse to carry,
-// and one that is the only one can keep two runtimes from pairing; sizes, times and who speaks with whom it sees. More than
-// 256 destinations that one remote runtime holds up here at a time hold up its others as well.
+// It does not check whether a message's From belongs to the remote runtime: the MessageBus does, to which it gives the message.
+// It does not choose the best path: Options.Route does. When nothing is acknowledged on a path, the session reports that
+// (Stalled); if the path is direct, core/events has the Registry give the connection up. The session leaves a path by itself
+// where sending fails, hangs, or the peer has left the path. A path can always refuse to carry frames, and the only path there
+// is can keep two runtimes from pairing. A path also sees sizes, times, and who speaks with whom. Where more than 256
+// destinations of one remote runtime's messages are behind here, its messages to other destinations wait as well.
 //
 // # Life
 //
-// A session that has something to do has up to two goroutines: the pump, which sends what posters do not and keeps the
-// times, and the deliverer; and one for each destination that is held up. They end when there has been nothing to do for
-// a while, and their buffers go with them: an idle session is one small struct, until it is dropped after
-// Options.IdleTimeout. [Sessions.Close] waits for all of them.
+// A session that has something to do has up to two goroutines: the pump, which also does what is due by time, and the
+// deliverer. It has one more for each destination that is behind. They end when there has been nothing to do for a while, and
+// their buffers go with them: an idle session is one small struct, until it is dropped after Options.IdleTimeout.
+// [Sessions.Close] waits for all of them.
 package session

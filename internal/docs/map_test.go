@@ -68,7 +68,7 @@ func TestMap(t *testing.T) {
 
 var roomLine = regexp.MustCompile(`(?m)^//\tcore/([a-z]+) `)
 
-// The rooms that core/doc.go lists are the folders of core.
+// The packages that core/doc.go lists are the folders of core.
 func TestRooms(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "core", "doc.go"))
@@ -91,6 +91,6 @@ func TestRooms(t *testing.T) {
 	}
 	slices.Sort(listed)
 	if !slices.Equal(listed, there) {
-		t.Errorf("core/doc.go lists the rooms %q; the folders of core are %q", listed, there)
+		t.Errorf("core/doc.go lists the packages %q; the folders of core are %q", listed, there)
 	}
 }

@@ -3,8 +3,8 @@
 //
 //	func main() { sdk.Serve(sdk.Descriptor{Name: "…", Kind: sdk.KindP2P, …}, p2p.Stub(New)) }
 //
-// A channel on a stream of bytes is a [StreamChannel]. Where a network listens and dials, package streams is all of the
-// transport but that.
+// A transport whose connections are streams of bytes makes its channels with [StreamChannel]. For a network with a listener and
+// a dial function, as TCP has them, package streams is a whole Transport: its author writes little more than these two.
 //
 // A runtime has one Handler for each transport, which serves any number of peers, and one Requester for each peer that
 // it has asked for a connection. All of a plug-in's instances run in one process and share one Transport.
@@ -81,10 +81,10 @@
 //
 // # A new connection beside a live one
 //
-// An invitation of a runtime that has a live connection replaces that connection at once: the other side has lost it.
-// Where the registry answers created with {keep: true}, the live one carries frames until the new one is live. It is
-// not spoken of any more then, and the other side closes it. Until then disconnected is said of the live one, every
-// other status of the new one.
+// A Handler that gets an invitation of a runtime with which it has a live connection ends that connection at once: the other side
+// would not invite if it had not lost it. If the registry answers the status created with {keep: true}, the live connection
+// goes on until the new one is live. Until then the status disconnected means the old connection, every other status
+// the new one. After that no status of the old one is posted, and the other side closes it.
 //
 // # Commands
 //
@@ -98,17 +98,18 @@
 //
 // # Glare
 //
-// Where both runtimes ask at once the registries decide. A Requester whose invitation is refused with 409 does not
-// fail: the other side's request is on its way, and the registry ends this Requester when it has come. Only where
-// nothing comes within the set-up's time is it failed.
+// Glare means that both runtimes invite each other at the same time. Then the registries decide whose invitation counts. A
+// Requester whose invitation is refused with 409 does not fail at once: the other side's invitation is on its way, and the
+// registry ends this Requester when that has come. If it does not come within the 15 s of a set-up, the Requester reports
+// failed.
 //
 // # Limits
 //
 // A set-up takes at most 15 s. The registry has 2 s to answer created and 10 s to subscribe after live. A Handler serves
 // 4,096 peers, 256 of them in set-up. One runtime may begin 10 connections at once, and one more each 1.3 s; those that
 // become live count a quarter. A runtime that broke the transport's protocol ([ErrBroken]) is refused for 5 s, and for
-// twice as long each time, up to 5 minutes, until it has kept to it for 10 minutes. Whoever is refused for one of these
-// gets 429. A description has at most 64 KiB; 64 candidates of 4 KiB are taken, the others are dropped;
-// together they have at most 128 KiB, and the object 144 KiB: with more the set-up fails. What a peer sends
-// before the door is open stays in the channel, which then holds it back.
+// twice as long each time, up to 5 minutes, until it has kept to it for 10 minutes. An invitation beyond one of these limits
+// is refused with 429. A description has at most 64 KiB; 64 candidates of 4 KiB are taken, the others are dropped. All
+// candidates together have at most 128 KiB, and the Connection object 144 KiB: with more the set-up fails. Frames that come
+// before the door is open stay in the channel, which stops the peer from sending when it is full.
 package p2p

@@ -8,17 +8,18 @@
 //
 // # How it is built
 //
-// All routing goes through NATS and all state is in JetStream KV: an embedded server without any port, or an external
-// cluster. The node itself is a translator between WebSockets and subjects, so that any number of nodes make one.
+// All routing goes through NATS, and all state is in JetStream KV (NATS's key-value store): an embedded server without any
+// port, or an external cluster. The node itself translates between WebSockets and NATS subjects, so that any number of nodes at
+// one cluster serve a domain together.
 //
 //   - A subject is the hash of a domain and an address, never text from outside (backbone.Subjects).
 //   - A node subscribes a subject once however many of its connections want it (backbone.Interests). All its subscriptions share
 //     one channel, and one goroutine (routing.Router.Run) moves what comes to the connections' queues without ever
-//     blocking. So what one sender published reaches one receiver in order, whatever addresses it was for.
-//   - A destination that nobody wants is answered by NATS itself ("no responders"), and the node makes a 404 response or
-//     an Unreachable frame of it (peers.Questions).
-//   - A runtime that looks for a user or a name gets a bounded answer, chosen fairly among all that entered something for it
-//     (package shelves): nobody keeps others from being found.
+//     blocking. So messages of one sender reach one receiver in order, even if they were for several addresses.
+//   - Where nobody has subscribed the subject of a destination, NATS itself says so ("no responders"). The node answers the
+//     sender with a 404 response or an Unreachable frame (peers.Questions has what it had sent).
+//   - A search for a user or a name has a bounded answer, chosen fairly among all runtimes that have entered something for it
+//     (package shelves): no runtime can hide the others' entries by making many.
 //   - State is a table.Table: a KV bucket with a copy in memory that follows it. A write is answered when it is on the disk
 //     (the embedded server syncs every write), so what was acknowledged survives a kill and a power cut.
 //
@@ -60,11 +61,11 @@
 //
 // A connection of protofly.v1 has proved its runtime's key. It may send from addresses under its runtime's URL and under
 // addresses allocated to it, and nothing else. A connection of the JSON dialects (off by default) has proved nothing:
-// it can take no runtime URL whose id is derived from a key, and no address that another runtime has, and that is all
-// that can be promised. An address has one owner, whoever's write came first, and its allocation ends what others have
-// heard there before. A runtime alone may listen under its own URL and at its allocated addresses, free these, and
-// change its registrations. Those name it and no other; the field proof, the signature by which readers believe an
-// entry without trusting the node, is kept as it was given.
+// it can take no runtime URL whose id is derived from a key, and no address that another runtime has. Nothing more can be
+// promised about it. An address has one owner: the runtime whose write to the state came first. When it is allocated, the
+// subscriptions to it and the routes to it that other runtimes had end. Only the owner may listen at the address
+// and free it; only the runtime itself may listen under its URL and change its registrations. A registration names the runtime
+// that made it. Its field proof, the signature by which readers believe an entry without trusting the node, is not changed.
 //
 // At an external NATS the nodes of a domain share a key, by which they know each other's messages (backbone.Seal); NATS.md says
 // what else they need there, and who is trusted with what.
@@ -73,35 +74,42 @@
 //
 // [Admit] says who may use the node: anyone, runtimes on a list, runtimes with a token of the operator (package admission).
 //
-// Connections are counted from the moment that TCP has made them (quota.Connections, web.Listener). One that has not shown whose it is has
-// a place in a small pool, where the address that holds the most makes room for others; so strangers keep nobody out who can
-// prove a runtime. What requests cost is taken from token buckets before they are computed (rates.Spending), one connection's at a
-// time, by addresses in turn (quota.Turns), and of an address not faster than at a pace (rates). What waits for
-// connections is bounded for each and for all together: of the address that the most is kept for, the largest one is closed
-// (conn.Set, outbox.Memory). What the
-// state has is bounded for a runtime, for an address and in all (state.State). An address is an IPv4 address or an IPv6 /64
-// network (quota.Source).
+// In this section an address is a network address: an IPv4 address or an IPv6 /64 network (quota.Source).
+//
+//   - Connections are counted as soon as TCP has made them (quota.Connections, web.Listener). A connection that has not proved
+//     its runtime has a place in a small pool. When that is full, the address with the most places loses one: so strangers
+//     cannot keep a runtime out that can prove its key.
+//   - The cost of a request is taken from token buckets before the node works on it (rates.Spending). The node works on the
+//     requests of one connection at a time; addresses take turns (quota.Turns), and each address has a largest rate (rates).
+//   - The bytes that wait to be written are bounded for each connection and for all together. Beyond the latter, the node takes
+//     the address with the most waiting bytes, and closes the connection that has the most there (conn.Set, outbox.Memory).
+//   - The state is bounded for a runtime, for an address and in all (state.State).
 //
 // Every map that is keyed by what strangers choose, and its bound:
 //
 //   - quota.Connections.sources: at most as many as there are connections, which are counted; an entry goes with its last one.
 //   - the buckets of rates.Rates: 16,384 each; the least recently used one makes room.
 //   - conn.Set, routing.Roster.runtimes, byID: Limits.Connections and Limits.Unproven.
-//   - routing.Roster.missing: runtimes that have something in the state; an hour.
-//   - the copies of the tables, their indexes, shelves and weights: Limits.State and Limits.Rows, and for each runtime and address.
-//   - backbone.Interests.bySubject, a routing.Client's routes: what is in the state, and 512 learned addresses of each connection of the JSON dialects.
-//   - peers.Peers: 16,384 and 8 MiB a connection, then half is forgotten; peers.Questions: a ring of 512; both count for Limits.Memory.
+//   - routing.Roster.missing: runtimes that are not connected and have something in the state; for an hour.
+//   - the copies of the tables, their indexes, shelves and weights: Limits.State and Limits.Rows, and RuntimeState and
+//     AddressState.
+//   - backbone.Interests.bySubject, a routing.Client's routes: what is in the state, and 512 learned addresses of each
+//     connection of the JSON dialects.
+//   - peers.Peers: 16,384 and 8 MiB a connection, then half is forgotten; peers.Questions: a ring of 512; both count for
+//     Limits.Memory.
 //   - outbox.Outbox.data: senders that have something waiting in the connection's queue, which is bounded, and 256 more.
 //   - quota.Turns.of: addresses with a connection that waits; an entry goes with its last one.
-//   - backbone.Seal.nodes: nodes that have proved the domain's secret; forgotten when they have been silent. Of others, Seal.unknown: 256.
+//   - backbone.Seal.nodes: nodes that have proved the domain's secret, until they have been silent; Seal.unknown: 256 other ones.
 //   - state.State.Redeemed: tokens that the operator has made, up to 1,000 runtimes each; until the token expires.
 //
 // # Guarantees and limits
 //
-// Messages are carried at most once and in the order of each sender and receiver; the session in the runtimes' cores
-// heals what is lost. Every connection has a bounded queue, in which the senders of Data take turns (outbox.Outbox): where one
-// does not keep up, Data of whoever sends the most is dropped, then messages that it has asked for neither by a request nor by a
-// subscription; where others would be lost, it is closed and told why. Nobody else waits for it. Limits are in [Limits], with their defaults in [DefaultLimits]; what breaks one is answered with a
+// Messages are carried at most once, and in order from each sender to each receiver; the sessions of the runtimes send again
+// what was lost. Every connection has a bounded queue, in which the senders of Data (the frames of sessions) take turns
+// (outbox.Outbox). If a connection does not take its packets quickly enough, the node drops in this order: Data of the sender
+// that has the most in the queue; messages that the connection has asked for neither by a request nor by a subscription. If a
+// message that it has asked for has no room then, the node closes the connection and says why. Nobody else waits for
+// a slow connection. Limits are in [Limits], with their defaults in [DefaultLimits]; a request that breaks one is answered with a
 // response that names it.
 //
 // A disk that is full, or nearly so, makes writes fail with a response 500; messages go on, and so do writes when there
