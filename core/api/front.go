@@ -16,15 +16,15 @@ import (
 // for which it is the listener.
 type front struct {
 	net.Listener // the socket
-	server       *Server
+	shared       *shared
 	rpc          chan net.Conn
 	once         sync.Once
 	closed       chan struct{}
 	work         sync.WaitGroup
 }
 
-func newFront(s *Server, l net.Listener) *front {
-	f := &front{Listener: l, server: s, rpc: make(chan net.Conn), closed: make(chan struct{})}
+func newFront(s *shared, l net.Listener) *front {
+	f := &front{Listener: l, shared: s, rpc: make(chan net.Conn), closed: make(chan struct{})}
 	f.work.Go(f.take)
 	return f
 }
@@ -45,7 +45,7 @@ func (f *front) take() {
 		default:
 		}
 		// As when no more files may be open: that passes.
-		f.server.log.Warn("connection to the application API not accepted", "error", err)
+		f.shared.log.Warn("connection to the application API not accepted", "error", err)
 		select {
 		case <-time.After(pauses.Next()):
 		case <-f.closed:
@@ -56,7 +56,7 @@ func (f *front) take() {
 
 // sort finds out whose a connection is.
 func (f *front) sort(conn net.Conn) {
-	stop := context.AfterFunc(f.server.ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(f.shared.ctx, func() { _ = conn.Close() })
 	defer stop()
 	_ = conn.SetReadDeadline(time.Now().Add(helloTime))
 	begun := make([]byte, 0, len(wire.Preamble))
@@ -69,7 +69,7 @@ func (f *front) sort(conn net.Conn) {
 	}
 	_ = conn.SetReadDeadline(time.Time{})
 	if string(begun) == wire.Preamble {
-		f.server.application(conn)
+		f.shared.application(conn)
 		return
 	}
 	select {

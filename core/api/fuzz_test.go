@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"testing"
-	"time"
 
 	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/sdk/message"
@@ -30,9 +29,8 @@ func FuzzStream(f *testing.F) {
 	hello := wire.AppendControl(nil, &wire.ApplicationFrame{Frame: &wire.ApplicationFrame_Hello{Hello: &wire.Hello{Protocol: wire.Protocol}}})
 	f.Fuzz(func(t *testing.T, text []byte) {
 		h := newHouse(t)
-		s := &Server{o: Options{Backend: h}, log: nullLog, ending: map[string]chan struct{}{}}
-		s.ctx, s.cancel = context.WithCancel(context.Background())
-		s.grace, s.hurry = context.WithTimeout(context.Background(), 10*time.Second)
+		s := newShared(Options{Backend: h})
+		defer context.AfterFunc(limit(t), s.hurry)()
 		defer s.hurry()
 		defer s.cancel()
 		ours, theirs := net.Pipe()

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
 	"github.com/protofly/protofly/core/trace"
@@ -25,8 +24,6 @@ func TestMain(m *testing.M) {
 	longtest.Parallel(8)
 	goleak.VerifyTestMain(m)
 }
-
-var nullLog = hclog.NewNullLogger()
 
 const houseURL message.URL = "hyperty-runtime://example.com/house"
 

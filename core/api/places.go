@@ -51,29 +51,40 @@ type place struct {
 	late  *time.Timer // closes it where it does not open
 }
 
+// lockedPlaces are places whose mu is held: what has to have it held is a method of them.
+type lockedPlaces struct{ *places }
+
+// lock locks mu.
+func (p *places) lock() lockedPlaces {
+	p.mu.Lock()
+	return lockedPlaces{p}
+}
+
+// unlock unlocks mu.
+func (p lockedPlaces) unlock() { p.mu.Unlock() }
+
 // enter gives a connection a place, if need be another one's.
 func (p *places) enter(conn net.Conn, pid int) *place {
 	one := &place{Conn: conn, all: p, pid: pid}
-	p.mu.Lock()
-	victim := p.put(one, isUnopened, maxUnopened)
+	l := p.lock()
+	victim := l.put(one, isUnopened, maxUnopened)
 	one.late = time.AfterFunc(openTime, func() {
-		p.mu.Lock()
+		l := p.lock()
 		still := one.kind == isUnopened
-		p.mu.Unlock()
+		l.unlock()
 		if still {
 			_ = one.Close()
 		}
 	})
-	p.mu.Unlock()
+	l.unlock()
 	if victim != nil {
 		_ = victim.Close()
 	}
 	return one
 }
 
-// put takes a place of a kind for one, and takes it from the one that it returns where there are limit already. mu is
-// held.
-func (p *places) put(one *place, k kind, limit int) (victim *place) {
+// put takes a place of a kind for one, and takes it from the one that it returns where there are limit already.
+func (p lockedPlaces) put(one *place, k kind, limit int) (victim *place) {
 	if len(p.taken[k]) >= limit {
 		victim = greediest(p.taken[k])
 		p.leave(victim)
@@ -83,8 +94,8 @@ func (p *places) put(one *place, k kind, limit int) (victim *place) {
 	return victim
 }
 
-// leave gives one's place back. mu is held.
-func (p *places) leave(one *place) {
+// leave gives one's place back.
+func (p lockedPlaces) leave(one *place) {
 	if i := slices.Index(p.taken[one.kind], one); i >= 0 {
 		p.taken[one.kind] = slices.Delete(p.taken[one.kind], i, i+1)
 	}
@@ -108,8 +119,7 @@ func greediest(taken []*place) *place {
 
 // called notes that a call begins.
 func (one *place) called() {
-	p := one.all
-	p.mu.Lock()
+	p := one.all.lock()
 	one.calls++
 	var victim *place
 	if one.kind == isUnopened && !one.gone {
@@ -117,7 +127,7 @@ func (one *place) called() {
 		p.leave(one)
 		victim = p.put(one, isCaller, maxCallers)
 	}
-	p.mu.Unlock()
+	p.unlock()
 	if victim != nil {
 		_ = victim.Close()
 	}
@@ -125,16 +135,15 @@ func (one *place) called() {
 
 // answered notes that a call has ended.
 func (one *place) answered() {
-	one.all.mu.Lock()
+	p := one.all.lock()
 	one.calls--
-	one.all.mu.Unlock()
+	p.unlock()
 }
 
 // attach makes the connection an application's. The error says why there is no room for one more.
 func (one *place) attach() error {
-	p := one.all
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p := one.all.lock()
+	defer p.unlock()
 	same := 0
 	for _, other := range p.taken[isApplication] {
 		if other.pid == one.pid {
@@ -158,13 +167,13 @@ func (one *place) attach() error {
 
 // Close closes the connection and gives its place back.
 func (one *place) Close() error {
-	one.all.mu.Lock()
+	p := one.all.lock()
 	if !one.gone {
 		one.gone = true
 		one.late.Stop()
-		one.all.leave(one)
+		p.leave(one)
 	}
-	one.all.mu.Unlock()
+	p.unlock()
 	return one.Conn.Close()
 }
 

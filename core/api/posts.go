@@ -28,51 +28,50 @@ func (app *application) post(rec wire.Record) error {
 		return fmt.Errorf("post: %w", err)
 	}
 	cost := wire.Cost(len(rec.Data))
-	app.mu.Lock()
+	l := app.lock()
 	a := app.attached[rec.Ref]
 	if a == nil || a.leaving { // the runtime has ended it, and the application does not know yet
-		app.mu.Unlock()
+		l.unlock()
 		return nil
 	}
 	number, err := a.window.Take(cost, rec.Track)
 	if err != nil {
-		app.mu.Unlock()
+		l.unlock()
 		return faultf("post: %s: %v", a.name, err)
 	}
 	p := posted{m: m, cost: cost, number: number, track: rec.Track}
 	if a.behind.Len() > 0 || !a.posts.Claim() {
-		a.add(p)
-		app.mu.Unlock()
+		l.add(a, p)
+		l.unlock()
 		return nil
 	}
-	app.mu.Unlock()
+	l.unlock()
 	err = a.tryPut(p)
-	app.mu.Lock()
-	defer app.mu.Unlock()
+	l = app.lock()
+	defer l.unlock()
 	a.posts.Leave() // nothing has come: only this goroutine adds to them
 	if err == nil {
-		a.worked(p)
+		l.worked(a, p)
 		return nil
 	}
 	if !errors.Is(err, message.ErrWouldBlock) {
 		p.err = err
 	}
-	a.add(p)
+	l.add(a, p)
 	return nil
 }
 
-// add queues a post. mu is held.
-func (a *attachment) add(p posted) {
-	if a.posts.Add(0, &p) && !a.app.ended {
-		a.app.work.Go(a.run)
+// add queues a post of a hyperty.
+func (app locked) add(a *attachment, p posted) {
+	if a.posts.Add(0, &p) && !app.ended {
+		app.work.Go(a.run)
 	}
 }
 
-// leaveWhenDone ends the registration where the application wants that, as soon as all that it has posted is worked off. mu is
-// held.
-func (a *attachment) leaveWhenDone() {
-	if a.leaving && !a.app.ended && a.behind.Len() == 0 && a.posts.Claim() {
-		a.app.work.Go(a.run)
+// leaveWhenDone ends a registration where the application wants that, as soon as all that it has posted is worked off.
+func (app locked) leaveWhenDone(a *attachment) {
+	if a.leaving && !app.ended && a.behind.Len() == 0 && a.posts.Claim() {
+		app.work.Go(a.run)
 	}
 }
 
@@ -81,15 +80,15 @@ func (a *attachment) leaveWhenDone() {
 func (a *attachment) run() {
 	app := a.app
 	for {
-		app.mu.Lock()
+		l := app.lock()
 		if app.ended {
-			app.mu.Unlock()
+			l.unlock()
 			return
 		}
 		p, ok := a.posts.Next()
 		if !ok {
 			leave := a.leaving && a.behind.Len() == 0
-			app.mu.Unlock()
+			l.unlock()
 			if leave {
 				a.leave()
 			}
@@ -99,7 +98,7 @@ func (a *attachment) run() {
 		if waits {
 			a.behind.Add(p.destination(), 0, p)
 		}
-		app.mu.Unlock()
+		l.unlock()
 		if waits {
 			continue
 		}
@@ -151,16 +150,15 @@ func (a *attachment) finish(p posted, err error) bool {
 	if app.ctx.Err() != nil {
 		return false
 	}
-	app.mu.Lock()
-	defer app.mu.Unlock()
-	a.worked(p)
+	l := app.lock()
+	defer l.unlock()
+	l.worked(a, p)
 	return true
 }
 
 // worked has the application told that a post is worked off: at once where that is much, else with something else, or in
-// a while. mu is held.
-func (a *attachment) worked(p posted) {
-	app := a.app
+// a while.
+func (app locked) worked(a *attachment, p posted) {
 	first, due := a.window.Done(p.number, p.cost)
 	if first {
 		app.owing = append(app.owing, a)
@@ -173,13 +171,11 @@ func (a *attachment) worked(p posted) {
 	}
 }
 
-func (p *posted) destination() destination { return destination{p.m.To, p.m.Type == message.Response} }
-
 // wait has a post, whose receiver is behind, wait for it. It is false where there are too many receivers.
 func (a *attachment) wait(p posted) bool {
 	app := a.app
-	app.mu.Lock()
-	defer app.mu.Unlock()
+	l := app.lock()
+	defer l.unlock()
 	lane, ok := a.behind.Add(p.destination(), 0, p)
 	if lane != nil {
 		app.work.Go(func() { a.work(lane) })
@@ -191,17 +187,17 @@ func (a *attachment) wait(p posted) bool {
 func (a *attachment) work(lane *work.KeyLane[destination, posted]) {
 	app := a.app
 	for goes := true; ; {
-		app.mu.Lock()
+		l := app.lock()
 		if !goes || app.ended {
 			a.behind.Drop(lane)
-			app.mu.Unlock()
+			l.unlock()
 			return
 		}
 		p, ok := a.behind.Next(lane)
 		if !ok {
-			a.leaveWhenDone()
+			l.leaveWhenDone(a)
 		}
-		app.mu.Unlock()
+		l.unlock()
 		if !ok {
 			return
 		}
@@ -212,8 +208,8 @@ func (a *attachment) work(lane *work.KeyLane[destination, posted]) {
 // outcome tells the application what became of a post.
 func (a *attachment) outcome(id message.ID, o hyperty.Outcome) {
 	app := a.app
-	app.mu.Lock()
-	defer app.mu.Unlock()
+	l := app.lock()
+	defer l.unlock()
 	a.window.Told()
 	if app.ended || a.gone {
 		return

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
@@ -18,70 +16,27 @@ import (
 	"github.com/protofly/protofly/core/trace"
 	wire "github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/internal/profile"
-	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// Options are a Server's settings. Backend and Socket are required.
-type Options struct {
-	Backend Backend
-	Socket  string       // the path
-	Version string       // of the runtime, for people
-	Log     hclog.Logger // nil: none
-	// Plugin tells whether a process is one of a plug-in, none of which may use the API; nil: none is.
-	Plugin func(pid int) bool
-}
-
-// Limits of what applications can have the runtime keep.
-const (
-	maxStreams   = 16      // calls on one connection at one time
-	maxHyperties = 256     // of one application
-	maxControl   = 1024    // frames of the kind that answer something, waiting for an application that does not read
-	maxOutgoing  = 4 << 20 // bytes of messages waiting for such an application
-	traceBuffer  = 8192    // events waiting for a watcher that does not keep up
-)
-
-// How long the parts of an application's life may take.
-const (
-	helloTime  = 5 * time.Second  // from the connection to its Hello
-	lingerTime = 5 * time.Second  // to read why it was ended
-	hesitation = time.Millisecond // that it may not know what was worked off: it goes with something else
-)
-
-// closeTime is how long the end of a hyperty may take.
-const closeTime = 10 * time.Second
 
 // Server is the application API being served.
 type Server struct {
 	wire.UnimplementedRuntimeServer
-	o      Options
-	log    hclog.Logger
+	shared *shared
 	grpc   *grpc.Server
 	front  *front
-	ctx    context.Context // ends when Close begins
-	cancel context.CancelFunc
-	grace  context.Context // of what Close has to wait for; ends with its ctx
-	hurry  context.CancelFunc
 	done   chan struct{} // grpc.Serve has returned
-	posts  work.Memory[posted]
-
-	mu     sync.Mutex
-	ending map[string]chan struct{} // names whose registration is being ended; closed when it is
 }
 
 // Serve starts serving on the socket. A socket that an earlier runtime left is replaced; where a runtime answers at
 // it the error is an [InUseError].
 func Serve(o Options) (*Server, error) {
-	if o.Log == nil {
-		o.Log = hclog.NewNullLogger()
-	}
-	listener, err := listen(o.Socket, o.Log, o.Plugin)
+	all := newShared(o)
+	listener, err := listen(o.Socket, all.log, o.Plugin)
 	if err != nil {
 		return nil, fmt.Errorf("application API: %w", err)
 	}
-	s := &Server{o: o, log: o.Log, done: make(chan struct{}), ending: map[string]chan struct{}{}}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.grace, s.hurry = context.WithCancel(context.Background())
+	s := &Server{shared: all, done: make(chan struct{})}
 	s.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(wire.MaxBatch), grpc.MaxSendMsgSize(wire.MaxBatch),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.MaxHeaderListSize(16<<10),
@@ -90,11 +45,11 @@ func Serve(o Options) (*Server, error) {
 		grpc.StatsHandler(calls{}), grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTime}),
 	)
 	wire.RegisterRuntimeServer(s.grpc, s)
-	s.front = newFront(s, listener)
+	s.front = newFront(all, listener)
 	go func() {
 		defer close(s.done)
 		if err := s.grpc.Serve(s.front); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			s.log.Error("application API ended", "error", err)
+			s.shared.log.Error("application API ended", "error", err)
 		}
 	}()
 	return s, nil
@@ -103,14 +58,14 @@ func Serve(o Options) (*Server, error) {
 // Close ends every application's stream, unregisters their hyperties, and removes the socket. ctx bounds how long the
 // hyperties may take; what is left then is the error.
 func (s *Server) Close(ctx context.Context) error {
-	s.cancel()
-	defer s.hurry()
-	defer context.AfterFunc(ctx, s.hurry)()
+	s.shared.cancel()
+	defer s.shared.hurry()
+	defer context.AfterFunc(ctx, s.shared.hurry)()
 	s.grpc.Stop() // waits for every call's end
 	<-s.done
 	_ = s.front.Close()
 	s.front.work.Wait() // for every application's
-	if s.grace.Err() != nil {
+	if s.shared.grace.Err() != nil {
 		return fmt.Errorf("application API: hyperties were not unregistered in time: %w", ctx.Err())
 	}
 	return nil
@@ -130,7 +85,7 @@ func (s *Server) Attach(stream grpc.BidiStreamingServer[wire.ApplicationBatch, w
 
 // Status is the RPC.
 func (s *Server) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
-	st, err := s.o.Backend.Status(ctx)
+	st, err := s.shared.o.Backend.Status(ctx)
 	if err != nil {
 		return nil, asStatus(err)
 	}
@@ -147,7 +102,7 @@ func (s *Server) Path(ctx context.Context, r *wire.PathRequest) (*wire.PathReply
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	p, err := s.o.Backend.Path(ctx, to)
+	p, err := s.shared.o.Backend.Path(ctx, to)
 	if err != nil {
 		return nil, asStatus(err)
 	}
@@ -160,7 +115,7 @@ func (s *Server) Path(ctx context.Context, r *wire.PathRequest) (*wire.PathReply
 
 // Reload is the RPC.
 func (s *Server) Reload(ctx context.Context, r *wire.ReloadRequest) (*wire.ReloadReply, error) {
-	done, err := s.o.Backend.Reload(ctx, r.Plugin, r.Restart)
+	done, err := s.shared.o.Backend.Reload(ctx, r.Plugin, r.Restart)
 	if err != nil {
 		return nil, asStatus(err)
 	}
@@ -175,11 +130,11 @@ func (s *Server) Reload(ctx context.Context, r *wire.ReloadRequest) (*wire.Reloa
 func (s *Server) Profile(r *wire.ProfileRequest, stream grpc.ServerStreamingServer[wire.ProfileChunk]) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
+	defer context.AfterFunc(s.shared.ctx, cancel)()
 	if r.Seconds > profile.MaxSeconds {
 		return status.Errorf(codes.InvalidArgument, "a profile over %d seconds: at most %d are possible", r.Seconds, profile.MaxSeconds)
 	}
-	data, err := s.o.Backend.Profile(ctx, r.Plugin, r.Kind, int(r.Seconds))
+	data, err := s.shared.o.Backend.Profile(ctx, r.Plugin, r.Kind, int(r.Seconds))
 	if err != nil {
 		return asStatus(err)
 	}
@@ -197,7 +152,7 @@ func (s *Server) Trace(r *wire.TraceRequest, stream grpc.ServerStreamingServer[w
 	var events []trace.Event
 	var leftOut uint64
 	kick := make(chan struct{}, 1)
-	stop := s.o.Backend.Watch(func(e trace.Event) {
+	stop := s.shared.o.Backend.Watch(func(e trace.Event) {
 		mu.Lock()
 		if len(events) < traceBuffer {
 			events = append(events, e)
@@ -219,7 +174,7 @@ func (s *Server) Trace(r *wire.TraceRequest, stream grpc.ServerStreamingServer[w
 		case <-kick:
 		case <-stream.Context().Done():
 			return nil
-		case <-s.ctx.Done():
+		case <-s.shared.ctx.Done():
 			return status.Error(codes.Unavailable, "the runtime ends")
 		}
 		mu.Lock()

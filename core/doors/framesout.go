@@ -21,7 +21,7 @@ type Host interface {
 // goroutines.
 type FramesOut struct {
 	Host  Host
-	lists sync.Pool // of *[]sdk.Frame
+	lists sync.Pool // of *[]sdk.Frame: lists, and no bytes
 }
 
 // Send hands frames to a path's door, in their order; see [session.Options].

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"github.com/protofly/protofly/core/admission"
 	"github.com/protofly/protofly/core/bus"
@@ -69,7 +68,7 @@ func New(o Options) *Registry {
 	r.stubs = &stubs{loop: r.loop, call: r.call, deployer: o.Deployer, known: table.New[*stub](), leaving: table.New[*stub]()}
 	r.peers = connections.New(o.P2P)
 	r.nodes = nodes.New(nodes.Options{Self: o.Runtime, Domain: o.Domain, Max: o.Nodes.Max, Named: o.Nodes.Named, NoDeployer: o.Deployer == nil,
-		Pause: func(n int) time.Duration { return o.P2P.Jitter(o.P2P.Pause(n)) }})
+		Pause: o.P2P.Pause})
 	r.publisher = changes.NewPublisher(r.url, !o.Changes.Off, r.outbox, r.locals.publicURLs)
 	r.following = &followings{on: !o.Changes.Off, by: map[message.URL]*following{}}
 	r.own = ownnode.New[*local](ownnode.Options{Domain: o.Domain, PoolBlock: o.Own.PoolBlock, Request: r.call.request})

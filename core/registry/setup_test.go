@@ -2,6 +2,7 @@ package registry
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,6 +78,7 @@ func TestRegistrationForHandlerInTheSpecifiedOrder(t *testing.T) {
 // of it goes directly, or does not.
 func TestStateIsShownOnceTheWayIsChanged(t *testing.T) {
 	inWorld(t, func(w *world) {
+		var mu sync.Mutex // both sides write
 		shown := map[bool]int{}
 		a, b, _, _, _, _ := w.pair(func(o *Options) {
 			o.Trace.Watch(func(e trace.Event) {
@@ -87,13 +89,19 @@ func TestStateIsShownOnceTheWayIsChanged(t *testing.T) {
 				if route, err := w.sides[o.Runtime].reg.RouteTo(e.Peer); err != nil || route.Direct != live {
 					t.Errorf("%s: at %q the way is %+v, %v", o.Runtime, e.Value, route, err)
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				shown[live]++
 			}, false)
 		})
+		mu.Lock()
 		before := shown[false]
+		mu.Unlock()
 		a.status(a.requesters()[0].URL, message.Disconnected, b.url)
 		b.status(b.url.Join("p2phandler", "alpha"), message.Disconnected, a.url)
 		settle(time.Second)
+		mu.Lock()
+		defer mu.Unlock()
 		if shown[true] < 4 || shown[false] < before+2 {
 			t.Errorf("states that were shown, live or not: %v", shown)
 		}

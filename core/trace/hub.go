@@ -32,25 +32,37 @@ type watchers struct {
 // Watch has f called for every event until stop is called. bodies: with the beginnings of messages' bodies; else no byte of a body is
 // in an event.
 func (h *Hub) Watch(f Func, bodies bool) (stop func()) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	l := h.lock()
+	defer l.unlock()
 	if h.by == nil {
 		h.by = map[int]watcher{}
 	}
 	h.next++
 	key := h.next
 	h.by[key] = watcher{f, bodies}
-	h.publish()
+	l.publish()
 	return func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
+		l := h.lock()
+		defer l.unlock()
 		delete(h.by, key)
-		h.publish()
+		l.publish()
 	}
 }
 
-// publish makes the present watchers those that are told. mu is held.
-func (h *Hub) publish() {
+// locked is a Hub whose mu is held: what has to have it held is a method of it.
+type locked struct{ *Hub }
+
+// lock locks mu.
+func (h *Hub) lock() locked {
+	h.mu.Lock()
+	return locked{h}
+}
+
+// unlock unlocks mu.
+func (h locked) unlock() { h.mu.Unlock() }
+
+// publish makes the present watchers those that are told.
+func (h locked) publish() {
 	if len(h.by) == 0 {
 		h.all.Store(nil)
 		return

@@ -14,22 +14,34 @@ type Backoff struct {
 	Min time.Duration // bound of the first pause; 0: 100 ms
 	Max time.Duration // bound of the longest pause; 0: 30 s
 
-	bound time.Duration // of the last pause; 0: there was none since the last Reset
+	failures int // since the last Reset
 }
 
 // Next returns the pause after one more failure: between half of its bound and all of it. The bound doubles from Min to Max.
 func (b *Backoff) Next() time.Duration {
-	most := cmp.Or(b.Max, 30*time.Second)
-	if b.bound > most/2 {
-		b.bound = most
-	} else {
-		b.bound = min(max(2*b.bound, cmp.Or(b.Min, 100*time.Millisecond)), most)
-	}
-	return b.bound/2 + rand.N(b.bound-b.bound/2+1)
+	b.failures++
+	bound := b.Bound(b.failures)
+	return bound/2 + rand.N(bound-bound/2+1)
 }
 
+// Bound returns the bound of the pause after n failures in a row, for a client that counts them itself. n is at least 1.
+func (b *Backoff) Bound(n int) time.Duration {
+	bound, most := cmp.Or(b.Min, 100*time.Millisecond), cmp.Or(b.Max, 30*time.Second)
+	for ; n > 1 && bound <= most/2; n-- {
+		bound *= 2
+	}
+	if n > 1 {
+		return most
+	}
+	return min(bound, most)
+}
+
+// Around returns a random duration that is d, a quarter more or less. It is for one wait of many clients that may begin at the same
+// time, and for a pause after a [Backoff.Bound].
+func Around(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
+
 // Reset forgets the failures: an attempt has succeeded, or an event says that the next one may succeed.
-func (b *Backoff) Reset() { b.bound = 0 }
+func (b *Backoff) Reset() { b.failures = 0 }
 
 // Wait waits for the next pause. It returns false if ctx ends before.
 func (b *Backoff) Wait(ctx context.Context) bool { return Sleep(ctx, b.Next()) }

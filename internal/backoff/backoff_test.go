@@ -56,3 +56,23 @@ func TestWait(t *testing.T) {
 		}
 	})
 }
+
+// A client that counts its failures itself gets the same bounds, after any number of them.
+func TestBound(t *testing.T) {
+	b := Backoff{Min: time.Second, Max: time.Minute}
+	for n, want := range map[int]time.Duration{
+		0: time.Second, 1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 6: 32 * time.Second, 7: time.Minute, 1 << 40: time.Minute,
+	} {
+		if got := b.Bound(n); got != want {
+			t.Errorf("after %d failures: %v, want %v", n, got, want)
+		}
+	}
+	if got := (&Backoff{Min: time.Minute, Max: time.Second}).Bound(1); got != time.Second {
+		t.Errorf("the longest pause is shorter than the first: %v", got)
+	}
+	for range 100 {
+		if d := Around(4 * time.Second); d < 3*time.Second || d > 5*time.Second {
+			t.Fatalf("around 4 s: %v", d)
+		}
+	}
+}

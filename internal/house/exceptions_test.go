@@ -6,7 +6,5 @@ func exceptions() map[string]int {
 	return map[string]int{
 		// The processors that busy polling shares out are the process's, so there is one account of them for each process.
 		"variable internal/busypoll.process": 6,
-
-		"upward core/api": 9,
 	}
 }

@@ -1,24 +1,23 @@
 package link
 
-import (
-	"math/bits"
-	"sync"
-)
+import "github.com/protofly/protofly/internal/buffers"
 
-// store is the memory of the payloads that wait on a lane, in blocks that go back to a pool when everything in them was
-// received: a stream of frames leaves nothing to the garbage collector, and an idle lane keeps nothing.
+// store is the memory of the payloads that wait on a lane, in blocks whose memory goes back to a pool when everything in them was
+// received: a stream of frames leaves nothing to the garbage collector, and an idle lane keeps nothing of it.
 //
 // What waits takes memory in proportion: the first block is small, and each further one twice as large while none was emptied.
 type store struct {
 	filling *block
-	next    int // size of the next block; 0: firstBlock
+	next    int    // size of the next block; 0: firstBlock
+	spare   *block // blocks without memory, for reuse
 }
 
 // block is a piece of a store. The lane's mu guards it.
 type block struct {
 	used int // bytes
 	live int // payloads in it
-	data []byte
+	data *[]byte
+	next *block // in the list of the spare ones
 }
 
 const (
@@ -26,32 +25,36 @@ const (
 	blockSize  = 64 << 10 // of all that follow in a stream
 )
 
-// blocks are pools of them, by the power of two that is their size.
-var blocks [32]sync.Pool
-
 // newBlock is a block for n bytes.
-func newBlock(n int) *block {
-	class := bits.Len(uint(max(n, firstBlock) - 1))
-	if k, ok := blocks[class].Get().(*block); ok {
-		k.used, k.live = 0, 0
-		return k
+func (s *store) newBlock(n int) *block {
+	k := s.spare
+	if k == nil {
+		k = &block{}
+	} else {
+		s.spare, k.next = k.next, nil
 	}
-	return &block{data: make([]byte, 1<<class)}
+	k.data = buffers.Get(max(n, firstBlock))
+	return k
 }
+
+// size is how many bytes a block holds.
+func (k *block) size() int { return cap(*k.data) }
 
 // keep copies b, and says into which block.
 func (s *store) keep(b []byte) ([]byte, *block) {
 	k := s.filling
 	if len(b) > blockSize {
-		k = newBlock(len(b)) // of its own
-	} else if k == nil || len(b) > len(k.data)-k.used {
-		k = newBlock(max(s.next, len(b)))
-		s.filling, s.next = k, min(2*len(k.data), blockSize)
+		k = s.newBlock(len(b)) // of its own
+	} else if k == nil || len(b) > k.size()-k.used {
+		k = s.newBlock(max(s.next, len(b)))
+		s.filling, s.next = k, min(2*k.size(), blockSize)
 	}
-	at := k.used
-	k.used += copy(k.data[at:], b)
+	from := k.used
+	k.used += len(b)
+	kept := (*k.data)[from:k.used:k.used]
+	copy(kept, b)
 	k.live++
-	return k.data[at:k.used:k.used], k
+	return kept, k
 }
 
 // release gives back a payload in k.
@@ -62,7 +65,9 @@ func (s *store) release(k *block) {
 	if k == s.filling {
 		s.filling, s.next = nil, 0
 	}
-	blocks[bits.Len(uint(len(k.data)-1))].Put(k)
+	buffers.Put(k.data)
+	*k = block{next: s.spare}
+	s.spare = k
 }
 
 // arrived is a frame that waits on a lane.

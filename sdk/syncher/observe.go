@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -65,13 +66,13 @@ func (o *Observer) join(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the answer: %w", err)
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.replace(meta, doc)
+	l := o.lock()
+	defer l.unlock()
+	l.replace(meta, doc)
 	early := o.early
 	o.joining, o.early, o.earlyBytes = false, nil, 0
 	for i := range early {
-		o.apply(&early[i])
+		l.apply(&early[i])
 	}
 	return nil
 }
@@ -129,7 +130,7 @@ func (o *Observer) Metadata() Metadata {
 // or after Close. One goroutine calls it.
 func (o *Observer) Next(ctx context.Context) (Change, error) {
 	for {
-		o.mu.Lock()
+		l := o.lock()
 		if len(o.changes) > 0 {
 			c := o.changes[0]
 			o.bytes -= len(c.Value)
@@ -137,13 +138,13 @@ func (o *Observer) Next(ctx context.Context) (Change, error) {
 				o.changes = nil
 			}
 			if c.Resync {
-				c = o.resync()
+				c = l.resync()
 			}
-			o.mu.Unlock()
+			l.unlock()
 			return c, nil
 		}
 		ended := o.ended
-		o.mu.Unlock()
+		l.unlock()
 		if ended {
 			return Change{}, io.EOF
 		}
@@ -155,8 +156,20 @@ func (o *Observer) Next(ctx context.Context) (Change, error) {
 	}
 }
 
-// resync is the change that stands for all that wait: only the object's end stays behind it. o.mu is held.
-func (o *Observer) resync() Change {
+// lockedObserver is an Observer whose mu is held: what has to have it held is a method of it.
+type lockedObserver struct{ *Observer }
+
+// lock locks mu.
+func (o *Observer) lock() lockedObserver {
+	o.mu.Lock()
+	return lockedObserver{o}
+}
+
+// unlock unlocks mu.
+func (o lockedObserver) unlock() { o.mu.Unlock() }
+
+// resync is the change that stands for all that wait: only the object's end stays behind it.
+func (o lockedObserver) resync() Change {
 	if n := len(o.changes); n > 0 && o.changes[n-1].Deleted {
 		o.changes = o.changes[n-1:]
 	} else {
@@ -184,8 +197,8 @@ func (o *Observer) Close(ctx context.Context) error {
 	return nil
 }
 
-// queue adds a change for Next. o.mu is held.
-func (o *Observer) queue(c Change) {
+// queue adds a change for Next.
+func (o lockedObserver) queue(c Change) {
 	n := len(o.changes)
 	switch {
 	case n > 0 && o.changes[0].Resync && !c.Deleted: // it covers what follows it
@@ -198,25 +211,28 @@ func (o *Observer) queue(c Change) {
 	o.signal()
 }
 
-// replace makes the object what the sync manager says it is. o.mu is held.
-func (o *Observer) replace(meta object.Metadata, doc object.Document) {
+// replace makes the object what the sync manager says it is.
+func (o lockedObserver) replace(meta object.Metadata, doc object.Document) {
 	o.keep(doc, meta)
 	o.changes, o.bytes = nil, 0
 	o.queue(Change{Resync: true})
 }
 
-// keep makes the object what it is now. o.mu is held.
-func (o *Observer) keep(doc object.Document, meta object.Metadata) {
+// keep makes the object what it is now.
+func (o lockedObserver) keep(doc object.Document, meta object.Metadata) {
 	o.doc, o.meta = doc, meta
-	o.packer.Changed(o.url, func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.doc = o.packer.Packed(o.doc)
-	})
+	o.packer.Changed(o.url, o.pack)
 }
 
-// apply takes an update. o.mu is held.
-func (o *Observer) apply(u *object.Update) {
+// pack makes the object smaller in memory, some time after it has changed.
+func (o *Observer) pack() {
+	l := o.lock()
+	defer l.unlock()
+	o.doc = o.packer.Packed(o.doc)
+}
+
+// apply takes an update.
+func (o lockedObserver) apply(u *object.Update) {
 	switch {
 	case o.ended:
 		return
@@ -261,40 +277,41 @@ func (o *Observer) apply(u *object.Update) {
 	}
 }
 
-// refetch subscribes again, in a goroutine of the syncher, until it has the object or the object is gone. o.mu is held.
-func (o *Observer) refetch() {
+// refetch subscribes again, in a goroutine of the syncher, until it has the object or the object is gone.
+func (o lockedObserver) refetch() {
 	if o.joining {
 		return
 	}
-	o.joining = o.s.spawn(func() {
-		refused := 0
-		for wait := time.Second; !o.isEnded() && o.s.ctx.Err() == nil; wait = min(2*wait, time.Minute) {
-			err := o.join(o.s.ctx)
-			if err == nil {
+	o.joining = o.s.spawn(o.fetch)
+}
+
+// fetch subscribes until it has the object or the object is gone.
+func (o *Observer) fetch() {
+	refused := 0
+	pauses := backoff.Backoff{Min: 2 * time.Second, Max: time.Minute} // so the fifth refusal is 15 s after the first, or later
+	for !o.isEnded() && o.s.ctx.Err() == nil {
+		err := o.join(o.s.ctx)
+		if err == nil {
+			return
+		}
+		o.s.log.Debug("cannot fetch an object anew", "object", o.url, "error", err)
+		if code := codeOf(err); code == message.CodeForbidden || code == message.CodeNotFound {
+			if refused++; refused == maxRefusals || code == message.CodeForbidden {
+				o.lost()
 				return
 			}
-			o.s.log.Debug("cannot fetch an object anew", "object", o.url, "error", err)
-			if code := codeOf(err); code == message.CodeForbidden || code == message.CodeNotFound {
-				if refused++; refused == maxRefusals || code == message.CodeForbidden {
-					o.lost()
-					return
-				}
-			}
-			select {
-			case <-time.After(wait):
-			case <-o.s.ctx.Done():
-			}
 		}
-	})
+		_ = pauses.Wait(o.s.ctx)
+	}
 }
 
 // lost ends the observation: the object is gone.
 func (o *Observer) lost() {
-	o.mu.Lock()
+	l := o.lock()
 	if !o.ended {
-		o.queue(Change{Deleted: true, Version: o.meta.Version})
+		l.queue(Change{Deleted: true, Version: o.meta.Version})
 	}
-	o.mu.Unlock()
+	l.unlock()
 	o.leave()
 }
 
@@ -319,9 +336,9 @@ func (s *Syncher) updated(m message.Message) {
 		return
 	}
 	if o := s.observer(u.Resource); o != nil {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.apply(&u)
+		l := o.lock()
+		defer l.unlock()
+		l.apply(&u)
 	}
 }
 

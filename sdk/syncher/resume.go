@@ -33,9 +33,9 @@ func (s *Syncher) Resume(ctx context.Context) error {
 		}
 	}
 	for _, o := range observers {
-		o.mu.Lock()
-		o.refetch()
-		o.mu.Unlock()
+		l := o.lock()
+		l.refetch()
+		l.unlock()
 	}
 	return errors.Join(failed...)
 }

@@ -49,7 +49,7 @@ func (p *Peers) disconnect(c *Connection, desc string) {
 		pause = p.opts.HandlerGrace
 		q.retryAt = p.now.Add(pause)
 	} else if q.failures > 1 {
-		pause = p.opts.Jitter(p.opts.Pause(q.failures - 1))
+		pause = p.opts.Pause(q.failures - 1)
 		q.retryAt = p.now.Add(pause)
 	}
 	p.closeDoor(c)
@@ -87,7 +87,7 @@ func (p *Peers) fail(c *Connection, desc string) {
 	}
 	q.choice = 0
 	q.failures++
-	p.pause(q, p.opts.Jitter(p.opts.Pause(q.failures)))
+	p.pause(q, p.opts.Pause(q.failures))
 }
 
 // failNext ends the set-up of a connection that was to follow a live one, which goes on.

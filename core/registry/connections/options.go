@@ -2,10 +2,10 @@ package connections
 
 import (
 	"crypto/rand"
-	mathrand "math/rand/v2"
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -24,7 +24,7 @@ type Options struct {
 	HandlerGrace   time.Duration // how long a Handler's ended connection waits for its Requester to come back; 3 s
 
 	Name   func() string                       // a name that nobody else makes up; without it: random text
-	Jitter func(d time.Duration) time.Duration // without it: [Jitter]
+	Jitter func(d time.Duration) time.Duration // of every pause; without it: [backoff.Around]
 }
 
 // WithDefaults is o with its defaults.
@@ -47,21 +47,13 @@ func (o Options) WithDefaults() Options {
 		o.Name = func() string { return strings.ToLower(rand.Text()) }
 	}
 	if o.Jitter == nil {
-		o.Jitter = Jitter
+		o.Jitter = backoff.Around
 	}
 	return o
 }
 
-// Jitter is d, a quarter more or less.
-func Jitter(d time.Duration) time.Duration {
-	return d*3/4 + mathrand.N(d/2+1)
-}
-
-// Pause is the pause after n failures in a row (n from 1), without jitter.
+// Pause is the pause after n failures in a row (n from 1).
 func (o *Options) Pause(n int) time.Duration {
-	d := o.Backoff
-	for i := 1; i < n && d < o.MaxBackoff; i++ {
-		d *= 2
-	}
-	return min(d, o.MaxBackoff)
+	b := backoff.Backoff{Min: o.Backoff, Max: o.MaxBackoff}
+	return o.Jitter(b.Bound(n))
 }

@@ -104,14 +104,14 @@ func (l *Output) line(line []byte, errors bool) {
 		return
 	}
 	if line[0] == '{' && !l.parsing.AllowN(time.Now(), max(len(line), leastLine)) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.drop(len(line))
+		own := l.lock()
+		defer own.unlock()
+		own.drop(len(line))
 		return
 	}
 	level, text, fields := parseLine(line)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	own := l.lock()
+	defer own.unlock()
 	if errors && !l.fatal {
 		l.fatal = strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
 		if l.fatal || level >= hclog.Warn || level == hclog.NoLevel {
@@ -128,28 +128,40 @@ func (l *Output) line(line []byte, errors bool) {
 		return
 	}
 	if now := time.Now(); !l.limit.AllowN(now, 1) || !l.bytes.AllowN(now, len(line)) {
-		l.drop(len(line))
+		own.drop(len(line))
 		return
 	}
-	l.tellDropped()
+	own.tellDropped()
 	l.log.Log(level, text, fields...)
 }
 
-// drop counts a line that is not logged. The caller holds mu.
-func (l *Output) drop(size int) {
+// locked is an Output whose mu is held: what has to have it held is a method of it.
+type locked struct{ *Output }
+
+// lock locks mu.
+func (l *Output) lock() locked {
+	l.mu.Lock()
+	return locked{l}
+}
+
+// unlock unlocks mu.
+func (l locked) unlock() { l.mu.Unlock() }
+
+// drop counts a line that is not logged.
+func (l locked) drop(size int) {
 	l.dropped++
 	l.size += size
 }
 
 // Flush logs how much was dropped since the last line that was logged, if any. It is called at the end of the output.
 func (l *Output) Flush() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.tellDropped()
+	own := l.lock()
+	defer own.unlock()
+	own.tellDropped()
 }
 
-// tellDropped logs how much was dropped, if any. The caller holds mu.
-func (l *Output) tellDropped() {
+// tellDropped logs how much was dropped, if any.
+func (l locked) tellDropped() {
 	if l.dropped > 0 {
 		l.log.Warn("the plug-in logs too much: lines were dropped", "lines", l.dropped, "bytes", l.size)
 		l.dropped, l.size = 0, 0

@@ -109,7 +109,7 @@ func (o *outbox) join(b []byte, to netip.AddrPort) bool {
 	return false
 }
 
-// runPool has runs that were sent, for reuse.
+// runPool has runs that were sent, for reuse. It is none of internal/buffers: a run goes back with its fields and its memory at once.
 var runPool = sync.Pool{New: func() any { return &run{} }}
 
 // start makes a run with its first packet.

@@ -51,6 +51,25 @@ func TestNoMoreThanTheCredit(t *testing.T) {
 	}
 }
 
+// A large message takes as many units of the credit, and gives them back.
+func TestCreditIsCountedInUnits(t *testing.T) {
+	h := New()
+	h.Handed(asked(1, wire.Window-1), false)
+	if !h.Room(false) {
+		t.Fatal("no room for the last unit")
+	}
+	h.Handed(asked(2, 3), false) // the last one may be larger than what is left
+	h.Handed(asked(3, wire.Window), true)
+	h.Taken(nil, 2, 0)
+	if h.Room(false) {
+		t.Error("there is room for more units than were taken")
+	}
+	h.Taken(nil, 1, 0)
+	if !h.Room(false) {
+		t.Error("no room for a unit that was taken")
+	}
+}
+
 // A large message is taken when all its units are; responses are counted apart, and what nobody asks about is left out.
 func TestTaken(t *testing.T) {
 	h := New()
@@ -66,6 +85,10 @@ func TestTaken(t *testing.T) {
 		if got := ids(h.Taken(nil, c.units, c.responses)); got != c.want {
 			t.Errorf("step %d: settled %q, want %q", n, got, c.want)
 		}
+	}
+	h.Handed(Message{Units: 1}, true)
+	if got := h.Taken(nil, 0, 1); len(got) != 0 {
+		t.Errorf("a response that nobody asks about is settled: %v", got)
 	}
 	h.Handed(asked(3, 2), false)
 	if got := ids(h.Taken(nil, 1, 0)); got != "" {

@@ -74,3 +74,33 @@ func TestWorkedOffInAnyOrder(t *testing.T) {
 		t.Errorf("a large one: first %v, due %v", first, due)
 	}
 }
+
+// A large post counts as many units, until it is worked off.
+func TestUnits(t *testing.T) {
+	var w Window
+	large, err := w.Take(wire.Window-1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Take(5, false); err != nil { // the last one may be larger than what is left
+		t.Fatal(err)
+	}
+	if _, err := w.Take(1, false); err == nil {
+		t.Error("a post is taken while a large one fills the window")
+	}
+	if _, due := w.Done(large, wire.Window-1); !due {
+		t.Error("the application is not told at once of a large post")
+	}
+	w.Owed(func([]wire.Span) {})
+	if _, due := w.Done(large+1, 5); due {
+		t.Error("what the application was told already counts again")
+	}
+	for n := range wire.Window {
+		if _, err := w.Take(1, false); err != nil {
+			t.Fatalf("post %d after all were worked off: %v", n, err)
+		}
+	}
+	if _, err := w.Take(1, false); err == nil {
+		t.Error("the window has grown")
+	}
+}

@@ -40,7 +40,7 @@ type Seal struct {
 	unknown [maxUnknown]unknown  // keys of some that have not
 	derived *rate.Limiter        // keys of nodes that have not
 	scratch scratch              // of open
-	spare   sync.Pool            // *scratch, of sign
+	spare   sync.Pool            // *scratch, of sign: a nonce with its text, much smaller than what internal/buffers has
 }
 
 // scratch is room to compute a tag in.

@@ -29,31 +29,43 @@ func NewBuckets[K comparable](per rate.Limit, burst int) *Buckets[K] {
 
 // Take takes n tokens of key's bucket, or none and says when to try again. More than a full bucket costs a full one.
 func (b *Buckets[K]) Take(key K, n int, now time.Time) (wait time.Duration, ok bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return takeFrom(b.get(key), n, now)
+	own := b.lock()
+	defer own.unlock()
+	return takeFrom(own.get(key), n, now)
 }
 
 // Fine takes n tokens, also those that are not there yet: until they are, take gives none.
 func (b *Buckets[K]) Fine(key K, n int, now time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l := b.get(key)
+	own := b.lock()
+	defer own.unlock()
+	l := own.get(key)
 	l.ReserveN(now, min(n, l.Burst()))
 }
 
 // Reserve takes n tokens, however many they are and also those that are not there yet, and says how long it takes until they are.
 func (b *Buckets[K]) Reserve(key K, n int, now time.Time) (wait time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for l := b.get(key); n > 0; n -= l.Burst() {
+	own := b.lock()
+	defer own.unlock()
+	for l := own.get(key); n > 0; n -= l.Burst() {
 		wait = l.ReserveN(now, min(n, l.Burst())).DelayFrom(now)
 	}
 	return wait
 }
 
-// get is a key's bucket. b.mu is held.
-func (b *Buckets[K]) get(key K) *rate.Limiter {
+// lockedBuckets are Buckets whose mu is held: what has to have it held is a method of them.
+type lockedBuckets[K comparable] struct{ *Buckets[K] }
+
+// lock locks mu.
+func (b *Buckets[K]) lock() lockedBuckets[K] {
+	b.mu.Lock()
+	return lockedBuckets[K]{b}
+}
+
+// unlock unlocks mu.
+func (b lockedBuckets[K]) unlock() { b.mu.Unlock() }
+
+// get is a key's bucket.
+func (b lockedBuckets[K]) get(key K) *rate.Limiter {
 	l, ok := b.of.Get(key)
 	if !ok {
 		l = rate.NewLimiter(b.per, b.burst)

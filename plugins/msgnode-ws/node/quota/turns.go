@@ -66,31 +66,43 @@ func (t *Turns) Take(ctx context.Context, a Asker) error {
 
 // Leave ends waiting. A turn that has come meanwhile is the next one's.
 func (t *Turns) leave(a Asker, mine chan struct{}) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	l := t.lock()
+	defer l.unlock()
 	e := t.of[a]
 	if e != nil {
 		q := e.Value.(*queue)
 		for i, w := range q.waiting {
 			if w == mine {
 				q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
-				t.done(e)
+				l.done(e)
 				return
 			}
 		}
 	}
-	t.pass()
+	l.pass()
 }
 
 // Give ends a turn.
 func (t *Turns) Give() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.pass()
+	l := t.lock()
+	defer l.unlock()
+	l.pass()
 }
 
-// pass gives the turn to the next one. t.mu is held.
-func (t *Turns) pass() {
+// lockedTurns are Turns whose mu is held: what has to have it held is a method of them.
+type lockedTurns struct{ *Turns }
+
+// lock locks mu.
+func (t *Turns) lock() lockedTurns {
+	t.mu.Lock()
+	return lockedTurns{t}
+}
+
+// unlock unlocks mu.
+func (t lockedTurns) unlock() { t.mu.Unlock() }
+
+// pass gives the turn to the next one.
+func (t lockedTurns) pass() {
 	e := t.waiting.Front()
 	if t.taken = e != nil; !t.taken {
 		return
@@ -102,8 +114,8 @@ func (t *Turns) pass() {
 	t.done(e)
 }
 
-// done forgets an asker that has nobody waiting. t.mu is held.
-func (t *Turns) done(e *list.Element) {
+// done forgets an asker that has nobody waiting.
+func (t lockedTurns) done(e *list.Element) {
 	if q := e.Value.(*queue); len(q.waiting) == 0 {
 		delete(t.of, q.asker)
 		t.waiting.Remove(e)

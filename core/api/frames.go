@@ -1,0 +1,102 @@
+package api
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/protofly/protofly/core/api/internal/handover"
+	wire "github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+// frame takes a frame of an application. An error ends its stream.
+func (app *application) frame(data []byte) error {
+	var f wire.ApplicationFrame
+	if err := proto.Unmarshal(data, &f); err != nil {
+		return faultf("a frame that is none: %v", err)
+	}
+	switch f := f.Frame.(type) {
+	case *wire.ApplicationFrame_Register:
+		return app.register(f.Register)
+	case *wire.ApplicationFrame_Unregister:
+		app.unregister(f.Unregister.Ref)
+	}
+	return nil
+}
+
+func (app *application) register(f *wire.Register) error {
+	r := hyperty.Registration{Name: f.Name, User: message.URL(f.User), Descriptor: message.URL(f.Descriptor_),
+		Resources: f.Resources, DataSchemes: f.DataSchemes}
+	l := app.lock()
+	defer l.unlock()
+	_, taken := app.attached[f.Ref]
+	switch err := r.Check(); {
+	case taken || f.Ref == 0:
+		return faultf("register: the reference %d is not a new one", f.Ref)
+	case err != nil:
+		return l.say(endedFrame(f.Ref, message.CodeBadRequest, err.Error()))
+	case len(app.attached) >= maxHyperties:
+		return l.say(endedFrame(f.Ref, message.CodeTooMany,
+			fmt.Sprintf("this application has %d hyperties, the most that are allowed", maxHyperties)))
+	}
+	a := newAttachment(app, f.Ref, f.Name)
+	app.attached[f.Ref] = a
+	app.work.Go(func() { a.begin(r) })
+	return nil
+}
+
+func (app *application) unregister(ref uint32) {
+	l := app.lock()
+	defer l.unlock()
+	a := app.attached[ref]
+	if a == nil || a.leaving {
+		return
+	}
+	a.leaving = true
+	l.leaveWhenDone(a) // after what has been posted
+}
+
+func (app *application) credit(data []byte) error {
+	f := &app.credits
+	if err := f.Parse(data); err != nil {
+		return err
+	}
+	l := app.lock()
+	if a := app.attached[f.Ref]; a != nil {
+		app.settled = a.given.Taken(app.settled[:0], int(min(f.Units, wire.Window)), int(min(f.Responses, 1<<20)))
+		l.wake()
+	}
+	l.unlock()
+	for i, h := range app.settled {
+		h.Receipt.Taken()
+		app.settled[i] = handover.Message{}
+	}
+	app.settled = app.settled[:0]
+	return nil
+}
+
+// begin registers the hyperty, after the end of an earlier registration of the same name.
+func (a *attachment) begin(r hyperty.Registration) {
+	app := a.app
+	inner, err := app.shared.attach(app.ctx, r, a.deliver)
+	l := app.lock()
+	defer l.unlock()
+	if err != nil {
+		code, reason := response(err)
+		delete(app.attached, a.ref)
+		_ = l.say(endedFrame(a.ref, code, reason))
+		return
+	}
+	a.inner = inner
+	if app.ended { // the stream has ended meanwhile, and end did not see inner
+		app.shared.closing(inner, &app.work)
+		return
+	}
+	_ = l.say(&wire.RuntimeFrame{Frame: &wire.RuntimeFrame_Registered{Registered: &wire.Registered{Ref: a.ref, Url: string(inner.URL())}}})
+	if a.posts.Open() {
+		a.app.work.Go(a.run)
+	}
+	l.leaveWhenDone(a)
+}

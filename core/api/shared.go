@@ -1,0 +1,107 @@
+package api
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/internal/work"
+	"github.com/protofly/protofly/sdk/hyperty"
+)
+
+// Options are a Server's settings. Backend and Socket are required.
+type Options struct {
+	Backend Backend
+	Socket  string       // the path
+	Version string       // of the runtime, for people
+	Log     hclog.Logger // nil: none
+	// Plugin tells whether a process is one of a plug-in, none of which may use the API; nil: none is.
+	Plugin func(pid int) bool
+}
+
+// Limits of what applications can have the runtime keep.
+const (
+	maxStreams   = 16      // calls on one connection at one time
+	maxHyperties = 256     // of one application
+	maxControl   = 1024    // frames of the kind that answer something, waiting for an application that does not read
+	maxOutgoing  = 4 << 20 // bytes of messages waiting for such an application
+	traceBuffer  = 8192    // events waiting for a watcher that does not keep up
+)
+
+// How long the parts of an application's life may take.
+const (
+	helloTime  = 5 * time.Second  // from the connection to its Hello
+	lingerTime = 5 * time.Second  // to read why it was ended
+	hesitation = time.Millisecond // that it may not know what was worked off: it goes with something else
+)
+
+// closeTime is how long the end of a hyperty may take.
+const closeTime = 10 * time.Second
+
+// shared is what everything that serves applications has in common.
+type shared struct {
+	o      Options
+	log    hclog.Logger
+	ctx    context.Context // ends when Close begins
+	cancel context.CancelFunc
+	grace  context.Context // of what Close has to wait for; ends with its ctx
+	hurry  context.CancelFunc
+	posts  work.Memory[posted]
+
+	mu     sync.Mutex
+	ending map[string]chan struct{} // names whose registration is being ended; closed when it is
+}
+
+func newShared(o Options) *shared {
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	s := &shared{o: o, log: o.Log, ending: map[string]chan struct{}{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.grace, s.hurry = context.WithCancel(context.Background())
+	return s
+}
+
+// attach registers at the backend. A name whose registration is being ended is waited for.
+func (s *shared) attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (Attachment, error) {
+	for r.Name != "" {
+		s.mu.Lock()
+		ended := s.ending[r.Name]
+		s.mu.Unlock()
+		if ended == nil {
+			break
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return s.o.Backend.Attach(ctx, r, deliver)
+}
+
+// closing ends a registration in a goroutine of wg.
+func (s *shared) closing(inner Attachment, wg *sync.WaitGroup) {
+	ended := make(chan struct{})
+	name := strings.TrimPrefix(inner.URL().Path(), "/")
+	s.mu.Lock()
+	s.ending[name] = ended
+	s.mu.Unlock()
+	wg.Go(func() {
+		ctx, cancel := context.WithTimeout(s.grace, closeTime)
+		defer cancel()
+		if err := inner.Close(ctx); err != nil {
+			s.log.Warn("hyperty not unregistered", "url", inner.URL(), "error", err)
+		}
+		s.mu.Lock()
+		if s.ending[name] == ended {
+			delete(s.ending, name)
+		}
+		s.mu.Unlock()
+		close(ended)
+	})
+}
