@@ -74,18 +74,18 @@
 // Out, from a hyperty in this process to a live P2P connection, where the message before went to the same address. All of it runs
 // in one goroutine, the application's:
 //
-//	sdk/hyperty   Hyperty.Send        encodes the body
-//	sdk/hyperty   Hyperty.Post        names the sender
-//	sdk/hyperty   localBus.Post       numbers the message
-//	core/apps     Attachment.Post     looks for what the runtime follows for its hyperties
-//	core/bus      Handle.Post         validates the message, and knows the way: nobody here listens, the connection is the same
-//	core/doors    way.Post            goes on into the session
-//	core/session  Line.Post           numbers and keeps the message; seals it into a frame
-//	core/doors    FramesOut.TrySend   addresses the frame
-//	core/stubhost Host.TrySend        finds the stub's process and the door's lane
-//	internal/link Lane.TrySend        takes from the door's window
-//	internal/link Conn.depart         writes, since nothing is queued before
-//	internal/link writeNow            into the pipe to the plug-in
+//	sdk/hyperty         Hyperty.Send        encodes the body
+//	sdk/hyperty         Hyperty.Post        names the sender
+//	core/apps/inprocess localBus.Post       numbers the message
+//	core/apps           Attachment.Post     looks for what the runtime follows for its hyperties
+//	core/bus            Handle.Post         validates the message, and knows the way: nobody here listens, the connection is the same
+//	core/doors          way.Post            goes on into the session
+//	core/session        Line.Post           numbers and keeps the message; seals it into a frame
+//	core/doors          FramesOut.TrySend   addresses the frame
+//	core/stubhost       Host.TrySend        finds the stub's process and the door's lane
+//	internal/link       Lane.TrySend        takes from the door's window
+//	internal/link       Conn.depart         writes, since nothing is queued before
+//	internal/link       writeNow            into the pipe to the plug-in
 //
 // For the first message to an address Handle.Post has no way yet. The message takes more steps: MessageBus.From refuses a `from`
 // that is not the application's. MessageBus.Post delivers to a listener of this runtime; then the walk is over. Else
@@ -98,16 +98,16 @@
 //
 // In, to a hyperty in this process. The link's goroutine brings a message as far as the hyperty's inbox:
 //
-//	internal/link      Conn.read             reads the pipe from the plug-in
-//	internal/link      Lane.push             gives a door's frames to its stub
-//	core/stubhost/stub intake.prompt         knows the door's URL; holds back a stub whose frames nobody wants
-//	core/doors         FramesIn.Take         knows which runtime is behind the door
-//	core/session       Sessions.Receive      opens the frame, drops what has come before, puts in order
-//	core/doors         Entrance.TryAccept    refuses an invitation in another runtime's name
-//	core/bus           MessageBus.TryAccept  validates the message, refuses a `from` that is not the remote runtime's
-//	internal/minibus   Listeners.TryHandRun  finds who listens to the address
-//	sdk/hyperty        localBus.TryHandRun   is there once the hyperty is registered
-//	internal/minibus   inbox.add             queues the message for another goroutine
+//	internal/link       Conn.read             reads the pipe from the plug-in
+//	internal/link       Lane.push             gives a door's frames to its stub
+//	core/stubhost/stub  intake.prompt         knows the door's URL; holds back a stub whose frames nobody wants
+//	core/doors          FramesIn.Take         knows which runtime is behind the door
+//	core/session        Sessions.Receive      opens the frame, drops what has come before, puts in order
+//	core/doors          Entrance.TryAccept    refuses an invitation in another runtime's name
+//	core/bus            MessageBus.TryAccept  validates the message, refuses a `from` that is not the remote runtime's
+//	internal/minibus    Listeners.TryHandRun  finds who listens to the address
+//	core/apps/inprocess localBus.TryHandRun   is there once the hyperty is registered
+//	internal/minibus    inbox.add             queues the message for another goroutine
 //
 // The inbox's goroutine, which runs while there are messages, goes on:
 //

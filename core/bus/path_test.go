@@ -11,6 +11,7 @@ import (
 
 	"github.com/flynn/noise"
 
+	"github.com/protofly/protofly/core/apps/inprocess"
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/internal/minibus"
@@ -50,7 +51,7 @@ func newHouse(tb testing.TB, name string, seed byte) *house {
 		Acceptor: h.bus,
 		Refuse:   func(message.URL, message.Message, error) {},
 	})
-	h.app, err = hyperty.Local(tb.Context(), h.url, func(_ context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
+	h.app, err = inprocess.New(tb.Context(), h.url, func(_ context.Context, to minibus.Receiver) (inprocess.Attachment, error) {
 		url := message.URL("hyperty://example.com/" + name)
 		return &seat{h, url, h.bus.ListenThrough(url, to)}, nil
 	})

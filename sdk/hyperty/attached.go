@@ -168,8 +168,8 @@ func (a *attached) out(ctx context.Context, m message.Message) error {
 	return a.enqueue(ctx, &m, false)
 }
 
-// track posts m and has tell called with what becomes of it.
-func (a *attached) track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
+// Track posts m and has tell called with what becomes of it; see [New].
+func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
 	a.number(m)
 	if err := m.Check(); err != nil {
 		return err

@@ -52,6 +52,13 @@ type takingBus interface {
 
 // New makes a Hyperty of a bus on which url is its address. end, which may be nil, is called by [Hyperty.Close]: it
 // unregisters the address and closes the bus. Applications get theirs from a [Runtime].
+//
+// [Hyperty.Track] needs a bus that also has the method
+//
+//	Track(ctx context.Context, m *message.Message, tell func(Outcome)) error
+//
+// It gives m an ID where it has none, returns when the bus has taken m, and has tell called once, with the final state. Where it
+// returns an error, tell is not called.
 func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context) error) *Hyperty {
 	h := &Hyperty{
 		bus: bus, url: url, runtime: runtime, syncManager: runtime.Join("sm").Canonical(), end: end,
