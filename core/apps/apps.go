@@ -2,6 +2,7 @@ package apps
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -60,6 +61,9 @@ func New(o Options) *Apps {
 
 // Register makes a hyperty of an application in this process; see [hyperty.Runtime].
 func (all *Apps) Register(ctx context.Context, r hyperty.Registration) (*hyperty.Hyperty, error) {
+	if err := r.Check(); err != nil {
+		return nil, fmt.Errorf("register hyperty: %w", err)
+	}
 	return inprocess.New(ctx, all.o.Self, func(ctx context.Context, to minibus.Receiver) (inprocess.Attachment, error) {
 		a, err := all.attach(ctx, r, &Attachment{
 			listen: func(at message.URL) (stop func()) { return all.o.Bus.ListenThrough(at, to) },

@@ -230,6 +230,9 @@ func TestRegistrationsAreBounded(t *testing.T) {
 // A hyperty of an application in this process handles what is sent to it.
 func TestRegister(t *testing.T) {
 	all, around := newApps(t)
+	if _, err := all.Register(t.Context(), hyperty.Registration{Name: "alice/x"}); err == nil {
+		t.Error("a name with a slash is registered")
+	}
 	h, err := all.Register(t.Context(), hyperty.Registration{Name: "alice"})
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -41,7 +42,7 @@ func newHouse(tb testing.TB, name string, seed byte) *house {
 	h.bus = bus.New(bus.Options{Runtime: h.url})
 	h.bus.Connect(bus.Outside{Resolver: h, Forwarder: h, Authority: h})
 	h.sessions = session.New(session.Options{
-		Self: h.url, Key: session.Key{Private: static.Private, Certificate: proof.Certify(key, h.url, static.Public)},
+		Self: h.url, Key: session.Key{Private: static.Private, Certificate: runtimekey.Certify(key, h.url, static.Public)},
 		Send: func(ctx context.Context, path session.Path, _ message.URL, frames ...[]byte) error {
 			for _, f := range frames {
 				h.other.sessions.Receive(ctx, h.url, path, f)
