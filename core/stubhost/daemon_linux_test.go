@@ -143,7 +143,8 @@ func untilItSleeps(t *testing.T, pid int) {
 	t.Helper()
 	for range 10_000 {
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		if string(name) == "sleep\n" || !alive(pid) {
+		environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)) // is there a moment later than the name
+		if string(name) == "sleep\n" && len(environment) > 0 || !alive(pid) {
 			return
 		}
 		time.Sleep(time.Millisecond) // no event tells of it

@@ -269,10 +269,22 @@ func TestStubCarriesBothWays(t *testing.T) {
 	if code, _ := alice.ask(message.Read, alice.url.Join("x"), `{}`); code != 404 {
 		t.Error(code)
 	}
+	// One that has gone: what the node takes before it knows that is lost without a word.
 	alice.stop()
-	bob.door.out <- []sdk.Frame{{Peer: alice.runtime, Payload: big[:1]}}
-	if m := bob.message(); m.To != bob.url.Join("unreachable") {
-		t.Fatalf("got %+v", m)
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for gone := time.After(patience); ; {
+		bob.door.out <- []sdk.Frame{{Peer: alice.runtime, Payload: big[:1]}}
+		select {
+		case m := <-bob.messages:
+			if m.To != bob.url.Join("unreachable") {
+				t.Fatalf("got %+v", m)
+			}
+			return
+		case <-again.C:
+		case <-gone:
+			t.Fatal("nobody says that the runtime is not reachable")
+		}
 	}
 }
 
