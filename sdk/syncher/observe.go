@@ -65,15 +65,23 @@ func (o *Observer) join(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the answer: %w", err)
 	}
-	o.mu.Lock()
+	locked := o.lock()
 	defer o.mu.Unlock()
-	o.replace(meta, doc)
+	locked.replace(meta, doc)
 	early := o.early
 	o.joining, o.early, o.earlyBytes = false, nil, 0
 	for i := range early {
-		o.apply(&early[i])
+		locked.apply(&early[i])
 	}
 	return nil
+}
+
+// lockedObserver is an Observer whose mu is locked.
+type lockedObserver Observer
+
+func (o *Observer) lock() *lockedObserver {
+	o.mu.Lock()
+	return (*lockedObserver)(o)
 }
 
 // leave takes o out of the syncher.
@@ -129,7 +137,7 @@ func (o *Observer) Metadata() Metadata {
 // or after Close. One goroutine calls it.
 func (o *Observer) Next(ctx context.Context) (Change, error) {
 	for {
-		o.mu.Lock()
+		locked := o.lock()
 		if len(o.changes) > 0 {
 			c := o.changes[0]
 			o.bytes -= len(c.Value)
@@ -137,7 +145,7 @@ func (o *Observer) Next(ctx context.Context) (Change, error) {
 				o.changes = nil
 			}
 			if c.Resync {
-				c = o.resync()
+				c = locked.resync()
 			}
 			o.mu.Unlock()
 			return c, nil
@@ -155,8 +163,8 @@ func (o *Observer) Next(ctx context.Context) (Change, error) {
 	}
 }
 
-// resync is the change that stands for all that wait: only the object's end stays behind it. o.mu is held.
-func (o *Observer) resync() Change {
+// resync is the change that stands for all that wait: only the object's end stays behind it.
+func (o *lockedObserver) resync() Change {
 	if n := len(o.changes); n > 0 && o.changes[n-1].Deleted {
 		o.changes = o.changes[n-1:]
 	} else {
@@ -184,8 +192,8 @@ func (o *Observer) Close(ctx context.Context) error {
 	return nil
 }
 
-// queue adds a change for Next. o.mu is held.
-func (o *Observer) queue(c Change) {
+// queue adds a change for Next.
+func (o *lockedObserver) queue(c Change) {
 	n := len(o.changes)
 	switch {
 	case n > 0 && o.changes[0].Resync && !c.Deleted: // it covers what follows it
@@ -195,18 +203,18 @@ func (o *Observer) queue(c Change) {
 		o.changes = append(o.changes, c)
 		o.bytes += len(c.Value)
 	}
-	o.signal()
+	(*Observer)(o).signal()
 }
 
-// replace makes the object what the sync manager says it is. o.mu is held.
-func (o *Observer) replace(meta object.Metadata, doc object.Document) {
+// replace makes the object what the sync manager says it is.
+func (o *lockedObserver) replace(meta object.Metadata, doc object.Document) {
 	o.keep(doc, meta)
 	o.changes, o.bytes = nil, 0
 	o.queue(Change{Resync: true})
 }
 
-// keep makes the object what it is now. o.mu is held.
-func (o *Observer) keep(doc object.Document, meta object.Metadata) {
+// keep makes the object what it is now.
+func (o *lockedObserver) keep(doc object.Document, meta object.Metadata) {
 	o.doc, o.meta = doc, meta
 	o.packer.Changed(o.url, func() {
 		o.mu.Lock()
@@ -215,8 +223,8 @@ func (o *Observer) keep(doc object.Document, meta object.Metadata) {
 	})
 }
 
-// apply takes an update. o.mu is held.
-func (o *Observer) apply(u *object.Update) {
+// apply takes an update.
+func (o *lockedObserver) apply(u *object.Update) {
 	switch {
 	case o.ended:
 		return
@@ -261,38 +269,41 @@ func (o *Observer) apply(u *object.Update) {
 	}
 }
 
-// refetch subscribes again, in a goroutine of the syncher, until it has the object or the object is gone. o.mu is held.
-func (o *Observer) refetch() {
+// refetch has the object fetched anew, in a goroutine of the syncher.
+func (o *lockedObserver) refetch() {
 	if o.joining {
 		return
 	}
-	o.joining = o.s.spawn(func() {
-		refused := 0
-		for wait := time.Second; !o.isEnded() && o.s.ctx.Err() == nil; wait = min(2*wait, time.Minute) {
-			err := o.join(o.s.ctx)
-			if err == nil {
+	o.joining = o.s.spawn((*Observer)(o).fetch)
+}
+
+// fetch subscribes again until it has the object, or the object is gone.
+func (o *Observer) fetch() {
+	refused := 0
+	for wait := time.Second; !o.isEnded() && o.s.ctx.Err() == nil; wait = min(2*wait, time.Minute) {
+		err := o.join(o.s.ctx)
+		if err == nil {
+			return
+		}
+		o.s.log.Debug("cannot fetch an object anew", "object", o.url, "error", err)
+		if code := codeOf(err); code == message.CodeForbidden || code == message.CodeNotFound {
+			if refused++; refused == maxRefusals || code == message.CodeForbidden {
+				o.lost()
 				return
 			}
-			o.s.log.Debug("cannot fetch an object anew", "object", o.url, "error", err)
-			if code := codeOf(err); code == message.CodeForbidden || code == message.CodeNotFound {
-				if refused++; refused == maxRefusals || code == message.CodeForbidden {
-					o.lost()
-					return
-				}
-			}
-			select {
-			case <-time.After(wait):
-			case <-o.s.ctx.Done():
-			}
 		}
-	})
+		select {
+		case <-time.After(wait):
+		case <-o.s.ctx.Done():
+		}
+	}
 }
 
 // lost ends the observation: the object is gone.
 func (o *Observer) lost() {
-	o.mu.Lock()
+	locked := o.lock()
 	if !o.ended {
-		o.queue(Change{Deleted: true, Version: o.meta.Version})
+		locked.queue(Change{Deleted: true, Version: o.meta.Version})
 	}
 	o.mu.Unlock()
 	o.leave()
@@ -319,9 +330,9 @@ func (s *Syncher) updated(m message.Message) {
 		return
 	}
 	if o := s.observer(u.Resource); o != nil {
-		o.mu.Lock()
+		locked := o.lock()
 		defer o.mu.Unlock()
-		o.apply(&u)
+		locked.apply(&u)
 	}
 }
 

@@ -33,8 +33,7 @@ func (s *Syncher) Resume(ctx context.Context) error {
 		}
 	}
 	for _, o := range observers {
-		o.mu.Lock()
-		o.refetch()
+		o.lock().refetch()
 		o.mu.Unlock()
 	}
 	return errors.Join(failed...)
