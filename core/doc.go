@@ -78,18 +78,18 @@
 // Out, from a hyperty in this process to a live P2P connection, to an address whose way Handle.Post remembers: the last two
 // messages went there as well. All of it runs in one goroutine, the application's:
 //
-//	sdk/hyperty   Hyperty.Send        encodes the body
-//	sdk/hyperty   Hyperty.Post        names the sender
-//	sdk/hyperty   localBus.Post       numbers the message
-//	core/apps     Attachment.Post     notes subscriptions to …/registration, to make them again when a Message Node is back
-//	core/bus      Handle.Post         validates the message, compares its `from`, and finds the way that it remembers
-//	core/doors    way.Post            goes on into the session
-//	core/session  Line.Post           numbers and keeps the message; seals it into a frame
-//	core/doors    FramesOut.TrySend   addresses the frame
-//	core/stubhost Host.TrySend        finds the stub's process and the door's lane
-//	internal/link Lane.TrySend        takes from the door's window
-//	internal/link Conn.depart         writes, since nothing is queued before
-//	internal/link writeNow            into the pipe to the plug-in
+//	sdk/hyperty         Hyperty.Send       encodes the body
+//	sdk/hyperty         Hyperty.Post       names the sender
+//	core/apps/inprocess localBus.Post      numbers the message
+//	core/apps           Attachment.Post    notes subscriptions to …/registration, to make them again when a Message Node is back
+//	core/bus            Handle.Post        validates the message, compares its `from`, and finds the way that it remembers
+//	core/doors          way.Post           goes on into the session
+//	core/session        Line.Post          numbers and keeps the message; seals it into a frame
+//	core/doors          FramesOut.TrySend  addresses the frame
+//	core/stubhost       Host.TrySend       finds the stub's process and the door's lane
+//	internal/link       Lane.TrySend       takes from the door's window
+//	internal/link       Conn.depart        writes, since nothing is queued before
+//	internal/link       writeNow           into the pipe to the plug-in
 //
 // Handle.Post uses a way only while nobody in this runtime listens to the address and the connection is the same one. For other
 // messages to an address, the first two among them, it has no way. They take more steps: MessageBus.verifyLocal refuses a `from`
@@ -103,16 +103,16 @@
 //
 // In, to a hyperty in this process. The link's goroutine brings a message as far as the hyperty's inbox:
 //
-//	internal/link      Conn.read             reads the pipe from the plug-in
-//	internal/link      Lane.push             gives a door's frames to its stub
-//	core/stubhost/stub intake.prompt         passes a door's frames on; slows a stub down whose frames are for nobody
-//	core/doors         FramesIn.Take         knows which runtime is behind the door
-//	core/session       Sessions.Receive      opens the frame, drops what has come before, puts in order
-//	core/doors         Entrance.TryAccept    refuses an invitation to a P2P connection in another runtime's name
-//	core/bus           MessageBus.TryAccept  validates the message, refuses a `from` that is not the remote runtime's
-//	internal/minibus   Listeners.TryHandRun  finds who listens to the address
-//	sdk/hyperty        localBus.TryHandRun   takes nothing before the hyperty is registered
-//	internal/minibus   inbox.add             queues the message for another goroutine
+//	internal/link       Conn.read             reads the pipe from the plug-in
+//	internal/link       Lane.push             gives a door's frames to its stub
+//	core/stubhost/stub  intake.prompt         passes a door's frames on; slows a stub down whose frames are for nobody
+//	core/doors          FramesIn.Take         knows which runtime is behind the door
+//	core/session        Sessions.Receive      opens the frame, drops what has come before, puts in order
+//	core/doors          Entrance.TryAccept    refuses an invitation to a P2P connection in another runtime's name
+//	core/bus            MessageBus.TryAccept  validates the message, refuses a `from` that is not the remote runtime's
+//	internal/minibus    Listeners.TryHandRun  finds who listens to the address
+//	core/apps/inprocess localBus.TryHandRun   takes nothing before the hyperty is registered
+//	internal/minibus    inbox.add             queues the message for another goroutine
 //
 // The inbox's goroutine, which runs while there are messages, goes on:
 //

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/protofly/protofly/core/apps/inprocess"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -18,7 +19,7 @@ import (
 
 // talk is a hyperty of one house of whose messages to an address at the other one the way is remembered: a stream.
 type talk struct {
-	hyperty.Attachment
+	inprocess.Attachment
 	x, y    *house
 	url     message.URL
 	n       uint64

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core"
+	"github.com/protofly/protofly/core/apps/inprocess"
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/minibus"
@@ -300,7 +301,7 @@ func walkInbox(t *testing.T) (stack []step) {
 	const self, url message.URL = "hyperty-runtime://example.com/self", "hyperty://example.com/bob"
 	b := bus.New(bus.Options{Runtime: self})
 	defer b.Close()
-	h, err := hyperty.Local(t.Context(), self, func(_ context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
+	h, err := inprocess.New(t.Context(), self, func(_ context.Context, to minibus.Receiver) (inprocess.Attachment, error) {
 		of := reflect.TypeOf(to).Elem()
 		inner, _ := stepOf(of.PkgPath() + "." + of.Name() + ".TryHandRun")
 		b.ListenThrough(url, receiver{to, func() {

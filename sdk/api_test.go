@@ -44,17 +44,19 @@ func TestExportedNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(names)
-	if *update {
-		if err := os.WriteFile(apiFile, []byte(strings.Join(names, "\n")+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
 	text, err := os.ReadFile(apiFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(text), "\r", "")), "\n")
+	begin := slices.IndexFunc(want, func(line string) bool { return !strings.HasPrefix(line, "#") })
+	comments, want := want[:begin:begin], want[begin:]
+	if *update {
+		if err := os.WriteFile(apiFile, []byte(strings.Join(append(comments, names...), "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	const how = "\nIf strangers need this, run: go test ./sdk -run TestExportedNames -update"
 	for _, name := range names {
 		if !slices.Contains(want, name) {

@@ -2,9 +2,11 @@ package apps
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/apps/inprocess"
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/registry"
@@ -59,7 +61,10 @@ func New(o Options) *Apps {
 
 // Register makes a hyperty of an application in this process; see [hyperty.Runtime].
 func (all *Apps) Register(ctx context.Context, r hyperty.Registration) (*hyperty.Hyperty, error) {
-	return hyperty.Local(ctx, all.o.Self, func(ctx context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
+	if err := r.Check(); err != nil {
+		return nil, fmt.Errorf("register hyperty: %w", err)
+	}
+	return inprocess.New(ctx, all.o.Self, func(ctx context.Context, to minibus.Receiver) (inprocess.Attachment, error) {
 		a, err := all.attach(ctx, r, &Attachment{
 			listen: func(at message.URL) (stop func()) { return all.o.Bus.ListenThrough(at, to) },
 			give:   func(ctx context.Context, m message.Message) { to.Hand(ctx, m, minibus.Receipt{}) },
@@ -108,7 +113,7 @@ type Attachment struct {
 // URL is the hyperty's address.
 func (a *Attachment) URL() message.URL { return a.url }
 
-// Post posts a message of the hyperty; see [hyperty.Attachment].
+// Post posts a message of the hyperty; see [inprocess.Attachment].
 func (a *Attachment) Post(ctx context.Context, m message.Message) error {
 	if m.Type == message.Subscribe || m.Type == message.Unsubscribe {
 		if err := m.Check(); err != nil { // before anything is begun or ended for it
@@ -134,7 +139,7 @@ func (a *Attachment) TryPost(m message.Message) error {
 	return a.bus.TryPost(&m)
 }
 
-// Watch is Post for a message whose sender wants to know what becomes of it; see [hyperty.Attachment].
+// Watch is Post for a message whose sender wants to know what becomes of it; see [inprocess.Attachment].
 func (a *Attachment) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
 	return a.watch(&m, tell, func() error { return a.Post(ctx, m) })
 }

@@ -91,7 +91,7 @@ func newApps(t *testing.T) (*Apps, *around) {
 }
 
 // attach attaches a hyperty, whose messages come into the channel.
-func attach(t *testing.T, all *Apps, name string) (hyperty.Attachment, chan message.Message) {
+func attach(t *testing.T, all *Apps, name string) (*Attachment, chan message.Message) {
 	t.Helper()
 	got := make(chan message.Message, 16)
 	a, err := all.Attach(t.Context(), hyperty.Registration{Name: name}, func(_ context.Context, m message.Message, r minibus.Receipt) {
@@ -164,7 +164,7 @@ func TestRegistrationsThatAreFollowed(t *testing.T) {
 	c, gotC := attach(t, all, "carl")
 	const at = bob + "/registration"
 	n := uint64(0)
-	post := func(h hyperty.Attachment, typ message.Type, list ...message.URL) {
+	post := func(h *Attachment, typ message.Type, list ...message.URL) {
 		t.Helper()
 		n++
 		err := h.Post(t.Context(), message.Message{ID: message.NumberID(n), Type: typ, From: h.URL(), To: message.SubscriptionAddress("b.example"),
@@ -250,6 +250,9 @@ func TestRegistrationsAreBounded(t *testing.T) {
 // A hyperty of an application in this process handles what is sent to it.
 func TestRegister(t *testing.T) {
 	all, around := newApps(t)
+	if _, err := all.Register(t.Context(), hyperty.Registration{Name: "alice/x"}); err == nil {
+		t.Error("a name with a slash is registered")
+	}
 	h, err := all.Register(t.Context(), hyperty.Registration{Name: "alice"})
 	if err != nil {
 		t.Fatal(err)

@@ -11,9 +11,11 @@ import (
 
 	"github.com/flynn/noise"
 
+	"github.com/protofly/protofly/core/apps/inprocess"
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -40,7 +42,7 @@ func newHouse(tb testing.TB, name string, seed byte) *house {
 	h.bus = bus.New(bus.Options{Runtime: h.url})
 	h.bus.Connect(bus.Outside{Resolver: h, Forwarder: h, Authority: h})
 	h.sessions = session.New(session.Options{
-		Self: h.url, Key: session.Key{Private: static.Private, Certificate: proof.Certify(key, h.url, static.Public)},
+		Self: h.url, Key: session.Key{Private: static.Private, Certificate: runtimekey.Certify(key, h.url, static.Public)},
 		Send: func(ctx context.Context, path session.Path, _ message.URL, frames ...[]byte) error {
 			for _, f := range frames {
 				h.other.sessions.Receive(ctx, h.url, path, f)
@@ -50,7 +52,7 @@ func newHouse(tb testing.TB, name string, seed byte) *house {
 		Acceptor: h.bus,
 		Refuse:   func(message.URL, message.Message, error) {},
 	})
-	h.app, err = hyperty.Local(tb.Context(), h.url, func(_ context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
+	h.app, err = inprocess.New(tb.Context(), h.url, func(_ context.Context, to minibus.Receiver) (inprocess.Attachment, error) {
 		url := message.URL("hyperty://example.com/" + name)
 		return &seat{h, url, h.bus.ListenThrough(url, to)}, nil
 	})

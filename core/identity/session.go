@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 
-	"github.com/protofly/protofly/sdk/proof"
+	"github.com/protofly/protofly/internal/runtimekey"
 )
 
 // SessionKey is the X25519 key of this runtime's sessions, and the certificate that the key is this runtime's. It is derived from
@@ -20,5 +20,5 @@ func (i *Identity) SessionKey() (private, certificate []byte, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("session key: %w", err)
 	}
-	return private, proof.Certify(i.key, i.url, key.PublicKey().Bytes()), nil
+	return private, runtimekey.Certify(i.key, i.url, key.PublicKey().Bytes()), nil
 }

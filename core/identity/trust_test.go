@@ -11,8 +11,8 @@ import (
 
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/safefile"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 )
 
 // runtimeURL is the n-th of some runtimes.
@@ -40,7 +40,7 @@ func TestSessionKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := proof.VerifyCertificate(me.URL(), key.PublicKey().Bytes(), certificate); err != nil {
+		if err := runtimekey.VerifyCertificate(me.URL(), key.PublicKey().Bytes(), certificate); err != nil {
 			t.Error(err)
 		}
 	}

@@ -3,6 +3,7 @@ package plainpeers
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"strconv"
 	"sync"
 	"time"
 
@@ -37,11 +38,18 @@ const (
 	askedTime = 5 * time.Minute // then nobody waits for an answer any more
 )
 
+// exact tells whether an ID survives programs that read the numbers of JSON as floating-point ones, as JavaScript does: it is a
+// text, or a number of at most 53 bits.
+func exact(id message.ID) bool {
+	n, err := strconv.ParseUint(id.String(), 10, 64)
+	return err != nil || n <= 1<<53
+}
+
 func questionOf(who message.URL, id message.ID) question { return question{who.Canonical(), id.Key()} }
 
 // put notes a message, and returns the ID that it is to have on the way.
 func (a *asked) put(stub, remote message.URL, m message.Message) (id message.ID) {
-	if id = m.ID; !id.Exact() {
+	if id = m.ID; !exact(id) {
 		var random [8]byte
 		_, _ = rand.Read(random[:]) // it does not fail: it ends the process
 		id = message.NumberID(binary.LittleEndian.Uint64(random[:])>>11 + 1)

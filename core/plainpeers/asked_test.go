@@ -49,7 +49,7 @@ func TestAsked(t *testing.T) {
 		}
 		const long = 1<<63 + 12345 // which a peer that knows floating-point numbers alone would not give back
 		id := a.put(stub, ann, message.Message{ID: message.NumberID(long), Type: message.Read, From: bob, To: ann})
-		if !id.Exact() {
+		if !exact(id) {
 			t.Fatalf("the id on the way is %v", id)
 		}
 		answer := message.Message{ID: id, Type: message.Response, From: ann, To: bob, Body: []byte(`{"code":200}`)}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/protofly/protofly/core/apps/inprocess"
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/internal/minibus"
@@ -41,7 +42,7 @@ func benchmarkArrival(b *testing.B, size int) {
 	var got atomic.Int64
 	room := make(chan struct{}, 1)
 	h := newHouse(aliceSelf, bobSelf, Options{Incarnation: 1, InboxBytes: 1 << 30, Totals: Totals{Bytes: 1 << 30}, Send: func(context.Context, Path, message.URL, ...[]byte) error { return nil }})
-	app, err := hyperty.Local(b.Context(), alice, func(_ context.Context, to minibus.Receiver) (hyperty.Attachment, error) {
+	app, err := inprocess.New(b.Context(), alice, func(_ context.Context, to minibus.Receiver) (inprocess.Attachment, error) {
 		return &place{m.To, h.bus.ListenThrough(m.To, to)}, nil
 	})
 	if err != nil {

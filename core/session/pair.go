@@ -6,7 +6,7 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/pairing"
-	"github.com/protofly/protofly/sdk/proof"
+	"github.com/protofly/protofly/internal/runtimekey"
 )
 
 // adopted begins with another peer than before, or with other keys of the same. Messages that were sent to the one before
@@ -88,7 +88,7 @@ func (s locked) changed(c pairing.Change, now time.Duration) {
 
 // impostor is the event of a handshake that has failed with err, where somebody has not proven to be who it says.
 func impostor(err error) (Event, bool) {
-	if !errors.Is(err, proof.ErrCertificate) {
+	if !errors.Is(err, runtimekey.ErrCertificate) {
 		return Event{}, false
 	}
 	return Event{Kind: Untrusted, Why: err.Error() + ": somebody on the way pretends to be this runtime, or its data is damaged; no message was exchanged with it"}, true

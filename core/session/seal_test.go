@@ -9,6 +9,7 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -27,7 +28,7 @@ func someone(domain string, seed byte) person {
 	if err != nil {
 		panic(err)
 	}
-	return person{url: url, key: handshake.Key{Private: static.Private, Certificate: proof.Certify(key, url, static.Public)}}
+	return person{url: url, key: handshake.Key{Private: static.Private, Certificate: runtimekey.Certify(key, url, static.Public)}}
 }
 
 // seal closes what the runtime of that session could have sent next: a forged frame is as authentic as its own.

@@ -168,8 +168,8 @@ func (a *attached) out(ctx context.Context, m message.Message) error {
 	return a.enqueue(ctx, &m, false)
 }
 
-// track posts m and has tell called with what becomes of it.
-func (a *attached) track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
+// Track posts m and has tell called with what becomes of it; see [New].
+func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
 	a.number(m)
 	if err := m.Check(); err != nil {
 		return err
@@ -248,7 +248,7 @@ func (a *attached) room(ctx context.Context, m *message.Message, to destination,
 	}
 }
 
-// markDirty has the connection send what is queued. mu is held.
+// markDirty makes the connection send what is queued. mu is held.
 func (a *attached) markDirty(conn *connection) {
 	if !a.dirty {
 		a.dirty = true
@@ -257,7 +257,7 @@ func (a *attached) markDirty(conn *connection) {
 	}
 }
 
-// confirm takes the runtime's word that posts have been worked off. mu is held.
+// confirm notes posts that the runtime says to have worked off. mu is held.
 func (a *attached) confirm(posts []apiwire.Span) error {
 	for _, s := range posts {
 		if s.N > uint64(a.sent.count) {
@@ -272,7 +272,7 @@ func (a *attached) confirm(posts []apiwire.Span) error {
 	return nil
 }
 
-// settled takes the runtime's word of what became of a tracked message.
+// settled is told by the runtime what became of a tracked message.
 func (a *attached) settled(f *apiwire.Outcome) {
 	id, err := message.ParseID([]byte(f.Id))
 	if err != nil {
@@ -288,7 +288,8 @@ func (a *attached) settled(f *apiwire.Outcome) {
 	}
 }
 
-// lost tells the posters of what the broken connection had been given; with queued, also of what still waits.
+// lost answers the messages that the broken connection had been given and that were not confirmed; with queued, also those that
+// still wait.
 func (a *attached) lost(why error, queued bool) {
 	c := a.client
 	c.mu.Lock()

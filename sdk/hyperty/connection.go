@@ -186,7 +186,7 @@ func (conn *connection) write() {
 	for {
 		select {
 		case <-conn.kick:
-			if conn.onlyOwes() { // who handles what was taken may have an answer for it, and both go together
+			if conn.onlyOwes() { // the handler of what was taken may be about to answer: then both go together
 				runtime.Gosched()
 			}
 		case <-conn.late.C:
@@ -211,7 +211,7 @@ func (conn *connection) onlyOwes() bool {
 	return conn.control.Size() == 0 && len(conn.dirty) == 0
 }
 
-// owe notes that a has taken something of which the runtime does not know. mu is held.
+// owe notes that a has taken something and that the runtime is to be told. mu is held.
 func (conn *connection) owe(a *attached) {
 	if !a.owing {
 		a.owing = true

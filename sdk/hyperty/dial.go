@@ -126,7 +126,7 @@ func (c *Client) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// wake has everyone that waits for a change look again. The caller holds mu.
+// wake makes every await look again whether it is done. The caller holds mu.
 func (c *Client) wake() {
 	if c.waiters == 0 {
 		return

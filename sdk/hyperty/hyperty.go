@@ -36,14 +36,17 @@ type Hyperty struct {
 	handler   func(context.Context, Received)
 	responses func(context.Context, message.Message)
 	objects   *syncher.Syncher
-	ears      atomic.Pointer[ears] // handler, responses and objects, for take
-	listening bool                 // Handle or Receive has been called
-	deaf      bool                 // neither was, for as long as a message waits
-	tracked   int                  // messages without a final state
+	handlers  atomic.Pointer[handlers] // handler, responses and objects, for take
+	listening bool                     // Handle or Receive has been called
+	deaf      bool                     // neither was called while the first message waited: messages are refused
+	tracked   int                      // messages without a final state
 
 	lastTo atomic.Pointer[message.URL] // one that was checked lately, to be posted to
 	misses atomic.Uint32               // how many were checked
 }
+
+// locked is a Hyperty whose mu is locked, or that nobody else has yet.
+type locked Hyperty
 
 // takingBus is a bus on which a listener can say when it has taken a message.
 type takingBus interface {
@@ -52,6 +55,13 @@ type takingBus interface {
 
 // New makes a Hyperty of a bus on which url is its address. end, which may be nil, is called by [Hyperty.Close]: it
 // unregisters the address and closes the bus. Applications get theirs from a [Runtime].
+//
+// [Hyperty.Track] needs a bus that also has the method
+//
+//	Track(ctx context.Context, m *message.Message, tell func(Outcome)) error
+//
+// It gives m an ID where it has none, returns when the bus has taken m, and has tell called once, with the final state. Where it
+// returns an error, tell is not called.
 func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context) error) *Hyperty {
 	h := &Hyperty{
 		bus: bus, url: url, runtime: runtime, syncManager: runtime.Join("sm").Canonical(), end: end,
@@ -59,7 +69,7 @@ func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context
 		done:     make(chan struct{}),
 		handling: make(chan struct{}),
 	}
-	h.hear()
+	(*locked)(h).publish() // nobody else has it yet
 	if b, ok := bus.(takingBus); ok {
 		h.stop = b.ListenTaking(url, h.take)
 	} else {
@@ -85,7 +95,7 @@ func (h *Hyperty) Objects() *syncher.Syncher {
 	defer h.mu.Unlock()
 	if h.objects == nil {
 		h.objects = syncher.New(syncher.Options{Bus: h.bus, Owner: h.url, Runtime: h.runtime, Log: h.log})
-		h.hear()
+		(*locked)(h).publish()
 		if h.why != nil {
 			h.objects.Close()
 		}

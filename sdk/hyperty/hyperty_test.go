@@ -28,15 +28,18 @@ func newHall(t testing.TB) *hall {
 	return h
 }
 
+// seat is the bus of one hyperty in the hall.
 type seat struct {
+	*minibus.MiniBus
 	hall *hall
-	url  message.URL
-	stop func()
 }
 
-func (s *seat) URL() message.URL            { return s.url }
-func (s *seat) Close(context.Context) error { s.stop(); return nil }
 func (s *seat) Post(ctx context.Context, m message.Message) error {
+	s.Number(&m)
+	return s.post(ctx, m)
+}
+
+func (s *seat) post(ctx context.Context, m message.Message) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
@@ -44,8 +47,9 @@ func (s *seat) Post(ctx context.Context, m message.Message) error {
 	return err
 }
 
-func (s *seat) Watch(ctx context.Context, m message.Message, tell func(Outcome)) error {
-	n, err := s.hall.listeners.Hand(ctx, m.To, m, minibus.Receipt{By: telling(tell)})
+func (s *seat) Track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
+	s.Number(m)
+	n, err := s.hall.listeners.Hand(ctx, m.To, *m, minibus.Receipt{By: telling(tell)})
 	if n == 0 && err == nil {
 		tell(Outcome{State: Refused, Code: message.CodeNotFound})
 	}
@@ -60,14 +64,20 @@ func (t telling) Failed(_ uint64, _ uint32, _ message.Message, e error) {
 	t(Outcome{State: Refused, Reason: e.Error()})
 }
 
-func (h *hall) Register(ctx context.Context, r Registration) (*Hyperty, error) {
-	return Local(ctx, runtimeURL, func(_ context.Context, to minibus.Receiver) (Attachment, error) {
-		if r.Name == "taken" {
-			return nil, &message.ResponseError{Code: message.CodeConflict}
-		}
-		url := message.URL("hyperty://example.com/" + r.Name)
-		return &seat{h, url, h.listeners.ListenThrough(url, to)}, nil
+func (h *hall) Register(_ context.Context, r Registration) (*Hyperty, error) {
+	if r.Name == "taken" {
+		return nil, &message.ResponseError{Code: message.CodeConflict}
+	}
+	url, s := message.URL("hyperty://example.com/"+r.Name), &seat{hall: h}
+	s.MiniBus = minibus.New(minibus.Options{Out: s.post})
+	var stop func()
+	hyperty := New(s, url, runtimeURL, func(context.Context) error {
+		stop()
+		s.MiniBus.Close()
+		return nil
 	})
+	stop = h.listeners.ListenThrough(url, s)
+	return hyperty, nil
 }
 
 func member(t testing.TB, r Runtime, name string) *Hyperty {

@@ -70,7 +70,7 @@ func (h *Hyperty) Handle(f func(ctx context.Context, m Received)) {
 	defer h.mu.Unlock()
 	first := h.handler == nil
 	h.handler, h.listening, h.deaf = f, true, false
-	h.hear()
+	(*locked)(h).publish()
 	if first && f != nil {
 		select {
 		case <-h.handling:
@@ -86,7 +86,7 @@ func (h *Hyperty) Handle(f func(ctx context.Context, m Received)) {
 func (h *Hyperty) HandleResponses(f func(ctx context.Context, m message.Message)) {
 	h.mu.Lock()
 	h.responses = f
-	h.hear()
+	(*locked)(h).publish()
 	h.mu.Unlock()
 }
 
@@ -110,19 +110,21 @@ func (h *Hyperty) Receive(ctx context.Context) (Received, error) {
 	}
 }
 
-// ears are what a hyperty has for messages, together: they are looked at with every message.
-type ears struct {
+// handlers are what take needs to know of a hyperty. They are one value, so that take reads them without the lock.
+type handlers struct {
 	handler   func(context.Context, Received)
 	responses func(context.Context, message.Message)
 	objects   bool
 }
 
-// hear makes a change known to take. mu is held.
-func (h *Hyperty) hear() { h.ears.Store(&ears{h.handler, h.responses, h.objects != nil}) }
+// publish gives take the handlers as they are now.
+func (h *locked) publish() {
+	h.handlers.Store(&handlers{h.handler, h.responses, h.objects != nil})
+}
 
-// take is the bus's listener at the hyperty's address.
+// take is the bus's listener at the hyperty's address. Responses, messages of data objects and all others go different ways.
 func (h *Hyperty) take(ctx context.Context, m message.Message, r minibus.Receipt) {
-	with := h.ears.Load()
+	with := h.handlers.Load()
 	switch {
 	case m.Type == message.Response:
 		if with.responses != nil {

@@ -66,17 +66,3 @@ type Runtime interface {
 	// 409 says that the name is somebody else's.
 	Register(ctx context.Context, r Registration) (*Hyperty, error)
 }
-
-// Attachment is a registered hyperty as a runtime gives it out: where its messages go in. What comes for it goes to
-// the handler that was given at the registration.
-type Attachment interface {
-	URL() message.URL
-	// Post validates a message of the hyperty and carries it; see [message.Bus]. A from that is not the hyperty's is refused.
-	Post(ctx context.Context, m message.Message) error
-	// Watch is Post for a message with an ID whose sender wants to know what becomes of it: tell is called once, with a
-	// final state. It must not wait, and may be called before Watch returns. Where Watch returns an error it is not
-	// called any more.
-	Watch(ctx context.Context, m message.Message, tell func(Outcome)) error
-	// Close ends the registration.
-	Close(ctx context.Context) error
-}

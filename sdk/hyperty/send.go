@@ -38,8 +38,8 @@ func (h *Hyperty) Post(ctx context.Context, m message.Message) error {
 	return h.bus.Post(ctx, m)
 }
 
-// mayPost tells whether messages may be posted to an address. One to which messages go again and
-// again is not checked each time.
+// mayPost tells whether messages may be posted to an address. An address to which messages go again and again is not checked
+// each time.
 func (h *Hyperty) mayPost(t message.Type, to message.URL) error {
 	select {
 	case <-h.done:
@@ -52,7 +52,7 @@ func (h *Hyperty) mayPost(t message.Type, to message.URL) error {
 	if _, err := message.ParseURL(string(to)); err != nil {
 		return err
 	}
-	if h.misses.Add(1)%8 == 0 { // else who posts to many in turn has memory made for each message
+	if h.misses.Add(1)%8 == 0 { // not each time: an application that posts to many in turn would allocate for each message
 		last := to
 		h.lastTo.Store(&last)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// up takes a fresh connection into use: every hyperty is registered again.
+// up takes a new connection into use: every hyperty is registered again.
 func (c *Client) up(conn *connection) {
 	c.mu.Lock()
 	c.epoch++
@@ -194,7 +194,7 @@ func (c *Client) registered(conn *connection, f *apiwire.Registered) {
 	a.fail(err)
 }
 
-// ended takes the runtime's word that a hyperty is not registered, or no longer.
+// ended is told by the runtime that a hyperty is not, or no longer, registered.
 func (c *Client) ended(conn *connection, f *apiwire.Ended) {
 	c.mu.Lock()
 	a := c.attached[f.Ref]
@@ -230,7 +230,7 @@ func passing(code int) bool {
 	return false
 }
 
-// identifier is what makes url: the name to ask for it again.
+// identifier is the name under which url is registered again.
 func identifier(url message.URL) string { return strings.TrimPrefix(url.Path(), "/") }
 
 var errInDoubt = errors.New("the connection to the runtime broke before it was confirmed; it may have been sent on or not")

@@ -106,10 +106,9 @@ func (d *Delivery) settle(o Outcome) bool {
 	return true
 }
 
-// tracker is a bus that can tell what becomes of messages. It numbers m, has tell called once with the final state, and
-// is done when the bus has taken m.
+// tracker is a bus that can tell what becomes of messages; see [New].
 type tracker interface {
-	track(ctx context.Context, m *message.Message, tell func(Outcome)) error
+	Track(ctx context.Context, m *message.Message, tell func(Outcome)) error
 }
 
 // Track is [Hyperty.Post] for a message whose sender wants to know what becomes of it: whether its receiver has taken
@@ -137,7 +136,7 @@ func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, erro
 	h.tracked++
 	h.mu.Unlock()
 	d := &Delivery{To: m.To, outcome: Outcome{State: Queued}, done: make(chan struct{})}
-	err := bus.track(ctx, &m, func(o Outcome) {
+	err := bus.Track(ctx, &m, func(o Outcome) {
 		if d.settle(o) {
 			h.untrack()
 		}

@@ -16,7 +16,8 @@ type window struct {
 	lastBy *int
 }
 
-// destination is what is held up together where a receiver is behind.
+// destination is a receiver, or the responses to one. Where it is behind, what is posted to it waits, and what is posted to others goes
+// on.
 type destination struct {
 	url      message.URL
 	response bool
@@ -25,7 +26,7 @@ type destination struct {
 // maxIdle is how many destinations to which nothing is on the way are remembered.
 const maxIdle = 64
 
-// by is how many units are on the way to a destination. Who keeps it has it stay right while any are.
+// by is how many units are on the way to a destination. A caller may keep the pointer: it stays valid while any are.
 func (w *window) by(to destination) *int {
 	if w.lastBy != nil && w.lastTo == to {
 		return w.lastBy
@@ -45,7 +46,7 @@ func (w *window) by(to destination) *int {
 	return by
 }
 
-// room tells whether a message of so many units may be posted to the destination that by is of.
+// room tells whether a message of so many units may be posted to the destination to which by belongs.
 func (w *window) room(by *int, cost int) bool { return apiwire.Room(w.used, *by, cost) }
 
 // take notes a message that is on the way.

@@ -52,10 +52,6 @@ func ParseID(text []byte) (ID, error) {
 // IsZero tells whether there is no ID.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// Exact tells whether the ID also survives programs that read numbers of JSON as floating-point ones, as JavaScript
-// does: it is a text, or a number of at most 53 bits.
-func (id ID) Exact() bool { return id.raw != "" || id.n <= 1<<53 }
-
 // Key is a comparable form in which the number 2 and the string "2" are the same ID: nodes of the field exchange them.
 func (id ID) Key() ID {
 	if len(id.raw) > 2 && id.raw[0] == '"' {

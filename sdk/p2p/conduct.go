@@ -7,11 +7,12 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// ErrBroken is in the error of a [Channel], or of [Transport.Connect], whose peer has broken the transport's protocol: which no
-// sound peer does, whatever the network does. The Handler refuses that peer's runtime for a while then.
+// ErrBroken is wrapped by the error of a [Channel], or of [Transport.Connect], if the peer has broken the transport's protocol, as no
+// sound peer does, whatever happens in the network. The Handler then refuses that peer's runtime for a while.
 var ErrBroken = errors.New("the peer broke the protocol")
 
-// How long a runtime is refused that broke the protocol: twice as long as the time before, until it has kept to it for long.
+// A runtime that broke the protocol is refused for firstPenalty, and for twice as long each further time. After penaltyKept without
+// a fault it begins at firstPenalty again.
 const (
 	firstPenalty = 5 * time.Second
 	mostPenalty  = 5 * time.Minute
@@ -35,7 +36,7 @@ type conducts struct {
 	of map[message.URL]conduct
 }
 
-// conduct is how one has. Of a runtime that is not in the table it is the zero value.
+// conduct is how one runtime has behaved. A runtime that is not in the table has the zero value.
 type conduct struct {
 	penalty time.Duration // the last one's length
 	until   time.Time     // its end
@@ -81,7 +82,7 @@ func (c *conducts) begin(remote message.URL, now time.Time) time.Duration {
 	return 0
 }
 
-// refund gives a runtime back what a set-up cost that was worth it.
+// refund gives a runtime back most of what a set-up cost, because it became live or the registry refused it.
 func (c *conducts) refund(remote message.URL, now time.Time) {
 	if one, known := c.of[remote]; known {
 		one.spent, one.at = max(0, one.spentAt(now)-setupRefund), now

@@ -26,6 +26,9 @@ type handler struct {
 	closed   bool
 }
 
+// lockedHandler is a handler whose mu is locked.
+type lockedHandler handler
+
 // consent is the registry's, which an invitation waits for.
 type consent struct{ answered chan struct{} }
 
@@ -81,7 +84,7 @@ func (h *handler) invited(ctx context.Context, inv syncher.Invitation) {
 	}
 }
 
-// announce enters that the registry is about to be asked. An older connection that is ending is let end first: the
+// announce notes that the registry is about to be asked. It first waits for an older connection that is ending: the
 // statuses of the two must not mix.
 func (h *handler) announce(remote message.URL) *consent {
 	c := &consent{answered: make(chan struct{})}
@@ -125,14 +128,14 @@ func (h *handler) accept(inv syncher.Invitation, remote message.URL, c *consent,
 		done:   make(chan struct{}), doors: make(chan sdk.Door, 1), taken: make(chan struct{}), told: make(chan struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancelCause(h.ctx)
-	h.succeed(p, h.peers[remote], keep)
+	(*lockedHandler)(h).succeed(p, h.peers[remote], keep)
 	h.peers[remote] = p
 	h.work.Go(func() { h.connection(p, remote, inv) })
 	return p, nil
 }
 
-// succeed ends the connection that a new one replaces, or has it kept until that one is live. h.mu is held.
-func (h *handler) succeed(p, current *peer, keep bool) {
+// succeed ends the connection that a new one replaces, or keeps it until the new one is live.
+func (h *lockedHandler) succeed(p, current *peer, keep bool) {
 	if current == nil {
 		return
 	}
@@ -143,22 +146,22 @@ func (h *handler) succeed(p, current *peer, keep bool) {
 	if keep {
 		p.kept, current.kept = current.kept, nil
 	}
-	current.replace()
+	h.replace(current)
 	p.older = current
 }
 
-// replace ends the connection, and the one that was kept for it, without a word. The handler's lock is held.
-func (p *peer) replace() {
+// replace ends a connection, and the one that was kept for it. No status of them is posted.
+func (h *lockedHandler) replace(p *peer) {
 	if p.kept != nil {
-		p.kept.replace()
+		h.replace(p.kept)
 	}
 	p.replaced = true
 	p.cancel(errReplaced)
 }
 
-// takeOver is called when a connection is live: the one that was kept until then is not spoken of any more. The other
-// side closes it when it has moved; it is given a moment for that. h.mu is held.
-func (h *handler) takeOver(p *peer) {
+// takeOver is called when a connection is live. No status of the one that was kept until then is posted any more. The other
+// side closes that one when it has moved its frames; after keepTime it is closed here.
+func (h *lockedHandler) takeOver(p *peer) {
 	kept := p.kept
 	if p.kept = nil; kept == nil {
 		return
@@ -175,8 +178,7 @@ func (h *handler) takeOver(p *peer) {
 	})
 }
 
-// admit counts a set-up in; the error says that there are too many, or that the
-// runtime has to wait.
+// admit counts a set-up in. The error says that there are too many, or that the runtime has to wait.
 func (h *handler) admit(remote message.URL) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -210,7 +212,7 @@ func (h *handler) connection(p *peer, key message.URL, inv syncher.Invitation) {
 	h.setups--
 	if p.live = err == nil; p.live {
 		h.conducts.refund(key, time.Now())
-		h.takeOver(p)
+		(*lockedHandler)(h).takeOver(p)
 	}
 	h.mu.Unlock()
 	if err == nil {
@@ -289,7 +291,7 @@ func (h *handler) finish(p *peer, key message.URL, status message.Status, why er
 	close(p.told)
 }
 
-// command takes the registry's.
+// command does what the registry asks for.
 func (h *handler) command(c command) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

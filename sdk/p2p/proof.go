@@ -20,15 +20,14 @@ const (
 	maxProofText = 1 << 10 // bytes of a connectionProof
 )
 
-// connectionProof is the member of a Connection object that proves whose its description is. Its members are base64.
+// connectionProof is the member of a Connection object that proves which runtime has made its description. Its members are base64.
 type connectionProof struct {
 	Key       []byte `json:"key"`       // the runtime's, of which its address is derived
 	Nonce     []byte `json:"nonce"`     // new for each object
 	Signature []byte `json:"signature"` // see package proof, P2P; of the offer's or the answer's digest
 }
 
-// transcript is what the two sides of a set-up have said. Its digests name this set-up and no other. The set-up's lock
-// guards it.
+// transcript is what the two sides of a set-up have signed. Its digests identify this set-up. The set-up's lock guards it.
 type transcript struct {
 	offer, answer []byte // digests; the answer's covers the offer's
 	key           []byte // the other side's, once it has signed
@@ -74,8 +73,8 @@ func canonical(description json.RawMessage) (json.RawMessage, error) {
 	return text, nil
 }
 
-// attest signs this side's description and puts the proof into this side's object, before the description: who sees the
-// one sees the other. An answer waits for the offer that it answers.
+// attest signs this side's description and puts the proof into this side's object, before the description: whoever sees the
+// description then has the proof. An answer waits for the offer that it answers.
 func (s *setup) attest(ctx context.Context, description json.RawMessage) error {
 	part := proof.Offer
 	if s.peer.Role == Handler {

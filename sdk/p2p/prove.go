@@ -15,7 +15,7 @@ import (
 // proofHeader begins the first frame of each side in a channel; the signature of the channel follows, and nothing else.
 const proofHeader = "protofly p2p proof\x00\x01"
 
-// errProofTime: the other side has connected and then said nothing.
+// errProofTime is why a set-up ends in which the other side has connected and then sends nothing.
 var errProofTime = fmt.Errorf("the other side has not proven itself in the channel within %v", proofTime)
 
 // proven waits for the transport's channel, and until both sides have proven themselves in it.
@@ -31,9 +31,9 @@ func (s *setup) proven() (Channel, error) {
 	return c, nil
 }
 
-// prove shows the other side a signature of everything that was said in this set-up, and wants to see its own: so who
-// holds the other end is who was signalled with, whatever the transport has made of the signals. It is the first frame
-// in each direction; frames of the core follow only when both are good.
+// prove sends the other side a signature of everything that was said in this set-up, and checks the other side's. So the other end
+// of the channel is at the runtime with which the set-up was made, whatever the transport has done with the signals. The
+// signature is the first frame in each direction; frames of the core follow when both are good.
 func (s *setup) prove(c Channel) error {
 	// What goes wrong ends the set-up before the channel: the other side's answer to that must not become the reason.
 	late := time.AfterFunc(proofTime, func() { s.cancel(errProofTime) })
@@ -77,7 +77,7 @@ func (s *setup) show(c Channel) error {
 	}
 }
 
-// check checks the other side's.
+// check checks the other side's proof.
 func (s *setup) check(frame []byte) error {
 	signature, err := parseProofFrame(frame)
 	if err == nil {

@@ -45,7 +45,7 @@ func runRequester(ctx context.Context, i *instance) error {
 	}
 }
 
-// command takes the registry's.
+// command does what the registry asks for.
 func (r *requester) command(c command) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

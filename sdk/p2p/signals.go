@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// signals is the [Signals] of a set-up, for the transport's eyes.
+// signals is the [Signals] that a transport is given for a set-up.
 type signals struct{ s *setup }
 
 // Send writes the signal into this side's Connection object.
@@ -39,7 +39,7 @@ func (x signals) Send(ctx context.Context, sig Signal) error {
 	return nil
 }
 
-// describe puts the description into this side's object, and before it what proves whose it is.
+// describe puts the description into this side's object, after its proof.
 func (s *setup) describe(ctx context.Context, description json.RawMessage) (err error) {
 	if description, err = canonical(description); err != nil {
 		return err

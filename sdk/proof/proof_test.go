@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -47,41 +48,6 @@ func TestTextsDiffer(t *testing.T) {
 	}
 }
 
-func TestCertificate(t *testing.T) {
-	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	public := key.Public().(ed25519.PublicKey)
-	me := message.URL("hyperty-runtime://example.com/" + proof.RuntimeID(public))
-	session := bytes.Repeat([]byte{7}, 32)
-	good := proof.Certify(key, me, session)
-	for name, err := range map[string]error{
-		"it":                      proof.VerifyCertificate(me, session, good),
-		"the scheme's other form": proof.VerifyCertificate("runtime://example.com/"+message.URL(proof.RuntimeID(public)), session, good),
-	} {
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	other := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))
-	bit := func(i int) []byte { b := bytes.Clone(good); b[i] ^= 1; return b }
-	for name, err := range map[string]error{
-		"another session key":  proof.VerifyCertificate(me, bytes.Repeat([]byte{8}, 32), good),
-		"another domain":       proof.VerifyCertificate("hyperty-runtime://example.org/"+message.URL(proof.RuntimeID(public)), session, good),
-		"another runtime":      proof.VerifyCertificate("hyperty-runtime://example.com/"+message.URL(proof.RuntimeID(other.Public().(ed25519.PublicKey))), session, good),
-		"another's signature":  proof.VerifyCertificate(me, session, append(bytes.Clone(public), proof.Certify(other, me, session)[32:]...)),
-		"another's key":        proof.VerifyCertificate(me, session, proof.Certify(other, me, session)),
-		"an altered key":       proof.VerifyCertificate(me, session, bit(0)),
-		"an altered signature": proof.VerifyCertificate(me, session, bit(40)),
-		"cut off":              proof.VerifyCertificate(me, session, good[:95]),
-		"too long":             proof.VerifyCertificate(me, session, append(bytes.Clone(good), 0)),
-		"nothing":              proof.VerifyCertificate(me, session, nil),
-		"no runtime":           proof.VerifyCertificate("hyperty://example.com/x", session, good),
-	} {
-		if !errors.Is(err, proof.ErrCertificate) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 func TestP2P(t *testing.T) {
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	public := key.Public().(ed25519.PublicKey)
@@ -113,7 +79,7 @@ func TestP2P(t *testing.T) {
 		"no key":           proof.VerifyP2P(proof.Offer, me, peer, true, digest, nil, good),
 		"a cut signature":  proof.VerifyP2P(proof.Offer, me, peer, true, digest, public, good[1:]),
 		"no signature":     proof.VerifyP2P(proof.Offer, me, peer, true, digest, public, nil),
-		"another proof's":  proof.VerifyP2P(proof.Offer, me, peer, true, digest, public, proof.Certify(key, me, digest)[32:]),
+		"another proof's":  proof.VerifyP2P(proof.Offer, me, peer, true, digest, public, runtimekey.Certify(key, me, digest)[32:]),
 		"a node's":         proof.VerifyP2P(proof.Offer, me, peer, true, digest, public, ed25519.Sign(key, proof.MessageNode("example.com", me, digest))),
 		"no runtime's":     verify(proof.Offer, "hyperty://example.com/x", peer, true, digest),
 		"not base32 of it": verify(proof.Offer, "hyperty-runtime://example.com/r-alice", peer, true, digest),

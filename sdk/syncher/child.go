@@ -16,7 +16,7 @@ import (
 // was made is set as a whole: its value is a [Child].
 func (c Change) Child() string { return object.ChildOf(c.Attribute) }
 
-// childBody is a request about a child object (specification, "Children"), and what of it is forwarded to the
+// childBody is the body of a request about a child object (specification, "Children"), and of its copy that is forwarded to the
 // reporter.
 type childBody struct {
 	Name      string          `json:"name,omitempty"`

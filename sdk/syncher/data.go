@@ -33,7 +33,7 @@ func metadataOf(m object.Metadata) Metadata {
 		LastModified: m.LastModified, Resources: m.Resources, Children: m.Childrens, Version: m.Version}
 }
 
-// Child is a child object (specification, "Children"). The observer, or the reporter, that made it alone changes it; the
+// Child is a child object (specification, "Children"). Only the observer or reporter that has made it changes it; the
 // reporter of the object that it belongs to may remove it too. Its JSON form is the value of a [Change] that makes it.
 type Child struct {
 	Name     string          `json:"name"`     // one of the object's names for children

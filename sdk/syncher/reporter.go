@@ -126,7 +126,7 @@ func (r *Reporter) Remove(ctx context.Context, attribute string) error {
 	return r.change(ctx, "remove", attribute, func(d object.Document) object.Change { return d.Removal(attribute) })
 }
 
-// take takes the turn to change the object; give gives it back.
+// take waits for the turn to change the object; give ends the turn.
 func (r *Reporter) take(ctx context.Context) error {
 	select {
 	case <-r.turn:
@@ -147,7 +147,7 @@ func (r *Reporter) change(ctx context.Context, verb, attribute string, f func(ob
 	return nil
 }
 
-// publish makes a change: tries it, has the runtime take it, and keeps it.
+// publish makes a change: it tries the change on a copy, waits until the runtime has taken it, and keeps it.
 func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.Change) error {
 	if err := r.take(ctx); err != nil {
 		return err

@@ -66,7 +66,7 @@ func (s *Syncher) spawn(f func()) bool {
 	return true
 }
 
-// ask has the sync manager do something and reads its answer, which is a *message.ResponseError where it refused.
+// ask asks the sync manager for something and reads its answer. The error is a *message.ResponseError where it refused.
 func (s *Syncher) ask(ctx context.Context, t message.Type, body any) (answer, error) {
 	r, err := s.bus.Request(ctx, message.Message{Type: t, From: s.owner, To: s.sm, Body: message.Encode(body)})
 	if err != nil {

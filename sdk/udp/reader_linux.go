@@ -23,15 +23,15 @@ type Reader struct {
 	last    received
 }
 
-// received is what a read gave.
+// received is the result of a read.
 type received struct {
 	packets, control, flags int
 	from                    unix.Sockaddr
 	err                     error
 }
 
-// NewReader reads the socket from now on; nobody else may. limit is how long it looks for packets before it sleeps: see
-// [busypoll.For]. The caller closes it with the socket.
+// NewReader reads the socket from now on; nobody else may. limit is the longest time for which it looks for packets before
+// it sleeps; 0: it sleeps at once. The caller closes it with the socket.
 func NewReader(socket *net.UDPConn, limit time.Duration) (*Reader, error) {
 	raw, err := socket.SyscallConn()
 	if err != nil {
@@ -50,10 +50,11 @@ func NewReader(socket *net.UDPConn, limit time.Duration) (*Reader, error) {
 	return r, nil
 }
 
-// Close has other Readers of this process look for its packets no more. It does not close the socket.
+// Close ends the Reader: other Readers of this process do not look for its packets any more. It does not close the socket.
 func (r *Reader) Close() { r.waiter.Close() }
 
-// Read waits for packets. The error is the socket's; what comes of an earlier packet that was sent is none of its end.
+// Read waits for packets. The error is the socket's. One that was caused by a packet that was sent
+// before does not mean that the socket has ended.
 func (r *Reader) Read() (Burst, error) {
 	for {
 		if err := r.waiter.Read(r.try); err != nil {

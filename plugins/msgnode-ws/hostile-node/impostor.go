@@ -9,8 +9,8 @@ import (
 
 	"github.com/flynn/noise"
 
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 )
 
 // What of a session's frames is in clear (core/session/PROTOCOL.md): the head, and the handshake's steps.
@@ -42,7 +42,7 @@ func (r *relay) state(version byte, lower, higher message.URL, initiator bool) (
 
 // certificate says that the relay's key is the runtime's. It is signed with a key that is not the runtime's.
 func (r *relay) certificate(runtime message.URL) []byte {
-	return proof.Certify(r.key, runtime, r.static.Public)
+	return runtimekey.Certify(r.key, runtime, r.static.Public)
 }
 
 // pretend plays one side of a handshake, when a frame of peer passes.

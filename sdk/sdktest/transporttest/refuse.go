@@ -64,8 +64,8 @@ func roleName(r p2p.Role) string {
 	return "the Requester's side"
 }
 
-// testWrongCertificate: the hash in a description is not that of the certificate which the other side shows. Who was
-// told the wrong hash must not get a channel; the other side may, for a moment, but nothing passes.
+// testWrongCertificate: the hash in a description is not that of the certificate which the other side shows. The side that was
+// told the wrong hash must not get a channel. The other side may get one for a moment, but no frame passes.
 func testWrongCertificate(t *testing.T, s Suite) {
 	requester, stopA := s.make(t, s.Requester)
 	defer stopA()

@@ -29,9 +29,9 @@ type Suite struct {
 	// Dead is how long a peer's death may go unnoticed. 0: 15 s, as p2p.Channel promises; more is not conforming.
 	Dead time.Duration
 	// Hasty makes transports that notice silence sooner than those of New do, for the test of dead peers alone: it takes
-	// less time, and Dead is theirs. Nil: New. Who sets it calls [DeadPeer] with New too, where tests may take long.
+	// less time, and Dead is theirs. Nil: New. Tests that set it should also call [DeadPeer] without it, where tests may take long.
 	Hasty p2p.New
-	// Buffered is how many bytes may be under way before a sender blocks whose peer does not read. 0: 64 MiB.
+	// Buffered is how many bytes may be under way to a peer that does not read, before its sender blocks. 0: 64 MiB.
 	Buffered int
 	// Parallel is the number of set-ups at once. 0: 50.
 	Parallel int

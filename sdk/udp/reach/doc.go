@@ -4,7 +4,7 @@
 // true. Whoever names somebody else's address makes the transport attack a third party, or look into the operator's own
 // network. Three parts bound that; none does I/O, has a lock, or reads a clock:
 //
-//   - [Policy] says which addresses a peer may name at all. What kinds there are is in internal/networks.
+//   - [Policy] says which addresses a peer may name at all.
 //   - [Candidates] is what one peer has named: filtered, without duplicates, and few.
 //   - [Budget] counts what is sent to addresses that have not answered: per host, per peer, and in all.
 //

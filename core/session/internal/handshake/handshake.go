@@ -10,8 +10,8 @@ import (
 	"github.com/flynn/noise"
 
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 )
 
 // The handshake is Noise_XX_25519_AESGCM_SHA256: an address certifies a runtime's Ed25519 key but not the X25519 key of
@@ -29,14 +29,14 @@ const (
 	KeySize         = 32
 	incarnationSize = 8
 	FirstSize       = KeySize + incarnationSize
-	SecondSize      = KeySize + KeySize + wire.TagSize + incarnationSize + proof.CertificateSize + wire.TagSize
-	ThirdSize       = KeySize + wire.TagSize + proof.CertificateSize + wire.TagSize
+	SecondSize      = KeySize + KeySize + wire.TagSize + incarnationSize + runtimekey.CertificateSize + wire.TagSize
+	ThirdSize       = KeySize + wire.TagSize + runtimekey.CertificateSize + wire.TagSize
 )
 
 // Key is what a runtime proves in its sessions that it is who its URL says.
 type Key struct {
 	Private     []byte // X25519
-	Certificate []byte // of the public half: proof.Certify
+	Certificate []byte // of the public half: runtimekey.Certify
 }
 
 var (
@@ -62,7 +62,7 @@ func NewLocal(self message.URL, incarnation uint64, k Key) (Local, error) {
 	if err != nil {
 		return Local{}, fmt.Errorf("session key: %w", err)
 	}
-	return Local{Incarnation: incarnation, static: key, certificate: k.Certificate}, proof.VerifyCertificate(self, key.Public, k.Certificate)
+	return Local{Incarnation: incarnation, static: key, certificate: k.Certificate}, runtimekey.VerifyCertificate(self, key.Public, k.Certificate)
 }
 
 // WithIncarnation is the same runtime as another incarnation.
@@ -179,10 +179,10 @@ func (a *Answer) Third(m []byte) (Agreed, error) {
 	if err != nil {
 		return Agreed{}, fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
-	if len(certificate) < proof.CertificateSize {
+	if len(certificate) < runtimekey.CertificateSize {
 		return Agreed{}, wire.ErrShort
 	}
-	if err := verify(a.remote, hs.PeerStatic(), certificate[:proof.CertificateSize]); err != nil {
+	if err := verify(a.remote, hs.PeerStatic(), certificate[:runtimekey.CertificateSize]); err != nil {
 		return Agreed{}, err
 	}
 	return Agreed{Incarnation: a.From, Keys: NewKeys(out, in), Third: bytes.Clone(m)}, nil
@@ -191,7 +191,7 @@ func (a *Answer) Third(m []byte) (Agreed, error) {
 // verify is the signature check: the session key that the other side has shown to own is the one of the runtime that
 // is meant.
 func verify(remote message.URL, key, certificate []byte) error {
-	return proof.VerifyCertificate(remote, key, certificate)
+	return runtimekey.VerifyCertificate(remote, key, certificate)
 }
 
 func incarnationPayload(incarnation uint64, certificate []byte) []byte {
@@ -199,8 +199,8 @@ func incarnationPayload(incarnation uint64, certificate []byte) []byte {
 }
 
 func parsePayload(payload []byte) (incarnation uint64, certificate []byte, err error) {
-	if len(payload) < incarnationSize+proof.CertificateSize {
+	if len(payload) < incarnationSize+runtimekey.CertificateSize {
 		return 0, nil, wire.ErrShort
 	}
-	return binary.BigEndian.Uint64(payload), payload[incarnationSize:][:proof.CertificateSize], nil
+	return binary.BigEndian.Uint64(payload), payload[incarnationSize:][:runtimekey.CertificateSize], nil
 }

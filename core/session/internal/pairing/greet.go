@@ -8,8 +8,8 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 )
 
 // What comes before a frame is proven to be the peer's: hellos, and sealed frames that are not of the pair.
@@ -210,7 +210,7 @@ func (p *Pairing) concluded(c *Change, stub message.URL, h wire.Head, m []byte, 
 			c.Adopted, c.Before = true, p.Adopt(got, true, now)
 			return nil
 		}
-		if errors.Is(err, proof.ErrCertificate) {
+		if errors.Is(err, runtimekey.ErrCertificate) {
 			return err
 		}
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 )
 
 const (
@@ -284,7 +284,7 @@ func (p *Pairing) hold(c *Change, now time.Duration) {
 
 // refuse says why a handshake cannot be, where it is somebody's doing and not an accident.
 func (p *Pairing) refuse(c *Change, err error, now time.Duration) {
-	if !errors.Is(err, proof.ErrCertificate) || p.told == err.Error() && now < p.toldAt+toldPause {
+	if !errors.Is(err, runtimekey.ErrCertificate) || p.told == err.Error() && now < p.toldAt+toldPause {
 		return
 	}
 	p.told, p.toldAt, c.Refused = err.Error(), now, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -34,7 +35,7 @@ func someone(domain string, seed byte) person {
 	if err != nil {
 		panic(err)
 	}
-	return person{url, handshake.Key{Private: static.Private, Certificate: proof.Certify(key, url, static.Public)}}
+	return person{url, handshake.Key{Private: static.Private, Certificate: runtimekey.Certify(key, url, static.Public)}}
 }
 
 // alice has the lower URL: she begins the handshakes.

@@ -8,8 +8,8 @@ import (
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/paths"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
-	"github.com/protofly/protofly/sdk/proof"
 )
 
 // Caller is the stranger that a frame is from, and who it speaks with.
@@ -173,7 +173,7 @@ func (v *visit) again(cookie []byte) {
 
 // failed notes why a handshake cannot be, where that is somebody's doing and not an accident.
 func (v *visit) failed(err error) {
-	if errors.Is(err, proof.ErrCertificate) {
+	if errors.Is(err, runtimekey.ErrCertificate) {
 		v.Refused = err
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/internal/runtimekey"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
 )
@@ -29,7 +30,7 @@ func someone(t *testing.T, domain string, seed byte, incarnation uint64) *side {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := handshake.NewLocal(url, incarnation, handshake.Key{Private: static.Private, Certificate: proof.Certify(key, url, static.Public)})
+	l, err := handshake.NewLocal(url, incarnation, handshake.Key{Private: static.Private, Certificate: runtimekey.Certify(key, url, static.Public)})
 	if err != nil {
 		t.Fatal(err)
 	}

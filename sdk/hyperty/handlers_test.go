@@ -9,8 +9,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// TestEars: what a hyperty has for messages counts from the next message on.
-func TestEars(t *testing.T) {
+// TestHandlers: a handler that is set counts from the next message on.
+func TestHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bus := minibus.New(minibus.Options{Out: func(context.Context, message.Message) error { return nil }})
 		h := New(bus, "hyperty://example.com/alice", runtimeURL, func(context.Context) error { bus.Close(); return nil })

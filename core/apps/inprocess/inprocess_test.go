@@ -1,0 +1,77 @@
+package inprocess
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+const (
+	self  message.URL = "hyperty-runtime://example.com/self"
+	alice message.URL = "hyperty://example.com/alice"
+	bob   message.URL = "hyperty://example.com/bob"
+)
+
+// seat is an attachment that notes what is posted.
+type seat struct {
+	posted []message.Message
+	closed bool
+}
+
+func (s *seat) URL() message.URL { return alice }
+func (s *seat) Post(_ context.Context, m message.Message) error {
+	s.posted = append(s.posted, m)
+	return nil
+}
+func (s *seat) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+	tell(hyperty.Outcome{State: hyperty.Delivered})
+	return s.Post(ctx, m)
+}
+func (s *seat) Close(context.Context) error { s.closed = true; return nil }
+
+// A message that comes before the hyperty listens waits for it, and is refused by the calls that do not wait. What the hyperty
+// posts goes to its attachment, with an ID.
+func TestNew(t *testing.T) {
+	in := message.Message{ID: message.NumberID(1), Type: message.Update, From: bob, To: alice}
+	var s seat
+	handed := make(chan bool, 1)
+	h, err := New(t.Context(), self, func(ctx context.Context, to minibus.Receiver) (Attachment, error) {
+		if to.TryHand(in, minibus.Receipt{}) || to.TryHandRun([]minibus.Delivery{{Message: in}}) > 0 {
+			t.Error("a hyperty that does not listen yet has taken a message")
+		}
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		if to.Hand(gone, in, minibus.Receipt{}) {
+			t.Error("a hyperty that does not listen yet has taken a message whose time is over")
+		}
+		go func() { handed <- to.Hand(ctx, in, minibus.Receipt{}) }()
+		return &s, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := h.Receive(t.Context()); err != nil || m.From != bob || !<-handed {
+		t.Errorf("received %+v: %v", m, err)
+	}
+	if err := h.Send(t.Context(), bob, nil); err != nil {
+		t.Error(err)
+	}
+	d, err := h.SendTracked(t.Context(), bob, message.Update, nil)
+	if err != nil || d.Outcome().State != hyperty.Delivered {
+		t.Errorf("tracked: %+v, %v", d, err)
+	}
+	if len(s.posted) != 2 || s.posted[0].ID.IsZero() || s.posted[1].ID != d.ID || s.posted[0].ID == d.ID || s.posted[0].From != alice {
+		t.Errorf("posted: %+v", s.posted)
+	}
+	if err := h.Close(t.Context()); err != nil || !s.closed {
+		t.Errorf("closed: %v, %v", s.closed, err)
+	}
+	refused := errors.New("refused")
+	if _, err := New(t.Context(), self, func(context.Context, minibus.Receiver) (Attachment, error) { return nil, refused }); err != refused {
+		t.Errorf("an attachment that is refused: %v", err)
+	}
+}
