@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/paths"
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -83,7 +84,7 @@ func (a *Answers) work(ctx context.Context, path paths.Path, next func() (answer
 		}
 		if one.make != nil {
 			if spent >= Spell {
-				pause(ctx, min(spent, maxPause))
+				backoff.Sleep(ctx, min(spent, maxPause))
 				spent = 0
 			}
 			began := time.Now()
@@ -100,14 +101,4 @@ func (a *Answers) send(ctx context.Context, path paths.Path, one answer) bool {
 	ctx, cancel := context.WithTimeout(ctx, SendTime)
 	defer cancel()
 	return a.o.Send(ctx, path, one.remote, one.frame) == nil
-}
-
-// pause waits, at most until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
