@@ -32,10 +32,10 @@ type Conn struct {
 
 	mu      sync.Mutex
 	out     []*[]byte // batches that wait to be written; the last is being filled
-	writer  writer    // who writes
+	writer  writer    // which goroutine writes
 	writing int       // bytes that were taken from out and are not yet written
-	rest    batch     // what a sender has not got rid of without waiting; it is the first that the goroutine writes
-	usual   int       // how large batches are lately
+	rest    batch     // the part of a batch that a sender could not write without waiting; the goroutine writes it first
+	usual   int       // running average of the sizes of batches, in bytes
 	room    chan struct{}
 	idle    chan struct{} // closed when everything is written; nil while nobody waits
 	lanes   map[laneKey]*Lane
@@ -58,7 +58,7 @@ func New(stream Stream, h Handler) *Conn {
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// NewOnPipes makes one end of a link on pipes, which end with it. It does what [New]'s does, in fewer steps.
+// NewOnPipes makes one end of a link on pipes, which end with it. It does the same as one that [New] makes, in fewer steps.
 func NewOnPipes(p *Pipes, h Handler) *Conn {
 	c := New(nil, h)
 	c.pipes = p

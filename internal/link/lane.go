@@ -19,17 +19,17 @@ type Lane struct {
 	ended chan struct{} // closed when nothing more is sent or arrives; what has arrived can be received
 
 	mu     sync.Mutex
-	in     []arrived // in[:head] are taken
+	in     []arrived // in[:head] have been received
 	head   int
-	store  store // the memory of in and taken, where it is the lane's
-	window int   // what the other side may still send
+	store  store // has the payloads of in and taken, where the lane owns their memory
+	window int   // bytes that the other side may still send
 	closed bool
 	wake   chan struct{}      // has an item when in has
 	taken  []Frame            // what the last Recv returned
-	of     []*block           // that they are in
-	out    bool               // and their receiver is at work on them
-	cost   int                // of taken
-	owed   int                // received and not yet credited
+	of     []*block           // the blocks that taken is in
+	out    bool               // the receiver still uses taken
+	cost   int                // of taken, in bytes of the window
+	owed   int                // bytes that were received and not yet credited
 	prompt func([]Frame) bool // of Pump; nil: none
 
 	prompting sync.WaitGroup // a call of prompt that is under way
@@ -80,7 +80,7 @@ func (l *Lane) Send(ctx context.Context, frames ...Frame) error {
 	return nil
 }
 
-// TrySend is [Lane.Send] where that need not wait, for all of the frames; else it is false, and none was sent.
+// TrySend sends all frames and returns true, or, where [Lane.Send] would have to wait, sends none and returns false.
 func (l *Lane) TrySend(frames ...Frame) (bool, error) {
 	if err := check(frames); err != nil {
 		return false, err
@@ -226,7 +226,7 @@ func (l *Lane) repay() {
 	}
 }
 
-// owe notes what was received and says what is to be credited now. mu is held.
+// owe adds received bytes to those that are not yet credited, and returns how many are to be credited now. mu is held.
 func (l *Lane) owe(cost int) (give int) {
 	l.owed += cost
 	if l.owed >= Window/4 && !l.closed {
@@ -236,8 +236,8 @@ func (l *Lane) owe(cost int) (give int) {
 	return give
 }
 
-// promptly is how much is given to a function that is prompt: more would hold up other lanes, and is worth a goroutine's
-// start.
+// promptly is how many bytes are given to a prompt function at once: more would hold up other lanes, and is worth the
+// start of a goroutine.
 const promptly = 64 << 10
 
 // Pump gives what arrives to handle, in order and one call at a time, until the lane or ctx ends, and returns why. The
@@ -265,7 +265,7 @@ func (l *Lane) Pump(ctx context.Context, prompt func([]Frame) bool, handle func(
 	}
 }
 
-// push takes frames that arrived. What they are made of is copied where it is borrowed.
+// push queues frames that have arrived. Where their memory is borrowed, it copies the payloads.
 func (l *Lane) push(frames []Frame, borrowed bool) error {
 	l.mu.Lock()
 	total, err := l.charge(frames)
@@ -310,7 +310,7 @@ func (l *Lane) push(frames []Frame, borrowed bool) error {
 	return nil
 }
 
-// charge takes the frames off the window. mu is held.
+// charge subtracts the cost of the frames from the window. mu is held.
 func (l *Lane) charge(frames []Frame) (total int, err error) {
 	if l.closed {
 		return 0, nil
@@ -348,7 +348,7 @@ func (l *Lane) Close() {
 		left += Cost(f.Frame)
 	}
 	l.conn.waiting.Add(int64(-left))
-	l.in, l.head, l.cost, l.store = nil, 0, 0, store{} // who is at work on what the last Recv returned may still be
+	l.in, l.head, l.cost, l.store = nil, 0, 0, store{} // the receiver may still use what the last Recv returned
 }
 
 // End ends the lane in an orderly way: what has arrived can still be received, then Recv returns io.EOF.

@@ -57,7 +57,7 @@ func (c *Conn) queued() int {
 	return n
 }
 
-// kick has the goroutine write, unless somebody does. mu is held.
+// kick has the goroutine write, unless it or a sender is writing. mu is held.
 func (c *Conn) kick() {
 	if c.writer != nobody || len(c.out) == 0 {
 		return
@@ -66,7 +66,7 @@ func (c *Conn) kick() {
 	c.wake <- struct{}{} // it has room: the goroutine has taken the item of the last time
 }
 
-// depart writes what there is, as far as that need not wait, and leaves the rest to the goroutine. mu is held, but not
+// depart writes what is queued as far as it can without waiting, and leaves the rest to the goroutine. mu is held, but not
 // all the time.
 func (c *Conn) depart() {
 	if c.pipes == nil || c.writer != nobody || len(c.out) != 1 || len(*c.out[0]) > inline {
@@ -79,7 +79,7 @@ func (c *Conn) depart() {
 	n, err := c.pipes.try(*b)
 	c.mu.Lock()
 	if err != nil {
-		n = 0 // the goroutine finds out too, and ends the link
+		n = 0 // the goroutine meets the same error, and ends the link
 	}
 	c.writer = nobody
 	if n < len(*b) {
@@ -125,7 +125,7 @@ func (c *Conn) write() {
 				break
 			}
 			if err := c.give(b); err != nil {
-				if err != io.EOF { // of a client: the reader knows the reason
+				if err != io.EOF { // a client's stream returns io.EOF: the reader has the reason
 					c.end(err)
 				}
 				return
@@ -134,7 +134,7 @@ func (c *Conn) write() {
 	}
 }
 
-// give writes a batch, which is not ours any more then.
+// give writes a batch. Afterwards the batch must not be used.
 func (c *Conn) give(b batch) error {
 	if c.pipes == nil {
 		return c.stream.SendMsg(&outBatch{data: b.all})
@@ -149,7 +149,8 @@ func (c *Conn) give(b batch) error {
 	return nil
 }
 
-// next takes the next batch for the goroutine, after the last one was written; none: it has nothing to do any more.
+// next returns the next batch for the goroutine to write, after the last one was written; an empty one where there is
+// nothing more to write.
 func (c *Conn) next() (b batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -183,7 +184,7 @@ func (c *Conn) first() *[]byte {
 	return b
 }
 
-// freed wakes who waits for room in the queue, when there is some. mu is held.
+// freed wakes senders that wait for room in the queue, when there is some. mu is held.
 func (c *Conn) freed() {
 	if c.room != nil && c.queued() < 2*pending {
 		close(c.room)
@@ -191,7 +192,7 @@ func (c *Conn) freed() {
 	}
 }
 
-// written wakes who waits for room or for a flush. mu is held.
+// written wakes senders that wait for room and callers that wait for a flush. mu is held.
 func (c *Conn) written() {
 	for _, w := range []*chan struct{}{&c.room, &c.idle} {
 		if *w != nil {

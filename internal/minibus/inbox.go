@@ -26,20 +26,20 @@ type inbox struct {
 
 	mu      sync.Mutex
 	lane    work.Lane[Delivery]
-	limits  [2]int        // how many messages fill it for one without a cost, and for one that has a cost
+	limits  [2]int        // messages at which it is full: for a message without a cost, for one with a cost
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
-	waiters int           // who wait for a place, or were woken and have not got it yet
+	waiters int           // callers that wait for a place, or were woken and have not got it yet
 
 	stopped atomic.Bool // is set while mu is held
 }
 
-// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Who gives them counts the
-// cost until it is settled, so the limit is not what bounds the memory; and a session brings hundreds of messages at a
-// time: those that their listener only has not come to yet are not to be put aside first. While somebody waits for a
-// place all are alike, lest he never gets one.
+// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Their deliverer counts the
+// cost until the receipt is settled, so it bounds the memory and the limit need not. A session brings hundreds of messages
+// at a time: it need not queue them elsewhere only because their listener has not come to them yet. While a caller waits
+// for a place, the limit is the same for all messages: else that caller might never get one.
 const burst = 64
 
-// wait counts who waits for a place. mu is held, if i is in use.
+// wait adds to the number of callers that wait for a place. mu is held, if i is in use.
 func (i *inbox) wait(more int) {
 	i.waiters += more
 	i.limits = [2]int{i.limit, i.limit}
@@ -71,7 +71,7 @@ func (i *inbox) crowded(in *Delivery) bool {
 	return i.lane.LenOf(in.Receipt.Source) >= keeps
 }
 
-// push queues a message. It waits for a place, unless at once has it go over the limit instead.
+// push queues a message. It waits for a place; with atOnce it exceeds the limit instead of waiting.
 func (i *inbox) push(ctx context.Context, in *Delivery, atOnce bool) error {
 	i.mu.Lock()
 	if !i.ended() && (atOnce || !i.full(in)) {
@@ -168,7 +168,7 @@ func (i *inbox) run() {
 	}
 }
 
-// next is what is to be handled next, some messages of one source; nil: nothing, and the goroutine has to end.
+// next returns the messages to handle next, all of one source; nil where there are none: then the goroutine has to end.
 func (i *inbox) next() *work.Block[Delivery] {
 	i.mu.Lock()
 	batch := i.lane.Take()
@@ -179,7 +179,7 @@ func (i *inbox) next() *work.Block[Delivery] {
 
 func (i *inbox) ended() bool { return i.stopped.Load() || i.group.ctx.Err() != nil }
 
-// release lets everybody who waits for a place try again. mu is held.
+// release lets all callers that wait for a place try again. mu is held.
 func (i *inbox) release() {
 	if i.space != nil {
 		close(i.space)
@@ -206,7 +206,7 @@ func (i *inbox) stop() {
 	}
 }
 
-// fail tells who asks about a message that nobody will handle.
+// fail settles the receipt, where there is one, of a message that nobody will handle.
 func (in *Delivery) fail() {
 	if in.Receipt.By != nil {
 		in.Receipt.Failed(in.Message, &message.ResponseError{Code: message.CodeNotFound, From: in.Message.To,

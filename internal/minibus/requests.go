@@ -140,8 +140,8 @@ func (r *Requests) drop(key requestKey) {
 	r.mu.Unlock()
 }
 
-// Answer gives a response to the request that waits for it, and tells whether there is one: a response from somebody else
-// than who was asked belongs to none, whatever its ID, see [Answers]. Of a flood of provisional responses some may be
+// Answer gives a response to the request that waits for it, and tells whether there is one: a response from another
+// address than the one that was asked belongs to none, whatever its ID, see [Answers]. Of a flood of provisional responses some may be
 // dropped; the final one is not.
 func (r *Requests) Answer(m message.Message) bool {
 	if m.Type != message.Response {

@@ -119,7 +119,7 @@ func (a *attached) number(m *message.Message) {
 	}
 }
 
-// out is the way out of the bus: into the queue, when the window has room and the runtime is there.
+// out queues what the bus sends, as soon as the window has room and the runtime is connected.
 func (a *attached) out(ctx context.Context, m message.Message) error {
 	return a.enqueue(ctx, &m, false)
 }
@@ -179,7 +179,7 @@ func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) 
 	return nil
 }
 
-// room waits until m, of so many units, may be posted.
+// room waits until m, which takes cost units of the window, may be posted.
 func (a *lockedAttached) room(ctx context.Context, m *message.Message, to destination, cost int) error {
 	c := a.client
 	for {
@@ -204,11 +204,11 @@ func (a *lockedAttached) room(ctx context.Context, m *message.Message, to destin
 	}
 }
 
-// confirm notes posts that the runtime says to have worked off.
+// confirm frees the window of the posts that the runtime has processed.
 func (a *lockedAttached) confirm(posts []apiwire.Span) error {
 	for _, s := range posts {
 		if s.N > uint64(a.sent.count) {
-			return fmt.Errorf("the runtime has worked off %d posts of %s, only %d were sent", s.N, a.url, a.sent.count)
+			return fmt.Errorf("the runtime confirms %d posts of %s, only %d were sent", s.N, a.url, a.sent.count)
 		}
 		for i := range s.N {
 			if r, ok := a.sent.take(s.First + i); ok {
@@ -219,7 +219,7 @@ func (a *lockedAttached) confirm(posts []apiwire.Span) error {
 	return nil
 }
 
-// settled is told by the runtime what became of a tracked message.
+// settled handles the runtime's report of what became of a tracked message.
 func (a *attached) settled(f *apiwire.Outcome) {
 	id, err := message.ParseID([]byte(f.Id))
 	if err != nil {
@@ -237,8 +237,8 @@ func (a *attached) settled(f *apiwire.Outcome) {
 
 var errInDoubt = errors.New("the connection to the runtime broke before it was confirmed; it may have been sent on or not")
 
-// lost answers the messages that the broken connection had been given and that were not confirmed; with queued, also those that
-// still wait.
+// lost reports to their senders the messages that were sent on the broken connection and not confirmed; with queued, also those
+// that still wait.
 func (a *attached) lost(why error, queued bool) {
 	c := a.client
 	c.mu.Lock()

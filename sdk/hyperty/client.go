@@ -17,26 +17,26 @@ import (
 
 // Options are a Client's settings. The zero value works.
 type Options struct {
-	Socket  string        // the runtime's; empty: [DefaultSocket]
-	Wait    time.Duration // for the runtime to come back: how long Post and Register wait for it; 0: 30 s
-	Timeout time.Duration // of a request; 0: 15 s
+	Socket  string        // path of the runtime's Unix socket; empty: [DefaultSocket]
+	Wait    time.Duration // how long Post and Register wait for a runtime that is gone to come back; 0: 30 s
+	Timeout time.Duration // how long a request waits for its answer; 0: 15 s
 	// OnState is called when the connection has come or gone, one call at a time and in order. It must not block.
 	OnState func(State)
 	Log     hclog.Logger // nil: none
 }
 
-// State is how the connection to the runtime is.
+// State is the state of the connection to the runtime.
 type State struct {
 	Connected bool
 	Runtime   message.URL // its URL; while not connected, the last one's
-	Version   string      // of the runtime, for people
+	Version   string      // the runtime's version, for people
 	Err       error       // while not connected: why
 }
 
 // defaultWait is how long a client waits for a runtime that is gone.
 const defaultWait = 30 * time.Second
 
-// ErrDisconnected says that the runtime could not be reached in [Options.Wait].
+// ErrDisconnected says that the runtime could not be reached within [Options].Wait.
 var ErrDisconnected = errors.New("not connected to the runtime")
 
 // ErrClientClosed is the error of a client that has been closed.
@@ -45,7 +45,7 @@ var ErrClientClosed = errors.New("the client is closed")
 // Client reaches a running runtime over its Unix socket. It implements [Runtime].
 type Client struct {
 	o      Options
-	ctx    context.Context // of everything that the client runs
+	ctx    context.Context // ends with the client
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
@@ -56,10 +56,10 @@ type Client struct {
 	attached map[uint32]*attached
 	lastRef  uint32
 	closed   bool
-	changed  chan struct{} // closed and replaced when something that a waiter may wait for has changed
+	changed  chan struct{} // closed and replaced at each change, while there are waiters
 	waiters  int
 
-	intakes work.Memory[incoming] // of what came and waits
+	intakes work.Memory[incoming] // has the messages of all intakes
 }
 
 // The life of an attached hyperty: asked → registered → asked (after each break) …; → closing → ended.
@@ -115,8 +115,8 @@ type request struct {
 	out bool // it has been queued, at least
 }
 
-// intake is what has come for a hyperty and waits for its listeners. Its goroutine runs only while there is something.
-// It is guarded by the client's mu.
+// intake is the queue of messages that have come for a hyperty and wait for its listeners. Its goroutine runs only while the
+// queue has messages. The client's mu guards it.
 type intake struct {
 	lane   work.Lane[incoming] // held until opened
 	units  int                 // of the window that it takes

@@ -129,7 +129,7 @@ func (conn *connection) write() {
 	for {
 		select {
 		case <-conn.kick:
-			if conn.onlyOwes() { // the handler of what was taken may be about to answer: then both go together
+			if conn.onlyOwes() { // a handler may be about to answer: then its answer and the credit go together
 				runtime.Gosched()
 			}
 		case <-conn.late.C:

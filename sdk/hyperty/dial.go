@@ -46,7 +46,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
-// State is how the connection is now.
+// State returns the present state of the connection.
 func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,8 +179,8 @@ func (c *Client) up(conn *connection) {
 	}
 }
 
-// down takes a broken connection out of use. What was given to it and not confirmed is in doubt, and its posters are
-// told; what was not yet sent waits for the next connection.
+// down takes a broken connection out of use. Messages that were sent on it and not confirmed are reported to their senders as
+// in doubt; messages that were not yet sent wait for the next connection.
 func (c *Client) down(why error) {
 	c.mu.Lock()
 	c.conn = nil

@@ -49,7 +49,7 @@ func Example() {
 	// hyperty://example.com/bob answers "thank you"
 }
 
-// A message whose sender is told what becomes of it.
+// A message whose sender learns what becomes of it.
 func ExampleHyperty_SendTracked() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -73,7 +73,7 @@ func ExampleHyperty_SendTracked() {
 	// hyperty://example.com/nobody refused 404
 }
 
-// A message that is sent without waiting, to somebody who is not there: the refusal comes as a response.
+// A message that is sent without waiting, to an address that nobody has: the refusal comes as a response.
 func ExampleHyperty_HandleResponses() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// frame takes one frame from the runtime. An error ends the connection.
+// frame handles one frame from the runtime. An error ends the connection.
 func (conn *connection) frame(data []byte) error {
 	c := conn.client
 	var f apiwire.RuntimeFrame
@@ -83,7 +83,7 @@ func (c *Client) registered(conn *connection, f *apiwire.Registered) {
 	a.fail(err)
 }
 
-// ended is told by the runtime that a hyperty is not, or no longer, registered.
+// ended handles the runtime's notice that a hyperty is not, or no longer, registered.
 func (c *Client) ended(conn *connection, f *apiwire.Ended) {
 	c.mu.Lock()
 	a := c.attached[f.Ref]
@@ -109,8 +109,8 @@ func (c *Client) ended(conn *connection, f *apiwire.Ended) {
 	}
 }
 
-// passing tells whether a refusal of an address that was ours may pass: the node cannot be reached yet, or the
-// registration of the connection before is still being ended.
+// passing tells whether a refusal of an address that was ours may be temporary: the node cannot be reached yet, or the
+// registration of the previous connection is still being ended.
 func passing(code int) bool {
 	switch code {
 	case message.CodeTimeout, message.CodeConflict, message.CodeTooMany, message.CodeUnavailable, message.CodeError:

@@ -16,7 +16,7 @@ const (
 	maxResponses = 4096
 )
 
-// deliver takes a message from the runtime. A response goes past everything that waits: to the request, at once.
+// deliver takes a message from the runtime. A response overtakes the messages that wait: its request gets it at once.
 func (conn *connection) deliver(ref uint32, data []byte) error {
 	c := conn.client
 	c.mu.Lock()
@@ -37,7 +37,7 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 	a.heard++
 	conn.locked().owe(a)
 	request := a.waiting[m.ID.Key()]
-	asked := request != nil && minibus.Answers(request.to, m.From) // else it is nobody's answer, whatever its ID
+	asked := request != nil && minibus.Answers(request.to, m.From) // else it answers no request, whatever its ID
 	if !asked {
 		a.locked().take(incoming{m: m})
 	}
@@ -48,7 +48,7 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 	return nil
 }
 
-// came takes a message that is no response. Where nothing waits, and the listeners have room, they get it at once.
+// came takes a message that is no response. Where no other waits and the listeners have room, they get it at once.
 func (a *attached) came(conn *connection, in incoming) error {
 	c, i := a.client, &a.intake
 	c.mu.Lock()
@@ -153,7 +153,7 @@ func (a *attached) pump() {
 	}
 }
 
-// credit lets the runtime send more, if it is still the connection that sent what has been worked off.
+// credit lets the runtime send more, if the connection is still the one that brought the handled messages.
 func (a *attached) credit(epoch uint64, units, free int) {
 	c := a.client
 	c.mu.Lock()

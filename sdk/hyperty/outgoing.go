@@ -7,10 +7,10 @@ import (
 	"github.com/protofly/protofly/internal/apiwire"
 )
 
-// hesitation is how long the runtime may not know of responses that were taken; they go with something else.
+// hesitation is how long the credit for responses may wait for other frames to go with.
 const hesitation = time.Millisecond
 
-// creditAt is after how many units the runtime is told, at the latest.
+// creditAt is the most units for which credit is kept back.
 const creditAt = 64
 
 // send queues a control frame.
@@ -19,7 +19,7 @@ func (conn *lockedConnection) send(f *apiwire.ApplicationFrame) {
 	(*connection)(conn).poke()
 }
 
-// owe notes that a has taken something and that the runtime is to be told.
+// owe notes that a has taken messages for which the runtime is to get credit.
 func (conn *lockedConnection) owe(a *attached) {
 	if !a.owing {
 		a.owing = true
@@ -30,8 +30,8 @@ func (conn *lockedConnection) owe(a *attached) {
 	}
 }
 
-// settle is called when everything that was read is handled: the runtime learns what was taken. That only responses were
-// waits a little for something that it can go with.
+// settle is called when all that was read has been handled. It sends the runtime credit; credit for responses alone waits a
+// little for other frames to go with.
 func (conn *connection) settle() {
 	conn.client.mu.Lock()
 	defer conn.client.mu.Unlock()
@@ -55,7 +55,7 @@ func (a *lockedAttached) markDirty(conn *connection) {
 	}
 }
 
-// collect takes what goes out next: first what is short, then messages.
+// collect moves to out what is to be sent next: first control frames and credit, then messages.
 func (conn *connection) collect(out *apiwire.Queue) {
 	c := conn.client
 	c.mu.Lock()
