@@ -125,7 +125,7 @@ func (o *outbox) fail(why error) {
 		o.connected, o.since = false, time.Now()
 	}
 	o.why = why
-	o.makeRoom() // who waits for room is to see it
+	o.makeRoom() // pushes that wait for room look again
 }
 
 func (o *outbox) close() {
@@ -135,7 +135,7 @@ func (o *outbox) close() {
 	o.makeRoom()
 }
 
-// makeRoom wakes who waits for room. o.mu is held.
+// makeRoom wakes the pushes that wait for room. o.mu is held.
 func (o *outbox) makeRoom() {
 	close(o.room)
 	o.room = make(chan struct{})

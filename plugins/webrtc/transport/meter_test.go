@@ -182,7 +182,7 @@ func TestSlowReaderOfTinyFrames(t *testing.T) {
 	}
 }
 
-// lossy loses packets of DTLS once it is told to: so many of a hundred that leave, and that come.
+// lossy loses packets of DTLS once it is switched on: so many of a hundred that leave, and that come.
 type lossy struct {
 	net.PacketConn
 	out, in atomic.Int32

@@ -178,8 +178,8 @@ func (s *Seal) Open(subject string, data []byte) ([]byte, error) {
 }
 
 // unknownKey is the key of a node that has not proved the secret. One that was asked for a moment ago is there still; of
-// others only so many are computed a second, else whoever forges messages would choose how much that costs. Who is not
-// known yet becomes it by the first message that is looked at. s.mu is held.
+// others only so many are computed a second, else whoever forges messages would choose how much that costs. A
+// node that is not known yet becomes known by the first of its messages that is checked. s.mu is held.
 func (s *Seal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
 	place := &s.unknown[int(node[0])%maxUnknown]
 	if place.key != nil && place.node == node {
