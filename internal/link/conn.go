@@ -49,6 +49,11 @@ type Conn struct {
 
 type laneKey struct{ instance, door uint32 }
 
+// lockedConn is a Conn whose mu is locked: methods that need that are methods of it.
+type lockedConn Conn
+
+func (x *Conn) locked() *lockedConn { return (*lockedConn)(x) }
+
 // errEnded is the reason of a link that was ended on purpose.
 var errEnded = errors.New("the link was ended")
 
@@ -112,7 +117,7 @@ func (c *Conn) end(err error) {
 		l.endLocked()
 	}
 	clear(c.lanes)
-	c.written()
+	c.locked().written()
 	if c.pipes != nil {
 		_ = c.pipes.Close()
 	}
@@ -129,12 +134,12 @@ func (c *Conn) Control(f *linkpb.Frame) {
 	if c.err != nil {
 		return
 	}
-	b := c.buffer(proto.Size(f)+frameCost, 0)
+	b := c.locked().buffer(proto.Size(f)+frameCost, 0)
 	var err error
 	if *b, err = appendControl(*b, f); err != nil {
 		panic("link: a control frame does not encode: " + err.Error()) // a string that is not UTF-8: the caller's error
 	}
-	c.kick()
+	c.locked().kick()
 }
 
 // Lane adds lane door of an instance. The caller gives each pair of numbers once. On a link that has ended the lane
@@ -155,7 +160,7 @@ func (c *Conn) Lane(instance, door uint32) *Lane {
 func (c *Conn) Flush(ctx context.Context) {
 	for {
 		c.mu.Lock()
-		if c.err != nil || c.queued() == 0 {
+		if c.err != nil || c.locked().queued() == 0 {
 			c.mu.Unlock()
 			return
 		}

@@ -141,7 +141,7 @@ func taking(h message.Handler) TakingHandler {
 func (l *Listeners) inbox(h TakingHandler) *inbox {
 	in := &inbox{handle: h, limit: l.limit, group: l.group}
 	in.lane.Memory = &l.group.memory
-	in.wait(0)
+	in.locked().wait(0)
 	return in
 }
 
