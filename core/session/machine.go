@@ -125,15 +125,6 @@ func (m *machine) close() {
 	m.poke()
 }
 
-// abandon reports and drops what was not taken when everything has ended. It returns how many messages were not even
-// acknowledged.
-func (m *machine) abandon(now time.Duration) int {
-	n := m.send.Unacked()
-	m.given(m.send.DropAll(), Closed, "this runtime ends", now)
-	m.send.Rest()
-	return n
-}
-
 // usesStub tells whether there is something to send over the stub, or the peer was heard of over it within a time.
 func (m *machine) usesStub(stub message.URL, within, now time.Duration) bool {
 	sends := m.paths.Used().Stub == stub

@@ -168,6 +168,15 @@ func (m *machine) given(d sender.Dropped, kind EventKind, why string, now time.D
 	m.freed(d.Freed, d.Reports, now)
 }
 
+// abandon reports and drops what was not taken when everything has ended. It returns how many messages were not even
+// acknowledged.
+func (m *machine) abandon(now time.Duration) int {
+	n := m.send.Unacked()
+	m.given(m.send.DropAll(), Closed, "this runtime ends", now)
+	m.send.Rest()
+	return n
+}
+
 // lost tells e of the messages, where there are any.
 func (m *machine) lost(list []message.Message, e Event) {
 	if len(list) == 0 {
