@@ -138,6 +138,7 @@ func (s locked) take(d *sender.Destination, path Path, m *message.Message, p pos
 	}
 	s.all.memory.Sent(s.send.Push(d, m, p.cost, p.watched, due))
 	if switches && s.paths.MayUse(path, now) {
+		s.paths.Told(path)
 		s.moveTo(path, now)
 	}
 }

@@ -57,15 +57,20 @@ func (s *session) watchdog() (watch *time.Timer) {
 func (s locked) look() (now time.Duration) {
 	now = s.all.now()
 	s.tick(now)
-	if !s.paths.WantsRoute(s.hasWork(), now) {
-		return now
-	}
-	s.unlock()
-	path, ok := s.o.Route(s.remote)
-	s.mu.Lock()
-	now = s.all.now()
-	if use := s.paths.Routed(path, ok, now); !use.IsZero() {
-		s.switchTo(use, now)
+	for s.paths.WantsRoute(s.hasWork(), now) {
+		number := s.way.number
+		s.unlock()
+		path, ok := s.o.Route(s.remote)
+		s.mu.Lock()
+		now = s.all.now()
+		if s.way.number != number { // somebody may have taken a path that is better than the one that was the best when we asked
+			s.paths.AskAgain()
+			continue
+		}
+		if use := s.paths.Routed(path, ok, now); !use.IsZero() {
+			s.switchTo(use, now)
+		}
+		break
 	}
 	return now
 }

@@ -128,6 +128,7 @@ func (s *Sessions) UsePath(remote message.URL, path Path) {
 		return
 	}
 	one.paths.Forgive(path)
+	one.paths.Told(path)
 	l.switchTo(path, s.now())
 	l.poke()
 }
