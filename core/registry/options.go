@@ -87,7 +87,9 @@ type Options struct {
 	// itself; without it they are refused.
 	Sandbox func(ctx context.Context, stub message.URL, m message.Message) error
 	// PathChanged is called when the best way to a remote runtime has changed: a P2P connection became live or
-	// ended, or the Message Node stub that was missing runs. The zero Route says that there is none now. Calls come
+	// ended, or the Message Node stub that was missing runs. The zero Route says that there is none now. Resolve gives the
+	// new way before anybody is shown the state of the connection, and a session keeps to it until it is told or finds
+	// otherwise: a message posted after "live" was told takes the P2P connection while that lasts. Calls come
 	// one at a time; the latest state is reported, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
 }

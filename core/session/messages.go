@@ -55,6 +55,7 @@ func (m *machine) take(d *sender.Destination, path Path, msg *message.Message, p
 	}
 	m.total.Sent(m.send.Push(d, msg, p.cost, p.watched, due))
 	if switches && m.paths.MayUse(path, now) {
+		m.paths.Told(path)
 		m.moveTo(path, now)
 	}
 }

@@ -68,8 +68,13 @@ func (m *machine) stuckDue() time.Duration {
 	return m.turn.StuckDue(m.o.Paths.Stall, m.paths.StallDue())
 }
 
-// routed takes what is said to be the best path, where ok.
-func (m *machine) routed(path Path, ok bool, now time.Duration) {
+// routed takes what is said to be the best path, where ok. It was asked for while path number was in use; where another one is
+// used by now, which may be better than the one that was the best then, the best one is asked for again.
+func (m *machine) routed(path Path, ok bool, number uint64, now time.Duration) {
+	if m.paths.Number() != number {
+		m.paths.AskAgain()
+		return
+	}
 	if use := m.paths.Routed(path, ok, now); !use.IsZero() {
 		m.switchTo(use, now)
 	}

@@ -248,11 +248,13 @@ func (s *session) pump() {
 	for s.all.life.Context().Err() == nil {
 		m, now := s.lock(), s.all.now()
 		m.turn.Look()
-		if m.tick(now); m.paths.WantsRoute(m.hasWork(), now) {
+		m.tick(now)
+		for m.paths.WantsRoute(m.hasWork(), now) {
+			number := m.paths.Number()
 			s.unlock()
 			path, ok := s.o.Route(s.remote)
 			m, now = s.lock(), s.all.now()
-			m.routed(path, ok, now)
+			m.routed(path, ok, number, now)
 		}
 		if m.turn.Look() && !m.paths.None() { // nobody else sends
 			if n := m.pack(s.outgoing(), now); n > 0 {

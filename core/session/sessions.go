@@ -126,6 +126,7 @@ func (s *Sessions) UsePath(remote message.URL, path Path) {
 			return
 		}
 		m.paths.Forgive(path)
+		m.paths.Told(path)
 		m.switchTo(path, now)
 		m.poke()
 	})

@@ -9,12 +9,14 @@ const (
 	clearLate  = 200 * time.Millisecond // what Clear still waits when its ctx has ended
 	clearPause = 2 * time.Millisecond
 	sweepEvery = 2 * time.Second
+	rereads    = 10 // how often a process without an environment is looked at again: it may be inside execve
 )
 
 // Clear kills the orphans of processes that are gone. It waits for their end, for wait at most, and for clearLate at most after
 // ctx has ended. It tells whether none is left.
 func (f *Tracker) Clear(ctx context.Context, wait time.Duration) bool {
 	until, hurried := time.Now().Add(wait), false
+	looked := map[int]int{}          // how often at processes of which it cannot tell
 	for ; ; time.Sleep(clearPause) { // the end of a process that is not a child can only be polled
 		if ctx.Err() != nil && !hurried {
 			hurried = true
@@ -22,12 +24,17 @@ func (f *Tracker) Clear(ctx context.Context, wait time.Duration) bool {
 				until = soon
 			}
 		}
-		left := f.sweep()
-		if left == 0 {
+		left, unread := f.sweep()
+		again := left > 0
+		for _, pid := range unread {
+			looked[pid]++
+			again = again || looked[pid] <= rereads
+		}
+		if !again {
 			return true
 		}
 		if time.Now().After(until) {
-			return false
+			return left == 0
 		}
 	}
 }

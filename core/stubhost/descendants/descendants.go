@@ -13,6 +13,8 @@ type Tracker struct {
 	Root    string // the folder that has the folders of all processes
 	OldRoot string // that of the host before this one, where it was another; "" if not
 
+	environ func(pid int) ([]byte, error) // reads a process's environment; nil: from /proc
+
 	mu   sync.RWMutex   // held for reading during a start, when the new child is not in the table yet
 	lock sync.Mutex     // guards the table
 	dirs map[int]string // the folder of each process, by process ID

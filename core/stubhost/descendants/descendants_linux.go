@@ -3,10 +3,12 @@ package descendants
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +20,7 @@ func BecomeReaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0,
 type procStat struct {
 	pid, parent int
 	ended       bool // it has exited and was not reaped yet
+	kernel      bool // it is a thread of the kernel, which has no environment
 }
 
 // readStat reads /proc/PID/stat.
@@ -29,6 +32,11 @@ func readStat(pid int) (procStat, bool) {
 	return parseStat(pid, string(text))
 }
 
+const (
+	flagsField   = 6          // of /proc/PID/stat, behind the name
+	kernelThread = 0x00200000 // PF_KTHREAD
+)
+
 // parseStat reads "PID (name) state parent …". The name may have anything in it.
 func parseStat(pid int, text string) (procStat, bool) {
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
@@ -36,7 +44,12 @@ func parseStat(pid int, text string) (procStat, bool) {
 		return procStat{}, false
 	}
 	parent, err := strconv.Atoi(fields[1])
-	return procStat{pid: pid, parent: parent, ended: fields[0] == "Z" || fields[0] == "X"}, err == nil
+	s := procStat{pid: pid, parent: parent, ended: fields[0] == "Z" || fields[0] == "X"}
+	if len(fields) > flagsField {
+		flags, _ := strconv.ParseUint(fields[flagsField], 10, 64)
+		s.kernel = flags&kernelThread != 0
+	}
+	return s, err == nil
 }
 
 // processes is every process that can be seen.
@@ -57,8 +70,8 @@ func processes() (all []procStat) {
 	return all
 }
 
-// sweep kills all orphans. It returns how many it has found.
-func (f *Tracker) sweep() (found int) {
+// sweep kills all orphans. It returns how many it has found, and the processes of which it cannot tell yet.
+func (f *Tracker) sweep() (found int, unread []int) {
 	f.mu.Lock() // no process is being started
 	defer f.mu.Unlock()
 	return f.sweepOf(processes())
@@ -95,7 +108,7 @@ func children() (all []procStat, ok bool) {
 }
 
 // sweepOf kills the orphans among some processes. The caller holds f.mu.
-func (f *Tracker) sweepOf(some []procStat) (found int) {
+func (f *Tracker) sweepOf(some []procStat) (found int, unread []int) {
 	self := os.Getpid()
 	for _, s := range some {
 		ours := s.parent == self && f.Reaper && !f.known(s.pid)
@@ -103,51 +116,104 @@ func (f *Tracker) sweepOf(some []procStat) (found int) {
 		case s.ended && ours:
 			_, _ = unix.Wait4(s.pid, nil, unix.WNOHANG, nil)
 			found++ // its children have become this process's
-		case !s.ended && s.pid != self && f.end(s.pid, ours):
-			found++
+		case !s.ended && s.pid != self:
+			switch f.end(s.pid, ours) {
+			case orphan:
+				found++
+			case unknown:
+				if !s.kernel {
+					unread = append(unread, s.pid)
+				}
+			}
 		}
 	}
-	return found
+	return found, unread
 }
+
+// finding is what a process turned out to be.
+type finding int
+
+const (
+	other   finding = iota // no orphan, or it has gone
+	orphan                 // it was killed
+	unknown                // its environment is not there; see tmpdirOf
+)
 
 // end kills a process if it is an orphan of the host's. ours says that it is a child of this process that the host has not
 // started.
-func (f *Tracker) end(pid int, ours bool) bool {
+func (f *Tracker) end(pid int, ours bool) finding {
 	fd, err := unix.PidfdOpen(pid, 0) // the signal reaches this process, even if its ID is given to another one below
 	if err != nil {
-		return false
+		return other
 	}
 	defer unix.Close(fd)
 	dir, tells := f.tmpdirOf(pid)
-	if tells && f.running(dir) {
-		return false // its plug-in runs
-	}
-	if !tells && !ours || ours && f.known(pid) {
-		return false
+	switch {
+	case tells == yes && f.running(dir): // its plug-in runs
+		return other
+	case tells == unread && !ours:
+		return unknown
+	case tells != yes && !ours || ours && f.known(pid):
+		return other
 	}
 	err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-	return err == nil || errors.Is(err, unix.EPERM)
+	if err == nil || errors.Is(err, unix.EPERM) {
+		return orphan
+	}
+	return other
 }
 
-// tmpdirOf returns TMPDIR in the environment of a process. tells says that this is the folder of a plug-in's process.
-func (f *Tracker) tmpdirOf(pid int) (dir string, tells bool) {
+// telling is whether a process's environment says that the process is a plug-in's.
+type telling int
+
+const (
+	no telling = iota
+	yes
+	unread
+)
+
+// tmpdirOf returns TMPDIR in the environment of a process. It tells yes where this is the folder of a plug-in's process, and
+// unread where there is no environment: the kernel shows none of a process that is about to run another program (execve), and
+// is to be asked again later. A process may also have none for good.
+func (f *Tracker) tmpdirOf(pid int) (dir string, tells telling) {
 	if f.Root == "" {
-		return "", false
+		return "", no
 	}
+	read := f.environ
+	if read == nil {
+		read = readEnviron
+	}
+	text, err := read(pid)
+	if err != nil {
+		return "", no
+	}
+	if len(text) == 0 {
+		return "", unread
+	}
+	for entry := range bytes.SplitSeq(text, []byte{0}) {
+		if value, ok := bytes.CutPrefix(entry, []byte("TMPDIR=")); ok {
+			if parent := filepath.Dir(string(value)); parent == f.Root || parent == f.OldRoot {
+				return string(value), yes
+			}
+			return string(value), no
+		}
+	}
+	return "", no
+}
+
+// readEnviron returns the environment of a process, or the first 64 KiB of it.
+func readEnviron(pid int) ([]byte, error) {
 	file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		return "", false
+		return nil, err
 	}
 	defer file.Close()
 	text := make([]byte, 64<<10)
-	n, _ := file.Read(text)
-	for entry := range bytes.SplitSeq(text[:n], []byte{0}) {
-		if value, ok := bytes.CutPrefix(entry, []byte("TMPDIR=")); ok {
-			parent := filepath.Dir(string(value))
-			return string(value), parent == f.Root || parent == f.OldRoot
-		}
+	n, err := file.Read(text)
+	if errors.Is(err, io.EOF) {
+		err = nil
 	}
-	return "", false
+	return text[:n], err
 }
 
 // maxDepth bounds how many parents owns looks up.
@@ -167,7 +233,14 @@ func (f *Tracker) owns(pid int) bool {
 		}
 		if at <= 1 || at == self {
 			_, tells := f.tmpdirOf(pid)
-			return tells
+			for range rereads {
+				if tells != unread {
+					break
+				}
+				time.Sleep(clearPause) // the end of an execve can only be polled
+				_, tells = f.tmpdirOf(pid)
+			}
+			return tells == yes
 		}
 		s, ok := readStat(at)
 		if !ok || depth == maxDepth {

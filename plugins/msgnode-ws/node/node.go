@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/admission"
@@ -127,9 +128,10 @@ func (n *Node) openRouter() (err error) {
 			return err
 		}
 	}
+	var router atomic.Pointer[routing.Router] // NATS may drop messages while the router is being made: nobody waits for them yet
 	lost := func(subject string) {
-		if n.router != nil {
-			n.router.Overrun(subject)
+		if r := router.Load(); r != nil {
+			r.Overrun(subject)
 		}
 	}
 	if n.nats, err = backbone.Start(backbone.Options{Domain: o.Domain, URL: o.NATS, Credentials: o.NATSCredentials, Data: o.Data, Log: o.Log, Lost: lost}); err != nil {
@@ -140,6 +142,7 @@ func (n *Node) openRouter() (err error) {
 	if err != nil {
 		return fmt.Errorf("message node: %w", err)
 	}
+	router.Store(n.router)
 	return nil
 }
 

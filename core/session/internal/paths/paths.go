@@ -145,6 +145,13 @@ func (p *Paths) Follow() (to Path, ok bool) { return p.seenOn, p.away }
 // may not be the best any more.
 func (p *Paths) Moved() { p.wanted = p.wanted || p.used != p.lastIn }
 
+// Told notes that path is said to be the best, by a message that was posted or by whoever knows the connections. That may have been
+// found out before the path in use was: where it leads away from a direct path, the best one is asked for before anything is sent.
+func (p *Paths) Told(path Path) { p.wanted = p.wanted || p.used.Direct && p.used != path }
+
+// AskAgain notes that the answer about the best path may be older than the path in use.
+func (p *Paths) AskAgain() { p.wanted = true }
+
 // WantsRoute tells whether to ask for the best path now. work: something is to be sent.
 func (p *Paths) WantsRoute(work bool, now time.Duration) bool {
 	return p.wanted || p.None() && work && now >= p.routeDue

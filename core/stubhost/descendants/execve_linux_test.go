@@ -1,0 +1,64 @@
+package descendants
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// sleeper starts a process with a plug-in's folder in its environment, which the tracker has not started: an orphan.
+func sleeper(t *testing.T, root string) (pid int, ended <-chan struct{}) {
+	t.Helper()
+	cmd := exec.Command("sleep", "60")
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(root, "plugin"))
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-done
+	})
+	return cmd.Process.Pid, done
+}
+
+// An orphan without an environment, as one has that is inside execve, is looked at again; one that never has one does not hold
+// Clear up.
+func TestOrphanInsideExecve(t *testing.T) {
+	for _, empty := range []int{1, rereads - 1, 1 << 30} {
+		root := t.TempDir()
+		pid, ended := sleeper(t, root)
+		reads := 0
+		f := &Tracker{Root: root, environ: func(p int) ([]byte, error) {
+			if p != pid {
+				return []byte("A=b"), nil
+			}
+			if reads++; reads <= empty {
+				return nil, nil
+			}
+			return readEnviron(p)
+		}}
+		if !f.Clear(t.Context(), time.Minute) {
+			t.Errorf("Clear has found what it could not kill")
+		}
+		gone := false
+		if empty < rereads {
+			select {
+			case <-ended:
+				gone = true
+			case <-time.After(10 * time.Second):
+			}
+			if !gone {
+				t.Errorf("the orphan whose environment was empty %d times was missed", empty)
+			}
+		} else if reads != rereads+1 {
+			t.Errorf("a process without an environment was looked at %d times", reads)
+		}
+	}
+}
