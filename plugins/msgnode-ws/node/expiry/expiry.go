@@ -65,21 +65,25 @@ func (x *Expiry) Run(ctx context.Context) {
 			}
 			x.o.Log.Info("the state can be written again")
 		}
-		x.expireRegistrations(ctx)
-		x.makeRoom(ctx)
-		x.expireSubscriptions(ctx)
-		x.expireAllocations(ctx)
-		x.o.Invites.Expire(ctx, time.Now())
-		x.o.Router.Roster.Forget(time.Now())
+		x.sweep(ctx, time.Now())
 	}
+}
+
+// sweep ends what has expired at a time.
+func (x *Expiry) sweep(ctx context.Context, now time.Time) {
+	x.expireRegistrations(ctx, now)
+	x.makeRoom(ctx)
+	x.expireSubscriptions(ctx, now)
+	x.expireAllocations(ctx, now)
+	x.o.Invites.Expire(ctx, now)
+	x.o.Router.Roster.Forget(now)
 }
 
 // expireRegistrations writes down what is no longer kept alive, tells its subscribers, and removes what has been
 // disconnected for the retention time. Of several nodes one succeeds, and only it tells. An entry also ends when its
 // runtime has had no connection for the grace period: nobody could reach it. The runtime says that it is live again as
 // soon as it is back; one of the JSON dialects does not, so there only the time counts.
-func (x *Expiry) expireRegistrations(ctx context.Context) {
-	now := time.Now()
+func (x *Expiry) expireRegistrations(ctx context.Context, now time.Time) {
 	elsewhere := map[message.URL]bool{}
 	lost := func(r *state.Registration) bool {
 		if r.Status != state.Live || !proof.KeyDerived(r.Owner) || !x.o.Router.Roster.Gone(r.Owner, now) {
@@ -172,10 +176,10 @@ func (x *Expiry) makeRoom(ctx context.Context) {
 	}
 }
 
-func (x *Expiry) expireSubscriptions(ctx context.Context) {
+func (x *Expiry) expireSubscriptions(ctx context.Context, now time.Time) {
 	elsewhere := map[message.URL]bool{}
 	x.o.State.Subscriptions.Each(func(key string, s *state.Subscription) {
-		if ctx.Err() != nil || !x.o.Router.Roster.Gone(s.Runtime, time.Now()) {
+		if ctx.Err() != nil || !x.o.Router.Roster.Gone(s.Runtime, now) {
 			return
 		}
 		there, asked := elsewhere[s.Runtime]
@@ -194,8 +198,8 @@ func (x *Expiry) expireSubscriptions(ctx context.Context) {
 
 // expireAllocations notes, once a day, that a runtime is there, and frees what one that stays away was given. Wished
 // addresses are kept.
-func (x *Expiry) expireAllocations(ctx context.Context) {
-	today := time.Now().UTC().Truncate(24 * time.Hour)
+func (x *Expiry) expireAllocations(ctx context.Context, now time.Time) {
+	today := now.UTC().Truncate(24 * time.Hour)
 	elsewhere := map[message.URL]bool{}
 	x.o.State.Allocations.Each(func(key string, a *state.Allocation) {
 		seen := a.Seen

@@ -1,0 +1,114 @@
+package rights
+
+import (
+	"testing"
+
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
+	"github.com/protofly/protofly/sdk/message"
+)
+
+const (
+	alice  message.URL = "hyperty-runtime://example.com/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" // of a key
+	bob    message.URL = "hyperty-runtime://example.com/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	plain  message.URL = "hyperty-runtime://example.com/plain" // of the JSON dialects
+	here   message.URL = "hyperty-runtime://example.com/here"  // the same, and connected
+	mine   message.URL = "hyperty://example.com/of-alice"
+	nobody message.URL = "hyperty://example.com/of-nobody"
+	other  message.URL = "hyperty://other.example/x"
+	stub   message.URL = "hyperty-runtime://example.com/protostub/other.example" // the reference's: under no runtime
+	node   message.URL = "domain://registry.example.com"
+	far    message.URL = "domain://registry.other.example"
+)
+
+// asking is a runtime that asks.
+type asking struct {
+	runtime  message.URL
+	unproved bool
+}
+
+func (a asking) Runtime() message.URL { return a.runtime }
+func (a asking) Unproved() bool       { return a.unproved }
+
+// rights are those at a node of example.com, where mine is alice's.
+func rights() *Rights {
+	s := state.InMemory("example.com")
+	s.Allocations.Set(state.AddressKey(mine), &state.Allocation{Runtime: alice, Address: mine}, 100, 1)
+	return &Rights{Domain: "example.com", State: s, Connected: func(u message.URL) bool { return u == here }}
+}
+
+// A runtime sends from, and registers, what is under its URL or allocated to it. One that proves nothing also may use what is
+// nobody's, but never what a key proves, or what is connected.
+func TestMayUse(t *testing.T) {
+	r := rights()
+	proved, unproved := asking{alice, false}, asking{plain, true}
+	for _, c := range []struct {
+		who     asking
+		address message.URL
+		may     bool
+	}{
+		{proved, alice, true}, {proved, alice + "/sm", true}, {proved, mine, true}, {proved, mine + "/part", true},
+		{proved, bob, false}, {proved, bob + "/sm", false}, {proved, plain, false}, {proved, nobody, false}, {proved, other, false}, {proved, stub, false},
+		{asking{bob, false}, mine, false},
+		{unproved, plain, true}, {unproved, plain + "/x", true}, {unproved, "hyperty-runtime://example.com/another", true},
+		{unproved, here, false}, {unproved, alice, false}, {unproved, alice + "/sm", false}, {unproved, mine, false},
+		{unproved, nobody, true}, {unproved, other, true}, {unproved, stub, true},
+		// The node's own addresses are nobody else's.
+		{proved, node, false}, {unproved, node, false}, {unproved, far, false}, {unproved, message.SessionAddress, false}, {proved, message.SessionAddress, false},
+		{proved, "", false},
+	} {
+		if got := r.MayUse(c.who, c.address); got != c.may {
+			t.Errorf("%s may use %s: %v", c.who.runtime, c.address, got)
+		}
+	}
+}
+
+// Whoever has an address of another domain may ask the node's functions with it, and nobody else.
+func TestMaySend(t *testing.T) {
+	r := rights()
+	who := asking{alice, false}
+	for _, c := range []struct {
+		from, to message.URL
+		may      bool
+	}{
+		{mine, nobody, true}, {alice, node, true}, {other, node, true}, {other, nobody, false}, {other, bob, false},
+		{nobody, node, false}, {"hyperty://EXAMPLE.com/of-nobody", node, false}, {bob, node, false},
+		{"hyperty-runtime://other.example/cccccccccccccccccccccccccccccccc", node, false}, {far, node, false}, {"", node, false},
+	} {
+		if got := r.MaySend(who, c.from, c.to); got != c.may {
+			t.Errorf("from %q to %s: %v", c.from, c.to, got)
+		}
+	}
+}
+
+// What is sent to an address its owner gets alone; publications everybody gets.
+func TestMayListen(t *testing.T) {
+	r := rights()
+	proved, unproved := asking{alice, false}, asking{plain, true}
+	for _, c := range []struct {
+		who     asking
+		address message.URL
+		may     bool
+	}{
+		{proved, alice, true}, {proved, alice + "/sm", true}, {proved, bob, false}, {proved, bob + "/changes", false},
+		{proved, mine, true}, {proved, mine + "/subscription", true}, {proved, nobody, false}, {proved, nobody + "/subscription", false},
+		{asking{bob, false}, mine, false}, {asking{bob, false}, mine + "/subscription", false},
+		{asking{bob, false}, mine + "/changes", true}, {asking{bob, false}, mine + "/registration", true}, {asking{bob, false}, nobody + "/changes", true},
+		{proved, other, true}, {proved, other + "/subscription", true},
+		{unproved, nobody, true}, {unproved, mine, false}, {unproved, mine + "/subscription", false}, {unproved, here, false}, {unproved, plain, true},
+		{unproved, node, false}, {proved, node, false}, {unproved, message.SessionAddress, false},
+	} {
+		if got := r.MayListen(c.who, c.address); got != c.may {
+			t.Errorf("%s may listen at %s: %v", c.who.runtime, c.address, got)
+		}
+	}
+}
+
+// What no allocation can give to anybody, and what is somebody's as far as is known, is asked of no other server.
+func TestNotJustGranted(t *testing.T) {
+	r := rights() // its state cannot be read beyond memory
+	for _, u := range []message.URL{alice, bob + "/sm", node, mine, mine + "/part"} {
+		if r.JustGranted(t.Context(), asking{alice, false}, u) {
+			t.Errorf("%s is just granted", u)
+		}
+	}
+}
