@@ -98,7 +98,7 @@
 //
 // A message goes out in these steps. Those with a star are the machine's, under the lock:
 //
-//	Line.post          finds the session                                          post.go
+//	Sessions.send      finds the session; a Line remembers it                      post.go
 //	session.post       takes the lock; waits where there is no credit or room      session.go
 //	machine.take *     puts the message into the ring of the sender                messages.go
 //	session.sendNow    has its frame made, seals it and hands it to the path,      session.go

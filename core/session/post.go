@@ -18,23 +18,27 @@ import (
 // is full, or the destination is behind and has its share of the peer's inbox, Post waits; when ctx ends before, the
 // error is [ErrBackpressure] and says which. Others who post to other destinations do not wait for that.
 func (s *Sessions) Post(ctx context.Context, remote message.URL, path Path, m message.Message) error {
-	return (&Line{all: s, remote: remote, path: path}).post(ctx, true, &m, false)
+	_, err := s.send(ctx, true, remote, path, nil, &m, false)
+	return err
 }
 
 // TryPost is Post without waiting; [message.ErrWouldBlock].
 func (s *Sessions) TryPost(remote message.URL, path Path, m message.Message) error {
-	return (&Line{all: s, remote: remote, path: path}).post(context.Background(), false, &m, false)
+	_, err := s.send(context.Background(), false, remote, path, nil, &m, false)
+	return err
 }
 
 // Watch is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
 // is told anyway.
 func (s *Sessions) Watch(ctx context.Context, remote message.URL, path Path, m message.Message) error {
-	return (&Line{all: s, remote: remote, path: path}).post(ctx, true, &m, true)
+	_, err := s.send(ctx, true, remote, path, nil, &m, true)
+	return err
 }
 
 // TryWatch is Watch without waiting; [message.ErrWouldBlock].
 func (s *Sessions) TryWatch(remote message.URL, path Path, m message.Message) error {
-	return (&Line{all: s, remote: remote, path: path}).post(context.Background(), false, &m, true)
+	_, err := s.send(context.Background(), false, remote, path, nil, &m, true)
+	return err
 }
 
 // Line is where messages to one remote runtime are posted, by one path, again and again. Its methods may be called from
@@ -43,7 +47,7 @@ type Line struct {
 	all    *Sessions
 	remote message.URL
 	path   Path
-	one    atomic.Pointer[session] // the session when it was last looked up; nil: it was not
+	one    atomic.Pointer[session] // the session when it was last looked up
 }
 
 // Line makes a line to the runtime remote. The error is that of a Post.
@@ -59,33 +63,40 @@ func (s *Sessions) Line(remote message.URL, path Path) (*Line, error) {
 
 // Post is [Sessions.Post], by the path of the line. m is not kept.
 func (l *Line) Post(ctx context.Context, m *message.Message) error {
-	return l.post(ctx, true, m, false)
+	return l.post(ctx, true, m)
 }
 
 // TryPost is Post without waiting; [message.ErrWouldBlock].
 func (l *Line) TryPost(m *message.Message) error {
-	return l.post(context.Background(), false, m, false)
+	return l.post(context.Background(), false, m)
 }
 
-// post is the one way of a message into a session. A line that has none yet looks it up.
-func (l *Line) post(ctx context.Context, waits bool, m *message.Message, watched bool) error {
+func (l *Line) post(ctx context.Context, waits bool, m *message.Message) error {
+	known := l.one.Load()
+	used, err := l.all.send(ctx, waits, l.remote, l.path, known, m, false)
+	if used != known && used != nil {
+		l.one.Store(used)
+	}
+	return err
+}
+
+// send is the one way of a message into a session: known, unless that was forgotten; nil: it is looked up. used is the session that
+// it has gone to, or that has refused it.
+func (s *Sessions) send(ctx context.Context, waits bool, remote message.URL, path Path, known *session, m *message.Message, watched bool) (used *session, err error) {
 	size := m.RoutingSize() + m.OwnSize()
 	if size > wire.MaxMessage {
-		return fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, wire.MaxMessage)
+		return nil, fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, wire.MaxMessage)
 	}
 	key, p := wire.KeyOf(m), posted{cost: wire.Cost(uint64(size), 1), watched: watched}
-	one := l.one.Load()
-	for {
-		if one != nil {
-			if again, err := one.post(ctx, waits, l.path, key, m, p); !again {
-				return failed(l.remote, err)
+	for used = known; ; {
+		if used != nil {
+			if again, err := used.post(ctx, waits, path, key, m, p); !again {
+				return used, failed(remote, err)
 			}
 		}
-		var err error
-		if one, err = l.all.session(l.remote); err != nil {
-			return failed(l.remote, err)
+		if used, err = s.session(remote); err != nil {
+			return nil, failed(remote, err)
 		}
-		l.one.Store(one)
 	}
 }
 
