@@ -100,7 +100,8 @@ func TestLongReloadWhileMessagesFlow(t *testing.T) {
 const longestPause = 500 * time.Millisecond
 
 // leastFlow is in which part of the time, in which a new process is started, messages come by the old one, for the reload in which
-// they came best: where they wait for the new process they come in none of it, or all at its end.
+// they came best: where they wait for the new process they come in none of it, or all at its end. On a machine that does so much else
+// that they come in little of the time without a reload, it is a quarter of that.
 const leastFlow = 0.15
 
 func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
@@ -123,15 +124,17 @@ func reloadUnderTraffic(t *testing.T, transport, plugin string, rounds int) {
 	defer stop()
 	r.gaps[1], stop = watchGaps(b, alice.URL())
 	defer stop()
-	for try := range 3 {
+	r.usual = 1
+	for try := range 5 {
 		pause, may, flowed := r.play(rounds)
-		if pause <= may && flowed >= leastFlow {
+		least := min(leastFlow, r.usual/4)
+		if pause <= may && flowed >= least {
 			break
 		}
 		t.Logf("messages waited for %v, and came in %.2f of the time in which the new process was started", pause, flowed)
-		if try == 2 {
+		if try == 4 {
 			t.Errorf("messages waited for %v because of a reload, want at most %v; while the new process started they came in %.2f of that time, want %.2f",
-				pause, may, flowed, leastFlow)
+				pause, may, flowed, least)
 		}
 	}
 	r.flow.finish()
@@ -149,7 +152,9 @@ type reloading struct {
 	flow              *traffic
 	sides             [2]*running
 	gaps              [2]*gaps
-	pids              []int // of the processes that were replaced
+	pids              []int         // of the processes that were replaced
+	busy              time.Duration // the longest pause while nothing was reloaded
+	usual             float64       // in which part of the time messages came while nothing was reloaded, where that was least
 }
 
 // play reloads the plug-in, at one side after the other. While the new process starts, messages go on to come by the old one. It
@@ -158,12 +163,13 @@ type reloading struct {
 func (r *reloading) play(rounds int) (longest, most time.Duration, flowed float64) {
 	t, a, b := r.t, r.sides[0], r.sides[1]
 	var pauses []time.Duration
-	var busy time.Duration // the longest pause while nothing was reloaded
 	for round := range rounds {
 		side := r.sides[round%2]
 		r.pause()
+		quiet := time.Now()
 		r.flow.flows(500)
-		busy = max(busy, r.pause())
+		r.usual = min(r.usual, r.flowed(quiet, time.Now()))
+		r.busy = max(r.busy, r.pause())
 		before := side.pid(r.plugin)
 		relayed := a.relayed(b) + b.relayed(a)
 		r.pids = append(r.pids, before)
@@ -174,7 +180,7 @@ func (r *reloading) play(rounds int) (longest, most time.Duration, flowed float6
 		}
 		meanwhile := r.flowed(began, began.Add(time.Duration(done.HandOver*float64(time.Second))))
 		r.flow.flows(200)
-		pause, may := r.pause(), longestPause+2*busy
+		pause, may := r.pause(), longestPause+2*r.busy
 		if pauses = append(pauses, pause); pause-may > longest-most || round == 0 {
 			longest, most = pause, may
 		}
@@ -191,7 +197,7 @@ func (r *reloading) play(rounds int) (longest, most time.Duration, flowed float6
 		t.Logf("round %d: handed over in %.0f ms, in %.2f of which messages came, drained in %.0f ms, longest pause %v", round, done.HandOver*1000, meanwhile, done.Drain*1000, pause)
 	}
 	slices.Sort(pauses)
-	t.Logf("the longest pauses of %d reloads: median %v, max %v; between reloads: max %v", rounds, pauses[len(pauses)/2], pauses[len(pauses)-1], busy)
+	t.Logf("the longest pauses of %d reloads: median %v, max %v; between reloads: max %v", rounds, pauses[len(pauses)/2], pauses[len(pauses)-1], r.busy)
 	return longest, most, flowed
 }
 

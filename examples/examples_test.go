@@ -64,7 +64,7 @@ func (s *stage) dataObject(t *testing.T) {
 	board := strings.TrimPrefix(reporter.line("the board is comm://example.com/"), "the board is ")
 	reporter.types("place here")
 	observer := s.start(t, "data-object", "-socket", s.bed.Sockets["bob"], "-observe", board)
-	observer.says("{") // with the first value, or without: who is first is not said
+	observer.says("{") // with the first value, or without: either may come first
 	reporter.types("place there", "time now")
 	for observer.line("") != `place = "there"` {
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/protofly/protofly/sdk/sdktest/stubtest"
 )
 
-// mirror is a stub that answers questions, and gives back the frames that come by its door.
+// mirror is a stub that answers questions, and sends back the frames that come by its door.
 type mirror struct{}
 
 func (mirror) Run(ctx context.Context, bus message.Bus, start sdk.Start) error {

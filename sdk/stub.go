@@ -62,14 +62,14 @@ type Stub interface {
 	Run(ctx context.Context, bus message.Bus, start Start) error
 }
 
-// Doors are the data side of an instance: opaque frames that the core made and seals, by door.
+// Doors open the doors of an instance. The frames that pass a door are made, sealed and read by runtimes alone.
 type Doors interface {
 	// Open opens the door with the URL, which is the instance's own or one below it. Frames that came for it earlier
 	// are lost. It fails where the door is open, and when the instance has ended.
 	Open(url message.URL) (Door, error)
 }
 
-// Door is one way out of the house and in. Frames keep their order in each direction. One goroutine may receive and
+// Door is a path for frames to other runtimes and from them, under one URL. Frames keep their order in each direction. One goroutine may receive and
 // any number may send.
 type Door interface {
 	// Recv returns the frames that the core wants sent: at least one, and what else is there up to about 256 KiB. The

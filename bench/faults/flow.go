@@ -110,7 +110,7 @@ func (f *flow) post(ctx context.Context) error {
 	case f.patience == 0:
 		return fmt.Errorf("message %d from %s: %w", e.Number, f.sender, err)
 	}
-	// The sender has been told, and goes on with the next.
+	// The sender got the error, and goes on with the next message.
 	if f.refused.add(e.Number) {
 		f.refusals++
 	}

@@ -64,7 +64,7 @@ func killRuntime(ctx context.Context, b *bed) error {
 	return nil
 }
 
-// accounted waits until of each flow's first messages every one has come, or its sender was told.
+// accounted waits until each of the first messages of each flow has come or was reported to its sender.
 func (b *bed) accounted(ctx context.Context, first [2]uint64, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

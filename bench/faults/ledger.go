@@ -39,7 +39,7 @@ func (e *entry) seal() json.RawMessage {
 }
 
 // ledger records the messages from one application to another: flow enters what is sent, take what the receiver gets, and reported
-// what the sender is told.
+// the reports that the sender gets.
 type ledger struct {
 	sender    string
 	mayRefuse bool // refusals are no fault, since the receiver may be away
@@ -250,7 +250,7 @@ func (l *ledger) next(ctx context.Context) error {
 	}
 }
 
-// lost returns how many messages did not come without their sender being told.
+// lost returns how many messages neither came nor were reported to their sender.
 func (l *ledger) lost() uint64 { return l.missing(l.posts()) }
 
 // posts returns how many messages were posted.

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// network is a small one of network namespaces on this machine: the node and both runtimes have an address each on
+// network is a small network of network namespaces on this machine: the node and both runtimes have an address each on
 // one bridge. What is dropped is dropped where alice and bob receive (a sender
 // would be told of it), and nothing leaves the machine. The relay is TCP, so
 // a rule on UDP is one on direct paths alone.

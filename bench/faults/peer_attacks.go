@@ -32,7 +32,7 @@ func peerAttacks() []attack {
 // her connection; the transports' own tests play all of them.
 const leastDeeds = 3
 
-// endedByPeer is why a connection is over that the other side has ended.
+// endedByPeer is the reason that is given for a connection which the other side has ended.
 const endedByPeer = "closed by the other side"
 
 // endures are attacks that a runtime need not end: honest peers that are slow, or say little, do the same for a while.
@@ -64,7 +64,7 @@ func floodingPeer(ctx context.Context, b *bed) (func(), error) {
 	}, nil
 }
 
-// judgeDeeds looks at what the plug-in has done, and what came of it.
+// judgeDeeds checks what the plug-in has done, and its effects.
 func (m *mallory) judgeDeeds(whys map[int]string) {
 	list, err := m.deeds()
 	if err != nil {
@@ -91,7 +91,7 @@ func (m *mallory) judgeDeeds(whys map[int]string) {
 	m.b.result.figure("attacks", float64(len(list)))
 }
 
-// silence is a pause that is not the machine's.
+// silence is the shortest pause that the machine cannot have caused.
 const silence = time.Second
 
 // freePorts gives addresses of 127.0.0.1 at which nobody listens.

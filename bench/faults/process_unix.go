@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// process is one, and not another that has its number later.
+// process is a process. It is not mistaken for a later one with the same number.
 type process struct {
 	pid  int
 	born string // "" where the system does not say
@@ -21,7 +21,7 @@ func identify(pid int) process {
 	return process{pid, born}
 }
 
-// alive tells whether it runs. One that has ended and that its parent has not looked at yet does not.
+// alive tells whether the process runs. One that has ended, and for which its parent has not waited yet, does not run.
 func (p process) alive() bool {
 	if syscall.Kill(p.pid, 0) != nil {
 		return false

@@ -103,7 +103,7 @@ func (b *bed) slowPair(ctx context.Context) (*flow, *slowpoke, error) {
 	return f, r, nil
 }
 
-// slowpoke takes its time with each message, until it is told to hurry up.
+// slowpoke pauses after each message, until it has to hurry.
 type slowpoke struct {
 	*flow
 	hurry chan struct{}

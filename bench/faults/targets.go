@@ -13,7 +13,7 @@ import (
 
 // target counts what comes to an address that has nothing to do with anybody, by the port that it comes from.
 type target struct {
-	name   string // as runtimes are told
+	name   string // its address, as it is named to runtimes
 	third  bool   // a third party's, which may be named
 	socket *net.UDPConn
 	reader sync.WaitGroup
@@ -52,7 +52,7 @@ func (t *target) end(port uint16) (from, others reach.Amount) {
 	return t.from[port], others
 }
 
-// thirdParties are whose addresses are named, at some ports each. forbidden is how addresses are named that nobody may name,
+// thirdParties are the hosts whose addresses are named, at some ports each. forbidden is how addresses are named that nobody may name,
 // and who gets what is sent there.
 var (
 	thirdParties = []string{"127.0.0.9", "127.0.0.10", "127.0.0.11", "127.0.0.12"}

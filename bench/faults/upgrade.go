@@ -140,7 +140,7 @@ func (b *bed) refuseEvil(ctx context.Context, s *side, plugin string, next versi
 	return nil
 }
 
-// spoil replaces an installed program by one that would run (what follows a program is nobody's), but is another.
+// spoil replaces an installed program by one that would run (bytes after a program's end are ignored), but is another.
 func spoil(folder, plugin string) error {
 	dir, err := catalogue.Open(folder)
 	if err != nil {

@@ -92,7 +92,7 @@ func (o *ours) startNode(ctx context.Context) (err error) {
 	return nil
 }
 
-// protoflyNode is the role of who runs the Message Node: its arguments are the program, and the folder for its state.
+// protoflyNode is the role of the child that runs the Message Node: its arguments are the program, and the folder for its state.
 func protoflyNode(ctx context.Context, args []string) error {
 	if len(args) != 2 {
 		return errors.New("want the node's program and its folder")

@@ -31,7 +31,7 @@ func play(ctx context.Context, args []string) error {
 	return role(ctx, args[1:])
 }
 
-// say notes on stderr what a child cannot say otherwise: its parent shows it where something fails.
+// say writes an error of a child to its standard error, which the parent shows if something fails.
 func say(err error) { fmt.Fprintln(os.Stderr, err) }
 
 // serveSender is a child that drives a connection until its parent has had enough.

@@ -129,12 +129,12 @@ func TestNothingIsAnnounced(t *testing.T) {
 		p.post(t, relay, 1, 5)
 		time.Sleep(time.Second)
 		end := p.end(true)
-		end.mu.Lock()
+		end.lock()
 		var f wire.Fields
-		if end.send.Fields(&f); f.First != 6 {
+		if end.m.send.Fields(&f); f.First != 6 {
 			t.Errorf("%d numbers were used for 5 messages", f.First-1)
 		}
-		end.mu.Unlock()
+		end.unlock()
 		p.close(t)
 	})
 }

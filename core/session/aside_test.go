@@ -57,11 +57,11 @@ func TestTwoRelays(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		end := p.end(false) // what b has sent is acknowledged too
-		end.mu.Lock()
-		if unacked := end.send.Unacked(); got != each || unacked > 0 || lost > 0 {
+		end.lock()
+		if unacked := end.m.send.Unacked(); got != each || unacked > 0 || lost > 0 {
 			t.Errorf("%d of %d messages arrived, %d of the others are not acknowledged, %d frames were lost", got, each, unacked, lost)
 		}
-		end.mu.Unlock()
+		end.unlock()
 		for w, n := range acks {
 			if n > 2*each/32+200 {
 				t.Errorf("%v: %d acknowledgements", w, n)

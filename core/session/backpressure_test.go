@@ -109,9 +109,9 @@ func TestTotal(t *testing.T) {
 		if len(done) != 1 || <-done != nil {
 			t.Fatal("still waits though there is room")
 		}
-		p.a.lookup(carol).mu.Lock()
-		locked{p.a.lookup(carol)}.given(p.a.lookup(carol).send.DropAll(), Expired, "test")
-		p.a.lookup(carol).mu.Unlock()
+		p.a.lookup(carol).lock()
+		p.a.lookup(carol).m.given(p.a.lookup(carol).m.send.DropAll(), Expired, "test", p.a.now())
+		p.a.lookup(carol).unlock()
 	})
 }
 

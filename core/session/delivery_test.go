@@ -118,7 +118,7 @@ func TestWhoseMemory(t *testing.T) {
 			defer a.close()
 			s := a.all.lookup(bob)
 			parts := items(c.frame...)
-			s.out.Deliver(&receiver.Batch{Items: parts, First: 1, By: s.ledger, Lent: c.lent, Memory: len(parts)})
+			s.out.Deliver(&receiver.Batch{Items: parts, First: 1, By: s.m.ledger, Lent: c.lent, Memory: len(parts)})
 			if len(got) != len(c.frame) {
 				t.Fatalf("%d of %d delivered", len(got), len(c.frame))
 			}

@@ -22,7 +22,7 @@
 //     sdk/proof. Options.Trust decides with which runtimes there is a session at all.
 //   - Of a runtime that has not proven its address only a handshake under way is kept, for some seconds, in a pool with a bound
 //     of its own; under load not even that, see internal/strangers. Each stub has an allowance of handshakes, besides one for
-//     all: a flood by one stub leaves the others theirs. An idle session is dropped when nothing is under way: see idle.go.
+//     all: a flood by one stub leaves the others theirs. An idle session is dropped when nothing is under way: see machine.clean.
 //   - Memory is bounded: unacknowledged messages by Options.RingBytes a peer and Options.Totals.Bytes in all; messages
 //     that wait at the receiver by Options.InboxBytes a peer and Options.Totals.Bytes in all. The sender keeps 64 bytes of
 //     each message until it is taken. When something is full, Post waits.
@@ -79,7 +79,7 @@
 //	paths      which path is used, when it is left, probes
 //	outcomes   what the peer is told of its messages, and when it is asked about ours
 //	turn       who sends, and when the goroutine that sends looks for work
-//	deliver    from batches to listeners, and the queues of destinations that are behind
+//	deliver    from batches to listeners, the goroutine for those that wait, and the queues of destinations that are behind
 //
 // All sessions of a runtime share these, which therefore have a lock of their own:
 //
@@ -87,14 +87,39 @@
 //	strangers  what is kept of runtimes that there is no session with, what they are answered, and what they may cost
 //	answers    computes and sends what strangers are answered, a path at a time
 //	memory     what the messages of all sessions take together
+//	life       how long goroutines run, and who waits for them
 //
 // wire is the form of frames; handshake is what two runtimes prove to each other, the keys of a pair, and incarnations.
 //
-// This package coordinates. session.go has what a session consists of, and its lock; methods of the type locked are called with
-// the lock held. A message that is posted passes post.go (it enters), send.go (frames are made) and pump.go (they are handed to
-// a path). A frame that comes passes receive.go, and then deliver.go (to listeners) and settle.go (the peer is told that they
-// have taken it). path.go changes the path, pair.go the incarnation that is the peer. sessions.go finds a session, strangers.go
-// makes one when a handshake has ended, and idle.go drops it.
+// This package coordinates. Of each session, session.go has the lock and the goroutines, and does what is sent and waited for.
+// Under the lock there is a machine, which has the parts: it takes no lock, does no I/O and looks at no clock. It is told what
+// happened and what time it is, and notes what it wants (see todo). session.unlock does that: it wakes or starts the goroutines,
+// lets go of a path that was left, and tells events. sessions.go has the table of sessions, which post.go and strangers.go use.
+//
+// A message goes out in these steps. Those with a star are the machine's, under the lock:
+//
+//	Line.post          finds the session                                          post.go
+//	session.post       takes the lock; waits where there is no credit or room      session.go
+//	machine.take *     puts the message into the ring of the sender                messages.go
+//	session.sendNow    has its frame made, seals it and hands it to the path,      session.go
+//	                   where nothing else is sent; else the pump does that, with
+//	                   up to four frames at once: session.pump, session.sendBatch
+//	machine.frame *    packs messages, acknowledgements and records into a frame   send.go
+//
+// A frame comes in:
+//
+//	Sessions.Receive   reads its head, finds the session, or greets a stranger     strangers.go
+//	session.receive    takes the lock, and gives it back while the frame is opened session.go
+//	machine.head *     takes a hello, or says what opens the frame                 receive.go
+//	machine.opened *   drops what is replayed, takes what is acknowledged          receive.go
+//	machine.accept *   puts what is new into the inbox of the receiver             receive.go
+//	Deliverer.Deliver  gives the messages to listeners: in the goroutine of the    internal/deliver
+//	                   caller, or in Deliverer.Run
+//	host.Owes          is told that listeners have taken some; machine.collect *   session.go
+//	                   makes the report to the peer
+//
+// What is due by time is machine.due, and machine.tick does it; the pump asks both (send.go). path.go changes the path, pair.go the
+// incarnation that is the peer. strangers.go makes a session when a handshake has ended; Sessions.sweep drops one that is idle.
 //
 // [Path], [Key] and [Acceptor] are aliases, because the parts below use these types and cannot import this package.
 //

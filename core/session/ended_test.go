@@ -35,19 +35,19 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		mine, theirs := p.end(true), p.end(false)
-		theirs.mu.Lock()
-		before := theirs.recv.Backlog()
-		theirs.mu.Unlock()
+		theirs.lock()
+		before := theirs.m.recv.Backlog()
+		theirs.unlock()
 		for n := range 1000 {
-			mine.mu.Lock()
-			locked{mine}.claim(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%d", n)), Ended: true}, mine.send.Expiry(mine.all.now()))
-			locked{mine}.poke()
-			locked{mine}.unlock()
+			mine.lock()
+			mine.m.claim(wire.Claim{Address: message.URL(fmt.Sprintf("hyperty://a.example/%d", n)), Ended: true}, mine.m.send.Expiry(mine.all.now()))
+			mine.m.poke()
+			mine.unlock()
 			time.Sleep(10 * time.Millisecond)
 		}
-		theirs.mu.Lock()
-		after := theirs.recv.Backlog()
-		theirs.mu.Unlock()
+		theirs.lock()
+		after := theirs.m.recv.Backlog()
+		theirs.unlock()
 		if !theirsStuck(theirs) {
 			t.Fatal("nothing waits: the test tests nothing")
 		}
@@ -66,7 +66,7 @@ func TestEndsThatWaitAreBounded(t *testing.T) {
 }
 
 func theirsStuck(s *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.recv.Busy() && s.recv.Backlog() > 0
+	s.lock()
+	defer s.unlock()
+	return s.m.recv.Busy() && s.m.recv.Backlog() > 0
 }

@@ -55,11 +55,11 @@ func FuzzReceive(f *testing.F) {
 				s.Receive(t.Context(), bob, relay, handshake.Seal(aead, append(wire.AppendHead(nil, h), body...)))
 			}
 		}
-		one.mu.Lock()
-		if err := one.send.Check(); err != nil || one.recv.Cost() < 0 {
-			t.Errorf("%v, inbox %d", err, one.recv.Cost())
+		one.lock()
+		if err := one.m.send.Check(); err != nil || one.m.recv.Cost() < 0 {
+			t.Errorf("%v, inbox %d", err, one.m.recv.Cost())
 		}
-		locked{one}.unlock()
+		one.unlock()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		s.Close(ctx)

@@ -73,9 +73,9 @@ func TestExpired(t *testing.T) {
 			e[0].Messages[1].ID != e[0].IDs[1] || e[0].Messages[0].To != letter(3, 1).To || e[0].Messages[0].Body != nil {
 			t.Fatalf("events %+v", e)
 		}
-		p.a.lookup(bob).mu.Lock()
-		p.a.lookup(bob).paths.Came(Path{})
-		p.a.lookup(bob).mu.Unlock()
+		p.a.lookup(bob).lock()
+		p.a.lookup(bob).m.paths.Came(Path{})
+		p.a.lookup(bob).unlock()
 		time.Sleep(time.Second)
 		e = p.events(Expired)
 		if len(e) != 2 || fmt.Sprint(e[1].IDs) != "[5]" || e[1].MayHaveArrived {
@@ -110,11 +110,11 @@ func TestExpiryOfWhatIsPostedWhileThePumpSends(t *testing.T) {
 		p.post(t, direct, 2, 2) // with the pump idle
 		time.Sleep(time.Second)
 		one := p.end(true)
-		one.mu.Lock()
-		if !one.turn.Sending() {
+		one.lock()
+		if !one.m.turn.Sending() {
 			t.Error("the pump does not send")
 		}
-		one.mu.Unlock()
+		one.unlock()
 		p.post(t, direct, 3, 50)
 		expired := map[uint64]time.Duration{}
 		for len(expired) < 49 && time.Since(start) < time.Minute {

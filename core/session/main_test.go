@@ -129,7 +129,7 @@ func (p *pairOf) end(ofA bool) *session {
 	if one := s.find(remote); one != nil {
 		return one
 	}
-	return newSession(&s.shared, s, remote, s.current())
+	return newSession(&s.shared, remote, s.current())
 }
 
 // peek reads a frame that a test has caught.

@@ -3,13 +3,18 @@ package session
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/life"
+	"github.com/protofly/protofly/core/session/internal/memory"
 	"github.com/protofly/protofly/core/session/internal/paths"
+	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk"
@@ -157,10 +162,35 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// tell tells e to the log and to Events.
+func (o *Options) tell(e Event) {
+	if o.Log.IsDebug() {
+		o.Log.Debug("session", "event", string(e.Kind), "remote", string(e.Remote), "path", string(e.Path.Door), "messages", len(e.IDs), "why", e.Why)
+	}
+	o.Events(e)
+}
+
 // keyLimits are how much one key seals.
 func (o *Options) keyLimits() handshake.Limits {
 	return handshake.Limits(o.Keys)
 }
+
+// shared is what all sessions of a runtime have together.
+type shared struct {
+	o      Options
+	self   message.URL // o.Self in canonical form
+	epoch  time.Time
+	seed   maphash.Seed // of what remote runtimes are called in minibus.Receipt.Source
+	life   *life.Life
+	forget func(one *session) // drops a session that has nothing to do
+
+	memory    memory.Total
+	strangers strangers.Strangers
+	answers   *answers.Answers // to strangers, and by paths that are not in use
+}
+
+// now is the time since the sessions were made; it is never 0, which stands for "not set".
+func (s *shared) now() time.Duration { return time.Since(s.epoch) + 1 }
 
 // Errors of [Sessions.Post]; they come wrapped with the remote runtime. A message that is too large gives
 // [message.ErrTooLarge].

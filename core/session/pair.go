@@ -13,76 +13,75 @@ import (
 // are in doubt; those that never were stay in the ring and go to the new one. Numbers go on, so that none is ever used
 // twice. Where the peer is in the same life it has dropped the session before, and has accepted nothing that it has not
 // told of.
-func (s locked) adopted(before uint64, now time.Duration) {
+func (m *machine) adopted(before uint64, now time.Duration) {
 	switch {
-	case before == s.pair.Peer():
-		s.send.Rewind()
-		s.recv.Acknowledge()
-		s.recv.Resume()
-		s.restartProbe(now)
-		s.poke()
+	case before == m.pair.Peer():
+		m.send.Rewind()
+		m.recv.Acknowledge()
+		m.recv.Resume()
+		m.restartProbe(now)
+		m.poke()
 		return
 	case before == 0:
-		s.event(Event{Kind: Opened, Path: s.paths.Used()})
-	case handshake.SameLife(before, s.pair.Peer()):
-		s.forgetClaims()
-		s.newLedger(now)
-		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and has dropped the session")
-		s.event(Event{Kind: Renewed, Path: s.paths.Used()})
+		m.event(Event{Kind: Opened, Path: m.paths.Used()})
+	case handshake.SameLife(before, m.pair.Peer()):
+		m.forgetClaims()
+		m.newLedger(now)
+		m.given(m.send.DropAcknowledged(), Expired, "the remote runtime had it, and has dropped the session", now)
+		m.event(Event{Kind: Renewed, Path: m.paths.Used()})
 	default:
-		s.count.resets++
-		s.forgetClaims()
-		s.newLedger(now)
-		s.reset()
+		m.count.resets++
+		m.forgetClaims()
+		m.newLedger(now)
+		m.reset(now)
 	}
-	s.send.Restart()
-	s.recv.Restart()
-	s.paths.NewPeer()
-	s.stayed()
-	s.restartProbe(now)
-	s.poke()
+	m.send.Restart()
+	m.recv.Restart()
+	m.paths.NewPeer()
+	m.restartProbe(now)
+	m.poke()
 }
 
 // forgetClaims forgets what this side and the peer's last session have told each other of addresses.
-func (s locked) forgetClaims() {
-	s.send.ForgetAnnounced()
-	s.recv.ForgetClaims()
+func (m *machine) forgetClaims() {
+	m.send.ForgetAnnounced()
+	m.recv.ForgetClaims()
 }
 
 // reset reports what the peer's last life was sent and is not known to have taken.
-func (s locked) reset() {
-	d := s.send.DropSent()
-	s.given(d, Reset, "the remote runtime started again")
+func (m *machine) reset(now time.Duration) {
+	d := m.send.DropSent()
+	m.given(d, Reset, "the remote runtime started again", now)
 	if len(d.Sent) == 0 {
-		s.event(Event{Kind: Reset, Path: s.paths.Used(), Why: "the remote runtime started again"})
+		m.event(Event{Kind: Reset, Path: m.paths.Used(), Why: "the remote runtime started again"})
 	}
 }
 
 // disturbed does what something asks for that anybody can have sent.
-func (s locked) disturbed(c pairing.Change, now time.Duration) {
-	s.changed(c, now)
+func (m *machine) disturbed(c pairing.Change, now time.Duration) {
+	m.changed(c, now)
 	if c.Wake {
-		s.poke()
+		m.poke()
 	}
 }
 
 // changed does what a change of the pairing asks for.
-func (s locked) changed(c pairing.Change, now time.Duration) {
+func (m *machine) changed(c pairing.Change, now time.Duration) {
 	if c.Dropped {
-		s.count.dropped++
+		m.count.dropped++
 	}
 	if c.Probe {
-		s.paths.Ask()
+		m.paths.Ask()
 	}
 	if c.Answer {
-		s.recv.Acknowledge()
+		m.recv.Acknowledge()
 	}
 	if e, ok := impostor(c.Refused); ok {
-		e.Path = s.paths.LastIn()
-		s.event(e)
+		e.Path = m.paths.LastIn()
+		m.event(e)
 	}
 	if c.Adopted {
-		s.adopted(c.Before, now)
+		m.adopted(c.Before, now)
 	}
 }
 

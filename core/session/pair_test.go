@@ -80,9 +80,9 @@ func (p *puppet) peer() uint64 {
 
 func (p *puppet) keys() *handshake.Keys {
 	one := p.bob.lookup(alice)
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	return one.pair.Keys()
+	one.lock()
+	defer one.unlock()
+	return one.m.pair.Keys()
 }
 
 func (p *puppet) close() {
@@ -191,8 +191,8 @@ func TestForgedWishes(t *testing.T) {
 				t.Errorf("%d hellos in 4 s because of forged lives", hellos)
 			}
 		})
-		if st := p.a.lookup(bob); st.paths.LastIn() != direct {
-			t.Errorf("the path of a stranger is the one that is answered on: %+v", st.paths.LastIn())
+		if st := p.a.lookup(bob); st.m.paths.LastIn() != direct {
+			t.Errorf("the path of a stranger is the one that is answered on: %+v", st.m.paths.LastIn())
 		}
 	})
 }

@@ -3,49 +3,21 @@ package session
 import (
 	"context"
 	"crypto/cipher"
-	"errors"
 	"time"
 
 	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/receiver"
+	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/wire"
-	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// Receive takes a frame that came from remote through path, as the path says; whether it did is what the seal proves.
-// Receive may call Options.Deliver, but never waits for listeners. It changes the frame, and does not keep it. Whatever is in the frame does no harm:
-// what cannot be used is counted in State.Dropped.
-func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, frame []byte) {
-	if len(frame) > sdk.MaxFrame {
-		return
-	}
-	h, err := wire.ParseHead(frame)
-	if errors.Is(err, wire.ErrVersion) {
-		s.foreign(remote.Canonical(), path, frame[0])
-	}
-	if err != nil {
-		return
-	}
-	remote = remote.Canonical()
-	for one := s.find(remote); one != nil; one = s.find(remote) {
-		if one.receive(path, h, frame) {
-			return
-		}
-	}
-	switch err := s.trusts(remote); {
-	case err == nil:
-		s.stranger(remote, path, h, frame)
-	case errors.Is(err, ErrUntrusted):
-		s.refused(remote, err)
-	}
-}
 
 // arrival is a frame that was opened and parsed.
 type arrival struct {
 	wire.Head
 	wire.Fields
 	wire.Extent
+	size   int    // of the frame
 	items  []byte // messages and records
 	memory int    // bytes of the memory that items is a part of, where it is not the frame's; 0: it is
 }
@@ -65,168 +37,184 @@ func open(aead cipher.AEAD, h wire.Head, frame []byte) (a arrival, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.Head = h
+	a.Head, a.size = h, len(frame)
 	if a.Fields, a.items, err = wire.ParseFields(body); err == nil {
 		a.Extent, err = wire.Measure(a.items, 0)
 	}
 	return a, err
 }
 
-// receive is false where the session was forgotten meanwhile.
-func (s *session) receive(path Path, h wire.Head, frame []byte) bool {
-	var here receiver.Batch // what the caller is to deliver when it has given the lock back
-	l := s.lock()
-	known := l.met(path, h, frame, &here)
-	l.unlock()
-	if here.Items != nil {
-		s.deliverHere(&here)
+// head takes the head of a frame, and the whole of a hello. Of another frame it gives what opens it; nil: it is not to be opened.
+func (m *machine) head(path Path, h wire.Head, body []byte, others *strangers.Strangers, now time.Duration) (keys *handshake.Keys, aead cipher.AEAD) {
+	if h.From == m.pair.Own() { // our own, reflected
+		m.count.dropped++
+		return nil, nil
 	}
-	return known
-}
-
-// met takes a frame. It is false where the session was forgotten meanwhile.
-func (s locked) met(path Path, h wire.Head, frame []byte, here *receiver.Batch) bool {
-	now := s.all.now()
-	switch {
-	case s.gone:
-		return false
-	case h.From == s.pair.Own(): // our own, reflected
-		s.count.dropped++
-		return true
-	case s.paths.None() || s.pair.Peer() == 0: // else only what is proven to be the peer's says where it is
-		s.paths.Came(path)
+	if m.paths.None() || m.pair.Peer() == 0 { // else only what is proven to be the peer's says where it is
+		m.paths.Came(path)
 	}
 	switch {
 	case h.Kind == wire.Hello:
-		s.greeted(path, h, frame[wire.HeadSize:], now)
-	case h.From != s.pair.Peer() || h.To != s.pair.Own():
-		s.disturbed(s.pair.Strange(path.Stub, h.From, now), now)
-	default:
-		s.sealed(path, h, frame, here)
+		m.greeted(path, h, body, others, now)
+		return nil, nil
+	case h.From != m.pair.Peer() || h.To != m.pair.Own():
+		m.disturbed(m.pair.Strange(path.Stub, h.From, now), now)
+		return nil, nil
 	}
-	return true
+	keys = m.pair.Keys()
+	if aead = keys.In.Of(h.Epoch); aead == nil {
+		m.disturbed(m.pair.Unopened(path.Stub, now), now)
+	}
+	return keys, aead
 }
 
-// sealed takes a frame that pretends to be of the pair. It gives the lock back while the frame is opened.
-func (s locked) sealed(path Path, h wire.Head, frame []byte, here *receiver.Batch) {
-	keys := s.pair.Keys()
-	aead := keys.In.Of(h.Epoch)
-	if aead == nil {
-		now := s.all.now()
-		s.disturbed(s.pair.Unopened(path.Stub, now), now)
-		return
+// greeted takes a hello.
+func (m *machine) greeted(path Path, h wire.Head, body []byte, others *strangers.Strangers, now time.Duration) {
+	var earlier []*handshake.Answer
+	if len(body) > 0 && body[0] == handshake.StepThird {
+		earlier = others.Answered(m.remote, h.To, now)
 	}
-	s.mu.Unlock()
-	a, err := open(aead, h, frame)
-	s.mu.Lock()
-	switch now := s.all.now(); {
-	case keys != s.pair.Keys(): // of a handshake that was replaced meanwhile
-		s.count.dropped++
+	c := m.pair.Greeted(path.Stub, h, body, earlier, others, now)
+	if c.Adopted {
+		others.Forget(m.remote)
+	}
+	m.disturbed(c, now)
+}
+
+// opened takes a frame that pretends to be of the pair with keys, when it was opened, or that has failed with err. here is what
+// whoever brought it delivers. proven: it is the peer's. aside: it is acknowledged by the path that it came by, too.
+func (m *machine) opened(path Path, keys *handshake.Keys, a *arrival, err error, here *receiver.Batch, now time.Duration) (proven, aside bool) {
+	switch {
+	case keys != m.pair.Keys(): // of a handshake that was replaced meanwhile
+		m.count.dropped++
 	case err != nil:
-		s.disturbed(s.pair.Unopened(path.Stub, now), now)
-	case !keys.In.Take(h): // the replay check
-		s.count.dropped++
+		m.disturbed(m.pair.Unopened(path.Stub, now), now)
+	case !keys.In.Take(a.Head): // the replay check
+		m.count.dropped++
 	default:
-		s.cameBy(path)
-		s.pair.Heard()
-		s.arrive(&a, here, now)
-		if s.paths.Aside(path, h.Kind != wire.Ack, len(frame), now) {
-			s.acknowledgeBy(path)
-		}
+		m.paths.Came(path)
+		m.pair.Heard()
+		m.arrive(a, here, now)
+		return true, m.paths.Aside(path, a.Kind != wire.Ack, a.size, now)
 	}
+	return false, false
 }
 
 // arrive takes a frame of the pair.
-func (s locked) arrive(a *arrival, here *receiver.Batch, now time.Duration) {
-	if !s.acknowledged(&a.Fields, now) {
-		s.count.dropped++
+func (m *machine) arrive(a *arrival, here *receiver.Batch, now time.Duration) {
+	if !m.acknowledged(&a.Fields, now) {
+		m.count.dropped++
 		return
 	}
-	if s.tell.Heard(now) {
-		s.poke()
+	if m.tell.Heard(now) {
+		m.poke()
 	}
-	if a.Kind == wire.Resume && s.send.Asked(a.Seen) { // the generation check of requests: an older one has been met already
-		s.send.Rewind()
-		s.poke()
+	if a.Kind == wire.Resume && m.send.Asked(a.Seen) { // the generation check of requests: an older one has been met already
+		m.send.Rewind()
+		m.poke()
 	}
 	if a.Kind == wire.Resume || a.Kind == wire.Probe {
-		s.answerSoon()
-		s.paths.Moved()
+		m.answerSoon()
+		m.paths.Moved()
 	}
-	old, newer := s.recv.Generation(a.Gen)
+	old, newer := m.recv.Generation(a.Gen)
 	if old { // of a path or a run that was left
 		return
 	}
 	if newer {
-		s.newest()
+		m.paths.Newest(m.paths.LastIn())
 	}
-	b, left, verdict := s.recv.Take(&a.Fields, a.Extent, a.items, s.all.memory.Full(), now)
+	b, left, verdict := m.recv.Take(&a.Fields, a.Extent, a.items, m.total.Full(), now)
 	switch verdict {
 	case receiver.Gap, receiver.Duplicate, receiver.Overrun: // the peer has to be told
-		s.poke()
+		m.poke()
 	case receiver.Fresh:
 		b.Lent, b.Memory = a.memory == 0, a.memory
-		s.accept(&b, left, here, now)
+		m.accept(&b, left, here, now)
 	}
 }
 
-func (s locked) answerSoon() {
-	s.recv.Acknowledge()
-	s.poke()
+func (m *machine) answerSoon() {
+	m.recv.Acknowledge()
+	m.poke()
 }
 
 // acknowledged takes what a frame says about our messages. It is false where that is impossible.
-func (s locked) acknowledged(f *wire.Fields, now time.Duration) bool {
-	if !s.send.Possible(f) || !s.pair.Seen(f.Epoch) { // the acknowledgement check: nobody has what was not sent
+func (m *machine) acknowledged(f *wire.Fields, now time.Duration) bool {
+	if !m.send.Possible(f) || !m.pair.Seen(f.Epoch) { // the acknowledgement check: nobody has what was not sent
 		return false
 	}
-	a := s.send.Acknowledged(f)
+	a := m.send.Acknowledged(f)
 	if a.Progress {
-		s.freed(a.Freed, a.Reports)
-		s.paths.Progress(s.waits(), now)
+		m.freed(a.Freed, a.Reports, now)
+		m.paths.Progress(m.waits(), now)
 	}
 	if a.Credit {
-		s.admit()
+		m.admit(now)
 	}
 	if a.Opened {
-		s.poke()
+		m.poke()
 	}
 	return true
 }
 
 // accept puts what is new in a frame into the inbox, and takes the records among it.
-func (s locked) accept(b *receiver.Batch, e wire.Extent, here *receiver.Batch, now time.Duration) {
+func (m *machine) accept(b *receiver.Batch, e wire.Extent, here *receiver.Batch, now time.Duration) {
 	if e.Records > 0 {
 		wire.EachRecord(b.Items, len(b.Routing), func(record []byte) {
-			s.reported(record)
-			s.recv.Claim(record)
+			m.reported(record, now)
+			m.recv.Claim(record)
 		})
 	}
-	b.By = s.ledger
-	cost, atOnce := s.recv.Put(b, e, !s.closed)
-	s.all.memory.Came(cost)
+	b.By = m.ledger
+	cost, atOnce := m.recv.Put(b, e, !m.closed)
+	m.total.Came(cost)
 	if atOnce {
 		*here = *b
-		s.all.wg.Add(1)
 	} else {
-		s.handOver()
+		m.handOver()
 	}
-	if first := s.recv.Count(cost, now); s.recv.WantsAck() {
-		s.poke()
+	if first := m.recv.Count(cost, now); m.recv.WantsAck() {
+		m.poke()
 	} else if first {
-		s.pokeAt(s.recv.AckDue())
+		m.pokeAt(m.recv.AckDue())
 	}
 }
 
-// greeted takes a hello.
-func (s locked) greeted(path Path, h wire.Head, body []byte, now time.Duration) {
-	var earlier []*handshake.Answer
-	if len(body) > 0 && body[0] == handshake.StepThird {
-		earlier = s.all.strangers.Answered(s.remote, h.To, now)
+// claimed passes on what the peer has claimed.
+func claimed(ctx context.Context, o *Options, remote message.URL, list []wire.Claim) {
+	var addresses []message.URL
+	for i, c := range list {
+		addresses = append(addresses, c.Address)
+		if i+1 < len(list) && list[i+1].Ended == c.Ended {
+			continue
+		}
+		if !c.Ended {
+			o.Announced(ctx, remote, addresses)
+		} else if o.Ended != nil {
+			o.Ended(ctx, remote, addresses)
+		}
+		addresses = addresses[:0:0]
 	}
-	c := s.pair.Greeted(path.Stub, h, body, earlier, &s.all.strangers, now)
-	if c.Adopted {
-		s.all.strangers.Forget(s.remote)
+}
+
+// claimsTaken notes that what the peer has claimed was taken.
+func (m *machine) claimsTaken(time.Duration) {
+	if m.recv.ClaimsTaken(m.total.Full()) {
+		m.poke()
 	}
-	s.disturbed(c, now)
+}
+
+// batches are those that wait, in exchange for the memory of room. end: the goroutine that delivers ends, which has been idle,
+// and there is nothing more.
+func (m *machine) batches(room []receiver.Batch, idle bool) (list []receiver.Batch, end bool) {
+	switch {
+	case !idle:
+		return m.recv.Batches(room), false
+	case m.recv.Busy(): // something has come just now, or whoever brought a frame delivers
+		return room[:0], false
+	}
+	m.delivering = false
+	m.recv.Rest()
+	return nil, true
 }

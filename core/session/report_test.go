@@ -199,12 +199,12 @@ func TestReportsSurviveLoss(t *testing.T) {
 		// Now the other side does not even acknowledge the reports.
 		p.sync(func() { frames = 0 })
 		one := p.end(false)
-		one.mu.Lock()
-		again, _ := wire.AppendReport(nil, one.pair.Peer(), message.CodeOK, []wire.Span{{A: 5, B: 7}})
-		one.ledger.GiveBack([][]byte{again}, one.pair.Peer()) // once more: it does no harm
-		one.tell.Hurry()
-		locked{one}.poke()
-		locked{one}.unlock()
+		one.lock()
+		again, _ := wire.AppendReport(nil, one.m.pair.Peer(), message.CodeOK, []wire.Span{{A: 5, B: 7}})
+		one.m.ledger.GiveBack([][]byte{again}, one.m.pair.Peer()) // once more: it does no harm
+		one.m.tell.Hurry()
+		one.m.poke()
+		one.unlock()
 		p.sync(func() { deaf = true })
 		time.Sleep(time.Minute)
 		p.sync(func() { frames = 0 })
@@ -316,25 +316,25 @@ func TestImpossibleReports(t *testing.T) {
 			"a short body":  {wire.RecordTaken, 9, 1, 2, 3},
 			"beyond in two": record(mine, 200, 12, 1, 1, 1),
 		} {
-			one.mu.Lock()
-			dropped := one.count.dropped
-			locked{one}.reported(r)
-			if one.send.Outstanding() != 10 || one.count.dropped != dropped+1 {
-				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.send.Outstanding(), one.count.dropped-dropped)
+			one.lock()
+			dropped := one.m.count.dropped
+			one.m.reported(r, one.all.now())
+			if one.m.send.Outstanding() != 10 || one.m.count.dropped != dropped+1 {
+				t.Errorf("%s: %d of 10 outstanding, %d counted", name, one.m.send.Outstanding(), one.m.count.dropped-dropped)
 			}
-			locked{one}.unlock()
+			one.unlock()
 		}
-		one.mu.Lock()
-		locked{one}.reported([]byte{77, 3, 1, 2, 3}) // of a kind that we do not know
-		if one.send.Outstanding() != 10 {
+		one.lock()
+		one.m.reported([]byte{77, 3, 1, 2, 3}, one.all.now()) // of a kind that we do not know
+		if one.m.send.Outstanding() != 10 {
 			t.Error("an unknown record did something")
 		}
-		locked{one}.reported(record(mine, 200, 2, 3, 1, 1)) // 2, 3, 4 and 6
-		locked{one}.reported(record(mine, 404, 2, 3, 1, 1)) // again: they are told once
-		if one.send.Outstanding() != 6 {
-			t.Errorf("%d outstanding, want 6", one.send.Outstanding())
+		one.m.reported(record(mine, 200, 2, 3, 1, 1), one.all.now()) // 2, 3, 4 and 6
+		one.m.reported(record(mine, 404, 2, 3, 1, 1), one.all.now()) // again: they are told once
+		if one.m.send.Outstanding() != 6 {
+			t.Errorf("%d outstanding, want 6", one.m.send.Outstanding())
 		}
-		locked{one}.unlock()
+		one.unlock()
 		if e := p.events(Settled); len(e) != 1 || fmt.Sprint(e[0].IDs) != "[2 3 4 6]" || e[0].Code != 200 {
 			t.Errorf("events %+v", e)
 		}

@@ -33,10 +33,10 @@ func someone(domain string, seed byte) person {
 
 // seal closes what the runtime of that session could have sent next: a forged frame is as authentic as its own.
 func (s *session) sealNext(k wire.Kind, f wire.Fields, messages []byte) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := wire.Head{Kind: k, From: s.o.Incarnation, To: s.pair.Peer()}
-	aead := s.pair.Keys().Out.Stamp(&h, s.o.keyLimits(), 0)
+	s.lock()
+	defer s.unlock()
+	h := wire.Head{Kind: k, From: s.o.Incarnation, To: s.m.pair.Peer()}
+	aead := s.m.pair.Keys().Out.Stamp(&h, s.o.keyLimits(), 0)
 	return handshake.Seal(aead, append(f.Append(wire.AppendHead(nil, h)), messages...))
 }
 
@@ -50,12 +50,12 @@ func (s *session) read(t *testing.T, frame []byte) (h wire.Head, f wire.Fields, 
 	if h.Kind == wire.Hello {
 		return h, f, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if h.Epoch != s.pair.Keys().Out.Epoch {
-		t.Fatalf("frame of epoch %d, keys of %d", h.Epoch, s.pair.Keys().Out.Epoch)
+	s.lock()
+	defer s.unlock()
+	if h.Epoch != s.m.pair.Keys().Out.Epoch {
+		t.Fatalf("frame of epoch %d, keys of %d", h.Epoch, s.m.pair.Keys().Out.Epoch)
 	}
-	body, err := handshake.Unseal(handshake.NewAEAD(s.pair.Keys().Out.Key), append([]byte(nil), frame...))
+	body, err := handshake.Unseal(handshake.NewAEAD(s.m.pair.Keys().Out.Key), append([]byte(nil), frame...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +72,10 @@ func (s *session) marry(incarnation uint64) *handshake.Keys {
 	state := func(k [handshake.KeySize]byte) *noise.CipherState {
 		return noise.UnsafeNewCipherState(handshake.Suite, k, 0)
 	}
-	s.mu.Lock()
-	defer locked{s}.unlock()
+	s.lock()
+	defer s.unlock()
 	got := handshake.Agreed{Incarnation: incarnation, Keys: handshake.NewKeys(state(out), state(in))}
-	locked{s}.adopted(s.pair.Adopt(got, true, s.all.now()), s.all.now())
+	s.m.adopted(s.m.pair.Adopt(got, true, s.all.now()), s.all.now())
 	return handshake.NewKeys(state(in), state(out))
 }
 

@@ -3,166 +3,192 @@ package session
 import (
 	"time"
 
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/outcomes"
+	"github.com/protofly/protofly/core/session/internal/sender"
 	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/internal/buffers"
 )
 
-// pack fills frames with what there is to send, as many as a batch takes, and says how many.
-func (s locked) pack(now time.Duration) int {
-	if s.paths.None() {
-		return 0
-	}
-	out := s.outgoing()
+// pack fills a batch of frames with what there is to send by the path in use, and says how many they are.
+func (m *machine) pack(out *outgoing, now time.Duration) int {
 	n := 0
 	for n < maxBatch {
-		b, ok := s.pair.AppendHello(out.frames[n][:0])
+		b, ok := m.pair.AppendHello(out.frames[n][:0])
 		if !ok {
 			break
 		}
 		out.frames[n], out.carried[n], out.seals[n] = b, nil, nil
 		n++
 	}
-	if s.pair.Peer() == 0 {
-		s.recv.Told()
-		s.paths.Probed()
+	if m.pair.Peer() == 0 {
+		m.recv.Told()
+		m.paths.Probed()
 		return n
 	}
 	for n < maxBatch {
-		more := s.mayMore()
-		if !more && !s.recv.WantsResume() && !s.paths.WantsProbe() && !s.recv.WantsAck() {
+		more := m.mayMore()
+		if !more && !m.recv.WantsResume() && !m.paths.WantsProbe() && !m.recv.WantsAck() {
 			break
 		}
-		s.frame(n, more, now)
+		m.frame(out, n, more, now)
 		n++
 	}
 	return n
 }
 
-// outgoing is the batch, which an idle session does not have.
-func (s locked) outgoing() *outgoing {
-	if s.batch == nil {
-		s.batch = &outgoing{}
-	}
-	return s.batch
-}
-
 // frame makes frame n of the batch, with messages where more says that there are some to send. It is closed later, without the
 // lock.
-func (s locked) frame(n int, more bool, now time.Duration) {
+func (m *machine) frame(out *outgoing, n int, more bool, now time.Duration) {
 	k := wire.Ack
 	switch {
-	case s.recv.WantsResume():
+	case m.recv.WantsResume():
 		k = wire.Resume
-	case s.paths.WantsProbe():
+	case m.paths.WantsProbe():
 		k = wire.Probe
 	case more:
 		k = wire.Data
 	}
-	out, size := s.batch, wire.FrameOverhead
+	size := wire.FrameOverhead
 	b := out.frames[n][:0]
 	if more {
-		size += s.send.PackSize()
-		if cap(b) < size && size > s.o.FrameBytes+wire.FrameOverhead {
+		size += m.send.PackSize()
+		if cap(b) < size && size > m.o.FrameBytes+wire.FrameOverhead {
 			out.large[n] = buffers.Get(size)
 			b = (*out.large[n])[:0]
 		}
 	}
-	h, aead := s.pair.Stamp(k, size)
+	h, aead := m.pair.Stamp(k, size)
 	b = wire.AppendHead(b, h)
 	var f wire.Fields
-	s.pair.Fields(&f)
-	s.send.Fields(&f)
-	s.recv.Fields(&f, s.all.memory.Full())
+	m.pair.Fields(&f)
+	m.send.Fields(&f)
+	m.recv.Fields(&f, m.total.Full())
 	b = f.Append(b)
 	out.carried[n] = nil
 	if more {
 		start := len(b)
-		b = s.send.Pack(b)
-		if s.o.Trace.Watched() {
+		b = m.send.Pack(b)
+		if m.o.Trace.Watched() {
 			out.carried[n] = wire.Messages(b[start:])
 		}
-		s.paths.Sent(now)
+		m.paths.Sent(now)
 	}
-	s.paths.Probed()
+	m.paths.Probed()
 	out.frames[n], out.seals[n] = b, aead
 }
 
 // mayMore tells whether a message may be sent now: there is one, the peer takes it, and nothing makes us think that the
 // peer has a new life: what is sent to the old one would be in doubt.
-func (s locked) mayMore() bool {
-	return !s.pair.Holding() && s.send.MaySend()
+func (m *machine) mayMore() bool {
+	return !m.pair.Holding() && m.send.MaySend()
 }
 
 // maySend tells whether the poster of the last message is to send it, instead of the pump, which would have to be woken:
-// there is nothing else to send, nobody sends, and messages do not come in a row.
-func (s locked) maySend() bool {
-	if s.o.TrySend == nil || s.turn.Sending() || s.closed || s.pair.Peer() == 0 || s.paths.None() {
-		return false
+// there is nothing else to send, nobody sends, and, unless it is the only one that is not acknowledged, messages do not come in
+// a row.
+func (m *machine) maySend() (may, only bool) {
+	if m.o.TrySend == nil || m.turn.Sending() || m.closed || m.pair.Peer() == 0 || m.paths.None() {
+		return false, false
 	}
-	last, only := s.send.Single()
-	return last && s.mayMore() && !s.pair.WantsHello() && !s.recv.WantsResume() && !s.paths.WantsProbe() && !s.paths.Asking() &&
-		(only || !s.turn.Row(s.all.now()))
+	last, only := m.send.Single()
+	return last && m.mayMore() && !m.pair.WantsHello() && !m.recv.WantsResume() && !m.paths.WantsProbe() && !m.paths.Asking(), only
+}
+
+// single makes frame 0 of a batch, with the last message, which its poster sends. The result says what to do where that fails.
+func (m *machine) single(out *outgoing, now time.Duration) unsent {
+	u := unsent{position: m.send.Position(), owed: m.recv.Owes()}
+	m.turn.BeginPoster(m.paths.Number(), now)
+	m.frame(out, 0, true, now)
+	return u
+}
+
+// unsent is what a session was like before a poster began to send.
+type unsent struct {
+	position sender.Position
+	owed     bool // an acknowledgement
+}
+
+// singleSent is the end of single.
+func (m *machine) singleSent(sent bool, before unsent) {
+	look := m.turn.EndPoster()
+	if !sent {
+		if before.owed {
+			m.recv.Acknowledge()
+		}
+		m.send.GoBack(before.position)
+	}
+	if !sent || look {
+		m.poke()
+	} else if due := m.due(); due != 0 {
+		m.pokeAt(due)
+	}
+}
+
+// sealAside makes an acknowledgement that goes by a path that is not the one in use.
+func (m *machine) sealAside() []byte {
+	h, aead := m.pair.Stamp(wire.Ack, wire.FrameOverhead)
+	var f wire.Fields
+	m.pair.Fields(&f)
+	m.send.Fields(&f)
+	m.recv.FieldsAside(&f)
+	return handshake.Seal(aead, f.Append(wire.AppendHead(make([]byte, 0, wire.FrameOverhead), h)))
 }
 
 // tick does what is due by time.
-func (s locked) tick(now time.Duration) {
-	s.send.Date(now)
-	if d, any := s.send.DropExpired(now); any {
-		s.tellAgain(d.Records)
-		s.given(d, Expired, "not acknowledged in time")
+func (m *machine) tick(now time.Duration) {
+	m.send.Date(now)
+	if d, any := m.send.DropExpired(now); any {
+		m.tellAgain(d.Records)
+		m.given(d, Expired, "not acknowledged in time", now)
 	}
-	if s.tell.Tells(now) {
-		s.collect(now)
+	if m.tell.Tells(now) {
+		m.collect(now)
 	}
-	s.changed(s.pair.Tick(!s.send.Empty(), now), now)
-	s.recv.Tick(now)
-	switch s.tell.Tick(s.pair.Peer() != 0 && s.send.Untaken(), now) {
+	m.changed(m.pair.Tick(!m.send.Empty(), now), now)
+	m.recv.Tick(now)
+	switch m.tell.Tick(m.pair.Peer() != 0 && m.send.Untaken(), now) {
 	case outcomes.Ask:
-		s.paths.Probe()
+		m.paths.Probe()
 	case outcomes.GiveUp:
-		s.given(s.send.DropAcknowledged(), Expired, "the remote runtime had it, and does not answer any more")
+		m.given(m.send.DropAcknowledged(), Expired, "the remote runtime had it, and does not answer any more", now)
 	}
-	if s.paths.Tick(s.waits(), now) {
-		s.event(Event{Kind: Stalled, Path: s.paths.Used(), Why: "nothing is acknowledged"})
+	if m.paths.Tick(m.waits(), now) {
+		m.event(Event{Kind: Stalled, Path: m.paths.Used(), Why: "nothing is acknowledged"})
 	}
 }
 
 // hasWork tells whether there is something to send.
-func (s locked) hasWork() bool {
-	return s.pair.WantsHello() || s.recv.WantsAck() || s.recv.WantsResume() || s.paths.WantsProbe() || !s.send.Empty()
+func (m *machine) hasWork() bool {
+	return m.pair.WantsHello() || m.recv.WantsAck() || m.recv.WantsResume() || m.paths.WantsProbe() || !m.send.Empty()
 }
 
 // due is when something has to be done by time, 0: never.
-func (s locked) due() time.Duration {
+func (m *machine) due() time.Duration {
 	var first time.Duration
 	at := func(t time.Duration) {
 		if t != 0 && (first == 0 || t < first) {
 			first = t
 		}
 	}
-	s.pair.Due(at)
-	at(s.recv.AckDue())
-	s.tell.Due(at)
-	at(s.paths.ProbeDue())
-	at(s.paths.StallDue())
-	if s.hasWork() {
-		at(s.paths.RouteDue())
+	m.pair.Due(at)
+	at(m.recv.AckDue())
+	m.tell.Due(at)
+	at(m.paths.ProbeDue())
+	at(m.paths.StallDue())
+	if m.hasWork() {
+		at(m.paths.RouteDue())
 	}
-	at(s.send.Due())
+	at(m.send.Due())
 	return first
 }
 
 // rest is the end of the pump: the memory of an idle session goes.
-func (s locked) rest() {
-	s.batch = nil
-	if !s.recv.Busy() {
-		s.out.Rest()
-	}
-	s.send.Rest()
-	s.pair.Rest()
-	if s.pair.Peer() == 0 && s.send.Empty() && s.send.Waiting() == 0 && s.recv.Cost() == 0 && s.send.Outstanding() == 0 {
-		s.leavePath()
-		s.forget()
+func (m *machine) rest() {
+	m.send.Rest()
+	m.pair.Rest()
+	if m.pair.Peer() == 0 && m.send.Empty() && m.send.Waiting() == 0 && m.recv.Cost() == 0 && m.send.Outstanding() == 0 {
+		m.paths.Leave()
+		m.forget()
 	}
 }

@@ -6,219 +6,100 @@ import (
 	"sync"
 	"time"
 
-	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/deliver"
-	"github.com/protofly/protofly/core/session/internal/memory"
-	"github.com/protofly/protofly/core/session/internal/outcomes"
-	"github.com/protofly/protofly/core/session/internal/pairing"
-	"github.com/protofly/protofly/core/session/internal/paths"
+	"github.com/protofly/protofly/core/session/internal/handshake"
 	"github.com/protofly/protofly/core/session/internal/receiver"
 	"github.com/protofly/protofly/core/session/internal/sender"
-	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/turn"
+	"github.com/protofly/protofly/core/session/internal/wire"
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// shared is what all sessions of a runtime have together.
-type shared struct {
-	o     Options
-	self  message.URL // o.Self in canonical form
-	epoch time.Time
-	seed  maphash.Seed    // of what remote runtimes are called in minibus.Receipt.Source
-	life  context.Context // of all goroutines
-	end   context.CancelFunc
-	wg    sync.WaitGroup
-
-	endMu   sync.RWMutex
-	closing bool // no goroutine starts any more, but those of others that run
-
-	memory    memory.Total
-	strangers strangers.Strangers
-	answers   *answers.Answers // to strangers, and by paths that are not in use
-}
-
-// now is the time since the sessions were made; it is never 0, which stands for "not set".
-func (s *shared) now() time.Duration { return time.Since(s.epoch) + 1 }
-
-// begin counts a goroutine that Close has to wait for. It is false where the runtime ends.
-func (s *shared) begin() bool {
-	s.endMu.RLock()
-	defer s.endMu.RUnlock()
-	if s.closing {
-		return false
-	}
-	s.wg.Add(1)
-	return true
-}
-
-// spawn runs f in a goroutine that Close waits for. Where the runtime ends it runs at once, with a context that has ended.
-func (s *shared) spawn(f func(ctx context.Context)) {
-	if s.begin() {
-		go func() {
-			defer s.wg.Done()
-			f(s.life)
-		}()
-		return
-	}
-	ended, end := context.WithCancel(s.life)
-	end()
-	f(ended)
-}
-
-func (s *shared) isClosing() bool {
-	s.endMu.RLock()
-	defer s.endMu.RUnlock()
-	return s.closing
-}
-
-// owner is who has the session in a table.
-type owner interface {
-	// forget drops a session that has nothing to do.
-	forget(one *session)
-	// renew gives the sessions that are made from now on another incarnation.
-	renew(next func(incarnation uint64) uint64)
-}
-
-// session is what one runtime keeps of another. Times are of Sessions.now; 0 is "not set".
+// session is the session with one remote runtime: its lock, its goroutines, and what they do of what the machine wants.
 type session struct {
 	all    *shared
-	owner  owner
 	o      *Options
 	remote message.URL
+	out    *deliver.Deliverer
+	run    func()        // the pump
+	wake   chan struct{} // the pump
+	came   chan struct{} // wakes the goroutine that delivers: there is something to deliver
+	batch  *outgoing     // of whoever has the turn to send; nil while nothing is sent
 
-	batch   *outgoing // of whoever has the turn to send; nil while nothing is sent
-	signals signals
-
-	mu     sync.Mutex
-	events []Event // to be told when mu is unlocked
-
-	// Life.
-	gone       bool          // forgotten by all: look it up again
-	closing    bool          // no message is taken any more
-	closed     bool          // no goroutine starts any more
-	delivering bool          // the goroutine that delivers runs
-	settled    chan struct{} // Close waits here
-	turn       turn.Turn
-	run        func() // the pump
-
-	pair pairing.Pairing // see pair.go
-
-	// Sending.
-	send   sender.Sender
-	hungry bool // posters wait for room in the total
-	count  counters
-
-	// Receiving.
-	recv receiver.Receiver
-	out  *deliver.Deliverer
-
-	// Outcomes: see settle.go.
-	tell   outcomes.Outcomes
-	ledger *outcomes.Ledger // of the peer
-
-	// Path: see path.go.
-	paths paths.Paths
-	way   way
+	mu      sync.Mutex
+	m       machine // lock gives it out
+	path    inUse
+	settled chan struct{} // Close waits here
 }
 
-// locked is a session whose mu is held: what has to have it held is a method of it.
-type locked struct{ *session }
+// leftPause is how long a peer may be away from our direct path. Its registry and its session change their minds one
+// after the other, so it may come back at once.
+const leftPause = 50 * time.Millisecond
 
-// lock locks mu.
-func (s *session) lock() locked {
+// newSession makes the session with remote. It starts nothing.
+func newSession(all *shared, remote message.URL, l *handshake.Local) *session {
+	s := &session{all: all, o: &all.o, remote: remote, wake: make(chan struct{}, 1), came: make(chan struct{}, 1)}
+	s.m = newMachine(&all.o, &all.memory, all.self, remote, l, host{s})
+	s.run = s.pump
+	s.out = deliver.New(all.life.Context(), deliver.Options{Acceptor: all.o.Acceptor, Trace: all.o.Trace}, host{s}, remote, uint32(maphash.String(all.seed, string(remote))))
+	return s
+}
+
+// lock takes the lock, for the use of the machine until unlock.
+func (s *session) lock() *machine {
 	s.mu.Lock()
-	return locked{s}
+	return &s.m
 }
 
-// unlock unlocks mu and tells the events that happened under it.
-func (s locked) unlock() {
-	if s.settled != nil && s.quiet() {
+// unlock does what the machine wants, and gives the lock back.
+func (s *session) unlock() {
+	s.do()
+	if s.settled != nil && s.m.quiet() {
 		close(s.settled)
 		s.settled = nil
 	}
-	events := s.events
-	s.events = nil
+	events := s.m.todo.events
+	s.m.todo.events = nil
 	s.mu.Unlock()
 	for _, e := range events {
-		s.o.Events(e)
+		s.o.tell(e)
 	}
 }
 
-// event notes e.
-func (s locked) event(e Event) {
-	e.Remote = s.remote
-	if e.Incarnation == 0 {
-		e.Incarnation = s.pair.Peer()
+// do does what the machine wants, but for events.
+func (s *session) do() {
+	m := &s.m
+	if now := m.paths.Number(); now != s.path.number {
+		s.path.change(now, s.all.life.Context())
 	}
-	s.events = append(s.events, e)
-	if log := s.o.Log; log.IsDebug() {
-		log.Debug("session", "event", string(e.Kind), "remote", string(e.Remote), "path", string(e.Path.Door), "messages", len(e.IDs), "why", e.Why)
+	if away := m.paths.Away(); away && s.path.left == nil {
+		follow := func() { s.with((*machine).follow) }
+		s.path.left = time.AfterFunc(leftPause, follow) // the pump may hang in that path
+	} else if !away && s.path.left != nil {
+		s.path.left.Stop()
+		s.path.left = nil
 	}
-}
-
-// poke has the pump look for work.
-func (s locked) poke() { s.wanted(s.turn.Poke(!s.closed)) }
-
-// pokeAt has the pump look when it is due.
-func (s locked) pokeAt(due time.Duration) { s.wanted(s.turn.PokeAt(due, !s.closed)) }
-
-// wanted does what the turn wants of the pump.
-func (s locked) wanted(w turn.Want) {
-	switch w {
-	case turn.Wake:
-		notify(s.signals.wake)
-	case turn.Start:
-		s.all.wg.Add(1)
+	if s.starts(&m.todo.pump, s.wake) {
 		go s.run()
 	}
-}
-
-// quiet tells whether nothing is under way in either direction.
-func (s locked) quiet() bool {
-	owes := (s.recv.Owes() || s.tell.Owes() || s.send.Unsent()) && !s.paths.None() && s.pair.Peer() != 0
-	return s.send.Unacked() == 0 && s.recv.Cost() == 0 && !owes && !s.turn.Sending()
-}
-
-// way is what the session holds of the path in use.
-type way struct {
-	number uint64          // of the path in use, among all that were; 0: there is none
-	taken  uint64          // how many were
-	life   context.Context // ends when the path in use is left
-	leave  context.CancelFunc
-	left   *time.Timer // calls follow: the peer has left the path in use; nil: it has not
-}
-
-// take begins with a path.
-func (w *way) take(life context.Context) {
-	w.taken++
-	w.number = w.taken
-	w.life, w.leave = context.WithCancel(life)
-}
-
-// quit ends what is being sent by the path in use.
-func (w *way) quit() {
-	if w.leave != nil {
-		w.leave()
+	if s.starts(&m.todo.deliver, s.came) {
+		go s.out.Run(s.all.life.Done, s.o.Linger, s.came, host{s})
 	}
-	w.number, w.life, w.leave = 0, nil, nil
+	if m.todo.forget {
+		m.todo.forget = false
+		s.all.forget(s)
+	}
 }
 
-// signals wake others.
-type signals struct {
-	wake  chan struct{} // the pump
-	came  chan struct{} // the goroutine that delivers: there is something to deliver
-	space chan struct{} // a poster that waits: there may be room in the total
-}
-
-func newSignals() signals {
-	return signals{make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)}
-}
-
-// counters are for people.
-type counters struct {
-	resets  uint64    // how often the peer has begun another life
-	dropped uint64    // frames that were refused
-	posted  [2]uint64 // messages, by whether the path that they were posted with is direct
+// starts tells whether a goroutine is to be started, which is counted then. Where it is to be woken it does that.
+func (s *session) starts(want *turn.Want, wake chan struct{}) bool {
+	what := *want
+	if *want = turn.Nothing; what == turn.Wake {
+		notify(wake)
+	} else if what == turn.Start {
+		s.all.life.Join()
+	}
+	return what == turn.Start
 }
 
 // notify wakes whoever waits on c, or will next.
@@ -228,3 +109,288 @@ func notify(c chan struct{}) {
 	default:
 	}
 }
+
+// with has f look at the machine, or tell it something.
+func (s *session) with(f func(m *machine, now time.Duration)) {
+	m := s.lock()
+	defer s.unlock()
+	f(m, s.all.now())
+}
+
+// post takes a message to send: it is Post for the session, or TryPost where it may not wait. again: the session was forgotten
+// meanwhile.
+func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key, msg *message.Message, p posted) (again bool, err error) {
+	m := s.lock()
+	if m.gone || m.closing {
+		if again = m.gone; !again {
+			err = ErrClosed
+		}
+		s.unlock()
+		return again, err
+	}
+	d := m.send.To(key)
+	if m.mayEnter(d, p.cost) {
+		s.enter(m, d, path, msg, p)
+		return false, nil
+	}
+	if waits && ctx.Err() == nil {
+		return false, s.wait(ctx, m, d, &poster{posted: p, message: *msg, path: path, taken: make(chan struct{})})
+	}
+	err = message.ErrWouldBlock
+	if waits {
+		err = m.behind(d, context.Cause(ctx))
+	}
+	m.send.Forget(d)
+	m.unused()
+	s.unlock()
+	return false, err
+}
+
+// enter takes a message that there is room for, and sends it or has the pump do so. It gives the lock back.
+func (s *session) enter(m *machine, d *sender.Destination, path Path, msg *message.Message, p posted) {
+	var now time.Duration
+	if m.needsTime(path) {
+		now = s.all.now()
+	}
+	m.count.posted[m.byDirect(path)]++
+	m.take(d, path, msg, p, now)
+	if may, only := m.maySend(); may {
+		if now == 0 {
+			now = s.all.now()
+		}
+		if only || !m.turn.Row(now) {
+			s.sendNow(m, now)
+			return
+		}
+	}
+	m.wants(m.turn.Posted(!m.closed))
+	s.unlock()
+}
+
+// wait queues the message behind those that wait for its destination, until it is taken. It gives the lock back.
+func (s *session) wait(ctx context.Context, m *machine, d *sender.Destination, w *poster) (err error) {
+	m.send.Wait(d, w)
+	m.admit(s.all.now()) // tells the total that we wait for it
+	s.unlock()
+	for err == nil {
+		select {
+		case <-w.taken:
+			return nil
+		case <-m.space:
+			s.with((*machine).admit)
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-s.all.life.Context().Done():
+			err = ErrClosed
+		}
+	}
+	s.with(func(m *machine, now time.Duration) { err = m.givesUp(d, w, err, now) })
+	return err
+}
+
+// receive takes a frame that came. It opens the frame without the lock. It is false where the session was forgotten meanwhile.
+func (s *session) receive(path Path, h wire.Head, frame []byte) bool {
+	m := s.lock()
+	if m.gone {
+		s.unlock()
+		return false
+	}
+	keys, aead := m.head(path, h, frame[wire.HeadSize:], &s.all.strangers, s.all.now())
+	s.unlock()
+	if aead == nil {
+		return true
+	}
+	a, err := open(aead, h, frame)
+	var here receiver.Batch // what the caller is to deliver
+	var acknowledgement []byte
+	m = s.lock()
+	proven, aside := m.opened(path, keys, &a, err, &here, s.all.now())
+	if proven {
+		s.out.CameBy(path.Door)
+	}
+	if aside {
+		acknowledgement = m.sealAside()
+	}
+	if here.Items != nil {
+		s.all.life.Join()
+	}
+	s.unlock()
+	if aside {
+		s.all.answers.Send(path, s.remote, acknowledgement)
+	}
+	if here.Items != nil {
+		s.deliverHere(&here)
+	}
+	return true
+}
+
+// deliverHere delivers b for the caller of Receive. What somebody would have to wait for goes to the goroutine.
+func (s *session) deliverHere(b *receiver.Batch) {
+	defer s.all.life.Done()
+	left, ended := s.out.Deliver(b)
+	if ended {
+		left = receiver.Batch{}
+	}
+	m := s.lock()
+	m.recv.Finished(left)
+	m.handOver()
+	s.unlock()
+}
+
+// pump is the goroutine that sends, one batch after the other, what posters do not send themselves, and has done what is due by
+// time. It ends when there has been nothing to do for a while.
+func (s *session) pump() {
+	defer s.all.life.Done()
+	timer := time.NewTimer(s.o.Linger)
+	defer timer.Stop()
+	watch := s.watchdog()
+	defer watch.Stop()
+	for s.all.life.Context().Err() == nil {
+		m, now := s.lock(), s.all.now()
+		m.turn.Look()
+		if m.tick(now); m.paths.WantsRoute(m.hasWork(), now) {
+			s.unlock()
+			path, ok := s.o.Route(s.remote)
+			m, now = s.lock(), s.all.now()
+			m.routed(path, ok, now)
+		}
+		if m.turn.Look() && !m.paths.None() { // nobody else sends
+			if n := m.pack(s.outgoing(), now); n > 0 {
+				s.sendBatch(m, n, watch, now)
+				continue
+			}
+		}
+		m.send.Date(now) // what was put in while the Route was asked for
+		until, end := m.turn.Sleep(m.due(), s.o.Linger, now)
+		if end {
+			if s.batch = nil; !m.recv.Busy() {
+				s.out.Rest()
+			}
+			m.rest()
+			s.unlock()
+			return
+		}
+		s.unlock()
+		timer.Reset(max(1, until-now))
+		select {
+		case <-s.wake:
+		case <-timer.C:
+		case <-s.all.life.Context().Done():
+		}
+	}
+}
+
+// watchdog is a timer that is to be set while a batch is being sent: it leaves a path that does not take it.
+func (s *session) watchdog() (watch *time.Timer) {
+	watch = time.AfterFunc(s.o.Paths.Stall, func() {
+		var again time.Duration
+		if s.with(func(m *machine, now time.Duration) { again = m.stuck(now) }); again > 0 {
+			watch.Reset(again)
+		}
+	})
+	watch.Stop()
+	return watch
+}
+
+// outgoing is the batch, which an idle session does not have.
+func (s *session) outgoing() *outgoing {
+	if s.batch == nil {
+		s.batch = &outgoing{}
+	}
+	return s.batch
+}
+
+// sendBatch sends the n frames of the batch. It gives the lock back.
+func (s *session) sendBatch(m *machine, n int, watch *time.Timer, now time.Duration) {
+	s.do() // there may be another path since a moment
+	path, life, number, out := m.paths.Used(), s.path.life, s.path.number, s.batch
+	m.turn.Begin(number, now)
+	patience := m.stuckDue() - now
+	s.unlock()
+	out.seal(n)
+	out.trace(s.o.Trace, path, s.remote, n, s.o.Trace.Now())
+	watch.Reset(patience)
+	err := s.o.Send(life, path, s.remote, out.frames[:n]...)
+	watch.Stop()
+	out.shrink(2 * (s.o.FrameBytes + wire.FrameOverhead))
+	m, now = s.lock(), s.all.now()
+	defer s.unlock()
+	m.turn.End(now)
+	if err != nil && m.paths.Number() == number { // else path was left, and what was not acknowledged goes elsewhere
+		m.lose(path, err.Error(), now)
+	}
+}
+
+// sendNow sends the last message, where the path takes it at once; else the pump does that. It gives the lock back.
+func (s *session) sendNow(m *machine, now time.Duration) {
+	s.all.life.Join()
+	defer s.all.life.Done()
+	path, out := m.paths.Used(), s.outgoing()
+	before := m.single(out, now)
+	s.unlock()
+	out.seal(1)
+	at := s.o.Trace.Now()
+	sent := s.o.TrySend(path, s.remote, out.frames[0])
+	if sent {
+		out.trace(s.o.Trace, path, s.remote, 1, at)
+	}
+	out.carried[0] = nil
+	out.shrink(2 * (s.o.FrameBytes + wire.FrameOverhead))
+	s.lock().singleSent(sent, before)
+	s.unlock()
+}
+
+// settle waits until the session is quiet, or ctx ends. No message is taken any more.
+func (s *session) settle(ctx context.Context) {
+	done := make(chan struct{})
+	m := s.lock()
+	m.close()
+	s.settled = done
+	s.unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-s.all.life.Context().Done():
+	}
+}
+
+// host is what the parts with a lock of their own may ask of a session. Nobody holds a lock then.
+type host struct{ s *session }
+
+// Refused tells that the peer has sent something that is no message.
+func (h host) Refused(why error) {
+	h.s.with(func(m *machine, _ time.Duration) {
+		m.event(Event{Kind: Refused, Path: m.paths.Used(), Why: why.Error()})
+	})
+}
+
+// Claimed passes on what the peer has claimed.
+func (h host) Claimed() {
+	var list []wire.Claim
+	h.s.with(func(m *machine, _ time.Duration) { list = m.recv.TakeClaims() })
+	claimed(h.s.all.life.Context(), h.s.o, h.s.remote, list)
+	h.s.with((*machine).claimsTaken)
+}
+
+// Batches are those that wait for the goroutine that delivers.
+func (h host) Batches(room []receiver.Batch, idle bool) (list []receiver.Batch, end bool) {
+	m := h.s.lock()
+	defer h.s.unlock()
+	return m.batches(room, idle)
+}
+
+// Go runs f in a goroutine that Close waits for. It is called by somebody whom Close waits for as well.
+func (h host) Go(f func()) { h.s.all.life.Go(f) }
+
+// Owes has the session look at what listeners have settled.
+func (h host) Owes(much bool) {
+	h.s.with(func(m *machine, now time.Duration) { m.owes(much, now) })
+}
+
+// SettledLate takes a message of an incarnation that is gone off what waits here.
+func (h host) SettledLate(cost int) {
+	h.s.with(func(m *machine, _ time.Duration) { m.taken(cost) })
+}
+
+// Refuse has the sender of m told why nobody takes it.
+func (h host) Refuse(m message.Message, why error) { h.s.o.Refuse(h.s.remote, m, why) }

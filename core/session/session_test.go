@@ -100,11 +100,11 @@ func TestIdle(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		for _, s := range []*Sessions{p.a, p.b} {
 			for _, one := range s.existing() {
-				one.mu.Lock()
-				if one.turn.Running() || one.delivering || one.send.Memory() != 0 || !one.recv.Resting() {
-					t.Errorf("idle session: pumping %v, delivering %v, ring %d", one.turn.Running(), one.delivering, one.send.Memory())
+				one.lock()
+				if one.m.turn.Running() || one.m.delivering || one.m.send.Memory() != 0 || !one.m.recv.Resting() {
+					t.Errorf("idle session: pumping %v, delivering %v, ring %d", one.m.turn.Running(), one.m.delivering, one.m.send.Memory())
 				}
-				one.mu.Unlock()
+				one.unlock()
 			}
 		}
 		p.post(t, relay, 1001, 1002)
@@ -153,9 +153,9 @@ func TestLineOfAForgottenSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		old := p.a.lookup(bob)
-		old.mu.Lock()
-		locked{old}.forget()
-		old.mu.Unlock()
+		old.lock()
+		old.m.forget()
+		old.unlock()
 		var m message.Message
 		for n := uint64(1); n <= 3; n++ {
 			m = letter(n, 20)

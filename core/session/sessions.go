@@ -9,6 +9,7 @@ import (
 
 	"github.com/protofly/protofly/core/session/internal/answers"
 	"github.com/protofly/protofly/core/session/internal/handshake"
+	"github.com/protofly/protofly/core/session/internal/life"
 	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/table"
 	"github.com/protofly/protofly/sdk/message"
@@ -37,8 +38,9 @@ func New(o Options) *Sessions {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
 	}
 	s.local.Store(&l)
-	s.life, s.end = context.WithCancel(context.Background())
-	s.answers = answers.New(answers.Options{Begin: s.spawn, Send: func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
+	s.life = life.New()
+	s.forget = func(one *session) { s.table.Forget(one.remote, one) }
+	s.answers = answers.New(answers.Options{Begin: s.life.Spawn, Send: func(ctx context.Context, path Path, remote message.URL, frames ...[]byte) error {
 		return s.o.Send(ctx, path, remote, frames...)
 	}})
 	return s
@@ -84,7 +86,7 @@ func (s *Sessions) session(remote message.URL) (*session, error) {
 		if err := s.trusts(remote); err != nil {
 			return nil, err
 		}
-		made := newSession(&s.shared, s, remote, s.current())
+		made := newSession(&s.shared, remote, s.current())
 		switch s.enter(made, false) {
 		case table.Entered:
 			return made, nil
@@ -112,9 +114,6 @@ func (s *Sessions) enter(one *session, stranger bool) table.Put {
 // existing is a copy of the list of sessions.
 func (s *Sessions) existing() []*session { return s.table.All() }
 
-// forget drops a session that has nothing to do. Its lock is held.
-func (s *Sessions) forget(one *session) { s.table.Forget(one.remote, one) }
-
 // UsePath moves the session with remote to path at once, without a message: what is not acknowledged is sent again
 // there. Where there is no session yet, nothing happens: the first message brings its path along.
 func (s *Sessions) UsePath(remote message.URL, path Path) {
@@ -122,41 +121,59 @@ func (s *Sessions) UsePath(remote message.URL, path Path) {
 	if one == nil || path.IsZero() {
 		return
 	}
-	l := one.lock()
-	defer l.unlock()
-	if one.gone {
-		return
+	one.with(func(m *machine, now time.Duration) {
+		if m.gone {
+			return
+		}
+		m.paths.Forgive(path)
+		m.switchTo(path, now)
+		m.poke()
+	})
+}
+
+// each has f look at the machine of each session, or tell it something.
+func (s *Sessions) each(f func(m *machine, now time.Duration)) {
+	for _, one := range s.existing() {
+		one.with(f)
 	}
-	one.paths.Forgive(path)
-	l.switchTo(path, s.now())
-	l.poke()
 }
 
 // PathDown says that path is dead for everyone: the sessions on it ask Options.Route for another and send there again
 // what is not acknowledged. It does not wait for that.
 func (s *Sessions) PathDown(path Path) {
-	for _, one := range s.existing() {
-		l := one.lock()
-		if l.lose(path, "said to be down", s.now()) {
-			l.poke()
+	s.each(func(m *machine, now time.Duration) {
+		if m.lose(path, "said to be down", now) {
+			m.poke()
 		}
-		l.unlock()
-	}
+	})
 }
 
 // Returned says that the relay behind a stub, which was away, is there again. What was sent meanwhile is lost in both
 // directions: the sessions on it send again, and ask for the same, instead of probing when it is time.
 func (s *Sessions) Returned(stub message.URL) {
-	for _, one := range s.existing() {
-		l := one.lock()
-		if one.paths.Used().Stub == stub && one.pair.Peer() != 0 {
-			one.send.Rewind()
-			one.recv.Resume()
-			l.restartProbe(s.now())
-			l.poke()
+	s.each(func(m *machine, now time.Duration) {
+		if m.paths.Used().Stub == stub && m.pair.Peer() != 0 {
+			m.again(now)
 		}
-		l.unlock()
-	}
+	})
+}
+
+// Again has the sessions on path send again what is not acknowledged, and ask for what they are missing, although path
+// stays the same: what carries it was replaced, and frames that were under way may be lost.
+func (s *Sessions) Again(path Path) {
+	s.each(func(m *machine, now time.Duration) {
+		if m.paths.Uses(path) && !path.IsZero() && !m.gone {
+			m.again(now)
+		}
+	})
+}
+
+// Ended says that an address of this runtime has been given up: the runtimes that have been told of it in their sessions, and
+// were heard of lately, are told so behind the messages that were posted from there. What is posted from there afterwards
+// has it announced again. It does not wait.
+func (s *Sessions) Ended(address message.URL) {
+	address = address.Base().Canonical()
+	s.each(func(m *machine, now time.Duration) { m.endAddress(address, now) })
 }
 
 // Snapshot is the state of all sessions, in no order.
@@ -164,8 +181,7 @@ func (s *Sessions) Snapshot() []State {
 	list := s.existing()
 	states := make([]State, 0, len(list))
 	for _, one := range list {
-		st := one.state()
-		states = append(states, st)
+		one.with(func(m *machine, _ time.Duration) { states = append(states, m.state(one.out, s.epoch)) })
 	}
 	return states
 }
@@ -173,9 +189,7 @@ func (s *Sessions) Snapshot() []State {
 // Close takes no more messages, waits until all that were posted are acknowledged and all that came are taken, at
 // most until ctx ends, and ends everything. The error says how many messages were left; Closed events name them.
 func (s *Sessions) Close(ctx context.Context) error {
-	s.endMu.Lock()
-	s.closing = true
-	s.endMu.Unlock()
+	s.life.Stop()
 	s.table.Close()
 	s.sweeping.Stop()
 	list := s.existing()
@@ -183,16 +197,17 @@ func (s *Sessions) Close(ctx context.Context) error {
 		one.settle(ctx)
 	}
 	for _, one := range list {
-		one.stop()
+		one.with(func(m *machine, _ time.Duration) { m.closed = true })
 	}
-	s.end()
-	s.wg.Wait()
+	s.life.End()
 	left, peers := 0, 0
 	for _, one := range list {
-		if n := one.abandon(); n > 0 {
-			left += n
-			peers++
-		}
+		one.with(func(m *machine, now time.Duration) {
+			if n := m.abandon(now); n > 0 {
+				left += n
+				peers++
+			}
+		})
 	}
 	if left > 0 {
 		return fmt.Errorf("sessions: closed with %d messages to %d runtimes not acknowledged: they may not have arrived", left, peers)
@@ -207,46 +222,26 @@ func (s *Sessions) Came(remote message.URL) (Path, bool) {
 	if one == nil {
 		return Path{}, false
 	}
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	return one.paths.LastIn(), one.pair.Peer() != 0 && !one.paths.LastIn().IsZero()
+	var path Path
+	var proven bool
+	one.with(func(m *machine, _ time.Duration) { path, proven = m.paths.LastIn(), m.pair.Peer() != 0 })
+	return path, proven && !path.IsZero()
 }
 
 // Uses tells whether any session has something to send over the stub, or has heard of its runtime over it within a time.
 func (s *Sessions) Uses(stub message.URL, within time.Duration) bool {
+	var used bool
 	for _, one := range s.existing() {
-		one.mu.Lock()
-		sends := one.paths.Used().Stub == stub
-		used := sends && !one.send.Empty() ||
-			(sends || one.paths.LastIn().Stub == stub) && one.tell.HeardAt() != 0 && s.now()-one.tell.HeardAt() < within
-		one.mu.Unlock()
-		if used {
+		if one.with(func(m *machine, now time.Duration) { used = m.usesStub(stub, within, now) }); used {
 			return true
 		}
 	}
 	return false
 }
 
-// Again has the sessions on path send again what is not acknowledged, and ask for what they are missing, although path
-// stays the same: what carries it was replaced, and frames that were under way may be lost.
-func (s *Sessions) Again(path Path) {
-	for _, one := range s.existing() {
-		l := one.lock()
-		if one.paths.Uses(path) && !path.IsZero() && !one.gone {
-			one.send.Rewind()
-			if one.pair.Peer() != 0 {
-				one.recv.Resume()
-			}
-			l.restartProbe(s.now())
-			l.poke()
-		}
-		l.unlock()
-	}
-}
-
 // sweepSoon has idle sessions and unfinished handshakes looked for from now on.
 func (s *Sessions) sweepSoon() {
-	if s.life.Err() == nil && !s.isClosing() {
+	if !s.life.Stopped() {
 		handshakes := time.Duration(0)
 		if s.strangers.Kept() > 0 {
 			handshakes = strangers.PendingTime
@@ -257,22 +252,45 @@ func (s *Sessions) sweepSoon() {
 
 // sweep drops what was idle for too long.
 func (s *Sessions) sweep() {
-	if !s.begin() {
+	if !s.life.Begin() {
 		return
 	}
-	defer s.wg.Done()
+	defer s.life.Done()
 	s.sweeping.Began()
 	left := s.strangers.Expire(s.now())
 	list := s.existing()
 	left += len(list)
 	if s.o.IdleTimeout > 0 {
 		for _, one := range list {
-			one.dropIdle(s.o.IdleTimeout)
+			s.dropIdle(one, s.o.IdleTimeout)
 		}
 	}
 	if left > 0 {
 		s.sweepSoon()
 	}
+}
+
+// evictIdle is how long a clean session was idle that makes room for another one, where the table is full.
+const evictIdle = time.Minute
+
+// dropIdle drops a session that is clean, if nothing was heard for so long.
+func (s *Sessions) dropIdle(one *session, idle time.Duration) {
+	one.with(func(m *machine, now time.Duration) {
+		if now-m.usedAt() >= idle && m.clean() {
+			s.renew(handshake.AfterDrop) // before the next one can be made
+			m.drop()
+		}
+	})
+}
+
+// dropForsaken drops a session that is kept for a peer that has gone. That looks to it as if this runtime had started again.
+func (s *Sessions) dropForsaken(one *session) {
+	one.with(func(m *machine, now time.Duration) {
+		if m.forsaken(now) {
+			s.renew(handshake.AfterLoss)
+			m.drop()
+		}
+	})
 }
 
 // evict drops sessions that are clean, those first that were idle for longest. Where there are none it drops those that
@@ -284,16 +302,19 @@ func (s *Sessions) evict() {
 	}
 	var list, forsaken []table.Candidate[*session]
 	for _, one := range s.existing() {
-		switch used, clean, gone := one.idle(); {
-		case clean && now-used >= evictIdle:
-			list = append(list, table.Candidate[*session]{One: one, Used: used})
-		case gone:
-			forsaken = append(forsaken, table.Candidate[*session]{One: one, Used: used})
-		}
+		one.with(func(m *machine, now time.Duration) {
+			c := table.Candidate[*session]{One: one, Used: m.usedAt()}
+			switch {
+			case now-c.Used >= evictIdle && m.clean():
+				list = append(list, c)
+			case m.forsaken(now):
+				forsaken = append(forsaken, c)
+			}
+		})
 	}
-	drop := func(one *session) { one.dropIdle(evictIdle) }
+	drop := func(one *session) { s.dropIdle(one, evictIdle) }
 	if len(list) == 0 {
-		list, drop = forsaken, (*session).dropForsaken
+		list, drop = forsaken, s.dropForsaken
 	}
 	for _, c := range s.table.Oldest(list) {
 		drop(c.One)

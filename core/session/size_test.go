@@ -20,7 +20,7 @@ func TestIdleMemory(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for n := range list {
-		list[n] = newSession(&all.shared, all, names[n], all.current())
+		list[n] = newSession(&all.shared, names[n], all.current())
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

@@ -5,31 +5,31 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"time"
 
+	"github.com/protofly/protofly/core/session/internal/deliver"
 	"github.com/protofly/protofly/sdk/message"
 )
 
 // maxHeldUp is how many destinations a State names.
 const maxHeldUp = 16
 
-// state is the session's State.
-func (s *session) state() State {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// state is the session's State, where out delivers.
+func (m *machine) state(out *deliver.Deliverer, epoch time.Time) State {
 	st := State{
-		Remote: s.remote, Incarnation: s.pair.Peer(), Path: s.paths.Used(),
-		Unacked: s.send.Unacked(), Outstanding: s.send.Outstanding(), InboxBytes: s.recv.Cost(),
-		Relayed: s.count.posted[0], Direct: s.count.posted[1], Received: s.out.Received(),
-		Resets: s.count.resets, Dropped: s.count.dropped,
+		Remote: m.remote, Incarnation: m.pair.Peer(), Path: m.paths.Used(),
+		Unacked: m.send.Unacked(), Outstanding: m.send.Outstanding(), InboxBytes: m.recv.Cost(),
+		Relayed: m.count.posted[0], Direct: m.count.posted[1], Received: out.Received(),
+		Resets: m.count.resets, Dropped: m.count.dropped,
 	}
-	st.Generation, st.Rewinds, st.RingBytes = s.send.Stats()
-	if at := s.paths.LastProgress(); at != 0 {
-		st.LastAck = s.all.epoch.Add(at)
+	st.Generation, st.Rewinds, st.RingBytes = m.send.Stats()
+	if at := m.paths.LastProgress(); at != 0 {
+		st.LastAck = epoch.Add(at)
 	}
-	s.send.HeldUp(func(to message.URL, messages, bytes, posters int) {
+	m.send.HeldUp(func(to message.URL, messages, bytes, posters int) {
 		st.HeldUp = append(st.HeldUp, Held{To: to, Messages: messages, Bytes: bytes, Posters: posters})
 	})
-	s.out.Behind(func(to message.URL, messages, bytes int) {
+	out.Behind(func(to message.URL, messages, bytes int) {
 		st.Held = append(st.Held, Held{To: to, Messages: messages, Bytes: bytes})
 	})
 	for _, list := range []*[]Held{&st.HeldUp, &st.Held} {

@@ -1,11 +1,44 @@
 package session
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"github.com/protofly/protofly/core/session/internal/strangers"
 	"github.com/protofly/protofly/core/session/internal/table"
 	"github.com/protofly/protofly/core/session/internal/wire"
+	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 )
+
+// Receive takes a frame that came from remote through path, as the path says; whether it did is what the seal proves.
+// Receive may call Options.Deliver, but never waits for listeners. It changes the frame, and does not keep it. Whatever is in the frame does no harm:
+// what cannot be used is counted in State.Dropped.
+func (s *Sessions) Receive(_ context.Context, remote message.URL, path Path, frame []byte) {
+	if len(frame) > sdk.MaxFrame {
+		return
+	}
+	h, err := wire.ParseHead(frame)
+	if errors.Is(err, wire.ErrVersion) {
+		s.foreign(remote.Canonical(), path, frame[0])
+	}
+	if err != nil {
+		return
+	}
+	remote = remote.Canonical()
+	for one := s.find(remote); one != nil; one = s.find(remote) {
+		if one.receive(path, h, frame) {
+			return
+		}
+	}
+	switch err := s.trusts(remote); {
+	case err == nil:
+		s.stranger(remote, path, h, frame)
+	case errors.Is(err, ErrUntrusted):
+		s.refused(remote, err)
+	}
+}
 
 // Strangers are remote runtimes that there is no session with, since they have not proven who they are, or nothing was said
 // with them for long. What comes from them is answered by the path that it came by. internal/strangers says what; a session is
@@ -38,21 +71,21 @@ func (s *Sessions) stranger(remote message.URL, path Path, h wire.Head, frame []
 
 // admitted makes the session with a stranger that has proven who it is.
 func (s *Sessions) admitted(c strangers.Caller, a *strangers.Answer) {
-	one := newSession(&s.shared, s, c.Remote, a.Local)
+	one := newSession(&s.shared, c.Remote, a.Local)
 	path, ok := s.o.Route(c.Remote)
 	if !ok || path.IsZero() {
 		path = c.Path
 	}
-	held := one.lock()
-	defer held.unlock()
-	if s.enter(one, true) != table.Entered {
-		one.gone = true
-		return
-	}
-	now := s.now()
-	held.cameBy(c.Path)
-	held.switchTo(path, now)
-	held.adopted(one.pair.Adopt(a.Agreed, a.Confirmed, now), now)
+	one.with(func(m *machine, now time.Duration) {
+		if s.enter(one, true) != table.Entered {
+			m.gone = true
+			return
+		}
+		m.paths.Came(c.Path)
+		one.out.CameBy(c.Path.Door)
+		m.switchTo(path, now)
+		m.adopted(m.pair.Adopt(a.Agreed, a.Confirmed, now), now)
+	})
 }
 
 // refused tells that a runtime that is not trusted has sent something.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/protofly/protofly/core/stubhost"
 	"github.com/protofly/protofly/core/stubhost/sandbox"
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
@@ -71,7 +72,7 @@ func installed(name string) stubhost.Plugin {
 }
 
 func newCore(t testing.TB, change func(*stubhost.Options)) *core {
-	c := &core{t: t, bus: &minibus.Requests{}, frames: map[message.URL][]string{}, changed: make(chan struct{}),
+	c := &core{t: t, bus: &minibus.Requests{Timeout: longtest.Hung}, frames: map[message.URL][]string{}, changed: make(chan struct{}),
 		hold: map[message.URL]chan struct{}{}}
 	o := stubhost.Options{Dir: filepath.Join(t.TempDir(), "h"), Message: c.message, Frames: c.data,
 		Env: []string{"GORACE=atexit_sleep_ms=0"}, // else each process takes a second to exit under the race detector
@@ -223,7 +224,7 @@ func (c *core) tell(stub message.URL, body map[string]any) json.RawMessage {
 	c.t.Helper()
 	m := message.Message{Type: message.Execute, From: runtimeURL.Join("registry"), To: stub, Body: message.Encode(body)}
 	post := func(ctx context.Context, m message.Message) error { return c.host.Post(ctx, stub, m) }
-	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.t.Context(), longtest.Hung)
 	defer cancel()
 	answer, err := c.bus.Do(ctx, m, post, nil)
 	if err != nil {

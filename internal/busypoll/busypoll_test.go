@@ -66,7 +66,7 @@ func (s *source) read(t *testing.T, text string) {
 	}
 }
 
-// All that is written is read, in its order, whether the reader looks or sleeps.
+// All that is written is read, in its order, whether the reader polls or sleeps.
 func TestRead(t *testing.T) {
 	for _, limit := range []time.Duration{0, Usual, Longest} {
 		t.Run(limit.String(), func(t *testing.T) {
@@ -88,7 +88,7 @@ func streaming(is bool) {
 	}
 }
 
-// A Waiter looks for what came soon, also the next time, and for nothing before anything came.
+// A Waiter polls after an input that came soon, also the next time, and does not poll before anything came.
 func TestLooksWhereInputComesSoon(t *testing.T) {
 	if !canYield {
 		t.Skip("nobody looks on this system")
@@ -125,7 +125,7 @@ func TestLooksWhereInputComesSoon(t *testing.T) {
 	}
 }
 
-// Nobody looks while the process carries a stream.
+// No Waiter polls while the process carries a stream.
 func TestSleepsInStreams(t *testing.T) {
 	var g group
 	now := time.Now()
@@ -151,7 +151,7 @@ func TestSleepsInStreams(t *testing.T) {
 	}
 }
 
-// Another's input ends the looking, so that the scheduler finds it; and only one of a process looks.
+// Input for another Waiter ends the polling, so that the scheduler finds it; and only one Waiter of a process polls.
 func TestLooksForOthers(t *testing.T) {
 	if !canYield {
 		t.Skip("nobody looks on this system")
@@ -185,8 +185,8 @@ func TestLooksForOthers(t *testing.T) {
 	process.end()
 }
 
-// With one processor for goroutines, a reader that looks keeps no other descriptor of the process from being noticed: then it would
-// look in vain, up to the limit, each time.
+// With one processor for goroutines, a reader that polls does not keep the process from noticing its other descriptors: else
+// it would poll in vain, up to the limit, each time.
 func TestOneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	a, b := newSource(t, Longest), newSource(t, Longest)

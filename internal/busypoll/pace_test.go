@@ -7,7 +7,7 @@ import (
 
 const turn = time.Microsecond // of the others, where they need little
 
-// vain is a look, from then on, in which nothing comes, and says how often the Waiter yielded.
+// vain polls from a time on while nothing comes, and returns how often the Waiter yielded.
 func (p *pace) vain(now time.Time, limit time.Duration) (turns int) {
 	for began := now; ; {
 		before := now
@@ -18,7 +18,7 @@ func (p *pace) vain(now time.Time, limit time.Duration) (turns int) {
 	}
 }
 
-// The wait after an input that came soon, or within twice the limit, is looked through, others not.
+// After an input that came soon, or within twice the limit, the next wait is polled; others are not.
 func TestRestsWhereInputIsLongInComing(t *testing.T) {
 	var p pace
 	now := time.Unix(1000, 0)
@@ -32,8 +32,8 @@ func TestRestsWhereInputIsLongInComing(t *testing.T) {
 	}
 }
 
-// Whoever has looked in vain, for just as long as the limit, sleeps, the next times too, and looks again; an input that was found
-// has that forgotten.
+// A Waiter that has polled in vain for as long as the limit sleeps, also the next times, and then polls again; an input that
+// it finds resets that.
 func TestSleepsAfterLookingInVain(t *testing.T) {
 	var p pace
 	now := time.Unix(1000, 0)
@@ -61,7 +61,8 @@ func TestSleepsAfterLookingInVain(t *testing.T) {
 	}
 }
 
-// Whoever does not get the processor back soon sleeps for a while, then looks again; the longer, the more often that was lately.
+// A Waiter that does not get the processor back soon sleeps for a while, then polls again: the longer, the more often that
+// happened lately.
 func TestSleepsWhereOthersNeedTheProcessor(t *testing.T) {
 	p := pace{soon: true}
 	now := time.Unix(1000, 0)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Options are what a cheating program is told, as JSON or by flags.
+// Options are the settings of a cheating program, as JSON or flags.
 type Options struct {
 	Seed    uint64 `json:"seed"`
 	Percent int    `json:"percent"` // of the chances are used
@@ -23,7 +23,7 @@ type Options struct {
 	Names []string `json:"names"`
 }
 
-// Report is what is told of the cheats, so far.
+// Report counts the cheats so far.
 type Report struct {
 	Cheats   map[string]uint64 `json:"cheats"`   // tries, by kind
 	Breaches map[string]uint64 `json:"breaches"` // tries that have succeeded as far as the cheating program can tell

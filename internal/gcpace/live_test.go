@@ -11,7 +11,7 @@ func TestLive(t *testing.T) {
 	kept := make([]byte, 32<<20)
 	runtime.GC()
 	if grown := int64(Live() - before); grown < 31<<20 || grown > 40<<20 {
-		t.Errorf("32 MiB more are in use, and %d more are told", grown)
+		t.Errorf("32 MiB more are in use, and %d more are reported", grown)
 	}
 	runtime.KeepAlive(kept)
 }

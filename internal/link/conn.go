@@ -32,10 +32,10 @@ type Conn struct {
 
 	mu      sync.Mutex
 	out     []*[]byte // batches that wait to be written; the last is being filled
-	writer  writer    // who writes
+	writer  writer    // which goroutine writes
 	writing int       // bytes that were taken from out and are not yet written
-	rest    batch     // what a sender has not got rid of without waiting; it is the first that the goroutine writes
-	usual   int       // how large batches are lately
+	rest    batch     // the part of a batch that a sender could not write without waiting; the goroutine writes it first
+	usual   int       // running average of the sizes of batches, in bytes
 	room    chan struct{}
 	idle    chan struct{} // closed when everything is written; nil while nobody waits
 	lanes   map[laneKey]*Lane
@@ -49,6 +49,11 @@ type Conn struct {
 
 type laneKey struct{ instance, door uint32 }
 
+// lockedConn is a Conn whose mu is locked: methods that need that are methods of it.
+type lockedConn Conn
+
+func (x *Conn) locked() *lockedConn { return (*lockedConn)(x) }
+
 // errEnded is the reason of a link that was ended on purpose.
 var errEnded = errors.New("the link was ended")
 
@@ -58,7 +63,7 @@ func New(stream Stream, h Handler) *Conn {
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// NewOnPipes makes one end of a link on pipes, which end with it. It does what [New]'s does, in fewer steps.
+// NewOnPipes makes one end of a link on pipes, which end with it. It does the same as one that [New] makes, in fewer steps.
 func NewOnPipes(p *Pipes, h Handler) *Conn {
 	c := New(nil, h)
 	c.pipes = p
@@ -112,7 +117,7 @@ func (c *Conn) end(err error) {
 		l.endLocked()
 	}
 	clear(c.lanes)
-	c.written()
+	c.locked().written()
 	if c.pipes != nil {
 		_ = c.pipes.Close()
 	}
@@ -129,12 +134,12 @@ func (c *Conn) Control(f *linkpb.Frame) {
 	if c.err != nil {
 		return
 	}
-	b := c.buffer(proto.Size(f)+frameCost, 0)
+	b := c.locked().buffer(proto.Size(f)+frameCost, 0)
 	var err error
 	if *b, err = appendControl(*b, f); err != nil {
 		panic("link: a control frame does not encode: " + err.Error()) // a string that is not UTF-8: the caller's error
 	}
-	c.kick()
+	c.locked().kick()
 }
 
 // Lane adds lane door of an instance. The caller gives each pair of numbers once. On a link that has ended the lane
@@ -155,7 +160,7 @@ func (c *Conn) Lane(instance, door uint32) *Lane {
 func (c *Conn) Flush(ctx context.Context) {
 	for {
 		c.mu.Lock()
-		if c.err != nil || c.queued() == 0 {
+		if c.err != nil || c.locked().queued() == 0 {
 			c.mu.Unlock()
 			return
 		}

@@ -18,7 +18,8 @@ const Name = "protostub"
 // LogLevelVariable is the environment variable that tells a plug-in how much to log (hclog's names).
 const LogLevelVariable = "PROTOFLY_LOG_LEVEL"
 
-// Handshake is what a plug-in knows a host by. It keeps people from starting a plug-in by hand; it is no secret.
+// Handshake is the environment variable by which a plug-in recognises that a host has started it. It keeps people from
+// starting a plug-in by hand; it is no secret.
 func Handshake() plugin.HandshakeConfig {
 	return plugin.HandshakeConfig{
 		MagicCookieKey:   "PROTOFLY_PLUGIN",
@@ -31,7 +32,7 @@ func Plugins(server linkpb.PluginServer) map[int]plugin.PluginSet {
 	return map[int]plugin.PluginSet{ProtocolVersion: {Name: &glue{server: server}}}
 }
 
-// glue is what go-plugin calls a plug-in.
+// glue implements go-plugin's interface of a plug-in.
 type glue struct {
 	plugin.NetRPCUnsupportedPlugin
 	server linkpb.PluginServer

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// waiting gives the lane frames that nobody receives, as they come on pipes, and says how much its window they took.
+// waiting gives the lane frames that nobody receives, as they come on pipes, and returns how much of its window they took.
 func waiting(t *testing.T, l *Lane, size, count int) (cost int) {
 	t.Helper()
 	f := Frame{Payload: make([]byte, size)}
@@ -18,7 +18,7 @@ func waiting(t *testing.T, l *Lane, size, count int) (cost int) {
 	return cost
 }
 
-// What waits to be received takes memory in proportion to what it costs of the window, whatever the frames' sizes are and
+// Frames that wait to be received take memory in proportion to their cost of the window, whatever the frames' sizes are and
 // however many lanes there are: so [MaxQueued] bounds it.
 func TestWaitingFramesTakeWhatTheyCost(t *testing.T) {
 	for _, c := range []struct {

@@ -19,21 +19,26 @@ type Lane struct {
 	ended chan struct{} // closed when nothing more is sent or arrives; what has arrived can be received
 
 	mu     sync.Mutex
-	in     []arrived // in[:head] are taken
+	in     []arrived // in[:head] have been received
 	head   int
-	store  store // the memory of in and taken, where it is the lane's
-	window int   // what the other side may still send
+	store  store // has the payloads of in and taken, where the lane owns their memory
+	window int   // bytes that the other side may still send
 	closed bool
 	wake   chan struct{}      // has an item when in has
 	taken  []Frame            // what the last Recv returned
-	of     []*block           // that they are in
-	out    bool               // and their receiver is at work on them
-	cost   int                // of taken
-	owed   int                // received and not yet credited
+	of     []*block           // the blocks that taken is in
+	out    bool               // the receiver still uses taken
+	cost   int                // of taken, in bytes of the window
+	owed   int                // bytes that were received and not yet credited
 	prompt func([]Frame) bool // of Pump; nil: none
 
 	prompting sync.WaitGroup // a call of prompt that is under way
 }
+
+// lockedLane is a Lane whose mu is locked: methods that need that are methods of it.
+type lockedLane Lane
+
+func (x *Lane) locked() *lockedLane { return (*lockedLane)(x) }
 
 // recvBytes is how much one Recv returns at most: a part of the window, so that the sender goes on meanwhile.
 const recvBytes = Window / 4
@@ -57,8 +62,8 @@ func (l *Lane) Send(ctx context.Context, frames ...Frame) error {
 		if l.isEnded() {
 			return ErrClosed
 		}
-		if wait := l.blocked(); wait != nil {
-			c.kick()
+		if wait := l.conn.locked().blocked(l); wait != nil {
+			c.locked().kick()
 			c.mu.Unlock()
 			var err error
 			select {
@@ -73,14 +78,14 @@ func (l *Lane) Send(ctx context.Context, frames ...Frame) error {
 			}
 			continue
 		}
-		l.add(frames)
+		l.conn.locked().add(l, frames)
 		frames = frames[1:]
 	}
-	c.depart()
+	c.locked().depart()
 	return nil
 }
 
-// TrySend is [Lane.Send] where that need not wait, for all of the frames; else it is false, and none was sent.
+// TrySend sends all frames and returns true, or, where [Lane.Send] would have to wait, sends none and returns false.
 func (l *Lane) TrySend(frames ...Frame) (bool, error) {
 	if err := check(frames); err != nil {
 		return false, err
@@ -98,13 +103,13 @@ func (l *Lane) TrySend(frames ...Frame) (bool, error) {
 	for _, f := range frames[:len(frames)-1] {
 		total += Cost(f)
 	}
-	if l.credit <= total || l.door != 0 && c.queued()+total >= pending {
+	if l.credit <= total || l.door != 0 && c.locked().queued()+total >= pending {
 		return false, nil
 	}
 	for ; len(frames) > 0; frames = frames[1:] {
-		l.add(frames)
+		l.conn.locked().add(l, frames)
 	}
-	c.depart()
+	c.locked().depart()
 	return true, nil
 }
 
@@ -117,32 +122,32 @@ func check(frames []Frame) error {
 	return nil
 }
 
-// add puts the first of some frames into the queue. conn.mu is held.
-func (l *Lane) add(frames []Frame) {
+// add puts the first of some frames of a lane into the queue.
+func (c *lockedConn) add(l *Lane, frames []Frame) {
 	f, more := frames[0], 0
 	l.credit -= Cost(f)
-	if len(l.conn.out) == 0 {
+	if len(c.out) == 0 {
 		for _, next := range frames[1:] {
 			more += Cost(next)
 		}
 	}
-	b := l.conn.buffer(Cost(f), more)
+	b := c.buffer(Cost(f), more)
 	*b = appendFrame(*b, l.instance, l.door, f)
 }
 
-// blocked returns what to wait for before the next frame, or nil. conn.mu is held.
-func (l *Lane) blocked() chan struct{} {
+// blocked returns what to wait for before the next frame of a lane, or nil.
+func (c *lockedConn) blocked(l *Lane) chan struct{} {
 	switch {
 	case l.credit <= 0:
 		if l.more == nil {
 			l.more = make(chan struct{})
 		}
 		return l.more
-	case l.door != 0 && l.conn.queued() >= pending: // messages overtake waiting data
-		if l.conn.room == nil {
-			l.conn.room = make(chan struct{})
+	case l.door != 0 && c.queued() >= pending: // messages overtake waiting data
+		if c.room == nil {
+			c.room = make(chan struct{})
 		}
-		return l.conn.room
+		return c.room
 	}
 	return nil
 }
@@ -218,7 +223,7 @@ func (l *Lane) repay() {
 	l.of, l.taken, l.out = l.of[:0], l.taken[:0], false
 	cost := l.cost
 	l.cost = 0
-	give := l.owe(cost)
+	give := l.locked().owe(cost)
 	l.mu.Unlock()
 	l.conn.waiting.Add(int64(-cost))
 	if give > 0 {
@@ -226,8 +231,8 @@ func (l *Lane) repay() {
 	}
 }
 
-// owe notes what was received and says what is to be credited now. mu is held.
-func (l *Lane) owe(cost int) (give int) {
+// owe adds received bytes to those that are not yet credited, and returns how many are to be credited now.
+func (l *lockedLane) owe(cost int) (give int) {
 	l.owed += cost
 	if l.owed >= Window/4 && !l.closed {
 		give, l.owed = l.owed, 0
@@ -236,8 +241,8 @@ func (l *Lane) owe(cost int) (give int) {
 	return give
 }
 
-// promptly is how much is given to a function that is prompt: more would hold up other lanes, and is worth a goroutine's
-// start.
+// promptly is how many bytes are given to a prompt function at once: more would hold up other lanes, and is worth the
+// start of a goroutine.
 const promptly = 64 << 10
 
 // Pump gives what arrives to handle, in order and one call at a time, until the lane or ctx ends, and returns why. The
@@ -265,10 +270,10 @@ func (l *Lane) Pump(ctx context.Context, prompt func([]Frame) bool, handle func(
 	}
 }
 
-// push takes frames that arrived. What they are made of is copied where it is borrowed.
+// push queues frames that have arrived. Where their memory is borrowed, it copies the payloads.
 func (l *Lane) push(frames []Frame, borrowed bool) error {
 	l.mu.Lock()
-	total, err := l.charge(frames)
+	total, err := l.locked().charge(frames)
 	if err != nil || l.closed {
 		l.mu.Unlock()
 		return err
@@ -282,7 +287,7 @@ func (l *Lane) push(frames []Frame, borrowed bool) error {
 		l.mu.Lock()
 		l.out = false
 		if taken || l.closed {
-			give := l.owe(total)
+			give := l.locked().owe(total)
 			l.mu.Unlock()
 			if give > 0 {
 				l.conn.sendCredit(l, give)
@@ -310,8 +315,8 @@ func (l *Lane) push(frames []Frame, borrowed bool) error {
 	return nil
 }
 
-// charge takes the frames off the window. mu is held.
-func (l *Lane) charge(frames []Frame) (total int, err error) {
+// charge subtracts the cost of the frames from the window.
+func (l *lockedLane) charge(frames []Frame) (total int, err error) {
 	if l.closed {
 		return 0, nil
 	}
@@ -348,7 +353,7 @@ func (l *Lane) Close() {
 		left += Cost(f.Frame)
 	}
 	l.conn.waiting.Add(int64(-left))
-	l.in, l.head, l.cost, l.store = nil, 0, 0, store{} // who is at work on what the last Recv returned may still be
+	l.in, l.head, l.cost, l.store = nil, 0, 0, store{} // the receiver may still use what the last Recv returned
 }
 
 // End ends the lane in an orderly way: what has arrived can still be received, then Recv returns io.EOF.

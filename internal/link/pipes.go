@@ -15,14 +15,15 @@ const PipesVariable = "PROTOFLY_LINK_PIPES"
 // Pipes is one end of a pair of pipes, one for each direction.
 //
 // They are pipes because a Unix socket wakes its writer whenever the reader has taken something, whether or not the writer
-// waits for room: in a process that polls, as Go's do, that is a wake-up of nobody for each message.
+// waits for room: a Go process, which polls its files, would wake up
+// once for each message without anything to do.
 type Pipes struct {
 	in, out *os.File
 	try     func(b []byte) (int, error)
-	source  io.ReadCloser // in, waited for as [poll] does
+	source  io.ReadCloser // in, read through busy polling
 }
 
-// endOf takes over two files. limit is how long [poll.Waiter] looks for what is to be read.
+// endOf takes over two files. limit is how long [busypoll.Waiter] polls for bytes before it sleeps.
 func endOf(in, out *os.File, limit time.Duration) (*Pipes, error) {
 	try, err := writeNow(out)
 	if err != nil {
@@ -38,5 +39,5 @@ func endOf(in, out *os.File, limit time.Duration) (*Pipes, error) {
 // Close ends both directions.
 func (p *Pipes) Close() error { return errors.Join(p.source.Close(), p.out.Close()) }
 
-// pipeSize is what the kernel may keep of what was written and not read, as far as the system lets.
+// pipeSize is what the kernel may keep of what was written and not read, as far as the system allows.
 const pipeSize = 1 << 20

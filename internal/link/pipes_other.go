@@ -14,7 +14,7 @@ func PipePair(time.Duration) (*Pipes, []*os.File, error) { return nil, nil, nil 
 // InheritedPipes are none here.
 func InheritedPipes() (*Pipes, error) { return nil, nil }
 
-// writeNow never writes here: everything is left to who may wait.
+// writeNow never writes here: the goroutine that may wait writes everything.
 func writeNow(*os.File) (func(b []byte) (int, error), error) {
 	return func([]byte) (int, error) { return 0, nil }, nil
 }

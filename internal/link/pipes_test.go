@@ -132,7 +132,7 @@ func TestPipesKeepsOrderAndContent(t *testing.T) {
 	wg.Wait()
 }
 
-// TestPipesHoldsBack: who does not receive holds back who sends on that lane, and nobody else; and control frames pass.
+// TestPipesHoldsBack: a lane that nobody receives from holds back its own sender and no other lane; control frames pass.
 func TestPipesHoldsBack(t *testing.T) {
 	p := piped(t)
 	full, other := p.host.Lane(1, 1), p.host.Lane(1, 2)
@@ -300,7 +300,7 @@ func TestStoreKeepsNothing(t *testing.T) {
 	}
 }
 
-// TestStoreReusesBlocks: what was emptied costs the collector nothing when it is filled again.
+// TestStoreReusesBlocks: a store that was emptied allocates nothing when it is filled again.
 func TestStoreReusesBlocks(t *testing.T) {
 	var s store
 	of := make([]*block, 0, 100)

@@ -15,7 +15,8 @@ import (
 )
 
 // PipePair makes pipes for both directions: the host's ends, and the plug-in's as files to be inherited, in the order of
-// [PipesVariable], which the caller closes. limit is how long the host looks for what the plug-in writes before it sleeps.
+// [PipesVariable], which the caller closes. limit is how long the host polls for what the plug-in writes before it
+// sleeps.
 func PipePair(limit time.Duration) (*Pipes, []*os.File, error) {
 	toHost, fromPlugin, err := newPipe()
 	if err != nil {
@@ -71,7 +72,7 @@ func writeNow(out *os.File) (func(b []byte) (int, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	// One caller at a time: so these are no allocation of each call.
+	// There is one caller at a time, so these variables are shared by all calls and a call allocates nothing.
 	var b []byte
 	var n int
 	var failed error

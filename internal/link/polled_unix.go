@@ -12,7 +12,7 @@ import (
 	"github.com/protofly/protofly/internal/busypoll"
 )
 
-// pollReader reads a pipe, and waits for the next bytes awake where they come in quick succession.
+// pollReader reads a pipe. Where bytes come in quick succession, it polls for the next ones instead of sleeping.
 type pollReader struct {
 	file   *os.File
 	waiter *busypoll.Waiter

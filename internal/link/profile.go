@@ -39,7 +39,7 @@ func Profile(ctx context.Context, conn grpc.ClientConnInterface, kind profile.Ki
 		data = append(data, chunk.Data...)
 	}
 	if code := status.Code(err); code == codes.Canceled || code == codes.DeadlineExceeded {
-		// The plug-in knows ctx's deadline, and its clock may have been the first.
+		// The plug-in knows ctx's deadline, and its clock may have reached it first.
 		if due, ok := ctx.Deadline(); ok && time.Until(due) < time.Second {
 			<-ctx.Done()
 		}

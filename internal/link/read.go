@@ -35,7 +35,7 @@ func (c *Conn) read() {
 	}
 }
 
-// readPipe reads frames until the pipe ends. They are as in a batch that has no end.
+// readPipe reads frames until the pipe ends. The bytes are those of one batch without an end.
 func (c *Conn) readPipe() error {
 	r := reader{conn: c, borrowed: true}
 	var in intake
@@ -67,7 +67,7 @@ func (c *Conn) readPipe() error {
 // intake is the buffer that a pipe is read into. It is small while little comes, because most links are idle mostly.
 type intake struct {
 	buffer   []byte
-	from, to int // what was read and is not used
+	from, to int // b[from:to] was read and not yet used
 	need     int // bytes of the next field; 0: not known
 	full     bool
 	large    int // how many reads ago a field needed more than readBuffer
@@ -107,7 +107,7 @@ func (in *intake) fill(source io.Reader) error {
 	return err
 }
 
-// next is the next field, where it is there whole: frame is nil where it is no Frame.
+// next returns the next field, where all of it has been read. frame is nil where the field is not a Frame.
 func (in *intake) next() (frame []byte, ok bool, err error) {
 	frame, in.need, err = nextField(in.buffer[in.from:in.to])
 	if err != nil || in.need == 0 || in.need > in.to-in.from {
@@ -117,8 +117,8 @@ func (in *intake) next() (frame []byte, ok bool, err error) {
 	return frame, true, nil
 }
 
-// nextField cuts the first field off b: frame is its content where it is a Frame. size is what it takes with its tag and
-// length, 0 where that cannot be told yet.
+// nextField cuts the first field off b: frame is its content where it is a Frame. size is its length in
+// bytes with its tag and length, 0 where too little of it has been read to tell.
 func nextField(b []byte) (frame []byte, size int, err error) {
 	field, typ, n := protowire.ConsumeTag(b)
 	if n < 0 {
@@ -141,7 +141,7 @@ func nextField(b []byte) (frame []byte, size int, err error) {
 	return frame, size, nil
 }
 
-// short is nil where b may only be too short to tell.
+// short is nil where b may merely be too short to tell, else the error.
 func short(b []byte, n int, what string) error {
 	if err := protowire.ParseError(n); err != io.ErrUnexpectedEOF || len(b) > 16 {
 		return violation("%s: %v", what, err)
@@ -158,7 +158,7 @@ type reader struct {
 	peerText []byte // the last peer, and its address: mostly the next frame's too
 	peer     message.URL
 	parsed   frame
-	borrowed bool // what it is given lives until the next read only
+	borrowed bool // the memory of its frames is valid until the next read only
 }
 
 // raw takes a frame as it is on the wire.

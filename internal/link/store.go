@@ -3,7 +3,7 @@ package link
 import "github.com/protofly/protofly/internal/buffers"
 
 // store is the memory of the payloads that wait on a lane, in blocks whose memory goes back to a pool when everything in them was
-// received: a stream of frames leaves nothing to the garbage collector, and an idle lane keeps nothing of it.
+// received: a stream of frames leaves no garbage, and an idle lane holds no memory.
 //
 // What waits takes memory in proportion: the first block is small, and each further one twice as large while none was emptied.
 type store struct {
@@ -25,7 +25,7 @@ const (
 	blockSize  = 64 << 10 // of all that follow in a stream
 )
 
-// newBlock is a block for n bytes.
+// newBlock returns a block with room for n bytes.
 func (s *store) newBlock(n int) *block {
 	k := s.spare
 	if k == nil {
@@ -40,7 +40,7 @@ func (s *store) newBlock(n int) *block {
 // size is how many bytes a block holds.
 func (k *block) size() int { return cap(*k.data) }
 
-// keep copies b, and says into which block.
+// keep copies b and returns the copy and the block that it is in.
 func (s *store) keep(b []byte) ([]byte, *block) {
 	k := s.filling
 	if len(b) > blockSize {
@@ -57,7 +57,7 @@ func (s *store) keep(b []byte) ([]byte, *block) {
 	return kept, k
 }
 
-// release gives back a payload in k.
+// release says that a payload in k is not used any more.
 func (s *store) release(k *block) {
 	if k.live--; k.live > 0 {
 		return

@@ -108,7 +108,7 @@ func FuzzBatch(f *testing.F) {
 		if c.waiting.Load() > int64(len(b)*frameCost) {
 			t.Errorf("%d bytes wait after a batch of %d", c.waiting.Load(), len(b))
 		}
-		var pb linkpb.Batch // what the schema's own reader takes ours takes too
+		var pb linkpb.Batch // our reader accepts whatever the generated one accepts
 		if proto.Unmarshal(b, &pb) == nil && err != nil {
 			var broken *ProtocolError
 			if !errors.As(err, &broken) {

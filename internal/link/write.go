@@ -29,9 +29,8 @@ const inline = 192 << 10
 // lastWords is how long the other end of pipes that reads no more may go on writing.
 const lastWords = time.Second
 
-// buffer is the batch that a frame of n bytes is added to, with room for it; more bytes are to follow at once. mu is
-// held.
-func (c *Conn) buffer(n, more int) *[]byte {
+// buffer is the batch that a frame of n bytes is added to, with room for it; more bytes are to follow at once.
+func (c *lockedConn) buffer(n, more int) *[]byte {
 	k := len(c.out)
 	if k == 0 || len(*c.out[k-1])+n > fill {
 		b := batchPool{}.Get(max(min(n+more, fill), c.usual))
@@ -48,8 +47,8 @@ func (c *Conn) buffer(n, more int) *[]byte {
 	return b
 }
 
-// queued is how many bytes wait to be written. mu is held.
-func (c *Conn) queued() int {
+// queued is how many bytes wait to be written.
+func (c *lockedConn) queued() int {
 	n := c.writing
 	for _, b := range c.out {
 		n += len(*b)
@@ -57,8 +56,8 @@ func (c *Conn) queued() int {
 	return n
 }
 
-// kick has the goroutine write, unless somebody does. mu is held.
-func (c *Conn) kick() {
+// kick has the goroutine write, unless it or a sender is writing.
+func (c *lockedConn) kick() {
 	if c.writer != nobody || len(c.out) == 0 {
 		return
 	}
@@ -66,9 +65,9 @@ func (c *Conn) kick() {
 	c.wake <- struct{}{} // it has room: the goroutine has taken the item of the last time
 }
 
-// depart writes what there is, as far as that need not wait, and leaves the rest to the goroutine. mu is held, but not
-// all the time.
-func (c *Conn) depart() {
+// depart writes what is queued as far as it can without waiting, and leaves the rest to the goroutine. It
+// unlocks mu while it writes.
+func (c *lockedConn) depart() {
 	if c.pipes == nil || c.writer != nobody || len(c.out) != 1 || len(*c.out[0]) > inline {
 		c.kick()
 		return
@@ -79,7 +78,7 @@ func (c *Conn) depart() {
 	n, err := c.pipes.try(*b)
 	c.mu.Lock()
 	if err != nil {
-		n = 0 // the goroutine finds out too, and ends the link
+		n = 0 // the goroutine meets the same error, and ends the link
 	}
 	c.writer = nobody
 	if n < len(*b) {
@@ -105,9 +104,9 @@ func (c *Conn) sendCredit(l *Lane, bytes int) {
 	if c.err != nil || l.isEnded() {
 		return
 	}
-	b := c.buffer(frameCost, 0)
+	b := c.locked().buffer(frameCost, 0)
 	*b = appendCredit(*b, l.instance, l.door, uint64(bytes))
-	c.kick()
+	c.locked().kick()
 }
 
 // write is the goroutine that writes what senders do not; on a gRPC stream, which forbids two, everything.
@@ -125,7 +124,7 @@ func (c *Conn) write() {
 				break
 			}
 			if err := c.give(b); err != nil {
-				if err != io.EOF { // of a client: the reader knows the reason
+				if err != io.EOF { // a client's stream returns io.EOF: the reader has the reason
 					c.end(err)
 				}
 				return
@@ -134,7 +133,7 @@ func (c *Conn) write() {
 	}
 }
 
-// give writes a batch, which is not ours any more then.
+// give writes a batch. Afterwards the batch must not be used.
 func (c *Conn) give(b batch) error {
 	if c.pipes == nil {
 		return c.stream.SendMsg(&outBatch{data: b.all})
@@ -149,7 +148,8 @@ func (c *Conn) give(b batch) error {
 	return nil
 }
 
-// next takes the next batch for the goroutine, after the last one was written; none: it has nothing to do any more.
+// next returns the next batch for the goroutine to write, after the last one was written; an empty one where there is
+// nothing more to write.
 func (c *Conn) next() (b batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,16 +164,16 @@ func (c *Conn) next() (b batch) {
 	}
 	if len(c.out) == 0 {
 		c.writer = nobody
-		c.written()
+		c.locked().written()
 		return b
 	}
-	all := c.first()
-	c.freed()
+	all := c.locked().first()
+	c.locked().freed()
 	return batch{all, *all}
 }
 
-// first takes the first batch out of the queue. mu is held.
-func (c *Conn) first() *[]byte {
+// first takes the first batch out of the queue.
+func (c *lockedConn) first() *[]byte {
 	b := c.out[0]
 	n := copy(c.out, c.out[1:])
 	c.out[n] = nil
@@ -183,16 +183,16 @@ func (c *Conn) first() *[]byte {
 	return b
 }
 
-// freed wakes who waits for room in the queue, when there is some. mu is held.
-func (c *Conn) freed() {
+// freed wakes senders that wait for room in the queue, when there is some.
+func (c *lockedConn) freed() {
 	if c.room != nil && c.queued() < 2*pending {
 		close(c.room)
 		c.room = nil
 	}
 }
 
-// written wakes who waits for room or for a flush. mu is held.
-func (c *Conn) written() {
+// written wakes senders that wait for room and callers that wait for a flush.
+func (c *lockedConn) written() {
 	for _, w := range []*chan struct{}{&c.room, &c.idle} {
 		if *w != nil {
 			close(*w)

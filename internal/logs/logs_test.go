@@ -52,7 +52,7 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// A flood of one text leaves other lines alone, and what was left out is told.
+// A flood of one text leaves other lines alone, and the log says how many were left out.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b buffer

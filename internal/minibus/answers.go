@@ -9,7 +9,7 @@ import (
 // Answers tells whether a response from the address from counts as the answer to a request that was sent to asked. It is
 // the one place where that rule stands; every bus, and whoever believes a response for another reason, asks here:
 //
-//   - who was asked answers, in either spelling of its address ([message.URL.Canonical]);
+//   - the address that was asked answers, in either spelling of its address ([message.URL.Canonical]);
 //   - a data object answers for its subscription handler, <object>/subscription, and that one for the object: they are one
 //     component, the sync manager of the reporter's runtime, and nobody else may post as either;
 //   - a function of a domain's Message Node answers for another function of the same node: domain://msg-node.<d>/sm for
@@ -22,7 +22,7 @@ import (
 // comes to any bus: what a session brings has a `from` of the remote runtime's; what an application or a plug-in posts
 // has its own; and a Message Node's function is believed only where the response came by the stub of the node of that
 // very domain. Refusals that a core makes, for an address that is not there or is not to be reached, are in the name of
-// the address that was asked: who asks gets them from its own core, or from the one that has, or had, the address.
+// the address that was asked: the requester gets them from its own core, or from the core that has, or had, the address.
 func Answers(asked, from message.URL) bool {
 	if asked == from {
 		return asked != ""

@@ -90,7 +90,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// A response from somebody else than who was asked belongs to no request: neither a final one, nor a provisional one, which
+// A response from another address than the one that was asked belongs to no request: neither a final one, nor a provisional one, which
 // would have the request wait for ever.
 func TestNobodyElseAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestNobodyElseAnswers(t *testing.T) {
 	})
 }
 
-// Who has seen some requests cannot tell the ID of another one.
+// Somebody that has seen some requests cannot predict the ID of another one.
 func TestRequestsHaveRandomIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o outbox

@@ -6,18 +6,18 @@
 // the runtime's core, which knows the way. What comes in is given, in this order, to the request that waits for it,
 // to the listeners of its address, or to the default listener (address [message.Default]). The default listener gets
 // only what nobody else listens to: the reference code gives it more, and its stubs echo updates back for it. A response
-// belongs to a request only if it is from whom that asked: see [Answers].
+// belongs to a request only if it comes from the address that was asked: see [Answers].
 //
 // Order: the messages that one goroutine posts reach a listener in the order of posting. A listener's handler is
 // called for one message at a time. Several messages to one address can be handed over at once, with [Listeners.TryHandRun]. A
 // listener with a queue of its own, such as another bus in the same process, gets them without a second one between: see
 // [Listeners.ListenThrough]. A listener costs memory and a goroutine only while messages wait for it.
 //
-// Receipts: the deliverer of a message may add a [Receipt], by which it is told when the message was taken: when its handler
-// has returned, or, of a [TakingHandler], when that says so; or that nobody will take it, because its listener has gone.
+// Receipts: the deliverer of a message may add a [Receipt], which reports when the message was taken: when its handler
+// has returned, or when a [TakingHandler] says so. It also reports that nobody will take the message, because its listener has gone.
 //
 // Limits: an inbox holds 256 messages unless told otherwise; then whoever delivers waits. It holds 64 times as many of
-// those whose receipts have a cost: who gave them bounds what waits.
+// those whose receipts have a cost: their deliverer bounds how many wait.
 //
 // Turns: messages that differ in [Receipt.Source], which are of different remote runtimes, wait in different queues, and
 // the listener gets at most 128 of each in turn. Whatever one source has filled an inbox with, every other one finds

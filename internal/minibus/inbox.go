@@ -26,21 +26,26 @@ type inbox struct {
 
 	mu      sync.Mutex
 	lane    work.Lane[Delivery]
-	limits  [2]int        // how many messages fill it for one without a cost, and for one that has a cost
+	limits  [2]int        // messages at which it is full: for a message without a cost, for one with a cost
 	space   chan struct{} // closed when a place is free; nil while nobody waits for one
-	waiters int           // who wait for a place, or were woken and have not got it yet
+	waiters int           // callers that wait for a place, or were woken and have not got it yet
 
-	stopped atomic.Bool // is set while mu is held
+	stopped atomic.Bool // set with mu locked
 }
 
-// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Who gives them counts the
-// cost until it is settled, so the limit is not what bounds the memory; and a session brings hundreds of messages at a
-// time: those that their listener only has not come to yet are not to be put aside first. While somebody waits for a
-// place all are alike, lest he never gets one.
+// lockedInbox is an inbox whose mu is locked: methods that need that are methods of it.
+type lockedInbox inbox
+
+func (x *inbox) locked() *lockedInbox { return (*lockedInbox)(x) }
+
+// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Their deliverer counts the
+// cost until the receipt is settled, so it bounds the memory and the limit need not. A session brings hundreds of messages
+// at a time: it need not queue them elsewhere only because their listener has not come to them yet. While a caller waits
+// for a place, the limit is the same for all messages: else that caller might never get one.
 const burst = 64
 
-// wait counts who waits for a place. mu is held, if i is in use.
-func (i *inbox) wait(more int) {
+// wait adds to the number of callers that wait for a place.
+func (i *lockedInbox) wait(more int) {
 	i.waiters += more
 	i.limits = [2]int{i.limit, i.limit}
 	if i.waiters == 0 {
@@ -56,14 +61,14 @@ type group struct {
 	memory work.Memory[Delivery]
 }
 
-// full tells whether there is no place for the message. It is small enough to be compiled into its callers. mu is held.
-func (i *inbox) full(in *Delivery) bool {
+// full tells whether there is no place for the message. It is small enough to be compiled into its callers.
+func (i *lockedInbox) full(in *Delivery) bool {
 	return i.lane.Len() >= i.limits[min(in.Receipt.Cost, 1)] && i.crowded(in)
 }
 
 // crowded is full where the inbox as a whole is: each source keeps places in it that no other can take. They are half of
-// limit where its messages have a cost, since then there may be many sources. mu is held.
-func (i *inbox) crowded(in *Delivery) bool {
+// limit where its messages have a cost, since then there may be many sources.
+func (i *lockedInbox) crowded(in *Delivery) bool {
 	keeps := i.limit
 	if in.Receipt.Cost > 0 {
 		keeps = (keeps + 1) / 2
@@ -71,29 +76,29 @@ func (i *inbox) crowded(in *Delivery) bool {
 	return i.lane.LenOf(in.Receipt.Source) >= keeps
 }
 
-// push queues a message. It waits for a place, unless at once has it go over the limit instead.
+// push queues a message. It waits for a place; with atOnce it exceeds the limit instead of waiting.
 func (i *inbox) push(ctx context.Context, in *Delivery, atOnce bool) error {
 	i.mu.Lock()
-	if !i.ended() && (atOnce || !i.full(in)) {
-		i.add(in)
+	if !i.ended() && (atOnce || !i.locked().full(in)) {
+		i.locked().add(in)
 		i.mu.Unlock()
 		return nil
 	}
 	defer i.mu.Unlock()
 	for waits := false; ; waits = true {
 		if waits {
-			i.wait(-1)
+			i.locked().wait(-1)
 		}
 		switch {
 		case i.ended():
 			return ErrClosed
 		case ctx.Err() != nil && waits:
 			return ctx.Err()
-		case atOnce || !i.full(in):
-			i.add(in)
+		case atOnce || !i.locked().full(in):
+			i.locked().add(in)
 			return nil
 		}
-		i.wait(1)
+		i.locked().wait(1)
 		if i.space == nil {
 			i.space = make(chan struct{})
 		}
@@ -114,10 +119,10 @@ func (i *inbox) try(in *Delivery) (full bool, err error) {
 	switch {
 	case i.ended():
 		err = ErrClosed
-	case i.full(in):
+	case i.locked().full(in):
 		full = true
 	default:
-		i.add(in)
+		i.locked().add(in)
 	}
 	i.mu.Unlock()
 	return full, err
@@ -127,8 +132,8 @@ func (i *inbox) try(in *Delivery) (full bool, err error) {
 func (i *inbox) tryRun(run []Delivery) (n int) {
 	i.mu.Lock()
 	if !i.ended() {
-		for n < len(run) && !i.full(&run[n]) {
-			i.add(&run[n])
+		for n < len(run) && !i.locked().full(&run[n]) {
+			i.locked().add(&run[n])
 			n++
 		}
 	}
@@ -136,11 +141,11 @@ func (i *inbox) tryRun(run []Delivery) (n int) {
 	return n
 }
 
-// add queues a message and has it handled. mu is held.
-func (i *inbox) add(in *Delivery) {
+// add queues a message and has it handled.
+func (i *lockedInbox) add(in *Delivery) {
 	if i.lane.Add(in.Receipt.Source, in) {
 		i.group.wg.Add(1)
-		go i.run()
+		go (*inbox)(i).run()
 	}
 }
 
@@ -148,7 +153,7 @@ func (i *inbox) add(in *Delivery) {
 func (i *inbox) room(in *Delivery) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return !i.full(in) || i.stopped.Load()
+	return !i.locked().full(in) || i.stopped.Load()
 }
 
 // run handles what is queued and ends when nothing is left: an idle listener holds no goroutine.
@@ -168,19 +173,19 @@ func (i *inbox) run() {
 	}
 }
 
-// next is what is to be handled next, some messages of one source; nil: nothing, and the goroutine has to end.
+// next returns the messages to handle next, all of one source; nil where there are none: then the goroutine has to end.
 func (i *inbox) next() *work.Block[Delivery] {
 	i.mu.Lock()
 	batch := i.lane.Take()
-	i.release()
+	i.locked().release()
 	i.mu.Unlock()
 	return batch
 }
 
 func (i *inbox) ended() bool { return i.stopped.Load() || i.group.ctx.Err() != nil }
 
-// release lets everybody who waits for a place try again. mu is held.
-func (i *inbox) release() {
+// release lets all callers that wait for a place try again.
+func (i *lockedInbox) release() {
 	if i.space != nil {
 		close(i.space)
 		i.space = nil
@@ -194,7 +199,7 @@ func (i *inbox) stop() {
 	for b := i.lane.Take(); b != nil; b = i.lane.Take() {
 		left = append(left, b)
 	}
-	i.release()
+	i.locked().release()
 	i.mu.Unlock()
 	for _, b := range left {
 		for ; b != nil; b = i.group.memory.Done(b) {
@@ -206,7 +211,7 @@ func (i *inbox) stop() {
 	}
 }
 
-// fail tells who asks about a message that nobody will handle.
+// fail settles the receipt, where there is one, of a message that nobody will handle.
 func (in *Delivery) fail() {
 	if in.Receipt.By != nil {
 		in.Receipt.Failed(in.Message, &message.ResponseError{Code: message.CodeNotFound, From: in.Message.To,

@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Listeners is who listens to which address. It is used by pointer, made by [NewListeners].
+// Listeners is the table of listeners by address. It is used by pointer, made by [NewListeners].
 type Listeners struct {
 	group *group
 	limit int
@@ -39,8 +39,8 @@ type Receiver interface {
 	TryHandRun(run []Delivery) (n int)
 }
 
-// listener is one listener's inbox; where it has two, responses go to the second. Where it is somebody's who has a queue of
-// his own, it has none.
+// listener is one listener's inbox; where it has two, responses go to the second. A listener with a
+// queue of its own has no inbox here.
 type listener struct {
 	messages, responses *inbox
 	through             Receiver
@@ -53,7 +53,8 @@ func (in *listener) box(m *message.Message) *inbox {
 	return in.messages
 }
 
-// push puts a message into the listener's inbox. It waits for a place, unless at once has it go over the limit instead.
+// push puts a message into the listener's inbox. It waits for a place; with atOnce it exceeds the limit
+// instead of waiting.
 func (in *listener) push(ctx context.Context, g *group, one *Delivery, atOnce bool) error {
 	if in.through == nil {
 		return in.box(&one.Message).push(ctx, one, atOnce)
@@ -81,7 +82,8 @@ func (in *listener) try(one *Delivery) (full bool, err error) {
 	return !in.through.TryHand(one.Message, one.Receipt), nil
 }
 
-// room tells whether a message would find a place. Who has a queue of his own does not say: there may be none.
+// room tells whether a message would find a place. For a listener with a queue of its own the answer is unknown,
+// and it is false.
 func (in *listener) room(one *Delivery) bool {
 	return in.through == nil && in.box(&one.Message).room(one)
 }
@@ -139,7 +141,7 @@ func taking(h message.Handler) TakingHandler {
 func (l *Listeners) inbox(h TakingHandler) *inbox {
 	in := &inbox{handle: h, limit: l.limit, group: l.group}
 	in.lane.Memory = &l.group.memory
-	in.wait(0)
+	in.locked().wait(0)
 	return in
 }
 

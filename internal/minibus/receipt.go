@@ -7,22 +7,22 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Receipt goes with a message to its listener, for somebody who wants to know whether it was taken. The zero value is
+// Receipt goes with a message to its listener, for a deliverer that wants to know whether the message was taken. The zero value is
 // for a message that nobody asks about. Exactly one of its methods is called for a message, once.
 type Receipt struct {
-	By     Taker // who asks; nil: nobody
+	By     Taker // called with the result; nil: nobody wants to know
 	Number uint64
-	Cost   uint32 // what the message counts with who asks until it is settled; 0: he does not bound what waits
+	Cost   uint32 // what By counts for the message until it is settled; 0: By does not bound what waits
 	Source uint32 // the remote runtime that sent the message, as a number that it cannot choose; 0: none
 }
 
-// Taker is told what becomes of messages that it has handed over. Its methods must not wait, and may be called from any
+// Taker hears what becomes of messages that it has handed over. Its methods must not wait, and may be called from any
 // goroutine.
 type Taker interface {
-	// Settled is told that the message was taken (code 200), or that it was not and its sender has been answered with
+	// Settled is called when the message was taken (code 200), or when it was not and its sender has been answered with
 	// the code.
 	Settled(number uint64, cost uint32, code int)
-	// Failed is told that nobody will take m any more, and that its sender does not know yet.
+	// Failed is called when nobody will take m any more and its sender does not know yet.
 	Failed(number uint64, cost uint32, m message.Message, why error)
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// notary is told what became of messages.
+// notary records what became of messages.
 type notary struct {
 	mu     sync.Mutex
 	codes  map[uint64]int
@@ -190,7 +190,7 @@ func TestMessagesWithACostComeInBursts(t *testing.T) {
 	})
 }
 
-// Who waits for a place is not passed by for ever by those that never wait.
+// A caller that waits for a place gets one, although others that never wait take places meanwhile.
 func TestBurstsEndWhereSomebodyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)

@@ -42,6 +42,11 @@ type requestKey struct {
 	id   message.ID
 }
 
+// lockedRequests is a Requests whose mu is locked: methods that need that are methods of it.
+type lockedRequests Requests
+
+func (x *Requests) locked() *lockedRequests { return (*lockedRequests)(x) }
+
 // asked is a request that waits.
 type asked struct {
 	whom    message.URL
@@ -63,12 +68,12 @@ func (r *Requests) NumberRequest(m *message.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for m.ID.IsZero() {
-		m.ID = r.randomID()
+		m.ID = r.locked().randomID()
 	}
 }
 
-// randomID is a random ID. mu is held.
-func (r *Requests) randomID() message.ID {
+// randomID is a random ID.
+func (r *lockedRequests) randomID() message.ID {
 	if r.random == nil {
 		var seed [32]byte
 		_, _ = crand.Read(seed[:]) // it does not fail: it ends the process
@@ -140,8 +145,8 @@ func (r *Requests) drop(key requestKey) {
 	r.mu.Unlock()
 }
 
-// Answer gives a response to the request that waits for it, and tells whether there is one: a response from somebody else
-// than who was asked belongs to none, whatever its ID, see [Answers]. Of a flood of provisional responses some may be
+// Answer gives a response to the request that waits for it, and tells whether there is one: a response from another
+// address than the one that was asked belongs to none, whatever its ID, see [Answers]. Of a flood of provisional responses some may be
 // dropped; the final one is not.
 func (r *Requests) Answer(m message.Message) bool {
 	if m.Type != message.Response {

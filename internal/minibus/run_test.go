@@ -128,7 +128,7 @@ func TestListenThrough(t *testing.T) {
 		}
 		go hand(8)
 		synctest.Wait()
-		l.Close() // whoever waits in it comes back, though the other bus goes on
+		l.Close() // callers that wait in it return, though the other bus goes on
 		if taken := <-waits; taken != 0 {
 			t.Errorf("taken after the end: %d", taken)
 		}

@@ -23,7 +23,7 @@ type Process struct {
 }
 
 const (
-	readyTimeout = 20 * time.Second
+	readyTimeout = 3 * time.Minute // also where the machine does much else
 	stopTimeout  = 15 * time.Second
 )
 
@@ -36,7 +36,7 @@ type Command struct {
 	Args []string // the program and its arguments
 }
 
-// Start starts the program and waits until it is ready, for at most 20 s. If it ends before, or is not ready in time, the
+// Start starts the program and waits until it is ready, for at most 3 minutes. If it ends before, or is not ready in time, the
 // error has the end of its log, and the program does not run any more. On Linux the program ends with the goroutine that has
 // called Start, unless c.Free is set. So a program that several subtests use is started by the test and not by a subtest.
 func (c Command) Start(ctx context.Context) (*Process, error) {

@@ -2,82 +2,16 @@ package hyperty
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/protofly/protofly/internal/apiwire"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// The life of an attached hyperty: asked → registered → asked (after each break) …; → closing → ended.
-type phase uint8
-
-const (
-	asked phase = iota
-	registered
-	closing
-	ended
-)
-
-// attached is one hyperty of a client: the bus that its Hyperty is made of, and its two windows.
-type attached struct {
-	client *Client
-	ref    uint32
-	wish   Registration
-	bus    *minibus.MiniBus
-
-	// Guarded by client.mu.
-	url     message.URL // "" until it has been registered once
-	state   phase
-	err     error
-	hyperty *Hyperty      // nil until the caller of Register has it
-	pause   time.Duration // before the next try to register again
-	lastID  uint64
-	waiting map[message.ID]*request // without an answer, by the ID's key
-
-	queue   []receipt     // taken, not yet sent
-	records apiwire.Queue // of queue
-	sent    sent          // sent on this connection, not yet confirmed
-	posts   uint64        // how many were sent on this connection
-	window  window        // what queue and sent take
-	dirty   bool          // in the connection's list
-	heard   int           // responses that came and that the runtime does not know of yet
-	taken   int           // units of messages that were taken and that the runtime does not know of yet
-	owing   bool          // in the connection's list
-	tracked map[message.ID]*tracked
-
-	intake intake
-	parser message.Parser // of the connection's reader
-}
-
-// receipt is what is kept of a message to tell its poster that it failed.
-type receipt struct {
-	id       message.ID
-	kind     message.Type
-	from, to message.URL
-	cost     int
-	by       *int // see window.by
-	track    bool
-}
-
-// tracked is a message whose sender wants to know what becomes of it.
-type tracked struct {
-	tell func(Outcome)
-	out  bool // the runtime may have it
-}
-
-// request is one that waits for its answer.
-type request struct {
-	receipt
-	out bool // it has been queued, at least
-}
-
-func (r receipt) refuse(err error) message.Message {
-	m := message.Message{ID: r.id, Type: r.kind, From: r.from, To: r.to}
-	return m.Refuse(message.CodeUnavailable, "%s to %s: %v", r.kind, r.to, err)
-}
 
 var _ message.Bus = (*attached)(nil)
 
@@ -90,8 +24,27 @@ func newAttached(c *Client, ref uint32, r Registration) *attached {
 	return a
 }
 
-// register asks the runtime for the hyperty. mu is held.
-func (a *attached) register(conn *connection) {
+// open lets messages in: the hyperty listens.
+func (a *attached) open(h *Hyperty) {
+	c := a.client
+	c.mu.Lock()
+	a.hyperty, a.intake.opened = h, true
+	lost, err := a.state == ended, a.err
+	a.locked().start(a.intake.lane.Open())
+	c.mu.Unlock()
+	if lost { // in the meantime
+		h.fail(err)
+	}
+}
+
+func (a *attached) owner() *Hyperty {
+	a.client.mu.Lock()
+	defer a.client.mu.Unlock()
+	return a.hyperty
+}
+
+// register asks the runtime for the hyperty.
+func (a *lockedAttached) register(conn *connection) {
 	if a.state != asked && a.state != registered {
 		return
 	}
@@ -100,11 +53,14 @@ func (a *attached) register(conn *connection) {
 	if a.url != "" {
 		name = identifier(a.url)
 	}
-	conn.send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Register{Register: &apiwire.Register{
+	conn.locked().send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Register{Register: &apiwire.Register{
 		Ref: a.ref, Name: name, User: string(a.wish.User), Descriptor_: string(a.wish.Descriptor),
 		Resources: a.wish.Resources, DataSchemes: a.wish.DataSchemes,
 	}}})
 }
+
+// identifier is the name under which url is registered again.
+func identifier(url message.URL) string { return strings.TrimPrefix(url.Path(), "/") }
 
 // again asks once more after a pause, if the connection is still the same.
 func (a *attached) again(conn *connection, pause time.Duration) {
@@ -118,7 +74,7 @@ func (a *attached) again(conn *connection, pause time.Duration) {
 	a.client.mu.Lock()
 	defer a.client.mu.Unlock()
 	if a.client.conn == conn {
-		a.register(conn)
+		a.locked().register(conn)
 	}
 }
 
@@ -163,7 +119,7 @@ func (a *attached) number(m *message.Message) {
 	}
 }
 
-// out is the way out of the bus: into the queue, when the window has room and the runtime is there.
+// out queues what the bus sends, as soon as the window has room and the runtime is connected.
 func (a *attached) out(ctx context.Context, m message.Message) error {
 	return a.enqueue(ctx, &m, false)
 }
@@ -210,7 +166,7 @@ func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) 
 			break
 		}
 		a.records.Undo()
-		if err := a.room(ctx, m, to, cost); err != nil {
+		if err := a.locked().room(ctx, m, to, cost); err != nil {
 			return err
 		}
 	}
@@ -219,15 +175,15 @@ func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) 
 			r.out = true
 		}
 	}
-	a.markDirty(c.conn)
+	a.locked().markDirty(c.conn)
 	return nil
 }
 
-// room waits until m, of so many units, may be posted. mu is held.
-func (a *attached) room(ctx context.Context, m *message.Message, to destination, cost int) error {
+// room waits until m, which takes cost units of the window, may be posted.
+func (a *lockedAttached) room(ctx context.Context, m *message.Message, to destination, cost int) error {
 	c := a.client
 	for {
-		err := c.await(ctx, c.o.Wait, func() bool {
+		err := c.locked().await(ctx, c.o.Wait, func() bool {
 			return a.state == ended || a.state == registered && c.conn != nil && a.window.room(a.window.by(to), cost)
 		})
 		there := c.conn != nil && a.state == registered
@@ -248,20 +204,11 @@ func (a *attached) room(ctx context.Context, m *message.Message, to destination,
 	}
 }
 
-// markDirty makes the connection send what is queued. mu is held.
-func (a *attached) markDirty(conn *connection) {
-	if !a.dirty {
-		a.dirty = true
-		conn.dirty = append(conn.dirty, a)
-		conn.poke()
-	}
-}
-
-// confirm notes posts that the runtime says to have worked off. mu is held.
-func (a *attached) confirm(posts []apiwire.Span) error {
+// confirm frees the window of the posts that the runtime has processed.
+func (a *lockedAttached) confirm(posts []apiwire.Span) error {
 	for _, s := range posts {
 		if s.N > uint64(a.sent.count) {
-			return fmt.Errorf("the runtime has worked off %d posts of %s, only %d were sent", s.N, a.url, a.sent.count)
+			return fmt.Errorf("the runtime confirms %d posts of %s, only %d were sent", s.N, a.url, a.sent.count)
 		}
 		for i := range s.N {
 			if r, ok := a.sent.take(s.First + i); ok {
@@ -272,7 +219,7 @@ func (a *attached) confirm(posts []apiwire.Span) error {
 	return nil
 }
 
-// settled is told by the runtime what became of a tracked message.
+// settled handles the runtime's report of what became of a tracked message.
 func (a *attached) settled(f *apiwire.Outcome) {
 	id, err := message.ParseID([]byte(f.Id))
 	if err != nil {
@@ -288,8 +235,10 @@ func (a *attached) settled(f *apiwire.Outcome) {
 	}
 }
 
-// lost answers the messages that the broken connection had been given and that were not confirmed; with queued, also those that
-// still wait.
+var errInDoubt = errors.New("the connection to the runtime broke before it was confirmed; it may have been sent on or not")
+
+// lost reports to their senders the messages that were sent on the broken connection and not confirmed; with queued, also those
+// that still wait.
 func (a *attached) lost(why error, queued bool) {
 	c := a.client
 	c.mu.Lock()
@@ -325,10 +274,10 @@ func (a *attached) lost(why error, queued bool) {
 	for _, r := range gone {
 		a.window.free(r)
 		if a.waiting[r.id.Key()] == nil && r.kind != message.Response {
-			a.take(incoming{m: r.refuse(why)})
+			a.locked().take(incoming{m: r.refuse(why)})
 		}
 	}
-	c.wake()
+	c.locked().wake()
 	c.mu.Unlock()
 	for _, m := range answers {
 		a.answer(m)
@@ -345,11 +294,56 @@ func (a *attached) fail(err error) {
 	a.state, a.err = ended, err
 	delete(c.attached, a.ref)
 	h := a.hyperty
-	c.wake()
+	c.locked().wake()
 	c.mu.Unlock()
 	c.o.Log.Error("hyperty lost", "url", a.url, "error", err)
 	a.lost(err, true)
 	if h != nil {
 		h.fail(err)
 	}
+}
+
+// closeTime is how long a hyperty's end may take where the caller sets no limit.
+const closeTime = 5 * time.Second
+
+// close waits until the runtime has taken what was posted, then unregisters.
+func (a *attached) close(ctx context.Context) error {
+	ctx, cancel := a.deadline(ctx)
+	defer cancel()
+	c := a.client
+	c.mu.Lock()
+	err := c.locked().await(ctx, 0, func() bool { return len(a.queue)+a.sent.count == 0 || a.state == ended })
+	left := len(a.queue) + a.sent.count
+	if a.state != ended {
+		a.state = closing
+		if c.conn != nil {
+			conn := c.conn
+			conn.locked().send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Unregister{Unregister: &apiwire.Unregister{Ref: a.ref}}})
+			_ = c.locked().await(ctx, 0, func() bool { return a.state == ended || c.conn != conn })
+		}
+		a.state, a.err = ended, ErrClosed
+	}
+	delete(c.attached, a.ref)
+	var told []*tracked
+	for _, t := range a.tracked {
+		told = append(told, t)
+	}
+	clear(a.tracked)
+	c.locked().wake()
+	c.mu.Unlock()
+	for _, t := range told {
+		t.tell(Outcome{State: InDoubt, Reason: ErrClosed.Error()})
+	}
+	a.bus.Close()
+	if err != nil && left > 0 {
+		return fmt.Errorf("close %s: %d messages are in doubt, the runtime has not confirmed them: %w", a.url, left, err)
+	}
+	return nil
+}
+
+func (a *attached) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, closeTime)
 }

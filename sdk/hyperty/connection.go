@@ -5,41 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"runtime"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/protofly/protofly/internal/apiwire"
-	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// connection is one stream to the runtime, from its Welcome to its end.
-type connection struct {
-	client  *Client
-	conn    net.Conn
-	reader  *apiwire.Reader
-	credit  apiwire.Credit  // that the reader has read last
-	ctx     context.Context // ends with the stream
-	cancel  context.CancelFunc
-	runtime message.URL
-	version string
-	kick    chan struct{} // the writer has something to do
-	late    *time.Timer   // the writer has something to do in a while
-
-	// Guarded by client.mu.
-	epoch     uint64
-	control   apiwire.Queue // records that are no messages
-	dirty     []*attached   // whose queue is not empty
-	owing     []*attached   // that have taken messages or responses of which the runtime does not know
-	hesitates bool          // late is running
-}
-
-// hesitation is how long the runtime may not know of responses that were taken; they go with something else.
-const hesitation = time.Millisecond
 
 // handshakeTime is how long the runtime may take to welcome us.
 const handshakeTime = 5 * time.Second
@@ -107,36 +80,6 @@ func (conn *connection) hello() error {
 	return nil
 }
 
-// run keeps the client connected until it is closed.
-func (c *Client) run(conn *connection) {
-	for conn != nil {
-		err := conn.serve()
-		c.down(err)
-		conn = c.reconnect()
-		if conn != nil {
-			c.up(conn)
-		}
-	}
-}
-
-// reconnect tries until there is a connection or the client is closed; then it returns nil.
-func (c *Client) reconnect() *connection {
-	began, expired := time.Now(), false
-	pauses := backoff.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
-	for pauses.Wait(c.ctx) {
-		conn, err := c.connect(c.ctx)
-		if err == nil {
-			return conn
-		}
-		if !expired && time.Since(began) > c.o.Wait {
-			expired = true
-			c.o.Log.Warn("the runtime does not come back; what waited for it is refused", "error", err)
-			c.expire()
-		}
-	}
-	return nil
-}
-
 // serve reads and writes until the stream breaks.
 func (conn *connection) serve() error {
 	written := make(chan struct{})
@@ -186,7 +129,7 @@ func (conn *connection) write() {
 	for {
 		select {
 		case <-conn.kick:
-			if conn.onlyOwes() { // the handler of what was taken may be about to answer: then both go together
+			if conn.onlyOwes() { // a handler may be about to answer: then its answer and the credit go together
 				runtime.Gosched()
 			}
 		case <-conn.late.C:
@@ -202,86 +145,5 @@ func (conn *connection) write() {
 				return
 			}
 		}
-	}
-}
-
-func (conn *connection) onlyOwes() bool {
-	conn.client.mu.Lock()
-	defer conn.client.mu.Unlock()
-	return conn.control.Size() == 0 && len(conn.dirty) == 0
-}
-
-// owe notes that a has taken something and that the runtime is to be told. mu is held.
-func (conn *connection) owe(a *attached) {
-	if !a.owing {
-		a.owing = true
-		conn.owing = append(conn.owing, a)
-	}
-	if a.taken >= creditAt {
-		conn.poke()
-	}
-}
-
-// settle is called when everything that was read is handled: the runtime learns what was taken. That only responses were
-// waits a little for something that it can go with.
-func (conn *connection) settle() {
-	conn.client.mu.Lock()
-	defer conn.client.mu.Unlock()
-	if len(conn.owing) == 0 {
-		return
-	}
-	if slices.ContainsFunc(conn.owing, func(a *attached) bool { return a.taken > 0 }) {
-		conn.poke()
-	} else if !conn.hesitates {
-		conn.hesitates = true
-		conn.late.Reset(hesitation)
-	}
-}
-
-// collect takes what goes out next: first what is short, then messages.
-func (conn *connection) collect(out *apiwire.Queue) {
-	c := conn.client
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	out.Move(&conn.control)
-	for _, a := range conn.owing {
-		if a.owing { // else it was registered again
-			credit := apiwire.Credit{Ref: a.ref, Units: uint32(a.taken), Responses: uint32(a.heard)}
-			out.Credit(&credit)
-			a.taken, a.heard, a.owing = 0, 0, false
-		}
-	}
-	conn.owing, conn.hesitates = conn.owing[:0], false
-	for _, a := range conn.dirty {
-		if !a.dirty {
-			continue
-		}
-		a.dirty = false
-		for _, r := range a.queue {
-			a.posts++
-			a.sent.add(a.posts, r)
-			if r.track {
-				if t := a.tracked[r.id.Key()]; t != nil {
-					t.out = true
-				}
-			}
-		}
-		out.Move(&a.records)
-		a.queue = a.queue[:0]
-	}
-	clear(conn.dirty)
-	conn.dirty = conn.dirty[:0]
-}
-
-// send queues a control frame. mu is held.
-func (conn *connection) send(f *apiwire.ApplicationFrame) {
-	conn.control.Control(f)
-	conn.poke()
-}
-
-func (conn *connection) poke() {
-	select {
-	case conn.kick <- struct{}{}:
-	default:
 	}
 }

@@ -4,65 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/protofly/protofly/internal/apiwire"
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/minibus"
-	"github.com/protofly/protofly/internal/work"
-	"github.com/protofly/protofly/sdk/message"
 )
-
-// Options are a Client's settings. The zero value works.
-type Options struct {
-	Socket  string        // the runtime's; empty: [DefaultSocket]
-	Wait    time.Duration // for the runtime to come back: how long Post and Register wait for it; 0: 30 s
-	Timeout time.Duration // of a request; 0: 15 s
-	// OnState is called when the connection has come or gone, one call at a time and in order. It must not block.
-	OnState func(State)
-	Log     hclog.Logger // nil: none
-}
-
-// State is how the connection to the runtime is.
-type State struct {
-	Connected bool
-	Runtime   message.URL // its URL; while not connected, the last one's
-	Version   string      // of the runtime, for people
-	Err       error       // while not connected: why
-}
-
-// defaultWait is how long a client waits for a runtime that is gone.
-const defaultWait = 30 * time.Second
-
-// maxHyperties is how many hyperties one client may have; the runtime refuses more.
-const maxHyperties = 256
-
-// ErrDisconnected says that the runtime could not be reached in [Options.Wait].
-var ErrDisconnected = errors.New("not connected to the runtime")
-
-// ErrClientClosed is the error of a client that has been closed.
-var ErrClientClosed = errors.New("the client is closed")
-
-// Client reaches a running runtime over its Unix socket. It implements [Runtime].
-type Client struct {
-	o      Options
-	ctx    context.Context // of everything that the client runs
-	cancel context.CancelFunc
-	work   sync.WaitGroup
-
-	mu       sync.Mutex
-	conn     *connection // nil while there is none
-	epoch    uint64      // counts connections
-	state    State
-	attached map[uint32]*attached
-	lastRef  uint32
-	closed   bool
-	changed  chan struct{} // closed and replaced when something that a waiter may wait for has changed
-	waiters  int
-
-	intakes work.Memory[incoming] // of what came and waits
-}
 
 var _ Runtime = (*Client)(nil)
 
@@ -97,7 +46,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
-// State is how the connection is now.
+// State returns the present state of the connection.
 func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,7 +62,7 @@ func (c *Client) Close(ctx context.Context) error {
 		all = append(all, a)
 	}
 	c.closed = true
-	c.wake()
+	c.locked().wake()
 	c.mu.Unlock()
 	var errs []error
 	for _, a := range all {
@@ -126,43 +75,144 @@ func (c *Client) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// wake makes every await look again whether it is done. The caller holds mu.
-func (c *Client) wake() {
-	if c.waiters == 0 {
-		return
+// Register registers a hyperty at the runtime; see [Runtime].
+func (c *Client) Register(ctx context.Context, r Registration) (*Hyperty, error) {
+	if err := r.Check(); err != nil {
+		return nil, fmt.Errorf("register hyperty: %w", err)
 	}
-	close(c.changed)
-	c.changed = make(chan struct{})
+	a, err := c.ask(ctx, r)
+	if err != nil {
+		if r.Name == "" {
+			return nil, fmt.Errorf("register a hyperty with any name: %w", err)
+		}
+		return nil, fmt.Errorf("register hyperty %q: %w", r.Name, err)
+	}
+	h := New(a, a.url, c.State().Runtime, a.close)
+	h.log = c.o.Log
+	a.open(h)
+	return h, nil
 }
 
-// await waits until done says so; it is called with mu held, and holds it when await returns. Beyond limit, which 0
-// leaves open, the error is [ErrDisconnected].
-func (c *Client) await(ctx context.Context, limit time.Duration, done func() bool) error {
-	var late <-chan time.Time
-	if limit > 0 && !done() {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		late = timer.C
+// maxHyperties is how many hyperties one client may have; the runtime refuses more.
+const maxHyperties = 256
+
+// ask asks for the registration and waits for the answer.
+func (c *Client) ask(ctx context.Context, r Registration) (*attached, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.locked().await(ctx, c.o.Wait, func() bool { return c.conn != nil || c.closed }); err != nil {
+		return nil, err
 	}
-	for !done() {
-		changed := c.changed
-		c.waiters++
-		c.mu.Unlock()
-		var err error
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			err = ctx.Err()
-		case <-late:
-			err = ErrDisconnected
-		case <-c.ctx.Done():
-			err = ErrClientClosed
+	if c.closed {
+		return nil, ErrClientClosed
+	}
+	if len(c.attached) >= maxHyperties {
+		return nil, fmt.Errorf("this client has %d hyperties already, the most that are allowed", maxHyperties)
+	}
+	c.lastRef++
+	a := newAttached(c, c.lastRef, r)
+	c.attached[a.ref] = a
+	a.locked().register(c.conn)
+	err := c.locked().await(ctx, 0, func() bool { return a.state == registered || a.state == ended || c.closed })
+	switch {
+	case err == nil && a.state == registered:
+		return a, nil
+	case err == nil && a.state == ended:
+		err = a.err
+	case err == nil:
+		err = ErrClientClosed
+	}
+	if c.conn != nil && a.state != ended {
+		c.conn.locked().send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Unregister{Unregister: &apiwire.Unregister{Ref: a.ref}}})
+	}
+	a.state = ended
+	delete(c.attached, a.ref)
+	c.work.Go(a.bus.Close)
+	return nil, err
+}
+
+// run keeps the client connected until it is closed.
+func (c *Client) run(conn *connection) {
+	for conn != nil {
+		err := conn.serve()
+		c.down(err)
+		conn = c.reconnect()
+		if conn != nil {
+			c.up(conn)
 		}
-		c.mu.Lock()
-		c.waiters--
-		if err != nil {
-			return err
+	}
+}
+
+// reconnect tries until there is a connection or the client is closed; then it returns nil.
+func (c *Client) reconnect() *connection {
+	began, expired := time.Now(), false
+	pauses := backoff.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
+	for pauses.Wait(c.ctx) {
+		conn, err := c.connect(c.ctx)
+		if err == nil {
+			return conn
+		}
+		if !expired && time.Since(began) > c.o.Wait {
+			expired = true
+			c.o.Log.Warn("the runtime does not come back; what waited for it is refused", "error", err)
+			c.expire()
 		}
 	}
 	return nil
+}
+
+// up takes a new connection into use: every hyperty is registered again.
+func (c *Client) up(conn *connection) {
+	c.mu.Lock()
+	c.epoch++
+	conn.epoch = c.epoch
+	c.conn = conn
+	c.state = State{Connected: true, Runtime: conn.runtime, Version: conn.version}
+	state := c.state
+	for _, a := range c.attached {
+		a.locked().register(conn)
+	}
+	c.locked().wake()
+	c.mu.Unlock()
+	if c.o.OnState != nil {
+		c.o.OnState(state)
+	}
+}
+
+// down takes a broken connection out of use. Messages that were sent on it and not confirmed are reported to their senders as
+// in doubt; messages that were not yet sent wait for the next connection.
+func (c *Client) down(why error) {
+	c.mu.Lock()
+	c.conn = nil
+	c.state.Connected, c.state.Err = false, why
+	state := c.state
+	all := make([]*attached, 0, len(c.attached))
+	for _, a := range c.attached {
+		all = append(all, a)
+	}
+	c.locked().wake()
+	c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return // it is being closed
+	}
+	c.o.Log.Warn("connection to the runtime lost", "socket", c.o.Socket, "error", why)
+	for _, a := range all {
+		a.lost(why, false)
+	}
+	if c.o.OnState != nil {
+		c.o.OnState(state)
+	}
+}
+
+// expire refuses what has waited too long for a runtime.
+func (c *Client) expire() {
+	c.mu.Lock()
+	all := make([]*attached, 0, len(c.attached))
+	for _, a := range c.attached {
+		all = append(all, a)
+	}
+	c.mu.Unlock()
+	for _, a := range all {
+		a.lost(ErrDisconnected, true)
+	}
 }

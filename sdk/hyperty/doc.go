@@ -32,7 +32,8 @@
 // [Hyperty.Post] waits, at most [Options.Wait]. A request whose answer was lost in the restart gets a response with
 // code 504. So does every message that the runtime had been given and had not confirmed (see [Hyperty.HandleResponses]): it
 // may have been sent on or not, and is not sent twice. [Options.OnState] tells when
-// the connection goes and comes. Data objects live in the runtime: their reporter creates them again.
+// the connection goes and comes. Data objects live in the
+// runtime: the client restores there the objects that its hyperties report and observe ([syncher.Syncher.Resume]).
 //
 // # Limits
 //

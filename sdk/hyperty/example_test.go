@@ -13,10 +13,10 @@ import (
 // Two applications in two runtimes: one says hello, the other answers. In an application of your own Options.Socket is left out
 // where the runtime has its usual one.
 func Example() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 
-	runtime, err := hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket("bob")})
+	runtime, err := hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket("bob"), Timeout: time.Minute})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func Example() {
 		_ = m.Answer(ctx, "thank you")
 	})
 
-	other, err := hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket("alice")})
+	other, err := hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket("alice"), Timeout: time.Minute})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -49,9 +49,9 @@ func Example() {
 	// hyperty://example.com/bob answers "thank you"
 }
 
-// A message whose sender is told what becomes of it.
+// A message whose sender learns what becomes of it.
 func ExampleHyperty_SendTracked() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	sender, receiver, end := pair(ctx, "sender", "receiver")
 	defer end()
@@ -73,9 +73,9 @@ func ExampleHyperty_SendTracked() {
 	// hyperty://example.com/nobody refused 404
 }
 
-// A message that is sent without waiting, to somebody who is not there: the refusal comes as a response.
+// A message that is sent without waiting, to an address that nobody has: the refusal comes as a response.
 func ExampleHyperty_HandleResponses() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	lonely, _, end := pair(ctx, "lonely", "other")
 	defer end()
@@ -94,7 +94,7 @@ func ExampleHyperty_HandleResponses() {
 
 // Messages are received one by one, in the order of sending.
 func ExampleHyperty_Receive() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	writer, reader, end := pair(ctx, "writer", "reader")
 	defer end()
@@ -127,7 +127,7 @@ func pair(ctx context.Context, atAlice, atBob string) (a, b *hyperty.Hyperty, en
 	var clients [2]*hyperty.Client
 	for i, name := range []string{atAlice, atBob} {
 		var err error
-		if clients[i], err = hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket([]string{"alice", "bob"}[i])}); err != nil {
+		if clients[i], err = hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket([]string{"alice", "bob"}[i]), Timeout: time.Minute}); err != nil {
 			log.Fatal(err)
 		}
 		if pair[i], err = clients[i].Register(ctx, hyperty.Registration{Name: name}); err != nil {

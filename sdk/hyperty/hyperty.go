@@ -2,14 +2,15 @@ package hyperty
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/internal/backoff"
-	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
 )
@@ -48,34 +49,65 @@ type Hyperty struct {
 // locked is a Hyperty whose mu is locked, or that nobody else has yet.
 type locked Hyperty
 
-// takingBus is a bus on which a listener can say when it has taken a message.
-type takingBus interface {
-	ListenTaking(at message.URL, h minibus.TakingHandler) (stop func())
+// handlers are what take needs to know of a hyperty. They are one value, so that take reads them without the lock.
+type handlers struct {
+	handler   func(context.Context, Received)
+	responses func(context.Context, message.Message)
+	objects   bool
 }
 
-// New makes a Hyperty of a bus on which url is its address. end, which may be nil, is called by [Hyperty.Close]: it
-// unregisters the address and closes the bus. Applications get theirs from a [Runtime].
-//
-// [Hyperty.Track] needs a bus that also has the method
-//
-//	Track(ctx context.Context, m *message.Message, tell func(Outcome)) error
-//
-// It gives m an ID where it has none, returns when the bus has taken m, and has tell called once, with the final state. Where it
-// returns an error, tell is not called.
-func New(bus message.Bus, url, runtime message.URL, end func(ctx context.Context) error) *Hyperty {
-	h := &Hyperty{
-		bus: bus, url: url, runtime: runtime, syncManager: runtime.Join("sm").Canonical(), end: end,
-		incoming: make(chan Received),
-		done:     make(chan struct{}),
-		handling: make(chan struct{}),
+// publish gives take the handlers as they are now.
+func (h *locked) publish() {
+	h.handlers.Store(&handlers{h.handler, h.responses, h.objects != nil})
+}
+
+// Received is a message that came for a hyperty, and the way to answer it.
+type Received struct {
+	message.Message
+	hyperty *Hyperty
+}
+
+// Value is the body's member "value", as the specification's types carry it; nil where there is none.
+func (r Received) Value() json.RawMessage {
+	var body struct {
+		Value json.RawMessage `json:"value"`
 	}
-	(*locked)(h).publish() // nobody else has it yet
-	if b, ok := bus.(takingBus); ok {
-		h.stop = b.ListenTaking(url, h.take)
-	} else {
-		h.stop = bus.Listen(url, func(ctx context.Context, m message.Message) { h.take(ctx, m, minibus.Receipt{}) })
+	if r.Decode(&body) != nil {
+		return nil
 	}
-	return h
+	return body.Value
+}
+
+// Text is the body's value where that is a string, else the JSON of the value, else of the body: for people.
+func (r Received) Text() string {
+	value := r.Value()
+	var text string
+	switch {
+	case value == nil:
+		return string(r.Body)
+	case json.Unmarshal(value, &text) == nil:
+		return text
+	}
+	return string(value)
+}
+
+// Answer answers the message with code 200 and a value, which may be nil. Whoever sent it without waiting finds the
+// answer in [Hyperty.HandleResponses].
+func (r Received) Answer(ctx context.Context, value any) error {
+	var raw any
+	if value != nil {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("answer to %s: the value is no JSON: %w", r.From, err)
+		}
+		raw = json.RawMessage(encoded)
+	}
+	return r.hyperty.bus.Post(ctx, r.Respond(message.CodeOK, raw))
+}
+
+// Refuse answers the message with a code of 300 or above and the reason.
+func (r Received) Refuse(ctx context.Context, code int, reason string) error {
+	return r.hyperty.bus.Post(ctx, r.Message.Refuse(code, "%s", reason))
 }
 
 // URL is the hyperty's address.

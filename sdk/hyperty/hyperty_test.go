@@ -56,7 +56,7 @@ func (s *seat) Track(ctx context.Context, m *message.Message, tell func(Outcome)
 	return err
 }
 
-// telling is a tell as a receipt's Taker.
+// telling adapts a function tell to a receipt's Taker.
 type telling func(Outcome)
 
 func (t telling) Settled(uint64, uint32, int) { t(Outcome{State: Delivered}) }

@@ -2,7 +2,6 @@ package hyperty
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,55 +10,6 @@ import (
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// Received is a message that came for a hyperty, and the way to answer it.
-type Received struct {
-	message.Message
-	hyperty *Hyperty
-}
-
-// Value is the body's member "value", as the specification's types carry it; nil where there is none.
-func (r Received) Value() json.RawMessage {
-	var body struct {
-		Value json.RawMessage `json:"value"`
-	}
-	if r.Decode(&body) != nil {
-		return nil
-	}
-	return body.Value
-}
-
-// Text is the body's value where that is a string, else the JSON of the value, else of the body: for people.
-func (r Received) Text() string {
-	value := r.Value()
-	var text string
-	switch {
-	case value == nil:
-		return string(r.Body)
-	case json.Unmarshal(value, &text) == nil:
-		return text
-	}
-	return string(value)
-}
-
-// Answer answers the message with code 200 and a value, which may be nil. Whoever sent it without waiting finds the
-// answer in [Hyperty.HandleResponses].
-func (r Received) Answer(ctx context.Context, value any) error {
-	var raw any
-	if value != nil {
-		encoded, err := json.Marshal(value)
-		if err != nil {
-			return fmt.Errorf("answer to %s: the value is no JSON: %w", r.From, err)
-		}
-		raw = json.RawMessage(encoded)
-	}
-	return r.hyperty.bus.Post(ctx, r.Respond(message.CodeOK, raw))
-}
-
-// Refuse answers the message with a code of 300 or above and the reason.
-func (r Received) Refuse(ctx context.Context, code int, reason string) error {
-	return r.hyperty.bus.Post(ctx, r.Message.Refuse(code, "%s", reason))
-}
 
 // Handle has f called for every message that comes, one at a time and in order; the context ends when the hyperty is
 // closed. Responses and what belongs to data objects do not come here. f replaces the handler before it; messages that
@@ -108,18 +58,6 @@ func (h *Hyperty) Receive(ctx context.Context) (Received, error) {
 	case <-ctx.Done():
 		return Received{}, ctx.Err()
 	}
-}
-
-// handlers are what take needs to know of a hyperty. They are one value, so that take reads them without the lock.
-type handlers struct {
-	handler   func(context.Context, Received)
-	responses func(context.Context, message.Message)
-	objects   bool
-}
-
-// publish gives take the handlers as they are now.
-func (h *locked) publish() {
-	h.handlers.Store(&handlers{h.handler, h.responses, h.objects != nil})
 }
 
 // take is the bus's listener at the hyperty's address. Responses, messages of data objects and all others go different ways.

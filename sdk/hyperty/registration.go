@@ -10,24 +10,24 @@ import (
 
 // Limits of a [Registration].
 const (
-	MaxName      = 128 // bytes of a wished identifier
+	MaxName      = 128 // bytes of [Registration].Name
 	maxListed    = 64  // resources, data schemes
 	maxListEntry = 256 // bytes of one
 )
 
 // Registration is what a hyperty asks to be registered with (specification, "Registry: register hyperty"). The zero
-// value asks for an address that nobody wishes for.
+// value asks for an address that the Message Node chooses.
 type Registration struct {
-	// Name is the wished identifier: hyperty://<domain>/<Name>. Letters, digits and "-._~". It is granted once, to
-	// this runtime, and stays its own over restarts. Empty: the Message Node chooses.
+	// Name is the identifier to be had in the address: hyperty://<domain>/<Name>. It has letters, digits and "-._~".
+	// The first runtime that asks for it gets it, and keeps it over restarts. Empty: the Message Node chooses.
 	Name        string
-	User        message.URL // for whom it acts: a URL of the user
+	User        message.URL // the user for whom it acts
 	Descriptor  message.URL // of the hyperty, in the catalogue
 	Resources   []string    // what it handles: "chat", "file", …; others find it by them
 	DataSchemes []string    // schemes of the data objects that it takes
 }
 
-// Check tells whether r may be asked for.
+// Check returns an error that names what in r is not allowed.
 func (r Registration) Check() error {
 	if len(r.Name) > MaxName {
 		return fmt.Errorf("the name of %d bytes is longer than %d", len(r.Name), MaxName)
@@ -63,6 +63,6 @@ func (r Registration) Check() error {
 // Runtime registers hyperties: a [Client], or a runtime in the same process.
 type Runtime interface {
 	// Register makes a hyperty. The error is a *message.ResponseError where the runtime or the Message Node refuses:
-	// 409 says that the name is somebody else's.
+	// 409 says that another runtime has the name.
 	Register(ctx context.Context, r Registration) (*Hyperty, error)
 }

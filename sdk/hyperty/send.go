@@ -9,8 +9,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Send sends body to another hyperty, as an update. It does not wait for an answer: it returns when the bus has taken
-// the message, and waits while the way is full. Where nobody has the address, [Hyperty.HandleResponses] is told.
+// Send sends body to another hyperty, as an update. It does not wait for an answer: it returns when the runtime has taken
+// the message, and waits while the runtime has no room for more to that receiver. Where nobody has the address, the function
+// given to [Hyperty.HandleResponses] gets a response with code 404.
 //
 // body is anything that encodes as JSON. A JSON object is the message's body itself, anything else its member "value";
 // nil is an empty body.
@@ -59,10 +60,10 @@ func (h *Hyperty) mayPost(t message.Type, to message.URL) error {
 	return nil
 }
 
-// Request sends a message of the type t and waits for its answer, which counts from nobody but to: Result.From says who
-// answered. body is as for [Hyperty.Send]. Where the answer's
-// code is 300 or above the error is a *message.ResponseError: 404 where nobody has the address, 408 where none came in
-// time (15 s), 504 where the way is broken.
+// Request sends a message of the type t and waits for the answer. Only to may answer: responses from other addresses do not
+// count. Result.From is the address that has answered. body is as for [Hyperty.Send]. Where the answer's code is 300 or above,
+// the error is a *message.ResponseError: 404 where nobody has the address, 408 where no answer came in time (Options.Timeout,
+// 15 s by default), 504 where the receiver cannot be reached.
 func (h *Hyperty) Request(ctx context.Context, to message.URL, t message.Type, body any) (message.Result, error) {
 	raw, err := encodeBody(body)
 	if err != nil {

@@ -3,7 +3,24 @@ package hyperty
 import (
 	"maps"
 	"slices"
+
+	"github.com/protofly/protofly/sdk/message"
 )
+
+// receipt is what is kept of a message to tell its poster that it failed.
+type receipt struct {
+	id       message.ID
+	kind     message.Type
+	from, to message.URL
+	cost     int
+	by       *int // see window.by
+	track    bool
+}
+
+func (r receipt) refuse(err error) message.Message {
+	m := message.Message{ID: r.id, Type: r.kind, From: r.from, To: r.to}
+	return m.Refuse(message.CodeUnavailable, "%s to %s: %v", r.kind, r.to, err)
+}
 
 // sent is the posts of one connection that the runtime has not confirmed. They are added in order and mostly confirmed
 // in order: then they are in a list. Those that keep a long list from becoming shorter are put apart.

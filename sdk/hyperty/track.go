@@ -10,22 +10,25 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// DeliveryState is what is known of a message that is tracked.
+// DeliveryState is the state of a message that is tracked.
 type DeliveryState string
 
 // The states of a delivery. All but Queued are final.
 const (
-	// Queued: the runtime has it, and it has not been taken yet: it waits here, is on the way, or waits there.
+	// Queued: the runtime has the message, and its receiver has not taken it yet: it waits in this runtime, is on the way, or
+	// waits in the receiver's runtime.
 	Queued DeliveryState = "queued"
 	// Delivered: the receiver has taken it: the handler of an application in the other runtime's process has returned,
-	// or the process of the application has it. Of a back end of a Message Node: it has answered.
+	// or the process of the application has it. Where the receiver is a function of a Message Node: it has
+	// answered.
 	Delivered DeliveryState = "delivered"
-	// Expired: nobody acknowledged it in its time to live. The reason says where it may have arrived all the same.
+	// Expired: no acknowledgement came within the time to live. The reason says whether the message may have arrived all the
+	// same.
 	Expired DeliveryState = "expired"
-	// InDoubt: it was sent, and a restart on the way has swallowed what became of it.
+	// InDoubt: it was sent, and a restart on the way lost the report of whether it arrived.
 	InDoubt DeliveryState = "in doubt"
-	// Refused: it was not taken, for the reason that the code says: 404 nobody has the address, or it has gone; 403 not
-	// allowed, or not trusted; 408 its receiver is away; 504 there was no way.
+	// Refused: it was not delivered. The code says why: 404 nobody has the address (any more); 403 not allowed, or not trusted;
+	// 408 its receiver is away; 504 its receiver cannot be reached.
 	Refused DeliveryState = "refused"
 )
 
@@ -77,14 +80,14 @@ type Delivery struct {
 	done    chan struct{}
 }
 
-// Outcome is what is known now.
+// Outcome returns the present state.
 func (d *Delivery) Outcome() Outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.outcome
 }
 
-// Wait waits for the final state. The error is ctx's; then the outcome is what is known so far.
+// Wait waits for the final state. Where ctx ends first, the error is ctx's and the outcome is the present one.
 func (d *Delivery) Wait(ctx context.Context) (Outcome, error) {
 	select {
 	case <-d.done:
@@ -120,7 +123,7 @@ func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, erro
 	}
 	bus, ok := h.bus.(tracker)
 	if !ok {
-		return nil, fmt.Errorf("%s to %s: the bus of this hyperty tells nothing of messages", m.Type, m.To)
+		return nil, fmt.Errorf("%s to %s: the bus of this hyperty cannot track messages", m.Type, m.To)
 	}
 	if m.From == "" {
 		m.From = h.url

@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// ErrBackpressure is in the error of a Post whose ctx ended while the way was full, or the receiver behind. The message
+// ErrBackpressure is in the error of a Post whose ctx ended while it waited for room, because the receiver, or the path to it, is
+// behind. The message
 // was not posted: try again later, or slow down. The error names the receiver.
 var ErrBackpressure = errors.New("backpressure")
 

@@ -52,7 +52,8 @@ func ParseID(text []byte) (ID, error) {
 // IsZero tells whether there is no ID.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// Key is a comparable form in which the number 2 and the string "2" are the same ID: nodes of the field exchange them.
+// Key is a comparable form in which the number 2 and the string "2" are the same ID: some Message Nodes in use
+// write the one for the other.
 func (id ID) Key() ID {
 	if len(id.raw) > 2 && id.raw[0] == '"' {
 		if n, err := strconv.ParseUint(id.raw[1:len(id.raw)-1], 10, 64); err == nil {

@@ -100,13 +100,13 @@ func (u URL) split() (scheme, domain, rest string) {
 	return scheme, after, ""
 }
 
-// Scheme is what stands before "://".
+// Scheme is the part before "://".
 func (u URL) Scheme() string { s, _, _ := u.split(); return s }
 
-// Domain is what stands between "://" and the next "/".
+// Domain is the part between "://" and the next "/".
 func (u URL) Domain() string { _, d, _ := u.split(); return d }
 
-// Path is the rest from that "/" on, with it.
+// Path is what follows the domain, from its "/" on; "" where nothing does.
 func (u URL) Path() string { _, _, p := u.split(); return p }
 
 // Base is scheme, domain and first path segment: the address of a hyperty, data object or runtime that u is a part of.

@@ -97,7 +97,8 @@ func TestLiveSetupsAreFree(t *testing.T) {
 	}
 }
 
-// Who sets up connections that are never live is refused before anything is done for it; the wait is told, and ends.
+// A runtime that sets up connections which are never live is refused before anything is done for it. The refusal says how
+// long to wait, and that time ends.
 func TestWhoIsNeverLiveIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, func(b *bed) { b.tb.hang = true })

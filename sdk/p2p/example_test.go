@@ -96,7 +96,7 @@ func (t *lan) Close() error {
 //
 // Messages go over the Message Node at first, and over the transport as soon as it has connected.
 func Example() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	alice, end := register(ctx, "alice")
 	defer end()
@@ -122,7 +122,7 @@ func Example() {
 
 // register registers a hyperty at the runtime of the same name.
 func register(ctx context.Context, name string) (h *hyperty.Hyperty, end func()) {
-	client, err := hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket(name)})
+	client, err := hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket(name), Timeout: time.Minute})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
-// TestInvitedWhileStarting: an invitation that comes before there is who takes it waits for that, or for the end.
+// TestInvitedWhileStarting: an invitation that comes before the Handler runs waits for it, or for its end.
 func TestInvitedWhileStarting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &instance{ready: make(chan struct{})}

@@ -94,7 +94,7 @@ func TestKeepAndTheNewOneFails(t *testing.T) {
 	})
 }
 
-// TestKeepAndTheOldOneEnds: its end is told; the new one does not depend on it.
+// TestKeepAndTheOldOneEnds: the end of the old connection is reported; the new one does not depend on it.
 func TestKeepAndTheOldOneEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, nil)

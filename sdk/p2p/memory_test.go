@@ -13,7 +13,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// memory is the ether that transports in memory meet in: a channel for a pair of descriptions.
+// memory is the network of the transports in memory: it joins a pair of descriptions by a channel.
 type memory struct {
 	mu       sync.Mutex
 	made     int

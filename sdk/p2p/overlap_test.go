@@ -33,7 +33,7 @@ func TestOldEndsWhileNewIsAnnounced(t *testing.T) {
 	})
 }
 
-// TestOldEndsAndNewIsRefused: then the end of the older one is told after all.
+// TestOldEndsAndNewIsRefused: then the end of the older one is reported after all.
 func TestOldEndsAndNewIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, nil)

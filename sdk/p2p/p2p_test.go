@@ -126,7 +126,7 @@ func TestConnection(t *testing.T) {
 		b.carries("x")
 		b.wantObjects(2)
 		b.stopAll()
-		b.wantStatuses(aliceRequester, "created, in-progress, live") // who is ended says nothing
+		b.wantStatuses(aliceRequester, "created, in-progress, live") // an instance that is being ended posts nothing
 	})
 }
 
@@ -206,7 +206,7 @@ func TestChannelEndsAndReconnects(t *testing.T) {
 		if n := b.a.doors.count() + b.b.doors.count(); n != 0 {
 			t.Errorf("%d doors are open", n)
 		}
-		time.Sleep(time.Hour) // it waits to be told
+		time.Sleep(time.Hour) // it waits for a command
 		for range 3 {         // more than once is no more than once
 			if code := b.command(aliceRequester, message.Execute, execute("connect", bobHandler)); code != 200 {
 				t.Fatalf("execute connect: %d", code)

@@ -46,8 +46,8 @@ type StreamOptions struct {
 	Name string
 	// Lengths is how a frame's length is written.
 	Lengths Lengths
-	// Silence is the time after which a peer that sends nothing is dead: the channel shows the other side three times in it
-	// that this one lives, and says so when it closes; an end without that is a cut, not io.EOF. It needs [FixedLengths].
+	// Silence is the time after which a peer that sends nothing is dead: the channel sends a sign of life three times in
+	// that time, and a goodbye when it closes. A stream that ends without a goodbye is a cut: the error is not io.EOF. It needs [FixedLengths].
 	// 0: the connection does all of this itself.
 	Silence time.Duration
 	// WriteSize is the most bytes of one Write. 0: frames of up to 256 KiB together leave in one, and a larger one in one of its

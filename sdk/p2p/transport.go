@@ -76,9 +76,9 @@ type Transport interface {
 
 // Channel is a reliable and ordered way for whole frames of up to sdk.MaxFrame bytes, with an end-to-end keep-alive: a
 // dead peer ends it within 15 s. Send and Recv may run at the same time; each is called from one goroutine. Where the
-// ctx of a Send or Recv ends while it waits, it returns soon, and the channel is good for nothing but Close any more.
+// ctx of a Send or Recv ends while it waits, it returns soon. Afterwards only Close may be called on the channel.
 type Channel interface {
-	// Send sends the frames in order, and blocks while the way is full: what is under way is bounded. The frames may
+	// Send sends the frames in order, and blocks while too many bytes are under way. The frames may
 	// be reused when it has returned. A frame that is too large is an error.
 	Send(ctx context.Context, frames ...[]byte) error
 	// Recv returns the next frame; it belongs to the caller until the next Recv. A channel that has ended gives an

@@ -13,8 +13,8 @@ import (
 )
 
 // Entry is what a runtime signs of its entry at a Domain Registry (specification, "Domain Registry"): everything that
-// the runtime says in it but the status. What a node adds or changes (status, times, GUID) is nobody's word but the
-// node's. Its JSON form is part of the entry's.
+// the runtime says in it but the status. The signature does not cover what a node adds or changes (status, times,
+// GUID). Its JSON form is part of the entry's.
 type Entry struct {
 	URL         message.URL `json:"url"`     // of the hyperty, data object or runtime
 	Runtime     message.URL `json:"runtime"` // the runtime at which it is, and which signs

@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// An application that invites whoever asks it is told when there are too many, and keeps nothing of those.
+// An application that invites everybody gets an error when there are too many, and keeps nothing of those.
 func TestInvitedAreBounded(t *testing.T) {
 	in(t, ok, func(h *house) {
 		r := &Reporter{s: h.Syncher, url: theirs, invited: make(map[message.URL]struct{})}

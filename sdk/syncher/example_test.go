@@ -16,7 +16,7 @@ import (
 
 // A data object that alice reports and bob, in another runtime, observes: his copy follows what she does.
 func Example() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	alice, bob, end := pair(ctx, "alice", "bob")
 	defer end()
@@ -63,7 +63,7 @@ func Example() {
 
 // Whoever observes an object may make child objects under the names that it has for them.
 func ExampleObserver_AddChild() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	alice, bob, end := pair(ctx, "host", "guest")
 	defer end()
@@ -91,7 +91,7 @@ func pair(ctx context.Context, atAlice, atBob string) (a, b *hyperty.Hyperty, en
 	var clients [2]*hyperty.Client
 	for i, name := range []string{atAlice, atBob} {
 		var err error
-		if clients[i], err = hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket([]string{"alice", "bob"}[i])}); err != nil {
+		if clients[i], err = hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket([]string{"alice", "bob"}[i]), Timeout: time.Minute}); err != nil {
 			log.Fatal(err)
 		}
 		if pair[i], err = clients[i].Register(ctx, hyperty.Registration{Name: name}); err != nil {

@@ -58,14 +58,14 @@ type Reporter struct {
 	onChild func(ChildChange)
 }
 
-// ChildChange is what a reporter is told of a child object.
+// ChildChange tells a reporter what happened to a child object.
 type ChildChange struct {
 	ID      string
 	Child   Child // as it is now; where it was removed, as it was
 	Removed bool
 }
 
-// Invitation is what an observer is told of an object before it subscribes.
+// Invitation describes to an observer an object to which it is invited and has not subscribed yet.
 type Invitation struct {
 	URL      message.URL     // the object
 	Reporter message.URL     // the component that reports it

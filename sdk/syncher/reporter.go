@@ -190,7 +190,7 @@ func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.C
 	return err
 }
 
-// Delete ends the object: its observers are told.
+// Delete ends the object. Its observers get a last [Change] with Deleted set.
 func (r *Reporter) Delete(ctx context.Context) error {
 	if err := r.take(ctx); err != nil {
 		return fmt.Errorf("delete %s: %w", r.url, err)

@@ -22,7 +22,7 @@ func New(o Options) *Syncher {
 	return s
 }
 
-// Close ends the syncher's goroutines and waits for them; every [Observer.Next] returns io.EOF. Nobody is told: the
+// Close ends the syncher's goroutines and waits for them; every [Observer.Next] returns io.EOF. It sends nothing: the
 // runtime notices that the component has gone, and removes what it reported. It must not be called from a handler of
 // [Syncher.OnInvite].
 func (s *Syncher) Close() {

@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// said is a control message with a number: how a sender has the kernel cut packets up, or the kernel says how long they are.
+// said is a control message with a number: the length at which the kernel cuts packets up for a sender, or the length of
+// the packets that it read.
 func said(kind int, length uint32) []byte {
 	b := make([]byte, unix.CmsgSpace(4))
 	binary.NativeEndian.PutUint64(b, uint64(unix.CmsgLen(4))) // size_t, on the machines that this is run on
@@ -26,7 +27,7 @@ func said(kind int, length uint32) []byte {
 	return b
 }
 
-// A Reader gives what was sent, from whom, and ends with its socket; on sockets of IPv4 and of both.
+// A Reader gives the packets and their senders' addresses, and ends with its socket; on sockets of IPv4 and of both.
 func TestReader(t *testing.T) {
 	for _, network := range []string{"udp4", "udp"} {
 		t.Run(network, func(t *testing.T) {

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Thief is a P2P plug-in that attacks its own runtime. It is for tests alone. It tries to read what is not
-// its own, leaves processes behind that ignore every signal that can be ignored, and does not end when it is told to. It
+// its own, leaves processes behind that ignore every signal that can be ignored, and does not end when it should. It
 // carries no data. It writes to its own folder what it tried, and what it got.
 package main
 
@@ -107,7 +107,7 @@ func (stub) Run(ctx context.Context, _ message.Bus, start sdk.Start) error {
 	return ctx.Err()
 }
 
-// attempts is everything that it tries; what gives no error it has got.
+// attempts is everything that it tries. An attempt without an error has succeeded.
 func attempts(c config, own string) map[string]func() error {
 	parent := os.Getppid()
 	key := filepath.Join(c.Data, c.Key)

@@ -164,7 +164,7 @@ func TestPaced(t *testing.T) {
 	})
 }
 
-// Who gets no answer says so after a while, or when the context ends.
+// A driver that gets no answer returns an error after a while, or when the context ends.
 func TestNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := connection()

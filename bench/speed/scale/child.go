@@ -126,7 +126,7 @@ func (c *counted) came(uint64) {
 	}
 }
 
-// observe has all guests but the first observe an object of that one's.
+// observe has all guests but the first observe an object of the first one.
 func (c *crowd) observe(ctx context.Context) (err error) {
 	if len(c.guests) < 2 {
 		return errors.New("nobody is there to observe")
@@ -137,8 +137,8 @@ func (c *crowd) observe(ctx context.Context) (err error) {
 	return each(ctx, len(c.guests)-1, func(ctx context.Context, i int) error { return c.guests[i+1].observe(ctx, c.object, c.came.came) })
 }
 
-// publish publishes, and says how long it took until all had got each one. Text is how many did not get what they should
-// have: lost, doubled or out of order.
+// publish publishes, and says how long it took until all had got each one. Text is how many publications were
+// lost, doubled or out of order.
 func (c *crowd) publish(ctx context.Context, o load.Command) (r load.Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()

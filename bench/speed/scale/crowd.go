@@ -55,8 +55,8 @@ type crowd struct {
 
 const (
 	memberTime  = time.Minute     // for one member to do what it is asked for
-	sayAgain    = 5 * time.Second // between two things that a peer says until it is connected
-	atATime     = 32              // members that are at it; a Handler takes 256 set-ups at a time
+	sayAgain    = 5 * time.Second // between two messages that a peer sends until it is connected
+	atATime     = 32              // members that work at the same time; a Handler takes 256 set-ups at a time
 	crowdEnd    = 30 * time.Second
 	publishTime = 2 * time.Minute // for all publications
 )

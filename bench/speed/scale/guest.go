@@ -16,17 +16,17 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// guest is a member that a Message Node takes for a runtime: it has proved its key and talks with the node's functions.
+// guest is a member that a Message Node sees as a runtime: it has proved its key and talks with the node's functions.
 type guest struct {
 	crowd *crowd
 	id    *identity.Identity
 	stub  message.URL
-	bus   *minibus.MiniBus // what is not the guest's own goes to the node
+	bus   *minibus.MiniBus // messages to other addresses go to the node
 	live  chan struct{}
 	once  sync.Once
 
 	next    atomic.Uint64 // the number of the publication that is to come
-	trouble atomic.Uint64 // publications that were none of those that were due: lost, doubled or out of order
+	trouble atomic.Uint64 // publications that were lost, doubled or out of order
 }
 
 func (c *crowd) newGuest() (*guest, error) {
@@ -63,7 +63,7 @@ func (g *guest) message(ctx context.Context, stub message.URL, m message.Message
 	g.bus.Deliver(ctx, m)
 }
 
-// frames: a guest has no sessions, and nobody has one with it.
+// frames drops what comes: a guest has no sessions.
 func (g *guest) frames(context.Context, message.URL, message.URL, []sdk.Frame) {}
 
 func (g *guest) close(context.Context) { g.bus.Close() }
@@ -93,7 +93,7 @@ func (g *guest) object(ctx context.Context) (message.URL, error) {
 	return given.Allocated[0], nil
 }
 
-// observe subscribes to the object's changes; took is told of each that comes.
+// observe subscribes to the object's changes; took is called for each that comes.
 func (g *guest) observe(ctx context.Context, object message.URL, took func(number uint64)) error {
 	changes := object.Join("changes")
 	g.bus.Listen(changes, func(_ context.Context, m message.Message) { took(g.take(m.Body)) })

@@ -11,7 +11,7 @@ import (
 
 const mib = 1 << 20
 
-// idle looks at the processes of a runtime with one P2P plug-in that has nothing to do.
+// idle measures the processes of a runtime with one P2P plug-in that has nothing to do.
 func idle(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 	r, err := s.runtime(ctx, "alone", "quic")
 	if err != nil {

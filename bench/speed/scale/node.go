@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/bench/speed/load"
 )
 
-// connections has many runtimes connect to a Message Node, and looks at what they cost it.
+// connections has many runtimes connect to a Message Node, and measures what they cost it.
 func connections(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 	crowd, err := s.crowd(ctx)
 	if err != nil {

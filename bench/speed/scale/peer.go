@@ -19,7 +19,7 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// peer is a member that other runtimes take for one of them: with a MessageBus, a Registry and sessions of its own.
+// peer is a member that other runtimes see as a runtime: with a MessageBus, a Registry and sessions of its own.
 type peer struct {
 	crowd    *crowd
 	plugin   string // with which it asks for connections
@@ -183,8 +183,8 @@ func (p *peer) pathChanged(remote message.URL, r bus.Route) {
 	}
 }
 
-// meet says something to an address at another runtime and waits until the connection that this asks for is live. As long
-// as it is not it says more: where many connect at once a set-up may be given up, and what is said asks for another.
+// meet sends a message to an address at another runtime, which asks for a connection, and waits until that is live. Meanwhile
+// it sends more messages: where many connect at once a set-up may be given up, and the next message asks for another.
 func (p *peer) meet(ctx context.Context, to message.URL) error {
 	for {
 		m, err := p.bus.Request(ctx, message.Message{Type: message.Read, From: p.id.URL().Join("crowd"), To: to})

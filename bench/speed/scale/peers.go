@@ -33,7 +33,7 @@ func (s *scene) meetingPlace(ctx context.Context, name, plugin string) (p *meeti
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}
-	p.app.Handle(func(ctx context.Context, m hyperty.Received) { _ = m.Answer(ctx, nil) }) // who asked says that nothing came
+	p.app.Handle(func(ctx context.Context, m hyperty.Received) { _ = m.Answer(ctx, nil) }) // the peer that asked reports that nothing came
 	return p, nil
 }
 
@@ -52,7 +52,7 @@ func (p *meetingPlace) close() error {
 // is there then.
 const warmUp = 100
 
-// peers has many runtimes connect to one, and looks at what they cost it.
+// peers has many runtimes connect to one, and measures what they cost it.
 func peers(ctx context.Context, s *scene) (rows []figures.Row, err error) {
 	const plugin = "quic"
 	one, err := s.meetingPlace(ctx, "one", plugin)
@@ -152,8 +152,9 @@ func (s *scene) idleTime() time.Duration {
 	return 15 * time.Second
 }
 
-// atLeisure are the demands of rows that take their time: what a process uses in two seconds is told in steps of half a
-// percent, and what a hundred peers cost has too much of what the processes take for themselves. In a hurry there are none.
+// atLeisure are the demands of rows that need a long run. The kernel reports what a process uses in two seconds in steps of
+// half a percent, and the figure of a hundred peers has too large a share of what the processes use for themselves. So a quick
+// run has no such demands.
 func (s *scene) atLeisure(demands ...figures.Bound) []figures.Bound {
 	if s.Quick {
 		return nil

@@ -48,7 +48,7 @@ func TestRows(t *testing.T) {
 	}
 	e := Env{Bin: bin, Dir: dir, Quick: true, Rest: 500 * time.Millisecond, Say: t.Logf, Sizes: Sizes{Peers: 20, Connections: 100, Observers: 50, Publications: 10, Pairs: 2}}
 	want := map[string]int{"idle runtime": 6, "peers": 5, "node connections": 3, "fan-out": 4, "time to live": 4}
-	var all sync.WaitGroup // side by side: what they come to is not judged here
+	var all sync.WaitGroup // side by side: their figures are not judged here
 	defer all.Wait()
 	for _, g := range Groups() {
 		all.Go(func() {

@@ -11,7 +11,7 @@ import (
 
 const (
 	settleStep = 500 * time.Millisecond
-	settleCalm = 5 * time.Second // that nothing has to be given back for
+	settleCalm = 5 * time.Second // how long the memory must not shrink
 )
 
 // resident is the memory that processes have resident together, in bytes.
@@ -49,7 +49,7 @@ func settle(ctx context.Context, pids []int, most time.Duration) (bytes uint64, 
 	return least, nil
 }
 
-// pause lets time pass: what is measured is what others do meanwhile.
+// pause lets time pass, in which the measured processes work.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -83,8 +83,8 @@ func busy(ctx context.Context, pids []int, while time.Duration) (list []float64,
 	return list, nil
 }
 
-// atRest is what processes use that have nothing to do, after what they did last is settled: of a core each, in per cent,
-// and of memory together when they have done nothing for a while.
+// atRest measures processes that have nothing to do, after their last work is settled: the part of a core that each uses, in
+// per cent, and the memory of all together when they have been idle for a while.
 func (s *scene) atRest(ctx context.Context, pids []int) (used []float64, bytes uint64, err error) {
 	if _, err = settle(ctx, pids, s.patience()); err != nil {
 		return nil, 0, err

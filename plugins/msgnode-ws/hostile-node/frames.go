@@ -38,7 +38,7 @@ func (c *conn) carry(ctx context.Context, way *cheat.Way, peer message.URL, p []
 		return way.Pass(p)
 	}
 	switch c.r.IntN(3) {
-	case 0: // back to who sent it, as the other's
+	case 0: // back to its sender, as if the other had sent it
 		if back := c.r.of(peer); back != nil {
 			c.r.Count("reflect")
 			back.give(ctx, c.self(), bytes.Clone(p))

@@ -1,5 +1,5 @@
 // Hostile-node is a Message Node that was written to cheat, for tests: a man in the middle between the stubs of runtimes
-// and an honest node. It speaks protofly.v1 to both, passes on who proves to be whom, and then
+// and an honest node. It speaks protofly.v1 to both, passes on the proofs of identity, and then
 //
 //   - alters, cuts, drops, repeats, reorders, stitches together and invents the opaque frames that it carries, gives
 //     them back to their sender, and says that they are from somebody else (package cheat, frames.go);

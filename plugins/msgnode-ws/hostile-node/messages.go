@@ -43,7 +43,7 @@ func (c *conn) entry(body json.RawMessage) (forged json.RawMessage, ok bool) {
 		return json.RawMessage(strings.ReplaceAll(string(body), owner, accomplice)), accomplice != ""
 	case 1: // the runtime alone
 		answer.Value["runtime"] = message.Encode(accomplice)
-	case 2: // who asks is who has it
+	case 2: // the requester itself is named as the owner
 		answer.Value["runtime"] = message.Encode(c.self())
 	case 3: // no proof, another runtime
 		delete(answer.Value, "proof")

@@ -243,7 +243,8 @@ func TestForgedAtNATS(t *testing.T) {
 	bob.sync()
 }
 
-// An allocation at one node ends what others heard at another one, before the owner is told that it has the address.
+// An allocation at one node ends what others heard at another one, before the owner gets the answer that it has the
+// address.
 func TestAllocationEndsOthersSubscriptionsElsewhere(t *testing.T) {
 	url := cluster(t, t.TempDir(), 0).ClientURL()
 	one, two := start(t, Options{NATS: url, NATSKey: testSecret, Legacy: true}), start(t, Options{NATS: url, NATSKey: testSecret, Legacy: true})
@@ -258,7 +259,7 @@ func TestAllocationEndsOthersSubscriptionsElsewhere(t *testing.T) {
 	}
 }
 
-// Another node that is told of an allocation ends what others heard there, without having heard of it by its copy of the
+// Another node that hears of an allocation ends what others heard there, without having heard of it by its copy of the
 // state, which may be behind.
 func TestOthersAreToldOfAllocations(t *testing.T) {
 	url := cluster(t, t.TempDir(), 0).ClientURL()

@@ -125,7 +125,7 @@ func TestAdmitInvited(t *testing.T) {
 	refusedBy(t, refused, "not signed with this node's key")
 }
 
-// A restart changes nothing about who has used a token; a new key takes back everything.
+// A restart changes nothing about which runtimes have used a token; a new key takes back everything.
 func TestTokensOutliveARestart(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -237,7 +237,7 @@ func TestAdmissionIsChecked(t *testing.T) {
 	}
 }
 
-// Nodes of a domain that share a key take the same tokens, and count together who has used one. A node that has only the
+// Nodes of a domain that share a key take the same tokens, and count its uses together. A node that has only the
 // public key takes them, and makes none.
 func TestTokensInACluster(t *testing.T) {
 	nats := cluster(t, t.TempDir(), 0)

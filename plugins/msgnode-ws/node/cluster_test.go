@@ -100,7 +100,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 	if m := again.message(); m.From != u {
 		t.Errorf("after the change of node: %+v", m)
 	}
-	// One that goes is gone at both, and is told of once.
+	// A runtime that goes is gone at both nodes, and its going is published once.
 	bob.ws.CloseNow()
 	if m := again.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Disconnected) {
 		t.Errorf("notice %+v", m)

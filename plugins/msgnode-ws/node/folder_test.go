@@ -7,7 +7,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// One data folder is one node's: a second one is told so and changes nothing, and the folder is free again as soon as the
+// One data folder is one node's: a second one gets an error and changes nothing, and the folder is free again as soon as the
 // first one has closed.
 func TestDataFolderIsOneNodes(t *testing.T) {
 	t.Parallel()

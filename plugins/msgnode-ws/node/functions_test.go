@@ -222,7 +222,7 @@ func TestDomainRegistry(t *testing.T) {
 		t.Errorf("a third entry: %d %s", code, text)
 	}
 
-	// Unregister in every form, and live again; subscribers are told.
+	// Unregister in every form, and live again; subscribers get it.
 	alice.must(message.Subscribe, manager, `{"subscribe":["hyperty://example.com/bob/registration"]}`)
 	for _, form := range []string{
 		`{"resource":"/hyperty/bob","value":"disconnected","attribute":"status"}`,
@@ -270,7 +270,7 @@ func TestExpiry(t *testing.T) {
 	if code, _ := alice.ask(message.Read, lookups, `{"resource":"hyperty://example.com/bob"}`); code != 408 {
 		t.Error(code)
 	}
-	// A runtime that has lost its connection is not to be reached, whatever its entry's time; back, it says so.
+	// A runtime that has lost its connection is listed as disconnected, however new its entry is; as live again once it is back.
 	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
 	alice.message() // live again
 	bob.ws.CloseNow()

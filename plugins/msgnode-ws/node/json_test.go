@@ -65,7 +65,7 @@ func TestPlainStub(t *testing.T) {
 	if m := alice.message(); m.To != "hyperty://example.com/a1" {
 		t.Errorf("%+v", m)
 	}
-	// But nobody else's address is his.
+	// But it may not send from others' addresses.
 	bob.ask(403, `{"id":13,"type":"create","from":"runtime://example.com/r-alice/sm","to":"runtime://example.com/r-alice/sm","body":{}}`)
 	// Lists in to are split.
 	alice.send(`{"id":14,"type":"create","from":"hyperty://example.com/a1","to":["runtime://example.com/r-bob/sm","runtime://example.com/r-bob/registry"],"body":{}}`)
@@ -136,7 +136,7 @@ func TestBothDialectsTogether(t *testing.T) {
 	if m := alice.message(); m.Type != message.Response {
 		t.Errorf("%+v", m)
 	}
-	// What belongs to a key is not for who cannot prove it.
+	// An address that belongs to a key is not for a runtime that cannot prove the key.
 	eve := n.session(t)
 	eve.ask(403, fmt.Sprintf(`{"id":1,"type":"open","from":"%s","to":"mn:/session"}`, alice.runtime))
 	bob.ask(403, fmt.Sprintf(`{"id":1,"type":"create","from":"%s/sm","to":"%s/sm"}`, alice.runtime, rBob))

@@ -85,7 +85,7 @@ func TestSilentConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// One address has so many connections and no more; the others are told when to come again.
+// One address has so many connections and no more; the others are refused with the time to come again.
 func TestConnectionsOfOneAddress(t *testing.T) {
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{PerAddress: 3}})
 	alice := n.join(t, 1)
@@ -183,7 +183,7 @@ func TestTLSIsBounded(t *testing.T) {
 	}
 }
 
-// Who has not proved anything may send a proof, and not a megabyte.
+// A connection that has proved nothing may send a proof, and not a megabyte.
 func TestUnprovenPackets(t *testing.T) {
 	n := start(t, Options{Legacy: true})
 	ws := dial(t, n.url+wire.Path, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
@@ -228,7 +228,7 @@ func TestNewcomersOfOneAddress(t *testing.T) {
 	n.join(t, 1)
 }
 
-// Who goes on making keys is refused before a proof is looked at; others of the address come in again soon.
+// A source that goes on making keys is refused before its proof is verified; others of the address come in again soon.
 func TestRefusedNewcomersCost(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{Newcomers: 1, Handshakes: 1}})

@@ -212,7 +212,8 @@ func TestNewestConnectionWins(t *testing.T) {
 	}
 }
 
-// Who reads nothing is left after the time that a write has; until then Data for it is dropped, and nobody else waits.
+// A connection that reads nothing is closed after the time that a write has. Until then Data for it is dropped, and nobody else
+// waits.
 func TestSlowClientIsClosedAndNobodyWaits(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20}, Times: Times{Write: 2 * time.Second}})
@@ -250,7 +251,7 @@ func TestSlowSubscriberIsClosed(t *testing.T) {
 	}
 }
 
-// Messages that nobody asked for do not have the one who gets them closed.
+// Messages that nobody asked for do not have their receiver's connection closed.
 func TestFloodOfMessages(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20}, Times: Times{Write: time.Minute}})
 	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)

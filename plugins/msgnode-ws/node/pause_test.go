@@ -13,8 +13,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Who is refused since too much was asked for, and is therefore not read from for a while, does not keep others' requests from
-// being computed meanwhile.
+// A connection that is refused because it asked for too much, and is therefore not read for a while, does not keep others'
+// requests from being computed meanwhile.
 func TestNobodyPausesInATurn(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Exempt: everyAddress, Limits: Limits{AddressRequests: 100}})

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// A publication costs its sender what it is to give it to everybody who listens.
+// A publication costs its sender as much as it takes to pass it to all that listen.
 func TestPublicationsCostByListeners(t *testing.T) {
 	t.Parallel()
 	n := start(t, Options{Limits: Limits{Requests: 20}})

@@ -91,7 +91,8 @@ func TestFloodsOfTextsAreReadSlowly(t *testing.T) {
 	}
 }
 
-// A short read of very much is paid for before it is computed: who reads it again and again is refused, for next to nothing.
+// A short read of very much is paid for before it is computed: a connection that repeats it is refused, at
+// almost no cost.
 func TestExpensiveReads(t *testing.T) {
 	n := start(t, Options{})
 	alice := n.join(t, 1)

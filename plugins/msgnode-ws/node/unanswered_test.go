@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// data is the next Data payloads that come for c: from whom, and each of them.
+// data returns the next Data payloads that come for c, and the runtime that sent them.
 func (c *client) data() (from message.URL, payloads []string) {
 	c.t.Helper()
 	for {
@@ -44,7 +44,7 @@ func acquaint(a, b *client) {
 	}
 }
 
-// A runtime that floods another one is not carried on, and who is flooded stays connected and hears others; an answer
+// A runtime that floods another one is not passed on; the flooded runtime stays connected and hears others; an answer
 // lets it go on.
 func TestFloodOfAStranger(t *testing.T) {
 	n := start(t, Options{Limits: Limits{Queue: 2 << 20, Memory: 4 << 20}})
@@ -148,7 +148,7 @@ func TestRoutedMessagesAreBounded(t *testing.T) {
 	}
 }
 
-// What a stranger may send is counted in payloads: that many of them are in one frame, and small, is no way round.
+// What a stranger may send is counted in payloads: that many of them are in one frame, and small, is no way around the limit.
 func TestManyPayloadsOfAStranger(t *testing.T) {
 	n := start(t, Options{})
 	alice, bob, mallory := n.join(t, 1), n.join(t, 2), n.join(t, 3)

@@ -60,7 +60,7 @@ func TestStrangersHideNobody(t *testing.T) {
 	}
 }
 
-// Who registers an entry anew keeps the place that it had, and its entry counts for no more than before.
+// An entry that is registered anew keeps the place that it had and counts for no more than before.
 func TestPlaceIsKept(t *testing.T) {
 	n := start(t, Options{})
 	bob := n.join(t, 1)

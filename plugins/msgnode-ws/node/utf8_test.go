@@ -30,7 +30,7 @@ func (j *js) text() string {
 	return string(text)
 }
 
-// Who sends text that is no UTF-8 is closed with the code for it; nobody else is.
+// A connection that sends text which is not UTF-8 is closed with the code for that; no other is.
 func TestTextIsUTF8(t *testing.T) {
 	n := start(t, Options{Legacy: true})
 	alice, bob := n.plain(t, rAlice), n.session(t)

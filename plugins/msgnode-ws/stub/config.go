@@ -29,12 +29,13 @@ type Config struct {
 	// shown to the node of its domain and to no other.
 	Token     string `json:"token,omitempty"`
 	TokenFile string `json:"token_file,omitempty"`
-	// Networks is where the node may be: its URL is the word of a domain that the operator has not named. Without it the
+	// Networks are the networks where the node may be, if its URL comes from the descriptor of a domain that the operator has
+	// not named. Without it the
 	// operator has named the node, and it may be anywhere.
 	Networks *networks.Allowed `json:"networks,omitempty"`
 }
 
-// Described is what operators are told of the configuration: what is beside the node's URL, which is in node and nodes.
+// Described describes to operators the options beside the node's URL, which they write under node and nodes.
 func Described() []sdk.Option {
 	return []sdk.Option{
 		{Name: "ca", Type: sdk.OptionPath, Default: "", About: "A PEM file with the certificates to trust instead of the system's."},

@@ -5,12 +5,12 @@ import (
 	"testing"
 )
 
-// What operators are told of the configuration is taken, beside the node's URL; url and networks are the runtime's to give.
+// The options that are described to operators are taken, beside the node's URL; url and networks are the runtime's to give.
 func TestDescribed(t *testing.T) {
 	text := map[string]any{"url": "ws://127.0.0.1:1/protofly"}
 	for _, o := range Described() {
 		if text[o.Name] = o.Default; o.Name == "url" || o.Name == "networks" {
-			t.Errorf("operators are told of %s", o.Name)
+			t.Errorf("%s is described to operators", o.Name)
 		}
 	}
 	b, err := json.Marshal(text)

@@ -44,6 +44,11 @@ func newOutbox() *outbox {
 	return &outbox{wake: make(chan struct{}, 1), room: make(chan struct{}), since: time.Now(), why: errConnecting}
 }
 
+// lockedOutbox is an outbox whose mu is locked: methods that need that are methods of it.
+type lockedOutbox outbox
+
+func (x *outbox) locked() *lockedOutbox { return (*lockedOutbox)(x) }
+
 // push adds m. With a connection it waits for room; without one a full outbox is an error, which says why.
 func (o *outbox) push(ctx context.Context, m message.Message) error {
 	for {
@@ -89,7 +94,7 @@ func (o *outbox) take() []message.Message {
 		out[i] = w.m
 	}
 	o.waiting, o.bytes = nil, 0
-	o.makeRoom()
+	o.locked().makeRoom()
 	return out
 }
 
@@ -106,7 +111,7 @@ func (o *outbox) late(before time.Time) (list []message.Message, why error) {
 		o.waiting = o.waiting[1:]
 	}
 	if len(list) > 0 {
-		o.makeRoom()
+		o.locked().makeRoom()
 	}
 	return list, o.why
 }
@@ -125,18 +130,18 @@ func (o *outbox) fail(why error) {
 		o.connected, o.since = false, time.Now()
 	}
 	o.why = why
-	o.makeRoom() // who waits for room is to see it
+	o.locked().makeRoom() // pushes that wait for room look again
 }
 
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
-	o.makeRoom()
+	o.locked().makeRoom()
 }
 
-// makeRoom wakes who waits for room. o.mu is held.
-func (o *outbox) makeRoom() {
+// makeRoom wakes the pushes that wait for room.
+func (o *lockedOutbox) makeRoom() {
 	close(o.room)
 	o.room = make(chan struct{})
 }

@@ -104,7 +104,7 @@ func (i *instance) stayConnected(ctx context.Context) {
 	}
 }
 
-// rest waits for a pause, or less where there is something to send.
+// rest waits for a pause; a shorter one where there is something to send.
 func (i *instance) rest(ctx context.Context, pause time.Duration) {
 	long, short := time.NewTimer(pause), time.NewTimer(min(pause, eagerPause))
 	defer long.Stop()

@@ -38,7 +38,7 @@ func (i *instance) serve(parent context.Context, ws *websocket.Conn) error {
 	wg.Go(func() { cancel(l.sendFrames(ctx)) })
 	wg.Go(func() { cancel(l.ping(ctx)) })
 	<-ctx.Done()
-	if parent.Err() != nil { // an orderly end: the node is told
+	if parent.Err() != nil { // an orderly end: the node gets a close
 		timer := time.AfterFunc(closeTime, cut)
 		ws.Close(websocket.StatusNormalClosure, "")
 		timer.Stop()
@@ -162,7 +162,7 @@ func (l *link) sendMessages(ctx context.Context) error {
 				packet = wire.AppendMessage(packet, &list[n])
 			}
 			if err := l.ws.Write(l.io, websocket.MessageBinary, packet); err != nil {
-				for _, m := range list { // who asked is not to wait for an answer that cannot come
+				for _, m := range list { // the requester need not wait for an answer that cannot come
 					l.refuse(context.WithoutCancel(ctx), m, message.CodeUnavailable, l.unreachable(err))
 				}
 				return fmt.Errorf("connection lost: %w", err)
@@ -221,7 +221,7 @@ func shrink(b []byte) []byte {
 	return b
 }
 
-// ping notices a node that has gone without a word. While the reader waits for the core no pong can be seen, and its
+// ping notices a node that has gone without a close. While the reader waits for the core no pong can be seen, and its
 // absence means nothing.
 func (l *link) ping(ctx context.Context) error {
 	tick := time.NewTicker(pingEvery)

@@ -66,7 +66,7 @@ func (i *instance) post(ctx context.Context, m message.Message) {
 // outgoing is the default listener: what it gets goes to the node.
 func (i *instance) outgoing(ctx context.Context, m message.Message) {
 	switch err := m.Check(); {
-	case m.To.Within(i.start.URL): // an answer to a status event, or nobody's
+	case m.To.Within(i.start.URL): // an answer to a status event, or to nothing
 		if m.Type != message.Response {
 			i.post(ctx, m.Refuse(message.CodeNotFound, "%s is part of a stub and listens to nothing", m.To))
 		}
@@ -88,8 +88,8 @@ func (i *instance) execute(ctx context.Context, m message.Message) {
 	}
 }
 
-// refuse answers a message that cannot be sent. The answer is in the name of whom the message was for, as every
-// response is.
+// refuse answers a message that cannot be sent. The answer is from the address that the message was for, as
+// every response is.
 func (i *instance) refuse(ctx context.Context, m message.Message, code int, text string) {
 	i.start.Log.Info("not sent", "type", m.Type, "to", m.To, "reason", text)
 	if m.Type != message.Response {

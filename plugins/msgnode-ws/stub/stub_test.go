@@ -364,7 +364,7 @@ func TestStubYieldsToANewerOne(t *testing.T) {
 	old.want("disconnected")
 	for n := uint64(100); time.Since(began) < yielding/2; n++ { // the older one would have had many chances, and has traffic
 		old.bus.Deliver(t.Context(), message.Message{ID: message.NumberID(n), Type: message.Read, From: old.runtime.Join("registry"), To: message.AllocationAddress(domain)})
-		time.Sleep(100 * time.Millisecond) // it is told of nothing that could be waited for
+		time.Sleep(100 * time.Millisecond) // the stub gets no event here that the test could wait for
 		if code, _ := young.ask(message.Create, message.AllocationAddress(domain), `{"value":{"number":1}}`); code != 200 {
 			t.Fatalf("the newer one was answered %d", code)
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
-// One host has few of the places, many hosts leave some for the next, and nobody who is expected is kept out.
+// One host has few of the places, many hosts leave some for the next, and no expected peer is kept out.
 func TestAdmission(t *testing.T) {
 	a := newAdmission()
 	four := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}) }
@@ -57,18 +57,19 @@ func TestAdmission(t *testing.T) {
 	bob := netip.MustParseAddr("198.51.100.7")
 	forget := a.await(bob)
 	if n := len(fill(bob)); n != expectedHost || !a.patient(bob) {
-		t.Errorf("who is expected has %d places", n)
+		t.Errorf("an expected peer has %d places", n)
 	}
 	forget()
 	if n := len(fill(bob)); n != 0 {
-		t.Errorf("who is expected no more has %d more", n)
+		t.Errorf("a peer that is not expected any more has %d more", n)
 	}
 	if a.strangers+a.expected > maxStrangers+maxExpected {
 		t.Errorf("%d places are taken", a.waiting())
 	}
 }
 
-// A network of IPv6 is a few hosts; who shows a set-up's name has one of its places; what is given back is forgotten.
+// A network of IPv6 is a few hosts; a connection that names a set-up has one of its places; places that are given back are
+// forgotten.
 func TestAdmissionOfNetworksAndSetUps(t *testing.T) {
 	a, places := newAdmission(), []*place(nil)
 	for i := range 1 << 12 {
@@ -166,7 +167,7 @@ func besiege(ctx context.Context, t *testing.T, to netip.AddrPort, count, rate i
 }
 
 // While strangers open handshakes as fast as they like and leave them open, honest peers get in, from addresses that they
-// have told and from others; afterwards everything is as before.
+// have signalled and from others; afterwards everything is as before.
 func TestHalfOpenHandshakesKeepNobodyOut(t *testing.T) {
 	halfOpen(t, 20, 20) // handshakes are dear where a machine is busy, or under the race detector
 }
@@ -239,7 +240,7 @@ func besieged(t *testing.T, a, b *Transport, sources, rate, setUps int, held fun
 	t.Logf("%d set-ups in %v, the slowest in %v, beside %d strangers, at most %d of one host", setUps, time.Since(began).Round(time.Millisecond), worst.Round(time.Millisecond), all, most)
 }
 
-// Who does not name a set-up that waits is sent away with the first words of the handshake.
+// A connection that names no waiting set-up is refused at its first handshake message.
 func TestNamelessStrangerKeepsNoPlace(t *testing.T) {
 	a := start(t, `{"listen":"127.0.0.1:0"}`)
 	name := newToken()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What operators are told of the options is what there is, and the defaults that they are told are taken and change nothing.
+// The options that are described to operators are those that there are; setting the described defaults changes nothing.
 func TestDescribed(t *testing.T) {
 	var names []string
 	told := map[string]any{}

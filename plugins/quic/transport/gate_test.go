@@ -61,7 +61,7 @@ func TestGate(t *testing.T) {
 	}
 	g.answered("bob", at)
 	if n := many(long, at); n != 1000 {
-		t.Errorf("%d packets to who has answered", n)
+		t.Errorf("%d packets to an address that has answered", n)
 	}
 	leave()
 	again()

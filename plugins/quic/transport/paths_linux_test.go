@@ -10,7 +10,7 @@ import (
 )
 
 // overtaker carries datagrams between one peer and the Handler at to, and has each that the peer sends arrive from another
-// address first: one who is on the way could do so with forged addresses.
+// address first. An attacker on the path could do so with forged addresses.
 type overtaker struct {
 	at               netip.AddrPort
 	sent, got        atomic.Int64 // bytes from and to the other addresses

@@ -75,7 +75,7 @@ func attack(t *testing.T, a *Transport, role p2p.Role, name int, v *victims, d t
 	}
 }
 
-// What peers name makes a runtime send little to who has not asked for it, whatever they name, however often, and however
+// What peers name makes a runtime send little to hosts that have not asked for it, whatever they name, however often, and however
 // many they are.
 func TestNamedAddressesGetLittle(t *testing.T) {
 	if testing.Short() {

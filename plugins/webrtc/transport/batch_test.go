@@ -162,7 +162,7 @@ func TestOneByOne(t *testing.T) {
 	}
 }
 
-// Who sends more than goes away waits; the end lets it go, and what was put is sent.
+// A sender that is faster than the socket waits; the end frees it, and what it had put is sent.
 func TestOutboxBound(t *testing.T) {
 	o, c := still(t)
 	to := roomy(t)

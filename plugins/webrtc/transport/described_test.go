@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk"
 )
 
-// What operators are told of the options is what there is, and the defaults that they are told are taken and change nothing.
+// The options that are described to operators are those that there are; setting the described defaults changes nothing.
 func TestDescribed(t *testing.T) {
 	names, told := namesOf(Described()), map[string]any{}
 	for _, o := range Described() {

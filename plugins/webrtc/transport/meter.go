@@ -77,6 +77,11 @@ func (m *meter) join(all *total) {
 	all.bytes.Add(m.unread.Load())
 }
 
+// lockedMeter is a meter whose mu is locked: methods that need that are methods of it.
+type lockedMeter meter
+
+func (x *meter) locked() *lockedMeter { return (*lockedMeter)(x) }
+
 // leave removes the connection from the total.
 func (m *meter) leave() {
 	m.mu.Lock()
@@ -87,8 +92,8 @@ func (m *meter) leave() {
 	}
 }
 
-// put sets what is unread, and tells whether the total is too large. The caller holds m.mu.
-func (m *meter) put(unread int64) (heavy bool) {
+// put sets what is unread, and tells whether the total is too large.
+func (m *lockedMeter) put(unread int64) (heavy bool) {
 	before := m.unread.Swap(unread)
 	return m.in != nil && m.in.bytes.Add(unread-before) > m.in.most && unread > before
 }
@@ -131,7 +136,7 @@ func (m *meter) came(packets, bytes int) {
 	m.mu.Lock()
 	m.received += int64(bytes - packets*recordOverhead)
 	unread := max(0, m.unread.Load()-m.explained.Swap(0)) + int64(max(0, bytes-packets*packetOverhead))
-	heavy := m.put(unread)
+	heavy := m.locked().put(unread)
 	suspect := unread > maxUnread && !m.judging && !m.broken
 	m.judging = m.judging || suspect
 	m.mu.Unlock()
@@ -148,7 +153,7 @@ func (m *meter) explain() (come, unread int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	unread = max(0, m.unread.Load()-m.explained.Swap(0))
-	m.put(unread)
+	m.locked().put(unread)
 	return m.received, unread
 }
 
@@ -161,7 +166,7 @@ func (m *meter) settle(come int64) (unread int64) {
 	forged := max(0, come-had)
 	unread = max(0, m.unread.Load()-m.explained.Swap(0)+m.forged-forged)
 	m.forged = forged
-	m.put(unread)
+	m.locked().put(unread)
 	return unread
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pion/datachannel"
 
+	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/p2p"
 )
 
@@ -182,7 +183,7 @@ func TestSlowReaderOfTinyFrames(t *testing.T) {
 	}
 }
 
-// lossy loses packets of DTLS once it is told to: so many of a hundred that leave, and that come.
+// lossy loses packets of DTLS once it is switched on: so many of a hundred that leave, and that come.
 type lossy struct {
 	net.PacketConn
 	out, in atomic.Int32
@@ -229,7 +230,7 @@ func TestHonestOnBadNetwork(t *testing.T) {
 			stream := <-end.stream
 			l.out.Store(c.out)
 			l.in.Store(c.in)
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), longtest.Hung)
 			defer cancel()
 			frames, most := bothWays(ctx, t, c1, stream, c.size, 4*time.Second)
 			t.Logf("%d frames, %d KiB unread at most, of %d", frames, most>>10, maxUnread>>10)

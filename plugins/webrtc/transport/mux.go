@@ -50,6 +50,11 @@ type mux struct {
 	closed bool
 }
 
+// lockedMux is a mux whose mu is locked: methods that need that are methods of it.
+type lockedMux mux
+
+func (x *mux) locked() *lockedMux { return (*lockedMux)(x) }
+
 // muxName is the name of a connection in the packets for it.
 type muxName struct {
 	ufrag string // of this side
@@ -343,7 +348,7 @@ func (c *muxConn) Close() error {
 		delete(c.mux.byName, c.name)
 	}
 	for _, key := range c.addresses {
-		c.mux.leave(key, c)
+		c.mux.locked().leave(key, c)
 	}
 	for _, id := range c.asked {
 		delete(c.mux.asked, id)

@@ -76,7 +76,7 @@ func (m *mux) deliverSTUN(b []byte, from, key netip.AddrPort) {
 			to.put(b, len(b), net.UDPAddrFromAddrPort(from))
 		}
 	case stun.ClassSuccessResponse, stun.ClassErrorResponse:
-		if to, address := m.answered(b, key); to != nil {
+		if to, address := m.locked().answered(b, key); to != nil {
 			to.put(b, len(b), address)
 		}
 	}

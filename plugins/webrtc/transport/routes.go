@@ -107,7 +107,7 @@ func (m *mux) leaves(b []byte, key netip.AddrPort, to *net.UDPAddr, c *muxConn, 
 	if m.byName[c.name] != c {
 		return false, net.ErrClosed
 	}
-	r := m.claim(key, to, c)
+	r := m.locked().claim(key, to, c)
 	asks, answers := kindOf(b)
 	if r.owner != c && !answers {
 		if asks && !reads || !c.spend(asks, key) && !m.budget.Allow(c.peer, key, len(b), now) {
@@ -115,13 +115,13 @@ func (m *mux) leaves(b []byte, key netip.AddrPort, to *net.UDPAddr, c *muxConn, 
 		}
 	}
 	if asks {
-		m.ask(transaction(b[8:stunHeader]), question{c, key})
+		m.locked().ask(transaction(b[8:stunHeader]), question{c, key})
 	}
 	return true, nil
 }
 
-// ask remembers a request. The caller holds m.mu.
-func (m *mux) ask(id transaction, q question) {
+// ask remembers a request.
+func (m *lockedMux) ask(id transaction, q question) {
 	c := q.of
 	if len(c.asked) >= maxAsked {
 		delete(m.asked, c.asked[0])
@@ -131,7 +131,7 @@ func (m *mux) ask(id transaction, q question) {
 	m.asked[id] = q
 }
 
-// spend tells whether a check of the address does not count. The caller holds mux.mu.
+// spend tells whether a check of the address does not count. It needs mux.mu locked.
 func (c *muxConn) spend(asks bool, key netip.AddrPort) bool {
 	if !asks || c.credit == 0 || c.creditAt != key {
 		return false
@@ -140,7 +140,7 @@ func (c *muxConn) spend(asks bool, key netip.AddrPort) bool {
 	return true
 }
 
-// heardFrom notes a request that has come from the address. The caller holds mux.mu.
+// heardFrom notes a request that has come from the address. It needs mux.mu locked.
 func (c *muxConn) heardFrom(key netip.AddrPort) {
 	if c.creditAt != key {
 		c.creditAt, c.credit = key, 0
@@ -149,8 +149,8 @@ func (c *muxConn) heardFrom(key netip.AddrPort) {
 }
 
 // claim notes that a connection sends to an address. If the connection has sent to too many, the first of them that has not
-// answered is dropped. The caller holds m.mu.
-func (m *mux) claim(key netip.AddrPort, address *net.UDPAddr, c *muxConn) *route {
+// answered is dropped.
+func (m *lockedMux) claim(key netip.AddrPort, address *net.UDPAddr, c *muxConn) *route {
 	r := m.routes[key]
 	if r == nil {
 		r = &route{from: address}
@@ -172,16 +172,16 @@ func (m *mux) claim(key netip.AddrPort, address *net.UDPAddr, c *muxConn) *route
 	return r
 }
 
-// drop removes an address from those that a connection has sent to. The caller holds m.mu.
-func (m *mux) drop(key netip.AddrPort, c *muxConn) {
+// drop removes an address from those that a connection has sent to.
+func (m *lockedMux) drop(key netip.AddrPort, c *muxConn) {
 	m.leave(key, c)
 	if i := slices.Index(c.addresses, key); i >= 0 {
 		c.addresses = slices.Delete(c.addresses, i, i+1)
 	}
 }
 
-// leave removes a connection from an address's route. The caller holds m.mu.
-func (m *mux) leave(key netip.AddrPort, c *muxConn) {
+// leave removes a connection from an address's route.
+func (m *lockedMux) leave(key netip.AddrPort, c *muxConn) {
 	r := m.routes[key]
 	if r == nil {
 		return
@@ -197,7 +197,7 @@ func (m *mux) leave(key netip.AddrPort, c *muxConn) {
 
 // answered returns the connection whose request a STUN message answers. With a success the address belongs to that connection,
 // unless it has answered another one a moment ago.
-func (m *mux) answered(b []byte, key netip.AddrPort) (*muxConn, *net.UDPAddr) {
+func (m *lockedMux) answered(b []byte, key netip.AddrPort) (*muxConn, *net.UDPAddr) {
 	class, _ := classOf(b)
 	now := time.Now()
 	m.mu.Lock()

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// parrot sends back the frames of its door and the bodies of what it is told.
+// parrot sends back the frames of its door and the bodies of its messages.
 type parrot struct{}
 
 func (parrot) Run(ctx context.Context, bus message.Bus, s sdk.Start) error {

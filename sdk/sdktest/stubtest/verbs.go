@@ -39,8 +39,8 @@ func (l *Link) explain(err error) error {
 	return err
 }
 
-// Next waits for the first message, of those that no Next has returned yet, that match tells to be it. The ones
-// before it stay.
+// Next waits for the first message for which match returns true, among those that no Next has returned yet. Messages
+// before it stay for later calls.
 func (l *Link) Next(what string, match func(m message.Message) bool) (m message.Message) {
 	l.t.Helper()
 	l.wait(what, func() bool {

@@ -13,7 +13,7 @@ import (
 
 // testImpostor: whole set-ups, with the Requester and the Handler of package p2p over the transport. First an honest
 // one, which must go live. Then somebody who carries the signalling puts the description and the candidates of a
-// transport of his own in place of one side's: whom he would deceive must not go live.
+// transport of his own in place of one side's: the side that he would deceive must not go live.
 func testImpostor(t *testing.T, s Suite) {
 	for name, plays := range map[string]p2p.Role{"nobody": -1, "as the Handler": p2p.Handler, "as the Requester": p2p.Requester} {
 		t.Run(name, func(t *testing.T) {

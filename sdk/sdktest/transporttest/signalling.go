@@ -127,7 +127,7 @@ func (w *signalling) statuses(role p2p.Role) string {
 	return strings.Join(w.posted[role], "\n")
 }
 
-// tell wakes who waits for a change. w.mu is held.
+// tell wakes those that wait for a change. w.mu is held.
 func (w *signalling) tell() {
 	close(w.changed)
 	w.changed = make(chan struct{})

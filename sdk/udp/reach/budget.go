@@ -8,8 +8,8 @@ import (
 // Amount is a number of datagrams, and of the bytes in them.
 type Amount struct{ Datagrams, Bytes int }
 
-// Limits are what may be sent to addresses that have not answered. Each limit is there at once, and comes back evenly in
-// the time of Refill. A member that is 0 is that of [Usual].
+// Limits are what may be sent to addresses that have not answered. All of a limit may be used at once; what
+// was used comes back evenly within Refill. A member that is 0 is that of [Usual].
 type Limits struct {
 	Host   Amount // to one host (an IPv4 address, a /64 of IPv6), whoever named it; one peer may take half of it
 	Remote Amount // because of one peer
@@ -35,7 +35,7 @@ const (
 )
 
 // Budget counts what is sent to addresses that have not answered. What was spent on an address that then answers is given
-// back. It remembers no more than what its limits let it send: what is whole again is forgotten. It is not for several
+// back. It remembers no more than what its limits let it send: an address or a peer whose limit is unused again is forgotten. It is not for several
 // goroutines at once. [NewBudget] makes it.
 type Budget struct {
 	limits   Limits
@@ -154,7 +154,7 @@ func (b *Budget) Free(at netip.AddrPort, now time.Time) bool {
 // Proven says that a set-up with the peer has succeeded now, at whatever address: that it is no invention.
 func (b *Budget) Proven(remote string, now time.Time) { b.proven.add(remote, now) }
 
-// sweep forgets from time to time what is whole again. What is left was sent in the last Refill, or is what the limits had
+// sweep forgets from time to time the accounts whose limits are unused again. What is left was sent in the last Refill, or is what the limits had
 // at once: so the tables have at most two entries for each datagram of Limits.All.
 func (b *Budget) sweep(now time.Time) {
 	if now.Sub(b.swept) < b.limits.Refill/4 {

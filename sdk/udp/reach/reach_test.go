@@ -188,7 +188,7 @@ func TestBudget(t *testing.T) {
 		}
 		b.Proven("bob", began)
 		if n := sent(b, "bob", "198.51.100.1:1", 100, 1000, began); n != 10 {
-			t.Errorf("who has been proven: %d", n)
+			t.Errorf("for a proven peer: %d", n)
 		}
 		if n := sent(b, "bob", "198.51.100.2:1", 100, 1000, began.Add(answerHolds)); n != 10 {
 			t.Errorf("later: %d", n)
@@ -202,7 +202,7 @@ func TestBudget(t *testing.T) {
 		}
 		b.Answered(netip.MustParseAddrPort(bob), began)
 		if n := sent(b, "bob", bob, 100, 1000, began); n != 1000 {
-			t.Errorf("to who has answered: %d", n)
+			t.Errorf("to an address that has answered: %d", n)
 		}
 		if n := sent(b, "bob", other, 100, 1000, began); n != 8 {
 			t.Errorf("to another port of the host: %d", n)
@@ -213,7 +213,7 @@ func TestBudget(t *testing.T) {
 	})
 }
 
-// The tables stay small whatever peers invent, and are empty when all is whole again.
+// The tables stay small whatever peers invent, and are empty when all limits are unused again.
 func TestBudgetForgets(t *testing.T) {
 	b := NewBudget(Limits{})
 	now := began

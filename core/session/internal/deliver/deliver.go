@@ -23,6 +23,8 @@ type Options struct {
 type Host interface {
 	// Refused is told that the peer has sent something that is no message.
 	Refused(why error)
+	// Claimed is called before a batch with Claims is delivered: the owner passes on what the peer has claimed.
+	Claimed()
 	// Go runs f in a goroutine that the owner waits for.
 	Go(f func())
 }
@@ -83,6 +85,9 @@ const (
 // Deliver delivers the messages of p. over: the runtime ends. Where p is delivered by whoever brought it, it stops where
 // something would have to be waited for; left is what has not been delivered then.
 func (w *Deliverer) Deliver(p *receiver.Batch) (left receiver.Batch, over bool) {
+	if p.Claims {
+		w.host.Claimed()
+	}
 	w.room(p)
 	routing := p.Routing
 	if routing != nil {

@@ -19,8 +19,10 @@ import (
 type owner struct {
 	sync.WaitGroup
 	refused []error
+	claims  int
 }
 
+func (o *owner) Claimed()          { o.claims++ }
 func (o *owner) Refused(why error) { o.refused = append(o.refused, why) }
 
 // settled is what became of messages.

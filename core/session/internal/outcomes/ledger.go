@@ -32,6 +32,12 @@ func NewLedger(owner Owner, inbox int) *Ledger {
 	return &Ledger{owner: owner, owed: NewOwed(inbox)}
 }
 
+// Next closes l, and makes the ledger of the next incarnation, with the same owner.
+func (l *Ledger) Next(inbox int) *Ledger {
+	l.Close()
+	return NewLedger(l.owner, inbox)
+}
+
 // Settled is told by listeners what became of a message; see minibus.Taker.
 func (l *Ledger) Settled(number uint64, cost uint32, code int) {
 	l.mu.Lock()

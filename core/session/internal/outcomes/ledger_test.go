@@ -73,3 +73,19 @@ func TestRoom(t *testing.T) {
 		}
 	}
 }
+
+// The next incarnation's ledger tells the same owner; what is settled in the one before counts no more for the peer.
+func TestNextLedger(t *testing.T) {
+	var owner teller
+	before := NewLedger(&owner, 6400)
+	before.Settled(1, 40, message.CodeOK)
+	after := before.Next(6400)
+	before.Settled(2, 30, message.CodeOK)
+	after.Settled(3, 20, message.CodeOK)
+	if want := []string{"owes false", "late 30", "owes false"}; !slices.Equal(owner.list, want) {
+		t.Errorf("the owner was told %q, want %q", owner.list, want)
+	}
+	if cost := after.Collect(); cost != 20 {
+		t.Errorf("%d bytes were settled in the new ledger, want 20", cost)
+	}
+}

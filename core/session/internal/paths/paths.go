@@ -27,8 +27,9 @@ type Options struct {
 
 // Paths is what is known of the paths to one remote runtime.
 type Paths struct {
-	o    Options
-	used Path // zero: none
+	o     Options
+	used  Path   // zero: none
+	taken uint64 // how many paths were used
 
 	wanted    bool // ask for the best path although there is one
 	routeDue  time.Duration
@@ -57,6 +58,14 @@ func (p *Paths) Used() Path { return p.used }
 // None tells whether there is no path.
 func (p *Paths) None() bool { return p.used.IsZero() }
 
+// Number is that of the path in use among all that were, 0: there is none. A path that is taken again has another number.
+func (p *Paths) Number() uint64 {
+	if p.None() {
+		return 0
+	}
+	return p.taken
+}
+
 // Uses tells whether path is the one in use.
 func (p *Paths) Uses(path Path) bool { return p.used == path }
 
@@ -71,6 +80,7 @@ func (p *Paths) Came(path Path) { p.lastIn = path }
 func (p *Paths) Use(path Path) {
 	p.Leave()
 	p.used = path
+	p.taken++
 	p.routeDue, p.routeWait, p.probe.stalled = 0, p.o.ProbeMin/4, false
 }
 

@@ -178,3 +178,21 @@ func TestAside(t *testing.T) {
 		t.Error("answers although a direct path is in use")
 	}
 }
+
+// A path that is taken again has another number than before.
+func TestNumber(t *testing.T) {
+	p := New(options)
+	if p.Number() != 0 {
+		t.Error("there is a number without a path")
+	}
+	p.Use(direct)
+	first := p.Number()
+	p.Use(relay)
+	second := p.Number()
+	p.Leave()
+	none := p.Number()
+	p.Use(direct)
+	if third := p.Number(); first == 0 || second == 0 || none != 0 || first == second || second == third || first == third {
+		t.Errorf("paths in use had the numbers %d, %d and %d, none has %d", first, second, third, none)
+	}
+}

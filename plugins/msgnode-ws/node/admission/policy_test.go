@@ -16,7 +16,7 @@ const (
 	visitor = message.URL("hyperty-runtime://other.org/visitor")
 )
 
-// Each rule admits whom it names, as what it names, and refuses others by its name.
+// Each rule admits the runtimes that it names, as members or visitors, and refuses others with its name in the error.
 func TestPolicy(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	file := KeyFile{Name: filepath.Join(t.TempDir(), "key.pem"), Make: true}

@@ -67,7 +67,7 @@ type noRouter struct{ Router }
 
 func (noRouter) EndOthers(context.Context, *state.Allocation) {}
 
-// Where the disk takes no more in the middle of a block, who asked is told so soon: what was granted is given back in the time
+// Where the disk takes no more in the middle of a block, the requester gets an error soon: what was granted is given back in the time
 // of one write.
 func TestBlockOnAStuckDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

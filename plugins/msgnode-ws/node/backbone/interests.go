@@ -25,7 +25,7 @@ type Subjects struct{ prefix string }
 
 func NewSubjects(domain string) Subjects { return Subjects{"pf." + Hash(domain)[:10]} }
 
-// Address carries messages for exactly this address, or of a runtime's address for the runtime.
+// Address carries messages for exactly this address; the subject of a runtime's address carries those for the runtime.
 func (s Subjects) Address(u message.URL) string {
 	return s.prefix + ".a." + Hash(string(u.Canonical()))
 }
@@ -82,7 +82,7 @@ func NewInterests[M comparable](nc *nats.Conn) *Interests[M] {
 	return &Interests[M]{nc: nc, In: make(chan *nats.Msg, inboxSize), bySubject: map[string]*interest[M]{}}
 }
 
-// Add has c get what is published on the subject.
+// Add makes c a receiver of what is published on the subject.
 func (x *Interests[M]) Add(subject string, c M) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()

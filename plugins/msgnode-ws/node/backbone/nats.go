@@ -88,7 +88,7 @@ func Start(o Options) (*NATS, error) {
 			}),
 			nats.ReconnectHandler(func(*nats.Conn) {
 				o.Log.Info("NATS connection restored")
-				if name == "state" { // its watches would notice after 10 s and more what they have missed
+				if name == "state" { // else its watches would notice only after 10 s or more that they have missed something
 					b.begin()
 				}
 			}))...)
@@ -168,7 +168,7 @@ func (b *NATS) Revive() error {
 	return nil
 }
 
-// begin has whoever watches begin again.
+// begin has all watches begin again.
 func (b *NATS) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -176,7 +176,7 @@ func (b *NATS) begin() {
 	b.renewed = make(chan struct{})
 }
 
-// Life is closed when JetStream is started anew, or was away: whoever watches has to begin again.
+// Life returns a channel that is closed when JetStream is started anew, or can be reached again: watches have to begin again.
 func (b *NATS) Life() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -237,7 +237,7 @@ func notYet(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &api) && api.Code == 503
 }
 
-// natsLog gives the embedded server's log to ours. What it calls notices is detail for us.
+// natsLog writes the embedded server's log to ours. The server's notices become debug lines.
 type natsLog struct {
 	hclog.Logger
 	fatal *atomic.Pointer[string] // why the server did not start
@@ -249,7 +249,7 @@ func (l natsLog) Debugf(f string, v ...any)  { l.Logger.Trace("NATS", "says", fm
 func (l natsLog) Tracef(f string, v ...any)  { l.Logger.Trace("NATS", "says", fmt.Sprintf(f, v...)) }
 func (l natsLog) Warnf(f string, v ...any)   { l.Logger.Warn("NATS", "says", fmt.Sprintf(f, v...)) }
 
-// Errorf also looks for failed writes, of which the server tells nobody else: the publisher's wait just ends.
+// Errorf also looks for failed writes. The server reports them nowhere else: the publisher's wait merely times out.
 func (l natsLog) Errorf(f string, v ...any) {
 	text := fmt.Sprintf(f, v...)
 	if strings.Contains(strings.ToLower(text), "write error") || strings.Contains(text, "DISABLED") || strings.Contains(text, "failed to store") {

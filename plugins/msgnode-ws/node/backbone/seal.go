@@ -43,6 +43,11 @@ type Seal struct {
 	spare   sync.Pool            // *scratch, of sign: a nonce with its text, much smaller than what internal/buffers has
 }
 
+// lockedSeal is a Seal whose mu is locked: methods that need that are methods of it.
+type lockedSeal Seal
+
+func (x *Seal) locked() *lockedSeal { return (*lockedSeal)(x) }
+
 // scratch is room to compute a tag in.
 type scratch struct {
 	nonce [12]byte
@@ -155,7 +160,7 @@ func (s *Seal) Open(subject string, data []byte) ([]byte, error) {
 		key = from.key
 	} else {
 		var err error
-		if key, err = s.unknownKey(node, now); err != nil {
+		if key, err = s.locked().unknownKey(node, now); err != nil {
 			return nil, err
 		}
 	}
@@ -166,7 +171,7 @@ func (s *Seal) Open(subject string, data []byte) ([]byte, error) {
 		return nil, errStale
 	}
 	if from == nil {
-		s.forget(now)
+		s.locked().forget(now)
 		from = &sender{key: key}
 		s.nodes[node] = from
 	}
@@ -178,9 +183,9 @@ func (s *Seal) Open(subject string, data []byte) ([]byte, error) {
 }
 
 // unknownKey is the key of a node that has not proved the secret. One that was asked for a moment ago is there still; of
-// others only so many are computed a second, else whoever forges messages would choose how much that costs. Who is not
-// known yet becomes it by the first message that is looked at. s.mu is held.
-func (s *Seal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
+// others only so many are computed a second, else whoever forges messages would choose how much that costs. A
+// node that is not known yet becomes known by the first of its messages that is checked.
+func (s *lockedSeal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
 	place := &s.unknown[int(node[0])%maxUnknown]
 	if place.key != nil && place.node == node {
 		return place.key, nil
@@ -188,7 +193,7 @@ func (s *Seal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
 	if !s.derived.AllowN(now, 1) {
 		return nil, errBusy
 	}
-	key, err := s.keyOf(node)
+	key, err := (*Seal)(s).keyOf(node)
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +201,8 @@ func (s *Seal) unknownKey(node [16]byte, now time.Time) (cipher.AEAD, error) {
 	return key, nil
 }
 
-// forget drops the nodes of which nothing has come for so long that nothing old of them would be taken. s.mu is held.
-func (s *Seal) forget(now time.Time) {
+// forget drops the nodes of which nothing has come for so long that nothing old of them would be taken.
+func (s *lockedSeal) forget(now time.Time) {
 	for node, from := range s.nodes {
 		if now.Sub(from.last) > 3*freshness {
 			delete(s.nodes, node)

@@ -12,7 +12,7 @@ import (
 func (c *Conn) End() {
 	c.mu.Lock()
 	c.closed = true
-	c.dropQueue()
+	c.locked().dropQueue()
 	if c.pinger != nil {
 		c.pinger.Stop()
 	}
@@ -23,8 +23,8 @@ func (c *Conn) End() {
 	c.Forfeit()
 }
 
-// dropQueue gives up what waits. c.mu is held.
-func (c *Conn) dropQueue() {
+// dropQueue gives up what waits.
+func (c *lockedConn) dropQueue() {
 	c.all.Memory.Release(c.out.Empty()...)
 }
 
@@ -36,7 +36,7 @@ func (c *Conn) Kick(code websocket.StatusCode, reason string) {
 		return
 	}
 	c.closed = true
-	c.dropQueue()
+	c.locked().dropQueue()
 	if c.ws == nil { // whoever made it closes it
 		c.mu.Unlock()
 		return

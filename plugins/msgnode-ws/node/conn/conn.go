@@ -83,6 +83,11 @@ func (c *Conn) Remember(n int) {
 // Remembered is how many bytes are kept for as long as the connection lives.
 func (c *Conn) Remembered() int64 { return c.remembered.Load() }
 
+// lockedConn is a Conn whose mu is locked: methods that need that are methods of it.
+type lockedConn Conn
+
+func (x *Conn) locked() *lockedConn { return (*lockedConn)(x) }
+
 // reading is the packet that a connection reads, or has read and works on.
 type reading struct {
 	buf     *[]byte // nil: none

@@ -103,7 +103,7 @@ func largest(conns []*Conn) (worst *Conn, most int64) {
 	for i, c := range conns {
 		c.mu.Lock()
 		if !c.closed && c.ws != nil {
-			sizes[i] = c.waiting() + c.remembered.Load()
+			sizes[i] = c.locked().waiting() + c.remembered.Load()
 		}
 		c.mu.Unlock()
 		of[c.asker] += sizes[i]
@@ -117,8 +117,8 @@ func largest(conns []*Conn) (worst *Conn, most int64) {
 	return worst, most
 }
 
-// waiting is how many bytes wait to be written, or are being written. c.mu is held.
-func (c *Conn) waiting() int64 {
+// waiting is how many bytes wait to be written, or are being written.
+func (c *lockedConn) waiting() int64 {
 	n := c.out.Waiting()
 	for _, p := range c.writing {
 		n += p.Size()

@@ -68,10 +68,10 @@ func TestOutboxHoldsStrangersBack(t *testing.T) {
 	}
 }
 
-// Where there is no room, who has the most loses: the newest of it. Who has less is taken.
+// Where there is no room, the sender that has the most loses its newest packet. Packets of senders with less are taken.
 func TestOutboxDropsOfTheLongestLine(t *testing.T) {
 	var o Outbox
-	for i := range 2 * looked { // so many have their turn before mallory that it is not seen who has the most
+	for i := range 2 * looked { // so many have their turn before mallory that the sender with the most is not among those looked at
 		crammed(&o, fmt.Sprint("carol", i), true, 100, 1)
 	}
 	mallory := crammed(&o, "mallory", true, 10_000, 1_000_000)
@@ -95,7 +95,7 @@ func TestOutboxDropsOfTheLongestLine(t *testing.T) {
 	}
 }
 
-// The same holds where many have something waiting: who has the most is known, wherever in the turns it is.
+// The same holds where many have something waiting: the sender with the most is known, wherever in the turns it is.
 func TestOutboxKnowsWhoHasTheMost(t *testing.T) {
 	var o Outbox
 	const others = 50 * looked

@@ -186,7 +186,7 @@ func TestConnectionsCounts(t *testing.T) {
 	}
 }
 
-// A million keys: the memory is bounded, and who is in use is not forgotten for them.
+// A million keys: the memory is bounded, and the keys in use are not forgotten for them.
 func TestBucketsAreBounded(t *testing.T) {
 	b := NewBuckets[int](1, 10)
 	now := time.Unix(1000, 0)
@@ -222,7 +222,7 @@ func TestSources(t *testing.T) {
 		{"[2001:db8:1:2:3::4]:5", "", "2001:db8:1:2::/64"},
 		{"[fe80::1%eth0]:5", "", "fe80::/64"},
 		{"127.0.0.1:5", "", ""},
-		{"192.0.2.1:5", "198.51.100.7", "192.0.2.1/32"}, // no proxy: its word does not count
+		{"192.0.2.1:5", "198.51.100.7", "192.0.2.1/32"}, // no proxy: its header is ignored
 		{"10.1.1.1:5", "198.51.100.7", "198.51.100.7/32"},
 		{"10.1.1.1:5", "203.0.113.9, 198.51.100.7, 10.2.2.2", "198.51.100.7/32"}, // what stands before was written by strangers
 		{"10.1.1.1:5", "[2001:db8::1]", "2001:db8::/64"},
@@ -261,7 +261,7 @@ func FuzzForwarded(f *testing.F) {
 	})
 }
 
-// Where all places are taken, the source that has the most makes room for others, and for itself not.
+// Where all places are taken, the source that has the most makes room for others, and not for itself.
 func TestConnectionsIsShared(t *testing.T) {
 	g := NewConnections(100, 100, 4)
 	enter := func(from Source) (*Ticket, bool, *Ticket) {

@@ -47,7 +47,7 @@ func TestTurnsAreFair(t *testing.T) {
 	})
 }
 
-// Who ends waiting neither keeps a turn nor takes another's.
+// A request that gives up waiting neither keeps a turn nor takes another's.
 func TestTurnsAreLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns Turns

@@ -14,7 +14,7 @@ func sourceAt(address string) quota.Source {
 	return quota.Source{Prefix: netip.MustParsePrefix(address + "/32")}
 }
 
-// What an address may ask for at once it gets, but not all at once: others' messages come between.
+// An address gets what it may ask for, but not all at once: others' messages come between.
 func TestBurstsArePaced(t *testing.T) {
 	for name, cost := range map[string]int{"look-ups": 1, "changes": RowPrice, "large ones": 700} {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestBurstsArePaced(t *testing.T) {
 	}
 }
 
-// Who is not counted by address, and who asks for as much as anybody does that connects, does not wait.
+// A connection that is not counted by address does not wait, nor does one that asks for no more than any connection does.
 func TestFewRequestsAreNotPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, began := New(limits.Defaults()), time.Now()
@@ -89,7 +89,8 @@ func TestFewRequestsAreNotPaced(t *testing.T) {
 	})
 }
 
-// What an address is refused costs the connection nothing: once its neighbours are quiet it may ask for all that it might before.
+// A request that is refused because of its address costs the connection nothing: once the other connections of the address
+// are quiet, it may ask for as much as before.
 func TestRefusedRequestsCostNothing(t *testing.T) {
 	c := NewSpending(t.Context(), New(limits.Limits{Requests: 100, AddressRequests: 10, Newcomers: 1, Handshakes: 1, Writes: 1}), sourceAt("192.0.2.1"), 1)
 	for refused := 0; refused < 1000; {

@@ -176,7 +176,7 @@ func TestShelvesFollowTheTable(t *testing.T) {
 	}
 }
 
-// An answer that has room for all says so by saying nothing: it is what it was.
+// An answer that has room for all entries has no mark that some are left out.
 func TestSmallAnswersAreWhole(t *testing.T) {
 	n, reader := still(t)
 	crowd(n, 10, 10, 10, time.Now().Add(-time.Hour))

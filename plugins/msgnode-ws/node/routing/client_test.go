@@ -37,7 +37,7 @@ func stillUntil(t *testing.T, d conn.Dialect) (*Router, *rates.Rates, *Client, c
 	return r, all, NewClient(c, rates.NewSpending(ctx, all, quota.Source{}, c.ID), nil), cancel
 }
 
-// Whom a connection speaks with counts as kept for it, by what that takes: also where some are forgotten.
+// The peers that a connection speaks with count as memory that is kept for it, also where some are forgotten.
 func TestPeersAreCounted(t *testing.T) {
 	r, _, c, _ := stillUntil(t, conn.Binary)
 	kept := int64(0)
@@ -88,7 +88,7 @@ func TestOwnAnswersAreInvited(t *testing.T) {
 	})
 }
 
-// Who is refused, and read slowly for it, does not keep the turn meanwhile.
+// A connection that is refused, and therefore read slowly, does not keep its turn meanwhile.
 func TestRefusedHaveNoTurn(t *testing.T) {
 	_, all, mallory, cancel := stillUntil(t, conn.Binary)
 	if err := mallory.Begin(); err != nil {

@@ -44,7 +44,7 @@ func TestNewerConnectionStays(t *testing.T) {
 	}
 }
 
-// Where there is no place, a connection takes none and nobody's.
+// Where there is no free place, a connection gets none, and no other loses its place.
 func TestNoPlace(t *testing.T) {
 	r, connect := roster(t)
 	first := connect(alice, conn.PlainJSON)

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// ranks are items in the order in which they came, found by name. They stand in chunks, so that neither a new one nor one
-// that goes moves many. The zero value has none.
+// ranks is a list of items in the order in which they came, with an index by name. It is kept in chunks, so that adding or
+// removing an item moves few others. The zero value is empty.
 type ranks[T any] struct {
 	chunks [][]*rank[T] // none is empty
 	count  int
@@ -116,7 +116,7 @@ func (r *ranks[T]) take(item *rank[T]) {
 	}
 }
 
-// position is how far somebody has gone through the items.
+// position is a position in the list, of somebody who goes through it.
 type position struct{ chunk, item int }
 
 // next is the item at p, which goes on to the one behind it; nil at the end.

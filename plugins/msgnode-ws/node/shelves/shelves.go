@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Shelves are where the entries stand that several may have the same of: of the Domain Registry a user, a GUID, a name, a
-// scheme. Anybody may enter anything for any user. So the entries with a term stand by whose they are: by the site and there by
-// the address that they came from, there by runtime, and all in the order in which they came. [shelves.pick] takes from all of
+// Shelves index entries by terms that several of them may share: in the Domain Registry a user, a GUID, a name, a scheme.
+// Anybody may enter anything for any user. So the entries with a term are grouped by their origin: by the site, in it by the
+// address that they came from, in that by runtime, and all in the order in which they came. [shelves.pick] takes from all of
 // these in turn, so that many entries of one stranger keep nobody else's out of an answer, and what it costs depends on how
 // many it takes and not on how many there are. Whoever calls its methods holds the lock of the entries.
 type Shelves[E any] struct {
@@ -16,12 +16,12 @@ type Shelves[E any] struct {
 	of    map[string]*shelf[E]
 }
 
-// Place is where an entry stands.
+// Place says where an entry belongs on the shelves.
 type Place struct {
 	Terms   []string // what it can be found by, as <kind>:<text>; those of other kinds than the shelves' are ignored
-	Address string   // whose place it takes first
+	Address string   // the address that it came from
 	Site    string   // the network that the address is in, which may be one subscriber's; the address itself where it is alone
-	Runtime string   // the runtime that it is of
+	Runtime string   // the runtime that owns it
 	Since   int64    // since when that has it
 	Size    int      // of the entry in an answer, in bytes
 }
@@ -127,7 +127,7 @@ func (s *shelf[E]) add(key string, value *E, p *Place) {
 	runtime.value = slices.Insert(list, i, standing[E]{key, value, p.Since, p.Size})
 }
 
-// find is where the entries of a place's address stand; address is nil where that is a site by itself.
+// find returns the groups that a place's entries are in; address is nil where the site has one address only.
 func (s *shelf[E]) find(p *Place) (at *rank[site[E]], address *rank[ranks[[]standing[E]]], runtimes *ranks[[]standing[E]]) {
 	at = s.sites.find(p.Site)
 	if at.value.addresses == nil {

@@ -77,7 +77,7 @@ func TestSourceTerm(t *testing.T) {
 	}
 }
 
-// An entry that was not kept alive is disconnected at once.
+// An entry that was not kept alive is listed as disconnected at once.
 func TestStatusIsThatOfNow(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	r := &Registration{Status: Live, Expires: 10, Modified: now}

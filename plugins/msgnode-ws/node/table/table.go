@@ -27,7 +27,7 @@ type Table[T any] struct {
 	name     string
 	terms    func(*T) []string
 	put      func(*T)
-	complete chan struct{}      // closed when the copy is
+	complete chan struct{}      // closed when the copy is complete
 	room     func(Growth) error // tells whether a write may be made; nil: every one may
 
 	mu      sync.RWMutex
@@ -50,7 +50,7 @@ type row[T any] struct {
 type Options[T any] struct {
 	Name    string
 	Terms   func(*T) []string   // what a row can be found by, each as <kind>:<text>
-	Put     func(*T)            // told of each row that comes into the copy, before a write of it returns; nil: nobody
+	Put     func(*T)            // called for each row that comes into the copy, before a write of it returns; may be nil
 	Shelves *shelves.Shelves[T] // of terms that strangers' rows have as well; nil: there are none
 }
 
@@ -108,7 +108,7 @@ func (t *Table[T]) apply(e jetstream.KeyValueEntry) {
 	if e.Operation() == jetstream.KeyValuePut {
 		value = new(T)
 		if json.Unmarshal(e.Value(), value) != nil {
-			value = nil // not ours: as if it were not there
+			value = nil // not ours: it is ignored
 		}
 	}
 	if t.Set(e.Key(), value, len(e.Value()), e.Revision()) && value != nil && t.put != nil {
@@ -122,7 +122,7 @@ func (t *Table[T]) apply(e jetstream.KeyValueEntry) {
 }
 
 // Set replaces a row of the copy, unless it has that revision or a later one; nil removes it. bytes is the length of its JSON.
-// Follow does so with what the bucket has; whoever has no bucket may.
+// Follow calls it for the bucket's rows; without a bucket others may.
 func (t *Table[T]) Set(key string, value *T, bytes int, revision uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -161,7 +161,7 @@ func (t *Table[T]) drop(seen map[string]bool) {
 	}
 }
 
-// shelve puts what the row with the key is to be in the place of what it is. t.mu is held.
+// shelve replaces the row with the key by a new value on the shelves. t.mu is held.
 func (t *Table[T]) shelve(key string, value *T) {
 	if t.Shelves != nil {
 		t.Shelves.Replace(key, t.rows[key].value, value)

@@ -313,7 +313,7 @@ func TestCatchUp(t *testing.T) {
 	})
 }
 
-// Whoever wants to know of rows that come is told of each, before its writer goes on, and of none that goes or cannot be read.
+// Put is called for each row that comes, before its writer goes on, and not for rows that go or cannot be read.
 func TestRowsThatComeAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []int

@@ -58,7 +58,7 @@ type Growth struct {
 	Runtime, Source string // terms; from is "" where no address is counted
 }
 
-// varying is a row of which a part changes with every sign of life, and is now a few bytes longer and now shorter.
+// varying is a row whose length changes by a few bytes with every sign of life.
 type varying interface{ Varies() int }
 
 // sizeOf is what a row counts for whose JSON has so many bytes: a sign of life makes it no larger.
@@ -69,5 +69,5 @@ func sizeOf(value any, bytes int) int {
 	return bytes
 }
 
-// note is a row that the node writes by itself about what it has let in before: it counts, and is not refused.
+// note is a row that the node writes by itself, about something that it has admitted before: it counts, and is never refused.
 type note interface{ Note() bool }
