@@ -145,3 +145,28 @@ func TestNoAnswer(t *testing.T) {
 		nobody.Left()
 	})
 }
+
+// The wait for an answer ends with its message: the next one with the same ID is not in doubt by it.
+func TestTheWaitEndsWithItsMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Tracker
+		m := message.Message{ID: message.NumberID(1), From: "hyperty://a.example/alice", To: "hyperty://b.example/ann"}
+		told := make(chan hyperty.Outcome, 2)
+		tell := func(o hyperty.Outcome) { told <- o }
+		if err := w.Add(&m, tell); err != nil {
+			t.Fatal(err)
+		}
+		w.Find(m.From, m.ID).Left()
+		w.Settle(m.From, m.ID, hyperty.Outcome{State: hyperty.Delivered})
+		if o := <-told; o.State != hyperty.Delivered {
+			t.Errorf("told: %+v", o)
+		}
+		if err := w.Add(&m, tell); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * AnswerTime)
+		if synctest.Wait(); len(told) > 0 {
+			t.Errorf("the next one: %+v", <-told)
+		}
+	})
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -244,4 +246,31 @@ func TestTryAcceptInvitations(t *testing.T) {
 	if n := in.TryAccept(bobs, run[3:]); n != 1 || len(a.arrived) != 2 {
 		t.Errorf("%d taken, %v arrived", n, a.arrived)
 	}
+}
+
+// What leaves without a session is in doubt where nobody answers.
+func TestForwardIsNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rooms{}
+		e := &Exit{Self: self, Sessions: sessions{r}, Routes: r, Plain: plain{r}}
+		m := message.Message{ID: message.NumberID(1), Type: message.Update, From: "hyperty://a.example/alice", To: "hyperty://b.example/bob"}
+		var tracker delivery.Tracker
+		told := make(chan hyperty.Outcome, 1)
+		if err := tracker.Add(&m, func(o hyperty.Outcome) { told <- o }); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Forward(t.Context(), bus.Route{Remote: "hyperty-runtime://b.example/old"}, m, tracker.Receipt(m.From, m.ID)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(delivery.AnswerTime)
+		synctest.Wait()
+		select {
+		case o := <-told:
+			if o.State != hyperty.InDoubt {
+				t.Errorf("told: %+v", o)
+			}
+		default:
+			t.Error("nothing is told")
+		}
+	})
 }

@@ -130,3 +130,24 @@ func TestFramesOut(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// keeper is a host that keeps the list of frames, which it may not use any more.
+type keeper struct{ list []sdk.Frame }
+
+func (k *keeper) Send(_ context.Context, _, _ message.URL, frames ...sdk.Frame) error {
+	k.list = frames
+	return nil
+}
+func (k *keeper) TrySend(_, _ message.URL, frames ...sdk.Frame) bool { k.list = frames; return true }
+
+// Lists of frames are used again, and keep no payload alive meanwhile.
+func TestFramesOutKeepNothing(t *testing.T) {
+	var k keeper
+	out := FramesOut{Host: &k}
+	if err := out.Send(t.Context(), session.Path{}, bobs, []byte("1"), []byte("2")); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.list) != 2 || k.list[0].Payload != nil || k.list[1].Payload != nil {
+		t.Errorf("kept: %+v", k.list)
+	}
+}
