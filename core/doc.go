@@ -88,7 +88,7 @@
 //	core/doors          FramesOut.TrySend  addresses the frame
 //	core/stubhost       Host.TrySend       finds the stub's process and the door's lane
 //	internal/link       Lane.TrySend       takes from the door's window
-//	internal/link       Conn.depart        writes, since nothing is queued before
+//	internal/link       lockedConn.depart  writes, since nothing is queued before
 //	internal/link       writeNow           into the pipe to the plug-in
 //
 // Handle.Post uses a way only while nobody in this runtime listens to the address and the connection is the same one. For other
@@ -112,7 +112,7 @@
 //	core/bus            MessageBus.TryAccept  validates the message, refuses a `from` that is not the remote runtime's
 //	internal/minibus    Listeners.TryHandRun  finds who listens to the address
 //	core/apps/inprocess localBus.TryHandRun   takes nothing before the hyperty is registered
-//	internal/minibus    inbox.add             queues the message for another goroutine
+//	internal/minibus    lockedInbox.add       queues the message for another goroutine
 //
 // The inbox's goroutine, which runs while there are messages, goes on:
 //
