@@ -15,7 +15,7 @@ import (
 
 // Tracker is the messages of this runtime's applications whose senders want to know what becomes of them, each until its
 // outcome. Whichever part of the core learns something final of one reports it here; the first report counts. It is the
-// MessageBus's [bus.Watcher]. The zero value works; its methods may be called from many goroutines.
+// MessageBus's [bus.Tracker]. The zero value works; its methods may be called from many goroutines.
 type Tracker struct {
 	Self message.URL // this runtime: errors are said in its name
 	// Refuse tells the sender of m, a message of this runtime, that its listener has gone. It must not wait; nil: nobody
@@ -53,14 +53,14 @@ const AnswerTime = minibus.DefaultTimeout
 // *message.ResponseError with the code 409 where a message of that sender with that ID is tracked already.
 func (t *Tracker) Add(m *message.Message, tell func(hyperty.Outcome)) error {
 	if m.ID.IsZero() {
-		return errors.New("a message without an id cannot be watched")
+		return errors.New("a message without an id cannot be tracked")
 	}
 	k := keyOf(m.From, m.ID)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.messages[k] != nil {
 		return &message.ResponseError{Code: message.CodeConflict, From: t.Self,
-			Description: fmt.Sprintf("message %s of %s is watched already: use another id, or none", m.ID, m.From)}
+			Description: fmt.Sprintf("message %s of %s is tracked already: use another id, or none", m.ID, m.From)}
 	}
 	if t.messages == nil {
 		t.messages = map[key]*Message{}
@@ -130,7 +130,7 @@ func (t *Tracker) End(sender message.URL) {
 	}
 }
 
-// Receipt goes with a tracked message to a listener in this runtime; see [bus.Watcher].
+// Receipt goes with a tracked message to a listener in this runtime; see [bus.Tracker].
 func (t *Tracker) Receipt(from message.URL, id message.ID) minibus.Receipt {
 	if one := t.Find(from, id); one != nil {
 		return minibus.Receipt{By: one}
@@ -144,10 +144,10 @@ func Tracked(r minibus.Receipt) *Message {
 	return m
 }
 
-// Refused is told of every response that this runtime gives to one of its own messages; see [bus.Watcher].
+// Refused is told of every response that this runtime gives to one of its own messages; see [bus.Tracker].
 func (t *Tracker) Refused(m *message.Message, err error) { t.Settle(m.From, m.ID, refusedWith(err)) }
 
-// Answered is told of every response that came by a Message Node's stub without a session; see [bus.Watcher]. It is the
+// Answered is told of every response that came by a Message Node's stub without a session; see [bus.Tracker]. It is the
 // outcome of a message that left by that stub, if it comes from whom that message was for.
 func (t *Tracker) Answered(stub message.URL, m *message.Message) {
 	if t.count.Load() == 0 || m.Provisional() {

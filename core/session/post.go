@@ -70,14 +70,14 @@ func (l *Line) post(ctx context.Context, waits bool, m *message.Message) error {
 	}
 }
 
-// Watch is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
+// PostTracked is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
 // is told anyway.
-func (s *Sessions) Watch(ctx context.Context, remote message.URL, path Path, m message.Message) error {
+func (s *Sessions) PostTracked(ctx context.Context, remote message.URL, path Path, m message.Message) error {
 	return s.send(ctx, true, remote, path, &m, true)
 }
 
-// TryWatch is Watch without waiting; [message.ErrWouldBlock].
-func (s *Sessions) TryWatch(remote message.URL, path Path, m message.Message) error {
+// TryPostTracked is PostTracked without waiting; [message.ErrWouldBlock].
+func (s *Sessions) TryPostTracked(remote message.URL, path Path, m message.Message) error {
 	return s.send(context.Background(), false, remote, path, &m, true)
 }
 
