@@ -138,17 +138,17 @@ func (t *Tracker) Receipt(from message.URL, id message.ID) minibus.Receipt {
 	return minibus.Receipt{}
 }
 
-// Tracked is the tracked message that a receipt of [Tracker.Receipt] is of; nil: nobody asks about it.
+// Tracked returns the tracked message of a receipt that [Tracker.Receipt] made; nil: the message is not tracked.
 func Tracked(r minibus.Receipt) *Message {
 	m, _ := r.By.(*Message)
 	return m
 }
 
-// Refused is told of every response that this runtime gives to one of its own messages; see [bus.Tracker].
+// Refused is called for every response that this runtime gives to one of its own messages; see [bus.Tracker].
 func (t *Tracker) Refused(m *message.Message, err error) { t.Settle(m.From, m.ID, refusedWith(err)) }
 
-// Answered is told of every response that came by a Message Node's stub without a session; see [bus.Tracker]. It is the
-// outcome of a message that left by that stub, if it comes from whom that message was for.
+// Answered is called for every response that came through a Message Node's stub without a session; see [bus.Tracker]. It is the
+// outcome of a message that left through that stub, if it comes from the address that the message was sent to.
 func (t *Tracker) Answered(stub message.URL, m *message.Message) {
 	if t.count.Load() == 0 || m.Provisional() {
 		return
@@ -168,7 +168,7 @@ func (t *Tracker) Answered(stub message.URL, m *message.Message) {
 	t.settle(k, hyperty.Outcome{State: hyperty.Delivered})
 }
 
-// Session takes from a session what became of messages.
+// Session takes the outcomes of messages from a session's event.
 func (t *Tracker) Session(e session.Event) {
 	if t.count.Load() == 0 {
 		return
@@ -205,12 +205,12 @@ func (one *Message) Left() {
 	})
 }
 
-// Settled is told by a listener in this runtime what became of the message; see [minibus.Taker].
+// Settled is called when a listener in this runtime has taken or refused the message; see [minibus.Taker].
 func (one *Message) Settled(_ uint64, _ uint32, code int) {
 	one.tracker.settle(one.key, outcomeOfCode(code))
 }
 
-// Failed is told that the listener has gone; see [minibus.Taker].
+// Failed is called when the listener has gone; see [minibus.Taker].
 func (one *Message) Failed(_ uint64, _ uint32, m message.Message, why error) {
 	one.tracker.settle(one.key, refusedWith(why))
 	if one.tracker.Refuse != nil {
