@@ -13,7 +13,7 @@ import (
 
 // Wait waits for the end of the link, and cleans up. It calls ended when the process is gone and [Process.Err]
 // is set, just before [Process.Done] is closed; unexpected says that [Process.End] was not called. The caller of [Start] calls
-// Watch once.
+// Wait once.
 func (pr *Process) Wait(ended func(unexpected bool)) {
 	pr.awaitEnd()
 	pr.mu.Lock()
