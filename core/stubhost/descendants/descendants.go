@@ -11,7 +11,7 @@ import "sync"
 type Tracker struct {
 	Reaper  bool   // orphans become children of this process, and it starts no processes but the host's: see [BecomeReaper]
 	Root    string // the folder that has the folders of all processes
-	OldRoot string // that of the host before this one, where it was another; "" if not
+	OldRoot string // the Root of the host that ran before this one, if it was another folder; else ""
 
 	environ func(pid int) ([]byte, error) // reads a process's environment; nil: from /proc
 
