@@ -53,13 +53,18 @@ func (s *session) lock() *machine {
 
 // unlock does what the machine wants, and gives the lock back.
 func (s *session) unlock() {
-	s.do()
-	if s.settled != nil && s.m.quiet() {
+	m := &s.m
+	if m.todo.some() || m.paths.Number() != s.path.number || m.paths.Away() != (s.path.left != nil) {
+		s.do()
+	}
+	if s.settled != nil && m.quiet() {
 		close(s.settled)
 		s.settled = nil
 	}
-	events := s.m.todo.events
-	s.m.todo.events = nil
+	events := m.todo.events
+	if events != nil {
+		m.todo.events = nil
+	}
 	s.mu.Unlock()
 	for _, e := range events {
 		s.o.tell(e)
@@ -149,11 +154,12 @@ func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key,
 // enter takes a message that there is room for, and sends it or has the pump do so. It gives the lock back.
 func (s *session) enter(m *machine, d *sender.Destination, path Path, msg *message.Message, p posted) {
 	var now time.Duration
-	if m.needsTime(path) {
+	switches := m.switches(path)
+	if m.needsTime(switches) {
 		now = s.all.now()
 	}
 	m.count.posted[m.byDirect(path)]++
-	m.take(d, path, msg, p, now)
+	m.take(d, path, switches, msg, p, now)
 	if may, only := m.maySend(); may {
 		if now == 0 {
 			now = s.all.now()
