@@ -58,9 +58,10 @@ func (s *session) unlock() {
 		close(s.settled)
 		s.settled = nil
 	}
-	events := s.m.todo.events
-	s.m.todo.events = nil
+	events, asides := s.m.todo.events, s.m.todo.aside
+	s.m.todo.events, s.m.todo.aside = nil, nil
 	s.mu.Unlock()
+	s.sendAside(asides)
 	for _, e := range events {
 		s.o.tell(e)
 	}
