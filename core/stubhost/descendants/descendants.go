@@ -2,7 +2,15 @@
 // they have started themselves and that go on when they are gone.
 package descendants
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
+
+const (
+	clearPause = 2 * time.Millisecond // between two looks
+	rereads    = 10                   // how often a process without an environment is looked at again: it may be inside execve
+)
 
 // Tracker knows the processes that a host has started and that have not been reaped. It finds the processes that these have
 // started by their parents. An orphan, whose parent has exited, it finds by TMPDIR in the orphan's environment, which names the
