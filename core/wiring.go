@@ -101,7 +101,7 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happen
 		Ended: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Ended(ctx, remote, list)
 		},
-		Refuse: rt.refusals.Add, Events: happened,
+		Refuse: rt.refusals.Add, Rejections: true, Events: happened,
 		Log: rt.log.Named("session"), Trace: &rt.trace,
 	}
 }

@@ -16,6 +16,8 @@ type Tracker interface {
 // Refusals tells the senders of messages that a session has given up. [delivery.Refusals] implements it.
 type Refusals interface {
 	GivenUp(e session.Event)
+	// Rejected is GivenUp for messages that the remote runtime has refused.
+	Rejected(e session.Event)
 }
 
 // Connections are the P2P connections. [registry.Registry] implements it.
@@ -47,6 +49,8 @@ func (s *Sessions) Event(e session.Event) {
 	s.Tracker.Session(e)
 	switch e.Kind {
 	case session.Settled:
+	case session.Rejected:
+		s.Refusals.Rejected(e)
 	case session.Version:
 		s.Log.Error("remote runtime of another version", "remote", e.Remote, "door", e.Path.Door, "why", e.Why)
 	case session.Stalled:

@@ -48,6 +48,13 @@ type todo struct {
 	deliver turn.Want // of the goroutine that delivers
 	forget  bool      // the session leaves the table
 	events  []Event   // to be told when the lock has been given back
+	aside   []aside   // to be sent then
+}
+
+// aside is frames that go by a path whether or not it is the one in use.
+type aside struct {
+	path   Path
+	frames [][]byte
 }
 
 // some tells whether something is wanted, events apart.

@@ -209,6 +209,7 @@ func (m *machine) reported(record []byte, now time.Duration) {
 		m.count.dropped++
 	}
 	m.lost(r.Watched, Event{Kind: Settled, Code: r.Code})
+	m.lost(r.Refused, Event{Kind: Rejected, Code: r.Code, Why: r.Why})
 	m.freed(r.Freed, false, now)
 }
 

@@ -56,6 +56,9 @@ type Options struct {
 	// Refuse is told that nobody will take m, a message of remote that Acceptor has taken: m's sender is to be told
 	// why. It must not wait.
 	Refuse func(remote message.URL, m message.Message, why error)
+	// Rejections has this side tell the senders of messages that a remote runtime refuses, which are in events of the kind
+	// [Rejected]. Without it remote runtimes answer them, as they answer those of runtimes that cannot do that.
+	Rejections bool
 	// Route is the best path now. It is asked when no path is known, when a path failed, and with every probe. It
 	// must not block for long. Without it, or where it says false, the session answers on the path by which the
 	// last frame came.
@@ -225,7 +228,9 @@ const (
 	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong
 	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged, or not known to be taken
 	Settled  EventKind = "settled"  // IDs, which were posted with PostTracked, were taken, or refused with Code, by their destinations
-	Version  EventKind = "version"  // the remote runtime speaks another version of this protocol; Why says who is to be upgraded
+	// Rejected: IDs were refused by the remote runtime, with Code and because of Why. Their senders do not know it yet.
+	Rejected EventKind = "rejected"
+	Version  EventKind = "version" // the remote runtime speaks another version of this protocol; Why says who is to be upgraded
 	// Untrusted: who tried to make a session was refused: Options.Trust says so, or who it says to be was not proven.
 	// Why says what to do. The same refusal is told once in a while.
 	Untrusted EventKind = "untrusted"
@@ -242,7 +247,7 @@ type Event struct {
 	IDs            []message.ID
 	Messages       []message.Message // the same messages without their bodies: who sent what to whom
 	MayHaveArrived bool
-	Code           int // of Settled: 200, or that of the response that the sender gets
+	Code           int // of Settled: 200, or that of the response that the sender gets; of Rejected: that of the refusal
 	Why            string
 }
 

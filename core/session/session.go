@@ -61,11 +61,14 @@ func (s *session) unlock() {
 		close(s.settled)
 		s.settled = nil
 	}
-	events := m.todo.events
-	if events != nil {
-		m.todo.events = nil
+	events, asides := m.todo.events, m.todo.aside
+	if events != nil || asides != nil {
+		m.todo.events, m.todo.aside = nil, nil
 	}
 	s.mu.Unlock()
+	if asides != nil {
+		s.sendAside(asides)
+	}
 	for _, e := range events {
 		s.o.tell(e)
 	}

@@ -171,7 +171,7 @@ func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.C
 		update = object.WholeUpdate(meta, next)
 	}
 	update.Resource = r.url
-	_, err = r.s.ask(ctx, message.Update, update)
+	err = r.tell(ctx, update, meta, next)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {

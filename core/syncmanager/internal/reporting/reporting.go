@@ -207,3 +207,6 @@ func (o *Object) Counts() (remotes, bytes int) {
 	}
 	return len(o.remotes), bytes
 }
+
+// Published has f called when everything that was to be published so far is; see [replica.Queue.Emptied].
+func (o *Object) Published(f func()) { o.changes.Emptied(f) }
