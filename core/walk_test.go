@@ -337,3 +337,4 @@ func (a attached) URL() message.URL                                             
 func (a attached) Post(context.Context, message.Message) error                         { return nil }
 func (a attached) Watch(context.Context, message.Message, func(hyperty.Outcome)) error { return nil }
 func (a attached) Close(context.Context) error                                         { return nil }
+func (a attached) Release(context.Context) error                                       { return nil }

@@ -26,7 +26,7 @@ func TestParseURL(t *testing.T) {
 	}
 	for _, s := range []string{
 		"", "bob", "://x/y", "hyperty:", "hyperty://", "hyperty:///bob", "hyperty://example.com", "hyperty://example.com/", "hyperty://exa mple.com/bob",
-		"HYPERTY://example.com/bob", "hyperty://example.com/b\nob", "hyperty://example.com/<b>", "hyperty://exämple.com/b", "http2://x/y",
+		"hyperty2://example.com/bob", "hyperty://example.com/b\nob", "hyperty://example.com/<b>", "hyperty://exämple.com/b", "http2://x/y",
 		"hyperty://" + strings.Repeat("a", 256) + "/b", "hyperty://example.com/" + strings.Repeat("a", message.MaxURL),
 	} {
 		u, err := message.ParseURL(s)
@@ -362,6 +362,8 @@ func FuzzJSON(f *testing.F) {
 func FuzzParseURL(f *testing.F) {
 	f.Add("hyperty://example.com/bob")
 	f.Add("runtime://a/b/c/d")
+	f.Add("Hyperty://EXAMPLE.com/Bob")
+	f.Add("user://Alice@EXAMPLE.com/x")
 	f.Fuzz(func(t *testing.T, s string) {
 		u, err := message.ParseURL(s)
 		if err != nil {
@@ -369,6 +371,16 @@ func FuzzParseURL(f *testing.F) {
 		}
 		if !u.Within(u) || !u.Within(u.Base()) || u.Canonical() != u.Canonical().Canonical() {
 			t.Fatalf("%q is not within itself (%q) or its base (%q)", u, u.Canonical(), u.Base())
+		}
+		if again, err := message.ParseURL(string(u)); err != nil || again != u || u.Check() != nil || len(u) != len(s) || !strings.EqualFold(string(u), s) {
+			t.Fatalf("%q has the normal form %q, and that %q: %v", s, u, again, err)
+		}
+		// Whoever writes the scheme and the domain in another way means the same address.
+		if domain := u.Domain(); !strings.Contains(domain, "@") && domain != "" {
+			at := len(u) - len(u.Path())
+			if same, err := message.ParseURL(strings.ToUpper(string(u[:at])) + string(u[at:])); err != nil || same != u {
+				t.Fatalf("%q in capitals is %q: %v", u, same, err)
+			}
 		}
 	})
 }

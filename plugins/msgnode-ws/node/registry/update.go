@@ -110,6 +110,9 @@ func (d *Registry) updateRegistration(c *routing.Client, u message.URL, changes 
 		if old.Owner != c.Runtime() {
 			return nil, errOthers
 		}
+		if old.Status == state.Disconnected && status == state.Live && d.tooManyLive(c.Runtime()) {
+			return nil, errTooMany
+		}
 		now := time.Now().UTC()
 		before = old.StatusAt(now)
 		e := *old
@@ -133,10 +136,16 @@ func (d *Registry) updateRegistration(c *routing.Client, u message.URL, changes 
 		}
 		return &e, nil
 	})
-	if r == nil && before != status {
+	if r != nil {
+		return r
+	}
+	if before != status {
 		d.Announce(u, status)
 	}
-	return r
+	if status == state.Disconnected {
+		return d.writes.Failed(d.forget(c.Context(), c))
+	}
+	return nil
 }
 
 func (e *entrySize) Error() string { return "the entry is too large" }
