@@ -41,3 +41,29 @@ func TestCapitalsInAddresses(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseURL(f *testing.F) {
+	f.Add("hyperty://example.com/bob")
+	f.Add("runtime://a/b/c/d")
+	f.Add("Hyperty://EXAMPLE.com/Bob")
+	f.Add("user://Alice@EXAMPLE.com/x")
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := message.ParseURL(s)
+		if err != nil {
+			return
+		}
+		if !u.Within(u) || !u.Within(u.Base()) || u.Canonical() != u.Canonical().Canonical() {
+			t.Fatalf("%q is not within itself (%q) or its base (%q)", u, u.Canonical(), u.Base())
+		}
+		if again, err := message.ParseURL(string(u)); err != nil || again != u || u.Check() != nil || len(u) != len(s) || !strings.EqualFold(string(u), s) {
+			t.Fatalf("%q has the normal form %q, and that %q: %v", s, u, again, err)
+		}
+		// Whoever writes the scheme and the domain in another way means the same address.
+		if domain := u.Domain(); !strings.Contains(domain, "@") && domain != "" {
+			at := len(u) - len(u.Path())
+			if same, err := message.ParseURL(strings.ToUpper(string(u[:at])) + string(u[at:])); err != nil || same != u {
+				t.Fatalf("%q in capitals is %q: %v", u, same, err)
+			}
+		}
+	})
+}

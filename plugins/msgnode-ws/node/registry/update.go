@@ -120,14 +120,7 @@ func (d *Registry) updateRegistration(c *routing.Client, u message.URL, changes 
 		if expires > 0 {
 			e.Expires = expires
 		}
-		e.Fields = maps.Clone(old.Fields)
-		for name, value := range changes {
-			switch name {
-			case "url", "hypertyID", "userID", "runtime", "status", "expires", "startingTime", "lastModified": // not to be changed, or done
-			default:
-				e.Fields[name] = value
-			}
-		}
+		e.Fields = withChanges(old.Fields, changes)
 		if size := len(message.Encode(e.Fields)); size > d.limits.Entry {
 			return nil, &entrySize{size}
 		}
@@ -146,6 +139,19 @@ func (d *Registry) updateRegistration(c *routing.Client, u message.URL, changes 
 		return d.writes.Failed(d.forget(c.Context(), c))
 	}
 	return nil
+}
+
+// withChanges are the fields of an entry with those that may be changed.
+func withChanges(fields, changes map[string]json.RawMessage) map[string]json.RawMessage {
+	fields = maps.Clone(fields)
+	for name, value := range changes {
+		switch name {
+		case "url", "hypertyID", "userID", "runtime", "status", "expires", "startingTime", "lastModified": // not to be changed, or done
+		default:
+			fields[name] = value
+		}
+	}
+	return fields
 }
 
 func (e *entrySize) Error() string { return "the entry is too large" }
