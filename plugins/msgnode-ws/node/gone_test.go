@@ -110,7 +110,7 @@ func TestLongRegistrationsComeBack(t *testing.T) {
 		}
 	}
 	folder := t.TempDir()
-	n := start(t, Options{Data: folder, Limits: Limits{Writes: 1 << 20, Requests: 1 << 28, AddressRequests: 1 << 28}})
+	n := start(t, Options{Data: folder, Times: Times{Ping: time.Hour}, Limits: Limits{Writes: 1 << 20, Requests: 1 << 28, AddressRequests: 1 << 28}})
 	const runtimes = 8
 	var clients []*client
 	for i := range runtimes {
