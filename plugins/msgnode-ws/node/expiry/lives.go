@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/protofly/protofly/plugins/msgnode-ws/node/routing"
 	"github.com/protofly/protofly/plugins/msgnode-ws/node/state"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -50,6 +51,9 @@ func (x *Expiry) expireLives(ctx context.Context, now time.Time) {
 			}
 			return nil, nil
 		})
+		if c := x.o.Router.Roster.Of(a.Runtime); err == nil && c != nil { // it was given the routes of all that it had
+			x.o.Router.Unwant(c, a.Address, routing.Allocated)
+		}
 		if err != nil && !errors.Is(err, errChanged) {
 			x.o.Log.Warn("expiry", "address", a.Address, "error", err)
 		}
