@@ -140,6 +140,9 @@ func (w watching) Failed(_ uint64, _ uint32, _ message.Message, why error) {
 	w(hyperty.Outcome{State: hyperty.Refused, Reason: why.Error()})
 }
 
+// Release is Close: the house has no names.
+func (r *room) Release(ctx context.Context) error { return r.Close(ctx) }
+
 func (r *room) Close(ctx context.Context) error {
 	select {
 	case <-time.After(r.house.slowClose):

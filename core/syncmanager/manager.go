@@ -150,5 +150,5 @@ func (m *Manager) local(component message.URL) bool {
 	if r := component.Runtime(); r != "" && r != m.o.Runtime.Canonical() {
 		return false
 	}
-	return m.o.Local == nil || component.Within(m.o.Runtime) || m.o.Local(component)
+	return m.o.Local == nil || m.o.Local(component)
 }

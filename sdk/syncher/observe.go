@@ -20,7 +20,8 @@ type subscribeBody struct {
 // component observes an object once. The error is a *message.ResponseError: 403 where the reporter does not allow it,
 // 404 where there is no such object, 408 where nobody answered.
 func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, error) {
-	if _, err := message.ParseURL(string(url)); err != nil {
+	url, err := message.ParseURL(string(url))
+	if err != nil {
 		return nil, fmt.Errorf("observe: %w", err)
 	}
 	o := &Observer{s: s, url: url, joining: true, wake: make(chan struct{}, 1)}
