@@ -101,7 +101,7 @@ func (r *room) Post(ctx context.Context, m message.Message) error {
 // TryPost leaves to Post what is not for a listener, or refused.
 func (r *room) TryPost(m message.Message) error { return r.try(m, minibus.Receipt{}) }
 
-func (r *room) TryWatch(m message.Message, tell func(hyperty.Outcome)) error {
+func (r *room) TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error {
 	return r.try(m, minibus.Receipt{By: watching(tell)})
 }
 
@@ -117,7 +117,7 @@ func (r *room) try(m message.Message, receipt minibus.Receipt) error {
 	return message.ErrWouldBlock
 }
 
-func (r *room) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+func (r *room) PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
 	n, err := r.house.listeners.Hand(ctx, m.To, m, minibus.Receipt{By: watching(tell)})
 	if n == 0 && err == nil {
 		tell(hyperty.Outcome{State: hyperty.Refused, Code: message.CodeNotFound})

@@ -260,7 +260,7 @@ const (
 	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong
 	Gone     EventKind = "gone"     // the remote runtime has gone, see Silence: this side is dropped, and has another life for it should it come back
 	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged, or not known to be taken
-	Settled  EventKind = "settled"  // IDs, which were posted with Watch, were taken, or refused with Code, by their destinations
+	Settled  EventKind = "settled"  // IDs, which were posted with PostTracked, were taken, or refused with Code, by their destinations
 	Version  EventKind = "version"  // the remote runtime speaks another version of this protocol; Why says who is to be upgraded
 	// Untrusted: who tried to make a session was refused: Options.Trust says so, or who it says to be was not proven.
 	// Why says what to do. The same refusal is told once in a while.

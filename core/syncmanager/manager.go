@@ -39,7 +39,7 @@ type Manager struct {
 	leaving  map[message.URL]chan struct{} // deleted objects that are being unregistered; closed when that is done
 }
 
-// locked is a Manager whose mu is held: what has to have it held is a method of it.
+// locked is a Manager with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.
 type locked struct{ *Manager }
 
 // lock locks mu.
