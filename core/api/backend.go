@@ -50,6 +50,9 @@ type Attachment interface {
 	TryPost(m message.Message) error
 	// TryWatch is Watch without waiting; [message.ErrWouldBlock].
 	TryWatch(m message.Message, tell func(hyperty.Outcome)) error
+	// Lost is told, before Close, that the registration ends because the application's process or connection has ended, and not
+	// because the application has asked for that.
+	Lost()
 	// Close ends the registration.
 	Close(ctx context.Context) error
 }

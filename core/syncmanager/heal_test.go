@@ -151,12 +151,13 @@ func TestTheReportersRuntimeComesBack(t *testing.T) {
 		if c := next(t, o); string(c.Value) != "3" {
 			t.Fatalf("change %+v", c)
 		}
-		// It comes back without the object: that is gone then.
+		// It comes back without the object: that is away, and gone when its grace time is over.
 		alice.unhear()
 		a.stop()
 		a.start()
 		alice.connect()
 		b.sm.Refresh("")
+		wantNext(t, o, time.Minute, syncher.OpAway)
 		time.Sleep(time.Minute)
 		wantEnd(t, o)
 	}, "a.example", "b.example")

@@ -61,7 +61,8 @@ func (r *Reporter) resume(ctx context.Context) error {
 		return err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.unsure = false
+	r.mu.Unlock()
+	r.observedBy(a.Observers)
 	return nil
 }
