@@ -77,7 +77,7 @@ func (rt *Runtime) start(ctx context.Context) error {
 	for _, h := range rt.handlers() {
 		deployments = append(deployments, registry.Deployment{URL: h.URL, Role: sdk.RoleHandler, Plugin: h.Name})
 	}
-	if err := rt.stubs.DeployAll(ctx, deployments); err != nil {
+	if err := rt.deployer.DeployAll(ctx, deployments); err != nil {
 		return err
 	}
 	rt.background.Go(rt.joinNode)

@@ -63,10 +63,12 @@ func (p *place) Post(ctx context.Context, m message.Message) error {
 }
 
 // TryPost leaves everything to Post.
-func (p *place) TryPost(message.Message) error                         { return message.ErrWouldBlock }
-func (p *place) TryWatch(message.Message, func(hyperty.Outcome)) error { return message.ErrWouldBlock }
+func (p *place) TryPost(message.Message) error { return message.ErrWouldBlock }
+func (p *place) TryPostTracked(message.Message, func(hyperty.Outcome)) error {
+	return message.ErrWouldBlock
+}
 
-func (p *place) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+func (p *place) PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
 	if err := p.Post(ctx, m); err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func newAttachment(app *application, ref uint32, name string) *attachment {
 	return a
 }
 
-// locked is an application whose mu is held: what has to have it held is a method of it.
+// locked is an application with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.
 type locked struct{ *application }
 
 // lock locks mu.

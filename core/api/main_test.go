@@ -103,7 +103,7 @@ func (r *room) TryPost(m message.Message) error { return r.try(m, minibus.Receip
 
 func (r *room) Lost() {}
 
-func (r *room) TryWatch(m message.Message, tell func(hyperty.Outcome)) error {
+func (r *room) TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error {
 	return r.try(m, minibus.Receipt{By: watching(tell)})
 }
 
@@ -119,7 +119,7 @@ func (r *room) try(m message.Message, receipt minibus.Receipt) error {
 	return message.ErrWouldBlock
 }
 
-func (r *room) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+func (r *room) PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
 	n, err := r.house.listeners.Hand(ctx, m.To, m, minibus.Receipt{By: watching(tell)})
 	if n == 0 && err == nil {
 		tell(hyperty.Outcome{State: hyperty.Refused, Code: message.CodeNotFound})

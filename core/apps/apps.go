@@ -145,18 +145,18 @@ func (a *Attachment) TryPost(m message.Message) error {
 	return a.bus.TryPost(&m)
 }
 
-// Watch is Post for a message whose sender wants to know what becomes of it; see [inprocess.Attachment].
-func (a *Attachment) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
-	return a.watch(&m, tell, func() error { return a.Post(ctx, m) })
+// PostTracked is Post for a message whose sender learns its outcome; see [inprocess.Attachment].
+func (a *Attachment) PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+	return a.track(&m, tell, func() error { return a.Post(ctx, m) })
 }
 
-// TryWatch is Watch without waiting; see [api.Attachment].
-func (a *Attachment) TryWatch(m message.Message, tell func(hyperty.Outcome)) error {
-	return a.watch(&m, tell, func() error { return a.TryPost(m) })
+// TryPostTracked is PostTracked without waiting; see [api.Attachment].
+func (a *Attachment) TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error {
+	return a.track(&m, tell, func() error { return a.TryPost(m) })
 }
 
-// watch tracks a message that post posts.
-func (a *Attachment) watch(m *message.Message, tell func(hyperty.Outcome), post func() error) error {
+// track tracks a message that post posts.
+func (a *Attachment) track(m *message.Message, tell func(hyperty.Outcome), post func() error) error {
 	if err := a.all.o.Tracker.Add(m, tell); err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func (b *MessageBus) ArriveFromNode(ctx context.Context, stub message.URL, m mes
 		return
 	}
 	if m.Type == message.Response {
-		b.watch.Answered(stub, &m)
+		b.tracker.Answered(stub, &m)
 	}
 	if err := b.local(ctx, m); err != nil {
 		b.log.Debug("nobody waits for what the Message Node sent", "stub", stub, "from", m.From, "to", m.To, "type", m.Type)

@@ -13,9 +13,9 @@
 // # Where a message enters
 //
 // A message is validated ([message.Message.Check]) where it enters the bus, and nowhere behind that: the session and the ways
-// out rely on it. There the bus also asks the [Watcher], once, whether the message is tracked: somebody wants to know what
-// becomes of it. The Watcher gives a receipt, which goes with the message to its listeners or to the [Forwarder]. The last
-// column says what happens to a message that is not valid, and where its receipt comes from if not from the Watcher:
+// out rely on it. There the bus also asks the [Tracker], once, whether the message is tracked: somebody wants to know what
+// becomes of it. The Tracker gives a receipt, which goes with the message to its listeners or to the [Forwarder]. The last
+// column says what happens to a message that is not valid, and where its receipt comes from if not from the Tracker:
 //
 //	Post, TryPost, Request, Reply  of the core's own components, which are trusted     the call returns an error
 //	From                           of a stub, whose `from` must be its own             the call returns an error
@@ -42,6 +42,6 @@
 //
 // # What becomes of a message
 //
-// The owner of a message's receipt (the [Watcher], or the session that the message came out of) is told when the receiver has
+// The owner of a message's receipt (the [Tracker], or the session that the message came out of) is told when the receiver has
 // taken the message, or with which code it was refused instead.
 package bus

@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Bus is where the senders of messages are told. [bus.MessageBus] implements it.
+// Bus carries the responses to refused messages to their senders. [bus.MessageBus] implements it.
 type Bus interface {
 	// Undelivered tells the sender of m, a component of this runtime.
 	Undelivered(ctx context.Context, m message.Message, err error)

@@ -20,7 +20,7 @@ type PathUser interface {
 	Came(remote message.URL) (session.Path, bool)
 }
 
-// Deployed are the stubs of this runtime. [stubs.Stubs] implements it.
+// Deployed are the stubs of this runtime. [deployer.Deployer] implements it.
 type Deployed interface {
 	Has(stub message.URL, role sdk.Role) bool
 }

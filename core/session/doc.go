@@ -10,7 +10,7 @@
 //   - A message that was posted is taken by its destination, or answered there, or its sender is told: Expired (not
 //     acknowledged within its time to live), Reset (the remote runtime has restarted; nobody knows whether its incarnation
 //     before gave the messages to their destinations: they are in doubt), Closed (this runtime ends). Nothing is dropped
-//     silently. A message that is posted with [Sessions.Watch] is also reported when it was taken (Settled), and never before.
+//     silently. A message that is posted with [Sessions.PostTracked] is also reported when it was taken (Settled), and never before.
 //   - Acknowledged means: the message is in the inbox of the remote session, in the remote runtime's memory. Taken means: the
 //     listener's handler has returned, or the application's process has the message. A message that was acknowledged and not
 //     taken waits at the remote runtime, while that runs and somebody listens there; it does not expire.

@@ -50,6 +50,9 @@ type todo struct {
 	events  []Event   // to be told when the lock has been given back
 }
 
+// some tells whether something is wanted, events apart.
+func (t *todo) some() bool { return t.pump != turn.Nothing || t.deliver != turn.Nothing || t.forget }
+
 // counters are for people.
 type counters struct {
 	resets  uint64    // how often the peer has begun another life

@@ -190,7 +190,7 @@ func (m *model) talk(ctx context.Context, sd *side, s *Sessions, third int) {
 			wait, cancel := context.WithTimeout(ctx, time.Duration(1+m.intn(2000))*time.Millisecond)
 			post := s.Post
 			if f.watched {
-				post = s.Watch
+				post = s.PostTracked
 			}
 			err := post(wait, m.sides[1-sd.me].url, path, modelLetter(n, sd.me, to, size))
 			cancel()

@@ -224,7 +224,7 @@ const (
 	Expired  EventKind = "expired"  // IDs were not acknowledged within Options.TTL and are given up
 	Refused  EventKind = "refused"  // the remote runtime sent a message that is none; Why says what is wrong
 	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged, or not known to be taken
-	Settled  EventKind = "settled"  // IDs, which were posted with Watch, were taken, or refused with Code, by their destinations
+	Settled  EventKind = "settled"  // IDs, which were posted with PostTracked, were taken, or refused with Code, by their destinations
 	Version  EventKind = "version"  // the remote runtime speaks another version of this protocol; Why says who is to be upgraded
 	// Untrusted: who tried to make a session was refused: Options.Trust says so, or who it says to be was not proven.
 	// Why says what to do. The same refusal is told once in a while.

@@ -46,7 +46,7 @@ type Manager struct {
 	contacts map[message.URL]*contact      // with the runtimes of observed objects
 }
 
-// locked is a Manager whose mu is held: what has to have it held is a method of it.
+// locked is a Manager with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.
 type locked struct{ *Manager }
 
 // lock locks mu.

@@ -49,7 +49,7 @@ func (h *Hub) Watch(f Func, bodies bool) (stop func()) {
 	}
 }
 
-// locked is a Hub whose mu is held: what has to have it held is a method of it.
+// locked is a Hub with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.
 type locked struct{ *Hub }
 
 // lock locks mu.

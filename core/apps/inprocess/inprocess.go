@@ -16,10 +16,10 @@ type Attachment interface {
 	URL() message.URL
 	// Post validates a message of the hyperty and carries it; see [message.Bus]. A from that is not the hyperty's is refused.
 	Post(ctx context.Context, m message.Message) error
-	// Watch is Post for a message with an ID whose sender wants to know what becomes of it: tell is called once, with a
-	// final state. It must not wait, and may be called before Watch returns. Where Watch returns an error it is not
+	// PostTracked is Post for a message with an ID whose sender learns its outcome: tell is called once, with a final
+	// state. tell must not wait, and may be called before PostTracked returns. Where PostTracked returns an error it is not
 	// called any more.
-	Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
+	PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
 	// Close ends the registration.
 	Close(ctx context.Context) error
 }
@@ -98,7 +98,7 @@ func (b *localBus) listens() bool {
 // Track numbers a message and posts it; see [hyperty.New].
 func (b *localBus) Track(ctx context.Context, m *message.Message, tell func(hyperty.Outcome)) error {
 	b.Number(m)
-	return b.attachment.Watch(ctx, *m, tell)
+	return b.attachment.PostTracked(ctx, *m, tell)
 }
 
 // Post is the MiniBus's, without its way to Out: every message of the hyperty takes it. The runtime validates it.

@@ -27,7 +27,7 @@ func (s *seat) Post(_ context.Context, m message.Message) error {
 	s.posted = append(s.posted, m)
 	return nil
 }
-func (s *seat) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+func (s *seat) PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
 	tell(hyperty.Outcome{State: hyperty.Delivered})
 	return s.Post(ctx, m)
 }
