@@ -83,6 +83,7 @@ func (rt *Runtime) start(ctx context.Context) error {
 		return err
 	}
 	rt.background.Go(rt.joinNode)
+	rt.sync.Restore()
 	if c.Socket != "" {
 		rt.api, err = api.Serve(api.Options{Socket: c.Socket, Backend: rt, Plugin: rt.host.Owns, Log: rt.log.Named("api")})
 	}

@@ -91,6 +91,7 @@ func (a *attachment) begin(r hyperty.Registration) {
 	}
 	a.inner = inner
 	if app.ended { // the stream has ended meanwhile, and end did not see inner
+		inner.Lost()
 		app.shared.closing(inner, &app.work)
 		return
 	}

@@ -103,6 +103,8 @@ func (r *room) Post(ctx context.Context, m message.Message) error {
 // TryPost leaves to Post what is not for a listener, or refused.
 func (r *room) TryPost(m message.Message) error { return r.try(m, minibus.Receipt{}) }
 
+func (r *room) Lost() {}
+
 func (r *room) TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error {
 	return r.try(m, minibus.Receipt{By: watching(tell)})
 }

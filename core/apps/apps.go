@@ -3,6 +3,7 @@ package apps
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -29,14 +30,15 @@ type Registry interface {
 	Release(ctx context.Context, url message.URL) error
 }
 
-// Options are an [Apps]'s settings. All are required but Gone and Log.
+// Options are an [Apps]'s settings. All are required but Gone, Lost and Log.
 type Options struct {
 	Self     message.URL // this runtime
 	Bus      Bus
 	Request  func(ctx context.Context, m message.Message) (message.Message, error) // posts a request on the bus in the runtime's own name
 	Registry Registry
 	Tracker  *delivery.Tracker
-	Gone     func(hyperty message.URL)       // is told that a hyperty has gone
+	Gone     func(hyperty message.URL)       // is told that a hyperty has gone, because its application has ended it
+	Lost     func(hyperty message.URL)       // the same, because its application's process or connection has ended
 	Go       func(func(ctx context.Context)) // runs a function in a goroutine that the runtime waits for; its ctx is cancelled when it has to end
 	Log      hclog.Logger                    // nil: none
 }
@@ -51,6 +53,9 @@ type Apps struct {
 func New(o Options) *Apps {
 	if o.Gone == nil {
 		o.Gone = func(message.URL) {}
+	}
+	if o.Lost == nil {
+		o.Lost = o.Gone
 	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
@@ -109,6 +114,7 @@ type Attachment struct {
 	listen func(at message.URL) (stop func())           // adds a listener that gives the hyperty the messages to an address
 	give   func(ctx context.Context, m message.Message) // gives the hyperty a message
 	stop   func()
+	lost   atomic.Bool // its application has gone without a word
 }
 
 // URL is the hyperty's address.
@@ -162,6 +168,9 @@ func (a *Attachment) track(m *message.Message, tell func(hyperty.Outcome), post 
 	return err
 }
 
+// Lost is told that Close follows because the application's process or connection has ended; see [api.Attachment].
+func (a *Attachment) Lost() { a.lost.Store(true) }
+
 // Close ends the hyperty and what is kept for it.
 func (a *Attachment) Close(ctx context.Context) error {
 	a.end()
@@ -179,5 +188,9 @@ func (a *Attachment) end() {
 	a.stop()
 	a.all.o.Tracker.End(a.url)
 	a.all.registrations.end(a.url)
-	a.all.o.Gone(a.url)
+	if a.lost.Load() {
+		a.all.o.Lost(a.url)
+	} else {
+		a.all.o.Gone(a.url)
+	}
 }

@@ -53,7 +53,7 @@ func (t Trust) Check() error {
 }
 
 // KnownFile is the name of the file in the data folder that keeps which runtime was found first as the owner of a name. The first
-// line is that of package safefile; each other line has a name and a runtime.
+// line is what package safefile writes; each other line has a name and a runtime.
 const KnownFile = "known-names"
 
 // knownKind is the kind of that file, for package safefile.

@@ -37,6 +37,8 @@ type Object struct {
 	Reporter  message.URL // the hyperty or stub of this runtime that reports it
 	Resources []string
 	Private   bool // neither in the Domain Registry nor in /registry/changes: Connection objects
+	Wished    bool // URL is a wish: the node has to give it to this runtime's key first, as a hyperty's name
+	Kept      bool // the object outlives this process, and its reporter may not be there yet: the address stays this runtime's
 }
 
 const anonymous message.URL = "user://anonymous"
@@ -113,7 +115,7 @@ func (r *Registry) hypertyURL(ctx context.Context, name string) (url message.URL
 // RegisterObject registers a data object; its reporter must be registered.
 func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, error) {
 	url, granted := o.URL, true
-	if !r.locals.isReporter(o.Reporter) {
+	if !o.Kept && !r.locals.isReporter(o.Reporter) {
 		return "", fmt.Errorf("register object: its reporter %q is not registered in this runtime", o.Reporter)
 	}
 	if url == "" {
@@ -125,13 +127,18 @@ func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, e
 	if url.IsRuntime() || url.IsBackEnd() || directory.Key(url) != url {
 		return "", fmt.Errorf("register object: %w", &message.URLError{Text: string(url), Reason: "no address of a data object"})
 	}
+	if o.Wished {
+		if err := r.wish(ctx, url); err != nil {
+			return "", fmt.Errorf("register object %s: %w", url, err)
+		}
+	}
 	if o.Name == "" { // a Domain Registry insists on both
 		o.Name = strings.TrimPrefix(url.Path(), "/")
 	}
 	if o.Schema == "" {
 		o.Schema = r.catalogue("dataschema", url.Scheme())
 	}
-	l := &local{url: url, reporter: o.Reporter.Canonical(), name: o.Name, schema: o.Schema, private: o.Private, since: time.Now()}
+	l := &local{url: url, reporter: o.Reporter.Canonical(), name: o.Name, named: o.Wished || o.Kept, schema: o.Schema, private: o.Private, since: time.Now()}
 	l.ungranted.Store(!granted)
 	l.entry = r.newEntry(url, o.Resources, []string{url.Scheme()})
 	l.entry.Name, l.entry.Schema, l.entry.Reporter = o.Name, o.Schema, o.Reporter
@@ -139,6 +146,26 @@ func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, e
 		return "", fmt.Errorf("register object %s: %w", url, err)
 	}
 	return url, nil
+}
+
+// wish has the node give this runtime the address that a reporter wishes for.
+func (r *Registry) wish(ctx context.Context, url message.URL) error {
+	if url.Domain() != r.opts.Domain {
+		return r.refuse(message.CodeBadRequest, "%s is not of this runtime's domain, %s", url, r.opts.Domain)
+	}
+	if _, taken := r.locals.get(url); taken {
+		return r.refuse(message.CodeConflict, "%s is registered by another component of this runtime", url)
+	}
+	got, err := r.own.Name(ctx, url.Scheme(), strings.TrimPrefix(url.Path(), "/"), !r.own.Knows(url))
+	switch {
+	case errors.Is(err, ownnode.ErrAway): // it was granted before
+		return nil
+	case err == nil && got != url:
+		err = fmt.Errorf("the node gave %s instead of %s", got, url)
+	case err == nil:
+		r.own.Granted(url)
+	}
+	return err
 }
 
 func (r *Registry) catalogue(kind, name string) message.URL {
@@ -374,7 +401,8 @@ func (r *Registry) farewell(ctx context.Context, l *local) error {
 	if !l.private {
 		errs = r.own.LeaveEntry(ctx, l.url)
 	}
-	if (!l.named && !l.ungranted.Load() || l.named && l.released.Load()) && !errors.Is(errs, ownnode.ErrAway) {
+	granted := (!l.named || l.reporter != "") && !l.ungranted.Load()
+	if (granted || l.named && l.released.Load()) && !errors.Is(errs, ownnode.ErrAway) {
 		errs = errors.Join(errs, r.own.Release(ctx, []message.URL{l.url}))
 	}
 	return errs

@@ -26,7 +26,8 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	remoteURL = remoteURL.Canonical()
 	key := directory.Key(from)
 	a, known := r.directory.Find(key)
-	its := known && a.Runtime.URL() == remoteURL || r.lately(remoteURL, from, key, known)
+	lately, _ := r.lately(remoteURL, from, key, known)
+	its := known && a.Runtime.URL() == remoteURL || lately
 	if its && r.nodeAway(ctx, key.NodeDomain()) {
 		return nil
 	}
@@ -75,8 +76,8 @@ func (r *Registry) TryVerify(remoteURL, from message.URL) error {
 		}
 		return message.ErrWouldBlock
 	}
-	if r.lately(remoteURL, from, key, known) {
-		if rt, ok := r.directory.Runtime(remoteURL); ok && rt.Way().Live() {
+	if its, led := r.lately(remoteURL, from, key, known); its {
+		if rt, ok := r.directory.Runtime(remoteURL); led || ok && rt.Way().Live() {
 			return nil
 		}
 		return message.ErrWouldBlock
@@ -87,9 +88,13 @@ func (r *Registry) TryVerify(remoteURL, from message.URL) error {
 	return message.ErrWouldBlock
 }
 
-// lately tells whether the runtime remote has given up the address lately, and nobody has it now.
-func (r *Registry) lately(remoteURL, from, key message.URL, known bool) bool {
-	return !known && !r.locals.has(from) && r.directory.Lately(key, remoteURL, time.Now())
+// lately tells whether the runtime remote has given up the address lately, and nobody has it now. led: it led there until then. The
+// Domain Registry, which has forgotten it, cannot be asked any more whose it was.
+func (r *Registry) lately(remoteURL, from, key message.URL, known bool) (its, led bool) {
+	if known || r.locals.has(from) {
+		return false, false
+	}
+	return r.directory.Lately(key, remoteURL, time.Now())
 }
 
 // another refuses an address that is known to be another's than the runtime remote's.
