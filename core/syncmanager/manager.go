@@ -37,6 +37,7 @@ type Manager struct {
 	observed map[message.URL]*observed
 	creating map[message.URL]struct{}      // wished addresses that are being registered
 	leaving  map[message.URL]chan struct{} // deleted objects that are being unregistered; closed when that is done
+	joins    *joins
 }
 
 // locked is a Manager whose mu is held: what has to have it held is a method of it.

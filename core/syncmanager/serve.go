@@ -22,6 +22,7 @@ func New(o Options) *Manager {
 		renewals: make(chan struct{}, maxRenewals), work: newWork(), usage: limits.New(o.Limits),
 		reported: make(map[message.URL]*reported), observed: make(map[message.URL]*observed),
 		creating: make(map[message.URL]struct{}), leaving: make(map[message.URL]chan struct{}),
+		joins: newJoins(),
 	}
 	m.unhear = m.bus.Listen(m.self, m.serve)
 	return m

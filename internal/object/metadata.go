@@ -34,6 +34,7 @@ type Metadata struct {
 	Mutual       bool            `json:"mutual"`
 	Resume       bool            `json:"resume"`
 	Data         json.RawMessage `json:"data,omitempty"`
+	Hash         string          `json:"hash,omitempty"` // of the data, only where that is there too; see [Document.Hash]
 }
 
 // ErrMetadata says that metadata breaks a limit or lacks what it must have. It comes wrapped with what was found.
@@ -45,8 +46,8 @@ func (m *Metadata) Check() error {
 		return fmt.Errorf("%w: a name of %d bytes, %d resources, %d children; at most %d, %d and %d are allowed", ErrMetadata,
 			len(m.Name), len(m.Resources), len(m.Childrens), MaxName, MaxResources, MaxChildren)
 	}
-	if len(m.Created) > maxText || len(m.LastModified) > maxText || len(m.Status) > maxText {
-		return fmt.Errorf("%w: a time or status is longer than %d bytes", ErrMetadata, maxText)
+	if len(m.Created) > maxText || len(m.LastModified) > maxText || len(m.Status) > maxText || len(m.Hash) > maxText {
+		return fmt.Errorf("%w: a time, status or hash is longer than %d bytes", ErrMetadata, maxText)
 	}
 	for _, list := range [][]string{m.Resources, m.Childrens} {
 		for _, name := range list {

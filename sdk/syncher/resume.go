@@ -62,6 +62,6 @@ func (r *Reporter) resume(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.unsure = false
+	r.doubt.is = false
 	return nil
 }

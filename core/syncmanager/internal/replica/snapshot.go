@@ -16,7 +16,7 @@ type Snapshot struct {
 // Answer is the response to msg that carries the object. Encoding a large one takes time: no lock is to be held for it.
 func (s Snapshot) Answer(msg message.Message) message.Message {
 	meta := s.meta
-	meta.Data = s.doc.JSON()
+	meta.Data, meta.Hash = s.doc.JSON(), s.doc.Hash()
 	return msg.RespondBody(message.Encode(protocol.Value{
 		Code: message.CodeOK, Schema: meta.Schema, Resource: s.url, Owner: meta.Reporter, Children: meta.Childrens, Value: message.Encode(meta),
 	}))
