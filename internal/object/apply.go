@@ -1,7 +1,6 @@
 package object
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -134,7 +133,7 @@ func (e *edit) array(at *items, p path, depth int) (*items, error) {
 	case e.removes():
 		return e.cut(at, i)
 	}
-	list := e.Operation == Add && bytes.HasPrefix(bytes.TrimLeft(e.Value, " \t\r\n"), []byte{'['})
+	list := e.Operation == Add && isList(e.Value)
 	if list {
 		depth-- // the list of the elements is no level of its own
 	}

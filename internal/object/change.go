@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 )
@@ -44,7 +45,7 @@ func (c Change) Items() []Change {
 		return c.removals()
 	}
 	var list []json.RawMessage
-	if c.Operation != Add || c.Type != Array || json.Unmarshal(c.Value, &list) != nil {
+	if c.Operation != Add || c.Type != Array || !isList(c.Value) || json.Unmarshal(c.Value, &list) != nil {
 		return []Change{c}
 	}
 	array, first, ok := splitLast(c.Attribute)
@@ -78,4 +79,9 @@ func (c Change) removals() []Change {
 		out = append(out, c)
 	}
 	return out
+}
+
+// isList tells whether a value is an array.
+func isList(value json.RawMessage) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), []byte{'['})
 }

@@ -128,6 +128,10 @@ func TestItemsOfRemovals(t *testing.T) {
 	if items := c.Items(); len(items) != 3 || items[2].Attribute != "l.3" || string(items[2].Value) != "1" || items[0].Operation != Remove {
 		t.Errorf("items %+v", items)
 	}
+	c = Change{Attribute: "l.3", Type: Array, Operation: Add, Value: json.RawMessage("null")} // an element as well
+	if items := c.Items(); len(items) != 1 || string(items[0].Value) != "null" {
+		t.Errorf("items %+v", items)
+	}
 	for attribute, want := range map[string]string{
 		"childrenObjects.hyperty://a.b/c#x": "hyperty://a.b/c#x", "childrenObjects.hyperty://a.b/c#x.value.n": "hyperty://a.b/c#x",
 		`.childrenObjects.hyperty://a\.b/c#x.value.n\.m`: "hyperty://a.b/c#x", "childrenObjects": "", "a.childrenObjects.x#y": "", ".": "", "": "",

@@ -1,7 +1,6 @@
 package object
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -27,7 +26,7 @@ func (d Document) Addition(attribute string, value json.RawMessage) Change {
 			n = len(list.of)
 		}
 	}
-	if value = bytes.TrimSpace(value); len(value) > 0 && value[0] == '[' {
+	if isList(value) {
 		value = append(append(json.RawMessage{'['}, value...), ']') // else it would be read as a list of items
 	}
 	return Change{Attribute: attribute + "." + strconv.Itoa(n), Type: Array, Operation: Add, Value: value}
