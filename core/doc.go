@@ -6,19 +6,19 @@
 //	core             makes, connects and ends the components (start.go, wiring.go); what embedders use (config.go, runtime.go)
 //	core/apps        the hyperties of this runtime, and what each is attached by
 //	core/bus         MessageBus: gives a message to a listener here, or asks the Registry for the way and sends it there
-//	core/registry    who runs what and where, Resolve, P2P connections, /registry/changes
+//	core/registry    the specification's runtime Registry: which address is at which runtime, Resolve, P2P connections, /registry/changes
 //	core/doors       where messages and frames leave and come in, and which runtime is behind a door
 //	core/session     one for each remote runtime: order, exactly once, whatever path frames take
-//	core/plainpeers  messages with runtimes that can have no session: those of the specification's reference implementation
-//	core/delivery    what becomes of a message, and who is told
-//	core/events      what happens to sessions, told to the other components, the log and the trace
-//	core/stubs       which stubs this runtime has deployed, their configuration, and the messages to and from them
-//	core/stubhost    the processes that stubs run in: start, supervise, restart, reload, drain
+//	core/plainpeers  messages with runtimes without sessions, such as the specification's reference implementation
+//	core/delivery    tells the sender of a tracked message its outcome, and answers a message that is refused
+//	core/events      passes the events of sessions on to the other components, the log and the trace
+//	core/deployer    deploys stubs for the Registry: their configuration, their table, and the messages to and from them
+//	core/stubhost    runs plug-ins as processes, and stubs in them: start, supervise, restart, reload, drain
 //	core/catalogue   which plug-ins are installed, where a domain's Message Node is
 //	core/identity    the runtime's key, the URL derived from it, the trust policy
 //	core/safefile    the data folder: files that are whole or not there, and that nobody else can change
 //	core/syncmanager the sync manager of Reporter–Observer data objects
-//	core/admission   bounds for what others cause: how much at once, and how fast
+//	core/admission   limits for the work and memory that others cause: how much at once, and how fast
 //	core/api         the local application API on a Unix socket
 //	core/admin       what the operator asks: status, path, reload, profile
 //	core/trace       what the core tells about what it does
@@ -42,8 +42,8 @@
 //	MessageBus   takes every message of the runtime to its listener, or to the way out; a component listens on it to an address
 //	handle       what an attachment posts with; it remembers the routes of the last addresses
 //	publication  a message to subscribers (…/changes, …/status, …/registration); it is no error when nobody listens to it
-//	tracked      of a message: its sender is told what becomes of it. Functions that post such a message have Watch in their names.
-//	traced       the steps of a message are told to the trace (trace.Hub.Watched); that has nothing to do with tracked
+//	tracked      of a message: its sender learns its outcome (sdk/hyperty.Outcome). Functions that post such a message end in PostTracked.
+//	traced       of a message: each step is an event of the trace (package trace). A traced message need not be tracked, nor the reverse.
 //	route        the Registry's answer to "which way does this message go?": a runtime, a door, a stub
 //	Registry     knows the hyperties of this runtime, the remote runtimes, and which addresses are at which
 //	Domain Registry  a function of a Message Node: it knows at which runtime an address of its domain is

@@ -16,12 +16,12 @@ func SetUnacked(c *Config, d time.Duration) { c.waits.unacked = d }
 
 // FromStub has a stub post what its node may have made up.
 func FromStub(rt *Runtime, stub message.URL, m message.Message) {
-	_ = rt.stubs.Receive(context.Background(), stub, m)
+	_ = rt.deployer.Receive(context.Background(), stub, m)
 }
 
 // Deploy has a stub deployed as the Registry would.
 func Deploy(ctx context.Context, rt *Runtime, d registry.Deployment) error {
-	return rt.stubs.Deploy(ctx, d)
+	return rt.deployer.Deploy(ctx, d)
 }
 
 // Request has a component of a runtime ask somebody, without any name of a hyperty.

@@ -80,14 +80,13 @@ func TestObservingWithoutANode(t *testing.T) {
 	soon(t, []time.Duration{observe(), observe(), observe(), observe()}, usual)
 }
 
-// soon checks that what is done without a Message Node, several times, waits for none: half of the times it takes at most a second more
-// than with the node on the same machine, which may do much else. That it does not wait at all, tests by a made-up clock check: the
+// soon checks that what is done without a Message Node, several times, waits for none: each time it takes at most a second more than
+// with the node on the same machine, which may do much else. That it does not wait at all, tests by a made-up clock check: the
 // registry's TestRegistrationWhileTheNodeIsAway and TestAnnouncedNeedsNoLookUp.
 func soon(t testing.TB, took, usual []time.Duration) {
 	t.Helper()
-	slices.Sort(took)
-	if median, most := took[len(took)/2], time.Second+2*slices.Max(usual); median > most {
-		t.Errorf("without a node it takes %v, want at most %v: %v; with it %v", median, most, took, usual)
+	if longest, most := slices.Max(took), time.Second+2*slices.Max(usual); longest > most {
+		t.Errorf("without a node it takes %v, want at most %v: %v; with it %v", longest, most, took, usual)
 	}
 }
 

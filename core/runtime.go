@@ -13,13 +13,13 @@ import (
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/delivery"
+	"github.com/protofly/protofly/core/deployer"
 	"github.com/protofly/protofly/core/doors"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost"
-	"github.com/protofly/protofly/core/stubs"
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/folderlock"
@@ -54,7 +54,7 @@ type Runtime struct {
 	tracker    delivery.Tracker
 	refusals   *delivery.Refusals
 	doors      *doors.Table
-	stubs      *stubs.Stubs
+	deployer   *deployer.Deployer
 	sessions   *session.Sessions
 	registry   *registry.Registry
 	framesIn   doors.FramesIn

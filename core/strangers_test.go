@@ -58,7 +58,7 @@ func forged(r *rand.Rand, kind int) []byte {
 // node deploys the stub of a Message Node, without a process, and returns its address.
 func (h *house) node(domain string) message.URL {
 	url := h.URL().Join("protostub", domain)
-	h.stubs.Add(registry.Deployment{URL: url, Role: sdk.RoleNode, Domain: domain})
+	h.deployer.Add(registry.Deployment{URL: url, Role: sdk.RoleNode, Domain: domain})
 	return url
 }
 
@@ -122,7 +122,7 @@ func TestWhoANodeSpeaksFor(t *testing.T) {
 	x, _ := newHouses(t)
 	own, other := x.node("example.com"), x.node("other.example")
 	handler := x.URL().Join("p2phandler", "beta")
-	x.stubs.Add(registry.Deployment{URL: handler, Role: sdk.RoleHandler, Domain: "example.com"})
+	x.deployer.Add(registry.Deployment{URL: handler, Role: sdk.RoleHandler, Domain: "example.com"})
 	var mu sync.Mutex
 	seen := 0
 	defer x.trace.Watch(func(e trace.Event) {

@@ -222,7 +222,7 @@ func TestStreamAndTrackedMessages(t *testing.T) {
 	a := newTalk(t)
 	outcomes := make(chan hyperty.Outcome, 1)
 	for range 50 {
-		if err := a.Watch(t.Context(), a.next(), func(o hyperty.Outcome) { outcomes <- o }); err != nil {
+		if err := a.PostTracked(t.Context(), a.next(), func(o hyperty.Outcome) { outcomes <- o }); err != nil {
 			t.Fatal(err)
 		}
 		a.post(t) // another one, while that is on its way

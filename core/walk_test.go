@@ -333,7 +333,10 @@ func (r receiver) TryHandRun(run []minibus.Delivery) int {
 // attached is a hyperty's address and nothing else.
 type attached message.URL
 
-func (a attached) URL() message.URL                                                    { return message.URL(a) }
-func (a attached) Post(context.Context, message.Message) error                         { return nil }
-func (a attached) Watch(context.Context, message.Message, func(hyperty.Outcome)) error { return nil }
-func (a attached) Close(context.Context) error                                         { return nil }
+func (a attached) URL() message.URL                            { return message.URL(a) }
+func (a attached) Post(context.Context, message.Message) error { return nil }
+func (a attached) PostTracked(context.Context, message.Message, func(hyperty.Outcome)) error {
+	return nil
+}
+func (a attached) Close(context.Context) error   { return nil }
+func (a attached) Release(context.Context) error { return nil }

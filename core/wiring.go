@@ -7,13 +7,13 @@ import (
 	"github.com/protofly/protofly/core/apps"
 	"github.com/protofly/protofly/core/bus"
 	"github.com/protofly/protofly/core/delivery"
+	"github.com/protofly/protofly/core/deployer"
 	"github.com/protofly/protofly/core/doors"
 	"github.com/protofly/protofly/core/events"
 	"github.com/protofly/protofly/core/plainpeers"
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/stubhost"
-	"github.com/protofly/protofly/core/stubs"
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/internal/networks"
 	"github.com/protofly/protofly/sdk"
@@ -31,7 +31,7 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.wireStubs(allowed)
 	entrance := &doors.Entrance{Bus: rt.bus, Handler: rt.isHandler, Log: rt.log}
 	happened := &events.Sessions{Tracker: &rt.tracker, Refusals: rt.refusals, Log: rt.log, Trace: &rt.trace}
-	paths := &doors.Paths{Stubs: rt.stubs}
+	paths := &doors.Paths{Stubs: rt.deployer}
 
 	so, ro := rt.sessionOptions(entrance, paths, happened.Event), rt.registryOptions(paths)
 	if tune != nil {
@@ -47,12 +47,12 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	entrance.Owners, happened.Connections, happened.Observers = rt.registry, rt.registry, rt.sync
 	paths.Best, paths.Sessions = rt.registry, rt.sessions
 	rt.admin.Bus, rt.admin.Registry, rt.admin.Sessions, rt.admin.Plain = rt.bus, rt.registry, rt.sessions, rt.plain
-	rt.admin.Catalogue, rt.admin.Stubs, rt.admin.Host = rt.catalogue, rt.stubs, rt.host
+	rt.admin.Catalogue, rt.admin.Stubs, rt.admin.Host = rt.catalogue, rt.deployer, rt.host
 }
 
 // wireBus makes the MessageBus, and what tells senders of messages that are not delivered.
 func (rt *Runtime) wireBus() {
-	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Log: rt.log.Named("bus"), Trace: &rt.trace, Watch: &rt.tracker})
+	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Log: rt.log.Named("bus"), Trace: &rt.trace, Tracker: &rt.tracker})
 	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{Bus: rt.bus, Go: rt.background.Go, Log: rt.log})
 	rt.tracker.Self, rt.tracker.Refuse = rt.URL(), rt.refusals.Own
 }
@@ -65,7 +65,7 @@ func (rt *Runtime) hostOptions() stubhost.Options {
 		Sandbox: c.Sandbox, Users: c.PluginUsers, Reaper: c.OwnProcess,
 		Prompt: true, Poll: c.Poll, StartTimeout: c.waits.pluginStart,
 		Message: func(ctx context.Context, stub message.URL, m message.Message) error {
-			return rt.stubs.Receive(ctx, stub, m)
+			return rt.deployer.Receive(ctx, stub, m)
 		},
 		Frames: rt.framesIn.Take,
 		Log:    rt.log.Named("plugin"),
@@ -76,9 +76,9 @@ func (rt *Runtime) hostOptions() stubhost.Options {
 func (rt *Runtime) wireStubs(allowed networks.Allowed) {
 	c := rt.config
 	rt.doors = doors.NewTable(c.Domain)
-	rt.stubs = stubs.New(stubs.Options{
+	rt.deployer = deployer.New(deployer.Options{
 		Self: rt.URL(), Catalogue: rt.catalogue, Host: rt.host, MiniBuses: rt.host, Bus: rt.bus, Doors: rt.doors,
-		Config: stubs.Config{Domain: c.Domain, Nodes: c.Nodes, Networks: allowed, NodeStub: c.NodeStub,
+		Config: deployer.Config{Domain: c.Domain, Nodes: c.Nodes, Networks: allowed, NodeStub: c.NodeStub,
 			DataDir: c.DataDir, StubConfig: c.StubConfig, PluginPaths: c.PluginPaths},
 		Plain:    func(node plainpeers.Node, m message.Message) { rt.plain.Receive(node, m) },
 		NodeLive: func(domain string) { rt.apps.NodeLive(domain) },
@@ -101,7 +101,7 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happen
 		Ended: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Ended(ctx, remote, list)
 		},
-		Refuse: rt.refusals.Add, Events: happened,
+		Refuse: rt.refusals.Add, Rejections: true, Events: happened,
 		Log: rt.log.Named("session"), Trace: &rt.trace,
 	}
 }
@@ -115,7 +115,7 @@ func (rt *Runtime) registryOptions(paths *doors.Paths) registry.Options {
 	}
 	unsigned := func(u message.URL) bool { return rt.policy.WithoutSession(u) == nil }
 	return registry.Options{
-		Runtime: rt.URL(), Domain: c.Domain, Bus: rt.bus, Deployer: rt.stubs, Handlers: rt.handlers(), Policy: registry.Policy(c.P2P.Policy),
+		Runtime: rt.URL(), Domain: c.Domain, Bus: rt.bus, Deployer: rt.deployer, Handlers: rt.handlers(), Policy: registry.Policy(c.P2P.Policy),
 		P2P:     registry.P2POptions{Prefer: c.P2P.Prefer, Connects: proof.KeyDerived},
 		Trust:   registry.Trust{Owner: rt.policy.Name, Unsigned: unsigned, SignEntry: rt.identity.SignEntry},
 		Nodes:   registry.NodeOptions{Came: paths.Came, Named: named},
@@ -135,7 +135,7 @@ func (rt *Runtime) handlers() []registry.Handler {
 }
 
 // isHandler tells whether u is a P2P Handler of this runtime.
-func (rt *Runtime) isHandler(u message.URL) bool { return rt.stubs.Has(u, sdk.RoleHandler) }
+func (rt *Runtime) isHandler(u message.URL) bool { return rt.deployer.Has(u, sdk.RoleHandler) }
 
 // gone is told that a hyperty, or a stub, of this runtime has gone.
 func (rt *Runtime) gone(component message.URL) { rt.sync.ComponentGone(component) }
@@ -148,17 +148,18 @@ func (rt *Runtime) wireExit() {
 	})
 	exit := &doors.Exit{Self: rt.URL(), Sessions: rt.sessions, Routes: rt.registry, Plain: rt.plain, Stub: rt.host.Post}
 	rt.bus.Connect(bus.Outside{Resolver: rt.registry, Forwarder: exit, Authority: rt.registry, Ways: exit})
-	rt.identity.Serve(rt.bus, rt.stubs.Signs) // until the bus is closed
+	rt.identity.Serve(rt.bus, rt.deployer.Signs) // until the bus is closed
 }
 
 // wireApps makes the components that applications use.
 func (rt *Runtime) wireApps(in *doors.Entrance) {
 	rt.apps = apps.New(apps.Options{
 		Self: rt.URL(), Bus: rt.bus, Request: rt.bus.Request, Registry: rt.registry, Tracker: &rt.tracker,
-		Gone: rt.gone, Go: rt.background.Go, Log: rt.log,
+		Gone: rt.gone, Lost: func(hyperty message.URL) { rt.sync.ComponentLost(hyperty) }, Go: rt.background.Go, Log: rt.log,
 	})
 	rt.sync = syncmanager.New(syncmanager.Options{
 		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: rt.registry,
 		Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: in.OwnedBy, Log: rt.log.Named("sm"),
+		Folder: filepath.Join(rt.config.DataDir, "objects"),
 	})
 }

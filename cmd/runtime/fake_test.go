@@ -49,8 +49,10 @@ type place struct {
 	stop func()
 }
 
-func (p *place) URL() message.URL            { return p.url }
-func (p *place) Close(context.Context) error { p.stop(); return nil }
+func (p *place) URL() message.URL                  { return p.url }
+func (p *place) Close(context.Context) error       { p.stop(); return nil }
+func (p *place) Release(ctx context.Context) error { return p.Close(ctx) }
+func (p *place) Lost()                             {}
 func (p *place) Post(ctx context.Context, m message.Message) error {
 	if strings.HasSuffix(string(m.To), "/evil") {
 		return &message.ResponseError{Code: 403, From: m.To, Description: evil}
@@ -63,10 +65,12 @@ func (p *place) Post(ctx context.Context, m message.Message) error {
 }
 
 // TryPost leaves everything to Post.
-func (p *place) TryPost(message.Message) error                         { return message.ErrWouldBlock }
-func (p *place) TryWatch(message.Message, func(hyperty.Outcome)) error { return message.ErrWouldBlock }
+func (p *place) TryPost(message.Message) error { return message.ErrWouldBlock }
+func (p *place) TryPostTracked(message.Message, func(hyperty.Outcome)) error {
+	return message.ErrWouldBlock
+}
 
-func (p *place) Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
+func (p *place) PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error {
 	if err := p.Post(ctx, m); err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ type Catalogue interface {
 	Find(name string) (catalogue.Descriptor, error)
 }
 
-// Stubs are those that are deployed. [stubs.Stubs] implements it.
+// Stubs are those that are deployed. [deployer.Deployer] implements it.
 type Stubs interface {
 	// Has tells whether a stub of that role is deployed there.
 	Has(stub message.URL, role sdk.Role) bool

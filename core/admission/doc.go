@@ -1,12 +1,12 @@
-// Package admission bounds what others cause, so that nobody takes what the rest needs: how much of it there may be at once, because of
-// one and because of all, and how fast it may come. It is used for the memory that remote runtimes' claims take, for the look-ups
-// that they cause, and for the tasks of the sync manager.
+// Package admission limits the work and the memory that others cause in this runtime, so that no remote runtime and no hyperty takes
+// what the others need. It limits how much there may be at once, for each name and for all together, and the rate. It is used for
+// the memory of remote runtimes' claims, for the look-ups that they cause, and for the tasks of the sync manager.
 //
-//   - [Quota] counts and refuses. It takes no lock and does not wait: whoever owns it guards it.
-//   - [Gate] lets callers in and has the others wait; any goroutine uses it.
-//   - [Pace] is how fast a gate lets in. It keeps nothing for each name, so that names that somebody makes up cost nothing.
+//   - [Quota] counts and refuses. It has no lock and does not wait: its owner guards it.
+//   - [Gate] lets a limited number of callers in at a time; the others wait. Any goroutine may use it.
+//   - [Pace] is a rate limit, for each name and for all. It keeps no entry per name, so made-up names cost no memory.
 //
-// The Message Node has rules of its own for strangers, in its package quota: it refuses with a time to try again instead of
-// having callers wait, closes connections to make room, and counts by network address, of which each has a bucket. Here nothing
-// that was let in is put out again.
+// The Message Node has another package admission (plugins/msgnode-ws/node/admission) for clients that it does not know: it refuses with a time to try again instead of
+// having callers wait, closes connections to make room, and counts by network address. This package never
+// ends what it has let in.
 package admission

@@ -7,23 +7,24 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Gate lets in so many at once. Those that find no place wait, until their context ends. The zero value lets in everybody.
+// Gate limits how many callers are in at once. The others wait for a place, or until their context ends. The zero value has no
+// limit.
 type Gate struct {
-	Each int           // because of one name
-	All  chan struct{} // places of all, taken after one's own; a gate may share them with another. nil: no limit
-	Pace *Pace         // how fast one that has its own place goes on; nil: at once
+	Each int           // callers in at once for each name; 0: no limit
+	All  chan struct{} // the places of all names together, taken after the name's own; gates may share it. nil: no limit
+	Pace *Pace         // the rate at which callers that have a place of their name go on; nil: no limit
 
 	mu sync.Mutex
-	by map[message.URL]*places // of those that are in or wait
+	by map[message.URL]*places // the names of callers that are in or wait
 }
 
-// places are those of one name.
+// places are the places of one name.
 type places struct {
 	taken chan struct{}
 	users int // that are in or wait; guarded by Gate.mu
 }
 
-// Enter waits for a place because of name; leave gives it back. The error is ctx's.
+// Enter waits for a place under name; leave gives it back. The error is ctx's.
 func (g *Gate) Enter(ctx context.Context, name message.URL) (leave func(), err error) {
 	one := g.of(name)
 	if err := Take(ctx, one.taken); err != nil {
@@ -68,8 +69,8 @@ func (g *Gate) drop(name message.URL, one *places) {
 	}
 }
 
-// Take waits for one of as many places as the channel holds, for which nobody waits whose context has ended; nil has places for
-// all. Whoever has taken one receives from the channel when it is over.
+// Take takes a place: it sends to the channel, whose capacity is the number of places. It waits while there is none, until ctx
+// ends. The caller gives the place back by receiving from the channel. A nil channel has no limit.
 func Take(ctx context.Context, places chan struct{}) error {
 	if err := ctx.Err(); err != nil || places == nil {
 		return err

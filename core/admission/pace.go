@@ -14,13 +14,13 @@ import (
 // bins is how many limits names share, by a hash of the name that nobody outside can compute.
 const bins = 512
 
-// Rate is how fast something may come: so many in a second, and so many at once before that.
+// Rate is a rate limit: events per second, and a burst.
 type Rate struct {
 	PerSecond float64
 	Burst     int
 }
 
-// Pace is how fast something may come, because of one name and of all. Make it with [NewPace]; nil sets no limit.
+// Pace limits the rate of events, for each name and for all names together. Make it with [NewPace]; nil sets no limit.
 type Pace struct {
 	each Rate
 	all  *rate.Limiter
@@ -45,7 +45,7 @@ func (p *Pace) of(name message.URL) *rate.Limiter {
 	return *bin
 }
 
-// Wait waits until one more may come because of name. The error is ctx's, or that ctx ends before.
+// Wait waits until one more event is allowed for name. The error is ctx's, or says that ctx would end before.
 func (p *Pace) Wait(ctx context.Context, name message.URL) error {
 	if p == nil {
 		return nil
@@ -56,7 +56,7 @@ func (p *Pace) Wait(ctx context.Context, name message.URL) error {
 	return p.all.Wait(ctx)
 }
 
-// Allow tells whether one more may come because of name at the time now, and counts it if so. It does not wait.
+// Allow tells whether one more event is allowed for name at the time now, and counts it if so. It does not wait.
 func (p *Pace) Allow(now time.Time, name message.URL) bool {
 	return p == nil || p.of(name).AllowN(now, 1) && p.all.AllowN(now, 1)
 }

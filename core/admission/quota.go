@@ -1,19 +1,20 @@
 package admission
 
-// Quota is how much there may be at once. The limits are set before it is used; a limit of 0 is none.
+// Quota limits how much of something there may be at once, in units of the user's choice. The limits are set before it is used;
+// 0 means no limit.
 type Quota struct {
 	All  int // of all accounts together
 	Each int // of one account
-	// Least, with All, has what is free shared: one account may have at most half as much as is free still, so that those that
-	// give nothing back leave something for the next; but Least in any case, while there is room.
+	// Least, with All, shares what is free: an account may have at most half of what is still free, so that accounts that never
+	// give back leave something for others. But each account may have Least, while there is room.
 	Least int
-	// Within is counted along, without a look at its limits: what is charged here is a part of what is charged there.
+	// Within also counts what is charged here, without a check of its limits: this quota is a part of it.
 	Within *Quota
 
 	used int
 }
 
-// Account is what has been charged to one of those that a quota is for. The zero value has been charged nothing.
+// Account counts what has been charged to one user of a quota. The zero value has been charged nothing.
 type Account struct {
 	Each int // a limit of its own, in place of the quota's; 0: the quota's
 	used int

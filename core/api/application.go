@@ -53,6 +53,7 @@ type attachment struct {
 	inner   Attachment // nil until it is registered
 	gone    bool       // nothing is delivered any more
 	leaving bool       // the application wants it to end
+	release bool       // and its name to be given up
 
 	posts  work.Lane[posted]               // worked off by a goroutine, or the reader; held until inner is there
 	behind work.Lanes[destination, posted] // posts to receivers that are behind: each has a goroutine that waits for it
@@ -73,7 +74,7 @@ func newAttachment(app *application, ref uint32, name string) *attachment {
 	return a
 }
 
-// locked is an application whose mu is held: what has to have it held is a method of it.
+// locked is an application with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.
 type locked struct{ *application }
 
 // lock locks mu.

@@ -42,16 +42,21 @@ type Attachment interface {
 	URL() message.URL
 	// Post validates a message of the hyperty and carries it; see [message.Bus]. A from that is not the hyperty's is refused.
 	Post(ctx context.Context, m message.Message) error
-	// Watch is Post for a message with an ID whose sender wants to know what becomes of it: tell is called once, with a
-	// final state. It must not wait, and may be called before Watch returns. Where Watch returns an error it is not
+	// PostTracked is Post for a message with an ID whose sender learns its outcome: tell is called once, with a final
+	// state. tell must not wait, and may be called before PostTracked returns. Where PostTracked returns an error it is not
 	// called any more.
-	Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
+	PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
 	// TryPost is Post without waiting; [message.ErrWouldBlock].
 	TryPost(m message.Message) error
-	// TryWatch is Watch without waiting; [message.ErrWouldBlock].
-	TryWatch(m message.Message, tell func(hyperty.Outcome)) error
+	// Lost is told, before Close, that the registration ends because the application's process or connection has ended, and not
+	// because the application has asked for that.
+	Lost()
+	// TryPostTracked is PostTracked without waiting; [message.ErrWouldBlock].
+	TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error
 	// Close ends the registration.
 	Close(ctx context.Context) error
+	// Release is Close, and gives the hyperty's name up. The error is a *message.ResponseError where the application is to see a code.
+	Release(ctx context.Context) error
 }
 
 // Status is what runs in a runtime, for people and for scripts: the JSON of "protofly status --json".

@@ -51,7 +51,7 @@ type place struct {
 	late  *time.Timer // closes it where it does not open
 }
 
-// lockedPlaces are places whose mu is held: what has to have it held is a method of them.
+// lockedPlaces are places with their lock taken, from lock to unlock. Methods that need the lock are methods of lockedPlaces.
 type lockedPlaces struct{ *places }
 
 // lock locks mu.

@@ -121,7 +121,7 @@ func (a *attachment) put(ctx context.Context, p posted) error {
 	if !p.track {
 		return a.inner.Post(ctx, p.m)
 	}
-	return a.inner.Watch(ctx, p.m, a.telling(p.m.ID))
+	return a.inner.PostTracked(ctx, p.m, a.telling(p.m.ID))
 }
 
 // tryPut is put without waiting; [message.ErrWouldBlock].
@@ -129,7 +129,7 @@ func (a *attachment) tryPut(p posted) error {
 	if !p.track {
 		return a.inner.TryPost(p.m)
 	}
-	return a.inner.TryWatch(p.m, a.telling(p.m.ID))
+	return a.inner.TryPostTracked(p.m, a.telling(p.m.ID))
 }
 
 // telling tells the application what became of a post.

@@ -43,6 +43,7 @@ func (a *around) RegisterHyperty(_ context.Context, h registry.Hyperty) (message
 	return message.URL("hyperty://a.example/" + h.Name), nil
 }
 func (a *around) Unregister(context.Context, message.URL) error { return nil }
+func (a *around) Release(context.Context, message.URL) error    { return nil }
 
 func (a *around) Resolve(context.Context, message.Message) (bus.Route, error) {
 	return bus.Route{Stub: "stub"}, nil
@@ -82,7 +83,7 @@ func (a *around) did() string {
 
 func newApps(t *testing.T) (*Apps, *around) {
 	a := &around{}
-	a.bus = bus.New(bus.Options{Runtime: self, Watch: &a.tracker})
+	a.bus = bus.New(bus.Options{Runtime: self, Tracker: &a.tracker})
 	a.bus.Connect(bus.Outside{Resolver: a, Forwarder: a, Authority: a})
 	t.Cleanup(a.bus.Close)
 	return New(Options{Self: self, Bus: a.bus, Request: a.request, Registry: a, Tracker: &a.tracker,
@@ -124,19 +125,19 @@ func TestAttach(t *testing.T) {
 	outcomes := make(chan hyperty.Outcome, 2)
 	tell := func(o hyperty.Outcome) { outcomes <- o }
 	m := message.Message{ID: message.NumberID(2), Type: message.Update, From: carl, To: alice}
-	if err := c.Watch(t.Context(), m, tell); err != nil {
+	if err := c.PostTracked(t.Context(), m, tell); err != nil {
 		t.Fatal(err)
 	}
 	if o := <-outcomes; o.State != hyperty.Delivered {
 		t.Error(o)
 	}
 	m.ID, m.To = message.NumberID(3), bob
-	if err := c.Watch(t.Context(), m, tell); err != nil {
+	if err := c.PostTracked(t.Context(), m, tell); err != nil {
 		t.Fatal(err)
 	}
 	var conflict *message.ResponseError
-	if err := c.Watch(t.Context(), m, tell); !errors.As(err, &conflict) || conflict.Code != message.CodeConflict {
-		t.Errorf("a message that is watched already: %v", err)
+	if err := c.PostTracked(t.Context(), m, tell); !errors.As(err, &conflict) || conflict.Code != message.CodeConflict {
+		t.Errorf("a message that is tracked already: %v", err)
 	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -149,8 +150,8 @@ func TestAttach(t *testing.T) {
 	}
 	around.refuse = errors.New("not its own")
 	m.ID, m.From = message.NumberID(4), alice
-	if err := a.Watch(t.Context(), m, tell); err == nil || around.tracker.Find(alice, m.ID) != nil {
-		t.Errorf("a message that was refused is watched: %v", err)
+	if err := a.PostTracked(t.Context(), m, tell); err == nil || around.tracker.Find(alice, m.ID) != nil {
+		t.Errorf("a message that was refused is tracked: %v", err)
 	}
 	if _, err := all.Attach(t.Context(), hyperty.Registration{Name: "taken"}, nil); !errors.As(err, &conflict) {
 		t.Errorf("a name that is taken: %v", err)

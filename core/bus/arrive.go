@@ -105,12 +105,18 @@ func (b *MessageBus) tryAccept(remote message.URL, run []minibus.Delivery) (take
 
 // reject answers a message that is not delivered.
 func (b *MessageBus) reject(ctx context.Context, remote message.URL, d *minibus.Delivery, err error) {
+	if d.Receipt.Refuse(d.Message, err) {
+		return
+	}
 	b.Answer(ctx, remote, d.Message, err)
 	d.Receipt.Refused(code(err))
 }
 
 // tryReject is reject without waiting. It takes one message, or none where its answer would have to wait.
 func (b *MessageBus) tryReject(remote message.URL, d *minibus.Delivery, err error) (taken int, more bool) {
+	if d.Receipt.Refuse(d.Message, err) {
+		return 1, true
+	}
 	if b.answers(&d.Message) {
 		sent := b.out.TryForward(answerRoute(remote), refusal(d.Message, err), minibus.Receipt{})
 		if errors.Is(sent, message.ErrWouldBlock) {
@@ -131,7 +137,7 @@ func (b *MessageBus) ArriveFromNode(ctx context.Context, stub message.URL, m mes
 		return
 	}
 	if m.Type == message.Response {
-		b.watch.Answered(stub, &m)
+		b.tracker.Answered(stub, &m)
 	}
 	if err := b.local(ctx, m); err != nil {
 		b.log.Debug("nobody waits for what the Message Node sent", "stub", stub, "from", m.From, "to", m.To, "type", m.Type)

@@ -31,18 +31,18 @@ type Options struct {
 	Timeout time.Duration // of a request; 0: minibus.DefaultTimeout
 	Log     hclog.Logger  // nil: none
 	Trace   *trace.Hub
-	Watch   Watcher // who wants to know what becomes of messages; nil: nobody
+	Tracker Tracker // of the messages whose senders learn the outcome; nil: none
 }
 
-// Watcher wants to know what becomes of certain messages that are posted here.
-type Watcher interface {
-	// Receipt is what goes with a message to its listeners in this runtime; the zero one where nobody asks about it. It gets
-	// values: every message comes here, and behind a pointer each would be on the heap.
+// Tracker learns the outcome of certain messages that are posted here. [delivery.Tracker] implements it.
+type Tracker interface {
+	// Receipt returns what goes with a message to its listeners in this runtime; the zero Receipt where the message is not tracked.
+	// It is called for every message, so its arguments are values: a pointer would move each message to the heap.
 	Receipt(from message.URL, id message.ID) minibus.Receipt
-	// Refused is told that m, which was posted here, gets the response err.
+	// Refused is called when m, which was posted here, gets the response err.
 	Refused(m *message.Message, err error)
-	// Answered is told of a response to a component of this runtime that came by the stub of a Message Node, from the node
-	// itself or from a runtime without a session.
+	// Answered is called for a response to a component of this runtime that came through the stub of a Message Node, from the
+	// node itself or from a runtime without a session.
 	Answered(stub message.URL, m *message.Message)
 }
 
@@ -51,7 +51,7 @@ type MessageBus struct {
 	runtime   message.URL
 	log       hclog.Logger
 	trace     *trace.Hub
-	watch     Watcher
+	tracker   Tracker
 	listeners *minibus.Listeners
 	requests  minibus.Requests
 	replies   replies
@@ -76,12 +76,12 @@ func New(o Options) *MessageBus {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	if o.Watch == nil {
-		o.Watch = nobody{}
+	if o.Tracker == nil {
+		o.Tracker = nobody{}
 	}
 	b := &MessageBus{
 		seed:      maphash.MakeSeed(),
-		watch:     o.Watch,
+		tracker:   o.Tracker,
 		runtime:   o.Runtime.Canonical(),
 		log:       o.Log,
 		trace:     o.Trace,

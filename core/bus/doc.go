@@ -3,7 +3,7 @@
 // A message that is posted on it goes to the first of these that takes it:
 //
 //  1. to the request that waits for it, if it is a response;
-//  2. to everybody who listens to its address: components of this runtime ([MessageBus.Listen]) and remote runtimes
+//  2. to all listeners of its address: components of this runtime ([MessageBus.Listen]) and remote runtimes
 //     that subscribed to it ([MessageBus.Forward]); a publication ends here even if nobody listens;
 //  3. to the way out of this runtime: the [Resolver] (the Registry) names the way, the [Forwarder] sends the message there.
 //
@@ -13,9 +13,9 @@
 // # Where a message enters
 //
 // A message is validated ([message.Message.Check]) where it enters the bus, and nowhere behind that: the session and the ways
-// out rely on it. There the bus also asks the [Watcher], once, whether the message is tracked: somebody wants to know what
-// becomes of it. The Watcher gives a receipt, which goes with the message to its listeners or to the [Forwarder]. The last
-// column says what happens to a message that is not valid, and where its receipt comes from if not from the Watcher:
+// out rely on it. There the bus also asks the [Tracker], once, whether the message is tracked: somebody wants to know what
+// becomes of it. The Tracker gives a receipt, which goes with the message to its listeners or to the [Forwarder]. The last
+// column says what happens to a message that is not valid, and where its receipt comes from if not from the Tracker:
 //
 //	Post, TryPost, Request, Reply  of the core's own components, which are trusted     the call returns an error
 //	From                           of a stub, whose `from` must be its own             the call returns an error
@@ -42,6 +42,6 @@
 //
 // # What becomes of a message
 //
-// The owner of a message's receipt (the [Watcher], or the session that the message came out of) is told when the receiver has
+// The owner of a message's receipt (the [Tracker], or the session that the message came out of) is told when the receiver has
 // taken the message, or with which code it was refused instead.
 package bus

@@ -25,7 +25,7 @@ func (f *follower) entries() map[string]func(m message.Message) error {
 	}
 }
 
-// asking is a Watcher that counts who is asked about.
+// asking is a Tracker that counts who is asked about.
 type asking struct {
 	asked   []message.ID
 	receipt minibus.Receipt

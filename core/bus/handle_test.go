@@ -55,9 +55,9 @@ type follower struct {
 	n     uint64
 }
 
-func newFollower(t *testing.T, w bus.Watcher) *follower {
+func newFollower(t *testing.T, w bus.Tracker) *follower {
 	f := &follower{T: t}
-	f.bus = bus.New(bus.Options{Runtime: home, Trace: &f.trace, Watch: w})
+	f.bus = bus.New(bus.Options{Runtime: home, Trace: &f.trace, Tracker: w})
 	f.bus.Connect(bus.Outside{Resolver: &f.out, Forwarder: &f.out, Authority: &f.out, Ways: &f.ways})
 	f.alice = f.bus.Handle(alice)
 	return f
@@ -139,7 +139,7 @@ func TestHandleForgetsAWay(t *testing.T) {
 // Only a component's own message to its destination alone takes a remembered way, and only while nobody asks about it.
 func TestHandleLooksAtEveryMessage(t *testing.T) {
 	var tracked message.ID
-	f := newFollower(t, watcher(func(id message.ID) bool { return id == tracked }))
+	f := newFollower(t, tracking(func(id message.ID) bool { return id == tracked }))
 	defer f.bus.Close()
 	f.learn(bob)
 	m := func(change func(*message.Message)) message.Message {
@@ -182,17 +182,17 @@ func TestHandleLooksAtEveryMessage(t *testing.T) {
 	}
 }
 
-// watcher asks about some messages.
-type watcher func(id message.ID) bool
+// tracking asks about some messages.
+type tracking func(id message.ID) bool
 
-func (w watcher) Receipt(_ message.URL, id message.ID) minibus.Receipt {
+func (w tracking) Receipt(_ message.URL, id message.ID) minibus.Receipt {
 	if w(id) {
 		return minibus.Receipt{By: taker{}}
 	}
 	return minibus.Receipt{}
 }
-func (watcher) Refused(*message.Message, error)        {}
-func (watcher) Answered(message.URL, *message.Message) {}
+func (tracking) Refused(*message.Message, error)        {}
+func (tracking) Answered(message.URL, *message.Message) {}
 
 type taker struct{}
 

@@ -92,12 +92,13 @@ type seat struct {
 	stop  func()
 }
 
-func (s *seat) URL() message.URL            { return s.url }
-func (s *seat) Close(context.Context) error { s.stop(); return nil }
+func (s *seat) URL() message.URL                  { return s.url }
+func (s *seat) Close(context.Context) error       { s.stop(); return nil }
+func (s *seat) Release(ctx context.Context) error { return s.Close(ctx) }
 func (s *seat) Post(ctx context.Context, m message.Message) error {
 	return s.house.bus.From(ctx, s.url, m)
 }
-func (s *seat) Watch(context.Context, message.Message, func(hyperty.Outcome)) error { return nil }
+func (s *seat) PostTracked(context.Context, message.Message, func(hyperty.Outcome)) error { return nil }
 
 // neighbours are two houses, and what the second one's application has taken.
 func neighbours(tb testing.TB) (a, b *house, got *counter) {

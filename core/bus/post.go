@@ -17,7 +17,7 @@ func (b *MessageBus) enter(m *message.Message) (minibus.Receipt, error) {
 	if err := m.Check(); err != nil {
 		return minibus.Receipt{}, err
 	}
-	return b.watch.Receipt(m.From, m.ID), nil
+	return b.tracker.Receipt(m.From, m.ID), nil
 }
 
 // Post carries a message of one of the core's own components; see [message.Bus]. ctx bounds how long Post waits.

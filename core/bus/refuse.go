@@ -15,7 +15,7 @@ func (b *MessageBus) Undelivered(ctx context.Context, m message.Message, err err
 
 // refuse tells the sender of m why it was not done. A response is never answered, nor is a publication.
 func (b *MessageBus) refuse(ctx context.Context, m message.Message, err error) {
-	b.watch.Refused(&m, err)
+	b.tracker.Refused(&m, err)
 	if m.Type == message.Response || m.Publication() {
 		return
 	}

@@ -28,7 +28,7 @@ type Resolver interface {
 	TryResolve(m message.Message) (Route, error)
 }
 
-// Forwarder takes messages out of the house. They have been validated. The receipt says who watches a message, if somebody
+// Forwarder takes messages out of the house. They have been validated. The receipt says who tracks a message, if anybody
 // does; it is not settled, but what becomes of the message is told to whom it names.
 type Forwarder interface {
 	// Forward hands m to route. It waits while the way is full.
@@ -44,7 +44,7 @@ type Ways interface {
 	Way(owner, to message.URL) Way
 }
 
-// Way is where messages leave the house, again and again. They have been validated, and nobody watches them. Its methods may
+// Way is where messages leave the house, again and again. They have been validated, and are not tracked. Its methods may
 // be called from many goroutines.
 type Way interface {
 	// Holds tells whether it is still the way that messages would go.

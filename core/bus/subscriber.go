@@ -28,21 +28,34 @@ type forward struct {
 	bytes  int // of their bodies
 	behind bool
 	last   *message.Message // that came while it was behind
+	idle   chan struct{}    // closed when nothing is in the inbox; nil: nobody waits for that
 }
 
 // offer puts m into the inbox, or keeps it as the last one of a subscriber that is behind. It is false where there is no room.
 func (f *forward) offer(l *minibus.Listeners, m *message.Message) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	own := f.lock()
+	defer own.unlock()
 	if f.behind {
 		f.last = m
 		return true
 	}
-	return f.put(l, m)
+	return own.put(l, m)
 }
 
-// put puts m into the inbox where there is room. mu is held.
-func (f *forward) put(l *minibus.Listeners, m *message.Message) bool {
+// lockedForward is a forward with its lock taken, from lock to unlock. Methods that need the lock are methods of lockedForward.
+type lockedForward struct{ *forward }
+
+// lock locks mu.
+func (f *forward) lock() lockedForward {
+	f.mu.Lock()
+	return lockedForward{f}
+}
+
+// unlock unlocks mu.
+func (f lockedForward) unlock() { f.mu.Unlock() }
+
+// put puts m into the inbox where there is room.
+func (f lockedForward) put(l *minibus.Listeners, m *message.Message) bool {
 	if f.n > 0 && f.bytes+len(m.Body) > maxForwardBytes {
 		return false
 	}
@@ -68,26 +81,46 @@ func (f *forward) wait(ctx context.Context, l *minibus.Listeners, m *message.Mes
 		case <-ctx.Done():
 		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.behind || !f.put(l, m) {
+	own := f.lock()
+	defer own.unlock()
+	if f.behind || !own.put(l, m) {
 		f.behind, f.last = true, m
 	}
 }
 
 // left notes that m has left the inbox.
 func (f *forward) left(l *minibus.Listeners, m *message.Message) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	own := f.lock()
+	defer own.unlock()
 	f.n--
 	f.bytes -= len(m.Body)
 	if f.behind && f.n == 0 {
 		last := f.last
 		f.behind, f.last = false, nil
-		f.put(l, last)
+		own.put(l, last)
+	}
+	if f.n == 0 && f.idle != nil {
+		close(f.idle)
+		f.idle = nil
 	}
 	select {
 	case f.space <- struct{}{}:
 	default:
 	}
+}
+
+// empty is closed when everything has left the inbox.
+func (f *forward) empty() <-chan struct{} {
+	own := f.lock()
+	defer own.unlock()
+	idle := f.idle
+	if idle == nil {
+		idle = make(chan struct{})
+	}
+	if f.n == 0 {
+		close(idle)
+	} else {
+		f.idle = idle
+	}
+	return idle
 }

@@ -1,11 +1,13 @@
-// Package delivery is what becomes of a message after it was posted, and who is told.
+// Package delivery reports the outcome of messages: whether a message was delivered, was refused, has expired or is in doubt.
 //
-// A [Tracker] has the messages whose senders want to know. Several parts of the core may learn something final of one:
+// A [Tracker] keeps the tracked messages: those whose senders asked for the outcome. Several parts of the core may learn it:
 // the MessageBus (a listener in this runtime has taken it; nobody has the address), the session (the remote runtime's
 // listener has taken it; it was given up), the Message Node's stub (an answer to a message that left without a session).
-// The first word counts, and each message gets exactly one.
+// The first report counts, and the sender gets exactly one outcome for each message.
 //
-// [Refusals] tells the senders of messages that nobody will take; of each it sends the response that the message gets.
+// [Refusals] answers messages that nobody will take: it sends each sender the response with the code of the refusal. A remote
+// runtime that refuses says so in the session, of the very messages that it was given ([session.Rejected]). Their senders are
+// answered here, in the name of the address that they sent to: nobody else's word counts, and no address there is needed for it.
 //
 // Nothing here waits for a sender or for a listener: what takes time is handed to the goroutines of the Go option.
 package delivery

@@ -15,7 +15,7 @@ import (
 
 // Tracker is the messages of this runtime's applications whose senders want to know what becomes of them, each until its
 // outcome. Whichever part of the core learns something final of one reports it here; the first report counts. It is the
-// MessageBus's [bus.Watcher]. The zero value works; its methods may be called from many goroutines.
+// MessageBus's [bus.Tracker]. The zero value works; its methods may be called from many goroutines.
 type Tracker struct {
 	Self message.URL // this runtime: errors are said in its name
 	// Refuse tells the sender of m, a message of this runtime, that its listener has gone. It must not wait; nil: nobody
@@ -53,14 +53,14 @@ const AnswerTime = minibus.DefaultTimeout
 // *message.ResponseError with the code 409 where a message of that sender with that ID is tracked already.
 func (t *Tracker) Add(m *message.Message, tell func(hyperty.Outcome)) error {
 	if m.ID.IsZero() {
-		return errors.New("a message without an id cannot be watched")
+		return errors.New("a message without an id cannot be tracked")
 	}
 	k := keyOf(m.From, m.ID)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.messages[k] != nil {
 		return &message.ResponseError{Code: message.CodeConflict, From: t.Self,
-			Description: fmt.Sprintf("message %s of %s is watched already: use another id, or none", m.ID, m.From)}
+			Description: fmt.Sprintf("message %s of %s is tracked already: use another id, or none", m.ID, m.From)}
 	}
 	if t.messages == nil {
 		t.messages = map[key]*Message{}
@@ -130,7 +130,7 @@ func (t *Tracker) End(sender message.URL) {
 	}
 }
 
-// Receipt goes with a tracked message to a listener in this runtime; see [bus.Watcher].
+// Receipt goes with a tracked message to a listener in this runtime; see [bus.Tracker].
 func (t *Tracker) Receipt(from message.URL, id message.ID) minibus.Receipt {
 	if one := t.Find(from, id); one != nil {
 		return minibus.Receipt{By: one}
@@ -138,17 +138,17 @@ func (t *Tracker) Receipt(from message.URL, id message.ID) minibus.Receipt {
 	return minibus.Receipt{}
 }
 
-// Tracked is the tracked message that a receipt of [Tracker.Receipt] is of; nil: nobody asks about it.
+// Tracked returns the tracked message of a receipt that [Tracker.Receipt] made; nil: the message is not tracked.
 func Tracked(r minibus.Receipt) *Message {
 	m, _ := r.By.(*Message)
 	return m
 }
 
-// Refused is told of every response that this runtime gives to one of its own messages; see [bus.Watcher].
+// Refused is called for every response that this runtime gives to one of its own messages; see [bus.Tracker].
 func (t *Tracker) Refused(m *message.Message, err error) { t.Settle(m.From, m.ID, refusedWith(err)) }
 
-// Answered is told of every response that came by a Message Node's stub without a session; see [bus.Watcher]. It is the
-// outcome of a message that left by that stub, if it comes from whom that message was for.
+// Answered is called for every response that came through a Message Node's stub without a session; see [bus.Tracker]. It is the
+// outcome of a message that left through that stub, if it comes from the address that the message was sent to.
 func (t *Tracker) Answered(stub message.URL, m *message.Message) {
 	if t.count.Load() == 0 || m.Provisional() {
 		return
@@ -168,7 +168,7 @@ func (t *Tracker) Answered(stub message.URL, m *message.Message) {
 	t.settle(k, hyperty.Outcome{State: hyperty.Delivered})
 }
 
-// Session takes from a session what became of messages.
+// Session takes the outcomes of messages from a session's event.
 func (t *Tracker) Session(e session.Event) {
 	if t.count.Load() == 0 {
 		return
@@ -205,12 +205,12 @@ func (one *Message) Left() {
 	})
 }
 
-// Settled is told by a listener in this runtime what became of the message; see [minibus.Taker].
+// Settled is called when a listener in this runtime has taken or refused the message; see [minibus.Taker].
 func (one *Message) Settled(_ uint64, _ uint32, code int) {
 	one.tracker.settle(one.key, outcomeOfCode(code))
 }
 
-// Failed is told that the listener has gone; see [minibus.Taker].
+// Failed is called when the listener has gone; see [minibus.Taker].
 func (one *Message) Failed(_ uint64, _ uint32, m message.Message, why error) {
 	one.tracker.settle(one.key, refusedWith(why))
 	if one.tracker.Refuse != nil {

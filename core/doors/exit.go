@@ -16,12 +16,12 @@ import (
 // Sessions takes messages to remote runtimes. [session.Sessions] implements it.
 type Sessions interface {
 	Post(ctx context.Context, remote message.URL, path session.Path, m message.Message) error
-	// Watch is Post for a tracked message.
-	Watch(ctx context.Context, remote message.URL, path session.Path, m message.Message) error
+	// PostTracked is Post for a tracked message.
+	PostTracked(ctx context.Context, remote message.URL, path session.Path, m message.Message) error
 	// TryPost is Post without waiting; [message.ErrWouldBlock].
 	TryPost(remote message.URL, path session.Path, m message.Message) error
-	// TryWatch is Watch without waiting; [message.ErrWouldBlock].
-	TryWatch(remote message.URL, path session.Path, m message.Message) error
+	// TryPostTracked is PostTracked without waiting; [message.ErrWouldBlock].
+	TryPostTracked(remote message.URL, path session.Path, m message.Message) error
 	// Line is where messages to one runtime are posted again and again.
 	Line(remote message.URL, path session.Path) (*session.Line, error)
 }
@@ -66,7 +66,7 @@ func (e *Exit) Forward(ctx context.Context, r bus.Route, m message.Message, rece
 	if receipt.By == nil {
 		err = e.Sessions.Post(ctx, r.Remote, Path(r), m)
 	} else {
-		err = e.Sessions.Watch(ctx, r.Remote, Path(r), m)
+		err = e.Sessions.PostTracked(ctx, r.Remote, Path(r), m)
 	}
 	return e.refused(err)
 }
@@ -84,7 +84,7 @@ func (e *Exit) TryForward(r bus.Route, m message.Message, receipt minibus.Receip
 	if receipt.By == nil {
 		err = e.Sessions.TryPost(r.Remote, Path(r), m)
 	} else {
-		err = e.Sessions.TryWatch(r.Remote, Path(r), m)
+		err = e.Sessions.TryPostTracked(r.Remote, Path(r), m)
 	}
 	return e.refused(err)
 }

@@ -43,13 +43,13 @@ type sessions struct{ *rooms }
 func (s sessions) Post(_ context.Context, remote message.URL, p session.Path, _ message.Message) error {
 	return s.note("post", remote, p.Door)
 }
-func (s sessions) Watch(_ context.Context, remote message.URL, p session.Path, _ message.Message) error {
+func (s sessions) PostTracked(_ context.Context, remote message.URL, p session.Path, _ message.Message) error {
 	return s.note("watch", remote, p.Door)
 }
 func (s sessions) TryPost(remote message.URL, p session.Path, _ message.Message) error {
 	return s.note("try post", remote, p.Door)
 }
-func (s sessions) TryWatch(remote message.URL, p session.Path, _ message.Message) error {
+func (s sessions) TryPostTracked(remote message.URL, p session.Path, _ message.Message) error {
 	return s.note("try watch", remote, p.Door)
 }
 func (s sessions) Line(message.URL, session.Path) (*session.Line, error) { return nil, s.err }

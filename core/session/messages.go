@@ -31,18 +31,18 @@ func (m *machine) mayEnter(d *sender.Destination, cost int) bool {
 	return m.send.MayEnter(d, cost) && m.total.Fits(cost)
 }
 
-// needsTime tells whether take has to know what time it is. Where the pump is awake it says when the message expires: to look
-// at the clock takes as long as much of the rest.
-func (m *machine) needsTime(path Path) bool { return m.switches(path) || !m.turn.Awake() }
-
 // switches tells whether a message that is posted with path is to go by another one than is in use.
 func (m *machine) switches(path Path) bool { return !path.IsZero() && !m.paths.Uses(path) }
 
-// take puts the message into the ring; the caller has it sent. now is needed where needsTime says so, else it is 0.
-func (m *machine) take(d *sender.Destination, path Path, msg *message.Message, p posted, now time.Duration) {
+// needsTime tells whether take has to know what time it is. Where the pump is awake it says when the message expires: to look
+// at the clock takes as long as much of the rest.
+func (m *machine) needsTime(switches bool) bool { return switches || !m.turn.Awake() }
+
+// take puts the message into the ring; the caller has it sent. switches: the message goes by another path than is in use. now is
+// needed where needsTime says so, else it is 0.
+func (m *machine) take(d *sender.Destination, path Path, switches bool, msg *message.Message, p posted, now time.Duration) {
 	var due time.Duration
-	switches := m.switches(path)
-	if switches || !m.turn.Awake() {
+	if m.needsTime(switches) {
 		due = m.send.Expiry(now)
 	}
 	if switches {
@@ -100,7 +100,7 @@ func (m *machine) givesUp(d *sender.Destination, w *poster, why error, now time.
 // admit takes the messages of posters that wait, as far as there are credit and room: of each destination in turn, and of
 // each in the order of the calls.
 func (m *machine) admit(now time.Duration) {
-	if m.closed {
+	if m.closed || m.gone {
 		return
 	}
 	m.send.Full(false)
@@ -122,7 +122,7 @@ func (m *machine) admit(now time.Duration) {
 		if !m.paths.None() {
 			path = Path{} // the best one when it came; it may be none any more
 		}
-		m.take(d, path, &w.message, w.posted, now)
+		m.take(d, path, m.switches(path), &w.message, w.posted, now)
 		m.poke()
 		close(w.taken)
 	}
@@ -155,7 +155,7 @@ func (m *machine) endAddress(address message.URL, now time.Duration) {
 		return
 	}
 	c := wire.Claim{Address: address, Ended: true}
-	if now-m.usedAt() > lately || !m.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
+	if now-m.heardAt() > lately || !m.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
 		return
 	}
 	m.claim(c, m.send.Expiry(now))
@@ -209,6 +209,7 @@ func (m *machine) reported(record []byte, now time.Duration) {
 		m.count.dropped++
 	}
 	m.lost(r.Watched, Event{Kind: Settled, Code: r.Code})
+	m.lost(r.Refused, Event{Kind: Rejected, Code: r.Code, Why: r.Why})
 	m.freed(r.Freed, false, now)
 }
 

@@ -94,11 +94,13 @@ func (m *machine) again(now time.Duration) {
 	m.poke()
 }
 
-// drop forgets a session that has nothing to do.
-func (m *machine) drop() {
-	m.event(Event{Kind: Idle, Path: m.paths.Used(), Why: "nothing was said for long"})
-	m.paths.Leave()
-	m.forget()
+// sendAside sends frames that go by a path whether or not it is the one in use.
+func (s *session) sendAside(list []aside) {
+	for _, one := range list {
+		for _, frame := range one.frames {
+			s.all.answers.Send(one.path, s.remote, frame)
+		}
+	}
 }
 
 // inUse is what is held of the path in use.

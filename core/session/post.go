@@ -28,15 +28,15 @@ func (s *Sessions) TryPost(remote message.URL, path Path, m message.Message) err
 	return err
 }
 
-// Watch is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
+// PostTracked is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
 // is told anyway.
-func (s *Sessions) Watch(ctx context.Context, remote message.URL, path Path, m message.Message) error {
+func (s *Sessions) PostTracked(ctx context.Context, remote message.URL, path Path, m message.Message) error {
 	_, err := s.send(ctx, true, remote, path, nil, &m, true)
 	return err
 }
 
-// TryWatch is Watch without waiting; [message.ErrWouldBlock].
-func (s *Sessions) TryWatch(remote message.URL, path Path, m message.Message) error {
+// TryPostTracked is PostTracked without waiting; [message.ErrWouldBlock].
+func (s *Sessions) TryPostTracked(remote message.URL, path Path, m message.Message) error {
 	_, err := s.send(context.Background(), false, remote, path, nil, &m, true)
 	return err
 }

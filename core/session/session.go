@@ -53,14 +53,22 @@ func (s *session) lock() *machine {
 
 // unlock does what the machine wants, and gives the lock back.
 func (s *session) unlock() {
-	s.do()
-	if s.settled != nil && s.m.quiet() {
+	m := &s.m
+	if m.todo.some() || m.paths.Number() != s.path.number || m.paths.Away() != (s.path.left != nil) {
+		s.do()
+	}
+	if s.settled != nil && m.quiet() {
 		close(s.settled)
 		s.settled = nil
 	}
-	events := s.m.todo.events
-	s.m.todo.events = nil
+	events, asides := m.todo.events, m.todo.aside
+	if events != nil || asides != nil {
+		m.todo.events, m.todo.aside = nil, nil
+	}
 	s.mu.Unlock()
+	if asides != nil {
+		s.sendAside(asides)
+	}
 	for _, e := range events {
 		s.o.tell(e)
 	}
@@ -134,7 +142,7 @@ func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key,
 		return false, nil
 	}
 	if waits && ctx.Err() == nil {
-		return false, s.wait(ctx, m, d, &poster{posted: p, message: *msg, path: path, taken: make(chan struct{})})
+		return s.wait(ctx, m, d, &poster{posted: p, message: *msg, path: path, taken: make(chan struct{})})
 	}
 	err = message.ErrWouldBlock
 	if waits {
@@ -149,11 +157,12 @@ func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key,
 // enter takes a message that there is room for, and sends it or has the pump do so. It gives the lock back.
 func (s *session) enter(m *machine, d *sender.Destination, path Path, msg *message.Message, p posted) {
 	var now time.Duration
-	if m.needsTime(path) {
+	switches := m.switches(path)
+	if m.needsTime(switches) {
 		now = s.all.now()
 	}
 	m.count.posted[m.byDirect(path)]++
-	m.take(d, path, msg, p, now)
+	m.take(d, path, switches, msg, p, now)
 	if may, only := m.maySend(); may {
 		if now == 0 {
 			now = s.all.now()
@@ -165,27 +174,6 @@ func (s *session) enter(m *machine, d *sender.Destination, path Path, msg *messa
 	}
 	m.wants(m.turn.Posted(!m.closed))
 	s.unlock()
-}
-
-// wait queues the message behind those that wait for its destination, until it is taken. It gives the lock back.
-func (s *session) wait(ctx context.Context, m *machine, d *sender.Destination, w *poster) (err error) {
-	m.send.Wait(d, w)
-	m.admit(s.all.now()) // tells the total that we wait for it
-	s.unlock()
-	for err == nil {
-		select {
-		case <-w.taken:
-			return nil
-		case <-m.space:
-			s.with((*machine).admit)
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		case <-s.all.life.Context().Done():
-			err = ErrClosed
-		}
-	}
-	s.with(func(m *machine, now time.Duration) { err = m.givesUp(d, w, err, now) })
-	return err
 }
 
 // receive takes a frame that came. It opens the frame without the lock. It is false where the session was forgotten meanwhile.
@@ -355,44 +343,3 @@ func (s *session) settle(ctx context.Context) {
 	case <-s.all.life.Context().Done():
 	}
 }
-
-// host is what the parts with a lock of their own may ask of a session. Nobody holds a lock then.
-type host struct{ s *session }
-
-// Refused tells that the peer has sent something that is no message.
-func (h host) Refused(why error) {
-	h.s.with(func(m *machine, _ time.Duration) {
-		m.event(Event{Kind: Refused, Path: m.paths.Used(), Why: why.Error()})
-	})
-}
-
-// Claimed passes on what the peer has claimed.
-func (h host) Claimed() {
-	var list []wire.Claim
-	h.s.with(func(m *machine, _ time.Duration) { list = m.recv.TakeClaims() })
-	claimed(h.s.all.life.Context(), h.s.o, h.s.remote, list)
-	h.s.with((*machine).claimsTaken)
-}
-
-// Batches are those that wait for the goroutine that delivers.
-func (h host) Batches(room []receiver.Batch, idle bool) (list []receiver.Batch, end bool) {
-	m := h.s.lock()
-	defer h.s.unlock()
-	return m.batches(room, idle)
-}
-
-// Go runs f in a goroutine that Close waits for. It is called by somebody whom Close waits for as well.
-func (h host) Go(f func()) { h.s.all.life.Go(f) }
-
-// Owes has the session look at what listeners have settled.
-func (h host) Owes(much bool) {
-	h.s.with(func(m *machine, now time.Duration) { m.owes(much, now) })
-}
-
-// SettledLate takes a message of an incarnation that is gone off what waits here.
-func (h host) SettledLate(cost int) {
-	h.s.with(func(m *machine, _ time.Duration) { m.taken(cost) })
-}
-
-// Refuse has the sender of m told why nobody takes it.
-func (h host) Refuse(m message.Message, why error) { h.s.o.Refuse(h.s.remote, m, why) }

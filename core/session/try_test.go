@@ -30,7 +30,7 @@ func TestTryPost(t *testing.T) {
 		}
 		tries := []func(m message.Message) error{
 			func(m message.Message) error { return p.a.TryPost(bob, relay, m) },
-			func(m message.Message) error { return p.a.TryWatch(bob, relay, m) },
+			func(m message.Message) error { return p.a.TryPostTracked(bob, relay, m) },
 			func(m message.Message) error { return line.TryPost(&m) },
 		}
 		n := uint64(0)

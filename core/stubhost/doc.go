@@ -8,7 +8,7 @@
 //
 // # Where to look
 //
-//	a plug-in's process is started and started again   plugin.go: Process, start, ended
+//	a plug-in's process is started and started again   plugin.go: EnsureProcess, start, ended
 //	the back-off between starts of a process           plugin.go: failed; Options.BackoffMin, BackoffMax, Healthy
 //	a stub is started again in a process that runs     stub/life.go: Run
 //	a plug-in's output is limited                      output/output.go: logRate, byteRate, readRate

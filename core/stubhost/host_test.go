@@ -180,7 +180,7 @@ func texts(all []message.Message) (out []string) {
 	return out
 }
 
-// statuses is what a stub has said so far, as "value resource". mu is held.
+// statuses is what a stub has said so far, as "value resource". Like started, it is called by the condition of until, which has locked c.
 func (c *core) statuses(stub message.URL) (out []string) {
 	for _, m := range c.messages {
 		var b struct{ Value, Resource string }
@@ -191,7 +191,7 @@ func (c *core) statuses(stub message.URL) (out []string) {
 	return out
 }
 
-// started is how often the stub has said that it is created. mu is held.
+// started is how often the stub has said that it is created.
 func (c *core) started(stub message.URL) (n int) {
 	for _, s := range c.statuses(stub) {
 		if s == "created" {

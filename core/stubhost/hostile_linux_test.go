@@ -112,8 +112,10 @@ func attack(text string) (done []string) {
 	try("make a namespace", unix.Unshare(unix.CLONE_NEWUSER))
 	try("make core dumps", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}))
 	try("open any number of files", unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1 << 16, Max: 1 << 16}))
-	if t.Quota > 0 { // by another process: a Go program that does it ends
-		large := fmt.Sprintf("dd if=/dev/zero of=large bs=1 count=1 seek=%d 2>/dev/null; did=$?; rm -f large; exit $did", t.Quota)
+	// By another process, since a Go program that does it ends. Without notrunc dd first makes the file as large as the whole folder may
+	// be; a host that looks at that moment ends the plug-in, and there is no answer.
+	if t.Quota > 0 {
+		large := fmt.Sprintf("dd if=/dev/zero of=large bs=1 count=1 conv=notrunc seek=%d 2>/dev/null; did=$?; rm -f large; exit $did", t.Quota)
 		cmd := exec.Command("/bin/sh", "-c", large)
 		cmd.Dir = own
 		try("write a file larger than its folder may be", cmd.Run())

@@ -95,8 +95,8 @@ func (p *plugin) retire() {
 	p.launcher.wg.Go(func() { old.End(p.launcher.ctx) }) // Go after Wait has begun is right: watch's goroutine is still in wg
 }
 
-// Process returns the running process. Where none runs it starts one, after the back-off of earlier failures.
-func (p *plugin) Process(ctx context.Context) (*process.Process, error) {
+// EnsureProcess returns the running process. Where none runs it starts one, after the back-off of earlier failures.
+func (p *plugin) EnsureProcess(ctx context.Context) (*process.Process, error) {
 	p.mu.Lock()
 	for p.proc != nil && p.proc.Dying() {
 		gone := p.proc.Done()
@@ -156,14 +156,14 @@ func (p *plugin) start(ctx context.Context, t *attempt) {
 	if err == nil {
 		proc, err = p.launch(ctx, spec)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	own := p.lock()
+	defer own.unlock()
 	p.try, p.leaving = nil, nil
 	if err != nil {
 		if ctx.Err() != nil {
 			err = ErrClosed // no instance waits for it any more
 		} else {
-			p.failed(err)
+			own.failed(err)
 		}
 		t.err = err
 		return
@@ -180,8 +180,20 @@ func (l *launcher) plugin(name string) *plugin {
 	return &plugin{launcher: l, name: name, pauses: backoff.Backoff{Min: l.o.BackoffMin, Max: l.o.BackoffMax}}
 }
 
-// failed puts off the next start by the back-off's next delay. The caller holds mu.
-func (p *plugin) failed(err error) {
+// lockedPlugin is a plugin with its lock taken, from lock to unlock. Methods that need the lock are methods of lockedPlugin.
+type lockedPlugin struct{ *plugin }
+
+// lock locks mu.
+func (p *plugin) lock() lockedPlugin {
+	p.mu.Lock()
+	return lockedPlugin{p}
+}
+
+// unlock unlocks mu.
+func (p lockedPlugin) unlock() { p.mu.Unlock() }
+
+// failed puts off the next start by the back-off's next delay.
+func (p lockedPlugin) failed(err error) {
 	p.lastErr = err
 	d := p.pauses.Next()
 	p.notBefore = time.Now().Add(d)
@@ -214,13 +226,13 @@ func (p *plugin) launch(ctx context.Context, spec Plugin) (*process.Process, err
 
 // watch cleans up after the process when it ends. The caller is a goroutine in wg.
 func (p *plugin) watch(proc *process.Process) {
-	p.launcher.wg.Go(func() { proc.Watch(func(unexpected bool) { p.ended(proc, unexpected) }) })
+	p.launcher.wg.Go(func() { proc.Wait(func(unexpected bool) { p.ended(proc, unexpected) }) })
 }
 
-// ended is called when a process is gone. After a crash it puts off the next start; the instances then ask for it (Process).
+// ended is called when a process is gone. After a crash it puts off the next start; the instances then ask for it (EnsureProcess).
 func (p *plugin) ended(proc *process.Process, unexpected bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	own := p.lock()
+	defer own.unlock()
 	current := p.proc == proc
 	if current {
 		p.proc = nil
@@ -232,7 +244,7 @@ func (p *plugin) ended(proc *process.Process, unexpected bool) {
 	if time.Since(proc.Since()) >= p.launcher.o.Healthy {
 		p.pauses.Reset()
 	}
-	p.failed(proc.Err())
+	own.failed(proc.Err())
 }
 
 // close ends the process, or the attempt to start one, and allows no further starts.

@@ -62,8 +62,8 @@ func errLeft(object message.URL) error {
 	return protocol.Refuse(message.CodeConflict, string(object)+" was unsubscribed from meanwhile")
 }
 
-// tellLeft has the reporter's side told, by a message, that an observer has left. A subscribe of the same observer waits for that.
-func (m locked) tellLeft(key joinKey, tell message.Message) {
+// reportLeft has the reporter's side told, by a message, that an observer has left. A subscribe of the same observer waits for that.
+func (m locked) reportLeft(key joinKey, tell message.Message) {
 	told := make(chan struct{})
 	m.joins.ends[key] = told
 	end := func() {
@@ -103,7 +103,7 @@ func (m locked) stays(o *observed, key joinKey, observer message.URL) bool {
 		return true
 	}
 	if !m.joins.about(key) {
-		m.tellLeft(key, m.messages.Unsubscribe(o.URL(), observer))
+		m.reportLeft(key, m.messages.Unsubscribe(o.URL(), observer))
 	}
 	return false
 }

@@ -208,6 +208,8 @@ func replay(d object.Document, c syncher.Change) (object.Document, error) {
 	switch {
 	case c.Resync:
 		return object.Parse(c.Value)
+	case c.Operation == syncher.OpAway || c.Operation == syncher.OpBack:
+		return d, nil
 	case c.Operation == syncher.OpRemove:
 		return d.Apply(d.Removal(c.Attribute))
 	case c.Operation == syncher.OpAdd:

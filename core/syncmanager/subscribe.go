@@ -66,6 +66,7 @@ func (m locked) subscribeHere(r *reported, msg message.Message) {
 		now, err := m.observeHere(r, join, msg.From, m.authorise(ctx, r, msg.From, message.Subscribe))
 		if err != nil {
 			m.post(ctx, protocol.Refusal(msg, err))
+			m.notEntered(r, msg.From)
 			return
 		}
 		m.inTurn(ctx, msg.From, func() { m.post(ctx, now.Answer(msg)) })
@@ -90,7 +91,17 @@ func (m *Manager) observeHere(r *reported, join *join, observer message.URL, aut
 		return replica.Snapshot{}, errLeft(r.URL())
 	}
 	err := r.Observe(observer)
+	l.note(r)
 	return r.Snapshot(), err
+}
+
+// notEntered tells the reporter that an observer whom it has allowed does not observe.
+func (m *Manager) notEntered(r *reported, observer message.URL) {
+	l := m.lock()
+	defer l.unlock()
+	if l.serves(r) && !r.ObservedBy(observer) {
+		l.tellLeft(r, observer)
+	}
 }
 
 // join subscribes at the reporter's side for one observer, and returns the object as it is then.
@@ -144,6 +155,9 @@ func (m *Manager) unsubscribe(msg message.Message) error {
 	if err := msg.Decode(&body); err != nil {
 		return err
 	}
+	if body.Subscriber != "" && body.Subscriber.Canonical() != msg.From.Canonical() {
+		return m.kick(msg, body)
+	}
 	l := m.lock()
 	defer l.unlock()
 	l.leave(body.Resource, msg.From)
@@ -160,13 +174,18 @@ func (m locked) leave(url, observer message.URL) {
 		if !r.Leave(observer) {
 			return
 		}
+		m.note(r)
+		if _, away := r.Away(); away {
+			r.Former([]message.URL{observer})
+			return
+		}
 		tell = m.messages.Forward(message.Unsubscribe, r.Reporter(), r.URL(), observer)
 	} else if o := m.observed[key.object]; o != nil && o.Leave(observer) {
 		m.dropIfIdle(o)
 	} else {
 		return
 	}
-	m.tellLeft(key, tell)
+	m.reportLeft(key, tell)
 }
 
 // read serves a component of this runtime: an object that it reports or observes, or one that is reported here and

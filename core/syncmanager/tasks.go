@@ -29,7 +29,7 @@ func (m *Manager) task(sender message.URL, f func(ctx context.Context)) bool {
 	return l.task(sender, f)
 }
 
-// task is Manager.task where mu is held already.
+// task does what Manager.task does.
 func (m locked) task(sender message.URL, f func(ctx context.Context)) bool {
 	if m.closed {
 		return false
@@ -66,7 +66,7 @@ func (m *Manager) answer(response message.Message) {
 	l.answer(response)
 }
 
-// answer is Manager.answer where mu is held already.
+// answer does what Manager.answer does.
 func (m locked) answer(response message.Message) {
 	m.task(response.To, func(ctx context.Context) { m.post(ctx, response) })
 }

@@ -143,7 +143,7 @@ func (r *Reporter) send(ctx context.Context, c *object.Change, next object.Docum
 			update.Hash = next.Hash()
 		}
 		update.Resource = r.url
-		_, err := r.s.askOut(ctx, message.Update, update)
+		err := r.tell(ctx, update, meta, next)
 		if err == nil {
 			r.keep(next, meta)
 			return nil
@@ -165,7 +165,9 @@ func (r *Reporter) send(ctx context.Context, c *object.Change, next object.Docum
 }
 
 // certain tells whether a runtime that answers with the code has certainly not made the change.
-func certain(code int) bool { return code >= 400 && code < 500 && code != message.CodeTimeout }
+func certain(code int) bool {
+	return code != 0 && code != message.CodeTimeout && code != message.CodeUnavailable
+}
 
 // keep makes the object what the runtime has taken.
 func (r *Reporter) keep(doc object.Document, meta object.Metadata) {

@@ -12,9 +12,14 @@ import (
 func (o lockedObserver) queue(c Change) {
 	n := len(o.changes)
 	switch {
-	case n > 0 && o.changes[0].Resync && !c.Deleted: // it covers what follows it
+	case n > 0 && o.changes[0].Resync && !c.lasts(): // it covers what follows it
+	case n > 1 && o.changes[0].Resync && !c.Deleted: // of what the reporter does, the newest stands
+		o.changes[1] = c
 	case (n >= maxChanges || o.bytes+len(c.Value) > maxChangeBytes) && !c.Deleted:
 		o.changes, o.bytes = []Change{{Resync: true}}, 0
+		if c.lasts() {
+			o.changes = append(o.changes, c)
+		}
 	default:
 		o.changes = append(o.changes, c)
 		o.bytes += len(c.Value)
@@ -22,11 +27,24 @@ func (o lockedObserver) queue(c Change) {
 	o.signal()
 }
 
+// lasts tells whether a change is not in the data, so that a Resync does not stand for it.
+func (c *Change) lasts() bool { return c.Deleted || c.Operation == OpAway || c.Operation == OpBack }
+
 // replace makes the object what the sync manager says it is.
 func (o lockedObserver) replace(meta object.Metadata, doc object.Document) {
+	var before []Change // what an application has not seen yet of what the reporter does
+	for _, c := range o.changes {
+		if c.Operation == OpAway || c.Operation == OpBack {
+			before = []Change{c}
+		}
+	}
+	away := meta.Away
+	meta.Away = o.meta.Away
 	o.keep(doc, meta)
 	o.changes, o.bytes = nil, 0
 	o.queue(Change{Resync: true})
+	o.changes = append(o.changes, before...)
+	o.setAway(away)
 }
 
 // keep makes the object what it is now.
@@ -118,39 +136,11 @@ func (o lockedObserver) differs() {
 	})
 }
 
-// refetch subscribes again, in a goroutine of the syncher, until it has the object or the object is gone.
-func (o lockedObserver) refetch() {
-	if o.joining || o.ended {
-		return
-	}
-	o.joining = o.s.spawn(o.fetch)
-}
-
-// fetch subscribes until it has the object or the object is gone.
-func (o *Observer) fetch() {
-	refused := 0
-	pauses := backoff.Backoff{Min: 2 * time.Second, Max: time.Minute} // so the fifth refusal is 15 s after the first, or later
-	for !o.isEnded() && o.s.ctx.Err() == nil {
-		err := o.join(o.s.ctx)
-		if err == nil {
-			return
-		}
-		o.s.log.Debug("cannot fetch an object anew", "object", o.url, "error", err)
-		if code := codeOf(err); code == message.CodeForbidden || code == message.CodeNotFound {
-			if refused++; refused == maxRefusals || code == message.CodeForbidden {
-				o.lost()
-				return
-			}
-		}
-		_ = pauses.Wait(o.s.ctx)
-	}
-}
-
 // lost ends the observation: the object is gone.
-func (o *Observer) lost() {
+func (o *Observer) lost(end End, reason string) {
 	l := o.lock()
 	if !o.ended {
-		l.queue(Change{Deleted: true, Version: o.meta.Version})
+		l.queue(Change{Deleted: true, Version: o.meta.Version, End: end, Reason: reason})
 	}
 	l.unlock()
 	o.leave()
@@ -185,12 +175,16 @@ func (s *Syncher) updated(m message.Message) {
 
 // deleted takes the end of an object from the sync manager.
 func (s *Syncher) deleted(m message.Message) {
-	var body resourceBody
+	var body struct {
+		Resource message.URL `json:"resource"`
+		End      End         `json:"end"`
+		Reason   string      `json:"reason"`
+	}
 	if err := m.Decode(&body); err != nil {
 		s.log.Warn("cannot read a delete", "error", err)
 		return
 	}
 	if o := s.observer(body.Resource); o != nil {
-		o.lost()
+		o.lost(body.End, body.Reason)
 	}
 }

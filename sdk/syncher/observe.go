@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
@@ -18,7 +19,8 @@ type subscribeBody struct {
 // component observes an object once. The error is a *message.ResponseError: 403 where the reporter does not allow it,
 // 404 where there is no such object, 408 where nobody answered.
 func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, error) {
-	if _, err := message.ParseURL(string(url)); err != nil {
+	url, err := message.ParseURL(string(url))
+	if err != nil {
 		return nil, fmt.Errorf("observe: %w", err)
 	}
 	if err := s.awaitLeaving(ctx, url); err != nil {
@@ -213,13 +215,37 @@ func (o lockedObserver) unlock() { o.mu.Unlock() }
 
 // resync is the change that stands for all that wait: only the object's end stays behind it.
 func (o lockedObserver) resync() Change {
-	if n := len(o.changes); n > 0 && o.changes[n-1].Deleted {
-		o.changes = o.changes[n-1:]
-	} else {
-		o.changes = nil
+	for n, c := range o.changes {
+		if c.lasts() { // only the newest of its kind is there, see queue
+			o.changes = o.changes[n:]
+			o.bytes = 0
+			return Change{Resync: true, Value: o.doc.JSON(), Version: o.meta.Version}
+		}
 	}
-	o.bytes = 0
+	o.changes, o.bytes = nil, 0
 	return Change{Resync: true, Value: o.doc.JSON(), Version: o.meta.Version}
+}
+
+// Away tells since when the object's reporter is away, as far as is known; away is false where it is there. [Observer.Next] returns a
+// change with OpAway or OpBack when that becomes another.
+func (o *Observer) Away() (since time.Time, away bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	since = object.ParseTime(o.meta.Away)
+	return since, !since.IsZero()
+}
+
+// setAway takes since when the reporter is away; "": it is there.
+func (o lockedObserver) setAway(away string) {
+	if away == o.meta.Away {
+		return
+	}
+	o.meta.Away = away
+	c := Change{Operation: OpBack, Version: o.meta.Version}
+	if away != "" {
+		c.Operation, c.Since = OpAway, object.ParseTime(away)
+	}
+	o.queue(c)
 }
 
 // Close ends the observation and tells the sync manager. The error says that it could not be told.

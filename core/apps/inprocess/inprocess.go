@@ -16,12 +16,14 @@ type Attachment interface {
 	URL() message.URL
 	// Post validates a message of the hyperty and carries it; see [message.Bus]. A from that is not the hyperty's is refused.
 	Post(ctx context.Context, m message.Message) error
-	// Watch is Post for a message with an ID whose sender wants to know what becomes of it: tell is called once, with a
-	// final state. It must not wait, and may be called before Watch returns. Where Watch returns an error it is not
+	// PostTracked is Post for a message with an ID whose sender learns its outcome: tell is called once, with a final
+	// state. tell must not wait, and may be called before PostTracked returns. Where PostTracked returns an error it is not
 	// called any more.
-	Watch(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
+	PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
 	// Close ends the registration.
 	Close(ctx context.Context) error
+	// Release is Close, and gives the hyperty's name up.
+	Release(ctx context.Context) error
 }
 
 // New makes a hyperty. attach registers it and has every message that comes for it given to the receiver, in order; a
@@ -38,14 +40,7 @@ func New(ctx context.Context, runtime message.URL, attach func(ctx context.Conte
 		return nil, err
 	}
 	attachment, bus.attachment = got, got
-	h := hyperty.New(bus, got.URL(), runtime, func(ctx context.Context) error {
-		err := got.Close(ctx)
-		bus.Close()
-		if errors.Is(err, minibus.ErrClosed) {
-			return nil
-		}
-		return err
-	})
+	h := hyperty.New(bus, got.URL(), runtime, func(ctx context.Context) error { return bus.end(ctx, got.Close) })
 	close(bus.attached)
 	return h, nil
 }
@@ -86,6 +81,18 @@ func (b *localBus) TryHandRun(run []minibus.Delivery) int {
 	return b.MiniBus.TryHandRun(run)
 }
 
+// Release ends the hyperty and gives its name up; see [hyperty.New].
+func (b *localBus) Release(ctx context.Context) error { return b.end(ctx, b.attachment.Release) }
+
+func (b *localBus) end(ctx context.Context, attachment func(ctx context.Context) error) error {
+	err := attachment(ctx)
+	b.Close()
+	if errors.Is(err, minibus.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
 func (b *localBus) listens() bool {
 	select {
 	case <-b.attached:
@@ -98,7 +105,7 @@ func (b *localBus) listens() bool {
 // Track numbers a message and posts it; see [hyperty.New].
 func (b *localBus) Track(ctx context.Context, m *message.Message, tell func(hyperty.Outcome)) error {
 	b.Number(m)
-	return b.attachment.Watch(ctx, *m, tell)
+	return b.attachment.PostTracked(ctx, *m, tell)
 }
 
 // Post is the MiniBus's, without its way to Out: every message of the hyperty takes it. The runtime validates it.

@@ -7,9 +7,7 @@ import (
 
 const (
 	clearLate  = 200 * time.Millisecond // what Clear still waits when its ctx has ended
-	clearPause = 2 * time.Millisecond
 	sweepEvery = 2 * time.Second
-	rereads    = 10 // how often a process without an environment is looked at again: it may be inside execve
 )
 
 // Clear kills the orphans of processes that are gone. It waits for their end, for wait at most, and for clearLate at most after

@@ -2,7 +2,15 @@
 // they have started themselves and that go on when they are gone.
 package descendants
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
+
+const (
+	clearPause = 2 * time.Millisecond // between two looks
+	rereads    = 10                   // how often a process without an environment is looked at again: it may be inside execve
+)
 
 // Tracker knows the processes that a host has started and that have not been reaped. It finds the processes that these have
 // started by their parents. An orphan, whose parent has exited, it finds by TMPDIR in the orphan's environment, which names the
@@ -11,7 +19,7 @@ import "sync"
 type Tracker struct {
 	Reaper  bool   // orphans become children of this process, and it starts no processes but the host's: see [BecomeReaper]
 	Root    string // the folder that has the folders of all processes
-	OldRoot string // that of the host before this one, where it was another; "" if not
+	OldRoot string // the Root of the host that ran before this one, if it was another folder; else ""
 
 	environ func(pid int) ([]byte, error) // reads a process's environment; nil: from /proc
 

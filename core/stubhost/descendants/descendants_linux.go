@@ -72,19 +72,19 @@ func processes() (all []procStat) {
 
 // sweep kills all orphans. It returns how many it has found, and the processes of which it cannot tell yet.
 func (f *Tracker) sweep() (found int, unread []int) {
-	f.mu.Lock() // no process is being started
-	defer f.mu.Unlock()
-	return f.sweepOf(processes())
+	own := f.pauseStarts()
+	defer own.resumeStarts()
+	return own.sweepOf(processes())
 }
 
 // sweepChildren kills the orphans among this process's children. These are few, so that it costs less than sweep.
 func (f *Tracker) sweepChildren() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	own := f.pauseStarts()
+	defer own.resumeStarts()
 	if all, ok := children(); ok {
-		f.sweepOf(all)
+		own.sweepOf(all)
 	} else {
-		f.sweepOf(processes())
+		own.sweepOf(processes())
 	}
 }
 
@@ -107,8 +107,19 @@ func children() (all []procStat, ok bool) {
 	return all, len(lists) > 0
 }
 
-// sweepOf kills the orphans among some processes. The caller holds f.mu.
-func (f *Tracker) sweepOf(some []procStat) (found int, unread []int) {
+// paused is a Tracker while no process is being started, from pauseStarts to resumeStarts. Methods that need that are methods of
+// paused.
+type paused struct{ *Tracker }
+
+func (f *Tracker) pauseStarts() paused {
+	f.mu.Lock()
+	return paused{f}
+}
+
+func (f paused) resumeStarts() { f.mu.Unlock() }
+
+// sweepOf kills the orphans among some processes.
+func (f paused) sweepOf(some []procStat) (found int, unread []int) {
 	self := os.Getpid()
 	for _, s := range some {
 		ours := s.parent == self && f.Reaper && !f.known(s.pid)

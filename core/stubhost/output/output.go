@@ -135,7 +135,7 @@ func (l *Output) line(line []byte, errors bool) {
 	l.log.Log(level, text, fields...)
 }
 
-// locked is an Output whose mu is held: what has to have it held is a method of it.
+// locked is an Output with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.
 type locked struct{ *Output }
 
 // lock locks mu.

@@ -11,10 +11,10 @@ import (
 	"github.com/protofly/protofly/internal/link"
 )
 
-// Watch waits for the end of the link, and cleans up. It calls ended when the process is gone and [Process.Err]
+// Wait waits for the end of the link, and cleans up. It calls ended when the process is gone and [Process.Err]
 // is set, just before [Process.Done] is closed; unexpected says that [Process.End] was not called. The caller of [Start] calls
-// Watch once.
-func (pr *Process) Watch(ended func(unexpected bool)) {
+// Wait once.
+func (pr *Process) Wait(ended func(unexpected bool)) {
 	pr.awaitEnd()
 	pr.mu.Lock()
 	stopping := pr.stopping

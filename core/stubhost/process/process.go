@@ -83,7 +83,7 @@ func (pr *Process) ExitText() string { return pr.run.describeExit() }
 func (pr *Process) Done() <-chan struct{} { return pr.done }
 
 // Err returns why it has ended: an [*failure.ExitError]. It is set when [Process.Done] is closed, and when the function given to
-// [Process.Watch] is called.
+// [Process.Wait] is called.
 func (pr *Process) Err() error { return pr.err }
 
 // Start asks the plug-in to start a stub. It calls run with the number of the new run before the plug-in can say anything of it.

@@ -25,7 +25,7 @@ const openFiles = 32 << 10
 
 // Start starts a process of a plug-in and opens its link. It kills the process when ctx ends before the link works. Where it
 // returns an error nothing is left of the process; the error is a [*failure.StartError], or the system's. Otherwise the caller
-// calls [Process.Watch].
+// calls [Process.Wait].
 func Start(ctx context.Context, o Options) (*Process, error) {
 	dir, err := os.MkdirTemp(o.Folder, "p")
 	if err != nil {

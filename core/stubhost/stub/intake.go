@@ -16,7 +16,7 @@ type intake struct {
 	useless   throttle.Throttle
 }
 
-// handle gives frames, and waits where those of nobody have had their share.
+// handle passes frames on. It waits where frames for nobody have used up their share of time.
 func (i *intake) handle(ctx context.Context, frames []sdk.Frame) {
 	if began := time.Now(); !i.give(frames) && i.throttled {
 		i.useless.Pause(ctx, began, len(frames), throttle.FrameCost)

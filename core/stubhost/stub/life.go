@@ -61,7 +61,7 @@ func ofProcess(err error) bool {
 
 // begin starts a run and waits until the plug-in says that the stub has started.
 func (s *Stub) begin(restarted bool) (*run, error) {
-	proc, err := s.processes.Process(s.ctx)
+	proc, err := s.processes.EnsureProcess(s.ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-// Package stub runs one deployed stub in one process after another. It starts the stub in a process, starts it again when it
+// Package stub has one deployed stub of the host: its state and its life over all the processes that run it in turn. It starts the stub in a process, starts it again when it
 // fails, lets a new process take it over from an old one, and sends the status events that a run which has ended cannot send.
 //
 // A run is one start of the stub in a process, with its doors and its last statuses (package status). A [Stub] coordinates
@@ -38,9 +38,10 @@ type Spec struct {
 
 // Processes gives a stub the processes that it runs in.
 type Processes interface {
-	// Process returns the process to start the stub in. It may wait for one. The error is ctx's or is returned to the caller
+	// EnsureProcess returns the running process of the plug-in, to start the stub in it. Where none runs it starts one and
+	// waits for it. The error is ctx's or is returned to the caller
 	// of Deploy.
-	Process(ctx context.Context) (*process.Process, error)
+	EnsureProcess(ctx context.Context) (*process.Process, error)
 	// StubFailed is called when the stub has ended unexpectedly while its process goes on.
 	StubFailed(err error)
 }

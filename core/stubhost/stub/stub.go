@@ -71,30 +71,42 @@ func (s *Stub) ending() bool {
 
 // start starts the stub in proc and makes that the current run. It returns nil if the stub is ending.
 func (s *Stub) start(proc *process.Process, restarted bool) *run {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	own := s.lock()
+	defer own.unlock()
 	if s.leaving {
 		return nil
 	}
 	s.runs.current = startIn(s.ctx, proc, s.o, &s.Spec, restarted)
-	s.wake()
+	own.wake()
 	return s.runs.current
 }
 
 // clearCurrent leaves the stub without a current run, if r is nil or the current run. It tells whether it has.
 func (s *Stub) clearCurrent(r *run) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	own := s.lock()
+	defer own.unlock()
 	if r != nil && s.runs.current != r {
 		return false
 	}
 	s.runs.current = nil
-	s.wake()
+	own.wake()
 	return true
 }
 
-// wake wakes the goroutines that wait for another current run. The caller holds mu.
-func (s *Stub) wake() {
+// locked is a Stub with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.
+type locked struct{ *Stub }
+
+// lock locks mu.
+func (s *Stub) lock() locked {
+	s.mu.Lock()
+	return locked{s}
+}
+
+// unlock unlocks mu.
+func (s locked) unlock() { s.mu.Unlock() }
+
+// wake wakes the goroutines that wait for another current run.
+func (s locked) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

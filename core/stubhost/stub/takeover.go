@@ -33,11 +33,11 @@ func (s *Stub) TakeOver(ctx context.Context, proc *process.Process) (ok bool, er
 	s.pumpInBackground(r)
 	s.mu.Unlock()
 	err = s.awaitReady(ctx, r, old)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	own := s.lock()
+	defer own.unlock()
 	if err == nil && s.runs.current == old && !s.leaving {
 		s.runs.takeOver()
-		s.wake()
+		own.wake()
 		s.moved <- r
 		s.o.Group.Go(func() { s.announce(r) })
 		return true, nil

@@ -27,9 +27,10 @@ type Options struct {
 
 // Paths is what is known of the paths to one remote runtime.
 type Paths struct {
-	o     Options
-	used  Path   // zero: none
-	taken uint64 // how many paths were used
+	o      Options
+	used   Path   // zero: none
+	taken  uint64 // how many paths were used
+	number uint64 // of the path in use among them; 0: none
 
 	wanted    bool // ask for the best path although there is one
 	routeDue  time.Duration
@@ -56,15 +57,10 @@ func New(o Options) Paths {
 func (p *Paths) Used() Path { return p.used }
 
 // None tells whether there is no path.
-func (p *Paths) None() bool { return p.used.IsZero() }
+func (p *Paths) None() bool { return p.number == 0 }
 
 // Number is that of the path in use among all that were, 0: there is none. A path that is taken again has another number.
-func (p *Paths) Number() uint64 {
-	if p.None() {
-		return 0
-	}
-	return p.taken
-}
+func (p *Paths) Number() uint64 { return p.number }
 
 // Uses tells whether path is the one in use.
 func (p *Paths) Uses(path Path) bool { return p.used == path }
@@ -81,11 +77,12 @@ func (p *Paths) Use(path Path) {
 	p.Leave()
 	p.used = path
 	p.taken++
+	p.number = p.taken
 	p.routeDue, p.routeWait, p.probe.stalled = 0, p.o.ProbeMin/4, false
 }
 
 // Leave leaves the path in use for none.
-func (p *Paths) Leave() { p.used, p.away = Path{}, false }
+func (p *Paths) Leave() { p.used, p.number, p.away = Path{}, 0, false }
 
 // Lose leaves path, which has failed, where it is in use; it is not tried again for a while. It is false where it was not
 // in use.

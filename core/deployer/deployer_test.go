@@ -1,4 +1,4 @@
-package stubs
+package deployer
 
 import (
 	"context"
@@ -89,7 +89,7 @@ func (a *around) AddNode(stub message.URL, domain string)  { a.note("node", doma
 func (a *around) AddDirect(stub, door, remote message.URL) { a.note("door", door, remote) }
 func (a *around) Drop(stub message.URL)                    { a.note("drop", stub) }
 
-func newStubs() (*Stubs, *around) {
+func newDeployer() (*Deployer, *around) {
 	a := &around{listeners: map[message.URL]message.Handler{}, instances: map[message.URL]stubhost.Instance{}}
 	return New(Options{
 		Self: self,
@@ -117,7 +117,7 @@ func TestDeploy(t *testing.T) {
 		{registry.Deployment{URL: handler, Role: sdk.RoleHandler, Plugin: "missing"}, "", 0, true},
 		{registry.Deployment{URL: request, Role: sdk.RoleRequester, Plugin: "x", Remote: "hyperty-runtime://b.example/old"}, "", 0, true},
 	} {
-		s, a := newStubs()
+		s, a := newDeployer()
 		err := s.Deploy(ctx, c.d)
 		if did := a.done(); did != c.did || (err != nil) != c.refused || len(a.listeners) != c.at || s.Has(c.d.URL, c.d.Role) == c.refused {
 			t.Errorf("%s: %q, %v, %d listeners", c.d.URL, did, err, len(a.listeners))
@@ -139,7 +139,7 @@ func TestDeploy(t *testing.T) {
 			t.Errorf("%s is left though it does not run: %v", c.d.URL, err)
 		}
 	}
-	s, a := newStubs()
+	s, a := newDeployer()
 	list := []registry.Deployment{{URL: handler, Role: sdk.RoleHandler, Plugin: "missing"}}
 	if err := s.DeployAll(ctx, list); err == nil || a.done() != "" {
 		t.Errorf("side by side: %v", err)
@@ -148,7 +148,7 @@ func TestDeploy(t *testing.T) {
 
 // A Message Node's stub gets the operator's configuration, with the node's address.
 func TestNodeConfig(t *testing.T) {
-	s, a := newStubs()
+	s, a := newDeployer()
 	if err := s.Deploy(t.Context(), registry.Deployment{URL: node, Role: sdk.RoleNode, Domain: "b.example"}); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestNodeConfig(t *testing.T) {
 // What a stub posts counts as its own, and what a Message Node's does as its node's or as without a session. A stub that
 // speaks for somebody else is refused.
 func TestReceive(t *testing.T) {
-	s, a := newStubs()
+	s, a := newDeployer()
 	for _, d := range []registry.Deployment{{URL: node, Role: sdk.RoleNode, Domain: "b.example"}, {URL: handler, Role: sdk.RoleHandler, Plugin: "x"}} {
 		s.Add(d)
 	}
@@ -198,7 +198,7 @@ func TestReceive(t *testing.T) {
 
 // What is addressed to a stub goes to its MiniBus; whoever waits for the answer of one that does not run is told.
 func TestPost(t *testing.T) {
-	s, a := newStubs()
+	s, a := newDeployer()
 	s.Add(registry.Deployment{URL: handler, Role: sdk.RoleHandler, Plugin: "x"})
 	to := a.listeners[handler]
 	m := message.Message{ID: message.NumberID(1), Type: message.Read, From: bob, To: handler}
@@ -220,7 +220,7 @@ func TestPost(t *testing.T) {
 
 // A Message Node's stub is believed about its own status, and nobody else.
 func TestStatus(t *testing.T) {
-	s, a := newStubs()
+	s, a := newDeployer()
 	s.Add(registry.Deployment{URL: node, Role: sdk.RoleNode, Domain: "b.example"})
 	a.done()
 	status := func(from message.URL, value message.Status) message.Message {

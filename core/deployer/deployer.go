@@ -1,4 +1,4 @@
-package stubs
+package deployer
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type Host interface {
 	Undeploy(ctx context.Context, stub message.URL) error
 }
 
-// MiniBuses are those of the stubs that run. [stubhost.Host] implements it.
+// MiniBuses gives messages to running stubs. [stubhost.Host] implements it.
 type MiniBuses interface {
 	Post(ctx context.Context, stub message.URL, m message.Message) error
 	// TryPost is false where the stub is behind.
@@ -41,7 +41,7 @@ type Bus interface {
 	Receiver
 }
 
-// Receiver takes the messages of stubs, and those of the functions of their Message Nodes. [bus.MessageBus] implements it.
+// Receiver takes messages that come from stubs and from the functions of Message Nodes. [bus.MessageBus] implements it.
 type Receiver interface {
 	From(ctx context.Context, owner message.URL, m message.Message) error
 	ArriveFromNode(ctx context.Context, stub message.URL, m message.Message)
@@ -54,7 +54,7 @@ type Doors interface {
 	Drop(stub message.URL)
 }
 
-// Options are a [Stubs]'s settings. All are required but NodeLive, Gone and Log.
+// Options are the settings of a [Deployer]. All are required but NodeLive, Gone and Log.
 type Options struct {
 	Self      message.URL // this runtime
 	Config    Config
@@ -64,14 +64,14 @@ type Options struct {
 	Bus       Bus
 	Doors     Doors
 	Plain     func(node plainpeers.Node, m message.Message) // takes a message that came without a session; it must not wait
-	NodeLive  func(domain string)                           // is told that the Message Node of a domain is connected again
-	Gone      func(stub message.URL)                        // is told that a stub has ended
+	NodeLive  func(domain string)                           // is called when the Message Node of a domain is connected again
+	Gone      func(stub message.URL)                        // is called when a stub has ended
 	Log       hclog.Logger                                  // nil: none
 }
 
 // Stubs is every stub that is deployed. It is the Registry's [registry.Deployer]. Its methods may be called from many
 // goroutines.
-type Stubs struct {
+type Deployer struct {
 	o Options
 
 	mu    sync.RWMutex
@@ -84,8 +84,8 @@ type deployed struct {
 	stop func()
 }
 
-// New makes a Stubs without stubs.
-func New(o Options) *Stubs {
+// New makes a Deployer without stubs.
+func New(o Options) *Deployer {
 	if o.NodeLive == nil {
 		o.NodeLive = func(string) {}
 	}
@@ -95,27 +95,29 @@ func New(o Options) *Stubs {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Stubs{o: o, stubs: map[message.URL]deployed{}}
+	return &Deployer{o: o, stubs: map[message.URL]deployed{}}
 }
 
 // Has tells whether a stub of that role is deployed there.
-func (s *Stubs) Has(stub message.URL, role sdk.Role) bool {
-	d, ok := s.find(stub)
+func (dep *Deployer) Has(stub message.URL, role sdk.Role) bool {
+	d, ok := dep.find(stub)
 	return ok && d.Role == role
 }
 
 // Signs looks up what a stub's signatures depend on; see [identity.Identity.Serve].
-func (s *Stubs) Signs(stub message.URL) (identity.Stub, bool) {
-	d, ok := s.find(stub)
+func (dep *Deployer) Signs(stub message.URL) (identity.Stub, bool) {
+	d, ok := dep.find(stub)
 	return identity.Stub{Role: d.Role, Domain: d.Domain, Remote: d.Remote}, ok
 }
 
-func (s *Stubs) find(stub message.URL) (registry.Deployment, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	d, ok := s.stubs[stub]
+func (dep *Deployer) find(stub message.URL) (registry.Deployment, bool) {
+	dep.mu.RLock()
+	defer dep.mu.RUnlock()
+	d, ok := dep.stubs[stub]
 	return d.Deployment, ok
 }
 
 // Plugin is an installed plug-in as the host runs it, with the files that it may read.
-func (s *Stubs) Plugin(entry catalogue.Descriptor) stubhost.Plugin { return s.o.Config.plugin(entry) }
+func (dep *Deployer) Plugin(entry catalogue.Descriptor) stubhost.Plugin {
+	return dep.o.Config.plugin(entry)
+}

@@ -1,4 +1,4 @@
-package stubs
+package deployer
 
 import (
 	"context"
@@ -14,23 +14,23 @@ import (
 // Receive takes a control message from a stub: the stub's own, or, from a Message Node's stub, one that its node sent or relays from
 // a runtime without a session. The error says that the plug-in has used another's address as `from`. Receive never waits for the
 // stub, because the stub's next message and its restart wait for it.
-func (s *Stubs) Receive(ctx context.Context, stub message.URL, m message.Message) error {
-	d, ok := s.find(stub)
+func (dep *Deployer) Receive(ctx context.Context, stub message.URL, m message.Message) error {
+	d, ok := dep.find(stub)
 	if !ok { // it was under way when the stub ended
-		s.o.Log.Debug("message of a stub that is gone", "stub", stub, "type", m.Type, "to", m.To)
+		dep.o.Log.Debug("message of a stub that is gone", "stub", stub, "type", m.Type, "to", m.To)
 		return nil
 	}
 	if d.Role == sdk.RoleNode && !m.From.Within(stub) {
-		s.fromNode(ctx, d, m)
+		dep.fromNode(ctx, d, m)
 		return nil
 	}
-	err := s.o.Bus.From(ctx, stub, m)
+	err := dep.o.Bus.From(ctx, stub, m)
 	if err == nil {
 		return nil
 	}
-	s.o.Log.Warn("stub's message refused", "stub", stub, "from", m.From, "to", m.To, "error", err)
+	dep.o.Log.Warn("stub's message refused", "stub", stub, "from", m.From, "to", m.To, "error", err)
 	if m.Type != message.Response && !m.Publication() {
-		s.o.MiniBuses.TryPost(stub, m.Refuse(message.CodeForbidden, "%v", err))
+		dep.o.MiniBuses.TryPost(stub, m.Refuse(message.CodeForbidden, "%v", err))
 	}
 	if errors.Is(err, bus.ErrForged) {
 		return err
@@ -39,64 +39,64 @@ func (s *Stubs) Receive(ctx context.Context, stub message.URL, m message.Message
 }
 
 // fromNode takes a message that a Message Node has sent or relayed.
-func (s *Stubs) fromNode(ctx context.Context, d registry.Deployment, m message.Message) {
+func (dep *Deployer) fromNode(ctx context.Context, d registry.Deployment, m message.Message) {
 	if !m.From.IsBackEnd() {
-		s.o.Plain(plainpeers.Node{Stub: d.URL, Domain: d.Domain}, m)
+		dep.o.Plain(plainpeers.Node{Stub: d.URL, Domain: d.Domain}, m)
 		return
 	}
 	of := m.From.NodeDomain()
 	if of == "" { // an address of the scheme global is the own domain's node's
-		of = s.o.Config.Domain
+		of = dep.o.Config.Domain
 	}
 	if of != d.Domain {
-		s.o.Log.Warn("a Message Node spoke for somebody else", "stub", d.URL, "from", m.From, "to", m.To)
+		dep.o.Log.Warn("a Message Node spoke for somebody else", "stub", d.URL, "from", m.From, "to", m.To)
 		return
 	}
-	s.o.Bus.ArriveFromNode(ctx, d.URL, m)
+	dep.o.Bus.ArriveFromNode(ctx, d.URL, m)
 }
 
 // post gives a message to a stub's MiniBus.
-func (s *Stubs) post(ctx context.Context, d registry.Deployment, m message.Message) {
-	if d.Role == sdk.RoleHandler && m.Type == message.Subscribe && m.From.Within(s.o.Self) {
-		s.noteDoor(d.URL, m)
+func (dep *Deployer) post(ctx context.Context, d registry.Deployment, m message.Message) {
+	if d.Role == sdk.RoleHandler && m.Type == message.Subscribe && m.From.Within(dep.o.Self) {
+		dep.noteDoor(d.URL, m)
 	}
-	if err := s.o.MiniBuses.Post(ctx, d.URL, m); err != nil && ctx.Err() == nil {
-		s.o.Log.Debug("stub not reached", "stub", d.URL, "type", m.Type, "from", m.From, "error", err)
+	if err := dep.o.MiniBuses.Post(ctx, d.URL, m); err != nil && ctx.Err() == nil {
+		dep.o.Log.Debug("stub not reached", "stub", d.URL, "type", m.Type, "from", m.From, "error", err)
 		if m.Type != message.Response {
-			s.o.Bus.Reply(m.Refuse(message.CodeUnavailable, "the plug-in %s does not run: %v", d.Plugin, err))
+			dep.o.Bus.Reply(m.Refuse(message.CodeUnavailable, "the plug-in %s does not run: %v", d.Plugin, err))
 		}
 	}
 }
 
 // noteDoor notes which runtime is behind the p2p-connectionUrl that the Registry subscribes to at a Handler. It does so before the
 // first frame comes in by that door.
-func (s *Stubs) noteDoor(handler message.URL, m message.Message) {
+func (dep *Deployer) noteDoor(handler message.URL, m message.Message) {
 	var body struct {
 		Subscribe message.URLs `json:"subscribe"`
 		Peer      message.URL  `json:"peer"`
 	}
 	if m.Decode(&body) == nil && len(body.Subscribe) == 1 && body.Peer != "" {
-		s.o.Doors.AddDirect(handler, body.Subscribe[0], body.Peer)
+		dep.o.Doors.AddDirect(handler, body.Subscribe[0], body.Peer)
 	}
 }
 
-// unreachable is told by a Message Node's stub that a remote runtime is not connected to the node. The session keeps the messages to
+// unreachable takes a report of a Message Node's stub that a remote runtime is not connected to the node. The session keeps the messages to
 // it and tries again, so this only goes to the log.
-func (s *Stubs) unreachable(d registry.Deployment, m message.Message) {
+func (dep *Deployer) unreachable(d registry.Deployment, m message.Message) {
 	var body struct {
 		Value message.URL `json:"value"`
 	}
 	if m.Type == message.Update && m.From.Within(d.URL) && m.Decode(&body) == nil {
-		s.o.Log.Info("remote runtime is not connected to its Message Node: messages to it wait", "remote", body.Value)
+		dep.o.Log.Info("remote runtime is not connected to its Message Node: messages to it wait", "remote", body.Value)
 	}
 }
 
 // status takes the status of a Message Node's stub. Any component may post to this address; only the stub's messages count.
-func (s *Stubs) status(d registry.Deployment, m message.Message) {
+func (dep *Deployer) status(d registry.Deployment, m message.Message) {
 	var body struct {
 		Value message.Status `json:"value"`
 	}
 	if m.From.Within(d.URL) && m.Type == message.Update && m.Decode(&body) == nil && body.Value == message.Live {
-		s.o.NodeLive(d.Domain)
+		dep.o.NodeLive(d.Domain)
 	}
 }

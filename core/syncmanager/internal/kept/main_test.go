@@ -1,4 +1,4 @@
-package stubs
+package kept
 
 import (
 	"testing"

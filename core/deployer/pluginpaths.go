@@ -1,4 +1,4 @@
-package stubs
+package deployer
 
 import (
 	"encoding/json"
@@ -22,7 +22,7 @@ func (c *Config) plugin(entry catalogue.Descriptor) stubhost.Plugin {
 // maxNamed bounds how many files a configuration can name.
 const maxNamed = 64
 
-// named is the absolute paths in a plug-in's configuration, such as that of a certificate, for which wanted is true.
+// named returns the absolute paths in a plug-in's configuration, such as the path of a certificate, for which wanted is true.
 //
 // The operator names a file in the configuration so that the plug-in reads it. So the plug-in may read these files, unless they
 // are in the runtime's data folder. It may not read folders that are named, because a text such as "/" may mean something else.
