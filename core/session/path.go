@@ -94,15 +94,6 @@ func (m *machine) again(now time.Duration) {
 	m.poke()
 }
 
-// sendAside sends frames that go by a path whether or not it is the one in use.
-func (s *session) sendAside(list []aside) {
-	for _, one := range list {
-		for _, frame := range one.frames {
-			s.all.answers.Send(one.path, s.remote, frame)
-		}
-	}
-}
-
 // drop forgets a session that has nothing to do.
 func (m *machine) drop() {
 	m.event(Event{Kind: Idle, Path: m.paths.Used(), Why: "nothing was said for long"})

@@ -74,6 +74,15 @@ func (s *session) unlock() {
 	}
 }
 
+// sendAside sends frames that go by a path whether or not it is the one in use.
+func (s *session) sendAside(list []aside) {
+	for _, one := range list {
+		for _, frame := range one.frames {
+			s.all.answers.Send(one.path, s.remote, frame)
+		}
+	}
+}
+
 // do does what the machine wants, but for events.
 func (s *session) do() {
 	m := &s.m
