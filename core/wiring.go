@@ -155,10 +155,11 @@ func (rt *Runtime) wireExit() {
 func (rt *Runtime) wireApps(in *doors.Entrance) {
 	rt.apps = apps.New(apps.Options{
 		Self: rt.URL(), Bus: rt.bus, Request: rt.bus.Request, Registry: rt.registry, Tracker: &rt.tracker,
-		Gone: rt.gone, Go: rt.background.Go, Log: rt.log,
+		Gone: rt.gone, Lost: func(hyperty message.URL) { rt.sync.ComponentLost(hyperty) }, Go: rt.background.Go, Log: rt.log,
 	})
 	rt.sync = syncmanager.New(syncmanager.Options{
 		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: rt.registry,
 		Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: in.OwnedBy, Log: rt.log.Named("sm"),
+		Folder: filepath.Join(rt.config.DataDir, "objects"),
 	})
 }

@@ -100,7 +100,7 @@ func (m *machine) givesUp(d *sender.Destination, w *poster, why error, now time.
 // admit takes the messages of posters that wait, as far as there are credit and room: of each destination in turn, and of
 // each in the order of the calls.
 func (m *machine) admit(now time.Duration) {
-	if m.closed {
+	if m.closed || m.gone {
 		return
 	}
 	m.send.Full(false)
@@ -155,7 +155,7 @@ func (m *machine) endAddress(address message.URL, now time.Duration) {
 		return
 	}
 	c := wire.Claim{Address: address, Ended: true}
-	if now-m.usedAt() > lately || !m.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
+	if now-m.heardAt() > lately || !m.fits(wire.Cost(uint64(len(c.Record())+1), 1)) {
 		return
 	}
 	m.claim(c, m.send.Expiry(now))

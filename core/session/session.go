@@ -151,7 +151,7 @@ func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key,
 		return false, nil
 	}
 	if waits && ctx.Err() == nil {
-		return false, s.wait(ctx, m, d, &poster{posted: p, message: *msg, path: path, taken: make(chan struct{})})
+		return s.wait(ctx, m, d, &poster{posted: p, message: *msg, path: path, taken: make(chan struct{})})
 	}
 	err = message.ErrWouldBlock
 	if waits {
@@ -183,27 +183,6 @@ func (s *session) enter(m *machine, d *sender.Destination, path Path, msg *messa
 	}
 	m.wants(m.turn.Posted(!m.closed))
 	s.unlock()
-}
-
-// wait queues the message behind those that wait for its destination, until it is taken. It gives the lock back.
-func (s *session) wait(ctx context.Context, m *machine, d *sender.Destination, w *poster) (err error) {
-	m.send.Wait(d, w)
-	m.admit(s.all.now()) // tells the total that we wait for it
-	s.unlock()
-	for err == nil {
-		select {
-		case <-w.taken:
-			return nil
-		case <-m.space:
-			s.with((*machine).admit)
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		case <-s.all.life.Context().Done():
-			err = ErrClosed
-		}
-	}
-	s.with(func(m *machine, now time.Duration) { err = m.givesUp(d, w, err, now) })
-	return err
 }
 
 // receive takes a frame that came. It opens the frame without the lock. It is false where the session was forgotten meanwhile.

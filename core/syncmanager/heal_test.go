@@ -153,12 +153,13 @@ func TestTheReportersRuntimeComesBack(t *testing.T) {
 				t.Fatalf("change %+v", c)
 			}
 		}
-		// It comes back without the object: that is gone then.
+		// It comes back without the object: that is away, and gone when its grace time is over.
 		alice.unhear()
 		a.stop()
 		a.start()
 		alice.connect()
 		b.sm.Refresh("")
+		wantNext(t, o, time.Minute, syncher.OpAway)
 		time.Sleep(time.Minute)
 		wantEnd(t, o)
 	}, "a.example", "b.example")

@@ -47,6 +47,8 @@ type Options struct {
 	// Verify refuses where the component is not one of the runtime remote: nobody subscribes for another runtime's. It may
 	// wait. Without it only components that show by their address whose they are are refused.
 	Verify func(ctx context.Context, remote, component message.URL) error
+	// Folder is where objects are kept whose reporters ask for that; "": none are. Only this sync manager uses it.
+	Folder string
 	Log    hclog.Logger
 	Limits Limits
 }

@@ -54,12 +54,14 @@ func (r *Reporter) resume(ctx context.Context) error {
 	if gone {
 		return nil
 	}
-	if _, err := r.askToResume(ctx, body); err != nil {
+	a, err := r.askToResume(ctx, body)
+	if err != nil {
 		return err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.unsure = false
+	r.mu.Unlock()
+	r.observedBy(a.Observers)
 	return nil
 }
 

@@ -99,6 +99,9 @@ func (q *Queue) update(msg message.Message) {
 	}
 }
 
+// Notice adds a notice, which has to be in the metadata too: it is left out where the whole value comes.
+func (q *Queue) Notice(msg message.Message) { q.update(msg) }
+
 // Whole adds the whole value, in place of everything that waits.
 func (q *Queue) Whole() {
 	q.waiting, q.bytes, q.whole = nil, 0, true
