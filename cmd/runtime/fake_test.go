@@ -86,6 +86,8 @@ func (f *fake) Attach(_ context.Context, r hyperty.Registration, deliver minibus
 	return &place{f, url, f.listeners.ListenTaking(url, deliver)}, nil
 }
 
+func (*place) Lost() {}
+
 func (f *fake) Status(context.Context) (api.Status, error) {
 	return api.Status{Runtime: fakeURL, Version: "1.2", Started: time.Now().Add(-time.Minute),
 		Hyperties: []api.Hyperty{{URL: "hyperty://example.com/bob", Since: time.Now().Add(-time.Second)}},
