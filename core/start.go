@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -33,6 +34,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if c.NodeStub == "" {
 		c.NodeStub = DefaultNodeStub
 	}
+	c.Domain = strings.ToLower(c.Domain) // as all addresses are
 	if c.Networks == nil {
 		c.Networks = []string{networks.Public}
 	}
@@ -81,6 +83,7 @@ func (rt *Runtime) start(ctx context.Context) error {
 		return err
 	}
 	rt.background.Go(rt.joinNode)
+	rt.sync.Restore()
 	if c.Socket != "" {
 		rt.api, err = api.Serve(api.Options{Socket: c.Socket, Backend: rt, Plugin: rt.host.Owns, Log: rt.log.Named("api")})
 	}

@@ -95,13 +95,12 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happen
 		TTL: rt.config.waits.unacked, IdleTimeout: rt.config.SessionIdle,
 		Send: frames.Send, TrySend: frames.TrySend, Route: paths.To,
 		Acceptor: in,
-		Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
+		Claims: session.Claims{Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Announced(ctx, remote, list)
-		},
-		Ended: func(ctx context.Context, remote message.URL, list []message.URL) {
+		}, Ended: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Ended(ctx, remote, list)
-		},
-		Refuse: rt.refusals.Add, Events: happened,
+		}},
+		Refuse: rt.refusals.Add, Rejections: true, Events: happened,
 		Log: rt.log.Named("session"), Trace: &rt.trace,
 	}
 }
@@ -155,10 +154,11 @@ func (rt *Runtime) wireExit() {
 func (rt *Runtime) wireApps(in *doors.Entrance) {
 	rt.apps = apps.New(apps.Options{
 		Self: rt.URL(), Bus: rt.bus, Request: rt.bus.Request, Registry: rt.registry, Tracker: &rt.tracker,
-		Gone: rt.gone, Go: rt.background.Go, Log: rt.log,
+		Gone: rt.gone, Lost: func(hyperty message.URL) { rt.sync.ComponentLost(hyperty) }, Go: rt.background.Go, Log: rt.log,
 	})
 	rt.sync = syncmanager.New(syncmanager.Options{
 		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: rt.registry,
 		Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: in.OwnedBy, Log: rt.log.Named("sm"),
+		Folder: filepath.Join(rt.config.DataDir, "objects"),
 	})
 }

@@ -101,6 +101,8 @@ func (r *room) Post(ctx context.Context, m message.Message) error {
 // TryPost leaves to Post what is not for a listener, or refused.
 func (r *room) TryPost(m message.Message) error { return r.try(m, minibus.Receipt{}) }
 
+func (r *room) Lost() {}
+
 func (r *room) TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error {
 	return r.try(m, minibus.Receipt{By: watching(tell)})
 }
@@ -139,6 +141,9 @@ func (w watching) Settled(_ uint64, _ uint32, code int) {
 func (w watching) Failed(_ uint64, _ uint32, _ message.Message, why error) {
 	w(hyperty.Outcome{State: hyperty.Refused, Reason: why.Error()})
 }
+
+// Release is Close: the house has no names.
+func (r *room) Release(ctx context.Context) error { return r.Close(ctx) }
 
 func (r *room) Close(ctx context.Context) error {
 	select {

@@ -116,6 +116,7 @@ func (app *application) end() {
 		a.gone = true
 		left = append(left, a.given.End()...)
 		if a.inner != nil { // else its begin sees that the stream has ended
+			a.inner.Lost()
 			app.shared.closing(a.inner, &app.work)
 		}
 	}

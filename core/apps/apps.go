@@ -3,6 +3,7 @@ package apps
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -26,16 +27,18 @@ type Bus interface {
 type Registry interface {
 	RegisterHyperty(ctx context.Context, h registry.Hyperty) (message.URL, error)
 	Unregister(ctx context.Context, url message.URL) error
+	Release(ctx context.Context, url message.URL) error
 }
 
-// Options are an [Apps]'s settings. All are required but Gone and Log.
+// Options are an [Apps]'s settings. All are required but Gone, Lost and Log.
 type Options struct {
 	Self     message.URL // this runtime
 	Bus      Bus
 	Request  func(ctx context.Context, m message.Message) (message.Message, error) // posts a request on the bus in the runtime's own name
 	Registry Registry
 	Tracker  *delivery.Tracker
-	Gone     func(hyperty message.URL)       // is told that a hyperty has gone
+	Gone     func(hyperty message.URL)       // is told that a hyperty has gone, because its application has ended it
+	Lost     func(hyperty message.URL)       // the same, because its application's process or connection has ended
 	Go       func(func(ctx context.Context)) // runs a function in a goroutine that the runtime waits for; its ctx is cancelled when it has to end
 	Log      hclog.Logger                    // nil: none
 }
@@ -50,6 +53,9 @@ type Apps struct {
 func New(o Options) *Apps {
 	if o.Gone == nil {
 		o.Gone = func(message.URL) {}
+	}
+	if o.Lost == nil {
+		o.Lost = o.Gone
 	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
@@ -87,7 +93,7 @@ func (all *Apps) Attach(ctx context.Context, r hyperty.Registration, deliver min
 // attach registers a hyperty and completes its attachment.
 func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *Attachment) (*Attachment, error) {
 	url, err := all.o.Registry.RegisterHyperty(ctx, registry.Hyperty{
-		Name: r.Name, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
+		Name: r.Name, Ephemeral: r.Ephemeral, Resumed: r.Resumed, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
 	})
 	if err != nil {
 		return nil, err
@@ -108,6 +114,7 @@ type Attachment struct {
 	listen func(at message.URL) (stop func())           // adds a listener that gives the hyperty the messages to an address
 	give   func(ctx context.Context, m message.Message) // gives the hyperty a message
 	stop   func()
+	lost   atomic.Bool // its application has gone without a word
 }
 
 // URL is the hyperty's address.
@@ -161,11 +168,29 @@ func (a *Attachment) track(m *message.Message, tell func(hyperty.Outcome), post 
 	return err
 }
 
+// Lost is told that Close follows because the application's process or connection has ended; see [api.Attachment].
+func (a *Attachment) Lost() { a.lost.Store(true) }
+
 // Close ends the hyperty and what is kept for it.
 func (a *Attachment) Close(ctx context.Context) error {
+	a.end()
+	return a.all.o.Registry.Unregister(ctx, a.url)
+}
+
+// Release is Close, and gives the hyperty's name up; see [registry.Registry.Release].
+func (a *Attachment) Release(ctx context.Context) error {
+	a.end()
+	return a.all.o.Registry.Release(ctx, a.url)
+}
+
+// end ends what is kept for the hyperty.
+func (a *Attachment) end() {
 	a.stop()
 	a.all.o.Tracker.End(a.url)
 	a.all.registrations.end(a.url)
-	a.all.o.Gone(a.url)
-	return a.all.o.Registry.Unregister(ctx, a.url)
+	if a.lost.Load() {
+		a.all.o.Lost(a.url)
+	} else {
+		a.all.o.Gone(a.url)
+	}
 }

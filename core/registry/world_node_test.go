@@ -53,6 +53,13 @@ func (w *world) serve(s *side, m message.Message) message.Message {
 			}
 		}
 		return m.Respond(message.CodeOK, map[string]any{"allocated": list})
+	case m.To == message.AllocationAddress(domain) && m.Type == message.Delete:
+		var gone struct{ ChildrenResources message.URLs }
+		m.Decode(&gone)
+		for _, u := range gone.ChildrenResources {
+			w.freed = append(w.freed, u)
+			delete(w.names, u)
+		}
 	case m.To == message.DomainRegistryAddress(domain):
 		return w.domainRegistry(m, body.Resource, body.Value)
 	}

@@ -48,8 +48,8 @@
 // addresses were there.
 //
 // Besides messages a frame has records: what one session tells the other. Records are numbered, acknowledged and sent again like
-// messages. One kind says which messages were taken. Another announces an address of this runtime: it goes before the
-// first message from that address.
+// messages. One kind says which messages were taken, and one which were refused, and why: the runtime that they are from
+// tells their senders. Another announces an address of this runtime: it goes before the first message from that address.
 //
 // The sender computes how much it may post to a destination (its credit) from what was posted and not taken yet, and from the
 // size of the peer's inbox. While a listener's inbox is full, the session has a queue and a goroutine for it.
@@ -121,8 +121,9 @@
 //	                   makes the report to the peer
 //
 // What is due by time is machine.due, and machine.tick does it; the pump asks both (send.go). path.go changes the path, pair.go the
-// incarnation that is the peer. strangers.go makes a session when a handshake has ended; Sessions.sweep drops one that is idle, or
-// whose peer has gone (ending.go).
+// incarnation that is the peer. What answers a hello goes by the path that it came by, too (machine.disturbed): the one in use may
+// lead to a life of the peer that is over. strangers.go makes a session when a handshake has ended; Sessions.sweep drops one that is
+// idle, or whose peer has gone (ending.go).
 //
 // [Path], [Key] and [Acceptor] are aliases, because the parts below use these types and cannot import this package.
 //

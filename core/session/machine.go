@@ -51,6 +51,13 @@ type todo struct {
 	deliver turn.Want // of the goroutine that delivers
 	forget  bool      // the session leaves the table
 	events  []Event   // to be told when the lock has been given back
+	aside   []aside   // to be sent then
+}
+
+// aside is frames that go by a path whether or not it is the one in use.
+type aside struct {
+	path   Path
+	frames [][]byte
 }
 
 // some tells whether something is wanted, events apart.
@@ -68,7 +75,7 @@ func newMachine(o *Options, total *memory.Total, self, remote message.URL, l *ha
 	return machine{
 		o: o, remote: remote, total: total, space: make(chan struct{}, 1),
 		send: sender.New(sender.Options{RingBytes: o.RingBytes, FrameBytes: o.FrameBytes, InboxBytes: o.InboxBytes, TTL: o.TTL}),
-		recv: receiver.New(receiver.Options{InboxBytes: o.InboxBytes, AckFrames: o.Acks.Frames, AckDelay: o.Acks.Delay, Claims: o.Announced != nil}),
+		recv: receiver.New(receiver.Options{InboxBytes: o.InboxBytes, AckFrames: o.Acks.Frames, AckDelay: o.Acks.Delay, Claims: o.Claims.Announced != nil}),
 		paths: paths.New(paths.Options{
 			ProbeMin: o.Paths.ProbeMin, ProbeMax: o.Paths.ProbeMax, Stall: o.Paths.Stall,
 			AsidePause: o.Acks.Delay, AsideCount: o.Acks.Frames, AsideBytes: o.InboxBytes / 8,

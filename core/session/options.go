@@ -27,6 +27,16 @@ import (
 // Path is one way to a remote runtime: a door of a stub, direct or not. It is comparable.
 type Path = paths.Path
 
+// Claims take what remote runtimes say of their addresses. They must not wait for listeners.
+type Claims struct {
+	// Announced is told which addresses the runtime remote says are its own, before the messages from there that follow
+	// are delivered. With it this side announces its own addresses as well.
+	Announced func(ctx context.Context, remote message.URL, addresses []message.URL)
+	// Ended is told which of them the runtime has given up. Messages from there that came before may still wait for their
+	// listeners. It may be nil.
+	Ended func(ctx context.Context, remote message.URL, addresses []message.URL)
+}
+
 // Key is what a runtime proves in its sessions that it is who its URL says.
 type Key = handshake.Key
 
@@ -50,15 +60,14 @@ type Options struct {
 	// session's. What it does not take, because the destination's listener is behind, and what comes for that destination
 	// after it, is given to Accept in a goroutine of the destination's own; its ctx ends with Close. Others go on.
 	Acceptor Acceptor
-	// Announced is told which addresses the runtime remote says are its own, before the messages from there that follow
-	// are delivered; it must not wait for listeners. With it this side announces its own addresses as well.
-	Announced func(ctx context.Context, remote message.URL, addresses []message.URL)
-	// Ended is told which of them the runtime has given up. Messages from there that came before may still wait for their
-	// listeners.
-	Ended func(ctx context.Context, remote message.URL, addresses []message.URL)
+	// Claims are what remote runtimes say of their addresses.
+	Claims Claims
 	// Refuse is told that nobody will take m, a message of remote that Acceptor has taken: m's sender is to be told
 	// why. It must not wait.
 	Refuse func(remote message.URL, m message.Message, why error)
+	// Rejections has this side tell the senders of messages that a remote runtime refuses, which are in events of the kind
+	// [Rejected]. Without it remote runtimes answer them, as they answer those of runtimes that cannot do that.
+	Rejections bool
 	// Route is the best path now. It is asked when no path is known, when a path failed, and with every probe. It
 	// must not block for long. Without it, or where it says false, the session answers on the path by which the
 	// last frame came.
@@ -261,7 +270,9 @@ const (
 	Gone     EventKind = "gone"     // the remote runtime has gone, see Silence: this side is dropped, and has another life for it should it come back
 	Closed   EventKind = "closed"   // Close ended with IDs unacknowledged, or not known to be taken
 	Settled  EventKind = "settled"  // IDs, which were posted with PostTracked, were taken, or refused with Code, by their destinations
-	Version  EventKind = "version"  // the remote runtime speaks another version of this protocol; Why says who is to be upgraded
+	// Rejected: IDs were refused by the remote runtime, with Code and because of Why. Their senders do not know it yet.
+	Rejected EventKind = "rejected"
+	Version  EventKind = "version" // the remote runtime speaks another version of this protocol; Why says who is to be upgraded
 	// Untrusted: who tried to make a session was refused: Options.Trust says so, or who it says to be was not proven.
 	// Why says what to do. The same refusal is told once in a while.
 	Untrusted EventKind = "untrusted"
@@ -278,7 +289,7 @@ type Event struct {
 	IDs            []message.ID
 	Messages       []message.Message // the same messages without their bodies: who sent what to whom
 	MayHaveArrived bool
-	Code           int // of Settled: 200, or that of the response that the sender gets
+	Code           int // of Settled: 200, or that of the response that the sender gets; of Rejected: that of the refusal
 	Why            string
 }
 

@@ -37,6 +37,9 @@ func New(o Options) *Sessions {
 	if err != nil {
 		s.o.Log.Error("no session can be made: this runtime cannot prove its address", "runtime", s.self, "error", err)
 	}
+	if s.o.Rejections {
+		l.Abilities = handshake.TellsRefusals
+	}
 	s.local.Store(&l)
 	s.life = life.New()
 	s.forget = func(one *session) { s.table.Forget(one.remote, one) }

@@ -14,6 +14,23 @@
 // Both sides keep a replica of each object: its metadata, data and version. So the value in the answer to a subscribe
 // and the updates behind it fit together without a gap, whoever is fast or slow.
 //
+// # The life of an object
+//
+// An object is reported, or its reporter is away, or it is gone; package life has the states and who decides. The end of the
+// reporter's application does not end the object before its grace time: its address stays registered, and those who have been allowed
+// to observe it before may go on, or come back. Others are refused with 504 until the reporter is back. The reporter, that is the
+// component with the same address, gets the object by a create with that address: with "wish" it takes the value that is here, with
+// "resume" it brings its own.
+//
+// The reporter's side publishes a forward {"status": "away" or "live", "away": since} from U to U/changes, and says the same in the
+// metadata ("grace", "keep", "away"). While objects are observed, the observer's side asks the sync manager of their runtime every 30 s
+// whether it is there: a read to <runtime>/sm, whose answer says which life of that sync manager it is ("life"). A deletion says why
+// ("end"). An observer that is kicked is told by a delete from U/subscription to its runtime's <runtime>/sm. Sync managers of earlier
+// versions ignore the members, the forward and the delete; one that says no grace time is not asked.
+//
+// What is to outlive the runtime is in a folder, see package kept: a change of such an object is written before it counts. When the
+// runtime starts, these objects are there, without their reporters; the grace time begins again.
+//
 // # Guarantees
 //
 // Updates of one object reach each observer in the order of their versions, each once. An update that is not the next

@@ -42,6 +42,7 @@ type runtime struct {
 	bus    *bus.MessageBus
 	sm     *Manager
 	limits Limits
+	folder string
 
 	mu       sync.Mutex
 	next     int
@@ -80,9 +81,10 @@ func run(t *testing.T, f func(w *world), domains ...string) {
 func (r *runtime) start() {
 	r.bus = bus.New(bus.Options{Runtime: r.url})
 	r.bus.Connect(bus.Outside{Resolver: r, Forwarder: r})
-	r.sm = New(Options{Runtime: r.url, Domain: r.domain, Bus: r.bus, Objects: r, Limits: r.limits,
+	r.sm = New(Options{Runtime: r.url, Domain: r.domain, Bus: r.bus, Objects: r, Limits: r.limits, Folder: r.folder,
 		Local:  func(u message.URL) bool { return u.Domain() == r.domain },
 		Remote: func(u message.URL) message.URL { return message.URL("hyperty-runtime://" + u.Domain() + "/r") }})
+	r.sm.Restore()
 }
 
 func (r *runtime) stop() {

@@ -22,14 +22,15 @@ func (m locked) watch(url message.URL) *observed {
 // dropIfIdle forgets an object that nobody observes, or is about to.
 func (m locked) dropIfIdle(o *observed) {
 	if o.Idle() && m.follows(o) {
-		m.forget(o)
+		m.forget(o, protocol.End{})
 	}
 }
 
 // forget takes an observed object out of the table. Its observers are told that it is gone.
-func (m locked) forget(o *observed) {
+func (m locked) forget(o *observed, end protocol.End) {
 	delete(m.observed, o.URL().Canonical())
-	o.Forget()
+	m.unfollow(o)
+	o.Forget(end)
 	m.settle(o.Replica, &o.packer)
 	m.afterwards(o.stop)
 	m.announce(message.Unsubscribe, o.URL().NodeDomain(), m.self, object.Changes(o.URL()))
@@ -55,11 +56,26 @@ func (m *Manager) changed(o *observed, msg message.Message) {
 			l.take(o, u)
 		}
 	case msg.Type == message.Delete && (from == url || from == object.Subscription(url)):
+		var body protocol.Ended
+		if msg.Decode(&body) != nil || body.Why != protocol.Expired || len(body.Reason) > protocol.MaxReason {
+			body.End = protocol.End{Why: protocol.Deleted}
+		}
 		l := m.lock()
 		defer l.unlock()
 		if l.follows(o) {
 			o.Ending()
-			l.forget(o)
+			l.forget(o, body.End)
+		}
+	case msg.Type == message.Forward && from == url:
+		var body protocol.Life
+		if msg.Decode(&body) != nil {
+			return
+		}
+		l := m.lock()
+		defer l.unlock()
+		if l.follows(o) {
+			o.Notice(body.Away)
+			l.keepUp(o)
 		}
 	default:
 		m.log.Debug("what is not from the object itself is ignored", "object", o.URL(), "type", msg.Type, "from", msg.From)
@@ -80,6 +96,9 @@ func (m locked) take(o *observed, u object.Update) {
 // fetched has an object take the value in the answer to a subscribe.
 func (m locked) fetched(o *observed, meta object.Metadata, doc object.Document) error {
 	err := o.Fetched(meta, doc)
+	if err == nil {
+		m.follow(o)
+	}
 	m.keepUp(o)
 	return err
 }

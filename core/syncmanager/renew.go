@@ -2,6 +2,7 @@ package syncmanager
 
 import (
 	"context"
+	"time"
 
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/internal/backoff"
@@ -80,19 +81,20 @@ func (m *Manager) renewed(o *observed, meta object.Metadata, doc object.Document
 func (m *Manager) lose(o *observed, observer message.URL) {
 	l := m.lock()
 	defer l.unlock()
-	o.Lose(observer)
+	o.Lose(observer, protocol.End{Why: protocol.Refused})
 	l.settle(o.Replica, &o.packer)
 }
 
 // tried ends a try and, where there is to be another one, waits for it.
 func (m *Manager) tried(ctx context.Context, o *observed, err error) (again bool) {
 	l := m.lock()
-	over, gone, pause := o.Tried(err)
+	over, gone, pause := o.Tried(time.Now(), err)
+	l.settle(o.Replica, &o.packer)
 	switch {
 	case !l.follows(o):
 		over = true
 	case gone:
-		l.forget(o)
+		l.forget(o, protocol.End{Why: protocol.Deleted})
 	case over:
 		l.dropIfIdle(o)
 	}

@@ -67,6 +67,7 @@ func (m locked) subscribeHere(r *reported, msg message.Message) {
 				m.inTurn(ctx, msg.From, func() { m.post(ctx, now.Answer(msg)) })
 				return
 			}
+			m.notEntered(r, msg.From)
 		}
 		m.post(ctx, protocol.Refusal(msg, err))
 	})
@@ -80,7 +81,17 @@ func (m *Manager) observeHere(r *reported, observer message.URL) (replica.Snapsh
 		return replica.Snapshot{}, protocol.NotYours(r.URL(), false)
 	}
 	err := r.Observe(observer)
+	l.note(r)
 	return r.Snapshot(), err
+}
+
+// notEntered tells the reporter that an observer whom it has allowed does not observe.
+func (m *Manager) notEntered(r *reported, observer message.URL) {
+	l := m.lock()
+	defer l.unlock()
+	if l.serves(r) && !r.ObservedBy(observer) {
+		l.tellLeft(r, observer)
+	}
 }
 
 // join subscribes at the reporter's side for one observer, and returns the object as it is then.
@@ -121,6 +132,9 @@ func (m *Manager) unsubscribe(msg message.Message) error {
 	if err := msg.Decode(&body); err != nil {
 		return err
 	}
+	if body.Subscriber != "" && body.Subscriber.Canonical() != msg.From.Canonical() {
+		return m.kick(msg, body)
+	}
 	l := m.lock()
 	defer l.unlock()
 	l.leave(body.Resource, msg.From)
@@ -133,6 +147,11 @@ func (m locked) leave(url, observer message.URL) {
 	tell := m.messages.Unsubscribe(url, observer)
 	if r := m.reported[url.Canonical()]; r != nil {
 		if !r.Leave(observer) {
+			return
+		}
+		m.note(r)
+		if _, away := r.Away(); away {
+			r.Former([]message.URL{observer})
 			return
 		}
 		tell = m.messages.Forward(message.Unsubscribe, r.Reporter(), r.URL(), observer)

@@ -27,7 +27,8 @@
 //	create   from <object>/subscription: an invitation
 //	forward  from <runtime>/sm: may this observer subscribe? the answer is 200 or 403
 //	update   from <runtime>/sm: an observed object has changed
-//	delete   from <runtime>/sm: an observed object is gone
+//	delete   from <runtime>/sm: an observed object is gone; "end" says why, "reason" what its reporter says
+//	forward  from <runtime>/sm, with "status": the reporter of an observed object is away, or live again
 //
 // Messages of other kinds at that address are the component's own business and are left alone.
 //
@@ -38,6 +39,28 @@
 // for them, and [Observer.Value] is current. A change that [Reporter.Set] and its like returned nil for is with the
 // reporter's runtime; where they return an error it has not been made, and observers that saw it nevertheless (the
 // answer was lost) are put right by the next change.
+//
+// # Away and gone
+//
+// The reporter of an object may be away: its application was killed or has lost its connection, its runtime has ended or cannot be
+// reached. The object stays for its grace time ([Object].Grace; a minute is the default), with its address, its value and its
+// observers. [Observer.Next] returns a change with OpAway, which says since when, and OpBack when the reporter is there again; nobody
+// subscribes again for that. The rule for the end:
+//
+//	the reporter deletes it                                       gone at once
+//	the application ends its hyperty (Close)                      gone at once, or after the grace time that Object asks for
+//	its process or connection ends                                gone after the grace time
+//	its runtime ends, or nothing comes from it                    away within a minute; gone after the grace time, but 5 minutes at least
+//	its runtime is back and does not know the object              gone after the grace time, at most 10 minutes, but 15 s at least
+//
+// The change with Deleted says which it was (End). A grace time may be [Forever].
+//
+// A reporter gets its object back by creating it again, at a wished address (Object.ID or Object.URL), as the hyperty with the same
+// name: [Reporter.Reclaimed] tells, and the value is the one of before. A wished address belongs to the runtime's key, as names do, until the
+// object is gone. An object with Object.Keep outlives the runtime: it is in its data folder, and a change that could not be written
+// there is an error and has not been made.
+//
+// [Reporter.Observers] lists who observes, [Reporter.OnObserver] tells of those who join and leave, and [Reporter.Kick] ends an observation.
 //
 // When the runtime has been restarted, [Syncher.Resume] brings back what the component reports and observes.
 //

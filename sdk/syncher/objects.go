@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
@@ -17,7 +18,21 @@ type Change struct {
 	Version   uint64          // of the object, with this change in it
 	Deleted   bool            // the object is gone; the last change
 	Resync    bool            // the data was replaced: changes before may have been missed
+	Since     time.Time       // with OpAway
+	End       End             // with Deleted: why
+	Reason    string          // with EndKicked: what the reporter says
 }
+
+// End is why an object is gone for an observer.
+type End string
+
+// The ends of an observation. The empty string is that of a runtime that does not say.
+const (
+	EndDeleted = End("deleted") // by its reporter, or it was not there any more when the reporter's runtime was
+	EndExpired = End("expired") // its reporter was away for longer than its grace time
+	EndKicked  = End("kicked")  // the reporter has ended this observation: [Reporter.Kick]
+	EndRefused = End("refused") // the reporter does not allow this observer any more
+)
 
 // Observer is a copy of an object that follows its reporter.
 type Observer struct {
@@ -56,6 +71,16 @@ type Reporter struct {
 	allow   func(message.URL) bool
 	invited map[message.URL]struct{}
 	onChild func(ChildChange)
+
+	reclaimed  bool
+	observers  map[message.URL]struct{}
+	onObserver func(ObserverChange)
+}
+
+// ObserverChange is what a reporter is told of its object's observers.
+type ObserverChange struct {
+	Observer message.URL
+	Joined   bool // else it has left: by itself, with its application or runtime, or because it was kicked
 }
 
 // ChildChange tells a reporter what happened to a child object.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -20,7 +19,8 @@ type subscribeBody struct {
 // component observes an object once. The error is a *message.ResponseError: 403 where the reporter does not allow it,
 // 404 where there is no such object, 408 where nobody answered.
 func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, error) {
-	if _, err := message.ParseURL(string(url)); err != nil {
+	url, err := message.ParseURL(string(url))
+	if err != nil {
 		return nil, fmt.Errorf("observe: %w", err)
 	}
 	o := &Observer{s: s, url: url, joining: true, wake: make(chan struct{}, 1)}
@@ -170,13 +170,37 @@ func (o lockedObserver) unlock() { o.mu.Unlock() }
 
 // resync is the change that stands for all that wait: only the object's end stays behind it.
 func (o lockedObserver) resync() Change {
-	if n := len(o.changes); n > 0 && o.changes[n-1].Deleted {
-		o.changes = o.changes[n-1:]
-	} else {
-		o.changes = nil
+	for n, c := range o.changes {
+		if c.lasts() { // only the newest of its kind is there, see queue
+			o.changes = o.changes[n:]
+			o.bytes = 0
+			return Change{Resync: true, Value: o.doc.JSON(), Version: o.meta.Version}
+		}
 	}
-	o.bytes = 0
+	o.changes, o.bytes = nil, 0
 	return Change{Resync: true, Value: o.doc.JSON(), Version: o.meta.Version}
+}
+
+// Away tells since when the object's reporter is away, as far as is known; away is false where it is there. [Observer.Next] returns a
+// change with OpAway or OpBack when that becomes another.
+func (o *Observer) Away() (since time.Time, away bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	since = object.ParseTime(o.meta.Away)
+	return since, !since.IsZero()
+}
+
+// setAway takes since when the reporter is away; "": it is there.
+func (o lockedObserver) setAway(away string) {
+	if away == o.meta.Away {
+		return
+	}
+	o.meta.Away = away
+	c := Change{Operation: OpBack, Version: o.meta.Version}
+	if away != "" {
+		c.Operation, c.Since = OpAway, object.ParseTime(away)
+	}
+	o.queue(c)
 }
 
 // Close ends the observation and tells the sync manager. The error says that it could not be told.
@@ -201,9 +225,14 @@ func (o *Observer) Close(ctx context.Context) error {
 func (o lockedObserver) queue(c Change) {
 	n := len(o.changes)
 	switch {
-	case n > 0 && o.changes[0].Resync && !c.Deleted: // it covers what follows it
+	case n > 0 && o.changes[0].Resync && !c.lasts(): // it covers what follows it
+	case n > 1 && o.changes[0].Resync && !c.Deleted: // of what the reporter does, the newest stands
+		o.changes[1] = c
 	case (n >= maxChanges || o.bytes+len(c.Value) > maxChangeBytes) && !c.Deleted:
 		o.changes, o.bytes = []Change{{Resync: true}}, 0
+		if c.lasts() {
+			o.changes = append(o.changes, c)
+		}
 	default:
 		o.changes = append(o.changes, c)
 		o.bytes += len(c.Value)
@@ -211,11 +240,24 @@ func (o lockedObserver) queue(c Change) {
 	o.signal()
 }
 
+// lasts tells whether a change is not in the data, so that a Resync does not stand for it.
+func (c *Change) lasts() bool { return c.Deleted || c.Operation == OpAway || c.Operation == OpBack }
+
 // replace makes the object what the sync manager says it is.
 func (o lockedObserver) replace(meta object.Metadata, doc object.Document) {
+	var before []Change // what an application has not seen yet of what the reporter does
+	for _, c := range o.changes {
+		if c.Operation == OpAway || c.Operation == OpBack {
+			before = []Change{c}
+		}
+	}
+	away := meta.Away
+	meta.Away = o.meta.Away
 	o.keep(doc, meta)
 	o.changes, o.bytes = nil, 0
 	o.queue(Change{Resync: true})
+	o.changes = append(o.changes, before...)
+	o.setAway(away)
 }
 
 // keep makes the object what it is now.
@@ -277,39 +319,11 @@ func (o lockedObserver) apply(u *object.Update) {
 	}
 }
 
-// refetch subscribes again, in a goroutine of the syncher, until it has the object or the object is gone.
-func (o lockedObserver) refetch() {
-	if o.joining {
-		return
-	}
-	o.joining = o.s.spawn(o.fetch)
-}
-
-// fetch subscribes until it has the object or the object is gone.
-func (o *Observer) fetch() {
-	refused := 0
-	pauses := backoff.Backoff{Min: 2 * time.Second, Max: time.Minute} // so the fifth refusal is 15 s after the first, or later
-	for !o.isEnded() && o.s.ctx.Err() == nil {
-		err := o.join(o.s.ctx)
-		if err == nil {
-			return
-		}
-		o.s.log.Debug("cannot fetch an object anew", "object", o.url, "error", err)
-		if code := codeOf(err); code == message.CodeForbidden || code == message.CodeNotFound {
-			if refused++; refused == maxRefusals || code == message.CodeForbidden {
-				o.lost()
-				return
-			}
-		}
-		_ = pauses.Wait(o.s.ctx)
-	}
-}
-
 // lost ends the observation: the object is gone.
-func (o *Observer) lost() {
+func (o *Observer) lost(end End, reason string) {
 	l := o.lock()
 	if !o.ended {
-		l.queue(Change{Deleted: true, Version: o.meta.Version})
+		l.queue(Change{Deleted: true, Version: o.meta.Version, End: end, Reason: reason})
 	}
 	l.unlock()
 	o.leave()
@@ -344,12 +358,16 @@ func (s *Syncher) updated(m message.Message) {
 
 // deleted takes the end of an object from the sync manager.
 func (s *Syncher) deleted(m message.Message) {
-	var body resourceBody
+	var body struct {
+		Resource message.URL `json:"resource"`
+		End      End         `json:"end"`
+		Reason   string      `json:"reason"`
+	}
 	if err := m.Decode(&body); err != nil {
 		s.log.Warn("cannot read a delete", "error", err)
 		return
 	}
 	if o := s.observer(body.Resource); o != nil {
-		o.lost()
+		o.lost(body.End, body.Reason)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
@@ -17,9 +18,20 @@ type Object struct {
 	Resources []string        // what it is about: "data", "chat", …
 	Data      json.RawMessage // its first value, a JSON object; empty is {}
 	Private   bool            // not in the Domain Registry, and only invited observers may subscribe
-	URL       message.URL     // a wished address; empty: the runtime gives one
+	URL       message.URL     // a wished address, of the runtime's domain; empty: the runtime gives one, or ID says it
+	ID        string          // a wished identifier, in place of URL: the address is <Scheme>://<the runtime's domain>/<ID>
 	Children  []string        // the names under which observers may make child objects; none: they may not
+	// Grace is how long the object outlives its reporter: when the application has ended the hyperty, its process or its connection has
+	// ended, or its runtime has. 0 is the default: a minute where the process or the connection has ended, nothing where the
+	// application has ended the hyperty itself, and [Forever] for an object with Keep. Less than 0: nothing in any case.
+	Grace time.Duration
+	// Keep has the runtime keep the object in its data folder, so that it outlives the runtime too. Each change is written before
+	// it counts, which takes as long as the disk takes. A runtime keeps 1,024 objects, of 64 MiB altogether.
+	Keep bool
 }
+
+// Forever is a grace time that does not end.
+const Forever = object.Forever
 
 type createBody struct {
 	Resume    bool            `json:"resume"`
@@ -29,29 +41,47 @@ type createBody struct {
 	Private   bool            `json:"private,omitempty"`
 	Value     object.Metadata `json:"value"`
 	Authorise []message.URL   `json:"authorise,omitempty"`
+	Wish      bool            `json:"wish,omitempty"`
 }
 
 // Create makes an object, with this component as its reporter (specification, "Create"). It returns when the runtime
 // has given the object its address and registered it. The error is a *message.ResponseError where the runtime
-// refused.
+// refused: 409 where the wished address is another's.
+//
+// A wished address that an object of this component has still, since its application was killed or its runtime has restarted less than
+// the grace time ago, gives that object back: with its value, its version and its observers, whatever Data says.
+// [Reporter.Reclaimed] tells. For that the component has to have the same address as before: a hyperty with a name.
 func (s *Syncher) Create(ctx context.Context, o Object) (*Reporter, error) {
 	doc, err := object.Parse(o.Data)
+	if err == nil && o.ID != "" {
+		o.URL, err = s.wished(o)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
 	}
-	r := &Reporter{s: s, scheme: o.Scheme, private: o.Private, turn: make(chan struct{}, 1), doc: doc, invited: make(map[message.URL]struct{})}
+	r := &Reporter{s: s, scheme: o.Scheme, private: o.Private, turn: make(chan struct{}, 1), doc: doc, invited: make(map[message.URL]struct{}),
+		observers: make(map[message.URL]struct{})}
 	r.turn <- struct{}{}
 	now := object.Now()
 	r.meta = object.Metadata{
 		URL: o.URL, Reporter: s.owner, Runtime: s.run, Schema: o.Schema, Name: o.Name, Resources: o.Resources,
 		Created: now, LastModified: now, Status: "live", Childrens: append([]string{}, o.Children...),
+		Keep: o.Keep,
+	}
+	if o.Grace != 0 {
+		r.meta.Grace = object.FormatGrace(o.Grace)
 	}
 	if err := r.meta.Check(); err != nil {
 		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
 	}
-	a, err := s.ask(ctx, message.Create, r.createBody(false))
+	body := r.createBody(false)
+	body.Wish = o.URL != ""
+	a, err := s.ask(ctx, message.Create, body)
 	if err == nil {
 		_, err = message.ParseURL(string(a.Resource))
+	}
+	if err == nil && a.Reclaimed {
+		err = r.reclaim(a)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
@@ -65,6 +95,36 @@ func (s *Syncher) Create(ctx context.Context, o Object) (*Reporter, error) {
 	s.reporters[r.url.Canonical()] = r
 	return r, nil
 }
+
+// wished is the address that an object's identifier stands for.
+func (s *Syncher) wished(o Object) (message.URL, error) {
+	scheme := o.Scheme
+	if scheme == "" {
+		scheme = "resource"
+	}
+	url := message.URL(scheme + "://" + s.run.Domain() + "/" + o.ID)
+	if o.URL != "" && o.URL.Canonical() != url.Canonical() {
+		return "", fmt.Errorf("the identifier %q and the address %s are not the same", o.ID, o.URL)
+	}
+	return message.ParseURL(string(url))
+}
+
+// reclaim takes the object that was there already. r is not shared yet.
+func (r *Reporter) reclaim(a answer) error {
+	meta, doc, err := object.ParseWhole(a.Value)
+	if err != nil {
+		return fmt.Errorf("the answer: %w", err)
+	}
+	meta.Away = ""
+	r.meta, r.doc, r.reclaimed = meta, doc, true
+	for _, o := range a.Observers {
+		r.observers[o.Canonical()] = struct{}{}
+	}
+	return nil
+}
+
+// Reclaimed tells whether the object was there already when it was created here: its value and observers are those of before.
+func (r *Reporter) Reclaimed() bool { return r.reclaimed }
 
 func (r *Reporter) createBody(resume bool) createBody {
 	return createBody{Resume: resume, Resource: r.meta.URL, Schema: r.meta.Schema, Scheme: r.scheme, Private: r.private, Value: r.whole()}
@@ -171,7 +231,7 @@ func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.C
 		update = object.WholeUpdate(meta, next)
 	}
 	update.Resource = r.url
-	_, err = r.s.ask(ctx, message.Update, update)
+	err = r.tell(ctx, update, meta, next)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {

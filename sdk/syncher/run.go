@@ -46,7 +46,7 @@ func (s *Syncher) receive(ctx context.Context, m message.Message) {
 	case m.Type == message.Create && isSubscription(m.From):
 		s.invited(m)
 	case m.Type == message.Forward && fromManager:
-		s.authorise(ctx, m)
+		s.forwarded(ctx, m)
 	case m.Type == message.Update && fromManager:
 		s.updated(m)
 	case m.Type == message.Delete && fromManager:

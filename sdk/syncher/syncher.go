@@ -79,21 +79,20 @@ func (s *Syncher) ask(ctx context.Context, t message.Type, body any) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{Value: value}
-	var body2 struct {
-		Resource message.URL `json:"resource"`
-	}
-	if err := r.Decode(&body2); err != nil {
+	var a answer
+	if err := r.Decode(&a); err != nil {
 		return answer{}, err
 	}
-	a.Resource = body2.Resource
+	a.Value = value
 	return a, nil
 }
 
 // answer is what the sync manager said.
 type answer struct {
-	Resource message.URL
-	Value    json.RawMessage
+	Resource  message.URL     `json:"resource"`
+	Observers message.URLs    `json:"observers"`
+	Reclaimed bool            `json:"reclaimed"`
+	Value     json.RawMessage `json:"-"`
 }
 
 // codeOf is the response's code in err, or 0.

@@ -14,6 +14,7 @@ import (
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
 	"github.com/protofly/protofly/internal/object"
+	"github.com/protofly/protofly/internal/object/life"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -29,6 +30,7 @@ type Object struct {
 	early       []object.Update
 	bytes       int // of early
 	renewal     renewal
+	life        life.Observed
 }
 
 // New is the object at url, whose value is being fetched.
@@ -56,12 +58,15 @@ func (o *Object) Fetched(meta object.Metadata, doc object.Document) error {
 		return nil
 	}
 	now := o.Metadata()
+	away := meta.Away
+	meta.Away = now.Away // until the observers are told
 	if err := o.Set(meta, doc); err != nil {
 		return err
 	}
 	if meta.Version != now.Version || meta.Created != now.Created {
 		o.TellAll()
 	}
+	o.told(away)
 	o.takeEarly()
 	return nil
 }
@@ -132,10 +137,14 @@ func (o *Object) takeWhole(u object.Update) error {
 		return err
 	}
 	now := o.Metadata()
+	if meta.Away != now.Away { // in place of a notice that waited too long
+		o.told(meta.Away)
+	}
 	if meta.Version <= now.Version {
 		return nil
 	}
 	meta.URL, meta.Childrens = o.URL(), protocol.Names(meta.Childrens)
+	meta.Grace, meta.Keep, meta.Away = now.Grace, now.Keep, o.Metadata().Away
 	meta.Reporter, meta.Runtime = now.Reporter, now.Runtime // as in the answer to the subscribe
 	if err := o.Set(meta, doc); err != nil {
 		return err
@@ -153,8 +162,8 @@ func (o *Object) Ending() {
 }
 
 // Forget ends the object here: its observers are told that it is gone, and it has none any more. It is called once.
-func (o *Object) Forget() {
-	o.End()
+func (o *Object) Forget(end protocol.End) {
+	o.End(end)
 	o.early, o.bytes = nil, 0
 }
 
@@ -179,6 +188,11 @@ func (o *Object) Try() (observers []message.URL, everyone bool) {
 
 // Tried ends a try, with its error. The renewal is over, or goes on after the pause. Where the object is gone, its owner is
 // to forget it.
-func (o *Object) Tried(err error) (over, gone bool, pause time.Duration) {
-	return o.renewal.end(err, o.Observed())
+func (o *Object) Tried(now time.Time, err error) (over, gone bool, pause time.Duration) {
+	if err != nil && protocol.CodeOf(err) == message.CodeNotFound {
+		o.renewal.refused++
+		o.life.Missed(now)
+		o.tellAway()
+	}
+	return o.renewal.end(err, o.Observed(), o.life.Unknown(now))
 }

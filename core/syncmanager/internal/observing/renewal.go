@@ -3,12 +3,10 @@ package observing
 import (
 	"time"
 
-	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/internal/backoff"
-	"github.com/protofly/protofly/sdk/message"
 )
 
-// maxRefusals is how many answers 404 a renewal gets before the object counts as gone: its reporter may be coming back.
+// maxRefusals is how many answers 404 a renewal gets, at least, before the object counts as gone: its reporter may be coming back.
 const maxRefusals = 5
 
 // renewal is how an object is fetched anew: tries, with pauses between them, until one has succeeded and nothing has asked for
@@ -46,11 +44,9 @@ func (r *renewal) begin() (everyone bool) {
 }
 
 // end ends a try, with its error. observed tells whether anybody wants the object still.
-func (r *renewal) end(err error, observed bool) (over, gone bool, pause time.Duration) {
-	if err != nil && protocol.CodeOf(err) == message.CodeNotFound {
-		r.refused++
-	}
-	gone = err != nil && r.refused >= maxRefusals
+// unknown: the runtime has not known the object for so long that it counts as gone.
+func (r *renewal) end(err error, observed, unknown bool) (over, gone bool, pause time.Duration) {
+	gone = err != nil && unknown && r.refused >= maxRefusals
 	if gone || !observed || err == nil && !r.wanted {
 		*r = renewal{}
 		return true, gone, 0

@@ -18,6 +18,8 @@ type Request struct {
 	Value      object.Metadata `json:"value"`
 	Authorise  message.URLs    `json:"authorise"`
 	Subscriber message.URL     `json:"subscriber"`
+	Wish       bool            `json:"wish"`   // create: the resource is a wish, or an object that this reporter had before
+	Reason     string          `json:"reason"` // unsubscribe by the reporter: for the observer
 }
 
 // ObserverOf is the component that a sync manager asks for: the specification and the reference implementation name it
@@ -42,6 +44,48 @@ type Value struct {
 	Owner    message.URL     `json:"owner,omitempty"`
 	Children []string        `json:"childrenResources,omitempty"`
 	Value    json.RawMessage `json:"value,omitempty"`
+
+	Observers message.URLs `json:"observers,omitempty"` // to a reporter: who observes
+	Reclaimed bool         `json:"reclaimed,omitempty"` // to a reporter: the object was there, and has this value
+}
+
+// End is why an object ends for an observer. An earlier version does not say.
+type End struct {
+	Why    string `json:"end,omitempty"`    // one of the words below
+	Reason string `json:"reason,omitempty"` // for people
+}
+
+// The words for an end.
+const (
+	Deleted = "deleted" // by its reporter, or with it
+	Expired = "expired" // its reporter was away for longer than its grace time
+	ByKick  = "kicked"  // the reporter has ended this observer's observation
+	Refused = "refused" // the reporter does not allow this observer any more
+)
+
+// MaxReason is how many bytes a reason has.
+const MaxReason = 1024
+
+// Ended is the body of the message that an object has ended, for an observer or for everybody.
+type Ended struct {
+	Resource   message.URL `json:"resource"`
+	Subscriber message.URL `json:"subscriber,omitempty"`
+	End
+}
+
+// Life is the body of the notice whether an object's reporter is there.
+type Life struct {
+	Resource message.URL `json:"resource,omitempty"`
+	Status   string      `json:"status"`         // "away" or "live"
+	Away     string      `json:"away,omitempty"` // since when
+}
+
+// LifeOf is that notice; away is "" where the reporter is there.
+func LifeOf(url message.URL, away string) Life {
+	if away == "" {
+		return Life{url, "live", ""}
+	}
+	return Life{url, "away", away}
 }
 
 // Child is the body of a request for a child object.
@@ -85,7 +129,7 @@ func (r *Request) CheckCreate() (object.Document, error) {
 
 // IsObject tells whether an address can be a data object's: two parts, and no runtime, hyperty or back end.
 func IsObject(u message.URL) bool {
-	if _, err := message.ParseURL(string(u)); err != nil || u == message.SessionAddress {
+	if u.Check() != nil || u == message.SessionAddress {
 		return false
 	}
 	path := u.Path()

@@ -12,6 +12,7 @@ import (
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
 	"github.com/protofly/protofly/internal/object"
+	"github.com/protofly/protofly/internal/object/life"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -23,13 +24,15 @@ type Object struct {
 	children []string                                 // the names that child objects may have
 	remotes  map[message.URL]map[message.URL]struct{} // observers elsewhere, by their runtime
 	changes  *replica.Queue                           // to U/changes
+	life     life.Reported
+	former   map[message.URL]struct{} // observers whom the reporter has allowed, and who may come back while it is away
 }
 
 // New is the object at url, of which only who reports it and the names of its children are known.
 func New(url, reporter message.URL, children []string, messages protocol.Messages, usage *limits.Usage) *Object {
 	o := &Object{
 		Replica: replica.New(url, messages, usage), usage: usage, reporter: reporter.Canonical(), children: protocol.Names(children),
-		remotes: make(map[message.URL]map[message.URL]struct{}),
+		remotes: make(map[message.URL]map[message.URL]struct{}), former: make(map[message.URL]struct{}),
 	}
 	o.changes = o.NewQueue(object.Changes(url), reporter)
 	return o
@@ -142,6 +145,7 @@ func (o *Object) Enter(remote, observer message.URL) error {
 		o.remotes[remote] = observers
 	}
 	observers[observer] = struct{}{}
+	delete(o.former, observer)
 	return nil
 }
 
@@ -160,11 +164,14 @@ func (o *Object) Exit(remote, observer message.URL) bool {
 	return true
 }
 
-// RemoteGone forgets all observers of a remote runtime.
-func (o *Object) RemoteGone(remote message.URL) {
+// RemoteGone forgets all observers of a remote runtime, which may come back, and returns who they were.
+func (o *Object) RemoteGone(remote message.URL) (left []message.URL) {
 	for observer := range o.remotes[remote] {
 		o.Exit(remote, observer)
+		o.allowAgain(observer)
+		left = append(left, observer)
 	}
+	return left
 }
 
 // ObservedFrom tells whether a remote runtime has observers.
@@ -184,13 +191,13 @@ func (o *Object) ObservedBy(who message.URL) bool {
 }
 
 // Withdraw ends the object: every observer is told, and it has none any more.
-func (o *Object) Withdraw() {
+func (o *Object) Withdraw(end protocol.End) {
 	o.usage.AddReported(o.reporter, -1)
-	o.End()
+	o.End(end)
 	if len(o.remotes) > 0 {
 		o.changes.Add(message.Message{
 			Type: message.Delete, From: object.Subscription(o.URL()), To: object.Changes(o.URL()), Source: o.Metadata().Reporter,
-			Body: message.Encode(protocol.Resource{Resource: o.URL()}),
+			Body: message.Encode(protocol.Ended{Resource: o.URL(), End: end}),
 		})
 	}
 	for remote := range o.remotes {
@@ -207,3 +214,6 @@ func (o *Object) Counts() (remotes, bytes int) {
 	}
 	return len(o.remotes), bytes
 }
+
+// Published has f called when everything that was to be published so far is; see [replica.Queue.Emptied].
+func (o *Object) Published(f func()) { o.changes.Emptied(f) }
