@@ -40,7 +40,7 @@ func (w *world) serve(s *side, m message.Message) message.Message {
 		json.Unmarshal(body.Value, &v)
 		var list []message.URL
 		if name, ok := v.Identifier.(string); ok {
-			url := message.URL("hyperty://" + domain + "/" + name)
+			url := message.URL(body.Scheme + "://" + domain + "/" + name)
 			if owner := w.names[url]; owner != "" && owner != s.url {
 				return m.Refuse(message.CodeConflict, "taken")
 			}
@@ -53,6 +53,14 @@ func (w *world) serve(s *side, m message.Message) message.Message {
 			}
 		}
 		return m.Respond(message.CodeOK, map[string]any{"allocated": list})
+	case m.To == message.AllocationAddress(domain) && m.Type == message.Delete:
+		var freed struct{ ChildrenResources message.URLs }
+		m.Decode(&freed)
+		for _, url := range freed.ChildrenResources {
+			if w.names[url] == s.url {
+				delete(w.names, url)
+			}
+		}
 	case m.To == message.DomainRegistryAddress(domain):
 		return w.domainRegistry(m, body.Resource, body.Value)
 	}
