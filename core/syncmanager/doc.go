@@ -37,6 +37,8 @@
 // one is either old, and ignored, or shows that some were missed: then the object is subscribed to again and
 // its observers get the whole value. The same happens for an observer that is too slow for its queue.
 // The end of an object comes behind its updates; of an observer that is slow at that moment, at most 64 KiB of them are kept.
+// The address of an object that ends is given up when its last updates and its end have left for other runtimes, at most 5 s later:
+// what comes from an address that has been given up is not believed.
 // Only its reporter changes, deletes or invites to an object. An update at U/changes that is not from U is ignored.
 //
 // Nothing that waits for an answer from elsewhere holds up a listener: such work runs in goroutines that
