@@ -122,6 +122,7 @@ func (m *Manager) enter(r *reported, meta object.Metadata, doc object.Document) 
 	r.listens = append(m.listenForChildren(r),
 		m.bus.Listen(object.Subscription(url), func(_ context.Context, msg message.Message) { m.remoteRequest(r, msg) }),
 		m.bus.Listen(url, func(_ context.Context, msg message.Message) { m.remoteRequest(r, msg) }),
+		m.bus.Listen(object.Changes(url), func(_ context.Context, msg message.Message) { m.published(url, msg) }),
 	)
 	l.settle(r.Replica, &r.packer)
 	l.announce(message.Subscribe, m.o.Domain, meta.Reporter, url, object.Subscription(url))

@@ -42,8 +42,9 @@ type Manager struct {
 	observed map[message.URL]*observed
 	creating map[message.URL]struct{}      // wished addresses that are being registered
 	leaving  map[message.URL]chan struct{} // deleted objects that are being unregistered; closed when that is done
-	away     map[*reported]struct{}        // whose reporter is away
-	contacts map[message.URL]*contact      // with the runtimes of observed objects
+	joins    *joins
+	away     map[*reported]struct{}   // whose reporter is away
+	contacts map[message.URL]*contact // with the runtimes of observed objects
 }
 
 // locked is a Manager with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.

@@ -73,7 +73,8 @@ func Read(u object.Update) (c Change, err error) {
 }
 
 // Change makes the object what its reporter says, and has every observer told (specification, "Update"). It refuses a change
-// of another version than the one that is known, which changes nothing.
+// of another version than the one that is known, and one that makes another object here than it has made there; then nothing
+// changes, and the reporter sends the whole.
 func (o *Object) Change(c Change) error {
 	now, u := o.Metadata(), &c.update
 	if u.Attribute == "" {
@@ -89,10 +90,14 @@ func (o *Object) Change(c Change) error {
 	if err != nil {
 		return err
 	}
+	if doc.Differs(u.Hash) {
+		return protocol.Refuse(message.CodeConflict, "the object is another one here")
+	}
 	now.Version, now.LastModified = *u.Version, u.LastModified
 	if err := o.Set(now, doc); err != nil {
 		return err
 	}
+	u.Hash = doc.Hash()
 	o.Tell(*u)
 	if len(o.remotes) > 0 {
 		o.changes.Update(*u)
@@ -164,16 +169,6 @@ func (o *Object) Exit(remote, observer message.URL) bool {
 	return true
 }
 
-// RemoteGone forgets all observers of a remote runtime, which may come back, and returns who they were.
-func (o *Object) RemoteGone(remote message.URL) (left []message.URL) {
-	for observer := range o.remotes[remote] {
-		o.Exit(remote, observer)
-		o.allowAgain(observer)
-		left = append(left, observer)
-	}
-	return left
-}
-
 // ObservedFrom tells whether a remote runtime has observers.
 func (o *Object) ObservedFrom(remote message.URL) bool { return len(o.remotes[remote]) > 0 }
 
@@ -200,8 +195,10 @@ func (o *Object) Withdraw(end protocol.End) {
 			Body: message.Encode(protocol.Ended{Resource: o.URL(), End: end}),
 		})
 	}
-	for remote := range o.remotes {
-		o.RemoteGone(remote)
+	for remote, observers := range o.remotes {
+		for observer := range observers {
+			o.Exit(remote, observer)
+		}
 	}
 }
 
