@@ -48,7 +48,7 @@ type Config struct {
 	TraceBodies bool
 
 	// SessionIdle is after how long without messages the state that is kept of a remote runtime is dropped, unless messages are
-	// under way. 0: core/session.DefaultIdleTimeout; negative: never.
+	// under way or there is a direct path. 0: core/session.DefaultIdleTimeout; negative: never.
 	SessionIdle time.Duration
 
 	waits waits

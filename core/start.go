@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -33,6 +34,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if c.NodeStub == "" {
 		c.NodeStub = DefaultNodeStub
 	}
+	c.Domain = strings.ToLower(c.Domain) // as all addresses are
 	if c.Networks == nil {
 		c.Networks = []string{networks.Public}
 	}

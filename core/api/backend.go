@@ -55,6 +55,8 @@ type Attachment interface {
 	TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error
 	// Close ends the registration.
 	Close(ctx context.Context) error
+	// Release is Close, and gives the hyperty's name up. The error is a *message.ResponseError where the application is to see a code.
+	Release(ctx context.Context) error
 }
 
 // Status is what runs in a runtime, for people and for scripts: the JSON of "protofly status --json".

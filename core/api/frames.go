@@ -21,14 +21,14 @@ func (app *application) frame(data []byte) error {
 	case *wire.ApplicationFrame_Register:
 		return app.register(f.Register)
 	case *wire.ApplicationFrame_Unregister:
-		app.unregister(f.Unregister.Ref)
+		app.unregister(f.Unregister)
 	}
 	return nil
 }
 
 func (app *application) register(f *wire.Register) error {
 	r := hyperty.Registration{Name: f.Name, User: message.URL(f.User), Descriptor: message.URL(f.Descriptor_),
-		Resources: f.Resources, DataSchemes: f.DataSchemes}
+		Resources: f.Resources, DataSchemes: f.DataSchemes, Ephemeral: f.Ephemeral, Resumed: f.Resumed}
 	l := app.lock()
 	defer l.unlock()
 	_, taken := app.attached[f.Ref]
@@ -47,14 +47,14 @@ func (app *application) register(f *wire.Register) error {
 	return nil
 }
 
-func (app *application) unregister(ref uint32) {
+func (app *application) unregister(f *wire.Unregister) {
 	l := app.lock()
 	defer l.unlock()
-	a := app.attached[ref]
+	a := app.attached[f.Ref]
 	if a == nil || a.leaving {
 		return
 	}
-	a.leaving = true
+	a.leaving, a.release = true, f.Release
 	l.leaveWhenDone(a) // after what has been posted
 }
 

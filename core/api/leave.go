@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -15,6 +16,10 @@ func (a *attachment) leave() {
 	_, here := app.attached[a.ref]
 	delete(app.attached, a.ref)
 	a.gone = true
+	end := Attachment.Close
+	if a.release {
+		end = Attachment.Release
+	}
 	left := a.given.End()
 	l.wake()
 	l.unlock()
@@ -23,11 +28,21 @@ func (a *attachment) leave() {
 		return
 	}
 	var closed sync.WaitGroup
-	app.shared.closing(a.inner, &closed)
+	var err error
+	app.shared.ending(a.inner, &closed, func(ctx context.Context) error {
+		err = end(a.inner, ctx)
+		return err
+	})
 	closed.Wait()
+	code, reason := message.CodeOK, "as asked"
 	l = app.lock()
 	defer l.unlock()
-	_ = l.say(endedFrame(a.ref, message.CodeOK, "as asked"))
+	if err != nil && a.release { // else it has ended all the same, and the log says what is left
+		code, reason = response(err)
+	}
+	f := endedFrame(a.ref, code, reason)
+	f.GetEnded().Released = a.release && err == nil
+	_ = l.say(f)
 }
 
 // forsake tells the senders of what an application was handed that it is in doubt whether it was taken.

@@ -52,15 +52,15 @@ type shared struct {
 	hurry  context.CancelFunc
 	posts  work.Memory[posted]
 
-	mu     sync.Mutex
-	ending map[string]chan struct{} // names whose registration is being ended; closed when it is
+	mu    sync.Mutex
+	ended map[string]chan struct{} // names whose registration is being ended; closed when it is
 }
 
 func newShared(o Options) *shared {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	s := &shared{o: o, log: o.Log, ending: map[string]chan struct{}{}}
+	s := &shared{o: o, log: o.Log, ended: map[string]chan struct{}{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.grace, s.hurry = context.WithCancel(context.Background())
 	return s
@@ -70,7 +70,7 @@ func newShared(o Options) *shared {
 func (s *shared) attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (Attachment, error) {
 	for r.Name != "" {
 		s.mu.Lock()
-		ended := s.ending[r.Name]
+		ended := s.ended[r.Name]
 		s.mu.Unlock()
 		if ended == nil {
 			break
@@ -85,21 +85,25 @@ func (s *shared) attach(ctx context.Context, r hyperty.Registration, deliver min
 }
 
 // closing ends a registration in a goroutine of wg.
-func (s *shared) closing(inner Attachment, wg *sync.WaitGroup) {
+func (s *shared) closing(inner Attachment, wg *sync.WaitGroup) { s.ending(inner, wg, inner.Close) }
+
+// ending has end end a registration, in a goroutine of wg.
+func (s *shared) ending(inner Attachment, wg *sync.WaitGroup, end func(ctx context.Context) error) {
 	ended := make(chan struct{})
-	name := strings.TrimPrefix(inner.URL().Path(), "/")
+	name := string(inner.URL())
+	name = name[strings.LastIndexByte(name, '/')+1:]
 	s.mu.Lock()
-	s.ending[name] = ended
+	s.ended[name] = ended
 	s.mu.Unlock()
 	wg.Go(func() {
 		ctx, cancel := context.WithTimeout(s.grace, closeTime)
 		defer cancel()
-		if err := inner.Close(ctx); err != nil {
+		if err := end(ctx); err != nil {
 			s.log.Warn("hyperty not unregistered", "url", inner.URL(), "error", err)
 		}
 		s.mu.Lock()
-		if s.ending[name] == ended {
-			delete(s.ending, name)
+		if s.ended[name] == ended {
+			delete(s.ended, name)
 		}
 		s.mu.Unlock()
 		close(ended)

@@ -27,6 +27,7 @@ type Bus interface {
 type Registry interface {
 	RegisterHyperty(ctx context.Context, h registry.Hyperty) (message.URL, error)
 	Unregister(ctx context.Context, url message.URL) error
+	Release(ctx context.Context, url message.URL) error
 }
 
 // Options are an [Apps]'s settings. All are required but Gone, Lost and Log.
@@ -92,7 +93,7 @@ func (all *Apps) Attach(ctx context.Context, r hyperty.Registration, deliver min
 // attach registers a hyperty and completes its attachment.
 func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *Attachment) (*Attachment, error) {
 	url, err := all.o.Registry.RegisterHyperty(ctx, registry.Hyperty{
-		Name: r.Name, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
+		Name: r.Name, Ephemeral: r.Ephemeral, Resumed: r.Resumed, User: r.User, Descriptor: r.Descriptor, Resources: r.Resources, DataSchemes: r.DataSchemes,
 	})
 	if err != nil {
 		return nil, err
@@ -172,6 +173,18 @@ func (a *Attachment) Lost() { a.lost.Store(true) }
 
 // Close ends the hyperty and what is kept for it.
 func (a *Attachment) Close(ctx context.Context) error {
+	a.end()
+	return a.all.o.Registry.Unregister(ctx, a.url)
+}
+
+// Release is Close, and gives the hyperty's name up; see [registry.Registry.Release].
+func (a *Attachment) Release(ctx context.Context) error {
+	a.end()
+	return a.all.o.Registry.Release(ctx, a.url)
+}
+
+// end ends what is kept for the hyperty.
+func (a *Attachment) end() {
 	a.stop()
 	a.all.o.Tracker.End(a.url)
 	a.all.registrations.end(a.url)
@@ -180,5 +193,4 @@ func (a *Attachment) Close(ctx context.Context) error {
 	} else {
 		a.all.o.Gone(a.url)
 	}
-	return a.all.o.Registry.Unregister(ctx, a.url)
 }

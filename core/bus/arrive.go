@@ -105,12 +105,18 @@ func (b *MessageBus) tryAccept(remote message.URL, run []minibus.Delivery) (take
 
 // reject answers a message that is not delivered.
 func (b *MessageBus) reject(ctx context.Context, remote message.URL, d *minibus.Delivery, err error) {
+	if d.Receipt.Refuse(d.Message, err) {
+		return
+	}
 	b.Answer(ctx, remote, d.Message, err)
 	d.Receipt.Refused(code(err))
 }
 
 // tryReject is reject without waiting. It takes one message, or none where its answer would have to wait.
 func (b *MessageBus) tryReject(remote message.URL, d *minibus.Delivery, err error) (taken int, more bool) {
+	if d.Receipt.Refuse(d.Message, err) {
+		return 1, true
+	}
 	if b.answers(&d.Message) {
 		sent := b.out.TryForward(answerRoute(remote), refusal(d.Message, err), minibus.Receipt{})
 		if errors.Is(sent, message.ErrWouldBlock) {

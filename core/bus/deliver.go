@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// deliver gives m to everybody who listens to its address: components here, remote runtimes that subscribed.
+// deliver gives m to all listeners of its address: components here, remote runtimes that subscribed.
 func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.Receipt) (int, error) {
 	b.mu.RLock()
 	forwards := b.forwards[m.To.Canonical()]

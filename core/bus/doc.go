@@ -3,7 +3,7 @@
 // A message that is posted on it goes to the first of these that takes it:
 //
 //  1. to the request that waits for it, if it is a response;
-//  2. to everybody who listens to its address: components of this runtime ([MessageBus.Listen]) and remote runtimes
+//  2. to all listeners of its address: components of this runtime ([MessageBus.Listen]) and remote runtimes
 //     that subscribed to it ([MessageBus.Forward]); a publication ends here even if nobody listens;
 //  3. to the way out of this runtime: the [Resolver] (the Registry) names the way, the [Forwarder] sends the message there.
 //

@@ -36,3 +36,18 @@ func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 		f.stop()
 	}
 }
+
+// Published waits until what was posted to the address at has left for the remote runtimes that subscribed to it, or ctx ends: what
+// is said to them afterwards comes behind it.
+func (b *MessageBus) Published(ctx context.Context, at message.URL) {
+	b.mu.RLock()
+	list := b.forwards[at.Canonical()]
+	b.mu.RUnlock()
+	for _, f := range list {
+		select {
+		case <-f.empty():
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -37,7 +37,7 @@ type knownRoute struct {
 	way    Way
 }
 
-// Handle is that of the component owner.
+// Handle makes the handle of the component owner.
 func (b *MessageBus) Handle(owner message.URL) *Handle { return &Handle{bus: b, owner: owner} }
 
 // Post is [MessageBus.From] for the component of the handle. m gets an ID where it has none, and is not kept.
@@ -141,7 +141,7 @@ func (h *Handle) remember(k *known, to message.URL) {
 	if hash := maphash.String(b.seed, string(to)); b.ways == nil || k.next.Swap(hash) != hash {
 		return
 	}
-	r := &knownRoute{to: to, joined: b.joined()} // first: whoever joins from now on is noticed
+	r := &knownRoute{to: to, joined: b.joined()} // read first, so that a listener which joins from now on is noticed
 	if r.way = b.ways.Way(h.owner, to); r.way != nil && b.passes(to) {
 		k.route.Store(r)
 	}

@@ -9,12 +9,12 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// replyTime is how long a reply waits for who asked to take what it was sent before.
+// replyTime is how long a reply waits until the asker has taken what was sent to it before.
 const replyTime = 10 * time.Second
 
 // replies are the responses of the core's own components that are under way.
 type replies struct {
-	lanes work.Jobs[message.URL] // by who asked
+	lanes work.Jobs[message.URL] // by the asker
 	ctx   context.Context
 	end   context.CancelFunc
 

@@ -5,7 +5,9 @@
 // listener has taken it; it was given up), the Message Node's stub (an answer to a message that left without a session).
 // The first report counts, and the sender gets exactly one outcome for each message.
 //
-// [Refusals] answers messages that nobody will take: it sends each sender the response with the code of the refusal.
+// [Refusals] answers messages that nobody will take: it sends each sender the response with the code of the refusal. A remote
+// runtime that refuses says so in the session, of the very messages that it was given ([session.Rejected]). Their senders are
+// answered here, in the name of the address that they sent to: nobody else's word counts, and no address there is needed for it.
 //
 // Nothing here waits for a sender or for a listener: what takes time is handed to the goroutines of the Go option.
 package delivery

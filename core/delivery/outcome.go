@@ -37,6 +37,12 @@ func outcomeOf(e *session.Event) hyperty.Outcome {
 	switch {
 	case e.Kind == session.Settled:
 		return outcomeOfCode(e.Code)
+	case e.Kind == session.Rejected:
+		o := outcomeOfCode(e.Code)
+		if e.Why != "" {
+			o.Reason = e.Why
+		}
+		return o
 	case e.Kind == session.Expired && e.MayHaveArrived:
 		return hyperty.Outcome{State: hyperty.Expired, Reason: e.Why + "; it may have arrived"}
 	case e.Kind == session.Expired:

@@ -94,9 +94,27 @@ func (r *Refusals) GivenUp(e session.Event) {
 	if e.MayHaveArrived {
 		text = "in doubt whether it was delivered to %s: %s"
 	}
+	r.undelivered(e.Messages, func(m *message.Message) *message.ResponseError {
+		return &message.ResponseError{Code: message.CodeUnavailable, From: m.To, Description: fmt.Sprintf(text, e.Remote, e.Why)}
+	})
+}
+
+// Rejected tells the senders of the messages that a remote runtime has refused, all of them however many. Each was given to that
+// runtime, which says so in the session with it.
+func (r *Refusals) Rejected(e session.Event) {
+	r.undelivered(e.Messages, func(m *message.Message) *message.ResponseError {
+		text := e.Why
+		if text == "" {
+			text = outcomeOfCode(e.Code).Reason
+		}
+		return &message.ResponseError{Code: e.Code, From: e.Remote, Description: text}
+	})
+}
+
+func (r *Refusals) undelivered(list []message.Message, why func(m *message.Message) *message.ResponseError) {
 	r.o.Go(func(ctx context.Context) {
-		for _, m := range e.Messages {
-			r.o.Bus.Undelivered(ctx, m, &message.ResponseError{Code: message.CodeUnavailable, From: m.To, Description: fmt.Sprintf(text, e.Remote, e.Why)})
+		for i := range list {
+			r.o.Bus.Undelivered(ctx, list[i], why(&list[i]))
 		}
 	})
 }

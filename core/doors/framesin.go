@@ -26,7 +26,7 @@ type FramesIn struct {
 }
 
 // Take takes frames that came in through a stub's door to the session that each is for. It is false where none of them is
-// in the name of anybody who may be behind that door.
+// in the name of any runtime that may be behind that door.
 func (in *FramesIn) Take(ctx context.Context, stub, door message.URL, frames []sdk.Frame) (taken bool) {
 	behind := in.Table.Find(stub, door)
 	for _, f := range frames {

@@ -16,7 +16,7 @@ type BestRoute interface {
 type PathUser interface {
 	// UsePath moves the session with a runtime to a path at once.
 	UsePath(remote message.URL, path session.Path)
-	// Came is the path by which the last frame came of a runtime that has proven who it is.
+	// Came is the path by which the last frame of a runtime came; only runtimes that have proven their key count.
 	Came(remote message.URL) (session.Path, bool)
 }
 

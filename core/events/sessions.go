@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Tracker is told what became of the messages of sessions. [delivery.Tracker] implements it.
+// Tracker takes what became of the messages of sessions. [delivery.Tracker] implements it.
 type Tracker interface {
 	Session(e session.Event)
 }
@@ -16,6 +16,8 @@ type Tracker interface {
 // Refusals tells the senders of messages that a session has given up. [delivery.Refusals] implements it.
 type Refusals interface {
 	GivenUp(e session.Event)
+	// Rejected is GivenUp for messages that the remote runtime has refused.
+	Rejected(e session.Event)
 }
 
 // Connections are the P2P connections. [registry.Registry] implements it.
@@ -47,6 +49,8 @@ func (s *Sessions) Event(e session.Event) {
 	s.Tracker.Session(e)
 	switch e.Kind {
 	case session.Settled:
+	case session.Rejected:
+		s.Refusals.Rejected(e)
 	case session.Version:
 		s.Log.Error("remote runtime of another version", "remote", e.Remote, "door", e.Path.Door, "why", e.Why)
 	case session.Stalled:

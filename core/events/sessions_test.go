@@ -18,6 +18,7 @@ type told []string
 
 func (l *told) Session(e session.Event)   { *l = append(*l, "tracker "+string(e.Kind)) }
 func (l *told) GivenUp(session.Event)     { *l = append(*l, "refusals") }
+func (l *told) Rejected(session.Event)    { *l = append(*l, "refusals") }
 func (l *told) RuntimeGone(r message.URL) { *l = append(*l, "gone "+string(r)) }
 func (l *told) Refresh(r message.URL)     { *l = append(*l, "refresh "+string(r)) }
 func (l *told) Suspect(r, d message.URL)  { *l = append(*l, "suspect "+string(r)+" "+string(d)) }

@@ -42,8 +42,8 @@ func (t Trust) Check() error {
 		}
 	}
 	for name, runtime := range t.Pins {
-		if u, err := message.ParseURL(string(name)); err != nil || u.Scheme() != message.SchemeHyperty || u.Base() != u {
-			errs = append(errs, fmt.Errorf("pins: %q is no hyperty's address, as hyperty://example.com/bob", name))
+		if name.Check() != nil || name.Scheme() != message.SchemeHyperty || name.Base() != name {
+			errs = append(errs, fmt.Errorf("pins: %q is no hyperty's address, as hyperty://example.com/bob, with its domain in lower case", name))
 		}
 		if err := checkRuntime(runtime); err != nil {
 			errs = append(errs, fmt.Errorf("pins: %s: %w", name, err))
@@ -53,7 +53,7 @@ func (t Trust) Check() error {
 }
 
 // KnownFile is the name of the file in the data folder that keeps which runtime was found first as the owner of a name. The first
-// line is that of package safefile; each other line has a name and a runtime.
+// line is what package safefile writes; each other line has a name and a runtime.
 const KnownFile = "known-names"
 
 // knownKind is the kind of that file, for package safefile.

@@ -79,6 +79,28 @@
 // the signature's time is over: twice a day. An entry without a proof is believed if its runtime cannot sign and
 // [Trust.Unsigned] allows it; never if the runtime's address is derived from a key.
 //
+// # What becomes of an address
+//
+// A hyperty has one of three kinds of address:
+//
+//   - A name (hyperty://<domain>/bob) was wished for. The node gives it to the first runtime that asks for it. The runtime keeps it, also
+//     while nobody is registered with it, until it is released ([Registry.Release]): then another runtime may register it at once. The
+//     node needs no signature for that but the connection, on which the runtime has proven its key.
+//   - An address that the node has made (hyperty://<domain>/<UUID>) goes with its hyperty. A client that registers again after a restart
+//     of the runtime gets it again ([Hyperty].Resumed). What a crash leaves of such addresses the node frees, since each process of a
+//     runtime asks for its addresses with an allocation key of its own (message.LifeKey).
+//   - One below this runtime's own (<runtime>/hyperty/<random>) is ephemeral: only this Registry knows of it, see
+//     [Registry.RegisterHyperty].
+//
+// Nothing is kept in this runtime of an address that was given up, but what package ownnode still owes a node that is away. Remote
+// runtimes remember it for two minutes, for messages that are late; the newest entry that they have believed until its signature
+// expires, a day later at most, so that nobody brings back an older one. The node's part is in its package registry.
+//
+// A name that was released does not come back to the runtime that had it: the node lets only the owner of an address register
+// it, and a reader who has believed the new owner's entry ignores the old one. A node that cheats can show a reader, who has not
+// seen the new one, the old entry until its signature expires: then messages go to the runtime that had the name, which refuses them.
+// Pins come before all that: a name that is pinned moves only when the operator of the reader changes the pin.
+//
 // # Limits and trust
 //
 // [Registry.Verify] decides which runtime may use an address as `from`. Three things can show that an address is a runtime's:

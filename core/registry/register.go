@@ -3,6 +3,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,6 +20,8 @@ import (
 // Hyperty is an application's request to be registered.
 type Hyperty struct {
 	Name        string      // the wished identifier: hyperty://<domain>/<Name>; "": the node's choice
+	Resumed     bool        // Name was not wished for: it is of an address that was made for this hyperty earlier
+	Ephemeral   bool        // an address below this runtime's, of which nobody is told; see [Registry.RegisterHyperty]
 	User        message.URL // "": user://anonymous
 	Descriptor  message.URL // in the catalogue; "": made from the name
 	Resources   []string
@@ -42,12 +45,19 @@ const anonymous message.URL = "user://anonymous"
 
 // RegisterHyperty registers a hyperty: with an address of its own, in this Registry, at the Domain Registry and in
 // /registry/changes. The error is a *message.ResponseError with code 409 where the wished name is another's.
+//
+// One that is ephemeral is in this Registry alone, and at an address below the runtime's own: <runtime>/hyperty/<Name>, where Name is
+// made up if there is none. Its messages need no other proof than the session that they come in, so no other Registry and no
+// Message Node has to know of it.
 func (r *Registry) RegisterHyperty(ctx context.Context, h Hyperty) (message.URL, error) {
+	if h.Ephemeral {
+		return r.registerEphemeral(ctx, h)
+	}
 	url, granted, err := r.hypertyURL(ctx, h.Name)
 	if err != nil {
 		return "", fmt.Errorf("register hyperty %s: %w", h.Name, err)
 	}
-	l := &local{url: url, name: h.Name, named: h.Name != "", user: h.User, since: time.Now()}
+	l := &local{url: url, name: h.Name, named: h.Name != "" && !h.Resumed, user: h.User, since: time.Now()}
 	l.ungranted.Store(!granted)
 	if l.user == "" {
 		l.user = anonymous
@@ -64,19 +74,29 @@ func (r *Registry) RegisterHyperty(ctx context.Context, h Hyperty) (message.URL,
 	return url, nil
 }
 
+// registerEphemeral registers a hyperty in this Registry alone.
+func (r *Registry) registerEphemeral(ctx context.Context, h Hyperty) (message.URL, error) {
+	id := cmp.Or(h.Name, strings.ToLower(rand.Text()))
+	if err := message.CheckName(id); err != nil {
+		return "", fmt.Errorf("register hyperty: %w", err)
+	}
+	l := &local{url: message.URL(r.locals.ephemeral + id), name: h.Name, user: cmp.Or(h.User, anonymous), private: true, ephemeral: true, since: time.Now()}
+	if err := r.register(ctx, l); err != nil {
+		return "", fmt.Errorf("register hyperty %s: %w", l.url, err)
+	}
+	return l.url, nil
+}
+
 // hypertyURL is the address of a hyperty. While the node is away it is not granted yet; a name is used then only where it
 // was granted before: somebody else may have any other.
 func (r *Registry) hypertyURL(ctx context.Context, name string) (url message.URL, granted bool, err error) {
 	if name == "" {
 		return r.own.Address(ctx, message.SchemeHyperty)
 	}
-	url, err = message.ParseURL(message.SchemeHyperty + "://" + r.opts.Domain + "/" + name)
-	if err != nil {
+	if err := message.CheckName(name); err != nil {
 		return "", false, err
 	}
-	if url.Base() != url {
-		return "", false, &message.URLError{Text: string(url), Reason: "a name has no /"}
-	}
+	url = message.URL(message.SchemeHyperty + "://" + r.opts.Domain + "/" + name)
 	if _, taken := r.locals.get(url); taken {
 		return "", false, r.refuse(message.CodeConflict, "%s is registered by another application of this runtime", url)
 	}
@@ -220,45 +240,6 @@ func (r *Registry) sign(l *local) *proof.EntryProof {
 	return r.opts.Trust.SignEntry(l.entry.Entry, issued, issued.Add(r.opts.Trust.ProofTime))
 }
 
-// Unregister takes a hyperty out: of this Registry at once, of the Domain Registry as far as it can be reached. A name
-// that was wished for stays this runtime's.
-func (r *Registry) Unregister(ctx context.Context, url message.URL) error {
-	return r.unregister(ctx, url)
-}
-
-// UnregisterObject takes a data object out.
-func (r *Registry) UnregisterObject(ctx context.Context, url message.URL) error {
-	return r.unregister(ctx, url)
-}
-
-func (r *Registry) unregister(ctx context.Context, url message.URL) error {
-	var l *local
-	if err := r.ask(ctx, func() {
-		var ok bool
-		if l, ok = r.locals.get(url); ok {
-			r.dropLocal(l)
-			if !l.private {
-				r.publisher.Announce(changes.Remove, l.url)
-			}
-		}
-	}); err != nil {
-		return err
-	}
-	if l == nil {
-		return r.refuse(message.CodeNotFound, "%s is not registered in this runtime", url)
-	}
-	r.opts.Own.GivenUp(l.url)
-	err := r.farewell(ctx, l)
-	if errors.Is(err, ownnode.ErrAway) {
-		r.own.Owe(l.url, l, true)
-		err = nil
-	}
-	if err != nil {
-		return fmt.Errorf("unregister %s: %w", url, err)
-	}
-	return nil
-}
-
 // dropLocal forgets a hyperty or data object of this runtime. It runs in the loop.
 func (r *Registry) dropLocal(l *local) {
 	r.locals.known.Delete(l.url.Canonical())
@@ -295,12 +276,11 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	if !isCode(err, message.CodeNotFound) {
 		return err
 	}
-	if l.named || l.ungranted.Load() { // the node has lost its state: the name with it; or has not heard of the address yet
-		if _, err := r.own.Name(ctx, l.url.Scheme(), strings.TrimPrefix(l.url.Path(), "/"), true); err != nil {
-			return err
-		}
-		l.ungranted.Store(false)
+	// The node has lost its state, the address with it; or has not heard of the address yet.
+	if _, err := r.own.Name(ctx, l.url.Scheme(), strings.TrimPrefix(l.url.Path(), "/"), true); err != nil {
+		return err
 	}
+	l.ungranted.Store(false)
 	return r.createEntry(ctx, l)
 }
 
@@ -322,52 +302,6 @@ func (r *Registry) eachEntry(ctx context.Context, list []*local, f func(context.
 	}
 	close(next)
 	wait.Wait()
-}
-
-// goodbye takes what is registered here out of the Domain Registry, as far as that can be done quickly.
-func (r *Registry) goodbye(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, goodbyeTimeout)
-	defer cancel()
-	var list []*local
-	if r.ask(ctx, func() { list = r.locals.public() }) != nil {
-		return
-	}
-	unused := r.own.Unused()
-	for _, l := range list {
-		if !l.named {
-			unused = append(unused, l.url)
-		}
-	}
-	r.eachEntry(ctx, list, func(ctx context.Context, l *local) error { return r.own.LeaveEntry(ctx, l.url) })
-	_ = r.own.Release(ctx, unused[:min(len(unused), 4096)])
-}
-
-// settleDebts tells the node, which is back, what has gone meanwhile.
-func (r *Registry) settleDebts() {
-	list := r.own.Debts()
-	if len(list) == 0 {
-		return
-	}
-	r.loop.Go(func(ctx context.Context) {
-		r.eachEntry(ctx, list, func(ctx context.Context, l *local) error {
-			if _, again := r.locals.get(l.url); again {
-				return nil
-			}
-			return r.farewell(ctx, l)
-		})
-	})
-}
-
-// farewell tells the node that l has gone.
-func (r *Registry) farewell(ctx context.Context, l *local) error {
-	var errs error
-	if !l.private {
-		errs = r.own.LeaveEntry(ctx, l.url)
-	}
-	if (!l.named || l.reporter != "") && !l.ungranted.Load() && !errors.Is(errs, ownnode.ErrAway) {
-		errs = errors.Join(errs, r.own.Release(ctx, []message.URL{l.url}))
-	}
-	return errs
 }
 
 // Allocate returns an address of the scheme that is this runtime's alone, from a block that the own domain's Message

@@ -26,7 +26,8 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	remoteURL = remoteURL.Canonical()
 	key := directory.Key(from)
 	a, known := r.directory.Find(key)
-	its := known && a.Runtime.URL() == remoteURL || r.lately(remoteURL, from, key, known)
+	lately, _ := r.lately(remoteURL, from, key, known)
+	its := known && a.Runtime.URL() == remoteURL || lately
 	if its && r.nodeAway(ctx, key.NodeDomain()) {
 		return nil
 	}
@@ -75,8 +76,8 @@ func (r *Registry) TryVerify(remoteURL, from message.URL) error {
 		}
 		return message.ErrWouldBlock
 	}
-	if r.lately(remoteURL, from, key, known) {
-		if rt, ok := r.directory.Runtime(remoteURL); ok && rt.Way().Live() {
+	if its, led := r.lately(remoteURL, from, key, known); its {
+		if rt, ok := r.directory.Runtime(remoteURL); led || ok && rt.Way().Live() {
 			return nil
 		}
 		return message.ErrWouldBlock
@@ -87,9 +88,13 @@ func (r *Registry) TryVerify(remoteURL, from message.URL) error {
 	return message.ErrWouldBlock
 }
 
-// lately tells whether the runtime remote has given up the address lately, and nobody has it now.
-func (r *Registry) lately(remoteURL, from, key message.URL, known bool) bool {
-	return !known && !r.locals.has(from) && r.directory.Lately(key, remoteURL, time.Now())
+// lately tells whether the runtime remote has given up the address lately, and nobody has it now. led: it led there until then. The
+// Domain Registry, which has forgotten it, cannot be asked any more whose it was.
+func (r *Registry) lately(remoteURL, from, key message.URL, known bool) (its, led bool) {
+	if known || r.locals.has(from) {
+		return false, false
+	}
+	return r.directory.Lately(key, remoteURL, time.Now())
 }
 
 // another refuses an address that is known to be another's than the runtime remote's.
@@ -146,12 +151,8 @@ func (r *Registry) forged(who, from message.URL, whose string) error {
 // node says: as the node's functions, and as addresses of its domain, but not as those that a runtime with a key or a
 // P2P connection has, or that one has shown to be its own. The error is a *message.ResponseError.
 func (r *Registry) VerifyLocal(owner, from message.URL) error {
-	var s *stub
-	if owner.Within(r.opts.Runtime) {
-		if s, _ = r.stubs.of(owner); s == nil && isStubPath(owner) {
-			return r.refuse(message.CodeForbidden, "%s is not registered in this runtime", owner)
-		}
-	} else if l, ok := r.locals.get(owner); !ok || l.reporter != "" {
+	s, core, known := r.poster(owner)
+	if !known {
 		return r.refuse(message.CodeForbidden, "%s is not registered in this runtime", owner)
 	}
 	if from.Within(owner) {
@@ -161,12 +162,26 @@ func (r *Registry) VerifyLocal(owner, from message.URL) error {
 	switch {
 	case isLocal && l.reporter == owner.Canonical():
 		return nil
-	case isLocal && s == nil && owner.Within(r.opts.Runtime):
+	case isLocal && core:
 		return nil
 	case !isLocal && s != nil && s.Role == sdk.RoleNode && r.nodeMayPost(s, from):
 		return nil
 	}
 	return r.forged(owner, from, "not its own, nor of an object that it reports")
+}
+
+// poster tells what a component of this runtime is that posts: a stub, one of the core's own, or else a hyperty.
+func (r *Registry) poster(owner message.URL) (s *stub, core, known bool) {
+	if l, ok := r.locals.get(owner); ok {
+		return nil, false, l.reporter == ""
+	}
+	if !owner.Within(r.opts.Runtime) || r.locals.gone(owner) {
+		return nil, false, false
+	}
+	if s, _ = r.stubs.of(owner); s == nil && isStubPath(owner) {
+		return nil, false, false
+	}
+	return s, s == nil, true
 }
 
 // isStubPath tells whether u, a component of this runtime, has the form of a stub's address.

@@ -54,12 +54,11 @@ func (w *world) serve(s *side, m message.Message) message.Message {
 		}
 		return m.Respond(message.CodeOK, map[string]any{"allocated": list})
 	case m.To == message.AllocationAddress(domain) && m.Type == message.Delete:
-		var freed struct{ ChildrenResources message.URLs }
-		m.Decode(&freed)
-		for _, url := range freed.ChildrenResources {
-			if w.names[url] == s.url {
-				delete(w.names, url)
-			}
+		var gone struct{ ChildrenResources message.URLs }
+		m.Decode(&gone)
+		for _, u := range gone.ChildrenResources {
+			w.freed = append(w.freed, u)
+			delete(w.names, u)
 		}
 	case m.To == message.DomainRegistryAddress(domain):
 		return w.domainRegistry(m, body.Resource, body.Value)

@@ -37,6 +37,7 @@ type world struct {
 	gone      map[message.URL]bool            // disconnected entries
 	reads     map[message.URL]int
 	asked     []message.Message                                // what the node was asked
+	freed     []message.URL                                    // addresses, in their order
 	down      bool                                             // the node does not answer
 	cheat     func(url message.URL, entry json.RawMessage) any // what the Domain Registry answers instead of the entry
 	slow      time.Duration

@@ -60,7 +60,7 @@ func (m *Manager) remoteRequest(r *reported, msg message.Message) {
 // accept serves a remote sync manager's subscribe.
 func (m *Manager) accept(r *reported, msg message.Message, observer message.URL) error {
 	runtime := msg.From.Runtime()
-	if _, err := message.ParseURL(string(observer)); err != nil {
+	if err := observer.Check(); err != nil {
 		return protocol.Refuse(message.CodeBadRequest, "subscriber: "+err.Error())
 	}
 	if runtime == "" || runtime == m.o.Runtime.Canonical() || msg.From.Canonical() != runtime.Join("sm") {

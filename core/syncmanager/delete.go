@@ -14,6 +14,10 @@ import (
 // the way to a slow runtime would be lost with it.
 const linger = 15 * time.Second
 
+// tellTime is how long the end of an object's address may wait for its deletion, and the updates before it, to leave for other
+// runtimes. They have to hear of both in this order: what comes from an address that has been given up is not believed.
+const tellTime = 5 * time.Second
+
 // delete serves a reporter's delete (specification, "Delete").
 func (m *Manager) delete(msg message.Message) error {
 	var body protocol.Request
@@ -59,13 +63,15 @@ func (m locked) withdraw(r *reported, end protocol.End) {
 	delete(m.away, r)
 	r.Withdraw(end)
 	m.settle(r.Replica, &r.packer)
-	left := make(chan struct{})
+	published, left := make(chan struct{}), make(chan struct{})
+	r.Published(func() { close(published) })
 	m.leaving[key] = left
 	m.spawn(func(ctx context.Context) {
 		defer m.unregistered(key, left)
 		for _, stop := range r.listens {
 			stop()
 		}
+		m.told(ctx, r, published)
 		if err := m.o.Objects.UnregisterObject(ctx, r.URL()); err != nil && ctx.Err() == nil {
 			m.log.Warn("cannot unregister an object", "object", r.URL(), "error", err)
 		}
@@ -80,6 +86,17 @@ func (m locked) withdraw(r *reported, end protocol.End) {
 		})
 	}
 	m.announce(message.Unsubscribe, m.o.Domain, m.self, r.URL(), object.Subscription(r.URL()))
+}
+
+// told waits until other runtimes have been sent all that was published of an object, at most for tellTime.
+func (m *Manager) told(ctx context.Context, r *reported, published <-chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	select {
+	case <-published:
+		m.bus.Published(ctx, object.Changes(r.URL()))
+	case <-ctx.Done():
+	}
 }
 
 // unregistered is told that a deleted object's address is free.

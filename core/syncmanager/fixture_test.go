@@ -32,6 +32,8 @@ type world struct {
 	mu   sync.Mutex
 	lose func(from, to string, m message.Message) bool // a message that the link is to lose
 	pace time.Duration                                 // of a link: the time that each message takes it
+
+	alter func(m message.Message) message.Message // what a link makes of a message; nil: nothing
 }
 
 // runtime is a MessageBus and a sync manager.
@@ -112,6 +114,9 @@ func (r *runtime) link() {
 					r.w.mu.Lock()
 					pace := r.w.pace
 					lost := r.w.lose != nil && r.w.lose(r.domain, domain, m)
+					if r.w.alter != nil {
+						m = r.w.alter(m)
+					}
 					r.w.mu.Unlock()
 					time.Sleep(pace)
 					if !lost {

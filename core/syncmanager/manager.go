@@ -6,7 +6,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/protofly/protofly/core/syncmanager/internal/kept"
 	"github.com/protofly/protofly/core/syncmanager/internal/limits"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
@@ -29,8 +28,7 @@ type Manager struct {
 
 	renewals chan struct{} // one for each renewal that asks
 	alarm    chan struct{} // holds a token when the clock is to look what is due
-	folder   *kept.Folder  // nil: no objects are kept
-	kept     []kept.Record // for Restore
+	disk     disk          // where objects are kept
 	life     string        // of this sync manager; another one of this runtime has another
 
 	mu       sync.Mutex
@@ -42,8 +40,9 @@ type Manager struct {
 	observed map[message.URL]*observed
 	creating map[message.URL]struct{}      // wished addresses that are being registered
 	leaving  map[message.URL]chan struct{} // deleted objects that are being unregistered; closed when that is done
-	away     map[*reported]struct{}        // whose reporter is away
-	contacts map[message.URL]*contact      // with the runtimes of observed objects
+	joins    *joins
+	away     map[*reported]struct{}   // whose reporter is away
+	contacts map[message.URL]*contact // with the runtimes of observed objects
 }
 
 // locked is a Manager with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.
@@ -157,5 +156,5 @@ func (m *Manager) local(component message.URL) bool {
 	if r := component.Runtime(); r != "" && r != m.o.Runtime.Canonical() {
 		return false
 	}
-	return m.o.Local == nil || component.Within(m.o.Runtime) || m.o.Local(component)
+	return m.o.Local == nil || m.o.Local(component)
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/protofly/protofly/core/syncmanager/internal/observing"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
+	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -78,7 +80,21 @@ func (m *Manager) changed(o *observed, msg message.Message) {
 			l.keepUp(o)
 		}
 	default:
-		m.log.Debug("what is not from the object itself is ignored", "object", o.URL(), "type", msg.Type, "from", msg.From)
+		m.published(o.URL(), msg)
+	}
+}
+
+// published takes what somebody sends to U/changes: nobody but the object itself publishes there.
+func (m *Manager) published(url message.URL, msg message.Message) {
+	if msg.Type == message.Response || msg.From.Within(url) {
+		return
+	}
+	m.log.Debug("what is not from the object itself is refused", "object", url, "type", msg.Type, "from", msg.From)
+	l := m.lock()
+	_, here := l.reported[url.Canonical()]
+	l.unlock()
+	if here || m.local(msg.From) { // else it has been refused where the object is reported
+		m.refuse(msg, protocol.Refuse(message.CodeForbidden, "only the object itself publishes at "+string(msg.To)))
 	}
 }
 
@@ -106,8 +122,24 @@ func (m locked) fetched(o *observed, meta object.Metadata, doc object.Document) 
 // keepUp does what an observed object wants after something happened to it.
 func (m locked) keepUp(o *observed) {
 	m.settle(o.Replica, &o.packer)
+	if wait := o.Wait(time.Now()); wait > 0 {
+		m.spawn(func(ctx context.Context) {
+			if backoff.Sleep(ctx, wait) {
+				m.waited(o)
+			}
+		})
+	}
 	if o.StartsRenewal() {
 		m.spawn(func(ctx context.Context) { m.renew(ctx, o) })
+	}
+}
+
+// waited goes on with an object whose copy differs, and was fetched anew too often.
+func (m *Manager) waited(o *observed) {
+	l := m.lock()
+	defer l.unlock()
+	if o.Waited(); l.follows(o) {
+		l.keepUp(o)
 	}
 }
 

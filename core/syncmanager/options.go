@@ -25,6 +25,8 @@ type Bus interface {
 	message.Bus
 	// Forward has every message for the address at also sent to the runtime remote.
 	Forward(at, remote message.URL) (stop func())
+	// Published waits until what was posted to the address at has left for those runtimes, or ctx ends.
+	Published(ctx context.Context, at message.URL)
 }
 
 // Limits bound what components and other runtimes can make the sync manager keep. A zero field is its default.

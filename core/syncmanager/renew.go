@@ -50,6 +50,9 @@ func (m *Manager) try(ctx context.Context, o *observed) error {
 	var failed error
 	for _, observer := range observers {
 		meta, doc, err := m.fetch(ctx, o.URL(), observer)
+		if err == nil && !m.stillThere(o, observer) {
+			continue
+		}
 		if err == nil && !fetched {
 			fetched = true
 			err = m.renewed(o, meta, doc)
@@ -65,6 +68,13 @@ func (m *Manager) try(ctx context.Context, o *observed) error {
 		}
 	}
 	return failed
+}
+
+// stillThere tells whether an observer that a try has subscribed for has not left meanwhile.
+func (m *Manager) stillThere(o *observed, observer message.URL) bool {
+	l := m.lock()
+	defer l.unlock()
+	return l.stays(o, keyOf(o.URL(), observer), observer)
 }
 
 // renewed takes the value of a try.

@@ -18,7 +18,7 @@ type Hub struct {
 	all  atomic.Pointer[watchers] // nil without a watcher; replaced, never changed
 }
 
-// watcher is one that is told of events; bodies: with the bodies of messages.
+// watcher gets events; bodies: with the bodies of messages.
 type watcher struct {
 	tell   Func
 	bodies bool
@@ -61,7 +61,7 @@ func (h *Hub) lock() locked {
 // unlock unlocks mu.
 func (h locked) unlock() { h.mu.Unlock() }
 
-// publish makes the present watchers those that are told.
+// publish makes the present watchers the ones that get events from now on.
 func (h locked) publish() {
 	if len(h.by) == 0 {
 		h.all.Store(nil)

@@ -26,6 +26,13 @@ type Taker interface {
 	Failed(number uint64, cost uint32, m message.Message, why error)
 }
 
+// Refuser is a [Taker] that may have another way to tell the sender of a message that it is refused than an answer to it.
+type Refuser interface {
+	// Refuse is called instead of Settled or Failed, when m is refused. It is false where the sender has to be answered: then
+	// nothing has happened.
+	Refuse(number uint64, cost uint32, m message.Message, why error) (told bool)
+}
+
 // TakingHandler is a handler that settles the receipt itself: when the message was really taken, which may be after it
 // has returned.
 type TakingHandler func(ctx context.Context, m message.Message, r Receipt)
@@ -38,6 +45,13 @@ func (r Receipt) Refused(code int) {
 	if r.By != nil {
 		r.By.Settled(r.Number, r.Cost, code)
 	}
+}
+
+// Refuse settles the receipt of m, which is refused, where its owner has a way to tell the sender why. It is false where it has none:
+// the sender is to be answered, and then the receipt is to be settled.
+func (r Receipt) Refuse(m message.Message, why error) (told bool) {
+	by, ok := r.By.(Refuser)
+	return ok && by.Refuse(r.Number, r.Cost, m, why)
 }
 
 // Failed says that m will not be taken. The receipt's owner tells the sender why.

@@ -1,6 +1,7 @@
 package hyperty
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,18 +50,20 @@ func (a *lockedAttached) register(conn *connection) {
 		return
 	}
 	a.state, a.dirty, a.owing = asked, false, false
-	name := a.wish.Name
+	name, resumed := a.wish.Name, a.wish.Resumed
 	if a.url != "" {
-		name = identifier(a.url)
+		name, resumed = identifier(a.url), resumed || name == ""
 	}
 	conn.locked().send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Register{Register: &apiwire.Register{
 		Ref: a.ref, Name: name, User: string(a.wish.User), Descriptor_: string(a.wish.Descriptor),
-		Resources: a.wish.Resources, DataSchemes: a.wish.DataSchemes,
+		Resources: a.wish.Resources, DataSchemes: a.wish.DataSchemes, Ephemeral: a.wish.Ephemeral, Resumed: resumed,
 	}}})
 }
 
 // identifier is the name under which url is registered again.
-func identifier(url message.URL) string { return strings.TrimPrefix(url.Path(), "/") }
+func identifier(url message.URL) string {
+	return string(url[strings.LastIndexByte(string(url), '/')+1:])
+}
 
 // again asks once more after a pause, if the connection is still the same.
 func (a *attached) again(conn *connection, pause time.Duration) {
@@ -307,22 +310,20 @@ func (a *attached) fail(err error) {
 const closeTime = 5 * time.Second
 
 // close waits until the runtime has taken what was posted, then unregisters.
-func (a *attached) close(ctx context.Context) error {
+func (a *attached) close(ctx context.Context) error { return a.leave(ctx, false) }
+
+// Release is close, and gives the hyperty's name up; see [New].
+func (a *attached) Release(ctx context.Context) error { return a.leave(ctx, true) }
+
+// leave ends the hyperty. With release the error says also why the name is not given up.
+func (a *attached) leave(ctx context.Context, release bool) error {
 	ctx, cancel := a.deadline(ctx)
 	defer cancel()
 	c := a.client
 	c.mu.Lock()
 	err := c.locked().await(ctx, 0, func() bool { return len(a.queue)+a.sent.count == 0 || a.state == ended })
 	left := len(a.queue) + a.sent.count
-	if a.state != ended {
-		a.state = closing
-		if c.conn != nil {
-			conn := c.conn
-			conn.locked().send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Unregister{Unregister: &apiwire.Unregister{Ref: a.ref}}})
-			_ = c.locked().await(ctx, 0, func() bool { return a.state == ended || c.conn != conn })
-		}
-		a.state, a.err = ended, ErrClosed
-	}
+	kept := a.locked().unregister(ctx, release)
 	delete(c.attached, a.ref)
 	var told []*tracked
 	for _, t := range a.tracked {
@@ -336,10 +337,41 @@ func (a *attached) close(ctx context.Context) error {
 	}
 	a.bus.Close()
 	if err != nil && left > 0 {
-		return fmt.Errorf("close %s: %d messages are in doubt, the runtime has not confirmed them: %w", a.url, left, err)
+		err = fmt.Errorf("close %s: %d messages are in doubt, the runtime has not confirmed them: %w", a.url, left, err)
+	} else {
+		err = nil
 	}
-	return nil
+	if release && kept != nil {
+		err = errors.Join(err, fmt.Errorf("release %s: the name is not given up: %w", a.url, kept))
+	}
+	return err
 }
+
+// unregister ends the hyperty at the runtime, and waits for the answer. The error says why a name is not given up that is to be.
+func (a *lockedAttached) unregister(ctx context.Context, release bool) (kept error) {
+	c, kept := a.client, ErrDisconnected
+	if a.state == ended {
+		return cmp.Or(a.err, ErrClosed)
+	}
+	a.state = closing
+	if conn := c.conn; conn != nil {
+		conn.locked().send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Unregister{Unregister: &apiwire.Unregister{Ref: a.ref, Release: release}}})
+		err := c.locked().await(ctx, 0, func() bool { return a.state == ended || c.conn != conn })
+		switch refused := (*message.ResponseError)(nil); {
+		case a.released:
+			kept = nil
+		case errors.As(a.err, &refused) && refused.Code == message.CodeOK:
+			kept = errTooOld
+		default:
+			kept = cmp.Or(a.err, err, ErrDisconnected)
+		}
+	}
+	a.state, a.err = ended, ErrClosed
+	return kept
+}
+
+// errTooOld says why a runtime does not know how a name is given up.
+var errTooOld = errors.New("the runtime is of an earlier version, which keeps names")
 
 func (a *attached) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, bounded := ctx.Deadline(); bounded {

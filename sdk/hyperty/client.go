@@ -80,13 +80,14 @@ type attached struct {
 	bus    *minibus.MiniBus
 
 	// Guarded by client.mu.
-	url     message.URL // "" until it has been registered once
-	state   phase
-	err     error
-	hyperty *Hyperty      // nil until the caller of Register has it
-	pause   time.Duration // before the next try to register again
-	lastID  uint64
-	waiting map[message.ID]*request // without an answer, by the ID's key
+	url      message.URL // "" until it has been registered once
+	state    phase
+	err      error
+	released bool          // the runtime has said that the name is given up
+	hyperty  *Hyperty      // nil until the caller of Register has it
+	pause    time.Duration // before the next try to register again
+	lastID   uint64
+	waiting  map[message.ID]*request // without an answer, by the ID's key
 
 	queue   []receipt     // taken, not yet sent
 	records apiwire.Queue // of queue

@@ -139,17 +139,39 @@ func (h *Hyperty) Objects() *syncher.Syncher {
 // runtime's it first waits until the runtime has taken what was posted; ctx bounds that, and the error tells what is
 // left. It must not be called from a handler. Closing twice gives the first call's error.
 func (h *Hyperty) Close(ctx context.Context) error {
+	h.close(ctx, h.end)
+	return h.closeErr
+}
+
+// Release is [Hyperty.Close], and gives the name up that the hyperty was registered with: when it returns nil, another runtime may
+// register the name. Nobody else can give it up, and Close does not. The error says why the runtime keeps the name, if it does:
+// while the Message Node is away it is a *message.ResponseError with code 504, and the name is given up when the node is back, if the
+// runtime still runs then. A hyperty that is closed already gives [ErrClosed]; register the name once more to release it.
+func (h *Hyperty) Release(ctx context.Context) error {
+	r, ok := h.bus.(releasingBus)
+	if !ok {
+		return errors.New("release: this bus has no names to give up")
+	}
+	if !h.close(ctx, r.Release) {
+		return ErrClosed
+	}
+	return h.closeErr
+}
+
+// close ends the hyperty, once: end is called where it is the first time.
+func (h *Hyperty) close(ctx context.Context, end func(ctx context.Context) error) (first bool) {
 	h.closing.Do(func() {
+		first = true
 		objects := h.fail(ErrClosed)
 		if objects != nil {
 			objects.Close()
 		}
 		h.stop()
-		if h.end != nil {
-			h.closeErr = h.end(ctx)
+		if end != nil {
+			h.closeErr = end(ctx)
 		}
 	})
-	return h.closeErr
+	return first
 }
 
 // fail marks the hyperty as done: Receive ends with why.

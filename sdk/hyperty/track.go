@@ -128,9 +128,11 @@ func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, erro
 	if m.From == "" {
 		m.From = h.url
 	}
-	if _, err := message.ParseURL(string(m.To)); err != nil {
+	to, err := message.ParseURL(string(m.To))
+	if err != nil {
 		return nil, err
 	}
+	m.To = to
 	h.mu.Lock()
 	if h.tracked >= MaxTracked {
 		h.mu.Unlock()
@@ -139,7 +141,7 @@ func (h *Hyperty) Track(ctx context.Context, m message.Message) (*Delivery, erro
 	h.tracked++
 	h.mu.Unlock()
 	d := &Delivery{To: m.To, outcome: Outcome{State: Queued}, done: make(chan struct{})}
-	err := bus.Track(ctx, &m, func(o Outcome) {
+	err = bus.Track(ctx, &m, func(o Outcome) {
 		if d.settle(o) {
 			h.untrack()
 		}

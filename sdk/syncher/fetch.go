@@ -11,7 +11,7 @@ import (
 
 // refetch subscribes again, in a goroutine of the syncher, until it has the object or the object is gone.
 func (o lockedObserver) refetch() {
-	if o.joining {
+	if o.joining || o.ended {
 		return
 	}
 	o.joining = o.s.spawn(o.fetch)

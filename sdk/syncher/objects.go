@@ -36,16 +36,19 @@ const (
 
 // Observer is a copy of an object that follows its reporter.
 type Observer struct {
-	s   *Syncher
-	url message.URL
+	s        *Syncher
+	url      message.URL
+	children chan struct{} // holds a token for each change of a child object that is under way
 
 	mu         sync.Mutex
 	meta       object.Metadata // without data
 	doc        object.Document
 	packer     object.Packer
+	check      object.Check
 	joining    bool            // the object is being fetched: updates wait in early
 	early      []object.Update //
 	earlyBytes int
+	doubted    bool     // the object is to be fetched anew some time later
 	changes    []Change // for Next
 	bytes      int      // of the values in changes
 	ended      bool
@@ -66,7 +69,7 @@ type Reporter struct {
 	meta    object.Metadata // without data
 	doc     object.Document
 	packer  object.Packer
-	unsure  bool // an answer was lost: the next change carries the whole object
+	doubt   doubt
 	gone    bool
 	allow   func(message.URL) bool
 	invited map[message.URL]struct{}
@@ -81,6 +84,12 @@ type Reporter struct {
 type ObserverChange struct {
 	Observer message.URL
 	Joined   bool // else it has left: by itself, with its application or runtime, or because it was kicked
+}
+
+// doubt is what a reporter knows of a change whose answer was lost. Its version is not used again.
+type doubt struct {
+	is       bool // the runtime, and observers, may have the change: the next one carries the whole object
+	settling bool // a goroutine sends the whole object
 }
 
 // ChildChange tells a reporter what happened to a child object.

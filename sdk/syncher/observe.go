@@ -19,32 +19,25 @@ type subscribeBody struct {
 // component observes an object once. The error is a *message.ResponseError: 403 where the reporter does not allow it,
 // 404 where there is no such object, 408 where nobody answered.
 func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, error) {
-	if _, err := message.ParseURL(string(url)); err != nil {
+	url, err := message.ParseURL(string(url))
+	if err != nil {
 		return nil, fmt.Errorf("observe: %w", err)
 	}
-	o := &Observer{s: s, url: url, joining: true, wake: make(chan struct{}, 1)}
-	s.mu.Lock()
-	_, twice := s.observers[url.Canonical()]
-	full := len(s.observers) >= maxObserved
-	if !twice && !full && !s.closed {
-		s.observers[url.Canonical()] = o
+	if err := s.awaitLeaving(ctx, url); err != nil {
+		return nil, fmt.Errorf("observe %s: %w", url, err)
 	}
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		return nil, ErrClosed
-	}
-	if twice {
-		return nil, &message.ResponseError{Code: message.CodeConflict, Description: "it is observed already", From: url}
-	}
-	if full {
-		return nil, &message.ResponseError{Code: message.CodeTooMany, From: url,
-			Description: fmt.Sprintf("%s observes %d objects, no more are allowed: end some with Close", s.owner, maxObserved)}
+	o := &Observer{s: s, url: url, joining: true, wake: make(chan struct{}, 1), children: make(chan struct{}, maxOwnChildren)}
+	if err := s.enter(o); err != nil {
+		return nil, err
 	}
 	if err := o.join(ctx); err != nil {
+		told := s.leaves(url)
 		o.leave()
-		if code := codeOf(err); code == 0 || code == message.CodeTimeout { // it may have been done
-			s.spawn(func() { _, _ = s.ask(s.ctx, message.Unsubscribe, subscribeBody{Resource: url}) })
+		if code := codeOf(err); code != 0 && code != message.CodeTimeout || !s.spawn(func() { // else it may have been done
+			defer told()
+			_, _ = s.ask(s.ctx, message.Unsubscribe, subscribeBody{Resource: url})
+		}) {
+			told()
 		}
 		return nil, fmt.Errorf("observe %s: %w", url, err)
 	}
@@ -52,6 +45,58 @@ func (s *Syncher) Observe(ctx context.Context, url message.URL) (*Observer, erro
 	defer o.mu.Unlock()
 	o.changes, o.bytes = nil, 0 // what came meanwhile is in the value
 	return o, nil
+}
+
+// enter adds an observer.
+func (s *Syncher) enter(o *Observer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch key := o.url.Canonical(); {
+	case s.closed:
+		return ErrClosed
+	case s.observers[key] != nil:
+		return &message.ResponseError{Code: message.CodeConflict, Description: "it is observed already", From: o.url}
+	case len(s.observers) >= maxObserved:
+		return &message.ResponseError{Code: message.CodeTooMany, From: o.url,
+			Description: fmt.Sprintf("%s observes %d objects, no more are allowed: end some with Close", s.owner, maxObserved)}
+	default:
+		s.observers[key] = o
+		return nil
+	}
+}
+
+// leaves notes that the sync manager is being told that the object is not observed any more, until told is called: a new
+// observation has to begin behind that.
+func (s *Syncher) leaves(url message.URL) (told func()) {
+	key, done := url.Canonical(), make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving[key] = done
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.leaving[key] == done {
+			delete(s.leaving, key)
+		}
+		close(done)
+	}
+}
+
+// awaitLeaving waits until the sync manager has been told of an observation of the object that has ended.
+func (s *Syncher) awaitLeaving(ctx context.Context, url message.URL) error {
+	for {
+		s.mu.Lock()
+		done := s.leaving[url.Canonical()]
+		s.mu.Unlock()
+		if done == nil {
+			return nil
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // join subscribes and applies the updates that came meanwhile. Whoever is subscribed may subscribe again: the answer is
@@ -67,6 +112,7 @@ func (o *Observer) join(ctx context.Context) error {
 	}
 	l := o.lock()
 	defer l.unlock()
+	o.check.Whole(meta, doc)
 	l.replace(meta, doc)
 	early := o.early
 	o.joining, o.early, o.earlyBytes = false, nil, 0
@@ -204,6 +250,7 @@ func (o lockedObserver) setAway(away string) {
 
 // Close ends the observation and tells the sync manager. The error says that it could not be told.
 func (o *Observer) Close(ctx context.Context) error {
+	defer o.s.leaves(o.url)()
 	o.mu.Lock()
 	gone := o.ended
 	o.mu.Unlock()
@@ -218,155 +265,4 @@ func (o *Observer) Close(ctx context.Context) error {
 		return fmt.Errorf("unsubscribe from %s: %w", o.url, err)
 	}
 	return nil
-}
-
-// queue adds a change for Next.
-func (o lockedObserver) queue(c Change) {
-	n := len(o.changes)
-	switch {
-	case n > 0 && o.changes[0].Resync && !c.lasts(): // it covers what follows it
-	case n > 1 && o.changes[0].Resync && !c.Deleted: // of what the reporter does, the newest stands
-		o.changes[1] = c
-	case (n >= maxChanges || o.bytes+len(c.Value) > maxChangeBytes) && !c.Deleted:
-		o.changes, o.bytes = []Change{{Resync: true}}, 0
-		if c.lasts() {
-			o.changes = append(o.changes, c)
-		}
-	default:
-		o.changes = append(o.changes, c)
-		o.bytes += len(c.Value)
-	}
-	o.signal()
-}
-
-// lasts tells whether a change is not in the data, so that a Resync does not stand for it.
-func (c *Change) lasts() bool { return c.Deleted || c.Operation == OpAway || c.Operation == OpBack }
-
-// replace makes the object what the sync manager says it is.
-func (o lockedObserver) replace(meta object.Metadata, doc object.Document) {
-	var before []Change // what an application has not seen yet of what the reporter does
-	for _, c := range o.changes {
-		if c.Operation == OpAway || c.Operation == OpBack {
-			before = []Change{c}
-		}
-	}
-	away := meta.Away
-	meta.Away = o.meta.Away
-	o.keep(doc, meta)
-	o.changes, o.bytes = nil, 0
-	o.queue(Change{Resync: true})
-	o.changes = append(o.changes, before...)
-	o.setAway(away)
-}
-
-// keep makes the object what it is now.
-func (o lockedObserver) keep(doc object.Document, meta object.Metadata) {
-	o.doc, o.meta = doc, meta
-	o.packer.Changed(o.url, o.pack)
-}
-
-// pack makes the object smaller in memory, some time after it has changed.
-func (o *Observer) pack() {
-	l := o.lock()
-	defer l.unlock()
-	o.doc = o.packer.Packed(o.doc)
-}
-
-// apply takes an update.
-func (o lockedObserver) apply(u *object.Update) {
-	switch {
-	case o.ended:
-		return
-	case o.joining:
-		o.early = append(o.early, *u)
-		o.earlyBytes += u.Size()
-		for len(o.early) > maxChanges || o.earlyBytes > maxChangeBytes { // the oldest are the likeliest to be in the answer
-			o.earlyBytes -= o.early[0].Size()
-			o.early = o.early[1:]
-		}
-		return
-	case u.Attribute == "":
-		meta, doc, err := object.ParseWhole(u.Value)
-		if err != nil {
-			o.s.log.Warn("cannot read an object", "object", o.url, "error", err)
-			return
-		}
-		o.replace(meta, doc)
-		return
-	}
-	version := o.meta.Version + 1
-	if u.Version != nil {
-		version = *u.Version
-	}
-	if version <= o.meta.Version {
-		return
-	}
-	doc, err := o.doc.Apply(u.Change())
-	if err != nil || version > o.meta.Version+1 {
-		o.s.log.Debug("fetching an object anew", "object", o.url, "version", o.meta.Version, "update", version, "error", err)
-		o.refetch()
-		return
-	}
-	meta := o.meta
-	meta.Version = version
-	if u.LastModified != "" {
-		meta.LastModified = u.LastModified
-	}
-	o.keep(doc, meta)
-	for _, c := range u.Change().Items() {
-		o.queue(Change{Attribute: c.Attribute, Operation: Operation(c.Operation), Value: c.Value, Version: version})
-	}
-}
-
-// lost ends the observation: the object is gone.
-func (o *Observer) lost(end End, reason string) {
-	l := o.lock()
-	if !o.ended {
-		l.queue(Change{Deleted: true, Version: o.meta.Version, End: end, Reason: reason})
-	}
-	l.unlock()
-	o.leave()
-}
-
-func (o *Observer) isEnded() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.ended
-}
-
-// observer finds the observer of an object.
-func (s *Syncher) observer(object message.URL) *Observer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.observers[object.Canonical()]
-}
-
-// updated takes an update from the sync manager.
-func (s *Syncher) updated(m message.Message) {
-	var u object.Update
-	if err := m.Decode(&u); err != nil {
-		s.log.Warn("cannot read an update", "error", err)
-		return
-	}
-	if o := s.observer(u.Resource); o != nil {
-		l := o.lock()
-		defer l.unlock()
-		l.apply(&u)
-	}
-}
-
-// deleted takes the end of an object from the sync manager.
-func (s *Syncher) deleted(m message.Message) {
-	var body struct {
-		Resource message.URL `json:"resource"`
-		End      End         `json:"end"`
-		Reason   string      `json:"reason"`
-	}
-	if err := m.Decode(&body); err != nil {
-		s.log.Warn("cannot read a delete", "error", err)
-		return
-	}
-	if o := s.observer(body.Resource); o != nil {
-		o.lost(body.End, body.Reason)
-	}
 }

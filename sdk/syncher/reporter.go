@@ -74,9 +74,12 @@ func (s *Syncher) Create(ctx context.Context, o Object) (*Reporter, error) {
 	if err := r.meta.Check(); err != nil {
 		return nil, fmt.Errorf("create object %q: %w", o.Name, err)
 	}
+	if _, taken := doc.Lookup(object.ChildrenAttribute); taken && len(o.Children) > 0 {
+		return nil, fmt.Errorf("create object %q: %w: the member %s is for its child objects", o.Name, ErrData, object.ChildrenAttribute)
+	}
 	body := r.createBody(false)
 	body.Wish = o.URL != ""
-	a, err := s.ask(ctx, message.Create, body)
+	a, err := s.askOut(ctx, message.Create, body)
 	if err == nil {
 		_, err = message.ParseURL(string(a.Resource))
 	}
@@ -133,7 +136,7 @@ func (r *Reporter) createBody(resume bool) createBody {
 // whole is the metadata with the data in it. r.mu is held, or r is not shared yet.
 func (r *Reporter) whole() object.Metadata {
 	m := r.meta
-	m.Data = r.doc.JSON()
+	m.Data, m.Hash = r.doc.JSON(), r.doc.Hash()
 	return m
 }
 
@@ -162,101 +165,14 @@ func (r *Reporter) Allow(f func(observer message.URL) bool) {
 	r.allow = f
 }
 
-// Set sets an attribute, named by its path, to value's JSON form; it makes what is missing on the way. One reporter
-// makes one change at a time; Set returns when the runtime has it.
-func (r *Reporter) Set(ctx context.Context, attribute string, value any) error {
-	raw, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("set %.80q of %s: %w", attribute, r.url, err)
-	}
-	return r.change(ctx, "set", attribute, func(d object.Document) object.Change { return d.Replacement(attribute, raw) })
-}
-
-// Add appends value to the array that attribute names (specification, "Trickle"); it makes one where there is none.
-func (r *Reporter) Add(ctx context.Context, attribute string, value any) error {
-	raw, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("add to %.80q of %s: %w", attribute, r.url, err)
-	}
-	return r.change(ctx, "add to", attribute, func(d object.Document) object.Change { return d.Addition(attribute, raw) })
-}
-
-// Remove removes an attribute, or an element of an array. It is no error where there is none of that name.
-func (r *Reporter) Remove(ctx context.Context, attribute string) error {
-	return r.change(ctx, "remove", attribute, func(d object.Document) object.Change { return d.Removal(attribute) })
-}
-
-// take waits for the turn to change the object; give ends the turn.
-func (r *Reporter) take(ctx context.Context) error {
-	select {
-	case <-r.turn:
-		return nil
-	case <-r.s.ctx.Done():
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (r *Reporter) give() { r.turn <- struct{}{} }
-
-func (r *Reporter) change(ctx context.Context, verb, attribute string, f func(object.Document) object.Change) error {
-	if err := r.publish(ctx, f); err != nil {
-		return fmt.Errorf("%s %.80q of %s: %w", verb, attribute, r.url, err)
-	}
-	return nil
-}
-
-// publish makes a change: it tries the change on a copy, waits until the runtime has taken it, and keeps it.
-func (r *Reporter) publish(ctx context.Context, f func(object.Document) object.Change) error {
-	if err := r.take(ctx); err != nil {
-		return err
-	}
-	defer r.give()
-	r.mu.Lock()
-	doc, meta, unsure, gone := r.doc, r.meta, r.unsure, r.gone
-	r.mu.Unlock()
-	if gone {
-		return &message.ResponseError{Code: message.CodeNotFound, Description: "the object is deleted", From: r.s.sm}
-	}
-	c := f(doc)
-	next, err := doc.Apply(c)
-	if err != nil {
-		return err
-	}
-	meta.Version++
-	meta.LastModified = object.Now()
-	update := object.NewUpdate(c, meta.Version, meta.LastModified)
-	if unsure {
-		update = object.WholeUpdate(meta, next)
-	}
-	update.Resource = r.url
-	_, err = r.s.ask(ctx, message.Update, update)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err == nil {
-		r.doc, r.meta, r.unsure = next, meta, false
-		r.packer.Changed(r.url, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.doc = r.packer.Packed(r.doc)
-		})
-		return nil
-	}
-	if code := codeOf(err); code == 0 || code == message.CodeTimeout || code == message.CodeConflict {
-		r.unsure = true // the runtime may have it: this version is not used again
-		r.meta.Version++
-	}
-	return err
-}
-
-// Delete ends the object. Its observers get a last [Change] with Deleted set.
+// Delete ends the object. Its observers get a last [Change] with Deleted set. Where the error is not the runtime's refusal the
+// object may be deleted: Delete again says.
 func (r *Reporter) Delete(ctx context.Context) error {
 	if err := r.take(ctx); err != nil {
 		return fmt.Errorf("delete %s: %w", r.url, err)
 	}
 	defer r.give()
-	_, err := r.s.ask(ctx, message.Delete, resourceBody{Resource: r.url})
+	_, err := r.s.askOut(ctx, message.Delete, resourceBody{Resource: r.url})
 	if codeOf(err) == message.CodeNotFound {
 		err = nil
 	}

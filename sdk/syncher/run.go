@@ -14,6 +14,7 @@ func New(o Options) *Syncher {
 	s := &Syncher{
 		bus: o.Bus, owner: o.Owner, run: o.Runtime, sm: o.Runtime.Join("sm"), log: o.Log, ctx: ctx, cancel: cancel, onInvite: o.Invited,
 		reporters: make(map[message.URL]*Reporter), observers: make(map[message.URL]*Observer),
+		leaving: make(map[message.URL]chan struct{}),
 	}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()

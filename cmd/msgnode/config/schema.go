@@ -108,7 +108,7 @@ func limitKeys(d node.Limits) config.Key {
 		count("addresses", d.Addresses, "", "Allocated addresses of one runtime."),
 		count("block", d.Block, "", "Addresses in one allocation."),
 		count("subscriptions", d.Subscriptions, "", "Addresses that one runtime subscribes."),
-		count("registrations", d.Registrations, "", "Domain Registry entries of one runtime."),
+		count("registrations", d.Registrations, "", "Live Domain Registry entries of one runtime."),
 		size("entry", int64(d.Entry), "A Domain Registry entry."),
 		count("writes", d.Writes, "a second", "Writes to the state by one runtime; 10 times that at once."),
 		count("results", d.Results, "", "Entries in an answer of the Domain Registry, chosen fairly by address and runtime where there are more."),
@@ -143,7 +143,7 @@ func timeKeys(d node.Times) config.Key {
 		one("grace", d.Grace, "How long subscriptions outlive their connection."),
 		one("sweep", d.Sweep, "Between looks for what has expired."),
 		one("state", d.State, "For one read or write of the state."),
-		one("retention", d.Retention, "How long disconnected registrations, and addresses of runtimes that stay away, are kept."),
+		one("retention", d.Retention, "How long addresses of runtimes that stay away are kept, and disconnected registrations of addresses that a runtime keeps."),
 	}}
 }
 

@@ -22,6 +22,8 @@ type Attachment interface {
 	PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
 	// Close ends the registration.
 	Close(ctx context.Context) error
+	// Release is Close, and gives the hyperty's name up.
+	Release(ctx context.Context) error
 }
 
 // New makes a hyperty. attach registers it and has every message that comes for it given to the receiver, in order; a
@@ -38,14 +40,7 @@ func New(ctx context.Context, runtime message.URL, attach func(ctx context.Conte
 		return nil, err
 	}
 	attachment, bus.attachment = got, got
-	h := hyperty.New(bus, got.URL(), runtime, func(ctx context.Context) error {
-		err := got.Close(ctx)
-		bus.Close()
-		if errors.Is(err, minibus.ErrClosed) {
-			return nil
-		}
-		return err
-	})
+	h := hyperty.New(bus, got.URL(), runtime, func(ctx context.Context) error { return bus.end(ctx, got.Close) })
 	close(bus.attached)
 	return h, nil
 }
@@ -84,6 +79,18 @@ func (b *localBus) TryHandRun(run []minibus.Delivery) int {
 		return 0
 	}
 	return b.MiniBus.TryHandRun(run)
+}
+
+// Release ends the hyperty and gives its name up; see [hyperty.New].
+func (b *localBus) Release(ctx context.Context) error { return b.end(ctx, b.attachment.Release) }
+
+func (b *localBus) end(ctx context.Context, attachment func(ctx context.Context) error) error {
+	err := attachment(ctx)
+	b.Close()
+	if errors.Is(err, minibus.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 func (b *localBus) listens() bool {

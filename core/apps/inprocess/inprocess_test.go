@@ -31,7 +31,8 @@ func (s *seat) PostTracked(ctx context.Context, m message.Message, tell func(hyp
 	tell(hyperty.Outcome{State: hyperty.Delivered})
 	return s.Post(ctx, m)
 }
-func (s *seat) Close(context.Context) error { s.closed = true; return nil }
+func (s *seat) Close(context.Context) error       { s.closed = true; return nil }
+func (s *seat) Release(ctx context.Context) error { return s.Close(ctx) }
 
 // A message that comes before the hyperty listens waits for it, and is refused by the calls that do not wait. What the hyperty
 // posts goes to its attachment, with an ID.

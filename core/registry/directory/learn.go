@@ -92,7 +92,7 @@ func (d *Directory) Forget(key message.URL) {
 // GiveUp forgets an address that rt has given up, if it is its own, and remembers that it was. The writer calls it.
 func (d *Directory) GiveUp(rt *Runtime, key message.URL, now time.Time) {
 	if a, ok := d.addresses.Get(key); ok && a.Runtime == rt {
-		d.givenUp.add(key, rt.url, now)
+		d.givenUp.add(key, rt.url, a.Leads(), now)
 		d.Forget(key)
 	}
 }

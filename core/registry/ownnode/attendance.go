@@ -51,7 +51,7 @@ func (a *Attendance[T]) While(ctx context.Context) (context.Context, context.Can
 	return ctx, func() { stop(); cancel() }
 }
 
-// Granted notes a name that the node has given; Knows tells whether it has.
+// Granted notes a name that the node has given.
 func (a *Attendance[T]) Granted(name message.URL) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -59,6 +59,13 @@ func (a *Attendance[T]) Granted(name message.URL) {
 		a.names = map[message.URL]struct{}{}
 	}
 	a.names[name.Canonical()] = struct{}{}
+}
+
+// Forget notes that a name is not this runtime's any more.
+func (a *Attendance[T]) Forget(name message.URL) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.names, name.Canonical())
 }
 
 // Knows tells whether the node has given a name.

@@ -7,8 +7,10 @@ package ownnode
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/protofly/protofly/internal/backoff"
@@ -34,11 +36,12 @@ type Node[T any] struct {
 	Attendance[T]
 	opts Options
 	pool pool
+	life string // the allocation key of what the node gives this process
 }
 
 // New makes a Node, of which nobody knows yet whether it is there.
 func New[T any](o Options) *Node[T] {
-	return &Node[T]{opts: o, pool: pool{free: map[string][]message.URL{}, filling: map[string]chan struct{}{}}}
+	return &Node[T]{opts: o, life: message.LifeKey + strings.ToLower(rand.Text()), pool: pool{free: map[string][]message.URL{}, filling: map[string]chan struct{}{}}}
 }
 
 // Ask asks a function of the node. Where the node is away, or goes, the error is [ErrAway], at once.

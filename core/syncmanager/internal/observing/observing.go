@@ -18,9 +18,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// ErrMissed says that the copy cannot follow an update, because others before it were missed. The object wants to be fetched
-// anew.
-var ErrMissed = errors.New("updates were missed")
+// What is wrong with the copy. The object wants to be fetched anew.
+var (
+	ErrMissed  = errors.New("updates were missed")                   // the copy cannot follow an update: others before it were missed
+	ErrDiffers = errors.New("the copy is not what its reporter has") // the copy has followed an update, and has another hash than it says
+)
 
 // Object is an object of another runtime that components of this one observe. It is made by [New].
 type Object struct {
@@ -29,6 +31,7 @@ type Object struct {
 	fetching    bool // the value is being fetched: updates wait in early
 	early       []object.Update
 	bytes       int // of early
+	check       object.Check
 	renewal     renewal
 	life        life.Observed
 }
@@ -57,13 +60,14 @@ func (o *Object) Fetched(meta object.Metadata, doc object.Document) error {
 	if !o.fetching {
 		return nil
 	}
-	now := o.Metadata()
+	now, was := o.Metadata(), o.Document()
+	o.check.Whole(meta, doc)
 	away := meta.Away
 	meta.Away = now.Away // until the observers are told
 	if err := o.Set(meta, doc); err != nil {
 		return err
 	}
-	if meta.Version != now.Version || meta.Created != now.Created {
+	if meta.Version != now.Version || meta.Created != now.Created || !doc.Equal(was) {
 		o.TellAll()
 	}
 	o.told(away)
@@ -81,7 +85,8 @@ func (o *Object) takeEarly() {
 }
 
 // Take is told of an update, applies it, and has it told to the observers. One that is old changes nothing; where some were
-// missed the error is [ErrMissed]. While the value is being fetched updates wait.
+// missed the error is [ErrMissed], where the copy has become another one than the update says [ErrDiffers]. While the value is being
+// fetched updates wait.
 func (o *Object) Take(u object.Update) error {
 	if o.fetching {
 		o.early = append(o.early, u)
@@ -109,7 +114,15 @@ func (o *Object) Take(u object.Update) error {
 		return fmt.Errorf("%w: version %d is known, the update is for %d: %w", ErrMissed, meta.Version, version, err)
 	}
 	u.Version = &version
+	differs := o.check.Differs(&u, o.Document())
+	if differs {
+		u.Hash = "" // to the observers' copies this one is right, until it is mended
+	}
 	o.Tell(u)
+	if differs {
+		o.renewal.doubt()
+		return fmt.Errorf("%w: version %d", ErrDiffers, version)
+	}
 	return nil
 }
 
@@ -134,15 +147,17 @@ func (o *Object) follow(meta object.Metadata, version uint64, u object.Update) e
 func (o *Object) takeWhole(u object.Update) error {
 	meta, doc, err := object.ParseWhole(u.Value)
 	if err != nil {
+		o.renewal.doubt()
 		return err
 	}
 	now := o.Metadata()
 	if meta.Away != now.Away { // in place of a notice that waited too long
 		o.told(meta.Away)
 	}
-	if meta.Version <= now.Version {
+	if meta.Version <= now.Version && (meta.Created == "" || meta.Created == now.Created) {
 		return nil
 	}
+	o.check.Whole(meta, doc)
 	meta.URL, meta.Childrens = o.URL(), protocol.Names(meta.Childrens)
 	meta.Grace, meta.Keep, meta.Away = now.Grace, now.Keep, o.Metadata().Away
 	meta.Reporter, meta.Runtime = now.Reporter, now.Runtime // as in the answer to the subscribe
@@ -176,13 +191,21 @@ func (o *Object) Renew(everyone bool) {
 	}
 }
 
+// Wait is how long an object whose copy differs has to wait until it is fetched anew, since that was done often: [Object.Waited] is
+// to be called then. It is 0 where nothing has to wait for a call of Waited.
+func (o *Object) Wait(now time.Time) time.Duration { return o.renewal.wait(now, &o.check) }
+
+// Waited is told that the time that Wait has said is over.
+func (o *Object) Waited() { o.renewal.waited() }
+
 // StartsRenewal tells whether tries to fetch the object anew are to be begun now. Whoever is told so goes on with
-// [Object.Try] and [Object.Tried], in turns.
+// [Object.Try] and [Object.Tried], in turns. Wait is called before it.
 func (o *Object) StartsRenewal() bool { return o.renewal.starts() }
 
 // Try begins a try: the object is to be subscribed to for the observers, for each of them where everyone is set, else until
-// one has been answered with the value.
+// one has been answered with the value. Updates wait for that from now on.
 func (o *Object) Try() (observers []message.URL, everyone bool) {
+	o.fetching = true
 	return o.Observers(), o.renewal.begin()
 }
 

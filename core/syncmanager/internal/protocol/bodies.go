@@ -129,7 +129,7 @@ func (r *Request) CheckCreate() (object.Document, error) {
 
 // IsObject tells whether an address can be a data object's: two parts, and no runtime, hyperty or back end.
 func IsObject(u message.URL) bool {
-	if _, err := message.ParseURL(string(u)); err != nil || u == message.SessionAddress {
+	if u.Check() != nil || u == message.SessionAddress {
 		return false
 	}
 	path := u.Path()

@@ -45,7 +45,7 @@ func (r *Replica) Set(meta object.Metadata, doc object.Document) error {
 	if err := r.usage.Grow(doc.Size() - r.doc.Size()); err != nil {
 		return err
 	}
-	meta.Data = nil
+	meta.Data, meta.Hash = nil, ""
 	r.meta, r.doc, r.changed = meta, doc, true
 	return nil
 }

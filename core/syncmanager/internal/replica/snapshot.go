@@ -28,7 +28,7 @@ func (s Snapshot) Reclaimed(msg message.Message, observers message.URLs) message
 // Whole is the object's metadata with its data.
 func (s Snapshot) Whole() object.Metadata {
 	meta := s.meta
-	meta.Data = s.doc.JSON()
+	meta.Data, meta.Hash = s.doc.JSON(), s.doc.Hash()
 	return meta
 }
 

@@ -73,7 +73,8 @@ func Read(u object.Update) (c Change, err error) {
 }
 
 // Change makes the object what its reporter says, and has every observer told (specification, "Update"). It refuses a change
-// of another version than the one that is known, which changes nothing.
+// of another version than the one that is known, and one that makes another object here than it has made there; then nothing
+// changes, and the reporter sends the whole.
 func (o *Object) Change(c Change) error {
 	now, u := o.Metadata(), &c.update
 	if u.Attribute == "" {
@@ -89,10 +90,14 @@ func (o *Object) Change(c Change) error {
 	if err != nil {
 		return err
 	}
+	if doc.Differs(u.Hash) {
+		return protocol.Refuse(message.CodeConflict, "the object is another one here")
+	}
 	now.Version, now.LastModified = *u.Version, u.LastModified
 	if err := o.Set(now, doc); err != nil {
 		return err
 	}
+	u.Hash = doc.Hash()
 	o.Tell(*u)
 	if len(o.remotes) > 0 {
 		o.changes.Update(*u)
@@ -206,3 +211,6 @@ func (o *Object) Counts() (remotes, bytes int) {
 	}
 	return len(o.remotes), bytes
 }
+
+// Published has f called when everything that was to be published so far is; see [replica.Queue.Emptied].
+func (o *Object) Published(f func()) { o.changes.Emptied(f) }
