@@ -110,7 +110,7 @@ func newHouse(tb testing.TB, seed byte, counted bool) *house {
 		h.free <- nil
 	}
 	rt.wire(networks.Allowed{}, func(s *session.Options, r *registry.Options) {
-		s.Send, s.TrySend, s.Announced, s.Ended, s.Events = h.send, nil, nil, nil, rt.tracker.Session
+		s.Send, s.TrySend, s.Claims.Announced, s.Claims.Ended, s.Events = h.send, nil, nil, nil, rt.tracker.Session
 		r.Deployer, r.Handlers, r.Policy = nil, []registry.Handler{{Name: "alpha", URL: h.handler}}, registry.Never
 		r.P2P.HandlerGrace, r.PathChanged = time.Hour, h.pathChanged
 		r.Sandbox, r.Trust.SignEntry, r.Nodes.Came = nil, nil, nil

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -22,7 +23,7 @@ func beDeaf(socket string) {
 	if err != nil {
 		panic(err)
 	}
-	h, err := c.Register(context.Background(), hyperty.Registration{Name: "deaf"})
+	h, err := c.Register(context.Background(), hyperty.Registration{})
 	if err != nil {
 		panic(err)
 	}
@@ -165,7 +166,7 @@ func killedApplication(t *testing.T, transport string, process bool) {
 	if process {
 		to, end = b.deaf()
 	} else {
-		h := b.register("deaf")
+		h := b.register("")
 		h.Handle(func(ctx context.Context, _ hyperty.Received) { <-ctx.Done() })
 		to, end = h.URL(), func() { _ = h.Close(t.Context()) }
 	}
@@ -184,4 +185,7 @@ func killedApplication(t *testing.T, transport string, process bool) {
 		delivered += m.check(t, a)
 	}
 	t.Logf("%d of %d were delivered", delivered, len(senders)*each)
+	if n := a.count(func(e trace.Event) bool { return e.Kind == trace.Arrive && e.From == to }); n > 0 {
+		t.Errorf("%d refusals came in the name of an address that has gone", n)
+	}
 }

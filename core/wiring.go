@@ -95,12 +95,11 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happen
 		TTL: rt.config.waits.unacked, IdleTimeout: rt.config.SessionIdle,
 		Send: frames.Send, TrySend: frames.TrySend, Route: paths.To,
 		Acceptor: in,
-		Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
+		Claims: session.Claims{Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Announced(ctx, remote, list)
-		},
-		Ended: func(ctx context.Context, remote message.URL, list []message.URL) {
+		}, Ended: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Ended(ctx, remote, list)
-		},
+		}},
 		Refuse: rt.refusals.Add, Rejections: true, Events: happened,
 		Log: rt.log.Named("session"), Trace: &rt.trace,
 	}

@@ -75,7 +75,7 @@ func newMachine(o *Options, total *memory.Total, self, remote message.URL, l *ha
 	return machine{
 		o: o, remote: remote, total: total, space: make(chan struct{}, 1),
 		send: sender.New(sender.Options{RingBytes: o.RingBytes, FrameBytes: o.FrameBytes, InboxBytes: o.InboxBytes, TTL: o.TTL}),
-		recv: receiver.New(receiver.Options{InboxBytes: o.InboxBytes, AckFrames: o.Acks.Frames, AckDelay: o.Acks.Delay, Claims: o.Announced != nil}),
+		recv: receiver.New(receiver.Options{InboxBytes: o.InboxBytes, AckFrames: o.Acks.Frames, AckDelay: o.Acks.Delay, Claims: o.Claims.Announced != nil}),
 		paths: paths.New(paths.Options{
 			ProbeMin: o.Paths.ProbeMin, ProbeMax: o.Paths.ProbeMax, Stall: o.Paths.Stall,
 			AsidePause: o.Acks.Delay, AsideCount: o.Acks.Frames, AsideBytes: o.InboxBytes / 8,

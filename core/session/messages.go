@@ -48,7 +48,7 @@ func (m *machine) take(d *sender.Destination, path Path, switches bool, msg *mes
 	if switches {
 		m.send.AnnounceAgain() // the peer may have forgotten what it heard on a path that it does not keep addresses for
 	}
-	if m.o.Announced != nil {
+	if m.o.Claims.Announced != nil {
 		if c, needed := m.send.Announce(msg); needed {
 			m.claim(c, due)
 		}

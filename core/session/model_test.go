@@ -323,7 +323,7 @@ func (m *model) start(i int) {
 		o.TrySend = func(path Path, _ message.URL, frame []byte) bool { return m.try(i, path, frame) }
 	}
 	if m.rules.announces {
-		o.Announced = func(context.Context, message.URL, []message.URL) {}
+		o.Claims.Announced = func(context.Context, message.URL, []message.URL) {}
 	}
 	s := New(o)
 	a.life = s.Incarnation()

@@ -27,6 +27,16 @@ import (
 // Path is one way to a remote runtime: a door of a stub, direct or not. It is comparable.
 type Path = paths.Path
 
+// Claims take what remote runtimes say of their addresses. They must not wait for listeners.
+type Claims struct {
+	// Announced is told which addresses the runtime remote says are its own, before the messages from there that follow
+	// are delivered. With it this side announces its own addresses as well.
+	Announced func(ctx context.Context, remote message.URL, addresses []message.URL)
+	// Ended is told which of them the runtime has given up. Messages from there that came before may still wait for their
+	// listeners. It may be nil.
+	Ended func(ctx context.Context, remote message.URL, addresses []message.URL)
+}
+
 // Key is what a runtime proves in its sessions that it is who its URL says.
 type Key = handshake.Key
 
@@ -50,12 +60,8 @@ type Options struct {
 	// session's. What it does not take, because the destination's listener is behind, and what comes for that destination
 	// after it, is given to Accept in a goroutine of the destination's own; its ctx ends with Close. Others go on.
 	Acceptor Acceptor
-	// Announced is told which addresses the runtime remote says are its own, before the messages from there that follow
-	// are delivered; it must not wait for listeners. With it this side announces its own addresses as well.
-	Announced func(ctx context.Context, remote message.URL, addresses []message.URL)
-	// Ended is told which of them the runtime has given up. Messages from there that came before may still wait for their
-	// listeners.
-	Ended func(ctx context.Context, remote message.URL, addresses []message.URL)
+	// Claims are what remote runtimes say of their addresses.
+	Claims Claims
 	// Refuse is told that nobody will take m, a message of remote that Acceptor has taken: m's sender is to be told
 	// why. It must not wait.
 	Refuse func(remote message.URL, m message.Message, why error)

@@ -94,15 +94,6 @@ func (m *machine) again(now time.Duration) {
 	m.poke()
 }
 
-// sendAside sends frames that go by a path whether or not it is the one in use.
-func (s *session) sendAside(list []aside) {
-	for _, one := range list {
-		for _, frame := range one.frames {
-			s.all.answers.Send(one.path, s.remote, frame)
-		}
-	}
-}
-
 // inUse is what is held of the path in use.
 type inUse struct {
 	number uint64          // see paths.Number

@@ -191,9 +191,9 @@ func claimed(ctx context.Context, o *Options, remote message.URL, list []wire.Cl
 			continue
 		}
 		if !c.Ended {
-			o.Announced(ctx, remote, addresses)
-		} else if o.Ended != nil {
-			o.Ended(ctx, remote, addresses)
+			o.Claims.Announced(ctx, remote, addresses)
+		} else if o.Claims.Ended != nil {
+			o.Claims.Ended(ctx, remote, addresses)
 		}
 		addresses = addresses[:0:0]
 	}

@@ -74,6 +74,15 @@ func (s *session) unlock() {
 	}
 }
 
+// sendAside sends frames that go by a path whether or not it is the one in use.
+func (s *session) sendAside(list []aside) {
+	for _, one := range list {
+		for _, frame := range one.frames {
+			s.all.answers.Send(one.path, s.remote, frame)
+		}
+	}
+}
+
 // do does what the machine wants, but for events.
 func (s *session) do() {
 	m := &s.m
@@ -174,6 +183,39 @@ func (s *session) enter(m *machine, d *sender.Destination, path Path, msg *messa
 	}
 	m.wants(m.turn.Posted(!m.closed))
 	s.unlock()
+}
+
+// wait queues the message behind those that wait for its destination, until it is taken. again: the session was forgotten
+// meanwhile. It gives the lock back.
+func (s *session) wait(ctx context.Context, m *machine, d *sender.Destination, w *poster) (again bool, err error) {
+	m.send.Wait(d, w)
+	if m.ended == nil {
+		m.ended = make(chan struct{})
+	}
+	ended := m.ended
+	m.admit(s.all.now()) // tells the total that we wait for it
+	s.unlock()
+	for err == nil {
+		select {
+		case <-w.taken:
+			return false, nil
+		case <-ended:
+			select {
+			case <-w.taken: // before
+				return false, nil
+			default:
+				return true, nil
+			}
+		case <-m.space:
+			s.with((*machine).admit)
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-s.all.life.Context().Done():
+			err = ErrClosed
+		}
+	}
+	s.with(func(m *machine, now time.Duration) { err = m.givesUp(d, w, err, now) })
+	return false, err
 }
 
 // receive takes a frame that came. It opens the frame without the lock. It is false where the session was forgotten meanwhile.

@@ -174,3 +174,12 @@ func (m *Manager) now(r *reported) replica.Snapshot {
 	defer l.unlock()
 	return r.Snapshot()
 }
+
+// notEntered tells the reporter that an observer whom it has allowed does not observe.
+func (m *Manager) notEntered(r *reported, observer message.URL) {
+	l := m.lock()
+	defer l.unlock()
+	if l.serves(r) && !r.ObservedBy(observer) {
+		l.tellLeft(r, observer)
+	}
+}

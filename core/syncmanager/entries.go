@@ -4,6 +4,7 @@ import (
 	"github.com/protofly/protofly/core/syncmanager/internal/observing"
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
 	"github.com/protofly/protofly/internal/object"
+	"github.com/protofly/protofly/internal/object/life"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -27,4 +28,23 @@ type observed struct {
 	stop   func() // ends listening at U/changes
 	via    *contact
 	remote message.URL // of via
+}
+
+// write is something that is to happen to a kept object, when the disk has it. Its functions are called with the lock held.
+type write struct {
+	next  func() (replicaOf, error) // the object as it will be; nil: it is removed
+	apply func() error              // what happens then; nil: nothing
+	then  func(error)               // is told whether it has; nil: nobody is
+}
+
+// replicaOf is an object to be written.
+type replicaOf struct {
+	meta object.Metadata
+	doc  object.Document
+}
+
+// contact is the contact with a remote runtime, kept while objects of it are observed here.
+type contact struct {
+	*life.Contact
+	objects map[*observed]struct{}
 }

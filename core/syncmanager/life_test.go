@@ -3,7 +3,6 @@ package syncmanager
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -241,6 +240,7 @@ func TestTheNetworkIsAway(t *testing.T) {
 		check(t, r.Set(w.ctx, "n", 1))
 		time.Sleep(3 * time.Minute)
 		w.losing(nil)
+		time.Sleep(time.Minute) // until it is asked again
 		if c := next(t, o); !c.Resync || c.Version != 1 {
 			t.Fatalf("change %+v", c)
 		}
@@ -301,183 +301,4 @@ func TestWhoseAnObjectIs(t *testing.T) {
 		_, err = eve.Create(w.ctx, syncher.Object{Scheme: "comm", ID: "a/b"})
 		wantCode(t, err, message.CodeBadRequest)
 	}, "a.example")
-}
-
-// A runtime is killed. What it keeps is there again, with its value and its observers; whatever comes back first.
-func TestAKeptObjectOutlivesItsRuntime(t *testing.T) {
-	for _, first := range []string{"the reporter", "the observers"} {
-		run(t, func(w *world) {
-			a, b := w.by["a.example"], w.by["b.example"]
-			a.stop()
-			a.folder = t.TempDir()
-			a.start()
-			alice, bob := a.component("alice"), b.component("bob")
-			defer bob.close()
-			wish := syncher.Object{Scheme: "comm", ID: "board", Keep: true, Data: []byte(`{"n":0}`)}
-			r := must[*syncher.Reporter](t)(alice.Create(w.ctx, wish))
-			o := must[*syncher.Observer](t)(bob.Observe(w.ctx, r.URL()))
-			for n := 1; n <= 10; n++ {
-				check(t, r.Set(w.ctx, "n", n))
-				if c := next(t, o); c.Version != uint64(n) {
-					t.Fatalf("change %+v", c)
-				}
-			}
-			time.Sleep(2 * noteTime)
-			alice.close()
-			a.stop()
-			time.Sleep(2 * time.Minute)
-			wantNext(t, o, time.Second, syncher.OpAway)
-			a.start()
-			if first == "the observers" {
-				time.Sleep(2 * time.Minute)
-			}
-			alice = a.component("alice")
-			defer alice.close()
-			r = must[*syncher.Reporter](t)(alice.Create(w.ctx, wish))
-			if !r.Reclaimed() || r.Version() != 10 {
-				t.Fatalf("%s first: reclaimed %v, version %d", first, r.Reclaimed(), r.Version())
-			}
-			wantValue(t, r.Value(), `{"n":10}`)
-			time.Sleep(2 * time.Minute)
-			check(t, r.Set(w.ctx, "n", 11))
-			for {
-				if c := next(t, o); c.Version == 11 {
-					break
-				}
-			}
-			if _, away := o.Away(); away {
-				t.Error("it is away")
-			}
-			wantValue(t, o.Value(), `{"n":11}`)
-			check(t, r.Delete(w.ctx))
-			if files, err := os.ReadDir(a.folder); err != nil || len(files) > 0 {
-				t.Errorf("%d files are left, %v", len(files), err)
-			}
-		}, "a.example", "b.example")
-	}
-}
-
-// The disk takes nothing: the reporter is told, its object stays as it was, for observers too, and others go on.
-func TestTheDiskIsFull(t *testing.T) {
-	run(t, func(w *world) {
-		a := w.by["a.example"]
-		a.stop()
-		a.folder = t.TempDir() + "/objects"
-		a.start()
-		alice, near := a.component("alice"), a.component("near")
-		defer alice.close()
-		defer near.close()
-		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, syncher.Object{Scheme: "comm", ID: "board", Keep: true, Data: []byte(`{"n":0}`)}))
-		other := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{"n":0}`)))
-		o := must[*syncher.Observer](t)(near.Observe(w.ctx, r.URL()))
-		check(t, os.Rename(a.folder, a.folder+"-away"))
-		wantCode(t, r.Set(w.ctx, "n", 1), message.CodeError)
-		_, err := alice.Create(w.ctx, syncher.Object{Scheme: "comm", ID: "another", Keep: true})
-		wantCode(t, err, message.CodeError)
-		check(t, other.Set(w.ctx, "n", 1))
-		wantValue(t, r.Value(), `{"n":0}`)
-		wantValue(t, o.Value(), `{"n":0}`)
-		check(t, os.Rename(a.folder+"-away", a.folder))
-		check(t, r.Set(w.ctx, "n", 2))
-		if c := next(t, o); c.Version != 1 || string(c.Value) != "2" {
-			t.Fatalf("change %+v", c)
-		}
-		if n := a.registered(); n != 2 {
-			t.Errorf("%d objects are registered", n)
-		}
-	}, "a.example")
-}
-
-// A reporter sees who observes, here and elsewhere, and ends an observation.
-func TestObserversAreListedAndKicked(t *testing.T) {
-	run(t, func(w *world) {
-		a, b := w.by["a.example"], w.by["b.example"]
-		alice, near, bob, carol := a.component("alice"), a.component("near"), b.component("bob"), b.component("carol")
-		for _, c := range []*component{alice, near, bob, carol} {
-			defer c.close()
-		}
-		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{"n":0}`)))
-		told := make(chan syncher.ObserverChange, 100)
-		r.OnObserver(func(c syncher.ObserverChange) { told <- c })
-		wantTold := func(who *component, joined bool) {
-			t.Helper()
-			select {
-			case c := <-told:
-				if c.Observer != who.url || c.Joined != joined {
-					t.Fatalf("told %+v, want %s, joined %v", c, who.url, joined)
-				}
-			case <-time.After(time.Minute):
-				t.Fatalf("not told of %s", who.url)
-			}
-		}
-		observers := map[*component]*syncher.Observer{}
-		for _, c := range []*component{near, bob, carol} {
-			observers[c] = must[*syncher.Observer](t)(c.Observe(w.ctx, r.URL()))
-			wantTold(c, true)
-		}
-		if len(r.Observers()) != 3 {
-			t.Errorf("observers %v", r.Observers())
-		}
-		for _, c := range []*component{near, bob} {
-			check(t, r.Kick(w.ctx, c.url, "enough"))
-			wantTold(c, false)
-			if end := next(t, observers[c]); !end.Deleted || end.End != syncher.EndKicked || end.Reason != "enough" {
-				t.Errorf("%s: change %+v", c.url, end)
-			}
-			wantCode(t, r.Kick(w.ctx, c.url, ""), message.CodeNotFound)
-		}
-		check(t, r.Set(w.ctx, "n", 1))
-		if c := next(t, observers[carol]); c.Version != 1 {
-			t.Errorf("change %+v", c)
-		}
-		r.Allow(func(who message.URL) bool { return who != bob.url })
-		_, err := bob.Observe(w.ctx, r.URL())
-		wantCode(t, err, message.CodeForbidden)
-		must[*syncher.Observer](t)(near.Observe(w.ctx, r.URL()))
-		wantTold(near, true)
-		check(t, observers[carol].Close(w.ctx))
-		wantTold(carol, false)
-		a.sm.ComponentLost(near.url)
-		wantTold(near, false)
-		observers[carol] = must[*syncher.Observer](t)(carol.Observe(w.ctx, r.URL()))
-		wantTold(carol, true)
-		a.sm.RuntimeGone(b.url)
-		wantTold(carol, false)
-		if len(r.Observers()) != 0 || len(told) != 0 {
-			t.Errorf("observers %v", r.Observers())
-		}
-		wantCode(t, r.Kick(w.ctx, "hyperty://b.example/nobody", ""), message.CodeNotFound)
-	}, "a.example", "b.example")
-}
-
-// Only the reporter kicks, and only the reporter's runtime says that of its observers.
-func TestNobodyElseKicks(t *testing.T) {
-	run(t, func(w *world) {
-		a, b := w.by["a.example"], w.by["b.example"]
-		alice, eve, bob := a.component("alice"), b.component("eve"), b.component("bob")
-		for _, c := range []*component{alice, eve, bob} {
-			defer c.close()
-		}
-		r := must[*syncher.Reporter](t)(alice.Create(w.ctx, obj(`{"n":0}`)))
-		o := must[*syncher.Observer](t)(bob.Observe(w.ctx, r.URL()))
-		ask := func(c *component, typ message.Type, to message.URL, from message.URL) {
-			t.Helper()
-			answer, err := c.bus.Request(w.ctx, message.Message{Type: typ, From: from, To: to,
-				Body: fmt.Appendf(nil, `{"resource":%q,"subscriber":%q}`, r.URL(), bob.url)})
-			if err == nil {
-				_, err = answer.OK()
-			}
-			if err == nil {
-				t.Errorf("%s from %s to %s is taken", typ, from, to)
-			}
-		}
-		ask(eve, message.Unsubscribe, b.url.Join("sm"), eve.url)
-		ask(eve, message.Delete, b.url.Join("sm"), eve.url)
-		ask(eve, message.Delete, a.url.Join("sm"), eve.url)
-		ask(eve, message.Unsubscribe, a.url.Join("sm"), eve.url)
-		check(t, r.Set(w.ctx, "n", 1))
-		if c := next(t, o); c.Version != 1 {
-			t.Errorf("change %+v", c)
-		}
-	}, "a.example", "b.example")
 }

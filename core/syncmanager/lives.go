@@ -12,12 +12,6 @@ import (
 // leastWait is how long the clock waits at least, so that many moments near to each other cost little.
 const leastWait = 100 * time.Millisecond
 
-// contact is the contact with a remote runtime, kept while objects of it are observed here.
-type contact struct {
-	*life.Contact
-	objects map[*observed]struct{}
-}
-
 // keepTime does what is due, until the sync manager ends.
 func (m *Manager) keepTime(ctx context.Context) {
 	timer := time.NewTimer(0)

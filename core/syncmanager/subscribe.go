@@ -95,15 +95,6 @@ func (m *Manager) observeHere(r *reported, join *join, observer message.URL, aut
 	return r.Snapshot(), err
 }
 
-// notEntered tells the reporter that an observer whom it has allowed does not observe.
-func (m *Manager) notEntered(r *reported, observer message.URL) {
-	l := m.lock()
-	defer l.unlock()
-	if l.serves(r) && !r.ObservedBy(observer) {
-		l.tellLeft(r, observer)
-	}
-}
-
 // join subscribes at the reporter's side for one observer, and returns the object as it is then.
 func (m *Manager) join(ctx context.Context, o *observed, join *join, observer message.URL) (replica.Snapshot, error) {
 	m.awaitLeft(ctx, join.key)

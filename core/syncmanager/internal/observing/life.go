@@ -1,10 +1,6 @@
 package observing
 
-import (
-	"time"
-
-	"github.com/protofly/protofly/internal/object"
-)
+import "time"
 
 // Followed tells whether the reporter's runtime tells of its objects' lives: then the contact with it is to be kept.
 func (o *Object) Followed() bool { return o.life.Known() }
@@ -24,13 +20,3 @@ func (o *Object) Lost(since time.Time) {
 
 // Due is when the object ends unless its runtime says something; ok is false where it does not.
 func (o *Object) Due() (at time.Time, ok bool) { return o.life.Due() }
-
-// told takes what the reporter's runtime says of the object's life.
-func (o *Object) told(away string) {
-	meta := o.Metadata()
-	grace, known, err := object.ParseGrace(meta.Grace)
-	o.life.Told(grace, known && err == nil, meta.Keep, object.ParseTime(away))
-	o.tellAway()
-}
-
-func (o *Object) tellAway() { o.SetAway(object.Time(o.life.Away())) }

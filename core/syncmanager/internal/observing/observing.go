@@ -219,3 +219,13 @@ func (o *Object) Tried(now time.Time, err error) (over, gone bool, pause time.Du
 	}
 	return o.renewal.end(err, o.Observed(), o.life.Unknown(now))
 }
+
+// told takes what the reporter's runtime says of the object's life.
+func (o *Object) told(away string) {
+	meta := o.Metadata()
+	grace, known, err := object.ParseGrace(meta.Grace)
+	o.life.Told(grace, known && err == nil, meta.Keep, object.ParseTime(away))
+	o.tellAway()
+}
+
+func (o *Object) tellAway() { o.SetAway(object.Time(o.life.Away())) }

@@ -136,3 +136,13 @@ func (o *Object) trial(f func(*Object) error) (object.Metadata, object.Document,
 	}
 	return trial.Metadata(), trial.Document(), err
 }
+
+// RemoteGone forgets all observers of a remote runtime, which may come back, and returns who they were.
+func (o *Object) RemoteGone(remote message.URL) (left []message.URL) {
+	for observer := range o.remotes[remote] {
+		o.Exit(remote, observer)
+		o.allowAgain(observer)
+		left = append(left, observer)
+	}
+	return left
+}

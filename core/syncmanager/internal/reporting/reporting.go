@@ -169,16 +169,6 @@ func (o *Object) Exit(remote, observer message.URL) bool {
 	return true
 }
 
-// RemoteGone forgets all observers of a remote runtime, which may come back, and returns who they were.
-func (o *Object) RemoteGone(remote message.URL) (left []message.URL) {
-	for observer := range o.remotes[remote] {
-		o.Exit(remote, observer)
-		o.allowAgain(observer)
-		left = append(left, observer)
-	}
-	return left
-}
-
 // ObservedFrom tells whether a remote runtime has observers.
 func (o *Object) ObservedFrom(remote message.URL) bool { return len(o.remotes[remote]) > 0 }
 
@@ -205,8 +195,10 @@ func (o *Object) Withdraw(end protocol.End) {
 			Body: message.Encode(protocol.Ended{Resource: o.URL(), End: end}),
 		})
 	}
-	for remote := range o.remotes {
-		o.RemoteGone(remote)
+	for remote, observers := range o.remotes {
+		for observer := range observers {
+			o.Exit(remote, observer)
+		}
 	}
 }
 
