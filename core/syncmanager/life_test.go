@@ -240,6 +240,7 @@ func TestTheNetworkIsAway(t *testing.T) {
 		check(t, r.Set(w.ctx, "n", 1))
 		time.Sleep(3 * time.Minute)
 		w.losing(nil)
+		time.Sleep(time.Minute) // until it is asked again
 		if c := next(t, o); !c.Resync || c.Version != 1 {
 			t.Fatalf("change %+v", c)
 		}
