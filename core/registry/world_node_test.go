@@ -58,7 +58,9 @@ func (w *world) serve(s *side, m message.Message) message.Message {
 		m.Decode(&gone)
 		for _, u := range gone.ChildrenResources {
 			w.freed = append(w.freed, u)
-			delete(w.names, u)
+			if w.names[u] == s.url {
+				delete(w.names, u)
+			}
 		}
 	case m.To == message.DomainRegistryAddress(domain):
 		return w.domainRegistry(m, body.Resource, body.Value)
