@@ -48,5 +48,5 @@ func (a *attachment) refuse(m message.Message, err error) {
 		return
 	}
 	code, reason := response(err)
-	a.deliver(a.app.ctx, m.Refuse(code, "%s", reason), minibus.Receipt{})
+	a.deliver(a.app.ctx, m.Undelivered(&message.ResponseError{Code: code, Description: reason}), minibus.Receipt{})
 }

@@ -49,7 +49,7 @@ func (a *attachment) leave() {
 func forsake(left []handover.Message) {
 	for _, h := range left {
 		if h.Receipt.By != nil {
-			h.Receipt.Failed(h.M, &message.ResponseError{Code: message.CodeUnavailable, From: h.M.To,
+			h.Receipt.Failed(h.M, &message.ResponseError{Code: message.CodeUnavailable, State: message.StateInDoubt, From: h.M.To,
 				Description: fmt.Sprintf("in doubt whether it was delivered: %s has gone", h.M.To)})
 		}
 	}

@@ -28,7 +28,7 @@ func (b *MessageBus) refuse(ctx context.Context, m message.Message, err error) {
 func refusal(m message.Message, err error) message.Message {
 	var known *message.ResponseError
 	if errors.As(err, &known) {
-		return m.Refuse(known.Code, "%s", known.Description)
+		return m.Undelivered(known)
 	}
-	return m.Refuse(message.CodeError, "%v", err)
+	return m.Undelivered(&message.ResponseError{Code: message.CodeError, Description: err.Error()})
 }

@@ -12,6 +12,12 @@ import (
 func refusedWith(err error) hyperty.Outcome {
 	var known *message.ResponseError
 	if errors.As(err, &known) {
+		switch known.State {
+		case message.StateInDoubt:
+			return hyperty.Outcome{State: hyperty.InDoubt, Code: known.Code, Reason: known.Description}
+		case message.StateExpired:
+			return hyperty.Outcome{State: hyperty.Expired, Code: known.Code, Reason: known.Description}
+		}
 		return hyperty.Outcome{State: hyperty.Refused, Code: known.Code, Reason: known.Description}
 	}
 	return hyperty.Outcome{State: hyperty.Refused, Code: message.CodeError, Reason: err.Error()}

@@ -94,20 +94,18 @@ func (r *Refusals) GivenUp(e session.Event) {
 	if e.MayHaveArrived {
 		text = "in doubt whether it was delivered to %s: %s"
 	}
+	state := string(outcomeOf(&e).State)
 	r.undelivered(e.Messages, func(m *message.Message) *message.ResponseError {
-		return &message.ResponseError{Code: message.CodeUnavailable, From: m.To, Description: fmt.Sprintf(text, e.Remote, e.Why)}
+		return &message.ResponseError{Code: message.CodeUnavailable, State: state, From: m.To, Description: fmt.Sprintf(text, e.Remote, e.Why)}
 	})
 }
 
 // Rejected tells the senders of the messages that a remote runtime has refused, all of them however many. Each was given to that
 // runtime, which says so in the session with it.
 func (r *Refusals) Rejected(e session.Event) {
+	o := outcomeOf(&e)
 	r.undelivered(e.Messages, func(m *message.Message) *message.ResponseError {
-		text := e.Why
-		if text == "" {
-			text = outcomeOfCode(e.Code).Reason
-		}
-		return &message.ResponseError{Code: e.Code, From: e.Remote, Description: text}
+		return &message.ResponseError{Code: e.Code, State: string(o.State), From: e.Remote, Description: o.Reason}
 	})
 }
 

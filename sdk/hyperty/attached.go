@@ -256,37 +256,44 @@ func (a *attached) lost(why error, queued bool) {
 	gone := a.sent.takeAll()
 	a.posts, a.heard = 0, 0
 	a.settling.begin()
-	outcome := Outcome{State: InDoubt}
-	if queued {
-		gone = append(gone, a.queue...)
-		a.queue, a.dirty = nil, false
-		a.records.Drop()
-		outcome = Outcome{State: Refused, Code: message.CodeUnavailable}
-	} else {
-		why = fmt.Errorf("%w (%w)", errInDoubt, why)
-	}
-	outcome.Reason = why.Error()
 	kept := make(map[message.ID]bool, len(a.queue))
 	for _, out := range a.queue {
 		kept[out.id.Key()] = true
 	}
+	doubt := fmt.Errorf("%w (%w)", errInDoubt, why)
+	refuse := func(r receipt) message.Message {
+		if kept[r.id.Key()] {
+			return r.refuse(message.StateRefused, why)
+		}
+		return r.refuse(message.StateInDoubt, doubt)
+	}
+	if queued {
+		gone = append(gone, a.queue...)
+		a.queue, a.dirty = nil, false
+		a.records.Drop()
+	}
 	var answers []message.Message
 	for key, r := range a.waiting { // also those that were confirmed: their answers do not come any more
-		if r.out && !kept[key] {
-			answers = append(answers, r.refuse(why))
+		if r.out && (queued || !kept[key]) {
+			answers = append(answers, refuse(r.receipt))
 		}
 	}
-	var told []*tracked
+	told := map[*tracked]Outcome{}
 	for key, t := range a.tracked { // also those that were confirmed
-		if t.out && !kept[key] || queued {
-			told = append(told, t)
-			delete(a.tracked, key)
+		switch {
+		case t.out && !kept[key]:
+			told[t] = Outcome{State: InDoubt, Reason: doubt.Error()}
+		case queued:
+			told[t] = Outcome{State: Refused, Code: message.CodeUnavailable, Reason: why.Error()}
+		default:
+			continue
 		}
+		delete(a.tracked, key)
 	}
 	for _, r := range gone {
 		a.window.free(r)
 		if a.waiting[r.id.Key()] == nil && r.kind != message.Response {
-			a.locked().take(incoming{m: r.refuse(why)})
+			a.locked().take(incoming{m: refuse(r)})
 		}
 	}
 	c.locked().wake()
@@ -294,7 +301,7 @@ func (a *attached) lost(why error, queued bool) {
 	for _, m := range answers {
 		a.answer(m)
 	}
-	for _, t := range told {
+	for t, outcome := range told {
 		t.tell(outcome)
 	}
 }

@@ -108,7 +108,7 @@ func (a *attached) Failed(number uint64, cost uint32, _ message.Message, why err
 	switch {
 	case !errors.As(why, &known):
 		a.Settled(number, cost, message.CodeNotFound)
-	case known.Code != message.CodeUnavailable:
+	case known.State != message.StateInDoubt:
 		a.Settled(number, cost, known.Code)
 	}
 }

@@ -31,7 +31,7 @@ func (h *Hyperty) Handle(f func(ctx context.Context, m Received)) {
 }
 
 // HandleResponses has f called for every response that no request waits for: refusals of messages that were sent
-// without waiting (404: nobody has the address; 504: in doubt because the runtime restarted), and late answers.
+// without waiting, and late answers. [OutcomeOf] says what became of the message: that it is certainly not delivered, or in doubt.
 // Without it they are dropped.
 func (h *Hyperty) HandleResponses(f func(ctx context.Context, m message.Message)) {
 	h.mu.Lock()
@@ -189,7 +189,7 @@ func (h *Hyperty) unheard(ctx context.Context, m message.Message, r minibus.Rece
 	case r.By != nil:
 		r.Failed(m, &message.ResponseError{Code: message.CodeNotFound, From: h.url, Description: fmt.Sprintf("%s has gone; it did not take the message", h.url)})
 	case why == errUnheard:
-		_ = h.bus.Post(ctx, m.Refuse(message.CodeTimeout, "%s takes no messages", h.url))
+		_ = h.bus.Post(ctx, m.Undelivered(&message.ResponseError{Code: message.CodeTimeout, Description: fmt.Sprintf("%s takes no messages", h.url)}))
 	}
 }
 

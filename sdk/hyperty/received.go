@@ -3,10 +3,12 @@ package hyperty
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/protofly/protofly/internal/minibus"
+	"github.com/protofly/protofly/internal/plainjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -48,18 +50,35 @@ func (r Received) Text() string {
 func (r Received) Answer(ctx context.Context, value any) error {
 	var raw any
 	if value != nil {
-		encoded, err := json.Marshal(value)
+		encoded, err := plainjson.Marshal(value)
 		if err != nil {
 			return fmt.Errorf("answer to %s: the value is no JSON: %w", r.From, err)
 		}
 		raw = json.RawMessage(encoded)
 	}
-	return r.hyperty.bus.Post(ctx, r.Respond(message.CodeOK, raw))
+	return r.answer(ctx, r.Respond(message.CodeOK, raw))
 }
 
-// Refuse answers the message with a code of 300 or above and the reason.
+// answer posts the response to the message. Where it cannot be carried, who asked is told at once.
+func (r Received) answer(ctx context.Context, m message.Message) error {
+	err := m.Check()
+	if err == nil {
+		return r.hyperty.bus.Post(ctx, m)
+	}
+	err = fmt.Errorf("answer to %s: %w", r.From, err)
+	code := message.CodeError
+	if errors.Is(err, message.ErrTooLarge) {
+		code = message.CodeTooLarge
+	}
+	return errors.Join(err, r.hyperty.bus.Post(ctx, r.Message.Refuse(code, "%s has an answer that cannot be carried: %v", r.hyperty.url, err)))
+}
+
+// Refuse answers the message with a code of 300 to 599 and the reason. Another code is an error, and answers nothing.
 func (r Received) Refuse(ctx context.Context, code int, reason string) error {
-	return r.hyperty.bus.Post(ctx, r.Message.Refuse(code, "%s", reason))
+	if code < 300 || code > 599 {
+		return fmt.Errorf("refuse the message from %s: the code %d is none of a refusal: use 300 to 599", r.From, code)
+	}
+	return r.answer(ctx, r.Message.Refuse(code, "%s", reason))
 }
 
 // Defer has the message stay undelivered when the handler returns, until [Received.Done]: for a handler that goes on with it in
@@ -127,7 +146,7 @@ func (h *Hyperty) forsake() {
 	h.open = nil
 	h.mu.Unlock()
 	for _, r := range open {
-		r.receipt.Failed(r.Message, &message.ResponseError{Code: message.CodeUnavailable, From: h.url,
+		r.receipt.Failed(r.Message, &message.ResponseError{Code: message.CodeUnavailable, State: message.StateInDoubt, From: h.url,
 			Description: fmt.Sprintf("in doubt whether it was delivered: %s has gone", h.url)})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/protofly/protofly/internal/plainjson"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -94,12 +95,12 @@ func encodeBody(body any) (json.RawMessage, error) {
 	if body == nil {
 		return nil, nil
 	}
-	raw, err := json.Marshal(body)
+	raw, err := plainjson.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("the body is no JSON: %w", err)
 	}
 	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		return raw, nil
 	}
-	return json.Marshal(map[string]json.RawMessage{"value": raw})
+	return plainjson.Marshal(map[string]json.RawMessage{"value": raw})
 }
