@@ -102,7 +102,7 @@ func newHouse(tb testing.TB, seed byte, counted bool) *house {
 	must(err)
 	policy, err := identity.Trust{}.Policy(tb.TempDir())
 	must(err)
-	rt := &Runtime{config: Config{Domain: "example.com"}, log: hclog.NewNullLogger(), identity: who, policy: policy,
+	rt := &Runtime{config: Config{Domain: "example.com"}, logging: logging{log: hclog.NewNullLogger()}, identity: who, policy: policy,
 		key: session.Key{Private: private, Certificate: certificate}, background: work.NewGroup()}
 	h := &house{Runtime: rt, tb: tb, handler: who.URL().Join("p2phandler", "alpha"), frames: make(chan frame, 64), free: make(chan []byte, 64),
 		changed: make(chan struct{}, 1)}

@@ -36,11 +36,17 @@ var (
 	_ hyperty.Runtime = (*Runtime)(nil)
 )
 
+// logging is the runtime's log.
+type logging struct {
+	log   hclog.Logger
+	peers logs.Peers // limits the lines about remote runtimes
+}
+
 // Runtime is a running runtime. It is made by [Start] and must be closed.
 type Runtime struct {
 	config Config
-	log    hclog.Logger
-	trace  trace.Hub
+	logging
+	trace trace.Hub
 
 	lock      *folderlock.Lock
 	identity  *identity.Identity
@@ -53,7 +59,6 @@ type Runtime struct {
 	host       *stubhost.Host
 	bus        *bus.MessageBus
 	tracker    delivery.Tracker
-	peers      logs.Peers // limits the lines about remote runtimes
 	refusals   *delivery.Refusals
 	doors      *doors.Table
 	deployer   *deployer.Deployer

@@ -41,7 +41,7 @@ func Start(ctx context.Context, c Config) (*Runtime, error) {
 	if len(c.P2P.Prefer) == 0 {
 		c.P2P.Prefer = c.P2P.Use
 	}
-	rt := &Runtime{config: c, log: c.Log, background: work.NewGroup()}
+	rt := &Runtime{config: c, logging: logging{log: c.Log}, background: work.NewGroup()}
 	rt.admin.About = admin.About{Domain: c.Domain, Version: c.Version, Started: time.Now(), NodeStub: c.NodeStub}
 	if c.Trace != nil {
 		rt.trace.Watch(c.Trace, c.TraceBodies)

@@ -108,13 +108,14 @@ func (s *soak) process(f figures, name string, pid int) {
 	}
 }
 
-// folder is the size of the files below a folder of the house.
+// folder is the size of the files below a folder of the house, without programs: copies of the plug-ins, beside which nothing else
+// would be seen to grow.
 func (s *soak) folder(name string) (size float64) {
 	_ = filepath.WalkDir(filepath.Join(s.house.Dir, name), func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return nil // files come and go
 		}
-		if info, err := d.Info(); err == nil {
+		if info, err := d.Info(); err == nil && info.Mode()&0o111 == 0 {
 			size += float64(info.Size())
 		}
 		return nil

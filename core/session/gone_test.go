@@ -97,7 +97,8 @@ func TestGone(t *testing.T) {
 				}
 				st.returns(tip)
 				time.Sleep(time.Minute)
-				if !st.speaks(tip, alice) && !st.speaks(tip, alice) || !st.speaks(st.hub, tip.self) {
+				st.speaks(tip, alice) // what is sent to the session that is not there any more may be in doubt
+				if !st.speaks(tip, alice) || !st.speaks(st.hub, tip.self) {
 					t.Error("they do not speak again")
 				}
 			})

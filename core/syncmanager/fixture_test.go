@@ -82,12 +82,21 @@ func run(t *testing.T, f func(w *world), domains ...string) {
 }
 
 func (r *runtime) start() {
+	r.mu.Lock()
 	r.bus = bus.New(bus.Options{Runtime: r.url})
+	r.mu.Unlock()
 	r.bus.Connect(bus.Outside{Resolver: r, Forwarder: r})
 	r.sm = New(Options{Runtime: r.url, Domain: r.domain, Bus: r.bus, Objects: r, Limits: r.limits, Folder: r.folder,
 		Local:  func(u message.URL) bool { return u.Domain() == r.domain },
 		Remote: func(u message.URL) message.URL { return message.URL("hyperty-runtime://" + u.Domain() + "/r") }})
 	r.sm.Restore()
+}
+
+// now is the MessageBus of the runtime's present life.
+func (r *runtime) now() *bus.MessageBus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bus
 }
 
 func (r *runtime) stop() {
@@ -121,7 +130,7 @@ func (r *runtime) link() {
 					r.w.mu.Unlock()
 					time.Sleep(pace)
 					if !lost {
-						r.w.by[domain].bus.Arrive(r.w.ctx, r.url, "", m)
+						r.w.by[domain].now().Arrive(r.w.ctx, r.url, "", m)
 					}
 				case <-r.w.ctx.Done():
 					return
@@ -164,7 +173,7 @@ func (r *runtime) Forward(ctx context.Context, route bus.Route, m message.Messag
 		r.nodeGot = append(r.nodeGot, m)
 		says := r.nodeSays
 		r.mu.Unlock()
-		r.w.wg.Go(func() { r.bus.ArriveFromNode(r.w.ctx, "node", m.Respond(says, nil)) })
+		r.w.wg.Go(func() { r.now().ArriveFromNode(r.w.ctx, "node", m.Respond(says, nil)) })
 		return nil
 	}
 	select {

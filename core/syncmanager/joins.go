@@ -65,10 +65,10 @@ func errLeft(object message.URL) error {
 // reportLeft has the reporter's side told, by a message, that an observer has left. A subscribe of the same observer waits for that.
 func (m locked) reportLeft(key joinKey, tell message.Message) {
 	told := make(chan struct{})
-	m.joins.ends[key] = told
+	m.work.joins.ends[key] = told
 	end := func() {
-		if m.joins.ends[key] == told {
-			delete(m.joins.ends, key)
+		if m.work.joins.ends[key] == told {
+			delete(m.work.joins.ends, key)
 		}
 		close(told)
 	}
@@ -86,7 +86,7 @@ func (m locked) reportLeft(key joinKey, tell message.Message) {
 // awaitLeft waits until the reporter's side has been told of an unsubscribe of the observer.
 func (m *Manager) awaitLeft(ctx context.Context, key joinKey) {
 	l := m.lock()
-	told := l.joins.ends[key]
+	told := l.work.joins.ends[key]
 	l.unlock()
 	if told == nil {
 		return
@@ -102,7 +102,7 @@ func (m locked) stays(o *observed, key joinKey, observer message.URL) bool {
 	if now := m.observed[key.object]; now != nil && now.Observes(observer) {
 		return now == o // else it has come again meanwhile
 	}
-	if !m.joins.about(key) {
+	if !m.work.joins.about(key) {
 		m.reportLeft(key, m.messages.Unsubscribe(o.URL(), observer))
 	}
 	return false

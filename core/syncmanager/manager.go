@@ -40,9 +40,8 @@ type Manager struct {
 	observed map[message.URL]*observed
 	creating map[message.URL]struct{}      // wished addresses that are being registered
 	leaving  map[message.URL]chan struct{} // deleted objects that are being unregistered; closed when that is done
-	joins    *joins
-	away     map[*reported]struct{}   // whose reporter is away
-	contacts map[message.URL]*contact // with the runtimes of observed objects
+	away     map[*reported]struct{}        // whose reporter is away
+	contacts map[message.URL]*contact      // with the runtimes of observed objects
 }
 
 // locked is a Manager with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.

@@ -23,8 +23,7 @@ func New(o Options) *Manager {
 		renewals: make(chan struct{}, maxRenewals), work: newWork(), usage: limits.New(o.Limits),
 		reported: make(map[message.URL]*reported), observed: make(map[message.URL]*observed),
 		creating: make(map[message.URL]struct{}), leaving: make(map[message.URL]chan struct{}),
-		joins: newJoins(),
-		away:  make(map[*reported]struct{}), contacts: make(map[message.URL]*contact), alarm: make(chan struct{}, 1), life: rand.Text(),
+		away: make(map[*reported]struct{}), contacts: make(map[message.URL]*contact), alarm: make(chan struct{}, 1), life: rand.Text(),
 	}
 	m.openFolder()
 	m.tasks.Go(func() { m.keepTime(ctx) })

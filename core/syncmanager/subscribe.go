@@ -42,7 +42,7 @@ func (m *Manager) subscribe(msg message.Message) error {
 		l.announce(message.Subscribe, body.Resource.NodeDomain(), observer, object.Changes(body.Resource))
 	}
 	o.Subscribing()
-	join := l.joins.begin(keyOf(key, observer))
+	join := l.work.joins.begin(keyOf(key, observer))
 	started := l.task(observer, func(ctx context.Context) {
 		m.post(ctx, protocol.Accepted(msg, body))
 		now, err := m.join(ctx, o, join, observer)
@@ -53,7 +53,7 @@ func (m *Manager) subscribe(msg message.Message) error {
 		m.inTurn(ctx, observer, func() { m.post(ctx, now.Answer(msg)) })
 	})
 	if !started {
-		l.joins.end(join)
+		l.work.joins.end(join)
 		l.subscribed(o)
 	}
 	return nil
@@ -61,7 +61,7 @@ func (m *Manager) subscribe(msg message.Message) error {
 
 // subscribeHere serves an observer of an object that is reported in this runtime.
 func (m locked) subscribeHere(r *reported, msg message.Message) {
-	join := m.joins.begin(keyOf(r.URL(), msg.From))
+	join := m.work.joins.begin(keyOf(r.URL(), msg.From))
 	started := m.task(msg.From, func(ctx context.Context) {
 		now, err := m.observeHere(r, join, msg.From, m.authorise(ctx, r, msg.From, message.Subscribe))
 		if err != nil {
@@ -72,7 +72,7 @@ func (m locked) subscribeHere(r *reported, msg message.Message) {
 		m.inTurn(ctx, msg.From, func() { m.post(ctx, now.Answer(msg)) })
 	})
 	if !started {
-		m.joins.end(join)
+		m.work.joins.end(join)
 	}
 }
 
@@ -81,7 +81,7 @@ func (m locked) subscribeHere(r *reported, msg message.Message) {
 func (m *Manager) observeHere(r *reported, join *join, observer message.URL, authorised error) (replica.Snapshot, error) {
 	l := m.lock()
 	defer l.unlock()
-	l.joins.end(join)
+	l.work.joins.end(join)
 	switch {
 	case authorised != nil:
 		return replica.Snapshot{}, authorised
@@ -106,7 +106,7 @@ func (m *Manager) join(ctx context.Context, o *observed, join *join, observer me
 	if err == nil {
 		err = l.joined(o, join, observer, meta, doc)
 	}
-	l.joins.end(join)
+	l.work.joins.end(join)
 	if entered {
 		l.stays(o, join.key, observer)
 	}
@@ -159,7 +159,7 @@ func (m *Manager) unsubscribe(msg message.Message) error {
 // leave ends an observer's subscription, and has the reporter's side told.
 func (m locked) leave(url, observer message.URL) {
 	key := keyOf(url, observer)
-	m.joins.leave(key)
+	m.work.joins.leave(key)
 	tell := m.messages.Unsubscribe(url, observer)
 	if r := m.reported[key.object]; r != nil {
 		if !r.Leave(observer) {

@@ -8,12 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/protofly/protofly/internal/testbed"
 	"github.com/protofly/protofly/sdk/hyperty"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
 )
-
-// Two applications with runtimes in processes of their own: what a reporter is told of a change is what becomes of it.
 
 func wantCode(t *testing.T, what string, err error, code int) {
 	t.Helper()
@@ -35,9 +34,23 @@ func until(t *testing.T, o *syncher.Observer, r *syncher.Reporter) {
 	}
 }
 
-func TestChangesOverTheSocket(t *testing.T) {
-	alice, bob, end := pair(t.Context(), "changes", "follower")
-	defer end()
+// Two applications with runtimes in processes of their own: what a reporter is told of a change is what becomes of it.
+func TestOverTheSocket(t *testing.T) {
+	bed, err := testbed.Open(t.Context(), testbed.Options{Runtimes: []string{"alice", "bob"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bed.Close()
+	for name, test := range map[string]func(*testing.T, *hyperty.Hyperty, *hyperty.Hyperty){"changes": changes, "children": children} {
+		t.Run(name, func(t *testing.T) {
+			alice, bob, end := pairAt(t.Context(), func(name string) string { return bed.Sockets[name] }, "reporter", "observer")
+			defer end()
+			test(t, alice, bob)
+		})
+	}
+}
+
+func changes(t *testing.T, alice, bob *hyperty.Hyperty) {
 	r, err := alice.Objects().Create(t.Context(), syncher.Object{Scheme: "comm", Data: []byte(`{"n":0}`)})
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +110,14 @@ func TestChangesOverTheSocket(t *testing.T) {
 	if err := r.Delete(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	_, err = bob.Objects().Observe(t.Context(), r.URL())
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	var refused *message.ResponseError
+	for err == nil || errors.As(err, &refused) && refused.Code == message.CodeTimeout { // while it is taken out of the Domain Registry
+		if _, err = bob.Objects().Observe(ctx, r.URL()); err == nil {
+			t.Fatal("an object that is deleted is observed")
+		}
+	}
 	wantCode(t, "an object that is deleted is observed", err, message.CodeNotFound)
 	private, err := alice.Objects().Create(t.Context(), syncher.Object{Scheme: "comm", Private: true})
 	if err != nil {
@@ -107,9 +127,7 @@ func TestChangesOverTheSocket(t *testing.T) {
 	wantCode(t, "a private object is observed", err, message.CodeNotFound)
 }
 
-func TestChildrenOverTheSocket(t *testing.T) {
-	alice, bob, end := pair(t.Context(), "room", "talker")
-	defer end()
+func children(t *testing.T, alice, bob *hyperty.Hyperty) {
 	_, err := alice.Objects().Create(t.Context(), syncher.Object{Scheme: "comm", Children: []string{"chat"}, Data: []byte(`{"childrenObjects":7}`)})
 	if !errors.Is(err, syncher.ErrData) {
 		t.Errorf("an object with a member for children: %v", err)
