@@ -129,8 +129,8 @@ func (rt *Runtime) open() (err error) {
 // goroutine is left. ctx bounds how long the components may take to end in good order. Within a second after that they are ended
 // in any case, whatever a plug-in does. Close may be called more than once.
 func (rt *Runtime) Close(ctx context.Context) error {
-	rt.closeOnce.Do(func() { rt.closeErr = rt.close(ctx) })
-	return rt.closeErr
+	rt.closing.once.Do(func() { rt.closing.err = rt.close(ctx) })
+	return rt.closing.err
 }
 
 func (rt *Runtime) close(ctx context.Context) error {
