@@ -88,14 +88,16 @@ func (a *attached) Listen(at message.URL, h message.Handler) (stop func()) {
 
 // Post takes a message; see [message.Bus].
 func (a *attached) Post(ctx context.Context, m message.Message) error {
-	if err := m.Check(); err != nil {
-		return err
-	}
 	return a.enqueue(ctx, &m, false)
 }
 
 // Request posts a message and waits for its response; see [message.Bus].
 func (a *attached) Request(ctx context.Context, m message.Message) (message.Message, error) {
+	return a.RequestProgress(ctx, m, nil)
+}
+
+// RequestProgress is Request, with the provisional responses given to progress, where that is not nil.
+func (a *attached) RequestProgress(ctx context.Context, m message.Message, progress func(message.Message)) (message.Message, error) {
 	a.bus.NumberRequest(&m)
 	key := m.ID.Key()
 	a.client.mu.Lock()
@@ -110,7 +112,7 @@ func (a *attached) Request(ctx context.Context, m message.Message) (message.Mess
 		delete(a.waiting, key)
 		a.client.mu.Unlock()
 	}()
-	return a.bus.Request(ctx, m)
+	return a.bus.RequestProgress(ctx, m, progress)
 }
 
 func (a *attached) number(m *message.Message) {
@@ -130,9 +132,6 @@ func (a *attached) out(ctx context.Context, m message.Message) error {
 // Track posts m and has tell called with what becomes of it; see [New].
 func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
 	a.number(m)
-	if err := m.Check(); err != nil {
-		return err
-	}
 	key := m.ID.Key()
 	c := a.client
 	c.mu.Lock()
@@ -151,11 +150,15 @@ func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outc
 	return err
 }
 
-// enqueue gives m a number, where it has none, and takes it as soon as the window has room and the runtime is there.
+// enqueue gives m a number, where it has none, and takes it as soon as the window has room and the runtime is there. What the runtime
+// would refuse to read is refused here: the error is a *message.FieldError.
 func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) error {
 	c := a.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := a.checker.Check(m); err != nil {
+		return err
+	}
 	if m.ID.IsZero() {
 		a.lastID++
 		m.ID = message.NumberID(a.lastID)

@@ -94,6 +94,10 @@ func (r Received) Text() string {
 // Answer answers the message with code 200 and a value, which may be nil. Whoever sent it without waiting finds the
 // answer in [Hyperty.HandleResponses].
 func (r Received) Answer(ctx context.Context, value any) error {
+	return r.respond(ctx, message.CodeOK, value)
+}
+
+func (r Received) respond(ctx context.Context, code int, value any) error {
 	var raw any
 	if value != nil {
 		encoded, err := json.Marshal(value)
@@ -102,7 +106,7 @@ func (r Received) Answer(ctx context.Context, value any) error {
 		}
 		raw = json.RawMessage(encoded)
 	}
-	return r.hyperty.bus.Post(ctx, r.Respond(message.CodeOK, raw))
+	return r.hyperty.bus.Post(ctx, r.Respond(code, raw))
 }
 
 // Refuse answers the message with a code of 300 or above and the reason.
