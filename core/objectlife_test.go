@@ -88,7 +88,9 @@ func startReporter(t *testing.T, socket string, o syncher.Object) *reporter {
 	}
 	r.in, r.out = in, bufio.NewReader(out)
 	t.Cleanup(r.kill)
-	r.first = r.line()
+	if r.first = r.line(); !strings.HasPrefix(r.first, "object ") {
+		t.Fatalf("the reporter said %q", r.first)
+	}
 	return r
 }
 
@@ -297,7 +299,7 @@ func TestLongAnObjectOfADeadRuntimeIsGone(t *testing.T) {
 	node := startNode(t, "example.com")
 	a := startProcess(t, shortDir(t), node)
 	b := startRuntime(t, runtimeOptions{name: "b", nodes: []*nodeProcess{node}})
-	app := startReporter(t, a.socket, syncher.Object{Scheme: "comm", ID: "board", Grace: 10 * time.Second})
+	app := startReporter(t, a.socket, syncher.Object{Scheme: "comm", ID: "board", Grace: 10 * time.Second, Data: json.RawMessage(`{}`)})
 	o := observe(t, b.register("bob"), "comm://example.com/board")
 	died := time.Now()
 	_ = a.cmd.Process.Kill()

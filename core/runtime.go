@@ -23,6 +23,7 @@ import (
 	"github.com/protofly/protofly/core/syncmanager"
 	"github.com/protofly/protofly/core/trace"
 	"github.com/protofly/protofly/internal/folderlock"
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/work"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -52,6 +53,7 @@ type Runtime struct {
 	host       *stubhost.Host
 	bus        *bus.MessageBus
 	tracker    delivery.Tracker
+	peers      logs.Peers // limits the lines about remote runtimes
 	refusals   *delivery.Refusals
 	doors      *doors.Table
 	deployer   *deployer.Deployer

@@ -30,7 +30,7 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.wireBus()
 	rt.wireStubs(allowed)
 	entrance := &doors.Entrance{Bus: rt.bus, Handler: rt.isHandler, Log: rt.log}
-	happened := &events.Sessions{Tracker: &rt.tracker, Refusals: rt.refusals, Log: rt.log, Trace: &rt.trace}
+	happened := &events.Sessions{Tracker: &rt.tracker, Refusals: rt.refusals, Log: rt.log, Peers: &rt.peers, Trace: &rt.trace}
 	paths := &doors.Paths{Stubs: rt.deployer}
 
 	so, ro := rt.sessionOptions(entrance, paths, happened.Event), rt.registryOptions(paths)
@@ -83,6 +83,8 @@ func (rt *Runtime) wireStubs(allowed networks.Allowed) {
 		Plain:    func(node plainpeers.Node, m message.Message) { rt.plain.Receive(node, m) },
 		NodeLive: func(domain string) { rt.apps.NodeLive(domain) },
 		Gone:     rt.gone,
+		Away:     func(remote, stub message.URL) { rt.sessions.Away(remote, stub) },
+		Peers:    &rt.peers,
 		Log:      rt.log,
 	})
 }
@@ -93,7 +95,8 @@ func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happen
 	return session.Options{
 		Self: rt.URL(), Key: rt.key, Trust: rt.policy.Runtime,
 		TTL: rt.config.waits.unacked, IdleTimeout: rt.config.SessionIdle,
-		Send: frames.Send, TrySend: frames.TrySend, Route: paths.To,
+		Silence: session.Silence{Keeps: func(remote message.URL) bool { return rt.sync.Relies(remote) }},
+		Send:    frames.Send, TrySend: frames.TrySend, Route: paths.To,
 		Acceptor: in,
 		Claims: session.Claims{Announced: func(ctx context.Context, remote message.URL, list []message.URL) {
 			rt.registry.Announced(ctx, remote, list)
@@ -120,7 +123,7 @@ func (rt *Runtime) registryOptions(paths *doors.Paths) registry.Options {
 		Nodes:   registry.NodeOptions{Came: paths.Came, Named: named},
 		Changes: registry.ChangesOptions{Off: c.P2P.NoChanges},
 		Sandbox: rt.host.Post, PathChanged: paths.Changed,
-		Log: rt.log.Named("registry"), Trace: &rt.trace,
+		Log: rt.log.Named("registry"), Peers: &rt.peers, Trace: &rt.trace,
 	}
 }
 

@@ -36,6 +36,7 @@ func faults() []fault {
 		{"kill-runtime", "kill -9 of a whole runtime; within 5 s of its return the other side has reported the reset and what is in doubt; each message came, is in doubt, or was refused with an answer: one that is nothing of these is lost", every, 5, 2_000, killRuntime},
 		{"slow-reader", "an application reads one message a second of the 10,000 a second that it is sent; its sender is held up and nothing lost; another application's p99 at most doubles; the runtimes' memory stays within its bound plus 10 %; a round is 2 s, half of them without the slow reader", every, 16, slowRate, slowReader},
 		{"hostile", "a Message Node (relay) or a P2P plug-in (quic) that was written to cheat; a round is one try; nothing altered or forged is delivered, and no message's body is in what they saw", []string{relay, "quic"}, 5_000, 1_000, hostile},
+		{"soak", "applications, plug-ins, runtimes and the node are killed or ended at random, and come back, for -duration; each tracked message has one outcome, none comes twice or out of order, delivered is only what a handler has returned from; objects are the same at all observers afterwards; in quiet, memory, descriptors, threads, data and entries of the status are within 5 % and a room of what they were before, and each process logs at most 10 lines a minute", []string{anyWay}, 1, soakRate, soaking},
 	}, attackFaults()...)
 }
 

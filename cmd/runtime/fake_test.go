@@ -52,6 +52,7 @@ type place struct {
 func (p *place) URL() message.URL                  { return p.url }
 func (p *place) Close(context.Context) error       { p.stop(); return nil }
 func (p *place) Release(ctx context.Context) error { return p.Close(ctx) }
+func (p *place) Lost()                             {}
 func (p *place) Post(ctx context.Context, m message.Message) error {
 	if strings.HasSuffix(string(m.To), "/evil") {
 		return &message.ResponseError{Code: 403, From: m.To, Description: evil}
@@ -84,8 +85,6 @@ func (f *fake) Attach(_ context.Context, r hyperty.Registration, deliver minibus
 	url := message.URL("hyperty://example.com/" + r.Name)
 	return &place{f, url, f.listeners.ListenTaking(url, deliver)}, nil
 }
-
-func (*place) Lost() {}
 
 func (f *fake) Status(context.Context) (api.Status, error) {
 	return api.Status{Runtime: fakeURL, Version: "1.2", Started: time.Now().Add(-time.Minute),

@@ -76,7 +76,7 @@ func (app *application) credit(data []byte) error {
 	}
 	l := app.lock()
 	if a := app.attached[f.Ref]; a != nil {
-		app.settled = a.given.Taken(app.settled[:0], int(min(f.Units, wire.Window)), int(min(f.Responses, 1<<20)))
+		app.settled = a.given.Credit(app.settled[:0], f)
 		l.wake()
 	}
 	l.unlock()
@@ -85,6 +85,28 @@ func (app *application) credit(data []byte) error {
 		app.settled[i] = handover.Message{}
 	}
 	app.settled = app.settled[:0]
+	return nil
+}
+
+// returned takes back messages that the application was handed and does not take: their senders are told.
+func (app *application) returned(data []byte) error {
+	var f wire.Returned
+	if err := f.Parse(data); err != nil {
+		return err
+	}
+	var list []handover.Message
+	l := app.lock()
+	if a := app.attached[f.Ref]; a != nil {
+		list = a.given.Settled(nil, f.Posts)
+	}
+	l.unlock()
+	for _, h := range list {
+		why := goneError(h.M.To)
+		if f.Code == message.CodeTimeout {
+			why = &message.ResponseError{Code: message.CodeTimeout, From: h.M.To, Description: fmt.Sprintf("%s takes no messages", h.M.To)}
+		}
+		h.Receipt.Failed(h.M, why)
+	}
 	return nil
 }
 

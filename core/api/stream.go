@@ -86,6 +86,8 @@ func (app *application) read() error {
 			err = app.post(rec)
 		case wire.Credits:
 			err = app.credit(rec.Data)
+		case wire.Returns:
+			err = app.returned(rec.Data)
 		case wire.Control:
 			err = app.frame(rec.Data)
 		}

@@ -39,6 +39,9 @@ type Tracker interface {
 	// Receipt returns what goes with a message to its listeners in this runtime; the zero Receipt where the message is not tracked.
 	// It is called for every message, so its arguments are values: a pointer would move each message to the heap.
 	Receipt(from message.URL, id message.ID) minibus.Receipt
+	// Here is the receipt with which a message of receipt r goes to a listener in this runtime. It is r where the message is tracked;
+	// else one by which the sender is told if its listener goes, and has not taken it.
+	Here(r minibus.Receipt) minibus.Receipt
 	// Refused is called when m, which was posted here, gets the response err.
 	Refused(m *message.Message, err error)
 	// Answered is called for a response to a component of this runtime that came through the stub of a Message Node, from the
@@ -97,6 +100,7 @@ func New(o Options) *MessageBus {
 type nobody struct{}
 
 func (nobody) Receipt(message.URL, message.ID) minibus.Receipt { return minibus.Receipt{} }
+func (nobody) Here(r minibus.Receipt) minibus.Receipt          { return r }
 func (nobody) Refused(*message.Message, error)                 {}
 func (nobody) Answered(message.URL, *message.Message)          {}
 

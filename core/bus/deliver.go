@@ -15,7 +15,7 @@ func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.R
 	forwards := b.forwards[m.To.Canonical()]
 	b.mu.RUnlock()
 	at := b.trace.Now() // what the listener does comes after it
-	n, err := b.listeners.Hand(ctx, m.To, m, r)
+	n, err := b.listeners.Hand(ctx, m.To, m, b.here(&m, r))
 	if n > 0 {
 		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
 	}
@@ -29,6 +29,14 @@ func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.R
 		err = fmt.Errorf("%w: %s has not taken what it was sent: %w", message.ErrBackpressure, m.To, err)
 	}
 	return n, err
+}
+
+// here is the receipt of m for a listener in this runtime. Nobody is told of a response or a publication that is not taken.
+func (b *MessageBus) here(m *message.Message, r minibus.Receipt) minibus.Receipt {
+	if r.By != nil || m.Type == message.Response || m.Publication() {
+		return r
+	}
+	return b.tracker.Here(r)
 }
 
 // local gives m to the request or the listeners that it is for in this runtime; nowhere else.

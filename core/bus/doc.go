@@ -43,5 +43,6 @@
 // # What becomes of a message
 //
 // The owner of a message's receipt (the [Tracker], or the session that the message came out of) is told when the receiver has
-// taken the message, or with which code it was refused instead.
+// taken the message, or with which code it was refused instead. A session may also have a way to tell the sender itself why: then the
+// bus answers nothing, see [minibus.Receipt.Refuse].
 package bus

@@ -81,7 +81,7 @@ func (b *MessageBus) tryPost(m message.Message, r minibus.Receipt) error {
 	if b.trace.Watched() {
 		before = func() { b.trace.Message(trace.Post, m, trace.Event{}) }
 	}
-	n, full := b.listeners.TryHand(m.To, m, r, before)
+	n, full := b.listeners.TryHand(m.To, m, b.here(&m, r), before)
 	switch {
 	case full, n == 0 && (m.To.Within(b.runtime) || m.Publication() && m.From.Within(b.runtime)):
 		return message.ErrWouldBlock

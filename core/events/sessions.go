@@ -5,6 +5,7 @@ import (
 
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk/message"
 )
 
@@ -34,14 +35,15 @@ type Observers interface {
 	Refresh(remote message.URL)
 }
 
-// Sessions passes on what happens to sessions. All fields are required but Trace.
+// Sessions passes on what happens to sessions. All fields are required but Peers and Trace.
 type Sessions struct {
 	Tracker     Tracker
 	Refusals    Refusals
 	Connections Connections
 	Observers   Observers
 	Log         hclog.Logger
-	Trace       *trace.Hub // nil: nobody watches
+	Peers       *logs.Peers // limits the lines about remote runtimes; nil: nothing does
+	Trace       *trace.Hub  // nil: nobody watches
 }
 
 // Event is told what has happened to a session; see [session.Options].
@@ -57,17 +59,21 @@ func (s *Sessions) Event(e session.Event) {
 		if e.Path.Direct { // it is up, but carries nothing
 			s.Connections.Suspect(e.Remote, e.Path.Door)
 		}
-		s.Log.Warn("nothing is acknowledged", "remote", e.Remote, "door", e.Path.Door)
+		s.Peers.Log(s.Log, hclog.Warn, "nothing is acknowledged", e.Remote, "door", e.Path.Door)
 	case session.Left:
 		s.Connections.Suspect(e.Remote, e.Path.Door)
-		s.Log.Info("the other side has left the direct path", "remote", e.Remote, "door", e.Path.Door)
+		s.Peers.Log(s.Log, hclog.Info, "the other side has left the direct path", e.Remote, "door", e.Path.Door)
 	case session.Reset:
 		s.Observers.RuntimeGone(e.Remote)
 		s.Observers.Refresh(e.Remote)
-		s.Log.Info("remote runtime has restarted", "remote", e.Remote, "in doubt", len(e.IDs))
+		s.Peers.Log(s.Log, hclog.Info, "remote runtime has restarted", e.Remote, "in doubt", len(e.IDs))
 		s.Refusals.GivenUp(e)
+	case session.Gone: // should it come back it meets another life of this runtime, so it observes anew what it did
+		s.Observers.RuntimeGone(e.Remote)
+		s.Observers.Refresh(e.Remote)
+		s.Peers.Log(s.Log, hclog.Info, "remote runtime has gone", e.Remote, "why", e.Why)
 	case session.Expired, session.Closed:
-		s.Log.Warn("messages given up", "remote", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
+		s.Peers.Log(s.Log, hclog.Warn, "messages given up", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
 		s.Refusals.GivenUp(e)
 	case session.Untrusted:
 		s.Log.Error("remote runtime refused", "remote", e.Remote, "door", e.Path.Door, "why", e.Why)

@@ -43,6 +43,7 @@ func TestEvent(t *testing.T) {
 		{session.Stalled, false, nil}, // a relay has no connection to give up
 		{session.Left, true, []string{suspect}},
 		{session.Reset, false, []string{"gone " + string(remote), "refresh " + string(remote), "refusals"}},
+		{session.Gone, false, []string{"gone " + string(remote), "refresh " + string(remote)}},
 		{session.Expired, false, []string{"refusals"}},
 		{session.Closed, false, []string{"refusals"}},
 		{session.Untrusted, false, []string{"trace untrusted " + string(remote) + " why"}},

@@ -10,6 +10,7 @@ import (
 	"github.com/protofly/protofly/core/registry/connections"
 	"github.com/protofly/protofly/core/registry/directory"
 	"github.com/protofly/protofly/core/trace"
+	"github.com/protofly/protofly/internal/logs"
 	"github.com/protofly/protofly/sdk"
 	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/proof"
@@ -73,6 +74,7 @@ type Options struct {
 	Handlers []Handler // this runtime's P2P Handlers, in the order in which they are offered; deployed by the wiring
 	Policy   Policy
 	Log      hclog.Logger
+	Peers    *logs.Peers // limits the lines about remote runtimes; nil: nothing does
 	Trace    *trace.Hub
 
 	P2P     P2POptions
@@ -147,8 +149,7 @@ type OwnOptions struct {
 
 // ChangesOptions are about /registry/changes.
 type ChangesOptions struct {
-	Off   bool          // neither publish nor follow, see [Registry.SetChanges]
-	Grace time.Duration // how long a follower is kept without a live connection; 1 min
+	Off bool // neither publish nor follow, see [Registry.SetChanges]
 }
 
 // withDefaults is the one place of the defaults, but for those of P2P and Cache, which the packages of these options have.
@@ -158,7 +159,7 @@ func (o Options) withDefaults() Options {
 		value time.Duration
 	}{
 		{&o.Trust.ProofTime, 24 * time.Hour}, {&o.Nodes.Timeout, 10 * time.Second}, {&o.Nodes.Idle, 5 * time.Minute},
-		{&o.Lookups.Timeout, 5 * time.Second}, {&o.Lookups.MissTime, time.Second}, {&o.Own.Expires, time.Hour}, {&o.Changes.Grace, time.Minute},
+		{&o.Lookups.Timeout, 5 * time.Second}, {&o.Lookups.MissTime, time.Second}, {&o.Own.Expires, time.Hour},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -40,7 +40,7 @@ func (w *world) serve(s *side, m message.Message) message.Message {
 		json.Unmarshal(body.Value, &v)
 		var list []message.URL
 		if name, ok := v.Identifier.(string); ok {
-			url := message.URL("hyperty://" + domain + "/" + name)
+			url := message.URL(body.Scheme + "://" + domain + "/" + name)
 			if owner := w.names[url]; owner != "" && owner != s.url {
 				return m.Refuse(message.CodeConflict, "taken")
 			}
@@ -58,7 +58,9 @@ func (w *world) serve(s *side, m message.Message) message.Message {
 		m.Decode(&gone)
 		for _, u := range gone.ChildrenResources {
 			w.freed = append(w.freed, u)
-			delete(w.names, u)
+			if w.names[u] == s.url {
+				delete(w.names, u)
+			}
 		}
 	case m.To == message.DomainRegistryAddress(domain):
 		return w.domainRegistry(m, body.Resource, body.Value)

@@ -93,11 +93,11 @@ func (m *Manager) enterKept(r *reported, meta object.Metadata, doc object.Docume
 	}
 	whole := meta
 	whole.Data = doc.JSON()
-	if err := m.folder.Write(kept.Record{Object: whole, Private: r.private}); err != nil {
+	if err := m.disk.folder.Write(kept.Record{Object: whole, Private: r.private}); err != nil {
 		return false, protocol.Refuse(message.CodeError, "the runtime cannot keep it: "+err.Error())
 	}
 	if twice, err = m.enter(r, meta, doc); err != nil && !twice {
-		err = errors.Join(err, m.folder.Remove(r.URL()))
+		err = errors.Join(err, m.disk.folder.Remove(r.URL()))
 	}
 	return twice, err
 }

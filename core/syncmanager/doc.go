@@ -35,9 +35,13 @@
 //
 // Updates of one object reach each observer in the order of their versions, each once. An update that is not the next
 // one is either old, and ignored, or shows that some were missed: then the object is subscribed to again and
-// its observers get the whole value. The same happens for an observer that is too slow for its queue.
+// its observers get the whole value. Each update has a hash of the value with the change in it (package internal/object): a copy
+// that has another one after the update is fetched anew in the same way, six times a minute at most, and a reporter whose change
+// makes another value here is asked for the whole by 409. A runtime that knows no hashes leaves them out, and ignores them. The same happens for an observer that is too slow for its queue.
 // The end of an object comes behind its updates; of an observer that is slow at that moment, at most 64 KiB of them are kept.
-// Only its reporter changes, deletes or invites to an object. An update at U/changes that is not from U is ignored.
+// The address of an object that ends is given up when its last updates and its end have left for other runtimes, at most 5 s later:
+// what comes from an address that has been given up is not believed.
+// Only its reporter changes, deletes or invites to an object. An update at U/changes that is not from U is refused.
 //
 // Nothing that waits for an answer from elsewhere holds up a listener: such work runs in goroutines that
 // [Manager.Close] waits for. Their number is bounded, for each sender and in all; what comes on top is dropped.

@@ -1,6 +1,7 @@
 package syncmanager
 
 import (
+	"github.com/protofly/protofly/core/syncmanager/internal/kept"
 	"github.com/protofly/protofly/core/syncmanager/internal/observing"
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
 	"github.com/protofly/protofly/internal/object"
@@ -47,4 +48,10 @@ type replicaOf struct {
 type contact struct {
 	*life.Contact
 	objects map[*observed]struct{}
+}
+
+// disk is where objects are kept.
+type disk struct {
+	folder  *kept.Folder  // nil: none are
+	records []kept.Record // for Restore
 }

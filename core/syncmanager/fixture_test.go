@@ -52,6 +52,7 @@ type runtime struct {
 	nodeGot  []message.Message
 	nodeSays int
 	out      map[string]chan flight // the links, by domain
+	ends     []string               // deletions that have left, and objects that were unregistered, in order
 }
 
 // run runs f in a bubble with runtimes for the domains.
@@ -168,6 +169,9 @@ func (r *runtime) Forward(ctx context.Context, route bus.Route, m message.Messag
 	}
 	select {
 	case r.out[route.Remote.Domain()] <- flight{m, time.Now().Add(10 * time.Millisecond)}:
+		if m.Type == message.Delete {
+			r.ending("deletion")
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -192,7 +196,15 @@ func (r *runtime) UnregisterObject(_ context.Context, url message.URL) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.objects, url)
+	r.ends = append(r.ends, "unregistered")
 	return nil
+}
+
+// ending notes a step of an object's end.
+func (r *runtime) ending(step string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ends = append(r.ends, step)
 }
 
 func (r *runtime) registered() int {

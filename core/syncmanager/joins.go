@@ -99,8 +99,8 @@ func (m *Manager) awaitLeft(ctx context.Context, key joinKey) {
 
 // stays tells whether an observer that was just subscribed at the reporter's side is one still. Where it is not, that is told.
 func (m locked) stays(o *observed, key joinKey, observer message.URL) bool {
-	if o.Observes(observer) {
-		return true
+	if now := m.observed[key.object]; now != nil && now.Observes(observer) {
+		return now == o // else it has come again meanwhile
 	}
 	if !m.joins.about(key) {
 		m.reportLeft(key, m.messages.Unsubscribe(o.URL(), observer))

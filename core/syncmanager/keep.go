@@ -60,9 +60,9 @@ func (m *Manager) writeAll(r *reported) {
 		l.unlock()
 		if err == nil {
 			if w.next == nil {
-				err = m.folder.Remove(r.URL())
+				err = m.disk.folder.Remove(r.URL())
 			} else {
-				err = m.folder.Write(record)
+				err = m.disk.folder.Write(record)
 			}
 			if err != nil {
 				m.log.Error("the data folder does not take a data object", "object", r.URL(), "error", err)
@@ -128,7 +128,7 @@ func (m *Manager) openFolder() {
 			m.log.Error("data objects that were kept", "error", err)
 		}
 	}
-	m.folder, m.kept = folder, records
+	m.disk = disk{folder, records}
 }
 
 // lifeOf is how an object is to live that a component wants to report, and its grace time as metadata writes it.
@@ -137,7 +137,7 @@ func (m *Manager) lifeOf(reporter message.URL, want object.Metadata) (life.Repor
 	switch {
 	case err != nil:
 		return life.Reported{}, "", err
-	case want.Keep && m.folder == nil:
+	case want.Keep && m.disk.folder == nil:
 		return life.Reported{}, "", protocol.Refuse(message.CodeBadRequest, fmt.Sprintf("%s keeps no data objects", m.self))
 	case !asked && want.Keep:
 		grace, asked = object.Forever, true

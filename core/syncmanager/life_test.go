@@ -171,7 +171,7 @@ func TestClosingAnApplication(t *testing.T) {
 		}{{0, false, true}, {time.Second, true, true}, {syncher.Forever, true, true}, {-1, false, false}} {
 			for _, end := range []string{"closed", "lost"} {
 				alice := a.component("alice")
-				r := must[*syncher.Reporter](t)(alice.Create(w.ctx, syncher.Object{Scheme: "comm", ID: "board", Grace: c.grace}))
+				must[*syncher.Reporter](t)(alice.Create(w.ctx, syncher.Object{Scheme: "comm", ID: "board", Grace: c.grace}))
 				want := c.closed
 				if end == "lost" {
 					want = c.afterDeath
@@ -182,7 +182,7 @@ func TestClosingAnApplication(t *testing.T) {
 				}
 				time.Sleep(500 * time.Millisecond)
 				again := a.component("alice")
-				r = must[*syncher.Reporter](t)(again.Create(w.ctx, syncher.Object{Scheme: "comm", ID: "board"}))
+				r := must[*syncher.Reporter](t)(again.Create(w.ctx, syncher.Object{Scheme: "comm", ID: "board"}))
 				if r.Reclaimed() != want {
 					t.Errorf("grace %v, %s: there %v", c.grace, end, r.Reclaimed())
 				}
@@ -240,6 +240,7 @@ func TestTheNetworkIsAway(t *testing.T) {
 		check(t, r.Set(w.ctx, "n", 1))
 		time.Sleep(3 * time.Minute)
 		w.losing(nil)
+		time.Sleep(time.Minute) // until it is asked again
 		if c := next(t, o); !c.Resync || c.Version != 1 {
 			t.Fatalf("change %+v", c)
 		}

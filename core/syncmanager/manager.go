@@ -6,7 +6,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/protofly/protofly/core/syncmanager/internal/kept"
 	"github.com/protofly/protofly/core/syncmanager/internal/limits"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
@@ -29,8 +28,7 @@ type Manager struct {
 
 	renewals chan struct{} // one for each renewal that asks
 	alarm    chan struct{} // holds a token when the clock is to look what is due
-	folder   *kept.Folder  // nil: no objects are kept
-	kept     []kept.Record // for Restore
+	disk     disk          // where objects are kept
 	life     string        // of this sync manager; another one of this runtime has another
 
 	mu       sync.Mutex

@@ -44,8 +44,12 @@ func (m *Manager) renew(ctx context.Context, o *observed) {
 // try subscribes once, for one observer or for all. An observer that is forbidden it now loses the object.
 func (m *Manager) try(ctx context.Context, o *observed) error {
 	l := m.lock()
+	follows := l.follows(o)
 	observers, everyone := o.Try()
 	l.unlock()
+	if !follows {
+		return nil
+	}
 	fetched := false
 	var failed error
 	for _, observer := range observers {

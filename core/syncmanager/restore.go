@@ -16,8 +16,8 @@ import (
 // Restore has the objects that are kept in the folder be there again, without their reporters. It is called once, when messages can
 // go to other runtimes and no application is there yet.
 func (m *Manager) Restore() {
-	records := m.kept
-	m.kept = nil
+	records := m.disk.records
+	m.disk.records = nil
 	for _, record := range records {
 		if err := m.revive(record); err != nil {
 			m.log.Error("a kept data object is not there", "object", record.Object.URL, "error", err)

@@ -55,6 +55,12 @@ func (q *Queue) Credit(c *Credit) {
 	q.added(b, c.Append(*b))
 }
 
+// Returned adds r.
+func (q *Queue) Returned(r *Returned) {
+	b := q.room(recordHead + 3*5 + 2*10*len(r.Posts))
+	q.added(b, r.Append(*b))
+}
+
 // Text adds what is no record: the preamble.
 func (q *Queue) Text(text string) {
 	b := q.room(len(text))

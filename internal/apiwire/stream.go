@@ -23,6 +23,7 @@ const (
 	Control Kind = 0 // an ApplicationFrame or a RuntimeFrame
 	Carried Kind = 1 // a message of, or for, a hyperty
 	Credits Kind = 2 // see [Credit]
+	Returns Kind = 3 // see [Returned]
 )
 
 // MaxRecord is the largest record, in bytes after its length.
@@ -73,10 +74,11 @@ func seal(b []byte, at int) []byte {
 // of its binary form; at the start each side has 1024 units a hyperty. A message is sent when any credit is left, which
 // may make it negative. Responses to the application cost nothing.
 //
-// From the application it says that so many units of messages, in the order in which they were sent, and so many
-// responses were taken: by it, so that they are not lost with the runtime any more. From the runtime it says which posts
-// were worked off: those that wait for a receiver that is behind do not hold up the others. Posts of a hyperty are
-// numbered 1, 2, 3, … on a stream.
+// From the application it says that so many units may be sent again, which messages were taken: their handler has returned; and how
+// many responses were. Without Posts, as from an application of an earlier version, the messages that so many units pay for were
+// taken, in the order in which they were sent. From the runtime it says which posts were worked off: those that wait for a receiver
+// that is behind do not hold up the others. In each direction the messages of a hyperty, without the responses to the application,
+// are numbered 1, 2, 3, … on a stream.
 type Credit struct {
 	Ref       uint32
 	Units     uint32
@@ -84,8 +86,44 @@ type Credit struct {
 	Posts     []Span
 }
 
-// Span is the posts First to First+N-1.
+// Span is the messages First to First+N-1.
 type Span struct{ First, N uint64 }
+
+// AddTo adds a number to spans that are to be sent together.
+func AddTo(list []Span, number uint64) []Span {
+	if n := len(list); n > 0 && list[n-1].First+list[n-1].N == number {
+		list[n-1].N++
+		return list
+	}
+	return append(list, Span{First: number, N: 1})
+}
+
+// Returned says that the application has not taken messages that it was sent, and will not: their senders are to be told the code.
+// It gives no credit. A runtime of an earlier version ignores it, and tells the senders when the hyperty ends.
+type Returned struct {
+	Ref   uint32
+	Code  uint32
+	Posts []Span
+}
+
+// Append appends a record with r to b.
+func (r *Returned) Append(b []byte) []byte {
+	at := len(b)
+	c := Credit{Ref: r.Ref, Units: r.Code, Posts: r.Posts}
+	b = c.Append(b)
+	b[at+recordHead-1] = byte(Returns)
+	return b
+}
+
+// Parse reads what follows the head of a record.
+func (r *Returned) Parse(data []byte) error {
+	var c Credit
+	if err := c.Parse(data); err != nil {
+		return fmt.Errorf("%w: returned", ErrRecord)
+	}
+	r.Ref, r.Code, r.Posts = c.Ref, c.Units, c.Posts
+	return nil
+}
 
 // Append appends a record with c to b.
 func (c *Credit) Append(b []byte) []byte {

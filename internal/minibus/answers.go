@@ -22,7 +22,9 @@ import (
 // comes to any bus: what a session brings has a `from` of the remote runtime's; what an application or a plug-in posts
 // has its own; and a Message Node's function is believed only where the response came by the stub of the node of that
 // very domain. Refusals that a core makes, for an address that is not there or is not to be reached, are in the name of
-// the address that was asked: the requester gets them from its own core, or from the core that has, or had, the address.
+// the address that was asked: the requester gets them from its own core. Where the core that the message was given to refuses it, that
+// says so in the session, of the message itself, and the requester's own core passes it on. Cores of earlier versions, and those that
+// are spoken with without a session, send a response in the name of the address.
 func Answers(asked, from message.URL) bool {
 	if asked == from {
 		return asked != ""

@@ -112,11 +112,11 @@ func (b *MiniBus) TryHandRun(run []Delivery) (n int) {
 	return n
 }
 
-// TryDeliver is Deliver without waiting, for a message that is no response. n is how many listen; where an inbox is full,
-// nothing is done and full is true.
-func (b *MiniBus) TryDeliver(m message.Message) (n int, full bool) {
-	if n, full = b.listeners.TryHand(m.To, m, Receipt{}, nil); n == 0 && !full {
-		n, full = b.listeners.TryHand(message.Default, m, Receipt{}, nil)
+// TryDeliver is Hand without waiting, for a message that is no response. n is how many listen; where an inbox is full,
+// nothing is done and full is true. Where n is 0 the receipt stays the caller's.
+func (b *MiniBus) TryDeliver(m message.Message, r Receipt) (n int, full bool) {
+	if n, full = b.listeners.TryHand(m.To, m, r, nil); n == 0 && !full {
+		n, full = b.listeners.TryHand(message.Default, m, r, nil)
 	}
 	return n, full
 }

@@ -14,7 +14,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-var _ message.Bus = (*attached)(nil)
+var (
+	_ message.Bus   = (*attached)(nil)
+	_ minibus.Taker = (*attached)(nil)
+)
 
 func newAttached(c *Client, ref uint32, r Registration) *attached {
 	a := &attached{client: c, ref: ref, wish: r, waiting: map[message.ID]*request{},
@@ -86,33 +89,14 @@ func (a *attached) Listen(at message.URL, h message.Handler) (stop func()) {
 	return a.bus.Listen(at, h)
 }
 
+// ListenTaking adds a listener that settles receipts itself; see [New].
+func (a *attached) ListenTaking(at message.URL, h minibus.TakingHandler) (stop func()) {
+	return a.bus.ListenTaking(at, h)
+}
+
 // Post takes a message; see [message.Bus].
 func (a *attached) Post(ctx context.Context, m message.Message) error {
 	return a.enqueue(ctx, &m, false)
-}
-
-// Request posts a message and waits for its response; see [message.Bus].
-func (a *attached) Request(ctx context.Context, m message.Message) (message.Message, error) {
-	return a.RequestProgress(ctx, m, nil)
-}
-
-// RequestProgress is Request, with the provisional responses given to progress, where that is not nil.
-func (a *attached) RequestProgress(ctx context.Context, m message.Message, progress func(message.Message)) (message.Message, error) {
-	a.bus.NumberRequest(&m)
-	key := m.ID.Key()
-	a.client.mu.Lock()
-	if _, taken := a.waiting[key]; taken {
-		a.client.mu.Unlock()
-		return message.Message{}, fmt.Errorf("request %s to %s: its id is still waiting for a response: use another, or none", m.ID, m.To)
-	}
-	a.waiting[key] = &request{receipt: receipt{id: m.ID, kind: m.Type, from: m.From, to: m.To}}
-	a.client.mu.Unlock()
-	defer func() {
-		a.client.mu.Lock()
-		delete(a.waiting, key)
-		a.client.mu.Unlock()
-	}()
-	return a.bus.RequestProgress(ctx, m, progress)
 }
 
 func (a *attached) number(m *message.Message) {
@@ -249,7 +233,8 @@ func (a *attached) lost(why error, queued bool) {
 	c := a.client
 	c.mu.Lock()
 	gone := a.sent.takeAll()
-	a.posts, a.heard, a.taken = 0, 0, 0
+	a.posts, a.heard = 0, 0
+	a.settling.begin()
 	outcome := Outcome{State: InDoubt}
 	if queued {
 		gone = append(gone, a.queue...)
@@ -323,6 +308,7 @@ func (a *attached) leave(ctx context.Context, release bool) error {
 	ctx, cancel := a.deadline(ctx)
 	defer cancel()
 	c := a.client
+	busy := a.quit(ctx)
 	c.mu.Lock()
 	err := c.locked().await(ctx, 0, func() bool { return len(a.queue)+a.sent.count == 0 || a.state == ended })
 	left := len(a.queue) + a.sent.count
@@ -338,16 +324,39 @@ func (a *attached) leave(ctx context.Context, release bool) error {
 	for _, t := range told {
 		t.tell(Outcome{State: InDoubt, Reason: ErrClosed.Error()})
 	}
-	a.bus.Close()
-	if err != nil && left > 0 {
+	switch {
+	case busy != nil:
+		err = fmt.Errorf("close %s: a handler has not returned; what it has is in doubt: %w", a.url, busy)
+	case err != nil && left > 0:
 		err = fmt.Errorf("close %s: %d messages are in doubt, the runtime has not confirmed them: %w", a.url, left, err)
-	} else {
+	default:
 		err = nil
 	}
 	if release && kept != nil {
 		err = errors.Join(err, fmt.Errorf("release %s: the name is not given up: %w", a.url, kept))
 	}
 	return err
+}
+
+// quit ends the handlers: their contexts end, and what waits for them is returned to the runtime, which tells the senders. The error
+// says that one has not returned in ctx's time.
+func (a *attached) quit(ctx context.Context) error {
+	c := a.client
+	closed := make(chan struct{})
+	c.mu.Lock()
+	a.intake.opened = true // what waits finds nobody listening
+	a.locked().start(a.intake.lane.Open())
+	c.mu.Unlock()
+	c.work.Go(func() {
+		defer close(closed)
+		a.bus.Close()
+	})
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // unregister ends the hyperty at the runtime, and waits for the answer. The error says why a name is not given up that is to be.

@@ -71,7 +71,15 @@ func (c *Client) Close(ctx context.Context) error {
 		}
 	}
 	c.cancel()
-	c.work.Wait()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.work.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done(): // an application's handler does not return; the hyperty's error says so
+	}
 	return errors.Join(errs...)
 }
 
@@ -164,8 +172,6 @@ func (c *Client) reconnect() *connection {
 // up takes a new connection into use: every hyperty is registered again.
 func (c *Client) up(conn *connection) {
 	c.mu.Lock()
-	c.epoch++
-	conn.epoch = c.epoch
 	c.conn = conn
 	c.state = State{Connected: true, Runtime: conn.runtime, Version: conn.version}
 	state := c.state

@@ -2,9 +2,7 @@ package hyperty
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -40,7 +38,12 @@ type Hyperty struct {
 	handlers  atomic.Pointer[handlers] // handler, responses and objects, for take
 	listening bool                     // Handle or Receive has been called
 	deaf      bool                     // neither was called while the first message waited: messages are refused
+	open      map[uint64]Received      // messages that came out of Receive, or were deferred, and are not done
+	received  []uint64                 // those of Receive that the next Receive ends
 	tracked   int                      // messages without a final state
+
+	count uint64        // messages that the handler, or Receive, was given; take's alone
+	turn  atomic.Uint64 // of the message that the handler has now: its number, doubled; + 1: Done or Defer was called
 
 	lastTo atomic.Pointer[message.URL] // one that was checked lately, to be posted to
 	misses atomic.Uint32               // how many were checked
@@ -59,59 +62,6 @@ type handlers struct {
 // publish gives take the handlers as they are now.
 func (h *locked) publish() {
 	h.handlers.Store(&handlers{h.handler, h.responses, h.objects != nil})
-}
-
-// Received is a message that came for a hyperty, and the way to answer it.
-type Received struct {
-	message.Message
-	hyperty *Hyperty
-}
-
-// Value is the body's member "value", as the specification's types carry it; nil where there is none.
-func (r Received) Value() json.RawMessage {
-	var body struct {
-		Value json.RawMessage `json:"value"`
-	}
-	if r.Decode(&body) != nil {
-		return nil
-	}
-	return body.Value
-}
-
-// Text is the body's value where that is a string, else the JSON of the value, else of the body: for people.
-func (r Received) Text() string {
-	value := r.Value()
-	var text string
-	switch {
-	case value == nil:
-		return string(r.Body)
-	case json.Unmarshal(value, &text) == nil:
-		return text
-	}
-	return string(value)
-}
-
-// Answer answers the message with code 200 and a value, which may be nil. Whoever sent it without waiting finds the
-// answer in [Hyperty.HandleResponses].
-func (r Received) Answer(ctx context.Context, value any) error {
-	return r.respond(ctx, message.CodeOK, value)
-}
-
-func (r Received) respond(ctx context.Context, code int, value any) error {
-	var raw any
-	if value != nil {
-		encoded, err := json.Marshal(value)
-		if err != nil {
-			return fmt.Errorf("answer to %s: the value is no JSON: %w", r.From, err)
-		}
-		raw = json.RawMessage(encoded)
-	}
-	return r.hyperty.bus.Post(ctx, r.Respond(code, raw))
-}
-
-// Refuse answers the message with a code of 300 or above and the reason.
-func (r Received) Refuse(ctx context.Context, code int, reason string) error {
-	return r.hyperty.bus.Post(ctx, r.Message.Refuse(code, "%s", reason))
 }
 
 // URL is the hyperty's address.
@@ -170,10 +120,12 @@ func (h *Hyperty) close(ctx context.Context, end func(ctx context.Context) error
 		if objects != nil {
 			objects.Close()
 		}
+		h.next()
 		h.stop()
 		if end != nil {
 			h.closeErr = end(ctx)
 		}
+		h.forsake()
 	})
 	return first
 }

@@ -2,6 +2,7 @@ package hyperty
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/protofly/protofly/internal/apiwire"
@@ -32,7 +33,7 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 		return nil
 	}
 	if m.Type != message.Response {
-		return a.came(conn, incoming{m, cost, 0})
+		return a.came(conn, incoming{m: m, cost: cost})
 	}
 	c.mu.Lock()
 	a.heard++
@@ -49,7 +50,7 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 	return nil
 }
 
-// unread drops a message that is none, and no other: it counts as taken, so that the window stays what it is.
+// unread drops a message that is none, and no other: its sender is told, and the window stays what it is.
 func (conn *connection) unread(a *attached, data []byte, cost int, err error) {
 	c := conn.client
 	c.o.Log.Warn("message dropped: it is none", "url", a.url, "error", err)
@@ -58,7 +59,8 @@ func (conn *connection) unread(a *attached, data []byte, cost int, err error) {
 	if message.Salvage(data).Type == message.Response {
 		a.heard++
 	} else {
-		a.taken += cost
+		conn.reading = true
+		a.settling.done(a.settling.next(), cost, message.CodeBadRequest)
 	}
 	conn.locked().owe(a)
 }
@@ -67,11 +69,13 @@ func (conn *connection) unread(a *attached, data []byte, cost int, err error) {
 func (a *attached) came(conn *connection, in incoming) error {
 	c, i := a.client, &a.intake
 	c.mu.Lock()
-	in.epoch = c.locked().epochOf(conn)
 	if i.units+in.cost > maxIntake {
 		c.mu.Unlock()
 		return fmt.Errorf("the runtime sent more than the window for %s allows", a.url)
 	}
+	conn.reading = true
+	in.number = a.settling.next()
+	i.units += in.cost
 	if !i.opened || i.lane.Busy() || c.closed {
 		a.locked().take(in)
 		c.mu.Unlock()
@@ -79,19 +83,50 @@ func (a *attached) came(conn *connection, in incoming) error {
 	}
 	c.mu.Unlock()
 	// Only this goroutine adds to the queue.
-	n, full := a.bus.TryDeliver(in.m)
-	if n == 0 && !full {
-		c.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
+	n, full := a.bus.TryDeliver(in.m, a.receipt(&in))
+	switch {
+	case full:
+		c.mu.Lock()
+		a.locked().take(in)
+		c.mu.Unlock()
+	case n == 0:
+		a.unheard(&in)
 	}
+	return nil
+}
+
+// receipt goes with a message to its listeners.
+func (a *attached) receipt(in *incoming) minibus.Receipt {
+	return minibus.Receipt{By: a, Number: in.number, Cost: uint32(in.cost)}
+}
+
+// unheard returns a message to which nobody listens, or not any more.
+func (a *attached) unheard(in *incoming) {
+	a.client.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
+	a.Settled(in.number, uint32(in.cost), message.CodeNotFound)
+}
+
+// Settled is called when a message was taken, or nobody takes it; see [minibus.Taker].
+func (a *attached) Settled(number uint64, cost uint32, code int) {
+	c := a.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if full {
-		a.locked().take(in)
-		return nil
+	a.intake.units -= int(cost)
+	if a.settling.done(number, int(cost), code) && c.conn != nil {
+		c.conn.locked().owe(a)
 	}
-	a.taken += in.cost
-	conn.locked().owe(a)
-	return nil
+}
+
+// Failed is called when nobody will take a message; see [minibus.Taker]. The runtime tells its sender. What is in doubt the runtime
+// reports when the hyperty ends.
+func (a *attached) Failed(number uint64, cost uint32, _ message.Message, why error) {
+	var known *message.ResponseError
+	switch {
+	case !errors.As(why, &known):
+		a.Settled(number, cost, message.CodeNotFound)
+	case known.Code != message.CodeUnavailable:
+		a.Settled(number, cost, known.Code)
+	}
 }
 
 // answer gives a response to the request that waits for it, without ever waiting: where the request has just given
@@ -112,7 +147,6 @@ func (a *lockedAttached) take(in incoming) {
 		}
 		i.free++
 	}
-	i.units += in.cost
 	if i.lane.Memory = &a.client.intakes; !i.opened {
 		i.lane.Hold()
 	}
@@ -126,7 +160,7 @@ func (a *lockedAttached) start(begin bool) {
 	}
 }
 
-// pump gives the listeners what has come, and the runtime credit for it.
+// pump gives the listeners what has come.
 func (a *attached) pump() {
 	c, i := a.client, &a.intake
 	for {
@@ -136,48 +170,21 @@ func (a *attached) pump() {
 		if batch == nil {
 			return
 		}
-		var epoch uint64
-		owed, free := 0, 0
-		pay := func() {
-			if owed+free > 0 {
-				a.credit(epoch, owed, free)
-			}
-			owed, free = 0, 0
-		}
 		for ; batch != nil; batch = c.intakes.Done(batch) {
 			items := batch.Items()
 			for n := range items {
 				in := &items[n]
-				if in.epoch != epoch {
-					pay()
-					epoch = in.epoch
-				}
-				if !a.bus.Deliver(c.ctx, in.m) {
-					c.o.Log.Debug("nobody listens", "to", in.m.To, "type", in.m.Type)
-				}
-				if owed += in.cost; in.cost == 0 {
-					free++
-				}
-				if owed >= creditAt {
-					pay()
+				switch {
+				case in.cost == 0:
+					a.bus.Deliver(c.ctx, in.m)
+					c.mu.Lock()
+					i.free--
+					c.mu.Unlock()
+				case !a.bus.Hand(c.ctx, in.m, a.receipt(in)):
+					a.unheard(in)
 				}
 				in.m = message.Message{}
 			}
 		}
-		pay()
-	}
-}
-
-// credit lets the runtime send more, if the connection is still the one that brought the handled messages.
-func (a *attached) credit(epoch uint64, units, free int) {
-	c := a.client
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a.intake.units -= units
-	a.intake.free -= free
-	if units > 0 && c.conn != nil && c.conn.epoch == epoch {
-		a.taken += units
-		c.conn.locked().owe(a)
-		c.conn.poke()
 	}
 }

@@ -58,3 +58,27 @@ func (h *Hyperty) request(ctx context.Context, to message.URL, t message.Type, b
 	}
 	return result, nil
 }
+
+// Request posts a message and waits for its response; see [message.Bus].
+func (a *attached) Request(ctx context.Context, m message.Message) (message.Message, error) {
+	return a.RequestProgress(ctx, m, nil)
+}
+
+// RequestProgress is Request, with the provisional responses given to progress, where that is not nil.
+func (a *attached) RequestProgress(ctx context.Context, m message.Message, progress func(message.Message)) (message.Message, error) {
+	a.bus.NumberRequest(&m)
+	key := m.ID.Key()
+	a.client.mu.Lock()
+	if _, taken := a.waiting[key]; taken {
+		a.client.mu.Unlock()
+		return message.Message{}, fmt.Errorf("request %s to %s: its id is still waiting for a response: use another, or none", m.ID, m.To)
+	}
+	a.waiting[key] = &request{receipt: receipt{id: m.ID, kind: m.Type, from: m.From, to: m.To}}
+	a.client.mu.Unlock()
+	defer func() {
+		a.client.mu.Lock()
+		delete(a.waiting, key)
+		a.client.mu.Unlock()
+	}()
+	return a.bus.RequestProgress(ctx, m, progress)
+}

@@ -10,7 +10,8 @@
 // An attribute of the data is named by a path of elements with dots between them: "connectionDescription.sdp",
 // "iceCandidates.2". An element for an array is an index. An element that begins with <scheme>:// is an address: it is the
 // longest key with which the object there agrees, and where there is no such key, all of the rest of the path. Objects
-// that the path leads through and that do not exist are made.
+// that the path leads through and that do not exist are made. [Path] makes the path of any keys, also of those with dots in them, as
+// in ".versions.1\.0": a path that begins with a dot is escaped, and in it `\.` is a dot and `\\` a backslash of a key.
 //
 // # Messages
 //
@@ -36,9 +37,13 @@
 //
 // Changes of one object reach an observer in the order in which its reporter made them, each at most once. Where some
 // could not be kept for a slow observer, or were missed because a runtime was away, one change with Resync set stands
-// for them, and [Observer.Value] is current. A change that [Reporter.Set] and its like returned nil for is with the
-// reporter's runtime; where they return an error it has not been made, and observers that saw it nevertheless (the
-// answer was lost) are put right by the next change.
+// for them, and [Observer.Value] is current. A change is made and published, or neither: where [Reporter.Set] and its like return nil it
+// is with the reporter's runtime, where they return an error it has not been made. Observers that saw it nevertheless, since the
+// answer of the runtime was lost, are put right within seconds, by a change with Resync. With a context that has ended nothing is
+// sent; one that ends later does not take back what was sent, whose answer is waited for a second more.
+//
+// Each update has a hash of the value with the change in it. An observer whose copy has become another one gets the whole value again, as
+// a change with Resync, six times a minute at most.
 //
 // # Away and gone
 //
@@ -70,7 +75,9 @@
 // ([Observer.AddChild]), and change and remove its own: a request to <object>/children/<name>, which the sync manager of
 // the reporter's runtime has the reporter decide. A child is a part of the object's data, at childrenObjects.<id>, so
 // every observer gets it in order, and those that come later find it in the object's value. All children together are
-// bounded by the size of the object's data.
+// bounded by the size of the object's data. The reporter of an object with such names does not change childrenObjects by Set, Add or
+// Remove. 32 changes of children by one [Observer] are under way at the same time; others wait, and so do those for which the
+// reporter has no place.
 //
 // # Limits
 //

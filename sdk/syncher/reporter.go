@@ -118,7 +118,7 @@ func (r *Reporter) reclaim(a answer) error {
 	if err != nil {
 		return fmt.Errorf("the answer: %w", err)
 	}
-	meta.Away = ""
+	meta.Away, meta.Grace, meta.Keep = "", r.meta.Grace, r.meta.Keep // as this life of the component wants it
 	r.meta, r.doc, r.reclaimed = meta, doc, true
 	for _, o := range a.Observers {
 		r.observers[o.Canonical()] = struct{}{}

@@ -4,6 +4,7 @@ package inprocess
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -84,13 +85,24 @@ func (b *localBus) TryHandRun(run []minibus.Delivery) int {
 // Release ends the hyperty and gives its name up; see [hyperty.New].
 func (b *localBus) Release(ctx context.Context) error { return b.end(ctx, b.attachment.Release) }
 
+// end ends the handlers, whose contexts end, in the time of ctx; then the registration.
 func (b *localBus) end(ctx context.Context, attachment func(ctx context.Context) error) error {
-	err := attachment(ctx)
-	b.Close()
-	if errors.Is(err, minibus.ErrClosed) {
-		return nil
+	closed := make(chan struct{})
+	go func() { // ends when the application's handler does
+		defer close(closed)
+		b.Close()
+	}()
+	var busy error
+	select {
+	case <-closed:
+	case <-ctx.Done():
+		busy = fmt.Errorf("close: a handler has not returned; what it has is in doubt: %w", ctx.Err())
 	}
-	return err
+	err := attachment(ctx)
+	if errors.Is(err, minibus.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(busy, err)
 }
 
 func (b *localBus) listens() bool {

@@ -8,7 +8,7 @@ const (
 	AskTime    = 10 * time.Second // for an answer
 	againAfter = 2 * time.Second  // one that has not answered once
 	lostFirst  = 5 * time.Second  // one that is lost; then twice as long each time
-	lostLast   = 30 * time.Second // but not longer
+	lostLast   = time.Minute      // but not longer
 )
 
 // Contact is the contact with a remote runtime whose objects are observed here: it is asked now and then whether it is there. It is
@@ -30,13 +30,6 @@ func (c *Contact) Due() (at time.Time, ok bool) { return c.next, !c.asking }
 
 // Ask begins a question. Answered or Failed ends it.
 func (c *Contact) Ask() { c.asking = true }
-
-// Hurry has the runtime asked at once.
-func (c *Contact) Hurry(now time.Time) {
-	if c.next.After(now) {
-		c.next = now
-	}
-}
 
 // Answered is told that the runtime has answered, and which of its lives it is. returned tells whether it was lost, or has begun another
 // life meanwhile: then it may have forgotten who observes.

@@ -205,8 +205,4 @@ func TestContact(t *testing.T) {
 	if !ask("two") {
 		t.Error("another life is not noticed")
 	}
-	c.Hurry(now)
-	if at, _ := c.Due(); at.After(now) {
-		t.Error("not asked at once")
-	}
 }

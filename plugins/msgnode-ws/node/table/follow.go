@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// A watch first brings the rows that are there, then says that these were all, then brings what changes. The library counts the
-// rows when the watch begins, and says so when as many have come. A row that ends by its time between the two, such as the mark
-// of a deleted one, is counted and never comes. Then nothing is said before somebody writes, and at the start of a node nobody
-// does. Right after a restart this is likely: the server removes what ended meanwhile at the moment when the node begins to
-// follow. So where no row has come for a while, Follow gives up, and the next watch counts anew.
+// A watch first brings the rows that are there, then says that these were all, then brings what changes. The server makes a list
+// of the rows when the watch begins. At a row of the list that has ended by its time since, as the mark of a deleted one does after
+// a minute, it stops, and goes on with its next heartbeat, 5 s later, or when somebody writes; and if such a row was the last one,
+// the library waits for it until somebody writes. While a node starts, nobody does. Right after a restart there may be many such
+// rows: the server removes all that ended meanwhile when the node begins to follow. So where no row has come for a while, Follow
+// gives up, and the next watch has another list.
 
 // silence is how long the next of the rows that are there may take, before the watch is begun again; twice as long each time
 // in a row, up to maxSilence: a slow server must not be asked again and again for what it is sending.
