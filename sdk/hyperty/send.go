@@ -50,16 +50,16 @@ func (h *Hyperty) mayPost(t message.Type, to message.URL) (message.URL, error) {
 		return "", fmt.Errorf("%s to %s: %w", t, to, h.Err())
 	default:
 	}
-	if last := h.lastTo.Load(); last != nil && *last == to {
+	if last := h.checked.last.Load(); last != nil && *last == to {
 		return to, nil
 	}
 	to, err := message.ParseURL(string(to))
 	if err != nil {
 		return "", err
 	}
-	if h.misses.Add(1)%8 == 0 { // not each time: an application that posts to many in turn would allocate for each message
+	if h.checked.count.Add(1)%8 == 0 { // not each time: an application that posts to many in turn would allocate for each message
 		last := to
-		h.lastTo.Store(&last)
+		h.checked.last.Store(&last)
 	}
 	return to, nil
 }
