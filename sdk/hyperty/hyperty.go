@@ -26,7 +26,7 @@ type Hyperty struct {
 	log          hclog.Logger  // nil: none
 	incoming     chan Received // without a buffer: the bus's inbox is one
 
-	closing   closing
+	closing   ending
 	done      chan struct{}
 	handling  chan struct{} // closed by the first Handle
 	mu        sync.Mutex
@@ -47,8 +47,8 @@ type Hyperty struct {
 	checked checked
 }
 
-// closing is the end of a hyperty, which comes once.
-type closing struct {
+// ending is the end of a hyperty, which comes once.
+type ending struct {
 	once sync.Once
 	err  error
 }
