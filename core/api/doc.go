@@ -10,9 +10,11 @@
 //   - a response is never behind messages that wait for their handler,
 //   - an application that does not read its stream at all costs at most 8 MiB.
 //
-// What an application sends that is no record of its stream ends that stream, with a last word that says why. A message
-// that the runtime refuses (a forged from, a body that is too large) is answered with a response. Nothing that an
-// application does ends another's stream.
+// An error of one hyperty is nothing to the others of its application. A message that the runtime refuses (a forged from, a body that is
+// too large or no JSON, bytes that are no message, a post beyond the window) is answered with a response in its place among the
+// others; a record that means nothing is answered with an Ended of reference 0. Three things end a stream, with a last word that says
+// why: it is not cut into records, it does not begin with Hello of a known version, or the application does not read what it is told.
+// Nothing that an application does ends another's stream.
 //
 // A message is taken when the application says so, not when it was written on the socket: see Credit in internal/apiwire. What an
 // application was given and has not taken when it goes is in doubt, and its senders are told.

@@ -11,11 +11,11 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// frame takes a frame of an application. An error ends its stream.
+// frame takes a frame of an application. An error ends its stream: only where it does not read what it is told.
 func (app *application) frame(data []byte) error {
 	var f wire.ApplicationFrame
 	if err := proto.Unmarshal(data, &f); err != nil {
-		return faultf("a frame that is none: %v", err)
+		return app.complain("a frame that is none: %v", err)
 	}
 	switch f := f.Frame.(type) {
 	case *wire.ApplicationFrame_Register:
@@ -26,6 +26,17 @@ func (app *application) frame(data []byte) error {
 	return nil
 }
 
+// complain tells the application of a record that means nothing: it is about no hyperty, so its reference is 0.
+func (app *application) complain(format string, args ...any) error {
+	l := app.lock()
+	defer l.unlock()
+	return l.complain(format, args...)
+}
+
+func (app locked) complain(format string, args ...any) error {
+	return app.say(endedFrame(0, message.CodeBadRequest, fmt.Sprintf(format, args...)))
+}
+
 func (app *application) register(f *wire.Register) error {
 	r := hyperty.Registration{Name: f.Name, User: message.URL(f.User), Descriptor: message.URL(f.Descriptor_),
 		Resources: f.Resources, DataSchemes: f.DataSchemes, Ephemeral: f.Ephemeral, Resumed: f.Resumed}
@@ -34,7 +45,7 @@ func (app *application) register(f *wire.Register) error {
 	_, taken := app.attached[f.Ref]
 	switch err := r.Check(); {
 	case taken || f.Ref == 0:
-		return faultf("register: the reference %d is not a new one", f.Ref)
+		return l.complain("register: the reference %d is not a new one", f.Ref)
 	case err != nil:
 		return l.say(endedFrame(f.Ref, message.CodeBadRequest, err.Error()))
 	case len(app.attached) >= maxHyperties:
@@ -61,7 +72,7 @@ func (app *application) unregister(f *wire.Unregister) {
 func (app *application) credit(data []byte) error {
 	f := &app.credits
 	if err := f.Parse(data); err != nil {
-		return err
+		return app.complain("%v", err)
 	}
 	l := app.lock()
 	if a := app.attached[f.Ref]; a != nil {

@@ -95,29 +95,7 @@ func (a *attached) ListenTaking(at message.URL, h minibus.TakingHandler) (stop f
 
 // Post takes a message; see [message.Bus].
 func (a *attached) Post(ctx context.Context, m message.Message) error {
-	if err := m.Check(); err != nil {
-		return err
-	}
 	return a.enqueue(ctx, &m, false)
-}
-
-// Request posts a message and waits for its response; see [message.Bus].
-func (a *attached) Request(ctx context.Context, m message.Message) (message.Message, error) {
-	a.bus.NumberRequest(&m)
-	key := m.ID.Key()
-	a.client.mu.Lock()
-	if _, taken := a.waiting[key]; taken {
-		a.client.mu.Unlock()
-		return message.Message{}, fmt.Errorf("request %s to %s: its id is still waiting for a response: use another, or none", m.ID, m.To)
-	}
-	a.waiting[key] = &request{receipt: receipt{id: m.ID, kind: m.Type, from: m.From, to: m.To}}
-	a.client.mu.Unlock()
-	defer func() {
-		a.client.mu.Lock()
-		delete(a.waiting, key)
-		a.client.mu.Unlock()
-	}()
-	return a.bus.Request(ctx, m)
 }
 
 func (a *attached) number(m *message.Message) {
@@ -137,9 +115,6 @@ func (a *attached) out(ctx context.Context, m message.Message) error {
 // Track posts m and has tell called with what becomes of it; see [New].
 func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outcome)) error {
 	a.number(m)
-	if err := m.Check(); err != nil {
-		return err
-	}
 	key := m.ID.Key()
 	c := a.client
 	c.mu.Lock()
@@ -158,11 +133,15 @@ func (a *attached) Track(ctx context.Context, m *message.Message, tell func(Outc
 	return err
 }
 
-// enqueue gives m a number, where it has none, and takes it as soon as the window has room and the runtime is there.
+// enqueue gives m a number, where it has none, and takes it as soon as the window has room and the runtime is there. What the runtime
+// would refuse to read is refused here: the error is a *message.FieldError.
 func (a *attached) enqueue(ctx context.Context, m *message.Message, track bool) error {
 	c := a.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := a.checker.Check(m); err != nil {
+		return err
+	}
 	if m.ID.IsZero() {
 		a.lastID++
 		m.ID = message.NumberID(a.lastID)

@@ -99,8 +99,9 @@ type attached struct {
 	owing    bool          // in the connection's list
 	tracked  map[message.ID]*tracked
 
-	intake intake
-	parser message.Parser // of the connection's reader
+	intake  intake
+	parser  message.Parser  // of the connection's reader
+	checker message.Checker // of what is posted; guarded by the client's mu
 }
 
 // tracked is a message whose sender wants to know what becomes of it.

@@ -142,3 +142,30 @@ func pair(ctx context.Context, atAlice, atBob string) (a, b *hyperty.Hyperty, en
 		}
 	}
 }
+
+// A service with types of its own, which tells how far it is; a request that does not fit it is refused.
+func ExampleHandleJSON() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	asker, adder, end := pair(ctx, "asker", "adder")
+	defer end()
+	type sum struct{ A, B int }
+	hyperty.HandleJSON(adder, func(ctx context.Context, in sum, m hyperty.Received) error {
+		if err := m.Progress(ctx, "adding"); err != nil {
+			return err
+		}
+		return m.Answer(ctx, in.A+in.B)
+	})
+
+	total, err := hyperty.RequestJSON[int](ctx, asker, adder.URL(), message.Read, sum{1, 2})
+	fmt.Println(total, err)
+	_, err = hyperty.RequestJSON[int](ctx, asker, adder.URL(), message.Read, map[string]string{"A": "one"})
+	fmt.Println(err)
+	_, err = asker.RequestProgress(ctx, adder.URL(), message.Read, sum{3, 4}, func(r message.Result) { fmt.Println(r.Code, string(r.Value)) })
+	fmt.Println(err)
+	// Output:
+	// 3 <nil>
+	// hyperty://example.com/adder answered 400: the field "A": string does not fit
+	// 183 "adding"
+	// <nil>
+}

@@ -26,8 +26,7 @@ type Hyperty struct {
 	log          hclog.Logger  // nil: none
 	incoming     chan Received // without a buffer: the bus's inbox is one
 
-	closing   sync.Once
-	closeErr  error
+	closing   ending
 	done      chan struct{}
 	handling  chan struct{} // closed by the first Handle
 	mu        sync.Mutex
@@ -41,9 +40,20 @@ type Hyperty struct {
 	given     given                    // messages that the application has
 	tracked   int                      // messages without a final state
 
-	turn   turn
-	lastTo atomic.Pointer[message.URL] // one that was checked lately, to be posted to
-	misses atomic.Uint32               // how many were checked
+	turn    turn
+	checked checked
+}
+
+// ending is the end of a hyperty, which comes once.
+type ending struct {
+	once sync.Once
+	err  error
+}
+
+// checked is what is known of addresses that were checked, to be posted to.
+type checked struct {
+	last  atomic.Pointer[message.URL] // one of lately
+	count atomic.Uint32               // of all
 }
 
 // locked is a Hyperty whose mu is locked, or that nobody else has yet.
@@ -91,7 +101,7 @@ func (h *Hyperty) Objects() *syncher.Syncher {
 // left. It must not be called from a handler. Closing twice gives the first call's error.
 func (h *Hyperty) Close(ctx context.Context) error {
 	h.close(ctx, h.end)
-	return h.closeErr
+	return h.closing.err
 }
 
 // Release is [Hyperty.Close], and gives the name up that the hyperty was registered with: when it returns nil, another runtime may
@@ -106,12 +116,12 @@ func (h *Hyperty) Release(ctx context.Context) error {
 	if !h.close(ctx, r.Release) {
 		return ErrClosed
 	}
-	return h.closeErr
+	return h.closing.err
 }
 
 // close ends the hyperty, once: end is called where it is the first time.
 func (h *Hyperty) close(ctx context.Context, end func(ctx context.Context) error) (first bool) {
-	h.closing.Do(func() {
+	h.closing.once.Do(func() {
 		first = true
 		objects := h.fail(ErrClosed)
 		if objects != nil {
@@ -120,7 +130,7 @@ func (h *Hyperty) close(ctx context.Context, end func(ctx context.Context) error
 		h.next()
 		h.stop()
 		if end != nil {
-			h.closeErr = end(ctx)
+			h.closing.err = end(ctx)
 		}
 		h.forsake()
 	})

@@ -27,10 +27,11 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 		return nil
 	}
 	m, err := a.parser.Parse(data)
-	if err != nil {
-		return fmt.Errorf("from the runtime: %w", err)
-	}
 	cost := apiwire.Cost(len(data))
+	if err != nil {
+		conn.unread(a, data, cost, err)
+		return nil
+	}
 	if m.Type != message.Response {
 		return a.came(conn, incoming{m: m, cost: cost})
 	}
@@ -47,6 +48,21 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 		a.answer(m)
 	}
 	return nil
+}
+
+// unread drops a message that is none, and no other: its sender is told, and the window stays what it is.
+func (conn *connection) unread(a *attached, data []byte, cost int, err error) {
+	c := conn.client
+	c.o.Log.Warn("message dropped: it is none", "url", a.url, "error", err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if message.Salvage(data).Type == message.Response {
+		a.heard++
+	} else {
+		conn.reading = true
+		a.settling.done(a.settling.next(), cost, message.CodeBadRequest)
+	}
+	conn.locked().owe(a)
 }
 
 // came takes a message that is no response. Where no other waits and the listeners have room, they get it at once.

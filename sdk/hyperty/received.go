@@ -61,6 +61,10 @@ func (r Received) Text() string {
 // Answer answers the message with code 200 and a value, which may be nil. Whoever sent it without waiting finds the
 // answer in [Hyperty.HandleResponses].
 func (r Received) Answer(ctx context.Context, value any) error {
+	return r.respond(ctx, message.CodeOK, value)
+}
+
+func (r Received) respond(ctx context.Context, code int, value any) error {
 	var raw any
 	if value != nil {
 		encoded, err := plainjson.Marshal(value)
@@ -69,7 +73,7 @@ func (r Received) Answer(ctx context.Context, value any) error {
 		}
 		raw = json.RawMessage(encoded)
 	}
-	return r.answer(ctx, r.Respond(message.CodeOK, raw))
+	return r.answer(ctx, r.Respond(code, raw))
 }
 
 // answer posts the response to the message. Where it cannot be carried, who asked is told at once.

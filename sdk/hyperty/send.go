@@ -50,16 +50,16 @@ func (h *Hyperty) mayPost(t message.Type, to message.URL) (message.URL, error) {
 		return "", fmt.Errorf("%s to %s: %w", t, to, h.Err())
 	default:
 	}
-	if last := h.lastTo.Load(); last != nil && *last == to {
+	if last := h.checked.last.Load(); last != nil && *last == to {
 		return to, nil
 	}
 	to, err := message.ParseURL(string(to))
 	if err != nil {
 		return "", err
 	}
-	if h.misses.Add(1)%8 == 0 { // not each time: an application that posts to many in turn would allocate for each message
+	if h.checked.count.Add(1)%8 == 0 { // not each time: an application that posts to many in turn would allocate for each message
 		last := to
-		h.lastTo.Store(&last)
+		h.checked.last.Store(&last)
 	}
 	return to, nil
 }
@@ -69,25 +69,7 @@ func (h *Hyperty) mayPost(t message.Type, to message.URL) (message.URL, error) {
 // the error is a *message.ResponseError: 404 where nobody has the address, 408 where no answer came in time (Options.Timeout,
 // 15 s by default), 504 where the receiver cannot be reached.
 func (h *Hyperty) Request(ctx context.Context, to message.URL, t message.Type, body any) (message.Result, error) {
-	raw, err := encodeBody(body)
-	if err != nil {
-		return message.Result{}, fmt.Errorf("%s to %s: %w", t, to, err)
-	}
-	if to, err = h.mayPost(t, to); err != nil {
-		return message.Result{}, err
-	}
-	answer, err := h.bus.Request(ctx, message.Message{Type: t, From: h.url, To: to, Body: raw})
-	if err != nil {
-		return message.Result{}, err
-	}
-	result, err := answer.Result()
-	if err != nil {
-		return message.Result{}, err
-	}
-	if _, err := answer.OK(); err != nil {
-		return result, err
-	}
-	return result, nil
+	return h.request(ctx, to, t, body, h.bus.Request)
 }
 
 // encodeBody is body as the JSON object that a message carries.
