@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -133,6 +134,20 @@ func (rt *Runtime) Close(ctx context.Context) error {
 	return rt.closing.err
 }
 
+// drain hands back what waits for applications, so that the sessions still tell its senders, and unregisters their hyperties.
+func (rt *Runtime) drain(ctx context.Context) {
+	var wg sync.WaitGroup
+	if rt.api != nil {
+		wg.Go(func() { rt.api.Drain(ctx) })
+	}
+	if rt.apps != nil {
+		handlers, done := context.WithTimeout(ctx, settleTime)
+		defer done()
+		rt.apps.Drain(handlers)
+	}
+	wg.Wait()
+}
+
 func (rt *Runtime) close(ctx context.Context) error {
 	var errs []error
 	note := func(what string, err error) {
@@ -140,9 +155,7 @@ func (rt *Runtime) close(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("end %s: %w", what, err))
 		}
 	}
-	if rt.api != nil {
-		note("the application API", rt.api.Close(ctx))
-	}
+	rt.drain(ctx)
 	if rt.registry != nil { // both wait for remote runtimes, which may be gone: side by side
 		left := make(chan error, 1)
 		go func() { left <- rt.registry.Close(ctx) }()
@@ -150,6 +163,12 @@ func (rt *Runtime) close(ctx context.Context) error {
 		note("sessions", rt.sessions.Close(settle))
 		done()
 		note("the registry", <-left)
+	}
+	if rt.api != nil { // its applications hear first what became of their messages
+		hear, done := context.WithTimeout(ctx, hearTime)
+		_ = rt.refusals.Wait(hear)
+		done()
+		note("the application API", rt.api.Close(ctx))
 	}
 	rt.background.End()
 	if rt.sync != nil {

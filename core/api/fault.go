@@ -41,3 +41,14 @@ func response(err error) (int, string) {
 func goneError(who message.URL) error {
 	return &message.ResponseError{Code: message.CodeNotFound, From: who, Description: fmt.Sprintf("%s has gone; it did not take the message", who)}
 }
+
+// endingError is why nothing is posted and registered while the runtime ends.
+func endingError() error {
+	return &message.ResponseError{Code: message.CodeUnavailable, Description: "the runtime is ending"}
+}
+
+// doubtError is the word on a message that a hyperty had, and was not done with.
+func doubtError(who message.URL) error {
+	return &message.ResponseError{Code: message.CodeUnavailable, State: message.StateInDoubt, From: who,
+		Description: fmt.Sprintf("in doubt whether it was delivered: %s has gone", who)}
+}

@@ -105,6 +105,9 @@ func (app *application) returned(data []byte) error {
 		if f.Code == message.CodeTimeout {
 			why = &message.ResponseError{Code: message.CodeTimeout, From: h.M.To, Description: fmt.Sprintf("%s takes no messages", h.M.To)}
 		}
+		if f.Code == message.CodeUnavailable {
+			why = doubtError(h.M.To)
+		}
 		h.Receipt.Failed(h.M, why)
 	}
 	return nil

@@ -139,7 +139,7 @@ func (b *MessageBus) ArriveFromNode(ctx context.Context, stub message.URL, m mes
 	if m.Type == message.Response {
 		b.tracker.Answered(stub, &m)
 	}
-	if err := b.local(ctx, m); err != nil {
+	if err := b.local(ctx, m, minibus.Receipt{}); err != nil {
 		b.log.Debug("nobody waits for what the Message Node sent", "stub", stub, "from", m.From, "to", m.To, "type", m.Type)
 	}
 }

@@ -129,10 +129,11 @@ func (h *Hyperty) close(ctx context.Context, end func(ctx context.Context) error
 		}
 		h.next()
 		h.stop()
+		h.forsake()
 		if end != nil {
 			h.closing.err = end(ctx)
 		}
-		h.forsake()
+		h.forsake() // what a handler that was running has deferred
 	})
 	return first
 }

@@ -117,14 +117,13 @@ func (a *attached) Settled(number uint64, cost uint32, code int) {
 	}
 }
 
-// Failed is called when nobody will take a message; see [minibus.Taker]. The runtime tells its sender. What is in doubt the runtime
-// reports when the hyperty ends.
+// Failed is called when nobody will take a message, or it is in doubt; see [minibus.Taker]. The runtime tells its sender.
 func (a *attached) Failed(number uint64, cost uint32, _ message.Message, why error) {
 	var known *message.ResponseError
 	switch {
 	case !errors.As(why, &known):
 		a.Settled(number, cost, message.CodeNotFound)
-	case known.State != message.StateInDoubt:
+	default:
 		a.Settled(number, cost, known.Code)
 	}
 }

@@ -84,6 +84,7 @@ func (a *lockedAttached) unregister(ctx context.Context, release bool) (kept err
 	}
 	a.state = closing
 	if conn := c.conn; conn != nil {
+		conn.control.Returned(&apiwire.Returned{Ref: a.ref, Code: message.CodeNotFound}) // what is under way to here will be returned
 		conn.locked().send(&apiwire.ApplicationFrame{Frame: &apiwire.ApplicationFrame_Unregister{Unregister: &apiwire.Unregister{Ref: a.ref, Release: release}}})
 		err := c.locked().await(ctx, 0, func() bool { return a.state == ended || c.conn != conn })
 		switch refused := (*message.ResponseError)(nil); {
