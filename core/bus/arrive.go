@@ -145,7 +145,7 @@ func (b *MessageBus) ArriveFromNode(ctx context.Context, stub message.URL, m mes
 }
 
 func (b *MessageBus) malformed(err error) error {
-	return &message.ResponseError{Code: message.CodeBadRequest, From: b.runtime, Description: err.Error()}
+	return &message.ResponseError{Code: message.CodeBadRequest, From: b.runtime, Description: message.Reason(err)}
 }
 
 func forbidden(from message.URL, err error) error {
@@ -153,7 +153,7 @@ func forbidden(from message.URL, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	return &message.ResponseError{Code: message.CodeForbidden, From: from, Description: err.Error()}
+	return &message.ResponseError{Code: message.CodeForbidden, From: from, Description: message.Reason(err)}
 }
 
 func (b *MessageBus) sayForged(remote message.URL, m *message.Message, err error) {

@@ -37,5 +37,5 @@ func refusal(m message.Message, err error) message.Message {
 	if errors.As(err, &known) {
 		return m.Undelivered(known)
 	}
-	return m.Undelivered(&message.ResponseError{Code: message.CodeError, Description: err.Error()})
+	return m.Undelivered(&message.ResponseError{Code: message.CodeError, Description: message.Reason(err)})
 }

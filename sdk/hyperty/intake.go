@@ -40,7 +40,9 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 	conn.locked().owe(a)
 	request := a.waiting[m.ID.Key()]
 	asked := request != nil && minibus.Answers(request.to, m.From) // else it answers no request, whatever its ID
-	if !asked {
+	if asked {
+		m.To = request.from // the runtime may answer to the hyperty itself where it refuses another from
+	} else {
 		a.locked().take(incoming{m: m})
 	}
 	c.mu.Unlock()
