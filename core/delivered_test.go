@@ -170,3 +170,32 @@ func TestDeliveredMeansDone(t *testing.T) {
 		}
 	})
 }
+
+// Close keeps its time where a handler does not return: the error says so, what waits is refused, and the name is free. The one message
+// that the handler has is in doubt, or delivered if it returns after all.
+func TestCloseWithAHandlerThatDoesNotReturn(t *testing.T) {
+	places(t, func(t *testing.T, r *running, receiver, sender *hyperty.Hyperty) {
+		gate, busy := make(chan struct{}), make(chan struct{})
+		defer close(gate)
+		receiver.Handle(func(context.Context, hyperty.Received) {
+			close(busy)
+			<-gate
+		})
+		list := tracks(t, sender, receiver.URL(), 100)
+		<-busy
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		began := time.Now()
+		err := receiver.Close(ctx)
+		if took := time.Since(began); err == nil || took > 5*time.Second {
+			t.Errorf("closed after %v: %v", took, err)
+		}
+		rest := settled(t, list[1:], message.CodeNotFound)
+		if rest[hyperty.Refused] != len(list)-1 {
+			t.Errorf("of what waited: %v", rest)
+		}
+		if o := list[0].Outcome(); o.State != hyperty.InDoubt && o.State != hyperty.Queued {
+			t.Errorf("of what the handler has: %v", o)
+		}
+	})
+}

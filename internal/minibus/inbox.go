@@ -31,7 +31,17 @@ type inbox struct {
 	waiters int           // callers that wait for a place, or were woken and have not got it yet
 
 	stopped atomic.Bool // set with mu locked
+	turn    turn        // of the goroutine that handles
 }
+
+// turn is how far the goroutine that handles messages is in its batch. It takes them out of the lane many at a time; stop takes back
+// those that it has not begun, although a handler does not return.
+type turn struct {
+	block   *work.Block[Delivery] // that it is in; guarded by mu
+	claimed atomic.Uint32         // how many of it were begun; with stopBit: the others are stop's
+}
+
+const stopBit = 1 << 31
 
 // lockedInbox is an inbox whose mu is locked: methods that need that are methods of it.
 type lockedInbox inbox
@@ -160,23 +170,47 @@ func (i *inbox) room(in *Delivery) bool {
 func (i *inbox) run() {
 	defer i.group.wg.Done()
 	for batch := i.next(); batch != nil; batch = i.next() {
-		for ; batch != nil; batch = i.group.memory.Done(batch) {
+		for batch != nil {
 			items := batch.Items()
 			for n := range items {
+				if i.turn.claimed.Add(1)&stopBit != 0 {
+					break
+				}
 				if in := &items[n]; i.ended() {
 					in.fail()
 				} else {
 					i.handle(i.group.ctx, in.Message, in.Receipt)
 				}
 			}
+			done := batch
+			batch = i.enter(batch.Next())
+			i.group.memory.Done(done)
 		}
 	}
+}
+
+// enter makes a block the one that is worked on. Where the inbox was stopped, nothing in it is to be handled.
+func (i *inbox) enter(b *work.Block[Delivery]) *work.Block[Delivery] {
+	i.mu.Lock()
+	i.locked().enter(b)
+	i.mu.Unlock()
+	return b
+}
+
+func (i *lockedInbox) enter(b *work.Block[Delivery]) {
+	begun := uint32(0)
+	if i.stopped.Load() {
+		begun = stopBit
+	}
+	i.turn.block = b
+	i.turn.claimed.Store(begun)
 }
 
 // next returns the messages to handle next, all of one source; nil where there are none: then the goroutine has to end.
 func (i *inbox) next() *work.Block[Delivery] {
 	i.mu.Lock()
 	batch := i.lane.Take()
+	i.locked().enter(batch)
 	i.locked().release()
 	i.mu.Unlock()
 	return batch
@@ -192,15 +226,27 @@ func (i *lockedInbox) release() {
 	}
 }
 
+// stop ends the inbox: what no handler has begun fails, and nothing is added any more.
 func (i *inbox) stop() {
 	i.mu.Lock()
-	i.stopped.Store(true)
-	var left []*work.Block[Delivery] // nothing is added any more, so that the worker, if there is one, ends
-	for b := i.lane.Take(); b != nil; b = i.lane.Take() {
-		left = append(left, b)
+	first := !i.stopped.Swap(true)
+	var begun []Delivery // what waits behind the message that is being handled
+	if b := i.turn.block; b != nil && first {
+		n := i.turn.claimed.Or(stopBit)
+		begun = append(begun, b.Items()[min(int(n), len(b.Items())):]...)
+		for b = b.Next(); b != nil; b = b.Next() {
+			begun = append(begun, b.Items()...)
+		}
+	}
+	var left []*work.Block[Delivery]
+	for i.lane.Len() > 0 {
+		left = append(left, i.lane.Take())
 	}
 	i.locked().release()
 	i.mu.Unlock()
+	for n := range begun {
+		begun[n].fail()
+	}
 	for _, b := range left {
 		for ; b != nil; b = i.group.memory.Done(b) {
 			items := b.Items()

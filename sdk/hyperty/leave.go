@@ -25,7 +25,9 @@ func (a *attached) leave(ctx context.Context, release bool) error {
 	ctx, cancel := a.deadline(ctx)
 	defer cancel()
 	c := a.client
-	busy := a.quit(ctx)
+	half, stop := halfOf(ctx) // the rest is for the runtime
+	busy := a.quit(half)
+	stop()
 	c.mu.Lock()
 	err := c.locked().await(ctx, 0, func() bool { return len(a.queue)+a.sent.count == 0 || a.state == ended })
 	left := len(a.queue) + a.sent.count
@@ -102,6 +104,15 @@ func (a *lockedAttached) unregister(ctx context.Context, release bool) (kept err
 
 // errTooOld says why a runtime does not know how a name is given up.
 var errTooOld = errors.New("the runtime is of an earlier version, which keeps names")
+
+// halfOf is ctx with half of the time that it has.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	until, bounded := ctx.Deadline()
+	if !bounded {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(until)/2)
+}
 
 func (a *attached) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, bounded := ctx.Deadline(); bounded {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/sdk/hyperty"
@@ -85,9 +86,14 @@ func (b *localBus) TryHandRun(run []minibus.Delivery) int {
 // Release ends the hyperty and gives its name up; see [hyperty.New].
 func (b *localBus) Release(ctx context.Context) error { return b.end(ctx, b.attachment.Release) }
 
-// end ends the handlers, whose contexts end, in the time of ctx; then the registration.
+// end ends the handlers, whose contexts end, in half of the time that ctx has; then the registration.
 func (b *localBus) end(ctx context.Context, attachment func(ctx context.Context) error) error {
-	busy := b.Drain(ctx)
+	handlers, cancel := context.WithCancel(ctx)
+	if until, bounded := ctx.Deadline(); bounded {
+		handlers, cancel = context.WithTimeout(ctx, time.Until(until)/2)
+	}
+	busy := b.Drain(handlers)
+	cancel()
 	err := attachment(ctx)
 	if errors.Is(err, minibus.ErrClosed) {
 		err = nil
