@@ -78,4 +78,7 @@ const (
 
 	// How long Close waits for others to acknowledge what was sent to them.
 	settleTime = 2 * time.Second
+
+	// How long Close waits for applications to hear what became of their messages.
+	hearTime = time.Second
 )

@@ -71,8 +71,13 @@ type Runtime struct {
 	admin      admin.Admin
 	api        *api.Server
 
-	closeOnce sync.Once
-	closeErr  error
+	closing closing
+}
+
+// closing is a runtime's end, once.
+type closing struct {
+	once sync.Once
+	err  error
 }
 
 // URL is the runtime's own address.

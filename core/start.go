@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -129,8 +130,22 @@ func (rt *Runtime) open() (err error) {
 // goroutine is left. ctx bounds how long the components may take to end in good order. Within a second after that they are ended
 // in any case, whatever a plug-in does. Close may be called more than once.
 func (rt *Runtime) Close(ctx context.Context) error {
-	rt.closeOnce.Do(func() { rt.closeErr = rt.close(ctx) })
-	return rt.closeErr
+	rt.closing.once.Do(func() { rt.closing.err = rt.close(ctx) })
+	return rt.closing.err
+}
+
+// drain hands back what waits for applications, so that the sessions still tell its senders, and unregisters their hyperties.
+func (rt *Runtime) drain(ctx context.Context) {
+	var wg sync.WaitGroup
+	if rt.api != nil {
+		wg.Go(func() { rt.api.Drain(ctx) })
+	}
+	if rt.apps != nil {
+		handlers, done := context.WithTimeout(ctx, settleTime)
+		defer done()
+		rt.apps.Drain(handlers)
+	}
+	wg.Wait()
 }
 
 func (rt *Runtime) close(ctx context.Context) error {
@@ -140,9 +155,7 @@ func (rt *Runtime) close(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("end %s: %w", what, err))
 		}
 	}
-	if rt.api != nil {
-		note("the application API", rt.api.Close(ctx))
-	}
+	rt.drain(ctx)
 	if rt.registry != nil { // both wait for remote runtimes, which may be gone: side by side
 		left := make(chan error, 1)
 		go func() { left <- rt.registry.Close(ctx) }()
@@ -150,6 +163,12 @@ func (rt *Runtime) close(ctx context.Context) error {
 		note("sessions", rt.sessions.Close(settle))
 		done()
 		note("the registry", <-left)
+	}
+	if rt.api != nil { // its applications hear first what became of their messages
+		hear, done := context.WithTimeout(ctx, hearTime)
+		_ = rt.refusals.Wait(hear)
+		done()
+		note("the application API", rt.api.Close(ctx))
 	}
 	rt.background.End()
 	if rt.sync != nil {

@@ -50,6 +50,7 @@ type place struct {
 }
 
 func (p *place) URL() message.URL                  { return p.url }
+func (p *place) Withdraw(context.Context) error { return nil }
 func (p *place) Close(context.Context) error       { p.stop(); return nil }
 func (p *place) Release(ctx context.Context) error { return p.Close(ctx) }
 func (p *place) Lost()                             {}

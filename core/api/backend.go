@@ -53,7 +53,9 @@ type Attachment interface {
 	Lost()
 	// TryPostTracked is PostTracked without waiting; [message.ErrWouldBlock].
 	TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error
-	// Close ends the registration.
+	// Withdraw ends the registration; the hyperty still hears what became of its messages. Close follows.
+	Withdraw(ctx context.Context) error
+	// Close ends the registration and all that is kept for it.
 	Close(ctx context.Context) error
 	// Release is Close, and gives the hyperty's name up. The error is a *message.ResponseError where the application is to see a code.
 	Release(ctx context.Context) error

@@ -19,6 +19,9 @@ func (a *attachment) deliver(ctx context.Context, m message.Message, r minibus.R
 	l := app.lock()
 	for !app.ended && !a.gone && ctx.Err() == nil && app.ctx.Err() == nil {
 		response := m.Type == message.Response
+		if (a.leaving || app.shared.draining()) && !response {
+			break
+		}
 		if app.out.Size() < maxOutgoing && a.given.Room(response) {
 			h := handover.Message{Receipt: r, Units: wire.Cost(app.out.Message(a.ref, false, &m))}
 			if r.By != nil {

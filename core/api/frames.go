@@ -101,11 +101,7 @@ func (app *application) returned(data []byte) error {
 	}
 	l.unlock()
 	for _, h := range list {
-		why := goneError(h.M.To)
-		if f.Code == message.CodeTimeout {
-			why = &message.ResponseError{Code: message.CodeTimeout, From: h.M.To, Description: fmt.Sprintf("%s takes no messages", h.M.To)}
-		}
-		h.Receipt.Failed(h.M, why)
+		h.Receipt.Failed(h.M, returnedError(f.Code, h.M.To))
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/protofly/protofly/core/api/internal/handover"
@@ -12,7 +11,11 @@ import (
 // leave ends the registration because the application asked for it.
 func (a *attachment) leave() {
 	app := a.app
+	moment, cancel := context.WithTimeout(app.ctx, drainTime)
+	defer cancel()
 	l := app.lock()
+	l.wake()                                                       // who waits for credit gives up: a is leaving
+	l = l.await(moment, func() bool { return !a.given.Returns() }) // what is under way is returned, or taken
 	_, here := app.attached[a.ref]
 	delete(app.attached, a.ref)
 	a.gone = true
@@ -49,8 +52,7 @@ func (a *attachment) leave() {
 func forsake(left []handover.Message) {
 	for _, h := range left {
 		if h.Receipt.By != nil {
-			h.Receipt.Failed(h.M, &message.ResponseError{Code: message.CodeUnavailable, State: message.StateInDoubt, From: h.M.To,
-				Description: fmt.Sprintf("in doubt whether it was delivered: %s has gone", h.M.To)})
+			h.Receipt.Failed(h.M, doubtError(h.M.To))
 		}
 	}
 }

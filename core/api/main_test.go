@@ -105,6 +105,8 @@ func (r *room) TryPost(m message.Message) error { return r.try(m, minibus.Receip
 
 func (r *room) Lost() {}
 
+func (r *room) Withdraw(context.Context) error { return nil }
+
 func (r *room) TryPostTracked(m message.Message, tell func(hyperty.Outcome)) error {
 	return r.try(m, minibus.Receipt{By: watching(tell)})
 }

@@ -116,8 +116,8 @@ func (a *attachment) run() {
 
 // put hands a post to the runtime, and waits as long as that does.
 func (a *attachment) put(ctx context.Context, p posted) error {
-	if p.err != nil {
-		return p.err
+	if err := a.mayPost(&p); err != nil {
+		return err
 	}
 	if !p.track {
 		return a.inner.Post(ctx, p.m)
@@ -127,13 +127,21 @@ func (a *attachment) put(ctx context.Context, p posted) error {
 
 // tryPut is put without waiting; [message.ErrWouldBlock].
 func (a *attachment) tryPut(p posted) error {
-	if p.err != nil {
-		return p.err
+	if err := a.mayPost(&p); err != nil {
+		return err
 	}
 	if !p.track {
 		return a.inner.TryPost(p.m)
 	}
 	return a.inner.TryPostTracked(p.m, a.telling(p.m.ID))
+}
+
+// mayPost refuses what was refused already, and requests of a runtime that ends. Answers still go out.
+func (a *attachment) mayPost(p *posted) error {
+	if p.err == nil && p.m.Type != message.Response && a.app.shared.draining() {
+		return endingError()
+	}
+	return p.err
 }
 
 // telling tells the application what became of a post.

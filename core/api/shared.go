@@ -52,22 +52,47 @@ type shared struct {
 	hurry  context.CancelFunc
 	posts  work.Memory[posted]
 
+	drain context.Context // ends when Drain begins
+	begin context.CancelFunc
+
 	mu    sync.Mutex
 	ended map[string]chan struct{} // names whose registration is being ended; closed when it is
+	apps  map[drainer]bool
 }
 
 func newShared(o Options) *shared {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	s := &shared{o: o, log: o.Log, ended: map[string]chan struct{}{}}
+	s := &shared{o: o, log: o.Log, ended: map[string]chan struct{}{}, apps: map[drainer]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.drain, s.begin = context.WithCancel(s.ctx)
 	s.grace, s.hurry = context.WithCancel(context.Background())
 	return s
 }
 
+// drainer is an application as Drain sees it.
+type drainer interface{ drain(ctx context.Context) }
+
+// draining tells whether Drain has begun.
+func (s *shared) draining() bool { return s.drain.Err() != nil }
+
+// note keeps the list of applications.
+func (s *shared) note(app drainer, here bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if here {
+		s.apps[app] = true
+	} else {
+		delete(s.apps, app)
+	}
+}
+
 // attach registers at the backend. A name whose registration is being ended is waited for.
 func (s *shared) attach(ctx context.Context, r hyperty.Registration, deliver minibus.TakingHandler) (Attachment, error) {
+	if s.draining() {
+		return nil, endingError()
+	}
 	for r.Name != "" {
 		s.mu.Lock()
 		ended := s.ended[r.Name]

@@ -32,6 +32,8 @@ func (s *shared) application(conn net.Conn) {
 		app.write()
 	}()
 	err := app.hello()
+	s.note(app, true)
+	defer s.note(app, false)
 	if err == nil {
 		err = app.read()
 	}

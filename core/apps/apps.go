@@ -3,6 +3,9 @@ package apps
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -47,6 +50,9 @@ type Options struct {
 type Apps struct {
 	o             Options
 	registrations registrations
+
+	mu     sync.Mutex
+	inside map[*Attachment]func(ctx context.Context) error // of applications in this process: hands back what waits
 }
 
 // New makes an Apps without hyperties.
@@ -60,7 +66,7 @@ func New(o Options) *Apps {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Apps{o: o, registrations: registrations{
+	return &Apps{o: o, inside: map[*Attachment]func(ctx context.Context) error{}, registrations: registrations{
 		self: o.Self, request: o.Request, begin: o.Go, log: o.Log, followers: map[message.URL]map[message.URL]func(){},
 	}}
 }
@@ -77,6 +83,13 @@ func (all *Apps) Register(ctx context.Context, r hyperty.Registration) (*hyperty
 		})
 		if err != nil {
 			return nil, err
+		}
+		if b, ok := to.(interface {
+			Drain(ctx context.Context) error
+		}); ok {
+			all.mu.Lock()
+			all.inside[a] = b.Drain
+			all.mu.Unlock()
 		}
 		return a, nil
 	})
@@ -115,6 +128,7 @@ type Attachment struct {
 	give   func(ctx context.Context, m message.Message) // gives the hyperty a message
 	stop   func()
 	lost   atomic.Bool // its application has gone without a word
+	left   atomic.Bool // it is not registered any more
 }
 
 // URL is the hyperty's address.
@@ -171,26 +185,55 @@ func (a *Attachment) track(m *message.Message, tell func(hyperty.Outcome), post 
 // Lost is told that Close follows because the application's process or connection has ended; see [api.Attachment].
 func (a *Attachment) Lost() { a.lost.Store(true) }
 
+// Withdraw ends the registration, while the hyperty still hears what became of its messages; Close follows. See [api.Attachment].
+func (a *Attachment) Withdraw(ctx context.Context) error {
+	return a.leave(ctx, a.all.o.Registry.Unregister)
+}
+
 // Close ends the hyperty and what is kept for it.
 func (a *Attachment) Close(ctx context.Context) error {
 	a.end()
-	return a.all.o.Registry.Unregister(ctx, a.url)
+	return a.leave(ctx, a.all.o.Registry.Unregister)
 }
 
 // Release is Close, and gives the hyperty's name up; see [registry.Registry.Release].
 func (a *Attachment) Release(ctx context.Context) error {
 	a.end()
-	return a.all.o.Registry.Release(ctx, a.url)
+	return a.leave(ctx, a.all.o.Registry.Release)
 }
 
-// end ends what is kept for the hyperty.
+// end ends what is kept for the hyperty to hear of messages.
 func (a *Attachment) end() {
 	a.stop()
 	a.all.o.Tracker.End(a.url)
+	a.all.mu.Lock()
+	delete(a.all.inside, a)
+	a.all.mu.Unlock()
+}
+
+// leave ends the registration, once.
+func (a *Attachment) leave(ctx context.Context, unregister func(ctx context.Context, url message.URL) error) error {
+	if !a.left.CompareAndSwap(false, true) {
+		return nil
+	}
 	a.all.registrations.end(a.url)
 	if a.lost.Load() {
 		a.all.o.Lost(a.url)
 	} else {
 		a.all.o.Gone(a.url)
 	}
+	return unregister(ctx, a.url)
+}
+
+// Drain hands back what waits for the applications in this process, and waits for their handlers in the time of ctx: their hyperties
+// take nothing any more.
+func (all *Apps) Drain(ctx context.Context) {
+	all.mu.Lock()
+	inside := slices.Collect(maps.Values(all.inside))
+	all.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, drain := range inside {
+		wg.Go(func() { _ = drain(ctx) })
+	}
+	wg.Wait()
 }

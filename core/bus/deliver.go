@@ -39,13 +39,17 @@ func (b *MessageBus) here(m *message.Message, r minibus.Receipt) minibus.Receipt
 	return b.tracker.Here(r)
 }
 
-// local gives m to the request or the listeners that it is for in this runtime; nowhere else.
-func (b *MessageBus) local(ctx context.Context, m message.Message) error {
+// local gives m to the request or the listeners that it is for in this runtime; nowhere else. They settle the receipt, or nobody is there.
+func (b *MessageBus) local(ctx context.Context, m message.Message, r minibus.Receipt) error {
 	if b.requests.Answer(m) {
+		r.Taken()
 		return nil
 	}
 	at := b.trace.Now() // as in deliver
-	n, err := b.listeners.Deliver(ctx, m.To, m)
+	n, err := b.listeners.Hand(ctx, m.To, m, r)
+	if n == 0 {
+		r.Refused(message.CodeNotFound)
+	}
 	if err == nil && n == 0 {
 		return unknown(m.To)
 	}

@@ -134,7 +134,7 @@ func (b *MessageBus) verifyLocal(owner message.URL, m *message.Message) error {
 		return nil
 	}
 	b.log.Warn("forged from refused", "owner", owner, "from", m.From, "to", m.To, "error", err)
-	return forgedError{&message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: err.Error()}}
+	return forgedError{&message.ResponseError{Code: message.CodeForbidden, From: b.runtime, Description: message.Reason(err)}}
 }
 
 // resolve sends m out of the house.

@@ -133,7 +133,7 @@ func (p *Peers) Snapshot() []Peer {
 // Allows refuses a runtime that nothing would be sent to. The error is a *message.ResponseError.
 func (p *Peers) Allows(remote message.URL) error {
 	if err := p.o.Policy.WithoutSession(remote); err != nil {
-		return &message.ResponseError{Code: message.CodeForbidden, From: p.o.Self, Description: err.Error()}
+		return &message.ResponseError{Code: message.CodeForbidden, From: p.o.Self, Description: message.Reason(err)}
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (m *Manager) enterKept(r *reported, meta object.Metadata, doc object.Docume
 	whole := meta
 	whole.Data = doc.JSON()
 	if err := m.disk.folder.Write(kept.Record{Object: whole, Private: r.private}); err != nil {
-		return false, protocol.Refuse(message.CodeError, "the runtime cannot keep it: "+err.Error())
+		return false, protocol.Refuse(message.CodeError, "the runtime cannot keep it: "+message.Reason(err))
 	}
 	if twice, err = m.enter(r, meta, doc); err != nil && !twice {
 		err = errors.Join(err, m.disk.folder.Remove(r.URL()))

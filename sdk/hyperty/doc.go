@@ -19,6 +19,9 @@
 //
 // # What becomes of a message
 //
+// A message is delivered when its receiver's handler has returned. A handler that needs it longer calls [Received.Defer] and, from any
+// goroutine, [Received.Done]. Without a handler, [Hyperty.Receive] gives the messages one by one.
+//
 // [Hyperty.Post] and [Hyperty.Send] return when the runtime has the message. Where nobody takes it, or it is given up, a
 // response says so (see [Hyperty.HandleResponses]). [Hyperty.Track] and [Hyperty.SendTracked] return a [Delivery], which
 // also tells that the message was delivered, and why not: the same from another process and inside the runtime's.

@@ -37,13 +37,10 @@ type Hyperty struct {
 	handlers  atomic.Pointer[handlers] // handler, responses and objects, for take
 	listening bool                     // Handle or Receive has been called
 	deaf      bool                     // neither was called while the first message waited: messages are refused
-	open      map[uint64]Received      // messages that came out of Receive, or were deferred, and are not done
-	received  []uint64                 // those of Receive that the next Receive ends
+	given     given                    // messages that the application has
 	tracked   int                      // messages without a final state
 
-	count uint64        // messages that the handler, or Receive, was given; take's alone
-	turn  atomic.Uint64 // of the message that the handler has now: its number, doubled; + 1: Done or Defer was called
-
+	turn    turn
 	checked checked
 }
 
@@ -132,10 +129,11 @@ func (h *Hyperty) close(ctx context.Context, end func(ctx context.Context) error
 		}
 		h.next()
 		h.stop()
+		h.forsake()
 		if end != nil {
 			h.closing.err = end(ctx)
 		}
-		h.forsake()
+		h.forsake() // what a handler that was running has deferred
 	})
 	return first
 }

@@ -40,7 +40,9 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 	conn.locked().owe(a)
 	request := a.waiting[m.ID.Key()]
 	asked := request != nil && minibus.Answers(request.to, m.From) // else it answers no request, whatever its ID
-	if !asked {
+	if asked {
+		m.To = request.from // the runtime may answer to the hyperty itself where it refuses another from
+	} else {
 		a.locked().take(incoming{m: m})
 	}
 	c.mu.Unlock()
@@ -117,14 +119,13 @@ func (a *attached) Settled(number uint64, cost uint32, code int) {
 	}
 }
 
-// Failed is called when nobody will take a message; see [minibus.Taker]. The runtime tells its sender. What is in doubt the runtime
-// reports when the hyperty ends.
+// Failed is called when nobody will take a message, or it is in doubt; see [minibus.Taker]. The runtime tells its sender.
 func (a *attached) Failed(number uint64, cost uint32, _ message.Message, why error) {
 	var known *message.ResponseError
 	switch {
 	case !errors.As(why, &known):
 		a.Settled(number, cost, message.CodeNotFound)
-	case known.State != message.StateInDoubt:
+	default:
 		a.Settled(number, cost, known.Code)
 	}
 }

@@ -67,8 +67,8 @@ func (h *Hyperty) Receive(ctx context.Context) (Received, error) {
 func (h *Hyperty) got(m Received) Received {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, here := h.open[m.number]; here {
-		h.received = append(h.received, m.number)
+	if _, here := h.given.open[m.number]; here {
+		h.given.received = append(h.given.received, m.number)
 	}
 	return m
 }
@@ -102,15 +102,15 @@ func (h *Hyperty) take(ctx context.Context, m message.Message, r minibus.Receipt
 
 // numbered is a message as the application gets it.
 func (h *Hyperty) numbered(m message.Message, r minibus.Receipt) Received {
-	h.count++
-	return Received{m, h, r, h.count}
+	h.turn.count++
+	return Received{m, h, r, h.turn.count}
 }
 
 // handle calls the handler. The message is delivered when it has returned, unless the handler has said something else.
 func (h *Hyperty) handle(ctx context.Context, handler func(context.Context, Received), m Received) {
-	h.turn.Store(2 * m.number)
+	h.turn.handled.Store(2 * m.number)
 	handler(ctx, m)
-	if h.turn.CompareAndSwap(2*m.number, 0) {
+	if h.turn.handled.CompareAndSwap(2*m.number, 0) {
 		m.receipt.Taken()
 	}
 }
@@ -178,7 +178,7 @@ func (h *Hyperty) wait(ctx context.Context, m Received) error {
 func (h *Hyperty) unkeep(m Received) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.open, m.number)
+	delete(h.given.open, m.number)
 }
 
 // unheard answers a message that nobody takes.

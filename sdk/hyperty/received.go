@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/protofly/protofly/internal/minibus"
 	"github.com/protofly/protofly/internal/plainjson"
@@ -19,6 +20,18 @@ type Received struct {
 	hyperty *Hyperty
 	receipt minibus.Receipt
 	number  uint64 // of the hyperty; 0: it is not to be settled
+}
+
+// given are the messages that the application has and is not done with, but for the one that its handler has now.
+type given struct {
+	open     map[uint64]Received // messages that came out of Receive, or were deferred, by number
+	received []uint64            // those of Receive that the next Receive ends
+}
+
+// turn is whose turn it is.
+type turn struct {
+	count   uint64        // messages that the handler, or Receive, was given; take's alone
+	handled atomic.Uint64 // the number of the message that the handler has now, doubled; + 1: Done or Defer was called
 }
 
 // Value is the body's member "value", as the specification's types carry it; nil where there is none.
@@ -96,9 +109,9 @@ func (r Received) Defer() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, here := h.open[r.number]; here {
-		h.received = slices.DeleteFunc(h.received, func(n uint64) bool { return n == r.number })
-	} else if h.turn.CompareAndSwap(2*r.number, 2*r.number+1) {
+	if _, here := h.given.open[r.number]; here {
+		h.given.received = slices.DeleteFunc(h.given.received, func(n uint64) bool { return n == r.number })
+	} else if h.turn.handled.CompareAndSwap(2*r.number, 2*r.number+1) {
 		(*locked)(h).keep(r)
 	}
 }
@@ -110,33 +123,33 @@ func (r Received) Done() {
 		return
 	}
 	h.mu.Lock()
-	_, here := h.open[r.number]
-	delete(h.open, r.number)
-	h.received = slices.DeleteFunc(h.received, func(n uint64) bool { return n == r.number })
+	_, here := h.given.open[r.number]
+	delete(h.given.open, r.number)
+	h.given.received = slices.DeleteFunc(h.given.received, func(n uint64) bool { return n == r.number })
 	h.mu.Unlock()
-	if here || h.turn.CompareAndSwap(2*r.number, 2*r.number+1) {
+	if here || h.turn.handled.CompareAndSwap(2*r.number, 2*r.number+1) {
 		r.receipt.Taken()
 	}
 }
 
 // keep notes a message that is not done when it has been given to the application.
 func (h *locked) keep(r Received) {
-	if h.open == nil {
-		h.open = map[uint64]Received{}
+	if h.given.open == nil {
+		h.given.open = map[uint64]Received{}
 	}
 	r.Body = nil
-	h.open[r.number] = r
+	h.given.open[r.number] = r
 }
 
 // next is told that the application asks for another message, or for none any more: those that came out of Receive are done.
 func (h *Hyperty) next() {
 	h.mu.Lock()
 	var done []Received
-	for _, number := range h.received {
-		done = append(done, h.open[number])
-		delete(h.open, number)
+	for _, number := range h.given.received {
+		done = append(done, h.given.open[number])
+		delete(h.given.open, number)
 	}
-	h.received = h.received[:0]
+	h.given.received = h.given.received[:0]
 	h.mu.Unlock()
 	for _, r := range done {
 		r.receipt.Taken()
@@ -146,8 +159,8 @@ func (h *Hyperty) next() {
 // forsake reports what the application has and is not done with: that is in doubt.
 func (h *Hyperty) forsake() {
 	h.mu.Lock()
-	open := h.open
-	h.open = nil
+	open := h.given.open
+	h.given.open = nil
 	h.mu.Unlock()
 	for _, r := range open {
 		r.receipt.Failed(r.Message, &message.ResponseError{Code: message.CodeUnavailable, State: message.StateInDoubt, From: h.url,

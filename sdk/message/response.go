@@ -2,8 +2,10 @@ package message
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/protofly/protofly/internal/plainjson"
 	"github.com/protofly/protofly/internal/printable"
@@ -161,6 +163,17 @@ func (e *ResponseError) Error() string {
 		return fmt.Sprintf("%s answered %d", e.From, e.Code)
 	}
 	return fmt.Sprintf("%s answered %d: %s", e.From, e.Code, printable.Line(e.Description))
+}
+
+// Reason is err for the description of a response: where err is a *[ResponseError], or wraps one, without the words that it answered,
+// and with which code, since the response says that again.
+func Reason(err error) string {
+	text := err.Error()
+	var known *ResponseError
+	if errors.As(err, &known) && known.Description != "" {
+		text = strings.ReplaceAll(text, known.Error(), printable.Line(known.Description))
+	}
+	return text
 }
 
 // OK returns the value of a successful response; else the error is a *[ResponseError], or says what is malformed.

@@ -216,7 +216,7 @@ func (s *Syncher) observersChild(m message.Message, r *Reporter, t message.Type,
 		}()
 		child, err := r.changeChild(s.ctx, t, who, body)
 		if err != nil {
-			s.respond(s.ctx, m.Refuse(childCode(err), "%v", err))
+			s.respond(s.ctx, m.Refuse(childCode(err), "%s", message.Reason(err)))
 			return
 		}
 		s.respond(s.ctx, m.Respond(message.CodeOK, nil))

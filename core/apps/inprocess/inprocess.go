@@ -87,22 +87,28 @@ func (b *localBus) Release(ctx context.Context) error { return b.end(ctx, b.atta
 
 // end ends the handlers, whose contexts end, in the time of ctx; then the registration.
 func (b *localBus) end(ctx context.Context, attachment func(ctx context.Context) error) error {
-	closed := make(chan struct{})
-	go func() { // ends when the application's handler does
-		defer close(closed)
-		b.Close()
-	}()
-	var busy error
-	select {
-	case <-closed:
-	case <-ctx.Done():
-		busy = fmt.Errorf("close: a handler has not returned; what it has is in doubt: %w", ctx.Err())
-	}
+	busy := b.Drain(ctx)
 	err := attachment(ctx)
 	if errors.Is(err, minibus.ErrClosed) {
 		err = nil
 	}
 	return errors.Join(busy, err)
+}
+
+// Drain hands back what waits for the handlers, whose contexts end, and waits for them in the time of ctx. The hyperty takes nothing
+// any more. The error says that a handler has not returned.
+func (b *localBus) Drain(ctx context.Context) error {
+	closed := make(chan struct{})
+	go func() { // ends when the application's handler does
+		defer close(closed)
+		b.Close()
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("close: a handler has not returned; what it has is in doubt: %w", ctx.Err())
+	}
 }
 
 func (b *localBus) listens() bool {

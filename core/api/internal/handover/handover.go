@@ -134,12 +134,21 @@ func (h *Handover) take(number uint64) (m Message) {
 	return m
 }
 
+// Taking tells whether there are messages, other than responses, that were handed over and are not known to be taken.
+func (h *Handover) Taking() bool { return h.taking.len() > 0 || len(h.apart) > 0 }
+
+// Returns tells whether there are such messages of which the application is going to say what became of them, also when it leaves.
+func (h *Handover) Returns() bool { return h.numbered && h.Taking() }
+
 // End takes out what the application was handed and has not said to have taken.
-func (h *Handover) End() (left []Message) {
+func (h *Handover) End() []Message { return append(h.Recall(), h.answered.takeAll()...) }
+
+// Recall is End without the responses.
+func (h *Handover) Recall() (left []Message) {
 	h.setApart()
 	for _, number := range slices.Sorted(maps.Keys(h.apart)) {
 		left = append(left, h.apart[number])
 	}
 	h.apart = nil
-	return append(left, h.answered.takeAll()...)
+	return left
 }
