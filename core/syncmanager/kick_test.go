@@ -96,9 +96,12 @@ func TestNobodyElseKicks(t *testing.T) {
 		ask(eve, message.Delete, b.url.Join("sm"), eve.url)
 		ask(eve, message.Delete, a.url.Join("sm"), eve.url)
 		ask(eve, message.Unsubscribe, a.url.Join("sm"), eve.url)
+		mallory := w.by["c.example"].component("mallory") // of a third runtime
+		defer mallory.close()
+		ask(mallory, message.Delete, b.url.Join("sm"), mallory.url)
 		check(t, r.Set(w.ctx, "n", 1))
 		if c := next(t, o); c.Version != 1 {
 			t.Errorf("change %+v", c)
 		}
-	}, "a.example", "b.example")
+	}, "a.example", "b.example", "c.example")
 }
