@@ -138,13 +138,14 @@ func TestNewSenderWithoutANode(t *testing.T) {
 	}
 	mutual(t, a, b)
 	var last *hyperty.Hyperty
-	rounds := func(count int) (took []time.Duration) {
+	rounds := func(count int) (registered, answered []time.Duration) {
 		for range count {
 			began := time.Now()
 			fresh, err := a.Register(t.Context(), hyperty.Registration{})
 			if err != nil {
 				t.Fatalf("registered without a node: %v", err)
 			}
+			registered = append(registered, time.Since(began))
 			last = fresh
 			d, err := fresh.SendTracked(t.Context(), bob.URL(), message.Read, nil)
 			if err != nil {
@@ -156,14 +157,16 @@ func TestNewSenderWithoutANode(t *testing.T) {
 			if r, err := fresh.Request(t.Context(), bob.URL(), message.Read, nil); err != nil || string(r.Value) != `"here"` {
 				t.Errorf("the answer is %s, %v", r.Value, err)
 			}
-			took = append(took, time.Since(began))
+			answered = append(answered, time.Since(began))
 		}
-		return took
+		return registered, answered
 	}
-	usual := rounds(4)
+	usually, usual := rounds(4)
 	node.kill()
 	b.forget()
-	soon(t, rounds(12), usual) // more than one block of addresses
+	registered, answered := rounds(12) // more than one block of addresses
+	soon(t, registered, usually)
+	soon(t, answered, usual)
 	if n := b.count(func(e trace.Event) bool {
 		return e.Kind == trace.Post && e.Type == message.Read && e.To == message.DomainRegistryAddress("example.com")
 	}); n > 0 {

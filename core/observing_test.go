@@ -80,12 +80,12 @@ func TestObservingWithoutANode(t *testing.T) {
 	soon(t, []time.Duration{observe(), observe(), observe(), observe()}, usual)
 }
 
-// soon checks that what is done without a Message Node, several times, waits for none: each time it takes at most a second more than
-// with the node on the same machine, which may do much else. That it does not wait at all, tests by a made-up clock check: the
-// registry's TestRegistrationWhileTheNodeIsAway and TestAnnouncedNeedsNoLookUp.
+// soon checks that what is done without a Message Node, several times, waits for none: each time it takes at most a second. Where the
+// machine does so much else that it takes long with the node as well, it is four times of that. That it does not wait at all, tests by a
+// made-up clock check: the registry's TestRegistrationWhileTheNodeIsAway and TestAnnouncedNeedsNoLookUp.
 func soon(t testing.TB, took, usual []time.Duration) {
 	t.Helper()
-	if longest, most := slices.Max(took), time.Second+2*slices.Max(usual); longest > most {
+	if longest, most := slices.Max(took), max(time.Second, 4*slices.Max(usual)); longest > most {
 		t.Errorf("without a node it takes %v, want at most %v: %v; with it %v", longest, most, took, usual)
 	}
 }

@@ -57,11 +57,11 @@ func newPair(t *testing.T, o Options, hook func(fromA bool, path Path, frame []b
 	oa.Self, oa.Key, ob.Self, ob.Key = alice, aliceSelf.key, bob, bobSelf.key
 	carry := func(fromA bool, path Path, frame []byte) {
 		frames := [][]byte{frame}
-		if p.hook != nil {
-			p.hookMu.Lock()
-			frames = p.hook(fromA, path, append([]byte(nil), frame...))
-			p.hookMu.Unlock()
-		}
+		p.sync(func() {
+			if p.hook != nil {
+				frames = p.hook(fromA, path, append([]byte(nil), frame...))
+			}
+		})
 		for _, f := range frames {
 			f = append([]byte(nil), f...)
 			if fromA {

@@ -32,17 +32,17 @@ func (m *machine) mayEnter(d *sender.Destination, cost int) bool {
 }
 
 // switches tells whether a message that is posted with path is to go by another one than is in use.
-func (m *machine) switches(path Path) bool { return !path.IsZero() && !m.paths.Uses(path) }
+func (m *machine) switches(path *Path) bool { return !path.IsZero() && !m.paths.Uses(*path) }
 
-// needsTime tells whether take has to know what time it is. Where the pump is awake it says when the message expires: to look
+// needsTime tells whether take has to know what time it is. Where the pump is awake that says when the message expires: to look
 // at the clock takes as long as much of the rest.
 func (m *machine) needsTime(switches bool) bool { return switches || !m.turn.Awake() }
 
-// take puts the message into the ring; the caller has it sent. switches: the message goes by another path than is in use. now is
-// needed where needsTime says so, else it is 0.
-func (m *machine) take(d *sender.Destination, path Path, switches bool, msg *message.Message, p posted, now time.Duration) {
+// take puts the message into the ring; the caller has it sent. switches: the message goes by another path than is in use. now may
+// be 0 where needsTime allows that.
+func (m *machine) take(d *sender.Destination, path *Path, switches bool, msg *message.Message, p posted, now time.Duration) {
 	var due time.Duration
-	if m.needsTime(switches) {
+	if now != 0 {
 		due = m.send.Expiry(now)
 	}
 	if switches {
@@ -54,14 +54,14 @@ func (m *machine) take(d *sender.Destination, path Path, switches bool, msg *mes
 		}
 	}
 	m.total.Sent(m.send.Push(d, msg, p.cost, p.watched, due))
-	if switches && m.paths.MayUse(path, now) {
-		m.paths.Told(path)
-		m.moveTo(path, now)
+	if switches && m.paths.MayUse(*path, now) {
+		m.paths.Told(*path)
+		m.moveTo(*path, now)
 	}
 }
 
 // byDirect is 1 where a message that was posted with path goes by a direct one.
-func (m *machine) byDirect(path Path) int {
+func (m *machine) byDirect(path *Path) int {
 	if path.IsZero() && m.paths.Used().Direct || path.Direct {
 		return 1
 	}
@@ -118,11 +118,11 @@ func (m *machine) admit(now time.Duration) {
 		}
 		d, w := m.send.Serve(place), next.(*poster)
 		path := w.path
-		m.count.posted[m.byDirect(path)]++
+		m.count.posted[m.byDirect(&path)]++
 		if !m.paths.None() {
 			path = Path{} // the best one when it came; it may be none any more
 		}
-		m.take(d, path, m.switches(path), &w.message, w.posted, now)
+		m.take(d, &path, m.switches(&path), &w.message, w.posted, now)
 		m.poke()
 		close(w.taken)
 	}

@@ -18,26 +18,26 @@ import (
 // is full, or the destination is behind and has its share of the peer's inbox, Post waits; when ctx ends before, the
 // error is [ErrBackpressure] and says which. Others who post to other destinations do not wait for that.
 func (s *Sessions) Post(ctx context.Context, remote message.URL, path Path, m message.Message) error {
-	_, err := s.send(ctx, true, remote, path, nil, &m, false)
+	_, err := s.send(ctx, true, remote, &path, nil, &m, false)
 	return err
 }
 
 // TryPost is Post without waiting; [message.ErrWouldBlock].
 func (s *Sessions) TryPost(remote message.URL, path Path, m message.Message) error {
-	_, err := s.send(context.Background(), false, remote, path, nil, &m, false)
+	_, err := s.send(context.Background(), false, remote, &path, nil, &m, false)
 	return err
 }
 
 // PostTracked is Post, and what becomes of the message is told in an event of the kind [Settled], unless it is given up, which
 // is told anyway.
 func (s *Sessions) PostTracked(ctx context.Context, remote message.URL, path Path, m message.Message) error {
-	_, err := s.send(ctx, true, remote, path, nil, &m, true)
+	_, err := s.send(ctx, true, remote, &path, nil, &m, true)
 	return err
 }
 
 // TryPostTracked is PostTracked without waiting; [message.ErrWouldBlock].
 func (s *Sessions) TryPostTracked(remote message.URL, path Path, m message.Message) error {
-	_, err := s.send(context.Background(), false, remote, path, nil, &m, true)
+	_, err := s.send(context.Background(), false, remote, &path, nil, &m, true)
 	return err
 }
 
@@ -73,7 +73,7 @@ func (l *Line) TryPost(m *message.Message) error {
 
 func (l *Line) post(ctx context.Context, waits bool, m *message.Message) error {
 	known := l.one.Load()
-	used, err := l.all.send(ctx, waits, l.remote, l.path, known, m, false)
+	used, err := l.all.send(ctx, waits, l.remote, &l.path, known, m, false)
 	if used != known && used != nil {
 		l.one.Store(used)
 	}
@@ -82,7 +82,7 @@ func (l *Line) post(ctx context.Context, waits bool, m *message.Message) error {
 
 // send is the one way of a message into a session: known, unless that was forgotten; nil: it is looked up. used is the session that
 // it has gone to, or that has refused it.
-func (s *Sessions) send(ctx context.Context, waits bool, remote message.URL, path Path, known *session, m *message.Message, watched bool) (used *session, err error) {
+func (s *Sessions) send(ctx context.Context, waits bool, remote message.URL, path *Path, known *session, m *message.Message, watched bool) (used *session, err error) {
 	size := m.RoutingSize() + m.OwnSize()
 	if size > wire.MaxMessage {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d fit a frame", message.ErrTooLarge, size, wire.MaxMessage)

@@ -136,7 +136,7 @@ func (s *session) with(f func(m *machine, now time.Duration)) {
 
 // post takes a message to send: it is Post for the session, or TryPost where it may not wait. again: the session was forgotten
 // meanwhile.
-func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key, msg *message.Message, p posted) (again bool, err error) {
+func (s *session) post(ctx context.Context, waits bool, path *Path, key wire.Key, msg *message.Message, p posted) (again bool, err error) {
 	m := s.lock()
 	if m.gone || m.closing {
 		if again = m.gone; !again {
@@ -151,7 +151,7 @@ func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key,
 		return false, nil
 	}
 	if waits && ctx.Err() == nil {
-		return s.wait(ctx, m, d, &poster{posted: p, message: *msg, path: path, taken: make(chan struct{})})
+		return s.wait(ctx, m, d, &poster{posted: p, message: *msg, path: *path, taken: make(chan struct{})})
 	}
 	err = message.ErrWouldBlock
 	if waits {
@@ -164,7 +164,7 @@ func (s *session) post(ctx context.Context, waits bool, path Path, key wire.Key,
 }
 
 // enter takes a message that there is room for, and sends it or has the pump do so. It gives the lock back.
-func (s *session) enter(m *machine, d *sender.Destination, path Path, msg *message.Message, p posted) {
+func (s *session) enter(m *machine, d *sender.Destination, path *Path, msg *message.Message, p posted) {
 	var now time.Duration
 	switches := m.switches(path)
 	if m.needsTime(switches) {

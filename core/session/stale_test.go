@@ -13,13 +13,14 @@ import (
 // carried are the messages that the frames from a have carried by a path.
 func carried(t *testing.T, p *pairOf, by Path) (count func() int) {
 	n := 0
-	p.hook = func(fromA bool, path Path, frame []byte) [][]byte {
+	hook := func(fromA bool, path Path, frame []byte) [][]byte {
 		if h, err := wire.ParseHead(frame); err == nil && h.Kind != wire.Hello && fromA && path == by {
 			_, _, messages := p.peek(t, fromA, frame)
 			n += int(messages)
 		}
 		return [][]byte{frame}
 	}
+	p.sync(func() { p.hook = hook })
 	return func() (got int) {
 		p.sync(func() { got = n })
 		return got

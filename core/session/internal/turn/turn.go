@@ -55,9 +55,9 @@ func (t *Turn) PokeAt(due time.Duration, start bool) Want {
 	return t.Poke(start)
 }
 
-// Posted is Poke for a message that was posted. What the pump is busy sending it looks behind by itself.
+// Posted is Poke for a message that was posted. A pump that is awake, or sends, finds the message by itself.
 func (t *Turn) Posted(start bool) Want {
-	if t.path != 0 && !t.poster {
+	if t.Awake() || t.path != 0 && !t.poster {
 		return Nothing
 	}
 	want := t.Poke(start)

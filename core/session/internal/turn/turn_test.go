@@ -35,7 +35,10 @@ func TestPump(t *testing.T) {
 	if until, end := turn.Sleep(0, linger, 10*ms); until != 10*ms+linger || end {
 		t.Errorf("with nothing to do it sleeps to %v, ends: %v", until, end)
 	}
+	expect(t, "posted while it sleeps", turn.Posted(true), Wake)
+	expect(t, "posted when it was woken", turn.Posted(true), Nothing)
 	turn.Look()
+	expect(t, "posted while it looks", turn.Posted(true), Nothing)
 	turn.Begin(1, 20*ms)
 	expect(t, "posted while it sends", turn.Posted(true), Nothing)
 	turn.End(30 * ms)
