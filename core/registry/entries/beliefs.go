@@ -63,6 +63,7 @@ func NewBeliefs(o Options) *Beliefs {
 type Choice struct {
 	Entry        *Entry      // nil: none is believed
 	Disconnected bool        // there is an entry, and it is disconnected
+	Released     bool        // … because the address was given up: nobody has it
 	Owner        message.URL // who has signed the newest of those; "": nobody
 	Strange      error       // why another runtime is not to have the address, see Options.Owner
 	Fault        error       // why an entry is not believed
@@ -83,6 +84,9 @@ func (b *Beliefs) Choose(now time.Time, key message.URL, list []Entry) (c Choice
 		e := &list[i]
 		err := b.authentic(e)
 		if err == nil && e.Status == message.Disconnected.String() {
+			if !c.Disconnected {
+				c.Released = e.Released
+			}
 			c.Disconnected = true // whose word that is does not matter: nothing is sent there
 			if c.Owner == "" && b.fresh(now, key, e) == nil && b.opts.Owner(key, e.Runtime, false) == nil {
 				c.Owner = e.Runtime

@@ -24,6 +24,7 @@ const (
 type Entry struct {
 	Runtime     message.URL
 	Status      string // the node's word
+	Released    bool   // the same: the address is nobody's any more
 	P2PHandlers []directory.Handler
 
 	proof  *proof.EntryProof // nil: it is not signed
@@ -66,6 +67,7 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 		HypertyID    string              `json:"hypertyID"`
 		Runtime      string              `json:"runtime"`
 		Status       string              `json:"status"`
+		Released     bool                `json:"released"`
 		P2PHandler   string              `json:"p2pHandler"`
 		P2PRequester string              `json:"p2pRequester"`
 		P2PHandlers  []directory.Handler `json:"p2pHandlers"`
@@ -81,7 +83,7 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 	if err != nil || runtime.Runtime() == "" || wire.URL != "" && message.URL(wire.URL).Canonical() != key {
 		return Entry{}, false
 	}
-	e := Entry{Runtime: runtime.Runtime(), Status: wire.Status}
+	e := Entry{Runtime: runtime.Runtime(), Status: wire.Status, Released: wire.Released}
 	if wire.Proof != nil {
 		return parseSigned(key, raw, e)
 	}
@@ -94,8 +96,8 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 	return e, true
 }
 
-// parseSigned reads an entry that has a proof: nothing in it that the proof is not of counts, but the status. What is
-// unreadable has an empty proof, of nothing.
+// parseSigned reads an entry that has a proof: nothing in it that the proof is not of counts, but the node's word on
+// the status. What is unreadable has an empty proof, of nothing.
 func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
 	signed, p, err := proof.ParseEntry(raw)
 	if err != nil || p == nil {
@@ -105,7 +107,7 @@ func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
 	if signed.URL.Canonical() != key {
 		return Entry{}, false
 	}
-	e = Entry{Runtime: signed.Runtime.Runtime(), Status: e.Status, proof: p, signed: signed}
+	e = Entry{Runtime: signed.Runtime.Runtime(), Status: e.Status, Released: e.Released, proof: p, signed: signed}
 	for _, h := range signed.Handlers[:min(len(signed.Handlers), maxHandlers)] {
 		e.offer(h.Name, h.Handler)
 	}
