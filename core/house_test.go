@@ -35,7 +35,7 @@ type house struct {
 	free    chan []byte
 	gate    sync.RWMutex                 // locked: no frame gets out
 	carried atomic.Pointer[session.Path] // the last frame's
-	changed chan struct{}                // closed when the way to the other one changes
+	changed chan struct{}                // gets a token when the way to the other one changes
 	ways    *countedWays                 // nil: not counted
 }
 

@@ -173,7 +173,7 @@ func TestOutcomes(t *testing.T) {
 	here.Handle(func(context.Context, hyperty.Received) {})
 	bob, idle := b.register("bob"), b.application("idle")
 	bob.Handle(func(context.Context, hyperty.Received) {})
-	idle.Handle(func(ctx context.Context, _ hyperty.Received) { <-ctx.Done() }) // it takes a message and never returns from its handler
+	idle.Handle(func(ctx context.Context, _ hyperty.Received) { <-ctx.Done() }) // it never returns, but its process has taken the message
 	track := func(from *hyperty.Hyperty, to message.URL) *hyperty.Delivery {
 		t.Helper()
 		d, err := from.SendTracked(t.Context(), to, message.Update, "x")

@@ -46,7 +46,7 @@ func TestStrangerSteersNoConnection(t *testing.T) {
 	node := startNode(t, "example.com")
 	a := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, change: onLoopback})
 	stranger := startRuntime(t, runtimeOptions{name: "stranger", domain: victim, nodes: []*nodeProcess{node}, change: func(c *core.Config) {
-		c.Nodes[victim] = "ws://" + freeAddress(t) // no server is at the address of this node's own domain
+		c.Nodes[victim] = "ws://" + freeAddress(t) // no server runs at the address of its own domain's node
 	}})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

@@ -226,7 +226,7 @@ func TestStreamAndTrackedMessages(t *testing.T) {
 		if err := a.PostTracked(t.Context(), a.next(), func(o hyperty.Outcome) { outcomes <- o }); err != nil {
 			t.Fatal(err)
 		}
-		a.post(t) // another one, while the first is on its way
+		a.post(t) // another message, while the tracked one is on its way
 		if o := <-outcomes; o.State != hyperty.Delivered {
 			t.Fatal(o)
 		}

@@ -14,7 +14,7 @@ type Table struct {
 	mu     sync.RWMutex
 	nodes  map[message.URL]string        // the domain of the Message Node that a stub reaches
 	direct map[message.URL]message.URL   // the runtime behind a P2P stub's door; two for each in latest
-	latest map[connection][2]message.URL // the door that a stub has for a runtime, and the one before
+	latest map[connection][2]message.URL // the door that a stub has for a runtime, and the one before; as many as the stubs that run have peers
 }
 
 type connection struct{ stub, remote message.URL }

@@ -108,11 +108,11 @@ func (d *Directory) leave(key message.URL, a Address) {
 }
 
 const (
-	claimBytes    = 64      // that an address counts at least
-	claimsRelayed = 1 << 14 // addresses of claimBytes, of a runtime without a P2P connection; with one: Options.MaxListed
+	claimBytes    = 64      // the least that an address counts
+	claimsRelayed = 1 << 14 // times claimBytes may a runtime without a P2P connection claim; one with it: Options.MaxListed
 	maxVictims    = 16      // entries that one new entry may replace
 
-	maxAllAnnounced = 16 // all runtimes without a P2P connection may announce so many times as much as one
+	maxAllAnnounced = 16 // times as much as one runtime without a P2P connection may all of these announce together
 )
 
 func weight(key message.URL) int { return max(claimBytes, len(key)) }

@@ -25,7 +25,7 @@ type Lookups[V any] struct {
 	missTime time.Duration
 
 	mu      sync.Mutex
-	flights map[message.URL]*Flight[V] // at most New's most
+	flights map[message.URL]*Flight[V] // as many as New allows
 	misses  map[message.URL]miss       // maxMisses
 }
 

@@ -18,7 +18,7 @@ type Attendance[T any] struct {
 
 const (
 	maxNames = 4096
-	maxOwed  = 4096 // further entries at the node expire by themselves
+	maxOwed  = 4096 // unregistered while the node was away; the entries of further ones expire at the node
 )
 
 // Set notes that the node is there, or is not any more.
