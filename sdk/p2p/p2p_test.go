@@ -43,7 +43,7 @@ func (b *bed) request() {
 	synctest.Wait()
 }
 
-// subscribe is bob's registry, after live.
+// subscribe sends the subscribe of bob's registry that follows live.
 func (b *bed) subscribe(door message.URL) int {
 	return b.command(bobHandler, message.Subscribe,
 		fmt.Sprintf(`{"subscribe":[%q],"source":%q,"peer":%q}`, door, bobHandler, alice))
@@ -207,7 +207,7 @@ func TestChannelEndsAndReconnects(t *testing.T) {
 			t.Errorf("%d doors are open", n)
 		}
 		time.Sleep(time.Hour) // it waits for a command
-		for range 3 {         // more than once is no more than once
+		for range 3 {         // repeated commands have the effect of one
 			if code := b.command(aliceRequester, message.Execute, execute("connect", bobHandler)); code != 200 {
 				t.Fatalf("execute connect: %d", code)
 			}

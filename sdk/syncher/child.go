@@ -132,7 +132,7 @@ func (r *Reporter) changeChild(ctx context.Context, t message.Type, who message.
 	err = r.publish(ctx, func(d object.Document) object.Change {
 		var c object.Change
 		if c, child, refused = r.childChange(d, t, who, body); refused != nil {
-			return object.Change{} // which nobody takes
+			return object.Change{} // an invalid change: publish makes nothing of it
 		}
 		return c
 	})

@@ -14,7 +14,7 @@ import (
 
 // Invite invites observers to the object (specification, "Invite") and waits for their answers: "received", not yet
 // "will observe". The error is a *message.ResponseError where one refuses or does not answer; the others are invited
-// all the same. At most 4,096 are invited to one object: with more, nobody of the list is.
+// all the same. At most 4,096 are invited to one object: if the list is longer, none of it is invited.
 func (r *Reporter) Invite(ctx context.Context, observers ...message.URL) error {
 	r.mu.Lock()
 	meta := r.meta

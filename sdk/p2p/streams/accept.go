@@ -38,7 +38,8 @@ func (t *Transport) accept() {
 	}
 }
 
-// admit gives a connection a place until leave is called, once or more. One host has few, so that it cannot keep others out.
+// admit gives a connection a place until leave is called, which may be called again. One host has few places, so that it cannot
+// keep others out.
 func (t *Transport) admit(conn net.Conn) (leave func(), ok bool) {
 	at, _ := conn.RemoteAddr().(*net.TCPAddr)
 	if at == nil {
@@ -111,7 +112,7 @@ type awaited struct {
 	tried      int            // connections that have named it; guarded by transport.mu
 }
 
-// take gives the set-up its connection; false where it has one or is over.
+// take gives the set-up its connection; it returns false if the set-up has one or is over.
 func (a *awaited) take(t *Transport, conn *tls.Conn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

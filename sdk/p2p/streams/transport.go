@@ -118,8 +118,8 @@ func hashOf(der []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// tlsConfig takes the peer whose certificate has the hash, and nobody else. No authority is asked: the hash came
-// through the signalling, which the runtimes have authenticated.
+// tlsConfig accepts the peer whose certificate has the hash, and no other. No authority is asked: the hash came through the
+// signalling, which the runtimes have authenticated.
 func (t *Transport) tlsConfig(hash string) *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
@@ -136,7 +136,7 @@ func (t *Transport) tlsConfig(hash string) *tls.Config {
 	}
 }
 
-// channel is one connection's, until it is closed.
+// channel is the channel of one connection.
 type channel struct {
 	*p2p.StreamChannel
 	forget func()
@@ -187,7 +187,7 @@ func (t *Transport) Close() error {
 	return err
 }
 
-// stream is a connection as a p2p.Conn, which says what it is that has been cut.
+// stream is a connection as a p2p.Conn; its errors name the transport and the peer's address.
 type stream struct {
 	*tls.Conn
 	name string
