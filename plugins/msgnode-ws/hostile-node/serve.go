@@ -79,7 +79,7 @@ func (c *conn) packets(ctx context.Context, packet []byte) (list [][]byte) {
 	for len(packet) > 0 {
 		kind, body, rest, err := wire.Next(packet)
 		if err != nil {
-			return append(list, packet) // let the stub see to it
+			return append(list, packet) // the stub decides about it
 		}
 		packet = rest
 		switch kind {

@@ -3,8 +3,8 @@
 //
 // It implements these parts of the specification: routing between runtimes, address allocation, the subscription
 // manager and the Domain Registry (all reached by messages), and the two JSON dialects of the reference stubs. Its own
-// dialect, protofly.v1, is described in ../wire/PROTOCOL.md. [New] starts a node, [Node.Serve] runs it, and the binary
-// cmd/msgnode is nothing but a command line around them.
+// dialect, protofly.v1, is described in ../wire/PROTOCOL.md. [New] starts a node, [Node.Serve] runs it, and
+// cmd/msgnode is a command line around them.
 //
 // # How it is built
 //

@@ -22,8 +22,8 @@ type Rules struct {
 	Runtimes []message.URL
 	// Revoked are runtimes, and IDs of tokens, that are admitted no more, whatever else is said.
 	Revoked []string
-	// Key is the file of the key that tokens are signed with (PKCS #8, PEM), or of its public key where others make
-	// the tokens. Default: admission-key.pem in the data folder, which is made when it is needed.
+	// Key is the file of the key that tokens are signed with (PKCS #8, PEM), or of its public key if the tokens are made
+	// elsewhere. Default: admission-key.pem in the data folder, which is made when it is needed.
 	Key string
 }
 
@@ -52,7 +52,7 @@ func (a Rules) Check() error {
 	return errors.Join(errs...)
 }
 
-// Invites tells whether tokens count.
+// Invites tells whether tokens admit anybody.
 func (a Rules) Invites() bool { return a.Members == Invited || a.Visitors == Invited }
 
 // closed tells whether not everybody is admitted as mode says.

@@ -1,5 +1,5 @@
-// Package limits is what an operator bounds: how many connections, how much of everything, and how long. What breaks a limit is
-// answered with a text that names it.
+// Package limits has the numbers that an operator can set: how many connections, how much of everything, and how long. What
+// exceeds a limit is answered with a text that names it.
 package limits
 
 import (
@@ -45,7 +45,7 @@ func Defaults() Limits {
 		State: 1 << 30, Rows: 1_000_000, MinFree: 16 << 20}
 }
 
-// WithDefaults has the default in place of each zero.
+// WithDefaults returns l with the default in place of each zero.
 func (l Limits) WithDefaults() Limits {
 	d := Defaults()
 	for _, p := range []struct {
@@ -71,7 +71,8 @@ func (l Limits) WithDefaults() Limits {
 	return l
 }
 
-// Check tells whether a node can keep to the limits, which have no zeros any more. The error names everything that is wrong.
+// Check tells whether a node can keep to the limits, in which WithDefaults has replaced the zeros. The error names everything
+// that is wrong.
 func (l Limits) Check() error {
 	var errs []error
 	if min(l.Connections, l.Unproven, l.Legacy, l.PerAddress, l.Handshakes, l.Newcomers, l.Requests, l.AddressRequests, l.Addresses, l.Block,

@@ -24,14 +24,14 @@ func DefaultTimes() Times {
 		Sweep: 5 * time.Second, State: 5 * time.Second, Retention: 30 * 24 * time.Hour}
 }
 
-// WithDefaults has the default in place of each zero.
+// WithDefaults returns t with the default in place of each zero.
 func (t Times) WithDefaults() Times {
 	d := DefaultTimes()
 	return Times{Handshake: cmp.Or(t.Handshake, d.Handshake), Write: cmp.Or(t.Write, d.Write), Ping: cmp.Or(t.Ping, d.Ping),
 		Grace: cmp.Or(t.Grace, d.Grace), Sweep: cmp.Or(t.Sweep, d.Sweep), State: cmp.Or(t.State, d.State), Retention: cmp.Or(t.Retention, d.Retention)}
 }
 
-// Check tells whether the times, which have no zeros any more, are times. The error names each that is not.
+// Check tells whether the times, in which WithDefaults has replaced the zeros, are possible. The error names each that is not.
 func (t Times) Check() error {
 	var errs []error
 	for _, d := range []struct {
