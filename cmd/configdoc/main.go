@@ -1,5 +1,5 @@
-// Command configdoc writes what is generated of the configurations: docs/configuration.md, and what the bundled plug-ins say of
-// their options, for the runtime to have where they are not installed yet.
+// Command configdoc generates docs/configuration.md, and the bundled plug-ins' descriptions of their options, which the runtime
+// has where these plug-ins are not installed yet.
 //
 //go:generate go run .
 package main
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// generate is the files, by name; root is the folder of the project.
+// generate returns the contents of the files, by name; root is the folder of the project.
 func generate(ctx context.Context, root string) (map[string]string, error) {
 	files := map[string]string{}
 	var plugins []sdk.Descriptor
@@ -41,7 +41,7 @@ func generate(ctx context.Context, root string) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.Version = "" // it is not of the options
+		d.Version = "" // it has nothing to do with the options
 		plugins = append(plugins, d)
 		text, err := json.MarshalIndent(d, "", "  ")
 		if err != nil {

@@ -44,7 +44,7 @@ func natsKeys() []config.Key {
 	}
 }
 
-// doorKeys is how the node is reached.
+// doorKeys are the keys on how the node is reached.
 func doorKeys() []config.Key {
 	return []config.Key{
 		{Name: "tls", About: "The node's certificate.", Keys: []config.Key{
@@ -84,7 +84,7 @@ func admitKeys() config.Key {
 	}}
 }
 
-// minQueue is the least that limits.queue may be: room for one large packet.
+// minQueue is the least value of limits.queue: room for one large packet.
 const minQueue = 2 << 20
 
 func limitKeys(d node.Limits) config.Key {
@@ -167,7 +167,7 @@ func isNetworks(value any) error {
 	return err
 }
 
-// noSpaces refuses lists that somebody has separated by spaces.
+// noSpaces refuses lists whose items are separated by spaces.
 func noSpaces(value any) error {
 	list, _ := value.([]string)
 	for _, item := range list {
