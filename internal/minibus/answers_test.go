@@ -71,7 +71,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string) {
 		a, errA := message.ParseURL(first)
 		b, errB := message.ParseURL(second)
-		got := minibus.Answers(message.URL(first), message.URL(second)) // whatever they are
+		got := minibus.Answers(message.URL(first), message.URL(second)) // any texts, not only addresses
 		if errA != nil || errB != nil {
 			return
 		}
@@ -90,8 +90,8 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// A response from another address than the one that was asked belongs to no request: neither a final one, nor a provisional one, which
-// would have the request wait for ever.
+// A response from another address than the one that was asked belongs to no request: neither a final one, nor a provisional
+// one, which would make the request wait for ever.
 func TestNobodyElseAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o outbox
@@ -130,7 +130,7 @@ func TestNobodyElseAnswers(t *testing.T) {
 	})
 }
 
-// Somebody that has seen some requests cannot predict the ID of another one.
+// The IDs of some requests do not let anybody predict the ID of another one.
 func TestRequestsHaveRandomIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o outbox

@@ -33,15 +33,15 @@ type inbox struct {
 	stopped atomic.Bool // set with mu locked
 }
 
-// lockedInbox is an inbox whose mu is locked: methods that need that are methods of it.
+// lockedInbox is an inbox whose mu is locked; functions that need that are its methods.
 type lockedInbox inbox
 
 func (x *inbox) locked() *lockedInbox { return (*lockedInbox)(x) }
 
-// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Their deliverer counts the
-// cost until the receipt is settled, so it bounds the memory and the limit need not. A session brings hundreds of messages
-// at a time: it need not queue them elsewhere only because their listener has not come to them yet. While a caller waits
-// for a place, the limit is the same for all messages: else that caller might never get one.
+// Of messages whose receipts have a cost, an inbox takes burst times its limit. Their deliverer counts the cost until the
+// receipt is settled, so it bounds the memory and the limit need not. A session brings hundreds of messages at a time: it
+// need not queue them elsewhere only because their listener has not handled them yet. While a caller waits for a place,
+// the limit is the same for all messages: else that caller might never get one.
 const burst = 64
 
 // wait adds to the number of callers that wait for a place.
@@ -66,8 +66,8 @@ func (i *lockedInbox) full(in *Delivery) bool {
 	return i.lane.Len() >= i.limits[min(in.Receipt.Cost, 1)] && i.crowded(in)
 }
 
-// crowded is full where the inbox as a whole is: each source keeps places in it that no other can take. They are half of
-// limit where its messages have a cost, since then there may be many sources.
+// crowded tells the same when the inbox as a whole is full: each source has places that no other source can take. They are half
+// of limit if its messages have a cost, since then there may be many sources.
 func (i *lockedInbox) crowded(in *Delivery) bool {
 	keeps := i.limit
 	if in.Receipt.Cost > 0 {
@@ -113,7 +113,7 @@ func (i *inbox) push(ctx context.Context, in *Delivery, atOnce bool) error {
 	}
 }
 
-// try is push without waiting: where there is no place it does nothing, and full is true.
+// try is push without waiting: if there is no place it does nothing, and full is true.
 func (i *inbox) try(in *Delivery) (full bool, err error) {
 	i.mu.Lock()
 	switch {
@@ -141,7 +141,7 @@ func (i *inbox) tryRun(run []Delivery) (n int) {
 	return n
 }
 
-// add queues a message and has it handled.
+// add queues a message, and starts the worker if there is none.
 func (i *lockedInbox) add(in *Delivery) {
 	if i.lane.Add(in.Receipt.Source, in) {
 		i.group.wg.Add(1)
@@ -173,7 +173,7 @@ func (i *inbox) run() {
 	}
 }
 
-// next returns the messages to handle next, all of one source; nil where there are none: then the goroutine has to end.
+// next returns the messages to handle next, all of one source; nil if there are none: then the goroutine has to end.
 func (i *inbox) next() *work.Block[Delivery] {
 	i.mu.Lock()
 	batch := i.lane.Take()
@@ -211,7 +211,7 @@ func (i *inbox) stop() {
 	}
 }
 
-// fail settles the receipt, where there is one, of a message that nobody will handle.
+// fail settles the receipt, if any, of a message that nobody will handle.
 func (in *Delivery) fail() {
 	if in.Receipt.By != nil {
 		in.Receipt.Failed(in.Message, &message.ResponseError{Code: message.CodeNotFound, From: in.Message.To,

@@ -13,8 +13,8 @@ type Options struct {
 	Out     func(ctx context.Context, m message.Message) error
 	Inbox   int           // messages that wait for one listener; 0: [DefaultInbox]
 	Timeout time.Duration // of a request; 0: [DefaultTimeout]
-	// Last is the number after which messages without an ID are numbered. Two buses that post in the name of one
-	// component at the same time begin at different ones.
+	// Last is the number after which messages without an ID are numbered. Two buses that post in the name of one component at
+	// the same time begin at different numbers.
 	Last uint64
 }
 
@@ -35,10 +35,10 @@ func New(o Options) *MiniBus {
 	return &MiniBus{out: o.Out, listeners: NewListeners(o.Inbox), requests: Requests{Timeout: o.Timeout, last: o.Last}}
 }
 
-// Number gives m an ID where it has none.
+// Number gives m an ID if it has none.
 func (b *MiniBus) Number(m *message.Message) { b.requests.Number(m) }
 
-// NumberRequest gives m, which is to be answered, a random ID where it has none.
+// NumberRequest gives m, which is to be answered, a random ID if it has none.
 func (b *MiniBus) NumberRequest(m *message.Message) { b.requests.NumberRequest(m) }
 
 // Post hands m to the outside; see [message.Bus].
@@ -65,18 +65,18 @@ func (b *MiniBus) Listen(at message.URL, h message.Handler) (stop func()) {
 	return b.listeners.Listen(at, h)
 }
 
-// ListenTaking is [MiniBus.Listen] for a handler that says itself when a message was taken.
+// ListenTaking is [MiniBus.Listen] for a handler that settles receipts itself.
 func (b *MiniBus) ListenTaking(at message.URL, h TakingHandler) (stop func()) {
 	return b.listeners.ListenTaking(at, h)
 }
 
-// Deliver gives the bus a message from outside. It waits while a listener's inbox is full. A message that nobody
-// listens to is dropped, and Deliver says so with false.
+// Deliver gives the bus a message from outside. It waits while a listener's inbox is full. A message that nobody listens to is
+// dropped, and Deliver returns false.
 func (b *MiniBus) Deliver(ctx context.Context, m message.Message) (taken bool) {
 	return b.Hand(ctx, m, Receipt{})
 }
 
-// Hand is Deliver with a receipt. Where it is false the receipt stays the caller's.
+// Hand is Deliver with a receipt. If it returns false the caller settles the receipt.
 func (b *MiniBus) Hand(ctx context.Context, m message.Message, r Receipt) (taken bool) {
 	if b.requests.Answer(m) {
 		r.Taken()
@@ -89,8 +89,8 @@ func (b *MiniBus) Hand(ctx context.Context, m message.Message, r Receipt) (taken
 	return n > 0
 }
 
-// TryHand is Hand without waiting. Where it is false, nothing was done: an inbox is full, or only the default listener
-// may take m.
+// TryHand is Hand without waiting. If it returns false, nothing was done: an inbox is full, or only the default listener may
+// take m.
 func (b *MiniBus) TryHand(m message.Message, r Receipt) (taken bool) {
 	if b.requests.Answer(m) {
 		r.Taken()
@@ -112,8 +112,8 @@ func (b *MiniBus) TryHandRun(run []Delivery) (n int) {
 	return n
 }
 
-// TryDeliver is Deliver without waiting, for a message that is no response. n is how many listen; where an inbox is full,
-// nothing is done and full is true.
+// TryDeliver is Deliver without waiting, for a message that is not a response. n is the number of listeners; if an inbox is
+// full, nothing is done and full is true.
 func (b *MiniBus) TryDeliver(m message.Message) (n int, full bool) {
 	if n, full = b.listeners.TryHand(m.To, m, Receipt{}, nil); n == 0 && !full {
 		n, full = b.listeners.TryHand(message.Default, m, Receipt{}, nil)

@@ -10,13 +10,13 @@ import (
 // Receipt goes with a message to its listener, for a deliverer that wants to know whether the message was taken. The zero value is
 // for a message that nobody asks about. Exactly one of its methods is called for a message, once.
 type Receipt struct {
-	By     Taker // called with the result; nil: nobody wants to know
+	By     Taker // called with the result; may be nil
 	Number uint64
-	Cost   uint32 // what By counts for the message until it is settled; 0: By does not bound what waits
+	Cost   uint32 // what the message counts for By until it is settled; 0: By does not bound what waits
 	Source uint32 // the remote runtime that sent the message, as a number that it cannot choose; 0: none
 }
 
-// Taker hears what becomes of messages that it has handed over. Its methods must not wait, and may be called from any
+// Taker is called with the results of messages that it has handed over. Its methods must not wait, and may be called from any
 // goroutine.
 type Taker interface {
 	// Settled is called when the message was taken (code 200), or when it was not and its sender has been answered with

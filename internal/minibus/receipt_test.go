@@ -41,7 +41,7 @@ func (n *notary) state() (settled, failed int, twice bool) {
 	return len(n.codes), len(n.failed), n.twice
 }
 
-// A message is taken when its handler has returned; what is in the inbox of a listener that goes has failed.
+// A message is taken when its handler has returned; the messages in the inbox of a listener that stops have failed.
 func TestReceipts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(0)
@@ -68,7 +68,7 @@ func TestReceipts(t *testing.T) {
 		close(gate)
 		synctest.Wait()
 		settled, failed, twice := n.state()
-		if settled != 3 || failed != 7 || twice { // one was under way
+		if settled != 3 || failed != 7 || twice { // one message was being handled
 			t.Fatalf("%d settled, %d failed, twice %v", settled, failed, twice)
 		}
 		var gone *message.ResponseError
@@ -84,7 +84,7 @@ func TestReceipts(t *testing.T) {
 	})
 }
 
-// Of several listeners all have to be done with a message; it is taken where one of them took it.
+// The receipt of a message for several listeners is settled when all are done with it; it is taken if one of them took it.
 func TestReceiptForSeveral(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(0)
@@ -119,7 +119,7 @@ func TestReceiptForSeveral(t *testing.T) {
 	})
 }
 
-// TryHand never waits, and does nothing where there is no room.
+// TryHand never waits, and does nothing if there is no room.
 func TestHandNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)
@@ -152,7 +152,7 @@ func TestHandNow(t *testing.T) {
 	})
 }
 
-// A message that is counted elsewhere until it is settled is queued as it comes; the limit of others stays what it is.
+// Messages with a cost are queued as they come; the limit for others stays the same.
 func TestMessagesWithACostComeInBursts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)

@@ -18,13 +18,13 @@ const DefaultTimeout = 15 * time.Second
 // MaxRequests is how many requests of one bus may wait at the same time.
 const MaxRequests = 1 << 16
 
-// Requests is which response belongs to which request: by the requester's address, the ID, and who was asked, see
-// [Answers]. The zero value works.
+// Requests finds the request to which a response belongs: by the requester's address, the ID, and the address that was asked,
+// see [Answers]. The zero value works.
 //
-// A request that has no ID gets a random one of 64 bits, which nobody guesses who has not seen the request. Messages that
-// nobody waits for an answer to are counted: their IDs only tell them apart. In JSON a number is exact everywhere up to
-// 2^53 only; whoever hands a message to an implementation that reads more of it as a floating-point number gives it a
-// shorter ID on the way, and the answer the one that it had.
+// A request that has no ID gets a random one of 64 bits, which cannot be guessed. Messages for which nobody waits for an
+// answer are counted: their IDs only tell them apart. Some implementations read numbers in JSON as floating-point
+// numbers, which are exact only up to 2^53. Code that hands a message to one of these gives it a shorter ID on the way,
+// and gives the answer the ID that the message had.
 type Requests struct {
 	Timeout time.Duration // 0: [DefaultTimeout]
 
@@ -42,7 +42,7 @@ type requestKey struct {
 	id   message.ID
 }
 
-// lockedRequests is a Requests whose mu is locked: methods that need that are methods of it.
+// lockedRequests is a Requests whose mu is locked; functions that need that are its methods.
 type lockedRequests Requests
 
 func (x *Requests) locked() *lockedRequests { return (*lockedRequests)(x) }
@@ -53,14 +53,14 @@ type asked struct {
 	answers chan message.Message
 }
 
-// Number gives m, to which nobody waits for an answer, an ID where it has none.
+// Number gives m, for which nobody waits for an answer, an ID if it has none.
 func (r *Requests) Number(m *message.Message) {
 	if m.ID.IsZero() {
 		m.ID = message.NumberID(r.last + r.given.Add(1))
 	}
 }
 
-// NumberRequest gives m, which is to be answered, an ID where it has none: a random one.
+// NumberRequest gives m, which is to be answered, a random ID if it has none.
 func (r *Requests) NumberRequest(m *message.Message) {
 	if !m.ID.IsZero() {
 		return
@@ -76,14 +76,14 @@ func (r *Requests) NumberRequest(m *message.Message) {
 func (r *lockedRequests) randomID() message.ID {
 	if r.random == nil {
 		var seed [32]byte
-		_, _ = crand.Read(seed[:]) // it does not fail: it ends the process
+		_, _ = crand.Read(seed[:]) // never fails
 		r.random = rand.NewChaCha8(seed)
 	}
 	return message.NumberID(r.random.Uint64())
 }
 
-// Do registers m, has post send it, and waits for the final response; see [message.Bus]. progress, where it is not
-// nil, gets the provisional ones.
+// Do registers m, sends it by post, and waits for the final response; see [message.Bus]. progress, if it is not nil, gets the
+// provisional ones.
 func (r *Requests) Do(ctx context.Context, m message.Message, post func(context.Context, message.Message) error, progress func(message.Message)) (message.Message, error) {
 	r.NumberRequest(&m)
 	key := requestKey{m.From.Canonical(), m.ID.Key()}

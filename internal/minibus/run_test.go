@@ -44,7 +44,7 @@ func TestHandRun(t *testing.T) {
 		if taken := l.TryHandRun(alice, run); taken != 100 {
 			t.Fatalf("%d taken, there is room for 100", taken)
 		}
-		clear(run) // it is the caller's
+		clear(run) // the caller may reuse it
 		synctest.Wait()
 		run = runOf(n, message.Update, 101, 50)
 		if taken := l.TryHandRun(alice, run); taken != 50 {
@@ -76,7 +76,7 @@ func TestHandRun(t *testing.T) {
 	})
 }
 
-// What is handed to a listener with a queue of its own goes there, waits there, and ends with its bus or ours.
+// Messages to a listener with a queue of its own go there, wait there, and end with its bus or with this one.
 func TestListenThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(0)
@@ -123,7 +123,7 @@ func TestListenThrough(t *testing.T) {
 			t.Errorf("who waited for room: %d taken", taken)
 		}
 		answer := runOf(n, message.Response, 7, 1)
-		if taken := l.TryHandRun(alice, answer); taken != 1 { // its place is behind the others: nobody has asked
+		if taken := l.TryHandRun(alice, answer); taken != 1 { // no request waits for it, so it is queued behind the others
 			t.Errorf("a response that nobody waits for: %d taken", taken)
 		}
 		go hand(8)
