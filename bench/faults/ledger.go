@@ -18,7 +18,7 @@ import (
 type entry struct {
 	Sender      string `json:"sender"`
 	Incarnation uint64 `json:"incarnation"` // of the sender
-	Number      uint64 `json:"number"`      // from 1, going on over incarnations
+	Number      uint64 `json:"number"`      // from 1, it goes on over incarnations
 	Padding     string `json:"padding"`
 	SHA256      string `json:"sha256"` // of all the others
 }
