@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	alice  message.URL = "hyperty-runtime:// example.com/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" // derived from a key
+	alice  message.URL = "hyperty-runtime://example.com/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" // derived from a key
 	bob    message.URL = "hyperty-runtime://example.com/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 	plain  message.URL = "hyperty-runtime://example.com/plain" // of the JSON dialects
 	here   message.URL = "hyperty-runtime://example.com/here"  // the same, and connected
