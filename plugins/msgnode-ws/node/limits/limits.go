@@ -13,7 +13,7 @@ import (
 // Limits bound what the node spends. Zero means the default; [Defaults] has them all.
 type Limits struct {
 	Connections int   // of runtimes, at once; a further one gets HTTP 503
-	Unproven    int   // at once that have not shown yet whose they are; then the oldest are closed, or a new one gets HTTP 503
+	Unproven    int   // at once that have not proved a runtime's key yet; then the oldest are closed, or a new one gets HTTP 503
 	Legacy      int   // of Connections in the reference's dialects; then HTTP 503
 	PerAddress  int   // of one IPv4 address or IPv6 /64 network, at once; then HTTP 429
 	Queue       int64 // bytes that wait for one connection; then Data is dropped, or it is closed with code 1013
@@ -25,7 +25,7 @@ type Limits struct {
 	AddressRequests int
 	Addresses       int   // allocated addresses of one runtime; then 429
 	Block           int   // addresses in one allocation; then 413
-	Subscriptions   int   // addresses that one runtime subscribes; then 429
+	Subscriptions   int   // addresses to which one runtime subscribes; then 429
 	Registrations   int   // Domain Registry entries of one runtime; then 429
 	Entry           int   // bytes of a Domain Registry entry; then 413
 	Writes          int   // writes to the state by one runtime in a second, and 10 times that at once; then 429

@@ -13,7 +13,7 @@ type Times struct {
 	Write     time.Duration // until a packet is written; then the connection is closed
 	Ping      time.Duration // between pings, and how long an answer may take
 	Grace     time.Duration // how long subscriptions outlive their connection
-	Sweep     time.Duration // between looks for what has expired
+	Sweep     time.Duration // between searches for what has expired
 	State     time.Duration // for one read or write of the state
 	Retention time.Duration // how long disconnected registrations, and addresses of runtimes that stay away, are kept
 }
