@@ -42,7 +42,7 @@ func (e *entry) seal() json.RawMessage {
 // the reports that the sender gets.
 type ledger struct {
 	sender    string
-	mayRefuse bool // refusals are no fault, since the receiver may be away
+	mayRefuse bool // refusals are not faults, since the receiver may be away
 
 	mu          sync.Mutex
 	sent        uint64 // numbers 1 to sent were posted

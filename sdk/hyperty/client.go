@@ -145,7 +145,7 @@ type connection struct {
 
 	// Guarded by client.mu.
 	epoch     uint64
-	control   apiwire.Queue // records that are no messages
+	control   apiwire.Queue // records that are not messages
 	dirty     []*attached   // whose queue is not empty
 	owing     []*attached   // that owe the runtime credit for messages or responses
 	hesitates bool          // late is running

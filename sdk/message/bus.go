@@ -29,8 +29,8 @@ type Bus interface {
 	// responses start it again) it returns a response with code 408. An error means that m was not posted, or ctx
 	// ended.
 	Request(ctx context.Context, m Message) (Message, error)
-	// Listen has h called for every message to the address at. Several listeners may share an address: each gets
-	// every message. After stop has returned h is not called again; a call that is under way is not waited for.
+	// Listen makes the bus call h for every message to the address at. Several listeners may share an address: each gets every
+	// message. After stop has returned h is not called again; a call that is under way is not waited for.
 	Listen(at URL, h Handler) (stop func())
 }
 

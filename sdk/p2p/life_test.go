@@ -37,7 +37,7 @@ func TestSilentRegistry(t *testing.T) {
 		b := newBed(t, func(b *bed) { b.consent = func(message.URL) int { return 0 } })
 		b.request()
 		b.wantStatuses(aliceRequester, "created, in-progress")
-		time.Sleep(consentTime + time.Second) // no answer is no refusal
+		time.Sleep(consentTime + time.Second) // a missing answer is not a refusal
 		b.wantStatuses(aliceRequester, "created, in-progress, live")
 		time.Sleep(doorTime + time.Second) // but without a door there is no connection
 		b.wantStatuses(bobHandler, "created, in-progress, live, disconnected: the registry has not subscribed the connection within 10s")

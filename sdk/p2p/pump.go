@@ -23,7 +23,7 @@ var (
 // there is no door yet, as long as the peer has sent nothing. The caller's goroutine carries one direction, since there are
 // many connections that do little.
 func pump(ctx context.Context, doors <-chan sdk.Door, channel Channel) (why error) {
-	// The channel is closed before its calls' context ends: so the other side hears of it.
+	// The channel is closed before its calls' context ends: so the other side notices that.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var once sync.Once
 	end := func(err error) {

@@ -136,7 +136,7 @@ func testStreamEnds(t *testing.T, o StreamOptions) {
 	}
 }
 
-// The context of the last Send may end while the channel is closed: the other side hears the goodbye all the same.
+// The context of the last Send may end while the channel is closed: the other side gets the goodbye all the same.
 func TestStreamEndsWhileAContextEnds(t *testing.T) {
 	for range 2000 {
 		x, y := net.Pipe()

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// client is a connection to the node, as a runtime with a key of its own that nobody has heard of.
+// client is a connection to the node, as a runtime with a new key.
 type client struct {
 	ws  *websocket.Conn
 	url message.URL

@@ -39,7 +39,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.forget(c)
 }
 
-// up carries what the stub says to the node, and learns who it is.
+// up carries what the stub sends to the node, and learns its runtime.
 func (c *conn) up(ctx context.Context) {
 	for {
 		kind, packet, err := c.stub.Read(ctx)

@@ -50,7 +50,7 @@
 //	trace          what crosses the node, for whoever asks
 //	quota          network addresses, the count of connections, token buckets, turns
 //	outbox         what waits to be written to one connection
-//	peers          whom one connection speaks with, what it may send them, what it has asked
+//	peers          the peers of one connection, what it may send them, what it has asked
 //	refjson        the reference's JSON, read
 //	admission      who may use the node: rules, tokens, keys
 //	backbone       NATS: the server or the cluster, subjects, interests, the seal of what nodes send each other

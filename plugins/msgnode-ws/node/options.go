@@ -55,7 +55,7 @@ type Options struct {
 	// PublicURL is the WebSocket URL under which stubs reach the node, for its descriptor; default: the one that the
 	// descriptor was asked at.
 	PublicURL string
-	// Legacy allows the reference implementation's two JSON dialects. They prove nothing about who connects.
+	// Legacy allows the reference implementation's two JSON dialects. They do not prove who connects.
 	Legacy bool
 	// Origins are the host patterns of web pages that may open a connection, besides the node's own.
 	Origins []string

@@ -63,8 +63,8 @@ func (t *Transport) admit(conn net.Conn) (leave func(), ok bool) {
 	}), true
 }
 
-// match finds the set-up that an incoming connection is for, checks who it is, and waits until the peer has chosen
-// this connection among those that it has tried. It calls named when the connection has named one.
+// match finds the set-up that an incoming connection is for, checks its certificate, and waits until the peer has chosen this
+// connection among those that it has tried. It calls named when the connection has named one.
 func (t *Transport) match(raw net.Conn, named func()) {
 	ctx, cancel := context.WithTimeout(t.ctx, handshakeTime)
 	defer cancel()

@@ -47,7 +47,7 @@ type Budget struct {
 	proven   memory[string]
 }
 
-// host is what was sent to one host, and because of whom.
+// host is what was sent to one host, and because of which peers.
 type host struct {
 	account
 	shares map[string]*share

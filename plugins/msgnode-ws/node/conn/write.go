@@ -121,7 +121,7 @@ func (c *Conn) write() {
 			c.written()
 		}
 		if cap(joined) > 4*wire.PacketGoal {
-			joined = nil // one large packet is no reason to keep the memory
+			joined = nil // do not keep the memory of one large packet
 		}
 	}
 }

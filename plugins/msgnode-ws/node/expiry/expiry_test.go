@@ -173,7 +173,7 @@ func TestRoomIsMade(t *testing.T) {
 		w.now = w.now.Add(time.Second)
 	}
 	w.later(0)
-	w.must(0, map[message.URL]string{many[0]: state.Disconnected, few: state.Disconnected}) // three quarters are no reason
+	w.must(0, map[message.URL]string{many[0]: state.Disconnected, few: state.Disconnected}) // nothing is removed at three quarters
 	many = append(many, w.entry("many4", keyed, state.Disconnected))
 	w.later(0)
 	w.must(0, map[message.URL]string{many[0]: "", many[1]: state.Disconnected, few: state.Disconnected, live: state.Live})

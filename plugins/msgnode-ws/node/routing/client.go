@@ -16,7 +16,7 @@ type Client struct {
 	*rates.Spending
 	Ticket *quota.Ticket   // its place among the node's connections
 	Guest  admission.Guest // what it may do here; set before it is attached
-	Peers  *peers.Peers    // whom it sends Data to
+	Peers  *peers.Peers    // the runtimes to which it sends Data
 
 	asked  peers.Questions // what it has sent, for NATS's notice that nobody wants it
 	routes routes

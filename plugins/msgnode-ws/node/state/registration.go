@@ -23,7 +23,7 @@ type Registration struct {
 	Started  time.Time                  `json:"started"`
 	Modified time.Time                  `json:"modified"`
 	Fields   map[string]json.RawMessage `json:"fields"`           // the rest, as it was given
-	Source   string                     `json:"source,omitempty"` // whom it is counted by: see [State.SourceTerm]
+	Source   string                     `json:"source,omitempty"` // the term by which it is counted: see [State.SourceTerm]
 	Since    time.Time                  `json:"since,omitzero"`   // when the owner first had it; zero: Started
 }
 

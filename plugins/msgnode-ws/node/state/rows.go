@@ -16,7 +16,7 @@ type Allocation struct {
 	Key     string      `json:"key,omitempty"`     // the allocation key
 	Wished  bool        `json:"wished,omitempty"`  // kept for as long as the runtime does not free it
 	Seen    time.Time   `json:"seen"`              // when the runtime was last known to be there, to the day
-	Source  string      `json:"source,omitempty"`  // whom it is counted by: see [State.SourceTerm]
+	Source  string      `json:"source,omitempty"`  // the term by which it is counted: see [State.SourceTerm]
 
 	Addresses []message.URL `json:"addresses,omitempty"` // of a row that an earlier version wrote; see upgrade
 }
@@ -42,7 +42,7 @@ type Subscription struct {
 	Runtime message.URL `json:"runtime"`
 	Address message.URL `json:"address"`
 	Since   time.Time   `json:"since"`
-	Source  string      `json:"source,omitempty"` // whom it is counted by: see [State.SourceTerm]
+	Source  string      `json:"source,omitempty"` // the term by which it is counted: see [State.SourceTerm]
 }
 
 func (s *Subscription) terms() []string {
@@ -59,7 +59,7 @@ func SubscriptionKey(runtime, u message.URL) string {
 type Session struct {
 	Runtime message.URL `json:"runtime"` // canonical
 	Token   string      `json:"token"`
-	Source  string      `json:"source,omitempty"` // whom it is counted by: see [State.SourceTerm]
+	Source  string      `json:"source,omitempty"` // the term by which it is counted: see [State.SourceTerm]
 }
 
 func (s *Session) terms() []string { return withSource([]string{"r:" + string(s.Runtime)}, s.Source) }
