@@ -103,6 +103,9 @@ func (rt *Runtime) joinNode(ctx context.Context) {
 // open locks the data folder, reads the key and the pinned names in it, and checks that the plug-ins are installed.
 func (rt *Runtime) open() (err error) {
 	c := rt.config
+	if c.DataDir == "" { // else it would be whatever folder the process is in
+		return errors.New("data folder: none is set: DataDir is where the runtime's key is")
+	}
 	if rt.lock, err = safefile.Take(c.DataDir, rt.log); err != nil {
 		return err
 	}

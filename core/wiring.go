@@ -162,6 +162,14 @@ func (rt *Runtime) wireApps(in *doors.Entrance) {
 	rt.sync = syncmanager.New(syncmanager.Options{
 		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: rt.registry,
 		Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: in.OwnedBy, Log: rt.log.Named("sm"),
-		Folder: filepath.Join(rt.config.DataDir, "objects"),
+		Folder: keptObjects(rt.config.DataDir),
 	})
+}
+
+// keptObjects is the folder of the data objects that outlive the runtime; "" where it has no data folder: then none do.
+func keptObjects(data string) string {
+	if data == "" {
+		return ""
+	}
+	return filepath.Join(data, "objects")
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/protofly/protofly/internal/minibus"
@@ -31,17 +32,14 @@ type Attachment interface {
 // New makes a hyperty. attach registers it, and has every message to it given to the receiver, in order; a message is taken
 // when the application's handler has returned. runtime is the runtime's URL. The error is attach's.
 func New(ctx context.Context, runtime message.URL, attach func(ctx context.Context, to minibus.Receiver) (Attachment, error)) (*hyperty.Hyperty, error) {
-	var attachment Attachment
 	bus := &localBus{attached: make(chan struct{})}
-	bus.MiniBus = minibus.New(minibus.Options{Inbox: inbox, Out: func(ctx context.Context, m message.Message) error {
-		return attachment.Post(ctx, m)
-	}})
+	bus.MiniBus = minibus.New(minibus.Options{Inbox: inbox, Out: bus.Post})
 	got, err := attach(ctx, bus)
 	if err != nil {
 		bus.Close()
 		return nil, err
 	}
-	attachment, bus.attachment = got, got
+	bus.attachment = got
 	h := hyperty.New(bus, got.URL(), runtime, func(ctx context.Context) error { return bus.end(ctx, got.Close) })
 	close(bus.attached)
 	return h, nil
@@ -56,6 +54,7 @@ type localBus struct {
 	*minibus.MiniBus
 	attachment Attachment
 	attached   chan struct{} // closed when the hyperty listens and attachment may be read
+	checkers   sync.Pool     // of *message.Checker: one for each processor, so that nobody who posts waits for another
 }
 
 var _ minibus.Receiver = (*localBus)(nil)
@@ -128,12 +127,30 @@ func (b *localBus) listens() bool {
 
 // Track numbers a message and posts it; see [hyperty.New].
 func (b *localBus) Track(ctx context.Context, m *message.Message, tell func(hyperty.Outcome)) error {
+	if err := b.check(m); err != nil {
+		return err
+	}
 	b.Number(m)
 	return b.attachment.PostTracked(ctx, *m, tell)
 }
 
-// Post is the MiniBus's, without its way to Out: every message of the hyperty takes it. The runtime validates it.
+// Post is the MiniBus's, without its way to Out: every message of the hyperty takes it.
 func (b *localBus) Post(ctx context.Context, m message.Message) error {
+	if err := b.check(&m); err != nil {
+		return err
+	}
 	b.Number(&m)
 	return b.attachment.Post(ctx, m)
+}
+
+// check refuses what an application in another process could not post either: nobody reads it before its receiver. The error is a
+// *message.FieldError.
+func (b *localBus) check(m *message.Message) error {
+	c, _ := b.checkers.Get().(*message.Checker)
+	if c == nil {
+		c = &message.Checker{}
+	}
+	err := c.Check(m)
+	b.checkers.Put(c)
+	return err
 }
