@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,7 @@ type Tracker interface {
 // MessageBus carries messages between the components of a runtime, and out of it. It implements [message.Bus].
 type MessageBus struct {
 	runtime   message.URL
+	hyperties message.URL // what the addresses of its ephemeral hyperties begin with
 	log       hclog.Logger
 	trace     *trace.Hub
 	tracker   Tracker
@@ -87,12 +89,14 @@ func New(o Options) *MessageBus {
 		seed:      maphash.MakeSeed(),
 		tracker:   o.Tracker,
 		runtime:   o.Runtime.Canonical(),
+		hyperties: o.Runtime.Canonical().Join("hyperty") + "/",
 		log:       o.Log,
 		trace:     o.Trace,
 		listeners: minibus.NewListeners(o.Inbox),
 		requests:  minibus.Requests{Timeout: o.Timeout},
 		forwards:  map[message.URL][]*forward{},
 	}
+	b.listeners.Below(b.above)
 	b.replies.init()
 	return b
 }
@@ -126,13 +130,30 @@ func (b *MessageBus) Listen(at message.URL, h message.Handler) (stop func()) {
 
 // ListenApart is Listen for a listener that passes messages on to an application: responses do not wait behind earlier
 // messages, because the application may be waiting for just that response. h settles the receipts itself.
+// If at is a hyperty's address, the listener gets the messages to the addresses below it too.
 func (b *MessageBus) ListenApart(at message.URL, h minibus.TakingHandler) (stop func()) {
 	return b.listeners.ListenApart(at, h)
 }
 
-// ListenThrough is Listen for a listener with a queue of its own: messages go there at once.
+// ListenThrough is Listen for a listener with a queue of its own: messages go there at once. As with ListenApart, those to addresses
+// below a hyperty's too.
 func (b *MessageBus) ListenThrough(at message.URL, to minibus.Receiver) (stop func()) {
 	return b.listeners.ListenThrough(at, to)
+}
+
+// above is the address of the hyperty that at may be below; at itself where it is below none. What is for subscribers is for those alone.
+func (b *MessageBus) above(at message.URL) message.URL {
+	switch {
+	case at.ForSubscribers():
+		return at
+	case !at.IsRuntime():
+		return at.Base()
+	}
+	rest, ephemeral := strings.CutPrefix(string(at), string(b.hyperties))
+	if end := strings.IndexByte(rest, '/'); ephemeral && end > 0 {
+		return at[:len(at)-len(rest)+end]
+	}
+	return at
 }
 
 // Listened tells whether anybody in this runtime listens to the address.

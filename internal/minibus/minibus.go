@@ -23,6 +23,7 @@ type MiniBus struct {
 	out       func(ctx context.Context, m message.Message) error
 	listeners *Listeners
 	requests  Requests
+	own       message.URL // see Own
 }
 
 var (
@@ -33,6 +34,15 @@ var (
 // New makes a MiniBus. It must be closed.
 func New(o Options) *MiniBus {
 	return &MiniBus{out: o.Out, listeners: NewListeners(o.Inbox), requests: Requests{Timeout: o.Timeout, last: o.Last}}
+}
+
+// Own tells the bus its owner's address, before the first message comes. Responses to an address below it, to which nobody listens,
+// go to the owner's listener: they say what became of a message that was posted from there.
+func (b *MiniBus) Own(url message.URL) { b.own = url }
+
+// Nobody tells whether no listener would get a message to an address below the owner's.
+func (b *MiniBus) Nobody(at message.URL) bool {
+	return at != b.own && at.Within(b.own) && !b.listeners.Has(at) && !b.listeners.Has(message.Default)
 }
 
 // Number gives m an ID if it has none.
@@ -83,6 +93,9 @@ func (b *MiniBus) Hand(ctx context.Context, m message.Message, r Receipt) (taken
 		return true
 	}
 	n, err := b.listeners.Hand(ctx, m.To, m, r)
+	if n == 0 && err == nil && m.Type == message.Response && b.own != "" && m.To.Within(b.own) {
+		n, err = b.listeners.Hand(ctx, b.own, m, r)
+	}
 	if n == 0 && err == nil {
 		n, _ = b.listeners.Hand(ctx, message.Default, m, r)
 	}

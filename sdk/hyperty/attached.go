@@ -32,6 +32,7 @@ func newAttached(c *Client, ref uint32, r Registration) *attached {
 func (a *attached) open(h *Hyperty) {
 	c := a.client
 	c.mu.Lock()
+	a.bus.Own(a.url)
 	a.hyperty, a.intake.opened = h, true
 	lost, err := a.state == ended, a.err
 	a.locked().start(a.intake.lane.Open())

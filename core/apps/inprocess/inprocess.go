@@ -40,6 +40,7 @@ func New(ctx context.Context, runtime message.URL, attach func(ctx context.Conte
 		return nil, err
 	}
 	bus.attachment = got
+	bus.Own(got.URL())
 	h := hyperty.New(bus, got.URL(), runtime, func(ctx context.Context) error { return bus.end(ctx, got.Close) })
 	close(bus.attached)
 	return h, nil
@@ -79,7 +80,20 @@ func (b *localBus) TryHandRun(run []minibus.Delivery) int {
 	if !b.listens() {
 		return 0
 	}
-	return b.MiniBus.TryHandRun(run)
+	n := b.MiniBus.TryHandRun(run)
+	if n == 0 && len(run) > 0 && run[0].Message.Type != message.Response && b.Nobody(run[0].Message.To) {
+		for n = range run {
+			b.refuse(&run[n])
+		}
+		n = len(run)
+	}
+	return n
+}
+
+// refuse refuses a message to an address below the hyperty's at which nobody listens.
+func (b *localBus) refuse(d *minibus.Delivery) {
+	to := d.Message.To
+	d.Receipt.Failed(d.Message, &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody listens to %s", to)})
 }
 
 // Release ends the hyperty and gives its name up; see [hyperty.New].
