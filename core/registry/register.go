@@ -221,7 +221,7 @@ func (r *Registry) unregister(ctx context.Context, url message.URL) error {
 		return r.refuse(message.CodeNotFound, "%s is not registered in this runtime", url)
 	}
 	r.opts.Own.GivenUp(l.url)
-	err := r.farewell(ctx, l)
+	err := r.release(ctx, l)
 	if errors.Is(err, ownnode.ErrAway) {
 		r.own.Owe(l.url, l, true)
 		err = nil
@@ -297,9 +297,9 @@ func (r *Registry) eachEntry(ctx context.Context, list []*local, f func(context.
 	wait.Wait()
 }
 
-// goodbye removes what is registered here from the Domain Registry, as far as goodbyeTimeout allows.
-func (r *Registry) goodbye(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, goodbyeTimeout)
+// releaseAll removes what is registered here from the Domain Registry, as far as releaseTimeout allows.
+func (r *Registry) releaseAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
 	var list []*local
 	if r.ask(ctx, func() { list = r.locals.public() }) != nil {
@@ -315,8 +315,8 @@ func (r *Registry) goodbye(ctx context.Context) {
 	_ = r.own.Release(ctx, unused[:min(len(unused), 4096)])
 }
 
-// settleDebts tells the node, which is back, what was unregistered while it was away.
-func (r *Registry) settleDebts() {
+// releaseOwed tells the node, which is back, what was unregistered while it was away.
+func (r *Registry) releaseOwed() {
 	list := r.own.Debts()
 	if len(list) == 0 {
 		return
@@ -326,13 +326,13 @@ func (r *Registry) settleDebts() {
 			if _, again := r.locals.get(l.url); again {
 				return nil
 			}
-			return r.farewell(ctx, l)
+			return r.release(ctx, l)
 		})
 	})
 }
 
-// farewell tells the node that l is registered no more.
-func (r *Registry) farewell(ctx context.Context, l *local) error {
+// release tells the node that l is registered no more.
+func (r *Registry) release(ctx context.Context, l *local) error {
 	var errs error
 	if !l.private {
 		errs = r.own.LeaveEntry(ctx, l.url)

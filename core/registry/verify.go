@@ -30,11 +30,11 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	remoteURL = remoteURL.Canonical()
 	key := directory.Key(from)
 	a, known := r.directory.Find(key)
-	its := known && a.Runtime.URL() == remoteURL || r.lately(remoteURL, from, key, known)
+	its := known && a.Runtime.URL() == remoteURL || r.gaveUpLately(remoteURL, from, key, known)
 	if its && r.nodeAway(ctx, key.NodeDomain()) {
 		return nil
 	}
-	if err := r.another(remoteURL, from, key, a, known); err != nil {
+	if err := r.refuseKnown(remoteURL, from, key, a, known); err != nil {
 		return err
 	}
 	if key.Scheme() == message.SchemeConnection {
@@ -79,25 +79,25 @@ func (r *Registry) TryVerify(remoteURL, from message.URL) error {
 		}
 		return message.ErrWouldBlock
 	}
-	if r.lately(remoteURL, from, key, known) {
+	if r.gaveUpLately(remoteURL, from, key, known) {
 		if rt, ok := r.directory.Runtime(remoteURL); ok && rt.Way().Live() {
 			return nil
 		}
 		return message.ErrWouldBlock
 	}
-	if err := r.another(remoteURL, from, key, a, known); err != nil {
+	if err := r.refuseKnown(remoteURL, from, key, a, known); err != nil {
 		return err
 	}
 	return message.ErrWouldBlock
 }
 
-// lately tells whether the runtime remote has given up the address lately, and no runtime has it now.
-func (r *Registry) lately(remoteURL, from, key message.URL, known bool) bool {
+// gaveUpLately tells whether the runtime remote has given up the address lately, and no runtime has it now.
+func (r *Registry) gaveUpLately(remoteURL, from, key message.URL, known bool) bool {
 	return !known && !r.locals.has(from) && r.directory.Lately(key, remoteURL, time.Now())
 }
 
-// another refuses an address that is known to belong to another runtime than remote.
-func (r *Registry) another(remoteURL, from, key message.URL, a directory.Address, known bool) error {
+// refuseKnown refuses an address that is known to belong to another runtime than remote.
+func (r *Registry) refuseKnown(remoteURL, from, key message.URL, a directory.Address, known bool) error {
 	switch {
 	case r.locals.has(from):
 		return r.forged(remoteURL, from, "of this runtime")
