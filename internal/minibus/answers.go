@@ -6,8 +6,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Answers tells whether a response from the address from counts as the answer to a request that was sent to asked. All code
-// that decides this, in every bus and elsewhere, calls it, so that there is one rule:
+// Answers tells whether a response from the address from counts as the answer to a request that was sent to asked. This rule
+// is written only here: every bus, and every other part that has to decide about a response, calls it.
 //
 //   - the address that was asked answers, in either spelling of its address ([message.URL.Canonical]);
 //   - a data object answers for its subscription handler, <object>/subscription, and that one for the object: they are one
@@ -15,13 +15,14 @@ import (
 //   - a function of a domain's Message Node answers for another function of the same node: domain://msg-node.<d>/sm for
 //     domain://registry.<d>. A node may be one component or several.
 //
-// A response to a name of the scheme global comes from just that name: only the core knows to which domain it belongs.
+// A response to a request to an address of the scheme global must come from that very address: only the core knows to which
+// domain it belongs.
 //
-// The rule says which address may answer, and not that `from` is true. The core checks `from` before a response comes to
-// any bus: a message of a session has a `from` of the remote runtime; one that an application or a plug-in posts has its
-// own; and a response of a Message Node's function counts only if it came by the stub of the node of that domain.
-// Refusals that a core makes, for an address that does not exist or cannot be reached, are in the name of the address
-// that was asked: the requester gets them from its own core, or from the core that has, or had, the address.
+// The rule says whose answer counts, not that `from` is true. The core checks that before a response comes to any bus: a
+// message of a session must have a `from` of the remote runtime, and one of an application or a plug-in its own; a Message
+// Node's function is believed only if the response came by the stub of the node of that very domain. A refusal that a core
+// makes, because an address does not exist or cannot be reached, has the address that was asked as its `from`: the requester
+// gets it from its own core, or from the core that has, or had, the address.
 func Answers(asked, from message.URL) bool {
 	if asked == from {
 		return asked != ""
