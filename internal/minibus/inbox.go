@@ -33,7 +33,7 @@ type inbox struct {
 	stopped atomic.Bool // set with mu locked
 }
 
-// lockedInbox is an inbox whose mu is locked; functions that need that are its methods.
+// lockedInbox is an inbox whose mu is locked: methods that need that are methods of it.
 type lockedInbox inbox
 
 func (x *inbox) locked() *lockedInbox { return (*lockedInbox)(x) }

@@ -260,7 +260,7 @@ func (a *attached) lost(why error, queued bool) {
 		kept[out.id.Key()] = true
 	}
 	var answers []message.Message
-	for key, r := range a.waiting { // also those that were confirmed: their answers do not come any more
+	for key, r := range a.waiting { // also confirmed ones: their answers will not come any more
 		if r.out && !kept[key] {
 			answers = append(answers, r.refuse(why))
 		}

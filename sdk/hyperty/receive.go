@@ -86,8 +86,8 @@ func (h *Hyperty) take(ctx context.Context, m message.Message, r minibus.Receipt
 	r.Taken()
 }
 
-// patience is how long the first message waits for a hyperty that neither handles nor receives. Then it and those
-// after it are refused: they would hold up the data objects, for which alone the hyperty may be there.
+// patience is how long the first message waits for a hyperty that neither handles nor receives. Then it and those after it are
+// refused: else they would hold up the data objects, which may be all that the hyperty uses.
 const patience = 10 * time.Second
 
 var errUnheard = errors.New("takes no messages")
