@@ -248,7 +248,7 @@ func freeAddress(t testing.TB) string {
 type runtimeOptions struct {
 	name   string
 	domain string         // "": the first node's
-	nodes  []*nodeProcess // which it is told of
+	nodes  []*nodeProcess // in its configuration
 	use    []string       // P2P plug-ins
 	policy string         // ""
 	change func(*core.Config)

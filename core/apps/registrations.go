@@ -46,9 +46,9 @@ func followed(m *message.Message) (list message.URLs) {
 	return list
 }
 
-// post handles a message that the hyperty at the address who has posted: it adds or ends the listeners of a subscription,
-// which listen makes. done: the message must not go to the node, because another hyperty of this runtime still follows one of
-// the addresses.
+// post handles a message that a hyperty has posted; who is the hyperty's address. It adds or ends the listeners of a
+// subscription, which listen makes. done: the message must not go to the node, because another hyperty of this runtime still
+// follows one of the addresses.
 func (r *registrations) post(who message.URL, listen func(at message.URL) (stop func()), m message.Message) (done bool, err error) {
 	list := followed(&m)
 	if len(list) == 0 {
@@ -81,8 +81,8 @@ func (r *registrations) post(who message.URL, listen func(at message.URL) (stop 
 	return false, nil
 }
 
-// drop ends the listeners of the hyperty who at the addresses, at all of them where list is nil. It returns the addresses that no
-// hyperty follows any more.
+// drop ends the listeners of the hyperty with the address who: those at the addresses in list, or all if list is nil. It
+// returns the addresses that no hyperty follows any more.
 func (r *registrations) drop(who message.URL, list message.URLs) (last message.URLs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -66,7 +66,7 @@ func (r *Registry) follow(rt *directory.Runtime) {
 				return
 			}
 			c, err := parseChange(&m)
-			_ = r.ask(ctx, func() { r.changed(f, c, err) }) // it is waited for, so that a remote runtime has one such task at a time in the loop's queue
+			_ = r.ask(ctx, func() { r.changed(f, c, err) }) // waiting keeps a remote runtime to one such task in the queue
 		})
 	}
 	r.subscribe(f, f.Begin())
@@ -84,11 +84,11 @@ func (r *Registry) changed(f *following, c changes.Change, err error) {
 	if ask.Wanted {
 		r.opts.Log.Debug("a gap in the registry changes", "runtime", f.rt.URL(), "have", before, "got", c.Version)
 	}
-	r.sayLeft(f, left)
+	r.logRefused(f, left)
 	r.subscribe(f, ask)
 }
 
-func (r *Registry) sayLeft(f *following, left int) {
+func (r *Registry) logRefused(f *following, left int) {
 	if left > 0 {
 		r.opts.Log.Warn("addresses that a runtime lists were not taken: another's, or too many", "runtime", f.rt.URL(), "number", left)
 	}
@@ -125,7 +125,7 @@ func (r *Registry) subscribed(f *following, list changes.Change, err error) {
 		return
 	}
 	ask, left := f.Subscribed(list, listing{r, f}, live)
-	r.sayLeft(f, left)
+	r.logRefused(f, left)
 	r.subscribe(f, ask)
 }
 

@@ -209,7 +209,7 @@ func (o Options) withDefaults() Options {
 const (
 	queueLen       = 1024                   // tasks that wait for the loop
 	stopTimeout    = 5 * time.Second        // for a stub to end
-	goodbyeTimeout = 2 * time.Second        // for saying goodbye to the node on Close
+	releaseTimeout = 2 * time.Second        // for telling the node on Close what has gone
 	tellTimeout    = 2 * time.Second        // for a stub to answer an execute
 	tellPause      = 300 * time.Millisecond // before an execute is repeated
 

@@ -143,7 +143,7 @@ func (r *Registry) nodeStatus(s *stub, ev statusEvent) {
 	}
 	if back && own { // the node may have marked this runtime's entries as disconnected
 		r.loop.After(r.opts.P2P.Jitter(time.Second), r.refreshNow)
-		r.loop.After(r.opts.P2P.Jitter(time.Second), r.settleDebts)
+		r.loop.After(r.opts.P2P.Jitter(time.Second), r.releaseOwed)
 	}
 }
 

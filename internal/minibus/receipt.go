@@ -12,7 +12,7 @@ import (
 type Receipt struct {
 	By     Taker // called with the result; nil: the result is not needed
 	Number uint64
-	Cost   uint32 // what the message counts for By until it is settled; 0: By does not bound what waits
+	Cost   uint32 // what By counts for the message until it is settled; 0: By does not bound what waits
 	Source uint32 // the remote runtime that sent the message, as a number that it cannot choose; 0: none
 }
 
