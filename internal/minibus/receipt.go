@@ -2,6 +2,7 @@ package minibus
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -47,6 +48,20 @@ func (r Receipt) Refused(code int) {
 	}
 }
 
+// Passed says that the listener has no use for m. What the other listeners at its address say of it counts; where none of them has a
+// use for it either, it is refused as if nobody listened.
+func (r Receipt) Passed(m message.Message) {
+	if s, ok := r.By.(*shared); ok {
+		s.done(0, m, nil)
+		return
+	}
+	r.Failed(m, unusedError(m.To))
+}
+
+func unusedError(to message.URL) error {
+	return &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody at %s takes such messages", to)}
+}
+
 // Refuse settles the receipt of m, which is refused, where its owner has a way to tell the sender why. It is false where it has none:
 // the sender is to be answered, and then the receipt is to be settled.
 func (r Receipt) Refuse(m message.Message, why error) (told bool) {
@@ -61,7 +76,8 @@ func (r Receipt) Failed(m message.Message, why error) {
 	}
 }
 
-// shared is the receipt of a message for several listeners: taken when all are done with it and one of them took it.
+// shared is the receipt of a message for several listeners: taken when all are done with it and one of them took it. Where all have
+// passed it on, it is refused.
 type shared struct {
 	of Receipt
 
@@ -69,7 +85,7 @@ type shared struct {
 	left  int
 	taken bool
 	code  int             // of a refusal
-	m     message.Message // of a failure
+	m     message.Message // of a failure, or that was passed on
 	why   error
 }
 
@@ -79,7 +95,7 @@ func (s *shared) Settled(_ uint64, _ uint32, code int) { s.done(code, message.Me
 // Failed counts one listener.
 func (s *shared) Failed(_ uint64, _ uint32, m message.Message, why error) { s.done(0, m, why) }
 
-// done counts one listener; why or a code of 300 and above says that it did not take the message.
+// done counts one listener; why or a code of 300 and above says that it did not take the message, 0 that it has passed m on.
 func (s *shared) done(code int, m message.Message, why error) {
 	s.mu.Lock()
 	switch {
@@ -89,6 +105,8 @@ func (s *shared) done(code int, m message.Message, why error) {
 		s.code = code
 	case code != 0:
 		s.taken = true
+	case s.why == nil && m.To != "":
+		s.m = m
 	}
 	s.left--
 	last := s.left == 0
@@ -101,5 +119,7 @@ func (s *shared) done(code int, m message.Message, why error) {
 		s.of.Refused(s.code)
 	case s.why != nil:
 		s.of.Failed(s.m, s.why)
+	default:
+		s.of.Failed(s.m, unusedError(s.m.To))
 	}
 }
