@@ -28,6 +28,26 @@ func TestLongCases(t *testing.T) {
 	tryAll(t, amounts{hostile: 150, plugin: 50, switches: 9, rounds: 3, rate: 1000})
 }
 
+// Registrations that come and go leave nothing behind.
+func TestLongRegistrations(t *testing.T) {
+	longtest.Skip(t)
+	dir, remove, err := rig.WorkDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	bin, err := rig.Build(t.Context(), dir, []string{rig.NodePlugin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range faults() {
+		if f.name == "registrations" {
+			one := trial{fault: f, transport: relay, rounds: 5000}
+			check(t, one, one.play(t.Context(), rig.House{Dir: filepath.Join(dir, "house"), Bin: bin}, t.Logf))
+		}
+	}
+}
+
 // amounts are the rounds of the cases of which more rounds tell more, and the messages a second of those that have many.
 type amounts struct{ hostile, plugin, switches, rounds, rate int }
 
@@ -64,8 +84,8 @@ func tryAll(t *testing.T, n amounts) {
 	}
 	var planned []trial
 	for _, f := range faults() {
-		if f.name == "soak" {
-			continue // it takes minutes; .ci/run soak runs it
+		if f.name == "soak" || f.name == "registrations" {
+			continue // they take minutes; .ci/run soak and TestLongRegistrations run them
 		}
 		if _, ok := brief[f.name]; !ok && strings.HasPrefix(f.name, "hostile/") {
 			continue
