@@ -32,7 +32,10 @@ func (l listing) List(key message.URL) bool {
 }
 
 // Unlist forgets an address that the remote runtime has given up.
-func (l listing) Unlist(key message.URL) { l.r.directory.GiveUp(l.f.rt, key, time.Now()) }
+func (l listing) Unlist(key message.URL) {
+	l.r.directory.GiveUp(l.f.rt, key, time.Now())
+	l.r.moved(key)
+}
 
 // parseChange is [changes.Parse] with the addresses as they are known here. What waits is counted by their size, so they do not
 // hold on to the longer texts that they were cut from.
@@ -136,6 +139,7 @@ func (r *Registry) giveUp(rt *directory.Runtime, key message.URL) {
 		return
 	}
 	r.directory.GiveUp(rt, key, time.Now())
+	r.moved(key)
 }
 
 // unfollow ends the listener. It runs in the loop.

@@ -94,6 +94,8 @@ type Options struct {
 	// otherwise: a message posted after "live" was told takes the P2P connection while that lasts. Calls come
 	// one at a time; the latest state is reported, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
+	// Moved is told of addresses that somebody else may have now, or nobody. It must not wait. It may be nil.
+	Moved func(address message.URL)
 }
 
 // Trust is what decides about entries at Domain Registries, and how this runtime's are signed.
@@ -109,6 +111,8 @@ type Trust struct {
 	// SignEntry is the runtime's signature of its own entry at the Domain Registry. Without it entries are not signed, and
 	// runtimes that do not know better take them for none.
 	SignEntry func(e proof.Entry, issued, expires time.Time) *proof.EntryProof
+	// MayFind says whether a hyperty at a runtime is given to who searches for it. It must be quick. Without it every one is.
+	MayFind   func(name, runtime message.URL) bool
 	ProofTime time.Duration // how long a signature of an entry holds; 24 h; made anew when half of it is over
 }
 
@@ -119,6 +123,8 @@ type NodeOptions struct {
 	Idle    time.Duration // how long one that was reached because of others is kept without use; 5 min
 	// Back is called when a stub is live again after it was not: what went over it meanwhile is lost.
 	Back func(stub message.URL)
+	// State is told whether the Message Node of a domain is connected, each time that its stub says so. It must not wait. It may be nil.
+	State func(domain string, live bool)
 	// Named says whether the operator has named the Message Node of that domain, so that remote runtimes may have it
 	// reached like this one's own messages. Without it none are but that of Domain.
 	Named func(domain string) bool

@@ -15,11 +15,19 @@ func (r *Registry) learn(rt *directory.Runtime, url message.URL, from directory.
 	case directory.Refused:
 		return false
 	case directory.Entered:
+		r.moved(key)
 		r.opts.Trace.Emit(trace.Event{Kind: trace.Learned, To: key, Peer: rt.URL()})
 	case directory.Joined:
 		r.sayJoined(rt, key)
 	}
 	return true
+}
+
+// moved tells that somebody else may have an address now, or nobody.
+func (r *Registry) moved(key message.URL) {
+	if r.opts.Moved != nil {
+		r.opts.Moved(key)
+	}
 }
 
 // join enters an address that is used for the first time since the connection is live into the connection's entry. It does not wait:

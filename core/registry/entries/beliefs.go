@@ -64,6 +64,7 @@ type Choice struct {
 	Entry        *Entry      // nil: none is believed
 	Disconnected bool        // there is an entry, and it is disconnected
 	Owner        message.URL // who has signed the newest of those; "": nobody
+	Since        time.Time   // when it, or another one of those, was disconnected, as the node says; zero: it does not
 	Strange      error       // why another runtime is not to have the address, see Options.Owner
 	Fault        error       // why an entry is not believed
 	Complaints   []Complaint // what is to be told, once
@@ -85,7 +86,7 @@ func (b *Beliefs) Choose(now time.Time, key message.URL, list []Entry) (c Choice
 		if err == nil && e.Status == message.Disconnected.String() {
 			c.Disconnected = true // whose word that is does not matter: nothing is sent there
 			if c.Owner == "" && b.fresh(now, key, e) == nil && b.opts.Owner(key, e.Runtime, false) == nil {
-				c.Owner = e.Runtime
+				c.Owner, c.Since = e.Runtime, e.Modified
 			}
 			continue
 		}
