@@ -19,10 +19,16 @@ type watching[T any] struct {
 	err  chan error
 }
 
+// presences are what a hyperty is told of addresses.
+type presences struct {
+	*watching[hyperty.Presence]
+	last map[message.URL]hyperty.Presence
+}
+
 // watch has a hyperty watch addresses, until the test ends.
-func watch(t *testing.T, h *hyperty.Hyperty, addresses ...message.URL) *watching[hyperty.Presence] {
+func watch(t *testing.T, h *hyperty.Hyperty, addresses ...message.URL) *presences {
 	t.Helper()
-	return tell(t, func(ctx context.Context, told func(hyperty.Presence)) error {
+	w := tell(t, func(ctx context.Context, told func(hyperty.Presence)) error {
 		for p, err := range h.Watch(ctx, addresses...) {
 			if err != nil {
 				return err
@@ -31,6 +37,7 @@ func watch(t *testing.T, h *hyperty.Hyperty, addresses ...message.URL) *watching
 		}
 		return nil
 	})
+	return &presences{w, map[message.URL]hyperty.Presence{}}
 }
 
 // events has a hyperty told of its runtime's connections, until the test ends.
@@ -82,10 +89,16 @@ func (w *watching[T]) until(what string, match func(T) bool) (one T, before []T)
 }
 
 // becomes waits until an address has a state.
-func becomes(w *watching[hyperty.Presence], u message.URL, state hyperty.PresenceState) hyperty.Presence {
+func becomes(w *presences, u message.URL, state hyperty.PresenceState) hyperty.Presence {
 	w.t.Helper()
-	p, _ := w.until(fmt.Sprintf("%s is %s", u, state), func(p hyperty.Presence) bool { return p.Address == u && p.State == state && p.Confirmed })
-	return p
+	is := func() bool { return w.last[u].State == state && w.last[u].Confirmed }
+	if !is() {
+		w.until(fmt.Sprintf("%s is %s", u, state), func(p hyperty.Presence) bool {
+			w.last[p.Address] = p
+			return is()
+		})
+	}
+	return w.last[u]
 }
 
 // ephemeral makes an ephemeral hyperty of an application that is connected over the socket.

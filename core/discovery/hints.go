@@ -2,17 +2,11 @@ package discovery
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/protofly/protofly/core/session"
 	"github.com/protofly/protofly/sdk/message"
 )
-
-// refused is an error that becomes the response to a question.
-func refused(code int, format string, args ...any) error {
-	return &message.ResponseError{Code: code, Description: fmt.Sprintf(format, args...)}
-}
 
 // subscribe has the Message Nodes of addresses tell when their registration changes, or tell that no more: of each, whether anybody
 // watches it now.

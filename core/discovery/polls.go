@@ -6,6 +6,12 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
+// How many questions may wait.
+const (
+	maxAsked = 64   // of a hyperty
+	maxPolls = 4096 // of all hyperties
+)
+
 // poll is a question that waits until there is something new.
 type poll struct {
 	m         message.Message

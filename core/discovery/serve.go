@@ -147,14 +147,6 @@ func (d *Discovery) watchable(addresses []message.URL) ([]message.URL, error) {
 	return list, nil
 }
 
-// known is an address as it is known: what is below a hyperty or data object lives with it.
-func known(u message.URL) message.URL {
-	if u.IsRuntime() {
-		return u.Canonical()
-	}
-	return u.Base().Canonical()
-}
-
 // events tells how nodes and runtimes are reached: what has changed, or what will change next.
 func (d *Discovery) events(who message.URL, m message.Message, a *asked) {
 	p := &poll{m: m, who: who, until: a.until(time.Now())}
