@@ -58,7 +58,7 @@ func New(o Options) *Watching {
 func (w *Watching) Len() int { return len(w.by) }
 
 // Watch notes that who watches the addresses, each of which is named once, until a time. begun are those that nobody has watched
-// before. Where there is no room for them, those make room that are watched until idle at most: nobody waits for news of them; left
+// before. Where there is no room for them, those make room that who watches until idle at most: it does not wait for news of them; left
 // are those that nobody watches then. Where that is not enough it fails, and nobody begins to watch anything.
 func (w *Watching) Watch(now time.Time, who message.URL, addresses []message.URL, until, idle time.Time) (begun, left []message.URL, err error) {
 	for _, u := range addresses { // so that they are not dropped to make room
@@ -76,11 +76,8 @@ func (w *Watching) Watch(now time.Time, who message.URL, addresses []message.URL
 			mine++
 		}
 	}
-	if w.count[who]+mine > w.o.Each {
+	if w.count[who]+mine > w.o.Each || len(w.by)+fresh > w.o.All {
 		left = w.dropIdle(who, idle)
-	}
-	if len(w.by)+fresh > w.o.All {
-		left = append(left, w.dropIdle("", idle)...)
 	}
 	begun = slices.DeleteFunc(slices.Clone(addresses), func(u message.URL) bool { return w.by[u] != nil })
 	if w.count[who]+mine > w.o.Each || len(w.by)+len(begun) > w.o.All {

@@ -197,9 +197,11 @@ func TestLimits(t *testing.T) {
 	}
 	w.Rest(alice, address(0), w.now.Add(30*time.Second)) // it does not wait for news any more
 	w.Rest(alice, address(1), w.now.Add(30*time.Second))
-	w.Rest(bob, address(5), w.now.Add(30*time.Second))
+	w.Rest(bob, address(5), w.now.Add(30*time.Second)) // no room for others
+	full(carol, address(7))
+	w.Rest(alice, address(2), w.now.Add(30*time.Second))
 	begun, left := w.watch(alice, address(1), address(7))
-	if fmt.Sprint(begun, left) != fmt.Sprint([]message.URL{address(7)}, []message.URL{address(5)}) || w.Len() != 6 || w.count[alice] != 4 {
+	if fmt.Sprint(begun, left) != fmt.Sprint([]message.URL{address(7)}, []message.URL{address(2)}) || w.Len() != 6 || w.count[alice] != 3 {
 		t.Errorf("begun %v, left %v, %d watched, %v", begun, left, w.Len(), w.count)
 	}
 	if !w.Has(address(1)) || !w.Has(address(7)) || !w.Has(address(0)) {
