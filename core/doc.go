@@ -18,6 +18,7 @@
 //	core/identity    the runtime's key, the URL derived from it, the trust policy
 //	core/safefile    the data folder: files that are whole or not there, and that nobody else can change
 //	core/syncmanager the sync manager of Reporter–Observer data objects
+//	core/discovery   finds hyperties for applications, tells them who is there and how others are reached
 //	core/admission   limits for the work and memory that others cause: how much at once, and how fast
 //	core/api         the local application API on a Unix socket
 //	core/admin       what the operator asks: status, path, reload, profile

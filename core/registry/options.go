@@ -93,6 +93,8 @@ type Options struct {
 	// the state of the connection is published: so a message that is posted after "live" was published takes the P2P
 	// connection while that lasts. Calls come one at a time, and report the latest state, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
+	// Moved is told of addresses that somebody else may have now, or nobody. It must not wait. It may be nil.
+	Moved func(address message.URL)
 }
 
 // Trust has the decisions about entries at Domain Registries, and the signing of this runtime's own.
