@@ -22,7 +22,7 @@ const (
 )
 
 // cli is the command line, with what it reads and writes. Commands print through cobra's writers, which make the texts of
-// remote runtimes printable; only what is no text goes to out as it is.
+// remote runtimes printable; only what is not text goes to out unchanged.
 type cli struct {
 	in       io.Reader
 	out, err io.Writer

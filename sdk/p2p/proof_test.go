@@ -34,7 +34,7 @@ func (b *bed) notLive(deceived message.URL, why string) {
 // members are an object's data, as a node that cheats changes them.
 type members map[string]json.RawMessage
 
-// altering has change made of the data that observers of reporter's objects get.
+// altering returns a function that makes change of the data that observers of reporter's objects get.
 func altering(reporter message.URL, change func(members)) func(message.URL, []byte) []byte {
 	return func(of message.URL, data []byte) []byte {
 		if of != reporter {

@@ -34,6 +34,45 @@ func (s *seat) PostTracked(ctx context.Context, m message.Message, tell func(hyp
 func (s *seat) Close(context.Context) error       { s.closed = true; return nil }
 func (s *seat) Release(ctx context.Context) error { return s.Close(ctx) }
 
+// What is no message is refused where it is posted, each way, with the error that an application in another process gets; nothing of it
+// goes to the runtime.
+func TestBadMessagesAreRefused(t *testing.T) {
+	var s seat
+	h, err := New(t.Context(), self, func(context.Context, minibus.Receiver) (Attachment, error) { return &s, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, m := range map[string]message.Message{
+		"body":   {Type: message.Update, To: bob, Body: []byte("{nonsense}")},
+		"from":   {Type: message.Update, To: bob, From: "no url"},
+		"source": {Type: message.Update, To: bob, Source: "no url"},
+		"via":    {Type: message.Update, To: bob, Via: []message.URL{"no url"}},
+		"type":   {To: bob},
+	} {
+		_, tracked := h.Track(t.Context(), m)
+		named := m
+		if named.From == "" {
+			named.From = alice
+		}
+		ways := map[string]error{"posted": h.Post(t.Context(), m), "tracked": tracked}
+		if field != "type" { // the bus of the hyperty says that itself
+			_, ways["asked"] = h.Bus().Request(t.Context(), named)
+		}
+		for how, err := range ways {
+			var wrong *message.FieldError
+			if !errors.As(err, &wrong) || wrong.Field != field || !errors.Is(err, message.ErrMalformed) {
+				t.Errorf("a bad %s, %s: %v", field, how, err)
+			}
+		}
+	}
+	if len(s.posted) > 0 {
+		t.Errorf("posted: %+v", s.posted)
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A message that comes before the hyperty listens waits for it, and is refused by the calls that do not wait. What the hyperty
 // posts goes to its attachment, with an ID.
 func TestNew(t *testing.T) {
