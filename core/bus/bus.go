@@ -143,17 +143,18 @@ func (b *MessageBus) ListenThrough(at message.URL, to minibus.Receiver) (stop fu
 
 // above is the address of the hyperty that at may be below; at itself where it is below none. What is for subscribers is for those alone.
 func (b *MessageBus) above(at message.URL) message.URL {
-	switch {
-	case at.ForSubscribers():
+	up := at
+	if !at.IsRuntime() {
+		up = at.Base()
+	} else if rest, ephemeral := strings.CutPrefix(string(at), string(b.hyperties)); ephemeral {
+		if end := strings.IndexByte(rest, '/'); end > 0 {
+			up = at[:len(at)-len(rest)+end]
+		}
+	}
+	if up != at && at.ForSubscribers() {
 		return at
-	case !at.IsRuntime():
-		return at.Base()
 	}
-	rest, ephemeral := strings.CutPrefix(string(at), string(b.hyperties))
-	if end := strings.IndexByte(rest, '/'); ephemeral && end > 0 {
-		return at[:len(at)-len(rest)+end]
-	}
-	return at
+	return up
 }
 
 // Listened tells whether anybody in this runtime listens to the address.
