@@ -82,7 +82,8 @@ func TestObservingWithoutANode(t *testing.T) {
 
 // soon checks that what is done without a Message Node, several times, waits for none: each time it takes at most a second. Where the
 // machine does so much else that it takes long with the node as well, it is four times of that. That it does not wait at all, tests by a
-// made-up clock check: the registry's TestRegistrationWhileTheNodeIsAway and TestAnnouncedNeedsNoLookUp.
+// made-up clock check: the registry's TestRegistrationWhileTheNodeIsAway, TestAnnouncedNeedsNoLookUp and TestObservingWhileTheNodeIsAway, and
+// the sync manager's TestObservingWaitsForNoNode.
 func soon(t testing.TB, took, usual []time.Duration) {
 	t.Helper()
 	if longest, most := slices.Max(took), max(time.Second, 4*slices.Max(usual)); longest > most {
