@@ -87,7 +87,8 @@ func (rt *Runtime) start(ctx context.Context) error {
 	return err
 }
 
-// joinNode has the stub of the own Message Node deployed before a message needs it, so that remote runtimes can reach this one.
+// joinNode has the stub of this domain's Message Node deployed before a message needs it, so that remote runtimes can reach
+// this one.
 func (rt *Runtime) joinNode(ctx context.Context) {
 	domain := rt.config.Domain
 	if _, err := rt.registry.Explain(ctx, message.DomainRegistryAddress(domain)); err != nil && ctx.Err() == nil {
@@ -122,8 +123,8 @@ func (rt *Runtime) open() (err error) {
 	return nil
 }
 
-// Close ends the runtime: applications first, then connections, plug-ins and the rest. When it returns no process, socket file or
-// goroutine is left. ctx bounds how long the components may take to end in good order. Within a second after that they are ended
+// Close ends the runtime: applications first, then connections, plug-ins and the rest. When it returns, no process, socket
+// file or goroutine is left. Until ctx ends the components may end in good order; within a second after that they are ended
 // in any case, whatever a plug-in does. Close may be called more than once.
 func (rt *Runtime) Close(ctx context.Context) error {
 	rt.closeOnce.Do(func() { rt.closeErr = rt.close(ctx) })
@@ -140,7 +141,7 @@ func (rt *Runtime) close(ctx context.Context) error {
 	if rt.api != nil {
 		note("the application API", rt.api.Close(ctx))
 	}
-	if rt.registry != nil { // both wait for remote runtimes, which may be gone: side by side
+	if rt.registry != nil { // at the same time: both wait for remote runtimes, which may have gone
 		left := make(chan error, 1)
 		go func() { left <- rt.registry.Close(ctx) }()
 		settle, done := context.WithTimeout(ctx, settleTime)

@@ -15,7 +15,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Bus takes what hyperties post, and has their listeners. [bus.MessageBus] implements it.
+// Bus carries what hyperties post, and has their listeners. [bus.MessageBus] implements it.
 type Bus interface {
 	Handle(owner message.URL) *bus.Handle
 	ListenThrough(at message.URL, to minibus.Receiver) (stop func())
@@ -35,7 +35,7 @@ type Options struct {
 	Request  func(ctx context.Context, m message.Message) (message.Message, error) // posts a request on the bus in the runtime's own name
 	Registry Registry
 	Tracker  *delivery.Tracker
-	Gone     func(hyperty message.URL)       // is told that a hyperty has gone
+	Gone     func(hyperty message.URL)       // called when a hyperty has gone
 	Go       func(func(ctx context.Context)) // runs a function in a goroutine that the runtime waits for; its ctx is cancelled when it has to end
 	Log      hclog.Logger                    // nil: none
 }
@@ -96,8 +96,8 @@ func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *Attachme
 	return a, nil
 }
 
-// NodeLive is told that the Message Node of a domain is connected again. The node may have forgotten its subscriptions, so they are
-// made again.
+// NodeLive is called when the Message Node of a domain is connected again. The node may have forgotten the subscriptions of
+// this runtime, so they are made again.
 func (all *Apps) NodeLive(domain string) { all.registrations.renew(domain) }
 
 // Attachment connects one hyperty with the MessageBus.
@@ -116,7 +116,7 @@ func (a *Attachment) URL() message.URL { return a.url }
 // Post posts a message of the hyperty; see [inprocess.Attachment].
 func (a *Attachment) Post(ctx context.Context, m message.Message) error {
 	if m.Type == message.Subscribe || m.Type == message.Unsubscribe {
-		if err := m.Check(); err != nil { // before anything is begun or ended for it
+		if err := m.Check(); err != nil { // before a listener is added or ended for it
 			return err
 		}
 		done, err := a.all.registrations.post(a.url, a.listen, m)
@@ -133,7 +133,7 @@ func (a *Attachment) Post(ctx context.Context, m message.Message) error {
 
 // TryPost is Post without waiting; see [api.Attachment].
 func (a *Attachment) TryPost(m message.Message) error {
-	if m.To.IsBackEnd() { // Post may have something to do on the way, and a plug-in may be busy
+	if m.To.IsBackEnd() { // Post may have to wait, since a plug-in may be busy
 		return message.ErrWouldBlock
 	}
 	return a.bus.TryPost(&m)
@@ -161,7 +161,7 @@ func (a *Attachment) track(m *message.Message, tell func(hyperty.Outcome), post 
 	return err
 }
 
-// Close ends the hyperty and what is kept for it.
+// Close ends the hyperty and drops all that is kept for it.
 func (a *Attachment) Close(ctx context.Context) error {
 	a.stop()
 	a.all.o.Tracker.End(a.url)

@@ -9,19 +9,19 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// deliver gives m to all listeners of its address: components here, remote runtimes that subscribed.
+// deliver gives m to all listeners of its address: components of this runtime and remote runtimes that subscribed.
 func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.Receipt) (int, error) {
 	b.mu.RLock()
 	forwards := b.forwards[m.To.Canonical()]
 	b.mu.RUnlock()
-	at := b.trace.Now() // what the listener does comes after it
+	at := b.trace.Now() // the event has the time before the listener acts
 	n, err := b.listeners.Hand(ctx, m.To, m, r)
 	if n > 0 {
 		b.trace.Message(trace.Deliver, m, trace.Event{At: at})
 	}
 	if err == nil && len(forwards) > 0 {
 		if n == 0 {
-			r.Taken() // nobody here listens: it is a publication to others
+			r.Taken() // without a listener here it is a publication to remote runtimes
 		}
 		n += b.publish(ctx, forwards, m)
 	}
@@ -31,7 +31,7 @@ func (b *MessageBus) deliver(ctx context.Context, m message.Message, r minibus.R
 	return n, err
 }
 
-// local gives m to the request or the listeners that it is for in this runtime; nowhere else.
+// local gives m to the request or the listeners in this runtime that it is for, and sends it nowhere else.
 func (b *MessageBus) local(ctx context.Context, m message.Message) error {
 	if b.requests.Answer(m) {
 		return nil
@@ -47,8 +47,8 @@ func (b *MessageBus) local(ctx context.Context, m message.Message) error {
 	return err
 }
 
-// publish gives m to remote runtimes that subscribed, and returns how many there are. Those that have no room are waited for
-// when the others have it.
+// publish gives m to remote runtimes that subscribed, and returns their number. It gives it first to those that have room,
+// and then waits for the others.
 func (b *MessageBus) publish(ctx context.Context, to []*forward, m message.Message) int {
 	var full []*forward
 	for _, f := range to {

@@ -13,9 +13,9 @@
 // # Where a message enters
 //
 // A message is validated ([message.Message.Check]) where it enters the bus, and nowhere behind that: the session and the ways
-// out rely on it. There the bus also asks the [Tracker], once, whether the message is tracked: somebody wants to know what
-// becomes of it. The Tracker gives a receipt, which goes with the message to its listeners or to the [Forwarder]. The last
-// column says what happens to a message that is not valid, and where its receipt comes from if not from the Tracker:
+// out rely on it. There the bus also asks the [Tracker], once, whether the message is tracked, which means that its sender
+// learns its outcome. The Tracker gives a receipt, which goes with the message to its listeners or to the [Forwarder]. The
+// last column says what happens to a message that is not valid, and where its receipt comes from if not from the Tracker:
 //
 //	Post, TryPost, Request, Reply  of the core's own components, which are trusted     the call returns an error
 //	From                           of a stub, whose `from` must be its own             the call returns an error
@@ -37,8 +37,9 @@
 // same call without Try, which validates the message again. A session calls TryAccept first. Where that would wait it calls
 // Accept in a goroutine for this receiver: so a receiver that is behind does not hold up the messages for others.
 //
-// The core's components answer with [MessageBus.Reply]. It does not wait: a runtime or a hyperty that asks and takes no answers
-// holds up nobody. A remote runtime that has subscribed and is behind misses publications, see [MessageBus.Forward].
+// The core's components answer with [MessageBus.Reply]. It does not wait: a runtime or a hyperty that sends requests and
+// takes no answers holds up nobody. A remote runtime that has subscribed and is behind misses publications, see
+// [MessageBus.Forward].
 //
 // # What becomes of a message
 //

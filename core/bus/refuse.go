@@ -7,13 +7,13 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Undelivered tells the sender of m, a component of this runtime, that m was given up on its way out. A response is
-// never answered, nor is a publication.
+// Undelivered tells the sender of m, a component of this runtime, that m was given up on its way out. It answers neither
+// responses nor publications.
 func (b *MessageBus) Undelivered(ctx context.Context, m message.Message, err error) {
 	b.refuse(ctx, m, err)
 }
 
-// refuse tells the sender of m why it was not done. A response is never answered, nor is a publication.
+// refuse tells the sender of m why m was refused. It answers neither responses nor publications.
 func (b *MessageBus) refuse(ctx context.Context, m message.Message, err error) {
 	b.tracker.Refused(&m, err)
 	if m.Type == message.Response || m.Publication() {
@@ -24,7 +24,7 @@ func (b *MessageBus) refuse(ctx context.Context, m message.Message, err error) {
 	}
 }
 
-// refusal is the response that says err.
+// refusal makes the response with err.
 func refusal(m message.Message, err error) message.Message {
 	var known *message.ResponseError
 	if errors.As(err, &known) {

@@ -16,7 +16,7 @@ import (
 // stub, because the stub's next message and its restart wait for it.
 func (dep *Deployer) Receive(ctx context.Context, stub message.URL, m message.Message) error {
 	d, ok := dep.find(stub)
-	if !ok { // it was under way when the stub ended
+	if !ok { // it was on its way when the stub ended
 		dep.o.Log.Debug("message of a stub that is gone", "stub", stub, "type", m.Type, "to", m.To)
 		return nil
 	}
@@ -45,7 +45,7 @@ func (dep *Deployer) fromNode(ctx context.Context, d registry.Deployment, m mess
 		return
 	}
 	of := m.From.NodeDomain()
-	if of == "" { // an address of the scheme global is the own domain's node's
+	if of == "" { // an address of the scheme global is a function of this domain's node
 		of = dep.o.Config.Domain
 	}
 	if of != d.Domain {
@@ -55,7 +55,7 @@ func (dep *Deployer) fromNode(ctx context.Context, d registry.Deployment, m mess
 	dep.o.Bus.ArriveFromNode(ctx, d.URL, m)
 }
 
-// post gives a message to a stub's MiniBus.
+// post passes a message to a stub's MiniBus.
 func (dep *Deployer) post(ctx context.Context, d registry.Deployment, m message.Message) {
 	if d.Role == sdk.RoleHandler && m.Type == message.Subscribe && m.From.Within(dep.o.Self) {
 		dep.noteDoor(d.URL, m)
@@ -80,8 +80,8 @@ func (dep *Deployer) noteDoor(handler message.URL, m message.Message) {
 	}
 }
 
-// unreachable takes a report of a Message Node's stub that a remote runtime is not connected to the node. The session keeps the messages to
-// it and tries again, so this only goes to the log.
+// unreachable handles a report of a Message Node's stub that a remote runtime is not connected to the node. The session keeps
+// the messages to it and tries again, so this only goes to the log.
 func (dep *Deployer) unreachable(d registry.Deployment, m message.Message) {
 	var body struct {
 		Value message.URL `json:"value"`
@@ -91,7 +91,7 @@ func (dep *Deployer) unreachable(d registry.Deployment, m message.Message) {
 	}
 }
 
-// status takes the status of a Message Node's stub. Any component may post to this address; only the stub's messages count.
+// status handles the status of a Message Node's stub. Any component may post to this address; only the stub's messages count.
 func (dep *Deployer) status(d registry.Deployment, m message.Message) {
 	var body struct {
 		Value message.Status `json:"value"`

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Tracker takes what became of the messages of sessions. [delivery.Tracker] implements it.
+// Tracker takes the outcomes of messages from sessions. [delivery.Tracker] implements it.
 type Tracker interface {
 	Session(e session.Event)
 }

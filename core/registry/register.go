@@ -18,7 +18,7 @@ import (
 
 // Hyperty is an application's request to be registered.
 type Hyperty struct {
-	Name        string      // the wished identifier: hyperty://<domain>/<Name>; "": the node's choice
+	Name        string      // the chosen identifier: hyperty://<domain>/<Name>; "": the node chooses
 	User        message.URL // "": user://anonymous
 	Descriptor  message.URL // in the catalogue; "": made from the name
 	Resources   []string
@@ -38,8 +38,8 @@ type Object struct {
 
 const anonymous message.URL = "user://anonymous"
 
-// RegisterHyperty registers a hyperty: with an address of its own, in this Registry, at the Domain Registry and in
-// /registry/changes. The error is a *message.ResponseError with code 409 where the wished name is another's.
+// RegisterHyperty registers a hyperty with an address of its own, in this Registry, at the Domain Registry and in
+// /registry/changes. The error is a *message.ResponseError with code 409 where the chosen name is another hyperty's.
 func (r *Registry) RegisterHyperty(ctx context.Context, h Hyperty) (message.URL, error) {
 	url, granted, err := r.hypertyURL(ctx, h.Name)
 	if err != nil {
@@ -62,8 +62,8 @@ func (r *Registry) RegisterHyperty(ctx context.Context, h Hyperty) (message.URL,
 	return url, nil
 }
 
-// hypertyURL is the address of a hyperty. While the node is away it is not granted yet; a name is used then only where it
-// was granted before: somebody else may have any other.
+// hypertyURL returns the address of a hyperty; granted is false while the node is away. Then a name can only be used if the
+// node has granted it before: another runtime may have any other.
 func (r *Registry) hypertyURL(ctx context.Context, name string) (url message.URL, granted bool, err error) {
 	if name == "" {
 		return r.own.Address(ctx, message.SchemeHyperty)
@@ -105,7 +105,7 @@ func (r *Registry) RegisterObject(ctx context.Context, o Object) (message.URL, e
 	if url.IsRuntime() || url.IsBackEnd() || directory.Key(url) != url {
 		return "", fmt.Errorf("register object: %w", &message.URLError{Text: string(url), Reason: "no address of a data object"})
 	}
-	if o.Name == "" { // a Domain Registry insists on both
+	if o.Name == "" { // a Domain Registry requires both
 		o.Name = strings.TrimPrefix(url.Path(), "/")
 	}
 	if o.Schema == "" {
@@ -138,7 +138,7 @@ func (r *Registry) newEntry(url message.URL, resources, schemes []string) localE
 	return e
 }
 
-// register enters l here first (a message may come as soon as others can know of it), then at the Domain Registry.
+// register enters l first here, since a message may come as soon as others know the address, then at the Domain Registry.
 func (r *Registry) register(ctx context.Context, l *local) error {
 	var refused error
 	if err := r.ask(ctx, func() {
@@ -157,7 +157,7 @@ func (r *Registry) register(ctx context.Context, l *local) error {
 		return refused
 	}
 	r.own.Owe(l.url, l, false)
-	if err := r.createEntry(ctx, l); err != nil && !errors.Is(err, ownnode.ErrAway) { // else when it is back: see nodeStatus
+	if err := r.createEntry(ctx, l); err != nil && !errors.Is(err, ownnode.ErrAway) { // while the node is away nodeStatus does it later
 		r.loop.Do(func() { r.dropLocal(l) })
 		return err
 	}
@@ -175,8 +175,8 @@ func (r *Registry) createEntry(ctx context.Context, l *local) error {
 	return err
 }
 
-// sign makes the proof of this runtime's entry; nil where this runtime does not sign. The times of proofs never go
-// back while the runtime runs, also when its clock does.
+// sign makes the proof of this runtime's entry; nil where this runtime does not sign. The times of its proofs never go back
+// while the runtime runs, even if its clock does.
 func (r *Registry) sign(l *local) *proof.EntryProof {
 	if r.opts.Trust.SignEntry == nil {
 		return nil
@@ -193,13 +193,13 @@ func (r *Registry) sign(l *local) *proof.EntryProof {
 	return r.opts.Trust.SignEntry(l.entry.Entry, issued, issued.Add(r.opts.Trust.ProofTime))
 }
 
-// Unregister takes a hyperty out: of this Registry at once, of the Domain Registry as far as it can be reached. A name
-// that was wished for stays this runtime's.
+// Unregister removes a hyperty: from this Registry at once, from the Domain Registry if it can be reached. A name that the
+// application has chosen stays this runtime's.
 func (r *Registry) Unregister(ctx context.Context, url message.URL) error {
 	return r.unregister(ctx, url)
 }
 
-// UnregisterObject takes a data object out.
+// UnregisterObject removes a data object.
 func (r *Registry) UnregisterObject(ctx context.Context, url message.URL) error {
 	return r.unregister(ctx, url)
 }
@@ -221,7 +221,7 @@ func (r *Registry) unregister(ctx context.Context, url message.URL) error {
 		return r.refuse(message.CodeNotFound, "%s is not registered in this runtime", url)
 	}
 	r.opts.Own.GivenUp(l.url)
-	err := r.farewell(ctx, l)
+	err := r.release(ctx, l)
 	if errors.Is(err, ownnode.ErrAway) {
 		r.own.Owe(l.url, l, true)
 		err = nil
@@ -242,7 +242,7 @@ func (r *Registry) refreshPause() time.Duration {
 	return time.Duration(float64(r.opts.Own.Expires) / 2.2)
 }
 
-// refresh keeps this runtime's entries alive in the Domain Registry, again and again. It runs in the loop.
+// refresh renews this runtime's entries at the Domain Registry, again and again. It runs in the loop.
 func (r *Registry) refresh() {
 	r.refreshNow()
 	r.loop.After(r.refreshPause(), r.refresh)
@@ -257,7 +257,7 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	if now, ok := r.locals.get(l.url); !ok || now != l {
 		return nil
 	}
-	var renewed *proof.EntryProof // a keep-alive brings a new one only where the old one has lived half of its time
+	var renewed *proof.EntryProof // a keep-alive carries a new proof only when half of the old one's time is over
 	if time.Now().UnixMilli()-l.signed.Load() >= r.opts.Trust.ProofTime.Milliseconds()/2 {
 		renewed = r.sign(l)
 	}
@@ -268,7 +268,7 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	if !isCode(err, message.CodeNotFound) {
 		return err
 	}
-	if l.named || l.ungranted.Load() { // the node has lost its state: the name with it; or has not heard of the address yet
+	if l.named || l.ungranted.Load() { // the node has lost its state, names included; or it has not heard of the address yet
 		if _, err := r.own.Name(ctx, l.url.Scheme(), strings.TrimPrefix(l.url.Path(), "/"), true); err != nil {
 			return err
 		}
@@ -277,7 +277,7 @@ func (r *Registry) keepAlive(ctx context.Context, l *local) error {
 	return r.createEntry(ctx, l)
 }
 
-// eachEntry does f for each entry, a few at a time.
+// eachEntry calls f for each entry, up to 16 at a time.
 func (r *Registry) eachEntry(ctx context.Context, list []*local, f func(context.Context, *local) error) {
 	var wait sync.WaitGroup
 	next := make(chan *local)
@@ -297,9 +297,9 @@ func (r *Registry) eachEntry(ctx context.Context, list []*local, f func(context.
 	wait.Wait()
 }
 
-// goodbye takes what is registered here out of the Domain Registry, as far as that can be done quickly.
-func (r *Registry) goodbye(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, goodbyeTimeout)
+// releaseAll removes what is registered here from the Domain Registry, as far as releaseTimeout allows.
+func (r *Registry) releaseAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
 	var list []*local
 	if r.ask(ctx, func() { list = r.locals.public() }) != nil {
@@ -315,8 +315,8 @@ func (r *Registry) goodbye(ctx context.Context) {
 	_ = r.own.Release(ctx, unused[:min(len(unused), 4096)])
 }
 
-// settleDebts tells the node, which is back, what has gone meanwhile.
-func (r *Registry) settleDebts() {
+// releaseOwed tells the node, which is back, what was unregistered while it was away.
+func (r *Registry) releaseOwed() {
 	list := r.own.Debts()
 	if len(list) == 0 {
 		return
@@ -326,13 +326,13 @@ func (r *Registry) settleDebts() {
 			if _, again := r.locals.get(l.url); again {
 				return nil
 			}
-			return r.farewell(ctx, l)
+			return r.release(ctx, l)
 		})
 	})
 }
 
-// farewell tells the node that l has gone.
-func (r *Registry) farewell(ctx context.Context, l *local) error {
+// release tells the node that l is registered no more.
+func (r *Registry) release(ctx context.Context, l *local) error {
 	var errs error
 	if !l.private {
 		errs = r.own.LeaveEntry(ctx, l.url)
@@ -343,8 +343,8 @@ func (r *Registry) farewell(ctx context.Context, l *local) error {
 	return errs
 }
 
-// Allocate returns an address of the scheme that is this runtime's alone, from a block that the own domain's Message
-// Node has given (specification, "Address allocation").
+// Allocate returns an address of the scheme that only this runtime has, from a block that the Message Node of its domain has
+// given (specification, "Address allocation").
 func (r *Registry) Allocate(ctx context.Context, scheme string) (message.URL, error) {
 	return r.own.Allocate(ctx, scheme)
 }

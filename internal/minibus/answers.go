@@ -6,8 +6,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Answers tells whether a response from the address from counts as the answer to a request that was sent to asked. It is
-// the one place where that rule stands; every bus, and whoever believes a response for another reason, asks here:
+// Answers tells whether a response from the address from counts as the answer to a request that was sent to asked. This rule
+// is written only here: every bus, and every other part that has to decide about a response, calls it.
 //
 //   - the address that was asked answers, in either spelling of its address ([message.URL.Canonical]);
 //   - a data object answers for its subscription handler, <object>/subscription, and that one for the object: they are one
@@ -15,14 +15,14 @@ import (
 //   - a function of a domain's Message Node answers for another function of the same node: domain://msg-node.<d>/sm for
 //     domain://registry.<d>. A node may be one component or several.
 //
-// A response to a name of the scheme global comes from just that name: which domain it belongs to is known to the core
-// alone.
+// A response to a request to an address of the scheme global must come from that very address: only the core knows to which
+// domain it belongs.
 //
-// The rule says whose word counts, not that `from` is true. That is the core's part, and it is done before a response
-// comes to any bus: what a session brings has a `from` of the remote runtime's; what an application or a plug-in posts
-// has its own; and a Message Node's function is believed only where the response came by the stub of the node of that
-// very domain. Refusals that a core makes, for an address that is not there or is not to be reached, are in the name of
-// the address that was asked: the requester gets them from its own core, or from the core that has, or had, the address.
+// The rule says whose answer counts, not that `from` is true. The core checks that before a response comes to any bus: a
+// message of a session must have a `from` of the remote runtime, and one of an application or a plug-in its own; a Message
+// Node's function is believed only if the response came by the stub of the node of that very domain. A refusal that a core
+// makes, because an address does not exist or cannot be reached, has the address that was asked as its `from`: the requester
+// gets it from its own core, or from the core that has, or had, the address.
 func Answers(asked, from message.URL) bool {
 	if asked == from {
 		return asked != ""

@@ -23,7 +23,7 @@ const (
 	bob   message.URL = "hyperty://example.com/bob"
 )
 
-// outbox keeps what a bus sends out.
+// outbox keeps what a bus posts to the outside.
 type outbox struct {
 	mu   sync.Mutex
 	sent []message.Message
@@ -74,7 +74,7 @@ func TestDeliverOrderAndDefaultListener(t *testing.T) {
 		post := func(to message.URL, id uint64) bool {
 			return b.Deliver(t.Context(), message.Message{ID: message.NumberID(id), Type: message.Update, From: alice, To: to})
 		}
-		post("hyperty-runtime://example.com/r/", 1) // the same address in its other spelling
+		post("hyperty-runtime://example.com/r/", 1) // another spelling of the same address
 		post("runtime://example.com/r", 2)
 		synctest.Wait()
 		post(bob, 3)

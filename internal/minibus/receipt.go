@@ -7,27 +7,26 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Receipt goes with a message to its listener, for a deliverer that wants to know whether the message was taken. The zero value is
-// for a message that nobody asks about. Exactly one of its methods is called for a message, once.
+// Receipt goes with a message to its listener, for a deliverer that wants to know whether the message was taken. The zero
+// value is for messages that are not tracked. Exactly one of its methods is called for a message, once.
 type Receipt struct {
-	By     Taker // called with the result; nil: nobody wants to know
+	By     Taker // called with the result; nil: the result is not needed
 	Number uint64
 	Cost   uint32 // what By counts for the message until it is settled; 0: By does not bound what waits
 	Source uint32 // the remote runtime that sent the message, as a number that it cannot choose; 0: none
 }
 
-// Taker hears what becomes of messages that it has handed over. Its methods must not wait, and may be called from any
-// goroutine.
+// Taker is told what becomes of messages. Its methods must not wait, and may be called from any goroutine.
 type Taker interface {
-	// Settled is called when the message was taken (code 200), or when it was not and its sender has been answered with
-	// the code.
+	// Settled is called when the message was taken (code 200), or when it was not and its sender has been answered with the
+	// code.
 	Settled(number uint64, cost uint32, code int)
-	// Failed is called when nobody will take m any more and its sender does not know yet.
+	// Failed is called when nobody will take m and its sender has not been told.
 	Failed(number uint64, cost uint32, m message.Message, why error)
 }
 
-// TakingHandler is a handler that settles the receipt itself: when the message was really taken, which may be after it
-// has returned.
+// TakingHandler is a handler that settles the receipt itself, when the message was taken: this may be after the handler has
+// returned.
 type TakingHandler func(ctx context.Context, m message.Message, r Receipt)
 
 // Taken says that the message was taken: its handler has returned.
@@ -47,7 +46,8 @@ func (r Receipt) Failed(m message.Message, why error) {
 	}
 }
 
-// shared is the receipt of a message for several listeners: taken when all are done with it and one of them took it.
+// shared is the receipt of a message for several listeners: the message is taken when all are done with it and at least one
+// took it.
 type shared struct {
 	of Receipt
 
@@ -59,13 +59,13 @@ type shared struct {
 	why   error
 }
 
-// Settled counts one listener.
+// Settled reports the result of one listener.
 func (s *shared) Settled(_ uint64, _ uint32, code int) { s.done(code, message.Message{}, nil) }
 
-// Failed counts one listener.
+// Failed reports the result of one listener.
 func (s *shared) Failed(_ uint64, _ uint32, m message.Message, why error) { s.done(0, m, why) }
 
-// done counts one listener; why or a code of 300 and above says that it did not take the message.
+// done counts one listener; why, or a code of 300 and above, says that it did not take the message.
 func (s *shared) done(code int, m message.Message, why error) {
 	s.mu.Lock()
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// notary records what became of messages.
+// notary notes what becomes of messages.
 type notary struct {
 	mu     sync.Mutex
 	codes  map[uint64]int
@@ -41,7 +41,7 @@ func (n *notary) state() (settled, failed int, twice bool) {
 	return len(n.codes), len(n.failed), n.twice
 }
 
-// A message is taken when its handler has returned; what is in the inbox of a listener that goes has failed.
+// A message is taken when its handler has returned; messages in the inbox of a listener that ends have failed.
 func TestReceipts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(0)
@@ -68,7 +68,7 @@ func TestReceipts(t *testing.T) {
 		close(gate)
 		synctest.Wait()
 		settled, failed, twice := n.state()
-		if settled != 3 || failed != 7 || twice { // one was under way
+		if settled != 3 || failed != 7 || twice { // one was being handled
 			t.Fatalf("%d settled, %d failed, twice %v", settled, failed, twice)
 		}
 		var gone *message.ResponseError
@@ -84,7 +84,7 @@ func TestReceipts(t *testing.T) {
 	})
 }
 
-// Of several listeners all have to be done with a message; it is taken where one of them took it.
+// Of several listeners all must be done with a message; it is taken if at least one took it.
 func TestReceiptForSeveral(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(0)
@@ -119,7 +119,7 @@ func TestReceiptForSeveral(t *testing.T) {
 	})
 }
 
-// TryHand never waits, and does nothing where there is no room.
+// TryHand never waits, and does nothing if there is no room.
 func TestHandNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)
@@ -152,7 +152,8 @@ func TestHandNow(t *testing.T) {
 	})
 }
 
-// A message that is counted elsewhere until it is settled is queued as it comes; the limit of others stays what it is.
+// Messages with a cost, which their deliverer counts until they are settled, are queued beyond the limit; the limit of others
+// stays the same.
 func TestMessagesWithACostComeInBursts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)
@@ -190,7 +191,7 @@ func TestMessagesWithACostComeInBursts(t *testing.T) {
 	})
 }
 
-// A caller that waits for a place gets one, although others that never wait take places meanwhile.
+// A caller that waits for a place gets one, although callers that never wait take places meanwhile.
 func TestBurstsEndWhereSomebodyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := minibus.NewListeners(2)

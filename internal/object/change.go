@@ -9,7 +9,7 @@ import (
 // Operation is what an update does to its attribute.
 type Operation string
 
-// The operations. Set replaces; the wire has no word for it, and removes an attribute by leaving its value out.
+// The operations. Set replaces a value. On the wire it has no word, and an update without a value removes the attribute.
 const (
 	Set    Operation = ""
 	Add    Operation = "add"
@@ -38,8 +38,9 @@ func (c *Change) appends(old any) bool {
 	return ok || old == nil
 }
 
-// Items is what c is, one element at a time: an addition of several elements to an array becomes as many changes; a
-// single added element that was wrapped in an array is unwrapped; a removal is called so. Everything else is c.
+// Items returns c as changes of one element each: an addition of several elements to an array becomes as many changes; a single
+// added element that was wrapped in an array is unwrapped; a change without a value becomes a Remove. Any other change is
+// returned as it is.
 func (c Change) Items() []Change {
 	if c.removes() {
 		c.Operation = Remove

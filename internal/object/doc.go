@@ -6,9 +6,9 @@
 // # Attribute paths
 //
 // An attribute is named by a path of elements with dots between them: "connectionDescription.sdp",
-// "iceCandidates.2". In an array an element is an index. An element that begins with <scheme>:// is an address: it
-// reaches to the longest key that the object there has, and where it has none, to the end of the path. Objects on the
-// way that do not exist are made.
+// "iceCandidates.2". In an array an element is an index. An element that begins with <scheme>:// is an address: it is
+// the longest key of the object there with which the rest of the path begins, and where there is no such key, the
+// whole rest. Objects on the way that do not exist are made.
 //
 // # Limits
 //

@@ -31,8 +31,8 @@ var (
 // not changed. The zero value is an empty object.
 type Document struct {
 	root map[string]any
-	text json.RawMessage // in place of root where the document is packed
-	size int             // at least the bytes of the JSON text, however it is escaped
+	text json.RawMessage // instead of root, if the document is packed
+	size int             // the bytes of the JSON text, or more, whatever is escaped
 }
 
 // Parse reads data; empty text is an empty object.
@@ -78,7 +78,7 @@ func (d Document) Lookup(attribute string) (json.RawMessage, bool) {
 	return encode(v), true
 }
 
-// find walks to an attribute.
+// find finds an attribute.
 func (d Document) find(attribute string) (any, bool) {
 	var node any = d.open()
 	if len(attribute) > MaxPath {
@@ -109,7 +109,7 @@ func (d Document) find(attribute string) (any, bool) {
 	return node, true
 }
 
-// Apply returns the document with c applied. Nothing is changed where there is an error.
+// Apply returns the document with c applied. If there is an error nothing is changed.
 func (d Document) Apply(c Change) (Document, error) {
 	if c.Attribute == "" || len(c.Attribute) > MaxPath {
 		return d, fmt.Errorf("%w: a path of %d bytes, 1 to %d are allowed", ErrPath, len(c.Attribute), MaxPath)
@@ -135,7 +135,7 @@ type edit struct {
 	grown int // bytes that the JSON text grows by
 }
 
-// set puts child under key of a copy of at.
+// set puts child under key into a copy of at.
 func (e *edit) set(at map[string]any, key string, old any, had bool, child any) map[string]any {
 	if !had {
 		e.grown += keySize(key)
@@ -254,7 +254,7 @@ func (e *edit) array(at []any, path string, depth int) ([]any, error) {
 	return slices.Insert(slices.Clone(at), i, items...), nil
 }
 
-// cut removes elements from i on: as many as the value says, one where it says nothing.
+// cut removes elements from i on: as many as the value says, one if there is no value.
 func (e *edit) cut(at []any, i int) ([]any, error) {
 	n := 1
 	if len(e.Value) > 0 && e.Operation == Remove {
@@ -321,7 +321,7 @@ func encode(v any) json.RawMessage {
 	var b bytes.Buffer
 	out := json.NewEncoder(&b)
 	out.SetEscapeHTML(false)
-	if err := out.Encode(v); err != nil { // not for what decode has made
+	if err := out.Encode(v); err != nil { // cannot fail for values of decode
 		panic("object: " + err.Error())
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))

@@ -13,8 +13,7 @@ func index(element string) (int, bool) {
 	return i, err == nil
 }
 
-// cutKey takes the first element off path, as it is understood in the object at; more tells whether something
-// follows.
+// cutKey cuts the first element off path, for the object at; more tells whether something follows.
 func cutKey(at map[string]any, path string) (key, rest string, more bool) {
 	if !startsWithAddress(path) {
 		return strings.Cut(path, ".")

@@ -59,7 +59,7 @@ type Client struct {
 	changed  chan struct{} // closed and replaced at each change, while there are waiters
 	waiters  int
 
-	intakes work.Memory[incoming] // has the messages of all intakes
+	intakes work.Memory[incoming] // the messages in all intakes
 }
 
 // The life of an attached hyperty: asked → registered → asked (after each break) …; → closing → ended.
@@ -94,8 +94,8 @@ type attached struct {
 	posts   uint64        // how many were sent on this connection
 	window  window        // what queue and sent take
 	dirty   bool          // in the connection's list
-	heard   int           // responses that came and that the runtime does not know of yet
-	taken   int           // units of messages that were taken and that the runtime does not know of yet
+	heard   int           // responses that came, and for which the runtime has not been given credit yet
+	taken   int           // units of messages that were taken, and for which the runtime has not been given credit yet
 	owing   bool          // in the connection's list
 	tracked map[message.ID]*tracked
 
@@ -145,9 +145,9 @@ type connection struct {
 
 	// Guarded by client.mu.
 	epoch     uint64
-	control   apiwire.Queue // records that are no messages
+	control   apiwire.Queue // records that are not messages
 	dirty     []*attached   // whose queue is not empty
-	owing     []*attached   // that have taken messages or responses of which the runtime does not know
+	owing     []*attached   // that owe the runtime credit for messages or responses
 	hesitates bool          // late is running
 }
 

@@ -42,8 +42,8 @@ type Hyperty struct {
 	deaf      bool                     // neither was called while the first message waited: messages are refused
 	tracked   int                      // messages without a final state
 
-	lastTo atomic.Pointer[message.URL] // one that was checked lately, to be posted to
-	misses atomic.Uint32               // how many were checked
+	lastTo atomic.Pointer[message.URL] // an address that mayPost has checked lately
+	misses atomic.Uint32               // how many addresses mayPost has checked
 }
 
 // locked is a Hyperty whose mu is locked, or that nobody else has yet.

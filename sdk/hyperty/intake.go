@@ -48,7 +48,7 @@ func (conn *connection) deliver(ref uint32, data []byte) error {
 	return nil
 }
 
-// came takes a message that is no response. Where no other waits and the listeners have room, they get it at once.
+// came takes a message that is not a response. If no other one waits and the listeners have room, they get it at once.
 func (a *attached) came(conn *connection, in incoming) error {
 	c, i := a.client, &a.intake
 	c.mu.Lock()
@@ -104,7 +104,7 @@ func (a *lockedAttached) take(in incoming) {
 	a.start(i.lane.Add(0, &in))
 }
 
-// start runs the intake where it begins to have work.
+// start starts the intake's goroutine if begin says that it has work again.
 func (a *lockedAttached) start(begin bool) {
 	if begin && !a.client.closed {
 		a.client.work.Go((*attached)(a).pump)

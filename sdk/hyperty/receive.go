@@ -11,10 +11,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Handle has f called for every message that comes, one at a time and in order; the context ends when the hyperty is
-// closed. Responses and what belongs to data objects do not come here. f replaces the handler before it; messages that
-// came earlier have waited for the first. A handler that waits for the answer of a hyperty that in turn asks this one
-// waits for itself: it should answer from another goroutine.
+// Handle makes f the handler: it is called for every message that comes, one at a time and in order; the context ends
+// when the hyperty is closed. Responses and what belongs to data objects do not come here. f replaces the handler
+// before it; messages that came earlier have waited for the first. A handler that waits for the answer of a hyperty
+// that in turn asks this one waits for itself: it should answer from another goroutine.
 func (h *Hyperty) Handle(f func(ctx context.Context, m Received)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -30,9 +30,9 @@ func (h *Hyperty) Handle(f func(ctx context.Context, m Received)) {
 	}
 }
 
-// HandleResponses has f called for every response that no request waits for: refusals of messages that were sent
-// without waiting (404: nobody has the address; 504: in doubt because the runtime restarted), and late answers.
-// Without it they are dropped.
+// HandleResponses makes f the handler of responses: it is called for every response that no request waits for:
+// refusals of messages that were sent without waiting (404: nobody has the address; 504: in doubt because the
+// runtime restarted), and late answers. Without it they are dropped.
 func (h *Hyperty) HandleResponses(f func(ctx context.Context, m message.Message)) {
 	h.mu.Lock()
 	h.responses = f
@@ -86,8 +86,8 @@ func (h *Hyperty) take(ctx context.Context, m message.Message, r minibus.Receipt
 	r.Taken()
 }
 
-// patience is how long the first message waits for a hyperty that neither handles nor receives. Then it and those
-// after it are refused: they would hold up the data objects, for which alone the hyperty may be there.
+// patience is how long the first message waits for a hyperty that neither handles nor receives. Then it and those after it are
+// refused: else they would hold up the data objects, which may be all that the hyperty uses.
 const patience = 10 * time.Second
 
 var errUnheard = errors.New("takes no messages")

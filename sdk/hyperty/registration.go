@@ -18,8 +18,8 @@ const (
 // Registration is what a hyperty asks to be registered with (specification, "Registry: register hyperty"). The zero
 // value asks for an address that the Message Node chooses.
 type Registration struct {
-	// Name is the identifier to be had in the address: hyperty://<domain>/<Name>. It has letters, digits and "-._~".
-	// The first runtime that asks for it gets it, and keeps it over restarts. Empty: the Message Node chooses.
+	// Name is the identifier that the address is to have: hyperty://<domain>/<Name>. It has letters, digits and "-._~". The
+	// first runtime that asks for it gets it, and keeps it over restarts. Empty: the Message Node chooses.
 	Name        string
 	User        message.URL // the user for whom it acts
 	Descriptor  message.URL // of the hyperty, in the catalogue

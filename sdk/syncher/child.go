@@ -106,7 +106,7 @@ func (r *Reporter) Children() map[string]Child {
 	return childrenOf(doc)
 }
 
-// OnChild has f called after observers have made, changed or removed a child object. f must be quick.
+// OnChild makes the reporter call f after observers have made, changed or removed a child object. f must be quick.
 func (r *Reporter) OnChild(f func(ChildChange)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -132,7 +132,7 @@ func (r *Reporter) changeChild(ctx context.Context, t message.Type, who message.
 	err = r.publish(ctx, func(d object.Document) object.Change {
 		var c object.Change
 		if c, child, refused = r.childChange(d, t, who, body); refused != nil {
-			return object.Change{} // which nobody takes
+			return object.Change{} // an invalid change: publish makes nothing of it
 		}
 		return c
 	})

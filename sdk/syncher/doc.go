@@ -9,8 +9,8 @@
 //
 // An attribute of the data is named by a path of elements with dots between them: "connectionDescription.sdp",
 // "iceCandidates.2". An element for an array is an index. An element that begins with <scheme>:// is an address: it is the
-// longest key with which the object there agrees, and where there is no such key, all of the rest of the path. Objects
-// that the path leads through and that do not exist are made.
+// longest key of the object there with which the rest of the path begins, and where there is no such key, the whole rest.
+// Objects that the path leads through and that do not exist are made.
 //
 // # Messages
 //
@@ -35,19 +35,19 @@
 //
 // Changes of one object reach an observer in the order in which its reporter made them, each at most once. Where some
 // could not be kept for a slow observer, or were missed because a runtime was away, one change with Resync set stands
-// for them, and [Observer.Value] is current. A change that [Reporter.Set] and its like returned nil for is with the
-// reporter's runtime; where they return an error it has not been made, and observers that saw it nevertheless (the
-// answer was lost) are put right by the next change.
+// for them, and [Observer.Value] is current. When [Reporter.Set] or another change returns nil, the reporter's
+// runtime has the change. Where it returns an error, the change has not been made; observers that saw it
+// nevertheless, because the answer was lost, are corrected by the next change.
 //
 // When the runtime has been restarted, [Syncher.Resume] brings back what the component reports and observes.
 //
 // # Child objects
 //
-// An object may have names for children ([Object].Children). Who observes the object may make child objects under them
-// ([Observer.AddChild]), and change and remove its own: a request to <object>/children/<name>, which the sync manager of
-// the reporter's runtime has the reporter decide. A child is a part of the object's data, at childrenObjects.<id>, so
-// every observer gets it in order, and those that come later find it in the object's value. All children together are
-// bounded by the size of the object's data.
+// An object may have names for children ([Object].Children). An observer may make child objects under them
+// ([Observer.AddChild]), and change and remove its own. It does so with a request to <object>/children/<name>; the sync
+// manager of the reporter's runtime forwards it to the reporter, which decides. A child is a part of the object's data,
+// at childrenObjects.<id>, so every observer gets it in order, and those that come later find it in the object's value.
+// All children together are bounded by the size of the object's data.
 //
 // # Limits
 //

@@ -94,8 +94,8 @@ func (r *Reporter) Version() uint64 {
 	return r.meta.Version
 }
 
-// Allow has f decide who may subscribe. Without it everybody may subscribe to a public object, and whoever was
-// invited to a private one. f must be quick.
+// Allow lets f decide who may subscribe. Without it everybody may subscribe to a public object, and whoever was invited to a
+// private one. f must be quick.
 func (r *Reporter) Allow(f func(observer message.URL) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// New makes a syncher and has it listen at its owner's address. Close ends it.
+// New makes a syncher, which listens at its owner's address until Close.
 func New(o Options) *Syncher {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Syncher{

@@ -10,22 +10,22 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Attachment is a registered hyperty as the runtime gives it out: where its messages go in. What comes for it goes to
+// Attachment is a registered hyperty as the runtime sees it: the hyperty posts through it. The messages to the hyperty go to
 // the receiver that was given at the registration.
 type Attachment interface {
 	URL() message.URL
 	// Post validates a message of the hyperty and carries it; see [message.Bus]. A from that is not the hyperty's is refused.
 	Post(ctx context.Context, m message.Message) error
-	// PostTracked is Post for a message with an ID whose sender learns its outcome: tell is called once, with a final
-	// state. tell must not wait, and may be called before PostTracked returns. Where PostTracked returns an error it is not
-	// called any more.
+	// PostTracked is Post for a message with an ID whose sender learns its outcome: tell is called once, with a final state.
+	// tell must not wait, and may be called before PostTracked returns. If PostTracked returns an error, tell is not called
+	// any more.
 	PostTracked(ctx context.Context, m message.Message, tell func(hyperty.Outcome)) error
 	// Close ends the registration.
 	Close(ctx context.Context) error
 }
 
-// New makes a hyperty. attach registers it and has every message that comes for it given to the receiver, in order; a
-// message is taken when the application's handler has returned. runtime is the runtime's URL. The error is attach's.
+// New makes a hyperty. attach registers it, and has every message to it given to the receiver, in order; a message is taken
+// when the application's handler has returned. runtime is the runtime's URL. The error is attach's.
 func New(ctx context.Context, runtime message.URL, attach func(ctx context.Context, to minibus.Receiver) (Attachment, error)) (*hyperty.Hyperty, error) {
 	var attachment Attachment
 	bus := &localBus{attached: make(chan struct{})}

@@ -3,8 +3,8 @@
 //
 //   - entry.go: what an entry must have, and who may change it.
 //   - registry.go: create; update.go: update and delete; read.go: read.
-//   - Whoever subscribes to <url>/registration is told of a change of an entry's status.
+//   - Subscribers to <url>/registration get each change of an entry's status.
 //
-// The entries are rows of package state. Whoever looks for a user or a name gets a bounded answer, chosen fairly among all who
-// entered something for it (package shelves).
+// The entries are rows of package state. A search for a user or a name has a bounded answer, chosen fairly among all runtimes
+// that have entered something for it (package shelves).
 package registry

@@ -23,7 +23,7 @@ type Registration struct {
 	Started  time.Time                  `json:"started"`
 	Modified time.Time                  `json:"modified"`
 	Fields   map[string]json.RawMessage `json:"fields"`           // the rest, as it was given
-	Source   string                     `json:"source,omitempty"` // whom it is counted by: see [State.SourceTerm]
+	Source   string                     `json:"source,omitempty"` // the term by which it is counted: see [State.SourceTerm]
 	Since    time.Time                  `json:"since,omitzero"`   // when the owner first had it; zero: Started
 }
 
@@ -53,8 +53,8 @@ func (r *Registration) terms() []string {
 	return withSource(terms, r.Source)
 }
 
-// place is where the entry stands among those that are found by the same: by the address that it came from, or, where that
-// stands for many, its own runtime.
+// place says where the entry belongs among others with the same term: by the network address that it came from, or, if that is
+// not counted, by its own runtime.
 func (r *Registration) place() shelves.Place {
 	p := shelves.Place{Terms: r.terms(), Address: r.Source, Runtime: string(r.Owner), Since: r.HadSince(), Size: r.size()}
 	p.Site, _, _ = strings.Cut(r.Source, sitesAddress) // see [State.SourceTerm]
@@ -62,13 +62,13 @@ func (r *Registration) place() shelves.Place {
 	return p
 }
 
-// registrationTable is the table of the Domain Registry. Strangers' entries are found beside each other by what is shelved.
+// registrationTable is the table of the Domain Registry. The shelved terms are those that entries of strangers may share.
 func registrationTable(name string) table.Options[Registration] {
 	return table.Options[Registration]{Name: name, Terms: (*Registration).terms,
 		Shelves: shelves.New((*Registration).place, "scheme", "user", "idp", "name")}
 }
 
-// HadSince is when the owner first had the entry, whatever it has put into it since then.
+// HadSince is when the owner first had the entry, whatever it has changed in it since then.
 func (r *Registration) HadSince() int64 {
 	if r.Since.IsZero() {
 		return r.Started.UnixNano()
@@ -76,7 +76,8 @@ func (r *Registration) HadSince() int64 {
 	return r.Since.UnixNano()
 }
 
-// LongTerm is a field by which the entry would be found that is too long for that, and its size in bytes; "" where none is.
+// LongTerm returns a field that is too long for a term by which the entry can be found, and its size in bytes; "" if none is
+// too long.
 func (r *Registration) LongTerm() (name string, size int) {
 	for _, name := range []string{"user", "guid", "name"} {
 		if text := r.Field(name); len(text) > message.MaxURL {
@@ -93,7 +94,7 @@ func (r *Registration) Field(name string) string {
 	return s
 }
 
-// Size is how many bytes the entry has in an answer, or a few more. What values are escaped to is in them already.
+// size is how many bytes the entry has in an answer, or a few more, with all escapes of JSON.
 func (r *Registration) size() int {
 	size := 2*escaped(string(r.URL)) + 200
 	for name, value := range r.Fields {
@@ -102,7 +103,7 @@ func (r *Registration) size() int {
 	return size
 }
 
-// escaped is how long a text is in JSON at most.
+// escaped is an upper bound for the length of a text in JSON.
 func escaped(text string) int {
 	size := len(text)
 	for i := range len(text) {
@@ -120,7 +121,7 @@ func (r *Registration) List(name string) refjson.Names {
 	return l
 }
 
-// StatusAt is the status as of now: an entry that was not kept alive is disconnected, also before the sweep writes it.
+// StatusAt is the status at now: an entry that was not kept alive is disconnected, also before the sweep writes that.
 func (r *Registration) StatusAt(now time.Time) string {
 	if r.Status == Live && now.Sub(r.Modified) > time.Duration(r.Expires)*time.Second {
 		return Disconnected
@@ -152,7 +153,7 @@ func (r *Registration) Entry(now time.Time) map[string]any {
 // RegistrationKey is the key of an entry's row.
 func RegistrationKey(u message.URL) string { return backbone.Hash(string(u.Canonical())) }
 
-// Varies is how long the entry's status and times are.
+// Varies is the length of the entry's status and times.
 func (r *Registration) Varies() int {
 	size := len(r.Status) + len(strconv.Itoa(r.Expires)) + len(r.Started.Format(time.RFC3339Nano)) + len(r.Modified.Format(time.RFC3339Nano))
 	if !r.Since.IsZero() {
