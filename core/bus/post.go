@@ -66,10 +66,7 @@ func (b *MessageBus) post(ctx context.Context, m message.Message, r minibus.Rece
 // tryPost is TryPost for a message that has entered. Where its sender would have to be told that it was refused, that is left
 // to post: the sender may be slow to hear it.
 func (b *MessageBus) tryPost(m message.Message, r minibus.Receipt) error {
-	b.mu.RLock()
-	forwarded := len(b.forwards[m.To.Canonical()]) > 0
-	b.mu.RUnlock()
-	if forwarded {
+	if len(b.subscribers(m.To)) > 0 {
 		return message.ErrWouldBlock // to several, each of which may be behind
 	}
 	if b.requests.Answer(m) {
