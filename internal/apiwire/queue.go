@@ -10,9 +10,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Queue is records that wait for the writer of a stream, in buffers that all streams share: one that has nothing to send
-// keeps none. A large body is not copied into a buffer: it is immutable, and goes out from where it is. The zero value is empty. The
-// lock of the Queue's owner guards it.
+// Queue has the records that wait for the writer of a stream. All streams share a pool of buffers: a stream that has nothing to
+// send keeps none. A large body is not copied into a buffer: it is immutable, and is written from where it is. The zero value is
+// empty. The lock of the Queue's owner guards it.
 type Queue struct {
 	pieces []piece
 	size   int
@@ -108,7 +108,7 @@ func (q *Queue) Undo() {
 
 // Move takes everything out of other.
 func (q *Queue) Move(other *Queue) {
-	if k := len(q.pieces); k > 0 && len(other.pieces) > 0 { // a short one behind a short one
+	if k := len(q.pieces); k > 0 && len(other.pieces) > 0 { // a short buffer behind a short buffer
 		p, first := &q.pieces[k-1], other.pieces[0]
 		if p.body == nil && cap(*p.buffer)-len(*p.buffer) >= len(*first.buffer) {
 			*p.buffer, p.body = append(*p.buffer, *first.buffer...), first.body
