@@ -92,7 +92,8 @@ func (rt *Runtime) start(ctx context.Context) error {
 	return err
 }
 
-// joinNode has the stub of the own Message Node deployed before a message needs it, so that remote runtimes can reach this one.
+// joinNode has the stub of this domain's Message Node deployed before a message needs it, so that remote runtimes can reach
+// this one.
 func (rt *Runtime) joinNode(ctx context.Context) {
 	domain := rt.config.Domain
 	if _, err := rt.registry.Explain(ctx, message.DomainRegistryAddress(domain)); err != nil && ctx.Err() == nil {
@@ -103,6 +104,9 @@ func (rt *Runtime) joinNode(ctx context.Context) {
 // open locks the data folder, reads the key and the pinned names in it, and checks that the plug-ins are installed.
 func (rt *Runtime) open() (err error) {
 	c := rt.config
+	if c.DataDir == "" { // else it would be whatever folder the process is in
+		return errors.New("data folder: none is set: DataDir is where the runtime's key is")
+	}
 	if rt.lock, err = safefile.Take(c.DataDir, rt.log); err != nil {
 		return err
 	}
@@ -127,8 +131,8 @@ func (rt *Runtime) open() (err error) {
 	return nil
 }
 
-// Close ends the runtime: applications first, then connections, plug-ins and the rest. When it returns no process, socket file or
-// goroutine is left. ctx bounds how long the components may take to end in good order. Within a second after that they are ended
+// Close ends the runtime: applications first, then connections, plug-ins and the rest. When it returns, no process, socket
+// file or goroutine is left. Until ctx ends the components may end in good order; within a second after that they are ended
 // in any case, whatever a plug-in does. Close may be called more than once.
 func (rt *Runtime) Close(ctx context.Context) error {
 	rt.closing.once.Do(func() { rt.closing.err = rt.close(ctx) })

@@ -22,8 +22,8 @@ import (
 	"github.com/protofly/protofly/sdk/proof"
 )
 
-// wire makes the components and connects them. Before it only the host runs. tune may change the options of the sessions and of the
-// Registry; nil: nothing.
+// wire makes the components and connects them. Before it only the host runs. tune, if not nil, may change the options of the
+// sessions and of the Registry.
 //
 // Components are made in the order in which a message that leaves meets them. Where a component needs one that is made later, it
 // gets a function, or a struct that is filled in at the end of wire, and uses that one only after wire has returned.
@@ -52,7 +52,7 @@ func (rt *Runtime) wire(allowed networks.Allowed, tune func(*session.Options, *r
 	rt.admin.Catalogue, rt.admin.Stubs, rt.admin.Host = rt.catalogue, rt.deployer, rt.host
 }
 
-// wireBus makes the MessageBus, and what tells senders of messages that are not delivered.
+// wireBus makes the MessageBus, and the components that report undelivered messages to their senders.
 func (rt *Runtime) wireBus() {
 	rt.bus = bus.New(bus.Options{Runtime: rt.URL(), Log: rt.log.Named("bus"), Trace: &rt.trace, Tracker: &rt.tracker})
 	rt.refusals = delivery.NewRefusals(delivery.RefusalOptions{Bus: rt.bus, Go: rt.background.Go, Log: rt.log})
@@ -91,7 +91,7 @@ func (rt *Runtime) wireStubs(allowed networks.Allowed) {
 	})
 }
 
-// sessionOptions are the options of the sessions; happened is told their events.
+// sessionOptions are the options of the sessions; happened is called with their events.
 func (rt *Runtime) sessionOptions(in *doors.Entrance, paths *doors.Paths, happened func(session.Event)) session.Options {
 	frames := &doors.FramesOut{Host: rt.host}
 	return session.Options{
@@ -141,7 +141,7 @@ func (rt *Runtime) handlers() []registry.Handler {
 // isHandler tells whether u is a P2P Handler of this runtime.
 func (rt *Runtime) isHandler(u message.URL) bool { return rt.deployer.Has(u, sdk.RoleHandler) }
 
-// gone is told that a hyperty, or a stub, of this runtime has gone.
+// gone is called when a hyperty, or a stub, of this runtime has ended.
 func (rt *Runtime) gone(component message.URL) { rt.sync.ComponentGone(component) }
 
 // left is told that an application has ended a hyperty.
@@ -202,6 +202,14 @@ func (rt *Runtime) wireApps(in *doors.Entrance) {
 	rt.sync = syncmanager.New(syncmanager.Options{
 		Runtime: rt.URL(), Domain: rt.config.Domain, Bus: plainpeers.NewObservers(rt.bus), Objects: rt.registry,
 		Local: rt.registry.Local, Remote: rt.registry.Remote, Verify: in.OwnedBy, Log: rt.log.Named("sm"),
-		Folder: filepath.Join(rt.config.DataDir, "objects"),
+		Folder: keptObjects(rt.config.DataDir),
 	})
+}
+
+// keptObjects is the folder of the data objects that outlive the runtime; "" where it has no data folder: then none do.
+func keptObjects(data string) string {
+	if data == "" {
+		return ""
+	}
+	return filepath.Join(data, "objects")
 }

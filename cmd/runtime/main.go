@@ -38,7 +38,7 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(problems, "protofly: %v\n", err)
 		return exitUsage
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // told to end
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // ended by a signal
 		return exitOK
 	}
 	fmt.Fprintf(problems, "protofly: %v\n", err)

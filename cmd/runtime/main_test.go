@@ -57,7 +57,7 @@ type shell struct {
 
 func newShell(t *testing.T) *shell {
 	home := t.TempDir()
-	t.Setenv("HOME", home) // no configuration of whoever runs the test
+	t.Setenv("HOME", home) // so that the tester's own configuration is not used
 	t.Setenv("XDG_CONFIG_HOME", "")
 	t.Setenv("XDG_RUNTIME_DIR", "")
 	t.Setenv(hyperty.SocketVariable, "")
@@ -181,7 +181,7 @@ func TestConfigCommands(t *testing.T) {
 	}
 }
 
-// A configuration that validates starts: a damaged key, damaged pins, and settings of plug-ins that nobody uses are found.
+// A configuration that passes the check starts: the check finds a damaged key, damaged pins, and settings of unused plug-ins.
 func TestValidateFindsWhatDoesNotStart(t *testing.T) {
 	s := newShell(t)
 	s.plugin("msgnode-ws", "node")
@@ -379,7 +379,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// The first configuration of somebody who has none: init writes it, check and the others take it.
+// A first configuration: init writes it, and check and the other commands accept it.
 func TestConfigInit(t *testing.T) {
 	s := newShell(t)
 	s.plugin("msgnode-ws", "node")

@@ -27,7 +27,7 @@ type registrations struct {
 // maxRegistrations is how many addresses one hyperty may follow.
 const maxRegistrations = 1024
 
-// followed is the addresses that m subscribes to or unsubscribes from, where all of them are registrations.
+// followed returns the addresses that m subscribes to or unsubscribes from, if all of them are registrations.
 func followed(m *message.Message) (list message.URLs) {
 	domain := m.To.NodeDomain()
 	if m.Type != message.Subscribe && m.Type != message.Unsubscribe || m.To.Canonical() != message.SubscriptionAddress(domain) {
@@ -46,8 +46,9 @@ func followed(m *message.Message) (list message.URLs) {
 	return list
 }
 
-// post takes a message that the hyperty at the address who has posted: it adds or ends the listeners of a subscription; listen makes one. done: the
-// message does not go to the node, because another hyperty of this runtime still follows one of the addresses.
+// post handles a message that a hyperty has posted; who is the hyperty's address. It adds or ends the listeners of a
+// subscription, which listen makes. done: the message must not go to the node, because another hyperty of this runtime still
+// follows one of the addresses.
 func (r *registrations) post(who message.URL, listen func(at message.URL) (stop func()), m message.Message) (done bool, err error) {
 	list := followed(&m)
 	if len(list) == 0 {
@@ -85,8 +86,8 @@ func (r *registrations) add(who message.URL, listen func(at message.URL) (stop f
 	return nil
 }
 
-// drop ends the listeners of the hyperty who at the addresses, at all of them where list is nil. It returns the addresses that no
-// hyperty follows any more.
+// drop ends the listeners of the hyperty with the address who: those at the addresses in list, or all if list is nil. It
+// returns the addresses that no hyperty follows any more.
 func (r *registrations) drop(who message.URL, list message.URLs) (last message.URLs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Forward has every message for the address at also sent to the runtime remote: a subscription from outside. Each remote
-// has an inbox of its own; one that takes nothing holds up nobody for long, and misses messages: after these it gets the
-// last one.
+// Forward sends every message for the address at also to the runtime remote, which has subscribed to it. Each remote runtime
+// has an inbox of its own. One that takes nothing holds up publishers for a moment only, and misses messages; afterwards it
+// gets the last one.
 func (b *MessageBus) Forward(at, remote message.URL) (stop func()) {
 	at, remote = at.Canonical(), remote.Canonical()
 	f := &forward{remote: remote, box: "forward:" + at + ">" + remote, space: make(chan struct{}, 1)}

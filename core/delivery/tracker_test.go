@@ -11,7 +11,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// What became of a message that left without a session is said by whom it was for, by the stub that it left by.
+// The outcome of a message that left without a session comes from the address that it was for, by the stub that it left by.
 func TestWhoSaysWhatBecameOfAMessage(t *testing.T) {
 	const (
 		alice message.URL = "hyperty://a.example/alice"
@@ -48,7 +48,7 @@ func TestWhoSaysWhatBecameOfAMessage(t *testing.T) {
 	}
 }
 
-// The first report of what became of a message counts, and there is one.
+// The first report of a message's outcome counts, and the sender gets one.
 func TestOneOutcome(t *testing.T) {
 	const alice, bob, remote message.URL = "hyperty://a.example/alice", "hyperty://b.example/bob", "hyperty-runtime://b.example/r"
 	m := message.Message{ID: message.NumberID(1), Type: message.Update, From: alice, To: bob}
@@ -97,7 +97,7 @@ func TestOneOutcome(t *testing.T) {
 	}
 }
 
-// A message that is tracked already is refused, and one that was dropped is not told of.
+// A message that is tracked already is refused, and one that was dropped has no outcome.
 func TestAddTwice(t *testing.T) {
 	m := message.Message{ID: message.NumberID(1), From: "hyperty://a.example/alice"}
 	var w Tracker
@@ -146,7 +146,7 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-// The wait for an answer ends with its message: the next one with the same ID is not in doubt by it.
+// The wait for an answer ends with its message: it does not put a later message with the same ID in doubt.
 func TestTheWaitEndsWithItsMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w Tracker

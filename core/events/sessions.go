@@ -9,7 +9,7 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Tracker takes what became of the messages of sessions. [delivery.Tracker] implements it.
+// Tracker takes the outcomes of messages from sessions. [delivery.Tracker] implements it.
 type Tracker interface {
 	Session(e session.Event)
 }
@@ -33,6 +33,8 @@ type Observers interface {
 	RuntimeGone(remote message.URL)
 	// Refresh asks the runtime again for what is observed from here.
 	Refresh(remote message.URL)
+	// Undelivered has the runtime hear later of what messages to it, which it has not taken, say of objects.
+	Undelivered(remote message.URL, messages []message.Message)
 }
 
 // Watcher tells applications how remote runtimes are reached. [discovery.Discovery] implements it.
@@ -61,6 +63,7 @@ func (s *Sessions) Event(e session.Event) {
 	switch e.Kind {
 	case session.Settled:
 	case session.Rejected:
+		s.Observers.Undelivered(e.Remote, e.Messages)
 		s.Refusals.Rejected(e)
 	case session.Version:
 		s.Log.Error("remote runtime of another version", "remote", e.Remote, "door", e.Path.Door, "why", e.Why)
@@ -82,6 +85,7 @@ func (s *Sessions) Event(e session.Event) {
 		s.Observers.Refresh(e.Remote)
 		s.Peers.Log(s.Log, hclog.Info, "remote runtime has gone", e.Remote, "why", e.Why)
 	case session.Expired, session.Closed:
+		s.Observers.Undelivered(e.Remote, e.Messages)
 		s.Peers.Log(s.Log, hclog.Warn, "messages given up", e.Remote, "messages", len(e.IDs), "may have arrived", e.MayHaveArrived, "why", e.Why)
 		s.Refusals.GivenUp(e)
 	case session.Untrusted:

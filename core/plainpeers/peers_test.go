@@ -27,12 +27,12 @@ const (
 	third  message.URL = self + "/protostub/c.example"
 )
 
-// around is all that Peers need, and what they did with it.
+// around is everything that Peers need, and notes what they do.
 type around struct {
 	wg     sync.WaitGroup
 	mu     sync.Mutex
-	posted []string // by which stub, to whom
-	came   []string // from which runtime, or "answer"; from whom
+	posted []string // by which stub, to which runtime
+	came   []string // from which runtime, or "answer"; then the sender
 	refuse error    // of Post
 }
 
@@ -86,7 +86,8 @@ func (a *around) Post(_ context.Context, stub message.URL, m message.Message) er
 	return a.refuse
 }
 
-// newPeers are Peers with everything around them; done waits for what they do in the background, and returns and forgets it.
+// newPeers are Peers with everything around them; done waits for their background work, and returns and forgets what they
+// did.
 func newPeers(t *testing.T, log hclog.Logger) (p *Peers, a *around, done func() (came, posted []string)) {
 	a = &around{}
 	p = New(Options{Self: self, Domain: "a.example", Policy: a, Directory: a, Routes: a, Bus: a, Post: a.Post, Log: log,
@@ -99,7 +100,7 @@ func newPeers(t *testing.T, log hclog.Logger) (p *Peers, a *around, done func() 
 	}
 }
 
-// What a Message Node says counts as from an allowed runtime without sessions, or it is refused.
+// A message from a Message Node counts as from an allowed runtime without sessions, or is refused.
 func TestReceive(t *testing.T) {
 	p, _, done := newPeers(t, nil)
 	for _, c := range []struct {
@@ -138,7 +139,7 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-// A message goes to the node of its runtime's domain, a publication to the node of its own address; its answer is taken.
+// A message goes to the node of its runtime's domain, a publication to the node of its own address; its answer is accepted.
 func TestRouteAndPost(t *testing.T) {
 	p, a, done := newPeers(t, nil)
 	m := message.Message{ID: message.NumberID(7), Type: message.Read, From: bob, To: ann}
@@ -161,9 +162,9 @@ func TestRouteAndPost(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer := m.Respond(message.CodeOK, nil)
-	p.Receive(Node{ours, "a.example"}, answer)   // not where it went
+	p.Receive(Node{ours, "a.example"}, answer)   // not by the node where it went
 	p.Receive(Node{theirs, "b.example"}, answer) // there
-	p.Receive(Node{theirs, "b.example"}, answer) // once more
+	p.Receive(Node{theirs, "b.example"}, answer) // a second time
 	came, posted := done()
 	if want := []string{string("answer " + ann + " 7")}; !slices.Equal(came, want) {
 		t.Errorf("answers %q, want %q", came, want)
@@ -180,7 +181,7 @@ func TestRouteAndPost(t *testing.T) {
 	}
 }
 
-// What a stranger makes happen as often as it likes is logged once a while, and what is kept of strangers is bounded.
+// Faults that a stranger can cause as often as it likes are logged once in a while, and what is kept of strangers is bounded.
 func TestStrangersAreLoggedSeldom(t *testing.T) {
 	var text strings.Builder
 	p, _, done := newPeers(t, hclog.New(&hclog.LoggerOptions{Output: &text, Level: hclog.Warn}))

@@ -7,8 +7,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// While the own Message Node is away addresses are made and known names are used at once, and gone ones go at once; the node
-// hears of all that when it is back. A name that was never granted waits for the node.
+// While this domain's Message Node is away addresses are made, known names are used, and addresses are given up, all at once;
+// the node hears of it when it is back. A name that was never granted waits for the node.
 func TestRegistrationWhileTheNodeIsAway(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", nil)
@@ -30,7 +30,7 @@ func TestRegistrationWhileTheNodeIsAway(t *testing.T) {
 		settle(time.Millisecond)
 		began := time.Now()
 		var fresh []message.URL
-		for range 2 * 8 { // more than what is left of the block
+		for range 2 * 8 { // more than is left of the block
 			u, err := a.reg.RegisterHyperty(w.ctx, Hyperty{})
 			if err != nil {
 				t.Fatal(err)
@@ -69,7 +69,7 @@ func TestRegistrationWhileTheNodeIsAway(t *testing.T) {
 	})
 }
 
-// A node that goes while it is asked is not waited for.
+// A request does not wait for a node that goes while it is asked.
 func TestTheNodeGoesWhileItIsAsked(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.add("a", "example.com", nil)

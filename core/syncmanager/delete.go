@@ -149,6 +149,7 @@ func (m *Manager) componentGone(component message.URL, closed bool) {
 func (m *Manager) RuntimeGone(remote message.URL) {
 	l := m.lock()
 	defer l.unlock()
+	l.missed.Forget(remote.Canonical())
 	for _, r := range l.reported {
 		for _, observer := range r.RemoteGone(remote.Canonical()) {
 			l.tellLeft(r, observer)

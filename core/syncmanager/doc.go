@@ -25,7 +25,10 @@
 // The reporter's side publishes a forward {"status": "away" or "live", "away": since} from U to U/changes, and says the same in the
 // metadata ("grace", "keep", "away"). While objects are observed, the observer's side asks the sync manager of their runtime every 30 s
 // whether it is there: a read to <runtime>/sm, whose answer says which life of that sync manager it is ("life"). A deletion says why
-// ("end"). An observer that is kicked is told by a delete from U/subscription to its runtime's <runtime>/sm. Sync managers of earlier
+// ("end"). What was published is given up where it cannot be brought to a runtime for 30 s, or is refused there, and nothing may follow
+// it. So the reporter's side remembers of which objects that was (package missed), and says so in its next answer: "missed", with the
+// objects, or "all", and a "number"; they are fetched anew, and the next question says the life and the number as "heard". An observer
+// that is kicked is told by a delete from U/subscription to its runtime's <runtime>/sm. Sync managers of earlier
 // versions ignore the members, the forward and the delete; one that says no grace time is not asked.
 //
 // What is to outlive the runtime is in a folder, see package kept: a change of such an object is written before it counts. When the

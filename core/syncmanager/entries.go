@@ -3,6 +3,7 @@ package syncmanager
 import (
 	"github.com/protofly/protofly/core/syncmanager/internal/kept"
 	"github.com/protofly/protofly/core/syncmanager/internal/observing"
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/internal/object/life"
@@ -48,6 +49,7 @@ type replicaOf struct {
 type contact struct {
 	*life.Contact
 	objects map[*observed]struct{}
+	heard   protocol.Heard // of what it says that was missed here
 }
 
 // disk is where objects are kept.

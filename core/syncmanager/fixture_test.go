@@ -34,6 +34,7 @@ type world struct {
 	pace time.Duration                                 // of a link: the time that each message takes it
 
 	alter func(m message.Message) message.Message // what a link makes of a message; nil: nothing
+	tells bool                                    // whoever has sent what is lost is told, as a session tells of what it gives up
 }
 
 // runtime is a MessageBus and a sync manager.
@@ -122,15 +123,18 @@ func (r *runtime) link() {
 					m := f.m
 					time.Sleep(time.Until(f.arrives))
 					r.w.mu.Lock()
-					pace := r.w.pace
+					pace, tells := r.w.pace, r.w.tells
 					lost := r.w.lose != nil && r.w.lose(r.domain, domain, m)
 					if r.w.alter != nil {
 						m = r.w.alter(m)
 					}
 					r.w.mu.Unlock()
 					time.Sleep(pace)
-					if !lost {
+					switch {
+					case !lost:
 						r.w.by[domain].now().Arrive(r.w.ctx, r.url, "", m)
+					case tells:
+						r.sm.Undelivered(r.w.by[domain].url, []message.Message{{ID: m.ID, Type: m.Type, From: m.From, To: m.To}})
 					}
 				case <-r.w.ctx.Done():
 					return

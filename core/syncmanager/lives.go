@@ -47,6 +47,7 @@ func (m *Manager) doDue(now time.Time) time.Duration {
 		}
 		return ok && !at.After(now)
 	}
+	due(l.missed.Expire(now))
 	for r := range l.away {
 		if due(r.Due()) {
 			delete(l.away, r)
@@ -94,7 +95,7 @@ func (m locked) follow(o *observed) {
 	}
 	c := m.contacts[remote]
 	if c == nil {
-		c = &contact{life.NewContact(time.Now()), make(map[*observed]struct{})}
+		c = &contact{Contact: life.NewContact(time.Now()), objects: make(map[*observed]struct{})}
 		m.contacts[remote] = c
 		m.wake()
 	}
@@ -117,15 +118,16 @@ func (m locked) unfollow(o *observed) {
 // askRuntime asks a runtime whether it is there.
 func (m locked) askRuntime(remote message.URL, c *contact) {
 	c.Ask()
+	heard := c.heard
 	m.spawn(func(ctx context.Context) {
-		lifeNow, err := m.askOnce(ctx, remote)
+		here, err := m.askOnce(ctx, remote, heard)
 		if ctx.Err() != nil {
 			return
 		}
 		l := m.lock()
 		defer l.unlock()
 		if err == nil {
-			l.answered(c, lifeNow)
+			l.answered(c, here)
 		} else {
 			m.log.Debug("a runtime whose objects are observed does not answer", "remote", remote, "error", err)
 			l.unanswered(c)
@@ -134,29 +136,32 @@ func (m locked) askRuntime(remote message.URL, c *contact) {
 	})
 }
 
-// askOnce asks a runtime's sync manager which life of it is there.
-func (m *Manager) askOnce(ctx context.Context, remote message.URL) (lifeNow string, err error) {
+// askOnce asks a runtime's sync manager which life of it is there, and what was missed here since what was heard.
+func (m *Manager) askOnce(ctx context.Context, remote message.URL, heard protocol.Heard) (here protocol.Here, err error) {
 	ctx, cancel := context.WithTimeout(ctx, life.AskTime)
 	defer cancel()
-	answer, err := m.ask(ctx, m.messages.Ask(remote))
-	if err != nil {
-		return "", err
+	answer, err := m.ask(ctx, m.messages.Ask(remote, heard))
+	if err == nil {
+		err = answer.Decode(&here)
 	}
-	var body struct {
-		Life string `json:"life"`
-	}
-	err = answer.Decode(&body)
-	return body.Life, err
+	return here, err
 }
 
-// answered is told that a runtime has answered. Where it was away, its objects are fetched anew.
-func (m locked) answered(c *contact, lifeNow string) {
-	if !c.Answered(time.Now(), lifeNow) {
+// answered is told that a runtime has answered. Where it was away, its objects are fetched anew; else those of which it says that
+// something was missed here.
+func (m locked) answered(c *contact, here protocol.Here) {
+	returned := c.Answered(time.Now(), here.Life)
+	if !returned && here.Missed == nil {
 		return
 	}
 	for o := range c.objects {
-		o.Renew(true)
-		m.keepUp(o)
+		if returned || here.Missed.Covers(o.URL().Canonical()) {
+			o.Renew(true)
+			m.keepUp(o)
+		}
+	}
+	if here.Missed != nil {
+		c.heard = protocol.Heard{Life: here.Life, Number: here.Missed.Number}
 	}
 }
 
@@ -174,8 +179,30 @@ func (m locked) unanswered(c *contact) {
 
 // here answers a remote sync manager that asks whether this runtime is there.
 func (m *Manager) here(msg message.Message) {
-	m.answer(msg.RespondBody(message.Encode(struct {
-		Code int    `json:"code"`
-		Life string `json:"life"`
-	}{message.CodeOK, m.life})))
+	var heard protocol.Heard
+	if msg.Decode(&heard) != nil || heard.Life != m.life {
+		heard.Number = 0
+	}
+	answer := protocol.Here{Code: message.CodeOK, Life: m.life}
+	l := m.lock()
+	defer l.unlock()
+	if news := l.missed.Tell(msg.From.Runtime(), heard.Number); news.Number > 0 {
+		answer.Missed = &news
+	}
+	l.answer(msg.RespondBody(message.Encode(answer)))
+}
+
+// Undelivered is told of messages to a remote runtime that were given up, or that it has refused. What they said of objects that are
+// reported here it is told when it asks next whether this runtime is there.
+func (m *Manager) Undelivered(remote message.URL, list []message.Message) {
+	var last message.URL
+	now := time.Now()
+	l := m.lock()
+	defer l.unlock()
+	for i := range list {
+		if url := protocol.Published(&list[i]); url != last && url != "" {
+			l.missed.Add(now, remote.Canonical(), url.Canonical())
+			last = url
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/protofly/protofly/core/syncmanager/internal/limits"
+	"github.com/protofly/protofly/core/syncmanager/internal/missed"
 	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/replica"
 	"github.com/protofly/protofly/internal/object"
@@ -42,6 +43,7 @@ type Manager struct {
 	leaving  map[message.URL]chan struct{} // deleted objects that are being unregistered; closed when that is done
 	away     map[*reported]struct{}        // whose reporter is away
 	contacts map[message.URL]*contact      // with the runtimes of observed objects
+	missed   missed.Table                  // what other runtimes may not have heard of objects that are reported here
 }
 
 // locked is a Manager with its lock taken, from lock to unlock. Methods that need the lock are methods of locked.

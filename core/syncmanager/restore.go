@@ -6,6 +6,7 @@ import (
 
 	"github.com/protofly/protofly/core/registry"
 	"github.com/protofly/protofly/core/syncmanager/internal/kept"
+	"github.com/protofly/protofly/core/syncmanager/internal/protocol"
 	"github.com/protofly/protofly/core/syncmanager/internal/reporting"
 	"github.com/protofly/protofly/internal/backoff"
 	"github.com/protofly/protofly/internal/object"
@@ -95,7 +96,7 @@ func (m locked) greet(remotes map[message.URL]struct{}) {
 	}
 	m.spawn(func(ctx context.Context) {
 		for remote := range remotes {
-			m.askOnce(ctx, remote)
+			_, _ = m.askOnce(ctx, remote, protocol.Heard{})
 		}
 	})
 }

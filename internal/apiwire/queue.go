@@ -10,8 +10,8 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// Queue is records that wait for the writer of a stream, in buffers that all streams share: one that has nothing to send
-// keeps none. The zero value is empty. The lock of its owner guards it.
+// Queue has the records that wait for the writer of a stream. All streams share a pool of buffers: a stream that has nothing to
+// send keeps none. The zero value is empty. The lock of its owner guards it.
 type Queue struct {
 	buffers []*[]byte
 	size    int
@@ -89,7 +89,7 @@ func (q *Queue) Undo() {
 
 // Move takes everything out of other.
 func (q *Queue) Move(other *Queue) {
-	if k := len(q.buffers); k > 0 && len(other.buffers) > 0 { // a short one behind a short one
+	if k := len(q.buffers); k > 0 && len(other.buffers) > 0 { // a short buffer behind a short buffer
 		b, first := q.buffers[k-1], other.buffers[0]
 		if cap(*b)-len(*b) >= len(*first) {
 			*b = append(*b, *first...)

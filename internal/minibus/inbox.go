@@ -14,7 +14,7 @@ import (
 // ErrClosed is the error of a bus, or a listener, that has ended.
 var ErrClosed = errors.New("the bus is closed")
 
-// DefaultInbox is how many messages wait for one listener before a delivery blocks.
+// DefaultInbox is how many messages may wait for one listener before a delivery blocks.
 const DefaultInbox = 256
 
 // inbox is a bounded queue with one consumer, whose goroutine runs only while there is something to consume. Messages of
@@ -48,10 +48,10 @@ type lockedInbox inbox
 
 func (x *inbox) locked() *lockedInbox { return (*lockedInbox)(x) }
 
-// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Their deliverer counts the
-// cost until the receipt is settled, so it bounds the memory and the limit need not. A session brings hundreds of messages
-// at a time: it need not queue them elsewhere only because their listener has not come to them yet. While a caller waits
-// for a place, the limit is the same for all messages: else that caller might never get one.
+// burst is how many times its limit an inbox takes of messages whose receipts have a cost. Their deliverer counts the cost
+// until the receipt is settled and so bounds the memory; the limit need not. A session brings hundreds of messages at a time:
+// they need no second queue elsewhere while their listener is behind. While a caller waits for a place, the limit is the same
+// for all messages: else that caller might never get one.
 const burst = 64
 
 // wait adds to the number of callers that wait for a place.
@@ -63,7 +63,8 @@ func (i *lockedInbox) wait(more int) {
 	}
 }
 
-// group is what the inboxes of one bus share: their context, the wait for their goroutines, and the memory of what waits.
+// group is what the inboxes of one bus share: their context, the wait for their goroutines, and the memory of waiting
+// messages.
 type group struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -76,8 +77,8 @@ func (i *lockedInbox) full(in *Delivery) bool {
 	return i.lane.Len() >= i.limits[min(in.Receipt.Cost, 1)] && i.crowded(in)
 }
 
-// crowded is full where the inbox as a whole is: each source keeps places in it that no other can take. They are half of
-// limit where its messages have a cost, since then there may be many sources.
+// crowded is full for an inbox that is at its limit in all: each source keeps places in it that no other can take. They are
+// half of the limit if its messages have a cost, since then there may be many sources.
 func (i *lockedInbox) crowded(in *Delivery) bool {
 	keeps := i.limit
 	if in.Receipt.Cost > 0 {
@@ -123,7 +124,7 @@ func (i *inbox) push(ctx context.Context, in *Delivery, atOnce bool) error {
 	}
 }
 
-// try is push without waiting: where there is no place it does nothing, and full is true.
+// try is push without waiting: if there is no place it does nothing, and full is true.
 func (i *inbox) try(in *Delivery) (full bool, err error) {
 	i.mu.Lock()
 	switch {
@@ -151,7 +152,7 @@ func (i *inbox) tryRun(run []Delivery) (n int) {
 	return n
 }
 
-// add queues a message and has it handled.
+// add queues a message and starts the goroutine that handles it, if none runs.
 func (i *lockedInbox) add(in *Delivery) {
 	if i.lane.Add(in.Receipt.Source, in) {
 		i.group.wg.Add(1)
@@ -257,7 +258,7 @@ func (i *inbox) stop() {
 	}
 }
 
-// fail settles the receipt, where there is one, of a message that nobody will handle.
+// fail settles the receipt, if there is one, of a message that nobody will handle.
 func (in *Delivery) fail() {
 	if in.Receipt.By != nil {
 		in.Receipt.Failed(in.Message, &message.ResponseError{Code: message.CodeNotFound, From: in.Message.To,

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 )
 
-// End cancels what runs, nothing starts after it, and Wait waits for what has run.
+// End cancels the goroutines that run, none starts after it, and Wait waits for all of them.
 func TestGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGroup()

@@ -73,6 +73,26 @@ func ExampleHyperty_SendTracked() {
 	// hyperty://example.com/nobody refused 404
 }
 
+// One message to several addresses.
+func ExampleHyperty_Broadcast() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	caller, callee, end := pair(ctx, "caller", "callee")
+	defer end()
+	callee.Handle(func(context.Context, hyperty.Received) {})
+
+	results, err := caller.Broadcast(ctx, []message.URL{callee.URL(), "hyperty://example.com/nobody"}, message.Update, "the kitchen is closed")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range results {
+		fmt.Println(r.To, r.Outcome.State, r.Outcome.Code)
+	}
+	// Output:
+	// hyperty://example.com/callee delivered 0
+	// hyperty://example.com/nobody refused 404
+}
+
 // A message that is sent without waiting, to an address that nobody has: the refusal comes as a response.
 func ExampleHyperty_HandleResponses() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)

@@ -154,7 +154,7 @@ func (a *lockedAttached) take(in incoming) {
 	a.start(i.lane.Add(0, &in))
 }
 
-// start runs the intake where it begins to have work.
+// start starts the intake's goroutine if begin says that it has work again.
 func (a *lockedAttached) start(begin bool) {
 	if begin && !a.client.closed {
 		a.client.work.Go((*attached)(a).pump)

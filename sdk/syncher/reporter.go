@@ -26,7 +26,8 @@ type Object struct {
 	// application has ended the hyperty itself, and [Forever] for an object with Keep. Less than 0: nothing in any case.
 	Grace time.Duration
 	// Keep has the runtime keep the object in its data folder, so that it outlives the runtime too. Each change is written before
-	// it counts, which takes as long as the disk takes. A runtime keeps 1,024 objects, of 64 MiB altogether.
+	// it counts, which takes as long as the disk takes. A runtime keeps 1,024 objects, of 64 MiB altogether; one without a data folder
+	// refuses the object with 400.
 	Keep bool
 }
 
@@ -157,8 +158,8 @@ func (r *Reporter) Version() uint64 {
 	return r.meta.Version
 }
 
-// Allow has f decide who may subscribe. Without it everybody may subscribe to a public object, and whoever was
-// invited to a private one. f must be quick.
+// Allow lets f decide who may subscribe. Without it everybody may subscribe to a public object, and whoever was invited to a
+// private one. f must be quick.
 func (r *Reporter) Allow(f func(observer message.URL) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -28,7 +28,7 @@ func TestARequestBecomesLive(t *testing.T) {
 	if w := b.Way(high); !w.Live() || w.Direct.Door != c.Stub || w.Direct.Remote != high || w.Number != c.Number {
 		t.Errorf("%+v", w)
 	}
-	b.later(time.Hour) // its deadline is gone
+	b.later(time.Hour) // its deadline was cancelled
 	b.must()
 	b.current(high, message.Live)
 }
@@ -48,7 +48,7 @@ func TestWhatCannotBe(t *testing.T) {
 	b.current(high, message.Live)
 }
 
-// When one transport fails, the next one is tried at once; when all have, there is a pause that grows.
+// When one transport fails, the next one is tried at once; when all have failed there is a pause, longer each time.
 func TestAllTransportsAndThenAPause(t *testing.T) {
 	b := begin(t, Options{Backoff: time.Second, MaxBackoff: 3 * time.Second})
 	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second} {
@@ -131,7 +131,7 @@ func TestAConnectionThatBreaksIsMadeAgain(t *testing.T) {
 	if b.Waits(high, again.Number) {
 		t.Error("it waits although it has begun")
 	}
-	// What breaks soon after it is live waits longer each time.
+	// A connection that breaks soon after it is live waits longer each time.
 	for i, pause := range []time.Duration{200 * time.Millisecond, time.Second, 2 * time.Second} {
 		b.says(again, message.Live)
 		b.must(Began)

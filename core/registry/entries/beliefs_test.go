@@ -29,7 +29,7 @@ func runtime(n byte) signer {
 	return signer{message.URL("hyperty-runtime://example.com/" + proof.RuntimeID(key.Public().(ed25519.PublicKey))), key}
 }
 
-// entry is what a Domain Registry says: that url is at the runtime, by an entry that was signed at a time and holds for a day.
+// entry is a Domain Registry's entry: url is at the runtime, signed at a time and valid for a day.
 func (s signer) entry(url message.URL, signed time.Time, status string) json.RawMessage {
 	e := proof.Entry{URL: url, Runtime: s.url, Resources: []string{}, DataSchemes: []string{}}
 	return message.Encode(struct {
@@ -60,7 +60,7 @@ func TestTheNewestThatIsSignedIsBelieved(t *testing.T) {
 	one, two := runtime(1), runtime(2)
 	older, newer := one.entry(bob, noon.Add(-time.Hour), "live"), two.entry(bob, noon.Add(-time.Minute), "live")
 	choose(t, b, noon, []any{older, newer}).must(t, two)
-	c := choose(t, b, noon, older) // somebody brings the old one back
+	c := choose(t, b, noon, older) // somebody brings the old entry back
 	if c.Entry != nil || !errors.Is(c.Fault, proof.ErrEntry) || !strings.Contains(c.Fault.Error(), "later") {
 		t.Errorf("%+v", c)
 	}
@@ -148,7 +148,7 @@ func TestReadLately(t *testing.T) {
 	}
 }
 
-// What is remembered is bounded, and what is signed for longer does not make room for what ends sooner.
+// What is remembered is bounded, and entries that are signed for longer are not forgotten for those that end sooner.
 func TestEntriesThatAreSeenAreBounded(t *testing.T) {
 	b := NewBeliefs(Options{CacheTime: time.Minute, Unsigned: func(message.URL) bool { return true }})
 	choose(t, b, noon, runtime(1).entry(bob, noon, "live"))

@@ -1,9 +1,9 @@
-// Package entries is what a Domain Registry says of an address, and what of it is believed.
+// Package entries reads what a Domain Registry says of an address, and decides what of it is believed.
 //
-// A Domain Registry's word is that of its node, which is not trusted. So every entry that a runtime writes has a field more than the
-// specification's, proof: {key, signature, issued, expires}, see [proof.Entry]. A reader takes an entry for none where its proof is
-// missing or is not the named runtime's signature of exactly this entry; where it has expired, or is of a time to come; and where it
-// was issued before another one for the address that has been believed, by whichever runtime.
+// A Domain Registry's word is that of its node, which is not trusted. So an entry that a runtime writes has one field more
+// than the specification's, proof: {key, signature, issued, expires}, see [proof.Entry]. A reader ignores an entry whose
+// proof is missing, is not the named runtime's signature of exactly this entry, has expired, or is issued in the future; and
+// one that was issued before another entry for the address that has been believed, of whichever runtime.
 package entries
 
 import (
@@ -21,16 +21,14 @@ const (
 	maxEntries  = 64 // entries of one look-up's answer that are looked at
 )
 
-// Entry is what of a Domain Registry's entry the Registry uses.
+// Entry has those fields of a Domain Registry's entry that the Registry uses.
 type Entry struct {
 	Runtime     message.URL
-	Status      string    // the node's word
-	Started     time.Time // when it was registered; the node's word, zero: it says none
-	Modified    time.Time // when its status has changed, or it was kept alive; the same
+	Status      string // set by the node
 	P2PHandlers []directory.Handler
 
 	proof  *proof.EntryProof // nil: it is not signed
-	signed proof.Entry       // what the proof must be of; Runtime and P2PHandlers are out of it
+	signed proof.Entry       // what the proof must sign; without Runtime and P2PHandlers
 }
 
 // Parse reads the value of a look-up of key: one entry, a list, or a map of them by address (specification,
@@ -99,8 +97,8 @@ func parseEntry(key message.URL, raw json.RawMessage) (Entry, bool) {
 	return e, true
 }
 
-// parseSigned reads an entry that has a proof: nothing in it that the proof is not of counts, but the status. What is
-// unreadable has an empty proof, of nothing.
+// parseSigned reads an entry that has a proof: of its fields only those count that the proof signs, and the status. An
+// unreadable entry gets an empty proof, which signs nothing.
 func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
 	signed, p, err := proof.ParseEntry(raw)
 	if err != nil || p == nil {
@@ -117,7 +115,7 @@ func parseSigned(key message.URL, raw json.RawMessage, e Entry) (Entry, bool) {
 	return e, true
 }
 
-// offer enters a Handler, if it can be one of the entry's runtime.
+// offer enters a Handler, if it is a component of the entry's runtime.
 func (e *Entry) offer(name string, handler message.URL) {
 	url, err := message.ParseURL(string(handler))
 	if err == nil && name != "" && len(name) <= 64 && url.Runtime() == e.Runtime {
@@ -140,7 +138,7 @@ func lastSegment(u string) string {
 	return u
 }
 
-// Away are the entries of an answer that says that all of them are disconnected.
+// Away returns the entries in an answer that says that all of them are disconnected.
 func Away(answer *message.Message, key message.URL) []Entry {
 	result, err := answer.Result()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// sleeper starts a process with a plug-in's folder in its environment, which the tracker has not started: an orphan.
+// sleeper starts an orphan: a process with a plug-in's folder in its environment, which the tracker has not started.
 func sleeper(t *testing.T, root string) (pid int, ended <-chan struct{}) {
 	t.Helper()
 	cmd := exec.Command("sleep", "60")
@@ -28,8 +28,8 @@ func sleeper(t *testing.T, root string) (pid int, ended <-chan struct{}) {
 	return cmd.Process.Pid, done
 }
 
-// An orphan without an environment, as one has that is inside execve, is looked at again; one that never has one does not hold
-// Clear up.
+// Clear tries again with an orphan without an environment, as one has in the middle of execve; a process that never has one
+// does not hold it up.
 func TestOrphanInsideExecve(t *testing.T) {
 	for _, empty := range []int{1, rereads - 1, 1 << 30} {
 		root := t.TempDir()

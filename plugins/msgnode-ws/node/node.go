@@ -35,7 +35,7 @@ const Version = "1.0.0"
 type Node struct {
 	opts   Options
 	number string // of this process, in subjects
-	unlock func() // the data folder; nil: there is none
+	unlock func() // unlocks the data folder; nil: there is none
 
 	rates    *rates.Rates
 	listener *web.Listener
@@ -118,7 +118,7 @@ func (n *Node) listen() (err error) {
 	return nil
 }
 
-// openRouter starts NATS, and what joins connections with it.
+// openRouter starts NATS, and the router that joins connections with it.
 func (n *Node) openRouter() (err error) {
 	o := &n.opts
 	n.conns = conn.NewSet(n.ctx, conn.Options{Node: n.number, Queue: o.Limits.Queue, Memory: o.Limits.Memory, Write: o.Times.Write, Ping: o.Times.Ping, Trace: o.Trace, Log: o.Log})
@@ -146,8 +146,8 @@ func (n *Node) openRouter() (err error) {
 	return nil
 }
 
-// openState opens the tables and makes the functions that work on them. It brings what an earlier version wrote into today's form,
-// and bounds what comes after.
+// openState opens the tables and makes the functions that work on them. It converts what an earlier version wrote, and then
+// sets the state's bounds.
 func (n *Node) openState(ctx context.Context, policy *admission.Policy) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -162,7 +162,7 @@ func (n *Node) openState(ctx context.Context, policy *admission.Policy) (err err
 	if err := n.parts.allocation.Upgrade(ctx); err != nil {
 		return err
 	}
-	n.state.Bound() // only now: what was there before there was a bound is not refused
+	n.state.Bound() // only now: rows from before there were bounds are not refused
 	return nil
 }
 

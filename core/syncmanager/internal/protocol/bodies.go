@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 
+	"github.com/protofly/protofly/core/syncmanager/internal/missed"
 	"github.com/protofly/protofly/internal/object"
 	"github.com/protofly/protofly/sdk/message"
 )
@@ -86,6 +87,20 @@ func LifeOf(url message.URL, away string) Life {
 		return Life{url, "live", ""}
 	}
 	return Life{url, "away", away}
+}
+
+// Heard is what a sync manager that asks whether a runtime is there has heard before of what it may have missed. An earlier version
+// says nothing.
+type Heard struct {
+	Life   string `json:"life,omitempty"`  // of the sync manager that is asked
+	Number uint64 `json:"heard,omitempty"` // of the last news from that life
+}
+
+// Here is the answer to the question whether a runtime is there.
+type Here struct {
+	Code   int          `json:"code"`
+	Life   string       `json:"life"`             // which one of that runtime's sync manager this is
+	Missed *missed.News `json:"missed,omitempty"` // what the one who asks may have missed; nil: nothing, or an earlier version
 }
 
 // Child is the body of a request for a child object.

@@ -68,9 +68,28 @@ func (m Messages) Life(url, observer message.URL, away string) message.Message {
 	return message.Message{Type: message.Forward, From: m.Self, To: observer, Body: message.Encode(LifeOf(url, away))}
 }
 
-// Ask asks a remote runtime's sync manager whether it is there. One of an earlier version refuses that.
-func (m Messages) Ask(runtime message.URL) message.Message {
-	return message.Message{Type: message.Read, From: m.Self, To: runtime.Join("sm"), P2P: message.No, Body: message.Encode(Resource{})}
+// Ask asks a remote runtime's sync manager whether it is there, and what was missed since what was heard. One of an earlier version
+// refuses that.
+func (m Messages) Ask(runtime message.URL, heard Heard) message.Message {
+	return message.Message{Type: message.Read, From: m.Self, To: runtime.Join("sm"), P2P: message.No, Body: message.Encode(struct {
+		Resource
+		Heard
+	}{Heard: heard})}
+}
+
+// Published is the object that a message tells other runtimes of: of its change, its end, its reporter, or that one observes it no more;
+// "" where it is another message. Connection objects are left out: those who observe them do not ask.
+func Published(msg *message.Message) message.URL {
+	url := msg.From.Base()
+	if msg.Type == message.Response || url.Scheme() == message.SchemeConnection || !IsObject(url) {
+		return ""
+	}
+	toAll := msg.To == object.Changes(url)
+	toOne := msg.From == object.Subscription(url) && msg.To == msg.To.Runtime().Join("sm")
+	if !toAll && !toOne {
+		return ""
+	}
+	return url
 }
 
 // Kicked tells a remote runtime that one of its observers is none any more.

@@ -10,7 +10,7 @@ const testRoom = 8 << 20
 
 func sized(size int) Packet { return Packet{Data: make([]byte, size)} }
 
-// crammed puts packets of one sender until one is dropped, or n are there.
+// crammed puts packets of one sender until one is dropped, or n wait.
 func crammed(o *Outbox, from string, known bool, size, n int) (put int) {
 	for ; put < n; put++ {
 		if len(o.PutData([]byte(from), known, sized(size), testRoom)) > 0 {
@@ -68,10 +68,10 @@ func TestOutboxHoldsStrangersBack(t *testing.T) {
 	}
 }
 
-// Where there is no room, the sender that has the most loses its newest packet. Packets of senders with less are taken.
+// If there is no room, the sender with the most loses its newest packet. Packets of senders with less are taken.
 func TestOutboxDropsOfTheLongestLine(t *testing.T) {
 	var o Outbox
-	for i := range 2 * looked { // so many have their turn before mallory that the sender with the most is not among those looked at
+	for i := range 2 * looked { // so many lines are before mallory's that it is not among those that are looked at
 		crammed(&o, fmt.Sprint("carol", i), true, 100, 1)
 	}
 	mallory := crammed(&o, "mallory", true, 10_000, 1_000_000)
@@ -95,7 +95,7 @@ func TestOutboxDropsOfTheLongestLine(t *testing.T) {
 	}
 }
 
-// The same holds where many have something waiting: the sender with the most is known, wherever in the turns it is.
+// The same holds with many senders: the one with the most is known, wherever in the turns it is.
 func TestOutboxKnowsWhoHasTheMost(t *testing.T) {
 	var o Outbox
 	const others = 50 * looked
@@ -193,7 +193,7 @@ func TestOutboxForgets(t *testing.T) {
 	}
 }
 
-// A line that was long keeps no room for it: nothing counts that.
+// A line that was long gives its memory back, which is not counted.
 func TestOutboxKeepsNoRoom(t *testing.T) {
 	var o Outbox
 	for i := range 50 {

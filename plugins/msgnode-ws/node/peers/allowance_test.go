@@ -70,7 +70,7 @@ func TestAllowance(t *testing.T) {
 	})
 }
 
-// Many peers that do not answer are no more right than a few.
+// A connection may send no more to many peers that do not answer than to a few.
 func TestAllowanceOfAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		others, frame, n := rate.NewLimiter(connectionRate, connectionFrames), payloads(t, 1, 20), 0

@@ -9,10 +9,10 @@ import (
 	"github.com/protofly/protofly/sdk/message"
 )
 
-// correspondence is what a connection that sends says to its peers.
+// correspondence is the peers of a connection, and what it sends them.
 type correspondence struct {
 	*Peers
-	kept int // bytes, by what Add has said
+	kept int // bytes, by Add's results
 }
 
 func (c *correspondence) peer(t *testing.T, name string) *Peer {
@@ -26,7 +26,7 @@ func (c *correspondence) peer(t *testing.T, name string) *Peer {
 	return p
 }
 
-// said has the connection send to a runtime that has answered so often since.
+// said makes the connection send to a runtime, which then answers so often.
 func (c *correspondence) said(t *testing.T, name string, answers uint32) *Peer {
 	t.Helper()
 	p := c.peer(t, name)
@@ -35,7 +35,7 @@ func (c *correspondence) said(t *testing.T, name string, answers uint32) *Peer {
 	return p
 }
 
-// talkative is of a connection that may send to any number of strangers.
+// talkative returns Peers of a connection that may send to any number of strangers.
 func talkative() *correspondence {
 	p := New()
 	p.strange = rate.NewLimiter(rate.Inf, 0)
@@ -64,7 +64,7 @@ func TestPeersAreGreetedAnew(t *testing.T) {
 	c := &correspondence{Peers: New()}
 	for i := range 5000 {
 		p := c.peer(t, fmt.Sprint(i))
-		for range 3 { // what it has to say, and what it says again
+		for range 3 { // the first frames, and their repetitions
 			if !c.Take(p, payloads(t, 1, 1000)) {
 				t.Fatalf("peer %d is not reached", i)
 			}
@@ -72,8 +72,8 @@ func TestPeersAreGreetedAnew(t *testing.T) {
 	}
 }
 
-// Whoever has a runtime answer very many strangers, one after the other, has the node forget these, and not the ones that it
-// speaks with.
+// If a runtime is made to answer very many strangers, one after the other, the node forgets these, and not the runtime's
+// correspondents.
 func TestStrangersDisplaceNoPeers(t *testing.T) {
 	c := talkative()
 	var friends []*Peer

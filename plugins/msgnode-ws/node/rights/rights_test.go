@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	alice  message.URL = "hyperty-runtime://example.com/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" // of a key
+	alice  message.URL = "hyperty-runtime://example.com/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" // derived from a key
 	bob    message.URL = "hyperty-runtime://example.com/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 	plain  message.URL = "hyperty-runtime://example.com/plain" // of the JSON dialects
 	here   message.URL = "hyperty-runtime://example.com/here"  // the same, and connected
@@ -20,7 +20,7 @@ const (
 	far    message.URL = "domain://registry.other.example"
 )
 
-// asking is a runtime that asks.
+// asking is a connection's runtime.
 type asking struct {
 	runtime  message.URL
 	unproved bool
@@ -29,15 +29,15 @@ type asking struct {
 func (a asking) Runtime() message.URL { return a.runtime }
 func (a asking) Unproved() bool       { return a.unproved }
 
-// rights are those at a node of example.com, where mine is alice's.
+// rights makes the Rights at a node of example.com, where the address mine is alice's.
 func rights() *Rights {
 	s := state.InMemory("example.com")
 	s.Allocations.Set(state.AddressKey(mine), &state.Allocation{Runtime: alice, Address: mine}, 100, 1)
 	return &Rights{Domain: "example.com", State: s, Connected: func(u message.URL) bool { return u == here }}
 }
 
-// A runtime sends from, and registers, what is under its URL or allocated to it. One that proves nothing also may use what is
-// nobody's, but never what a key proves, or what is connected.
+// A runtime sends from, and registers, what is under its URL or allocated to it. One that proves nothing may also use addresses
+// without an owner, but never the URL of a runtime with a key or of a connected one.
 func TestMayUse(t *testing.T) {
 	r := rights()
 	proved, unproved := asking{alice, false}, asking{plain, true}
@@ -52,7 +52,7 @@ func TestMayUse(t *testing.T) {
 		{unproved, plain, true}, {unproved, plain + "/x", true}, {unproved, "hyperty-runtime://example.com/another", true},
 		{unproved, here, false}, {unproved, alice, false}, {unproved, alice + "/sm", false}, {unproved, mine, false},
 		{unproved, nobody, true}, {unproved, other, true}, {unproved, stub, true},
-		// The node's own addresses are nobody else's.
+		// Nobody may use the node's own addresses.
 		{proved, node, false}, {unproved, node, false}, {unproved, far, false}, {unproved, message.SessionAddress, false}, {proved, message.SessionAddress, false},
 		{proved, "", false},
 	} {
@@ -62,7 +62,7 @@ func TestMayUse(t *testing.T) {
 	}
 }
 
-// Whoever has an address of another domain may ask the node's functions with it, and nobody else.
+// Messages from an address of another domain may go to the node's functions, and nowhere else.
 func TestMaySend(t *testing.T) {
 	r := rights()
 	who := asking{alice, false}
@@ -80,7 +80,7 @@ func TestMaySend(t *testing.T) {
 	}
 }
 
-// What is sent to an address its owner gets alone; publications everybody gets.
+// Only its owner gets what is sent to an address; everybody may get publications.
 func TestMayListen(t *testing.T) {
 	r := rights()
 	proved, unproved := asking{alice, false}, asking{plain, true}
@@ -103,9 +103,9 @@ func TestMayListen(t *testing.T) {
 	}
 }
 
-// What no allocation can give to anybody, and what is somebody's as far as is known, is asked of no other server.
+// No other server is asked about addresses that cannot be allocated, or that the copy of the state has.
 func TestNotJustGranted(t *testing.T) {
-	r := rights() // its state cannot be read beyond memory
+	r := rights() // its state is in memory alone
 	for _, u := range []message.URL{alice, bob + "/sm", node, mine, mine + "/part"} {
 		if r.JustGranted(t.Context(), asking{alice, false}, u) {
 			t.Errorf("%s is just granted", u)
