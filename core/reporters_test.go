@@ -75,8 +75,10 @@ func TestTheRuntimesOfAnObject(t *testing.T) {
 				stays := startRuntime(t, runtimeOptions{name: "a", nodes: []*nodeProcess{node}, policy: "never", change: served})
 				dir := shortDir(t)
 				p := startProcess(t, dir, node, "plugins: {use: []}")
-				alice, bob := dialHyperty(t, p.socket, "alice"), stays.application("bob")
-				if whose == "observer's" {
+				var alice, bob *hyperty.Hyperty
+				if whose == "reporter's" {
+					alice, bob = dialHyperty(t, p.socket, "alice"), stays.application("bob")
+				} else {
 					alice, bob = stays.application("alice"), dialHyperty(t, p.socket, "bob")
 				}
 				r, err := alice.Objects().Create(t.Context(), syncher.Object{Scheme: "comm", ID: "board", Data: json.RawMessage(`{"n":0}`)})
