@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"syscall"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/protofly/protofly/internal/longtest"
 	"github.com/protofly/protofly/sdk/hyperty"
+	"github.com/protofly/protofly/sdk/message"
 	"github.com/protofly/protofly/sdk/syncher"
 )
 
@@ -93,7 +95,13 @@ func TestTheRuntimesOfAnObject(t *testing.T) {
 					o.until(n)
 					p.end(sig)
 					set := make(chan error, 1)
-					go func() { set <- r.Set(t.Context(), "m", n) }()
+					go func() {
+						err := r.Set(t.Context(), "m", n)
+						if refused := (*message.ResponseError)(nil); errors.As(err, &refused) && refused.Code == message.CodeUnavailable {
+							err = r.Set(t.Context(), "m", n) // the first one was under way when the connection broke
+						}
+						set <- err
+					}()
 					p = startProcess(t, dir, node, "plugins: {use: []}")
 					if err := <-set; err != nil {
 						t.Errorf("a change meanwhile: %v", err)
