@@ -24,7 +24,7 @@ var inHouse = []struct {
 	{"internal", []string{"sdk/message"}}, // message has the basic types, which depend on nothing
 	{"sdk", []string{"internal"}},
 	{"core", []string{"sdk", "internal"}},
-	{"plugins", []string{"sdk", "internal", "plugins/internal"}}, // each plug-in imports only its own of plugins, see mayImport; plugins/internal is shared by hostile ones
+	{"plugins", []string{"sdk", "internal", "plugins/internal"}}, // of plugins only its own, see mayImport; hostile ones share plugins/internal
 	{"cmd/msgnode", []string{"sdk", "internal", "core", "plugins/msgnode-ws/node", "plugins/msgnode-ws/wire"}}, // wire: its test is a client
 	{"cmd", []string{"sdk", "internal", "core"}},
 	{"bench", []string{"sdk", "internal", "core"}},

@@ -154,7 +154,7 @@ func killedRuntimeIsDisconnected(t *testing.T, unacked time.Duration) {
 	if code := status(); code != 408 {
 		t.Errorf("killed: %d", code)
 	}
-	toldOfTheLost(t, alice, bob)
+	mustReportLost(t, alice, bob)
 	r = startListener(t, n, dir, "bob")
 	if told := next(t, notices); !strings.Contains(told, "live") {
 		t.Errorf("told %s", told)
@@ -165,8 +165,8 @@ func killedRuntimeIsDisconnected(t *testing.T, unacked time.Duration) {
 	r.kill()
 }
 
-// toldOfTheLost checks that alice is told of a message that was on its way to bob when bob's runtime was killed.
-func toldOfTheLost(t *testing.T, alice *hyperty.Hyperty, bob message.URL) {
+// mustReportLost checks that alice is told of a message that was on its way to bob when bob's runtime was killed.
+func mustReportLost(t *testing.T, alice *hyperty.Hyperty, bob message.URL) {
 	t.Helper()
 	lost := make(chan message.Message, 1)
 	alice.HandleResponses(func(_ context.Context, m message.Message) {

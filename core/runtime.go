@@ -14,6 +14,7 @@ import (
 	"github.com/protofly/protofly/core/catalogue"
 	"github.com/protofly/protofly/core/delivery"
 	"github.com/protofly/protofly/core/deployer"
+	"github.com/protofly/protofly/core/discovery"
 	"github.com/protofly/protofly/core/doors"
 	"github.com/protofly/protofly/core/identity"
 	"github.com/protofly/protofly/core/plainpeers"
@@ -66,6 +67,7 @@ type Runtime struct {
 	registry   *registry.Registry
 	framesIn   doors.FramesIn
 	plain      *plainpeers.Peers
+	discovery  *discovery.Discovery
 	apps       *apps.Apps
 	sync       *syncmanager.Manager
 	admin      admin.Admin

@@ -105,7 +105,7 @@ func TestOneSlowApplicationHoldsUpNobodyElse(t *testing.T) {
 				t.Errorf("the messages that wait take %d MiB", grown>>20)
 			}
 
-			// Its own sender and another one send thousands to somebody else, in time.
+			// Its own sender and another one send thousands of messages to another application, in time.
 			there := &sender{h: alice, to: fast.URL()}
 			got.reach(t, there.send(t, 3000))
 			there.h = anna

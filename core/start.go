@@ -76,6 +76,7 @@ func (rt *Runtime) start(ctx context.Context) error {
 	}
 	rt.wire(allowed, nil)
 	rt.registry.Start()
+	rt.discovery.Start()
 	var deployments []registry.Deployment
 	for _, h := range rt.handlers() {
 		deployments = append(deployments, registry.Deployment{URL: h.URL, Role: sdk.RoleHandler, Plugin: h.Name})

@@ -48,6 +48,9 @@ func TestMain(m *testing.M) {
 	if socket := os.Getenv(reportAt); socket != "" {
 		os.Exit(reportObject(socket))
 	}
+	if words := strings.Fields(os.Getenv(applicationVariable)); len(words) == 4 {
+		beApplication(words)
+	}
 	longtest.Parallel(8)
 	code := m.Run()
 	if built.dir != "" {
@@ -248,7 +251,7 @@ func freeAddress(t testing.TB) string {
 type runtimeOptions struct {
 	name   string
 	domain string         // "": the first node's
-	nodes  []*nodeProcess // which it is told of
+	nodes  []*nodeProcess // in its configuration
 	use    []string       // P2P plug-ins
 	policy string         // ""
 	change func(*core.Config)

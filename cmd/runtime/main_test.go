@@ -130,6 +130,10 @@ func TestUsage(t *testing.T) {
 		{"run", 2, "domain: it is required"},
 		{"run --domain example.com --log-level loud", 2, `log.level: want trace, debug, info, warn, error, not "loud"`},
 		{"run --config /nowhere.yaml", 2, "/nowhere.yaml"},
+		{"find now", 2, "unknown command"},
+		{"find", 1, "protofly run"},
+		{"watch", 2, "requires at least 1 arg(s)"},
+		{"watch bob", 2, "no scheme"},
 		{"status", 1, "protofly run"},
 		{"status --socket /nowhere/x.sock", 1, "/nowhere/x.sock"},
 	} {

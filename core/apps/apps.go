@@ -119,6 +119,17 @@ func (all *Apps) attach(ctx context.Context, r hyperty.Registration, a *Attachme
 // this runtime, so they are made again.
 func (all *Apps) NodeLive(domain string) { all.registrations.renew(domain) }
 
+// Follow has a component of the runtime follow the registrations of addresses, at most 1024: it gets what their Message Node says of
+// each at <address>/registration, by the listener that listen makes.
+func (all *Apps) Follow(who message.URL, addresses []message.URL, listen func(at message.URL) (stop func())) error {
+	return all.registrations.follow(who, addresses, listen)
+}
+
+// Unfollow ends that.
+func (all *Apps) Unfollow(who message.URL, addresses []message.URL) {
+	all.registrations.unfollow(who, addresses)
+}
+
 // Attachment connects one hyperty with the MessageBus.
 type Attachment struct {
 	all    *Apps

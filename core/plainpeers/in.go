@@ -21,12 +21,12 @@ func (p *Peers) Receive(node Node, m message.Message) {
 	if m.Type == message.Response {
 		remote, ok := p.asked.answers(node.Stub, &m)
 		if !ok {
-			p.say(m.From, "response without a session that answers nothing dropped", "stub", node.Stub, "from", m.From, "to", m.To)
+			p.logSeldom(m.From, "response without a session that answers nothing dropped", "stub", node.Stub, "from", m.From, "to", m.To)
 			return
 		}
 		p.peer(remote).received.Add(1)
 		if !p.work.Do("response:"+m.To.Base().Canonical(), size, func(ctx context.Context) { p.o.Bus.ArriveFromNode(ctx, node.Stub, m) }) {
-			p.say(m.From, "response without a session dropped: too many wait", "stub", node.Stub, "to", m.To)
+			p.logSeldom(m.From, "response without a session dropped: too many wait", "stub", node.Stub, "to", m.To)
 		}
 		return
 	}
@@ -97,7 +97,7 @@ func (p *Peers) sender(ctx context.Context, node Node, m message.Message) (messa
 // refuse drops a message, and answers it if its sender may wait for an answer.
 func (p *Peers) refuse(node Node, m message.Message, err error) {
 	if errors.Is(err, forged{}) {
-		p.say(m.From, "a Message Node spoke for somebody else", "stub", node.Stub, "from", m.From, "to", m.To, "error", err)
+		p.logSeldom(m.From, "a Message Node spoke for somebody else", "stub", node.Stub, "from", m.From, "to", m.To, "error", err)
 		return
 	}
 	p.refused(m.From, node.Stub, err)

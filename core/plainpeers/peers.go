@@ -138,8 +138,8 @@ func (p *Peers) Allows(remote message.URL) error {
 	return nil
 }
 
-// say logs a fault that a stranger can cause as often as it likes: the same one once in a while.
-func (p *Peers) say(about message.URL, text string, args ...any) {
+// logSeldom logs a fault that a stranger can cause as often as it likes: the same one once in a while.
+func (p *Peers) logSeldom(about message.URL, text string, args ...any) {
 	now := time.Now()
 	key := text + " " + about.NodeDomain()
 	p.mu.Lock()
@@ -160,7 +160,7 @@ func (p *Peers) say(about message.URL, text string, args ...any) {
 
 // refused logs that messages with a runtime are refused.
 func (p *Peers) refused(remote, stub message.URL, err error) {
-	p.say(remote, "runtime without a session refused", "remote", remote, "why", err)
+	p.logSeldom(remote, "runtime without a session refused", "remote", remote, "why", err)
 	if p.o.Trace.Watched() {
 		p.o.Trace.Emit(trace.Event{Kind: trace.Untrusted, Peer: remote, Via: stub, Value: err.Error()})
 	}

@@ -77,12 +77,12 @@ func (r *Registry) fulfil(w *connections.Want) {
 	case connections.ReadHandlers:
 		r.readHandlers(w.Remote, w.To)
 	default:
-		r.say(w)
+		r.logEvent(w)
 	}
 }
 
-// say logs an event of the connections.
-func (r *Registry) say(w *connections.Want) {
+// logEvent logs an event of the connections.
+func (r *Registry) logEvent(w *connections.Want) {
 	c := &w.Connection
 	switch w.Kind {
 	case connections.SayFailed:

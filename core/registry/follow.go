@@ -32,7 +32,10 @@ func (l listing) List(key message.URL) bool {
 }
 
 // Unlist forgets an address that the remote runtime has given up.
-func (l listing) Unlist(key message.URL) { l.r.directory.GiveUp(l.f.rt, key, time.Now()) }
+func (l listing) Unlist(key message.URL) {
+	l.r.directory.GiveUp(l.f.rt, key, time.Now())
+	l.r.moved(key)
+}
 
 // parseChange is [changes.Parse] with each address as its [directory.Key]. A change that waits is counted with the size of
 // its addresses, so these are copies: they must not keep the longer texts that they were cut from.
@@ -66,7 +69,7 @@ func (r *Registry) follow(rt *directory.Runtime) {
 				return
 			}
 			c, err := parseChange(&m)
-			_ = r.ask(ctx, func() { r.changed(f, c, err) }) // it is waited for, so that a remote runtime has one such task at a time in the loop's queue
+			_ = r.ask(ctx, func() { r.changed(f, c, err) }) // waiting keeps a remote runtime to one such task in the queue
 		})
 	}
 	r.subscribe(f, f.Begin())
@@ -84,11 +87,11 @@ func (r *Registry) changed(f *following, c changes.Change, err error) {
 	if ask.Wanted {
 		r.opts.Log.Debug("a gap in the registry changes", "runtime", f.rt.URL(), "have", before, "got", c.Version)
 	}
-	r.sayLeft(f, left)
+	r.logRefused(f, left)
 	r.subscribe(f, ask)
 }
 
-func (r *Registry) sayLeft(f *following, left int) {
+func (r *Registry) logRefused(f *following, left int) {
 	if left > 0 {
 		r.opts.Log.Warn("addresses that a runtime lists were not taken: another's, or too many", "runtime", f.rt.URL(), "number", left)
 	}
@@ -125,7 +128,7 @@ func (r *Registry) subscribed(f *following, list changes.Change, err error) {
 		return
 	}
 	ask, left := f.Subscribed(list, listing{r, f}, live)
-	r.sayLeft(f, left)
+	r.logRefused(f, left)
 	r.subscribe(f, ask)
 }
 
@@ -136,6 +139,7 @@ func (r *Registry) giveUp(rt *directory.Runtime, key message.URL) {
 		return
 	}
 	r.directory.GiveUp(rt, key, time.Now())
+	r.moved(key)
 }
 
 // unfollow ends the subscription to a remote runtime's list here. It runs in the loop.

@@ -67,6 +67,15 @@ func (r *Registry) lookUp(ctx context.Context, key message.URL, anew bool) (*dir
 
 // read asks the Domain Registry and enters its answer.
 func (r *Registry) read(ctx context.Context, key message.URL) (*directory.Runtime, error) {
+	list, err := r.fetch(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return r.enter(ctx, key, list)
+}
+
+// fetch asks the Domain Registry for the entries of key.
+func (r *Registry) fetch(ctx context.Context, key message.URL) ([]entries.Entry, error) {
 	at := message.DomainRegistryAddress(key.NodeDomain())
 	answer, err := r.call.request(ctx, message.Read, at, map[string]any{"resource": key})
 	var no *message.ResponseError
@@ -75,7 +84,7 @@ func (r *Registry) read(ctx context.Context, key message.URL) (*directory.Runtim
 	case errors.As(err, &no) && no.Code == message.CodeNotFound:
 		return nil, r.refuse(message.CodeNotFound, "nobody knows %s: the Domain Registry of %s has no entry", key, key.NodeDomain())
 	case errors.As(err, &no) && no.Code == message.CodeTimeout && len(entries.Away(&answer, key)) > 0:
-		return r.enter(ctx, key, entries.Away(&answer, key))
+		return entries.Away(&answer, key), nil
 	case ctx.Err() != nil:
 		return nil, ErrClosed
 	case errors.As(err, &no) && no.Code == message.CodeTooMany: // the Domain Registry is there: no other runtime's claim counts instead
@@ -91,7 +100,7 @@ func (r *Registry) read(ctx context.Context, key message.URL) (*directory.Runtim
 	if err != nil {
 		return nil, r.refuse(message.CodeUnavailable, "the Domain Registry of %s: %v", key.NodeDomain(), err)
 	}
-	return r.enter(ctx, key, list)
+	return list, nil
 }
 
 // enter takes the entry that is believed into the directory; if there is none, the error says why.
@@ -101,6 +110,12 @@ func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.En
 		r.opts.Log.Error("entry of the Domain Registry refused", "name", key, "runtime", what.Runtime, "error", what.Err)
 		r.opts.Trace.Emit(trace.Event{Kind: trace.Untrusted, To: key, Peer: what.Runtime, Value: what.Err.Error()})
 	}
+	return c
+}
+
+// enter takes the entry that is to be believed into the cache; where none is, the error says why.
+func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.Entry) (*directory.Runtime, error) {
+	c := r.choose(key, list)
 	switch domain := key.NodeDomain(); {
 	case c.Entry != nil && c.Entry.Runtime == r.opts.Runtime:
 		return nil, r.refuse(message.CodeNotFound, "%s is registered for this runtime, but no application has it now", key)

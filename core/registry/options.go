@@ -93,6 +93,8 @@ type Options struct {
 	// the state of the connection is published: so a message that is posted after "live" was published takes the P2P
 	// connection while that lasts. Calls come one at a time, and report the latest state, not every step.
 	PathChanged func(remote message.URL, route bus.Route)
+	// Moved is told of addresses that somebody else may have now, or nobody. It must not wait. It may be nil.
+	Moved func(address message.URL)
 }
 
 // Trust has the decisions about entries at Domain Registries, and the signing of this runtime's own.
@@ -209,7 +211,7 @@ func (o Options) withDefaults() Options {
 const (
 	queueLen       = 1024                   // tasks that wait for the loop
 	stopTimeout    = 5 * time.Second        // for a stub to end
-	goodbyeTimeout = 2 * time.Second        // for saying goodbye to the node on Close
+	releaseTimeout = 2 * time.Second        // for telling the node on Close what has gone
 	tellTimeout    = 2 * time.Second        // for a stub to answer an execute
 	tellPause      = 300 * time.Millisecond // before an execute is repeated
 

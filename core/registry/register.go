@@ -196,6 +196,7 @@ func (r *Registry) register(ctx context.Context, l *local) error {
 		} else {
 			r.directory.Forget(l.url.Canonical())
 			r.locals.known.Set(l.url.Canonical(), l)
+			r.moved(l.url)
 		}
 	}); err != nil {
 		return err
@@ -244,6 +245,7 @@ func (r *Registry) sign(l *local) *proof.EntryProof {
 func (r *Registry) dropLocal(l *local) {
 	r.locals.known.Delete(l.url.Canonical())
 	r.directory.Changed()
+	r.moved(l.url)
 }
 
 func (r *Registry) refreshPause() time.Duration {

@@ -16,6 +16,7 @@ func (r *Registry) learn(rt *directory.Runtime, url message.URL, from directory.
 	case directory.Refused:
 		return false
 	case directory.Entered:
+		r.moved(key)
 		r.opts.Trace.Emit(trace.Event{Kind: trace.Learned, To: key, Peer: rt.URL()})
 	case directory.Joined:
 		r.sayJoined(rt, key)

@@ -67,7 +67,7 @@ func (r *Registry) sweep() {
 // runs, and waits for it until ctx ends. It does not undeploy stubs: their deployer does.
 func (r *Registry) Close(ctx context.Context) error {
 	if !r.loop.Closed() {
-		r.goodbye(ctx)
+		r.releaseAll(ctx)
 	}
 	r.loop.Close()
 	done := make(chan struct{})

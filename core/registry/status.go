@@ -138,12 +138,15 @@ func (r *Registry) nodeStatus(s *stub, ev statusEvent) {
 	if own {
 		r.own.Set(ev.Value == message.Live)
 	}
+	if r.opts.Nodes.State != nil {
+		r.opts.Nodes.State(s.Domain, ev.Value == message.Live)
+	}
 	if back {
 		r.loop.Go(func(context.Context) { r.opts.Nodes.Back(s.URL) })
 	}
 	if back && own { // the node may have marked this runtime's entries as disconnected
 		r.loop.After(r.opts.P2P.Jitter(time.Second), r.refreshNow)
-		r.loop.After(r.opts.P2P.Jitter(time.Second), r.settleDebts)
+		r.loop.After(r.opts.P2P.Jitter(time.Second), r.releaseOwed)
 	}
 }
 

@@ -35,7 +35,7 @@ func (r *Registry) Verify(ctx context.Context, remoteURL, from message.URL) erro
 	if its && r.nodeAway(ctx, key.NodeDomain()) {
 		return nil
 	}
-	if err := r.another(remoteURL, from, key, a, known); err != nil {
+	if err := r.refuseKnown(remoteURL, from, key, a, known); err != nil {
 		return err
 	}
 	if key.Scheme() == message.SchemeConnection {
@@ -86,7 +86,7 @@ func (r *Registry) TryVerify(remoteURL, from message.URL) error {
 		}
 		return message.ErrWouldBlock
 	}
-	if err := r.another(remoteURL, from, key, a, known); err != nil {
+	if err := r.refuseKnown(remoteURL, from, key, a, known); err != nil {
 		return err
 	}
 	return message.ErrWouldBlock
@@ -101,8 +101,8 @@ func (r *Registry) lately(remoteURL, from, key message.URL, known bool) (its, le
 	return r.directory.Lately(key, remoteURL, time.Now())
 }
 
-// another refuses an address that is known to belong to another runtime than remote.
-func (r *Registry) another(remoteURL, from, key message.URL, a directory.Address, known bool) error {
+// refuseKnown refuses an address that is known to belong to another runtime than remote.
+func (r *Registry) refuseKnown(remoteURL, from, key message.URL, a directory.Address, known bool) error {
 	switch {
 	case r.locals.has(from):
 		return r.forged(remoteURL, from, "of this runtime")

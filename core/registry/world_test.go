@@ -41,6 +41,7 @@ type world struct {
 	down      bool                                             // the node does not answer
 	cheat     func(url message.URL, entry json.RawMessage) any // what the Domain Registry answers instead of the entry
 	slow      time.Duration
+	found     func(m message.Message) message.Message // answers searches
 }
 
 // inWorld runs a test in a new world, in fake time.

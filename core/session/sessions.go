@@ -232,6 +232,19 @@ func (s *Sessions) Came(remote message.URL) (Path, bool) {
 	return path, proven && !path.IsZero()
 }
 
+// Heard is when a remote runtime was heard of last that has proven who it is, and whether the path in use is direct; false where
+// there is no such runtime.
+func (s *Sessions) Heard(remote message.URL) (at time.Time, direct, ok bool) {
+	one := s.find(remote.Canonical())
+	if one == nil {
+		return time.Time{}, false, false
+	}
+	one.with(func(m *machine, _ time.Duration) {
+		at, direct, ok = s.epoch.Add(m.heardAt()), m.paths.Used().Direct, m.pair.Peer() != 0
+	})
+	return at, direct, ok
+}
+
 // Uses tells whether any session has something to send over the stub, or has heard of its runtime over it within a time.
 func (s *Sessions) Uses(stub message.URL, within time.Duration) bool {
 	var used bool

@@ -71,7 +71,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string) {
 		a, errA := message.ParseURL(first)
 		b, errB := message.ParseURL(second)
-		got := minibus.Answers(message.URL(first), message.URL(second)) // any texts, not only addresses
+		got := minibus.Answers(message.URL(first), message.URL(second)) // whatever they are
 		if errA != nil || errB != nil {
 			return
 		}

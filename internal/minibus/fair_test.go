@@ -17,7 +17,7 @@ import (
 
 const mallory message.URL = "hyperty://a.example/mallory"
 
-// counted makes a receipt as sessions do.
+// counted is a receipt as sessions make it.
 func counted(source uint32, by minibus.Taker) minibus.Receipt {
 	return minibus.Receipt{By: by, Cost: 100, Source: source}
 }
@@ -215,7 +215,7 @@ func sendAnyhow(t *testing.T, l *minibus.Listeners, source uint32, by minibus.Ta
 	}
 }
 
-// BenchmarkSessions delivers messages of several sessions in turn, up to the handler.
+// BenchmarkSessions is messages of sessions in turn, up to the handler.
 func BenchmarkSessions(b *testing.B) {
 	for _, sessions := range []uint32{1, 2, 100} {
 		b.Run(fmt.Sprint(sessions), func(b *testing.B) {

@@ -39,8 +39,8 @@ type Receiver interface {
 	TryHandRun(run []Delivery) (n int)
 }
 
-// listener has a listener's inbox; if it has two, responses go to the second. A listener with a queue of its own has no inbox
-// here.
+// listener is one listener's inbox; where it has two, responses go to the second. A listener with a
+// queue of its own has no inbox here.
 type listener struct {
 	messages, responses *inbox
 	through             Receiver
@@ -83,8 +83,8 @@ func (in *listener) try(one *Delivery) (full bool, err error) {
 	return !in.through.TryHand(one.Message, one.Receipt), nil
 }
 
-// room tells whether a message would find a place. It returns false for a listener with a queue of its own, for which that is
-// not known.
+// room tells whether a message would find a place. For a listener with a queue of its own the answer is unknown,
+// and it is false.
 func (in *listener) room(one *Delivery) bool {
 	return in.through == nil && in.box(&one.Message).room(one)
 }

@@ -2,6 +2,7 @@ package minibus
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/protofly/protofly/sdk/message"
@@ -12,7 +13,7 @@ import (
 type Receipt struct {
 	By     Taker // called with the result; nil: the result is not needed
 	Number uint64
-	Cost   uint32 // what the message counts for By until it is settled; 0: By does not bound what waits
+	Cost   uint32 // what By counts for the message until it is settled; 0: By does not bound what waits
 	Source uint32 // the remote runtime that sent the message, as a number that it cannot choose; 0: none
 }
 
@@ -46,6 +47,20 @@ func (r Receipt) Refused(code int) {
 	}
 }
 
+// Passed says that the listener has no use for m. What the other listeners at its address say of it counts; where none of them has a
+// use for it either, it is refused as if nobody listened.
+func (r Receipt) Passed(m message.Message) {
+	if s, ok := r.By.(*shared); ok {
+		s.done(0, m, nil)
+		return
+	}
+	r.Failed(m, unusedError(m.To))
+}
+
+func unusedError(to message.URL) error {
+	return &message.ResponseError{Code: message.CodeNotFound, From: to, Description: fmt.Sprintf("nobody at %s takes such messages", to)}
+}
+
 // Refuse settles the receipt of m, which is refused, where its owner has a way to tell the sender why. It is false where it has none:
 // the sender is to be answered, and then the receipt is to be settled.
 func (r Receipt) Refuse(m message.Message, why error) (told bool) {
@@ -69,7 +84,7 @@ type shared struct {
 	left  int
 	taken bool
 	code  int             // of a refusal
-	m     message.Message // of a failure
+	m     message.Message // of a failure, or that was passed on
 	why   error
 }
 
@@ -89,6 +104,8 @@ func (s *shared) done(code int, m message.Message, why error) {
 		s.code = code
 	case code != 0:
 		s.taken = true
+	case s.why == nil && m.To != "":
+		s.m = m
 	}
 	s.left--
 	last := s.left == 0
@@ -101,5 +118,7 @@ func (s *shared) done(code int, m message.Message, why error) {
 		s.of.Refused(s.code)
 	case s.why != nil:
 		s.of.Failed(s.m, s.why)
+	default:
+		s.of.Failed(s.m, unusedError(s.m.To))
 	}
 }

@@ -143,14 +143,19 @@ func ExampleHyperty_Receive() {
 
 // pair is one hyperty at alice's runtime, and one at bob's; end closes them.
 func pair(ctx context.Context, atAlice, atBob string) (a, b *hyperty.Hyperty, end func()) {
+	return pairOf(ctx, hyperty.Registration{Name: atAlice}, hyperty.Registration{Name: atBob})
+}
+
+// pairOf is pair with what is registered.
+func pairOf(ctx context.Context, atAlice, atBob hyperty.Registration) (a, b *hyperty.Hyperty, end func()) {
 	var pair [2]*hyperty.Hyperty
 	var clients [2]*hyperty.Client
-	for i, name := range []string{atAlice, atBob} {
+	for i, registration := range []hyperty.Registration{atAlice, atBob} {
 		var err error
 		if clients[i], err = hyperty.Dial(ctx, hyperty.Options{Socket: runtimes.Socket([]string{"alice", "bob"}[i]), Timeout: time.Minute}); err != nil {
 			log.Fatal(err)
 		}
-		if pair[i], err = clients[i].Register(ctx, hyperty.Registration{Name: name}); err != nil {
+		if pair[i], err = clients[i].Register(ctx, registration); err != nil {
 			log.Fatal(err)
 		}
 	}

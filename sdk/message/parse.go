@@ -175,7 +175,7 @@ func checked(m Message) (Message, error) {
 	return m, nil
 }
 
-// checkText tells whether a body from outside is what it has to be: all of it is looked at.
+// checkText tells whether a body from outside is valid; it looks at all of it.
 func checkText(body []byte) error {
 	err := checkBody(body)
 	if err == nil && len(body) > 0 && !validJSON(body) {

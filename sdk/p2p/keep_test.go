@@ -20,7 +20,7 @@ func (b *bed) beside() (first *running) {
 	return first
 }
 
-// delayInvitation has the next invitation come a second later than it was sent: so the Requester's time ends first.
+// delayInvitation delays the next invitation by a second: so the Requester's time ends first.
 func (b *bed) delayInvitation() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

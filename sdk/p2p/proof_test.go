@@ -141,7 +141,7 @@ func TestReplayedObject(t *testing.T) {
 				switch {
 				case reporter == bobHandler:
 					b.notLive(aliceRequester, "the answer is not proven")
-				case sameAddress: // the offer is good, but nobody can go on from it
+				case sameAddress: // the offer is accepted, but the answer to it is not
 					b.notLive(aliceRequester, "the answer is not proven")
 				default:
 					b.notLive(bobHandler, "the offer is not proven")

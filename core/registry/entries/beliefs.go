@@ -84,7 +84,7 @@ func (b *Beliefs) Choose(now time.Time, key message.URL, list []Entry) (c Choice
 		if err == nil && e.Status == message.Disconnected.String() {
 			c.Disconnected = true // no matter who has signed it: no message is sent there
 			if c.Owner == "" && b.fresh(now, key, e) == nil && b.opts.Owner(key, e.Runtime, false) == nil {
-				c.Owner = e.Runtime
+				c.Owner, c.Since = e.Runtime, e.Modified
 			}
 			continue
 		}

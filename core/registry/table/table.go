@@ -9,8 +9,8 @@ import (
 
 // Table maps canonical addresses to V. Any goroutine reads, at any time and without a lock; one goroutine writes. Make it with [New].
 //
-// A million addresses are in no cache, so a look-up costs as much as the number of places of that memory that it reads, one
-// after the other. Here it is one, the item, which has the key and the value. Where the item is stands in tags, one byte for
+// A million addresses are in no cache, so the cost of a look-up is the number of places in memory that it reads, one after
+// the other. Here it is one, the item, which has the key and the value. Where the item is stands in tags, one byte for
 // each item, which are few enough to be in a cache. Keys are spread over Shards indexes by their hash. Each index grows by
 // itself, so the cost of a write does not depend on the number of items.
 type Table[V any] struct {

@@ -66,7 +66,7 @@ func TestNodesAtOneCluster(t *testing.T) {
 	bob.must(message.Update, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 	alice.message() // live again
 
-	// Messages, publications and Data cross; in order, and with an answer where nobody is.
+	// Messages, publications and Data cross, in order; a message without a receiver is answered.
 	for i := range 20 {
 		alice.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Create, From: alice.runtime, To: u})
 		bob.send(message.Message{ID: message.NumberID(uint64(i + 1)), Type: message.Update, From: u, To: u.Join("changes")})

@@ -133,7 +133,7 @@ type keyProof struct {
 	Signature []byte `json:"signature"`
 }
 
-// sign has the core sign a challenge; the key never leaves it.
+// sign asks the core to sign a challenge; the key never leaves the core.
 func (i *instance) sign(ctx context.Context, challenge string) (keyProof, error) {
 	var p keyProof
 	answer, err := i.bus.Request(ctx, message.Message{Type: message.Execute, From: i.start.URL, To: i.start.Runtime.Join("identity"),

@@ -57,7 +57,7 @@ func (d *Registry) register(c *routing.Client, m message.Message) (message.Messa
 	if r != nil {
 		return message.Message{}, r
 	}
-	if before != "" && before != e.Status {
+	if before != e.Status && (before != "" || e.Status == state.Live) { // somebody may have waited for it
 		d.Announce(e.URL, e.Status)
 	}
 	return m.Respond(message.CodeOK, nil), nil

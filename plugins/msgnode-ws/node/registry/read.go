@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ func (d *Registry) look(c *routing.Client, m message.Message) (message.Message, 
 	var body struct {
 		Resource string   `json:"resource"`
 		Criteria criteria `json:"criteria"`
+		part
 	}
 	if err := m.Decode(&body); err != nil {
 		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: %v", err)
@@ -47,17 +49,21 @@ func (d *Registry) look(c *routing.Client, m message.Message) (message.Message, 
 	if term == "" {
 		return message.Message{}, refusal.New(message.CodeBadRequest, "Domain Registry: read needs a resource (an address, a user, a GUID) or criteria with a scheme")
 	}
-	if r := d.afford(c, term, body.Criteria.all(term)); r != nil {
+	page, limit, r := d.pageOf(body.part, body.Criteria.all(term))
+	if r == nil {
+		r = d.afford(c, term, body.Criteria.all(term), limit, page)
+	}
+	if r != nil {
 		return message.Message{}, r
 	}
-	found, more := d.entries(term, &body.Criteria)
+	found, more := d.entries(term, &body.Criteria, page, limit)
 	if len(found) == 0 && more {
 		return message.Message{}, tooMany()
 	}
 	if len(found) == 0 {
 		return message.Message{}, refusal.New(message.CodeNotFound, "Domain Registry: nothing is registered for %.200q", body.Resource+body.Criteria.Scheme)
 	}
-	return found.answer(m, now, more)
+	return found.answer(m, now, more, page)
 }
 
 // entries are entries of the Domain Registry.
@@ -72,12 +78,14 @@ func (found entries) answer(m message.Message, now time.Time, more bool) (messag
 			code = message.CodeOK
 		}
 	}
-	var answer message.Message
+	body := map[string]any{"code": code, "value": value}
 	if more {
-		answer = m.RespondBody(message.Encode(map[string]any{"code": code, "value": value, "more": true}))
-	} else {
-		answer = m.Respond(code, value)
+		body["more"] = true
 	}
+	if page.asked {
+		body["page"] = page.Page
+	}
+	answer := m.RespondBody(message.Encode(body))
 	if err := answer.Check(); err != nil {
 		return message.Message{}, tooMany()
 	}
@@ -111,6 +119,22 @@ func (d *Registry) entries(term string, wanted *criteria) (found entries, more b
 	if wanted.all(term) {
 		limit = 2 * d.limits.Results
 	}
+	most := d.limits.Results
+	page = part{Page: max(p.Page, 1), Size: min(cmp.Or(p.Size, most), most), asked: p.Page > 0}
+	if page.Page > maxLooked*most/page.Size {
+		return p, 0, tooMany()
+	}
+	if all {
+		return page, min((page.Page+1)*page.Size, maxLooked*most), nil
+	}
+	return page, maxLooked * most, nil
+}
+
+// entries are the entries of a page with a term that match. Where they are too many for one answer, or too large, they are chosen
+// in the order of [shelves.Shelves.Pick], in each round the large ones last; more says that others have been left out. limit is how many
+// are looked at.
+func (d *Registry) entries(term string, wanted *criteria, page part, limit int) (found entries, more bool) {
+	skip := (page.Page - 1) * page.Size
 	list := d.state.Registrations.Pick(term, limit+1)
 	if len(list) > limit {
 		list, more = list[:limit], true
@@ -129,7 +153,11 @@ func (d *Registry) entries(term string, wanted *criteria) (found entries, more b
 				continue
 			}
 		}
-		if len(found) == d.limits.Results {
+		if skip > 0 {
+			skip--
+			continue
+		}
+		if len(found) == page.Size {
 			return found, true
 		}
 		if size+c.Size <= maxAnswer {
@@ -223,5 +251,8 @@ func (d *Registry) afford(c *routing.Client, term string, all bool) *refusal.Ref
 	if all {
 		return c.Charge(min(count, 2*results)/16 + min(bytes, message.MaxBody)/1024) // all of it is encoded
 	}
-	return c.Charge(min(count, maxLooked*results)/16 + min(bytes, 2*maxCompared)/4096) // lists in it are looked at
+	if all {
+		return c.Charge(min(count, limit)/16 + min(bytes, message.MaxBody)/1024) // all of it is encoded
+	}
+	return c.Charge(min(count, limit)/16 + min(bytes, 2*maxCompared)/4096) // lists in it are looked at
 }

@@ -55,7 +55,7 @@ func (r *Rights) foreign(u message.URL) bool {
 // MayListen tells whether a runtime may get what is sent to u. Only the runtime itself may listen at its own addresses: what
 // is under its URL, what is allocated to it, and the subscription address where a reporter decides who observes. Publications
 // are for everybody. A runtime of the JSON dialects makes up addresses by itself and may listen at them, for as long as they
-// are allocated to nobody; what another domain gives out this node does not know.
+// are allocated to nobody; this node does not know the addresses that another domain gives out.
 func (r *Rights) MayListen(c Runtime, u message.URL) bool {
 	if u == message.SessionAddress || u.IsBackEnd() {
 		return false
