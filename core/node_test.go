@@ -141,6 +141,9 @@ func killedRuntimeIsDisconnected(t *testing.T, unacked time.Duration) {
 	}
 	dir := shortDir(t)
 	r := startListener(t, n, dir, "bob")
+	if told := next(t, notices); !strings.Contains(told, "live") {
+		t.Errorf("registered for the first time: told %s", told)
+	}
 	if code := status(); code != 200 {
 		t.Fatalf("registered: %d", code)
 	}

@@ -103,8 +103,8 @@ func (r *Registry) fetch(ctx context.Context, key message.URL) ([]entries.Entry,
 	return list, nil
 }
 
-// enter takes the entry that is believed into the directory; if there is none, the error says why.
-func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.Entry) (*directory.Runtime, error) {
+// choose returns what is believed of the entries of key, and reports their faults.
+func (r *Registry) choose(key message.URL, list []entries.Entry) entries.Choice {
 	c := r.beliefs.Choose(time.Now(), key, list)
 	for _, what := range c.Complaints {
 		r.opts.Log.Error("entry of the Domain Registry refused", "name", key, "runtime", what.Runtime, "error", what.Err)
@@ -113,7 +113,7 @@ func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.En
 	return c
 }
 
-// enter takes the entry that is to be believed into the cache; where none is, the error says why.
+// enter takes the entry that is believed into the directory; if there is none, the error says why.
 func (r *Registry) enter(ctx context.Context, key message.URL, list []entries.Entry) (*directory.Runtime, error) {
 	c := r.choose(key, list)
 	switch domain := key.NodeDomain(); {

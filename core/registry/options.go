@@ -109,6 +109,8 @@ type Trust struct {
 	// SignEntry returns the runtime's signature of its own entry at the Domain Registry. Without it entries are not signed,
 	// and other runtimes ignore them unless their operators allow unsigned ones.
 	SignEntry func(e proof.Entry, issued, expires time.Time) *proof.EntryProof
+	// MayFind says whether a search may give a hyperty at a runtime. It must be quick. Without it every hyperty is given.
+	MayFind   func(name, runtime message.URL) bool
 	ProofTime time.Duration // how long a signature of an entry is valid; 24 h; renewed when half of it is over
 }
 
@@ -119,6 +121,8 @@ type NodeOptions struct {
 	Idle    time.Duration // how long a stub that was deployed because of remote runtimes is kept without use; 5 min
 	// Back is called when a stub is live again after it was not: messages that went over it meanwhile are lost.
 	Back func(stub message.URL)
+	// State is told whether the Message Node of a domain is connected, each time that its stub says so. It must not wait. It may be nil.
+	State func(domain string, live bool)
 	// Named says whether the operator has named the Message Node of that domain: then remote runtimes may have it reached as
 	// this runtime's own messages may. Without it only the node of Domain counts as named.
 	Named func(domain string) bool

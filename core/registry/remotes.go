@@ -24,6 +24,13 @@ func (r *Registry) learn(rt *directory.Runtime, url message.URL, from directory.
 	return true
 }
 
+// moved reports that another runtime may have an address now, or none.
+func (r *Registry) moved(key message.URL) {
+	if r.opts.Moved != nil {
+		r.opts.Moved(key)
+	}
+}
+
 // join enters an address into the entry of the live connection that carries messages to it for the first time. It does not
 // wait: if the loop's queue is full, the next message to the address tries again.
 func (r *Registry) join(key message.URL) {

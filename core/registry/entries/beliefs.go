@@ -63,6 +63,7 @@ type Choice struct {
 	Entry        *Entry      // nil: none is believed
 	Disconnected bool        // there is a disconnected entry
 	Owner        message.URL // the runtime that has signed the newest disconnected entry; "": none has
+	Since        time.Time   // when that one was disconnected, as the node says; zero: it does not
 	Strange      error       // why the runtime of an entry may not have the address, see Options.Owner
 	Fault        error       // why an entry is not believed
 	Complaints   []Complaint // faults to report, each once

@@ -24,7 +24,9 @@ const (
 // Entry has those fields of a Domain Registry's entry that the Registry uses.
 type Entry struct {
 	Runtime     message.URL
-	Status      string // set by the node
+	Status      string    // set by the node
+	Started     time.Time // when it was registered; set by the node, zero: not
+	Modified    time.Time // when its status has changed, or it was kept alive; set by the node, zero: not
 	P2PHandlers []directory.Handler
 
 	proof  *proof.EntryProof // nil: it is not signed

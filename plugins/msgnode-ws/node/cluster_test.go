@@ -55,6 +55,9 @@ func TestNodesAtOneCluster(t *testing.T) {
 	// What is registered at one node is found at the other, and a change of status is published at both.
 	alice.must(message.Subscribe, manager, fmt.Sprintf(`{"subscribe":["%s/registration","%s/changes"]}`, u, u))
 	bob.must(message.Create, lookups, entryOf(bob.runtime, u, ""))
+	if m := alice.message(); m.To != u.Join("registration") || !strings.Contains(string(m.Body), state.Live) {
+		t.Errorf("notice of the first registration: %+v", m)
+	}
 	eventually(t, "the entry is found at the other node", func() bool {
 		code, _ := alice.ask(message.Read, lookups, fmt.Sprintf(`{"resource":"%s"}`, u))
 		return code == 200

@@ -57,7 +57,8 @@ func (d *Registry) register(c *routing.Client, m message.Message) (message.Messa
 	if r != nil {
 		return message.Message{}, r
 	}
-	if before != e.Status && (before != "" || e.Status == state.Live) { // somebody may have waited for it
+	first := before == "" && e.Status == state.Live && !e.URL.IsRuntime() // somebody may have waited for it
+	if first || before != "" && before != e.Status {
 		d.Announce(e.URL, e.Status)
 	}
 	return m.Respond(message.CodeOK, nil), nil

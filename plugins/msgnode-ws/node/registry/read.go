@@ -69,8 +69,8 @@ func (d *Registry) look(c *routing.Client, m message.Message) (message.Message, 
 // entries are entries of the Domain Registry.
 type entries []*state.Registration
 
-// answer makes the answer to a read that found these entries; more says that there may be others.
-func (found entries) answer(m message.Message, now time.Time, more bool) (message.Message, *refusal.Refusal) {
+// answer makes the answer to a read that found these entries; more says that there may be others. It names the page where one was asked for.
+func (found entries) answer(m message.Message, now time.Time, more bool, page part) (message.Message, *refusal.Refusal) {
 	value, code := make(map[message.URL]any, len(found)), message.CodeTimeout
 	for _, r := range found {
 		value[r.URL] = r.Entry(now)
@@ -112,12 +112,17 @@ func tooMany() *refusal.Refusal {
 	return refusal.New(message.CodeTooLarge, "Domain Registry: too many entries for one answer; ask with narrower criteria")
 }
 
-// entries returns the entries with a term that match. If they are too many for one answer, or too large, they are chosen in the
-// order of [shelves.Shelves.Pick], in each round the large ones last; more says that others have been left out.
-func (d *Registry) entries(term string, wanted *criteria) (found entries, more bool) {
-	limit := maxLooked * d.limits.Results
-	if wanted.all(term) {
-		limit = 2 * d.limits.Results
+// part is which part of the result of a read is wanted.
+type part struct {
+	Page  int  `json:"page"` // from 1; 0: the first
+	Size  int  `json:"size"` // entries of a page; 0, and at most: the limit of an answer
+	asked bool // Page was given
+}
+
+// pageOf is the part of a result that is wanted, and how many entries are looked at for it. all: every entry is wanted.
+func (d *Registry) pageOf(p part, all bool) (page part, limit int, r *refusal.Refusal) {
+	if p.Page < 0 || p.Size < 0 {
+		return p, 0, refusal.New(message.CodeBadRequest, "Domain Registry: page %d, size %d: want numbers from 1", p.Page, p.Size)
 	}
 	most := d.limits.Results
 	page = part{Page: max(p.Page, 1), Size: min(cmp.Or(p.Size, most), most), asked: p.Page > 0}
@@ -130,7 +135,7 @@ func (d *Registry) entries(term string, wanted *criteria) (found entries, more b
 	return page, maxLooked * most, nil
 }
 
-// entries are the entries of a page with a term that match. Where they are too many for one answer, or too large, they are chosen
+// entries returns the entries of a page with a term that match. If they are too many for one answer, or too large, they are chosen
 // in the order of [shelves.Shelves.Pick], in each round the large ones last; more says that others have been left out. limit is how many
 // are looked at.
 func (d *Registry) entries(term string, wanted *criteria, page part, limit int) (found entries, more bool) {
@@ -245,11 +250,11 @@ func resourceTerm(resource string) string {
 }
 
 // afford is called before a read looks through the entries with a term: it refuses a read that costs more than the connection
-// may spend now. all says that every entry matches. However many there are, a read looks at a bounded number.
-func (d *Registry) afford(c *routing.Client, term string, all bool) *refusal.Refusal {
-	count, bytes, results := d.state.Registrations.Count(term), int(d.state.Registrations.Weighs(term)), d.limits.Results
-	if all {
-		return c.Charge(min(count, 2*results)/16 + min(bytes, message.MaxBody)/1024) // all of it is encoded
+// may spend now. all says that every entry matches, limit how many are looked at. However many there are, a read looks at a bounded number.
+func (d *Registry) afford(c *routing.Client, term string, all bool, limit int, page part) *refusal.Refusal {
+	count, bytes := d.state.Registrations.Count(term), int(d.state.Registrations.Weighs(term))
+	if all && page.asked && count > page.Size {
+		bytes = bytes / count * page.Size
 	}
 	if all {
 		return c.Charge(min(count, limit)/16 + min(bytes, message.MaxBody)/1024) // all of it is encoded
