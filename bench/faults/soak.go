@@ -248,5 +248,6 @@ func (s *soak) rest(ctx context.Context) error {
 // isQuiet tells whether the application has entered that everything is settled since its last message.
 func (s *soak) isQuiet(a *soaker) bool {
 	text, err := os.ReadFile(s.book(a))
-	return err == nil && strings.LastIndex(string(text), "\nquiet\n") > strings.LastIndex(string(text), "\nsent ")
+	lines := "\n" + string(text) // one that was started last begins with being quiet
+	return err == nil && strings.LastIndex(lines, "\nquiet\n") > strings.LastIndex(lines, "\nsent ")
 }

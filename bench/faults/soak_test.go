@@ -62,3 +62,18 @@ func TestFigures(t *testing.T) {
 		t.Errorf("beyond bounds: %v, %v", b.result.slow, b.result.wrong)
 	}
 }
+
+// An application is quiet that says so behind what it has sent last, also if it has sent nothing.
+func TestQuiet(t *testing.T) {
+	s := &soak{bed: &bed{house: rig.House{Dir: t.TempDir()}}}
+	a := &soaker{name: "alice", life: 1}
+	for text, want := range map[string]bool{"quiet\n": true, "seen x 1\nquiet\nseen x 2\n": true, "sent bob 1\n": false, "sent bob 1\nquiet\n": true,
+		"quiet\nsent bob 1\n": false, "": false} {
+		if err := os.WriteFile(s.book(a), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s.isQuiet(a) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
