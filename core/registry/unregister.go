@@ -51,7 +51,7 @@ func (r *Registry) unregister(ctx context.Context, url message.URL, release bool
 		l.released.Store(true)
 		r.own.Forget(l.url)
 	}
-	err := r.farewell(ctx, l)
+	err := r.release(ctx, l)
 	if errors.Is(err, ownnode.ErrAway) {
 		r.own.Owe(l.url, l, true)
 		err = nil
@@ -65,9 +65,9 @@ func (r *Registry) unregister(ctx context.Context, url message.URL, release bool
 	return nil
 }
 
-// goodbye takes what is registered here out of the Domain Registry, as far as that can be done quickly.
-func (r *Registry) goodbye(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, goodbyeTimeout)
+// releaseAll removes what is registered here from the Domain Registry, as far as releaseTimeout allows.
+func (r *Registry) releaseAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
 	var list []*local
 	unused := r.own.Unused()
@@ -85,8 +85,8 @@ func (r *Registry) goodbye(ctx context.Context) {
 	_ = r.own.Release(ctx, unused[:min(len(unused), 4096)])
 }
 
-// settleDebts tells the node, which is back, what has gone meanwhile.
-func (r *Registry) settleDebts() {
+// releaseOwed tells the node, which is back, what was unregistered while it was away.
+func (r *Registry) releaseOwed() {
 	list := r.own.Debts()
 	if len(list) == 0 {
 		return
@@ -96,13 +96,13 @@ func (r *Registry) settleDebts() {
 			if _, again := r.locals.get(l.url); again {
 				return nil
 			}
-			return r.farewell(ctx, l)
+			return r.release(ctx, l)
 		})
 	})
 }
 
-// farewell tells the node that l has gone.
-func (r *Registry) farewell(ctx context.Context, l *local) error {
+// release tells the node that l has gone.
+func (r *Registry) release(ctx context.Context, l *local) error {
 	var errs error
 	if !l.private {
 		errs = r.own.LeaveEntry(ctx, l.url)
