@@ -206,7 +206,7 @@ func TestTroubleIsLoggedAgain(t *testing.T) {
 		said := func(name string, want bool) {
 			t.Helper()
 			text.Reset()
-			p.say(message.URL("hyperty://"+name+".example/x"), "trouble")
+			p.logSeldom(message.URL("hyperty://"+name+".example/x"), "trouble")
 			if got := text.Len() > 0; got != want {
 				t.Errorf("%s after %v: said is %v", name, time.Now(), got)
 			}
